@@ -1,0 +1,70 @@
+# Everything a person or a machine runs. `make help` lists it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+ONLY ?=
+PYTEST_WORKERS ?= 2
+
+.PHONY: help demo test check format lint types walls pytest torture bench locks picture clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/.runtime: requirements.lock
+	@echo "kronkeep: installing the locked dependencies into $(VENV)" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) >&2
+	@$(BIN)/pip install --disable-pip-version-check -q --require-hashes -r requirements.lock >&2
+	@$(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e . >&2
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "kronkeep: installing the developers' tools" >&2
+	@$(BIN)/pip install --disable-pip-version-check -q --require-hashes -r requirements-dev.lock >&2
+	@touch $@
+
+.PHONY: debian
+debian: ## install restic and bubblewrap from Debian where they are missing
+	@systemd/require-debian restic bubblewrap >&2
+
+demo: $(VENV)/.runtime debian ## a cluster, a daemon and the terminal on a fresh state folder (ARGS="--headless --for 180")
+	@$(BIN)/kronkeep demo $(ARGS)
+
+test: check pytest ## everything: format, lint, types, walls, tests
+
+check: format lint types walls ## everything but the tests
+
+format: $(VENV)/.dev ## ruff format, only checking
+	@$(BIN)/ruff format --check .
+
+lint: $(VENV)/.dev ## ruff lint
+	@$(BIN)/ruff check .
+
+types: $(VENV)/.dev ## mypy --strict
+	@$(BIN)/mypy --strict
+
+walls: $(VENV)/.dev ## the import contracts
+	@$(BIN)/lint-imports
+
+pytest: $(VENV)/.dev debian ## the tests
+	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not torture" $(ARGS)
+
+torture: $(VENV)/.dev debian ## long fault injection: kills, power cuts, full disks
+	@$(BIN)/pytest -m torture --timeout 3600 $(ARGS)
+
+$(VENV)/.bench: requirements-bench.lock $(VENV)/.runtime
+	@$(BIN)/pip install --disable-pip-version-check -q --require-hashes -r requirements-bench.lock >&2
+	@touch $@
+
+bench: $(VENV)/.bench debian ## benchmarks as ratios (ONLY=store for one group); the last line is one JSON object
+	@$(BIN)/python -m benchmarks $(ONLY)
+
+locks: ## write the lock files anew (needs uv)
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --extra build -o requirements.lock pyproject.toml
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --extra build --extra bench -c requirements.lock -o requirements-bench.lock pyproject.toml
+
+clean: ## remove what make made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

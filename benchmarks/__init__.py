@@ -1,0 +1,1 @@
+"""Side-by-side measurements, reported as ratios; see README.md."""

@@ -1,0 +1,31 @@
+"""Runs every group (a module `bench_<group>.py` with `run() -> dict[str, float]`), or the one named.
+
+Progress goes to standard error; the last line of standard output is one JSON object, name -> figure.
+"""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+
+def groups() -> list[str]:
+    """The names of all groups, in order."""
+    return sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
+
+
+def main(only: str | None) -> int:
+    """Runs the groups and prints their figures; 2 for a group that does not exist."""
+    if only and only not in groups():
+        print(f"there is no group {only}; there are {', '.join(groups())}", file=sys.stderr)
+        return 2
+    figures: dict[str, float] = {}
+    for group in [only] if only else groups():
+        print(f"benchmark {group}", file=sys.stderr, flush=True)
+        figures |= importlib.import_module(f"benchmarks.bench_{group}").run()
+    print(json.dumps(figures))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else None))

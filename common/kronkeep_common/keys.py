@@ -1,0 +1,19 @@
+"""Names that kronkeep writes on Kubernetes objects, in one place; all begin with `kronkeep.dev/`."""
+
+PREFIX = "kronkeep.dev/"
+POLICY = PREFIX + "backup-policy"
+POLICY_ID = PREFIX + "backup-policy-id"
+POLICY_ENABLED = PREFIX + "backup-enabled"
+POLICY_REVISION = PREFIX + "policy-revision"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "kronkeep"
+ROLE_LABEL = PREFIX + "role"  # archive | restore | maintenance | storage | credentials
+CRONJOB_LABEL = PREFIX + "cronjob"
+BACKUP_LABEL = PREFIX + "backup-id"
+RUN_ANNOTATION = PREFIX + "cronjob-execution-id"
+OVERRIDES_ANNOTATION = PREFIX + "overrides"
+
+SCHEDULED_TIMESTAMP = "batch.kubernetes.io/cronjob-scheduled-timestamp"  # KEP-4026
+INSTANTIATE = "cronjob.kubernetes.io/instantiate"  # "manual" on kubectl create job --from
+JOB_NAME_LABEL = "batch.kubernetes.io/job-name"
+CONTROLLER_UID_LABEL = "batch.kubernetes.io/controller-uid"

@@ -1,0 +1,69 @@
+"""The one schema: msgspec structs that validate requests, make answers and are kept in the history.
+
+Times are timezone-aware UTC datetimes (RFC 3339 with Z in JSON), durations are seconds, sizes are bytes.
+Unknown fields are refused wherever a person or a script writes (`Request` structs and policies).
+"""
+
+from kronkeep_common.models.backup import (
+    BackupExecution,
+    BackupResult,
+    HookOutcome,
+    Progress,
+    Restore,
+    RestoreTarget,
+)
+from kronkeep_common.models.cronjob import (
+    CronJob,
+    CronJobCreate,
+    CronJobExecution,
+    CronJobSpec,
+    EnvVar,
+    KeptLog,
+    PodSeen,
+    VolumeMount,
+)
+from kronkeep_common.models.policy import (
+    BackupPolicy,
+    BackupPolicySpec,
+    ClaimSource,
+    DatabaseSource,
+    Drill,
+    Encryption,
+    Hook,
+    Include,
+    Retention,
+    SecretKeyRef,
+    Source,
+)
+from kronkeep_common.models.storage import BackupStorage, BackupStorageCreate, StorageUsage
+
+__all__ = [
+    "BackupExecution",
+    "BackupPolicy",
+    "BackupPolicySpec",
+    "BackupResult",
+    "BackupStorage",
+    "BackupStorageCreate",
+    "ClaimSource",
+    "CronJob",
+    "CronJobCreate",
+    "CronJobExecution",
+    "CronJobSpec",
+    "DatabaseSource",
+    "Drill",
+    "Encryption",
+    "EnvVar",
+    "Hook",
+    "HookOutcome",
+    "Include",
+    "KeptLog",
+    "PodSeen",
+    "Progress",
+    "Restore",
+    "RestoreTarget",
+    "Retention",
+    "SecretKeyRef",
+    "Source",
+    "StorageUsage",
+    "VolumeMount",
+]

@@ -1,0 +1,124 @@
+"""BackupExecutions and Restores: what was archived from which run, and what was brought back."""
+
+from typing import Literal
+
+from kronkeep_common.models.base import Bytes, Moment, Record, Request, Seconds
+from kronkeep_common.models.cronjob import KeptLog
+from kronkeep_common.states import BackupStatus, RestoreStatus
+
+
+class Progress(Record, kw_only=True):
+    """restic's last `status` line; `percent` is 0 to 100."""
+
+    percent: float = 0
+    bytes_done: Bytes = 0
+    bytes_total: Bytes = 0
+    files_done: int = 0
+    files_total: int = 0
+    remaining_seconds: Seconds | None = None
+    current_file: str | None = None
+
+
+class BackupResult(Record, kw_only=True):
+    """restic's `summary` line: `bytes_read` of the source, `bytes_added` new to the repository."""
+
+    snapshot_id: str
+    files_new: int = 0
+    files_changed: int = 0
+    files_unmodified: int = 0
+    files_total: int = 0
+    bytes_read: Bytes = 0
+    bytes_added: Bytes = 0
+    bytes_stored: Bytes | None = None
+    duration_seconds: Seconds = 0
+    restic_version: str = ""
+
+
+class HookOutcome(Record, kw_only=True):
+    """How one hook of the policy ended in this archive's pod."""
+
+    name: str
+    stage: str
+    exit_code: int | None = None
+    duration_seconds: Seconds | None = None
+    log: KeptLog | None = None
+
+
+class BackupExecution(Record, kw_only=True):
+    """One archive, belonging to one CronJobExecution; `parent` is None for a backup made by hand.
+
+    `attempt` counts from 1. `policy` is the policy as it stood, in JSON; it survives the policy.
+    """
+
+    id: str
+    cluster: str
+    namespace: str
+    cronjob: str
+    cronjob_id: str
+    cronjob_execution_id: str | None = None
+    policy_id: str
+    policy_revision: str = ""
+    storage_id: str
+    backup_type: Literal["full", "incremental"] = "incremental"
+    trigger: Literal["after-run", "scheduled", "manual", "catch-up"] = "after-run"
+    status: BackupStatus
+    attempt: int = 1
+    created_at: Moment
+    due_at: Moment | None = None
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    deadline_at: Moment | None = None
+    duration_seconds: Seconds | None = None
+    job: str | None = None
+    job_id: str | None = None
+    progress: Progress | None = None
+    result: BackupResult | None = None
+    snapshot_removed_at: Moment | None = None
+    pinned: bool = False
+    verified_at: Moment | None = None
+    verified_seconds: Seconds | None = None
+    hooks: tuple[HookOutcome, ...] = ()
+    warnings: tuple[str, ...] = ()
+    overrides: dict[str, str] = {}
+    reason: str | None = None
+    message: str | None = None
+    next_step: str | None = None
+    logs: tuple[KeptLog, ...] = ()
+
+
+class RestoreTarget(Request, kw_only=True):
+    """Where a restore goes: a new claim, an existing claim in a namespace, or in place."""
+
+    kind: Literal["new-claim", "claim", "in-place"] = "new-claim"
+    namespace: str | None = None
+    claim: str | None = None
+    path: str = ""
+
+
+class Restore(Record, kw_only=True):
+    """A snapshot's content brought back; `purpose` tells a drill from a person's restore."""
+
+    id: str
+    cluster: str
+    namespace: str
+    backup_id: str
+    snapshot_id: str
+    storage_id: str
+    purpose: Literal["restore", "drill"] = "restore"
+    include: tuple[str, ...] = ()
+    target: RestoreTarget
+    status: RestoreStatus
+    created_at: Moment
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    deadline_at: Moment | None = None
+    job: str | None = None
+    job_id: str | None = None
+    progress: Progress | None = None
+    files_restored: int | None = None
+    bytes_restored: Bytes | None = None
+    files_verified: int | None = None
+    reason: str | None = None
+    message: str | None = None
+    next_step: str | None = None
+    logs: tuple[KeptLog, ...] = ()

@@ -1,0 +1,146 @@
+"""CronJobs as kronkeep shows and creates them, and the CronJobExecutions it keeps."""
+
+from typing import Annotated
+
+import msgspec
+
+from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request, Seconds
+from kronkeep_common.models.policy import BackupPolicy, BackupPolicySpec, SecretKeyRef
+from kronkeep_common.states import ExecutionStatus, Trigger
+
+
+class EnvVar(Request, kw_only=True):
+    """One environment variable: a plain value, or a reference to a Secret's key."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+    value: str | None = None
+    secret: SecretKeyRef | None = None
+
+
+class VolumeMount(Request, kw_only=True):
+    """A PersistentVolumeClaim mounted in the CronJob's container."""
+
+    claim: Name
+    mount_path: str
+    read_only: bool = False
+
+
+class CronJobSpec(Request, kw_only=True):
+    """The part of a CronJob that kronkeep's form and API write; names of fields follow batch/v1."""
+
+    image: str
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    volumes: tuple[VolumeMount, ...] = ()
+    schedule: str
+    time_zone: str | None = None
+    suspend: bool = False
+    concurrency_policy: Annotated[str, msgspec.Meta(pattern="^(Allow|Forbid|Replace)$")] = "Forbid"
+    starting_deadline_seconds: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    active_deadline_seconds: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    backoff_limit: Annotated[int, msgspec.Meta(ge=0, le=100)] = 0
+    successful_jobs_history_limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 3
+    failed_jobs_history_limit: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 3
+    service_account: str | None = None
+
+
+class CronJobCreate(CronJobSpec, kw_only=True):
+    """A CronJob to create, with its policy or without one: both come to be, or neither."""
+
+    namespace: Name = "default"
+    name: Name
+    policy: BackupPolicySpec | None = None
+
+
+class CronJob(Record, kw_only=True):
+    """A CronJob of a cluster as kronkeep sees it now.
+
+    `id` is the CronJob's uid; `recent` holds the newest executions' statuses, oldest first (20 at most).
+    `policy_fault` says why an annotation cannot be acted on.
+    """
+
+    id: str
+    cluster: str
+    namespace: str
+    name: str
+    schedule: str
+    time_zone: str | None = None
+    schedule_text: str = ""
+    image: str = ""
+    suspended: bool = False
+    created_at: Moment
+    resource_version: str = ""
+    next_at: Moment | None = None
+    last_scheduled_at: Moment | None = None
+    late_since: Moment | None = None
+    active: int = 0
+    recent: tuple[ExecutionStatus, ...] = ()
+    last_execution_id: str | None = None
+    last_started_at: Moment | None = None
+    last_duration_seconds: Seconds | None = None
+    claims: tuple[str, ...] = ()
+    policy: BackupPolicy | None = None
+    policy_fault: str | None = None
+    policy_findings: tuple[str, ...] = ()
+    last_backup_id: str | None = None
+    last_good_backup_at: Moment | None = None
+
+
+class PodSeen(Record, kw_only=True):
+    """What one pod of a Job told: where it ran and how its deciding container ended."""
+
+    name: str
+    node: str | None = None
+    phase: str = ""
+    container: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str | None = None
+    restarts: int = 0
+
+
+class KeptLog(Record, kw_only=True):
+    """A log copied beside the journal: `bytes` as written by the pod, `kept` after head and tail."""
+
+    container: str
+    pod: str
+    bytes: Bytes
+    kept: Bytes
+    truncated: bool = False
+
+
+class CronJobExecution(Record, kw_only=True):
+    """One Job of a CronJob; `id` is the Job's uid, or made from CronJob and slot where no Job came.
+
+    `reason` is a stable word (ExitCode, OOMKilled, DeadlineExceeded, ...), `message` a sentence,
+    `next_step` what to do. `scheduled_at` is the slot, absent on manual runs.
+    """
+
+    id: str
+    cluster: str
+    namespace: str
+    cronjob: str
+    cronjob_id: str
+    job: str | None = None
+    status: ExecutionStatus
+    trigger: Trigger
+    scheduled_at: Moment | None = None
+    created_at: Moment
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
+    duration_seconds: Seconds | None = None
+    attempts: int = 0
+    exit_code: int | None = None
+    restarts: int = 0
+    node: str | None = None
+    pods: tuple[PodSeen, ...] = ()
+    reason: str | None = None
+    message: str | None = None
+    next_step: str | None = None
+    policy_id: str | None = None
+    policy_revision: str | None = None
+    overrides: tuple[EnvVar, ...] = ()
+    backup_id: str | None = None
+    logs: tuple[KeptLog, ...] = ()
+    evidence: str | None = None

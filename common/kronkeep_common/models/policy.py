@@ -1,0 +1,120 @@
+"""BackupPolicy: what is archived, where, when, and for how long.
+
+Held as JSON in the annotation `kronkeep.dev/backup-policy` of its CronJob; `version` is the schema's.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from kronkeep_common.models.base import Name, Request, Seconds
+
+Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+
+
+class SecretKeyRef(Request, kw_only=True):
+    """One key of a Kubernetes Secret in the CronJob's namespace; the value itself is never held."""
+
+    secret: Name
+    key: Name = "password"
+
+
+class ClaimSource(Request, kw_only=True):
+    """A PersistentVolumeClaim and the paths below its root to archive; no paths means all of it."""
+
+    claim: Name
+    paths: tuple[str, ...] = ()
+
+
+class DatabaseSource(Request, kw_only=True):
+    """A dump: the output of `command`, run in `image`, streamed as `filename` (restic >= 0.17)."""
+
+    image: str
+    command: tuple[str, ...]
+    filename: str = "dump"
+
+
+class Source(Request, kw_only=True):
+    """The claims to archive; none named means the claims that the CronJob's containers mount."""
+
+    claims: tuple[ClaimSource, ...] = ()
+
+
+class Include(Request, kw_only=True):
+    """Which kinds of content an archive holds."""
+
+    volumes: bool = True
+    configuration: bool = False
+    database: DatabaseSource | None = None
+
+
+class Encryption(Request, kw_only=True):
+    """restic's repository password; `enabled=False` is an empty password (restic >= 0.17)."""
+
+    enabled: bool = True
+    key: SecretKeyRef | None = None
+
+
+class Retention(Request, kw_only=True):
+    """Which snapshots stay; the rules are ORed and `min_good` good ones are never removed."""
+
+    days: Annotated[int, msgspec.Meta(ge=1, le=3650)] | None = None
+    keep_last: Count = 0
+    keep_hourly: Count = 0
+    keep_daily: Count = 0
+    keep_weekly: Count = 0
+    keep_monthly: Count = 0
+    keep_yearly: Count = 0
+    min_good: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+
+
+class Hook(Request, kw_only=True):
+    """A container run in the archive's pod: `pre` before it, `validate` and `post` after it."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?$")]
+    stage: Literal["pre", "validate", "post"]
+    image: str
+    command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    timeout_seconds: Seconds = 600
+    on_failure: Literal["stop", "continue"] = "stop"
+    run_on: Literal["always", "success", "failure"] = "always"
+
+
+class Drill(Request, kw_only=True):
+    """A scheduled restore to scratch, compared with the archive's manifest."""
+
+    schedule: str
+    snapshot: Literal["newest", "random"] = "newest"
+    check_image: str | None = None
+    check_command: tuple[str, ...] = ()
+
+
+class BackupPolicySpec(Request, kw_only=True):
+    """What a person writes; `schedule=None` means after each run."""
+
+    storage_id: Name
+    enabled: bool = True
+    schedule: str | None = None
+    time_zone: str | None = None
+    delay_seconds: Seconds = 0
+    when: Literal["success", "always"] = "success"
+    source: Source = Source()
+    include: Include = Include()
+    backup_type: Literal["full", "incremental"] = "incremental"
+    compression: Literal["off", "auto", "max"] = "auto"
+    encryption: Encryption = Encryption()
+    retention: Retention = Retention(days=30)
+    hooks: tuple[Hook, ...] = ()
+    expected_duration_seconds: Seconds | None = None
+    deadline_seconds: Annotated[float, msgspec.Meta(ge=1)] = 6 * 3600
+    retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 1
+    rpo_seconds: Seconds | None = None
+    drill: Drill | None = None
+    on_conflict: Literal["reject", "shift", "after-run", "accept"] = "reject"
+
+
+class BackupPolicy(BackupPolicySpec, kw_only=True):
+    """A policy as the annotation holds it: with its identity, which its history outlives."""
+
+    id: str
+    version: Literal[1] = 1

@@ -1,0 +1,115 @@
+"""State machines as tables: which state may follow which; what is not listed cannot happen."""
+
+from enum import StrEnum
+from typing import TypeVar
+
+S = TypeVar("S", bound=StrEnum)
+
+
+class ExecutionStatus(StrEnum):
+    """The state of a CronJobExecution."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+    UNKNOWN = "unknown"
+
+
+class BackupStatus(StrEnum):
+    """The state of a BackupExecution."""
+
+    WAITING = "waiting"
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+    UNKNOWN = "unknown"
+
+
+class RestoreStatus(StrEnum):
+    """The state of a Restore."""
+
+    PENDING = "pending"
+    PREPARING = "preparing"
+    RESTORING = "restoring"
+    VERIFYING = "verifying"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class StorageStatus(StrEnum):
+    """The state of a BackupStorage."""
+
+    PENDING = "pending"
+    CREATING = "creating"
+    ACTIVE = "active"
+    DELETING = "deleting"
+    FAILED = "failed"
+
+
+class Trigger(StrEnum):
+    """What started a run."""
+
+    SCHEDULED = "scheduled"
+    MANUAL = "manual"
+    CATCH_UP = "catch-up"
+
+
+_E = ExecutionStatus
+EXECUTION_TRANSITIONS: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
+    _E.PENDING: frozenset({_E.RUNNING, _E.SUCCEEDED, _E.FAILED, _E.CANCELLED, _E.UNKNOWN}),
+    _E.RUNNING: frozenset({_E.PENDING, _E.SUCCEEDED, _E.FAILED, _E.CANCELLED, _E.UNKNOWN}),
+    _E.SUCCEEDED: frozenset(),
+    _E.FAILED: frozenset(),
+    _E.CANCELLED: frozenset(),
+    _E.MISSED: frozenset(),
+    _E.UNKNOWN: frozenset(),
+}
+
+_B = BackupStatus
+BACKUP_TRANSITIONS: dict[BackupStatus, frozenset[BackupStatus]] = {
+    _B.WAITING: frozenset({_B.QUEUED, _B.FAILED, _B.CANCELLED, _B.MISSED, _B.UNKNOWN}),
+    _B.QUEUED: frozenset({_B.RUNNING, _B.FAILED, _B.CANCELLED, _B.UNKNOWN}),
+    _B.RUNNING: frozenset({_B.QUEUED, _B.SUCCEEDED, _B.PARTIAL, _B.FAILED, _B.CANCELLED, _B.UNKNOWN}),
+    _B.SUCCEEDED: frozenset(),
+    _B.PARTIAL: frozenset(),
+    _B.FAILED: frozenset(),
+    _B.CANCELLED: frozenset(),
+    _B.MISSED: frozenset(),
+    _B.UNKNOWN: frozenset(),
+}
+
+_R = RestoreStatus
+RESTORE_TRANSITIONS: dict[RestoreStatus, frozenset[RestoreStatus]] = {
+    _R.PENDING: frozenset({_R.PREPARING, _R.FAILED}),
+    _R.PREPARING: frozenset({_R.RESTORING, _R.FAILED}),
+    _R.RESTORING: frozenset({_R.VERIFYING, _R.FAILED}),
+    _R.VERIFYING: frozenset({_R.COMPLETED, _R.FAILED}),
+    _R.COMPLETED: frozenset(),
+    _R.FAILED: frozenset(),
+}
+
+_S = StorageStatus
+STORAGE_TRANSITIONS: dict[StorageStatus, frozenset[StorageStatus]] = {
+    _S.PENDING: frozenset({_S.CREATING, _S.DELETING, _S.FAILED}),
+    _S.CREATING: frozenset({_S.ACTIVE, _S.DELETING, _S.FAILED}),
+    _S.ACTIVE: frozenset({_S.DELETING, _S.FAILED}),
+    _S.DELETING: frozenset({_S.FAILED}),
+    _S.FAILED: frozenset({_S.CREATING, _S.DELETING}),
+}
+
+
+def is_final(table: dict[S, frozenset[S]], state: S) -> bool:
+    """Whether nothing may follow `state`."""
+    return not table[state]
+
+
+def may_follow(table: dict[S, frozenset[S]], old: S, new: S) -> bool:
+    """Whether `new` may be written over `old`; staying is always allowed."""
+    return new == old or new in table[old]

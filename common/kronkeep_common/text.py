@@ -1,0 +1,92 @@
+"""Text hygiene and formatting: what reaches a terminal is printable, bounded and says one thing.
+
+Cluster objects, logs and users may carry terminal escapes (OSC 52 writes a clipboard, CSI 2J clears a
+screen), C1 controls that some terminals obey, and bidi overrides that reorder what is read. `clean`
+replaces them by visible symbols; it runs when text enters a model and again at each widget.
+"""
+
+import re
+from datetime import datetime, timedelta
+
+# C0 without tab, DEL, C1, soft hyphen, zero-width and bidi formatting, line and paragraph separators,
+# invisible operators, interlinear annotation, surrogates, tags and non-characters.
+_HOSTILE = re.compile(
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_COMBINING_RUN = re.compile(
+    "([\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{4})[^\x00-\u02ff]*?(?=[\x00-\u02ff]|$)"
+)
+_CONTROL_PICTURES = 0x2400
+MAX_LINE = 4096
+
+
+def _visible(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code < 0x20:
+        return chr(_CONTROL_PICTURES + code)
+    return "\u2421" if code == 0x7F else "\ufffd"
+
+
+def clean(text: str, limit: int = MAX_LINE) -> str:
+    """`text` as one harmless line of at most `limit` characters: tabs become spaces, controls visible."""
+    if len(text) > limit:
+        text = text[: limit - 1] + "\u2026"
+    if text.isascii() and text.isprintable():
+        return text
+    return _COMBINING_RUN.sub(r"\1", _HOSTILE.sub(_visible, text.replace("\t", "    ")))
+
+
+def clean_lines(text: str, limit: int = MAX_LINE) -> list[str]:
+    """The lines of `text`, each cleaned; a carriage return before a line feed is dropped."""
+    return [clean(line.removesuffix("\r"), limit) for line in text.split("\n")]
+
+
+def clip(text: str, width: int) -> str:
+    """`text` in at most `width` characters, with an ellipsis where some were left out."""
+    if len(text) <= width:
+        return text
+    return text[: max(0, width - 1)] + "\u2026" if width > 0 else ""
+
+
+def size(count: float | None) -> str:
+    """A size in bytes as people read it: 512 B, 41.2 GiB; `-` for None."""
+    if count is None:
+        return "-"
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if count < 1024 or unit == "TiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError("unreachable")
+
+
+def duration(seconds: float | None) -> str:
+    """A duration as people read it: 0.4s, 12m08s, 1h02m, 3d04h; `-` for None."""
+    if seconds is None:
+        return "-"
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    if whole < 86400:
+        return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+    return f"{whole // 86400}d{whole % 86400 // 3600:02d}h"
+
+
+def age(moment: datetime | None, now: datetime) -> str:
+    """How long ago `moment` was (`4m`), or how far ahead it is (`in 4m`); seconds only below a minute."""
+    if moment is None:
+        return "-"
+    delta = now - moment
+    return f"in {_coarse(-delta)}" if delta < timedelta(0) else _coarse(delta)
+
+
+def _coarse(delta: timedelta) -> str:
+    seconds = int(delta.total_seconds())
+    for limit, unit, divisor in ((60, "s", 1), (3600, "m", 60), (172800, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds // divisor}{unit}"
+    return f"{seconds // 86400}d"

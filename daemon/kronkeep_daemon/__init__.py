@@ -1,0 +1,1 @@
+"""kronkeepd: watch, record, archive, restore, alert, serve."""

@@ -1,0 +1,1 @@
+"""kronkeep: the terminal and the command line."""
