@@ -7,7 +7,7 @@ from kronkeep_common.models.cronjob import KeptLog
 from kronkeep_common.states import BackupStatus, RestoreStatus
 
 
-class Progress(Record, kw_only=True):
+class Progress(Record, frozen=True, kw_only=True):
     """restic's last `status` line; `percent` is 0 to 100."""
 
     percent: float = 0
@@ -19,7 +19,7 @@ class Progress(Record, kw_only=True):
     current_file: str | None = None
 
 
-class BackupResult(Record, kw_only=True):
+class BackupResult(Record, frozen=True, kw_only=True):
     """restic's `summary` line: `bytes_read` of the source, `bytes_added` new to the repository."""
 
     snapshot_id: str
@@ -34,7 +34,7 @@ class BackupResult(Record, kw_only=True):
     restic_version: str = ""
 
 
-class HookOutcome(Record, kw_only=True):
+class HookOutcome(Record, frozen=True, kw_only=True):
     """How one hook of the policy ended in this archive's pod."""
 
     name: str
@@ -44,7 +44,7 @@ class HookOutcome(Record, kw_only=True):
     log: KeptLog | None = None
 
 
-class BackupExecution(Record, kw_only=True):
+class BackupExecution(Record, frozen=True, kw_only=True):
     """One archive, belonging to one CronJobExecution; `parent` is None for a backup made by hand.
 
     `attempt` counts from 1. `policy` is the policy as it stood, in JSON; it survives the policy.
@@ -86,7 +86,7 @@ class BackupExecution(Record, kw_only=True):
     logs: tuple[KeptLog, ...] = ()
 
 
-class RestoreTarget(Request, kw_only=True):
+class RestoreTarget(Request, frozen=True, kw_only=True):
     """Where a restore goes: a new claim, an existing claim in a namespace, or in place."""
 
     kind: Literal["new-claim", "claim", "in-place"] = "new-claim"
@@ -95,7 +95,7 @@ class RestoreTarget(Request, kw_only=True):
     path: str = ""
 
 
-class Restore(Record, kw_only=True):
+class Restore(Record, frozen=True, kw_only=True):
     """A snapshot's content brought back; `purpose` tells a drill from a person's restore."""
 
     id: str

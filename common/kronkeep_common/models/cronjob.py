@@ -9,7 +9,7 @@ from kronkeep_common.models.policy import BackupPolicy, BackupPolicySpec, Secret
 from kronkeep_common.states import ExecutionStatus, Trigger
 
 
-class EnvVar(Request, kw_only=True):
+class EnvVar(Request, frozen=True, kw_only=True):
     """One environment variable: a plain value, or a reference to a Secret's key."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
@@ -17,7 +17,7 @@ class EnvVar(Request, kw_only=True):
     secret: SecretKeyRef | None = None
 
 
-class VolumeMount(Request, kw_only=True):
+class VolumeMount(Request, frozen=True, kw_only=True):
     """A PersistentVolumeClaim mounted in the CronJob's container."""
 
     claim: Name
@@ -25,7 +25,7 @@ class VolumeMount(Request, kw_only=True):
     read_only: bool = False
 
 
-class CronJobSpec(Request, kw_only=True):
+class CronJobSpec(Request, frozen=True, kw_only=True):
     """The part of a CronJob that kronkeep's form and API write; names of fields follow batch/v1."""
 
     image: str
@@ -45,7 +45,7 @@ class CronJobSpec(Request, kw_only=True):
     service_account: str | None = None
 
 
-class CronJobCreate(CronJobSpec, kw_only=True):
+class CronJobCreate(CronJobSpec, frozen=True, kw_only=True):
     """A CronJob to create, with its policy or without one: both come to be, or neither."""
 
     namespace: Name = "default"
@@ -53,7 +53,7 @@ class CronJobCreate(CronJobSpec, kw_only=True):
     policy: BackupPolicySpec | None = None
 
 
-class CronJob(Record, kw_only=True):
+class CronJob(Record, frozen=True, kw_only=True):
     """A CronJob of a cluster as kronkeep sees it now.
 
     `id` is the CronJob's uid; `recent` holds the newest executions' statuses, oldest first (20 at most).
@@ -87,7 +87,7 @@ class CronJob(Record, kw_only=True):
     last_good_backup_at: Moment | None = None
 
 
-class PodSeen(Record, kw_only=True):
+class PodSeen(Record, frozen=True, kw_only=True):
     """What one pod of a Job told: where it ran and how its deciding container ended."""
 
     name: str
@@ -100,7 +100,7 @@ class PodSeen(Record, kw_only=True):
     restarts: int = 0
 
 
-class KeptLog(Record, kw_only=True):
+class KeptLog(Record, frozen=True, kw_only=True):
     """A log copied beside the journal: `bytes` as written by the pod, `kept` after head and tail."""
 
     container: str
@@ -110,7 +110,7 @@ class KeptLog(Record, kw_only=True):
     truncated: bool = False
 
 
-class CronJobExecution(Record, kw_only=True):
+class CronJobExecution(Record, frozen=True, kw_only=True):
     """One Job of a CronJob; `id` is the Job's uid, or made from CronJob and slot where no Job came.
 
     `reason` is a stable word (ExitCode, OOMKilled, DeadlineExceeded, ...), `message` a sentence,

@@ -12,21 +12,21 @@ from kronkeep_common.models.base import Name, Request, Seconds
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
 
-class SecretKeyRef(Request, kw_only=True):
+class SecretKeyRef(Request, frozen=True, kw_only=True):
     """One key of a Kubernetes Secret in the CronJob's namespace; the value itself is never held."""
 
     secret: Name
     key: Name = "password"
 
 
-class ClaimSource(Request, kw_only=True):
+class ClaimSource(Request, frozen=True, kw_only=True):
     """A PersistentVolumeClaim and the paths below its root to archive; no paths means all of it."""
 
     claim: Name
     paths: tuple[str, ...] = ()
 
 
-class DatabaseSource(Request, kw_only=True):
+class DatabaseSource(Request, frozen=True, kw_only=True):
     """A dump: the output of `command`, run in `image`, streamed as `filename` (restic >= 0.17)."""
 
     image: str
@@ -34,13 +34,13 @@ class DatabaseSource(Request, kw_only=True):
     filename: str = "dump"
 
 
-class Source(Request, kw_only=True):
+class Source(Request, frozen=True, kw_only=True):
     """The claims to archive; none named means the claims that the CronJob's containers mount."""
 
     claims: tuple[ClaimSource, ...] = ()
 
 
-class Include(Request, kw_only=True):
+class Include(Request, frozen=True, kw_only=True):
     """Which kinds of content an archive holds."""
 
     volumes: bool = True
@@ -48,14 +48,14 @@ class Include(Request, kw_only=True):
     database: DatabaseSource | None = None
 
 
-class Encryption(Request, kw_only=True):
+class Encryption(Request, frozen=True, kw_only=True):
     """restic's repository password; `enabled=False` is an empty password (restic >= 0.17)."""
 
     enabled: bool = True
     key: SecretKeyRef | None = None
 
 
-class Retention(Request, kw_only=True):
+class Retention(Request, frozen=True, kw_only=True):
     """Which snapshots stay; the rules are ORed and `min_good` good ones are never removed."""
 
     days: Annotated[int, msgspec.Meta(ge=1, le=3650)] | None = None
@@ -68,7 +68,7 @@ class Retention(Request, kw_only=True):
     min_good: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
 
 
-class Hook(Request, kw_only=True):
+class Hook(Request, frozen=True, kw_only=True):
     """A container run in the archive's pod: `pre` before it, `validate` and `post` after it."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?$")]
@@ -80,7 +80,7 @@ class Hook(Request, kw_only=True):
     run_on: Literal["always", "success", "failure"] = "always"
 
 
-class Drill(Request, kw_only=True):
+class Drill(Request, frozen=True, kw_only=True):
     """A scheduled restore to scratch, compared with the archive's manifest."""
 
     schedule: str
@@ -89,7 +89,7 @@ class Drill(Request, kw_only=True):
     check_command: tuple[str, ...] = ()
 
 
-class BackupPolicySpec(Request, kw_only=True):
+class BackupPolicySpec(Request, frozen=True, kw_only=True):
     """What a person writes; `schedule=None` means after each run."""
 
     storage_id: Name
@@ -113,7 +113,7 @@ class BackupPolicySpec(Request, kw_only=True):
     on_conflict: Literal["reject", "shift", "after-run", "accept"] = "reject"
 
 
-class BackupPolicy(BackupPolicySpec, kw_only=True):
+class BackupPolicy(BackupPolicySpec, frozen=True, kw_only=True):
     """A policy as the annotation holds it: with its identity, which its history outlives."""
 
     id: str

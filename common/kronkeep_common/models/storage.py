@@ -5,7 +5,7 @@ from kronkeep_common.models.policy import SecretKeyRef
 from kronkeep_common.states import StorageStatus
 
 
-class BackupStorageCreate(Request, kw_only=True):
+class BackupStorageCreate(Request, frozen=True, kw_only=True):
     """A storage to create; `settings` are the kind's own fields, validated by the kind's module.
 
     `password` names a Secret in kronkeep's namespace; without one kronkeep makes a Secret with a
@@ -21,7 +21,7 @@ class BackupStorageCreate(Request, kw_only=True):
     capacity_bytes: Bytes | None = None
 
 
-class StorageUsage(Record, kw_only=True):
+class StorageUsage(Record, frozen=True, kw_only=True):
     """What a storage held at `measured_at`; capacity and free space where the kind can tell."""
 
     measured_at: Moment
@@ -34,7 +34,7 @@ class StorageUsage(Record, kw_only=True):
     duration_seconds: Seconds = 0
 
 
-class BackupStorage(Record, kw_only=True):
+class BackupStorage(Record, frozen=True, kw_only=True):
     """A storage and its state; `id` is its name."""
 
     id: str

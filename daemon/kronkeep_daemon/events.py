@@ -1,0 +1,64 @@
+"""The in-process event bus: services say what happened and are never called back by those who listen."""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution, Restore
+
+E = TypeVar("E")
+
+
+class ExecutionChanged(msgspec.Struct, frozen=True):
+    """A CronJobExecution was recorded durably; `old` is None for a new one."""
+
+    old: CronJobExecution | None
+    new: CronJobExecution
+
+
+class CronJobChanged(msgspec.Struct, frozen=True):
+    """A CronJob came, changed or went; `raw` is its last known Kubernetes object."""
+
+    cluster: str
+    namespace: str
+    name: str
+    kind: Literal["added", "changed", "removed"]
+    raw: dict[str, Any]
+
+
+class BackupChanged(msgspec.Struct, frozen=True):
+    """A BackupExecution was recorded durably; `old` is None for a new one."""
+
+    old: BackupExecution | None
+    new: BackupExecution
+
+
+class RestoreChanged(msgspec.Struct, frozen=True):
+    """A Restore was recorded durably; `old` is None for a new one."""
+
+    old: Restore | None
+    new: Restore
+
+
+class StorageChanged(msgspec.Struct, frozen=True):
+    """A BackupStorage was recorded durably; `new` is None for one that was deleted."""
+
+    old: BackupStorage | None
+    new: BackupStorage | None
+
+
+class Bus:
+    """Hands each event to the handlers of its type, in the order of subscription."""
+
+    def __init__(self) -> None:
+        self._handlers: dict[type, list[Callable[[Any], None]]] = {}
+
+    def subscribe(self, event: type[E], handler: Callable[[E], None]) -> None:
+        """Calls `handler` with each later event of exactly that type; it must not block or raise."""
+        self._handlers.setdefault(event, []).append(handler)
+
+    def publish(self, event: object) -> None:
+        """Calls the handlers of the event's type."""
+        for handler in self._handlers.get(type(event), ()):
+            handler(event)

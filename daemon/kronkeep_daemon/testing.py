@@ -1,0 +1,55 @@
+"""The fakes that ship: a clock that a test moves."""
+
+import asyncio
+import heapq
+from datetime import UTC, datetime, timedelta
+
+
+class FakeClock:
+    """A Clock that stands still until `advance`; sleepers wake in order of their instants."""
+
+    def __init__(self, now: datetime = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)) -> None:
+        self._now = now
+        self._elapsed = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._count = 0
+
+    def now(self) -> datetime:
+        """The instant that the test set."""
+        return self._now
+
+    def monotonic(self) -> float:
+        """Seconds advanced so far."""
+        return self._elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        """Returns once the test has advanced by `seconds`."""
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._count += 1
+        heapq.heappush(self._sleepers, (self._elapsed + seconds, self._count, future))
+        await future
+
+    async def advance(self, seconds: float) -> None:
+        """Moves the clock and lets every sleeper that is due run, in order."""
+        target = self._elapsed + seconds
+        while self._sleepers and self._sleepers[0][0] <= target:
+            due, _, future = heapq.heappop(self._sleepers)
+            self._move(due)
+            if not future.done():
+                future.set_result(None)
+            await settle()
+        self._move(target)
+        await settle()
+
+    def _move(self, elapsed: float) -> None:
+        self._now += timedelta(seconds=elapsed - self._elapsed)
+        self._elapsed = elapsed
+
+
+async def settle(turns: int = 20) -> None:
+    """Lets ready callbacks run for some turns of the event loop."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
