@@ -1,0 +1,116 @@
+"""Settings: one TOML file, checked whole before any of it is used; environment variables come on top.
+
+A file that is wrong changes nothing: at start the daemon refuses, on reload the settings in force stay.
+"""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from watchfiles import awatch
+
+from kronkeep_common.errors import InvalidSettings
+from kronkeep_common.models.base import Request, Seconds
+
+Days = Annotated[int, msgspec.Meta(ge=1, le=36500)]
+Number = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class ClusterSettings(Request, frozen=True, kw_only=True):
+    """One cluster to watch: a kubeconfig and context, or the service account of the daemon's own pod.
+
+    `namespaces` limits the watches; empty means all.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    in_cluster: bool = False
+    namespaces: tuple[str, ...] = ()
+
+
+class AccessSettings(Request, frozen=True, kw_only=True):
+    """Names of the local groups that hold each level; root and the daemon's own user are admin."""
+
+    read: tuple[str, ...] = ("kronkeepd-ops",)
+    operate: tuple[str, ...] = ("kronkeepd-oper",)
+    admin: tuple[str, ...] = ("kronkeepd-admin",)
+
+
+class AllowSettings(Request, frozen=True, kw_only=True):
+    """What an admin may create; empty `namespaces` means all, everything else is off unless named."""
+
+    namespaces: tuple[str, ...] = ()
+    service_accounts: tuple[str, ...] = ()
+    host_path: bool = False
+
+
+class ArchiveSettings(Request, frozen=True, kw_only=True):
+    """How archive Jobs run: image, resources (Kubernetes quantities), placement and security context."""
+
+    image: str = "restic/restic:0.19.1"
+    requests: dict[str, str] = {}
+    limits: dict[str, str] = {}
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[dict[str, str], ...] = ()
+    run_as_user: int | None = None
+
+
+class KeepSettings(Request, frozen=True, kw_only=True):
+    """How long the history keeps executions: by age and by number per CronJob, whichever is shorter."""
+
+    days: Days = 400
+    per_cronjob: Number = 10_000
+
+
+class Settings(Request, frozen=True, kw_only=True):
+    """Everything an operator may set; `namespace` is kronkeep's own in each cluster."""
+
+    state: str = "/var/lib/kronkeepd"
+    socket: str = "/run/kronkeepd/api.sock"
+    namespace: str = "kronkeep"
+    controller_zone: str = "UTC"
+    late_after_seconds: Seconds = 120
+    clusters: dict[str, ClusterSettings] = {}
+    access: AccessSettings = AccessSettings()
+    allow: AllowSettings = AllowSettings()
+    archive: ArchiveSettings = ArchiveSettings()
+    keep: KeepSettings = KeepSettings()
+    manifests: str | None = None
+
+
+def parse(text: str, where: str) -> Settings:
+    """The settings in TOML `text`; raises InvalidSettings naming file, key and fault."""
+    try:
+        return msgspec.toml.decode(text.encode(), type=Settings)
+    except (msgspec.ValidationError, msgspec.DecodeError) as fault:
+        raise InvalidSettings(f"{where}: {fault}", file=where) from fault
+
+
+def with_environment(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """`settings` with KRONKEEPD_STATE, KRONKEEPD_SOCKET and systemd's STATE_DIRECTORY on top."""
+    state = environment.get("KRONKEEPD_STATE") or environment.get("STATE_DIRECTORY") or settings.state
+    socket = environment.get("KRONKEEPD_SOCKET") or settings.socket
+    return msgspec.structs.replace(settings, state=state, socket=socket)
+
+
+def load(path: Path | None) -> Settings:
+    """The settings of the file `path` (defaults without one), environment on top; raises InvalidSettings."""
+    if path is None:
+        return with_environment(Settings(), os.environ)
+    try:
+        text = path.read_text()
+    except OSError as fault:
+        raise InvalidSettings(f"{path}: {fault.strerror}", file=str(path)) from fault
+    return with_environment(parse(text, str(path)), os.environ)
+
+
+async def reloads(path: Path) -> AsyncIterator[Settings | InvalidSettings]:
+    """Each later version of the file as it is written: the settings, or what is wrong with them."""
+    async for changes in awatch(path.parent, recursive=False, debounce=200):
+        if any(Path(name) == path for _, name in changes):
+            try:
+                yield load(path)
+            except InvalidSettings as fault:
+                yield fault
