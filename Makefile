@@ -14,16 +14,10 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/.runtime: requirements.lock
-	@echo "kronkeep: installing the locked dependencies into $(VENV)" >&2
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) >&2
-	@$(BIN)/pip install --disable-pip-version-check -q --require-hashes -r requirements.lock >&2
-	@$(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e . >&2
-	@touch $@
+	@flock .venv.lock systemd/make-venv $(PYTHON) $(VENV) requirements.lock $@ >&2
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
-	@echo "kronkeep: installing the developers' tools" >&2
-	@$(BIN)/pip install --disable-pip-version-check -q --require-hashes -r requirements-dev.lock >&2
-	@touch $@
+	@flock .venv.lock systemd/make-venv $(PYTHON) $(VENV) requirements-dev.lock $@ >&2
 
 .PHONY: debian
 debian: ## install restic and bubblewrap from Debian where they are missing
@@ -55,8 +49,7 @@ torture: $(VENV)/.dev debian ## long fault injection: kills, power cuts, full di
 	@$(BIN)/pytest -m torture --timeout 3600 $(ARGS)
 
 $(VENV)/.bench: requirements-bench.lock $(VENV)/.runtime
-	@$(BIN)/pip install --disable-pip-version-check -q --require-hashes -r requirements-bench.lock >&2
-	@touch $@
+	@flock .venv.lock systemd/make-venv $(PYTHON) $(VENV) requirements-bench.lock $@ >&2
 
 bench: $(VENV)/.bench debian ## benchmarks as ratios (ONLY=store for one group); the last line is one JSON object
 	@$(BIN)/python -m benchmarks $(ONLY)
