@@ -1,0 +1,1 @@
+"""The one Kubernetes adapter: client, watch, what was observed, objects we create, logs."""

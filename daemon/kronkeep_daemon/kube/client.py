@@ -1,0 +1,277 @@
+"""One connection to one cluster: the kubernetes package's configuration, credentials and TLS; raw JSON.
+
+The package's typed models cost about fourteen times the CPU of plain JSON and refuse what newer servers
+send, so objects are plain dicts here. Importing the package takes half a second: only `connect` does it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from kronkeep_common.errors import ClusterUnreachable
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.errors import NotFoundInCluster, Unauthorized, refused
+
+if TYPE_CHECKING:
+    import aiohttp
+
+Object = dict[str, Any]
+Objects = list[Object]
+PAGE = 500
+ANSWER_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
+_CONTENT_TYPES = {
+    "merge": "application/merge-patch+json",
+    "strategic": "application/strategic-merge-patch+json",
+    "json": "application/json-patch+json",
+    "apply": "application/apply-patch+yaml",
+}
+
+
+class Cluster:
+    """Requests to one cluster, known by the uid of its kube-system namespace."""
+
+    def __init__(self, kubeconfig: Path | None, context: str | None, in_cluster: bool) -> None:
+        self._kubeconfig = kubeconfig
+        self._context = context
+        self._in_cluster = in_cluster
+        self._client: Any = None
+        self._loader: Any = None
+        self._base = ""
+        self.id = ""
+        self.name = context or ("in-cluster" if in_cluster else "default")
+
+    @classmethod
+    async def connect(
+        cls, *, kubeconfig: Path | None = None, context: str | None = None, in_cluster: bool = False
+    ) -> Cluster:
+        """A connection that has answered once; raises ClusterUnreachable or Unauthorized."""
+        cluster = cls(kubeconfig, context, in_cluster)
+        try:
+            await cluster.reload()
+            system = await cluster.get(paths.namespaces("kube-system"))
+        except BaseException:
+            await cluster.close()
+            raise
+        cluster.id = str(system["metadata"]["uid"])
+        return cluster
+
+    async def reload(self) -> None:
+        """Reads configuration and credentials anew: rotated tokens, certificates, exec plugins."""
+        from kubernetes.aio import client, config
+
+        settings = type.__call__(client.Configuration)
+        settings.connection_pool_maxsize = 0  # unlimited: every watch and followed log holds one
+        settings.retries = 0
+        try:
+            if self._in_cluster:
+                await asyncio.to_thread(config.load_incluster_config, settings)
+            else:
+                file = str(self._kubeconfig) if self._kubeconfig else None
+                self._loader = await config.load_kube_config(
+                    file, self._context, settings, persist_config=False
+                )
+        except (config.ConfigException, OSError, ValueError, KeyError) as fault:
+            raise ClusterUnreachable(f"the kubeconfig cannot be used: {fault}") from fault
+        old, self._client = self._client, client.ApiClient(configuration=settings)
+        self._base = settings.host.rstrip("/")
+        if old is not None:
+            await old.close()
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    async def get(self, path: str, **params: str) -> Object:
+        """The object at `path`; raises NotFoundInCluster."""
+        return await self._json("GET", path, params)
+
+    async def list(self, path: str, **params: str) -> tuple[Objects, str]:
+        """Every item of the collection, read in pages of 500, and the version to watch from."""
+        items: Objects = []
+        version = ""
+        async for page, version in self.pages(path, **params):  # noqa: B007  the last one counts
+            items += page
+        return items, version
+
+    async def pages(self, path: str, **params: str) -> AsyncIterator[tuple[Objects, str]]:
+        """The collection page by page, each with the list's version (the same for all); raises Gone."""
+        token = ""
+        while True:
+            query = {"limit": str(PAGE), **params} | ({"continue": token} if token else {})
+            page = await self._json("GET", path, query)
+            yield page.get("items") or [], page["metadata"].get("resourceVersion", "")
+            token = page["metadata"].get("continue") or ""
+            if not token:
+                return
+
+    async def create(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
+        """POSTs `body` to a collection; raises AlreadyExists, InvalidObject."""
+        return await self._json("POST", path, _dry(dry_run), body)
+
+    async def replace(self, path: str, body: Object) -> Object:
+        """PUTs `body`; raises ConflictInCluster when its resourceVersion is stale."""
+        return await self._json("PUT", path, {}, body)
+
+    async def patch(self, path: str, body: object, *, kind: str = "merge", dry_run: bool = False) -> Object:
+        """PATCHes an object; `kind` is merge, strategic, json or apply."""
+        params = _dry(dry_run) | ({"fieldManager": "kronkeep", "force": "true"} if kind == "apply" else {})
+        return await self._json("PATCH", path, params, body, _CONTENT_TYPES[kind])
+
+    async def delete(
+        self,
+        path: str,
+        *,
+        uid: str | None = None,
+        propagation: str = "Background",
+        grace_seconds: int | None = None,
+    ) -> None:
+        """DELETEs an object, of that uid where one is named; one that is absent is fine."""
+        options: Object = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        try:
+            await self._json("DELETE", path, {}, options)
+        except NotFoundInCluster:
+            return
+
+    async def watch_lines(
+        self, path: str, params: dict[str, str], *, read_deadline: float
+    ) -> AsyncIterator[bytes]:
+        """The lines of a watch until the server ends it; raises ClusterUnreachable after `read_deadline`
+        seconds (float) without a byte, and Gone when the version is too old."""
+        response = await self._send("GET", path, {"watch": "1", **params}, None, read_deadline, stream=True)
+        try:
+            async for line in _lines(response):
+                yield line
+        finally:
+            response.close()
+
+    async def log_chunks(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        follow: bool,
+        since_time: str | None = None,
+        timestamps: bool = True,
+    ) -> AsyncIterator[bytes]:
+        """A container's log as it comes; with `timestamps` each line begins with its RFC 3339 time."""
+        params = {
+            "container": container,
+            "timestamps": str(timestamps).lower(),
+            "follow": str(follow).lower(),
+        }
+        if since_time:
+            params["sinceTime"] = since_time
+        path = f"{paths.pods(namespace, pod)}/log"
+        response = await self._send("GET", path, params, None, None, stream=True)
+        try:
+            async for chunk in _chunks(response):
+                yield chunk
+        finally:
+            response.close()
+
+    async def _json(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str],
+        body: object = None,
+        kind: str = "application/json",
+    ) -> Object:
+        try:
+            response = await self._send(method, path, params, body, ANSWER_SECONDS, kind=kind)
+        except Unauthorized:
+            await self.reload()
+            response = await self._send(method, path, params, body, ANSWER_SECONDS, kind=kind)
+        decoded: Object = msgspec.json.decode(await _whole(response))
+        return decoded
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str],
+        body: object,
+        read_deadline: float | None,
+        *,
+        kind: str = "application/json",
+        stream: bool = False,
+    ) -> aiohttp.ClientResponse:
+        if self._client is None:
+            raise ClusterUnreachable(f"the connection to {self.name} is closed")
+        url = f"{self._base}{path}" + (f"?{urlencode(params)}" if params else "")
+        headers = {"Accept": "application/json", "Content-Type": kind, **await self._credentials()}
+        response = await self._request(method, url, headers, body, _timeout(read_deadline, stream))
+        if response.status >= 400:
+            raise refused(response.status, await _whole(response), response.headers.get("Retry-After"))
+        return response
+
+    async def _request(
+        self, method: str, url: str, headers: dict[str, str], body: object, timeout: object
+    ) -> aiohttp.ClientResponse:
+        import aiohttp
+
+        try:
+            answer = await self._client.rest_client.request(
+                method, url, headers=headers, body=body, _request_timeout=timeout
+            )
+        except (aiohttp.ClientError, OSError, TimeoutError) as fault:
+            raise ClusterUnreachable(f"{self.name} does not answer: {_words(fault)}") from fault
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+    async def _credentials(self) -> dict[str, str]:
+        settings = await self._client.configuration.auth_settings()
+        return {auth["key"]: auth["value"] for auth in settings.values() if auth["in"] == "header"}
+
+
+def _dry(dry_run: bool) -> dict[str, str]:
+    return {"dryRun": "All"} if dry_run else {}
+
+
+def _timeout(read_deadline: float | None, stream: bool) -> object:
+    import aiohttp
+
+    total = None if stream else read_deadline
+    return aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_SECONDS, sock_read=read_deadline)
+
+
+def _words(fault: BaseException) -> str:
+    return str(fault) or type(fault).__name__
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    return b"".join([chunk async for chunk in _chunks(response)])
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    import aiohttp
+
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, OSError, TimeoutError) as fault:
+        raise ClusterUnreachable(f"the stream broke: {_words(fault)}") from fault
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Whole lines only: what the server did not finish with a line feed is dropped."""
+    rest = b""
+    async for chunk in _chunks(response):
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            if line:
+                yield line

@@ -1,0 +1,114 @@
+"""What a Kubernetes API server refuses, as kronkeep's errors; `refused` maps its Status object."""
+
+from typing import Any
+
+import msgspec
+
+from kronkeep_common.errors import (
+    ClusterUnreachable,
+    Conflict,
+    Denied,
+    InvalidRequest,
+    KronkeepError,
+    NotFound,
+)
+from kronkeep_common.errors import Unavailable as UnavailableError
+from kronkeep_common.text import clean
+
+
+class ClusterRefused(KronkeepError):
+    """The cluster refused a request for a reason of its own (`details`: status, reason)."""
+
+    code = "ClusterRefused"
+    status = 502
+    default_next_step = "Read the cluster's words in the message; kronkeep doctor checks its rights."
+
+
+class NotFoundInCluster(NotFound):
+    """The cluster has no such object (404)."""
+
+    code = "NotFoundInCluster"
+
+
+class AlreadyExists(Conflict):
+    """The cluster has an object of that name (409 AlreadyExists)."""
+
+    code = "AlreadyExists"
+
+
+class ConflictInCluster(Conflict):
+    """The object changed since it was read, or a precondition failed (409 Conflict)."""
+
+    code = "ConflictInCluster"
+    retryable = True
+
+
+class Gone(UnavailableError):
+    """The version is too old to watch or list from (410)."""
+
+    code = "Gone"
+
+
+class Forbidden(Denied):
+    """The cluster's RBAC does not grant the verb (403)."""
+
+    code = "Forbidden"
+    default_next_step = "Grant the right named in the message (systemd/kubernetes has the rules)."
+
+
+class Unauthorized(ClusterUnreachable):
+    """The cluster does not accept the credentials (401)."""
+
+    code = "Unauthorized"
+
+
+class InvalidObject(InvalidRequest):
+    """The cluster's validation refused the object (400, 422)."""
+
+    code = "InvalidObject"
+
+
+class TooManyRequests(UnavailableError):
+    """The cluster asks to wait (429); `retry_after` is in seconds."""
+
+    code = "TooManyRequests"
+    retry_after: float = 1.0
+
+
+_BY_STATUS: dict[int, type[KronkeepError]] = {
+    400: InvalidObject,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFoundInCluster,
+    409: ConflictInCluster,
+    410: Gone,
+    422: InvalidObject,
+    429: TooManyRequests,
+    500: UnavailableError,
+    503: UnavailableError,
+    504: UnavailableError,
+}
+
+
+def refused(status: int, body: bytes, retry_after: str | None = None) -> KronkeepError:
+    """The error for an answer of `status` whose body is, usually, a Kubernetes Status object."""
+    answer = _status_object(body)
+    message = clean(str(answer.get("message") or f"the cluster answered {status}"))
+    reason = str(answer.get("reason") or "")
+    kind = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(status, ClusterRefused)
+    error = kind(message, status=status, reason=clean(reason))
+    if isinstance(error, TooManyRequests):
+        error.retry_after = _seconds(retry_after)
+    return error
+
+
+def _status_object(body: bytes) -> dict[str, Any]:
+    try:
+        decoded = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return {"message": body[:500].decode(errors="replace")} if body else {}
+    return decoded if isinstance(decoded, dict) else {}
+
+
+def _seconds(retry_after: str | None) -> float:
+    return min(60.0, float(retry_after)) if retry_after and retry_after.isdigit() else 1.0
