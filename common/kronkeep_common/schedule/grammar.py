@@ -1,0 +1,183 @@
+"""The grammar of a CronJob's schedule: what Kubernetes 1.36 accepts (robfig/cron v3.0.1 `ParseStandard`).
+
+Exactly five fields (minute, hour, day of month, month, day of week) separated by Unicode white space, or one
+descriptor. A field is a comma list of `*`, `?`, n, n-m, each with an optional `/step`. Items are read here,
+since croniter accepts and refuses differently (7 as Sunday, wrapping ranges, L, W, #, R, and `5-5` as the
+whole field); every item is then a plain list, range or step, which croniter expands.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from kronkeep_common.errors import InvalidSchedule
+from kronkeep_common.schedule.go_duration import parse_duration
+from kronkeep_common.text import clean
+
+# Go's unicode.IsSpace; str.split() would also split at U+001C..U+001F.
+_SPACE = re.compile("[\t\n\v\f\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
+_LARGEST = 2**63 - 1  # Go's int
+DESCRIPTORS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+
+
+class Field(NamedTuple):
+    """One field's bounds and names; `name` is what messages call it."""
+
+    name: str
+    low: int
+    high: int
+    names: dict[str, int]
+
+
+FIELDS = (
+    Field("minute", 0, 59, {}),
+    Field("hour", 0, 23, {}),
+    Field("day of month", 1, 31, {}),
+    Field("month", 1, 12, {name: i for i, name in enumerate(_MONTHS, 1)}),
+    Field("day of week", 0, 6, {name: i for i, name in enumerate(_DAYS)}),
+)
+
+
+class Parsed(NamedTuple):
+    """Five sorted tuples of numbers, whether dom and dow are ANDed; or `every`, with the fields empty.
+
+    `any_of_days` is robfig's star-bit rule: dom and dow are ORed only when neither holds a star.
+    """
+
+    minutes: tuple[int, ...]
+    hours: tuple[int, ...]
+    days: tuple[int, ...]
+    months: tuple[int, ...]
+    weekdays: tuple[int, ...]
+    any_of_days: bool
+    every: timedelta | None
+
+
+def parse(expr: str) -> Parsed:
+    """The meaning of `expr`; raises InvalidSchedule naming the field and the fault."""
+    if "TZ" in expr:
+        raise _refusal(expr, "a zone inside the schedule is not allowed; use the time zone field")
+    if not expr:
+        raise _refusal(expr, "it is empty")
+    if expr.startswith("@"):
+        return _descriptor(expr)
+    words = [word for word in _SPACE.split(expr) if word]
+    if len(words) != 5:
+        raise _refusal(expr, f"expected 5 fields, found {len(words)}")
+    return _five(expr, words)
+
+
+def _descriptor(expr: str) -> Parsed:
+    if expr in DESCRIPTORS:
+        return _five(expr, DESCRIPTORS[expr].split(" "))
+    if expr.startswith("@every "):
+        nanoseconds = parse_duration(expr.removeprefix("@every "))
+        if nanoseconds is None:
+            raise _refusal(expr, "@every needs a duration such as 90s, 5m or 1h30m")
+        seconds = max(1, nanoseconds // 10**9)  # robfig ConstantDelaySchedule: whole seconds, at least one
+        return Parsed((), (), (), (), (), False, timedelta(seconds=seconds))
+    raise _refusal(expr, "no such descriptor; there are " + " ".join([*DESCRIPTORS, "@every"]))
+
+
+def _five(expr: str, words: list[str]) -> Parsed:
+    items = [_field(expr, word, field) for word, field in zip(words, FIELDS, strict=True)]
+    values = _expand([canonical for canonical, _ in items])
+    stars = items[2][1] or items[4][1]
+    return Parsed(values[0], values[1], values[2], values[3], values[4], not stars, None)
+
+
+def _expand(fields: list[str]) -> list[tuple[int, ...]]:
+    """croniter's expansion of canonical fields; an empty field (`,`) is no value at all."""
+    from croniter import croniter  # 40 ms of import, only needed where something is parsed
+
+    expanded, _ = croniter.expand(" ".join(field or "1" for field in fields))
+    return [
+        () if not text else _numbers(values, field)
+        for text, values, field in zip(fields, expanded, FIELDS, strict=True)
+    ]
+
+
+def _numbers(values: Sequence[int | str], field: Field) -> tuple[int, ...]:
+    if values == ["*"]:
+        return tuple(range(field.low, field.high + 1))
+    return tuple(sorted({int(value) for value in values}))
+
+
+def _field(expr: str, text: str, field: Field) -> tuple[str, bool]:
+    """The field as croniter reads it rightly, and whether a star is in force (robfig's star bit)."""
+    items = [_item(expr, item, field) for item in text.split(",") if item]
+    star = any(star for _, star in items)
+    return ("*" if star else ",".join(canonical for canonical, _ in items)), star
+
+
+def _item(expr: str, item: str, field: Field) -> tuple[str, bool]:
+    span, *steps = item.split("/")
+    if len(steps) > 1:
+        raise _fault(expr, field, item, "has more than one '/'")
+    first, *rest = span.split("-")
+    star = first in ("*", "?")
+    low, high = (field.low, field.high) if star else _range(expr, field, item, first, rest)
+    step = _number(expr, field, item, steps[0]) if steps else 1
+    if steps and not star and not rest:
+        high = field.high
+    _check(expr, field, item, low, high, step)
+    return _canonical(low, high, step), star and step == 1
+
+
+def _range(expr: str, field: Field, item: str, first: str, rest: list[str]) -> tuple[int, int]:
+    low = _number(expr, field, item, first, named=True)
+    if len(rest) > 1:
+        raise _fault(expr, field, item, "has more than one '-'")
+    return low, _number(expr, field, item, rest[0], named=True) if rest else low
+
+
+def _check(expr: str, field: Field, item: str, low: int, high: int, step: int) -> None:
+    if low < field.low:
+        raise _fault(expr, field, item, f"begins below {field.low}")
+    if high > field.high:
+        raise _fault(expr, field, item, f"ends above {field.high}")
+    if low > high:
+        raise _fault(expr, field, item, "begins after it ends")
+    if step == 0:
+        raise _fault(expr, field, item, "has a step of 0")
+
+
+def _canonical(low: int, high: int, step: int) -> str:
+    """Explicit numbers where croniter would misread a range (`5-5`, a step past the end)."""
+    if step > high - low:
+        return str(low)
+    return f"{low}-{high}" if step == 1 else ",".join(str(n) for n in range(low, high + 1, step))
+
+
+def _number(expr: str, field: Field, item: str, text: str, *, named: bool = False) -> int:
+    if named and text.lower() in field.names:
+        return field.names[text.lower()]
+    if not _INTEGER.fullmatch(text) or abs(int(text)) > _LARGEST:
+        raise _fault(
+            expr, field, item, f"holds {text!r}, which is not a number" if text else "lacks a number"
+        )
+    if int(text) < 0:
+        raise _fault(expr, field, item, "holds a negative number")
+    return int(text)
+
+
+def _fault(expr: str, field: Field, item: str, fault: str) -> InvalidSchedule:
+    return _refusal(expr, f"{field.name}: {item!r} {fault}", field.name)
+
+
+def _refusal(expr: str, fault: str, field: str = "schedule") -> InvalidSchedule:
+    return InvalidSchedule(
+        f"The schedule {clean(repr(expr), 120)} is refused: {clean(fault, 200)}.", field=field
+    )
