@@ -68,14 +68,16 @@ class Parsed(NamedTuple):
 def parse(expr: str) -> Parsed:
     """The meaning of `expr`; raises InvalidSchedule naming the field and the fault."""
     if "TZ" in expr:
-        raise _refusal(expr, "a zone inside the schedule is not allowed; use the time zone field")
+        upstream = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
+        raise _refusal(expr, "a zone inside the schedule is not allowed; use the time zone field", upstream)
     if not expr:
-        raise _refusal(expr, "it is empty")
+        raise _refusal(expr, "it is empty", "empty spec string")
     if expr.startswith("@"):
         return _descriptor(expr)
     words = [word for word in _SPACE.split(expr) if word]
     if len(words) != 5:
-        raise _refusal(expr, f"expected 5 fields, found {len(words)}")
+        upstream = f"expected exactly 5 fields, found {len(words)}: [{' '.join(words)}]"
+        raise _refusal(expr, f"expected 5 fields, found {len(words)}", upstream)
     return _five(expr, words)
 
 
@@ -85,10 +87,14 @@ def _descriptor(expr: str) -> Parsed:
     if expr.startswith("@every "):
         nanoseconds = parse_duration(expr.removeprefix("@every "))
         if nanoseconds is None:
-            raise _refusal(expr, "@every needs a duration such as 90s, 5m or 1h30m")
+            upstream = (
+                f'failed to parse duration {expr}: time: invalid duration "{expr.removeprefix("@every ")}"'
+            )
+            raise _refusal(expr, "@every needs a duration such as 90s, 5m or 1h30m", upstream)
         seconds = max(1, nanoseconds // 10**9)  # robfig ConstantDelaySchedule: whole seconds, at least one
         return Parsed((), (), (), (), (), False, timedelta(seconds=seconds))
-    raise _refusal(expr, "no such descriptor; there are " + " ".join([*DESCRIPTORS, "@every"]))
+    known = " ".join([*DESCRIPTORS, "@every"])
+    raise _refusal(expr, f"no such descriptor; there are {known}", f"unrecognized descriptor: {expr}")
 
 
 def _five(expr: str, words: list[str]) -> Parsed:
@@ -125,7 +131,7 @@ def _field(expr: str, text: str, field: Field) -> tuple[str, bool]:
 def _item(expr: str, item: str, field: Field) -> tuple[str, bool]:
     span, *steps = item.split("/")
     if len(steps) > 1:
-        raise _fault(expr, field, item, "has more than one '/'")
+        raise _fault(expr, field, item, "has more than one '/'", f"too many slashes: {item}")
     first, *rest = span.split("-")
     star = first in ("*", "?")
     low, high = (field.low, field.high) if star else _range(expr, field, item, first, rest)
@@ -139,19 +145,24 @@ def _item(expr: str, item: str, field: Field) -> tuple[str, bool]:
 def _range(expr: str, field: Field, item: str, first: str, rest: list[str]) -> tuple[int, int]:
     low = _number(expr, field, item, first, named=True)
     if len(rest) > 1:
-        raise _fault(expr, field, item, "has more than one '-'")
+        raise _fault(expr, field, item, "has more than one '-'", f"too many hyphens: {item}")
     return low, _number(expr, field, item, rest[0], named=True) if rest else low
 
 
 def _check(expr: str, field: Field, item: str, low: int, high: int, step: int) -> None:
     if low < field.low:
-        raise _fault(expr, field, item, f"begins below {field.low}")
+        upstream = f"beginning of range ({low}) below minimum ({field.low}): {item}"
+        raise _fault(expr, field, item, f"begins below {field.low}", upstream)
     if high > field.high:
-        raise _fault(expr, field, item, f"ends above {field.high}")
+        upstream = f"end of range ({high}) above maximum ({field.high}): {item}"
+        raise _fault(expr, field, item, f"ends above {field.high}", upstream)
     if low > high:
-        raise _fault(expr, field, item, "begins after it ends")
+        upstream = f"beginning of range ({low}) beyond end of range ({high}): {item}"
+        raise _fault(expr, field, item, "begins after it ends", upstream)
     if step == 0:
-        raise _fault(expr, field, item, "has a step of 0")
+        raise _fault(
+            expr, field, item, "has a step of 0", f"step of range should be a positive number: {item}"
+        )
 
 
 def _canonical(low: int, high: int, step: int) -> str:
@@ -165,19 +176,21 @@ def _number(expr: str, field: Field, item: str, text: str, *, named: bool = Fals
     if named and text.lower() in field.names:
         return field.names[text.lower()]
     if not _INTEGER.fullmatch(text) or abs(int(text)) > _LARGEST:
-        raise _fault(
-            expr, field, item, f"holds {text!r}, which is not a number" if text else "lacks a number"
-        )
+        why = "value out of range" if _INTEGER.fullmatch(text) else "invalid syntax"
+        upstream = f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": {why}'
+        fault = f"holds {text!r}, which is not a number" if text else "lacks a number"
+        raise _fault(expr, field, item, fault, upstream)
     if int(text) < 0:
-        raise _fault(expr, field, item, "holds a negative number")
+        upstream = f"negative number ({int(text)}) not allowed: {text}"
+        raise _fault(expr, field, item, "holds a negative number", upstream)
     return int(text)
 
 
-def _fault(expr: str, field: Field, item: str, fault: str) -> InvalidSchedule:
-    return _refusal(expr, f"{field.name}: {item!r} {fault}", field.name)
+def _fault(expr: str, field: Field, item: str, fault: str, upstream: str) -> InvalidSchedule:
+    return _refusal(expr, f"{field.name}: {item!r} {fault}", upstream, field.name)
 
 
-def _refusal(expr: str, fault: str, field: str = "schedule") -> InvalidSchedule:
-    return InvalidSchedule(
-        f"The schedule {clean(repr(expr), 120)} is refused: {clean(fault, 200)}.", field=field
-    )
+def _refusal(expr: str, fault: str, upstream: str, field: str = "schedule") -> InvalidSchedule:
+    """The refusal; `upstream` is the cron library's own sentence, which the embedded cluster repeats."""
+    sentence = f"The schedule {clean(repr(expr), 120)} is refused: {clean(fault, 200)}."
+    return InvalidSchedule(sentence, field=field, upstream=clean(upstream, 300))

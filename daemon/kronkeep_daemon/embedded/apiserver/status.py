@@ -1,0 +1,98 @@
+"""Answers that are not objects: Status, with the words and codes of a real API server."""
+
+from typing import Any
+
+from kronkeep_daemon.embedded.apiserver.registry import Resource
+
+Object = dict[str, Any]
+
+
+class Refusal(Exception):
+    """An answer of 4xx or 5xx; `body` is a Status object."""
+
+    def __init__(self, code: int, reason: str, message: str, details: Object | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.body: Object = {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": message,
+            "reason": reason,
+        }
+        if details is not None:
+            self.body["details"] = details
+        self.body["code"] = code
+
+
+def _named(resource: Resource, name: str) -> Object:
+    return {"name": name} | ({"group": resource.group} if resource.group else {}) | {"kind": resource.plural}
+
+
+def not_found(resource: Resource, name: str) -> Refusal:
+    """404 for an object."""
+    return Refusal(404, "NotFound", f'{resource.qualified} "{name}" not found', _named(resource, name))
+
+
+def no_path() -> Refusal:
+    """404 for a path that nothing serves."""
+    return Refusal(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def already_exists(resource: Resource, name: str) -> Refusal:
+    """409 for a name that is taken."""
+    message = f'{resource.qualified} "{name}" already exists'
+    return Refusal(409, "AlreadyExists", message, _named(resource, name))
+
+
+def modified(resource: Resource, name: str) -> Refusal:
+    """409 for a stale resourceVersion."""
+    message = (
+        f'Operation cannot be fulfilled on {resource.qualified} "{name}": the object has been modified; '
+        "please apply your changes to the latest version and try again"
+    )
+    return Refusal(409, "Conflict", message, _named(resource, name))
+
+
+def precondition(resource: Resource, name: str, field: str, wanted: str, found: str) -> Refusal:
+    """409 for a failed precondition of a delete."""
+    message = (
+        f'Operation cannot be fulfilled on {resource.qualified} "{name}": Precondition failed: '
+        f"{field} in precondition: {wanted}, {field} in object meta: {found}"
+    )
+    return Refusal(409, "Conflict", message, _named(resource, name))
+
+
+def invalid(resource: Resource, name: str, causes: list[tuple[str, str, str]]) -> Refusal:
+    """422; each cause is (field, reason, message), in order."""
+    words = [f"{field}: {message}" for field, _, message in causes]
+    unique = list(dict.fromkeys(words))
+    joined = unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]"
+    details: Object = {"name": name} | ({"group": resource.group} if resource.group else {})
+    details["kind"] = resource.kind
+    details["causes"] = [{"reason": r, "message": m, "field": f} for f, r, m in causes]
+    return Refusal(422, "Invalid", f'{resource.qualified_kind} "{name}" is invalid: {joined}', details)
+
+
+def bad_request(message: str) -> Refusal:
+    """400."""
+    return Refusal(400, "BadRequest", message)
+
+
+def expired(version: int, oldest: int) -> Object:
+    """The ERROR object of a watch from a version that the window no longer holds."""
+    return Refusal(410, "Expired", f"too old resource version: {version} ({oldest})").body
+
+
+def too_large(version: int, current: int) -> Refusal:
+    """504 for a list at a version that this server has not reached."""
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    message = f"Timeout: Too large resource version: {version}, current: {current}"
+    return Refusal(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
+
+
+def success(resource: Resource, name: str, uid: str) -> Object:
+    """What a delete answers when the object is gone."""
+    details = _named(resource, name) | {"uid": uid}
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
