@@ -89,6 +89,10 @@ class Operations:
             else:
                 meta.pop(key, None)
         new = self._merge_subresource(resource, old, new, subresource)
+        if resource.kind == "Pod" and new["spec"].get("nodeName") and not old["spec"].get("nodeName"):
+            scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None}
+            scheduled["lastTransitionTime"] = stamp(self._clock.now())
+            new["status"]["conditions"] = [scheduled]
         defaults.fill(resource, new)
         validation.check(resource, new, old)
         return self._write(resource, old, new, dry)

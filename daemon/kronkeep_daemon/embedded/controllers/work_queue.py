@@ -1,0 +1,65 @@
+"""A queue of keys: one key is in it once, may be wanted later, and is never worked on twice at a time."""
+
+import asyncio
+import heapq
+from collections.abc import Hashable
+
+
+class WorkQueue:
+    """Bounded by the number of distinct keys; times are the event loop's."""
+
+    def __init__(self) -> None:
+        self._due: dict[Hashable, float] = {}
+        self._heap: list[tuple[float, int, Hashable]] = []
+        self._working: set[Hashable] = set()
+        self._count = 0
+        self._changed = asyncio.Event()
+
+    def add(self, key: Hashable, delay: float = 0.0) -> None:
+        """Wants `key` worked on after `delay` seconds, or sooner where it was wanted sooner."""
+        due = asyncio.get_running_loop().time() + delay
+        if self._due.get(key, due + 1) <= due:
+            return
+        self._due[key] = due
+        self._count += 1
+        heapq.heappush(self._heap, (due, self._count, key))
+        self._changed.set()
+
+    async def get(self) -> Hashable:
+        """The next key that is due and not being worked on; `done` must follow."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now = loop.time()
+            key = self._pop(now)
+            if key is not None:
+                return key
+            wait = max(0.0, self._heap[0][0] - now) if self._heap else None
+            self._changed.clear()
+            try:
+                await asyncio.wait_for(self._changed.wait(), wait)
+            except TimeoutError:
+                continue
+
+    def _pop(self, now: float) -> Hashable | None:
+        held = []
+        found = None
+        while self._heap and self._heap[0][0] <= now:
+            due, count, key = heapq.heappop(self._heap)
+            if self._due.get(key) != due:
+                continue
+            if key in self._working:
+                held.append((now + 0.05, count, key))
+                self._due[key] = now + 0.05
+                continue
+            del self._due[key]
+            self._working.add(key)
+            found = key
+            break
+        for entry in held:
+            heapq.heappush(self._heap, entry)
+        return found
+
+    def done(self, key: Hashable) -> None:
+        """The work on `key` has ended."""
+        self._working.discard(key)
+        self._changed.set()
