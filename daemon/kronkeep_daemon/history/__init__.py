@@ -1,0 +1,7 @@
+"""The history: TinyDB's tables and queries on an append-only journal; what is acknowledged is durable."""
+
+from kronkeep_daemon.history.changes import Change
+from kronkeep_daemon.history.history import History
+from kronkeep_daemon.history.records import Page, Records
+
+__all__ = ["Change", "History", "Page", "Records"]

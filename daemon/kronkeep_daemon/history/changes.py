@@ -1,0 +1,28 @@
+"""What happened to one document, in the order of the journal."""
+
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+
+class Change(NamedTuple):
+    """A document put or removed; `seq` counts changes, `body` is its JSON (None when removed)."""
+
+    seq: int
+    table: str
+    id: str
+    op: Literal["put", "remove"]
+    body: bytes | None
+
+    @property
+    def doc(self) -> dict[str, Any] | None:
+        """The document as plain values."""
+        return None if self.body is None else msgspec.json.decode(self.body)
+
+
+class Entry(NamedTuple):
+    """A change as the journal has it: documents are known by TinyDB's number."""
+
+    table: str
+    doc_id: int
+    body: bytes | None

@@ -1,0 +1,85 @@
+"""Kept logs: files beside the journal, gzip, head and tail of what was too long."""
+
+import asyncio
+import gzip
+import re
+import shutil
+from pathlib import Path
+
+from kronkeep_common.models import KeptLog
+
+HEAD_BYTES = 1024 * 1024
+TAIL_BYTES = 3 * 1024 * 1024
+_SAFE = re.compile(r"[^A-Za-z0-9._-]")
+
+
+class Capped:
+    """Bytes as they come: the first MiB and the last three are kept, and a line says what is missing."""
+
+    def __init__(self) -> None:
+        self._head = bytearray()
+        self._tail = bytearray()
+        self.total = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Takes the next bytes."""
+        self.total += len(chunk)
+        room = HEAD_BYTES - len(self._head)
+        self._head += chunk[:room]
+        self._tail += chunk[max(0, room) :]
+        if len(self._tail) > 2 * TAIL_BYTES:
+            del self._tail[:-TAIL_BYTES]
+
+    @property
+    def truncated(self) -> bool:
+        """Whether something is left out."""
+        return self.total > HEAD_BYTES + TAIL_BYTES
+
+    def text(self) -> bytes:
+        """What is kept."""
+        tail = bytes(self._tail[-TAIL_BYTES:])
+        if not self.truncated:
+            return bytes(self._head) + tail
+        missing = self.total - HEAD_BYTES - TAIL_BYTES
+        return bytes(self._head) + f"\n[kronkeep: {missing} bytes are not kept]\n".encode() + tail
+
+
+class LogStore:
+    """One folder a record, one file a container."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _path(self, record_id: str, container: str) -> Path:
+        return self._folder / _SAFE.sub("_", record_id)[:200] / f"{_SAFE.sub('_', container)[:80]}.log.gz"
+
+    async def save(self, record_id: str, container: str, pod: str, capped: Capped) -> KeptLog:
+        """Keeps a log; what was kept of that container before is replaced."""
+        text = capped.text()
+        await asyncio.to_thread(self._write, self._path(record_id, container), text)
+        return KeptLog(
+            container=container, pod=pod, bytes=capped.total, kept=len(text), truncated=capped.truncated
+        )
+
+    @staticmethod
+    def _write(path: Path, text: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_suffix(".tmp")
+        temporary.write_bytes(gzip.compress(text, 6))
+        temporary.rename(path)
+
+    async def read(self, record_id: str, container: str) -> bytes | None:
+        """What is kept of a container's log; None when nothing is."""
+        path = self._path(record_id, container)
+        return await asyncio.to_thread(_read, path)
+
+    async def remove(self, record_id: str) -> None:
+        """Removes every log of a record."""
+        await asyncio.to_thread(shutil.rmtree, self._path(record_id, "x").parent, True)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return gzip.decompress(path.read_bytes())
+    except FileNotFoundError:
+        return None
