@@ -184,7 +184,7 @@ class Cluster:
             response.close()
 
     async def push_log(self, path: str, uid: str, offset: int, lines: bytes, final: bool) -> Object:
-        """Appends to a container's log of an embedded cluster (a node agent's call); raises NotFoundInCluster."""
+        """Appends to a container's log in an embedded cluster; raises NotFoundInCluster."""
         params = {"uid": uid, "offset": str(offset), "final": "1" if final else "0"}
         return await self._json("POST", path, params, lines, "text/plain")
 
