@@ -7,7 +7,6 @@ Unknown fields are refused wherever a person or a script writes (`Request` struc
 from kronkeep_common.models.backup import (
     BackupExecution,
     BackupResult,
-    HookOutcome,
     Progress,
     Restore,
     RestoreTarget,
@@ -26,15 +25,12 @@ from kronkeep_common.models.policy import (
     BackupPolicy,
     BackupPolicySpec,
     ClaimSource,
-    DatabaseSource,
-    Drill,
     Encryption,
-    Hook,
-    Include,
     Retention,
     SecretKeyRef,
     Source,
 )
+from kronkeep_common.models.schedule import Finding, ScheduleCheckRequest, ScheduleVerdict
 from kronkeep_common.models.storage import BackupStorage, BackupStorageCreate, StorageUsage
 
 __all__ = [
@@ -49,19 +45,17 @@ __all__ = [
     "CronJobCreate",
     "CronJobExecution",
     "CronJobSpec",
-    "DatabaseSource",
-    "Drill",
     "Encryption",
     "EnvVar",
-    "Hook",
-    "HookOutcome",
-    "Include",
+    "Finding",
     "KeptLog",
     "PodSeen",
     "Progress",
     "Restore",
     "RestoreTarget",
     "Retention",
+    "ScheduleCheckRequest",
+    "ScheduleVerdict",
     "SecretKeyRef",
     "Source",
     "StorageUsage",

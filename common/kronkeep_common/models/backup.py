@@ -34,16 +34,6 @@ class BackupResult(Record, frozen=True, kw_only=True):
     restic_version: str = ""
 
 
-class HookOutcome(Record, frozen=True, kw_only=True):
-    """How one hook of the policy ended in this archive's pod."""
-
-    name: str
-    stage: str
-    exit_code: int | None = None
-    duration_seconds: Seconds | None = None
-    log: KeptLog | None = None
-
-
 class BackupExecution(Record, frozen=True, kw_only=True):
     """One archive, belonging to one CronJobExecution; `parent` is None for a backup made by hand.
 
@@ -74,12 +64,7 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     progress: Progress | None = None
     result: BackupResult | None = None
     snapshot_removed_at: Moment | None = None
-    pinned: bool = False
-    verified_at: Moment | None = None
-    verified_seconds: Seconds | None = None
-    hooks: tuple[HookOutcome, ...] = ()
     warnings: tuple[str, ...] = ()
-    overrides: dict[str, str] = {}
     reason: str | None = None
     message: str | None = None
     next_step: str | None = None

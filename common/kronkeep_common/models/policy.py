@@ -26,33 +26,16 @@ class ClaimSource(Request, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
 
 
-class DatabaseSource(Request, frozen=True, kw_only=True):
-    """A dump: the output of `command`, run in `image`, streamed as `filename` (restic >= 0.17)."""
-
-    image: str
-    command: tuple[str, ...]
-    filename: str = "dump"
-
-
 class Source(Request, frozen=True, kw_only=True):
     """The claims to archive; none named means the claims that the CronJob's containers mount."""
 
     claims: tuple[ClaimSource, ...] = ()
 
 
-class Include(Request, frozen=True, kw_only=True):
-    """Which kinds of content an archive holds."""
-
-    volumes: bool = True
-    configuration: bool = False
-    database: DatabaseSource | None = None
-
-
 class Encryption(Request, frozen=True, kw_only=True):
-    """restic's repository password; `enabled=False` is an empty password (restic >= 0.17)."""
+    """restic always encrypts, with the storage's password; `enabled=False` is refused, never ignored."""
 
     enabled: bool = True
-    key: SecretKeyRef | None = None
 
 
 class Retention(Request, frozen=True, kw_only=True):
@@ -68,27 +51,6 @@ class Retention(Request, frozen=True, kw_only=True):
     min_good: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
 
 
-class Hook(Request, frozen=True, kw_only=True):
-    """A container run in the archive's pod: `pre` before it, `validate` and `post` after it."""
-
-    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?$")]
-    stage: Literal["pre", "validate", "post"]
-    image: str
-    command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
-    timeout_seconds: Seconds = 600
-    on_failure: Literal["stop", "continue"] = "stop"
-    run_on: Literal["always", "success", "failure"] = "always"
-
-
-class Drill(Request, frozen=True, kw_only=True):
-    """A scheduled restore to scratch, compared with the archive's manifest."""
-
-    schedule: str
-    snapshot: Literal["newest", "random"] = "newest"
-    check_image: str | None = None
-    check_command: tuple[str, ...] = ()
-
-
 class BackupPolicySpec(Request, frozen=True, kw_only=True):
     """What a person writes; `schedule=None` means after each run."""
 
@@ -99,17 +61,13 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     delay_seconds: Seconds = 0
     when: Literal["success", "always"] = "success"
     source: Source = Source()
-    include: Include = Include()
     backup_type: Literal["full", "incremental"] = "incremental"
     compression: Literal["off", "auto", "max"] = "auto"
     encryption: Encryption = Encryption()
     retention: Retention = Retention(days=30)
-    hooks: tuple[Hook, ...] = ()
     expected_duration_seconds: Seconds | None = None
     deadline_seconds: Annotated[float, msgspec.Meta(ge=1)] = 6 * 3600
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 1
-    rpo_seconds: Seconds | None = None
-    drill: Drill | None = None
     on_conflict: Literal["reject", "shift", "after-run", "accept"] = "reject"
 
 

@@ -16,7 +16,6 @@ class BackupStorageCreate(Request, frozen=True, kw_only=True):
     kind: str
     settings: dict[str, str] = {}
     password: SecretKeyRef | None = None
-    credentials: str | None = None
     namespaces: tuple[str, ...] = ()
     capacity_bytes: Bytes | None = None
 
@@ -29,8 +28,6 @@ class StorageUsage(Record, frozen=True, kw_only=True):
     capacity_bytes: Bytes | None = None
     free_bytes: Bytes | None = None
     snapshots: int = 0
-    growth_bytes_per_day: float | None = None
-    days_until_full: float | None = None
     duration_seconds: Seconds = 0
 
 
@@ -42,7 +39,6 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     kind: str
     settings: dict[str, str] = {}
     password: SecretKeyRef
-    credentials: str | None = None
     namespaces: tuple[str, ...] = ()
     capacity_bytes: Bytes | None = None
     status: StorageStatus

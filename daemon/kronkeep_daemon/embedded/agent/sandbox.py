@@ -44,7 +44,7 @@ def command(argv: list[str], mounts: list[Mount], folder: str) -> list[str]:
             line += ["--symlink", str(entry.readlink()), str(entry)]
         elif entry.is_dir():
             line += ["--ro-bind", str(entry), str(entry)]
-    line += ["--proc", "/proc", "--dev", "/dev", "--dir", "/var/tmp", "--tmpfs", "/tmp", "--tmpfs", "/run"]
+    line += ["--proc", "/proc", "--dev", "/dev", "--dir", "/var/tmp", "--tmpfs", "/tmp", "--tmpfs", "/run"]  # noqa: S108
     for prefix in dict.fromkeys([sys.prefix, sys.base_prefix]):
         line += ["--ro-bind-try", prefix, prefix]
     for mount in sorted(mounts, key=lambda mount: mount.target.count("/")):

@@ -1,0 +1,65 @@
+"""What is due, as a function of policies, runs, backups and the time; pure, and safe to ask again."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
+from kronkeep_common.schedule import Schedule
+from kronkeep_common.states import BackupStatus, ExecutionStatus
+
+
+class Verdict(NamedTuple):
+    """The next state of a backup that waits for its run, and why."""
+
+    status: BackupStatus
+    reason: str | None = None
+    message: str | None = None
+    next_step: str | None = None
+
+
+def follow(run: CronJobExecution, policy: BackupPolicy, now: datetime) -> Verdict | None:
+    """What becomes of a waiting backup when its run stands as it does; None while it must wait."""
+    if run.status is ExecutionStatus.SUCCEEDED or (
+        policy.when == "always" and run.status is ExecutionStatus.FAILED
+    ):
+        ended = run.ended_at or now
+        return (
+            Verdict(BackupStatus.QUEUED) if now >= ended + timedelta(seconds=policy.delay_seconds) else None
+        )
+    if run.status is ExecutionStatus.FAILED:
+        words = f"The run failed ({run.reason}), so nothing was archived."
+        return Verdict(BackupStatus.FAILED, "CronJobFailed", words, run.next_step)
+    if run.status is ExecutionStatus.CANCELLED:
+        words = "The run was cancelled, so nothing was archived."
+        return Verdict(BackupStatus.CANCELLED, "CronJobCancelled", words, "Run the CronJob again.")
+    if run.status in (ExecutionStatus.UNKNOWN, ExecutionStatus.MISSED):
+        words = "How the run ended is not known, so nothing was archived."
+        return Verdict(
+            BackupStatus.UNKNOWN, "CronJobUnknown", words, "Run the CronJob again, or back up now."
+        )
+    return None
+
+
+def due_slot(policy: BackupPolicy, since: datetime, now: datetime, zone: str) -> datetime | None:
+    """The newest slot of the policy's own schedule in (since, now]; at most this one is caught up."""
+    if policy.schedule is None or not policy.enabled:
+        return None
+    slot = Schedule.parse(policy.schedule, policy.time_zone, controller_zone=zone).previous(
+        now + timedelta(seconds=1)
+    )
+    return slot if slot is not None and slot > since else None
+
+
+def newest_archivable(runs: Iterable[CronJobExecution], policy: BackupPolicy) -> CronJobExecution | None:
+    """The newest run whose result a scheduled backup may archive."""
+    wanted = {ExecutionStatus.SUCCEEDED}
+    if policy.when == "always":
+        wanted.add(ExecutionStatus.FAILED)
+    return next((run for run in runs if run.status in wanted), None)
+
+
+def may_retry(backup: BackupExecution, policy: BackupPolicy) -> bool:
+    """Whether a failed archive is tried again; a partial one made its snapshot and is not."""
+    lasting = ("WrongPassword", "RepositoryMissing", "SourceMissing", "DeadlineExceeded")
+    return backup.attempt <= policy.retries and backup.reason not in lasting

@@ -1,0 +1,79 @@
+"""A policy and the annotations of its CronJob, one from the other; pure."""
+
+import hashlib
+import uuid
+from typing import Any, NamedTuple
+
+import msgspec
+
+from kronkeep_common import keys
+from kronkeep_common.errors import InvalidPolicy, KronkeepError
+from kronkeep_common.models import BackupPolicy, BackupPolicySpec
+from kronkeep_common.schedule import Schedule
+from kronkeep_common.text import clean
+
+Object = dict[str, Any]
+
+
+class Found(NamedTuple):
+    """What a CronJob's annotations say: a policy, or why there is none that can be acted on."""
+
+    policy: BackupPolicy | None
+    fault: str | None
+
+
+def new(spec: BackupPolicySpec, policy_id: str | None = None) -> BackupPolicy:
+    """The policy of a spec, with a new identity unless one is given."""
+    fields = {field: getattr(spec, field) for field in BackupPolicySpec.__struct_fields__}
+    return BackupPolicy(id=policy_id or uuid.uuid4().hex[:12], **fields)
+
+
+def annotations(policy: BackupPolicy) -> dict[str, str]:
+    """What the CronJob carries."""
+    return {
+        keys.POLICY: msgspec.json.encode(policy).decode(),
+        keys.POLICY_ID: policy.id,
+        keys.POLICY_ENABLED: "true" if policy.enabled else "false",
+        keys.POLICY_REVISION: revision(policy),
+    }
+
+
+def revision(policy: BackupPolicy) -> str:
+    """A short hash that changes with the policy."""
+    return hashlib.sha256(msgspec.json.encode(policy, order="sorted")).hexdigest()[:10]
+
+
+def read(raw: Object) -> Found:
+    """The policy on a CronJob; an invalid annotation is a fault and is never half-applied."""
+    text = (raw["metadata"].get("annotations") or {}).get(keys.POLICY)
+    if text is None:
+        return Found(None, None)
+    try:
+        given = msgspec.json.decode(text)
+        if isinstance(given, dict):
+            given.setdefault("id", hashlib.sha256(raw["metadata"]["uid"].encode()).hexdigest()[:12])
+        policy = msgspec.convert(given, BackupPolicy)
+        check(policy)
+    except (msgspec.ValidationError, msgspec.DecodeError, KronkeepError) as fault:
+        return Found(None, clean(f"The backup policy cannot be read: {fault}", 500))
+    return Found(policy, None)
+
+
+def check(policy: BackupPolicySpec) -> None:
+    """Raises InvalidPolicy, InvalidSchedule or InvalidTimeZone for what could not be carried out."""
+    if policy.schedule is not None:
+        Schedule.parse(policy.schedule, policy.time_zone)
+    elif policy.time_zone is not None:
+        raise InvalidPolicy("A time zone without a schedule has no meaning.", field="policy.time_zone")
+    if not policy.encryption.enabled:
+        raise InvalidPolicy(
+            "Encryption cannot be turned off: restic encrypts every repository.",
+            next_step="Leave encryption on.",
+            field="policy.encryption.enabled",
+        )
+    for claim in policy.source.claims:
+        for path in claim.paths:
+            if path.startswith("/") or ".." in path.split("/") or path.startswith("-"):
+                raise InvalidPolicy(
+                    f"The path {clean(repr(path), 100)} must stay below the claim.", field="source"
+                )

@@ -1,0 +1,296 @@
+"""The backup service: is told of runs, decides what is due, archives, says truthfully how it went.
+
+Every step is recorded before it is taken: a backup is `waiting` from the moment its run appears, `queued`
+when it is due, `running` with its Job's name before that Job is created. The name is made from the backup, so a
+daemon that was killed in between finds its Job again instead of making another.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import BackupNotFound, InvalidPolicy, KronkeepError, NotAllowedNow, PolicyNotFound
+from kronkeep_common.models import BackupExecution, BackupPolicy, BackupStorage, CronJobExecution
+from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, StorageStatus, is_final
+from kronkeep_common.text import clean
+from kronkeep_daemon.backups import manifests, plan, policy
+from kronkeep_daemon.backups.archive import Archiver
+from kronkeep_daemon.backups.queue import Queues
+from kronkeep_daemon.backups.storage_service import StorageService
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.cronjobs.manifests import claims_of
+from kronkeep_daemon.events import BackupChanged, Bus, CronJobChanged, ExecutionChanged
+from kronkeep_daemon.history import History
+from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+Object = dict[str, Any]
+TICK_SECONDS = 15.0
+
+
+class BackupService:
+    """Backups of the CronJobs of one cluster."""
+
+    def __init__(
+        self,
+        cronjobs: CronJobService,
+        history: History,
+        bus: Bus,
+        clock: Clock,
+        settings: Callable[[], Settings],
+        supervisor: Supervisor,
+    ) -> None:
+        self._cronjobs = cronjobs
+        self._history = history
+        self._bus = bus
+        self._clock = clock
+        self._settings = settings
+        self._supervisor = supervisor
+        self._wake = asyncio.Event()
+        self._started_at = clock.now()
+        queues = Queues()
+        cluster = cronjobs.cluster()
+        self.storages = StorageService(cluster, history, bus, clock, settings, queues, supervisor)
+        self._archiver = Archiver(cluster, self, clock, settings, queues)
+        bus.subscribe(ExecutionChanged, lambda _: self._wake.set())
+        bus.subscribe(CronJobChanged, lambda _: self._wake.set())
+
+    def start(self) -> None:
+        """Starts planning and goes on with what a stop of the daemon cut off."""
+        self.storages.resume()
+        self._supervisor.start("backup planner", self._plan_forever, death="restart")
+
+    async def _plan_forever(self) -> None:
+        await self._cronjobs.synced()
+        while True:
+            try:
+                await self._plan()
+            except KronkeepError as fault:
+                log.warning("planning backups: %s", fault)
+            try:
+                await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
+            except TimeoutError:
+                continue
+            finally:
+                self._wake.clear()
+
+    async def _plan(self) -> None:
+        """Brings every policy up to date: new backups, waiting ones that may go on, archives to run."""
+        now = self._clock.now()
+        for cluster, raw in self._cronjobs.raws():
+            found = policy.read(raw).policy
+            if found is not None and found.enabled:
+                await self._plan_policy(cluster, raw, found, now)
+        for status in (BackupStatus.WAITING, BackupStatus.QUEUED, BackupStatus.RUNNING):
+            for backup in self._history.backups.newest(limit=1000, status=status).items:
+                await self._step(backup, now)
+
+    async def _plan_policy(self, cluster: str, raw: Object, found: BackupPolicy, now: datetime) -> None:
+        runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
+        if found.schedule is None:
+            for run in reversed(runs):
+                if run.backup_id is None and run.created_at >= self._began(raw, found):
+                    await self._expect(cluster, raw, found, run)
+            return
+        last = self._history.backups.newest(limit=1, policy_id=found.id).items
+        since = last[0].due_at or last[0].created_at if last else self._began(raw, found)
+        slot = plan.due_slot(found, since, now, self._settings().controller_zone)
+        if slot is not None:
+            run_found = plan.newest_archivable(runs, found)
+            trigger = "scheduled" if now - slot < timedelta(minutes=2) else "catch-up"
+            await self._new(raw, cluster, found, run_found, trigger, due_at=slot, key=slot.isoformat())
+
+    def _began(self, raw: Object, found: BackupPolicy) -> datetime:
+        """When the policy was first seen, kept for restarts; runs before it are not archived."""
+        facts = self._history.table("facts")
+        key = f"policy-seen/{raw['metadata']['uid']}/{found.id}"
+        kept = facts.documents.places({"id": key})
+        if not kept:
+            born = datetime.fromisoformat(raw["metadata"]["creationTimestamp"])
+            first = born if self._clock.now() - born < timedelta(minutes=1) else self._clock.now()
+            facts.put_document(None, {"id": key, "created_at": msgspec.to_builtins(first)})
+            return first
+        return datetime.fromisoformat(kept[0][0])
+
+    async def _expect(
+        self, cluster: str, raw: Object, found: BackupPolicy, run: CronJobExecution
+    ) -> BackupExecution:
+        """The backup that belongs to a run; the run is linked to it in the same commit."""
+        return await self._new(raw, cluster, found, run, "after-run", due_at=None, key=run.id)
+
+    async def _new(
+        self,
+        raw: Object,
+        cluster: str,
+        found: BackupPolicy,
+        run: CronJobExecution | None,
+        trigger: Any,
+        *,
+        due_at: datetime | None,
+        key: str,
+        backup_type: Any = None,
+    ) -> BackupExecution:
+        backup_id = manifests.short_hash(found.id, key)
+        known = self._history.backups.get(backup_id)
+        if known is not None:
+            return known
+        now, meta = self._clock.now(), raw["metadata"]
+        backup = BackupExecution(
+            id=backup_id,
+            cluster=cluster,
+            namespace=meta["namespace"],
+            cronjob=clean(meta["name"], 253),
+            cronjob_id=meta["uid"],
+            cronjob_execution_id=run.id if run else None,
+            policy_id=found.id,
+            policy_revision=policy.revision(found),
+            storage_id=found.storage_id,
+            backup_type=backup_type or found.backup_type,
+            trigger=trigger,
+            status=BackupStatus.WAITING if trigger == "after-run" else BackupStatus.QUEUED,
+            created_at=now,
+            due_at=due_at,
+            deadline_at=now + timedelta(days=7) if trigger == "after-run" else None,
+        )
+        if run is not None and trigger == "after-run":
+            self._history.executions.put(
+                msgspec.structs.replace(run, backup_id=backup_id, policy_id=found.id)
+            )
+        await self.put(None, backup)
+        return backup
+
+    async def _step(self, backup: BackupExecution, now: datetime) -> None:
+        if backup.status is BackupStatus.WAITING:
+            await self._follow(backup, now)
+            backup = self.get(backup.id)
+        if backup.status in (BackupStatus.QUEUED, BackupStatus.RUNNING):
+            self._begin(backup)
+
+    async def _follow(self, backup: BackupExecution, now: datetime) -> None:
+        run = self._history.executions.get(backup.cronjob_execution_id or "")
+        found = self._policy_of(backup)
+        if run is None or found is None:
+            words = "The policy or the run went before the archive could be made."
+            gone = plan.Verdict(
+                BackupStatus.CANCELLED, "PolicyGone", words, "Back up by hand if it is needed."
+            )
+            await self._settle(backup, gone, now)
+            return
+        verdict = plan.follow(run, found, now)
+        if verdict is not None:
+            await self._settle(backup, verdict, now)
+        elif run.ended_at is not None and found.delay_seconds:
+            self._wake_later(found.delay_seconds)
+
+    def _wake_later(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(min(seconds, TICK_SECONDS) + 0.05, self._wake.set)
+
+    async def _settle(self, backup: BackupExecution, verdict: plan.Verdict, now: datetime) -> None:
+        final = is_final(BACKUP_TRANSITIONS, verdict.status)
+        new = msgspec.structs.replace(
+            backup,
+            status=verdict.status,
+            reason=verdict.reason,
+            message=verdict.message,
+            next_step=verdict.next_step,
+            ended_at=now if final else None,
+        )
+        await self.put(backup, new)
+
+    def _begin(self, backup: BackupExecution) -> None:
+        name = f"archive {backup.id}"
+        if not self._supervisor.running(name):
+            self._supervisor.start(name, lambda: self._archiver.run(backup.id), death="quiet")
+
+    def _policy_of(self, backup: BackupExecution) -> BackupPolicy | None:
+        try:
+            return policy.read(self._cronjobs.raw(backup.namespace, backup.cronjob)).policy
+        except KronkeepError:
+            return None
+
+    def context(self, backup: BackupExecution) -> tuple[Object, BackupPolicy, BackupStorage, tuple[str, ...]]:
+        """CronJob, policy, storage and claims of a backup; raises what is missing."""
+        raw = self._cronjobs.raw(backup.namespace, backup.cronjob)
+        found = policy.read(raw).policy
+        if found is None:
+            raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")
+        storage = self.storages.get(backup.storage_id)
+        if storage.status is not StorageStatus.ACTIVE:
+            raise NotAllowedNow(f"The storage {storage.id} is {storage.status}, not active.")
+        claims = tuple(source.claim for source in found.source.claims) or claims_of(raw)
+        if not claims:
+            raise InvalidPolicy(
+                "There is nothing to archive: the CronJob mounts no claim and the policy names none.",
+                next_step="Name a claim in the policy's source.",
+            )
+        return raw, found, storage, claims
+
+    def get(self, backup_id: str) -> BackupExecution:
+        """One backup; raises BackupNotFound."""
+        found = self._history.backups.get(backup_id)
+        if found is None:
+            raise BackupNotFound(f"There is no backup {clean(backup_id, 80)}.")
+        return found
+
+    async def put(self, old: BackupExecution | None, new: BackupExecution) -> None:
+        """Keeps a backup durably and tells the bus."""
+        self._history.backups.put(new)
+        await self._history.commit()
+        self._bus.publish(BackupChanged(old, new))
+
+    def progressed(self, backup: BackupExecution) -> None:
+        """Keeps progress without waiting for the disk; the next commit takes it along."""
+        self._history.backups.put(backup)
+
+    async def commit(self) -> None:
+        """Makes what was kept without waiting durable."""
+        await self._history.commit()
+
+    def good_of(self, policy_id: str) -> Sequence[BackupExecution]:
+        """The backups of a policy whose snapshot is still there."""
+        found = self._history.backups.newest(limit=100_000, policy_id=policy_id).items
+        return [b for b in found if b.result is not None and b.snapshot_removed_at is None]
+
+    async def back_up_now(
+        self, namespace: str, name: str, *, backup_type: str | None = None
+    ) -> BackupExecution:
+        """Archives what the CronJob's claims hold now; linked to its newest run that succeeded."""
+        raw = self._cronjobs.raw(namespace, name)
+        found = policy.read(raw)
+        if found.policy is None:
+            raise PolicyNotFound(found.fault or f"{namespace}/{name} has no backup policy.")
+        runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
+        run = plan.newest_archivable(runs, found.policy)
+        key = f"manual/{self._clock.now().isoformat()}"
+        cluster = self._cronjobs.cluster().id
+        backup = await self._new(
+            raw, cluster, found.policy, run, "manual", due_at=None, key=key, backup_type=backup_type
+        )
+        self._begin(backup)
+        return backup
+
+    async def expect_now(self, run: CronJobExecution) -> BackupExecution | None:
+        """The linked backup of a run that has just been triggered, when its policy archives after runs."""
+        raw = self._cronjobs.raw(run.namespace, run.cronjob)
+        found = policy.read(raw).policy
+        if found is None or not found.enabled or found.schedule is not None:
+            return None
+        return await self._expect(run.cluster, raw, found, self._cronjobs.execution(run.id))
+
+    async def cancel(self, backup_id: str) -> BackupExecution:
+        """Stops a backup that has not ended; its Job is deleted."""
+        backup = self.get(backup_id)
+        if is_final(BACKUP_TRANSITIONS, backup.status):
+            raise NotAllowedNow(f"The backup has ended already: {backup.status}.")
+        await self._supervisor.stop(f"archive {backup.id}")
+        await self._archiver.remove_job(backup)
+        words = "The backup was cancelled by request."
+        verdict = plan.Verdict(BackupStatus.CANCELLED, "Cancelled", words, "Back up now when it is needed.")
+        await self._settle(self.get(backup_id), verdict, self._clock.now())
+        return self.get(backup_id)
