@@ -1,4 +1,4 @@
-"""Does a backup's schedule fit its CronJob's? Compared as instants, over every change of the clocks in a year.
+"""Does a backup's schedule fit its CronJob's? Compared as instants over a year with its clock changes.
 
 SameTime         both fire in the same minute                                        conflict
 BackupBeforeRun  on a local day of the CronJob's zone on which both fire, the first
@@ -120,7 +120,7 @@ def _too_close(runs: list[int], backups: list[int], expected: float) -> Finding 
     if not hits:
         return None
     severity: Severity = "conflict" if len(hits) > MANY * len(runs) else "warning"
-    words = f"The backup starts before the run's expected {expected / 60:.0f} minutes are over, {len(hits)} times."
+    words = f"The backup starts within the run's expected {expected / 60:.0f} minutes, {len(hits)} times."
     return _finding("TooClose", severity, words, hits, len(runs))
 
 

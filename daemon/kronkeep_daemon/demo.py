@@ -4,7 +4,10 @@
 are suspended, or have a policy with its own schedule, so that each of these can be seen.
 """
 
+import asyncio
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,10 @@ from kronkeep_common.models import (
     Source,
     VolumeMount,
 )
+from kronkeep_common.states import StorageStatus
+from kronkeep_daemon.http.services import Services
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.errors import AlreadyExists
 
 NAMESPACE = "default"
 STORAGE = "demo-local"
@@ -60,6 +67,46 @@ with open("/ledger/entries.csv", "a") as ledger:
         ledger.write(f"{datetime.datetime.now(datetime.timezone.utc).isoformat()},{random.randrange(10**6)}\\n")
 print("booked 50 entries")
 """
+
+
+async def fill(services: Services, folder: Path, say: Callable[[str], None]) -> None:
+    """Makes the storage, the claims, the database and the CronJobs; what is there already is left alone."""
+    cluster = services.cronjobs.cluster()
+    await services.cronjobs.synced()
+    say("making the repository")
+    await _storage(services, folder)
+    say("making the shop's database")
+    for path, body in [
+        *((paths.claims(NAMESPACE), claim(name)) for name in CLAIMS),
+        (paths.jobs(NAMESPACE), seed()),
+    ]:
+        try:
+            await cluster.create(path, body)
+        except AlreadyExists:
+            continue
+    present = {cronjob.name for cronjob in services.extended.list(NAMESPACE)}
+    for wanted in cronjobs():
+        if wanted.name not in present:
+            say(f"creating {wanted.name}")
+            await services.extended.create(wanted)
+
+
+async def _storage(services: Services, folder: Path) -> None:
+    storages = services.backups.storages
+    if STORAGE not in {found.id for found in storages.list()}:
+        await storages.create(storage(folder))
+    while storages.get(STORAGE).status is StorageStatus.CREATING:
+        await asyncio.sleep(0.1)
+    password = await storages.password(storages.get(STORAGE))
+    await asyncio.to_thread(_keep_password, folder.with_suffix(".password"), password)
+
+
+def _keep_password(path: Path, password: str) -> None:
+    """A file that only its owner reads, so that restic can be run by hand in the demo."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(password)
 
 
 def _python(script: str) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """The backup service: is told of runs, decides what is due, archives, says truthfully how it went.
 
 Every step is recorded before it is taken: a backup is `waiting` from the moment its run appears, `queued`
-when it is due, `running` with its Job's name before that Job is created. The name is made from the backup, so a
-daemon that was killed in between finds its Job again instead of making another.
+when it is due, `running` with its Job's name before that Job is created. The name is made from the
+backup, so a daemon that was killed in between finds its Job again instead of making another.
 """
 
 import asyncio

@@ -84,6 +84,11 @@ class Records(Generic[T]):
             previous = place
         return Page(items, None)
 
+    def cursor_of(self, record: T) -> str | None:
+        """The cursor that asks for what follows the record."""
+        places = self._table.documents.places({"id": record.id})
+        return _cursor(places[0]) if places else None
+
     def count(self, **equal: str | None) -> dict[str, int]:
         """How many records there are in each status."""
         wanted = {field: str(value) for field, value in equal.items() if value is not None}

@@ -1,0 +1,93 @@
+"""What the socket's requests and answers are made of, besides the models."""
+
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution, EnvVar
+from kronkeep_common.models.base import Moment, Record, Request
+
+PREFIX = "/v1"
+VERSION = "0.1.0"
+T = TypeVar("T")
+
+
+class TriggerRequest(Request, frozen=True, kw_only=True):
+    """What a trigger may change for this one run."""
+
+    env: tuple[EnvVar, ...] = ()
+
+
+class BackupRequest(Request, frozen=True, kw_only=True):
+    """What a backup by hand may change."""
+
+    backup_type: str | None = None
+
+
+class DeleteRequest(Request, frozen=True, kw_only=True):
+    """The confirmation of a deletion: the object's name."""
+
+    confirm: str | None = None
+
+
+class Empty(Request, frozen=True, kw_only=True):
+    """No field at all."""
+
+
+class ListOf(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_defaults=True):
+    """A page of a list, newest first; `next_cursor` asks for the one after it."""
+
+    items: list[T]
+    next_cursor: str | None = None
+
+
+class WatchView(Record, frozen=True, kw_only=True):
+    """How fresh one watch is."""
+
+    name: str
+    status: str
+    since: Moment
+    why: str | None = None
+
+
+class Ready(Record, frozen=True, kw_only=True):
+    """Whether what is shown can be trusted, and how fresh each watch is."""
+
+    ready: bool
+    watches: list[WatchView]
+
+
+class Snapshot(Record, frozen=True, kw_only=True):
+    """All that a first screen needs, as of the change `seq`."""
+
+    seq: int
+    now: Moment
+    version: str
+    cronjobs: list[CronJob]
+    executions: list[CronJobExecution]
+    backups: list[BackupExecution]
+    storages: list[BackupStorage]
+    watches: list[WatchView]
+
+
+class Event(Record, frozen=True, kw_only=True):
+    """One change of the history: `table` and `id` say of what, `record` what it is now (None: removed)."""
+
+    seq: int
+    table: str
+    id: str
+    op: str
+    record: dict[str, Any] | None = None
+
+
+class Problem(Record, frozen=True, kw_only=True):
+    """RFC 9457: what went wrong, with kronkeep's stable `code` and what to do."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    next_step: str
+    retryable: bool
+    details: dict[str, Any] = {}

@@ -1,0 +1,276 @@
+"""The Python way to script kronkeep: one class over the daemon's Unix socket, asynchronous or not.
+
+    async with Client() as client:
+        run = await client.trigger("default", "shop-db-dump")
+
+    for run in SyncClient().executions(filter="status:failed age:<24h").items: ...
+
+Every method raises the error classes of kronkeep_common.errors, by the code the daemon answered;
+DaemonUnreachable when nobody answers.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+import msgspec
+
+from kronkeep_common import api, errors
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupPolicySpec,
+    BackupStorage,
+    BackupStorageCreate,
+    CronJob,
+    CronJobCreate,
+    CronJobExecution,
+    EnvVar,
+    ScheduleCheckRequest,
+    ScheduleVerdict,
+)
+from kronkeep_common.paths import check_length, check_server, socket_path
+
+T = TypeVar("T")
+BASE = "http://localhost"
+SECONDS = 30.0
+
+
+def _codes() -> dict[str, type[errors.KronkeepError]]:
+    found = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, errors.KronkeepError)]
+    return {kind.code: kind for kind in found}
+
+
+_BY_CODE = _codes()
+
+
+class Client:
+    """An asynchronous client of one socket (the default one without an argument)."""
+
+    def __init__(self, socket: Path | None = None) -> None:
+        self.socket = socket_path(socket)
+        check_length(self.socket)
+        transport = httpx.AsyncHTTPTransport(uds=str(self.socket))
+        self._http = httpx.AsyncClient(transport=transport, base_url=BASE, trust_env=False, timeout=SECONDS)
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._http.aclose()
+
+    async def call(self, method: str, path: str, answer: type[T], body: object = None, **query: Any) -> T:
+        """One request; `query` values of None are left out."""
+        params = {key: str(value) for key, value in query.items() if value is not None}
+        content = msgspec.json.encode(body) if body is not None else None
+        headers = {"Content-Type": "application/json"} if content is not None else {}
+        try:
+            check_server(self.socket)
+            response = await self._http.request(method, path, params=params, content=content, headers=headers)
+        except (httpx.HTTPError, OSError) as fault:
+            raise errors.DaemonUnreachable(f"Nobody answers at {self.socket}.") from fault
+        if response.status_code >= 400:
+            raise _problem(response.status_code, response.content)
+        return msgspec.json.decode(response.content or b"null", type=answer)
+
+    async def snapshot(self) -> api.Snapshot:
+        """All that a first screen needs."""
+        return await self.call("GET", "/v1/snapshot", api.Snapshot)
+
+    async def ready(self) -> api.Ready:
+        """How fresh what the daemon shows is."""
+        return await self.call("GET", "/readyz", api.Ready)
+
+    async def cronjobs(self, namespace: str | None = None) -> api.ListOf[CronJob]:
+        """Every CronJob, by namespace and name."""
+        return await self.call("GET", "/v1/cronjobs", api.ListOf[CronJob], namespace=namespace)
+
+    async def cronjob(self, namespace: str, name: str) -> CronJob:
+        """One CronJob; raises CronJobNotFound."""
+        return await self.call("GET", _cronjob(namespace, name), CronJob)
+
+    async def create_cronjob(self, spec: CronJobCreate, *, dry_run: bool = False) -> CronJob:
+        """Creates a CronJob, with its policy where it has one: both or neither."""
+        flag = "true" if dry_run else None
+        return await self.call("POST", "/v1/cronjobs", CronJob, spec, dry_run=flag)
+
+    async def delete_cronjob(self, namespace: str, name: str, confirm: str) -> None:
+        """Deletes a CronJob; `confirm` is its name."""
+        body = api.DeleteRequest(confirm=confirm)
+        await self.call("DELETE", _cronjob(namespace, name), object, body)
+
+    async def trigger(self, namespace: str, name: str, env: tuple[EnvVar, ...] = ()) -> CronJobExecution:
+        """Runs a CronJob now."""
+        body = api.TriggerRequest(env=env)
+        return await self.call("POST", f"{_cronjob(namespace, name)}/trigger", CronJobExecution, body)
+
+    async def suspend(self, namespace: str, name: str) -> CronJob:
+        """Stops new runs."""
+        return await self.call("POST", f"{_cronjob(namespace, name)}/suspend", CronJob, api.Empty())
+
+    async def resume(self, namespace: str, name: str) -> CronJob:
+        """Allows new runs, from the next slot on."""
+        return await self.call("POST", f"{_cronjob(namespace, name)}/resume", CronJob, api.Empty())
+
+    async def set_policy(self, namespace: str, name: str, policy: BackupPolicySpec) -> CronJob:
+        """Gives a CronJob a backup policy, or changes the one it has."""
+        return await self.call("PUT", f"{_cronjob(namespace, name)}/policy", CronJob, policy)
+
+    async def remove_policy(self, namespace: str, name: str) -> CronJob:
+        """Takes the policy away; its history stays."""
+        return await self.call("DELETE", f"{_cronjob(namespace, name)}/policy", CronJob)
+
+    async def back_up(self, namespace: str, name: str, backup_type: str | None = None) -> BackupExecution:
+        """Archives what the CronJob's claims hold now."""
+        body = api.BackupRequest(backup_type=backup_type)
+        return await self.call("POST", f"{_cronjob(namespace, name)}/backup", BackupExecution, body)
+
+    async def executions(
+        self,
+        filter: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        cronjob_id: str | None = None,
+    ) -> api.ListOf[CronJobExecution]:
+        """Runs, newest first."""
+        answer = api.ListOf[CronJobExecution]
+        return await self.call(
+            "GET", "/v1/executions", answer, filter=filter, limit=limit, cursor=cursor, cronjob_id=cronjob_id
+        )
+
+    async def execution(self, execution_id: str) -> CronJobExecution:
+        """One run; raises ExecutionNotFound."""
+        return await self.call("GET", f"/v1/executions/{quote(execution_id)}", CronJobExecution)
+
+    async def cancel_execution(self, execution_id: str) -> CronJobExecution:
+        """Stops a run."""
+        return await self.call(
+            "POST", f"/v1/executions/{quote(execution_id)}/cancel", CronJobExecution, api.Empty()
+        )
+
+    async def backups(
+        self,
+        filter: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        cronjob_id: str | None = None,
+    ) -> api.ListOf[BackupExecution]:
+        """Backups, newest first."""
+        answer = api.ListOf[BackupExecution]
+        return await self.call(
+            "GET", "/v1/backups", answer, filter=filter, limit=limit, cursor=cursor, cronjob_id=cronjob_id
+        )
+
+    async def backup(self, backup_id: str) -> BackupExecution:
+        """One backup; raises BackupNotFound."""
+        return await self.call("GET", f"/v1/backups/{quote(backup_id)}", BackupExecution)
+
+    async def cancel_backup(self, backup_id: str) -> BackupExecution:
+        """Stops a backup that has not ended."""
+        return await self.call("POST", f"/v1/backups/{quote(backup_id)}/cancel", BackupExecution, api.Empty())
+
+    async def storages(self) -> api.ListOf[BackupStorage]:
+        """Every storage."""
+        return await self.call("GET", "/v1/storages", api.ListOf[BackupStorage])
+
+    async def storage(self, name: str) -> BackupStorage:
+        """One storage; raises StorageNotFound."""
+        return await self.call("GET", f"/v1/storages/{quote(name)}", BackupStorage)
+
+    async def create_storage(self, storage: BackupStorageCreate) -> BackupStorage:
+        """Creates a storage and its repository; its state tells when it is active."""
+        return await self.call("POST", "/v1/storages", BackupStorage, storage)
+
+    async def check_storage(self, name: str) -> BackupStorage:
+        """Runs `restic check` on a storage; answers when it has ended."""
+        return await self.call("POST", f"/v1/storages/{quote(name)}/check", BackupStorage, api.Empty())
+
+    async def measure_storage(self, name: str) -> BackupStorage:
+        """Measures what a storage holds; answers when it has ended."""
+        return await self.call("POST", f"/v1/storages/{quote(name)}/usage", BackupStorage, api.Empty())
+
+    async def delete_storage(self, name: str, confirm: str) -> None:
+        """Forgets a storage that no policy uses; `confirm` is its name."""
+        body = api.DeleteRequest(confirm=confirm)
+        await self.call("DELETE", f"/v1/storages/{quote(name)}", object, body)
+
+    async def check_schedules(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
+        """Whether a backup's schedule fits a CronJob's."""
+        return await self.call("POST", "/v1/schedules/check", ScheduleVerdict, request)
+
+    async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
+        """A run's log, live while its pod is there, else as it was kept; raises LogNotFound."""
+        path = f"/v1/executions/{quote(execution_id)}/logs"
+        async for chunk in self._stream(path, {"follow": "true"} if follow else {}):
+            yield chunk
+
+    async def events(self, after: int | None = None) -> AsyncIterator[api.Event]:
+        """Every change later than `after` (or than now), for as long as the connection lasts."""
+        headers = {"Last-Event-ID": str(after)} if after is not None else {}
+        rest = b""
+        async for chunk in self._stream("/v1/events", {}, headers):
+            *blocks, rest = (rest + chunk).split(b"\n\n")
+            for block in blocks:
+                for line in block.split(b"\n"):
+                    if line.startswith(b"data: "):
+                        yield msgspec.json.decode(line[6:], type=api.Event)
+
+    async def _stream(
+        self, path: str, params: dict[str, str], headers: dict[str, str] | None = None
+    ) -> AsyncIterator[bytes]:
+        timeout = httpx.Timeout(SECONDS, read=None)
+        try:
+            check_server(self.socket)
+            async with self._http.stream(
+                "GET", path, params=params, headers=headers, timeout=timeout
+            ) as response:
+                if response.status_code >= 400:
+                    raise _problem(response.status_code, await response.aread())
+                async for chunk in response.aiter_raw():
+                    yield chunk
+        except (httpx.HTTPError, OSError) as fault:
+            raise errors.DaemonUnreachable(f"The connection to {self.socket} broke.") from fault
+
+
+def _cronjob(namespace: str, name: str) -> str:
+    return f"/v1/cronjobs/{quote(namespace)}/{quote(name)}"
+
+
+def _problem(status: int, body: bytes) -> errors.KronkeepError:
+    try:
+        problem = msgspec.json.decode(body, type=api.Problem)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return errors.Internal(f"The daemon answered {status} without saying why.")
+    kind = _BY_CODE.get(problem.code, errors.KronkeepError)
+    error = kind(problem.detail, next_step=problem.next_step)
+    error.details = problem.details
+    return error
+
+
+class SyncClient:
+    """The same methods without `await`; each call runs to its end. Streams are not offered here."""
+
+    def __init__(self, socket: Path | None = None) -> None:
+        self._socket = socket
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(Client, name)
+
+        def run(*args: Any, **named: Any) -> Any:
+            async def once() -> Any:
+                async with Client(self._socket) as client:
+                    return await method(client, *args, **named)
+
+            return asyncio.run(once())
+
+        return run

@@ -1,0 +1,89 @@
+"""The filter grammar that API, command line and terminal share.
+
+    status:failed ns:pay age:<24h !name:test text
+
+Terms are ANDed. `!` turns a term around. `status`, `ns`, `name`, `storage`, `policy`, `trigger` and `reason`
+compare whole words (`name` and free text look inside); `age` takes < or > and a duration in s, m, h or d.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from kronkeep_common.errors import InvalidFilter
+
+_AGE = re.compile(r"([<>])(\d+)([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_FIELDS = {
+    "status": "status",
+    "ns": "namespace",
+    "storage": "storage_id",
+    "policy": "policy_id",
+    "trigger": "trigger",
+    "reason": "reason",
+}
+Test = Callable[[Any, datetime], bool]
+
+
+class Filter(NamedTuple):
+    """A parsed filter: tests that must all pass, and what an index can answer first."""
+
+    tests: tuple[Test, ...]
+    equal: dict[str, str]
+
+    def takes(self, record: Any, now: datetime) -> bool:
+        """Whether the record passes."""
+        return all(test(record, now) for test in self.tests)
+
+
+def parse(text: str) -> Filter:
+    """The filter; raises InvalidFilter with the column of the fault."""
+    tests: list[Test] = []
+    equal: dict[str, str] = {}
+    for match in re.finditer(r"\S+", text):
+        word, column = match.group(), match.start() + 1
+        negated, body = word.startswith("!"), word.removeprefix("!")
+        key, colon, value = body.partition(":")
+        if colon and key in _FIELDS and not negated and key != "trigger" and key != "reason":
+            equal[_FIELDS[key]] = value
+        test = _test(key, value, column) if colon else _contains(body)
+        tests.append(_negate(test) if negated else test)
+    return Filter(tuple(tests), equal)
+
+
+def _negate(test: Test) -> Test:
+    return lambda record, now: not test(record, now)
+
+
+def _test(key: str, value: str, column: int) -> Test:
+    if not value:
+        raise InvalidFilter(f"The filter lacks a value after {key!r}.", column=column)
+    if key == "age":
+        return _age(value, column)
+    if key == "name":
+        return lambda record, _: value.lower() in _name(record)
+    if key not in _FIELDS:
+        known = ", ".join([*_FIELDS, "name", "age"])
+        raise InvalidFilter(f"The filter does not know {key!r}; it knows {known}.", column=column)
+    field = _FIELDS[key]
+    return lambda record, _: str(getattr(record, field, "")) == value
+
+
+def _age(value: str, column: int) -> Test:
+    match = _AGE.fullmatch(value)
+    if match is None:
+        raise InvalidFilter(f"The filter's age {value!r} is not like <24h.", column=column)
+    limit = timedelta(**{_UNITS[match[3]]: int(match[2])})
+    younger = match[1] == "<"
+    return lambda record, now: ((now - record.created_at) < limit) == younger
+
+
+def _name(record: Any) -> str:
+    return str(getattr(record, "cronjob", "") or getattr(record, "name", "") or record.id).lower()
+
+
+def _contains(word: str) -> Test:
+    return lambda record, _: (
+        word.lower() in _name(record) or word.lower() in str(getattr(record, "namespace", ""))
+    )

@@ -1,0 +1,243 @@
+"""The composition root: everything long-lived is created here, handed to what needs it, closed in order.
+
+Order of coming: history, (embedded cluster), clusters, services, socket, READY. Order of going: the reverse.
+What is acknowledged is durable at every moment, so a kill between any two lines loses nothing.
+"""
+
+import asyncio
+import json
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import InvalidSettings
+from kronkeep_daemon import settings as settings_file
+from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.embedded import EmbeddedCluster
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.extended import ExtendedService
+from kronkeep_daemon.history import History
+from kronkeep_daemon.history.history import EXIT_SYNC_FAILED
+from kronkeep_daemon.http.server import serve
+from kronkeep_daemon.http.services import Services
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.notify import notify
+from kronkeep_daemon.settings import ClusterSettings, Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+EXIT_TASK_FAILED = 70
+WATCHDOG_SECONDS = 10.0
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line said."""
+
+    config: Path | None = None
+    state: Path | None = None
+    socket: Path | None = None
+    embedded: bool = False
+    demo: bool = False
+    announce: bool = False
+    attached: bool = False
+
+
+class Current:
+    """The settings in force; a reload changes them, and those who ask get the new ones."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def __call__(self) -> Settings:
+        return self.settings
+
+
+async def run(options: Options) -> int:
+    """Serves until a signal, a closed standard input (`attached`) or the end of a fatal task."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if options.attached:
+        loop.add_reader(sys.stdin.fileno(), _until_closed, stop)
+    current = Current(_settings(options))
+    async with AsyncExitStack() as stack:
+        supervisor, history = await _serve(options, current, stack)
+        failed = (supervisor.failed, history.failed)
+        waits = [asyncio.ensure_future(event.wait()) for event in (stop, *failed)]
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        notify("STOPPING=1")
+        if history.failed.is_set():
+            return EXIT_SYNC_FAILED
+        return EXIT_TASK_FAILED if supervisor.failed.is_set() else 0
+
+
+def _until_closed(stop: asyncio.Event) -> None:
+    if not sys.stdin.buffer.read1(1):
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        stop.set()
+
+
+def _settings(options: Options) -> Settings:
+    """The settings file's, then the command line's, then what an embedded cluster needs."""
+    settings = settings_file.load(options.config)
+    if options.state is not None:
+        settings = msgspec.structs.replace(settings, state=str(options.state))
+        if options.socket is None:
+            settings = msgspec.structs.replace(settings, socket=str(options.state / "api.sock"))
+    if options.socket is not None:
+        settings = msgspec.structs.replace(settings, socket=str(options.socket))
+    if options.embedded:
+        allow = msgspec.structs.replace(settings.allow, host_path=True)
+        settings = msgspec.structs.replace(settings, allow=allow)
+    elif options.demo:
+        raise InvalidSettings(
+            "The demo's workload is only for an embedded cluster.", next_step="Add --embedded."
+        )
+    elif not settings.clusters:
+        raise InvalidSettings(
+            "No cluster is configured.", next_step="Add a [clusters.NAME] section, or start with --embedded."
+        )
+    return settings
+
+
+async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> tuple[Supervisor, History]:
+    """Brings everything up in order; the stack takes it down in reverse."""
+    clock, state = SystemClock(), Path(current().state)
+    history = await History.open(state / "history", clock=clock)
+    stack.push_async_callback(history.close)
+    supervisor = Supervisor(clock)
+    clusters: list[tuple[Cluster, ClusterSettings]] = []
+    kubeconfig: Path | None = None
+    if options.embedded:
+        _say(options, "starting the embedded cluster")
+        embedded = await EmbeddedCluster.start(state / "cluster", supervisor=supervisor)
+        stack.push_async_callback(embedded.close)
+        kubeconfig = embedded.kubeconfig
+        clusters.append((await Cluster.connect(kubeconfig=kubeconfig), ClusterSettings()))
+    for configured in current().clusters.values():
+        clusters.append((await _connect(configured), configured))
+    for cluster, _ in clusters:
+        stack.push_async_callback(cluster.close)
+    stack.push_async_callback(supervisor.close)
+    services = _services(clusters, history, current, supervisor)
+    await stack.enter_async_context(serve(services, Path(current().socket)))
+    if options.config is not None:
+        supervisor.start("settings", lambda: _reload(options, current), death="restart")
+    supervisor.start("systemd watchdog", lambda: _watchdog(services), death="restart")
+    if options.demo:
+        await _demo(options, services, state)
+    notify("READY=1")
+    _announce(options, services, state, kubeconfig)
+    return supervisor, history
+
+
+async def _connect(configured: ClusterSettings) -> Cluster:
+    kubeconfig = Path(configured.kubeconfig) if configured.kubeconfig else None
+    return await Cluster.connect(
+        kubeconfig=kubeconfig, context=configured.context, in_cluster=configured.in_cluster
+    )
+
+
+def _services(
+    clusters: list[tuple[Cluster, ClusterSettings]],
+    history: History,
+    current: Current,
+    supervisor: Supervisor,
+) -> Services:
+    clock, bus = SystemClock(), Bus()
+    cronjobs = CronJobService(clusters, history, bus, clock, current)
+    backups = BackupService(cronjobs, history, bus, clock, current, supervisor)
+    extended = ExtendedService(cronjobs, backups, history, clock, current)
+    cronjobs.start(supervisor)
+    backups.start()
+    return Services(cronjobs, backups, extended, history, clock, current)
+
+
+@asynccontextmanager
+async def composed(
+    cluster: Cluster, folder: Path, supervisor: Supervisor, settings: Settings
+) -> AsyncIterator[Services]:
+    """The services over one cluster without socket or signals, for programs that embed kronkeep."""
+    history = await History.open(folder, clock=SystemClock())
+    try:
+        services = _services([(cluster, ClusterSettings())], history, Current(settings), supervisor)
+        await services.cronjobs.synced()
+        yield services
+    finally:
+        await supervisor.close()
+        await history.close()
+
+
+async def _reload(options: Options, current: Current) -> None:
+    """Takes each new version of the settings file; one that is wrong changes nothing."""
+    assert options.config is not None
+    async for version in settings_file.reloads(options.config):
+        if isinstance(version, InvalidSettings):
+            log.error("the settings stay as they are: %s", version)
+            continue
+        kept = current()
+        current.settings = msgspec.structs.replace(
+            version, state=kept.state, socket=kept.socket, clusters=kept.clusters
+        )
+        log.info("the settings were read anew")
+
+
+async def _watchdog(services: Services) -> None:
+    """Tells systemd that the event loop lives, and how fresh the watches are."""
+    while True:
+        stale = [
+            state for state in services.cronjobs.watch_states() if state.status not in ("live", "starting")
+        ]
+        words = f"{len(stale)} watches are not live: {stale[0].why}" if stale else "all watches are live"
+        notify(f"WATCHDOG=1\nSTATUS={words}")
+        await asyncio.sleep(WATCHDOG_SECONDS)
+
+
+async def _demo(options: Options, services: Services, state: Path) -> None:
+    from kronkeep_daemon import demo
+
+    await demo.fill(services, state / "repositories" / demo.STORAGE, lambda words: _say(options, words))
+
+
+def _say(options: Options, words: str) -> None:
+    if options.announce:
+        sys.stdout.write(json.dumps({"progress": words}) + "\n")
+        sys.stdout.flush()
+
+
+def _announce(options: Options, services: Services, state: Path, kubeconfig: Path | None) -> None:
+    """One JSON line that says where everything is."""
+    if not options.announce:
+        return
+    import os
+
+    repositories = {
+        storage.id: {
+            "repository": storage.settings.get("path", ""),
+            "password_file": str(_password(state, storage.id)),
+        }
+        for storage in services.backups.storages.list()
+    }
+    line = {
+        "socket": services.settings().socket,
+        "kubeconfig": str(kubeconfig) if kubeconfig else None,
+        "state": str(state),
+        "repositories": repositories,
+        "pid": os.getpid(),
+    }
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def _password(state: Path, storage: str) -> Path:
+    return state / "repositories" / f"{storage}.password"

@@ -1,0 +1,1 @@
+"""The socket API: one table of routes, access by peer credentials, problems, events."""

@@ -1,0 +1,22 @@
+"""What the routes may use; built by the composition root."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from kronkeep_common.clock import Clock
+from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.extended import ExtendedService
+from kronkeep_daemon.history import History
+from kronkeep_daemon.settings import Settings
+
+
+class Services(NamedTuple):
+    """The daemon's services."""
+
+    cronjobs: CronJobService
+    backups: BackupService
+    extended: ExtendedService
+    history: History
+    clock: Clock
+    settings: Callable[[], Settings]
