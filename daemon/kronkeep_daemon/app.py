@@ -7,6 +7,7 @@ What is acknowledged is durable at every moment, so a kill between any two lines
 import asyncio
 import json
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -82,7 +83,7 @@ async def run(options: Options) -> int:
 
 
 def _until_closed(stop: asyncio.Event) -> None:
-    if not sys.stdin.buffer.read1(1):
+    if not os.read(sys.stdin.fileno(), 1):
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
         stop.set()
 
@@ -219,8 +220,6 @@ def _announce(options: Options, services: Services, state: Path, kubeconfig: Pat
     """One JSON line that says where everything is."""
     if not options.announce:
         return
-    import os
-
     repositories = {
         storage.id: {
             "repository": storage.settings.get("path", ""),

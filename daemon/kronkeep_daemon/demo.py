@@ -96,7 +96,7 @@ async def _storage(services: Services, folder: Path) -> None:
     if STORAGE not in {found.id for found in storages.list()}:
         await storages.create(storage(folder))
     while storages.get(STORAGE).status is StorageStatus.CREATING:
-        await asyncio.sleep(0.1)
+        await services.clock.sleep(0.1)
     password = await storages.password(storages.get(STORAGE))
     await asyncio.to_thread(_keep_password, folder.with_suffix(".password"), password)
 

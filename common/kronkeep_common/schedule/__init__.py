@@ -5,7 +5,7 @@ Predictions are for planning and display; facts come from Jobs. The rules are th
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import lru_cache
 from math import floor
 
@@ -33,6 +33,11 @@ class Schedule:
         Raises InvalidSchedule or InvalidTimeZone for what Kubernetes 1.36 refuses.
         """
         return _parse(expr, controller_zone if zone is None else zone)
+
+    @property
+    def zone_info(self) -> tzinfo:
+        """The zone, for showing instants in it."""
+        return self._walk.zone.tzinfo
 
     def next(self, after: datetime) -> datetime | None:
         """The first fire time later than `after`; None when there is none within five years."""

@@ -165,10 +165,12 @@ CJ = C + "/{namespace}/{name}"
 LIST = ("filter", "limit", "cursor", "cronjob_id", "namespace")
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/snapshot", Level.READ, None, api.Snapshot, "All that a first screen needs.", _snapshot),
-    Route("GET", C, Level.READ, None, api.ListOf[CronJob], "Every CronJob.", _cronjobs, ("filter", "namespace")),
+    Route("GET", C, Level.READ, None, api.ListOf[CronJob], "Every CronJob.",
+          _cronjobs, ("filter", "namespace")),
     Route("POST", C, Level.ADMIN, CronJobCreate, CronJob, "Create a CronJob, with its policy or without.",
           _create_cronjob, ("dry_run",), 201),
-    Route("GET", CJ, Level.READ, None, CronJob, "One CronJob.", _one(lambda c: c.services.extended.get(*c.name))),
+    Route("GET", CJ, Level.READ, None, CronJob, "One CronJob.",
+          _one(lambda c: c.services.extended.get(*c.name))),
     Route("DELETE", CJ, Level.ADMIN, api.DeleteRequest, None, "Delete a CronJob; its history stays.",
           _delete_cronjob, (), 204),
     Route("POST", CJ + "/trigger", Level.OPERATE, api.TriggerRequest, CronJobExecution, "Run a CronJob now.",

@@ -1,0 +1,1 @@
+"""The command line: one module a group of verbs; it starts without textual, kubernetes or tinydb."""

@@ -1,0 +1,116 @@
+"""What the command line prints: tables, JSON, JSON lines, YAML, names; clean text, no colour."""
+
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from kronkeep_common.text import age, clean, duration, size
+
+FORMATS = ("table", "json", "jsonl", "yaml", "name")
+Column = tuple[str, Callable[[Any], str]]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _when(field: str) -> Callable[[Any], str]:
+    return lambda record: age(getattr(record, field), _now())
+
+
+def _text(field: str) -> Callable[[Any], str]:
+    return lambda record: clean(str(getattr(record, field) or "-"))
+
+
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "cronjobs": (
+        ("NAMESPACE", _text("namespace")),
+        ("NAME", _text("name")),
+        ("SCHEDULE", _text("schedule")),
+        ("SUSPENDED", lambda r: "yes" if r.suspended else "no"),
+        ("LAST", lambda r: str(r.recent[-1]) if r.recent else "-"),
+        ("STARTED", _when("last_started_at")),
+        ("NEXT", _when("next_at")),
+        ("STORAGE", lambda r: r.policy.storage_id if r.policy else "-"),
+        ("GOOD BACKUP", _when("last_good_backup_at")),
+    ),
+    "executions": (
+        ("NAMESPACE", _text("namespace")),
+        ("CRONJOB", _text("cronjob")),
+        ("ID", _text("id")),
+        ("STATUS", _text("status")),
+        ("TRIGGER", _text("trigger")),
+        ("AGE", _when("created_at")),
+        ("TOOK", lambda r: duration(r.duration_seconds)),
+        ("BACKUP", _text("backup_id")),
+        ("REASON", _text("reason")),
+    ),
+    "backups": (
+        ("NAMESPACE", _text("namespace")),
+        ("CRONJOB", _text("cronjob")),
+        ("ID", _text("id")),
+        ("STATUS", _text("status")),
+        ("STORAGE", _text("storage_id")),
+        ("AGE", _when("created_at")),
+        ("TOOK", lambda r: duration(r.duration_seconds)),
+        ("SNAPSHOT", lambda r: r.result.snapshot_id if r.result else "-"),
+        ("READ", lambda r: size(r.result.bytes_read) if r.result else "-"),
+        ("REASON", _text("reason")),
+    ),
+    "storages": (
+        ("NAME", _text("id")),
+        ("KIND", _text("kind")),
+        ("STATUS", _text("status")),
+        ("USED", lambda r: size(r.usage.used_bytes) if r.usage else "-"),
+        ("MEASURED", lambda r: age(r.usage.measured_at, _now()) if r.usage else "-"),
+        ("CHECKED", _when("checked_at")),
+        ("REASON", _text("reason")),
+    ),
+}
+
+
+def show(kind: str, records: Sequence[Any], form: str, *, headers: bool = True) -> None:
+    """Prints records of a kind."""
+    if form == "table":
+        _table(COLUMNS[kind], records, headers)
+    elif form == "name":
+        _lines([_name(record) for record in records])
+    elif form == "jsonl":
+        _lines([msgspec.json.encode(record).decode() for record in records])
+    else:
+        document(msgspec.to_builtins(list(records)), form)
+
+
+def document(value: object, form: str) -> None:
+    """Prints one value as JSON or YAML."""
+    if form == "yaml":
+        import yaml
+
+        sys.stdout.write(yaml.safe_dump(msgspec.to_builtins(value), sort_keys=False, allow_unicode=True))
+        return
+    sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def _name(record: Any) -> str:
+    name = getattr(record, "name", None) or record.id
+    namespace = getattr(record, "namespace", None)
+    return clean(f"{namespace}/{name}" if namespace else name)
+
+
+def _lines(lines: Sequence[str]) -> None:
+    sys.stdout.write("".join(line + "\n" for line in lines))
+
+
+def _table(columns: Sequence[Column], records: Sequence[Any], headers: bool) -> None:
+    rows = [[title for title, _ in columns]] if headers else []
+    rows += [[cell(record) for _, cell in columns] for record in records]
+    if not records:
+        sys.stderr.write("Nothing found.\n")
+        return
+    widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
+    for row in rows:
+        cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+        sys.stdout.write("  ".join(cells).rstrip() + "\n")

@@ -1,0 +1,1 @@
+"""The terminal's own widgets: few, measured in bytes on the wire."""
