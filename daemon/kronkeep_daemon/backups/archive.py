@@ -1,6 +1,7 @@
 """One backup from `queued` to its end: the Job, its progress, its result, retries, then retention."""
 
 import logging
+import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
+# Ends that leave open whether restic had made its snapshot; the repository is asked before they are believed.
+DOUBTFUL = frozenset({"JobGone", "JobFailed", "Interrupted", "NoSummary", "DeadlineExceeded"})
 
 
 class Archiver:
@@ -64,24 +67,36 @@ class Archiver:
         claims: tuple[str, ...],
     ) -> restic.Outcome | None:
         while True:
+            before = self._service.get(backup_id)
             backup = await self._running(backup_id)
             try:
-                outcome = await self._archive(backup, raw, policy, storage, claims)
+                outcome = await self._ended_unseen(before, storage) or await self._archive(
+                    backup, raw, policy, storage, claims
+                )
             except NotFoundInCluster:
                 words = "The archive's Job went before it ended; how it ended is not known."
                 outcome = _lost("JobGone", words)
             backup = self._service.get(backup_id)
+            if outcome.reason in DOUBTFUL:
+                outcome = await self._made_already(backup, storage) or outcome
             if outcome.status is BackupStatus.FAILED and plan.may_retry(_with(backup, outcome), policy):
-                found = await self._made_already(backup, storage)
-                if found is None:
-                    again = msgspec.structs.replace(
-                        backup, attempt=backup.attempt + 1, status=BackupStatus.QUEUED
-                    )
-                    await self._service.put(backup, again)
-                    continue
-                outcome = found
+                again = msgspec.structs.replace(
+                    backup, attempt=backup.attempt + 1, status=BackupStatus.QUEUED
+                )
+                await self._service.put(backup, again)
+                continue
             await self._finish(backup, outcome)
             return outcome
+
+    async def _ended_unseen(self, before: BackupExecution, storage: BackupStorage) -> restic.Outcome | None:
+        """What an archive made whose Job ended and was removed unwatched; None if it must run."""
+        if before.status is not BackupStatus.RUNNING or before.job is None:
+            return None
+        try:
+            await self._cluster.get(paths.jobs(before.namespace, before.job))
+        except NotFoundInCluster:
+            return await self._made_already(before, storage)
+        return None
 
     async def _running(self, backup_id: str) -> BackupExecution:
         """Records the Job's name before the Job is made."""
@@ -128,10 +143,9 @@ class Archiver:
         return line
 
     async def _made_already(self, backup: BackupExecution, storage: BackupStorage) -> restic.Outcome | None:
-        """The snapshot that a lost attempt had made after all, found by its run's tag."""
-        tag = f"run={backup.cronjob_execution_id or backup.id},policy={backup.policy_id}"
-        argv = ["restic", "snapshots", "--json", "--tag", tag]
-        name = f"kronkeep-look-{backup.id}-{backup.attempt}"
+        """The snapshot that a lost attempt had made after all, found by this backup's own tag."""
+        argv = ["restic", "snapshots", "--json", "--tag", manifests.backup_tag(backup)]
+        name = f"kronkeep-look-{backup.id}-{secrets.token_hex(3)}"
         ended = await self._maintain(name, [("snapshots", argv)], storage)
         found = _snapshots(ended)
         if not found:

@@ -26,6 +26,11 @@ def archive_job_name(backup: BackupExecution) -> str:
     return f"{backup.cronjob[:36]}-bk-{backup.id}-{backup.attempt}"
 
 
+def backup_tag(backup: BackupExecution) -> str:
+    """The snapshot's tag that no other backup has; a run's tag is shared by every backup of that run."""
+    return f"backup={backup.id}"
+
+
 def secret_name(job: str) -> str:
     """The copy of the repository's password that belongs to a Job."""
     return f"{job}-key"
@@ -62,6 +67,7 @@ def archive_job(
     paths = source_paths(policy, claims)
     call = ["backup", "--json", "--host", HOST, "--compression", policy.compression]
     call += ["--tag", f"policy={policy.id}", "--tag", f"run={backup.cronjob_execution_id or backup.id}"]
+    call += ["--tag", backup_tag(backup)]
     if backup.backup_type == "full":
         call.append("--force")
     sources = [

@@ -92,14 +92,15 @@ class BackupService:
                 await self._step(backup, now)
 
     async def _plan_policy(self, cluster: str, raw: Object, found: BackupPolicy, now: datetime) -> None:
+        began = self._began(raw, found)
         runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
         if found.schedule is None:
             for run in reversed(runs):
-                if run.backup_id is None and run.created_at >= self._began(raw, found):
+                if run.backup_id is None and run.created_at >= began:
                     await self._expect(cluster, raw, found, run)
             return
         last = self._history.backups.newest(limit=1, policy_id=found.id).items
-        since = last[0].due_at or last[0].created_at if last else self._began(raw, found)
+        since = last[0].due_at or last[0].created_at if last else began
         slot = plan.due_slot(found, since, now, self._settings().controller_zone)
         if slot is not None:
             run_found = plan.newest_archivable(runs, found)
@@ -159,8 +160,9 @@ class BackupService:
             deadline_at=now + timedelta(days=7) if trigger == "after-run" else None,
         )
         if run is not None and trigger == "after-run":
+            fresh = self._cronjobs.execution(run.id)
             self._history.executions.put(
-                msgspec.structs.replace(run, backup_id=backup_id, policy_id=found.id)
+                msgspec.structs.replace(fresh, backup_id=backup_id, policy_id=found.id)
             )
         await self.put(None, backup)
         return backup

@@ -1,0 +1,137 @@
+"""A whole daemon as its own process, on a fresh folder, reached as any script reaches it."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from kronkeep_common.client import Client
+from kronkeep_common.models import BackupStorageCreate
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+
+T = TypeVar("T")
+
+
+async def eventually(look: Callable[[], Awaitable[T]], done: Callable[[T], bool], seconds: float = 60) -> T:
+    """What `look` finds once it is `done`; fails with the last thing seen."""
+    end = asyncio.get_running_loop().time() + seconds
+    while not done(found := await look()):
+        assert asyncio.get_running_loop().time() < end, found
+        await asyncio.sleep(0.1)
+    return found
+
+
+class Daemon:
+    """One kronkeepd with its embedded cluster; `kill` and `start` as often as a test likes."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self._process: subprocess.Popen[bytes] | None = None
+        self.line: dict[str, Any] = {}
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._spawn)
+        self.line = await asyncio.to_thread(self._ready)
+
+    def _spawn(self) -> None:
+        command = [sys.executable, "-m", "kronkeep_daemon", "--embedded", "--announce", "--attached"]
+        with (self.state.parent / "kronkeepd.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "--state", str(self.state)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+
+    def _ready(self) -> dict[str, Any]:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            found: dict[str, Any] = json.loads(line)
+            if "progress" not in found:
+                return found
+        raise AssertionError((self.state.parent / "kronkeepd.log").read_text()[-3000:])
+
+    async def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
+        self._close()
+
+    async def stop(self) -> int:
+        """Closes its standard input, and waits for its end."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        code = await asyncio.to_thread(self._process.wait, 20)
+        self._close()
+        return code
+
+    def _close(self) -> None:
+        assert self._process is not None
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def client(self) -> Client:
+        return Client(Path(self.line["socket"]))
+
+    async def cluster(self) -> Cluster:
+        return await Cluster.connect(kubeconfig=Path(self.line["kubeconfig"]))
+
+
+@pytest.fixture
+async def daemon(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
+    found = Daemon(tmp_path_factory.mktemp("d", numbered=True) / "s")
+    await found.start()
+    yield found
+    if found._process is not None and found._process.poll() is None:
+        await found.stop()
+
+
+@pytest.fixture
+async def client(daemon: Daemon) -> AsyncIterator[Client]:
+    async with daemon.client() as found:
+        yield found
+
+
+@pytest.fixture
+async def storage(daemon: Daemon, client: Client) -> Path:
+    """An active storage `vault`; its repository's folder."""
+    folder = daemon.state.parent / "vault"
+    await client.create_storage(BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)}))
+    made = await eventually(lambda: client.storage("vault"), lambda s: s.status != "creating")
+    assert made.status == "active", made
+    return folder
+
+
+@pytest.fixture
+async def claim(daemon: Daemon) -> Path:
+    """A claim `data`; its folder."""
+    cluster = await daemon.cluster()
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": spec})
+    await cluster.close()
+    return daemon.state / "cluster" / "node" / "claims" / "default" / "data"
+
+
+async def restic(daemon: Daemon, folder: Path, *argv: str) -> str:
+    """Runs the machine's restic on a repository with the password from its Secret."""
+    import base64
+
+    cluster = await daemon.cluster()
+    secret = await cluster.get(paths.secrets("kronkeep", "kronkeep-storage-vault"))
+    await cluster.close()
+    key = daemon.state.parent / "key"
+    key.write_bytes(base64.b64decode(secret["data"]["password"]))
+    command = ["restic", "-r", str(folder), "--password-file", str(key), "--no-cache", *argv]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

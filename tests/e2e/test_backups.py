@@ -1,0 +1,145 @@
+"""The main job, end to end: real socket, real cluster over HTTP, real restic."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import Daemon, eventually, restic
+
+from kronkeep_common import errors
+from kronkeep_common.client import Client
+from kronkeep_common.models import BackupPolicySpec, CronJobCreate, Retention, VolumeMount
+from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
+
+WRITE = (
+    "printf 'first line\\nsecond' > /data/dump.sql; mkdir -p '/data/odd name'; echo x > '/data/odd name/ü'"
+)
+
+
+def cronjob(name: str, script: str, **policy: object) -> CronJobCreate:
+    return CronJobCreate(
+        name=name,
+        image="busybox:1.36",
+        command=("sh", "-c", script),
+        schedule="0 2 29 2 *",
+        volumes=(VolumeMount(claim="data", mount_path="/data"),),
+        policy=BackupPolicySpec(storage_id="vault", **policy),  # type: ignore[arg-type]
+    )
+
+
+async def ended(client: Client, backup_id: str) -> object:
+    return await eventually(
+        lambda: client.backup(backup_id), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
+    )
+
+
+async def test_a_run_is_archived_linked_and_restored_byte_for_byte(
+    daemon: Daemon, client: Client, storage: Path, claim: Path, tmp_path: Path
+) -> None:
+    created = await client.create_cronjob(cronjob("dump", WRITE, compression="max"))
+    assert created.policy is not None
+    run = await client.trigger("default", "dump")
+    assert run.backup_id is not None
+    backup = await ended(client, run.backup_id)
+    assert (backup.status, backup.reason) == ("succeeded", None)  # type: ignore[attr-defined]
+    assert backup.cronjob_execution_id == run.id  # type: ignore[attr-defined]
+    snapshots = json.loads(await restic(daemon, storage, "snapshots", "--json"))
+    assert [s["short_id"] for s in snapshots] == [backup.result.snapshot_id]  # type: ignore[attr-defined]
+    assert set(snapshots[0]["tags"]) == {f"run={run.id}", f"policy={created.policy.id}"}
+    await restic(daemon, storage, "restore", snapshots[0]["id"], "--target", str(tmp_path))
+    restored = tmp_path / "source" / "data"
+    for name in ("dump.sql", "odd name/ü"):
+        assert (restored / name).read_bytes() == (claim / name).read_bytes()
+    kept = [chunk async for chunk in client.log(run.id)]
+    assert kept is not None
+    assert (await client.execution(run.id)).status == "succeeded"
+
+
+async def test_a_failing_run_fails_its_backup_with_the_reason(
+    daemon: Daemon, client: Client, storage: Path, claim: Path
+) -> None:
+    await client.create_cronjob(cronjob("bad", "echo no >&2; exit 3"))
+    run = await client.trigger("default", "bad")
+    backup = await ended(client, run.backup_id or "")
+    assert (backup.status, backup.reason) == ("failed", "CronJobFailed")  # type: ignore[attr-defined]
+    found = await client.execution(run.id)
+    assert (found.status, found.exit_code, found.reason) == ("failed", 3, "ExitCode")
+    assert json.loads(await restic(daemon, storage, "snapshots", "--json")) in ([], None)
+
+
+async def test_incremental_adds_only_the_change_and_retention_forgets(
+    daemon: Daemon, client: Client, storage: Path, claim: Path
+) -> None:
+    rules = Retention(keep_last=1)
+    await client.create_cronjob(
+        cronjob("grow", "date +%N >> /data/log; head -c 100000 /dev/zero > /data/big", retention=rules)
+    )
+    results = []
+    for _ in range(2):
+        run = await client.trigger("default", "grow")
+        results.append((await ended(client, run.backup_id or "")).result)  # type: ignore[attr-defined]
+    assert results[0].files_new == 2
+    assert results[1].files_new == 0
+    page = await eventually(
+        lambda: client.backups(filter="name:grow"),
+        lambda page: page.items[-1].snapshot_removed_at is not None,
+    )
+    assert len(page.items) == 2
+    left = json.loads(await restic(daemon, storage, "snapshots", "--json"))
+    assert [snapshot["short_id"] for snapshot in left] == [results[1].snapshot_id]
+
+
+async def test_killed_during_an_archive_and_started_again_makes_exactly_one_snapshot(
+    daemon: Daemon, client: Client, storage: Path, claim: Path
+) -> None:
+    await client.create_cronjob(cronjob("big", "head -c 60000000 /dev/urandom > /data/random; sync"))
+    run = await client.trigger("default", "big")
+    await eventually(lambda: client.backup(run.backup_id or ""), lambda b: b.status == "running")
+    await daemon.kill()
+    await daemon.start()
+    async with daemon.client() as again:
+        backup = await ended(again, run.backup_id or "")
+    assert backup.status == "succeeded", backup  # type: ignore[attr-defined]
+    snapshots = json.loads(await restic(daemon, storage, "snapshots", "--json"))
+    assert [s["short_id"] for s in snapshots] == [backup.result.snapshot_id[:8]]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"name": "Not_Valid"}, errors.InvalidName),
+        ({"image": "no spaces allowed"}, errors.InvalidImage),
+        ({"schedule": "61 * * * *"}, errors.InvalidSchedule),
+        ({"time_zone": "Mars/Base"}, errors.InvalidTimeZone),
+        ({"policy": BackupPolicySpec(storage_id="nowhere")}, errors.StorageNotFound),
+        ({"policy": BackupPolicySpec(storage_id="vault", schedule="0 2 29 2 *")}, errors.ScheduleConflict),
+        ({"policy": BackupPolicySpec(storage_id="vault", schedule="x")}, errors.InvalidSchedule),
+        ({"namespace": "nowhere"}, errors.KronkeepError),
+    ],
+)
+async def test_what_is_refused_leaves_nothing_behind(
+    client: Client, storage: Path, change: dict[str, object], error: type[errors.KronkeepError]
+) -> None:
+    import msgspec
+
+    wanted = msgspec.structs.replace(cronjob("fine", "true"), **change)
+    with pytest.raises(error) as refusal:
+        await client.create_cronjob(wanted)
+    assert refusal.value.next_step.endswith(".")
+    assert (await client.cronjobs()).items == []
+    assert (await client.executions()).items == []
+
+
+async def test_a_taken_name_suspend_resume_delete(client: Client, storage: Path, claim: Path) -> None:
+    await client.create_cronjob(cronjob("one", "true"))
+    with pytest.raises(errors.NameTaken):
+        await client.create_cronjob(cronjob("one", "true"))
+    assert (await client.suspend("default", "one")).suspended
+    assert not (await client.resume("default", "one")).suspended
+    with pytest.raises(errors.StorageInUse):
+        await client.delete_storage("vault", "vault")
+    with pytest.raises(errors.ConfirmationMissing):
+        await client.delete_cronjob("default", "one", "two")
+    await client.delete_cronjob("default", "one", "one")
+    await eventually(client.cronjobs, lambda page: page.items == [])
+    await client.delete_storage("vault", "vault")

@@ -1,0 +1,59 @@
+"""A policy goes to a CronJob's annotations and comes back; a broken one is a fault, never half a policy."""
+
+import msgspec
+import pytest
+
+from kronkeep_common import keys
+from kronkeep_common.errors import InvalidPolicy, KronkeepError
+from kronkeep_common.models import BackupPolicySpec
+from kronkeep_common.models.policy import ClaimSource, Encryption, Source
+from kronkeep_daemon.backups import policy
+
+
+def cronjob(annotations: dict[str, str]) -> dict[str, object]:
+    return {"metadata": {"uid": "u-1", "name": "job", "annotations": annotations}}
+
+
+def test_there_and_back() -> None:
+    made = policy.new(BackupPolicySpec(storage_id="store", schedule="5 4 * * *", time_zone="Europe/Berlin"))
+    assert policy.read(cronjob(policy.annotations(made))) == policy.Found(made, None)
+
+
+def test_the_revision_follows_the_content() -> None:
+    made = policy.new(BackupPolicySpec(storage_id="store"), "same")
+    assert policy.revision(made) == policy.revision(msgspec.structs.replace(made))
+    assert policy.revision(made) != policy.revision(msgspec.structs.replace(made, retries=2))
+
+
+def test_an_annotation_by_hand_needs_no_id() -> None:
+    by_hand = cronjob({keys.POLICY: '{"storage_id": "store"}'})
+    first, second = policy.read(by_hand).policy, policy.read(by_hand).policy
+    assert first is not None
+    assert first == second
+    assert first.id
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{", '{"storage_id":"s","unknown":1}', '{"storage_id":"s","schedule":"99 * * * *"}', "null"],
+)
+def test_a_broken_annotation_is_a_fault(text: str) -> None:
+    found = policy.read(cronjob({keys.POLICY: text}))
+    assert found.policy is None
+    assert found.fault
+
+
+@pytest.mark.parametrize("path", ["/etc", "a/../b", "--exclude=x"])
+def test_paths_stay_below_the_claim(path: str) -> None:
+    source = Source(claims=(ClaimSource(claim="data", paths=(path,)),))
+    with pytest.raises(InvalidPolicy):
+        policy.check(BackupPolicySpec(storage_id="s", source=source))
+
+
+def test_what_cannot_be_done_is_refused() -> None:
+    for spec in (
+        BackupPolicySpec(storage_id="s", encryption=Encryption(enabled=False)),
+        BackupPolicySpec(storage_id="s", time_zone="UTC"),
+    ):
+        with pytest.raises(KronkeepError):
+            policy.check(spec)

@@ -1,0 +1,108 @@
+"""restic's words and exit codes, from the machine's own restic where it is installed."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kronkeep_common.states import BackupStatus
+from kronkeep_daemon.backups import restic
+
+needs_restic = pytest.mark.skipif(shutil.which("restic") is None, reason="restic is not installed")
+
+
+class Repository:
+    """A repository in a folder and the call of restic on it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.password = folder / "repository", folder / "password"
+        self.password.write_text("right")
+        self.cache = folder / "cache"
+
+    def call(self, *argv: str) -> tuple[int, bytes]:
+        env = os.environ | {
+            "RESTIC_REPOSITORY": str(self.path),
+            "RESTIC_PASSWORD_FILE": str(self.password),
+            "RESTIC_CACHE_DIR": str(self.cache),
+        }
+        done = subprocess.run(
+            ["restic", *argv],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Repository:
+    made = Repository(tmp_path)
+    assert made.call("init")[0] == 0
+    return made
+
+
+@needs_restic
+def test_a_backup_and_an_incremental_one(repository: Repository, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "line\nfeed é").write_bytes(os.urandom(200_000))
+    first = restic.archived(*repository.call("backup", "--json", "--", str(source)), "0.14.0")
+    (source / "new").write_bytes(b"more")
+    second = restic.archived(*repository.call("backup", "--json", "--", str(source)), "0.14.0")
+    assert first.status is second.status is BackupStatus.SUCCEEDED
+    assert first.result is not None
+    assert second.result is not None
+    assert first.result.files_new == 1
+    assert first.result.bytes_added > 200_000
+    assert (second.result.files_new, second.result.files_unmodified) == (1, 1)
+    assert second.result.bytes_added < 10_000
+    assert second.result.snapshot_id != first.result.snapshot_id
+
+
+@needs_restic
+def test_an_empty_source_is_warned_of(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    outcome = restic.archived(*repository.call("backup", "--json", "--", str(tmp_path / "empty")), "")
+    assert any("empty" in warning for warning in outcome.warnings)
+
+
+@needs_restic
+def test_a_wrong_password(repository: Repository, tmp_path: Path) -> None:
+    repository.password.write_text("wrong")
+    outcome = restic.archived(*repository.call("backup", "--json", "--", str(tmp_path)), "")
+    assert (outcome.status, outcome.reason) == (BackupStatus.FAILED, "WrongPassword")
+
+
+@needs_restic
+def test_a_repository_that_is_not_there(repository: Repository) -> None:
+    shutil.rmtree(repository.path)
+    assert restic.fault(*repository.call("cat", "config"))[0] == "RepositoryMissing"
+
+
+SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":2}\n'
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "status", "reason"),
+    [
+        (0, b"text between\n" + SUMMARY, BackupStatus.SUCCEEDED, None),
+        (3, SUMMARY, BackupStatus.PARTIAL, "Incomplete"),
+        (0, b"", BackupStatus.UNKNOWN, "NoSummary"),
+        (3, b"", BackupStatus.FAILED, "ResticFailed"),
+        (1, SUMMARY, BackupStatus.FAILED, "ResticFailed"),
+        (10, b"", BackupStatus.FAILED, "RepositoryMissing"),
+        (11, b"", BackupStatus.FAILED, "RepositoryLocked"),
+        (12, b"", BackupStatus.FAILED, "WrongPassword"),
+        (130, b"", BackupStatus.FAILED, "Interrupted"),
+        (1, b"write: no space left on device", BackupStatus.FAILED, "StorageFull"),
+        (77, b"", BackupStatus.FAILED, "ResticFailed"),
+        (None, SUMMARY, BackupStatus.FAILED, "ResticFailed"),
+    ],
+)
+def test_exit_codes(code: int | None, log: bytes, status: BackupStatus, reason: str | None) -> None:
+    outcome = restic.archived(code, log, "0.14.0")
+    assert (outcome.status, outcome.reason) == (status, reason)
