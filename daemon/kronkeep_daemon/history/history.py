@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from kronkeep_common.errors import DamagedHistory
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution, Restore
 from kronkeep_daemon.history import files
 from kronkeep_daemon.history.changes import Change, Entry
-from kronkeep_daemon.history.journal import Segment, encode, read
+from kronkeep_daemon.history.journal import Segment, damaged, encode, read
 from kronkeep_daemon.history.logs import LogStore
 from kronkeep_daemon.history.records import Records
 from kronkeep_daemon.history.storage import JournalStorage
@@ -50,6 +50,7 @@ class History:
         self._listeners: list[Callable[[Change], None]] = []
         self._committing = asyncio.Lock()
         self._retry: list[Entry] = []
+        self._working: set[asyncio.Future[int]] = set()
         self.failed = asyncio.Event()
         self.seq = self._load()
         self._segment = self._last_segment()
@@ -76,6 +77,8 @@ class History:
         found = files.after_snapshot(self._folder, seq)
         for path in found:
             for line in read(path, last=path == found[-1]):
+                if line.seq - len(line.batch) > seq:
+                    raise damaged(path, 0)
                 if line.seq > seq:
                     changes = self._storage.load(line.batch)
                     first = line.seq - len(line.batch) + 1
@@ -100,6 +103,16 @@ class History:
 
         Raises ReadOnlyHistory while the disk is full; DamagedHistory once a sync has failed.
         """
+        return await self._whole(self._commit())
+
+    async def _whole(self, work: Coroutine[Any, Any, int]) -> int:
+        """Runs `work` to its end even when the caller is cancelled: no write may be done twice."""
+        task = asyncio.ensure_future(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return await asyncio.shield(task)
+
+    async def _commit(self) -> int:
         async with self._committing:
             if self.failed.is_set():
                 raise DamagedHistory("The disk failed to keep the history; kronkeepd is stopping.")
@@ -144,8 +157,12 @@ class History:
 
     async def compact(self) -> None:
         """Writes a snapshot of everything and removes what it replaces."""
+        await self._whole(self._compact_alone())
+
+    async def _compact_alone(self) -> int:
         async with self._committing:
             await self._compact()
+            return self.seq
 
     async def _compact(self) -> None:
         entries = self._storage.everything()
@@ -162,10 +179,12 @@ class History:
 
     async def close(self) -> None:
         """Commits what is left and lets the folder go."""
-        if not self.failed.is_set():
-            await self.commit()
-        self._segment.close()
-        os.close(self._lock)
+        try:
+            if not self.failed.is_set():
+                await self.commit()
+        finally:
+            self._segment.close()
+            os.close(self._lock)
 
 
 def _change(seq: int, entry: Entry, key: str) -> Change:

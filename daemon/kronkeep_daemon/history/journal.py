@@ -14,6 +14,7 @@ and offset.
 """
 
 import errno
+import logging
 import os
 import re
 import zlib
@@ -26,6 +27,7 @@ import msgspec
 from kronkeep_common.errors import DamagedHistory, HistoryTooNew, ReadOnlyHistory
 from kronkeep_daemon.history.changes import Entry
 
+log = logging.getLogger(__name__)
 VERSION = 1
 _HEAD = re.compile(rb'\{"seq":(\d+),"len":(\d+),"crc":"([0-9a-f]{8})","batch":')
 _HEADER = re.compile(rb'\{"kronkeep":"history","version":(\d+),"after":(\d+)\}')
@@ -97,6 +99,8 @@ def read(path: Path, *, last: bool) -> Iterator[Line]:
             return
         raise damaged(path, 0)
     seq = check_header(data[: end - 1], path)
+    if path.stem != f"journal-{seq:016d}":
+        raise damaged(path, 0)
     while end < len(data):
         stop = data.find(b"\n", end)
         line = decode(data[end : stop if stop >= 0 else len(data)]) if stop >= 0 else None
@@ -111,16 +115,15 @@ def read(path: Path, *, last: bool) -> Iterator[Line]:
 
 def _readable_after(data: bytes, offset: int) -> bool:
     """Whether a whole batch stands after the damage; then it is no torn tail."""
-    at = data.find(b"\n", offset)
-    while at >= 0:
-        stop = data.find(b"\n", at + 1)
-        if stop >= 0 and decode(data[at + 1 : stop]) is not None:
+    for match in _HEAD.finditer(data, offset + 1):
+        stop = data.find(b"\n", match.start())
+        if stop >= 0 and decode(data[match.start() : stop]) is not None:
             return True
-        at = stop
     return False
 
 
 def _set_aside(path: Path, data: bytes, offset: int) -> None:
+    log.warning("%s: %d bytes of a torn tail are kept aside", path.name, len(data) - offset)
     torn = path.with_suffix(f".{offset}.torn")
     write_durably(torn, [data[offset:]])
     with path.open("r+b") as file:

@@ -1,0 +1,393 @@
+"""The history on a real disk: what was acknowledged is there again, damage is refused, TinyDB is TinyDB."""
+
+import asyncio
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tinydb import TinyDB, where
+from tinydb.storages import MemoryStorage
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import DamagedHistory, HistoryTooNew, KronkeepError, ReadOnlyHistory, StateInUse
+from kronkeep_common.models import CronJobExecution
+from kronkeep_common.states import ExecutionStatus, Trigger
+from kronkeep_daemon.history import History
+from kronkeep_daemon.history import journal as journal_file
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+KILLS = 100
+
+
+def run(number: int, cronjob: str = "a") -> CronJobExecution:
+    return CronJobExecution(
+        id=f"u{number}",
+        cluster="c",
+        namespace="n",
+        cronjob=cronjob,
+        cronjob_id=f"id-{cronjob}",
+        status=ExecutionStatus.RUNNING,
+        trigger=Trigger.MANUAL,
+        created_at=START + timedelta(seconds=number),
+    )
+
+
+async def opened(folder: Path) -> History:
+    return await History.open(folder, clock=SystemClock())
+
+
+async def filled(folder: Path, count: int) -> None:
+    history = await opened(folder)
+    for number in range(count):
+        history.executions.put(run(number))
+        await history.commit()
+    await history.close()
+
+
+async def test_pages_newest_first_by_cronjob_and_counts(tmp_path: Path) -> None:
+    history = await opened(tmp_path)
+    for number in range(10):
+        history.executions.put(run(number, "ab"[number % 2]))
+    await history.commit()
+    first = history.executions.newest(limit=3, cronjob="a")
+    second = history.executions.newest(limit=3, cronjob="a", cursor=first.next_cursor)
+    assert [r.id for r in first.items + second.items] == ["u8", "u6", "u4", "u2", "u0"]
+    assert second.next_cursor is None
+    assert history.executions.count(cronjob="b") == {"running": 5}
+    ranged = history.executions.newest(since=START + timedelta(seconds=3), until=START + timedelta(seconds=6))
+    assert [r.id for r in ranged.items] == ["u5", "u4", "u3"]
+    await history.close()
+
+
+async def test_changes_are_told_after_they_are_durable_and_resumed_without_a_hole(tmp_path: Path) -> None:
+    history = await opened(tmp_path)
+    told: list[int] = []
+    history.subscribe(lambda change: told.append(change.seq))
+    history.executions.put(run(1))
+    assert told == []
+    await asyncio.gather(*(history.commit() for _ in range(5)))
+    history.executions.remove("u1")
+    await history.commit()
+    await history.close()
+    assert told == [1, 2]
+    again = await opened(tmp_path)
+    assert again.seq == 2
+    changes = list(again.changes_since(0) or [])
+    assert [(c.seq, c.op, c.id) for c in changes] == [(1, "put", "u1"), (2, "remove", "u1")]
+    assert again.changes_since(7) is None
+    await again.close()
+
+
+async def test_a_second_daemon_is_refused(tmp_path: Path) -> None:
+    history = await opened(tmp_path)
+    with pytest.raises(StateInUse):
+        await opened(tmp_path)
+    await history.close()
+
+
+async def test_a_commit_whose_caller_is_cancelled_is_written_once(tmp_path: Path) -> None:
+    history = await opened(tmp_path)
+    for number in range(5):
+        history.executions.put(run(number))
+        task = asyncio.ensure_future(history.commit())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    history.executions.put(run(9))
+    await history.commit()
+    await history.close()
+    again = await opened(tmp_path)
+    assert len(again.table("executions")) == 6
+    await again.close()
+
+
+async def test_the_tail_cut_at_every_byte_loses_only_what_was_not_whole(tmp_path: Path) -> None:
+    await filled(tmp_path / "whole", 3)
+    (segment,) = (tmp_path / "whole").glob("journal-*.jsonl")
+    data = segment.read_bytes()
+    last = data.rstrip(b"\n").rfind(b"\n") + 1
+    for cut in range(last, len(data)):
+        folder = tmp_path / f"cut{cut}"
+        folder.mkdir()
+        (folder / segment.name).write_bytes(data[:cut])
+        history = await opened(folder)
+        assert len(history.table("executions")) == 2
+        await history.close()
+        assert bool(list(folder.glob("*.torn"))) == (cut > last)
+
+
+async def test_no_flipped_bit_before_the_last_record_is_accepted(tmp_path: Path) -> None:
+    await filled(tmp_path / "whole", 3)
+    (segment,) = (tmp_path / "whole").glob("journal-*.jsonl")
+    data = segment.read_bytes()
+    header = data.find(b"\n") + 1
+    last = data.rstrip(b"\n").rfind(b"\n")
+    folder = tmp_path / "flipped"
+    folder.mkdir()
+    for place in range(header, last):
+        for bit in range(8):
+            flipped = bytearray(data)
+            flipped[place] ^= 1 << bit
+            (folder / segment.name).write_bytes(flipped)
+            with pytest.raises(KronkeepError):
+                list(journal_file.read(folder / segment.name, last=True))
+
+
+@pytest.mark.parametrize("spoil", ["drop", "swap", "double"])
+async def test_segments_dropped_swapped_or_doubled_are_refused(tmp_path: Path, spoil: str) -> None:
+    history = await opened(tmp_path)
+    for start in (0, 3, 6):
+        for number in range(start, start + 3):
+            history.executions.put(run(number))
+        await history.commit()
+        history._segment.close()
+        after = history.seq
+        history._segment = journal_file.Segment(tmp_path / f"journal-{after:016d}.jsonl", after)
+    await history.close()
+    first, second, third = sorted(tmp_path.glob("journal-*.jsonl"))[:3]
+    if spoil == "drop":
+        second.unlink()
+    elif spoil == "swap":
+        a, b = first.read_bytes(), second.read_bytes()
+        first.write_bytes(b)
+        second.write_bytes(a)
+    else:
+        third.write_bytes(second.read_bytes())
+    with pytest.raises(DamagedHistory) as refusal:
+        await opened(tmp_path)
+    assert refusal.value.details["file"].startswith(str(tmp_path))
+
+
+async def test_a_later_format_is_refused_politely(tmp_path: Path) -> None:
+    (tmp_path / "journal-0000000000000000.jsonl").write_bytes(
+        b'{"kronkeep":"history","version":9,"after":0}\n'
+    )
+    with pytest.raises(HistoryTooNew):
+        await opened(tmp_path)
+
+
+async def test_a_full_disk_refuses_writes_keeps_reads_and_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = await opened(tmp_path)
+    history.executions.put(run(1))
+    await history.commit()
+    write = os.write
+
+    def full(handle: int, data: Any) -> int:
+        if handle == history._segment._handle:
+            write(handle, bytes(data)[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(handle, data)
+
+    monkeypatch.setattr(os, "write", full)
+    history.executions.put(run(2))
+    with pytest.raises(ReadOnlyHistory):
+        await history.commit()
+    assert history.executions.get("u1") is not None
+    monkeypatch.undo()
+    await history.commit()
+    await history.close()
+    again = await opened(tmp_path)
+    assert [r.id for r in again.executions.all()] == ["u1", "u2"]
+    await again.close()
+
+
+async def test_a_failed_sync_stops_acknowledging_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = await opened(tmp_path)
+
+    def broken(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", broken)
+    history.executions.put(run(1))
+    with pytest.raises(DamagedHistory):
+        await history.commit()
+    monkeypatch.undo()
+    assert history.failed.is_set()
+    with pytest.raises(DamagedHistory):
+        await history.commit()
+    await history.close()
+
+
+async def test_compaction_keeps_everything_and_the_disk_falls(tmp_path: Path) -> None:
+    history = await opened(tmp_path)
+    for _ in range(50):
+        for number in range(10):
+            history.executions.put(run(number))
+            history.table("facts").insert({"at": number})
+        history.table("facts").truncate()
+        await history.commit()
+    before = sum(path.stat().st_size for path in tmp_path.glob("*.jsonl"))
+    await history.compact()
+    history.executions.put(run(99))
+    await history.commit()
+    await history.close()
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.jsonl")) < before / 3
+    again = await opened(tmp_path)
+    assert len(again.table("executions")) == 11
+    await again.close()
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.history import History
+async def main():
+    history = await History.open(Path(sys.argv[1]), clock=SystemClock())
+    table = history.table("facts")
+    number = int(sys.argv[2])
+    while True:
+        table.put_document(None, {"id": str(number), "text": "x" * 300})
+        await history.commit()
+        sys.stdout.write(f"{number}\\n")
+        sys.stdout.flush()
+        number += 1
+asyncio.run(main())
+"""
+
+
+def kill_and_look(folder: Path, rounds: int) -> None:
+    acknowledged: list[str] = []
+    for number in range(rounds):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(folder), str(number * 1_000_000)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert writer.stdout is not None
+        for _ in range(5 + number % 17):
+            acknowledged.append(writer.stdout.readline().strip())
+        writer.send_signal(signal.SIGKILL)
+        acknowledged += [line for line in writer.stdout.read().split("\n")[:-1] if line]
+        writer.stdout.close()
+        writer.wait()
+
+    async def look() -> list[str]:
+        history = await opened(folder)
+        found = [document["id"] for document in history.table("facts")]
+        await history.close()
+        return found
+
+    found = asyncio.run(look())
+    assert len(found) == len(set(found))
+    assert set(acknowledged) <= set(found)
+
+
+def test_kill_minus_nine_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    kill_and_look(tmp_path, KILLS)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(1800)
+def test_kill_minus_nine_a_thousand_times(tmp_path: Path) -> None:
+    kill_and_look(tmp_path, 1000)
+
+
+def both(act: Callable[[Any], Any], folder: Path) -> tuple[Any, Any]:
+    """The same done to TinyDB on memory and to ours."""
+
+    async def ours() -> Any:
+        history = await opened(folder)
+        table = history.table("t")
+        answer = act(table)
+        rest = sorted((d.doc_id, dict(d)) for d in table.all())
+        await history.close()
+        again = await opened(folder)
+        assert sorted((d.doc_id, dict(d)) for d in again.table("t").all()) == rest
+        await again.close()
+        return answer, rest
+
+    stock = TinyDB(storage=MemoryStorage).table("t")
+    answer = act(stock)
+    return (answer, sorted((d.doc_id, dict(d)) for d in stock.all())), asyncio.run(ours())
+
+
+ACTIONS: dict[str, Callable[[Any], Any]] = {
+    "insert": lambda t: t.insert({"a": 1}),
+    "insert_multiple": lambda t: t.insert_multiple([{"a": i} for i in range(3)]),
+    "search": lambda t: (
+        t.insert_multiple([{"status": "x"}, {"status": "y"}]), t.search(where("status") == "x")
+    )[1],
+    "search_and": lambda t: (
+        t.insert_multiple([{"status": s, "cronjob": c} for s in "xy" for c in "ab"]),
+        t.search((where("status") == "x") & (where("cronjob") == "b")),
+    )[1],
+    "search_or": lambda t: (
+        t.insert_multiple([{"status": s} for s in "xyz"]),
+        t.search((where("status") == "x") | (where("status") == "z")),
+    )[1],
+    "get_by_number": lambda t: (t.insert({"a": 1}), t.get(doc_id=1), t.get(doc_id=7))[1:],
+    "contains": lambda t: (t.insert({"a": 1}), t.contains(where("a") == 1), t.contains(doc_id=2))[1:],
+    "update": lambda t: (t.insert_multiple([{"a": 1}, {"a": 2}]), t.update({"b": 3}, where("a") == 2))[1],
+    "update_all": lambda t: (t.insert_multiple([{"a": 1}, {"a": 2}]), t.update({"b": 3}))[1],
+    "upsert": lambda t: [t.upsert({"id": "k", "v": v}, where("id") == "k") for v in (1, 2)],
+    "remove": lambda t: (t.insert_multiple([{"a": 1}, {"a": 2}]), t.remove(where("a") == 1))[1],
+    "remove_by_number": lambda t: (t.insert_multiple([{"a": 1}, {"a": 2}]), t.remove(doc_ids=[2]))[1],
+    "truncate": lambda t: (t.insert({"a": 1}), t.truncate(), len(t))[2],
+    "count_and_length": lambda t: (
+        t.insert_multiple([{"a": i % 2} for i in range(5)]), t.count(where("a") == 0), len(t)
+    )[1:],
+    "iteration": lambda t: (t.insert_multiple([{"a": 1}, {"a": 2}]), [dict(d) for d in t])[1],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(ACTIONS))
+def test_what_tinydb_documents_is_what_ours_does(tmp_path: Path, name: str) -> None:
+    stock, ours = both(ACTIONS[name], tmp_path)
+    assert ours == stock
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.integers(0, 6), st.integers(0, 99)),
+        st.tuples(st.just("remove"), st.integers(0, 6), st.just(0)),
+        st.tuples(st.sampled_from(["commit", "compact", "reopen"]), st.just(0), st.just(0)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(STEPS)
+def test_any_order_of_changes_commits_compactions_and_restarts(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]
+) -> None:
+    folder = tmp_path_factory.mktemp("h")
+
+    async def play() -> None:
+        history, model = await opened(folder), dict[str, int]()
+        for what, key, value in steps:
+            record_id = f"u{key}"
+            if what == "put":
+                history.executions.put(msgspec.structs.replace(run(key), attempts=value))
+                model[record_id] = value
+            elif what == "remove":
+                history.executions.remove(record_id)
+                model.pop(record_id, None)
+            elif what == "commit":
+                await history.commit()
+            elif what == "compact":
+                await history.commit()
+                await history.compact()
+            else:
+                await history.close()
+                history = await opened(folder)
+            assert {r.id: r.attempts for r in history.executions.all()} == model
+        await history.close()
+
+    asyncio.run(play())
