@@ -54,6 +54,9 @@ $(VENV)/.bench: requirements-bench.lock $(VENV)/.runtime
 bench: $(VENV)/.bench debian ## benchmarks as ratios (ONLY=store for one group); the last line is one JSON object
 	@$(BIN)/python -m benchmarks $(ONLY)
 
+picture: $(VENV)/.dev ## draw the README's picture of the terminal anew
+	@$(BIN)/python -m tests.ui.picture tui/picture.svg
+
 locks: ## write the lock files anew (needs uv)
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --extra build -o requirements.lock pyproject.toml
 	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml

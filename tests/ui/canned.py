@@ -1,0 +1,148 @@
+"""A client without a daemon: canned records, and a note of what was asked."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from kronkeep_common import api
+from kronkeep_common.errors import DaemonUnreachable
+from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, CronJob, CronJobExecution
+from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+OK, BAD = ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED
+
+
+def cronjob(name: str, *recent: ExecutionStatus, **more: Any) -> CronJob:
+    return CronJob(
+        id=f"id-{name}",
+        cluster="c",
+        namespace="default",
+        name=name,
+        created_at=NOW - timedelta(days=30),
+        recent=recent,
+        next_at=NOW + timedelta(minutes=46),
+        last_started_at=NOW - timedelta(minutes=14),
+        **{"schedule": "0 3 * * *", "schedule_text": "every day at 03:00, UTC"} | more,
+    )
+
+
+def run(name: str, status: ExecutionStatus, **more: Any) -> CronJobExecution:
+    return CronJobExecution(
+        id=f"run-{name}",
+        cluster="c",
+        namespace="default",
+        cronjob=name,
+        cronjob_id=f"id-{name}",
+        job=f"{name}-29925000",
+        status=status,
+        trigger=Trigger.SCHEDULED,
+        scheduled_at=NOW - timedelta(minutes=14),
+        created_at=NOW - timedelta(minutes=14),
+        started_at=NOW - timedelta(minutes=14),
+        duration_seconds=728,
+        **more,
+    )
+
+
+POLICY = BackupPolicy(id="p1", storage_id="s3-eu")
+CRONJOBS = [
+    cronjob("pg-main-nightly", *[OK] * 9, BAD, policy=POLICY),
+    cronjob("pg-ledger", *[OK] * 10, policy=POLICY, schedule="0 3 * * *"),
+    cronjob("pg-wal-hourly", *[OK] * 9, ExecutionStatus.RUNNING, schedule="5 * * * *"),
+    cronjob("etcd-snap", *[OK] * 10, late_since=NOW - timedelta(minutes=9), schedule="*/30 * * * *"),
+    cronjob("pg-old", suspended=True),
+]
+RUNS = [
+    run(
+        "pg-main-nightly",
+        BAD,
+        exit_code=137,
+        reason="OOMKilled",
+        message="Container main was killed: it needed more memory than its limit of 512Mi.",
+        next_step="Raise resources.limits.memory or make the run smaller.",
+    ),
+    run("pg-ledger", OK),
+    run("pg-wal-hourly", ExecutionStatus.RUNNING),
+]
+BACKUPS = [
+    BackupExecution(
+        id="b1",
+        cluster="c",
+        namespace="default",
+        cronjob="pg-ledger",
+        cronjob_id="id-pg-ledger",
+        cronjob_execution_id="run-pg-ledger",
+        policy_id="p1",
+        storage_id="s3-eu",
+        status=BackupStatus.SUCCEEDED,
+        created_at=NOW,
+        result=BackupResult(
+            snapshot_id="bb11eaba", files_total=12, bytes_read=44_238_000_000, bytes_added=1_200_000
+        ),
+    )
+]
+LOG = b"2026-11-24T03:11:57Z part 311/402 uploaded\n2026-11-24T03:12:08Z killed\n"
+
+
+class CannedClient:
+    """The methods of Client that the terminal uses."""
+
+    def __init__(
+        self, cronjobs: list[CronJob] | None = None, runs: list[CronJobExecution] | None = None
+    ) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.given = CRONJOBS if cronjobs is None else cronjobs
+        self.runs = RUNS if runs is None else runs
+        self.lost = asyncio.Event()
+        self.away = False
+
+    def _answer(self, *asked: str) -> CronJob:
+        self.asked.append(asked)
+        return self.given[0]
+
+    async def snapshot(self) -> api.Snapshot:
+        if self.away:
+            raise DaemonUnreachable("Nobody serves the socket.")
+        return api.Snapshot(
+            seq=1,
+            now=NOW,
+            version="0",
+            cronjobs=self.given,
+            executions=self.runs,
+            backups=BACKUPS,
+            storages=[],
+            watches=[],
+        )
+
+    async def cronjobs(self, namespace: str | None = None) -> api.ListOf[CronJob]:
+        return api.ListOf(items=self.given)
+
+    async def events(self, after: int | None = None) -> AsyncIterator[api.Event]:
+        await self.lost.wait()
+        raise DaemonUnreachable("The connection broke.")
+        yield
+
+    async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
+        yield LOG
+
+    async def trigger(self, namespace: str, name: str) -> CronJob:
+        return self._answer("trigger", namespace, name)
+
+    async def suspend(self, namespace: str, name: str) -> CronJob:
+        return self._answer("suspend", namespace, name)
+
+    async def resume(self, namespace: str, name: str) -> CronJob:
+        return self._answer("resume", namespace, name)
+
+    async def back_up(self, namespace: str, name: str) -> CronJob:
+        return self._answer("back_up", namespace, name)
+
+    async def delete_cronjob(self, namespace: str, name: str, confirm: str) -> CronJob:
+        return self._answer("delete", namespace, name, confirm)
+
+    async def create_cronjob(self, spec: Any) -> CronJob:
+        return self._answer("create", msgspec.json.encode(spec).decode())

@@ -1,0 +1,22 @@
+"""Draws the README's picture of the terminal from canned records: python -m tests.ui.picture FILE."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from tests.ui.canned import CannedClient
+
+from kronkeep_tui.app import KronkeepApp
+
+
+async def draw() -> str:
+    app = KronkeepApp(CannedClient())  # type: ignore[arg-type]
+    async with app.run_test(size=(80, 16)) as pilot:
+        while not app.store.cronjobs:
+            await pilot.pause(0.05)
+        await pilot.pause(0.6)
+        return app.export_screenshot(title="kronkeep")
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(asyncio.run(draw()))

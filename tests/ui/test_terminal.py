@@ -1,0 +1,205 @@
+"""The terminal driven by keys over a canned client: what is asked, and what is on the screen."""
+
+import json
+from typing import Any
+
+import pytest
+from tests.ui.canned import CRONJOBS, NOW, RUNS, CannedClient, cronjob, run
+from tests.ui.canned import OK as SUCCEEDED
+from textual.pilot import Pilot
+
+from kronkeep_common.models import CronJobCreate
+from kronkeep_tui import actions, rows
+from kronkeep_tui.app import KronkeepApp
+from kronkeep_tui.screens.form import preview
+from kronkeep_tui.widgets.lines import Line
+from kronkeep_tui.widgets.row_table import RowTable
+
+HOSTILE = "x\x1b]52;c;aGk=\x07\x1b[2J\x9b31m[/] [bold] \u202e\r\n"
+
+
+def app_of(client: CannedClient, *, read_only: bool = False) -> KronkeepApp:
+    return KronkeepApp(client, read_only=read_only)  # type: ignore[arg-type]
+
+
+async def until(pilot: Pilot[Any], done: Any) -> None:
+    for _ in range(200):
+        if done():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError(screen(pilot))
+
+
+def screen(pilot: Pilot[Any]) -> str:
+    """What a person sees, line by line."""
+    size = pilot.app.size
+    lines = pilot.app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in lines[: size.height])
+
+
+async def first(pilot: Pilot[Any]) -> None:
+    await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
+
+
+async def test_jobs_are_listed_with_state_strip_and_backup() -> None:
+    async with app_of(CannedClient()).run_test(size=(80, 24)) as pilot:
+        await first(pilot)
+        text = screen(pilot)
+        assert "5 jobs  1 FAIL" in text
+        assert ".........x default   pg-main-nightly" in text
+        for word in ("susp", "late", "daemon ok", "x delete", "46m"):
+            assert word in text
+
+
+async def test_a_run_s_page_shows_cause_backup_and_log() -> None:
+    async with app_of(CannedClient()).run_test(size=(80, 24)) as pilot:
+        await first(pilot)
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: "end of log" in screen(pilot))
+        text = screen(pilot)
+        assert "more memory than its limit of 512Mi" in text
+        assert "part 311/402 uploaded" in text
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: "NAMESPACE" in screen(pilot))
+
+
+@pytest.mark.parametrize(
+    ("keys", "asked"),
+    [
+        (["t", "y"], [("trigger", "default", "pg-main-nightly")]),
+        (["t", "n"], []),
+        (["s", "y"], [("suspend", "default", "pg-main-nightly")]),
+        (["b", "y"], [("back_up", "default", "pg-main-nightly")]),
+        (["x", *"pg-main-nightly", "enter"], [("delete", "default", "pg-main-nightly", "pg-main-nightly")]),
+        (["x", *"pg-main", "enter"], []),
+        (["end", "s", "y"], [("resume", "default", "pg-old")]),
+    ],
+)
+async def test_changes_need_their_confirmation(keys: list[str], asked: list[tuple[str, ...]]) -> None:
+    client = CannedClient()
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await first(pilot)
+        for key in keys:
+            await pilot.press("minus" if key == "-" else key)
+        await pilot.pause(0.1)
+        assert client.asked == asked
+
+
+async def test_read_only_refuses_every_change() -> None:
+    client = CannedClient()
+    async with app_of(client, read_only=True).run_test(size=(80, 24)) as pilot:
+        await first(pilot)
+        await pilot.press("t", "y")
+        await until(pilot, lambda: "Read-only" in screen(pilot))
+        assert client.asked == []
+        assert "trigger" not in pilot.app.screen.query_one("#keys", Line).text
+
+
+async def test_the_form_says_what_schedules_mean_and_creates_with_a_policy() -> None:
+    client = CannedClient()
+    async with app_of(client).run_test(size=(80, 40)) as pilot:
+        await first(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: "every day at 02:00, UTC" in screen(pilot))
+        for field, value in (
+            ("name", "nightly"),
+            ("image", "busybox"),
+            ("command", "sh -c 'echo hi'"),
+            ("storage", "vault"),
+            ("backup_schedule", "0 3 * * *"),
+        ):
+            pilot.app.screen.query_one(f"#{field}").value = value  # type: ignore[attr-defined]
+        await until(pilot, lambda: "backup every day at 03:00" in screen(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: client.asked)
+        sent = json.loads(client.asked[0][1])
+        assert sent["command"] == ["sh", "-c", "echo hi"]
+        assert sent["policy"] == {"storage_id": "vault", "schedule": "0 3 * * *", "retention": {"days": 30}}
+        assert CronJobCreate.__name__
+
+
+async def test_an_error_keeps_what_was_typed() -> None:
+    client = CannedClient()
+    async with app_of(client).run_test(size=(80, 40)) as pilot:
+        await first(pilot)
+        await pilot.press("n")
+        await until(pilot, lambda: "new CronJob" in screen(pilot))
+        pilot.app.screen.query_one("#name").value = "kept"  # type: ignore[attr-defined]
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "image is empty" in screen(pilot))
+        assert "kept" in screen(pilot)
+        assert client.asked == []
+
+
+async def test_a_lost_daemon_keeps_the_data_and_says_how_old_it_is() -> None:
+    client = CannedClient()
+    async with app_of(client).run_test(size=(100, 24)) as pilot:
+        await first(pilot)
+        client.away = True
+        client.lost.set()
+        await until(pilot, lambda: "NO DAEMON" in screen(pilot))
+        assert "pg-main-nightly" in screen(pilot)
+        client.away = False
+        client.lost.clear()
+        await until(pilot, lambda: "daemon ok" in screen(pilot))
+
+
+async def test_an_empty_list_says_what_to_do() -> None:
+    async with app_of(CannedClient([], [])).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "Press n to create the first one" in screen(pilot))
+
+
+async def test_hostile_text_in_every_field_is_shown_harmless() -> None:
+    bad = cronjob(HOSTILE, SUCCEEDED, schedule=HOSTILE, schedule_text=HOSTILE)
+    bad_run = run(HOSTILE, SUCCEEDED, message=HOSTILE, next_step=HOSTILE)
+    async with app_of(CannedClient([bad], [bad_run])).run_test(size=(120, 24)) as pilot:
+        await until(pilot, lambda: "␛]52" in screen(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "STARTED" in screen(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "end of log" in screen(pilot))
+        assert not set(screen(pilot)) & set("\x1b\x07\x9b\u202e\r")
+
+
+async def test_only_the_rows_that_changed_are_refreshed() -> None:
+    async with app_of(CannedClient()).run_test(size=(80, 24)) as pilot:
+        await first(pilot)
+        table = pilot.app.screen.query_one(RowTable)
+        refreshed: list[int] = []
+        table._refresh_row = refreshed.append  # type: ignore[method-assign]
+        shown = list(table.rows)
+        table.show(shown)
+        assert refreshed == []
+        shown = list(shown)
+        shown[2] = shown[2]._replace(cells=("ok", *shown[2].cells[1:]))
+        table.show(shown)
+        assert refreshed == [2]
+
+
+def test_the_preview_names_a_fault_and_a_conflict() -> None:
+    assert "minute" in preview("61 * * * *", "", "")[0]
+    assert preview("0 2 * * *", "", "")[1] == "The backup follows each run."
+    assert preview("0 2 * * *", "", "0 2 * * *")[2].startswith("conflict")
+    assert preview("0 2 * * *", "", "0 4 * * *")[2].startswith("ok")
+
+
+def test_every_action_has_a_method_and_one_meaning_a_screen() -> None:
+    for where in (actions.JOBS, actions.RUNS, actions.RUN, actions.FORM):
+        keys = [action.key for action in actions.ACTIONS if where in action.where]
+        assert len(keys) == len(set(keys))
+
+
+def test_the_readme_s_key_table_is_the_registry_s() -> None:
+    from pathlib import Path
+
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    assert actions.key_table() in readme
+
+
+def test_rows_are_words_before_colours() -> None:
+    from kronkeep_tui.store import Store
+
+    found = [rows.job_row(cronjob, Store(), NOW).cells[0] for cronjob in CRONJOBS]
+    assert found == ["FAIL", "ok", "run", "late", "susp"]
+    assert rows.bar(50, 10) == "[#####.....] 50%"
+    assert rows.run_row(RUNS[0], Store(), NOW).cells[0] == "FAIL"
