@@ -1,0 +1,202 @@
+"""The socket API against a real daemon: access, refusals, lists, events."""
+
+import asyncio
+import json
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.e2e.conftest import Daemon, eventually
+
+from kronkeep_common import errors
+from kronkeep_common.client import Client, SyncClient
+from kronkeep_common.models import CronJobCreate
+from kronkeep_daemon.http import access
+from kronkeep_daemon.http.access import Level, Peer
+from kronkeep_daemon.http.routes import ROUTES
+from kronkeep_daemon.settings import AccessSettings
+
+HTTP = httpx.AsyncClient
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    found = Daemon(tmp_path_factory.mktemp("h") / "s")
+    asyncio.run(found.start())
+    yield found
+    asyncio.run(found.stop())
+
+
+@pytest.fixture
+async def http(daemon: Daemon) -> AsyncIterator[HTTP]:
+    transport = httpx.AsyncHTTPTransport(uds=daemon.line["socket"])
+    async with HTTP(transport=transport, base_url="http://localhost") as found:
+        yield found
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+@pytest.mark.parametrize("held", list(Level))
+def test_the_access_matrix(route: object, held: Level) -> None:
+    names = {Level.READ: "r", Level.OPERATE: "o", Level.ADMIN: "a"}
+    groups = {"r": 101, "o": 102, "a": 103}
+    gid = access._gid
+    access._gid = groups.get  # type: ignore[assignment]
+    try:
+        settings = AccessSettings(read=("r",), operate=("o",), admin=("a",))
+        mine = frozenset({groups[names[held]]} if held in names else set())
+        found = access.level_of(Peer(54321, 7, 1, mine), settings)
+    finally:
+        access._gid = gid
+    assert found is held
+    assert (found >= route.level) == (held >= route.level)  # type: ignore[attr-defined]
+
+
+def test_every_route_has_a_level_and_changes_are_never_for_readers() -> None:
+    for route in ROUTES:
+        assert route.level is not Level.NONE
+        if route.method != "GET" and route.path != "/v1/schedules/check":
+            assert route.level >= Level.OPERATE
+
+
+async def test_the_socket_is_the_owner_s_and_the_group_s(daemon: Daemon) -> None:
+    assert stat.S_IMODE(Path(daemon.line["socket"]).stat().st_mode) == 0o660
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+async def test_a_stranger_is_refused_and_the_refusal_says_which_level(daemon: Daemon) -> None:
+    import subprocess
+    import sys
+
+    Path(daemon.line["socket"]).chmod(0o666)
+    for folder in Path(daemon.line["socket"]).parents:
+        if not folder.stat().st_mode & 0o1:
+            folder.chmod(0o711)
+    script = (
+        "import os, socket, sys\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+        "s.sendall(b'GET /v1/cronjobs HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n')\n"
+        "data = b''\nwhile chunk := s.recv(4096): data += chunk\nsys.stdout.buffer.write(data)\n"
+    )
+    command = [sys.executable, "-c", script, daemon.line["socket"]]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
+    assert b" 403 " in done.stdout.split(b"\r\n")[0]
+    assert b'"code":"Denied"' in done.stdout
+    assert b"you hold none" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil"},
+        {"Referer": "http://evil/"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Host": "evil"},
+    ],
+)
+async def test_web_pages_are_refused(http: HTTP, headers: dict[str, str]) -> None:
+    assert (await http.get("/v1/cronjobs", headers=headers)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "code"),
+    [
+        ("GET", "/v1/nowhere", None, 404, "NoSuchRoute"),
+        ("GET", "/v1/cronjobs/default/none", None, 404, "CronJobNotFound"),
+        ("GET", "/v1/executions/none", None, 404, "ExecutionNotFound"),
+        ("GET", "/v1/executions/none/logs", None, 404, "ExecutionNotFound"),
+        ("GET", "/v1/backups/none", None, 404, "BackupNotFound"),
+        ("GET", "/v1/storages/none", None, 404, "StorageNotFound"),
+        ("GET", "/v1/executions?filter=colour:red", None, 400, "InvalidFilter"),
+        ("GET", "/v1/executions?limit=0", None, 422, "InvalidRequest"),
+        ("GET", "/v1/executions?colour=red", None, 422, "InvalidRequest"),
+        ("POST", "/v1/cronjobs", {"name": "a"}, 422, "InvalidRequest"),
+        (
+            "POST",
+            "/v1/cronjobs",
+            {"name": "a", "image": "b", "schedule": "* * * * *", "x": 1},
+            422,
+            "InvalidRequest",
+        ),
+        ("POST", "/v1/storages", {"id": "a", "kind": "floppy"}, 422, "InvalidRequest"),
+        ("DELETE", "/v1/storages/none", {"confirm": "none"}, 404, "StorageNotFound"),
+        (
+            "POST",
+            "/v1/schedules/check",
+            {"cronjob_schedule": "x", "backup_schedule": "y"},
+            422,
+            "InvalidSchedule",
+        ),
+    ],
+)
+async def test_refusals_are_problems_with_code_and_next_step(
+    http: HTTP, method: str, path: str, body: object, status: int, code: str
+) -> None:
+    answer = await http.request(method, path, content=json.dumps(body) if body else None)
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["detail"]
+    assert problem["next_step"].endswith(".")
+
+
+async def test_large_and_deep_bodies_are_refused(http: HTTP) -> None:
+    assert (await http.post("/v1/cronjobs", content=b"x" * 2_000_000)).status_code == 413
+    assert (await http.post("/v1/cronjobs", content=b"[" * 200_000)).status_code == 422
+
+
+async def test_schedules_are_checked_as_the_seed_did(daemon: Daemon) -> None:
+    from kronkeep_common.models import ScheduleCheckRequest
+
+    async with daemon.client() as client:
+        for backup, verdict in (("0 4 * * *", "ok"), ("0 3 * * *", "ok"), ("0 2 * * *", "conflict")):
+            request = ScheduleCheckRequest(cronjob_schedule="0 2 * * *", backup_schedule=backup)
+            assert (await client.check_schedules(request)).verdict == verdict
+        request = ScheduleCheckRequest(cronjob_schedule="0 4 * * *", backup_schedule="0 3 * * *")
+        assert (await client.check_schedules(request)).verdict == "conflict"
+
+
+async def test_events_resume_without_a_hole_and_changes_are_audited(daemon: Daemon, http: HTTP) -> None:
+    async with daemon.client() as client:
+        before = (await client.snapshot()).seq
+        await client.create_cronjob(
+            CronJobCreate(name="ev", image="busybox", command=("true",), schedule="0 2 29 2 *")
+        )
+        run = await client.trigger("default", "ev")
+        await eventually(lambda: client.execution(run.id), lambda r: r.status == "succeeded")
+        seen = []
+        async for event in client.events(before):
+            seen.append(event)
+            if event.record and event.record.get("status") == "succeeded":
+                break
+        assert [e.seq for e in seen] == sorted(e.seq for e in seen)
+        assert {e.id for e in seen} == {run.id}
+        found = await client.executions(filter="name:ev status:succeeded age:<1h")
+        assert [r.id for r in found.items] == [run.id]
+    entries = (await http.get("/v1/audit")).json()["items"]
+    assert {"POST"} <= {entry["method"] for entry in entries}
+    assert any(entry["route"].endswith("/trigger") and entry["outcome"] == "done" for entry in entries)
+
+
+async def test_documents_about_the_api_itself(http: HTTP) -> None:
+    document = (await http.get("/openapi.json")).json()
+    assert set(document["paths"]) == {route.path for route in ROUTES}
+    assert (await http.get("/healthz")).text == "ok"
+    assert (await http.get("/readyz")).json()["ready"] is True
+    assert "kronkeep_requests_total" in (await http.get("/metrics")).text
+
+
+def test_nobody_at_the_socket_is_one_sentence_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(errors.DaemonUnreachable) as refusal:
+        SyncClient(tmp_path / "none.sock").cronjobs()
+    assert "systemctl start kronkeepd" in refusal.value.next_step
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "dead.sock"))
+    with pytest.raises(errors.DaemonUnreachable):
+        SyncClient(tmp_path / "dead.sock").cronjobs()
+    listener.close()
+    with pytest.raises(errors.InvalidSettings):
+        Client(Path("/" + "x" * 120))
