@@ -6,6 +6,7 @@ does not exist can cost a whole day's run, a half-hour shift the minute-aligned 
 are repeated here one by one; `fast` answers where no change of the offset can be met on the way.
 """
 
+from bisect import bisect_left
 from datetime import date
 
 from kronkeep_common.schedule.grammar import Parsed
@@ -90,15 +91,19 @@ class Walk:
         if not self.date_matches(day):
             return None
         base = midnight(day)
-        if self.offsets[-1] < wall - base:
-            return None
-        return next(base + offset for offset in self.offsets if base + offset >= wall)
+        index = bisect_left(self.offsets, wall - base)
+        return base + self.offsets[index] if index < len(self.offsets) else None
 
     def _later_day(self, day: date, offset: int, limit: int) -> int | None:
         ordinal = day.toordinal() + 1
         last = (limit + offset) // _DAY + _EPOCH
         while ordinal <= last:
-            if self.date_matches(date.fromordinal(ordinal)):
+            day = date.fromordinal(ordinal)
+            if day.month not in self._months:
+                following = date(day.year + day.month // 12, day.month % 12 + 1, 1)
+                ordinal = following.toordinal()
+                continue
+            if self.day_matches(day):
                 found = (ordinal - _EPOCH) * _DAY + self.offsets[0] - offset
                 return found if found < limit else None
             ordinal += 1
