@@ -24,7 +24,10 @@ class Room:
         container = {"name": "main", "image": "busybox:1.36", "command": ["sh", "-c", script]}
         container |= (pod or {}).pop("container", {})
         template = {"restartPolicy": "Never", "containers": [container], **(pod or {})}
-        body = {"metadata": {"name": name}, "spec": {"backoffLimit": 0, **spec, "template": {"spec": template}}}
+        body = {
+            "metadata": {"name": name},
+            "spec": {"backoffLimit": 0, **spec, "template": {"spec": template}},
+        }
         return await self.cluster.create(paths.jobs("default"), body)
 
     async def ended(self, name: str) -> str:

@@ -56,7 +56,7 @@ class ApiServer:
         server._first_objects()
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_route("*", "/{path:.*}", server._handle)
-        server._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        server._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await server._runner.setup()
         await server._listen(port)
         return server
