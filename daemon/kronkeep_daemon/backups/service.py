@@ -102,8 +102,8 @@ class BackupService:
         last = self._history.backups.newest(limit=1, policy_id=found.id).items
         since = last[0].due_at or last[0].created_at if last else began
         slot = plan.due_slot(found, since, now, self._settings().controller_zone)
-        if slot is not None:
-            run_found = plan.newest_archivable(runs, found)
+        run_found = plan.newest_archivable(runs, found)
+        if slot is not None and run_found is not None:
             trigger = "scheduled" if now - slot < timedelta(minutes=2) else "catch-up"
             await self._new(raw, cluster, found, run_found, trigger, due_at=slot, key=slot.isoformat())
 
