@@ -58,9 +58,9 @@ picture: $(VENV)/.dev ## draw the README's picture of the terminal anew
 	@$(BIN)/python -m tests.ui.picture tui/picture.svg
 
 locks: ## write the lock files anew (needs uv)
-	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --extra build -o requirements.lock pyproject.toml
-	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
-	uv pip compile -q --generate-hashes --no-emit-index-url --no-header --extra build --extra bench -c requirements.lock -o requirements-bench.lock pyproject.toml
+	uv pip compile -q --generate-hashes --no-header --extra build -o requirements.lock pyproject.toml
+	uv pip compile -q --generate-hashes --no-header --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	uv pip compile -q --generate-hashes --no-header --extra build --extra bench -c requirements.lock -o requirements-bench.lock pyproject.toml
 
 clean: ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
