@@ -1,0 +1,74 @@
+"""From a Job's terminal event on the cluster's own watch to the changed record in a connected client."""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.conftest import Daemon
+
+from kronkeep_common.client import Client
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.models import CronJobCreate
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.watch import ListWatch
+
+RUNS = 20
+
+
+def _ended(job: dict[str, Any]) -> bool:
+    conditions = (job.get("status") or {}).get("conditions") or []
+    return any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in conditions)
+
+
+async def _cluster_times(cluster: Cluster, seen: dict[str, float]) -> None:
+    def event(_: str, job: dict[str, Any]) -> None:
+        if _ended(job):
+            seen.setdefault(job["metadata"]["uid"], time.perf_counter())
+
+    watch = ListWatch(cluster, paths.jobs(), on_sync=lambda _: None, on_event=event, clock=SystemClock())
+    await watch.run()
+
+
+async def _client_times(client: Client, seen: dict[str, float]) -> None:
+    async for event in client.events():
+        if event.table == "executions" and event.record and event.record.get("ended_at"):
+            seen.setdefault(event.id, time.perf_counter())
+
+
+async def _measure(folder: Path) -> list[float]:
+    daemon = Daemon(folder / "s")
+    await daemon.start()
+    cluster, there, here = await daemon.cluster(), dict[str, float](), dict[str, float]()
+    async with daemon.client() as client:
+        tasks = [
+            asyncio.create_task(_cluster_times(cluster, there)),
+            asyncio.create_task(_client_times(client, here)),
+        ]
+        spec = CronJobCreate(name="bench", image="busybox", command=("true",), schedule="0 2 29 2 *")
+        await client.create_cronjob(spec)
+        for _ in range(RUNS):
+            await client.trigger("default", "bench")
+        end = time.perf_counter() + 60
+        while len(here) < RUNS and time.perf_counter() < end:
+            await asyncio.sleep(0.05)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    await cluster.close()
+    await daemon.stop()
+    return sorted(max(0.0, here[uid] - there[uid]) * 1000 for uid in here if uid in there)
+
+
+def run() -> dict[str, float]:
+    """Median and largest of the delays, in milliseconds."""
+    with tempfile.TemporaryDirectory() as name:
+        delays = asyncio.run(_measure(Path(name)))
+    return {
+        "events_runs": float(len(delays)),
+        "events_median_ms": round(statistics.median(delays), 1),
+        "events_p99_ms": round(delays[-1], 1),
+    }
