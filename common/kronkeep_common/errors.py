@@ -224,7 +224,7 @@ class ClusterUnreachable(Unavailable):
     """The Kubernetes API does not answer, or refuses the credentials."""
 
     code = "ClusterUnreachable"
-    default_next_step = "Check the address and credentials in the kubeconfig (kronkeep doctor)."
+    default_next_step = "Check the address and credentials in the kubeconfig with kubectl."
 
 
 class DaemonUnreachable(Unavailable):
@@ -259,7 +259,7 @@ class DamagedHistory(Internal):
     """A record of the journal or snapshot is damaged; `details` has file and offset."""
 
     code = "DamagedHistory"
-    default_next_step = "Restore the folder from its backup, or run: kronkeepd store salvage FROM TO."
+    default_next_step = "Restore the folder from its backup; the message names file and offset."
 
 
 class HistoryTooNew(Internal):

@@ -21,7 +21,7 @@ class ClusterRefused(KronkeepError):
 
     code = "ClusterRefused"
     status = 502
-    default_next_step = "Read the cluster's words in the message; kronkeep doctor checks its rights."
+    default_next_step = "Read the cluster's words in the message and correct what they name."
 
 
 class NotFoundInCluster(NotFound):
