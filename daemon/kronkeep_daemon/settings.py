@@ -6,16 +6,12 @@ A file that is wrong changes nothing: at start the daemon refuses, on reload the
 import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 from watchfiles import awatch
 
 from kronkeep_common.errors import InvalidSettings
 from kronkeep_common.models.base import Request, Seconds
-
-Days = Annotated[int, msgspec.Meta(ge=1, le=36500)]
-Number = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class ClusterSettings(Request, frozen=True, kw_only=True):
@@ -57,13 +53,6 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
     run_as_user: int | None = None
 
 
-class KeepSettings(Request, frozen=True, kw_only=True):
-    """How long the history keeps executions: by age and by number per CronJob, whichever is shorter."""
-
-    days: Days = 400
-    per_cronjob: Number = 10_000
-
-
 class Settings(Request, frozen=True, kw_only=True):
     """Everything an operator may set; `namespace` is kronkeep's own in each cluster."""
 
@@ -76,8 +65,6 @@ class Settings(Request, frozen=True, kw_only=True):
     access: AccessSettings = AccessSettings()
     allow: AllowSettings = AllowSettings()
     archive: ArchiveSettings = ArchiveSettings()
-    keep: KeepSettings = KeepSettings()
-    manifests: str | None = None
 
 
 def parse(text: str, where: str) -> Settings:

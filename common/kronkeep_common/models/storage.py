@@ -21,12 +21,11 @@ class BackupStorageCreate(Request, frozen=True, kw_only=True):
 
 
 class StorageUsage(Record, frozen=True, kw_only=True):
-    """What a storage held at `measured_at`; capacity and free space where the kind can tell."""
+    """What a storage held at `measured_at`; its capacity where one was given."""
 
     measured_at: Moment
     used_bytes: Bytes
     capacity_bytes: Bytes | None = None
-    free_bytes: Bytes | None = None
     snapshots: int = 0
     duration_seconds: Seconds = 0
 

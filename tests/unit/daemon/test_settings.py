@@ -28,7 +28,7 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
     ("text", "fault"),
     [
         ("stat = 'x'", "stat"),
-        ("[keep]\ndays = 0", r"keep\.days"),
+        ("late_after_seconds = -1", "late_after_seconds"),
         ("= 1", "line 1"),
         ("namespace = 3", "namespace"),
     ],
