@@ -10,6 +10,7 @@ from kronkeep_common import errors
 from kronkeep_common.client import Client
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate, Retention, VolumeMount
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
+from kronkeep_daemon.kube import paths
 
 WRITE = (
     "printf 'first line\\nsecond' > /data/dump.sql; mkdir -p '/data/odd name'; echo x > '/data/odd name/ü'"
@@ -106,6 +107,22 @@ async def test_killed_during_an_archive_and_started_again_makes_exactly_one_snap
     assert backup.status == "succeeded", backup  # type: ignore[attr-defined]
     snapshots = json.loads(await restic(daemon, storage, "snapshots", "--json"))
     assert [s["short_id"] for s in snapshots] == [backup.result.snapshot_id[:8]]  # type: ignore[attr-defined]
+
+
+async def test_a_foreign_job_in_the_way_fails_the_backup_instead_of_leaving_it_running(
+    daemon: Daemon, client: Client, storage: Path, claim: Path
+) -> None:
+    await client.create_cronjob(cronjob("way", "sleep 2; echo x > /data/x"))
+    run = await client.trigger("default", "way")
+    cluster = await daemon.cluster()
+    container = {"name": "c", "image": "busybox", "command": ["true"]}
+    pod = {"restartPolicy": "Never", "containers": [container]}
+    body = {"metadata": {"name": f"way-bk-{run.backup_id}-1"}, "spec": {"template": {"spec": pod}}}
+    await cluster.create(paths.jobs("default"), body)
+    await cluster.close()
+    backup = await ended(client, run.backup_id or "")
+    assert (backup.status, backup.reason) == ("failed", "NameTaken"), backup  # type: ignore[attr-defined]
+    assert "is in the way" in backup.message  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,14 @@ class Archiver:
         except KronkeepError as fault:
             await self._fail(backup, type(fault).code, fault.message, fault.next_step)
             return
-        async with self._queues.alone(storage.id):
-            outcome = await self._attempts(backup_id, raw, policy, storage, claims)
+        try:
+            async with self._queues.alone(storage.id):
+                outcome = await self._attempts(backup_id, raw, policy, storage, claims)
+        except KronkeepError as fault:
+            if fault.retryable:
+                raise  # the planner's next look begins it again
+            await self._fail(self._service.get(backup_id), type(fault).code, fault.message, fault.next_step)
+            return
         if outcome is not None and outcome.status is BackupStatus.SUCCEEDED:
             await self._retain(policy, storage)
 

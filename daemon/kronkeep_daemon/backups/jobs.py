@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from kronkeep_common import keys
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError
+from kronkeep_common.errors import KronkeepError, NameTaken
 from kronkeep_daemon.history.logs import Capped
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import AlreadyExists, ConflictInCluster, NotFoundInCluster
+from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 
 Object = dict[str, Any]
 LOOK_SECONDS = 0.5
@@ -40,14 +40,14 @@ class Ended(NamedTuple):
 
 
 async def create_once(cluster: Cluster, job: Object) -> Object:
-    """Creates the Job, or adopts the one of that name when it is ours; raises ConflictInCluster otherwise."""
+    """Creates the Job, or adopts the one of that name when it is ours; raises NameTaken otherwise."""
     meta = job["metadata"]
     try:
         return await cluster.create(paths.jobs(meta["namespace"]), job)
     except AlreadyExists:
         found = await cluster.get(paths.jobs(meta["namespace"], meta["name"]))
         if (found["metadata"].get("labels") or {}).get(keys.MANAGED_BY_LABEL) != keys.MANAGED_BY:
-            raise ConflictInCluster(f"A Job {meta['name']} that is not kronkeep's is in the way.") from None
+            raise NameTaken(f"A Job {meta['name']} that is not kronkeep's is in the way.") from None
         return found
 
 
