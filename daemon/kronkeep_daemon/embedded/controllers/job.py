@@ -1,43 +1,90 @@
-"""What a Job's controller does, as a function of the Job, its pods and the time.
+"""What the Job controller does, as a function of the Job, its pods and the time (as in 1.36).
 
-The order of statuses is the recorded one: pods that ended are first listed in `uncountedTerminatedPods`
-together with SuccessCriteriaMet or FailureTarget; then their finalizers go; then they are counted, and with
-no pod terminating any more the final condition is written.
+A pod's end is counted in three steps, so that a crash between them loses and doubles nothing: the ended pods
+are listed in `uncountedTerminatedPods`, with SuccessCriteriaMet or FailureTarget once the outcome is decided;
+then their finalizers go; then they are counted, and with no pod terminating any more the final condition is
+written. Successes of Indexed Jobs need no list: their set of indexes can be written again without harm.
 """
 
-import copy
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from kronkeep_daemon.embedded.controllers import indexes, job_pods
+from kronkeep_daemon.embedded.controllers.job_pods import Tally
 from kronkeep_daemon.embedded.controllers.objects import (
-    INDEX,
     condition,
     find_condition,
     finished,
     moment,
-    pod_finished,
     stamp,
     tracked,
 )
 from kronkeep_daemon.embedded.controllers.pods import pod_for
 
 Object = dict[str, Any]
-FIRST_BACKOFF, LONGEST_BACKOFF = 10.0, 600.0
+Event = tuple[str, str, str]
+MOST_AT_ONCE = 500  # pods made or removed in one look, as upstream
 _REACHED = ("CompletionsReached", "Reached expected number of succeeded pods")
 _LIMIT = ("BackoffLimitExceeded", "Job has reached the specified backoff limit")
 _DEADLINE = ("DeadlineExceeded", "Job was active longer than specified deadline")
 
 
-class Plan(msgspec.Struct):
-    """What to do, in this order: create, delete, write the first status, release, write the others, tell."""
+class Plan(msgspec.Struct, frozen=True):
+    """What to do, in this order: create, discard (release, then delete), delete, write `before`, release,
+    write `after`, tell; and to look again after `requeue` seconds."""
 
     create: list[Object] = []
+    discard: list[Object] = []
     delete: list[Object] = []
+    before: list[Object] = []
     release: list[Object] = []
-    statuses: list[Object] = []
-    events: list[tuple[str, str, str]] = []
+    after: list[Object] = []
+    events: list[Event] = []
+    requeue: float | None = None
+
+
+class _Look(msgspec.Struct, frozen=True):
+    """One look at a Job: what is read once and used by every step."""
+
+    job: Object
+    old: Object
+    pods: Tally
+    now: datetime
+    start: datetime | None
+    succeeded: list[str]  # uids listed for counting, those of an interrupted earlier look first
+    failed: list[str]
+    done: set[int]  # completion indexes reached, those of this look included
+
+    @property
+    def spec(self) -> Object:
+        spec: Object = self.job["spec"]
+        return spec
+
+    @property
+    def indexed(self) -> bool:
+        return bool(self.spec.get("completionMode") == "Indexed")
+
+    @property
+    def suspended(self) -> bool:
+        return bool(self.spec.get("suspend"))
+
+    @property
+    def successes(self) -> int:
+        return len(self.done) if self.indexed else self.old.get("succeeded", 0) + len(self.succeeded)
+
+    @property
+    def failures(self) -> int:
+        return int(self.old.get("failed", 0)) + len(self.failed)
+
+
+class _Deeds(msgspec.Struct, frozen=True):
+    """What is done to the pods."""
+
+    create: list[Object] = []
+    discard: list[Object] = []
+    delete: list[Object] = []
     requeue: float | None = None
 
 
@@ -45,298 +92,226 @@ def plan(job: Object, pods: list[Object], now: datetime) -> Plan:
     """The next steps for the Job; an empty plan when there is nothing to do."""
     if finished(job) or job["metadata"].get("deletionTimestamp"):
         return Plan(release=[pod for pod in pods if tracked(pod)])
-    return _Sync(job, pods, now).run()
+    look = _look(job, pods, now)
+    outcome = _decided(look) or _failure(look)
+    if outcome is not None:
+        deeds = _Deeds(delete=look.pods.active)
+    else:
+        deeds = _manage(look)
+        outcome = _completion(look, deeds)
+    if outcome is not None and outcome["type"] == "FailureTarget":
+        look = _all_failed(look)
+    return _written(look, deeds, outcome)
 
 
-class _Sync:
-    """One look at a Job: the working values that the steps share."""
-
-    def __init__(self, job: Object, pods: list[Object], now: datetime) -> None:
-        self.job = job
-        self.spec = job["spec"]
-        self.now = now
-        self.old = job.get("status") or {}
-        self.plan = Plan(create=[], delete=[], release=[], statuses=[], events=[])
-        self.conditions: list[Object] = copy.deepcopy(self.old.get("conditions") or [])
-        self.active = [p for p in pods if not pod_finished(p) and not p["metadata"].get("deletionTimestamp")]
-        self.terminating = [p for p in pods if not pod_finished(p) and p["metadata"].get("deletionTimestamp")]
-        ended = [p for p in pods if pod_finished(p) and tracked(p)]
-        self.succeeded = [p for p in ended if p["status"]["phase"] == "Succeeded"]
-        self.failed = [p for p in ended if p["status"]["phase"] == "Failed"]
-        self.counted_terminating = [p for p in self.terminating if tracked(p)]
-        self.indexed = self.spec.get("completionMode") == "Indexed"
-        self.done = _read_indexes(self.old.get("completedIndexes"))
-        self.start = moment(self.old.get("startTime"))
-
-    def run(self) -> Plan:
-        self._suspension()
-        outcome = self._outcome()
-        if outcome is None and not self.spec.get("suspend"):
-            self._manage()
-        elif outcome is not None:
-            self._end_active(outcome)
-        self._write(outcome)
-        return self.plan
-
-    def _suspension(self) -> None:
-        suspended = find_condition(self.conditions, "Suspended")
-        if self.spec.get("suspend"):
-            self._drop(self.active)
-            self.start = None
-            if suspended is None:
-                self._set(condition("Suspended", "JobSuspended", "Job suspended", self.now))
-                self.plan.events.append(("Normal", "Suspended", "Job suspended"))
-            return
-        if suspended is not None:
-            self._set(condition("Suspended", "JobResumed", "Job resumed", self.now, "False"))
-            self.plan.events.append(("Normal", "Resumed", "Job resumed"))
-        if self.start is None:
-            self.start = self.now
-
-    def _set(self, new: Object) -> None:
-        self.conditions = [c for c in self.conditions if c["type"] != new["type"]] + [new]
-
-    def _drop(self, pods: list[Object]) -> None:
-        for pod in pods:
-            self.plan.delete.append(pod)
-            self.plan.events.append(("Normal", "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}"))
-        self.active = [p for p in self.active if p not in pods]
-        self.terminating = self.terminating + pods
-        self.counted_terminating = self.counted_terminating + [p for p in pods if tracked(p)]
-
-    def _outcome(self) -> Object | None:
-        """The condition that decides the Job's end, when it is decided."""
-        for kind in ("FailureTarget", "SuccessCriteriaMet"):
-            if decided := find_condition(self.conditions, kind):
-                return decided
-        if self.spec.get("suspend"):
-            return None
-        if words := self._failure():
-            return condition("FailureTarget", *words, self.now)
-        if self._complete():
-            return condition("SuccessCriteriaMet", *_REACHED, self.now)
-        return None
-
-    def _failure(self) -> tuple[str, str] | None:
-        if message := self._failure_policy():
-            return "PodFailurePolicy", message
-        if self.old.get("failed", 0) + len(self._counted_failures()) > self.spec.get("backoffLimit", 6):
-            return _LIMIT
-        deadline = self.spec.get("activeDeadlineSeconds")
-        if deadline is not None and self.start is not None:
-            left = (self.start + timedelta(seconds=deadline) - self.now).total_seconds()
-            if left <= 0:
-                return _DEADLINE
-            self._requeue(left)
-        return None
-
-    def _counted_failures(self) -> list[Object]:
-        return [pod for pod in self.failed if self._rule(pod, "Ignore") is None]
-
-    def _failure_policy(self) -> str | None:
-        for pod in self.failed:
-            if found := self._rule(pod, "FailJob"):
-                index, container, code = found
-                where = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-                return (
-                    f"Container {container} for pod {where} failed with exit code {code} "
-                    f"matching FailJob rule at index {index}"
-                )
-        return None
-
-    def _rule(self, pod: Object, action: str) -> tuple[int, str, int] | None:
-        """The first podFailurePolicy rule that the pod's exit codes meet, if its action is `action`."""
-        for index, rule in enumerate((self.spec.get("podFailurePolicy") or {}).get("rules") or []):
-            if found := _exit_code_match(pod, rule.get("onExitCodes")):
-                return (index, *found) if rule["action"] == action else None
-        return None
-
-    def _complete(self) -> bool:
-        if self.indexed:
-            return len(self.done | self._new_indexes()) >= int(self.spec["completions"])
-        succeeded = self.old.get("succeeded", 0) + len(self.succeeded)
-        if self.spec.get("completions") is None:
-            return succeeded > 0 and not self.active
-        return bool(succeeded >= self.spec["completions"])
-
-    def _new_indexes(self) -> set[int]:
-        return {int(pod["metadata"]["annotations"][INDEX]) for pod in self.succeeded}
-
-    def _manage(self) -> None:
-        """Creates or deletes pods towards parallelism, held back after failures."""
-        wanted = self._wanted()
-        if len(self.active) > wanted:
-            self._drop(self.active[wanted:])
-        missing = wanted - len(self.active)
-        if missing <= 0:
-            return
-        wait = self._backoff()
-        if wait > 0:
-            self._requeue(wait)
-            return
-        for index in self._free_indexes(missing) if self.indexed else [None] * missing:
-            self.plan.create.append(pod_for(self.job, index))
-
-    def _wanted(self) -> int:
-        parallelism, completions = self.spec.get("parallelism", 1), self.spec.get("completions")
-        if completions is None:
-            some = self.old.get("succeeded", 0) or self.succeeded
-            return int(min(parallelism, len(self.active)) if some else parallelism)
-        succeeded = len(self.done | self._new_indexes()) if self.indexed else self.old.get("succeeded", 0)
-        left = completions - succeeded - (0 if self.indexed else len(self.succeeded))
-        return int(max(0, min(parallelism, left)))
-
-    def _free_indexes(self, count: int) -> list[int]:
-        taken = self.done | self._new_indexes()
-        taken |= {int(pod["metadata"]["annotations"][INDEX]) for pod in self.active}
-        return [i for i in range(self.spec["completions"]) if i not in taken][:count]
-
-    def _backoff(self) -> float:
-        """Seconds until a new pod may be made: 10 s after the first failure, doubling, at most 10 min."""
-        failures = self.old.get("failed", 0) + len(self.failed)
-        last = max([_ended_at(pod) or self.now for pod in self.failed], default=None) or self._last_failure()
-        if not failures or last is None:
-            return 0.0
-        pause = min(FIRST_BACKOFF * 2 ** (failures - 1), LONGEST_BACKOFF)
-        return (last + timedelta(seconds=pause) - self.now).total_seconds()
-
-    def _last_failure(self) -> datetime | None:
-        """When the newest pod that was counted as failed ended; set by the shell on the Job."""
-        return moment(self.job.get("lastFailure"))
-
-    def _end_active(self, outcome: Object) -> None:
-        if outcome["type"] == "FailureTarget":
-            self._drop(self.active)
-
-    def _write(self, outcome: Object | None) -> None:
-        if outcome is not None and find_condition(self.conditions, outcome["type"]) is None:
-            self.conditions.append(outcome)
-        newly_failed = self.failed + (self.counted_terminating if outcome else [])
-        newly_succeeded = self.succeeded
-        self.plan.release = newly_failed + newly_succeeded
-        listed = _uncounted(self.indexed, newly_succeeded, newly_failed)
-        base = self._base()
-        if listed:
-            self._append(base | {"uncountedTerminatedPods": listed})
-        counted = self._count(base, newly_succeeded, newly_failed)
-        if outcome is not None and not listed:
-            self._append(counted)
-        self._append(self._final(counted, outcome) if not self.terminating else counted)
-
-    def _append(self, status: Object) -> None:
-        previous = self.plan.statuses[-1] if self.plan.statuses else self.old
-        if status != previous:
-            self.plan.statuses.append(status)
-
-    def _base(self) -> Object:
-        """The status with this look's pods but without counting those that have just ended."""
-        status: Object = {}
-        if self.conditions:
-            status["conditions"] = self.conditions
-        if self.start is not None:
-            status["startTime"] = stamp(self.start)
-        active = len(self.active) + len(self.plan.create)
-        if active:
-            status["active"] = active
-        for key in ("succeeded", "failed"):
-            if self.old.get(key):
-                status[key] = self.old[key]
-        status["terminating"] = len(self.terminating)
-        if self.done:
-            status["completedIndexes"] = _write_indexes(self.done)
-        status["uncountedTerminatedPods"] = {}
-        status["ready"] = sum(_ready(pod) for pod in self.active)
-        return status
-
-    def _count(self, base: Object, succeeded: list[Object], failed: list[Object]) -> Object:
-        status = dict(base)
-        if self.indexed and succeeded:
-            done = self.done | self._new_indexes()
-            status["completedIndexes"] = _write_indexes(done)
-            status["succeeded"] = len(done)
-        elif succeeded:
-            status["succeeded"] = base.get("succeeded", 0) + len(succeeded)
-        counted = [pod for pod in failed if self._rule(pod, "Ignore") is None]
-        if counted:
-            status["failed"] = base.get("failed", 0) + len(counted)
-        return status
-
-    def _final(self, status: Object, outcome: Object | None) -> Object:
-        if outcome is None:
-            return status
-        failing = outcome["type"] == "FailureTarget"
-        kind = "Failed" if failing else "Complete"
-        end = condition(kind, outcome["reason"], outcome["message"], self.now)
-        words = (
-            ("Warning", outcome["reason"], outcome["message"])
-            if failing
-            else ("Normal", "Completed", "Job completed")
-        )
-        self.plan.events.append(words)
-        final = status | {"conditions": [*self.conditions, end]}
-        return final if failing else final | {"completionTime": stamp(self.now)}
-
-    def _requeue(self, seconds: float) -> None:
-        self.plan.requeue = min(seconds, self.plan.requeue or seconds)
+def _look(job: Object, pods: list[Object], now: datetime) -> _Look:
+    old = job.get("status") or {}
+    tally = job_pods.read(job, pods)
+    indexed = job["spec"].get("completionMode") == "Indexed"
+    listed = old.get("uncountedTerminatedPods") or {}
+    start = moment(old.get("startTime"))
+    resumed = find_condition(old.get("conditions") or [], "Suspended") is not None
+    if not job["spec"].get("suspend") and (start is None or resumed):
+        start = now
+    new = {job_pods.index_of(pod) for pod in tally.succeeded} if indexed else set()
+    return _Look(
+        job=job,
+        old=old,
+        pods=tally,
+        now=now,
+        start=start,
+        succeeded=_listed(listed.get("succeeded"), [] if indexed else tally.succeeded),
+        failed=_listed(listed.get("failed"), tally.failed),
+        done=indexes.read(old.get("completedIndexes")) | new,
+    )
 
 
-def _uncounted(indexed: bool, succeeded: list[Object], failed: list[Object]) -> Object:
-    """`uncountedTerminatedPods`; successes of Indexed Jobs are in `completedIndexes` instead."""
-    listed: Object = {}
-    if succeeded and not indexed:
-        listed["succeeded"] = [pod["metadata"]["uid"] for pod in succeeded]
-    if failed:
-        listed["failed"] = [pod["metadata"]["uid"] for pod in failed]
-    return listed
+def _all_failed(look: _Look) -> _Look:
+    """The Job has failed, so every pod that has not ended counts as failed."""
+    left = [pod for pod in [*look.pods.active, *look.pods.terminating] if tracked(pod)]
+    return msgspec.structs.replace(look, failed=_listed(look.failed, left))
 
 
-def _exit_code_match(pod: Object, rule: Object | None) -> tuple[str, int] | None:
-    if rule is None:
-        return None
-    status = pod["status"]
-    for entry in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-        code = ((entry.get("state") or {}).get("terminated") or {}).get("exitCode")
-        if not code or rule.get("containerName") not in (None, entry["name"]):
-            continue
-        if (code in rule["values"]) == (rule["operator"] == "In"):
-            return entry["name"], code
+def _listed(before: list[str] | None, pods: list[Object]) -> list[str]:
+    return list(dict.fromkeys([*(before or []), *(pod["metadata"]["uid"] for pod in pods)]))
+
+
+def _decided(look: _Look) -> Object | None:
+    """The outcome that an earlier look has written."""
+    conditions = look.old.get("conditions") or []
+    return find_condition(conditions, "SuccessCriteriaMet") or find_condition(conditions, "FailureTarget")
+
+
+def _failure(look: _Look) -> Object | None:
+    words = _failure_words(look)
+    return condition("FailureTarget", *words, look.now) if words else None
+
+
+def _failure_words(look: _Look) -> tuple[str, str] | None:
+    if message := _policy_message(look):
+        return "PodFailurePolicy", message
+    limit = look.spec.get("backoffLimit", 6)
+    if look.failures > limit or _restarted_too_often(look, limit):
+        return _LIMIT
+    left = _deadline(look)
+    return _DEADLINE if left is not None and left <= 0 else None
+
+
+def _policy_message(look: _Look) -> str | None:
+    for pod in look.pods.failed:
+        if found := job_pods.policy_match(look.job, pod, "FailJob"):
+            rule, container, code = found
+            where = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+            words = f"Container {container} for pod {where} failed with exit code {code} matching FailJob"
+            return f"{words} rule at index {rule}"
     return None
 
 
-def _ready(pod: Object) -> bool:
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    return find_condition(conditions, "Ready") is not None
+def _restarted_too_often(look: _Look, limit: int) -> bool:
+    """restartPolicy OnFailure: the restarts of running pods count against backoffLimit."""
+    if look.spec["template"]["spec"].get("restartPolicy") != "OnFailure":
+        return False
+    return job_pods.restarts(look.pods.active) >= max(limit, 1)
 
 
-def _ended_at(pod: Object) -> datetime | None:
-    status = pod.get("status") or {}
-    entries = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-    ended = [((entry.get("state") or {}).get("terminated") or {}).get("finishedAt") for entry in entries]
-    return max((found for found in map(moment, ended) if found is not None), default=None)
+def _deadline(look: _Look) -> float | None:
+    """Seconds left of activeDeadlineSeconds; None without one, or while suspended."""
+    seconds = look.spec.get("activeDeadlineSeconds")
+    if seconds is None or look.start is None or look.suspended:
+        return None
+    return (look.start + timedelta(seconds=seconds) - look.now).total_seconds()
 
 
-def last_failure(pods: list[Object]) -> str | None:
-    """When the newest failed pod ended, as a metav1.Time."""
-    ended = [_ended_at(p) for p in pods if (p.get("status") or {}).get("phase") == "Failed"]
-    newest = max((found for found in ended if found is not None), default=None)
-    return stamp(newest) if newest else None
+def _manage(look: _Look) -> _Deeds:
+    """Makes or removes pods towards what is wanted; new ones are held back after failures."""
+    active = look.pods.active
+    if look.suspended:
+        return _Deeds(discard=active)
+    wanted = _wanted(look)
+    if len(active) > wanted:
+        return _Deeds(discard=_least_worth(active)[: len(active) - wanted][:MOST_AT_ONCE])
+    occupied = len(look.pods.terminating) if job_pods.replaces_only_failed(look.job) else 0
+    missing = min(wanted - len(active) - occupied, MOST_AT_ONCE)
+    if missing <= 0:
+        return _Deeds()
+    wait = job_pods.backoff(look.pods.every, look.now)
+    if wait > 0:
+        return _Deeds(requeue=wait)
+    numbers = _free_indexes(look)[:missing] if look.indexed else [None] * missing
+    return _Deeds(create=[pod_for(look.job, number) for number in numbers])
 
 
-def _read_indexes(text: str | None) -> set[int]:
-    found: set[int] = set()
-    for part in (text or "").split(","):
-        if part:
-            first, _, last = part.partition("-")
-            found |= set(range(int(first), int(last or first) + 1))
-    return found
+def _wanted(look: _Look) -> int:
+    parallelism, completions = int(look.spec.get("parallelism", 1)), look.spec.get("completions")
+    if completions is None:
+        return len(look.pods.active) if look.successes else parallelism
+    return max(0, min(parallelism, int(completions) - look.successes))
 
 
-def _write_indexes(indexes: set[int]) -> str:
-    """`0,1` and `0-2,5`: two neighbours are listed, three or more are a range."""
-    runs: list[list[int]] = []
-    for index in sorted(indexes):
-        if runs and runs[-1][-1] == index - 1:
-            runs[-1].append(index)
-        else:
-            runs.append([index])
-    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs)
+def _least_worth(pods: list[Object]) -> list[Object]:
+    """Those that have done least first: not ready before ready, younger before older."""
+    young_first = sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
+    return sorted(young_first, key=job_pods.ready)
+
+
+def _free_indexes(look: _Look) -> list[int | None]:
+    taken = look.done | {job_pods.index_of(pod) for pod in look.pods.active}
+    if job_pods.replaces_only_failed(look.job):
+        taken |= {job_pods.index_of(pod) for pod in look.pods.terminating}
+    return [number for number in range(look.spec["completions"]) if number not in taken]
+
+
+def _completion(look: _Look, deeds: _Deeds) -> Object | None:
+    if len(look.pods.active) + len(deeds.create) - len(deeds.discard):
+        return None
+    completions = look.spec.get("completions")
+    enough = look.successes > 0 if completions is None else look.successes >= completions
+    return condition("SuccessCriteriaMet", *_REACHED, look.now) if enough else None
+
+
+def _written(look: _Look, deeds: _Deeds, outcome: Object | None) -> Plan:
+    """The statuses, in order, and the words to tell."""
+    conditions, events = _conditions(look, outcome)
+    base = _base(look, deeds, conditions)
+    listed = {"succeeded": look.succeeded, "failed": look.failed}
+    uncounted = {key: uids for key, uids in listed.items() if uids}
+    counted = base | _counts(look)
+    first = base | {"uncountedTerminatedPods": uncounted} if uncounted else counted
+    last = counted
+    if outcome is not None and not base["terminating"]:
+        last = _final(counted, outcome, look.now)
+        events = [*events, _told(outcome)]
+    return Plan(
+        create=deeds.create,
+        discard=deeds.discard,
+        delete=deeds.delete,
+        before=[first] if first != look.old else [],
+        release=_released(look, outcome),
+        after=[last] if last != first else [],
+        events=events,
+        requeue=_sooner(deeds.requeue, None if outcome else _deadline(look)),
+    )
+
+
+def _conditions(look: _Look, outcome: Object | None) -> tuple[list[Object], list[Event]]:
+    """The conditions with an outcome added, or Suspended kept true; and the words on suspension."""
+    old: list[Object] = look.old.get("conditions") or []
+    if outcome is not None:
+        return (old if find_condition(old, outcome["type"]) else [*old, outcome]), []
+    others = [entry for entry in old if entry["type"] != "Suspended"]
+    was = find_condition(old, "Suspended") is not None
+    if look.suspended and not was:
+        suspended = condition("Suspended", "JobSuspended", "Job suspended", look.now)
+        return [*others, suspended], [("Normal", "Suspended", "Job suspended")]
+    if was and not look.suspended:
+        resumed = condition("Suspended", "JobResumed", "Job resumed", look.now, "False")
+        return [*others, resumed], [("Normal", "Resumed", "Job resumed")]
+    return old, []
+
+
+def _base(look: _Look, deeds: _Deeds, conditions: list[Object]) -> Object:
+    """The status of this look before the listed pods are counted."""
+    removed = [*deeds.discard, *deeds.delete]
+    kept = [pod for pod in look.pods.active if pod not in removed]
+    status: Object = {
+        "conditions": conditions,
+        "startTime": stamp(look.start) if look.start else None,
+        "active": len(kept) + len(deeds.create),
+        "succeeded": len(look.done) if look.indexed else look.old.get("succeeded"),
+        "failed": look.old.get("failed"),
+        "completedIndexes": indexes.write(look.done),
+    }
+    return {key: value for key, value in status.items() if value} | {
+        "terminating": len(look.pods.terminating) + len(removed),
+        "uncountedTerminatedPods": {},
+        "ready": sum(map(job_pods.ready, kept)),
+    }
+
+
+def _counts(look: _Look) -> Object:
+    counts = {"succeeded": look.successes, "failed": look.failures}
+    return {key: count for key, count in counts.items() if count}
+
+
+def _final(status: Object, outcome: Object, now: datetime) -> Object:
+    failing = outcome["type"] == "FailureTarget"
+    end = condition("Failed" if failing else "Complete", outcome["reason"], outcome["message"], now)
+    final = status | {"conditions": [*status["conditions"], end]}
+    return final if failing else final | {"completionTime": stamp(now)}
+
+
+def _told(outcome: Object) -> Event:
+    if outcome["type"] == "FailureTarget":
+        return "Warning", outcome["reason"], outcome["message"]
+    return "Normal", "Completed", "Job completed"
+
+
+def _released(look: _Look, outcome: Object | None) -> list[Object]:
+    """The pods whose finalizer goes: those listed, and with an outcome all that are left."""
+    if outcome is None:
+        return [*look.pods.succeeded, *look.pods.failed, *look.pods.ignored]
+    return [pod for pod in look.pods.every if tracked(pod)]
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    return min((seconds for seconds in (one, other) if seconds is not None), default=None)

@@ -1,10 +1,18 @@
-"""A local copy of one collection, never older than what was seen or written."""
+"""Local copies of collections, never older than what was seen or written.
 
-from collections.abc import Callable, Iterable
+What was written is held at once, before its watch tells of it, and a list that began earlier cannot take it
+away. Nobody may decide on a copy before its first list: `synced` waits for that.
+"""
+
+import asyncio
+from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 Object = dict[str, Any]
 Key = tuple[str, str]
+Changed = Callable[[str, Object], None]
 
 
 def key_of(obj: Object) -> Key:
@@ -15,47 +23,74 @@ def key_of(obj: Object) -> Key:
 class Mirror:
     """Objects by (namespace, name); `changed(kind, object)` is told of every change."""
 
-    def __init__(self, changed: Callable[[str, Object], None]) -> None:
+    def __init__(self, changed: Changed) -> None:
         self._objects: dict[Key, Object] = {}
+        self._unconfirmed: set[Key] = set()
         self._changed = changed
+        self.synced = asyncio.Event()
 
     def sync(self, items: list[Object]) -> None:
         """Takes a full list; what is missing from it is gone."""
         found = {key_of(obj): obj for obj in items}
-        for key in [key for key in self._objects if key not in found]:
+        for key in self._objects.keys() - found.keys() - self._unconfirmed:
             self._changed("DELETED", self._objects.pop(key))
         for obj in items:
-            self.put(obj)
+            self._put(obj)
+        self._unconfirmed -= found.keys()
+        self.synced.set()
 
     def event(self, kind: str, obj: Object) -> None:
         """Takes one event of a watch."""
+        self._unconfirmed.discard(key_of(obj))
         if kind == "DELETED":
             self._objects.pop(key_of(obj), None)
             self._changed("DELETED", obj)
         else:
-            self.put(obj)
+            self._put(obj)
 
-    def put(self, obj: Object) -> None:
-        """Takes an object unless a newer version of it is held."""
-        key, old = key_of(obj), None
+    def written(self, obj: Object) -> None:
+        """Takes an object as the API server answered a write."""
+        self._unconfirmed.add(key_of(obj))
+        self._put(obj)
+
+    def _put(self, obj: Object) -> None:
+        key = key_of(obj)
         old = self._objects.get(key)
-        if old is not None and _version(old) > _version(obj) and _uid(old) == _uid(obj):
+        if old is not None and _uid(old) == _uid(obj) and _version(old) >= _version(obj):
             return
         self._objects[key] = obj
-        if old is None or _version(old) != _version(obj):
-            self._changed("ADDED" if old is None else "MODIFIED", obj)
+        self._changed("ADDED" if old is None else "MODIFIED", obj)
+
+    def expect_deletion(self, obj: Object, at: str) -> None:
+        """Counts a held object as being deleted before its watch says so: its deletion was accepted."""
+        key = key_of(obj)
+        held = self._objects.get(key)
+        if held is not None and _uid(held) == _uid(obj):
+            meta = {"deletionTimestamp": at, **held["metadata"]}
+            self._objects[key] = {**held, "metadata": meta}
 
     def drop(self, obj: Object) -> None:
-        """Forgets an object."""
+        """Forgets an object that the API server no longer has."""
+        self._unconfirmed.discard(key_of(obj))
         self._objects.pop(key_of(obj), None)
 
     def get(self, key: Key) -> Object | None:
         """The object, or None."""
         return self._objects.get(key)
 
-    def all(self) -> Iterable[Object]:
-        """Every object held."""
-        return list(self._objects.values())
+    def all(self, namespace: str | None = None) -> list[Object]:
+        """Every object held, of one namespace or of all."""
+        return [obj for key, obj in self._objects.items() if namespace in (None, key[0])]
+
+
+class Mirrors(msgspec.Struct, frozen=True):
+    """The collections that the controllers share."""
+
+    cronjobs: Mirror
+    jobs: Mirror
+    pods: Mirror
+    claims: Mirror
+    nodes: Mirror
 
 
 def _version(obj: Object) -> int:

@@ -34,7 +34,7 @@ def pod_for(job: Object, index: int | None) -> Object:
         meta.setdefault("annotations", {})[INDEX] = str(index)
         meta.setdefault("labels", {})[INDEX] = str(index)
         spec["hostname"] = name
-        field = {"fieldRef": {"fieldPath": f"metadata.annotations['{INDEX}']"}}
+        field = {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.labels['{INDEX}']"}}
         for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
             container.setdefault("env", []).append({"name": "JOB_COMPLETION_INDEX", "valueFrom": field})
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}

@@ -1,0 +1,52 @@
+"""The scheduler: binds a pending pod to the ready node with the fewest running pods that may take it."""
+
+from typing import Any
+
+from kronkeep_daemon.embedded.controllers.mirror import Mirrors
+from kronkeep_daemon.embedded.controllers.objects import find_condition, pod_finished
+from kronkeep_daemon.embedded.controllers.recorder import Recorder
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+
+Object = dict[str, Any]
+
+
+def choose(pod: Object, nodes: list[Object], pods: list[Object]) -> str | None:
+    """The node for the pod, by readiness, nodeSelector and load; None when there is none."""
+    selector = pod["spec"].get("nodeSelector") or {}
+    load = {node["metadata"]["name"]: 0 for node in nodes if _takes(node, selector)}
+    for other in pods:
+        name = other["spec"].get("nodeName")
+        if name in load and not pod_finished(other):
+            load[name] += 1
+    return min(load, key=lambda name: (load[name], name), default=None)
+
+
+def _takes(node: Object, selector: dict[str, str]) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or []
+    labels = node["metadata"].get("labels") or {}
+    if find_condition(conditions, "Ready") is None or (node.get("spec") or {}).get("unschedulable"):
+        return False
+    return all(labels.get(key) == value for key, value in selector.items())
+
+
+class Scheduler:
+    """Binds pods, one at a time."""
+
+    def __init__(self, cluster: Cluster, mirrors: Mirrors, recorder: Recorder) -> None:
+        self._cluster = cluster
+        self._mirrors = mirrors
+        self._recorder = recorder
+
+    async def sync(self, namespace: str, name: str) -> float | None:
+        """Binds the pod where a node can take it; where none can, a change of the nodes brings it back."""
+        pod = self._mirrors.pods.get((namespace, name))
+        if pod is None or pod["spec"].get("nodeName") or pod["metadata"].get("deletionTimestamp"):
+            return None
+        node = choose(pod, self._mirrors.nodes.all(), self._mirrors.pods.all())
+        if node is None:
+            return None
+        body = {"metadata": {"uid": pod["metadata"]["uid"]}, "spec": {"nodeName": node}}
+        self._mirrors.pods.written(await self._cluster.patch(paths.pods(namespace, name), body))
+        await self._recorder.scheduled(pod, node)
+        return None
