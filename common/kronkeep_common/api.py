@@ -4,7 +4,14 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution, EnvVar
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupPolicy,
+    BackupStorage,
+    CronJob,
+    CronJobExecution,
+    EnvVar,
+)
 from kronkeep_common.models.base import Moment, Record, Request
 
 PREFIX = "/v1"
@@ -39,6 +46,60 @@ class ListOf(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_default
 
     items: list[T]
     next_cursor: str | None = None
+
+
+class Operation(Record, frozen=True, kw_only=True):
+    """Work that outlasts its request: `status` is running, succeeded or failed; `target` its object."""
+
+    id: str
+    kind: str
+    target: str
+    status: str
+    created_at: Moment
+    ended_at: Moment | None = None
+    reason: str | None = None
+    message: str | None = None
+    next_step: str | None = None
+
+
+class DryRun(Record, frozen=True, kw_only=True):
+    """What a write would do, and to what; nothing was changed."""
+
+    would: str
+    object: dict[str, Any] = {}
+
+
+class AuditEntry(Record, frozen=True, kw_only=True):
+    """One change or refusal: who asked what from where, and how it ended (`done` or a code)."""
+
+    created_at: Moment
+    uid: int
+    user: str
+    pid: int
+    program: str = ""
+    method: str
+    route: str
+    object: dict[str, str] = {}
+    outcome: str
+
+
+class PolicyView(Record, frozen=True, kw_only=True):
+    """A policy and the CronJob that carries it."""
+
+    id: str
+    namespace: str
+    cronjob: str
+    cronjob_id: str
+    created_at: Moment
+    storage_id: str
+    policy: BackupPolicy
+
+
+class Version(Record, frozen=True, kw_only=True):
+    """The daemon's version, and the lowest and highest version of the API that it serves."""
+
+    version: str
+    api: dict[str, int]
 
 
 class WatchView(Record, frozen=True, kw_only=True):

@@ -193,11 +193,36 @@ class Client:
 
     async def check_storage(self, name: str) -> BackupStorage:
         """Runs `restic check` on a storage; answers when it has ended."""
-        return await self.call("POST", f"/v1/storages/{quote(name)}/check", BackupStorage, api.Empty())
+        await self._operate(f"/v1/storages/{quote(name)}/check")
+        return await self.storage(name)
 
     async def measure_storage(self, name: str) -> BackupStorage:
         """Measures what a storage holds; answers when it has ended."""
-        return await self.call("POST", f"/v1/storages/{quote(name)}/usage", BackupStorage, api.Empty())
+        await self._operate(f"/v1/storages/{quote(name)}/usage")
+        return await self.storage(name)
+
+    async def operation(self, operation_id: str) -> api.Operation:
+        """One operation; raises OperationNotFound."""
+        return await self.call("GET", f"/v1/operations/{quote(operation_id)}", api.Operation)
+
+    async def _operate(self, path: str) -> api.Operation:
+        """Begins an operation and waits for its end; raises what it failed with."""
+        begun = await self.call("POST", path, api.Operation, api.Empty())
+        while begun.status == "running":
+            await asyncio.sleep(0.2)
+            begun = await self.operation(begun.id)
+        if begun.status == "failed":
+            kind = _BY_CODE.get(begun.reason or "", errors.KronkeepError)
+            raise kind(begun.message or "It failed.", next_step=begun.next_step)
+        return begun
+
+    async def policies(self, namespace: str | None = None) -> api.ListOf[api.PolicyView]:
+        """Every backup policy with the CronJob that carries it."""
+        return await self.call("GET", "/v1/policies", api.ListOf[api.PolicyView], namespace=namespace)
+
+    async def audit(self, limit: int | None = None) -> api.ListOf[api.AuditEntry]:
+        """Who did what, newest first."""
+        return await self.call("GET", "/v1/audit", api.ListOf[api.AuditEntry], limit=limit)
 
     async def delete_storage(self, name: str, confirm: str) -> None:
         """Forgets a storage that no policy uses; `confirm` is its name."""

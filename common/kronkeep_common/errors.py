@@ -7,6 +7,7 @@
       NotFound (404)        CronJobNotFound, ExecutionNotFound, BackupNotFound, StorageNotFound, ...
       Conflict (409)        NameTaken, StorageInUse, StateInUse, NotAllowedNow, PreconditionFailed (412)
       Denied (403)
+      TooMany (429), TooSlow (408)
       Unavailable (503)     ClusterUnreachable, DaemonUnreachable, ToolMissing, ReadOnlyHistory (507)
       Internal (500)        DamagedHistory, HistoryTooNew
 
@@ -160,6 +161,13 @@ class LogNotFound(NotFound):
     code = "LogNotFound"
 
 
+class OperationNotFound(NotFound):
+    """No such operation; the newest thousand are kept."""
+
+    code = "OperationNotFound"
+    default_next_step = "List them: curl --unix-socket SOCKET http://localhost/v1/operations."
+
+
 class Conflict(KronkeepError):
     """The request collides with what is there."""
 
@@ -210,6 +218,24 @@ class Denied(KronkeepError):
     code = "Denied"
     status = 403
     default_next_step = "Ask an administrator for the named right."
+
+
+class TooMany(KronkeepError):
+    """The caller asks for more at once than one user may."""
+
+    code = "TooMany"
+    status = 429
+    retryable = True
+    default_next_step = "Wait a second and send it again."
+
+
+class TooSlow(KronkeepError):
+    """The request did not arrive in time."""
+
+    code = "TooSlow"
+    status = 408
+    retryable = True
+    default_next_step = "Send it again, faster."
 
 
 class Unavailable(KronkeepError):

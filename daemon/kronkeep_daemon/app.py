@@ -26,8 +26,12 @@ from kronkeep_daemon.events import Bus
 from kronkeep_daemon.extended import ExtendedService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.history import EXIT_SYNC_FAILED
+from kronkeep_daemon.http.limits import Limits
+from kronkeep_daemon.http.metrics import Metrics
+from kronkeep_daemon.http.operations import Operations
 from kronkeep_daemon.http.server import serve
 from kronkeep_daemon.http.services import Services
+from kronkeep_daemon.http.writes import Answers
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.notify import notify
 from kronkeep_daemon.settings import ClusterSettings, Settings
@@ -161,7 +165,18 @@ def _services(
     extended = ExtendedService(cronjobs, backups, history, clock, current)
     cronjobs.start(supervisor)
     backups.start()
-    return Services(cronjobs, backups, extended, history, clock, current)
+    return Services(
+        cronjobs=cronjobs,
+        backups=backups,
+        extended=extended,
+        history=history,
+        clock=clock,
+        settings=current,
+        operations=Operations(history, clock, supervisor),
+        answers=Answers(history, clock),
+        limits=Limits(clock, lambda: current().limits),
+        metrics=Metrics(),
+    )
 
 
 @asynccontextmanager

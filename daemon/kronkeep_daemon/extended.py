@@ -156,9 +156,11 @@ class ExtendedService:
         await self._cronjobs.patch(namespace, name, {"metadata": {"annotations": dict.fromkeys(names)}})
         return self.get(namespace, name)
 
-    async def trigger(self, namespace: str, name: str, env: Sequence[EnvVar] = ()) -> CronJobExecution:
+    async def trigger(
+        self, namespace: str, name: str, env: Sequence[EnvVar] = (), *, key: str | None = None
+    ) -> CronJobExecution:
         """Runs the CronJob now; its backup is recorded with it, linked, and waits for it."""
-        run = await self._cronjobs.trigger(namespace, name, env=env)
+        run = await self._cronjobs.trigger(namespace, name, env=env, key=key)
         await self._backups.expect_now(run)
         return self._cronjobs.execution(run.id)
 
@@ -185,6 +187,8 @@ class ExtendedService:
                 users.append(f"{raw['metadata']['namespace']}/{raw['metadata']['name']}")
         return users
 
-    async def back_up_now(self, namespace: str, name: str, backup_type: str | None = None) -> BackupExecution:
+    async def back_up_now(
+        self, namespace: str, name: str, backup_type: str | None = None, *, key: str | None = None
+    ) -> BackupExecution:
         """Archives what the CronJob's claims hold now."""
-        return await self._backups.back_up_now(namespace, name, backup_type=backup_type)
+        return await self._backups.back_up_now(namespace, name, backup_type=backup_type, key=key)

@@ -6,6 +6,7 @@ A file that is wrong changes nothing: at start the daemon refuses, on reload the
 import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 from watchfiles import awatch
@@ -42,6 +43,17 @@ class AllowSettings(Request, frozen=True, kw_only=True):
     host_path: bool = False
 
 
+class LimitSettings(Request, frozen=True, kw_only=True):
+    """What one user may have of the socket at once; `connections` counts all users, seconds are deadlines."""
+
+    connections: Annotated[int, msgspec.Meta(ge=33)] = 256
+    connections_per_uid: Annotated[int, msgspec.Meta(ge=1)] = 32
+    streams_per_uid: Annotated[int, msgspec.Meta(ge=1)] = 8
+    requests_per_second: Annotated[float, msgspec.Meta(ge=1)] = 100
+    header_seconds: Annotated[float, msgspec.Meta(gt=0)] = 5
+    body_seconds: Annotated[float, msgspec.Meta(gt=0)] = 30
+
+
 class ArchiveSettings(Request, frozen=True, kw_only=True):
     """How archive Jobs run: image, resources (Kubernetes quantities), placement and security context."""
 
@@ -64,6 +76,7 @@ class Settings(Request, frozen=True, kw_only=True):
     clusters: dict[str, ClusterSettings] = {}
     access: AccessSettings = AccessSettings()
     allow: AllowSettings = AllowSettings()
+    limits: LimitSettings = LimitSettings()
     archive: ArchiveSettings = ArchiveSettings()
 
 

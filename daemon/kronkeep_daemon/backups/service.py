@@ -260,16 +260,19 @@ class BackupService:
         return [b for b in found if b.result is not None and b.snapshot_removed_at is None]
 
     async def back_up_now(
-        self, namespace: str, name: str, *, backup_type: str | None = None
+        self, namespace: str, name: str, *, backup_type: str | None = None, key: str | None = None
     ) -> BackupExecution:
-        """Archives what the CronJob's claims hold now; linked to its newest run that succeeded."""
+        """Archives what the CronJob's claims hold now; linked to its newest run that succeeded.
+
+        The same `key` is the same backup.
+        """
         raw = self._cronjobs.raw(namespace, name)
         found = policy.read(raw)
         if found.policy is None:
             raise PolicyNotFound(found.fault or f"{namespace}/{name} has no backup policy.")
         runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
         run = plan.newest_archivable(runs, found.policy)
-        key = f"manual/{self._clock.now().isoformat()}"
+        key = f"manual/{key or self._clock.now().isoformat()}"
         cluster = self._cronjobs.cluster().id
         backup = await self._new(
             raw, cluster, found.policy, run, "manual", due_at=None, key=key, backup_type=backup_type

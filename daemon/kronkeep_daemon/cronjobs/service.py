@@ -199,11 +199,19 @@ class CronJobService:
             self._known(raw)
         return self.view(self._first.id, raw)
 
-    async def trigger(self, namespace: str, name: str, *, env: Sequence[EnvVar] = ()) -> CronJobExecution:
-        """Runs the CronJob now; the execution is recorded before this returns."""
+    async def trigger(
+        self, namespace: str, name: str, *, env: Sequence[EnvVar] = (), key: str | None = None
+    ) -> CronJobExecution:
+        """Runs the CronJob now, once a `key`; the execution is recorded before this returns."""
         cronjob = self.raw(namespace, name)
-        job_name = f"{name[:45]}-manual-{secrets.token_hex(3)}"
-        job = await self._first.create(paths.jobs(namespace), manifests.manual_job(cronjob, job_name, env))
+        job_name = f"{name[:43]}-manual-{key[:8] if key else secrets.token_hex(3)}"
+        try:
+            body = manifests.manual_job(cronjob, job_name, env)
+            job = await self._first.create(paths.jobs(namespace), body)
+        except AlreadyExists:
+            if key is None:
+                raise
+            job = await self._first.get(paths.jobs(namespace, job_name))
         return await self.recorders[self._first.id].adopt(job)
 
     async def suspend(self, namespace: str, name: str) -> CronJob:

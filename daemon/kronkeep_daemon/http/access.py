@@ -6,11 +6,13 @@ import pwd
 import socket
 import struct
 from enum import IntEnum
+from pathlib import Path
 from typing import NamedTuple
 
 from aiohttp import web
 
 from kronkeep_common.errors import Denied
+from kronkeep_common.text import clean
 from kronkeep_daemon.settings import AccessSettings
 
 SO_PEERGROUPS = 59  # linux/asm-generic/socket.h
@@ -73,6 +75,14 @@ def user_name(uid: int) -> str:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
+
+
+def program(pid: int) -> str:
+    """The name of the caller's program; empty where /proc does not show it."""
+    try:
+        return clean(Path(f"/proc/{pid}/comm").read_text().strip(), 16)
+    except OSError:
+        return ""
 
 
 def refuse_browsers(request: web.Request) -> None:

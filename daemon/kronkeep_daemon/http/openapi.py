@@ -1,24 +1,38 @@
 """OpenAPI 3.1 from the table of routes."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from kronkeep_common import api
-from kronkeep_daemon.http.routes import ROUTES, Route
+from kronkeep_daemon.http.route import Route
 
 Object = dict[str, Any]
+_TEXT: Object = {"type": "string"}
+_BOOLEAN: Object = {"type": "string", "enum": ["true", "false"]}
+_QUERY: dict[str, Object] = {
+    "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
+    "dry_run": _BOOLEAN,
+    "follow": _BOOLEAN,
+}
+_WRITES = {
+    "If-Match": "the ETag that the object must still have",
+    "Idempotency-Key": "a key of the caller's; a repetition under it gets the first answer",
+}
 _REFERENCE = "#/components/schemas/{name}"
 
 
-def document() -> Object:
+def document(routes: Sequence[Route]) -> Object:
     """The whole document."""
-    types = [t for route in ROUTES for t in (route.request, route.answer) if t is not None]
-    schemas, components = msgspec.json.schema_components([*types, api.Problem], ref_template=_REFERENCE)
+    types = [t for route in routes for t in (route.request, route.answer) if t is not None]
+    schemas, components = msgspec.json.schema_components(
+        [*types, api.Problem, api.DryRun], ref_template=_REFERENCE
+    )
     found = iter(schemas)
     paths: Object = {}
-    for route in ROUTES:
+    for route in routes:
         request = next(found) if route.request is not None else None
         answer = next(found) if route.answer is not None else None
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, request, answer)
@@ -31,17 +45,50 @@ def _operation(route: Route, request: Object | None, answer: Object | None) -> O
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]
-    parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in route.query]
+    parameters += [
+        {"name": name, "in": "query", "schema": _QUERY.get(name, _TEXT)} for name in route.parameters
+    ]
+    if route.writes:
+        parameters += [_header(name, words) for name, words in _WRITES.items()]
+    if route.media == "text/event-stream":
+        parameters.append(_header("Last-Event-ID", "the number of the last change that was read"))
     good: Object = {"description": route.sentence}
     if answer is not None:
         good["content"] = {"application/json": {"schema": answer}}
+    elif route.media != "application/json":
+        good["content"] = {route.media: {"schema": _TEXT}}
     problem = {"application/problem+json": {"schema": {"$ref": _REFERENCE.format(name="Problem")}}}
+    if route.writes and "dry_run" not in route.query and route.status == 200 and answer is not None:
+        rehearsal = {"$ref": _REFERENCE.format(name="DryRun")}
+        good["content"]["application/json"]["schema"] = {"anyOf": [answer, rehearsal]}
     operation: Object = {
         "summary": route.sentence,
         "x-kronkeep-level": route.level.name.lower(),
         "parameters": parameters,
-        "responses": {str(route.status): good, "default": {"description": "A problem.", "content": problem}},
+        "responses": {
+            **_others(route),
+            str(route.status): good,
+            "default": {"description": "A problem.", "content": problem},
+        },
     }
     if request is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": request}}}
     return operation
+
+
+def _header(name: str, words: str) -> Object:
+    return {"name": name, "in": "header", "required": False, "description": words, "schema": _TEXT}
+
+
+def _others(route: Route) -> Object:
+    """The good answers besides the usual one: dry runs, what has not changed, what is not ready."""
+    if route.writes and "dry_run" not in route.query:
+        schema = {"$ref": _REFERENCE.format(name="DryRun")}
+        words = "What it would do; nothing was changed."
+        return {"200": {"description": words, "content": {"application/json": {"schema": schema}}}}
+    if route.path == "/readyz":
+        schema = {"$ref": _REFERENCE.format(name="Ready")}
+        return {"503": {"description": "Not ready.", "content": {"application/json": {"schema": schema}}}}
+    if route.method == "GET" and route.media == "application/json":
+        return {"304": {"description": "It is as If-None-Match says."}}
+    return {}

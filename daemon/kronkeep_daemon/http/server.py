@@ -1,25 +1,38 @@
-"""The application on its socket: access, decoding, answers, problems, audit."""
+"""The application on its socket: access, limits, decoding, answers, problems, audit."""
 
+import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import msgspec
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, generate_latest
 
 from kronkeep_common import api
-from kronkeep_common.errors import Conflict, Denied, Internal, InvalidRequest, KronkeepError, StateInUse
+from kronkeep_common.errors import (
+    Conflict,
+    Denied,
+    Internal,
+    InvalidRequest,
+    KronkeepError,
+    NameTaken,
+    NotFound,
+    StateInUse,
+)
 from kronkeep_common.paths import check_length
 from kronkeep_common.text import clean
-from kronkeep_daemon.http import access, openapi, streams
+from kronkeep_daemon.http import access, bodies, writes
 from kronkeep_daemon.http.access import Level, Peer
-from kronkeep_daemon.http.routes import ROUTES, Call, Route, watch_views
+from kronkeep_daemon.http.limits import Connection
+from kronkeep_daemon.http.route import Call, Route
+from kronkeep_daemon.http.routes import ROUTES, current, made
 from kronkeep_daemon.http.services import Services
+from kronkeep_daemon.http.writes import Answered
 
 log = logging.getLogger(__name__)
 MAX_BODY = 1024 * 1024
@@ -33,10 +46,7 @@ class Api:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "kronkeep_requests", "Requests answered", ["method", "route", "status"], registry=self._registry
-        )
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def application(self) -> web.Application:
         """The application; raises ValueError for a route without a level."""
@@ -45,34 +55,36 @@ class Api:
             if route.level is Level.NONE:
                 raise ValueError(f"{route.method} {route.path} has no level")
             app.router.add_route(route.method, route.path, self._handler(route))
-        app.router.add_get("/v1/executions/{id}/logs", self._stream(streams.log))
-        app.router.add_get("/v1/events", self._stream(streams.events))
-        app.router.add_get("/healthz", self._healthz)
-        app.router.add_get("/readyz", self._readyz)
-        app.router.add_get("/version", self._version)
-        app.router.add_get("/metrics", self._stream(self._metrics))
-        app.router.add_get("/openapi.json", self._openapi)
         return app
 
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            access.refuse_browsers(request)
-            response = await handler(request)
-        except KronkeepError as error:
-            response = problem(error)
-        except web.HTTPRequestEntityTooLarge:
-            response = problem(InvalidRequest(f"The body is larger than {MAX_BODY} bytes."), 413)
-        except web.HTTPException as refused:
-            words = f"{request.method} {clean(request.path, 200)} is not served here."
-            response = problem(_NoRoute(words, next_step="See /openapi.json."), refused.status)
-        except Exception:  # the top of a request
-            log.exception("%s %s failed", request.method, request.path)
-            response = problem(Internal("The daemon failed at this request; its log says how."))
+        assert isinstance(request.protocol, Connection)
+        with request.protocol.working():
+            response = await self._answered(request, handler)
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "none"
-        self._requests.labels(request.method, route, response.status).inc()
+        method = request.method if resource is not None else "none"
+        self._services.metrics.requests.labels(method, route, response.status).inc()
         return response
+
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The handler's answer, or the problem that came instead."""
+        try:
+            access.refuse_browsers(request)
+            return await handler(request)
+        except KronkeepError as error:
+            return problem(error)
+        except web.HTTPRequestEntityTooLarge:
+            return problem(InvalidRequest(f"The body is larger than {MAX_BODY} bytes."), 413)
+        except web.HTTPException as refused:
+            words = f"{request.method} {clean(request.path, 200)} is not served here."
+            return problem(_NoRoute(words, next_step="See /openapi.json."), refused.status, refused.headers)
+        except (ConnectionResetError, asyncio.CancelledError):
+            raise
+        except Exception:  # the top of a request
+            log.exception("%s %s failed", request.method, clean(request.path, 200))
+            return problem(Internal("The daemon failed at this request; its log says how."))
 
     def _handler(self, route: Route) -> Handler:
         decoder: msgspec.json.Decoder[Any] | None = None
@@ -80,62 +92,102 @@ class Api:
             decoder = msgspec.json.Decoder(route.request)
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            peer = self._allowed(request, route.level)
+            peer = access.peer_of(request)
             try:
-                body = await self._body(request, decoder)
+                self._services.limits.request(peer.uid)
+                self._allowed(peer, route.level)
                 self._known_query(request, route)
-                call = Call(self._services, dict(request.match_info), dict(request.query), body)
-                answer = await route.handler(call)
+                seconds = self._services.limits.settings().body_seconds
+                body = await bodies.read(request, decoder, seconds)
+                call = Call(self._services, dict(request.match_info), dict(request.query), body, request)
+                response = await (self._change if route.writes else self._read)(route, call, peer)
             except KronkeepError as error:
                 await self._audited(request, route, peer, error.code)
                 raise
             await self._audited(request, route, peer, "done")
-            return _answer(answer, route.status)
+            return response
 
         return handle
 
-    def _stream(self, work: Callable[[web.Request, Services], Awaitable[web.StreamResponse]]) -> Handler:
-        async def handle(request: web.Request) -> web.StreamResponse:
-            self._allowed(request, Level.READ)
-            return await work(request, self._services)
+    async def _read(self, route: Route, call: Call, _: Peer) -> web.StreamResponse:
+        answer = await route.handler(call)
+        if isinstance(answer, web.StreamResponse):
+            return answer
+        tag = writes.etag(answer)
+        asked = call.request.headers.get("If-None-Match")
+        if asked is not None and writes.matches(asked, tag):
+            return web.Response(status=304, headers={"ETag": tag})
+        return _answer(msgspec.json.encode(answer), route.status, {"ETag": tag})
 
-        return handle
+    async def _change(self, route: Route, call: Call, peer: Peer) -> web.StreamResponse:
+        """One write: alone on its object, under the caller's key where there is one."""
+        headers = call.request.headers
+        lock = self._locks.setdefault(call.request.path, asyncio.Lock())
+        if _rehearsed(route, call):
+            writes.require(headers.get("If-Match"), found := current(route, call))
+            shown = api.DryRun(would=route.sentence, object=msgspec.to_builtins(found) if found else {})
+            return _answer(msgspec.json.encode(shown), 200, {})
+        key = headers.get("Idempotency-Key")
+        if key is None:
+            async with lock:
+                writes.require(headers.get("If-Match"), current(route, call))
+                return _finished(await route.handler(call), route.status)
+        record_id = writes.key_of(peer.uid, key)
+        asked = writes.fingerprint(
+            call.request.method, call.request.path, call.request.query_string, call.body
+        )
+        async with lock:
+            kept = await self._services.answers.once(
+                record_id, asked, lambda begun: self._worked(route, call, begun)
+            )
+        return _answer(kept.body.encode(), kept.status, {})
 
-    def _allowed(self, request: web.Request, level: Level) -> Peer:
-        peer = access.peer_of(request)
+    async def _worked(self, route: Route, call: Call, begun: Answered) -> Answered:
+        """The record with the answer in it; work that an earlier life of the daemon began is taken up."""
+        try:
+            if not begun.taken_up:
+                writes.require(call.request.headers.get("If-Match"), current(route, call))
+            answer = await route.handler(call._replace(key=begun.id))
+        except (NameTaken, NotFound) as fault:
+            if not begun.taken_up or isinstance(fault, NotFound) != (route.method == "DELETE"):
+                raise
+            answer = None if route.method == "DELETE" else made(route, call)
+        body = "" if route.status == 204 else msgspec.json.encode(answer).decode()
+        return msgspec.structs.replace(begun, state="done", body=body, status=route.status)
+
+    def _allowed(self, peer: Peer, level: Level) -> None:
         held = access.level_of(peer, self._services.settings().access)
         if held < level:
-            log.warning("uid %d was refused %s %s", peer.uid, request.method, request.path)
-            words = f"This needs the level {level.name.lower()}; you hold {held.name.lower()}."
-            raise Denied(words)
-        return peer
-
-    @staticmethod
-    async def _body(request: web.Request, decoder: "msgspec.json.Decoder[Any] | None") -> Any:
-        if decoder is None:
-            return None
-        raw = await request.read()
-        try:
-            return decoder.decode(raw or b"{}")
-        except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as fault:
-            raise InvalidRequest(f"The body is refused: {clean(str(fault), 300)}.") from fault
+            raise Denied(f"This needs the level {level.name.lower()}; you hold {held.name.lower()}.")
 
     @staticmethod
     def _known_query(request: web.Request, route: Route) -> None:
         for name in request.query:
-            if name not in route.query:
+            if name not in route.parameters:
                 raise InvalidRequest(
                     f"The parameter {clean(repr(name), 60)} is not known here.", field="query"
                 )
+        for name in ("dry_run", "follow"):
+            if request.query.get(name, "true") not in ("true", "false"):
+                raise InvalidRequest(f"{name} is true or false.", field=name)
 
     async def _audited(self, request: web.Request, route: Route, peer: Peer, outcome: str) -> None:
-        """Keeps every change and every refused change: who, what, how it ended."""
-        if route.method == "GET" or route.path == "/v1/schedules/check":
+        """Keeps every change and every refusal: who, from where, what, how it ended.
+
+        Of refusals for the level, the rate or the streams ten a second of one uid are kept.
+        """
+        refused = outcome in ("Denied", "TooMany")
+        if not refused and (not route.writes or request.query.get("dry_run") == "true"):
             return
+        if refused:
+            if not self._services.limits.worth_keeping(peer.uid):
+                return
+            log.warning("uid %d was refused %s %s: %s", peer.uid, route.method, route.path, outcome)
         entry = {
             "uid": peer.uid,
             "user": access.user_name(peer.uid),
             "pid": peer.pid,
+            "program": access.program(peer.pid),
             "method": route.method,
             "route": route.path,
             "object": {key: clean(value, 253) for key, value in request.match_info.items()},
@@ -144,30 +196,16 @@ class Api:
         self._services.history.append_audit(entry)
         await self._services.history.commit()
 
-    async def _healthz(self, _: web.Request) -> web.StreamResponse:
-        return web.Response(text="ok")
 
-    async def _readyz(self, _: web.Request) -> web.StreamResponse:
-        watches = watch_views(self._services)
-        ready = all(watch.status == "live" for watch in watches)
-        return _answer(api.Ready(ready=ready, watches=watches), 200 if ready else 503)
+def _rehearsed(route: Route, call: Call) -> bool:
+    """Whether this is a dry run that the handler does not do itself."""
+    return call.query.get("dry_run") == "true" and "dry_run" not in route.query
 
-    async def _version(self, _: web.Request) -> web.StreamResponse:
-        return _answer({"version": api.VERSION, "api": {"min": 1, "max": 1}}, 200)
 
-    async def _openapi(self, _: web.Request) -> web.StreamResponse:
-        return _answer(openapi.document(), 200)
-
-    async def _metrics(self, _: web.Request, services: Services) -> web.StreamResponse:
-        lines = [generate_latest(self._registry).decode()]
-        for name, records in (
-            ("executions", services.history.executions),
-            ("backups", services.history.backups),
-        ):
-            lines.append(f"# TYPE kronkeep_{name} gauge\n")
-            for status, count in records.count().items():
-                lines.append(f'kronkeep_{name}{{status="{status}"}} {count}\n')
-        return web.Response(text="".join(lines))
+def _finished(answer: object, status: int) -> web.Response:
+    if status == 204:
+        return web.Response(status=204)
+    return _answer(msgspec.json.encode(answer), status, {"ETag": writes.etag(answer)})
 
 
 class _NoRoute(KronkeepError):
@@ -177,7 +215,9 @@ class _NoRoute(KronkeepError):
     status = 404
 
 
-def problem(error: KronkeepError, status: int | None = None) -> web.Response:
+def problem(
+    error: KronkeepError, status: int | None = None, others: Mapping[str, str] | None = None
+) -> web.Response:
     """RFC 9457."""
     code = status or error.status
     body = api.Problem(
@@ -190,13 +230,16 @@ def problem(error: KronkeepError, status: int | None = None) -> web.Response:
         retryable=error.retryable,
         details=error.details,
     )
-    return web.Response(body=msgspec.json.encode(body), status=code, content_type=PROBLEM)
+    headers = {"Retry-After": "1"} if code in (429, 503) else {}
+    if others is not None and "Allow" in others:
+        headers["Allow"] = others["Allow"]
+    return web.Response(body=msgspec.json.encode(body), status=code, content_type=PROBLEM, headers=headers)
 
 
-def _answer(body: object, status: int) -> web.Response:
+def _answer(body: bytes, status: int, headers: dict[str, str]) -> web.Response:
     if status == 204:
         return web.Response(status=204)
-    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
+    return web.Response(body=body, status=status, content_type="application/json", headers=headers)
 
 
 def bind(path: Path) -> socket.socket:
@@ -237,14 +280,19 @@ async def serve(services: Services, path: Path) -> AsyncIterator[None]:
     """Serves the API on systemd's socket, or on one made at `path` and removed at the end."""
     given = inherited()
     listening = given or bind(path)
-    runner = web.AppRunner(
-        Api(services).application(), access_log=None, keepalive_timeout=15, shutdown_timeout=2
-    )
+    runner = web.AppRunner(Api(services).application(), access_log=None, shutdown_timeout=2)
     await runner.setup()
-    await web.SockSite(runner, listening).start()
+    server = runner.server
+    assert server is not None
+
+    def connection() -> Connection:
+        return Connection(server, services.limits, keepalive_timeout=15, lingering_time=1, access_log=None)
+
+    listener = await asyncio.get_running_loop().create_server(connection, sock=listening, backlog=512)
     try:
         yield
     finally:
+        listener.close()
         await runner.cleanup()
         if given is None:
             _remove(path)

@@ -8,6 +8,10 @@ from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.extended import ExtendedService
 from kronkeep_daemon.history import History
+from kronkeep_daemon.http.limits import Limits
+from kronkeep_daemon.http.metrics import Metrics
+from kronkeep_daemon.http.operations import Operations
+from kronkeep_daemon.http.writes import Answers
 from kronkeep_daemon.settings import Settings
 
 
@@ -20,3 +24,7 @@ class Services(NamedTuple):
     history: History
     clock: Clock
     settings: Callable[[], Settings]
+    operations: Operations
+    answers: Answers
+    limits: Limits
+    metrics: Metrics

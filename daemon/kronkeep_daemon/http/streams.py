@@ -1,22 +1,42 @@
 """Answers that go on: logs, and the history's changes as server-sent events."""
 
 import asyncio
+from collections import deque
+from collections.abc import Callable
 
 import msgspec
 from aiohttp import web
 
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest, KronkeepError
+from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution, Restore
+from kronkeep_common.query import parse
+from kronkeep_common.text import clean
 from kronkeep_daemon.history import Change
+from kronkeep_daemon.http import access
+from kronkeep_daemon.http.route import Call
 from kronkeep_daemon.http.services import Services
 
 QUEUE = 1000
 HEARTBEAT = 15.0
-SHOWN = ("executions", "backups", "restores", "storages")
+PATIENCE = 30.0
+KINDS: dict[str, type] = {
+    "executions": CronJobExecution,
+    "backups": BackupExecution,
+    "restores": Restore,
+    "storages": BackupStorage,
+}
+SHOWN = tuple(KINDS)
 
 
-async def log(request: web.Request, services: Services) -> web.StreamResponse:
+async def log(call: Call) -> web.StreamResponse:
     """A run's log as text; refused before anything is sent when there is none."""
+    request = call.request
+    with call.services.limits.stream(access.peer_of(request).uid):
+        return await _log(request, call.services)
+
+
+async def _log(request: web.Request, services: Services) -> web.StreamResponse:
     chunks = services.cronjobs.log(request.match_info["id"], follow=request.query.get("follow") == "true")
     first = await anext(chunks, b"")
     response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
@@ -32,60 +52,109 @@ async def log(request: web.Request, services: Services) -> web.StreamResponse:
     return response
 
 
-async def events(request: web.Request, services: Services) -> web.StreamResponse:
+async def events(call: Call) -> web.StreamResponse:
     """Changes after Last-Event-ID without a hole; `lost` when they are gone or the reader is too slow."""
-    queue: asyncio.Queue[Change | None] = asyncio.Queue(QUEUE)
+    with call.services.limits.stream(access.peer_of(call.request).uid):
+        return await _events(call)
 
-    def offer(change: Change) -> None:
-        if queue.qsize() < QUEUE - 1:
-            queue.put_nowait(change)
-        elif not queue.full():
-            queue.put_nowait(None)
 
-    after = _after(request)
-    past = services.history.changes_since(after) if after is not None else iter(())
-    stop = services.history.subscribe(offer)
+async def _events(call: Call) -> web.StreamResponse:
+    reader, history = Reader(_wanted(call)), call.services.history
+    after = _after(call.request)
+    past = history.changes_since(after) if after is not None else iter(())
+    stop = history.subscribe(reader.offer)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     try:
-        await response.prepare(request)
-        await response.write(b": kronkeep\n\n")
+        await response.prepare(call.request)
+        await _write(response, b": kronkeep %d\n\n" % history.seq)
         if past is None:
-            await response.write(b"event: lost\ndata: {}\n\n".replace(b"data: {}", b": take a new snapshot"))
+            await _write(response, b"event: lost\ndata: {}\n: take a new snapshot\n\n")
             return response
         for change in past:
-            await _send(response, change)
-        await _live(response, queue)
+            if reader.wants(change):
+                await _write(response, _block(change))
+        await _live(response, reader)
     except ConnectionResetError:
         return response
+    except TimeoutError:
+        call.request.protocol.force_close()
+        if call.request.transport is not None:
+            call.request.transport.abort()
     finally:
         stop()
     return response
 
 
-async def _live(response: web.StreamResponse, queue: "asyncio.Queue[Change | None]") -> None:
-    while True:
-        try:
-            change = await asyncio.wait_for(queue.get(), HEARTBEAT)
-        except TimeoutError:
-            await response.write(b": well\n\n")
-            continue
-        if change is None:
-            await response.write(b"event: lost\n: the reader is too slow\n\n")
+class Reader:
+    """What waits for one reader: at most 1,000 changes; after one more it is `lost` and gets no others."""
+
+    def __init__(self, wants: Callable[[Change], bool]) -> None:
+        self.wants = wants
+        self.queue: deque[Change] = deque()
+        self.lost = False
+        self.news = asyncio.Event()
+
+    def offer(self, change: Change) -> None:
+        """Takes a change, if it is wanted and there is room."""
+        if self.lost or not self.wants(change):
             return
-        await _send(response, change)
+        if len(self.queue) >= QUEUE:
+            self.lost = True
+        else:
+            self.queue.append(change)
+        self.news.set()
 
 
-async def _send(response: web.StreamResponse, change: Change) -> None:
-    if change.table not in SHOWN:
-        return
+async def _live(response: web.StreamResponse, reader: Reader) -> None:
+    while True:
+        while reader.queue:
+            await _write(response, _block(reader.queue.popleft()))
+        if reader.lost:
+            await _write(response, b"event: lost\ndata: {}\n: the reader is too slow\n\n")
+            return
+        reader.news.clear()
+        try:
+            await asyncio.wait_for(reader.news.wait(), HEARTBEAT)
+        except TimeoutError:
+            await _write(response, b": well\n\n")
+
+
+async def _write(response: web.StreamResponse, block: bytes) -> None:
+    """Writes a block; raises TimeoutError for a reader that takes nothing for 30 s."""
+    async with asyncio.timeout(PATIENCE):
+        await response.write(block)
+
+
+def _block(change: Change) -> bytes:
     event = api.Event(seq=change.seq, table=change.table, id=change.id, op=change.op, record=change.doc)
-    await response.write(b"id: %d\ndata: %s\n\n" % (change.seq, msgspec.json.encode(event)))
+    return b"id: %d\ndata: %s\n\n" % (change.seq, msgspec.json.encode(event))
+
+
+def _wanted(call: Call) -> Callable[[Change], bool]:
+    """Which changes the reader asked for: `table` names some, `filter` is the lists' grammar.
+
+    What was removed passes every filter: a reader must learn that it is gone.
+    """
+    tables = tuple(call.query["table"].split(",")) if "table" in call.query else SHOWN
+    if unknown := set(tables) - set(SHOWN):
+        raise InvalidRequest(f"There are no events of {clean(min(unknown), 60)}.", field="table")
+    text = call.query.get("filter", "")
+    found, clock = parse(text), call.services.clock
+
+    def wants(change: Change) -> bool:
+        if change.table not in tables:
+            return False
+        if not text or change.body is None:
+            return True
+        return found.takes(msgspec.json.decode(change.body, type=KINDS[change.table]), clock.now())
+
+    return wants
 
 
 def _after(request: web.Request) -> int | None:
     text = request.headers.get("Last-Event-ID")
     if text is None:
         return None
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise InvalidRequest("Last-Event-ID must be a number.", field="Last-Event-ID")
     return int(text)

@@ -1,0 +1,38 @@
+"""Handlers about the daemon itself: health, readiness, version, metrics."""
+
+import msgspec
+from aiohttp import web
+from prometheus_client import generate_latest
+
+from kronkeep_common import api
+from kronkeep_daemon.http.lists import watch_views
+from kronkeep_daemon.http.route import Call
+
+
+async def metrics(call: Call) -> web.Response:
+    """Prometheus' text format: requests, and records by status."""
+    lines = [generate_latest(call.services.metrics.registry).decode()]
+    history = call.services.history
+    for name, records in (("executions", history.executions), ("backups", history.backups)):
+        lines.append(f"# TYPE kronkeep_{name} gauge\n")
+        for status, count in records.count().items():
+            lines.append(f'kronkeep_{name}{{status="{status}"}} {count}\n')
+    return web.Response(text="".join(lines))
+
+
+async def healthz(_: Call) -> web.Response:
+    """The event loop answers."""
+    return web.Response(text="ok")
+
+
+async def readyz(call: Call) -> web.Response:
+    """200 while every watch is live, else 503 with the same body."""
+    watches = watch_views(call.services)
+    ready = all(watch.status == "live" for watch in watches)
+    body = msgspec.json.encode(api.Ready(ready=ready, watches=watches))
+    return web.Response(body=body, status=200 if ready else 503, content_type="application/json")
+
+
+async def version(_: Call) -> api.Version:
+    """Which daemon and which API."""
+    return api.Version(version=api.VERSION, api={"min": 1, "max": 1})

@@ -1,0 +1,173 @@
+"""How much one user may ask of the socket at once: connections, streams, requests a second, and deadlines.
+
+Figures are those of LimitSettings. A flood of one uid leaves the others their part: `connections` counts all,
+and the last 32 of them are kept for root and the daemon's own user.
+"""
+
+import asyncio
+import os
+import socket
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from aiohttp import web
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import TooMany
+from kronkeep_daemon.settings import LimitSettings
+
+RESERVED = 32
+MOST_BUCKETS = 1024
+FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+
+
+class Bucket:
+    """Tokens that come back at `rate` a second, `burst` of them at most."""
+
+    def __init__(self, rate: float, burst: float, now: float) -> None:
+        self._rate, self._burst = rate, burst
+        self._tokens, self._at = burst, now
+
+    def take(self, now: float) -> bool:
+        """Takes one token, if there is one."""
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+class Buckets:
+    """One bucket a uid; when there are too many uids, all begin anew."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, Bucket] = {}
+
+    def take(self, uid: int, rate: float, now: float) -> bool:
+        """Whether the uid may go on, at `rate` a second with twice that at once."""
+        if uid not in self._buckets:
+            if len(self._buckets) >= MOST_BUCKETS:
+                self._buckets.clear()
+            self._buckets[uid] = Bucket(rate, rate * 2, now)
+        return self._buckets[uid].take(now)
+
+
+class Limits:
+    """What is open now, by uid."""
+
+    def __init__(self, clock: Clock, settings: Callable[[], LimitSettings]) -> None:
+        self._clock = clock
+        self.settings = settings
+        self._connections: Counter[int] = Counter()
+        self._streams: Counter[int] = Counter()
+        self._requests = Buckets()
+        self._refusals = Buckets()
+
+    def admit(self, uid: int) -> bool:
+        """Counts a connection in, unless the uid or the daemon has too many."""
+        limits = self.settings()
+        own = uid in (0, os.getuid())
+        most = limits.connections if own else max(1, limits.connections - RESERVED)
+        if self._connections[uid] >= limits.connections_per_uid or self._connections.total() >= most:
+            return False
+        self._connections[uid] += 1
+        return True
+
+    def leave(self, uid: int) -> None:
+        """Counts a connection out."""
+        self._connections -= Counter([uid])
+
+    @contextmanager
+    def stream(self, uid: int) -> Iterator[None]:
+        """One stream of the uid while the block runs; raises TooMany."""
+        most = self.settings().streams_per_uid
+        if self._streams[uid] >= most:
+            raise TooMany(f"You have {most} streams open, which is the most.", next_step="Close one first.")
+        self._streams[uid] += 1
+        try:
+            yield
+        finally:
+            self._streams -= Counter([uid])
+
+    def request(self, uid: int) -> None:
+        """Counts one request; raises TooMany above the rate."""
+        rate = self.settings().requests_per_second
+        if not self._requests.take(uid, rate, self._clock.monotonic()):
+            raise TooMany(f"You send more than {rate:.0f} requests a second.")
+
+    def worth_keeping(self, uid: int) -> bool:
+        """Whether another refusal of this uid is logged and audited: ten a second are."""
+        return self._refusals.take(uid, 10.0, self._clock.monotonic())
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's connection, counted by uid, closed when the headers of a request take too long."""
+
+    def __init__(self, server: web.Server, limits: Limits, **named: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **named)
+        self._limits = limits
+        self._uid: int | None = None
+        self._patience: asyncio.TimerHandle | None = None
+        self._working = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Takes the connection, or answers 503 and closes it."""
+        assert isinstance(transport, asyncio.Transport)
+        uid = uid_of(transport)
+        if not self._limits.admit(uid):
+            transport.write(FULL)
+            transport.close()
+            return
+        self._uid = uid
+        super().connection_made(transport)
+        self._await_headers(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request; those of a refused connection are dropped."""
+        if self._uid is None:
+            return
+        if not self._working and self._patience is None and self.transport is not None:
+            self._await_headers(self.transport)
+        super().data_received(data)
+
+    def eof_received(self) -> None:
+        """Nothing more comes."""
+        if self._uid is not None:
+            super().eof_received()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Counts the connection out."""
+        self._stop_waiting()
+        if self._uid is not None:
+            self._limits.leave(self._uid)
+            super().connection_lost(exc)
+
+    def _await_headers(self, transport: asyncio.BaseTransport) -> None:
+        seconds = self._limits.settings().header_seconds
+        self._patience = asyncio.get_running_loop().call_later(seconds, transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """While a request is answered no deadline for headers runs."""
+        self._stop_waiting()
+        self._working = True
+        try:
+            yield
+        finally:
+            self._working = False
+
+
+def uid_of(transport: asyncio.BaseTransport) -> int:
+    """The peer's uid, from SO_PEERCRED as it was at connect."""
+    peer = transport.get_extra_info("socket")
+    _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(uid)

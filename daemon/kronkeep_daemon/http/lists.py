@@ -1,0 +1,133 @@
+"""Handlers that answer lists: the filter grammar, pages newest first, and what is made of several rooms."""
+
+from typing import Any, TypeVar
+
+import msgspec
+
+from kronkeep_common import api
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution
+from kronkeep_common.query import parse
+from kronkeep_daemon.history import Page, Records
+from kronkeep_daemon.history.records import HasId
+from kronkeep_daemon.http.route import Call
+from kronkeep_daemon.http.services import Services
+
+R = TypeVar("R", bound=HasId)
+LIMIT, MOST = 50, 1000
+SCANNED = 20_000
+
+
+async def snapshot(call: Call) -> api.Snapshot:
+    """All that a first screen needs."""
+    services = call.services
+    return api.Snapshot(
+        seq=services.history.seq,
+        now=services.clock.now(),
+        version=api.VERSION,
+        cronjobs=services.extended.list(),
+        executions=services.history.executions.newest(limit=200).items,
+        backups=services.history.backups.newest(limit=200).items,
+        storages=services.backups.storages.list(),
+        watches=watch_views(services),
+    )
+
+
+def watch_views(services: Services) -> list[api.WatchView]:
+    """How fresh each watch is."""
+    return [
+        api.WatchView(name=state.name, status=state.status, since=state.since, why=state.why)
+        for state in services.cronjobs.watch_states()
+    ]
+
+
+async def cronjobs(call: Call) -> api.ListOf[CronJob]:
+    """CronJobs that pass the filter."""
+    found, now = parse(call.query.get("filter", "")), call.services.clock.now()
+    items = call.services.extended.list(call.query.get("namespace"))
+    return api.ListOf(items=[item for item in items if found.takes(item, now)])
+
+
+async def policies(call: Call) -> api.ListOf[api.PolicyView]:
+    """The policies of all CronJobs that pass the filter."""
+    found, now = parse(call.query.get("filter", "")), call.services.clock.now()
+    views = [_policy_view(cronjob) for cronjob in call.services.extended.list(call.query.get("namespace"))]
+    return api.ListOf(items=[view for view in views if view is not None and found.takes(view, now)])
+
+
+def _policy_view(cronjob: CronJob) -> api.PolicyView | None:
+    if cronjob.policy is None:
+        return None
+    return api.PolicyView(
+        id=cronjob.policy.id,
+        namespace=cronjob.namespace,
+        cronjob=cronjob.name,
+        cronjob_id=cronjob.id,
+        created_at=cronjob.created_at,
+        storage_id=cronjob.policy.storage_id,
+        policy=cronjob.policy,
+    )
+
+
+def page(call: Call, records: Records[R]) -> api.ListOf[R]:
+    """A page of records that pass the filter; indexed terms choose the candidates."""
+    found, now = parse(call.query.get("filter", "")), call.services.clock.now()
+    limit = limit_of(call)
+    equal: dict[str, Any] = dict(found.equal) | {
+        k: call.query[k] for k in ("cronjob_id", "namespace") if k in call.query
+    }
+    items: list[R] = []
+    cursor, scanned = call.query.get("cursor"), 0
+    while scanned < SCANNED:
+        some: Page[R] = records.newest(limit=limit, cursor=cursor, **equal)
+        scanned += len(some.items)
+        for number, item in enumerate(some.items):
+            if found.takes(item, now):
+                items.append(item)
+            if len(items) == limit:
+                last = number + 1 == len(some.items)
+                return api.ListOf(
+                    items=items, next_cursor=some.next_cursor if last else records.cursor_of(item)
+                )
+        cursor = some.next_cursor
+        if cursor is None:
+            break
+    return api.ListOf(items=items, next_cursor=cursor)
+
+
+def limit_of(call: Call) -> int:
+    """The page's length; raises InvalidRequest."""
+    text = call.query.get("limit")
+    if text is None:
+        return LIMIT
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MOST):
+        raise InvalidRequest(f"The limit must be a number from 1 to {MOST}.", field="limit")
+    return int(text)
+
+
+async def executions(call: Call) -> api.ListOf[CronJobExecution]:
+    """Runs."""
+    return page(call, call.services.history.executions)
+
+
+async def backups(call: Call) -> api.ListOf[BackupExecution]:
+    """Backups."""
+    return page(call, call.services.history.backups)
+
+
+async def storages(call: Call) -> api.ListOf[BackupStorage]:
+    """Storages."""
+    return api.ListOf(items=call.services.backups.storages.list())
+
+
+async def operations(call: Call) -> api.ListOf[api.Operation]:
+    """Operations."""
+    return api.ListOf(items=call.services.operations.newest(limit_of(call)))
+
+
+async def audit(call: Call) -> api.ListOf[api.AuditEntry]:
+    """The audit trail."""
+    documents = call.services.history.table("audit").documents
+    newest = [doc_id for _, doc_id in documents.order[-limit_of(call) :]]
+    entries = [msgspec.json.decode(documents.bodies[i], type=api.AuditEntry) for i in reversed(newest)]
+    return api.ListOf(items=entries)

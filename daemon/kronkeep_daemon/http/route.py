@@ -1,0 +1,57 @@
+"""What a row of the route table is, and what its handler is given."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from kronkeep_daemon.http.access import Level
+from kronkeep_daemon.http.services import Services
+
+
+class Call(NamedTuple):
+    """One request as handlers see it: path parts, query, decoded body.
+
+    `key` is the record of the caller's Idempotency-Key: names made from it are the same at a repetition.
+    """
+
+    services: Services
+    path: dict[str, str]
+    query: dict[str, str]
+    body: Any
+    request: web.Request
+    key: str | None = None
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """(namespace, name) of the path."""
+        return self.path["namespace"], self.path["name"]
+
+
+class Route(NamedTuple):
+    """One row of the table; `query` names the parameters that it takes, `media` what it answers.
+
+    A handler of JSON returns what `answer` says; any other returns the finished response. A route that
+    changes something and has no `dry_run` of its own among its parameters is rehearsed without its handler.
+    """
+
+    method: str
+    path: str
+    level: Level
+    request: type | None
+    answer: Any
+    sentence: str
+    handler: Callable[[Call], Awaitable[Any]]
+    query: tuple[str, ...] = ()
+    status: int = 200
+    media: str = "application/json"
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something; the one POST that only computes needs no more than read."""
+        return self.method != "GET" and self.level > Level.READ
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Every parameter of the query that it takes."""
+        return (*self.query, "dry_run") if self.writes and "dry_run" not in self.query else self.query

@@ -1,0 +1,172 @@
+"""Writes that may be sent again, conditional writes, dry runs, operations, limits: against a real daemon."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.e2e.conftest import Daemon, eventually
+
+from kronkeep_common.client import Client
+from kronkeep_common.models import BackupStorageCreate, CronJobCreate
+
+HTTP = httpx.AsyncClient
+TRIGGER = "/v1/cronjobs/default/w/trigger"
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    found = Daemon(tmp_path_factory.mktemp("w") / "s")
+    asyncio.run(found.start())
+
+    async def fill() -> None:
+        async with found.client() as client:
+            await client.create_cronjob(
+                CronJobCreate(name="w", image="busybox", command=("true",), schedule="0 2 29 2 *")
+            )
+
+    asyncio.run(fill())
+    yield found
+    asyncio.run(found.stop())
+
+
+@pytest.fixture
+async def http(daemon: Daemon) -> AsyncIterator[HTTP]:
+    async with connect(daemon) as found:
+        yield found
+
+
+def connect(daemon: Daemon) -> HTTP:
+    transport = httpx.AsyncHTTPTransport(uds=daemon.line["socket"])
+    return HTTP(transport=transport, base_url="http://localhost", timeout=30)
+
+
+async def test_a_repetition_gets_the_first_answer_even_after_a_kill(daemon: Daemon) -> None:
+    headers = {"Idempotency-Key": "once"}
+    async with connect(daemon) as http:
+        first = await http.post(TRIGGER, content="{}", headers=headers)
+        again = await http.post(TRIGGER, content="{}", headers=headers)
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert first.content == again.content
+        other = await http.post(TRIGGER, content='{"env":[{"name":"A","value":"b"}]}', headers=headers)
+        assert other.status_code == 422
+    await daemon.kill()
+    await daemon.start()
+    async with connect(daemon) as http:
+        assert (await http.post(TRIGGER, content="{}", headers=headers)).content == first.content
+        runs = (await http.get("/v1/executions?filter=name:w")).json()["items"]
+        assert [run["id"] for run in runs] == [first.json()["id"]]
+
+
+async def test_a_write_for_an_older_version_is_refused(http: HTTP) -> None:
+    path = "/v1/cronjobs/default/w"
+    tag = (await http.get(path)).headers["ETag"]
+    assert (await http.get(path, headers={"If-None-Match": tag})).status_code == 304
+    done = await http.post(path + "/suspend", content="{}", headers={"If-Match": tag})
+    assert done.status_code == 200
+    late = await http.post(path + "/resume", content="{}", headers={"If-Match": tag})
+    assert (late.status_code, late.json()["code"]) == (412, "PreconditionFailed")
+    now = done.headers["ETag"]
+    assert (await http.post(path + "/resume", content="{}", headers={"If-Match": now})).status_code == 200
+
+
+async def test_a_dry_run_changes_nothing_and_says_what_it_would_do(http: HTTP) -> None:
+    before = (await http.get("/v1/cronjobs/default/w")).headers["ETag"]
+    for verb in ("suspend", "trigger", "backup"):
+        answer = await http.post(f"/v1/cronjobs/default/w/{verb}?dry_run=true", content="{}")
+        assert answer.status_code == 200
+        assert answer.json()["object"]["name"] == "w"
+    assert (await http.get("/v1/cronjobs/default/w")).headers["ETag"] == before
+    assert (await http.post("/v1/cronjobs/default/no/suspend?dry_run=true", content="{}")).status_code == 404
+
+
+async def test_bodies_deeper_than_32_are_refused_whatever_strings_hold(http: HTTP) -> None:
+    deep = "[" * 33 + "]" * 33
+    answer = await http.post(TRIGGER, content='{"env":' + deep + "}")
+    assert "nested deeper" in answer.json()["detail"]
+    text = '{"env":[{"name":"A","value":"' + "[{" * 50 + '"}]}'
+    assert (await http.post(TRIGGER + "?dry_run=true", content=text)).status_code == 200
+
+
+async def test_checking_a_storage_is_an_operation(daemon: Daemon, http: HTTP) -> None:
+    async with daemon.client() as client:
+        folder = daemon.state.parent / "vault"
+        await client.create_storage(
+            BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
+        )
+        await eventually(lambda: client.storage("vault"), lambda s: s.status == "active")
+    begun = await http.post("/v1/storages/vault/check", content="{}")
+    assert begun.status_code == 202
+    path = f"/v1/operations/{begun.json()['id']}"
+
+    async def look() -> dict[str, str]:
+        found: dict[str, str] = (await http.get(path)).json()
+        return found
+
+    ended = await eventually(look, lambda o: o["status"] != "running")
+    assert (ended["kind"], ended["target"], ended["status"]) == ("check", "vault", "succeeded")
+
+
+async def test_one_user_has_eight_streams_and_hears_why_there_is_no_ninth(daemon: Daemon) -> None:
+    async with Client(Path(daemon.line["socket"])) as client:
+        before = (await client.snapshot()).seq
+    connections = [await asyncio.open_unix_connection(daemon.line["socket"]) for _ in range(9)]
+    heads = []
+    for reader, writer in connections:
+        writer.write(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        heads.append(await reader.readline())
+    assert before >= 0
+    assert [b" 200 " in head for head in heads] == [True] * 8 + [False]
+    assert b" 429 " in heads[-1]
+    for _, writer in connections:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_the_33rd_connection_is_told_to_wait_and_half_a_header_is_closed(daemon: Daemon) -> None:
+    connections = [await asyncio.open_unix_connection(daemon.line["socket"]) for _ in range(32)]
+    for _, writer in connections:
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: loc")
+    reader, last = await asyncio.open_unix_connection(daemon.line["socket"])
+    assert b" 503 " in await reader.readline()
+    assert [await found.read() for found, _ in connections] == [b""] * 32
+    for writer in [last, *(w for _, w in connections)]:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_events_are_filtered_by_table_and_by_the_lists_grammar(daemon: Daemon, http: HTTP) -> None:
+    seq = (await http.get("/v1/snapshot")).json()["seq"]
+    run = (await http.post(TRIGGER, content="{}")).json()["id"]
+    headers = {"Last-Event-ID": str(seq)}
+    query = "table=executions&filter=status:succeeded"
+    async with http.stream("GET", f"/v1/events?{query}", headers=headers) as answer:
+        async for line in answer.aiter_lines():
+            if line.startswith("data: "):
+                break
+    assert run in line
+    assert '"status":"succeeded"' in line
+    assert (await http.get("/v1/events?table=secrets")).status_code == 422
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
+async def test_refusals_are_in_the_audit_trail_with_who_and_from_where(daemon: Daemon, http: HTTP) -> None:
+    Path(daemon.line["socket"]).chmod(0o666)
+    for folder in Path(daemon.line["socket"]).parents:
+        if not folder.stat().st_mode & 0o1:
+            folder.chmod(0o711)
+    script = (
+        "import os, socket, sys\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+        "s.sendall(b'GET /v1/cronjobs HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n')\n"
+        "while s.recv(4096): pass\n"
+    )
+    command = [sys.executable, "-c", script, daemon.line["socket"]]
+    await asyncio.to_thread(subprocess.run, command, check=True)
+    newest = (await http.get("/v1/audit?limit=1")).json()["items"][0]
+    assert (newest["uid"], newest["outcome"], newest["route"]) == (65534, "Denied", "/v1/cronjobs")
+    assert newest["program"].startswith("python")
