@@ -104,6 +104,15 @@ class Client:
         flag = "true" if dry_run else None
         return await self.call("POST", "/v1/cronjobs", CronJob, spec, dry_run=flag)
 
+    async def cronjob_spec(self, namespace: str, name: str) -> CronJobCreate:
+        """A CronJob as it would be written, to be changed and put back; raises NotAllowedNow."""
+        return await self.call("GET", f"{_cronjob(namespace, name)}/spec", CronJobCreate)
+
+    async def replace_cronjob(self, spec: CronJobCreate, *, dry_run: bool = False) -> CronJob:
+        """Makes the CronJob of that name as `spec` says, with its policy or, without one, rid of it."""
+        path, flag = _cronjob(spec.namespace, spec.name), "true" if dry_run else None
+        return await self.call("PUT", path, CronJob, spec, dry_run=flag)
+
     async def delete_cronjob(self, namespace: str, name: str, confirm: str) -> None:
         """Deletes a CronJob; `confirm` is its name."""
         body = api.DeleteRequest(confirm=confirm)
@@ -239,11 +248,18 @@ class Client:
         async for chunk in self._stream(path, {"follow": "true"} if follow else {}):
             yield chunk
 
-    async def events(self, after: int | None = None) -> AsyncIterator[api.Event]:
-        """Every change later than `after` (or than now), for as long as the connection lasts."""
+    async def events(
+        self, after: int | None = None, *, table: str | None = None, filter: str | None = None
+    ) -> AsyncIterator[api.Event]:
+        """Every change later than `after` (or than now), for as long as the connection lasts.
+
+        `table` (executions, backups, restores, storages) and `filter` (the lists' grammar) leave others out.
+        """
+        wanted = {"table": table, "filter": filter}
+        params = {key: value for key, value in wanted.items() if value is not None}
         headers = {"Last-Event-ID": str(after)} if after is not None else {}
         rest = b""
-        async for chunk in self._stream("/v1/events", {}, headers):
+        async for chunk in self._stream("/v1/events", params, headers):
             *blocks, rest = (rest + chunk).split(b"\n\n")
             for block in blocks:
                 for line in block.split(b"\n"):

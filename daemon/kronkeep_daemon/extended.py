@@ -8,7 +8,7 @@ import msgspec
 
 from kronkeep_common import compatibility, keys
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import Denied, NotAllowedNow, ScheduleConflict
+from kronkeep_common.errors import Denied, InvalidRequest, NotAllowedNow, ScheduleConflict
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicy,
@@ -24,12 +24,13 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, StorageStatus
 from kronkeep_daemon.backups import policy as policies
 from kronkeep_daemon.backups.service import BackupService
-from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.cronjobs import CronJobService, editing
 from kronkeep_daemon.history import History
 from kronkeep_daemon.settings import Settings
 
 CronJobs = list[CronJob]
 Names = list[str]
+_POLICY_KEYS = (keys.POLICY, keys.POLICY_ID, keys.POLICY_ENABLED, keys.POLICY_REVISION)
 DEFAULT_DURATION = timedelta(minutes=10)
 
 
@@ -85,6 +86,31 @@ class ExtendedService:
             annotations = policies.annotations(policy)
         created = await self._cronjobs.create(spec, annotations=annotations, dry_run=dry_run)
         return created if dry_run else self.get(spec.namespace, spec.name)
+
+    def spec(self, namespace: str, name: str) -> CronJobCreate:
+        """A CronJob as it would be written, to be changed and put back; raises NotAllowedNow."""
+        raw = self._cronjobs.raw(namespace, name)
+        return editing.spec_of(raw, policies.read(raw).policy)
+
+    async def replace(
+        self, namespace: str, name: str, wanted: CronJobCreate, *, dry_run: bool = False
+    ) -> CronJob:
+        """Makes a CronJob and its policy as wanted, in one request; what `create` refuses is refused here.
+
+        A policy that stays keeps its identity; `policy=None` takes it away.
+        """
+        if (wanted.namespace, wanted.name) != (namespace, name):
+            raise InvalidRequest("A CronJob cannot be renamed or moved.", field="name")
+        raw = self._cronjobs.raw(namespace, name)
+        self._cronjobs.check(wanted)
+        annotations: dict[str, str | None] = dict.fromkeys(_POLICY_KEYS)
+        if wanted.policy is not None:
+            old = policies.read(raw).policy
+            policy = policies.new(self._acceptable(wanted, wanted.policy), old.id if old else None)
+            annotations |= policies.annotations(policy)
+        body = editing.patch(raw, wanted, annotations)
+        changed = await self._cronjobs.patch(namespace, name, body, dry_run=dry_run)
+        return changed if dry_run else self.get(namespace, name)
 
     def _acceptable(self, spec: CronJobCreate, wanted: BackupPolicySpec) -> BackupPolicySpec:
         self._check_storage(spec.namespace, wanted)
@@ -152,8 +178,8 @@ class ExtendedService:
 
     async def remove_policy(self, namespace: str, name: str) -> CronJob:
         """Takes the policy away; its backups and their history stay."""
-        names = (keys.POLICY, keys.POLICY_ID, keys.POLICY_ENABLED, keys.POLICY_REVISION)
-        await self._cronjobs.patch(namespace, name, {"metadata": {"annotations": dict.fromkeys(names)}})
+        body = {"metadata": {"annotations": dict.fromkeys(_POLICY_KEYS)}}
+        await self._cronjobs.patch(namespace, name, body)
         return self.get(namespace, name)
 
     async def trigger(

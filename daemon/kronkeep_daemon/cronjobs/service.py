@@ -121,7 +121,7 @@ class CronJobService:
             image=clean((pod.get("containers") or [{}])[0].get("image", ""), 500),
             suspended=bool(spec.get("suspend")),
             created_at=moment(meta["creationTimestamp"]) or self._clock.now(),
-            resource_version=meta["resourceVersion"],
+            resource_version=meta.get("resourceVersion", ""),
             next_at=next_at,
             last_scheduled_at=moment(status.get("lastScheduleTime")),
             late_since=self._late(raw, schedule, page.items),

@@ -25,6 +25,11 @@ async def _create_cronjob(call: Call) -> CronJob:
     return await call.services.extended.create(call.body, dry_run=call.query.get("dry_run") == "true")
 
 
+async def _replace_cronjob(call: Call) -> CronJob:
+    dry_run = call.query.get("dry_run") == "true"
+    return await call.services.extended.replace(*call.name, call.body, dry_run=dry_run)
+
+
 async def _delete_cronjob(call: Call) -> None:
     await call.services.extended.delete(*call.name, confirm=call.body.confirm)
 
@@ -71,6 +76,10 @@ ROUTES: tuple[Route, ...] = (
           _create_cronjob, ("dry_run",), 201),
     Route("GET", CJ, Level.READ, None, CronJob, "One CronJob.",
           _one(lambda c: c.services.extended.get(*c.name))),
+    Route("GET", CJ + "/spec", Level.READ, None, CronJobCreate, "One CronJob, as it would be written.",
+          _one(lambda c: c.services.extended.spec(*c.name))),
+    Route("PUT", CJ, Level.ADMIN, CronJobCreate, CronJob, "Change a CronJob and its policy.",
+          _replace_cronjob, ("dry_run",)),
     Route("DELETE", CJ, Level.ADMIN, api.DeleteRequest, None, "Delete a CronJob; its history stays.",
           _delete_cronjob, (), 204),
     Route("POST", CJ + "/trigger", Level.OPERATE, api.TriggerRequest, CronJobExecution, "Run a CronJob now.",

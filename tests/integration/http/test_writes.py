@@ -170,3 +170,18 @@ async def test_refusals_are_in_the_audit_trail_with_who_and_from_where(daemon: D
     newest = (await http.get("/v1/audit?limit=1")).json()["items"][0]
     assert (newest["uid"], newest["outcome"], newest["route"]) == (65534, "Denied", "/v1/cronjobs")
     assert newest["program"].startswith("python")
+
+
+async def test_a_cronjob_is_read_as_a_spec_changed_and_put_back(daemon: Daemon) -> None:
+    import msgspec
+
+    async with daemon.client() as client:
+        spec = await client.cronjob_spec("default", "w")
+        assert (spec.image, spec.command, spec.schedule) == ("busybox", ("true",), "0 2 29 2 *")
+        wanted = msgspec.structs.replace(spec, schedule="0 3 * * *", time_zone="Europe/Berlin", command=())
+        assert (await client.replace_cronjob(wanted, dry_run=True)).schedule == "0 3 * * *"
+        assert (await client.cronjob("default", "w")).schedule == "0 2 29 2 *"
+        await client.replace_cronjob(wanted)
+        assert await client.cronjob_spec("default", "w") == wanted
+        await client.replace_cronjob(spec)
+        assert await client.cronjob_spec("default", "w") == spec

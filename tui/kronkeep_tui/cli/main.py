@@ -1,29 +1,39 @@
 """`kronkeep VERB ...`: the verbs, their flags, and what becomes of errors.
 
-Exit codes: 0 done; 1 refused, failed, or a conflict; 2 bad input; 3 no daemon at the socket; 130 interrupted.
+What the exit codes mean is EXIT_CODES, which `kronkeep --help` shows.
 """
 
 import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError
+from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError, LogNotFound
 from kronkeep_common.text import clean
-from kronkeep_tui.cli import demo, schedule
+from kronkeep_tui.cli import applying, demo, describing, output, schedule, waiting
 
 EXIT_REFUSED, EXIT_INPUT, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 2, 3, 130
-KINDS = ("cronjobs", "executions", "backups", "storages")
+EXIT_CODES = """exit codes:
+  0    done
+  1    refused or failed; with --wait or --follow: the run or its backup did not succeed
+  2    bad input
+  3    no daemon answers at the socket
+  130  interrupted"""
+KINDS = ("cronjobs", "executions", "backups", "storages", "policies")
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
     top = argparse.ArgumentParser(
-        prog="kronkeep", description="Scheduled jobs and their backups on Kubernetes."
+        prog="kronkeep",
+        description="Scheduled jobs and their backups on Kubernetes.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    top.add_argument("--host", metavar="ssh://[USER@]HOST", help="a daemon on another machine, through ssh")
     top.add_argument(
         "--socket", type=Path, help="the daemon's socket (default: $KRONKEEP_SOCKET, or the system's)"
     )
@@ -43,6 +53,9 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true")
     logs.set_defaults(func=_run(_logs))
     _storage(verbs)
+    applying.add_parser(verbs, _run)
+    describing.add_parser(verbs, _run, parser)
+    waiting.add_parser(verbs, _run)
     terminal = verbs.add_parser("terminal", help="the terminal (also: kronkeep without arguments)")
     terminal.add_argument("--read-only", action="store_true")
     terminal.set_defaults(func=_terminal)
@@ -52,22 +65,29 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _get(verbs: Any) -> None:
-    get = verbs.add_parser("get", help="list cronjobs, executions, backups or storages")
+    get = verbs.add_parser("get", help="list cronjobs, executions, backups, storages or policies")
     get.add_argument("kind", choices=KINDS)
     get.add_argument("id", nargs="?", help="NAMESPACE/NAME of a CronJob, else an id: only this one, whole")
     get.add_argument("--filter", help="such as 'status:failed ns:pay age:<24h'")
-    get.add_argument("-n", "--namespace")
+    where = get.add_mutually_exclusive_group()
+    where.add_argument("-n", "--namespace", help="only this one")
+    where.add_argument("-A", "--all-namespaces", action="store_true", help="all of them, as without -n")
     get.add_argument("--limit", type=int)
-    get.add_argument("-o", "--output", choices=("table", "json", "jsonl", "yaml", "name"), default="table")
+    get.add_argument(
+        "--sort-by", metavar="FIELD", help="a field of the JSON, such as created_at; -FIELD turns it"
+    )
+    get.add_argument("-o", "--output", choices=output.FORMATS, default="table")
     get.add_argument("--no-headers", action="store_true")
     get.set_defaults(func=_run(_list))
 
 
 def _create(verbs: Any) -> None:
     create = verbs.add_parser("create", help="create a CronJob, with a backup policy when --storage is given")
-    create.add_argument("name", help="NAMESPACE/NAME, or NAME in the namespace default")
-    create.add_argument("--image", required=True)
-    create.add_argument("--schedule", required=True)
+    create.usage = "%(prog)s (-f FILE | NAME --image IMAGE --schedule CRON) [options] [-- COMMAND ...]"
+    create.add_argument("name", nargs="?", help="NAMESPACE/NAME, or NAME in the namespace default")
+    create.add_argument("-f", "--file", action="append", help="manifests, as those of apply, of what is new")
+    create.add_argument("--image")
+    create.add_argument("--schedule")
     create.add_argument("--zone", help="an IANA time zone")
     create.add_argument("--env", action="append", default=[], metavar="K=V")
     create.add_argument("--mount", action="append", default=[], metavar="CLAIM:PATH")
@@ -78,14 +98,17 @@ def _create(verbs: Any) -> None:
     create.add_argument("--compression", choices=("off", "auto", "max"), default="auto")
     create.add_argument("--on-conflict", choices=("reject", "after-run", "accept"), default="reject")
     create.add_argument("--dry-run", action="store_true")
-    create.add_argument("command", nargs=argparse.REMAINDER, help="-- the command and its arguments")
     create.set_defaults(func=_run(_create_one))
 
 
 def _cronjob_verb(verbs: Any, verb: str, words: str) -> None:
     one = verbs.add_parser(verb, help=words)
     one.add_argument("name", help="NAMESPACE/NAME, or NAME in the namespace default")
+    one.add_argument("-n", "--namespace", default="default", help="where NAME alone is")
+    if verb in ("trigger", "backup"):
+        one.add_argument("--wait", action="store_true", help="until the run and its backup have ended")
     if verb == "trigger":
+        one.add_argument("--follow", action="store_true", help="show the run's log, and wait")
         one.add_argument("--env", action="append", default=[], metavar="K=V", help="for this run only")
     if verb == "delete":
         one.add_argument("--yes", metavar="NAME", help="the CronJob's name, as confirmation")
@@ -123,9 +146,9 @@ def _run(work: Callable[[Any, argparse.Namespace], Awaitable[int]]) -> Callable[
     return start
 
 
-def _split(name: str) -> tuple[str, str]:
+def _split(name: str, otherwise: str = "default") -> tuple[str, str]:
     namespace, slash, rest = name.partition("/")
-    return (namespace, rest) if slash else ("default", name)
+    return (namespace, rest) if slash else (otherwise, name)
 
 
 def _pairs(words: list[str], sign: str = "=") -> dict[str, str]:
@@ -142,36 +165,39 @@ def _env(words: list[str]) -> tuple[Any, ...]:
 
 
 async def _list(client: Any, options: argparse.Namespace) -> int:
-    from kronkeep_tui.cli import output
-
     if options.id:
         return await _one(client, options)
     terms = [options.filter] if options.filter else []
     terms += [f"ns:{options.namespace}"] if options.namespace else []
     if options.kind == "cronjobs":
         answer = await client.cronjobs(options.namespace)
-    elif options.kind == "storages":
-        answer = await client.storages()
+    elif options.kind in ("storages", "policies"):
+        answer = await getattr(client, options.kind)()
     else:
         answer = await getattr(client, options.kind)(filter=" ".join(terms) or None, limit=options.limit)
-    output.show(options.kind, answer.items, options.output, headers=not options.no_headers)
+    items = output.ordered(answer.items, options.sort_by) if options.sort_by else answer.items
+    output.show(options.kind, items, options.output, headers=not options.no_headers)
     return 0
 
 
 async def _one(client: Any, options: argparse.Namespace) -> int:
-    from kronkeep_tui.cli import output
-
+    if options.kind == "policies":
+        raise InvalidRequest("A policy is shown with its CronJob.", next_step="kronkeep get cronjobs NAME.")
     if options.kind == "cronjobs":
         record = await client.cronjob(*_split(options.id))
     else:
         record = await getattr(client, options.kind.removesuffix("s"))(options.id)
-    output.document(record, "yaml" if options.output in ("table", "yaml", "name") else "json")
+    output.document(record, "yaml" if options.output in ("table", "wide", "yaml", "name") else "json")
     return 0
 
 
 async def _create_one(client: Any, options: argparse.Namespace) -> int:
     from kronkeep_common.models import BackupPolicySpec, CronJobCreate, Retention, VolumeMount
 
+    if options.file:
+        return await applying.create_files(client, options)
+    if not (options.name and options.image and options.schedule):
+        raise InvalidRequest("A CronJob needs its name, --image and --schedule, or -f FILE.")
     namespace, name = _split(options.name)
     policy = None
     if options.storage:
@@ -183,7 +209,6 @@ async def _create_one(client: Any, options: argparse.Namespace) -> int:
             retention=Retention(days=options.retention_days),
             on_conflict=options.on_conflict,
         )
-    command = options.command[1:] if options.command[:1] == ["--"] else options.command
     mounts = _pairs(options.mount, ":")
     spec = CronJobCreate(
         namespace=namespace,
@@ -191,7 +216,7 @@ async def _create_one(client: Any, options: argparse.Namespace) -> int:
         image=options.image,
         schedule=options.schedule,
         time_zone=options.zone,
-        command=tuple(command),
+        command=tuple(options.command),
         env=_env(options.env),
         volumes=tuple(VolumeMount(claim=claim, mount_path=path) for claim, path in mounts.items()),
         policy=policy,
@@ -203,13 +228,19 @@ async def _create_one(client: Any, options: argparse.Namespace) -> int:
 
 
 async def _act(client: Any, options: argparse.Namespace) -> int:
-    namespace, name = _split(options.name)
+    namespace, name = _split(options.name, options.namespace)
     if options.verb == "trigger":
         run = await client.trigger(namespace, name, _env(options.env))
         print(f"{run.id} {run.status}" + (f", backup {run.backup_id}" if run.backup_id else ""))
+        if options.follow:
+            await _show_log(client, run.id)
+        if options.follow or options.wait:
+            return await _until_ended(client, run)
     elif options.verb == "backup":
         backup = await client.back_up(namespace, name, "full" if options.full else None)
         print(f"{backup.id} {backup.status}")
+        if options.wait:
+            return waiting.told(await waiting.backup_ended(client, backup.id))
     elif options.verb == "delete":
         await client.delete_cronjob(namespace, name, options.yes or "")
         print(f"{namespace}/{name} is deleted; its history stays")
@@ -219,14 +250,38 @@ async def _act(client: Any, options: argparse.Namespace) -> int:
     return 0
 
 
+async def _until_ended(client: Any, run: Any) -> int:
+    ended = await waiting.run_ended(client, run.id)
+    if ended.backup_id is None:
+        return waiting.told(ended)
+    return waiting.told(ended) or waiting.told(await waiting.backup_ended(client, ended.backup_id))
+
+
+async def _show_log(client: Any, run_id: str) -> None:
+    """The log from the run's first byte to its last; a run that has not begun yet is waited for."""
+    while (await client.execution(run_id)).status == "pending":  # noqa: ASYNC110 - another process
+        await asyncio.sleep(waiting.STEP)
+    try:
+        await _copy(client.log(run_id, follow=True))
+    except LogNotFound as none:
+        sys.stderr.write(clean(none.message, 500) + "\n")
+
+
 async def _logs(client: Any, options: argparse.Namespace) -> int:
+    await _copy(client.log(options.id, follow=options.follow))
+    return 0
+
+
+async def _copy(chunks: AsyncIterator[bytes]) -> None:
+    """Text to standard output, line by line, without what a terminal would obey."""
     rest = b""
-    async for chunk in client.log(options.id, follow=options.follow):
+    async for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             sys.stdout.write(clean(line.decode(errors="replace")) + "\n")
         sys.stdout.flush()
-    return 0
+    if rest:
+        sys.stdout.write(clean(rest.decode(errors="replace")) + "\n")
 
 
 async def _storage_act(client: Any, options: argparse.Namespace) -> int:
@@ -256,8 +311,15 @@ def _terminal(options: argparse.Namespace) -> int:
 def main(argv: list[str]) -> int:
     """Runs one command line; errors are a sentence, the next step and the code on standard error."""
     try:
-        options = parser().parse_args(argv)
-        return int(options.func(options))
+        before, command = _without_command(argv)
+        options = parser().parse_args(before)
+        options.command = command
+        if options.host is None:
+            return int(options.func(options))
+        from kronkeep_tui.cli import remote
+
+        with remote.forwarded(options.host) as options.socket:
+            return int(options.func(options))
     except DaemonUnreachable as error:
         return _tell(error, EXIT_UNREACHABLE)
     except InvalidRequest as error:
@@ -269,6 +331,14 @@ def main(argv: list[str]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_REFUSED
+
+
+def _without_command(argv: list[str]) -> tuple[list[str], list[str]]:
+    """`create`'s flags and, after `--`, the command of the container."""
+    if "create" not in argv or "--" not in argv:
+        return argv, []
+    place = argv.index("--")
+    return argv[:place], argv[place + 1 :]
 
 
 def _tell(error: KronkeepError, code: int) -> int:

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
+from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import age, clean, duration, size
 
-FORMATS = ("table", "json", "jsonl", "yaml", "name")
+FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name")
 Column = tuple[str, Callable[[Any], str]]
 
 
@@ -69,13 +70,54 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("CHECKED", _when("checked_at")),
         ("REASON", _text("reason")),
     ),
+    "policies": (
+        ("NAMESPACE", _text("namespace")),
+        ("CRONJOB", _text("cronjob")),
+        ("ID", _text("id")),
+        ("STORAGE", _text("storage_id")),
+        ("WHEN", lambda r: clean(r.policy.schedule or "after each run")),
+        ("TYPE", lambda r: r.policy.backup_type),
+        ("ENABLED", lambda r: "yes" if r.policy.enabled else "no"),
+    ),
+    "audit": (
+        ("WHEN", _when("created_at")),
+        ("USER", _text("user")),
+        ("FROM", lambda r: clean(f"{r.program or '?'}[{r.pid}]")),
+        ("METHOD", _text("method")),
+        ("ROUTE", _text("route")),
+        ("OBJECT", lambda r: clean("/".join(r.object.values()) or "-")),
+        ("OUTCOME", _text("outcome")),
+    ),
 }
+MORE: dict[str, tuple[Column, ...]] = {
+    "cronjobs": (("ZONE", _text("time_zone")), ("IMAGE", _text("image")), ("UID", _text("id"))),
+    "executions": (
+        ("NODE", _text("node")),
+        ("EXIT", lambda r: "-" if r.exit_code is None else str(r.exit_code)),
+    ),
+    "backups": (("TYPE", _text("backup_type")), ("RUN", _text("cronjob_execution_id"))),
+    "storages": (("REPOSITORY", _text("repository")),),
+}
+
+
+def ordered(records: Sequence[Any], field: str) -> list[Any]:
+    """The records by one field, those without it last; `-field` turns the order. Raises InvalidRequest."""
+    name = field.removeprefix("-")
+    if records and not hasattr(records[0], name):
+        raise InvalidRequest(f"There is no field {clean(repr(name), 60)}.", next_step="See -o json.")
+    there = [r for r in records if getattr(r, name) is not None]
+    gone = [r for r in records if getattr(r, name) is None]
+    try:
+        return sorted(there, key=lambda r: getattr(r, name), reverse=field != name) + gone
+    except TypeError:
+        return sorted(there, key=lambda r: str(getattr(r, name)), reverse=field != name) + gone
 
 
 def show(kind: str, records: Sequence[Any], form: str, *, headers: bool = True) -> None:
     """Prints records of a kind."""
-    if form == "table":
-        _table(COLUMNS[kind], records, headers)
+    if form in ("table", "wide"):
+        columns = COLUMNS[kind] + (MORE.get(kind, ()) if form == "wide" else ())
+        _table(columns, records, headers)
     elif form == "name":
         _lines([_name(record) for record in records])
     elif form == "jsonl":

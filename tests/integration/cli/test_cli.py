@@ -1,0 +1,194 @@
+"""The command line as its own process against a real daemon: verbs, formats, exit codes, hostile text."""
+
+import asyncio
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import Daemon
+
+OSC52 = "\x1b]52;c;aGk=\x07"
+HOSTILE = f"{OSC52}\x1b[2J\x9b31m[/]\u202eabc"
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    found = Daemon(tmp_path_factory.mktemp("c") / "s")
+    asyncio.run(found.start())
+    yield found
+    asyncio.run(found.stop())
+
+
+def kronkeep(daemon: Daemon, *argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"], *argv]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+        timeout=60,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture(scope="module")
+def good(daemon: Daemon) -> str:
+    """A CronJob that says what is hostile to terminals, and succeeds."""
+    script = "printf '\\033]52;c;aGk=\\007\\033[2J[/]\\n'; echo end"
+    done = kronkeep(
+        daemon, "create", "good", "--image", "busybox", "--schedule", "0 2 29 2 *", "--", "sh", "-c", script
+    )
+    assert done.returncode == 0, done.stderr
+    return "good"
+
+
+def test_trigger_follows_the_log_and_tells_the_end(daemon: Daemon, good: str) -> None:
+    done = kronkeep(daemon, "trigger", good, "--follow", "--env", "A=b")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(" end\n")
+    assert "succeeded" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_a_failed_run_is_exit_code_1_with_reason_and_next_step(daemon: Daemon) -> None:
+    schedule = ("--image", "busybox", "--schedule", "0 2 29 2 *")
+    assert kronkeep(daemon, "create", "bad", *schedule, "--", "sh", "-c", "exit 3").returncode == 0
+    done = kronkeep(daemon, "trigger", "bad", "--wait")
+    assert done.returncode == 1
+    assert "3" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "words"),
+    [
+        (("get", "cronjobs", "default/none"), 1, "CronJobNotFound"),
+        (("get", "executions", "--filter", "colour:red"), 2, "InvalidFilter"),
+        (("get", "cronjobs", "--sort-by", "colour"), 2, "no field"),
+        (("trigger", "none"), 1, "CronJobNotFound"),
+        (("delete", "good"), 2, "ConfirmationMissing"),
+        (("nonsense",), 2, "invalid choice"),
+        (("--host", "http://x", "get", "cronjobs"), 2, "is not a host"),
+        (("--host", "ssh://-oProxyCommand=x", "get", "cronjobs"), 2, "is not a host"),
+    ],
+)
+def test_refusals_have_exit_codes_and_reasons(
+    daemon: Daemon, good: str, argv: tuple[str, ...], code: int, words: str
+) -> None:
+    done = kronkeep(daemon, *argv)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert words in done.stderr
+
+
+def test_no_daemon_is_exit_code_3(daemon: Daemon, tmp_path: Path) -> None:
+    daemonless = Daemon(tmp_path)
+    daemonless.line = {"socket": str(tmp_path / "none.sock")}
+    assert kronkeep(daemonless, "get", "cronjobs").returncode == 3
+
+
+def test_formats(daemon: Daemon, good: str) -> None:
+    assert kronkeep(daemon, "get", "cronjobs", "-A", "-o", "name", "--sort-by", "name").stdout.splitlines()
+    wide = kronkeep(daemon, "get", "cronjobs", "-o", "wide").stdout
+    assert "IMAGE" in wide
+    assert "busybox" in wide
+    bare = kronkeep(daemon, "get", "cronjobs", "--no-headers", "-n", "default").stdout
+    assert "NAMESPACE" not in bare
+    found = json.loads(kronkeep(daemon, "get", "cronjobs", "-o", "json").stdout)
+    assert good in [cronjob["name"] for cronjob in found]
+    runs = kronkeep(
+        daemon, "get", "executions", "-o", "jsonl", "--sort-by", "-created_at"
+    ).stdout.splitlines()
+    stamps = [json.loads(line)["created_at"] for line in runs]
+    assert stamps == sorted(stamps, reverse=True)
+
+
+def test_what_was_applied_stays_applied_and_a_bad_file_changes_nothing(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    body = "kind: CronJob\nname: applied\nimage: busybox\nschedule: {schedule}\n"
+    (folder / "a.yaml").write_text(body.format(schedule="0 2 29 2 *"))
+    assert kronkeep(daemon, "apply", "-f", str(folder), "--dry-run").stdout.endswith("would be created\n")
+    assert kronkeep(daemon, "apply", "-f", str(folder)).stdout.endswith("created\n")
+    assert kronkeep(daemon, "apply", "-f", str(folder)).stdout.endswith("unchanged\n")
+    (folder / "a.yaml").write_text(body.format(schedule="0 3 29 2 *"))
+    (folder / "b.yaml").write_text("\n---\nkind: CronJob\nname: x\nimagee: y\n")
+    refused = kronkeep(daemon, "apply", "-f", str(folder))
+    assert refused.returncode == 2
+    assert "b.yaml:3" in refused.stderr
+    (folder / "b.yaml").unlink()
+    assert kronkeep(daemon, "apply", "-f", str(folder)).stdout.endswith("changed\n")
+    script = tmp_path / "editor.py"
+    script.write_text(
+        "import sys, pathlib\nf = pathlib.Path(sys.argv[1])\n"
+        "f.write_text(f.read_text().replace('0 3', '0 4'))\n"
+    )
+    editor = f"{sys.executable} {script}"
+    assert kronkeep(daemon, "edit", "applied", EDITOR=editor, VISUAL="").returncode == 0
+    assert "0 4 29 2 *" in kronkeep(daemon, "describe", "cronjob", "applied").stdout
+
+
+def test_the_audit_trail_and_completions(daemon: Daemon, good: str) -> None:
+    assert "/v1/cronjobs" in kronkeep(daemon, "audit").stdout
+    for shell in ("bash", "zsh", "fish"):
+        assert "trigger" in kronkeep(daemon, "completion", shell).stdout
+    script = kronkeep(daemon, "completion", "bash").stdout
+    subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+def test_the_help_documents_the_exit_codes(daemon: Daemon) -> None:
+    words = kronkeep(daemon, "--help").stdout
+    assert all(f"\n  {code} " in words for code in (0, 1, 2, 3, 130))
+
+
+def test_nothing_heavy_is_imported() -> None:
+    program = (
+        "import sys, kronkeep_tui.cli.main as m; m.parser()\n"
+        "print([n for n in ('textual', 'kubernetes', 'tinydb', 'aiohttp') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_hostile_text_reaches_no_terminal_raw(daemon: Daemon, good: str) -> None:
+    """Logs and names through the command line on a pty, and through jq -r."""
+    run = json.loads(kronkeep(daemon, "get", "executions", "--filter", "name:good", "-o", "json").stdout)[0][
+        "id"
+    ]
+    for argv in (
+        ("logs", run),
+        ("trigger", "good", "--follow"),
+        ("get", "cronjobs"),
+        ("get", "cronjobs", HOSTILE),
+    ):
+        shown = on_a_pty([sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"], *argv])
+        assert b"\x1b]" not in shown
+        assert b"\x1b[2J" not in shown
+        assert b"\xc2\x9b" not in shown
+        assert "\u202e".encode() not in shown
+    assert b"\xe2\x90\x9b]52" in on_a_pty(
+        [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"], "logs", run]
+    )
+
+
+def on_a_pty(argv: list[str]) -> bytes:
+    """All that the program wrote to its terminal."""
+    master, slave = pty.openpty()
+    with subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave) as program:
+        os.close(slave)
+        shown = b""
+        while True:
+            try:
+                some = os.read(master, 65536)
+            except OSError:
+                break
+            shown += some
+        program.wait(30)
+    os.close(master)
+    return shown

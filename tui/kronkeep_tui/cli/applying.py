@@ -1,0 +1,176 @@
+"""`apply`, `create -f` and `edit`: manifests in YAML or JSON, several in a file, files and folders.
+
+    kind: CronJob               kind: BackupStorage
+    namespace: default          id: vault
+    name: shop-db               kind_of_storage: local     (the field `kind` of a storage)
+    image: postgres:17          settings: {path: /backups}
+    schedule: 0 2 * * *
+    policy: {storage_id: vault}
+
+Fields are those of POST /v1/cronjobs and POST /v1/storages; all files are read before anything is sent.
+"""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
+from kronkeep_common.models import BackupStorageCreate, CronJobCreate
+from kronkeep_common.text import clean
+
+LARGEST = 1024 * 1024
+Wanted = CronJobCreate | BackupStorageCreate
+
+
+def add_parser(verbs: Any, run: Any) -> None:
+    """Adds `apply` and `edit`."""
+    apply = verbs.add_parser("apply", help="create or change what manifests describe", description=__doc__)
+    apply.formatter_class = argparse.RawDescriptionHelpFormatter
+    apply.add_argument(
+        "-f", "--file", action="append", required=True, help="a file, a folder, or - for stdin"
+    )
+    apply.add_argument("--dry-run", action="store_true", help="check everything and change nothing")
+    apply.set_defaults(func=run(apply_files))
+    edit = verbs.add_parser("edit", help="change a CronJob in $VISUAL or $EDITOR")
+    edit.add_argument("name", help="NAMESPACE/NAME, or NAME in the namespace default")
+    edit.set_defaults(func=run(edit_one))
+
+
+def read(paths: list[str]) -> list[Wanted]:
+    """Every document of the files; raises InvalidRequest naming file and line."""
+    found: list[Wanted] = []
+    for name in paths:
+        if name == "-":
+            found += documents(sys.stdin.read(LARGEST + 1), "standard input")
+            continue
+        path = Path(name)
+        files = sorted(p for p in path.rglob("*") if p.suffix in (".yaml", ".yml", ".json"))
+        for file in files if path.is_dir() else [path]:
+            found += documents(_text(file), str(file))
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(LARGEST + 1)
+    except (OSError, UnicodeDecodeError) as fault:
+        raise InvalidRequest(f"{clean(str(path))} cannot be read: {clean(str(fault), 200)}") from fault
+
+
+def documents(text: str, where: str) -> list[Wanted]:
+    """The documents of one text; raises InvalidRequest with the line at which the faulty one begins."""
+    import yaml
+
+    if len(text) > LARGEST:
+        raise InvalidRequest(f"{clean(where)} is larger than {LARGEST} bytes.")
+    found: list[Wanted] = []
+    try:
+        for token in yaml.scan(text, Loader=yaml.CSafeLoader):
+            if isinstance(token, yaml.AliasToken):
+                raise InvalidRequest(f"{clean(where)}:{token.start_mark.line + 1}: aliases are refused.")
+        loader = yaml.CSafeLoader(text)
+        while loader.check_node():
+            node = loader.get_node()
+            assert node is not None
+            line = node.start_mark.line + 1
+            value = loader.construct_document(node)
+            if value is not None:
+                found.append(_convert(value, f"{clean(where)}:{line}"))
+    except yaml.MarkedYAMLError as fault:
+        line = fault.problem_mark.line + 1 if fault.problem_mark else 1
+        raise InvalidRequest(f"{clean(where)}:{line}: {clean(str(fault.problem), 200)}.") from fault
+    except (yaml.YAMLError, RecursionError, ValueError) as fault:
+        raise InvalidRequest(f"{clean(where)}: {clean(str(fault), 200)}") from fault
+    return found
+
+
+def _convert(value: Any, where: str) -> Wanted:
+    if not isinstance(value, dict) or value.get("kind") not in ("CronJob", "BackupStorage"):
+        raise InvalidRequest(f"{where}: kind must be CronJob or BackupStorage.")
+    fields = {key: entry for key, entry in value.items() if key != "kind"}
+    try:
+        if value["kind"] == "CronJob":
+            return msgspec.convert(fields, CronJobCreate)
+        fields["kind"] = fields.pop("kind_of_storage", "local")
+        return msgspec.convert(fields, BackupStorageCreate)
+    except msgspec.ValidationError as fault:
+        raise InvalidRequest(f"{where}: {clean(str(fault), 300)}.") from fault
+
+
+async def apply_files(client: Any, options: argparse.Namespace) -> int:
+    """Storages first, then CronJobs; one line each."""
+    wanted = read(options.file)
+    for storage in (w for w in wanted if isinstance(w, BackupStorageCreate)):
+        print(f"storage {storage.id} {await _storage(client, storage, options.dry_run)}")
+    for cronjob in (w for w in wanted if isinstance(w, CronJobCreate)):
+        words = await _cronjob(client, cronjob, options.dry_run)
+        print(f"cronjob {cronjob.namespace}/{cronjob.name} {words}")
+    return 0
+
+
+async def create_files(client: Any, options: argparse.Namespace) -> int:
+    """Creates what the manifests describe; raises NameTaken for what is there already."""
+    for wanted in read(options.file):
+        if isinstance(wanted, BackupStorageCreate):
+            if not options.dry_run:
+                await client.create_storage(wanted)
+            print(f"storage {wanted.id} {'would be created' if options.dry_run else 'is being created'}")
+        else:
+            await client.create_cronjob(wanted, dry_run=options.dry_run)
+            words = "would be created" if options.dry_run else "created"
+            print(f"cronjob {wanted.namespace}/{wanted.name} {words}")
+    return 0
+
+
+async def _storage(client: Any, wanted: BackupStorageCreate, dry_run: bool) -> str:
+    there = {storage.id: storage for storage in (await client.storages()).items}.get(wanted.id)
+    if there is None:
+        if not dry_run:
+            await client.create_storage(wanted)
+        return "would be created" if dry_run else "is being created"
+    if (there.kind, there.settings) != (wanted.kind, wanted.settings):
+        raise NameTaken(f"The storage {wanted.id} is there with other settings.", next_step="Use another id.")
+    return "unchanged"
+
+
+async def _cronjob(client: Any, wanted: CronJobCreate, dry_run: bool) -> str:
+    try:
+        there = await client.cronjob_spec(wanted.namespace, wanted.name)
+    except CronJobNotFound:
+        await client.create_cronjob(wanted, dry_run=dry_run)
+        return "would be created" if dry_run else "created"
+    if there == wanted:
+        return "unchanged"
+    await client.replace_cronjob(wanted, dry_run=dry_run)
+    return "would be changed" if dry_run else "changed"
+
+
+async def edit_one(client: Any, options: argparse.Namespace) -> int:
+    """Opens the CronJob in an editor and puts back what was saved; a refused text stays in a file."""
+    import yaml
+
+    namespace, slash, name = options.name.partition("/")
+    spec = await client.cronjob_spec(*((namespace, name) if slash else ("default", namespace)))
+    body = {"kind": "CronJob", **msgspec.to_builtins(spec)}
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", prefix="kronkeep-", delete=False) as file:
+        file.write(yaml.safe_dump(body, sort_keys=False, allow_unicode=True))
+    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    if subprocess.run([*editor, file.name], check=False).returncode != 0:  # noqa: ASYNC221 - nothing else runs
+        raise InvalidRequest("The editor failed; nothing was changed.", next_step="Set EDITOR.")
+    try:
+        (wanted,) = read([file.name]) or [spec]
+        assert isinstance(wanted, CronJobCreate)
+        print(f"cronjob {wanted.namespace}/{wanted.name} {await _cronjob(client, wanted, False)}")
+    except BaseException:
+        sys.stderr.write(f"kronkeep: what you wrote is in {file.name}\n")
+        raise
+    os.unlink(file.name)  # noqa: PTH108 - nothing else runs on this loop
+    return 0
