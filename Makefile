@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 ONLY ?=
+DESTDIR ?=
 PYTEST_WORKERS ?= 2
 
 .PHONY: help demo test check format lint types walls pytest torture bench locks picture clean
@@ -61,6 +62,10 @@ locks: ## write the lock files anew (needs uv)
 	uv pip compile -q --generate-hashes --no-header --extra build -o requirements.lock pyproject.toml
 	uv pip compile -q --generate-hashes --no-header --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	uv pip compile -q --generate-hashes --no-header --extra build --extra bench -c requirements.lock -o requirements-bench.lock pyproject.toml
+
+.PHONY: install
+install: $(VENV)/.runtime ## the program and its units below DESTDIR (DEPENDENCIES=no for a distribution's own)
+	@DESTDIR=$(DESTDIR) systemd/install $(VENV)
 
 clean: ## remove what make made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import InvalidSettings
+from kronkeep_common.errors import InvalidSettings, KronkeepError
 from kronkeep_daemon import settings as settings_file
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
@@ -40,6 +40,7 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 EXIT_TASK_FAILED = 70
 WATCHDOG_SECONDS = 10.0
+JOURNAL_PATIENCE = 5.0
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +148,8 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
 
 
 async def _connect(configured: ClusterSettings) -> Cluster:
-    kubeconfig = Path(configured.kubeconfig) if configured.kubeconfig else None
+    credentials = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""))
+    kubeconfig = credentials / configured.kubeconfig if configured.kubeconfig else None
     return await Cluster.connect(
         kubeconfig=kubeconfig, context=configured.context, in_cluster=configured.in_cluster
     )
@@ -209,8 +211,19 @@ async def _reload(options: Options, current: Current) -> None:
 
 
 async def _watchdog(services: Services) -> None:
-    """Tells systemd that the event loop lives, and how fresh the watches are."""
+    """Tells systemd that event loop and journal writer live, and how fresh the watches are.
+
+    A commit that does not return within 5 s gets no ping: systemd then restarts the daemon. Watches that are
+    not live are told in the status and are no reason for a restart, which would not bring a cluster back.
+    """
     while True:
+        try:
+            await asyncio.wait_for(services.history.commit(), JOURNAL_PATIENCE)
+        except TimeoutError:
+            notify("STATUS=the journal does not answer")
+            continue
+        except KronkeepError as fault:
+            log.warning("the journal: %s", fault)
         stale = [
             state for state in services.cronjobs.watch_states() if state.status not in ("live", "starting")
         ]

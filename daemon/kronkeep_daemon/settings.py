@@ -18,6 +18,7 @@ from kronkeep_common.models.base import Request, Seconds
 class ClusterSettings(Request, frozen=True, kw_only=True):
     """One cluster to watch: a kubeconfig and context, or the service account of the daemon's own pod.
 
+    A `kubeconfig` that is no absolute path is one of systemd's credentials (LoadCredential=).
     `namespaces` limits the watches; empty means all.
     """
 

@@ -1,0 +1,163 @@
+"""The installed layout, the units as systemd-analyze sees them, and restarts under a socket that stays."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dest")
+    environment = {**os.environ, "DESTDIR": str(folder), "DEPENDENCIES": "no"}
+    command = ["systemd/install", str(Path(sys.executable).parents[1])]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    return folder
+
+
+def test_the_installed_programs_answer(installed: Path) -> None:
+    for program in ("kronkeep", "kronkeepd"):
+        script = (installed / "usr/bin" / program).read_text()
+        assert "exec /usr/bin/python3 -P -m" in script
+        home = installed / "usr/lib/kronkeep"
+        package = script.split("-m ")[1].split()[0]
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", package, "--help"],
+            env={**os.environ, "PYTHONPATH": str(home)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith(f"usage: {program}")
+
+
+@needs_systemd
+def test_the_units_hold_what_systemd_asks_of_them(installed: Path) -> None:
+    units = installed / "usr/lib/systemd/system"
+    command = [
+        "systemd-analyze",
+        "security",
+        "--offline=true",
+        "--threshold=15",
+        str(units / "kronkeepd.service"),
+    ]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    for wanted in ("usr/bin/logger", "bin/sh"):
+        path = installed / wanted
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
+    for target in Path("/usr/lib/systemd/system").glob("*.target"):
+        shutil.copy(target, units)
+    for wanted in ("tmp.mount", "systemd-journald.socket"):
+        if (Path("/usr/lib/systemd/system") / wanted).exists():
+            shutil.copy(Path("/usr/lib/systemd/system") / wanted, units)
+    names = ["kronkeepd.service", "kronkeepd.socket", "kronkeepd-failed@x.service"]
+    command = ["systemd-analyze", "verify", "--man=no", f"--root={installed}", *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    ours = [line for line in done.stderr.splitlines() if "kronkeepd" in line]
+    assert ours == []
+
+
+class Activated:
+    """A listening socket as systemd holds it, and a daemon that is handed it (sd_listen_fds(3))."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "api.sock"
+        self.state = folder / "s"
+        self.listening = socket.socket(socket.AF_UNIX)
+        self.listening.bind(str(self.path))
+        self.listening.listen(512)
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        number = self.listening.fileno()
+        script = f'exec 3<&{number}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
+        daemon = [sys.executable, "-m", "kronkeep_daemon", "--embedded", "--announce"]
+        command = [
+            "bash",
+            "-c",
+            script,
+            "bash",
+            *daemon,
+            "--state",
+            str(self.state),
+            "--socket",
+            str(self.path),
+        ]
+        with (self.state.parent / "log").open("ab") as log:
+            found = subprocess.Popen(command, pass_fds=(number,), stdout=subprocess.PIPE, stderr=log)
+        assert found.stdout is not None
+        for line in found.stdout:
+            if b'"pid"' in line:
+                return found
+        raise AssertionError((self.state.parent / "log").read_text()[-3000:])
+
+
+def ask(path: Path) -> bytes:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(str(path))
+        connection.sendall(REQUEST)
+        answer = b""
+        while some := connection.recv(4096):
+            answer += some
+    return answer
+
+
+@pytest.mark.parametrize("restarts", [2, pytest.param(10, marks=pytest.mark.torture)])
+def test_no_request_is_lost_over_restarts(tmp_path: Path, restarts: int) -> None:
+    activated, stop, answers = Activated(tmp_path), threading.Event(), list[bytes]()
+    faults: list[OSError] = []
+
+    def loop() -> None:
+        while not stop.wait(0.02):
+            try:
+                answers.append(ask(activated.path))
+            except OSError as fault:
+                faults.append(fault)
+
+    daemon, client = activated.start(), threading.Thread(target=loop)
+    client.start()
+    try:
+        for number in range(restarts + 1):
+            seen = len(answers)
+            daemon.send_signal(signal.SIGKILL if number == restarts else signal.SIGTERM)
+            daemon.wait(20)
+            assert daemon.stdout is not None
+            daemon.stdout.close()
+            daemon = activated.start()
+            while len(answers) < seen + 3 and not faults:
+                stop.wait(0.01)
+    finally:
+        stop.set()
+        client.join()
+        daemon.terminate()
+        daemon.wait(20)
+        assert daemon.stdout is not None
+        daemon.stdout.close()
+        activated.listening.close()
+    assert faults == []
+    assert [answer for answer in answers if b" 200 OK" not in answer] == []
+
+
+@pytest.mark.skipif(shutil.which("systemd-socket-activate") is None, reason="needs systemd")
+def test_the_first_connection_starts_the_daemon(tmp_path: Path) -> None:
+    path = tmp_path / "api.sock"
+    daemon = [sys.executable, "-m", "kronkeep_daemon", "--embedded", "--state", str(tmp_path / "s")]
+    command = ["systemd-socket-activate", "-l", str(path), *daemon, "--socket", str(path)]
+    with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as activated:
+        while not path.exists():
+            assert activated.poll() is None
+        assert b" 200 OK" in ask(path)
+        activated.terminate()
+        assert activated.wait(20) == 0
