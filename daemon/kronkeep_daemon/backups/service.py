@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
+from tinydb import where
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import BackupNotFound, InvalidPolicy, KronkeepError, NotAllowedNow, PolicyNotFound
@@ -111,13 +112,13 @@ class BackupService:
         """When the policy was first seen, kept for restarts; runs before it are not archived."""
         facts = self._history.table("facts")
         key = f"policy-seen/{raw['metadata']['uid']}/{found.id}"
-        kept = facts.documents.places({"id": key})
+        kept = facts.search(where("id") == key)
         if not kept:
             born = datetime.fromisoformat(raw["metadata"]["creationTimestamp"])
             first = born if self._clock.now() - born < timedelta(minutes=1) else self._clock.now()
             facts.put_document(None, {"id": key, "created_at": msgspec.to_builtins(first)})
             return first
-        return datetime.fromisoformat(kept[0][0])
+        return datetime.fromisoformat(kept[0]["created_at"])
 
     async def _expect(
         self, cluster: str, raw: Object, found: BackupPolicy, run: CronJobExecution

@@ -13,7 +13,7 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
 from kronkeep_common.models import CronJobExecution
-from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
+from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
 from kronkeep_daemon.cronjobs import recording
 from kronkeep_daemon.cronjobs.keeping import LogKeeper
 from kronkeep_daemon.cronjobs.seen import Kind, Seen
@@ -27,6 +27,7 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
 FULL_DISK_PAUSE = 2.0
+MOST = 100_000  # runs that have not ended
 
 
 class Recorder:
@@ -88,14 +89,12 @@ class Recorder:
 
     def _while_away(self) -> None:
         """Records that are not final and whose Job is no longer there: it went while nobody watched."""
-        for record in self._history.executions.all():
-            here = record.cluster == self.cluster.id and record.job is not None
-            if (
-                here
-                and not is_final(EXECUTION_TRANSITIONS, record.status)
-                and record.id not in self.seen.jobs
-            ):
-                self._touch(record.id, False)
+        for status in ExecutionStatus:
+            if not is_final(EXECUTION_TRANSITIONS, status):
+                page = self._history.executions.newest(limit=MOST, cluster=self.cluster.id, status=status)
+                for record in page.items:
+                    if record.job is not None and record.id not in self.seen.jobs:
+                        self._touch(record.id, False)
 
     def _touch(self, uid: str, watched: bool) -> None:
         self._touched[uid] = self._touched.get(uid, True) and watched

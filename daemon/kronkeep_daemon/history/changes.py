@@ -18,11 +18,3 @@ class Change(NamedTuple):
     def doc(self) -> dict[str, Any] | None:
         """The document as plain values."""
         return None if self.body is None else msgspec.json.decode(self.body)
-
-
-class Entry(NamedTuple):
-    """A change as the journal has it: documents are known by TinyDB's number."""
-
-    table: str
-    doc_id: int
-    body: bytes | None

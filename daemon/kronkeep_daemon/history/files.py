@@ -1,27 +1,39 @@
-"""The files of a history folder: one lock, snapshots, segments; which of them to read, and what may go.
+"""The files of a history folder: one lock, a snapshot, the segments after it.
 
-A snapshot holds every document as of a sequence, in the journal's own format, and ends with a batch-less
-line that says how many batches it has; without that line it is not whole and is passed over.
+Opening reads the newest snapshot that has its end, then the segments from the snapshot's sequence on. They
+must leave no hole: each begins where the one before ended, and one that is closed has a successor. The
+order of a change of segments makes that so at every moment: the new segment is durable under its name
+before the old one is closed, both before the snapshot appears, and only then is the old removed.
 """
 
 import fcntl
+import logging
 import os
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Generator, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from kronkeep_common.errors import StateInUse
-from kronkeep_daemon.history import journal
-from kronkeep_daemon.history.changes import Entry
+from kronkeep_daemon.history import durable, journal
+from kronkeep_daemon.history.journal import Entry, Line
 
-_BATCH = 500
-_END = b'{"end":%d}\n'
+log = logging.getLogger(__name__)
+
+
+class Read(NamedTuple):
+    """What opening found: last sequence, oldest version, last segment, its good length and torn bytes."""
+
+    seq: int
+    version: int
+    segment: Path | None
+    good: int
+    torn: int
 
 
 def lock(folder: Path) -> int:
     """The open lock file of the folder; raises StateInUse when another process holds it."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as fault:
@@ -30,13 +42,12 @@ def lock(folder: Path) -> int:
     return handle
 
 
-def segment_path(folder: Path, after: int) -> Path:
-    """The segment that begins after a sequence."""
-    return folder / f"journal-{after:016d}.jsonl"
-
-
-def _after(path: Path) -> int:
-    return int(path.stem.rpartition("-")[2])
+def sequence(path: Path) -> int:
+    """The sequence that a snapshot or segment is named by."""
+    number = path.stem.rpartition("-")[2]
+    if not number.isdigit():
+        raise journal.damaged(path, 0)
+    return int(number)
 
 
 def segments(folder: Path) -> list[Path]:
@@ -45,69 +56,106 @@ def segments(folder: Path) -> list[Path]:
 
 
 def newest_snapshot(folder: Path) -> Path | None:
-    """The newest snapshot that is whole."""
+    """The newest snapshot that has its end; one without is passed over and said."""
     for path in sorted(folder.glob("snapshot-*.jsonl"), reverse=True):
         with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - 64))
-            tail = file.read().splitlines()
-        if tail and tail[-1].startswith(b'{"end":'):
+            file.seek(max(0, path.stat().st_size - journal.LONGEST_HEAD))
+            last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
+        if last.startswith(b'{"end":'):
             return path
+        log.warning("%s has no end and is passed over", path.name)
     return None
 
 
-def read_snapshot(path: Path) -> Iterator[journal.Line]:
-    """The batches of a snapshot; raises DamagedHistory."""
-    count, offset = 0, 0
-    with path.open("rb") as file:
-        for raw in file:
-            if offset == 0:
-                journal.check_header(raw.rstrip(b"\n"), path)
-            elif raw.startswith(b'{"end":'):
-                if raw != _END % count:
-                    raise journal.damaged(path, offset)
-                return
-            else:
-                line = journal.decode(raw.rstrip(b"\n"))
-                if line is None:
-                    raise journal.damaged(path, offset)
-                count += 1
-                yield line
-            offset += len(raw)
-    raise journal.damaged(path, offset)
+def read_all(folder: Path) -> Generator[Line, None, Read]:
+    """Every batch from the newest snapshot on; changes nothing.
+
+    Raises DamagedHistory naming file and offset, HistoryTooNew, OSError.
+    """
+    seq, version, good, bad = 0, journal.VERSION, 0, 0
+    snapshot = newest_snapshot(folder)
+    if snapshot is not None:
+        seq, version, *_ = yield from journal.read(snapshot)
+    found = [path for path in segments(folder) if sequence(path) >= seq]
+    if not found and (snapshot is not None or segments(folder)):
+        raise journal.damaged(snapshot or segments(folder)[0], 0)
+    for number, path in enumerate(found):
+        if sequence(path) != seq:
+            raise journal.damaged(path, 0)
+        ended = yield from journal.read(path)
+        seq, good, bad, version = ended.seq, ended.good, ended.torn, min(version, ended.version)
+        if ended.closed and number + 1 == len(found):
+            raise journal.damaged(path, good)  # its successor is lost
+    return Read(seq, version, found[-1] if found else None, good, bad)
 
 
-def write_snapshot(folder: Path, seq: int, entries: list[Entry]) -> Path:
-    """Writes every document as of `seq`; runs in a thread."""
-    path = folder / f"snapshot-{seq:016d}.jsonl"
+def set_aside(path: Path, good: int) -> None:
+    """Cuts a torn tail off; it is kept beside as `.torn`."""
+    tail = path.read_bytes()[good:]
+    log.warning("%s: %d bytes of a torn tail are kept aside", path.name, len(tail))
+    durable.write_whole(path.with_suffix(f".{good}.torn"), [tail])
+    durable.cut(path, good)
 
-    def chunks() -> Iterator[bytes]:
-        yield journal.header(seq)
+
+class Segment:
+    """The file that is appended to. One thread at a time; nothing else writes."""
+
+    def __init__(self, folder: Path, after: int, path: Path | None = None) -> None:
+        self.path = path or folder / f"journal-{after:016d}.jsonl"
+        self.after = sequence(self.path)
+        if path is None:
+            durable.write_whole(self.path, [journal.header(after)])
+        self._handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self.size = os.fstat(self._handle).st_size
+
+    def append(self, lines: bytes) -> None:
+        """Writes and syncs; raises SyncFailed, and OSError with nothing of the lines left behind."""
+        view = memoryview(lines)
+        try:
+            while view:
+                view = view[os.write(self._handle, view) :]
+        except OSError:
+            os.ftruncate(self._handle, self.size)
+            raise
+        durable.sync(self._handle)
+        self.size += len(lines)
+
+    def successor(self, seq: int) -> "Segment":
+        """The segment after `seq`; this one is closed. Raises SyncFailed, OSError."""
+        if seq == self.after:
+            return self
+        following = Segment(self.path.parent, seq)
+        try:
+            self.append(journal.end(seq))
+        except OSError as fault:
+            if fault.errno not in durable.NO_SPACE:
+                raise
+            log.warning("%s stays without its end: %s", self.path.name, fault.strerror)
+        self.close()
+        return following
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._handle)
+
+
+def write_snapshot(folder: Path, seq: int, batches: Iterable[list[Entry]]) -> int:
+    """Writes every document as of `seq`, then removes what that replaces; its size in bytes.
+
+    Raises SyncFailed, OSError.
+    """
+
+    def chunks() -> Generator[bytes, None, None]:
         count = 0
-        for start in range(0, len(entries), _BATCH):
-            yield journal.encode(seq, entries[start : start + _BATCH])
-            count += 1
-        yield _END % count
+        yield journal.header(seq)
+        for count, batch in enumerate(batches, 1):  # noqa: B007
+            yield journal.encode(seq, batch)
+        yield journal.end(count)
 
-    journal.write_durably(path, chunks())
-    return path
-
-
-def after_snapshot(folder: Path, seq: int) -> list[Path]:
-    """The segments that hold changes after `seq`, checked to leave no hole; raises DamagedHistory."""
-    found = segments(folder)
-    kept = [path for i, path in enumerate(found) if i + 1 == len(found) or _after(found[i + 1]) > seq]
-    if kept and _after(kept[0]) > seq:
-        raise journal.damaged(kept[0], 0)
-    return kept
-
-
-def remove_before(folder: Path, seq: int) -> None:
-    """Removes snapshots older than `seq` and segments that end at or before it."""
-    found = segments(folder)
-    for path, following in pairwise(found):
-        if _after(following) <= seq:
+    snapshot = folder / f"snapshot-{seq:016d}.jsonl"
+    durable.write_whole(snapshot, chunks())
+    for path in [*segments(folder), *folder.glob("snapshot-*.jsonl")]:
+        if sequence(path) < seq:
             path.unlink()
-    for path in folder.glob("snapshot-*.jsonl"):
-        if _after(path) < seq:
-            path.unlink()
-    journal.sync_folder(folder)
+    durable.sync_folder(folder)
+    return snapshot.stat().st_size

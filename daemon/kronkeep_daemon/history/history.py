@@ -3,7 +3,11 @@
 A change is first made in memory, where the process's own reads see it, and queued. `commit` writes all
 that is queued as one batch, syncs it in a thread, and only then tells the listeners; callers acknowledge,
 publish and act after it. One commit runs at a time, so that those who arrive meanwhile share the next
-one.
+one. A batch that finds no space is undone and refused as a whole; the next commit tries the disk again,
+so writing resumes by itself. Any other fault of the disk is final: nothing is acknowledged any more.
+
+Compaction takes a picture of the rows between two batches, begins a new segment and writes the snapshot in
+a thread while commits go on.
 """
 
 import asyncio
@@ -11,6 +15,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +23,24 @@ import msgspec
 from tinydb import TinyDB
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import DamagedHistory
+from kronkeep_common.errors import DamagedHistory, ReadOnlyHistory
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution, Restore
-from kronkeep_daemon.history import files
-from kronkeep_daemon.history.changes import Change, Entry
-from kronkeep_daemon.history.journal import Segment, damaged, encode, read
+from kronkeep_daemon.history import files, loading
+from kronkeep_daemon.history.changes import Change
+from kronkeep_daemon.history.documents import Row
+from kronkeep_daemon.history.durable import NO_SPACE, SyncFailed
+from kronkeep_daemon.history.files import Segment
+from kronkeep_daemon.history.journal import VERSION, encode
 from kronkeep_daemon.history.logs import LogStore
 from kronkeep_daemon.history.records import Records
-from kronkeep_daemon.history.storage import JournalStorage
+from kronkeep_daemon.history.storage import JournalStorage, Pending
 from kronkeep_daemon.history.table import JournalTable
 
 log = logging.getLogger(__name__)
 EXIT_SYNC_FAILED = 75
-RECENT = 20_000  # changes kept for readers of events who come back
 COMPACT_BYTES = 64 * 1024 * 1024
+COMPACT_SHARE = 1.25  # of the last snapshot: then a change is written less than twice in all
+SLICE = 500  # changes told between two turns of the event loop
 
 
 class _Database(TinyDB):
@@ -44,18 +53,22 @@ class History:
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
-        self._lock = files.lock(folder)
         self._storage = JournalStorage()
-        self._recent: deque[Change] = deque(maxlen=RECENT)
         self._listeners: list[Callable[[Change], None]] = []
         self._committing = asyncio.Lock()
-        self._retry: list[Entry] = []
         self._working: set[asyncio.Future[int]] = set()
+        self._compacting: asyncio.Task[None] | None = None
+        self._full = False
         self.failed = asyncio.Event()
-        self.seq = self._load()
-        self._segment = self._last_segment()
+        self._lock = files.lock(folder)
+        try:
+            with self._guard():
+                self._load()
+        except BaseException:
+            os.close(self._lock)
+            raise
         self.db = _Database(storage=lambda: self._storage)
-        self.logs = LogStore(folder / "logs")
+        self.logs = LogStore(folder / "logs", self._guard)
         self.executions: Records[CronJobExecution] = Records(self.table("executions"), CronJobExecution)
         self.backups: Records[BackupExecution] = Records(self.table("backups"), BackupExecution)
         self.restores: Records[Restore] = Records(self.table("restores"), Restore)
@@ -63,34 +76,46 @@ class History:
 
     @classmethod
     async def open(cls, folder: Path, *, clock: Clock) -> "History":
-        """The history in `folder`, made if it is not there."""
-        return cls(folder, clock)
+        """The history in `folder`, made if it is not there; read in a thread."""
+        return await asyncio.to_thread(cls, folder, clock)
 
-    def _load(self) -> int:
-        """Reads snapshot and segments into the tables; the last sequence."""
-        seq = 0
-        snapshot = files.newest_snapshot(self._folder)
-        if snapshot is not None:
-            seq = int(snapshot.stem.rpartition("-")[2])
-            for line in files.read_snapshot(snapshot):
-                self._storage.load(line.batch)
-        found = files.after_snapshot(self._folder, seq)
-        for path in found:
-            for line in read(path, last=path == found[-1]):
-                if line.seq - len(line.batch) > seq:
-                    raise damaged(path, 0)
-                if line.seq > seq:
-                    changes = self._storage.load(line.batch)
-                    first = line.seq - len(line.batch) + 1
-                    self._recent.extend(
-                        _change(first + i, entry, key) for i, (entry, key) in enumerate(changes)
-                    )
-                    seq = line.seq
-        return seq
+    def _load(self) -> None:
+        loaded = loading.load(self._folder)
+        found = loaded.read
+        self._storage.fill(loaded.tables)
+        self._recent: deque[Change] = deque(loaded.recent, maxlen=loading.RECENT)
+        self.seq = found.seq
+        self._compact_at = COMPACT_BYTES
+        if found.torn and found.segment is not None:
+            files.set_aside(found.segment, found.good)
+        if found.version < VERSION:
+            self._upgrade()
+        else:
+            self._segment = Segment(self._folder, found.seq, found.segment)
 
-    def _last_segment(self) -> Segment:
-        found = files.segments(self._folder)
-        return Segment(found[-1] if found else files.segment_path(self._folder, self.seq), self.seq)
+    def _upgrade(self) -> None:
+        """Writes what an older version wrote anew; a sequence is skipped, for the new names."""
+        log.warning("the history in %s is brought to format %d", self._folder, VERSION)
+        self.seq += 1
+        self._segment = Segment(self._folder, self.seq)
+        files.write_snapshot(self._folder, self.seq, loading.batches(self._storage.picture()))
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        """Faults of the disk in the house's words: full is passing, anything else is final."""
+        try:
+            yield
+        except OSError as fault:
+            if fault.errno in NO_SPACE:
+                raise ReadOnlyHistory("The disk that holds the history is full.") from fault
+            raise self._broken(str(fault.strerror)) from fault
+        except SyncFailed as fault:
+            raise self._broken(str(fault)) from fault
+
+    def _broken(self, why: str) -> DamagedHistory:
+        log.critical("the disk failed to keep the history: %s", why)
+        self.failed.set()
+        return DamagedHistory(f"The disk failed to keep the history: {why}.")
 
     def table(self, name: str) -> JournalTable:
         """A TinyDB table of plain documents."""
@@ -101,9 +126,10 @@ class History:
     async def commit(self) -> int:
         """Makes every change so far durable and tells the listeners; the last sequence.
 
-        Raises ReadOnlyHistory while the disk is full; DamagedHistory once a sync has failed.
+        Raises ReadOnlyHistory while the disk is full (the changes are undone); DamagedHistory once the
+        disk has failed.
         """
-        return await self._whole(self._commit())
+        return await self._whole(self._commit(compact=False))
 
     async def _whole(self, work: Coroutine[Any, Any, int]) -> int:
         """Runs `work` to its end even when the caller is cancelled: no write may be done twice."""
@@ -112,36 +138,48 @@ class History:
         task.add_done_callback(self._working.discard)
         return await asyncio.shield(task)
 
-    async def _commit(self) -> int:
+    async def _commit(self, *, compact: bool) -> int:
         async with self._committing:
             if self.failed.is_set():
                 raise DamagedHistory("The disk failed to keep the history; kronkeepd is stopping.")
-            entries = self._retry + self._storage.take()
-            if not entries:
-                return self.seq
-            await self._write(entries)
-            self._retry = []
-            self._publish(entries)
-            if self._segment.size > COMPACT_BYTES:
-                await self._compact()
+            batch = self._storage.take()
+            due = self._compacting is None and (compact or self._segment.size > self._compact_at)
+            picture = self._storage.picture() if due else None
+            if batch:
+                await self._write(batch)
+                await self._publish(batch)
+            if picture is not None:
+                self._begin_compaction(picture, await asyncio.to_thread(self._turn))
             return self.seq
 
-    async def _write(self, entries: list[Entry]) -> None:
-        self._retry = entries
+    async def _write(self, batch: list[Pending]) -> None:
         try:
-            await asyncio.to_thread(self._segment.append, encode(self.seq + len(entries), entries))
-        except OSError as fault:
-            log.critical("the history could not be synced: %s", fault)
-            self.failed.set()
-            raise DamagedHistory(f"The disk failed to keep the history: {fault.strerror}.") from fault
+            with self._guard():
+                await asyncio.to_thread(self._append, self.seq + len(batch), batch)
+        except ReadOnlyHistory:
+            self._storage.undo(batch)
+            if not self._full:
+                log.error("the disk is full: changes are refused until there is space")
+            self._full = True
+            raise
+        if self._full:
+            log.info("there is space again: changes are taken")
+        self._full = False
+        self._storage.settle(batch)
 
-    def _publish(self, entries: list[Entry]) -> None:
-        for entry in entries:
+    def _append(self, seq: int, batch: list[Pending]) -> None:
+        self._segment.append(encode(seq, [change.entry for change in batch]))
+
+    async def _publish(self, batch: list[Pending]) -> None:
+        for number, pending in enumerate(batch, 1):
             self.seq += 1
-            change = _change(self.seq, entry, self._storage.key(entry))
+            body = pending.entry.body
+            change = Change(self.seq, pending.table, pending.id, "remove" if body is None else "put", body)
             self._recent.append(change)
             for listener in list(self._listeners):
                 listener(change)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
 
     def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
         """Calls `listener` with each later durable change, in order, until what is returned is called."""
@@ -156,21 +194,42 @@ class History:
         return iter([change for change in self._recent if change.seq > seq])
 
     async def compact(self) -> None:
-        """Writes a snapshot of everything and removes what it replaces."""
-        await self._whole(self._compact_alone())
+        """Writes a snapshot of everything and removes what it replaces; other commits go on meanwhile.
 
-    async def _compact_alone(self) -> int:
-        async with self._committing:
-            await self._compact()
-            return self.seq
+        Raises ReadOnlyHistory when there is no space for it, DamagedHistory once the disk has failed.
+        """
+        if self._compacting is not None:
+            await asyncio.wait([self._compacting])
+        await self._whole(self._commit(compact=True))
+        if self._compacting is not None:
+            await asyncio.shield(self._compacting)
 
-    async def _compact(self) -> None:
-        entries = self._storage.everything()
-        old, self._segment = self._segment, Segment(files.segment_path(self._folder, self.seq), self.seq)
-        if old.path != self._segment.path:
-            old.close()
-        await asyncio.to_thread(files.write_snapshot, self._folder, self.seq, entries)
-        await asyncio.to_thread(files.remove_before, self._folder, self.seq)
+    def _turn(self) -> bool:
+        """Begins a new segment, where the disk has room for it."""
+        try:
+            with self._guard():
+                self._segment = self._segment.successor(self.seq)
+        except ReadOnlyHistory:
+            return False
+        return True
+
+    def _begin_compaction(self, picture: dict[str, list[Row]], turned: bool) -> None:
+        if not turned:
+            log.warning("compaction waits for space")
+            return
+        work = self._compact(self.seq, picture)
+        self._compacting = asyncio.create_task(work, name="history compaction")
+        self._compacting.add_done_callback(self._compacted)
+
+    async def _compact(self, seq: int, picture: dict[str, list[Row]]) -> None:
+        with self._guard():
+            size = await asyncio.to_thread(files.write_snapshot, self._folder, seq, loading.batches(picture))
+        self._compact_at = max(COMPACT_BYTES, int(size * COMPACT_SHARE))
+
+    def _compacted(self, task: "asyncio.Task[None]") -> None:
+        self._compacting = None
+        if not task.cancelled() and isinstance(task.exception(), ReadOnlyHistory):
+            log.warning("compaction waits for space")
 
     def append_audit(self, entry: dict[str, Any]) -> None:
         """Buffers one line of the audit trail; `created_at` is set here."""
@@ -182,10 +241,8 @@ class History:
         try:
             if not self.failed.is_set():
                 await self.commit()
+            if self._compacting is not None:
+                await asyncio.wait([self._compacting])
         finally:
             self._segment.close()
             os.close(self._lock)
-
-
-def _change(seq: int, entry: Entry, key: str) -> Change:
-    return Change(seq, entry.table, key, "remove" if entry.body is None else "put", entry.body)

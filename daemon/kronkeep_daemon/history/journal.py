@@ -1,58 +1,87 @@
-"""The journal: JSON lines, appended and made durable in groups.
+"""The format: JSON lines, each of which holds or fails whole, so that `jq` and a person can read them.
 
+    {"kronkeep":"history","version":2,"after":811,"crc":"0c45e0c7"}
     {"seq":812,"len":97,"crc":"9ab31f02","batch":[["executions",41,{...}],["executions",40,null]]}
+    {"end":812,"crc":"71e3a0b1"}
 
-One line is one batch and holds or fails whole. `seq` is the number of its last change, `len` and `crc`
-(CRC-32, as zlib) are those of the batch's bytes. A line is accepted only if writing its head anew gives
-the very same bytes, so that no flipped bit passes. Segments are named by the sequence they begin after;
-each begins with a header that carries the schema version.
+A segment begins with a header that says after which sequence, then has one line for each batch: `seq` is
+the number of its last change, `len` and `crc` (CRC-32 as zlib's) are those of the batch's bytes; null is a
+removal. A segment that has a successor is closed by an `end` line with its last sequence, so that a lost
+successor is noticed. A snapshot is the same, but its batches all carry the snapshot's own sequence and
+`end`, which it must have, counts them. A line counts only if writing its head anew gives the same bytes:
+that a hexadecimal digit changed case is noticed too.
 
-Opening reads the newest whole snapshot, then the segments after it. The last line of the last segment may
-be torn by a power cut: what follows the last good line is kept aside as `.torn` and cut off, unless
-something readable comes after the damage; then, and for damage anywhere else, opening refuses with file
-and offset.
+A power cut leaves of the last, unacknowledged line a beginning, or blocks that were never written (NUL).
+Only that is a torn tail. A line that is as long as it says, or has its line feed, was written whole: what is
+wrong with it happened later, and it may have been acknowledged, so it is damage and refused. Every flip of
+one bit is of that kind: it leaves either the line feed or the length.
 """
 
-import errno
-import logging
-import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from kronkeep_common.errors import DamagedHistory, HistoryTooNew, ReadOnlyHistory
-from kronkeep_daemon.history.changes import Entry
+from kronkeep_common.errors import DamagedHistory, HistoryTooNew
 
-log = logging.getLogger(__name__)
-VERSION = 1
+VERSION = 2
+NEVER_WRITTEN = b"\0" * 64  # JSON has no NUL; no single bit makes 64 of them
+LONGEST_HEAD = 80  # bytes
 _HEAD = re.compile(rb'\{"seq":(\d+),"len":(\d+),"crc":"([0-9a-f]{8})","batch":')
-_HEADER = re.compile(rb'\{"kronkeep":"history","version":(\d+),"after":(\d+)\}')
+_HEADER = re.compile(rb'\{"kronkeep":"history","version":(\d+),"after":(\d+)(.*)\}\n', re.ASCII)
+_CRC = re.compile(rb',"crc":"[0-9a-f]{8}"\}\n')
+_BATCH = msgspec.json.Decoder(list[tuple[str, int, msgspec.Raw]])
+
+
+class Entry(NamedTuple):
+    """One change as a batch has it: table, TinyDB's number, the document's JSON (None when removed)."""
+
+    table: str
+    number: int
+    body: bytes | None
 
 
 class Line(NamedTuple):
-    """One readable batch and where it stands."""
+    """One readable batch; `seq` is that of its last change, or of the snapshot that it is a part of."""
 
     seq: int
-    batch: list[list[Any]]
+    entries: list[Entry]
+    snapshot: bool = False
+
+
+class End(NamedTuple):
+    """How a file ended: last sequence, version, where the good bytes end, bytes of a torn tail, closed."""
+
+    seq: int
+    version: int
+    good: int
+    torn: int
+    closed: bool
+
+
+def signed(words: bytes) -> bytes:
+    """`words`, a JSON object without its end, as a line with a checksum of all that stands before it."""
+    return b'%s,"crc":"%08x"}\n' % (words, zlib.crc32(words))
 
 
 def header(after: int) -> bytes:
     """The first line of a segment or snapshot."""
-    return b'{"kronkeep":"history","version":%d,"after":%d}\n' % (VERSION, after)
+    return signed(b'{"kronkeep":"history","version":%d,"after":%d' % (VERSION, after))
 
 
-def encode(seq: int, entries: list[Entry]) -> bytes:
+def end(number: int) -> bytes:
+    """The last line of a segment that has a successor (its sequence), or of a snapshot (its batches)."""
+    return signed(b'{"end":%d' % number)
+
+
+def encode(seq: int, entries: Iterable[Entry]) -> bytes:
     """The line of one batch whose last change is number `seq`."""
-    parts = [
-        b"[%s,%d,%s]" % (msgspec.json.encode(e.table), e.doc_id, e.body if e.body is not None else b"null")
-        for e in entries
-    ]
-    payload = b"[" + b",".join(parts) + b"]"
-    return _head(seq, payload) + payload + b"}\n"
+    parts = [b'["%s",%d,%s]' % (table.encode(), number, body or b"null") for table, number, body in entries]
+    payload = b"[%s]" % b",".join(parts)
+    return b"%s%s}\n" % (_head(seq, payload), payload)
 
 
 def _head(seq: int, payload: bytes) -> bytes:
@@ -60,24 +89,33 @@ def _head(seq: int, payload: bytes) -> bytes:
 
 
 def decode(line: bytes) -> Line | None:
-    """The batch of a line without its line feed, or None for anything that `encode` did not write."""
+    """The batch of a line with its line feed, or None for anything that `encode` did not write."""
     match = _HEAD.match(line)
-    if match is None or not line.endswith(b"}"):
+    if match is None or not line.endswith(b"}\n"):
         return None
-    payload = line[match.end() : -1]
-    if line[: match.end()] != _head(int(match[1]), payload):
+    payload = line[match.end() : -2]
+    if match[0] != _head(int(match[1]), payload):
         return None
-    return Line(int(match[1]), msgspec.json.decode(payload, type=list[list[Any]]))
+    found = ((table, number, bytes(raw)) for table, number, raw in _BATCH.decode(payload))
+    entries = [Entry(table, number, None if body == b"null" else body) for table, number, body in found]
+    return Line(int(match[1]), entries)
 
 
-def check_header(line: bytes, path: Path) -> int:
-    """The sequence that a file begins after; raises HistoryTooNew, DamagedHistory."""
+def read_header(line: bytes, path: Path) -> tuple[int, int]:
+    """(version, sequence that the file begins after); raises HistoryTooNew, DamagedHistory."""
     match = _HEADER.fullmatch(line)
     if match is None:
         raise damaged(path, 0)
-    if int(match[1]) > VERSION:
-        raise HistoryTooNew(f"{path.name} was written by a later kronkeep (format {int(match[1])}).")
-    return int(match[2])
+    version, after = int(match[1]), int(match[2])
+    first = version == 1 and line == b'{"kronkeep":"history","version":1,"after":%d}\n' % after
+    crc = _CRC.search(line)
+    if not first and (version < 2 or crc is None or line != signed(line[: crc.start()])):
+        raise damaged(path, 0)
+    if version > VERSION:
+        raise HistoryTooNew(f"{path.name} was written by a later kronkeep (format {version}).")
+    if path.stem.rpartition("-")[2] != f"{after:016d}":
+        raise damaged(path, 0)
+    return version, after
 
 
 def damaged(path: Path, offset: int) -> DamagedHistory:
@@ -86,96 +124,41 @@ def damaged(path: Path, offset: int) -> DamagedHistory:
     return DamagedHistory(message, file=str(path), offset=offset)
 
 
-def read(path: Path, *, last: bool) -> Iterator[Line]:
-    """The batches of a segment in order; with `last` a torn tail is cut off and kept aside.
+def read(path: Path) -> Generator[Line, None, End]:
+    """The batches of a segment or snapshot in order, then how it ended.
 
-    Raises DamagedHistory for damage anywhere else.
+    Raises DamagedHistory for damage, HistoryTooNew, OSError.
     """
-    data = path.read_bytes()
-    end = data.find(b"\n") + 1
-    if not end:
-        if last and header(0)[:10].startswith(data[:10]):
-            _set_aside(path, data, 0)
-            return
-        raise damaged(path, 0)
-    seq = check_header(data[: end - 1], path)
-    if path.stem != f"journal-{seq:016d}":
-        raise damaged(path, 0)
-    while end < len(data):
-        stop = data.find(b"\n", end)
-        line = decode(data[end : stop if stop >= 0 else len(data)]) if stop >= 0 else None
-        if line is None or line.seq != seq + len(line.batch):
-            if not last or _readable_after(data, end):
-                raise damaged(path, end)
-            _set_aside(path, data, end)
-            return
-        seq, end = line.seq, stop + 1
-        yield line
+    snapshot = path.name.startswith("snapshot-")
+    with path.open("rb") as file:
+        first = file.readline()
+        version, after = read_header(first, path)
+        seq, good, count = after, len(first), 0
+        for raw in file:
+            line = decode(raw)
+            if line is None or line.seq != (seq if snapshot else seq + len(line.entries)):
+                tail = raw + file.read()
+                break
+            seq, good, count = line.seq, good + len(raw), count + 1
+            yield line._replace(snapshot=True) if snapshot else line
+        else:
+            tail = b""
+    closing = b'{"end":%d}\n' % count if version == 1 else end(count if snapshot else seq)
+    if tail == closing:
+        return End(seq, version, good, 0, closed=True)
+    if snapshot or not torn(tail):
+        raise damaged(path, good)
+    return End(seq, version, good, len(tail), closed=False)
 
 
-def _readable_after(data: bytes, offset: int) -> bool:
-    """Whether a whole batch stands after the damage; then it is no torn tail."""
-    for match in _HEAD.finditer(data, offset + 1):
-        stop = data.find(b"\n", match.start())
-        if stop >= 0 and decode(data[match.start() : stop]) is not None:
-            return True
-    return False
-
-
-def _set_aside(path: Path, data: bytes, offset: int) -> None:
-    log.warning("%s: %d bytes of a torn tail are kept aside", path.name, len(data) - offset)
-    torn = path.with_suffix(f".{offset}.torn")
-    write_durably(torn, [data[offset:]])
-    with path.open("r+b") as file:
-        file.truncate(offset)
-        os.fsync(file.fileno())
-
-
-def write_durably(path: Path, chunks: Iterator[bytes] | list[bytes]) -> None:
-    """Writes a whole file so that after a power cut it is there whole or not at all."""
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    with temporary.open("wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes names in the folder durable (a rename is not, without it)."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-class Segment:
-    """The file that is appended to. `append` runs in a thread; nothing else writes."""
-
-    def __init__(self, path: Path, after: int) -> None:
-        self.path = path
-        if not path.exists() or path.stat().st_size == 0:
-            write_durably(path, [header(after)])
-        self._handle = os.open(path, os.O_WRONLY | os.O_APPEND)
-        self.size = os.fstat(self._handle).st_size
-
-    def append(self, lines: bytes) -> None:
-        """Writes and syncs; raises ReadOnlyHistory when the disk is full, OSError for what is worse."""
-        try:
-            view = memoryview(lines)
-            while view:
-                view = view[os.write(self._handle, view) :]
-        except OSError as fault:
-            os.ftruncate(self._handle, self.size)
-            if fault.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-                raise ReadOnlyHistory("The disk that holds the history is full.") from fault
-            raise
-        os.fdatasync(self._handle)
-        self.size += len(lines)
-
-    def close(self) -> None:
-        """Closes the file."""
-        os.close(self._handle)
+def torn(tail: bytes) -> bool:
+    """Whether the bytes after the last good line are what a power cut leaves, or nothing at all."""
+    if any(decode(line + b"\n") for line in tail.split(b"\n")[1:]):
+        return False  # a whole batch stands behind the damage
+    if NEVER_WRITTEN in tail:
+        return True
+    left = tail.rstrip(b"\0")
+    head = _HEAD.match(left)
+    if b"\n" in left:
+        return False
+    return len(left) < (head.end() + int(head[2]) + 2 if head else LONGEST_HEAD)

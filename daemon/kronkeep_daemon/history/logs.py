@@ -4,9 +4,12 @@ import asyncio
 import gzip
 import re
 import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from kronkeep_common.models import KeptLog
+from kronkeep_daemon.history import durable
 
 HEAD_BYTES = 1024 * 1024
 TAIL_BYTES = 3 * 1024 * 1024
@@ -47,26 +50,31 @@ class Capped:
 class LogStore:
     """One folder a record, one file a container."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, guard: Callable[[], AbstractContextManager[None]]) -> None:
         self._folder = folder
+        self._guard = guard
 
     def _path(self, record_id: str, container: str) -> Path:
         return self._folder / _SAFE.sub("_", record_id)[:200] / f"{_SAFE.sub('_', container)[:80]}.log.gz"
 
     async def save(self, record_id: str, container: str, pod: str, capped: Capped) -> KeptLog:
-        """Keeps a log; what was kept of that container before is replaced."""
+        """Keeps a log, durably; what was kept of that container before is replaced.
+
+        Raises ReadOnlyHistory while the disk is full, DamagedHistory when it failed.
+        """
         text = capped.text()
-        await asyncio.to_thread(self._write, self._path(record_id, container), text)
+        with self._guard():
+            await asyncio.to_thread(self._write, self._path(record_id, container), text)
         return KeptLog(
             container=container, pod=pod, bytes=capped.total, kept=len(text), truncated=capped.truncated
         )
 
     @staticmethod
     def _write(path: Path, text: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        temporary.write_bytes(gzip.compress(text, 6))
-        temporary.rename(path)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            durable.sync_folder(path.parent.parent)
+        durable.write_whole(path, [gzip.compress(text, 6)])
 
     async def read(self, record_id: str, container: str) -> bytes | None:
         """What is kept of a container's log; None when nothing is."""

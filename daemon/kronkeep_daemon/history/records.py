@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
+from kronkeep_daemon.history.documents import BODY, NUMBER, TIME, Place, Row, sort_time
 from kronkeep_daemon.history.table import JournalTable
 
 
@@ -37,25 +39,24 @@ class Records(Generic[T]):
 
     def get(self, record_id: str) -> T | None:
         """The record, or None."""
-        places = self._table.documents.places({"id": record_id})
-        return self._decode(places[0][1]) if places else None
+        rows = self._table.documents.having("id", record_id)
+        return self._decode(rows[0]) if rows else None
 
     def put(self, record: T) -> None:
         """Adds the record or replaces the one of the same id."""
         doc: dict[str, Any] = msgspec.to_builtins(record)
-        places = self._table.documents.places({"id": record.id})
-        self._table.put_document(places[0][1] if places else None, doc)
+        rows = self._table.documents.having("id", record.id)
+        self._table.put_document(rows[0][NUMBER] if rows else None, doc)
 
     def remove(self, record_id: str) -> None:
         """Removes the record, if it is there."""
-        places = self._table.documents.places({"id": record_id})
-        if places:
-            self._table.remove(doc_ids=[places[0][1]])
+        rows = self._table.documents.having("id", record_id)
+        if rows:
+            self._table.remove(doc_ids=[rows[0][NUMBER]])
 
     def all(self) -> Iterator[T]:
         """Every record, oldest first."""
-        for _, doc_id in list(self._table.documents.order):
-            yield self._decode(doc_id)
+        return map(self._decode, list(self._table.documents.order))
 
     def newest(
         self,
@@ -67,53 +68,44 @@ class Records(Generic[T]):
         **equal: str | None,
     ) -> Page[T]:
         """A page, newest first; `equal` names indexed fields; times are of creation, `until` exclusive."""
-        wanted = {field: str(value) for field, value in equal.items() if value is not None}
-        places = self._table.documents.places(wanted)
-        first = _stamp(since) if since else ""
-        last = _read_cursor(cursor) if cursor else ((_stamp(until), -1) if until else None)
-        items: list[T] = []
-        previous = ("", 0)
-        for place in reversed(places):
-            if last is not None and place >= last:
-                continue
-            if place[0] < first:
-                break
-            if len(items) == limit:
-                return Page(items, _cursor(previous))
-            items.append(self._decode(place[1]))
-            previous = place
-        return Page(items, None)
+        before = _read_cursor(cursor) if cursor else ((_stamp(until), -1) if until else None)
+        found = self._table.documents.newest(
+            _wanted(equal), before=before, since=_stamp(since) if since else ""
+        )
+        rows = list(islice(found, limit + 1))
+        more = len(rows) > limit
+        return Page([self._decode(row) for row in rows[:limit]], _cursor(rows[limit - 1]) if more else None)
 
     def cursor_of(self, record: T) -> str | None:
         """The cursor that asks for what follows the record."""
-        places = self._table.documents.places({"id": record.id})
-        return _cursor(places[0]) if places else None
+        rows = self._table.documents.having("id", record.id)
+        return _cursor(rows[0]) if rows else None
 
     def count(self, **equal: str | None) -> dict[str, int]:
         """How many records there are in each status."""
-        wanted = {field: str(value) for field, value in equal.items() if value is not None}
-        if not wanted:
-            return self._table.documents.values("status")
-        counts: dict[str, int] = {}
-        for status in self._table.documents.values("status"):
-            found = len(self._table.documents.places(wanted | {"status": status}))
-            if found:
-                counts[status] = found
-        return counts
+        return self._table.documents.count("status", _wanted(equal))
 
-    def _decode(self, doc_id: int) -> T:
-        return self._decoder.decode(self._table.documents.bodies[doc_id])
+    def values(self, field: str) -> dict[str, int]:
+        """How many records there are with each value of an indexed field."""
+        return self._table.documents.count(field, {})
+
+    def _decode(self, row: Row) -> T:
+        return self._decoder.decode(row[BODY])
+
+
+def _wanted(equal: dict[str, str | None]) -> dict[str, str]:
+    return {field: str(value) for field, value in equal.items() if value is not None}
 
 
 def _stamp(moment: datetime) -> str:
     text: str = msgspec.to_builtins(moment.astimezone(UTC))
-    return text
+    return sort_time(text)
 
 
-def _cursor(place: tuple[str, int]) -> str:
-    return f"{place[0]}~{place[1]}"
+def _cursor(row: Row) -> str:
+    return f"{row[TIME]}~{row[NUMBER]}"
 
 
-def _read_cursor(cursor: str) -> tuple[str, int]:
+def _read_cursor(cursor: str) -> Place:
     stamp, _, number = cursor.rpartition("~")
     return stamp, int(number) if number.isdigit() else 0

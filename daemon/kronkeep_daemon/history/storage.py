@@ -1,12 +1,39 @@
-"""TinyDB's Storage for the journal: it holds the tables' documents and queues what changes in them."""
+"""TinyDB's Storage for the journal: it holds the tables' documents and queues what changes in them.
+
+A change is seen in memory at once and is durable later. Until then the row that the disk has is remembered,
+so that a batch which found no space can be undone: a refused change must not come true afterwards. What
+another change has replaced meanwhile stays, for that one is still to be written whole.
+"""
 
 from typing import Any
 
 import msgspec
 from tinydb.storages import Storage
 
-from kronkeep_daemon.history.changes import Entry
-from kronkeep_daemon.history.table import Documents
+from kronkeep_daemon.history.documents import BODY, COLUMN, NUMBER, Documents, Row, row_of
+from kronkeep_daemon.history.journal import Entry
+
+Key = tuple[str, int]
+
+
+class Pending:
+    """A change that is not yet durable: the row that was and the one that is (None: there is none)."""
+
+    __slots__ = ("new", "number", "old", "table")
+
+    def __init__(self, table: str, number: int, old: Row | None, new: Row | None) -> None:
+        self.table, self.number, self.old, self.new = table, number, old, new
+
+    @property
+    def entry(self) -> Entry:
+        """The change as the journal has it."""
+        return Entry(self.table, self.number, self.new[BODY] if self.new else None)
+
+    @property
+    def id(self) -> str:
+        """The id of the document, or its number where it has none."""
+        row = self.new or self.old
+        return (row[COLUMN["id"]] if row else "") or str(self.number)
 
 
 class JournalStorage(Storage):
@@ -14,89 +41,77 @@ class JournalStorage(Storage):
 
     def __init__(self) -> None:
         self._tables: dict[str, Documents] = {}
-        self._queued: list[Entry] = []
-        self._removed_keys: dict[tuple[str, int], str] = {}
+        self._queued: list[Pending] = []
+        self._durable: dict[Key, Row | None] = {}
 
     def documents(self, table: str) -> Documents:
         """The documents of one table."""
         return self._tables.setdefault(table, Documents())
 
-    def change(self, table: str, doc_id: int, body: bytes | None, doc: dict[str, Any]) -> None:
+    def change(self, table: str, number: int, body: bytes | None) -> None:
         """Makes one change in memory and queues it for the journal."""
-        self._apply(table, doc_id, body, doc)
-        self._queued.append(Entry(table, doc_id, body))
+        documents = self.documents(table)
+        old, new = documents.rows.get(number), row_of(number, body) if body is not None else None
+        if (old[BODY] if old else None) == body:
+            return
+        self._durable.setdefault((table, number), old)
+        self._apply(table, number, new)
+        self._queued.append(Pending(table, number, old, new))
 
-    def take(self) -> list[Entry]:
+    def _apply(self, table: str, number: int, row: Row | None) -> None:
+        if row is None:
+            self.documents(table).remove(number)
+        else:
+            self.documents(table).put(row)
+
+    def take(self) -> list[Pending]:
         """What is queued, which is then no longer."""
         queued, self._queued = self._queued, []
         return queued
 
-    def load(self, batch: list[list[Any]]) -> list[tuple[Entry, str]]:
-        """Makes the changes of one batch of the journal; each with the document's id."""
-        loaded = []
-        for table, doc_id, doc in batch:
-            body = None if doc is None else msgspec.json.encode(doc)
-            self._apply(table, doc_id, body, doc or {})
-            entry = Entry(table, doc_id, body)
-            loaded.append((entry, self.key(entry)))
-        return loaded
+    def settle(self, batch: list[Pending]) -> None:
+        """Remembers that the disk has the batch."""
+        later = {(change.table, change.number) for change in self._queued}
+        for change in batch:
+            key = (change.table, change.number)
+            if key in later:
+                self._durable[key] = change.new
+            else:
+                self._durable.pop(key, None)
 
-    def key(self, entry: Entry) -> str:
-        """The id of the document that was changed, or its number where it has none."""
-        if entry.body is None:
-            return self._removed_keys.pop((entry.table, entry.doc_id), str(entry.doc_id))
-        return _id(entry.body) or str(entry.doc_id)
+    def undo(self, batch: list[Pending]) -> None:
+        """Takes a batch back that the disk does not have."""
+        later = {(change.table, change.number) for change in self._queued}
+        for key in {(change.table, change.number) for change in batch} - later:
+            self._apply(*key, self._durable.pop(key))
 
-    def everything(self) -> list[Entry]:
-        """Every document of every table."""
-        return [
-            Entry(name, doc_id, body)
-            for name, documents in self._tables.items()
-            for doc_id, body in documents.bodies.items()
-        ]
+    def picture(self) -> dict[str, list[Row]]:
+        """Every row of every table as of now."""
+        return {name: list(documents.rows.values()) for name, documents in self._tables.items()}
 
-    def _apply(self, table: str, doc_id: int, body: bytes | None, doc: dict[str, Any]) -> None:
-        documents = self.documents(table)
-        if body is not None:
-            documents.put(doc_id, body, doc)
-            return
-        old = documents.bodies.get(doc_id)
-        if old is not None:
-            self._removed_keys[table, doc_id] = _id(old) or str(doc_id)
-        documents.remove(doc_id)
+    def fill(self, tables: dict[str, dict[int, Row]]) -> None:
+        """Takes the rows that opening has read."""
+        for name, rows in tables.items():
+            self.documents(name).fill(rows)
 
     def read(self) -> dict[str, dict[str, Any]] | None:
         """Everything, as TinyDB's `tables()` and `drop_table()` want it."""
         return {
-            name: {str(i): msgspec.json.decode(body) for i, body in documents.bodies.items()}
+            name: {str(row[NUMBER]): msgspec.json.decode(row[BODY]) for row in documents.rows.values()}
             for name, documents in self._tables.items()
-            if documents.bodies
+            if documents.rows
         }
 
     def write(self, data: dict[str, dict[str, Any]]) -> None:
         """Makes the tables hold exactly `data`; what differs is queued."""
-        for name, documents in self._tables.items():
-            wanted = {int(i): doc for i, doc in data.get(name, {}).items()}
-            for doc_id in [i for i in documents.bodies if i not in wanted]:
-                self.change(name, doc_id, None, {})
-            for doc_id, doc in wanted.items():
-                body = msgspec.json.encode(doc)
-                if documents.bodies.get(doc_id) != body:
-                    self.change(name, doc_id, body, doc)
+        for name in [*self._tables, *(name for name in data if name not in self._tables)]:
+            wanted = {int(number): doc for number, doc in data.get(name, {}).items()}
+            documents = self.documents(name)
+            for number in [number for number in documents.rows if number not in wanted]:
+                self.change(name, number, None)
+            for number, doc in wanted.items():
+                self.change(name, number, msgspec.json.encode(doc))
+            documents.last_number = max(wanted, default=0)
 
     def close(self) -> None:
         """Nothing to close: the History owns the files."""
-
-
-class _HasId(msgspec.Struct):
-    id: str = ""
-
-
-_ID = msgspec.json.Decoder(_HasId)
-
-
-def _id(body: bytes) -> str:
-    try:
-        return _ID.decode(body).id
-    except msgspec.ValidationError:
-        return ""

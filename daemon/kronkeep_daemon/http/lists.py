@@ -127,7 +127,5 @@ async def operations(call: Call) -> api.ListOf[api.Operation]:
 
 async def audit(call: Call) -> api.ListOf[api.AuditEntry]:
     """The audit trail."""
-    documents = call.services.history.table("audit").documents
-    newest = [doc_id for _, doc_id in documents.order[-limit_of(call) :]]
-    entries = [msgspec.json.decode(documents.bodies[i], type=api.AuditEntry) for i in reversed(newest)]
-    return api.ListOf(items=entries)
+    entries = call.services.history.table("audit").newest(limit_of(call))
+    return api.ListOf(items=msgspec.convert(entries, list[api.AuditEntry]))

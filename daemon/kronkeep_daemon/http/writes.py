@@ -16,7 +16,8 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow, PreconditionFailed
 from kronkeep_common.models import CronJob
-from kronkeep_daemon.history import History
+from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.history.documents import NUMBER, TIME
 
 KEPT = timedelta(days=1)
 MOST = 10_000
@@ -61,6 +62,7 @@ class Answers:
 
     def __init__(self, history: History, clock: Clock) -> None:
         self._history = history
+        self._answers: Records[Answered] = Records(history.table("answers"), Answered)
         self._clock = clock
         self._going: set[str] = set()
 
@@ -103,20 +105,15 @@ class Answers:
         return done
 
     def _get(self, key: str) -> Answered | None:
-        documents = self._history.table("answers").documents
-        places = documents.places({"id": key})
-        return msgspec.json.decode(documents.bodies[places[0][1]], type=Answered) if places else None
+        return self._answers.get(key)
 
     async def _put(self, record: Answered) -> None:
-        table = self._history.table("answers")
-        places = table.documents.places({"id": record.id})
-        table.put_document(places[0][1] if places else None, msgspec.to_builtins(record))
+        self._answers.put(record)
         self._drop_old()
         await self._history.commit()
 
     async def _forget(self, key: str) -> None:
-        table = self._history.table("answers")
-        table.remove(doc_ids=[doc_id for _, doc_id in list(table.documents.places({"id": key}))])
+        self._answers.remove(key)
         await self._history.commit()
 
     def _drop_old(self) -> None:
@@ -124,10 +121,10 @@ class Answers:
         order = table.documents.order
         limit = msgspec.to_builtins(self._clock.now() - KEPT)
         count = max(0, len(order) - MOST)
-        while count < len(order) and order[count][0] < limit:
+        while count < len(order) and order[count][TIME] < limit:
             count += 1
         if count:
-            table.remove(doc_ids=[doc_id for _, doc_id in order[:count]])
+            table.remove(doc_ids=[row[NUMBER] for row in order[:count]])
 
 
 def key_of(uid: int, header: str) -> str:
