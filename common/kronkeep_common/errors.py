@@ -285,7 +285,9 @@ class DamagedHistory(Internal):
     """A record of the journal or snapshot is damaged; `details` has file and offset."""
 
     code = "DamagedHistory"
-    default_next_step = "Restore the folder from its backup; the message names file and offset."
+    default_next_step = (
+        "Restore the folder from its backup, or save what is readable: kronkeepd store salvage."
+    )
 
 
 class HistoryTooNew(Internal):

@@ -1,52 +1,120 @@
-"""`kronkeepd store`: look at a history folder that no daemon is using."""
+"""`kronkeepd store`: look at, move or mend a history folder that no daemon is using."""
 
 import argparse
 import asyncio
 import json
+import os
 import sys
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
+import msgspec
+
 from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_daemon.history import files, loading
+from kronkeep_daemon.history.durable import SyncFailed
 from kronkeep_daemon.history.history import History
+from kronkeep_daemon.history.salvage import salvage
+
+IMPORT_BATCH = 1000
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of an export."""
+
+    table: str
+    number: int
+    document: dict[str, object]
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Adds `store` and its commands."""
-    store = commands.add_parser("store", help="check, export or compact a history folder")
+    store = commands.add_parser("store", help="check, export, import, compact or salvage a history folder")
     below = store.add_subparsers(dest="store_command", required=True, metavar="COMMAND")
-    for name, words in (
-        ("check", "read everything and say what is there"),
-        ("export", "write every document as a JSON line"),
-        ("compact", "write one snapshot and remove what it replaces"),
-    ):
+    acts: tuple[tuple[str, str, Callable[[argparse.Namespace], None]], ...] = (
+        ("check", "read everything, change nothing, and say what is there", _check),
+        ("export", "write every document as a JSON line", _export),
+        ("import", "fill an empty folder with the lines of an export", _import),
+        ("compact", "write one snapshot and remove what it replaces", _compact),
+        ("salvage", "write what is readable of a damaged folder to a new one", _salvage),
+    )
+    for name, words, act in acts:
         command = below.add_parser(name, help=words)
         command.add_argument("folder", type=Path)
-        command.set_defaults(func=run)
+        command.set_defaults(func=run, act=act)
+        if name == "import":
+            command.add_argument("file", type=argparse.FileType("rb"), help="an export, or - for the input")
+        if name == "salvage":
+            command.add_argument("target", type=Path, help="the new folder")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs one command; raises StateInUse, DamagedHistory, HistoryTooNew."""
-    return asyncio.run(_run(options.store_command, options.folder))
-
-
-async def _run(command: str, folder: Path) -> int:
-    history = await History.open(folder, clock=SystemClock())
-    try:
-        if command == "check":
-            counts = {name: len(history.table(name)) for name in sorted(history.db.tables())}
-            print(json.dumps({"seq": history.seq, "documents": counts}))
-        elif command == "export":
-            _export(history)
-        else:
-            await history.compact()
-    finally:
-        await history.close()
+    """Runs one command; raises StateInUse, DamagedHistory, HistoryTooNew, InvalidRequest."""
+    if options.store_command != "import" and not options.folder.is_dir():
+        raise InvalidRequest(f"There is no folder {options.folder}.", field="folder")
+    options.act(options)
     return 0
 
 
-def _export(history: History) -> None:
-    for name in sorted(history.db.tables()):
-        for document in history.table(name):
-            sys.stdout.write(
-                json.dumps({"table": name, "number": document.doc_id, "document": document}) + "\n"
-            )
+def _check(options: argparse.Namespace) -> None:
+    lock = files.lock(options.folder)
+    try:
+        loaded = loading.load(options.folder)
+    except (OSError, SyncFailed) as fault:
+        raise InvalidRequest(f"{options.folder} cannot be read: {fault}.", field="folder") from fault
+    finally:
+        os.close(lock)
+    counts = {name: len(rows) for name, rows in sorted(loaded.tables.items())}
+    found = loaded.read
+    print(json.dumps({"seq": found.seq, "format": found.version, "torn": found.torn, "documents": counts}))
+
+
+def _export(options: argparse.Namespace) -> None:
+    async def work(history: History) -> None:
+        for name in sorted(history.db.tables()):
+            for document in history.table(name):
+                line = {"table": name, "number": document.doc_id, "document": document}
+                sys.stdout.write(json.dumps(line) + "\n")
+
+    asyncio.run(_with(options.folder, work))
+
+
+def _import(options: argparse.Namespace) -> None:
+    async def work(history: History) -> None:
+        if history.seq:
+            raise InvalidRequest(f"{options.folder} is not empty; import fills a new folder.", field="folder")
+        await _take(history, options.file)
+
+    asyncio.run(_with(options.folder, work))
+
+
+async def _take(history: History, lines: Iterable[bytes]) -> None:
+    decoder, count = msgspec.json.Decoder(Exported), 0
+    for count, raw in enumerate(lines, 1):
+        try:
+            line = decoder.decode(raw)
+        except (msgspec.ValidationError, msgspec.DecodeError) as fault:
+            raise InvalidRequest(f"Line {count} is no line of an export: {fault}.", field="file") from fault
+        history.table(line.table).put_document(line.number, line.document)
+        if count % IMPORT_BATCH == 0:
+            await history.commit()
+    await history.commit()
+    print(json.dumps({"documents": count}))
+
+
+def _compact(options: argparse.Namespace) -> None:
+    asyncio.run(_with(options.folder, History.compact))
+
+
+def _salvage(options: argparse.Namespace) -> None:
+    count, lost = salvage(options.folder, options.target)
+    print(json.dumps({"documents": count, "lost": [piece._asdict() for piece in lost]}))
+
+
+async def _with(folder: Path, work: Callable[[History], Awaitable[None]]) -> None:
+    history = await History.open(folder, clock=SystemClock())
+    try:
+        await work(history)
+    finally:
+        await history.close()

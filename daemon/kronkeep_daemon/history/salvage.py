@@ -1,0 +1,65 @@
+"""What is still readable of a damaged history, written to a new folder; the damaged one is not touched.
+
+Files are gone through in the order of their sequences. A line that is not readable is skipped and named by
+file, offset and length; the lines after it are taken as they are, since each batch holds whole documents.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_daemon.history import files, journal
+from kronkeep_daemon.history.documents import row_of
+from kronkeep_daemon.history.journal import Entry
+from kronkeep_daemon.history.loading import batches, collect
+
+
+class Lost(NamedTuple):
+    """Bytes that no batch could be read from."""
+
+    file: str
+    offset: int
+    length: int
+
+
+def salvage(source: Path, target: Path) -> tuple[int, list[Lost]]:
+    """(documents written, what is lost); raises InvalidRequest for a target that is there, StateInUse."""
+    if target.exists():
+        raise InvalidRequest(f"{target} is already there; a salvage needs a new folder.", field="target")
+    lock = files.lock(source)
+    lost: list[Lost] = []
+    every = [*files.segments(source), *source.glob("snapshot-*.jsonl")]
+    ordered = sorted(every, key=lambda path: (path.stem.rpartition("-")[2], path.name.startswith("journal")))
+    bodies = collect(entry for path in ordered for entry in _readable(path, lost))
+    tables = {
+        name: [row_of(number, body) for number, body in found.items()] for name, found in bodies.items()
+    }
+    target.mkdir(parents=True, mode=0o700)
+    seq = max((_last(path) for path in ordered), default=0) + 1
+    files.Segment(target, seq).close()
+    files.write_snapshot(target, seq, batches(tables))
+    if (source / "logs").is_dir():
+        shutil.copytree(source / "logs", target / "logs")
+    os.close(lock)
+    return sum(map(len, tables.values())), lost
+
+
+def _readable(path: Path, lost: list[Lost]) -> Iterator[Entry]:
+    offset = 0
+    with path.open("rb") as file:
+        for raw in file:
+            line = journal.decode(raw)
+            if line is not None:
+                yield from line.entries
+            elif not raw.startswith((b'{"kronkeep":', b'{"end":')):
+                lost.append(Lost(path.name, offset, len(raw)))
+            offset += len(raw)
+
+
+def _last(path: Path) -> int:
+    with path.open("rb") as file:
+        found = (journal.decode(raw) for raw in file)
+        return max((line.seq for line in found if line is not None), default=0)
