@@ -24,7 +24,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.extended import ExtendedService
-from kronkeep_daemon.history import History
+from kronkeep_daemon.history import History, retention
 from kronkeep_daemon.history.history import EXIT_SYNC_FAILED
 from kronkeep_daemon.http.limits import Limits
 from kronkeep_daemon.http.metrics import Metrics
@@ -40,6 +40,7 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 EXIT_TASK_FAILED = 70
 WATCHDOG_SECONDS = 10.0
+RETENTION_SECONDS = 3600.0
 JOURNAL_PATIENCE = 5.0
 
 
@@ -139,6 +140,7 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
     await stack.enter_async_context(serve(services, Path(current().socket)))
     if options.config is not None:
         supervisor.start("settings", lambda: _reload(options, current), death="restart")
+    supervisor.start("history retention", lambda: _retain(history, current, clock), death="restart")
     supervisor.start("systemd watchdog", lambda: _watchdog(services), death="restart")
     if options.demo:
         await _demo(options, services, state)
@@ -208,6 +210,15 @@ async def _reload(options: Options, current: Current) -> None:
             version, state=kept.state, socket=kept.socket, clusters=kept.clusters
         )
         log.info("the settings were read anew")
+
+
+async def _retain(history: History, current: Current, clock: SystemClock) -> None:
+    """Lets the history go of what the settings no longer keep, every hour."""
+    while True:
+        wanted = current().history
+        rules = retention.Rules(days=wanted.keep_days, runs=wanted.keep_runs_per_cronjob)
+        await retention.remove(history, await retention.plan(history, rules, clock.now()))
+        await clock.sleep(RETENTION_SECONDS)
 
 
 async def _watchdog(services: Services) -> None:

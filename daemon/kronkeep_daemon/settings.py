@@ -66,6 +66,13 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
     run_as_user: int | None = None
 
 
+class HistorySettings(Request, frozen=True, kw_only=True):
+    """How long the history keeps what has ended; without a limit everything is kept."""
+
+    keep_days: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    keep_runs_per_cronjob: Annotated[int, msgspec.Meta(ge=1)] | None = None
+
+
 class Settings(Request, frozen=True, kw_only=True):
     """Everything an operator may set; `namespace` is kronkeep's own in each cluster."""
 
@@ -79,6 +86,7 @@ class Settings(Request, frozen=True, kw_only=True):
     allow: AllowSettings = AllowSettings()
     limits: LimitSettings = LimitSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    history: HistorySettings = HistorySettings()
 
 
 def parse(text: str, where: str) -> Settings:

@@ -12,7 +12,7 @@ import msgspec
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_daemon.history import files, loading
+from kronkeep_daemon.history import files, loading, retention
 from kronkeep_daemon.history.durable import SyncFailed
 from kronkeep_daemon.history.history import History
 from kronkeep_daemon.history.salvage import salvage
@@ -37,6 +37,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         ("export", "write every document as a JSON line", _export),
         ("import", "fill an empty folder with the lines of an export", _import),
         ("compact", "write one snapshot and remove what it replaces", _compact),
+        ("retain", "show what retention lets go of, or remove it", _retain),
         ("salvage", "write what is readable of a damaged folder to a new one", _salvage),
     )
     for name, words, act in acts:
@@ -45,8 +46,18 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         command.set_defaults(func=run, act=act)
         if name == "import":
             command.add_argument("file", type=argparse.FileType("rb"), help="an export, or - for the input")
+        if name == "retain":
+            command.add_argument("--days", type=_positive, help="keep what is younger than this")
+            command.add_argument("--runs", type=_positive, help="keep this many runs of each CronJob")
+            command.add_argument("--remove", action="store_true", help="do it (default: only show)")
         if name == "salvage":
             command.add_argument("target", type=Path, help="the new folder")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a number from 1 on")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -105,6 +116,18 @@ async def _take(history: History, lines: Iterable[bytes]) -> None:
 
 def _compact(options: argparse.Namespace) -> None:
     asyncio.run(_with(options.folder, History.compact))
+
+
+def _retain(options: argparse.Namespace) -> None:
+    rules = retention.Rules(days=options.days, runs=options.runs)
+
+    async def work(history: History) -> None:
+        going = await retention.plan(history, rules, SystemClock().now())
+        print(msgspec.json.encode(going).decode())
+        if options.remove:
+            await retention.remove(history, going)
+
+    asyncio.run(_with(options.folder, work))
 
 
 def _salvage(options: argparse.Namespace) -> None:

@@ -1,0 +1,144 @@
+"""How long the history keeps runs, their backups and restores: by age, and by number for each CronJob.
+
+Settings ask for little by default: everything is kept. What never goes: a record that has not ended, a
+backup whose snapshot still exists, the newest succeeded backup of a policy, and the run of a backup that
+stays. A backup goes with its run, a record's kept logs go with the record; a compaction afterwards gives
+the space back. The plan is the preview: nothing else is removed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from kronkeep_common.models import BackupExecution, CronJobExecution
+from kronkeep_common.states import (
+    BACKUP_TRANSITIONS,
+    EXECUTION_TRANSITIONS,
+    RESTORE_TRANSITIONS,
+    BackupStatus,
+    is_final,
+)
+from kronkeep_daemon.history.history import History
+from kronkeep_daemon.history.records import Records, T
+
+SLICE = 100  # records looked at or removed between two turns of the event loop
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """Days a record is kept and runs kept for each CronJob; None is without limit."""
+
+    days: int | None = None
+    runs: int | None = None
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """The ids of what goes."""
+
+    executions: tuple[str, ...] = ()
+    backups: tuple[str, ...] = ()
+    restores: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.executions or self.backups or self.restores)
+
+
+async def plan(history: History, rules: Rules, now: datetime) -> Plan:
+    """What the rules let go of, as of `now`; reads in slices and changes nothing."""
+    if rules.days is None and rules.runs is None:
+        return Plan()
+    cut = now - timedelta(days=rules.days) if rules.days is not None else None
+    runs: list[str] = []
+    backups: list[str] = []
+    for cronjob in {**history.executions.values("cronjob_id"), **history.backups.values("cronjob_id")}:
+        made = [backup async for backup in _each(history.backups, cronjob_id=cronjob)]
+        ran = [run async for run in _each(history.executions, cronjob_id=cronjob)]
+        going, with_them = of_one_cronjob(ran, made, rules.runs, cut)
+        runs += going
+        backups += with_them
+    restores = [
+        restore.id
+        async for restore in _each(history.restores)
+        if cut is not None and restore.created_at < cut and is_final(RESTORE_TRANSITIONS, restore.status)
+    ]
+    return Plan(executions=tuple(runs), backups=tuple(backups), restores=tuple(restores))
+
+
+def of_one_cronjob(
+    runs: Iterable[CronJobExecution],
+    backups: Iterable[BackupExecution],
+    number: int | None,
+    cut: datetime | None,
+) -> tuple[list[str], list[str]]:
+    """The ids of runs and of backups that go; both are given newest first."""
+    runs, backups = list(runs), list(backups)
+    staying = _staying(backups)
+    needed = {backup.cronjob_execution_id for backup in backups if backup.id in staying}
+    going = [
+        run.id
+        for place, run in enumerate(runs)
+        if ((number is not None and place >= number) or _before(run.created_at, cut))
+        and is_final(EXECUTION_TRANSITIONS, run.status)
+        and run.id not in needed
+    ]
+    gone, known = set(going), {run.id for run in runs}
+    with_them = [
+        backup.id
+        for backup in backups
+        if backup.id not in staying
+        and (
+            backup.cronjob_execution_id in gone
+            or (backup.cronjob_execution_id not in known and _before(backup.created_at, cut))
+        )
+    ]
+    return going, with_them
+
+
+def _before(moment: datetime, cut: datetime | None) -> bool:
+    return cut is not None and moment < cut
+
+
+def _staying(backups: list[BackupExecution]) -> set[str]:
+    """The backups, given newest first, that no rule removes."""
+    staying: set[str] = set()
+    good: set[str] = set()
+    for backup in backups:
+        newest_good = backup.status is BackupStatus.SUCCEEDED and backup.policy_id not in good
+        if newest_good:
+            good.add(backup.policy_id)
+        has_snapshot = backup.result is not None and backup.snapshot_removed_at is None
+        if newest_good or has_snapshot or not is_final(BACKUP_TRANSITIONS, backup.status):
+            staying.add(backup.id)
+    return staying
+
+
+async def remove(history: History, going: Plan) -> None:
+    """Removes what is planned with its logs, then compacts; raises ReadOnlyHistory, DamagedHistory."""
+    await _remove(history, history.backups, going.backups)
+    await _remove(history, history.executions, going.executions)
+    await _remove(history, history.restores, going.restores)
+    if going:
+        await history.compact()
+
+
+async def _remove(history: History, records: Records[T], ids: tuple[str, ...]) -> None:
+    for start in range(0, len(ids), SLICE):
+        some = ids[start : start + SLICE]
+        for record_id in some:
+            records.remove(record_id)
+        await history.commit()
+        for record_id in some:
+            await history.logs.remove(record_id)
+
+
+async def _each(records: Records[T], cronjob_id: str | None = None) -> AsyncIterator[T]:
+    cursor: str | None = None
+    while True:
+        page = records.newest(limit=SLICE, cursor=cursor, cronjob_id=cronjob_id)
+        for record in page.items:
+            yield record
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+        await asyncio.sleep(0)

@@ -1,0 +1,93 @@
+"""What the history lets go of, and what never goes."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.models import BackupExecution, BackupResult, CronJobExecution
+from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
+from kronkeep_daemon.history import History
+from kronkeep_daemon.history.logs import Capped
+from kronkeep_daemon.history.retention import Plan, Rules, plan, remove
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+GONE = NOW
+
+
+def run(number: int, status: ExecutionStatus = ExecutionStatus.SUCCEEDED) -> CronJobExecution:
+    return CronJobExecution(
+        id=f"r{number}", cluster="c", namespace="n", cronjob="a", cronjob_id="id-a", status=status,
+        trigger=Trigger.MANUAL, created_at=NOW - timedelta(days=number),
+    )  # fmt: skip
+
+
+def backup(
+    number: int, status: BackupStatus = BackupStatus.SUCCEEDED, removed: datetime | None = None
+) -> BackupExecution:
+    result = msgspec.convert({"snapshot_id": f"s{number}"}, BackupResult) if removed != NOW else None
+    return BackupExecution(
+        id=f"b{number}", cluster="c", namespace="n", cronjob="a", cronjob_id="id-a", policy_id="p",
+        cronjob_execution_id=f"r{number}", storage_id="s", status=status, result=result,
+        created_at=NOW - timedelta(days=number),
+    )  # fmt: skip
+
+
+async def history_of(folder: Path, runs: list[CronJobExecution], backups: list[BackupExecution]) -> History:
+    history = await History.open(folder, clock=SystemClock())
+    for one in runs:
+        history.executions.put(one)
+    for made in backups:
+        history.backups.put(made)
+    await history.commit()
+    return history
+
+
+@pytest.mark.parametrize(
+    ("rules", "gone"),
+    [
+        (Rules(), []),
+        (Rules(runs=3), ["r4", "r5"]),
+        (Rules(days=4), ["r5"]),
+        (Rules(runs=4, days=2), ["r3", "r4", "r5"]),
+    ],
+)
+async def test_by_number_and_by_age(tmp_path: Path, rules: Rules, gone: list[str]) -> None:
+    history = await history_of(tmp_path, [run(number) for number in range(1, 6)], [])
+    found = await plan(history, rules, NOW)
+    assert sorted(found.executions) == gone
+    assert len(list(history.executions.all())) == 5
+    await history.close()
+
+
+async def test_what_never_goes(tmp_path: Path) -> None:
+    runs = [run(5), run(6), run(7), run(8, ExecutionStatus.RUNNING), run(9)]
+    backups = [
+        backup(5, BackupStatus.FAILED, GONE),
+        backup(6, removed=GONE),  # the newest good one of its policy
+        backup(7, BackupStatus.PARTIAL),  # its snapshot exists
+        backup(9, removed=GONE),
+    ]
+    history = await history_of(tmp_path, runs, backups)
+    found = await plan(history, Rules(days=1), NOW)
+    assert found == Plan(executions=("r5", "r9"), backups=("b5", "b9"))
+    await history.close()
+
+
+async def test_logs_go_with_their_run_and_the_disk_falls(tmp_path: Path) -> None:
+    history = await history_of(tmp_path, [run(number) for number in range(1, 400)], [])
+    capped = Capped()
+    capped.add(b"hello")
+    for record_id in ("r1", "r300"):
+        await history.logs.save(record_id, "main", "pod", capped)
+    before = sum(path.stat().st_size for path in tmp_path.glob("*.jsonl"))
+    await remove(history, await plan(history, Rules(runs=10), NOW))
+    assert await history.logs.read("r300", "main") is None
+    assert await history.logs.read("r1", "main") == b"hello"
+    await history.close()
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.jsonl")) < before / 10
+    again = await History.open(tmp_path, clock=SystemClock())
+    assert len(list(again.executions.all())) == 10
+    await again.close()
