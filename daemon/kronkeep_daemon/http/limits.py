@@ -16,7 +16,9 @@ from typing import Any
 from aiohttp import web
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import TooMany
+from kronkeep_common.errors import InvalidRequest, TooMany
+from kronkeep_common.text import clean
+from kronkeep_daemon.http.problems import problem
 from kronkeep_daemon.settings import LimitSettings
 
 RESERVED = 32
@@ -66,6 +68,7 @@ class Limits:
         self._streams: Counter[int] = Counter()
         self._requests = Buckets()
         self._refusals = Buckets()
+        self._lines = Buckets()
 
     def admit(self, uid: int) -> bool:
         """Counts a connection in, unless the uid or the daemon has too many."""
@@ -99,8 +102,12 @@ class Limits:
         if not self._requests.take(uid, rate, self._clock.monotonic()):
             raise TooMany(f"You send more than {rate:.0f} requests a second.")
 
+    def worth_logging(self, uid: int) -> bool:
+        """Whether another refusal of this uid is logged: one in two seconds is."""
+        return self._lines.take(uid, 0.5, self._clock.monotonic())
+
     def worth_keeping(self, uid: int) -> bool:
-        """Whether another refusal of this uid is logged and audited: ten a second are."""
+        """Whether another refusal of this uid is audited: ten a second are."""
         return self._refusals.take(uid, 10.0, self._clock.monotonic())
 
 
@@ -138,6 +145,21 @@ class Connection(web.RequestHandler):
         """Nothing more comes."""
         if self._uid is not None:
             super().eof_received()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """A problem for what is no HTTP, unlogged, since anybody can send any number of it."""
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        words = clean((message or "").partition("\n")[0], 200)
+        answer = problem(InvalidRequest(f"This is no request in HTTP/1.1: {words}"), status)
+        answer.force_close()
+        return answer
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Counts the connection out."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.http import access, bodies, writes
 from kronkeep_daemon.http.access import Level, Peer
 from kronkeep_daemon.http.limits import Connection
+from kronkeep_daemon.http.problems import NoRoute, problem
 from kronkeep_daemon.http.route import Call, Route
 from kronkeep_daemon.http.routes import ROUTES, current, made
 from kronkeep_daemon.http.services import Services
@@ -37,7 +38,6 @@ from kronkeep_daemon.http.writes import Answered
 log = logging.getLogger(__name__)
 MAX_BODY = 1024 * 1024
 SOCKET_MODE = 0o660
-PROBLEM = "application/problem+json"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -79,7 +79,7 @@ class Api:
             return problem(InvalidRequest(f"The body is larger than {MAX_BODY} bytes."), 413)
         except web.HTTPException as refused:
             words = f"{request.method} {clean(request.path, 200)} is not served here."
-            return problem(_NoRoute(words, next_step="See /openapi.json."), refused.status, refused.headers)
+            return problem(NoRoute(words, next_step="See /openapi.json."), refused.status, refused.headers)
         except (ConnectionResetError, asyncio.CancelledError):
             raise
         except Exception:  # the top of a request
@@ -182,7 +182,8 @@ class Api:
         if refused:
             if not self._services.limits.worth_keeping(peer.uid):
                 return
-            log.warning("uid %d was refused %s %s: %s", peer.uid, route.method, route.path, outcome)
+            if self._services.limits.worth_logging(peer.uid):
+                log.warning("uid %d was refused %s %s: %s", peer.uid, route.method, route.path, outcome)
         entry = {
             "uid": peer.uid,
             "user": access.user_name(peer.uid),
@@ -206,34 +207,6 @@ def _finished(answer: object, status: int) -> web.Response:
     if status == 204:
         return web.Response(status=204)
     return _answer(msgspec.json.encode(answer), status, {"ETag": writes.etag(answer)})
-
-
-class _NoRoute(KronkeepError):
-    """A path or method that is not in the table."""
-
-    code = "NoSuchRoute"
-    status = 404
-
-
-def problem(
-    error: KronkeepError, status: int | None = None, others: Mapping[str, str] | None = None
-) -> web.Response:
-    """RFC 9457."""
-    code = status or error.status
-    body = api.Problem(
-        type=f"https://kronkeep.dev/problems/{error.code}",
-        title=error.code,
-        status=code,
-        detail=clean(error.message, 2000),
-        code=error.code,
-        next_step=error.next_step,
-        retryable=error.retryable,
-        details=error.details,
-    )
-    headers = {"Retry-After": "1"} if code in (429, 503) else {}
-    if others is not None and "Allow" in others:
-        headers["Allow"] = others["Allow"]
-    return web.Response(body=msgspec.json.encode(body), status=code, content_type=PROBLEM, headers=headers)
 
 
 def _answer(body: bytes, status: int, headers: dict[str, str]) -> web.Response:

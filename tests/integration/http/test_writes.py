@@ -185,3 +185,14 @@ async def test_a_cronjob_is_read_as_a_spec_changed_and_put_back(daemon: Daemon) 
         assert await client.cronjob_spec("default", "w") == wanted
         await client.replace_cronjob(spec)
         assert await client.cronjob_spec("default", "w") == spec
+
+
+async def test_what_is_no_http_is_a_problem_and_not_a_line_in_the_log(daemon: Daemon) -> None:
+    reader, writer = await asyncio.open_unix_connection(daemon.line["socket"])
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: \x00\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert b" 400 " in answer
+    assert b'"code":"InvalidRequest"' in answer
+    assert "Traceback" not in (daemon.state.parent / "kronkeepd.log").read_text()
