@@ -1,0 +1,141 @@
+"""Faults that the kernel makes: no room at each write, errors by strace, power cuts of a file system."""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.history import History
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.history import History
+async def main():
+    history = await History.open(Path(sys.argv[1]), clock=SystemClock())
+    for number in range(int(sys.argv[2]), int(sys.argv[3])):
+        history.table("facts").put_document(None, {"id": str(number), "text": "x" * 300})
+        await history.commit()
+        print(number, flush=True)
+        if number % 10 == 9:
+            await history.compact()
+asyncio.run(main())
+"""
+FULL = """
+import asyncio, resource, sys
+from pathlib import Path
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import ReadOnlyHistory
+from kronkeep_daemon.history import History
+def room(limit): resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+async def main():
+    history = await History.open(Path(sys.argv[1]), clock=SystemClock())
+    table, refused = history.table("facts"), 0
+    for number in range(200):
+        room(history._segment.size + number % 300)
+        table.put_document(None, {"id": str(number), "text": "x" * 300})
+        try:
+            await history.commit()
+        except ReadOnlyHistory:
+            refused += 1
+        assert len(table) == number
+        room(resource.RLIM_INFINITY)
+        table.put_document(None, {"id": str(number), "text": "y" * 300})
+        await history.commit()
+        assert len(table) == number + 1
+    await history.close()
+    print(refused)
+asyncio.run(main())
+"""
+SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, struct.pack("I", 2)  # EXT4_IOC_SHUTDOWN is XFS_IOC_GOINGDOWN
+
+
+def found_in(folder: Path) -> list[str]:
+    async def look() -> list[str]:
+        history = await History.open(folder, clock=SystemClock())
+        found = [document["id"] for document in history.table("facts")]
+        await history.close()
+        return found
+
+    return asyncio.run(look())
+
+
+def test_no_room_at_each_of_200_writes_refuses_and_resumes(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "200\n", done.stderr
+    assert found_in(tmp_path) == [str(number) for number in range(200)]
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("call", ["write", "fdatasync", "fsync", "rename"])
+@pytest.mark.parametrize("when", [1, 2, 4, 9])
+def test_an_error_at_the_nth_call_stops_acknowledging(tmp_path: Path, call: str, when: int) -> None:
+    trace = ["strace", "-f", "-qq", "-o", os.devnull, f"-einject={call}:error=EIO:when={when}"]
+    writer = [sys.executable, "-c", WRITER, str(tmp_path), "0", "60"]
+    done = subprocess.run([*trace, *writer], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    acknowledged = set(done.stdout.split())
+    assert len(acknowledged) < 60
+    found = found_in(tmp_path)
+    assert len(found) == len(set(found))
+    assert acknowledged <= set(found)
+
+
+@contextmanager
+def mounted(image: Path, at: Path) -> Iterator[None]:
+    subprocess.run(["mount", "-o", "loop", image, at], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", at], check=True)
+
+
+def cut_power(at: Path) -> None:
+    handle = os.open(at, os.O_RDONLY)
+    fcntl.ioctl(handle, SHUTDOWN, NO_LOG_FLUSH)
+    os.close(handle)
+
+
+@pytest.mark.torture
+@pytest.mark.root
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root for loop mounts")
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_power_cuts_lose_nothing_acknowledged(tmp_path: Path, kind: str) -> None:
+    make = shutil.which(f"mkfs.{kind}") or shutil.which(f"mkfs.{kind}", path="/usr/sbin:/sbin")
+    if make is None:
+        pytest.skip(f"needs mkfs.{kind}")
+    image, at = tmp_path / "image", tmp_path / "at"
+    with image.open("wb") as file:
+        file.truncate(512 * 1024 * 1024)
+    at.mkdir()
+    subprocess.run([make, "-q", image], check=True)
+    acknowledged: set[str] = set()
+    for number in range(int(os.environ.get("KRONKEEP_POWER_CUTS", "50"))):
+        with mounted(image, at):
+            first = number * 100_000
+            words = [sys.executable, "-c", WRITER, str(at / "h"), str(first), str(first + 90_000)]
+            with subprocess.Popen(
+                words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            ) as writer:
+                assert writer.stdout is not None
+                for _ in range(3 + number * 7 % 40):
+                    acknowledged.add(writer.stdout.readline().strip())
+                cut_power(at)
+                writer.kill()
+        with mounted(image, at):
+            found = found_in(at / "h")
+        assert len(found) == len(set(found))
+        assert acknowledged - {""} <= set(found)
