@@ -32,6 +32,7 @@ class Daemon:
 
     def __init__(self, state: Path) -> None:
         self.state = state
+        self.arguments: tuple[str, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
         self.line: dict[str, Any] = {}
 
@@ -43,7 +44,7 @@ class Daemon:
         command = [sys.executable, "-m", "kronkeep_daemon", "--embedded", "--announce", "--attached"]
         with (self.state.parent / "kronkeepd.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--state", str(self.state)],
+                [*command, "--state", str(self.state), *self.arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

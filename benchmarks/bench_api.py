@@ -1,0 +1,103 @@
+"""The socket: requests a second and p99 for one record and for a list of 50, and an event to 50 readers."""
+
+import asyncio
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+from tests.e2e.conftest import Daemon
+
+from kronkeep_common.models import CronJobCreate
+
+REQUESTS, READERS, ROUNDS = 300, 50, 5
+RUNS = 60
+SETTINGS = """
+[limits]
+requests_per_second = 1000000
+connections_per_uid = 128
+streams_per_uid = 64
+"""
+
+
+class _Configured(Daemon):
+    """A daemon whose limits do not stop its own benchmark."""
+
+    def __init__(self, state: Path) -> None:
+        super().__init__(state)
+        config = state.parent / "config"
+        config.mkdir()
+        (config / "kronkeepd.toml").write_text(SETTINGS)
+        self.arguments = ("--config", str(config / "kronkeepd.toml"))
+
+
+async def _rate(http: httpx.AsyncClient, path: str) -> tuple[float, float]:
+    """(requests a second, p99 in ms) of one connection."""
+    took = []
+    for _ in range(REQUESTS):
+        began = time.perf_counter()
+        (await http.get(path)).raise_for_status()
+        took.append(time.perf_counter() - began)
+    took.sort()
+    return REQUESTS / sum(took), took[int(REQUESTS * 0.99)] * 1000
+
+
+async def _reader(path: str, seen: asyncio.Queue[float], ready: asyncio.Semaphore) -> None:
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(b"GET /v1/events?table=executions HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    await reader.readuntil(b": kronkeep")
+    ready.release()
+    while True:
+        await reader.readuntil(b"data: ")
+        seen.put_nowait(time.perf_counter())
+
+
+async def _fan_out(daemon: Daemon) -> float:
+    """Milliseconds between the first and the last of 50 readers that hear of one change: the median."""
+    seen, ready, spread = asyncio.Queue[float](), asyncio.Semaphore(0), list[float]()
+    tasks = [asyncio.create_task(_reader(daemon.line["socket"], seen, ready)) for _ in range(READERS)]
+    for _ in tasks:
+        await ready.acquire()
+    async with daemon.client() as client:
+        for _ in range(ROUNDS):
+            await client.trigger("default", "bench")
+            times = [await seen.get() for _ in range(READERS)]
+            spread.append(times[-1] - times[0])
+            await asyncio.sleep(1)
+            while not seen.empty():
+                seen.get_nowait()
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    return statistics.median(spread) * 1000
+
+
+async def _measure(folder: Path) -> dict[str, float]:
+    daemon = _Configured(folder / "s")
+    await daemon.start()
+    async with daemon.client() as client:
+        spec = CronJobCreate(name="bench", image="busybox", command=("true",), schedule="0 2 29 2 *")
+        await client.create_cronjob(spec)
+        runs = [await client.trigger("default", "bench") for _ in range(RUNS)]
+    transport = httpx.AsyncHTTPTransport(uds=daemon.line["socket"])
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
+        while (await http.get("/v1/executions?filter=status:succeeded&limit=60")).json()["items"][59:] == []:
+            await asyncio.sleep(0.5)
+        one, one_p99 = await _rate(http, f"/v1/executions/{runs[0].id}")
+        many, many_p99 = await _rate(http, "/v1/executions?limit=50")
+    spread = await _fan_out(daemon)
+    await daemon.stop()
+    return {
+        "api_one_per_second": round(one),
+        "api_one_p99_ms": round(one_p99, 2),
+        "api_list_of_50_per_second": round(many),
+        "api_list_of_50_p99_ms": round(many_p99, 2),
+        "api_fan_out_50_readers_ms": round(spread, 2),
+    }
+
+
+def run() -> dict[str, float]:
+    """Figures of one connection after another, and of one change to all readers."""
+    with tempfile.TemporaryDirectory() as name:
+        return asyncio.run(_measure(Path(name)))

@@ -1,0 +1,93 @@
+"""Half-open connections and readers that never read, from one user: another user does not notice."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import Daemon
+
+pytestmark = [
+    pytest.mark.torture,
+    pytest.mark.timeout(200),
+    pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else"),
+]
+SECONDS = 60
+FLOOD = """
+import os, socket, sys, time
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+end, held = time.monotonic() + float(sys.argv[2]), []
+while time.monotonic() < end:
+    while len(held) < 3200:
+        s = socket.socket(socket.AF_UNIX); s.setblocking(False)
+        try:
+            s.connect(sys.argv[1])
+            path = b'/v1/events' if len(held) < 200 else b'/'
+            s.send(b'GET ' + path + b' HTTP/1.1\\r\\nHost: localhost' + b'\\r\\n\\r\\n' * (len(held) < 200))
+        except OSError:
+            s.close(); break
+        held.append(s)
+    time.sleep(0.05)
+    if len(held) >= 3200:
+        for s in held[200:1200]: s.close()
+        del held[200:1200]
+"""
+
+
+@pytest.fixture
+async def daemon(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daemon]:
+    folder = tmp_path_factory.mktemp("f")
+    (folder / "config").mkdir()
+    (folder / "config" / "kronkeepd.toml").write_text('[access]\nread = ["nogroup"]\n')
+    found = Daemon(folder / "s")
+    found.arguments = ("--config", str(folder / "config" / "kronkeepd.toml"))
+    await found.start()
+    yield found
+    await found.stop()
+
+
+def resident(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+
+def ask(path: str) -> float:
+    """Seconds that one request took, waiting for a place in the backlog included."""
+    began = time.perf_counter()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = b""
+        while some := connection.recv(4096):
+            answer += some
+    assert b" 200 OK" in answer
+    return time.perf_counter() - began
+
+
+def flooded(path: str) -> list[float]:
+    """What requests took, in order of time, while the other user's program ran."""
+    took = []
+    with subprocess.Popen([sys.executable, "-c", FLOOD, path, str(SECONDS)]) as flood:
+        while flood.poll() is None:
+            took.append(ask(path))
+            time.sleep(0.05)
+    return sorted(took)
+
+
+async def test_another_user_does_not_notice(daemon: Daemon) -> None:
+    path, pid, log = daemon.line["socket"], daemon.line["pid"], daemon.state.parent / "kronkeepd.log"
+    Path(path).chmod(0o666)
+    for parent in Path(path).parents:
+        if not parent.stat().st_mode & 0o1:
+            parent.chmod(0o711)
+    before, lines = resident(pid), len(log.read_text().splitlines())
+    took = await asyncio.to_thread(flooded, path)
+    assert len(took) > 100
+    assert took[int(len(took) * 0.99)] < 0.25
+    assert resident(pid) - before < 50 * 1024 * 1024
+    assert len(log.read_text().splitlines()) - lines < 100
