@@ -58,6 +58,10 @@ bench: $(VENV)/.bench debian ## benchmarks as ratios (ONLY=store for one group);
 picture: $(VENV)/.dev ## draw the README's picture of the terminal anew
 	@$(BIN)/python -m tests.ui.picture tui/picture.svg
 
+.PHONY: reference
+reference: $(VENV)/.runtime ## write the API's reference page anew from the table of routes
+	@$(BIN)/python -m kronkeep_daemon.http.reference daemon/API.md
+
 locks: ## write the lock files anew (needs uv)
 	uv pip compile -q --generate-hashes --no-header --extra build -o requirements.lock pyproject.toml
 	uv pip compile -q --generate-hashes --no-header --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
