@@ -1,4 +1,4 @@
-"""The reference page of the API, from the table of routes: `python -m kronkeep_daemon.http.reference FILE`."""
+"""The API's reference page, from the table of routes: `python -m kronkeep_daemon.http.reference FILE`."""
 
 import sys
 from collections.abc import Sequence
@@ -9,9 +9,10 @@ from kronkeep_daemon.http.routes import ROUTES
 
 _HEAD = """# The socket API
 
-Every route, with the level that it needs (read, operate, admin; each includes those before it). Requests and answers are
-JSON unless another type is named; `/openapi.json` has their fields. Every write takes `?dry_run=true`, `If-Match`
-and `Idempotency-Key`. Lists are newest first, with `limit` (1 to 1000) and `cursor`.
+Every route, with the level that it needs (read, operate, admin; each includes those before it). Requests and
+answers are JSON unless another type is named; `/openapi.json` has their fields. Every write takes
+`?dry_run=true`, `If-Match` and `Idempotency-Key`.
+Lists are newest first, with `limit` (1 to 1000) and `cursor`.
 
 | method | path | level | parameters | answers | what |
 |---|---|---|---|---|---|
