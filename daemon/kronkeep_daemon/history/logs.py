@@ -69,11 +69,11 @@ class LogStore:
             container=container, pod=pod, bytes=capped.total, kept=len(text), truncated=capped.truncated
         )
 
-    @staticmethod
-    def _write(path: Path, text: bytes) -> None:
+    def _write(self, path: Path, text: bytes) -> None:
         if not path.parent.is_dir():
             path.parent.mkdir(parents=True, exist_ok=True)
             durable.sync_folder(path.parent.parent)
+            durable.sync_folder(self._folder.parent)
         durable.write_whole(path, [gzip.compress(text, 6)])
 
     async def read(self, record_id: str, container: str) -> bytes | None:

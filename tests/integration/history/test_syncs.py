@@ -1,0 +1,73 @@
+"""Every byte and every name is synced before anything is acknowledged, as the kernel saw it (strace)."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ACTOR = """
+import asyncio, sys
+from pathlib import Path
+from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.history import History
+from kronkeep_daemon.history.logs import Capped
+async def main():
+    for again in range(2):
+        history = await History.open(Path(sys.argv[1]), clock=SystemClock())
+        for number in range(3):
+            history.table("facts").put_document(None, {"id": str(number)})
+            await history.commit()
+            print("acknowledged", flush=True)
+        capped = Capped()
+        capped.add(b"hello")
+        await history.logs.save(f"run{again}", "main", "pod", capped)
+        print("acknowledged", flush=True)
+        await history.compact()
+        print("acknowledged", flush=True)
+        await history.close()
+        with next(Path(sys.argv[1]).glob("journal-*")).open("ab") as file:
+            file.write(b'{"seq":')
+asyncio.run(main())
+"""
+CALLS = "write,writev,rename,unlink,ftruncate,mkdir,fsync,fdatasync"
+CALL = re.compile(r"^\d+ +(\w+)\((.*)\) += \d+")
+HANDLE = re.compile(r"^\d+<([^>]*)>")
+
+
+def unsynced(trace: str, folder: Path) -> list[str]:
+    """What was not durable at an acknowledgement, or renamed before its bytes were."""
+    waiting: set[str] = set()
+    faults: list[str] = []
+    for line in trace.splitlines():
+        match = CALL.match(line)
+        if match is None:
+            continue
+        call, words = match.groups()
+        handle, names = HANDLE.match(words), re.findall(r'"([^"]*)"', words)
+        if call == "write" and words.startswith("1<"):
+            faults += [f"not synced at an acknowledgement: {name}" for name in sorted(waiting)]
+        elif call in ("fsync", "fdatasync") and handle:
+            waiting.discard(handle[1])
+        elif call in ("write", "ftruncate") and handle and handle[1].startswith(f"{folder}/"):
+            waiting.add(handle[1])
+        elif call == "rename" and names[0].startswith(str(folder)):
+            faults += [f"renamed before it was synced: {names[0]}"] if names[0] in waiting else []
+            waiting.add(str(Path(names[1]).parent))
+        elif call in ("unlink", "mkdir") and names[0].startswith(f"{folder}/"):
+            waiting.add(str(Path(names[0]).parent))
+    return faults
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_nothing_is_acknowledged_before_it_is_synced(tmp_path: Path) -> None:
+    folder, out = tmp_path / "h", tmp_path / "trace"
+    folder.mkdir()
+    trace = ["strace", "-f", "-y", "-qq", "-z", "-s", "300", "-o", str(out), f"-etrace={CALLS}"]
+    subprocess.run([*trace, sys.executable, "-c", ACTOR, str(folder)], check=True, capture_output=True)
+    seen = out.read_text()
+    assert seen.count('"acknowledged') == 10
+    assert list(folder.glob("*.torn"))
+    assert unsynced(seen, folder) == []
