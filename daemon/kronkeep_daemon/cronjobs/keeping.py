@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from kronkeep_common.errors import KronkeepError
+from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
 from kronkeep_common.models import KeptLog
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.logs import Capped
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 Object = dict[str, Any]
 COPIERS = 8
 QUEUE = 10_000
+FULL_DISK_PAUSE = 2.0
 
 
 class LogKeeper:
@@ -61,8 +62,18 @@ class LogKeeper:
             uid, namespace, pod, container = await self._queue.get()
             try:
                 await self._copy(uid, namespace, pod, container)
+            except ReadOnlyHistory:
+                self._again(uid, namespace, pod, container)
+                await asyncio.sleep(FULL_DISK_PAUSE)
             except KronkeepError as fault:
                 log.warning("the log of %s/%s %s is lost: %s", namespace, pod, container, fault)
+
+    def _again(self, uid: str, namespace: str, pod: str, container: str) -> None:
+        """Queues a log once more that the disk had no room for."""
+        if self._queue.full():
+            log.warning("the log of %s/%s %s is lost: the disk is full", namespace, pod, container)
+        else:
+            self._queue.put_nowait((uid, namespace, pod, container))
 
     async def _copy(self, uid: str, namespace: str, pod: str, container: str) -> None:
         capped = Capped()

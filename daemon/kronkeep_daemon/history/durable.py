@@ -50,13 +50,3 @@ def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
         temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
-
-
-def cut(path: Path, length: int) -> None:
-    """Shortens a file for good; raises SyncFailed, OSError."""
-    handle = os.open(path, os.O_WRONLY)
-    try:
-        os.ftruncate(handle, length)
-        sync(handle)
-    finally:
-        os.close(handle)

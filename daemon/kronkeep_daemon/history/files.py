@@ -94,7 +94,7 @@ def set_aside(path: Path, good: int) -> None:
     tail = path.read_bytes()[good:]
     log.warning("%s: %d bytes of a torn tail are kept aside", path.name, len(tail))
     durable.write_whole(path.with_suffix(f".{good}.torn"), [tail])
-    durable.cut(path, good)
+    os.truncate(path, good)  # the next append's sync covers it; until then the tail is torn again
 
 
 class Segment:
