@@ -1,6 +1,6 @@
 """What the socket's requests and answers are made of, besides the models."""
 
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
@@ -67,6 +67,28 @@ class DryRun(Record, frozen=True, kw_only=True):
 
     would: str
     object: dict[str, Any] = {}
+
+
+class Applied(Record, frozen=True, kw_only=True):
+    """What applying a manifest did, or in a dry run would do, and the CronJob afterwards."""
+
+    outcome: Literal["created", "changed", "unchanged"]
+    cronjob: CronJob
+
+
+class ManifestFile(Record, frozen=True, kw_only=True):
+    """A file of the daemon's manifest folder; `message` says what it waits for, or why it was refused.
+
+    `applied` is kept applied; `waiting` is tried again by itself; of a `refused` file nothing is applied.
+    """
+
+    file: str
+    status: Literal["applied", "waiting", "refused"]
+    since: Moment
+    objects: tuple[str, ...] = ()
+    message: str | None = None
+    next_step: str | None = None
+    code: str | None = None
 
 
 class AuditEntry(Record, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from kronkeep_common.models import (
     CronJob,
     CronJobCreate,
     CronJobExecution,
+    CronJobManifest,
     EnvVar,
     ScheduleCheckRequest,
     ScheduleVerdict,
@@ -112,6 +113,15 @@ class Client:
         """Makes the CronJob of that name as `spec` says, with its policy or, without one, rid of it."""
         path, flag = _cronjob(spec.namespace, spec.name), "true" if dry_run else None
         return await self.call("PUT", path, CronJob, spec, dry_run=flag)
+
+    async def apply_cronjob(self, manifest: CronJobManifest, *, dry_run: bool = False) -> api.Applied:
+        """Creates the CronJob of a Kubernetes manifest, or changes what it says of one that is there."""
+        flag = "true" if dry_run else None
+        return await self.call("POST", "/v1/cronjobs/apply", api.Applied, manifest, dry_run=flag)
+
+    async def manifests(self) -> api.ListOf[api.ManifestFile]:
+        """The files of the daemon's manifest folder, and how each stands."""
+        return await self.call("GET", "/v1/manifests", api.ListOf[api.ManifestFile])
 
     async def delete_cronjob(self, namespace: str, name: str, confirm: str) -> None:
         """Deletes a CronJob; `confirm` is its name."""

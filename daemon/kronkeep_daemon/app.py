@@ -19,8 +19,10 @@ import msgspec
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import InvalidSettings, KronkeepError
 from kronkeep_daemon import settings as settings_file
+from kronkeep_daemon.applying import Applying
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.dropins import DropIns
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.extended import ExtendedService
@@ -167,12 +169,18 @@ def _services(
     cronjobs = CronJobService(clusters, history, bus, clock, current)
     backups = BackupService(cronjobs, history, bus, clock, current, supervisor)
     extended = ExtendedService(cronjobs, backups, history, clock, current)
+    applying = Applying(cronjobs, extended, backups.storages)
+    folder = current().manifests
+    dropins = DropIns(Path(folder) if folder else None, applying, bus, clock)
     cronjobs.start(supervisor)
     backups.start()
+    dropins.start(supervisor)
     return Services(
         cronjobs=cronjobs,
         backups=backups,
         extended=extended,
+        applying=applying,
+        dropins=dropins,
         history=history,
         clock=clock,
         settings=current,
@@ -207,7 +215,11 @@ async def _reload(options: Options, current: Current) -> None:
             continue
         kept = current()
         current.settings = msgspec.structs.replace(
-            version, state=kept.state, socket=kept.socket, clusters=kept.clusters
+            version,
+            state=kept.state,
+            socket=kept.socket,
+            clusters=kept.clusters,
+            manifests=kept.manifests,
         )
         log.info("the settings were read anew")
 

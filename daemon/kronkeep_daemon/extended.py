@@ -113,9 +113,15 @@ class ExtendedService:
         return changed if dry_run else self.get(namespace, name)
 
     def _acceptable(self, spec: CronJobCreate, wanted: BackupPolicySpec) -> BackupPolicySpec:
-        self._check_storage(spec.namespace, wanted)
+        return self.acceptable(spec.namespace, spec.schedule, spec.time_zone, wanted)
+
+    def acceptable(
+        self, namespace: str, schedule: str, zone: str | None, wanted: BackupPolicySpec
+    ) -> BackupPolicySpec:
+        """The policy as a CronJob of that schedule may carry it; raises what `create` raises for a policy."""
+        self._check_storage(namespace, wanted)
         policies.check(wanted)
-        return self._compatible(spec.schedule, spec.time_zone, wanted)
+        return self._compatible(schedule, zone, wanted)
 
     def _check_storage(self, namespace: str, wanted: BackupPolicySpec) -> None:
         storage = self._backups.storages.get(wanted.storage_id)
@@ -162,10 +168,8 @@ class ExtendedService:
     async def set_policy(self, namespace: str, name: str, wanted: BackupPolicySpec) -> CronJob:
         """Gives the CronJob a policy or changes the one it has; its identity stays."""
         raw = self._cronjobs.raw(namespace, name)
-        self._check_storage(namespace, wanted)
-        policies.check(wanted)
         spec = raw["spec"]
-        accepted = self._compatible(spec["schedule"], spec.get("timeZone"), wanted)
+        accepted = self.acceptable(namespace, spec["schedule"], spec.get("timeZone"), wanted)
         old: BackupPolicy | None = policies.read(raw).policy
         policy = policies.new(accepted, old.id if old else None)
         revision = {keys.POLICY_REVISION: policies.revision(policy)}

@@ -37,11 +37,15 @@ class AccessSettings(Request, frozen=True, kw_only=True):
 
 
 class AllowSettings(Request, frozen=True, kw_only=True):
-    """What an admin may create; empty `namespaces` means all, everything else is off unless named."""
+    """What an admin may create; empty `namespaces` means all, everything else is off unless named.
+
+    `privileged` is what reaches out of a container: privileged mode, added capabilities, a node's namespaces.
+    """
 
     namespaces: tuple[str, ...] = ()
     service_accounts: tuple[str, ...] = ()
     host_path: bool = False
+    privileged: bool = False
 
 
 class LimitSettings(Request, frozen=True, kw_only=True):
@@ -74,11 +78,16 @@ class HistorySettings(Request, frozen=True, kw_only=True):
 
 
 class Settings(Request, frozen=True, kw_only=True):
-    """Everything an operator may set; `namespace` is kronkeep's own in each cluster."""
+    """Everything an operator may set; `namespace` is kronkeep's own in each cluster.
+
+    `manifests` is a folder whose files are applied and kept applied; state, socket, clusters and that
+    folder are taken at the start, all else at once when the file changes.
+    """
 
     state: str = "/var/lib/kronkeepd"
     socket: str = "/run/kronkeepd/api.sock"
     namespace: str = "kronkeep"
+    manifests: str | None = None
     controller_zone: str = "UTC"
     late_after_seconds: Seconds = 120
     clusters: dict[str, ClusterSettings] = {}

@@ -1,6 +1,6 @@
 """CronJobs as kronkeep shows and creates them, and the CronJobExecutions it keeps."""
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -51,6 +51,31 @@ class CronJobCreate(CronJobSpec, frozen=True, kw_only=True):
     namespace: Name = "default"
     name: Name
     policy: BackupPolicySpec | None = None
+
+
+class CronJobManifest(Request, frozen=True, kw_only=True, rename={"api_version": "apiVersion"}):
+    """A CronJob as Kubernetes writes it; its policy, where it has one, is in `metadata.annotations`."""
+
+    api_version: Literal["batch/v1"]
+    kind: Literal["CronJob"]
+    metadata: dict[str, Any]
+    spec: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where it has no name, or a namespace that is no text."""
+        for field in ("name", "namespace"):
+            if not isinstance(self.metadata.get(field, "default" if field == "namespace" else None), str):
+                raise ValueError(f"metadata.{field} must be a text")  # noqa: TRY004 - msgspec's contract
+
+    @property
+    def namespace(self) -> str:
+        """The namespace, `default` where none is named."""
+        return str(self.metadata.get("namespace", "default"))
+
+    @property
+    def name(self) -> str:
+        """The CronJob's name."""
+        return str(self.metadata["name"])
 
 
 class CronJob(Record, frozen=True, kw_only=True):

@@ -63,8 +63,8 @@ class StorageService:
             raise StorageNotFound(f"There is no storage {clean(repr(name), 80)}.", field="storage_id")
         return found
 
-    async def create(self, wanted: BackupStorageCreate) -> BackupStorage:
-        """Records the storage and begins to make its repository; raises NameTaken, InvalidRequest, Denied."""
+    def check_new(self, wanted: BackupStorageCreate) -> None:
+        """Raises NameTaken, InvalidName, InvalidRequest or Denied for what `create` would refuse."""
         check_name(wanted.id)
         kind_module(wanted.kind).validate(wanted.settings)
         if wanted.kind == "local" and not self._settings().allow.host_path:
@@ -73,6 +73,10 @@ class StorageService:
             )
         if self._history.storages.get(wanted.id) is not None:
             raise NameTaken(f"There is a storage {wanted.id} already.", field="id")
+
+    async def create(self, wanted: BackupStorageCreate) -> BackupStorage:
+        """Records the storage and begins to make its repository; raises what `check_new` raises."""
+        self.check_new(wanted)
         password = wanted.password or await self._new_password(wanted.id)
         now = self._clock.now()
         storage = BackupStorage(

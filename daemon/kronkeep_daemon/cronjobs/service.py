@@ -9,7 +9,6 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
     ConfirmationMissing,
     CronJobNotFound,
-    Denied,
     ExecutionNotFound,
     KronkeepError,
     LogNotFound,
@@ -19,7 +18,7 @@ from kronkeep_common.models import CronJob, CronJobCreate, CronJobExecution, Env
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
 from kronkeep_common.text import clean
-from kronkeep_daemon.cronjobs import manifests
+from kronkeep_daemon.cronjobs import bounds, manifests
 from kronkeep_daemon.cronjobs.recorder import Recorder
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
@@ -164,13 +163,11 @@ class CronJobService:
         manifests.check_name(spec.name)
         manifests.check_image(spec.image)
         Schedule.parse(spec.schedule, spec.time_zone)
-        allow = self._settings().allow
-        if allow.namespaces and spec.namespace not in allow.namespaces:
-            raise Denied(
-                f"Nothing may be created in namespace {clean(spec.namespace, 63)}.", field="namespace"
-            )
-        if spec.service_account and spec.service_account not in allow.service_accounts:
-            raise Denied("That service account may not be used.", field="service_account")
+        self.check_bounds(manifests.cronjob(spec.namespace, spec.name, spec, {}))
+
+    def check_bounds(self, body: Object) -> None:
+        """Raises Denied for a CronJob that the settings do not let anybody make."""
+        bounds.check(body, self._settings().allow)
 
     async def create(
         self, spec: CronJobCreate, *, annotations: dict[str, str] | None = None, dry_run: bool = False
@@ -178,10 +175,16 @@ class CronJobService:
         """Creates a CronJob in one request; raises NameTaken and what `check` raises."""
         self.check(spec)
         body = manifests.cronjob(spec.namespace, spec.name, spec, annotations or {})
+        return await self.create_raw(body, dry_run=dry_run)
+
+    async def create_raw(self, body: Object, *, dry_run: bool = False) -> CronJob:
+        """Creates a CronJob as Kubernetes writes it; raises Denied, NameTaken, InvalidObject."""
+        self.check_bounds(body)
+        meta = body["metadata"]
         try:
-            raw = await self._first.create(paths.cronjobs(spec.namespace), body, dry_run=dry_run)
+            raw = await self._first.create(paths.cronjobs(meta["namespace"]), body, dry_run=dry_run)
         except AlreadyExists as fault:
-            words = f"There is a CronJob {spec.namespace}/{spec.name} already."
+            words = f"There is a CronJob {clean(meta['namespace'], 63)}/{clean(meta['name'], 63)} already."
             raise NameTaken(words, field="name") from fault
         if not dry_run:
             self._known(raw)

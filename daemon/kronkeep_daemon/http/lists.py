@@ -48,6 +48,11 @@ async def cronjobs(call: Call) -> api.ListOf[CronJob]:
     return api.ListOf(items=[item for item in items if found.takes(item, now)])
 
 
+async def manifests(call: Call) -> api.ListOf[api.ManifestFile]:
+    """The files of the manifest folder."""
+    return api.ListOf(items=call.services.dropins.files())
+
+
 async def policies(call: Call) -> api.ListOf[api.PolicyView]:
     """The policies of all CronJobs that pass the filter."""
     found, now = parse(call.query.get("filter", "")), call.services.clock.now()

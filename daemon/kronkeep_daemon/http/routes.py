@@ -13,6 +13,7 @@ from kronkeep_common.models import (
     CronJob,
     CronJobCreate,
     CronJobExecution,
+    CronJobManifest,
     ScheduleCheckRequest,
     ScheduleVerdict,
 )
@@ -23,6 +24,12 @@ from kronkeep_daemon.http.route import Call, Route
 
 async def _create_cronjob(call: Call) -> CronJob:
     return await call.services.extended.create(call.body, dry_run=call.query.get("dry_run") == "true")
+
+
+async def _apply_cronjob(call: Call) -> api.Applied:
+    made = await call.services.applying.manifest(call.body, dry_run=call.query.get("dry_run") == "true")
+    assert made.cronjob is not None
+    return api.Applied(outcome=made.outcome, cronjob=made.cronjob)
 
 
 async def _replace_cronjob(call: Call) -> CronJob:
@@ -74,6 +81,8 @@ ROUTES: tuple[Route, ...] = (
           lists.cronjobs, ("filter", "namespace")),
     Route("POST", C, Level.ADMIN, CronJobCreate, CronJob, "Create a CronJob, with its policy or without.",
           _create_cronjob, ("dry_run",), 201),
+    Route("POST", C + "/apply", Level.ADMIN, CronJobManifest, api.Applied,
+          "Make a CronJob as a manifest of Kubernetes says.", _apply_cronjob, ("dry_run",)),
     Route("GET", CJ, Level.READ, None, CronJob, "One CronJob.",
           _one(lambda c: c.services.extended.get(*c.name))),
     Route("GET", CJ + "/spec", Level.READ, None, CronJobCreate, "One CronJob, as it would be written.",
@@ -131,6 +140,8 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/schedules/check", Level.READ, ScheduleCheckRequest, ScheduleVerdict,
           "Whether a backup's schedule fits a CronJob's.",
           lambda c: c.services.extended.check_schedules_async(c.body)),
+    Route("GET", "/v1/manifests", Level.READ, None, api.ListOf[api.ManifestFile],
+          "The files of the daemon's manifest folder, and what is wrong with them.", lists.manifests),
     Route("GET", "/v1/audit", Level.ADMIN, None, api.ListOf[api.AuditEntry], "Who did what, newest first.",
           lists.audit, ("limit",)),
     Route("GET", "/healthz", Level.READ, None, None, "Whether the daemon answers.",

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
+from kronkeep_daemon.applying import Applying
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.dropins import DropIns
 from kronkeep_daemon.extended import ExtendedService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.http.limits import Limits
@@ -21,6 +23,8 @@ class Services(NamedTuple):
     cronjobs: CronJobService
     backups: BackupService
     extended: ExtendedService
+    applying: Applying
+    dropins: DropIns
     history: History
     clock: Clock
     settings: Callable[[], Settings]

@@ -1,14 +1,4 @@
-"""`apply`, `create -f` and `edit`: manifests in YAML or JSON, several in a file, files and folders.
-
-    kind: CronJob               kind: BackupStorage
-    namespace: default          id: vault
-    name: shop-db               kind_of_storage: local     (the field `kind` of a storage)
-    image: postgres:17          settings: {path: /backups}
-    schedule: 0 2 * * *
-    policy: {storage_id: vault}
-
-Fields are those of POST /v1/cronjobs and POST /v1/storages; all files are read before anything is sent.
-"""
+"""`apply`, `create -f` and `edit`: manifests of files and folders, all read before anything is sent."""
 
 import argparse
 import os
@@ -21,17 +11,17 @@ from typing import Any
 
 import msgspec
 
+from kronkeep_common import manifests
 from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
-from kronkeep_common.models import BackupStorageCreate, CronJobCreate
-from kronkeep_common.text import clean
-
-LARGEST = 1024 * 1024
-Wanted = CronJobCreate | BackupStorageCreate
+from kronkeep_common.manifests import Document, Wanted
+from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
 
 
 def add_parser(verbs: Any, run: Any) -> None:
     """Adds `apply` and `edit`."""
-    apply = verbs.add_parser("apply", help="create or change what manifests describe", description=__doc__)
+    apply = verbs.add_parser(
+        "apply", help="create or change what manifests describe", description=manifests.__doc__
+    )
     apply.formatter_class = argparse.RawDescriptionHelpFormatter
     apply.add_argument(
         "-f", "--file", action="append", required=True, help="a file, a folder, or - for stdin"
@@ -45,64 +35,16 @@ def add_parser(verbs: Any, run: Any) -> None:
 
 def read(paths: list[str]) -> list[Wanted]:
     """Every document of the files; raises InvalidRequest naming file and line."""
-    found: list[Wanted] = []
+    found: list[Document] = []
     for name in paths:
         if name == "-":
-            found += documents(sys.stdin.read(LARGEST + 1), "standard input")
+            found += manifests.documents(sys.stdin.read(manifests.LARGEST + 1), "standard input")
             continue
         path = Path(name)
-        files = sorted(p for p in path.rglob("*") if p.suffix in (".yaml", ".yml", ".json"))
+        files = sorted(p for p in path.rglob("*") if p.suffix in manifests.SUFFIXES)
         for file in files if path.is_dir() else [path]:
-            found += documents(_text(file), str(file))
-    return found
-
-
-def _text(path: Path) -> str:
-    try:
-        with path.open(encoding="utf-8") as file:
-            return file.read(LARGEST + 1)
-    except (OSError, UnicodeDecodeError) as fault:
-        raise InvalidRequest(f"{clean(str(path))} cannot be read: {clean(str(fault), 200)}") from fault
-
-
-def documents(text: str, where: str) -> list[Wanted]:
-    """The documents of one text; raises InvalidRequest with the line at which the faulty one begins."""
-    import yaml
-
-    if len(text) > LARGEST:
-        raise InvalidRequest(f"{clean(where)} is larger than {LARGEST} bytes.")
-    found: list[Wanted] = []
-    try:
-        for token in yaml.scan(text, Loader=yaml.CSafeLoader):
-            if isinstance(token, yaml.AliasToken):
-                raise InvalidRequest(f"{clean(where)}:{token.start_mark.line + 1}: aliases are refused.")
-        loader = yaml.CSafeLoader(text)
-        while loader.check_node():
-            node = loader.get_node()
-            assert node is not None
-            line = node.start_mark.line + 1
-            value = loader.construct_document(node)
-            if value is not None:
-                found.append(_convert(value, f"{clean(where)}:{line}"))
-    except yaml.MarkedYAMLError as fault:
-        line = fault.problem_mark.line + 1 if fault.problem_mark else 1
-        raise InvalidRequest(f"{clean(where)}:{line}: {clean(str(fault.problem), 200)}.") from fault
-    except (yaml.YAMLError, RecursionError, ValueError) as fault:
-        raise InvalidRequest(f"{clean(where)}: {clean(str(fault), 200)}") from fault
-    return found
-
-
-def _convert(value: Any, where: str) -> Wanted:
-    if not isinstance(value, dict) or value.get("kind") not in ("CronJob", "BackupStorage"):
-        raise InvalidRequest(f"{where}: kind must be CronJob or BackupStorage.")
-    fields = {key: entry for key, entry in value.items() if key != "kind"}
-    try:
-        if value["kind"] == "CronJob":
-            return msgspec.convert(fields, CronJobCreate)
-        fields["kind"] = fields.pop("kind_of_storage", "local")
-        return msgspec.convert(fields, BackupStorageCreate)
-    except msgspec.ValidationError as fault:
-        raise InvalidRequest(f"{where}: {clean(str(fault), 300)}.") from fault
+            found += manifests.file(file)
+    return [document.wanted for document in found]
 
 
 async def apply_files(client: Any, options: argparse.Namespace) -> int:
@@ -110,9 +52,8 @@ async def apply_files(client: Any, options: argparse.Namespace) -> int:
     wanted = read(options.file)
     for storage in (w for w in wanted if isinstance(w, BackupStorageCreate)):
         print(f"storage {storage.id} {await _storage(client, storage, options.dry_run)}")
-    for cronjob in (w for w in wanted if isinstance(w, CronJobCreate)):
-        words = await _cronjob(client, cronjob, options.dry_run)
-        print(f"cronjob {cronjob.namespace}/{cronjob.name} {words}")
+    for cronjob in (w for w in wanted if not isinstance(w, BackupStorageCreate)):
+        print(f"{manifests.name_of(cronjob)} {await _cronjob(client, cronjob, options.dry_run)}")
     return 0
 
 
@@ -123,6 +64,8 @@ async def create_files(client: Any, options: argparse.Namespace) -> int:
             if not options.dry_run:
                 await client.create_storage(wanted)
             print(f"storage {wanted.id} {'would be created' if options.dry_run else 'is being created'}")
+        elif isinstance(wanted, CronJobManifest):
+            raise InvalidRequest("A manifest of Kubernetes is applied.", next_step="Use kronkeep apply -f.")
         else:
             await client.create_cronjob(wanted, dry_run=options.dry_run)
             words = "would be created" if options.dry_run else "created"
@@ -141,7 +84,10 @@ async def _storage(client: Any, wanted: BackupStorageCreate, dry_run: bool) -> s
     return "unchanged"
 
 
-async def _cronjob(client: Any, wanted: CronJobCreate, dry_run: bool) -> str:
+async def _cronjob(client: Any, wanted: CronJobCreate | CronJobManifest, dry_run: bool) -> str:
+    if isinstance(wanted, CronJobManifest):
+        outcome = (await client.apply_cronjob(wanted, dry_run=dry_run)).outcome
+        return f"would be {outcome}" if dry_run and outcome != "unchanged" else str(outcome)
     try:
         there = await client.cronjob_spec(wanted.namespace, wanted.name)
     except CronJobNotFound:

@@ -22,7 +22,7 @@ EXIT_CODES = """exit codes:
   2    bad input
   3    no daemon answers at the socket
   130  interrupted"""
-KINDS = ("cronjobs", "executions", "backups", "storages", "policies")
+KINDS = ("cronjobs", "executions", "backups", "storages", "policies", "manifests")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _get(verbs: Any) -> None:
-    get = verbs.add_parser("get", help="list cronjobs, executions, backups, storages or policies")
+    get = verbs.add_parser("get", help=f"list {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     get.add_argument("kind", choices=KINDS)
     get.add_argument("id", nargs="?", help="NAMESPACE/NAME of a CronJob, else an id: only this one, whole")
     get.add_argument("--filter", help="such as 'status:failed ns:pay age:<24h'")
@@ -171,7 +171,7 @@ async def _list(client: Any, options: argparse.Namespace) -> int:
     terms += [f"ns:{options.namespace}"] if options.namespace else []
     if options.kind == "cronjobs":
         answer = await client.cronjobs(options.namespace)
-    elif options.kind in ("storages", "policies"):
+    elif options.kind in ("storages", "policies", "manifests"):
         answer = await getattr(client, options.kind)()
     else:
         answer = await getattr(client, options.kind)(filter=" ".join(terms) or None, limit=options.limit)
@@ -181,8 +181,9 @@ async def _list(client: Any, options: argparse.Namespace) -> int:
 
 
 async def _one(client: Any, options: argparse.Namespace) -> int:
-    if options.kind == "policies":
-        raise InvalidRequest("A policy is shown with its CronJob.", next_step="kronkeep get cronjobs NAME.")
+    if options.kind in ("policies", "manifests"):
+        words = f"There is no way to ask for one of the {options.kind}."
+        raise InvalidRequest(words, next_step=f"kronkeep get {options.kind}.")
     if options.kind == "cronjobs":
         record = await client.cronjob(*_split(options.id))
     else:

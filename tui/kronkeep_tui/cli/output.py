@@ -79,6 +79,13 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("TYPE", lambda r: r.policy.backup_type),
         ("ENABLED", lambda r: "yes" if r.policy.enabled else "no"),
     ),
+    "manifests": (
+        ("FILE", _text("file")),
+        ("STATUS", _text("status")),
+        ("SINCE", _when("since")),
+        ("OBJECTS", lambda r: clean(", ".join(r.objects)) or "-"),
+        ("MESSAGE", _text("message")),
+    ),
     "audit": (
         ("WHEN", _when("created_at")),
         ("USER", _text("user")),
@@ -137,7 +144,7 @@ def document(value: object, form: str) -> None:
 
 
 def _name(record: Any) -> str:
-    name = getattr(record, "name", None) or record.id
+    name = getattr(record, "name", None) or getattr(record, "file", None) or record.id
     namespace = getattr(record, "namespace", None)
     return clean(f"{namespace}/{name}" if namespace else name)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kronkeep_common.clock import Clock
-from kronkeep_daemon.embedded.apiserver import defaults, status, validation
+from kronkeep_daemon.embedded.apiserver import defaults, shapes, status, validation
 from kronkeep_daemon.embedded.apiserver.logs import Logs
 from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, RESOURCES, Resource
 from kronkeep_daemon.embedded.apiserver.store import Store
@@ -34,6 +34,7 @@ class Operations:
     def create(self, resource: Resource, namespace: str, body: Object, *, dry: bool, strict: bool) -> Object:
         """Adds an object; 404 without its namespace, 409 for a taken name, 422 for an invalid one."""
         obj = copy.deepcopy(body)
+        shapes.check(resource.kind, obj)
         meta = obj.setdefault("metadata", {})
         if resource.namespaced:
             if self._store.get(NAMESPACES, "", namespace) is None:
@@ -74,6 +75,7 @@ class Operations:
     def update(self, resource: Resource, old: Object, body: Object, *, subresource: str, dry: bool) -> Object:
         """Replaces an object (or only its status); 409 for a stale version, 422 for an invalid one."""
         new = copy.deepcopy(body)
+        shapes.check(resource.kind, new)
         for key in ("kind", "apiVersion"):
             new.pop(key, None)
         meta, before = new.setdefault("metadata", {}), old["metadata"]

@@ -1,0 +1,91 @@
+"""Manifests in YAML or JSON, several in a file: what `kronkeep apply` sends and the daemon's folder keeps.
+
+    kind: CronJob               kind: BackupStorage              apiVersion: batch/v1
+    namespace: default          id: vault                        kind: CronJob
+    name: shop-db               kind_of_storage: local           metadata: {name: shop-db, annotations: {...}}
+    image: postgres:17          settings: {path: /backups}       spec: {...}
+    schedule: 0 2 * * *
+    policy: {storage_id: vault}
+
+The first two are the bodies of POST /v1/cronjobs and POST /v1/storages (`kind_of_storage` is a storage's
+`kind`); with an `apiVersion` it is Kubernetes' own, its policy in annotations, for POST /v1/cronjobs/apply.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
+from kronkeep_common.text import clean
+
+LARGEST = 1024 * 1024
+SUFFIXES = (".yaml", ".yml", ".json")
+Wanted = CronJobCreate | BackupStorageCreate | CronJobManifest
+
+
+class Document(NamedTuple):
+    """One manifest, and the file and line where it begins."""
+
+    where: str
+    wanted: Wanted
+
+
+def name_of(wanted: Wanted) -> str:
+    """`storage ID`, or `cronjob NAMESPACE/NAME`."""
+    if isinstance(wanted, BackupStorageCreate):
+        return f"storage {wanted.id}"
+    return f"cronjob {wanted.namespace}/{wanted.name}"
+
+
+def file(path: Path) -> list[Document]:
+    """Every document of a file; raises InvalidRequest naming file and line."""
+    try:
+        with path.open(encoding="utf-8") as opened:
+            text = opened.read(LARGEST + 1)
+    except (OSError, UnicodeDecodeError) as fault:
+        raise InvalidRequest(f"{clean(str(path))} cannot be read: {clean(str(fault), 200)}") from fault
+    return documents(text, str(path))
+
+
+def documents(text: str, where: str) -> list[Document]:
+    """The documents of one text; raises InvalidRequest with the line at which the faulty one begins."""
+    import yaml
+
+    if len(text) > LARGEST:
+        raise InvalidRequest(f"{clean(where)} is larger than {LARGEST} bytes.")
+    found: list[Document] = []
+    try:
+        for token in yaml.scan(text, Loader=yaml.CSafeLoader):
+            if isinstance(token, yaml.AliasToken):
+                raise InvalidRequest(f"{clean(where)}:{token.start_mark.line + 1}: aliases are refused.")
+        loader = yaml.CSafeLoader(text)
+        while loader.check_node():
+            node = loader.get_node()
+            assert node is not None
+            place = f"{clean(where)}:{node.start_mark.line + 1}"
+            value = loader.construct_document(node)
+            if value is not None:
+                found.append(Document(place, _convert(value, place)))
+    except yaml.MarkedYAMLError as fault:
+        line = fault.problem_mark.line + 1 if fault.problem_mark else 1
+        raise InvalidRequest(f"{clean(where)}:{line}: {clean(str(fault.problem), 200)}.") from fault
+    except (yaml.YAMLError, RecursionError, ValueError) as fault:
+        raise InvalidRequest(f"{clean(where)}: {clean(str(fault), 200)}") from fault
+    return found
+
+
+def _convert(value: Any, where: str) -> Wanted:
+    if not isinstance(value, dict) or value.get("kind") not in ("CronJob", "BackupStorage"):
+        raise InvalidRequest(f"{where}: kind must be CronJob or BackupStorage.")
+    try:
+        if "apiVersion" in value:
+            return msgspec.convert({k: v for k, v in value.items() if k != "status"}, CronJobManifest)
+        fields = {key: entry for key, entry in value.items() if key != "kind"}
+        if value["kind"] == "CronJob":
+            return msgspec.convert(fields, CronJobCreate)
+        fields["kind"] = fields.pop("kind_of_storage", "local")
+        return msgspec.convert(fields, BackupStorageCreate)
+    except msgspec.ValidationError as fault:
+        raise InvalidRequest(f"{where}: {clean(str(fault), 300)}.") from fault

@@ -1,0 +1,72 @@
+"""Whether each known field holds the JSON type that its Go type takes; a real API server refuses it with 400.
+
+Fields are told by name alone: within the kinds served here no name has two types.
+"""
+
+from typing import Any
+
+from kronkeep_daemon.embedded.apiserver import status
+
+Object = dict[str, Any]
+_OBJECTS = (
+    "metadata spec jobTemplate template selector matchLabels securityContext resources limits requests "
+    "nodeSelector labels annotations valueFrom secretKeyRef configMapKeyRef fieldRef emptyDir secret "
+    "configMap persistentVolumeClaim hostPath podFailurePolicy onExitCodes data stringData binaryData"
+)
+_LISTS = (
+    "containers initContainers volumes env envFrom volumeMounts ownerReferences finalizers tolerations "
+    "accessModes rules onPodConditions command args ports imagePullSecrets"
+)
+_TEXTS = "name namespace schedule timeZone image concurrencyPolicy restartPolicy serviceAccountName mountPath"
+_NUMBERS = (
+    "startingDeadlineSeconds activeDeadlineSeconds backoffLimit parallelism completions "
+    "successfulJobsHistoryLimit failedJobsHistoryLimit ttlSecondsAfterFinished terminationGracePeriodSeconds"
+)
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(_OBJECTS.split(), dict),
+    **dict.fromkeys(_LISTS.split(), list),
+    **dict.fromkeys(_TEXTS.split(), str),
+    **dict.fromkeys(_NUMBERS.split(), int),
+    "suspend": bool,
+}
+_MAPS = ("labels", "annotations", "matchLabels", "nodeSelector", "data", "stringData", "limits", "requests")
+_TEXT_LISTS = ("finalizers", "accessModes", "command", "args")
+_WORDS = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
+
+
+def check(kind: str, obj: Object) -> None:
+    """Raises a 400 for the first field of another type, as encoding/json words it; nulls are dropped.
+
+    The status is left alone: only controllers write it, and its conditions have a `status` of their own.
+    """
+    _object(kind, {key: value for key, value in obj.items() if key != "status"}, "")
+
+
+def _object(kind: str, value: Object, path: str) -> None:
+    for key in [key for key, entry in value.items() if entry is None]:
+        del value[key]
+    for key, entry in value.items():
+        where = f"{path}.{key}" if path else key
+        wanted = _TYPES.get(key)
+        if wanted is not None and (type(entry) is not wanted):
+            raise status.bad_request(_words(kind, entry, where, wanted))
+        if key in _MAPS:
+            continue
+        if isinstance(entry, dict):
+            _object(kind, entry, where)
+        elif isinstance(entry, list):
+            _list(kind, entry, where, objects=_TYPES.get(key) is list and key not in _TEXT_LISTS)
+
+
+def _list(kind: str, entries: list[Any], where: str, *, objects: bool) -> None:
+    for entry in entries:
+        if isinstance(entry, dict):
+            _object(kind, entry, where)
+        elif objects:
+            raise status.bad_request(_words(kind, entry, where, dict))
+
+
+def _words(kind: str, entry: Any, where: str, wanted: type) -> str:
+    found = _WORDS.get(type(entry), "null")
+    field = f"Go struct field {kind}.{where} of type {_WORDS[wanted]}"
+    return f"{kind} cannot be handled as a {kind}: json: cannot unmarshal {found} into {field}"
