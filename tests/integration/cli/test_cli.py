@@ -158,9 +158,9 @@ def test_nothing_heavy_is_imported() -> None:
 
 def test_hostile_text_reaches_no_terminal_raw(daemon: Daemon, good: str) -> None:
     """Logs and names through the command line on a pty, and through jq -r."""
-    run = json.loads(kronkeep(daemon, "get", "executions", "--filter", "name:good", "-o", "json").stdout)[0][
-        "id"
-    ]
+    assert kronkeep(daemon, "trigger", good, "--wait").returncode == 0
+    found = kronkeep(daemon, "get", "executions", "--filter", f"name:{good}", "-o", "json").stdout
+    run = json.loads(found)[0]["id"]
     for argv in (
         ("logs", run),
         ("trigger", "good", "--follow"),

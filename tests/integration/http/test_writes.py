@@ -23,15 +23,18 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     found = Daemon(tmp_path_factory.mktemp("w") / "s")
     asyncio.run(found.start())
 
-    async def fill() -> None:
-        async with found.client() as client:
-            await client.create_cronjob(
-                CronJobCreate(name="w", image="busybox", command=("true",), schedule="0 2 29 2 *")
-            )
-
-    asyncio.run(fill())
+    asyncio.run(create(found, "w"))
     yield found
     asyncio.run(found.stop())
+
+
+async def create(daemon: Daemon, name: str) -> str:
+    """A CronJob that no other test touches; its path."""
+    async with daemon.client() as client:
+        await client.create_cronjob(
+            CronJobCreate(name=name, image="busybox", command=("true",), schedule="0 2 29 2 *")
+        )
+    return f"/v1/cronjobs/default/{name}"
 
 
 @pytest.fixture
@@ -46,24 +49,25 @@ def connect(daemon: Daemon) -> HTTP:
 
 
 async def test_a_repetition_gets_the_first_answer_even_after_a_kill(daemon: Daemon) -> None:
+    trigger = await create(daemon, "once") + "/trigger"
     headers = {"Idempotency-Key": "once"}
     async with connect(daemon) as http:
-        first = await http.post(TRIGGER, content="{}", headers=headers)
-        again = await http.post(TRIGGER, content="{}", headers=headers)
+        first = await http.post(trigger, content="{}", headers=headers)
+        again = await http.post(trigger, content="{}", headers=headers)
         assert (first.status_code, again.status_code) == (201, 201)
         assert first.content == again.content
-        other = await http.post(TRIGGER, content='{"env":[{"name":"A","value":"b"}]}', headers=headers)
+        other = await http.post(trigger, content='{"env":[{"name":"A","value":"b"}]}', headers=headers)
         assert other.status_code == 422
     await daemon.kill()
     await daemon.start()
     async with connect(daemon) as http:
-        assert (await http.post(TRIGGER, content="{}", headers=headers)).content == first.content
-        runs = (await http.get("/v1/executions?filter=name:w")).json()["items"]
+        assert (await http.post(trigger, content="{}", headers=headers)).content == first.content
+        runs = (await http.get("/v1/executions?filter=name:once")).json()["items"]
         assert [run["id"] for run in runs] == [first.json()["id"]]
 
 
-async def test_a_write_for_an_older_version_is_refused(http: HTTP) -> None:
-    path = "/v1/cronjobs/default/w"
+async def test_a_write_for_an_older_version_is_refused(daemon: Daemon, http: HTTP) -> None:
+    path = await create(daemon, "older")
     tag = (await http.get(path)).headers["ETag"]
     assert (await http.get(path, headers={"If-None-Match": tag})).status_code == 304
     done = await http.post(path + "/suspend", content="{}", headers={"If-Match": tag})
@@ -74,13 +78,14 @@ async def test_a_write_for_an_older_version_is_refused(http: HTTP) -> None:
     assert (await http.post(path + "/resume", content="{}", headers={"If-Match": now})).status_code == 200
 
 
-async def test_a_dry_run_changes_nothing_and_says_what_it_would_do(http: HTTP) -> None:
-    before = (await http.get("/v1/cronjobs/default/w")).headers["ETag"]
+async def test_a_dry_run_changes_nothing_and_says_what_it_would_do(daemon: Daemon, http: HTTP) -> None:
+    path = await create(daemon, "dry")
+    before = (await http.get(path)).headers["ETag"]
     for verb in ("suspend", "trigger", "backup"):
-        answer = await http.post(f"/v1/cronjobs/default/w/{verb}?dry_run=true", content="{}")
+        answer = await http.post(f"{path}/{verb}?dry_run=true", content="{}")
         assert answer.status_code == 200
-        assert answer.json()["object"]["name"] == "w"
-    assert (await http.get("/v1/cronjobs/default/w")).headers["ETag"] == before
+        assert answer.json()["object"]["name"] == "dry"
+    assert (await http.get(path)).headers["ETag"] == before
     assert (await http.post("/v1/cronjobs/default/no/suspend?dry_run=true", content="{}")).status_code == 404
 
 
@@ -175,16 +180,17 @@ async def test_refusals_are_in_the_audit_trail_with_who_and_from_where(daemon: D
 async def test_a_cronjob_is_read_as_a_spec_changed_and_put_back(daemon: Daemon) -> None:
     import msgspec
 
+    await create(daemon, "spec")
     async with daemon.client() as client:
-        spec = await client.cronjob_spec("default", "w")
+        spec = await client.cronjob_spec("default", "spec")
         assert (spec.image, spec.command, spec.schedule) == ("busybox", ("true",), "0 2 29 2 *")
         wanted = msgspec.structs.replace(spec, schedule="0 3 * * *", time_zone="Europe/Berlin", command=())
         assert (await client.replace_cronjob(wanted, dry_run=True)).schedule == "0 3 * * *"
-        assert (await client.cronjob("default", "w")).schedule == "0 2 29 2 *"
+        assert (await client.cronjob("default", "spec")).schedule == "0 2 29 2 *"
         await client.replace_cronjob(wanted)
-        assert await client.cronjob_spec("default", "w") == wanted
+        assert await client.cronjob_spec("default", "spec") == wanted
         await client.replace_cronjob(spec)
-        assert await client.cronjob_spec("default", "w") == spec
+        assert await client.cronjob_spec("default", "spec") == spec
 
 
 async def test_what_is_no_http_is_a_problem_and_not_a_line_in_the_log(daemon: Daemon) -> None:
