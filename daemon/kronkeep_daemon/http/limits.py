@@ -120,6 +120,7 @@ class Connection(web.RequestHandler):
         self._uid: int | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._working = False
+        self._stream: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes the connection, or answers 503 and closes it."""
@@ -167,6 +168,12 @@ class Connection(web.RequestHandler):
         if self._uid is not None:
             self._limits.leave(self._uid)
             super().connection_lost(exc)
+        if self._stream is not None:
+            self._stream.cancel()
+
+    def carries(self, stream: "asyncio.Task[None]") -> None:
+        """The stream ends with the connection, which counts against its user only while somebody reads."""
+        self._stream = stream
 
     def _await_headers(self, transport: asyncio.BaseTransport) -> None:
         seconds = self._limits.settings().header_seconds

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 from aiohttp import web
@@ -14,6 +15,7 @@ from kronkeep_common.query import parse
 from kronkeep_common.text import clean
 from kronkeep_daemon.history import Change
 from kronkeep_daemon.http import access
+from kronkeep_daemon.http.limits import Connection
 from kronkeep_daemon.http.route import Call
 from kronkeep_daemon.http.services import Services
 
@@ -31,9 +33,8 @@ SHOWN = tuple(KINDS)
 
 async def log(call: Call) -> web.StreamResponse:
     """A run's log as text; refused before anything is sent when there is none."""
-    request = call.request
-    with call.services.limits.stream(access.peer_of(request).uid):
-        return await _log(request, call.services)
+    with _stream(call):
+        return await _log(call.request, call.services)
 
 
 async def _log(request: web.Request, services: Services) -> web.StreamResponse:
@@ -54,8 +55,18 @@ async def _log(request: web.Request, services: Services) -> web.StreamResponse:
 
 async def events(call: Call) -> web.StreamResponse:
     """Changes after Last-Event-ID without a hole; `lost` when they are gone or the reader is too slow."""
-    with call.services.limits.stream(access.peer_of(call.request).uid):
+    with _stream(call):
         return await _events(call)
+
+
+@contextmanager
+def _stream(call: Call) -> Iterator[None]:
+    """One of the user's streams, until it or its connection ends; raises TooMany."""
+    connection = call.request.protocol
+    assert isinstance(connection, Connection)
+    with call.services.limits.stream(access.peer_of(call.request).uid):
+        connection.carries(call.request.task)
+        yield
 
 
 async def _events(call: Call) -> web.StreamResponse:

@@ -11,7 +11,6 @@ import httpx
 import pytest
 from tests.e2e.conftest import Daemon, eventually
 
-from kronkeep_common.client import Client
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate
 
 HTTP = httpx.AsyncClient
@@ -117,19 +116,18 @@ async def test_checking_a_storage_is_an_operation(daemon: Daemon, http: HTTP) ->
 
 
 async def test_one_user_has_eight_streams_and_hears_why_there_is_no_ninth(daemon: Daemon) -> None:
-    async with Client(Path(daemon.line["socket"])) as client:
-        before = (await client.snapshot()).seq
-    connections = [await asyncio.open_unix_connection(daemon.line["socket"]) for _ in range(9)]
-    heads = []
-    for reader, writer in connections:
-        writer.write(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        heads.append(await reader.readline())
-    assert before >= 0
-    assert [b" 200 " in head for head in heads] == [True] * 8 + [False]
-    assert b" 429 " in heads[-1]
-    for _, writer in connections:
-        writer.close()
-        await writer.wait_closed()
+    """Twice: a reader that has gone counts no longer, whether or not anything was to be told to it."""
+    for _ in range(2):
+        connections = [await asyncio.open_unix_connection(daemon.line["socket"]) for _ in range(9)]
+        heads = []
+        for reader, writer in connections:
+            writer.write(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            heads.append(await reader.readline())
+        for _, writer in connections:
+            writer.close()
+            await writer.wait_closed()
+        assert [b" 200 " in head for head in heads] == [True] * 8 + [False]
+        assert b" 429 " in heads[-1]
 
 
 async def test_the_33rd_connection_is_told_to_wait_and_half_a_header_is_closed(daemon: Daemon) -> None:
