@@ -15,9 +15,10 @@ from kronkeep_common import manifests
 from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
 from kronkeep_common.manifests import Document, Wanted
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
+from kronkeep_tui.cli.running import run
 
 
-def add_parser(verbs: Any, run: Any) -> None:
+def add_parser(verbs: Any) -> None:
     """Adds `apply` and `edit`."""
     apply = verbs.add_parser(
         "apply", help="create or change what manifests describe", description=manifests.__doc__

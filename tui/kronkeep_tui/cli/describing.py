@@ -8,9 +8,10 @@ import msgspec
 
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
+from kronkeep_tui.cli.running import run
 
 
-def add_parser(verbs: Any, run: Any, whole: Any) -> None:
+def add_parser(verbs: Any, whole: Any) -> None:
     """Adds the verbs; `whole` builds the parser that completions are made from."""
     describe = verbs.add_parser(
         "describe", help="one CronJob, run, backup or storage with what belongs to it"

@@ -1,11 +1,11 @@
 """Waiting for a run and its backup: a bar on a terminal, plain lines elsewhere; and `kronkeep watch`."""
 
 import argparse
-import asyncio
 import sys
 from typing import Any
 
 from kronkeep_common.text import clean, duration, size
+from kronkeep_tui.cli.running import run
 
 STEP = 0.3  # seconds between two looks
 BAR = 24
@@ -45,7 +45,7 @@ async def run_ended(client: Any, execution_id: str) -> Any:
     line = Line()
     while (run := await client.execution(execution_id)).status not in FINAL:
         line.show(f"run {clean(run.id, 80)} {run.status}")
-        await asyncio.sleep(STEP)
+        await client.pause(STEP)
     line.show(f"run {clean(run.id, 80)} {run.status}", duration(run.duration_seconds))
     line.end()
     return run
@@ -56,7 +56,7 @@ async def backup_ended(client: Any, backup_id: str) -> Any:
     line = Line()
     while (backup := await client.backup(backup_id)).status not in FINAL:
         line.show(f"backup {clean(backup.id, 80)} {backup.status}", _progress(backup))
-        await asyncio.sleep(STEP)
+        await client.pause(STEP)
     line.show(f"backup {clean(backup.id, 80)} {backup.status}", duration(backup.duration_seconds))
     line.end()
     return backup
@@ -79,7 +79,7 @@ def told(record: Any) -> int:
     return 1
 
 
-def add_parser(verbs: Any, run: Any) -> None:
+def add_parser(verbs: Any) -> None:
     """Adds `watch`."""
     parser = verbs.add_parser("watch", help="changes as they happen, one line each, until interrupted")
     parser.add_argument("kind", nargs="?", choices=("executions", "backups", "restores", "storages"))

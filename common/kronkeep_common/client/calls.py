@@ -1,26 +1,16 @@
-"""The Python way to script kronkeep: one class over the daemon's Unix socket, asynchronous or not.
+"""Every call of the API as a method, over a transport."""
 
-    async with Client() as client:
-        run = await client.trigger("default", "shop-db-dump")
-
-    for run in SyncClient().executions(filter="status:failed age:<24h").items: ...
-
-Every method raises the error classes of kronkeep_common.errors, by the code the daemon answered;
-DaemonUnreachable when nobody answers.
-"""
-
-import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-import httpx
 import msgspec
 
 from kronkeep_common import api, errors
+from kronkeep_common.client.transport import Answer, Broken, Refused, Transport
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicySpec,
@@ -37,8 +27,6 @@ from kronkeep_common.models import (
 from kronkeep_common.paths import check_length, check_server, socket_path
 
 T = TypeVar("T")
-BASE = "http://localhost"
-SECONDS = 30.0
 
 
 def _codes() -> dict[str, type[errors.KronkeepError]]:
@@ -52,11 +40,14 @@ _BY_CODE = _codes()
 class Client:
     """An asynchronous client of one socket (the default one without an argument)."""
 
-    def __init__(self, socket: Path | None = None) -> None:
+    def __init__(self, socket: Path | None = None, transport: Transport | None = None) -> None:
         self.socket = socket_path(socket)
         check_length(self.socket)
-        transport = httpx.AsyncHTTPTransport(uds=str(self.socket))
-        self._http = httpx.AsyncClient(transport=transport, base_url=BASE, trust_env=False, timeout=SECONDS)
+        if transport is None:
+            from kronkeep_common.client.loop import LoopTransport
+
+            transport = LoopTransport(self.socket)
+        self._transport = transport
 
     async def __aenter__(self) -> "Client":
         return self
@@ -68,21 +59,24 @@ class Client:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._http.aclose()
+        await self._transport.close()
+
+    async def pause(self, seconds: float) -> None:
+        """Waits in the way of this client: on the event loop, or without one."""
+        await self._transport.sleep(seconds)
 
     async def call(self, method: str, path: str, answer: type[T], body: object = None, **query: Any) -> T:
         """One request; `query` values of None are left out."""
-        params = {key: str(value) for key, value in query.items() if value is not None}
         content = msgspec.json.encode(body) if body is not None else None
         headers = {"Content-Type": "application/json"} if content is not None else {}
+        check_server(self.socket)
         try:
-            check_server(self.socket)
-            response = await self._http.request(method, path, params=params, content=content, headers=headers)
-        except (httpx.HTTPError, OSError) as fault:
+            found = await self._transport.request(method, _target(path, query), content, headers)
+        except Broken as fault:
             raise errors.DaemonUnreachable(f"Nobody answers at {self.socket}.") from fault
-        if response.status_code >= 400:
-            raise _problem(response.status_code, response.content)
-        return msgspec.json.decode(response.content or b"null", type=answer)
+        if found.status >= 400:
+            raise _problem(found)
+        return msgspec.json.decode(found.body or b"null", type=answer)
 
     async def snapshot(self) -> api.Snapshot:
         """All that a first screen needs."""
@@ -228,7 +222,7 @@ class Client:
         """Begins an operation and waits for its end; raises what it failed with."""
         begun = await self.call("POST", path, api.Operation, api.Empty())
         while begun.status == "running":
-            await asyncio.sleep(0.2)
+            await self.pause(0.2)
             begun = await self.operation(begun.id)
         if begun.status == "failed":
             kind = _BY_CODE.get(begun.reason or "", errors.KronkeepError)
@@ -252,7 +246,7 @@ class Client:
         """Whether a backup's schedule fits a CronJob's."""
         return await self.call("POST", "/v1/schedules/check", ScheduleVerdict, request)
 
-    async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
+    async def log(self, execution_id: str, *, follow: bool = False) -> AsyncGenerator[bytes, None]:
         """A run's log, live while its pod is there, else as it was kept; raises LogNotFound."""
         path = f"/v1/executions/{quote(execution_id)}/logs"
         async for chunk in self._stream(path, {"follow": "true"} if follow else {}):
@@ -260,16 +254,15 @@ class Client:
 
     async def events(
         self, after: int | None = None, *, table: str | None = None, filter: str | None = None
-    ) -> AsyncIterator[api.Event]:
+    ) -> AsyncGenerator[api.Event, None]:
         """Every change later than `after` (or than now), for as long as the connection lasts.
 
         `table` (executions, backups, restores, storages) and `filter` (the lists' grammar) leave others out.
         """
-        wanted = {"table": table, "filter": filter}
-        params = {key: value for key, value in wanted.items() if value is not None}
+        query = {"table": table, "filter": filter}
         headers = {"Last-Event-ID": str(after)} if after is not None else {}
         rest = b""
-        async for chunk in self._stream("/v1/events", params, headers):
+        async for chunk in self._stream("/v1/events", query, headers):
             *blocks, rest = (rest + chunk).split(b"\n\n")
             for block in blocks:
                 for line in block.split(b"\n"):
@@ -277,51 +270,33 @@ class Client:
                         yield msgspec.json.decode(line[6:], type=api.Event)
 
     async def _stream(
-        self, path: str, params: dict[str, str], headers: dict[str, str] | None = None
+        self, path: str, query: dict[str, Any], headers: dict[str, str] | None = None
     ) -> AsyncIterator[bytes]:
-        timeout = httpx.Timeout(SECONDS, read=None)
+        check_server(self.socket)
         try:
-            check_server(self.socket)
-            async with self._http.stream(
-                "GET", path, params=params, headers=headers, timeout=timeout
-            ) as response:
-                if response.status_code >= 400:
-                    raise _problem(response.status_code, await response.aread())
-                async for chunk in response.aiter_raw():
-                    yield chunk
-        except (httpx.HTTPError, OSError) as fault:
+            async for chunk in self._transport.stream(_target(path, query), headers or {}):
+                yield chunk
+        except Refused as refused:
+            raise _problem(refused.answer) from refused
+        except Broken as fault:
             raise errors.DaemonUnreachable(f"The connection to {self.socket} broke.") from fault
+
+
+def _target(path: str, query: dict[str, Any]) -> str:
+    wanted = {key: str(value) for key, value in query.items() if value is not None}
+    return f"{path}?{urlencode(wanted)}" if wanted else path
 
 
 def _cronjob(namespace: str, name: str) -> str:
     return f"/v1/cronjobs/{quote(namespace)}/{quote(name)}"
 
 
-def _problem(status: int, body: bytes) -> errors.KronkeepError:
+def _problem(answer: Answer) -> errors.KronkeepError:
     try:
-        problem = msgspec.json.decode(body, type=api.Problem)
+        problem = msgspec.json.decode(answer.body, type=api.Problem)
     except (msgspec.DecodeError, msgspec.ValidationError):
-        return errors.Internal(f"The daemon answered {status} without saying why.")
+        return errors.Internal(f"The daemon answered {answer.status} without saying why.")
     kind = _BY_CODE.get(problem.code, errors.KronkeepError)
     error = kind(problem.detail, next_step=problem.next_step)
     error.details = problem.details
     return error
-
-
-class SyncClient:
-    """The same methods without `await`; each call runs to its end. Streams are not offered here."""
-
-    def __init__(self, socket: Path | None = None) -> None:
-        self._socket = socket
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        method = getattr(Client, name)
-
-        def run(*args: Any, **named: Any) -> Any:
-            async def once() -> Any:
-                async with Client(self._socket) as client:
-                    return await method(client, *args, **named)
-
-            return asyncio.run(once())
-
-        return run

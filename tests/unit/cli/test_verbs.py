@@ -1,0 +1,22 @@
+"""Each verb's module is found by the verb alone."""
+
+import pytest
+
+from kronkeep_tui.cli.main import PARTS, parser
+
+VERBS = sorted(name for names, _ in PARTS for name in names)
+
+
+def verbs_of(only: str | None) -> set[str]:
+    found = next(a for a in parser(only)._actions if a.dest == "verb").choices
+    assert found is not None
+    return set(found)
+
+
+def test_the_table_names_every_verb() -> None:
+    assert verbs_of(None) == set(VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_brings_itself_along(verb: str) -> None:
+    assert verb in verbs_of(verb)

@@ -1,0 +1,102 @@
+"""What is done to a CronJob: trigger, suspend, resume, backup, delete; and a run's log."""
+
+import argparse
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+from kronkeep_common.errors import LogNotFound
+from kronkeep_common.text import clean
+from kronkeep_tui.cli import waiting
+from kronkeep_tui.cli.running import run, split_name, variables
+
+VERBS = {
+    "trigger": "run a CronJob now",
+    "suspend": "stop new runs",
+    "resume": "allow new runs from the next slot on",
+    "backup": "back up a CronJob's claims now",
+    "delete": "delete a CronJob; its history stays",
+}
+
+
+def add_parser(verbs: Any) -> None:
+    """Adds the verbs of a CronJob and `logs`."""
+    for verb, words in VERBS.items():
+        _cronjob_verb(verbs, verb, words)
+    logs = verbs.add_parser("logs", help="a run's log, live or as it was kept")
+    logs.add_argument("id", help="the run's id")
+    logs.add_argument("-f", "--follow", action="store_true")
+    logs.set_defaults(func=run(_logs))
+
+
+def _cronjob_verb(verbs: Any, verb: str, words: str) -> None:
+    one = verbs.add_parser(verb, help=words)
+    one.add_argument("name", help="NAMESPACE/NAME, or NAME in the namespace default")
+    one.add_argument("-n", "--namespace", default="default", help="where NAME alone is")
+    if verb in ("trigger", "backup"):
+        one.add_argument("--wait", action="store_true", help="until the run and its backup have ended")
+    if verb == "trigger":
+        one.add_argument("--follow", action="store_true", help="show the run's log, and wait")
+        one.add_argument("--env", action="append", default=[], metavar="K=V", help="for this run only")
+    if verb == "delete":
+        one.add_argument("--yes", metavar="NAME", help="the CronJob's name, as confirmation")
+    if verb == "backup":
+        one.add_argument("--full", action="store_true", help="read every file again")
+    one.set_defaults(func=run(_act))
+
+
+async def _act(client: Any, options: argparse.Namespace) -> int:
+    namespace, name = split_name(options.name, options.namespace)
+    if options.verb == "trigger":
+        run = await client.trigger(namespace, name, variables(options.env))
+        print(f"{run.id} {run.status}" + (f", backup {run.backup_id}" if run.backup_id else ""))
+        if options.follow:
+            await _show_log(client, run.id)
+        if options.follow or options.wait:
+            return await _until_ended(client, run)
+    elif options.verb == "backup":
+        backup = await client.back_up(namespace, name, "full" if options.full else None)
+        print(f"{backup.id} {backup.status}")
+        if options.wait:
+            return waiting.told(await waiting.backup_ended(client, backup.id))
+    elif options.verb == "delete":
+        await client.delete_cronjob(namespace, name, options.yes or "")
+        print(f"{namespace}/{name} is deleted; its history stays")
+    else:
+        await getattr(client, options.verb)(namespace, name)
+        print(f"{namespace}/{name} is {'suspended' if options.verb == 'suspend' else 'resumed'}")
+    return 0
+
+
+async def _until_ended(client: Any, run: Any) -> int:
+    ended = await waiting.run_ended(client, run.id)
+    if ended.backup_id is None:
+        return waiting.told(ended)
+    return waiting.told(ended) or waiting.told(await waiting.backup_ended(client, ended.backup_id))
+
+
+async def _show_log(client: Any, run_id: str) -> None:
+    """The log from the run's first byte to its last; a run that has not begun yet is waited for."""
+    while (await client.execution(run_id)).status == "pending":
+        await client.pause(0.3)
+    try:
+        await _copy(client.log(run_id, follow=True))
+    except LogNotFound as none:
+        sys.stderr.write(clean(none.message, 500) + "\n")
+
+
+async def _logs(client: Any, options: argparse.Namespace) -> int:
+    await _copy(client.log(options.id, follow=options.follow))
+    return 0
+
+
+async def _copy(chunks: AsyncIterator[bytes]) -> None:
+    """Text to standard output, line by line, without what a terminal would obey."""
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            sys.stdout.write(clean(line.decode(errors="replace")) + "\n")
+        sys.stdout.flush()
+    if rest:
+        sys.stdout.write(clean(rest.decode(errors="replace")) + "\n")

@@ -1,0 +1,56 @@
+"""`get`: lists, and one record whole."""
+
+import argparse
+from typing import Any
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_tui.cli import output
+from kronkeep_tui.cli.running import run_at_once, split_name
+
+KINDS = ("cronjobs", "executions", "backups", "storages", "policies", "manifests")
+
+
+def add_parser(verbs: Any) -> None:
+    """Adds `get`."""
+    get = verbs.add_parser("get", help=f"list {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    get.add_argument("kind", choices=KINDS)
+    get.add_argument("id", nargs="?", help="NAMESPACE/NAME of a CronJob, else an id: only this one, whole")
+    get.add_argument("--filter", help="such as 'status:failed ns:pay age:<24h'")
+    where = get.add_mutually_exclusive_group()
+    where.add_argument("-n", "--namespace", help="only this one")
+    where.add_argument("-A", "--all-namespaces", action="store_true", help="all of them, as without -n")
+    get.add_argument("--limit", type=int)
+    get.add_argument(
+        "--sort-by", metavar="FIELD", help="a field of the JSON, such as created_at; -FIELD turns it"
+    )
+    get.add_argument("-o", "--output", choices=output.FORMATS, default="table")
+    get.add_argument("--no-headers", action="store_true")
+    get.set_defaults(func=run_at_once(_list))
+
+
+async def _list(client: Any, options: argparse.Namespace) -> int:
+    if options.id:
+        return await _one(client, options)
+    terms = [options.filter] if options.filter else []
+    terms += [f"ns:{options.namespace}"] if options.namespace else []
+    if options.kind == "cronjobs":
+        answer = await client.cronjobs(options.namespace)
+    elif options.kind in ("storages", "policies", "manifests"):
+        answer = await getattr(client, options.kind)()
+    else:
+        answer = await getattr(client, options.kind)(filter=" ".join(terms) or None, limit=options.limit)
+    items = output.ordered(answer.items, options.sort_by) if options.sort_by else answer.items
+    output.show(options.kind, items, options.output, headers=not options.no_headers)
+    return 0
+
+
+async def _one(client: Any, options: argparse.Namespace) -> int:
+    if options.kind in ("policies", "manifests"):
+        words = f"There is no way to ask for one of the {options.kind}."
+        raise InvalidRequest(words, next_step=f"kronkeep get {options.kind}.")
+    if options.kind == "cronjobs":
+        record = await client.cronjob(*split_name(options.id))
+    else:
+        record = await getattr(client, options.kind.removesuffix("s"))(options.id)
+    output.document(record, "yaml" if options.output in ("table", "wide", "yaml", "name") else "json")
+    return 0
