@@ -4,6 +4,7 @@ from typing import Literal
 
 from kronkeep_common.models.base import Bytes, Moment, Record, Request, Seconds
 from kronkeep_common.models.cronjob import KeptLog
+from kronkeep_common.models.policy import BackupPolicy
 from kronkeep_common.states import BackupStatus, RestoreStatus
 
 
@@ -20,9 +21,14 @@ class Progress(Record, frozen=True, kw_only=True):
 
 
 class BackupResult(Record, frozen=True, kw_only=True):
-    """restic's `summary` line: `bytes_read` of the source, `bytes_added` new to the repository."""
+    """restic's `summary` line: `bytes_read` of the source, `bytes_added` new to the repository.
+
+    `bytes_stored` is what the new data takes there (restic 0.17), `ratio` = bytes_added / bytes_stored. A
+    dump beside other things has a snapshot of its own, `database_snapshot_id`; figures are of both.
+    """
 
     snapshot_id: str
+    database_snapshot_id: str | None = None
     files_new: int = 0
     files_changed: int = 0
     files_unmodified: int = 0
@@ -30,14 +36,32 @@ class BackupResult(Record, frozen=True, kw_only=True):
     bytes_read: Bytes = 0
     bytes_added: Bytes = 0
     bytes_stored: Bytes | None = None
+    ratio: float | None = None
     duration_seconds: Seconds = 0
+    bytes_per_second: float | None = None
     restic_version: str = ""
+
+
+class HookRun(Record, frozen=True, kw_only=True):
+    """One hook of one attempt: `exit_code` is None where it never ran to its end."""
+
+    name: str
+    stage: Literal["pre", "validate", "post"]
+    attempt: int = 1
+    status: Literal["running", "succeeded", "failed", "timed-out", "unknown"]
+    job: str
+    started_at: Moment
+    ended_at: Moment | None = None
+    exit_code: int | None = None
+    message: str | None = None
+    logs: tuple[KeptLog, ...] = ()
 
 
 class BackupExecution(Record, frozen=True, kw_only=True):
     """One archive, belonging to one CronJobExecution; `parent` is None for a backup made by hand.
 
-    `attempt` counts from 1. `policy` is the policy as it stood, in JSON; it survives the policy.
+    `attempt` counts from 1. `policy` is the policy as it stood; it survives the policy. `overrides` is what a
+    person changed for this one. `ending` is the state that it will have once its post hooks have run.
     """
 
     id: str
@@ -48,8 +72,10 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     cronjob_execution_id: str | None = None
     policy_id: str
     policy_revision: str = ""
+    policy: BackupPolicy | None = None
     storage_id: str
     backup_type: Literal["full", "incremental"] = "incremental"
+    overrides: dict[str, str] = {}
     trigger: Literal["after-run", "scheduled", "manual", "catch-up"] = "after-run"
     status: BackupStatus
     attempt: int = 1
@@ -63,6 +89,9 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     job_id: str | None = None
     progress: Progress | None = None
     result: BackupResult | None = None
+    pinned: bool = False
+    hooks: tuple[HookRun, ...] = ()
+    ending: BackupStatus | None = None
     snapshot_removed_at: Moment | None = None
     warnings: tuple[str, ...] = ()
     reason: str | None = None

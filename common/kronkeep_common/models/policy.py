@@ -32,10 +32,71 @@ class Source(Request, frozen=True, kw_only=True):
     claims: tuple[ClaimSource, ...] = ()
 
 
+SecretEnv = dict[Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")], SecretKeyRef]
+Command = Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=200)]
+Image = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+
+
+class DatabaseDump(Request, frozen=True, kw_only=True):
+    """A command whose standard output is archived as the file `/database/<file_name>`; never a shell line.
+
+    It is streamed by `restic backup --stdin-from-command` (restic 0.17), which makes no snapshot when the
+    command fails. `env` gives variables from Secrets of the CronJob's namespace.
+    """
+
+    image: Image
+    command: Command
+    file_name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$")] = "dump"
+    env: SecretEnv = {}
+
+
+class Include(Request, frozen=True, kw_only=True):
+    """What goes into an archive: claims, the CronJob with its ConfigMaps (Secrets by name), a dump.
+
+    A dump that the run itself writes to a claim is part of `volumes`.
+    """
+
+    volumes: bool = True
+    configuration: bool = False
+    database: DatabaseDump | None = None
+
+
+class Hook(Request, frozen=True, kw_only=True):
+    """One container run around an archive; `when` is heeded after the archive only.
+
+    It sees the claims below /source and, as a validate hook, the snapshot's content below /content. A hook
+    that fails or takes too long ends the backup as failed (`stop`) or is passed over with a warning.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?$")]
+    image: Image
+    command: Command
+    env: SecretEnv = {}
+    timeout_seconds: Annotated[float, msgspec.Meta(ge=1, le=7 * 86400)] = 600
+    on_failure: Literal["stop", "continue"] = "stop"
+    when: Literal["always", "success", "failure"] = "always"
+
+
+Few = Annotated[tuple[Hook, ...], msgspec.Meta(max_length=20)]
+
+
+class Hooks(Request, frozen=True, kw_only=True):
+    """Containers before the archive, on the snapshot's content, and after it; each list in order."""
+
+    pre: Few = ()
+    validate: Few = ()
+    post: Few = ()
+
+
 class Encryption(Request, frozen=True, kw_only=True):
-    """restic always encrypts, with the storage's password; `enabled=False` is refused, never ignored."""
+    """By default the storage's repository and password.
+
+    A `key` of the policy's own (a Secret of the CronJob's namespace), or none at all (`enabled=False`: an
+    empty password, restic 0.17), means a repository of its own below the storage's.
+    """
 
     enabled: bool = True
+    key: SecretKeyRef | None = None
 
 
 class Retention(Request, frozen=True, kw_only=True):
@@ -52,7 +113,10 @@ class Retention(Request, frozen=True, kw_only=True):
 
 
 class BackupPolicySpec(Request, frozen=True, kw_only=True):
-    """What a person writes; `schedule=None` means after each run."""
+    """What a person writes; `schedule=None` means after each run.
+
+    `rpo_seconds`: a good backup is wanted at least this often; later than that it is overdue.
+    """
 
     storage_id: Name
     enabled: bool = True
@@ -61,10 +125,13 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     delay_seconds: Seconds = 0
     when: Literal["success", "always"] = "success"
     source: Source = Source()
+    include: Include = Include()
     backup_type: Literal["full", "incremental"] = "incremental"
     compression: Literal["off", "auto", "max"] = "auto"
     encryption: Encryption = Encryption()
     retention: Retention = Retention(days=30)
+    hooks: Hooks = Hooks()
+    rpo_seconds: Annotated[float, msgspec.Meta(ge=60)] | None = None
     expected_duration_seconds: Seconds | None = None
     deadline_seconds: Annotated[float, msgspec.Meta(ge=1)] = 6 * 3600
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 1
