@@ -18,8 +18,8 @@ TRIGGER = "/v1/cronjobs/default/w/trigger"
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    found = Daemon(tmp_path_factory.mktemp("w") / "s")
+def daemon(open_folder: Path) -> Iterator[Daemon]:
+    found = Daemon(open_folder / "s")
     asyncio.run(found.start())
 
     asyncio.run(create(found, "w"))
@@ -159,9 +159,7 @@ async def test_events_are_filtered_by_table_and_by_the_lists_grammar(daemon: Dae
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
 async def test_refusals_are_in_the_audit_trail_with_who_and_from_where(daemon: Daemon, http: HTTP) -> None:
     Path(daemon.line["socket"]).chmod(0o666)
-    for folder in Path(daemon.line["socket"]).parents:
-        if not folder.stat().st_mode & 0o1:
-            folder.chmod(0o711)
+    Path(daemon.line["socket"]).parent.chmod(0o711)
     script = (
         "import os, socket, sys\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
