@@ -59,8 +59,8 @@ picture: $(VENV)/.dev ## draw the README's picture of the terminal anew
 	@$(BIN)/python -m tests.ui.picture tui/picture.svg
 
 .PHONY: reference
-reference: $(VENV)/.runtime ## write the API's reference page anew from the table of routes
-	@$(BIN)/python -m kronkeep_daemon.http.reference daemon/API.md
+reference: $(VENV)/.runtime ## write the API's reference page and the routes of the help anew from the table of routes
+	@$(BIN)/python -m kronkeep_daemon.http.reference daemon/API.md tui/kronkeep_tui/cli/routes.json
 
 locks: ## write the lock files anew (needs uv)
 	uv pip compile -q --generate-hashes --no-header --extra build -o requirements.lock pyproject.toml

@@ -4,6 +4,7 @@
 
 Terms are ANDed. `!` turns a term around. `status`, `ns`, `name`, `storage`, `policy`, `trigger` and `reason`
 compare whole words (`name` and free text look inside); `age` takes < or > and a duration in s, m, h or d.
+A CronJob's status is that of its newest run, its storage and policy are those of the policy that it carries.
 """
 
 import re
@@ -67,7 +68,17 @@ def _test(key: str, value: str, column: int) -> Test:
         known = ", ".join([*_FIELDS, "name", "age"])
         raise InvalidFilter(f"The filter does not know {key!r}; it knows {known}.", column=column)
     field = _FIELDS[key]
-    return lambda record, _: str(getattr(record, field, "")) == value
+    return lambda record, _: _value(record, field) == value
+
+
+def _value(record: Any, field: str) -> str:
+    """The field as text, empty where there is none."""
+    if field == "status" and (recent := getattr(record, "recent", None)):
+        return str(recent[-1])
+    policy = getattr(record, "policy", None)
+    if policy is not None and not hasattr(record, field):
+        return str(getattr(policy, field.replace("policy_id", "id"), ""))
+    return str(getattr(record, field, None) or "")
 
 
 def _age(value: str, column: int) -> Test:
@@ -76,11 +87,19 @@ def _age(value: str, column: int) -> Test:
         raise InvalidFilter(f"The filter's age {value!r} is not like <24h.", column=column)
     limit = timedelta(**{_UNITS[match[3]]: int(match[2])})
     younger = match[1] == "<"
-    return lambda record, now: ((now - record.created_at) < limit) == younger
+
+    def test(record: Any, now: datetime) -> bool:
+        at = getattr(record, "created_at", None) or getattr(record, "since", None)
+        return at is not None and ((now - at) < limit) == younger
+
+    return test
 
 
 def _name(record: Any) -> str:
-    return str(getattr(record, "cronjob", "") or getattr(record, "name", "") or record.id).lower()
+    for field in ("cronjob", "name", "id", "file"):
+        if text := getattr(record, field, None):
+            return str(text).lower()
+    return ""
 
 
 def _contains(word: str) -> Test:

@@ -1,5 +1,9 @@
-"""The API's reference page, from the table of routes: `python -m kronkeep_daemon.http.reference FILE`."""
+"""What is written from the table of routes: `python -m kronkeep_daemon.http.reference PAGE ROUTES`.
 
+PAGE is the API's reference in Markdown, ROUTES the JSON from which the command line tells its help.
+"""
+
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,5 +36,12 @@ def _row(route: Route) -> str:
     return f"| {route.method} | `{route.path}` | {level} | {names} | {answers} | {route.sentence} |\n"
 
 
+def routes_of_help(routes: Sequence[Route]) -> str:
+    """`METHOD path` -> [level, sentence], as JSON."""
+    told = {f"{route.method} {route.path}": [route.level.name.lower(), route.sentence] for route in routes}
+    return json.dumps(told, indent=1) + "\n"
+
+
 if __name__ == "__main__":
     Path(sys.argv[1]).write_text(page(ROUTES))
+    Path(sys.argv[2]).write_text(routes_of_help(ROUTES))

@@ -192,3 +192,20 @@ def on_a_pty(argv: list[str]) -> bytes:
         program.wait(30)
     os.close(master)
     return shown
+
+
+def test_a_filter_acts_on_every_list(daemon: Daemon, good: str) -> None:
+    def names(*argv: str) -> list[str]:
+        return kronkeep(daemon, "get", *argv, "-o", "name").stdout.splitlines()
+
+    assert f"default/{good}" in names("cronjobs", "--filter", f"name:{good}")
+    assert names("cronjobs", "--filter", "name:nothing-is-called-so") == []
+    assert names("cronjobs", "-n", "elsewhere") == []
+    assert names("storages", "--filter", "name:nothing-is-called-so") == []
+    assert len(names("cronjobs", "--limit", "1")) == 1
+
+
+def test_the_help_tells_routes_and_levels(daemon: Daemon) -> None:
+    shown = kronkeep(daemon, "trigger", "--help").stdout
+    assert "Run a CronJob now." in shown
+    assert "POST /v1/cronjobs/{namespace}/{name}/trigger  (operate)" in shown

@@ -1,8 +1,8 @@
-"""The reference page says what the table of routes says."""
+"""The reference page and the command line's help say what the table of routes says."""
 
 from pathlib import Path
 
-from kronkeep_daemon.http.reference import page
+from kronkeep_daemon.http.reference import page, routes_of_help
 from kronkeep_daemon.http.routes import ROUTES
 
 
@@ -10,3 +10,8 @@ def test_the_page_is_the_table() -> None:
     written = (Path(__file__).parents[3] / "daemon/API.md").read_text()
     assert written == page(ROUTES), "run make reference"
     assert all(f"`{route.path}`" in written for route in ROUTES)
+
+
+def test_the_help_s_routes_are_the_table() -> None:
+    written = (Path(__file__).parents[3] / "tui/kronkeep_tui/cli/routes.json").read_text()
+    assert written == routes_of_help(ROUTES), "run make reference"

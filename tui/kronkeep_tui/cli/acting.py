@@ -8,29 +8,30 @@ from typing import Any
 from kronkeep_common.errors import LogNotFound
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import waiting
-from kronkeep_tui.cli.running import run, split_name, variables
+from kronkeep_tui.cli.running import add_verb, run, split_name, variables
 
+_ONE = "/v1/cronjobs/{namespace}/{name}"
 VERBS = {
-    "trigger": "run a CronJob now",
-    "suspend": "stop new runs",
-    "resume": "allow new runs from the next slot on",
-    "backup": "back up a CronJob's claims now",
-    "delete": "delete a CronJob; its history stays",
+    "trigger": f"POST {_ONE}/trigger",
+    "suspend": f"POST {_ONE}/suspend",
+    "resume": f"POST {_ONE}/resume",
+    "backup": f"POST {_ONE}/backup",
+    "delete": f"DELETE {_ONE}",
 }
 
 
 def add_parser(verbs: Any) -> None:
     """Adds the verbs of a CronJob and `logs`."""
-    for verb, words in VERBS.items():
-        _cronjob_verb(verbs, verb, words)
-    logs = verbs.add_parser("logs", help="a run's log, live or as it was kept")
+    for verb, route in VERBS.items():
+        _cronjob_verb(verbs, verb, route)
+    logs = add_verb(verbs, "logs", "GET /v1/executions/{id}/logs")
     logs.add_argument("id", help="the run's id")
     logs.add_argument("-f", "--follow", action="store_true")
     logs.set_defaults(func=run(_logs))
 
 
-def _cronjob_verb(verbs: Any, verb: str, words: str) -> None:
-    one = verbs.add_parser(verb, help=words)
+def _cronjob_verb(verbs: Any, verb: str, route: str) -> None:
+    one = add_verb(verbs, verb, route)
     one.add_argument("name", help="NAMESPACE/NAME, or NAME in the namespace default")
     one.add_argument("-n", "--namespace", default="default", help="where NAME alone is")
     if verb in ("trigger", "backup"):

@@ -5,12 +5,13 @@ from typing import Any
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_tui.cli import applying
-from kronkeep_tui.cli.running import pairs, run, split_name, variables
+from kronkeep_tui.cli.running import add_verb, pairs, run, split_name, variables
 
 
 def add_parser(verbs: Any) -> None:
     """Adds `create`."""
-    create = verbs.add_parser("create", help="create a CronJob, with a backup policy when --storage is given")
+    words = "create a CronJob, with a backup policy when --storage is given"
+    create = add_verb(verbs, "create", "POST /v1/cronjobs", "POST /v1/storages", help=words)
     create.usage = "%(prog)s (-f FILE | NAME --image IMAGE --schedule CRON) [options] [-- COMMAND ...]"
     create.add_argument("name", nargs="?", help="NAMESPACE/NAME, or NAME in the namespace default")
     create.add_argument("-f", "--file", action="append", help="manifests, as those of apply, of what is new")

@@ -8,7 +8,7 @@ import msgspec
 
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.running import run
+from kronkeep_tui.cli.running import add_verb, run
 
 
 def add_parser(verbs: Any, whole: Any) -> None:
@@ -19,7 +19,7 @@ def add_parser(verbs: Any, whole: Any) -> None:
     describe.add_argument("kind", choices=("cronjob", "execution", "backup", "storage"))
     describe.add_argument("id", help="NAMESPACE/NAME of a CronJob, else an id")
     describe.set_defaults(func=run(show))
-    audit = verbs.add_parser("audit", help="who did what, newest first")
+    audit = add_verb(verbs, "audit", "GET /v1/audit")
     audit.add_argument("--limit", type=int, default=50)
     audit.add_argument("-o", "--output", choices=output.FORMATS, default="table")
     audit.add_argument("--no-headers", action="store_true")

@@ -1,18 +1,21 @@
 """`get`: lists, and one record whole."""
 
 import argparse
+from datetime import UTC, datetime
 from typing import Any
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.running import run_at_once, split_name
+from kronkeep_tui.cli.running import add_verb, run_at_once, split_name
 
+PAGED = ("executions", "backups")
 KINDS = ("cronjobs", "executions", "backups", "storages", "policies", "manifests")
 
 
 def add_parser(verbs: Any) -> None:
     """Adds `get`."""
-    get = verbs.add_parser("get", help=f"list {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    routes = [f"GET /v1/{kind}" for kind in KINDS]
+    get = add_verb(verbs, "get", *routes, help=f"list {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     get.add_argument("kind", choices=KINDS)
     get.add_argument("id", nargs="?", help="NAMESPACE/NAME of a CronJob, else an id: only this one, whole")
     get.add_argument("--filter", help="such as 'status:failed ns:pay age:<24h'")
@@ -33,15 +36,25 @@ async def _list(client: Any, options: argparse.Namespace) -> int:
         return await _one(client, options)
     terms = [options.filter] if options.filter else []
     terms += [f"ns:{options.namespace}"] if options.namespace else []
-    if options.kind == "cronjobs":
-        answer = await client.cronjobs(options.namespace)
-    elif options.kind in ("storages", "policies", "manifests"):
-        answer = await getattr(client, options.kind)()
+    wanted = " ".join(terms) or None
+    if options.kind in PAGED:
+        answer = await getattr(client, options.kind)(filter=wanted, limit=options.limit)
     else:
-        answer = await getattr(client, options.kind)(filter=" ".join(terms) or None, limit=options.limit)
-    items = output.ordered(answer.items, options.sort_by) if options.sort_by else answer.items
+        answer = await getattr(client, options.kind)()
+    items = answer.items if options.kind in PAGED else _taken(answer.items, wanted)[: options.limit]
+    items = output.ordered(items, options.sort_by) if options.sort_by else items
     output.show(options.kind, items, options.output, headers=not options.no_headers)
     return 0
+
+
+def _taken(items: list[Any], wanted: str | None) -> list[Any]:
+    """Of lists that come whole, what the filter takes."""
+    if wanted is None:
+        return items
+    from kronkeep_common.query import parse
+
+    found, now = parse(wanted), datetime.now(UTC)
+    return [item for item in items if found.takes(item, now)]
 
 
 async def _one(client: Any, options: argparse.Namespace) -> int:

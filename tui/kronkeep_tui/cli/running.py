@@ -1,14 +1,32 @@
 """What every verb's module shares: how its work is run, and the shapes of names and pairs."""
 
 import argparse
+import json
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean
 
+ROUTES = Path(__file__).parent / "routes.json"  # written from the daemon's table of routes: make reference
 Work = Callable[[Any, argparse.Namespace], Awaitable[int]]
 Command = Callable[[argparse.Namespace], int]
+
+
+def add_verb(verbs: Any, name: str, *routes: str, help: str | None = None) -> argparse.ArgumentParser:
+    """A verb over routes of the API (`METHOD path`): its help tells their sentences and levels."""
+    table: dict[str, list[str]] = json.loads(ROUTES.read_text())
+    sentence = table[routes[0]][1]
+    told = "".join(f"  {route}  ({table[route][0]})\n" for route in routes)
+    found: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=help or sentence[0].lower() + sentence[1:].rstrip("."),
+        description=" ".join(table[route][1] for route in routes),
+        epilog=f"of the API, with the level that it needs:\n{told}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return found
 
 
 def run_at_once(work: Work) -> Command:

@@ -5,7 +5,7 @@ import sys
 from typing import Any
 
 from kronkeep_common.text import clean, duration, size
-from kronkeep_tui.cli.running import run
+from kronkeep_tui.cli.running import add_verb, run
 
 STEP = 0.3  # seconds between two looks
 BAR = 24
@@ -81,7 +81,8 @@ def told(record: Any) -> int:
 
 def add_parser(verbs: Any) -> None:
     """Adds `watch`."""
-    parser = verbs.add_parser("watch", help="changes as they happen, one line each, until interrupted")
+    words = "changes as they happen, one line each, until interrupted"
+    parser = add_verb(verbs, "watch", "GET /v1/events", help=words)
     parser.add_argument("kind", nargs="?", choices=("executions", "backups", "restores", "storages"))
     parser.add_argument("--filter", help="such as 'status:failed ns:pay'")
     parser.add_argument("--since", type=int, metavar="SEQ", help="resume after the change of this number")

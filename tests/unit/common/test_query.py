@@ -1,0 +1,74 @@
+"""The filter grammar: each term on records of several kinds, and what it refuses."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from kronkeep_common.api import ManifestFile
+from kronkeep_common.errors import InvalidFilter
+from kronkeep_common.models import BackupPolicy, CronJob, CronJobExecution
+from kronkeep_common.query import parse
+from kronkeep_common.states import ExecutionStatus, Trigger
+
+NOW = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)
+RUN = CronJobExecution(
+    id="u1",
+    cluster="c",
+    namespace="pay",
+    cronjob="invoices",
+    cronjob_id="j",
+    status=ExecutionStatus.FAILED,
+    trigger=Trigger.MANUAL,
+    created_at=NOW - timedelta(hours=2),
+    reason="OOMKilled",
+)
+CRONJOB = CronJob(
+    id="j",
+    cluster="c",
+    namespace="pay",
+    name="invoices",
+    schedule="@daily",
+    created_at=NOW - timedelta(days=9),
+    recent=(ExecutionStatus.FAILED, ExecutionStatus.SUCCEEDED),
+    policy=BackupPolicy(id="p1", storage_id="vault"),
+)
+FILE = ManifestFile(file="shop.yaml", status="refused", since=NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "record", "taken"),
+    [
+        ("", RUN, True),
+        ("status:failed ns:pay", RUN, True),
+        ("status:failed ns:shop", RUN, False),
+        ("!status:failed", RUN, False),
+        ("reason:OOMKilled trigger:manual", RUN, True),
+        ("age:<3h", RUN, True),
+        ("age:>3h", RUN, False),
+        ("!age:>3h", RUN, True),
+        ("name:VOICE", RUN, True),
+        ("voice", RUN, True),
+        ("pa", RUN, True),
+        ("ledger", RUN, False),
+        ("policy:none", RUN, False),
+        ("status:succeeded", CRONJOB, True),
+        ("status:failed", CRONJOB, False),
+        ("status:failed", msgspec.structs.replace(CRONJOB, recent=()), False),
+        ("storage:vault policy:p1", CRONJOB, True),
+        ("storage:vault", msgspec.structs.replace(CRONJOB, policy=None), False),
+        ("status:refused shop age:<1m", FILE, True),
+        ("ns:pay", FILE, False),
+    ],
+)
+def test_terms(text: str, record: object, taken: bool) -> None:
+    assert parse(text).takes(record, NOW) is taken
+
+
+@pytest.mark.parametrize(
+    ("text", "column"), [("a colour:red", 3), ("status:", 1), ("age:3h", 1), ("x age:<3y", 3)]
+)
+def test_refusals_name_the_column(text: str, column: int) -> None:
+    with pytest.raises(InvalidFilter) as refused:
+        parse(text)
+    assert refused.value.details["column"] == column
