@@ -44,6 +44,7 @@ walls: $(VENV)/.dev ## the import contracts
 	@$(BIN)/lint-imports
 
 pytest: $(VENV)/.dev debian ## the tests
+	@systemd/require-debian kubernetes-client >&2 || echo "kronkeep: the tests go on without Debian's kubectl" >&2
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not torture" $(ARGS)
 
 torture: $(VENV)/.dev debian ## long fault injection: kills, power cuts, full disks

@@ -1,8 +1,13 @@
-"""What clients ask first: versions, groups, resources, and the OpenAPI that kubectl needs to send objects."""
+"""What clients ask first: versions, groups and resources.
 
+kubectl before 1.21 (Debian 12 has 1.20) knows CronJobs only as batch/v1beta1, which Kubernetes removed in
+1.25; to it, and to nobody else, this server shows that version too.
+"""
+
+import re
 from typing import Any
 
-from kronkeep_daemon.embedded.apiserver.registry import GROUPS, RESOURCES, Resource
+from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, GROUPS, RESOURCES, SUBRESOURCES, Resource
 
 Object = dict[str, Any]
 
@@ -23,27 +28,34 @@ VERSION: Object = {
 }
 
 
-def document(path: str) -> Object | None:
-    """The discovery document at `path`, or None where there is none."""
+_PART_VERBS = {"log": ["get"], "token": ["create"], "status": ["get", "patch", "update"]}
+OLD_CRONJOBS = "v1beta1"
+_OLD = re.compile(r"kubectl[^/]*/v1\.(\d{1,2})\.")
+
+
+def is_old(user_agent: str) -> bool:
+    """Whether a kubectl from before batch/v1 had CronJobs asks."""
+    found = _OLD.match(user_agent)
+    return found is not None and int(found[1]) < 21
+
+
+def document(path: str, old: bool) -> Object | None:
+    """The discovery document at `path` for an old kubectl or for all others; None where there is none."""
     if path in ("/version", "/version/"):
         return VERSION
     if path in ("/api", "/api/"):
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
     if path in ("/apis", "/apis/"):
-        groups = [_group(group, version) for group, version in GROUPS if group]
+        groups = [_group(group, version, old) for group, version in GROUPS if group]
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
-    if path == "/openapi/v3":
-        return {
-            "paths": {_prefix(g, v): {"serverRelativeURL": f"/openapi/v3/{_prefix(g, v)}"} for g, v in GROUPS}
-        }
     for group, version in GROUPS:
         prefix = _prefix(group, version)
         if path.rstrip("/") == f"/{prefix}":
             return _resources(group, version)
-        if path == f"/openapi/v3/{prefix}":
-            return _openapi(group, version)
         if group and path.rstrip("/") == f"/apis/{group}":
-            return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, version)}
+            return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, version, old)}
+    if old and path.rstrip("/") == f"/apis/batch/{OLD_CRONJOBS}":
+        return _listed("batch", OLD_CRONJOBS, [BY_PATH["batch", "v1", "cronjobs"]])
     return None
 
 
@@ -51,16 +63,18 @@ def _prefix(group: str, version: str) -> str:
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
 
-def _group(group: str, version: str) -> Object:
-    entry = {"groupVersion": f"{group}/{version}", "version": version}
-    return {"name": group, "versions": [entry], "preferredVersion": entry}
+def _group(group: str, version: str, old: bool) -> Object:
+    versions = [OLD_CRONJOBS, version] if old and group == "batch" else [version]
+    entries = [{"groupVersion": f"{group}/{found}", "version": found} for found in versions]
+    return {"name": group, "versions": entries, "preferredVersion": entries[0]}
 
 
 def _resources(group: str, version: str) -> Object:
-    entries: list[Object] = []
-    for resource in RESOURCES:
-        if (resource.group, resource.version) == (group, version):
-            entries += _entries(resource)
+    return _listed(group, version, [r for r in RESOURCES if (r.group, r.version) == (group, version)])
+
+
+def _listed(group: str, version: str, resources: list[Resource]) -> Object:
+    entries = [entry for resource in resources for entry in _entries(resource)]
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
@@ -81,28 +95,6 @@ def _entries(resource: Resource) -> list[Object]:
         entry["shortNames"] = list(resource.short)
     if resource.categories:
         entry["categories"] = list(resource.categories)
-    parts = ["status"] * resource.status + ["log"] * (resource.kind == "Pod")
+    parts = ["status"] * resource.status + list(SUBRESOURCES.get(resource.plural, ()))
     below = {"singularName": "", "namespaced": resource.namespaced, "kind": resource.kind}
-    subresources = [
-        {
-            "name": f"{resource.plural}/{part}",
-            **below,
-            "verbs": ["get"] if part == "log" else ["get", "patch", "update"],
-        }
-        for part in parts
-    ]
-    return [entry, *subresources]
-
-
-def _openapi(group: str, version: str) -> Object:
-    """One path a kind whose patch takes `fieldValidation`: all that kubectl looks for before it sends."""
-    paths = {}
-    for resource in RESOURCES:
-        if (resource.group, resource.version) == (group, version):
-            gvk = {"group": group, "version": version, "kind": resource.kind}
-            parameter = {"name": "fieldValidation", "in": "query", "schema": {"type": "string"}}
-            scope = "/namespaces/{namespace}" if resource.namespaced else ""
-            path = f"/{_prefix(group, version)}{scope}/{resource.plural}/{{name}}"
-            operation = {"x-kubernetes-group-version-kind": gvk, "x-kubernetes-action": "patch"}
-            paths[path] = {"patch": {**operation, "parameters": [parameter], "responses": {}}}
-    return {"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "v1.36.2"}, "paths": paths}
+    return [entry, *({"name": f"{resource.plural}/{p}", **below, "verbs": _PART_VERBS[p]} for p in parts)]

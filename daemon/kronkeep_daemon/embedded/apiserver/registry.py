@@ -53,14 +53,15 @@ RESOURCES = (
     Resource("batch", "v1", "jobs", "Job", status=True, categories=ALL),
     Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False, short=("sc",)),
     Resource("coordination.k8s.io", "v1", "leases", "Lease"),
-    Resource(
-        "authorization.k8s.io",
-        "v1",
-        "selfsubjectaccessreviews",
-        "SelfSubjectAccessReview",
-        namespaced=False,
-        verbs=("create",),
+    *(
+        Resource("rbac.authorization.k8s.io", "v1", f"{kind.lower()}s", kind, not kind.startswith("Cluster"))
+        for kind in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
+    ),
+    *(
+        Resource("authorization.k8s.io", "v1", f"{kind.lower()}s", kind, namespaced=False, verbs=("create",))
+        for kind in ("SelfSubjectAccessReview", "SelfSubjectRulesReview")
     ),
 )
+SUBRESOURCES = {"pods": ("log",), "serviceaccounts": ("token",)}
 BY_PATH = {(r.group, r.version, r.plural): r for r in RESOURCES}
 GROUPS = sorted({(r.group, r.version) for r in RESOURCES})

@@ -1,39 +1,30 @@
-"""The HTTP side: one catch-all handler that reads path and query as Kubernetes defines them."""
+"""The HTTP side: one catch-all handler that reads paths as Kubernetes defines them and decides access."""
 
-import json
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import msgspec
 import yaml
 from aiohttp import web
 
 from kronkeep_common.clock import Clock, SystemClock
-from kronkeep_daemon.embedded.apiserver import discovery, patching, protobuf, selectors, status, tables
+from kronkeep_daemon.embedded.apiserver import discovery, openapi, status
+from kronkeep_daemon.embedded.apiserver.access import Access, User, Wish
 from kronkeep_daemon.embedded.apiserver.logs import Logs
 from kronkeep_daemon.embedded.apiserver.operations import NAMESPACES, Operations
-from kronkeep_daemon.embedded.apiserver.pages import page
-from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, Resource
+from kronkeep_daemon.embedded.apiserver.podlog import open_log
+from kronkeep_daemon.embedded.apiserver.registry import BY_PATH
+from kronkeep_daemon.embedded.apiserver.reviews import Reviews
 from kronkeep_daemon.embedded.apiserver.store import Store
-from kronkeep_daemon.embedded.apiserver.watching import Watch
+from kronkeep_daemon.embedded.apiserver.verbs import Target, Verbs, answer, is_watch, stream, target_of
 
 Object = dict[str, Any]
+Handler = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
 PODS = BY_PATH["", "v1", "pods"]
-CRONJOBS = BY_PATH["batch", "v1", "cronjobs"]
 MAX_BODY = 3 * 1024 * 1024  # the real server's limit
-TABLE = "as=Table"
 FIRST_NAMESPACES = ("default", "kube-system", "kronkeep")
-
-
-class Target(NamedTuple):
-    """What a path points at."""
-
-    resource: Resource
-    namespace: str | None
-    name: str | None
-    subresource: str
+_VERB = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 class ApiServer:
@@ -46,8 +37,11 @@ class ApiServer:
         self.logs = Logs(folder / "logs")
         self._operations = Operations(self._store, self.logs, clock)
         self._token = _token(folder / "token")
+        self._access = Access(self._store, self._token, clock)
+        self._verbs = Verbs(self._store, self._operations)
+        self._reviews = Reviews(self._access, self._verbs, clock)
         self._runner: web.AppRunner | None = None
-        self.url = ""
+        self._origin = self.url = ""
 
     @classmethod
     async def start(cls, folder: Path, port: int = 0, clock: Clock | None = None) -> "ApiServer":
@@ -73,7 +67,8 @@ class ApiServer:
             await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         found = self._runner.addresses[0][1]
         kept.write_text(str(found))
-        self.url = f"http://127.0.0.1:{found}/{self._token}"
+        self._origin = f"http://127.0.0.1:{found}"
+        self.url = f"{self._origin}/{self._token}"
 
     async def run(self) -> None:
         """Commits changes for as long as the server lives; the owner of the server supervises it."""
@@ -85,15 +80,16 @@ class ApiServer:
             await self._runner.cleanup()
         self._store.close()
 
-    def write_kubeconfig(self, path: Path) -> None:
-        """A kubeconfig (mode 0600) with the one context `embedded`."""
+    def write_kubeconfig(self, path: Path, token: str | None = None) -> None:
+        """A kubeconfig (mode 0600) with the one context `embedded`, for the admin or whose token it is."""
+        token = token or self._token
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "embedded",
-            "clusters": [{"name": "embedded", "cluster": {"server": self.url}}],
-            "users": [{"name": "admin", "user": {"token": self._token}}],
-            "contexts": [{"name": "embedded", "context": {"cluster": "embedded", "user": "admin"}}],
+            "clusters": [{"name": "embedded", "cluster": {"server": f"{self._origin}/{token}"}}],
+            "users": [{"name": "user", "user": {"token": token}}],
+            "contexts": [{"name": "embedded", "context": {"cluster": "embedded", "user": "user"}}],
         }
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(config))
@@ -109,217 +105,81 @@ class ApiServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            return await self._route(self._authenticated(request))
+            user, bare = self._authenticated(request)
+            return await self._route(user, bare)
         except status.Refusal as refusal:
-            return _json(refusal.body, refusal.code)
+            return answer(refusal.body, refusal.code)
 
-    def _authenticated(self, request: web.Request) -> web.Request:
-        """The request without its credentials; raises a 401 Refusal.
+    def _authenticated(self, request: web.Request) -> tuple[User, web.Request]:
+        """Who asks, and the request without a token in its path; raises a 401 Refusal."""
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        user = self._access.user(token, request.headers) if kind == "Bearer" else None
+        first, _, rest = request.path[1:].partition("/")
+        if (found := self._access.user(first, request.headers)) is not None:
+            bare = request.rel_url.with_path(f"/{rest}").with_query(request.query)
+            return found, request.clone(rel_url=bare)
+        if user is None:
+            raise status.Refusal(401, "Unauthorized", "Unauthorized")
+        return user, request
 
-        client-go sends no bearer token over plain HTTP, so the token may also be the first part of the path.
-        """
-        prefix = f"/{self._token}"
-        if request.path.startswith(prefix + "/"):
-            return request.clone(
-                rel_url=request.rel_url.with_path(request.path.removeprefix(prefix)).with_query(request.query)
-            )
-        if request.headers.get("Authorization") == f"Bearer {self._token}":
-            return request
-        raise status.Refusal(401, "Unauthorized", "Unauthorized")
-
-    async def _route(self, request: web.Request) -> web.StreamResponse:
+    async def _route(self, user: User, request: web.Request) -> web.StreamResponse:
         path = request.path
         if path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
         if path.startswith("/kronkeep.dev/v1/namespaces/"):
-            return await self._push_log(request)
-        if (found := discovery.document(path)) is not None:
-            return _json(found)
-        target = _target(path)
-        if target.subresource == "log":
-            return await self._log(request, target)
-        if target.resource.kind == "SelfSubjectAccessReview":
-            return await self._access_review(request)
-        verb = f"{request.method} {'item' if target.name else 'collection'}"
-        handler = self._handlers().get(verb)
+            return await self._push_log(user, request)
+        if path == openapi.V2_PATH:
+            return web.Response(body=openapi.version_2(), content_type=openapi.V2_TYPE)
+        old = discovery.is_old(request.headers.get("User-Agent", ""))
+        if (found := discovery.document(path, old) or openapi.document(path)) is not None:
+            return answer(found)
+        target = target_of(path, old)
+        handler = self._handler(user, request.method, target)
         if handler is None:
             words = "the server does not allow this method on the requested resource"
             raise status.Refusal(405, "MethodNotAllowed", words, {})
+        if target.resource.group != "authorization.k8s.io":  # anybody may ask what they may do
+            self._access.check(user, _wish(request, target), target.resource)
         return await handler(request, target)
 
-    def _handlers(self) -> dict[str, Callable[[web.Request, Target], Awaitable[web.StreamResponse]]]:
-        return {
-            "GET item": self._get,
-            "GET collection": self._list,
-            "POST collection": self._create,
-            "PUT item": self._replace,
-            "PATCH item": self._patch,
-            "DELETE item": self._delete,
-            "DELETE collection": self._delete_collection,
+    def _handler(self, user: User, method: str, target: Target) -> Handler | None:
+        special: dict[tuple[str, str], Handler] = {
+            ("GET", "pods/log"): self._log,
+            ("POST", "serviceaccounts/token"): self._reviews.token,
+            ("POST", "selfsubjectaccessreviews/"): lambda request, _: self._reviews.access(user, request),
+            ("POST", "selfsubjectrulesreviews/"): lambda request, _: self._reviews.rules(user, request),
         }
-
-    def _find(self, target: Target) -> Object:
-        assert target.name is not None
-        obj = self._store.get(target.resource, target.namespace or "", target.name)
-        if obj is None:
-            raise status.not_found(target.resource, target.name)
-        return obj
-
-    async def _get(self, request: web.Request, target: Target) -> web.StreamResponse:
-        obj = self._find(target)
-        if TABLE in request.headers.get("Accept", ""):
-            meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            return _json(tables.table(target.resource, [obj], meta))
-        return _json(_full(target.resource, obj))
-
-    def _selected(self, request: web.Request, target: Target) -> Callable[[Object], bool]:
-        tests = [selectors.labels(request.query.get("labelSelector", ""))]
-        tests.append(selectors.fields(request.query.get("fieldSelector", "")))
-        if target.namespace is not None:
-            tests.append(lambda obj: obj["metadata"].get("namespace") == target.namespace)
-        return lambda obj: all(test(obj) for test in tests)
-
-    async def _list(self, request: web.Request, target: Target) -> web.StreamResponse:
-        selected = self._selected(request, target)
-        if request.query.get("watch") in ("1", "true"):
-            return await self._watch(request, target, selected)
-        _check_version(request, self._store.version)
-        found = [obj for obj in self._store.all(target.resource, target.namespace) if selected(obj)]
-        items, meta = page(found, self._store.version, request.query)
-        if TABLE in request.headers.get("Accept", ""):
-            return _json(tables.table(target.resource, items, meta))
-        kind = f"{target.resource.kind}List"
-        return _json(
-            {"kind": kind, "apiVersion": target.resource.api_version, "metadata": meta, "items": items}
-        )
-
-    async def _watch(
-        self, request: web.Request, target: Target, selected: Callable[[Object], bool]
-    ) -> web.StreamResponse:
-        query = request.query
-        version = query.get("resourceVersion", "")
-        if version and not version.isdigit():
-            raise status.Refusal(400, "BadRequest", f"Invalid resource version {json.dumps(version)}")
-        if query.get("sendInitialEvents") == "true" and "resourceVersionMatch" not in query:
-            words = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            raise status.Refusal(422, "Invalid", words)
-        as_table = TABLE in request.headers.get("Accept", "")
-        bookmarks = query.get("allowWatchBookmarks") in ("1", "true")
-        watch = Watch(self._store, target.resource, selected, as_table, bookmarks)
-        start = int(version) if version not in ("", "0") else None
-
-        def existing() -> list[Object]:
-            return [obj for obj in self._store.all(target.resource, target.namespace) if selected(obj)]
-
-        lines = watch.lines(start, float(query.get("timeoutSeconds", "3000")), existing)
-        return await _stream(request, lines, "application/json")
-
-    async def _create(self, request: web.Request, target: Target) -> web.StreamResponse:
-        body = await self._body(request)
-        namespace = target.namespace or (body.get("metadata") or {}).get("namespace") or "default"
-        strict = request.query.get("fieldValidation") == "Strict"
-        obj = self._operations.create(target.resource, namespace, body, dry=_dry(request), strict=strict)
-        await self._store.durable()
-        return _json(_full(target.resource, obj), 201)
-
-    async def _replace(self, request: web.Request, target: Target) -> web.StreamResponse:
-        return await self._update(request, target, self._find(target), await self._body(request))
-
-    async def _patch(self, request: web.Request, target: Target) -> web.StreamResponse:
-        kind = request.content_type
-        raw = await request.read()
-        patch = yaml.load(raw, yaml.CSafeLoader) if kind == "application/apply-patch+yaml" else _decode(raw)
-        if kind == "application/apply-patch+yaml" and self._missing(target):
-            patch.setdefault("metadata", {})["name"] = target.name
-            obj = self._operations.create(
-                target.resource, target.namespace or "", patch, dry=_dry(request), strict=False
-            )
-            await self._store.durable()
-            return _json(_full(target.resource, obj), 201)
-        old = self._find(target)
-        if kind == "application/json-patch+json":
-            new = patching.json_patch(old, patch)
-        elif kind == "application/merge-patch+json":
-            new = patching.merge(old, patch)
-        elif kind in ("application/strategic-merge-patch+json", "application/apply-patch+yaml"):
-            new = patching.strategic(old, patch)
-        else:
-            raise status.Refusal(
-                415, "UnsupportedMediaType", f"the body of the request was in an unknown format: {kind}"
-            )
-        if isinstance(patch, list) or "resourceVersion" not in (patch.get("metadata") or {}):
-            new["metadata"] = {**new["metadata"], "resourceVersion": old["metadata"]["resourceVersion"]}
-        return await self._update(request, target, old, new)
-
-    def _missing(self, target: Target) -> bool:
-        return self._store.get(target.resource, target.namespace or "", target.name or "") is None
-
-    async def _update(
-        self, request: web.Request, target: Target, old: Object, new: Object
-    ) -> web.StreamResponse:
-        obj = self._operations.update(
-            target.resource, old, new, subresource=target.subresource, dry=_dry(request)
-        )
-        await self._store.durable()
-        return _json(_full(target.resource, obj))
-
-    async def _delete(self, request: web.Request, target: Target) -> web.StreamResponse:
-        obj = self._find(target)
-        options = _delete_options(request, await request.read())
-        last, gone = self._operations.delete(target.resource, obj, options, dry=_dry(request))
-        await self._store.durable()
-        if gone:
-            return _json(status.success(target.resource, last["metadata"]["name"], last["metadata"]["uid"]))
-        return _json(_full(target.resource, last))
-
-    async def _delete_collection(self, request: web.Request, target: Target) -> web.StreamResponse:
-        selected = self._selected(request, target)
-        options = _delete_options(request, await request.read())
-        for obj in self._store.all(target.resource, target.namespace):
-            if selected(obj):
-                self._operations.delete(target.resource, obj, options, dry=_dry(request))
-        await self._store.durable()
-        return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
-
-    async def _body(self, request: web.Request) -> Object:
-        raw = await request.read()
-        if request.content_type != protobuf.CONTENT_TYPE:
-            decoded: Object = _decode(raw)
-            return decoded
-        job = protobuf.job_of_cronjob(raw)
-        owner = job["metadata"]["ownerReferences"][0]
-        found = [c for c in self._store.all(CRONJOBS, None) if c["metadata"]["uid"] == owner["uid"]]
-        if not found:
-            raise status.not_found(CRONJOBS, owner["name"])
-        template = found[0]["spec"]["jobTemplate"]
-        for key in ("labels", "annotations"):
-            merged = {**(template["metadata"].get(key) or {}), **job["metadata"].get(key, {})}
-            if merged:
-                job["metadata"][key] = merged
-        return {**job, "spec": template["spec"]}
-
-    async def _access_review(self, request: web.Request) -> web.StreamResponse:
-        review = await self._body(request)
-        return _json({**review, "metadata": {}, "status": {"allowed": True}}, 201)
+        found = special.get((method, f"{target.resource.plural}/{target.subresource}"))
+        if found is not None or target.subresource in ("log", "token"):
+            return found
+        return self._verbs.find(method, target)
 
     async def _log(self, request: web.Request, target: Target) -> web.StreamResponse:
-        from kronkeep_daemon.embedded.apiserver.podlog import open_log
+        lines = open_log(self.logs, self._verbs.object(target), request.query)
+        return await stream(request, lines, "text/plain")
 
-        pod = self._find(target)
-        lines = open_log(self.logs, pod, request.query)
-        return await _stream(request, lines, "text/plain")
-
-    async def _push_log(self, request: web.Request) -> web.StreamResponse:
+    async def _push_log(self, user: User, request: web.Request) -> web.StreamResponse:
         parts = request.path.split("/")
         if request.method != "POST" or len(parts) != 10:
             raise status.no_path()
-        pod = self._find(Target(PODS, parts[4], parts[6], ""))
+        self._access.check(user, Wish("create", "", "pods/log", parts[4], parts[6]), PODS)
+        pod = self._verbs.object(Target(PODS, parts[4], parts[6], "", "v1"))
         uid = request.query.get("uid", "")
         if pod["metadata"]["uid"] != uid:
             raise status.not_found(PODS, parts[6])
         offset, final = int(request.query.get("offset", "0")), request.query.get("final") == "1"
         size = await self.logs.push(uid, parts[8], offset, await request.read(), final)
-        return _json({"size": size})
+        return answer({"size": size})
+
+
+def _wish(request: web.Request, target: Target) -> Wish:
+    verb = _VERB[request.method]
+    if verb == "get" and not target.name:
+        verb = "watch" if is_watch(request) else "list"
+    elif verb == "delete" and not target.name:
+        verb = "deletecollection"
+    resource = target.resource.plural + (f"/{target.subresource}" if target.subresource else "")
+    return Wish(verb, target.resource.group, resource, target.namespace, target.name or "")
 
 
 def _token(path: Path) -> str:
@@ -327,72 +187,3 @@ def _token(path: Path) -> str:
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(24))
     return path.read_text()
-
-
-def _target(path: str) -> Target:
-    parts = path.strip("/").split("/")
-    if parts[:2] == ["api", "v1"]:
-        group, version, rest = "", "v1", parts[2:]
-    elif parts[0] == "apis" and len(parts) > 3:
-        group, version, rest = parts[1], parts[2], parts[3:]
-    else:
-        raise status.no_path()
-    namespace = None
-    if rest and rest[0] == "namespaces" and len(rest) > 2 and rest[2] != "status":
-        namespace, rest = rest[1], rest[2:]
-    resource = BY_PATH.get((group, version, rest[0])) if rest else None
-    if resource is None or len(rest) > 3 or (resource.namespaced and len(rest) > 1 and namespace is None):
-        raise status.no_path()
-    subresource = rest[2] if len(rest) > 2 else ""
-    if (
-        subresource
-        and not (subresource == "status" and resource.status)
-        and (resource.plural, subresource) != ("pods", "log")
-    ):
-        raise status.no_path()
-    return Target(resource, namespace, rest[1] if len(rest) > 1 else None, subresource)
-
-
-def _decode(raw: bytes) -> Any:
-    try:
-        return msgspec.json.decode(raw)
-    except msgspec.DecodeError as fault:
-        raise status.bad_request(f"the object provided is unrecognized: {fault}") from fault
-
-
-def _full(resource: Resource, obj: Object) -> Object:
-    return {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
-
-
-def _json(body: Object, code: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), status=code, content_type="application/json")
-
-
-def _dry(request: web.Request) -> bool:
-    return request.query.get("dryRun") == "All"
-
-
-def _delete_options(request: web.Request, raw: bytes) -> Object:
-    body = _decode(raw) if raw and request.content_type != protobuf.CONTENT_TYPE else {}
-    for key in ("propagationPolicy", "gracePeriodSeconds"):
-        if key in request.query:
-            body[key] = int(request.query[key]) if key == "gracePeriodSeconds" else request.query[key]
-    return dict(body)
-
-
-def _check_version(request: web.Request, current: int) -> None:
-    wanted = request.query.get("resourceVersion", "")
-    if wanted.isdigit() and int(wanted) > current and "continue" not in request.query:
-        raise status.too_large(int(wanted), current)
-
-
-async def _stream(request: web.Request, lines: AsyncIterator[bytes], kind: str) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": kind})
-    response.enable_chunked_encoding()
-    await response.prepare(request)
-    try:
-        async for line in lines:
-            await response.write(line)
-    except ConnectionResetError:
-        return response
-    return response

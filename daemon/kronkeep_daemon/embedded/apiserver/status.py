@@ -75,6 +75,13 @@ def invalid(resource: Resource, name: str, causes: list[tuple[str, str, str]]) -
     return Refusal(422, "Invalid", f'{resource.qualified_kind} "{name}" is invalid: {joined}', details)
 
 
+def forbidden(resource: Resource, name: str, why: str) -> Refusal:
+    """403; `why` is what RBAC says."""
+    subject = f'{resource.qualified} "{name}"' if name else resource.qualified
+    details = {key: value for key, value in _named(resource, name).items() if value}
+    return Refusal(403, "Forbidden", f"{subject} is forbidden: {why}", details)
+
+
 def bad_request(message: str) -> Refusal:
     """400."""
     return Refusal(400, "BadRequest", message)

@@ -6,7 +6,7 @@ gets what the window still holds.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,16 +19,32 @@ Object = dict[str, Any]
 Selected = Callable[[Object], bool]
 QUEUE = 20_000
 BOOKMARK_SECONDS = 30.0
+INITIAL_END = {"k8s.io/initial-events-end": "true"}
+
+
+class Start(NamedTuple):
+    """The version a watch begins after; None begins with what exists, and `mark_end` bookmarks its end."""
+
+    version: int | None
+    mark_end: bool
 
 
 class Watch:
     """One client's watch of one resource."""
 
     def __init__(
-        self, store: Store, resource: Resource, selected: Selected, as_table: bool, bookmarks: bool
+        self,
+        store: Store,
+        resource: Resource,
+        api_version: str,
+        selected: Selected,
+        *,
+        as_table: bool,
+        bookmarks: bool,
     ) -> None:
         self._store = store
         self._resource = resource
+        self._named = {"kind": resource.kind, "apiVersion": api_version}
         self._selected = selected
         self._table = as_table
         self._bookmarks = bookmarks
@@ -36,28 +52,30 @@ class Watch:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue(QUEUE)
 
     async def lines(
-        self, start: int | None, seconds: float, existing: Callable[[], list[Object]]
+        self, start: Start, seconds: float, existing: Callable[[], list[Object]]
     ) -> AsyncIterator[bytes]:
-        """The lines until `seconds` have passed; `start` None begins with `existing` as ADDED."""
-        present = existing() if start is None else []
-        window = [] if start is None else self._store.since(self._resource, start)
+        """The lines until `seconds` have passed."""
+        first = self._first(start, existing)
         stop = self._store.listen(self._resource, self._offer)
         try:
-            for obj in present:
-                yield self._line("ADDED", obj)
-            if window is None:
-                yield (
-                    msgspec.json.encode({"type": "ERROR", "object": expired(start or 0, self._store.oldest)})
-                    + b"\n"
-                )
+            for line in first:
+                yield line
+            if first and first[-1].startswith(b'{"type":"ERROR"'):
                 return
-            for event in window:
-                if line := self._event(event):
-                    yield line
             async for line in self._live(asyncio.get_running_loop().time() + seconds):
                 yield line
         finally:
             stop()
+
+    def _first(self, start: Start, existing: Callable[[], list[Object]]) -> list[bytes]:
+        """What a watch says of the past: what exists, or the window's later events, or that it is gone."""
+        if start.version is None:
+            end = [self._bookmark(INITIAL_END)] if start.mark_end else []
+            return [self._line("ADDED", obj) for obj in existing()] + end
+        window = self._store.since(self._resource, start.version)
+        if window is None:
+            return [_json("ERROR", expired(start.version, self._store.oldest))]
+        return [line for event in window if (line := self._event(event))]
 
     async def _live(self, end: float) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
@@ -66,7 +84,7 @@ class Watch:
                 event = await asyncio.wait_for(self._queue.get(), min(left, BOOKMARK_SECONDS))
             except TimeoutError:
                 if self._bookmarks:
-                    yield self._bookmark()
+                    yield self._bookmark({})
                 continue
             if event is None:
                 return
@@ -91,17 +109,19 @@ class Watch:
         return self._line("DELETED", event.object) if before else None
 
     def _line(self, kind: str, obj: Object) -> bytes:
-        full = {"kind": self._resource.kind, "apiVersion": self._resource.api_version, **obj}
+        full = {**self._named, **obj}
         if self._table:
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
             full = tables.table(self._resource, [full], meta, columns=self._first_row)
             self._first_row = False
-        return msgspec.json.encode({"type": kind, "object": full}) + b"\n"
+        return _json(kind, full)
 
-    def _bookmark(self) -> bytes:
-        obj = {
-            "kind": self._resource.kind,
-            "apiVersion": self._resource.api_version,
-            "metadata": {"resourceVersion": str(self._store.version)},
-        }
-        return msgspec.json.encode({"type": "BOOKMARK", "object": obj}) + b"\n"
+    def _bookmark(self, annotations: dict[str, str]) -> bytes:
+        meta: Object = {"resourceVersion": str(self._store.version)}
+        if annotations:
+            meta["annotations"] = annotations
+        return _json("BOOKMARK", {**self._named, "metadata": meta})
+
+
+def _json(kind: str, obj: Object) -> bytes:
+    return msgspec.json.encode({"type": kind, "object": obj}) + b"\n"
