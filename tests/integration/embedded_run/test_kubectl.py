@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -62,10 +61,8 @@ class Kubectl:
 
 
 @pytest.fixture(params=programs(), ids=lambda path: path.replace("/", "-").strip("-"))
-async def kubectl(
-    embedded_cluster: EmbeddedCluster, tmp_path: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[Kubectl]:
-    yield Kubectl(request.param, embedded_cluster.kubeconfig, tmp_path)
+def kubectl(embedded_cluster: EmbeddedCluster, tmp_path: Path, request: pytest.FixtureRequest) -> Kubectl:
+    return Kubectl(request.param, embedded_cluster.kubeconfig, tmp_path)
 
 
 async def test_created_by_flags_run_waited_for_read_and_deleted(kubectl: Kubectl) -> None:
