@@ -37,7 +37,13 @@ from kronkeep_common.models.policy import (
     Source,
 )
 from kronkeep_common.models.schedule import Finding, ScheduleCheckRequest, ScheduleVerdict
-from kronkeep_common.models.storage import BackupStorage, BackupStorageCreate, StorageUsage
+from kronkeep_common.models.storage import (
+    BackupStorage,
+    BackupStorageChange,
+    BackupStorageCreate,
+    StorageUsage,
+)
+from kronkeep_common.models.storage_kinds import CredentialKey, StorageField, StorageKind
 
 __all__ = [
     "BackupExecution",
@@ -45,8 +51,10 @@ __all__ = [
     "BackupPolicySpec",
     "BackupResult",
     "BackupStorage",
+    "BackupStorageChange",
     "BackupStorageCreate",
     "ClaimSource",
+    "CredentialKey",
     "CronJob",
     "CronJobCreate",
     "CronJobExecution",
@@ -70,6 +78,8 @@ __all__ = [
     "ScheduleVerdict",
     "SecretKeyRef",
     "Source",
+    "StorageField",
+    "StorageKind",
     "StorageUsage",
     "VolumeMount",
 ]
