@@ -8,7 +8,8 @@
       Conflict (409)        NameTaken, StorageInUse, StateInUse, NotAllowedNow, PreconditionFailed (412)
       Denied (403)
       TooMany (429), TooSlow (408)
-      Unavailable (503)     ClusterUnreachable, DaemonUnreachable, ToolMissing, ReadOnlyHistory (507)
+      Unavailable (503)     ClusterUnreachable, DaemonUnreachable, ToolMissing, StorageFailed (502),
+                            ReadOnlyHistory (507)
       Internal (500)        DamagedHistory, HistoryTooNew
 
 `str(error)` is one sentence for a person, `next_step` says what to do, `retryable` whether the same
@@ -265,6 +266,15 @@ class ToolMissing(Unavailable):
 
     code = "ToolMissing"
     retryable = False
+
+
+class StorageFailed(Unavailable):
+    """A storage's server, volume or repository did not do what was asked; `details` has the reason."""
+
+    code = "StorageFailed"
+    status = 502
+    retryable = False
+    default_next_step = "Look at the storage: kronkeep describe storage NAME."
 
 
 class ReadOnlyHistory(Unavailable):

@@ -19,6 +19,7 @@ from kronkeep_common.models import (
     CronJobCreate,
     CronJobManifest,
 )
+from kronkeep_common.models.storage_kinds import same
 from kronkeep_daemon.backups import policy as policies
 from kronkeep_daemon.backups.storage_service import StorageService
 from kronkeep_daemon.cronjobs import CronJobService, manifests
@@ -64,7 +65,7 @@ class Applying:
             if not dry_run:
                 await self._storages.create(wanted)
             return "created"
-        if (there.kind, there.settings) != (wanted.kind, wanted.settings):
+        if there.kind != wanted.kind or not same(there.kind, there.settings, wanted.settings):
             words = f"The storage {wanted.id} is there with other settings."
             raise NameTaken(words, next_step="Use another id.")
         return "unchanged"

@@ -95,10 +95,10 @@ async def _storage(services: Services, folder: Path) -> None:
     storages = services.backups.storages
     if STORAGE not in {found.id for found in storages.list()}:
         await storages.create(storage(folder))
-    while storages.get(STORAGE).status is StorageStatus.CREATING:
+    while storages.get(STORAGE).status in (StorageStatus.PENDING, StorageStatus.CREATING):
         await services.clock.sleep(0.1)
-    password = await storages.password(storages.get(STORAGE))
-    await asyncio.to_thread(_keep_password, folder.with_suffix(".password"), password)
+    password = await storages.jobs.password(storages.get(STORAGE))
+    await asyncio.to_thread(_keep_password, folder.with_suffix(".password"), password.decode())
 
 
 def _keep_password(path: Path, password: str) -> None:

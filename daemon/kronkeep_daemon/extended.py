@@ -8,7 +8,7 @@ import msgspec
 
 from kronkeep_common import compatibility, keys
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import Denied, InvalidRequest, NotAllowedNow, ScheduleConflict
+from kronkeep_common.errors import InvalidRequest, ScheduleConflict
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicy,
@@ -21,7 +21,7 @@ from kronkeep_common.models import (
     ScheduleVerdict,
 )
 from kronkeep_common.schedule import Schedule
-from kronkeep_common.states import BackupStatus, StorageStatus
+from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import policy as policies
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService, editing
@@ -119,18 +119,9 @@ class ExtendedService:
         self, namespace: str, schedule: str, zone: str | None, wanted: BackupPolicySpec
     ) -> BackupPolicySpec:
         """The policy as a CronJob of that schedule may carry it; raises what `create` raises for a policy."""
-        self._check_storage(namespace, wanted)
+        self._backups.storages.usable(wanted.storage_id, namespace)
         policies.check(wanted)
         return self._compatible(schedule, zone, wanted)
-
-    def _check_storage(self, namespace: str, wanted: BackupPolicySpec) -> None:
-        storage = self._backups.storages.get(wanted.storage_id)
-        if storage.status is not StorageStatus.ACTIVE:
-            raise NotAllowedNow(
-                f"The storage {storage.id} is {storage.status}, not active.", field="storage_id"
-            )
-        if storage.namespaces and namespace not in storage.namespaces:
-            raise Denied(f"The storage {storage.id} may not be used from {namespace}.", field="storage_id")
 
     def _compatible(self, schedule: str, zone: str | None, wanted: BackupPolicySpec) -> BackupPolicySpec:
         """The policy as it may be kept; raises ScheduleConflict where no strategy was chosen."""

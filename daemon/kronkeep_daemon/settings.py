@@ -70,6 +70,17 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
     run_as_user: int | None = None
 
 
+class StorageSettings(Request, frozen=True, kw_only=True):
+    """How long making a repository may take, and how often each storage is measured and checked, in seconds.
+
+    A storage is measured sooner after a change. A check reads the repository's structure, not its data.
+    """
+
+    create_seconds: Annotated[float, msgspec.Meta(ge=1)] = 600
+    measure_every_seconds: Annotated[float, msgspec.Meta(ge=60)] = 6 * 3600
+    check_every_seconds: Annotated[float, msgspec.Meta(ge=60)] = 7 * 86400
+
+
 class HistorySettings(Request, frozen=True, kw_only=True):
     """How long the history keeps what has ended; without a limit everything is kept."""
 
@@ -95,6 +106,7 @@ class Settings(Request, frozen=True, kw_only=True):
     allow: AllowSettings = AllowSettings()
     limits: LimitSettings = LimitSettings()
     archive: ArchiveSettings = ArchiveSettings()
+    storages: StorageSettings = StorageSettings()
     history: HistorySettings = HistorySettings()
 
 

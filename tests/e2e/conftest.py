@@ -108,7 +108,9 @@ async def storage(daemon: Daemon, client: Client) -> Path:
     """An active storage `vault`; its repository's folder."""
     folder = daemon.state.parent / "vault"
     await client.create_storage(BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)}))
-    made = await eventually(lambda: client.storage("vault"), lambda s: s.status != "creating")
+    made = await eventually(
+        lambda: client.storage("vault"), lambda s: s.status not in ("pending", "creating")
+    )
     assert made.status == "active", made
     return folder
 

@@ -15,6 +15,7 @@ from kronkeep_common.models import (
     BackupExecution,
     BackupPolicySpec,
     BackupStorage,
+    BackupStorageChange,
     BackupStorageCreate,
     CronJob,
     CronJobCreate,
@@ -23,6 +24,8 @@ from kronkeep_common.models import (
     EnvVar,
     ScheduleCheckRequest,
     ScheduleVerdict,
+    StorageKind,
+    StorageUsage,
 )
 from kronkeep_common.paths import check_length, check_server, socket_path
 
@@ -203,6 +206,28 @@ class Client:
     async def create_storage(self, storage: BackupStorageCreate) -> BackupStorage:
         """Creates a storage and its repository; its state tells when it is active."""
         return await self.call("POST", "/v1/storages", BackupStorage, storage)
+
+    async def storage_kinds(self) -> api.ListOf[StorageKind]:
+        """The kinds of storages with their fields."""
+        return await self.call("GET", "/v1/storages/kinds", api.ListOf[StorageKind])
+
+    async def change_storage(self, name: str, change: BackupStorageChange) -> BackupStorage:
+        """Changes who may use a storage and what it may hold."""
+        return await self.call("PATCH", f"/v1/storages/{quote(name)}", BackupStorage, change)
+
+    async def retry_storage(self, name: str) -> BackupStorage:
+        """Tries again to create a storage that failed."""
+        return await self.call("POST", f"/v1/storages/{quote(name)}/retry", BackupStorage, api.Empty())
+
+    async def storage_usage(self, name: str, limit: int | None = None) -> api.ListOf[StorageUsage]:
+        """What a storage held, newest first."""
+        answer = api.ListOf[StorageUsage]
+        return await self.call("GET", f"/v1/storages/{quote(name)}/usage", answer, limit=limit)
+
+    async def test_storage(self, name: str) -> BackupStorage:
+        """Opens a storage's repository from the cluster; raises StorageFailed."""
+        await self._operate(f"/v1/storages/{quote(name)}/test")
+        return await self.storage(name)
 
     async def check_storage(self, name: str) -> BackupStorage:
         """Runs `restic check` on a storage; answers when it has ended."""

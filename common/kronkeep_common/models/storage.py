@@ -37,10 +37,10 @@ class BackupStorageChange(Request, frozen=True, kw_only=True):
 class StorageUsage(Record, frozen=True, kw_only=True):
     """What a storage held at `measured_at`.
 
-    `used_bytes` is what restic stores; `capacity_bytes` what there is (the storage's own limit, else its server's
-    or volume's) and `available_bytes` what is left of it, None where nobody tells. `level` is warning from 85 %
-    and critical from 95 % of the capacity on. `growth_bytes_per_day` is a line through the last 30 days, None
-    before there is a day of figures; `days_until_full` None while it does not grow.
+    `used_bytes` is what restic stores; `capacity_bytes` what there is (the storage's own limit, else its
+    server's or volume's) and `available_bytes` what is left of it, None where nobody tells. `level` is
+    warning from 85 % and critical from 95 % of the capacity on. `growth_bytes_per_day` is a line through the
+    last 30 days, None before there is a day of figures; `days_until_full` None while it does not grow.
     """
 
     measured_at: Moment
@@ -57,9 +57,9 @@ class StorageUsage(Record, frozen=True, kw_only=True):
 class BackupStorage(Record, frozen=True, kw_only=True):
     """A storage and its state; `id` is its name.
 
-    `credential_keys` are the names of the keys that were found in the Secret `credentials`, never their values.
-    `reached_at` is when its repository last opened. `reason`, `message` and `next_step` tell what last failed and
-    are gone when it works again; `check_ok` is what `restic check` said at `checked_at`.
+    `credential_keys` are the names of the keys that were found in the Secret `credentials`, never their
+    values. `reached_at` is when its repository last opened. `reason`, `message` and `next_step` tell what
+    last failed and are gone when it works again; `check_ok` is what `restic check` said at `checked_at`.
     """
 
     id: str

@@ -16,7 +16,9 @@ _BELOW = r"^(?!/)(?!.*(^|/)\.\.(/|$))[A-Za-z0-9._/ -]*$"
 _URL = r"^https?://[A-Za-z0-9.:\[\]-]+(/[A-Za-z0-9._~/-]*)?$"
 _QUANTITY = r"^[1-9][0-9]*(Mi|Gi|Ti|Pi|M|G|T|P)?$"
 
-Node = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.-]*$", description="the node that has it; any if empty")]
+Node = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z0-9.-]*$", description="the node that has it; any if empty")
+]
 Prefix = Annotated[str, msgspec.Meta(pattern=_BELOW, description="a folder inside, without a first /")]
 Bucket = Annotated[
     str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{2,62}$", description="the bucket's name")
@@ -55,7 +57,7 @@ class PvcSettings(Request, frozen=True, kw_only=True):
 
 
 class CephSettings(Request, frozen=True, kw_only=True):
-    """A claim of a Ceph StorageClass (`storage_class`, `namespace`, `size`), or RADOS Gateway (`endpoint`, `bucket`)."""
+    """A claim of a Ceph StorageClass (storage_class, namespace, size) or RADOS Gateway (endpoint, bucket)."""
 
     storage_class: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.-]*$", description="of CephFS or RBD")] = ""
     namespace: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9-]*$", description="the claim's namespace")] = ""
@@ -137,7 +139,8 @@ class RcloneSettings(Request, frozen=True, kw_only=True):
         str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.+@-]+$", description="a section of rclone.conf")
     ]
     path: Annotated[
-        str, msgspec.Meta(pattern=r"^(?!.*(^|/)\.\.(/|$))[^\x00-\x1f]*$", description="a folder of the remote")
+        str,
+        msgspec.Meta(pattern=r"^(?!.*(^|/)\.\.(/|$))[^\x00-\x1f]*$", description="a folder of the remote"),
     ] = ""
 
 
@@ -250,9 +253,7 @@ KINDS: dict[str, KindRow] = {
             _key("AZURE_ACCOUNT_SAS", "its shared access signature", required=False),
         ),
     ),
-    "gs": KindRow(
-        GsSettings, (_key("credentials.json", "the service account's key, in JSON", file=True),)
-    ),
+    "gs": KindRow(GsSettings, (_key("credentials.json", "the service account's key, in JSON", file=True),)),
     "b2": KindRow(
         B2Settings,
         (_key("B2_ACCOUNT_ID", "the application key's id"), _key("B2_ACCOUNT_KEY", "the application key")),
@@ -261,6 +262,19 @@ KINDS: dict[str, KindRow] = {
         RcloneSettings, (_key("rclone.conf", "rclone's configuration with the remote", file=True),)
     ),
 }
+
+
+def same(kind: str, one: dict[str, str | int], other: dict[str, str | int]) -> bool:
+    """Whether two settings of a kind say the same, defaults left out or written, numbers as text or not."""
+    row = KINDS.get(kind)
+    try:
+        return row is not None and _typed(row, one) == _typed(row, other)
+    except msgspec.ValidationError:
+        return one == other
+
+
+def _typed(row: KindRow, settings: dict[str, str | int]) -> Request:
+    return msgspec.convert(settings, row.settings, strict=False)
 
 
 def kinds() -> tuple[StorageKind, ...]:

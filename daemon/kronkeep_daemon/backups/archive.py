@@ -125,15 +125,15 @@ class Archiver:
         claims: tuple[str, ...],
     ) -> restic.Outcome:
         job = manifests.archive_job(backup, policy, storage, raw, claims, self._settings().archive)
-        name, storages = job["metadata"]["name"], self._service.storages
-        await storages.copy_password(storage, backup.namespace, name, manifests.owner(raw))
+        name, repositories = job["metadata"]["name"], self._service.storages.jobs
+        await repositories.copy_credentials(storage, backup.namespace, name, manifests.owner(raw))
         try:
             await jobs.create_once(self._cluster, job)
             ended = await jobs.wait(
                 self._cluster, self._clock, backup.namespace, name, self._listener(backup.id)
             )
         finally:
-            await storages.remove_password(backup.namespace, name)
+            await repositories.remove_credentials(backup.namespace, name)
         return _outcome(ended)
 
     def _listener(self, backup_id: str) -> Callable[[bytes], None]:
@@ -164,14 +164,7 @@ class Archiver:
         self, name: str, steps: list[tuple[str, list[str]]], storage: BackupStorage
     ) -> jobs.Ended:
         """A maintenance Job while this archive holds the repository already."""
-        settings, storages = self._settings(), self._service.storages
-        await storages.copy_password(storage, settings.namespace, name, None)
-        try:
-            job = manifests.repository_job(name, settings.namespace, steps, storage, settings.archive)
-            await jobs.create_once(self._cluster, job)
-            return await jobs.wait(self._cluster, self._clock, settings.namespace, name)
-        finally:
-            await storages.remove_password(settings.namespace, name)
+        return await self._service.storages.jobs.run(name, steps, storage)
 
     async def _finish(self, backup: BackupExecution, outcome: restic.Outcome) -> None:
         now = self._clock.now()
@@ -212,7 +205,7 @@ class Archiver:
         """Deletes the archive's Job and its copy of the password."""
         if backup.job is not None:
             await self._cluster.delete(paths.jobs(backup.namespace, backup.job))
-            await self._service.storages.remove_password(backup.namespace, backup.job)
+            await self._service.storages.jobs.remove_credentials(backup.namespace, backup.job)
 
 
 def _outcome(ended: jobs.Ended) -> restic.Outcome:

@@ -6,13 +6,15 @@ from typing import Any
 
 from kronkeep_common import keys
 from kronkeep_common.models import BackupExecution, BackupPolicy, BackupStorage
+from kronkeep_daemon import storages
 from kronkeep_daemon.settings import ArchiveSettings
-from kronkeep_daemon.storages import kind_module
+from kronkeep_daemon.storages.place import KEYS, Place
 
 Object = dict[str, Any]
 HOST = "kronkeep"  # fixed: a pod's own name would make every file look new (restic #4597)
 KEPT_SECONDS = 3600  # how long an ended Job stays for people to look at
-_KEYS, _CACHE = "/kronkeep/keys", "/kronkeep/cache"
+_CACHE = "/kronkeep/cache"
+PROBE_SECONDS = 60  # restic repeats a request that is not answered for up to 15 minutes
 SOURCE = "/source"
 
 
@@ -32,17 +34,17 @@ def backup_tag(backup: BackupExecution) -> str:
 
 
 def secret_name(job: str) -> str:
-    """The copy of the repository's password that belongs to a Job."""
+    """The copy of the repository's password and credentials that belongs to a Job."""
     return f"{job}-key"
 
 
-def secret(name: str, namespace: str, password: str, owner: Object | None) -> Object:
-    """A Secret with the repository's password."""
+def secret(name: str, namespace: str, data: dict[str, bytes], owner: Object | None) -> Object:
+    """A Secret of ours; `data` by key."""
     meta: Object = {"name": name, "namespace": namespace, "labels": _labels("credentials")}
     if owner is not None:
         meta["ownerReferences"] = [owner]
-    data = {"password": base64.b64encode(password.encode()).decode()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": data}
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded}
 
 
 def owner(cronjob: Object) -> Object:
@@ -76,7 +78,7 @@ def archive_job(
     steps = [
         ("version", ["restic", "version"]),
         ("sources", ["ls", "-d", "--", *paths]),
-        ("repository", ["restic", "cat", "config"]),
+        ("repository", probe()),
         ("backup", ["restic", *call, "--", *paths]),
     ]
     job = _job(archive_job_name(backup), backup.namespace, "archive", steps, storage, settings, sources)
@@ -89,6 +91,11 @@ def archive_job(
         {"name": f"claim-{i}", "persistentVolumeClaim": {"claimName": c}} for i, c in enumerate(claims)
     ]
     return job
+
+
+def probe() -> list[str]:
+    """Opens the repository, or tells within a minute why it cannot be opened."""
+    return ["timeout", str(PROBE_SECONDS), "restic", "cat", "config"]
 
 
 def source_paths(policy: BackupPolicy, claims: tuple[str, ...]) -> list[str]:
@@ -107,9 +114,12 @@ def repository_job(
     steps: list[tuple[str, list[str]]],
     storage: BackupStorage,
     settings: ArchiveSettings,
+    deadline_seconds: float,
 ) -> Object:
     """A Job that works on the repository alone."""
-    return _job(name, namespace, "maintenance", steps, storage, settings, [])
+    job = _job(name, namespace, "maintenance", steps, storage, settings, [])
+    job["spec"]["activeDeadlineSeconds"] = max(1, int(deadline_seconds))
+    return job
 
 
 def _job(
@@ -122,20 +132,20 @@ def _job(
     mounts: list[Object],
 ) -> Object:
     """Steps in order: all but the last are init containers, so that the first failure ends the Job."""
-    kind = kind_module(storage.kind)
-    volumes, storage_mounts = kind.volumes(storage.settings)
+    place = storages.place(storage)
+    volumes, storage_mounts = place.volumes
     own = [
-        {"name": "keys", "secret": {"secretName": secret_name(name)}},
+        {"name": "keys", "secret": {"secretName": secret_name(name), "defaultMode": _key_mode(settings)}},
         {"name": "cache", "emptyDir": {}},
     ]
     all_mounts = [
         *storage_mounts,
-        {"name": "keys", "mountPath": _KEYS, "readOnly": True},
+        {"name": "keys", "mountPath": KEYS, "readOnly": True},
         {"name": "cache", "mountPath": _CACHE},
         *mounts,
     ]
     containers = [
-        _container(step, argv, kind.repository(storage.settings), all_mounts, settings)
+        _container(step, place.call(argv), _environment(place, secret_name(name)), all_mounts, settings)
         for step, argv in steps
     ]
     pod: Object = {
@@ -145,8 +155,9 @@ def _job(
         "containers": containers[-1:],
         "volumes": [*volumes, *own],
     }
-    if settings.node_selector:
-        pod["nodeSelector"] = settings.node_selector
+    selector = settings.node_selector | ({"kubernetes.io/hostname": place.node} if place.node else {})
+    if selector:
+        pod["nodeSelector"] = selector
     if settings.tolerations:
         pod["tolerations"] = list(settings.tolerations)
     if settings.run_as_user is not None:
@@ -159,19 +170,34 @@ def _job(
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
+def _key_mode(settings: ArchiveSettings) -> int:
+    """ssh refuses a private key of its own user that others may read; other users must be let read root's."""
+    return 0o444 if settings.run_as_user else 0o400
+
+
+def _environment(place: Place, secret: str) -> list[Object]:
+    """Variables in order: the address may refer to what comes before it."""
+    secrets = [
+        {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+        for key in place.secret_environment
+    ]
+    own = {
+        "RESTIC_REPOSITORY": place.repository,
+        "RESTIC_PASSWORD_FILE": f"{KEYS}/password",
+        "RESTIC_CACHE_DIR": _CACHE,
+        "RESTIC_PROGRESS_FPS": "1",
+    }
+    return [*secrets, *({"name": name, "value": value} for name, value in (place.environment | own).items())]
+
+
 def _container(
-    name: str, argv: list[str], repository: str, mounts: list[Object], settings: ArchiveSettings
+    name: str, argv: list[str], environment: list[Object], mounts: list[Object], settings: ArchiveSettings
 ) -> Object:
     container: Object = {
         "name": name,
         "image": settings.image,
         "command": argv,
-        "env": [
-            {"name": "RESTIC_REPOSITORY", "value": repository},
-            {"name": "RESTIC_PASSWORD_FILE", "value": f"{_KEYS}/password"},
-            {"name": "RESTIC_CACHE_DIR", "value": _CACHE},
-            {"name": "RESTIC_PROGRESS_FPS", "value": "1"},
-        ],
+        "env": environment,
         "volumeMounts": mounts,
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }

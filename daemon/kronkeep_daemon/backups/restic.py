@@ -11,6 +11,7 @@ import msgspec
 from kronkeep_common.models import BackupResult, Progress
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
+from kronkeep_daemon.storages import faults
 
 Object = dict[str, Any]
 _VERSION = re.compile(r"restic (\d+)\.(\d+)\.(\d+)")
@@ -29,6 +30,7 @@ class Outcome(NamedTuple):
 
 
 # Exit code or words of restic -> (reason, sentence, next step); the first that fits wins.
+MISSING = "RepositoryMissing"
 _LOST = "Check the storage, or create it anew."
 _FAULTS: tuple[tuple[int | None, str, tuple[str, str, str]], ...] = (
     (
@@ -43,9 +45,9 @@ _FAULTS: tuple[tuple[int | None, str, tuple[str, str, str]], ...] = (
     (
         10,
         "unable to open config file",
-        ("RepositoryMissing", "There is no repository at the storage.", _LOST),
+        (MISSING, "There is no repository at the storage.", _LOST),
     ),
-    (10, "Is there a repository", ("RepositoryMissing", "There is no repository at the storage.", _LOST)),
+    (10, "Is there a repository", (MISSING, "There is no repository at the storage.", _LOST)),
     (
         11,
         "repository is already locked",
@@ -67,6 +69,8 @@ _FAULTS: tuple[tuple[int | None, str, tuple[str, str, str]], ...] = (
     ),
     (130, "", ("Interrupted", "The archive was interrupted.", "Run it again.")),
 )
+
+_EXACT = (10, 11, 12)  # codes that say it all, from restic 0.17 on
 
 
 def lines(log: bytes) -> list[bytes]:
@@ -163,6 +167,8 @@ def archived(exit_code: int | None, log: bytes, restic_version: str) -> Outcome:
 def fault(exit_code: int | None, log: bytes) -> tuple[str, str, str]:
     """Why restic failed: a stable word, a sentence, what to do."""
     text = log.decode(errors="replace")
+    if exit_code not in _EXACT and (reach := faults.find(text)) is not None:
+        return reach.reason, reach.message, reach.next_step
     for code, words, found in _FAULTS:
         if (code is not None and code == exit_code and exit_code != 1) or (
             words and words.lower() in text.lower()

@@ -17,12 +17,13 @@ from tinydb import where
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import BackupNotFound, InvalidPolicy, KronkeepError, NotAllowedNow, PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, BackupStorage, CronJobExecution
-from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, StorageStatus, is_final
+from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import manifests, plan, policy
 from kronkeep_daemon.backups.archive import Archiver
 from kronkeep_daemon.backups.queue import Queues
 from kronkeep_daemon.backups.storage_service import StorageService
+from kronkeep_daemon.backups.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.manifests import claims_of
 from kronkeep_daemon.events import BackupChanged, Bus, CronJobChanged, ExecutionChanged
@@ -58,6 +59,7 @@ class BackupService:
         queues = Queues()
         cluster = cronjobs.cluster()
         self.storages = StorageService(cluster, history, bus, clock, settings, queues, supervisor)
+        self.upkeep = StorageUpkeep(self.storages, history, bus, clock, settings, supervisor)
         self._archiver = Archiver(cluster, self, clock, settings, queues)
         bus.subscribe(ExecutionChanged, lambda _: self._wake.set())
         bus.subscribe(CronJobChanged, lambda _: self._wake.set())
@@ -65,6 +67,7 @@ class BackupService:
     def start(self) -> None:
         """Starts planning and goes on with what a stop of the daemon cut off."""
         self.storages.resume()
+        self.upkeep.start()
         self._supervisor.start("backup planner", self._plan_forever, death="restart")
 
     async def _plan_forever(self) -> None:
@@ -223,9 +226,7 @@ class BackupService:
         found = policy.read(raw).policy
         if found is None:
             raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")
-        storage = self.storages.get(backup.storage_id)
-        if storage.status is not StorageStatus.ACTIVE:
-            raise NotAllowedNow(f"The storage {storage.id} is {storage.status}, not active.")
+        storage = self.storages.usable(backup.storage_id, backup.namespace)
         claims = tuple(source.claim for source in found.source.claims) or claims_of(raw)
         if not claims:
             raise InvalidPolicy(

@@ -1,38 +1,65 @@
-"""Storages: created with their repository, listed, checked, measured, deleted when nobody uses them."""
+"""Storages: created with their repository, changed, listed, deleted when nobody uses them.
 
-import base64
+Their states are STORAGE_TRANSITIONS. What is pending, being created or being deleted has a deadline, after
+which it is failed; a stop of the daemon cuts nothing off, for `resume` goes on from the record.
+"""
+
+import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import Denied, NameTaken, NotAllowedNow, StorageInUse, StorageNotFound
-from kronkeep_common.models import BackupStorage, BackupStorageCreate, SecretKeyRef, StorageUsage
-from kronkeep_common.states import StorageStatus
+from kronkeep_common.errors import (
+    Denied,
+    InvalidRequest,
+    KronkeepError,
+    NameTaken,
+    NotAllowedNow,
+    StorageFailed,
+    StorageInUse,
+    StorageNotFound,
+)
+from kronkeep_common.models import (
+    BackupStorage,
+    BackupStorageChange,
+    BackupStorageCreate,
+    SecretKeyRef,
+)
+from kronkeep_common.states import (
+    BACKUP_TRANSITIONS,
+    STORAGE_TRANSITIONS,
+    StorageStatus,
+    is_final,
+    may_follow,
+)
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import jobs, manifests, restic
+from kronkeep_daemon import storages
+from kronkeep_daemon.backups import manifests, restic
 from kronkeep_daemon.backups.queue import Queues
+from kronkeep_daemon.backups.repository_jobs import RepositoryJobs, failed
 from kronkeep_daemon.cronjobs.manifests import check_name
 from kronkeep_daemon.events import Bus, StorageChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import AlreadyExists
+from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages import kind_module
 from kronkeep_daemon.supervisor import Supervisor
 
 Object = dict[str, Any]
-Steps = list[tuple[str, list[str]]]
 Names = list[str]
-CREATE_SECONDS = 600.0
+RETRY_SECONDS = 5.0
+DELETE_SECONDS = 600.0
+PATIENCE = 5.0  # how long a deletion's caller waits for its end
+UNSETTLED = (StorageStatus.PENDING, StorageStatus.CREATING, StorageStatus.DELETING)
 
 
 class StorageService:
-    """The storages of one cluster."""
+    """The storages of one cluster; `jobs` runs what works on their repositories."""
 
     def __init__(
         self,
@@ -51,6 +78,7 @@ class StorageService:
         self._settings = settings
         self._queues = queues
         self._supervisor = supervisor
+        self.jobs = RepositoryJobs(cluster, history, clock, settings, queues)
 
     def list(self) -> list[BackupStorage]:
         """Every storage, by name."""
@@ -63,186 +91,271 @@ class StorageService:
             raise StorageNotFound(f"There is no storage {clean(repr(name), 80)}.", field="storage_id")
         return found
 
-    def check_new(self, wanted: BackupStorageCreate) -> None:
-        """Raises NameTaken, InvalidName, InvalidRequest or Denied for what `create` would refuse."""
+    def active(self, name: str) -> BackupStorage:
+        """One storage that is active; raises StorageNotFound, NotAllowedNow."""
+        storage = self.get(name)
+        if storage.status is not StorageStatus.ACTIVE:
+            raise NotAllowedNow(f"The storage {name} is {storage.status}, not active.", field="storage_id")
+        return storage
+
+    def usable(self, name: str, namespace: str) -> BackupStorage:
+        """One active storage that Jobs in `namespace` may use.
+
+        Raises StorageNotFound, NotAllowedNow, Denied.
+        """
+        storage = self.active(name)
+        if storage.namespaces and namespace not in storage.namespaces:
+            raise Denied(
+                f"The storage {name} may not be used from {clean(namespace, 63)}.",
+                next_step=f"It may be used from {', '.join(storage.namespaces[:10])}.",
+                field="storage_id",
+            )
+        return storage
+
+    def check_new(self, wanted: BackupStorageCreate) -> Any:
+        """The kind's typed settings; raises NameTaken, InvalidName, InvalidRequest or Denied."""
         check_name(wanted.id)
-        kind_module(wanted.kind).validate(wanted.settings)
+        if wanted.id == "kinds":  # GET /v1/storages/kinds is the table
+            raise InvalidRequest("A storage cannot be named kinds.", field="id")
+        typed = storages.parse(wanted.kind, wanted.settings)
         if wanted.kind == "local" and not self._settings().allow.host_path:
             raise Denied(
                 "Storages in folders of the nodes are not allowed here (allow.host_path).", field="kind"
             )
         if self._history.storages.get(wanted.id) is not None:
             raise NameTaken(f"There is a storage {wanted.id} already.", field="id")
+        _reachable(wanted.namespaces, storages.kind_of(wanted.kind).namespace(typed))
+        return typed
 
     async def create(self, wanted: BackupStorageCreate) -> BackupStorage:
-        """Records the storage and begins to make its repository; raises what `check_new` raises."""
-        self.check_new(wanted)
-        password = wanted.password or await self._new_password(wanted.id)
-        now = self._clock.now()
+        """Records the storage and begins to make its repository, or takes the one that is there.
+
+        Raises what `check_new` raises, and InvalidRequest for a Secret or key that is not there.
+        """
+        typed = self.check_new(wanted)
+        found = await self.jobs.check_keys(wanted.kind, typed, wanted.credentials)
+        if wanted.password is not None and wanted.password.key not in await self.jobs.named(
+            wanted.password.secret, "password"
+        ):
+            raise InvalidRequest(
+                f"The Secret {clean(wanted.password.secret, 100)} has no such key.", field="password.key"
+            )
+        own = storages.kind_of(wanted.kind).namespace(typed)
         storage = BackupStorage(
             id=wanted.id,
             cluster=self._cluster.id,
             kind=wanted.kind,
-            settings=wanted.settings,
-            password=password,
-            namespaces=wanted.namespaces,
+            settings=msgspec.to_builtins(typed),
+            password=wanted.password or SecretKeyRef(secret=f"kronkeep-storage-{wanted.id}"),
+            credentials=wanted.credentials,
+            credential_keys=found,
+            namespaces=wanted.namespaces or ((own,) if own else ()),
             capacity_bytes=wanted.capacity_bytes,
-            status=StorageStatus.CREATING,
-            created_at=now,
-            deadline_at=now + timedelta(seconds=CREATE_SECONDS),
-            repository=kind_module(wanted.kind).repository(wanted.settings),
+            status=StorageStatus.PENDING,
+            created_at=self._clock.now(),
+            deadline_at=self._deadline(self._settings().storages.create_seconds),
         )
-        await self._put(None, storage)
+        if self._history.storages.get(wanted.id) is not None:  # two requests at once
+            raise NameTaken(f"There is a storage {wanted.id} already.", field="id")
+        storage = msgspec.structs.replace(storage, repository=storages.place(storage).repository)
+        await self.put(None, storage)
         self._begin(storage)
         return storage
+
+    def _deadline(self, seconds: float) -> Any:
+        return self._clock.now() + timedelta(seconds=seconds)
+
+    async def retry(self, name: str) -> BackupStorage:
+        """Tries a failed storage again, with what its Secret holds now; raises NotAllowedNow."""
+        storage = self.get(name)
+        if storage.status is not StorageStatus.FAILED:
+            raise NotAllowedNow(f"The storage {name} is {storage.status}; only a failed one is tried again.")
+        typed = storages.parse(storage.kind, storage.settings)
+        found = await self.jobs.check_keys(storage.kind, typed, storage.credentials)
+        deadline = self._deadline(self._settings().storages.create_seconds)
+        again = msgspec.structs.replace(storage, credential_keys=found)
+        new = await self.move(again, StorageStatus.CREATING, deadline_at=deadline)
+        self._begin(new)
+        return new
+
+    async def change(self, name: str, wanted: BackupStorageChange) -> BackupStorage:
+        """Changes who may use the storage and what it may hold; raises InvalidRequest, NotAllowedNow."""
+        storage = self.get(name)
+        if storage.status is StorageStatus.DELETING:
+            raise NotAllowedNow(f"The storage {name} is being deleted.")
+        names = storage.namespaces if wanted.namespaces is None else wanted.namespaces
+        own = storages.own_namespace(storage)
+        _reachable(names, own)
+        used = storage.usage.used_bytes if storage.usage else 0
+        capacity = storage.capacity_bytes if wanted.capacity_bytes is None else wanted.capacity_bytes
+        if wanted.capacity_bytes is not None and wanted.capacity_bytes < used:
+            raise InvalidRequest(f"The storage holds {used} bytes already.", field="capacity_bytes")
+        names = names or ((own,) if own else ())
+        new = msgspec.structs.replace(storage, namespaces=names, capacity_bytes=capacity)
+        return await self.put(storage, new)
 
     def resume(self) -> None:
         """Goes on with what a stop of the daemon cut off."""
         for storage in self.list():
-            if storage.status is StorageStatus.CREATING:
+            if storage.status in UNSETTLED:
                 self._begin(storage)
 
-    def _begin(self, storage: BackupStorage) -> None:
-        async def make() -> None:
-            await self._make_repository(storage)
+    def _begin(self, storage: BackupStorage) -> asyncio.Task[None]:
+        work = self._delete if storage.status is StorageStatus.DELETING else self._create
+        name = storage.id
 
-        self._supervisor.start(f"storage {storage.id}", make, death="quiet")
+        async def once() -> None:
+            await self._within(name, work)
 
-    async def _new_password(self, name: str) -> SecretKeyRef:
-        """A Secret with a random password in kronkeep's namespace; one that is there is used."""
-        ref = SecretKeyRef(secret=f"kronkeep-storage-{name}")
-        body = manifests.secret(ref.secret, self._settings().namespace, secrets.token_urlsafe(32), None)
+        return self._supervisor.start(f"storage {name}", once, death="quiet")
+
+    async def _within(self, name: str, work: Callable[[str], Awaitable[None]]) -> None:
+        """Runs `work` until the record's deadline; a cluster that is away is waited for until then."""
+        storage = self.get(name)
+        left = ((storage.deadline_at or self._clock.now()) - self._clock.now()).total_seconds()
+        last: KronkeepError | None = None
         try:
-            await self._cluster.create(paths.secrets(self._settings().namespace), body)
-        except AlreadyExists:
-            return ref
-        return ref
+            async with asyncio.timeout(left):
+                while True:
+                    try:
+                        await work(name)
+                        return
+                    except KronkeepError as fault:
+                        if not fault.retryable:
+                            raise
+                        last = fault
+                    await self._clock.sleep(RETRY_SECONDS)
+        except TimeoutError:
+            words = "It did not end in time" + (f": {last.message}" if last else ".")
+            await self._fail(name, StorageFailed(words, reason="DeadlineExceeded"))
+        except KronkeepError as fault:
+            await self._fail(name, fault)
 
-    async def password(self, storage: BackupStorage) -> str:
-        """The repository's password, read from its Secret; raises NotFoundInCluster."""
-        path = paths.secrets(self._settings().namespace, storage.password.secret)
-        found = await self._cluster.get(path)
-        return base64.b64decode(found["data"][storage.password.key]).decode()
-
-    async def _make_repository(self, storage: BackupStorage) -> None:
-        name = (
-            f"kronkeep-init-{storage.id[:30]}-{manifests.short_hash(storage.id, str(storage.created_at))[:6]}"
+    async def _fail(self, name: str, fault: KronkeepError) -> None:
+        await self.move(
+            self.get(name),
+            StorageStatus.FAILED,
+            reason=fault.details.get("reason", fault.code),
+            message=fault.message,
+            next_step=fault.next_step,
         )
-        ended = await self.run_job(name, [("probe", ["restic", "cat", "config"])], storage)
-        if not ended.complete:
-            probe = ended.step("probe")
-            reason, _, _ = restic.fault(probe.exit_code if probe else None, probe.log if probe else b"")
-            if reason == "RepositoryMissing":
-                ended = await self.run_job(f"{name}-2", [("init", ["restic", "init"])], storage)
-        current = self.get(storage.id)
-        if ended.complete:
-            new = msgspec.structs.replace(current, status=StorageStatus.ACTIVE, deadline_at=None)
-        else:
-            step = next((s for s in reversed(ended.steps) if s.exit_code), None)
-            reason, words, then = restic.fault(step.exit_code if step else None, step.log if step else b"")
-            new = msgspec.structs.replace(
-                current,
-                status=StorageStatus.FAILED,
-                reason=reason,
-                message=words,
-                next_step=then,
-                deadline_at=None,
-            )
-        await self._put(current, new)
 
-    async def run_job(self, name: str, steps: Steps, storage: BackupStorage) -> jobs.Ended:
-        """One maintenance Job on the repository, alone on it, from its creation to its end."""
-        settings = self._settings()
-        namespace = settings.namespace
-        async with self._queues.alone(storage.id):
-            await self.copy_password(storage, namespace, name, None)
-            try:
-                job = manifests.repository_job(name, namespace, steps, storage, settings.archive)
-                await jobs.create_once(self._cluster, job)
-                return await jobs.wait(self._cluster, self._clock, namespace, name)
-            finally:
-                await self.remove_password(namespace, name)
+    async def _create(self, name: str) -> None:
+        """Password, claim, server, then the repository; each step may be taken again."""
+        storage = self.get(name)
+        await self._make_password(storage)
+        await self._make_claim(storage)
+        await self.ask_server(storage)
+        if storage.status is StorageStatus.PENDING:
+            storage = await self.move(storage, StorageStatus.CREATING, deadline_at=storage.deadline_at)
+        await self._make_repository(storage)
+        now = self._clock.now()
+        await self.move(self.get(name), StorageStatus.ACTIVE, reached_at=now)
 
-    async def copy_password(
-        self, storage: BackupStorage, namespace: str, job: str, owner: Object | None
-    ) -> None:
-        """Puts the password where the Job can mount it; `remove_password` takes it away."""
-        name = manifests.secret_name(job)
-        body = manifests.secret(name, namespace, await self.password(storage), owner)
+    async def _make_password(self, storage: BackupStorage) -> None:
+        """A Secret with a random password in kronkeep's namespace; one that is there is used."""
+        if storage.password.secret != f"kronkeep-storage-{storage.id}":
+            return
+        namespace = self._settings().namespace
+        data = {storage.password.key: secrets.token_urlsafe(32).encode()}
         try:
+            body = manifests.secret(storage.password.secret, namespace, data, None)
             await self._cluster.create(paths.secrets(namespace), body)
         except AlreadyExists:
             return
 
-    async def remove_password(self, namespace: str, job: str) -> None:
-        """Removes the copy of the password that belonged to a Job."""
-        await self._cluster.delete(paths.secrets(namespace, manifests.secret_name(job)))
+    async def _make_claim(self, storage: BackupStorage) -> None:
+        """The claim that the kind makes; raises StorageFailed where a claim that should be there is not."""
+        kind, typed = storages.kind_of(storage.kind), storages.parse(storage.kind, storage.settings)
+        namespace, claim = kind.namespace(typed), kind.claim(storage.id, typed)
+        if claim is not None:
+            try:
+                await self._cluster.create(paths.claims(namespace), claim)
+            except AlreadyExists:
+                return
+        elif storage.kind == "pvc":
+            try:
+                await self._cluster.get(paths.claims(namespace, typed.claim))
+            except NotFoundInCluster as fault:
+                raise StorageFailed(
+                    f"There is no claim {typed.claim} in the namespace {namespace}.",
+                    next_step="Make it, or correct claim and namespace.",
+                    reason="ClaimMissing",
+                ) from fault
 
-    async def check(self, name: str) -> BackupStorage:
-        """Runs `restic check`; the record says when and how it ended."""
-        storage = self._active(name)
-        ended = await self.run_job(
-            self._job_name("check", storage), [("check", ["restic", "check"])], storage
-        )
-        step = ended.step("check")
-        words = (
-            None
-            if ended.complete
-            else restic.fault(step.exit_code if step else None, step.log if step else b"")
-        )
-        new = msgspec.structs.replace(
-            self.get(name),
-            checked_at=self._clock.now(),
-            check_ok=ended.complete,
-            reason=words[0] if words else None,
-            message=words[1] if words else None,
-            next_step=words[2] if words else None,
-        )
-        return await self._put(storage, new)
+    async def ask_server(self, storage: BackupStorage) -> storages.Space | None:
+        """What the storage's server says that it has, for kinds whose server tells; raises StorageFailed."""
+        kind, typed = storages.kind_of(storage.kind), storages.parse(storage.kind, storage.settings)
+        if kind.space is None:
+            return None
+        found = await self.jobs.credentials(storage)
+        return await kind.space(typed, {key: value.decode().strip() for key, value in found.items()})
 
-    async def usage(self, name: str) -> BackupStorage:
-        """Measures the repository with `restic stats --mode raw-data`."""
-        storage = self._active(name)
-        began = self._clock.monotonic()
-        argv = ["restic", "stats", "--json", "--mode", "raw-data"]
-        ended = await self.run_job(self._job_name("stats", storage), [("stats", argv)], storage)
-        found = restic.objects(ended.steps[-1].log) if ended.steps else []
-        if not ended.complete or not found:
-            raise NotAllowedNow(
-                f"The storage {name} could not be measured.", next_step="kronkeep storage check it."
-            )
-        usage = StorageUsage(
-            measured_at=self._clock.now(),
-            used_bytes=found[-1].get("total_size", 0),
-            capacity_bytes=storage.capacity_bytes,
-            snapshots=found[-1].get("snapshots_count", 0),
-            duration_seconds=round(self._clock.monotonic() - began, 3),
+    async def _make_repository(self, storage: BackupStorage) -> None:
+        """Opens the repository, or makes it where there is none; what is there is never written over."""
+        assert storage.deadline_at is not None
+        left = max(1.0, (storage.deadline_at - self._clock.now()).total_seconds() - 1)
+        tried = manifests.short_hash(
+            storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
         )
-        return await self._put(storage, msgspec.structs.replace(self.get(name), usage=usage))
-
-    def _active(self, name: str) -> BackupStorage:
-        storage = self.get(name)
-        if storage.status is not StorageStatus.ACTIVE:
-            raise NotAllowedNow(f"The storage {name} is {storage.status}, not active.")
-        return storage
-
-    def _job_name(self, what: str, storage: BackupStorage) -> str:
-        return f"kronkeep-{what}-{storage.id[:30]}-{secrets.token_hex(3)}"
+        name = f"kronkeep-init-{storage.id[:30]}-{tried[:6]}"
+        fault = failed(await self.jobs.alone(name, [("probe", manifests.probe())], storage, left))
+        if fault is not None and fault.details["reason"] == restic.MISSING:
+            fault = failed(await self.jobs.alone(f"{name}-2", [("init", ["restic", "init"])], storage, left))
+        if fault is not None:
+            raise fault
 
     async def delete(self, name: str, users: Names) -> None:
-        """Forgets the storage and its password; the repository's data stays where it is.
+        """Forgets the storage; its repository's data, its claim and its password's Secret stay.
 
-        Raises StorageInUse naming the CronJobs whose policies use it.
+        Waits a few seconds for work on the repository to end, after that it goes on without the caller.
+        Raises StorageInUse naming the CronJobs whose policies use it, or for a backup that has not ended.
         """
-        storage = self.get(name)
+        self.get(name)
         if users:
             raise StorageInUse(f"The storage {name} is used by {', '.join(users[:5])}.", cronjobs=users[:50])
-        self._history.storages.remove(name)
-        await self._history.commit()
+        if self._busy(name):
+            raise StorageInUse(
+                f"A backup to the storage {name} has not ended.", next_step="Wait for its end, or cancel it."
+            )
+        await self._supervisor.stop(f"storage {name}")
+        new = await self.move(
+            self.get(name), StorageStatus.DELETING, deadline_at=self._deadline(DELETE_SECONDS)
+        )
+        await asyncio.wait([self._begin(new)], timeout=PATIENCE)
+
+    def _busy(self, name: str) -> bool:
+        newest = self._history.backups.newest(limit=1000, storage_id=name).items
+        return any(not is_final(BACKUP_TRANSITIONS, backup.status) for backup in newest)
+
+    async def _delete(self, name: str) -> None:
+        async with self._queues.alone(name):
+            storage = self.get(name)
+            self._history.storages.remove(name)
+            usages = self._history.table("usages")
+            usages.remove(doc_ids=[row[1] for row in usages.documents.having("storage_id", name)])
+            await self._history.commit()
         self._bus.publish(StorageChanged(storage, None))
 
-    async def _put(self, old: BackupStorage | None, new: BackupStorage) -> BackupStorage:
+    async def move(self, storage: BackupStorage, status: StorageStatus, **fields: Any) -> BackupStorage:
+        """Puts the storage into another state, without deadline and reasons but those given."""
+        if not may_follow(STORAGE_TRANSITIONS, storage.status, status):
+            raise NotAllowedNow(f"The storage {storage.id} is {storage.status}.")
+        cleared: Object = dict.fromkeys(("deadline_at", "reason", "message", "next_step"))
+        new = msgspec.structs.replace(storage, status=status, **(cleared | fields))
+        return await self.put(storage, new)
+
+    async def put(self, old: BackupStorage | None, new: BackupStorage) -> BackupStorage:
+        """Keeps a storage durably and tells the bus."""
         self._history.storages.put(new)
         await self._history.commit()
         self._bus.publish(StorageChanged(old, new))
         return new
+
+
+def _reachable(namespaces: tuple[str, ...], own: str) -> None:
+    """Raises InvalidRequest for namespaces whose pods could never reach the storage's claim."""
+    if own and any(name != own for name in namespaces):
+        raise InvalidRequest(
+            f"Only pods of the namespace {own} can mount the storage's claim.", field="namespaces"
+        )

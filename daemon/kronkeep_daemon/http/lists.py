@@ -6,7 +6,7 @@ import msgspec
 
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution
+from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
 from kronkeep_common.query import parse
 from kronkeep_daemon.history import Page, Records
 from kronkeep_daemon.history.records import HasId
@@ -118,11 +118,6 @@ async def executions(call: Call) -> api.ListOf[CronJobExecution]:
 async def backups(call: Call) -> api.ListOf[BackupExecution]:
     """Backups."""
     return page(call, call.services.history.backups)
-
-
-async def storages(call: Call) -> api.ListOf[BackupStorage]:
-    """Storages."""
-    return api.ListOf(items=call.services.backups.storages.list())
 
 
 async def operations(call: Call) -> api.ListOf[api.Operation]:

@@ -4,12 +4,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kronkeep_common import api
-from kronkeep_common.errors import ConfirmationMissing
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicySpec,
-    BackupStorage,
-    BackupStorageCreate,
     CronJob,
     CronJobCreate,
     CronJobExecution,
@@ -17,7 +14,7 @@ from kronkeep_common.models import (
     ScheduleCheckRequest,
     ScheduleVerdict,
 )
-from kronkeep_daemon.http import about, lists, openapi, streams
+from kronkeep_daemon.http import about, lists, openapi, routes_storages, streams
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
 
@@ -41,25 +38,6 @@ async def _delete_cronjob(call: Call) -> None:
     await call.services.extended.delete(*call.name, confirm=call.body.confirm)
 
 
-async def _delete_storage(call: Call) -> None:
-    name = call.path["id"]
-    if call.body.confirm != name:
-        raise ConfirmationMissing(f"Deleting storage {name} needs its name as confirmation.", field="confirm")
-    await call.services.backups.storages.delete(name, call.services.extended.storage_users(name))
-
-
-async def _check_storage(call: Call) -> api.Operation:
-    name, storages = call.path["id"], call.services.backups.storages
-    storages.get(name)
-    return await call.services.operations.start("check", name, lambda: storages.check(name))
-
-
-async def _measure_storage(call: Call) -> api.Operation:
-    name, storages = call.path["id"], call.services.backups.storages
-    storages.get(name)
-    return await call.services.operations.start("usage", name, lambda: storages.usage(name))
-
-
 async def _openapi(_: Call) -> dict[str, Any]:
     return openapi.document(ROUTES)
 
@@ -71,7 +49,7 @@ def _one(get: Callable[[Call], Any]) -> Callable[[Call], Awaitable[Any]]:
     return handler
 
 
-C, E, B, S = "/v1/cronjobs", "/v1/executions/{id}", "/v1/backups/{id}", "/v1/storages"
+C, E, B = "/v1/cronjobs", "/v1/executions/{id}", "/v1/backups/{id}"
 CJ = C + "/{namespace}/{name}"
 LIST = ("filter", "limit", "cursor", "cronjob_id", "namespace")
 ROUTES: tuple[Route, ...] = (
@@ -115,18 +93,7 @@ ROUTES: tuple[Route, ...] = (
           _one(lambda c: c.services.backups.get(c.path["id"]))),
     Route("POST", B + "/cancel", Level.OPERATE, api.Empty, BackupExecution, "Stop a backup.",
           lambda c: c.services.backups.cancel(c.path["id"])),
-    Route("GET", S, Level.READ, None, api.ListOf[BackupStorage], "Every storage.",
-          lists.storages),
-    Route("POST", S, Level.ADMIN, BackupStorageCreate, BackupStorage, "Create a storage and its repository.",
-          lambda c: c.services.backups.storages.create(c.body), (), 202),
-    Route("GET", S + "/{id}", Level.READ, None, BackupStorage, "One storage.",
-          _one(lambda c: c.services.backups.storages.get(c.path["id"]))),
-    Route("DELETE", S + "/{id}", Level.ADMIN, api.DeleteRequest, None, "Forget a storage that nobody uses.",
-          _delete_storage, (), 204),
-    Route("POST", S + "/{id}/check", Level.OPERATE, api.Empty, api.Operation, "Check the repository.",
-          _check_storage, (), 202),
-    Route("POST", S + "/{id}/usage", Level.OPERATE, api.Empty, api.Operation, "Measure what it holds.",
-          _measure_storage, (), 202),
+    *routes_storages.ROUTES,
     Route("GET", E + "/logs", Level.READ, None, None, "A run's log, live or as it was kept.",
           streams.log, ("follow",), 200, "text/plain"),
     Route("GET", "/v1/policies", Level.READ, None, api.ListOf[api.PolicyView], "Every backup policy.",
@@ -159,7 +126,7 @@ _RESOURCES: dict[str, Callable[[Call], Any]] = {
     CJ: lambda c: c.services.extended.get(*c.name),
     E: lambda c: c.services.cronjobs.execution(c.path["id"]),
     B: lambda c: c.services.backups.get(c.path["id"]),
-    S + "/{id}": lambda c: c.services.backups.storages.get(c.path["id"]),
+    routes_storages.ONE: routes_storages.one,
 }
 
 

@@ -26,7 +26,9 @@ from kronkeep_daemon.storages import (
     s3,
     sftp,
 )
-from kronkeep_daemon.storages.place import Kind, Place
+from kronkeep_daemon.storages.place import Kind, Place, Space
+
+__all__ = ["KINDS", "Kind", "Place", "Space", "kind_of", "own_namespace", "parse", "place"]
 
 KINDS: dict[str, Kind] = {
     "local": local.KIND,

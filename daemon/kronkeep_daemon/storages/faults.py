@@ -1,7 +1,8 @@
 """Why a repository could not be reached, from the words of restic, ssh, rclone and the servers they speak to.
 
-restic 0.14 ends almost everything with exit code 1, and puts a server's refusal behind "unable to open config
-file"; so these words are looked for first. Recorded from restic 0.14.0, OpenSSH 9.2, rclone 1.60 and an S3 server.
+restic 0.14 ends almost everything with exit code 1, and puts a server's refusal behind "unable to open
+config file"; so these words are looked for first. Most were recorded from restic 0.14.0 with OpenSSH 9.2,
+rclone 1.60 and a server that speaks S3.
 """
 
 from typing import NamedTuple
@@ -101,7 +102,7 @@ _WORDS: tuple[tuple[str, Fault], ...] = (
     ("stale file handle", _UNREACHABLE),
     ('exec: "rclone"', _RCLONE),
     ("didn't find section in config file", _REMOTE),
-    ("sftp: \"failure\"", _FOLDER),
+    ('sftp: "failure"', _FOLDER),
     ("mkdirall", _FOLDER),
     ("repository contains errors", _DAMAGED),
 )

@@ -18,7 +18,7 @@ HOURLY, DAILY = timedelta(days=7), timedelta(days=730)
 def with_space(usage: StorageUsage, limit: int | None, total: int | None, free: int | None) -> StorageUsage:
     """`usage` with its capacity and what is left of it, in bytes.
 
-    `limit` is the storage's own; `total` and `free` are its server's or volume's. Of two, the one with less left counts.
+    `limit` is the storage's own, `total` and `free` its server's or volume's; the one with less left counts.
     """
     left = max(0, limit - usage.used_bytes) if limit is not None else None
     if left is not None and (free is None or left <= free):

@@ -15,8 +15,8 @@ Secrets = dict[str, str]
 class Place(NamedTuple):
     """How a pod reaches the repository; nothing in it is secret.
 
-    `options` go between `restic` and its command. `environment` is in clear; `secret_environment` names keys of
-    the Job's own Secret that become variables, `secret_files` keys that are files below KEYS.
+    `options` go between `restic` and its command. `environment` is in clear; `secret_environment` names keys
+    of the Job's own Secret that become variables, `secret_files` keys that are files below KEYS.
     """
 
     repository: str

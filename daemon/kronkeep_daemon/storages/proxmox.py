@@ -1,7 +1,7 @@
 """A claim on a storage of Proxmox VE, whose API tells what that storage has.
 
-The claim goes through the StorageClass that the Proxmox CSI plugin has for the storage. The API's certificate is
-pinned by its SHA-256 fingerprint, as Proxmox VE's own clients do, since it usually signs itself.
+The claim goes through the StorageClass that the Proxmox CSI plugin has for the storage. The API's certificate
+is pinned by its SHA-256 fingerprint, as Proxmox VE's own clients do, since it usually signs itself.
 """
 
 import asyncio

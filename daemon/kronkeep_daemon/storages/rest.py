@@ -4,7 +4,7 @@ from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import RestSettings
 from kronkeep_daemon.storages.place import Kind, Place, cloud, required
 
-USER, PASSWORD = "RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"  # noqa: S105  names of variables
+USER, PASSWORD = "RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"
 
 
 def place(storage: BackupStorage, settings: RestSettings) -> Place:

@@ -15,6 +15,7 @@ from kronkeep_common import manifests
 from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
 from kronkeep_common.manifests import Document, Wanted
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
+from kronkeep_common.models.storage_kinds import same
 from kronkeep_tui.cli.running import run
 
 
@@ -80,7 +81,7 @@ async def _storage(client: Any, wanted: BackupStorageCreate, dry_run: bool) -> s
         if not dry_run:
             await client.create_storage(wanted)
         return "would be created" if dry_run else "is being created"
-    if (there.kind, there.settings) != (wanted.kind, wanted.settings):
+    if there.kind != wanted.kind or not same(there.kind, there.settings, wanted.settings):
         raise NameTaken(f"The storage {wanted.id} is there with other settings.", next_step="Use another id.")
     return "unchanged"
 

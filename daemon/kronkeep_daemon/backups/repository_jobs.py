@@ -1,0 +1,262 @@
+"""Jobs on a storage's repository, and the copies of its password and credentials that Jobs need.
+
+A copy is recorded before it is made and forgotten after it is removed, so that a daemon that was killed in
+between finds it again: `sweep` removes the copies whose Job has ended or is gone. This needs no right to list
+Secrets.
+"""
+
+import asyncio
+import base64
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from kronkeep_common import keys
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import InvalidRequest, KronkeepError, StorageFailed
+from kronkeep_common.models import BackupStorage
+from kronkeep_common.models.base import Record
+from kronkeep_common.models.storage_kinds import KINDS
+from kronkeep_common.text import clean
+from kronkeep_daemon import storages
+from kronkeep_daemon.backups import jobs, manifests, restic
+from kronkeep_daemon.backups.queue import Queues
+from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.kube.observe import observe
+from kronkeep_daemon.settings import Settings
+
+log = logging.getLogger(__name__)
+Object = dict[str, Any]
+Steps = list[tuple[str, list[str]]]
+LONGEST = 86400.0
+
+
+class CredentialCopy(Record, frozen=True, kw_only=True):
+    """A Secret that was copied for a Job; `id` is namespace/job."""
+
+    id: str
+    namespace: str
+    job: str
+    created_at: datetime
+
+
+class RepositoryJobs:
+    """Runs Jobs on the repositories of one cluster's storages."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        history: History,
+        clock: Clock,
+        settings: Callable[[], Settings],
+        queues: Queues,
+    ) -> None:
+        self._cluster = cluster
+        self._history = history
+        self._copies: Records[CredentialCopy] = Records(history.table("credential_copies"), CredentialCopy)
+        self._in_use: set[str] = set()
+        self._clock = clock
+        self._settings = settings
+        self._queues = queues
+
+    def namespace(self, storage: BackupStorage) -> str:
+        """Where the Jobs of a storage run: kronkeep's namespace, unless only another can reach it."""
+        return storages.own_namespace(storage) or self._settings().namespace
+
+    async def alone(
+        self, name: str, steps: Steps, storage: BackupStorage, seconds: float = LONGEST
+    ) -> jobs.Ended:
+        """`run` while nothing else of ours works on the repository."""
+        async with self._queues.alone(storage.id):
+            return await self.run(name, steps, storage, seconds)
+
+    async def run(
+        self, name: str, steps: Steps, storage: BackupStorage, seconds: float = LONGEST
+    ) -> jobs.Ended:
+        """One Job from its creation to its end; the caller holds the repository.
+
+        Raises StorageFailed (DeadlineExceeded, with what the pod waits for) after `seconds`.
+        """
+        namespace = self.namespace(storage)
+        await self.copy_credentials(storage, namespace, name, None)
+        try:
+            job = manifests.repository_job(
+                name, namespace, steps, storage, self._settings().archive, seconds + 60
+            )
+            await jobs.create_once(self._cluster, job)
+            try:
+                async with asyncio.timeout(seconds):
+                    return await jobs.wait(self._cluster, self._clock, namespace, name)
+            except TimeoutError as fault:
+                raise await self._too_long(namespace, name, seconds) from fault
+        finally:
+            await self.remove_credentials(namespace, name)
+
+    async def _too_long(self, namespace: str, name: str, seconds: float) -> StorageFailed:
+        """The error of a Job that did not end in time; the Job is deleted."""
+        why = await self._waits_for(namespace, name)
+        await self._cluster.delete(paths.jobs(namespace, name))
+        words = f"The storage's Job did not end within {seconds:.0f} s" + (f": {why}" if why else ".")
+        return StorageFailed(
+            words, next_step="Correct what the message names, then try again.", reason="DeadlineExceeded"
+        )
+
+    async def _waits_for(self, namespace: str, name: str) -> str:
+        """What keeps the Job's pod from starting, in the cluster's words; empty where nothing does."""
+        try:
+            job = await self._cluster.get(paths.jobs(namespace, name))
+            selector = f"{keys.JOB_NAME_LABEL}={name}"
+            pods, _ = await self._cluster.list(paths.pods(namespace), labelSelector=selector)
+            if (cause := observe(job, pods).cause) is not None:
+                return cause.message
+            names = {pod["metadata"]["name"] for pod in pods}
+            events, _ = await self._cluster.list(paths.events(namespace))
+        except KronkeepError:
+            return ""
+        told = [e for e in events if e["involvedObject"].get("name") in names and e.get("type") == "Warning"]
+        return clean(str(told[-1].get("message", "")), 300) if told else ""
+
+    async def copy_credentials(
+        self,
+        storage: BackupStorage,
+        namespace: str,
+        job: str,
+        owner: Object | None,
+        password: bytes | None = None,
+    ) -> None:
+        """Puts password and credentials where the Job's pod can have them, until `remove_credentials`.
+
+        `password` is another repository's below the storage's; without it the storage's own is taken.
+        """
+        data = await self._data(storage, password)
+        record = CredentialCopy(
+            id=f"{namespace}/{job}", namespace=namespace, job=job, created_at=self._clock.now()
+        )
+        self._in_use.add(record.id)
+        self._copies.put(record)
+        await self._history.commit()
+        body = manifests.secret(manifests.secret_name(job), namespace, data, owner)
+        try:
+            await self._cluster.create(paths.secrets(namespace), body)
+        except AlreadyExists:
+            return
+
+    async def _data(self, storage: BackupStorage, password: bytes | None) -> dict[str, bytes]:
+        place, quoted = storages.place(storage), storages.kind_of(storage.kind).quoted
+        data = {"password": await self.password(storage) if password is None else password}
+        if not (place.secret_environment or place.secret_files):
+            return data
+        found = await self.credentials(storage)
+        for key in (*place.secret_environment, *place.secret_files):
+            if key not in found:
+                raise StorageFailed(
+                    f"The Secret {storage.credentials} has lost its key {key}.",
+                    next_step="Put the key back into the Secret.",
+                    reason="CredentialsMissing",
+                )
+            value = found[key] if key in place.secret_files else found[key].strip()
+            data[key] = quote(value, safe="").encode() if key in quoted else value
+        return data
+
+    async def remove_credentials(self, namespace: str, job: str) -> None:
+        """Removes the copy that belonged to a Job; where the cluster is away, a later sweep does."""
+        record_id = f"{namespace}/{job}"
+        self._in_use.discard(record_id)
+        try:
+            await self._cluster.delete(paths.secrets(namespace, manifests.secret_name(job)))
+        except KronkeepError as fault:
+            log.warning("the credentials of the Job %s are removed later: %s", record_id, fault)
+            return
+        self._copies.remove(record_id)
+        await self._history.commit()
+
+    async def sweep(self) -> None:
+        """Removes the copies that a killed daemon left and whose Job needs them no more."""
+        for copy in list(self._copies.all()):
+            if copy.id not in self._in_use and not await self._runs(copy) and copy.id not in self._in_use:
+                await self.remove_credentials(copy.namespace, copy.job)
+
+    async def _runs(self, copy: CredentialCopy) -> bool:
+        try:
+            job = await self._cluster.get(paths.jobs(copy.namespace, copy.job))
+        except NotFoundInCluster:
+            return False
+        found = (job.get("status") or {}).get("conditions") or []
+        return not any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in found)
+
+    async def password(self, storage: BackupStorage) -> bytes:
+        """The repository's password; raises StorageFailed where its Secret or key is gone."""
+        found = await self.secret(storage.password.secret)
+        if storage.password.key not in found:
+            raise StorageFailed(
+                f"The Secret {storage.password.secret} has no key {clean(storage.password.key, 100)}.",
+                next_step="Put the repository's password back; without it its data cannot be read.",
+                reason="PasswordMissing",
+            )
+        return found[storage.password.key]
+
+    async def credentials(self, storage: BackupStorage) -> dict[str, bytes]:
+        """The Secret of the storage's credentials, by key; empty where it has none."""
+        return await self.secret(storage.credentials) if storage.credentials else {}
+
+    async def secret(self, name: str) -> dict[str, bytes]:
+        """A Secret of kronkeep's namespace, by key; raises StorageFailed where it is gone."""
+        namespace = self._settings().namespace
+        try:
+            found = await self._cluster.get(paths.secrets(namespace, name))
+        except NotFoundInCluster as fault:
+            raise StorageFailed(
+                f"There is no Secret {clean(name, 100)} in the namespace {namespace}.",
+                next_step=f"Make it: kubectl -n {namespace} create secret generic {clean(name, 100)} ...",
+                reason="SecretMissing",
+            ) from fault
+        return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+
+    async def named(self, name: str, field: str) -> dict[str, bytes]:
+        """`secret` of a name that somebody wrote; raises InvalidRequest where it is not there."""
+        try:
+            return await self.secret(name)
+        except StorageFailed as fault:
+            raise InvalidRequest(fault.message, next_step=fault.next_step, field=field) from fault
+
+    async def check_keys(self, kind: str, settings: Any, name: str | None) -> tuple[str, ...]:
+        """The keys of the Secret `name` that the kind knows; raises InvalidRequest where one is missing."""
+        needed = storages.kind_of(kind).required(settings)
+        if name is None:
+            if needed:
+                raise InvalidRequest(
+                    f"A {kind} storage needs credentials: a Secret with {', '.join(needed)}.",
+                    next_step=f"kubectl -n {self._settings().namespace} create secret generic NAME "
+                    f"--from-literal={needed[0]}=..., then name it in credentials.",
+                    field="credentials",
+                )
+            return ()
+        found = known_keys(kind, await self.named(name, "credentials"))
+        missing = [key for key in needed if key not in found]
+        if missing:
+            raise InvalidRequest(
+                f"The Secret {clean(name, 100)} has no {', '.join(missing)}.", field="credentials"
+            )
+        return found
+
+
+def known_keys(kind: str, found: dict[str, bytes]) -> tuple[str, ...]:
+    """The names of those keys of a Secret that the kind knows, in the table's order."""
+    return tuple(key.name for key in KINDS[kind].credentials if key.name in found)
+
+
+def failed(ended: jobs.Ended) -> StorageFailed | None:
+    """Why a Job on a repository failed, from its first step that did; None where it did not."""
+    if ended.complete:
+        return None
+    step = next((step for step in ended.steps if step.exit_code), None)
+    if step is None:
+        words = clean(f"The storage's Job failed: {ended.message or ended.reason}", 300)
+        return StorageFailed(words, next_step="Try again.", reason=ended.reason or "JobFailed")
+    reason, message, then = restic.fault(step.exit_code, step.log)
+    return StorageFailed(message, next_step=then, reason=reason)
