@@ -60,6 +60,20 @@ def size(count: float | None) -> str:
     raise AssertionError("unreachable")
 
 
+def growth(per_day: float | None) -> str:
+    """Bytes a day as people read them: 1.2 GiB/d; `-` for None."""
+    if per_day is None:
+        return "-"
+    return f"{'-' if per_day < 0 else ''}{size(abs(per_day))}/d"
+
+
+def days(count: float | None) -> str:
+    """Days that are left as people read them: 41d, <1d; `-` for None."""
+    if count is None:
+        return "-"
+    return f"{count:.0f}d" if count >= 1 else "<1d"
+
+
 def duration(seconds: float | None) -> str:
     """A duration as people read it: 0.4s, 12m08s, 1h02m, 3d04h; `-` for None."""
     if seconds is None:

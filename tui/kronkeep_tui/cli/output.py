@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_common.text import age, clean, duration, size
+from kronkeep_common.text import age, clean, days, duration, growth, size
 
 FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name")
 Column = tuple[str, Callable[[Any], str]]
@@ -66,9 +66,22 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("KIND", _text("kind")),
         ("STATUS", _text("status")),
         ("USED", lambda r: size(r.usage.used_bytes) if r.usage else "-"),
+        ("LEFT", lambda r: size(r.usage.available_bytes) if r.usage else "-"),
+        ("LEVEL", lambda r: r.usage.level if r.usage else "-"),
+        ("FULL IN", lambda r: days(r.usage.days_until_full) if r.usage else "-"),
         ("MEASURED", lambda r: age(r.usage.measured_at, _now()) if r.usage else "-"),
         ("CHECKED", _when("checked_at")),
         ("REASON", _text("reason")),
+    ),
+    "usages": (
+        ("MEASURED", _when("measured_at")),
+        ("USED", lambda r: size(r.used_bytes)),
+        ("CAPACITY", lambda r: size(r.capacity_bytes)),
+        ("LEFT", lambda r: size(r.available_bytes)),
+        ("LEVEL", _text("level")),
+        ("GROWTH", lambda r: growth(r.growth_bytes_per_day)),
+        ("FULL IN", lambda r: days(r.days_until_full)),
+        ("SNAPSHOTS", lambda r: str(r.snapshots)),
     ),
     "policies": (
         ("NAMESPACE", _text("namespace")),

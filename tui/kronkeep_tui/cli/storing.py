@@ -1,41 +1,149 @@
-"""`storage`: create, check, measure and delete storages."""
+"""`storage`: create, try, check, measure, change and delete storages; a kind's fields are its flags."""
 
 import argparse
 from typing import Any
 
-from kronkeep_tui.cli.running import pairs, run
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
+from kronkeep_common.models.storage_kinds import StorageKind, kinds
+from kronkeep_common.text import clean
+from kronkeep_tui.cli import output
+from kronkeep_tui.cli.running import run, run_at_once
+
+UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
+_VERBS = (
+    ("test", "open its repository from the cluster"),
+    ("check", "run restic check on it"),
+    ("retry", "try again to create one that failed"),
+    ("delete", "forget one that no policy uses; its data stays"),
+)
 
 
 def add_parser(verbs: Any) -> None:
     """Adds `storage`."""
-    storage = verbs.add_parser("storage", help="create, check, measure or delete a storage")
+    storage = verbs.add_parser("storage", help="create, test, check, measure, change or delete a storage")
     below = storage.add_subparsers(dest="storage_verb", required=True, metavar="VERB")
-    create = below.add_parser("create", help="create a storage and its repository")
-    create.add_argument("name")
-    create.add_argument("--kind", default="local")
-    create.add_argument("--set", action="append", default=[], metavar="K=V", help="the kind's own settings")
-    create.set_defaults(func=run(_storage_act))
-    for verb, words in (("check", "run restic check"), ("usage", "measure it"), ("delete", "forget it")):
+    table = below.add_parser("kinds", help="the kinds, their fields, and the keys of their Secrets")
+    table.set_defaults(func=_kinds)
+    every = below.add_parser("list", help="every storage")
+    every.add_argument("-o", "--output", choices=output.FORMATS, default="table")
+    every.add_argument("--no-headers", action="store_true")
+    every.set_defaults(func=run_at_once(_list))
+    create = below.add_parser("create", help="create a storage and its repository, or take one that is there")
+    of_kind = create.add_subparsers(dest="kind", required=True, metavar="KIND")
+    for kind in kinds():
+        _create_parser(of_kind, kind)
+    usage = below.add_parser("usage", help="measure it, and show how it grew")
+    usage.add_argument("name")
+    usage.add_argument("--limit", type=int, default=10, help="how many figures (10)")
+    usage.set_defaults(func=run(_usage))
+    change = below.add_parser("change", help="who may use it, and what it may hold")
+    change.add_argument("name")
+    change.add_argument("--capacity", metavar="SIZE", help="such as 500G (binary units)")
+    change.add_argument("--namespace", action="append", metavar="NS", help="who may use it; '' for all")
+    change.set_defaults(func=run_at_once(_change))
+    for verb, words in _VERBS:
         one = below.add_parser(verb, help=words)
         one.add_argument("name")
         if verb == "delete":
             one.add_argument("--yes", metavar="NAME", help="the storage's name, as confirmation")
-        one.set_defaults(func=run(_storage_act))
+        one.set_defaults(func=run(_act))
 
 
-async def _storage_act(client: Any, options: argparse.Namespace) -> int:
-    from kronkeep_common.models import BackupStorageCreate
+def _create_parser(of_kind: Any, kind: StorageKind) -> None:
+    keys = [f"  {k.name}: {k.description}{'' if k.required else ' (optional)'}" for k in kind.credentials]
+    words = "\n".join(["keys of the Secret:", *keys]) if keys else None
+    parser = of_kind.add_parser(
+        kind.kind,
+        help=kind.description,
+        description=kind.description,
+        epilog=words,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("name")
+    for field in kind.fields:
+        parser.add_argument(
+            f"--{field.name.replace('_', '-')}",
+            dest=f"field_{field.name}",
+            required=field.required,
+            type=int if field.type == "number" else str,
+            choices=field.choices or None,
+            metavar=None if field.choices else field.type.upper(),
+            help=field.description + (f" ({field.default})" if field.default else ""),
+        )
+    if keys:
+        parser.add_argument("--credentials", metavar="SECRET", help="a Secret in kronkeep's namespace")
+    parser.add_argument("--password", metavar="SECRET[/KEY]", help="of the repository; default: a random one")
+    parser.add_argument("--allow-namespace", action="append", default=[], metavar="NS", help="default: all")
+    parser.add_argument("--capacity", metavar="SIZE", help="what it may hold, such as 500G (binary units)")
+    parser.set_defaults(func=run_at_once(_create), credentials=None)
 
-    if options.storage_verb == "create":
-        wanted = BackupStorageCreate(id=options.name, kind=options.kind, settings=pairs(options.set))
-        storage = await client.create_storage(wanted)
-    elif options.storage_verb == "delete":
+
+def _bytes(text: str | None) -> int | None:
+    """A size such as 500G in bytes; raises InvalidRequest."""
+    if text is None:
+        return None
+    number, unit = text.rstrip("KMGTPiB"), text.lstrip("0123456789").removesuffix("B").removesuffix("i")
+    if not number.isdigit() or unit not in UNITS:
+        raise InvalidRequest(f"{clean(repr(text), 40)} is no size.", next_step="Write it like 500G.")
+    return int(number) * UNITS[unit]
+
+
+async def _create(client: Any, options: argparse.Namespace) -> int:
+    secret, _, key = (options.password or "").partition("/")
+    given = {n.removeprefix("field_"): v for n, v in vars(options).items() if n.startswith("field_")}
+    wanted = BackupStorageCreate(
+        id=options.name,
+        kind=options.kind,
+        settings={name: value for name, value in given.items() if value is not None},
+        password=SecretKeyRef(secret=secret, key=key or "password") if secret else None,
+        credentials=options.credentials,
+        namespaces=tuple(options.allow_namespace),
+        capacity_bytes=_bytes(options.capacity),
+    )
+    return _told(await client.create_storage(wanted))
+
+
+async def _change(client: Any, options: argparse.Namespace) -> int:
+    names = None if options.namespace is None else tuple(name for name in options.namespace if name)
+    change = BackupStorageChange(namespaces=names, capacity_bytes=_bytes(options.capacity))
+    return _told(await client.change_storage(options.name, change))
+
+
+async def _list(client: Any, options: argparse.Namespace) -> int:
+    answer = await client.storages()
+    output.show("storages", answer.items, options.output, headers=not options.no_headers)
+    return 0
+
+
+async def _act(client: Any, options: argparse.Namespace) -> int:
+    if options.storage_verb == "delete":
         await client.delete_storage(options.name, options.yes or "")
-        print(f"{options.name} is forgotten; its data stays where it is")
+        print(f"{options.name} is forgotten; its data and its password's Secret stay")
         return 0
-    elif options.storage_verb == "check":
-        storage = await client.check_storage(options.name)
-    else:
-        storage = await client.measure_storage(options.name)
-    print(f"{storage.id} {storage.status}" + (f": {storage.message}" if storage.message else ""))
+    return _told(await getattr(client, f"{options.storage_verb}_storage")(options.name))
+
+
+async def _usage(client: Any, options: argparse.Namespace) -> int:
+    await client.measure_storage(options.name)
+    figures = (await client.storage_usage(options.name, options.limit)).items
+    output.show("usages", figures, "table")
+    return 0
+
+
+def _told(storage: BackupStorage) -> int:
+    words = f": {storage.message}" if storage.message else ""
+    print(clean(f"{storage.id} {storage.status}{words}"))
+    return 0
+
+
+def _kinds(_: argparse.Namespace) -> int:
+    for kind in kinds():
+        print(f"{kind.kind}: {kind.description}")
+        for field in kind.fields:
+            must = "required" if field.required else f"default {field.default!r}"
+            choices = f", one of {', '.join(field.choices)}" if field.choices else ""
+            print(f"    --{field.name.replace('_', '-'):16} {field.description} ({must}{choices})")
+        for key in kind.credentials:
+            print(f"    key {key.name}: {key.description}{'' if key.required else ' (optional)'}")
     return 0

@@ -9,6 +9,7 @@ from kronkeep_daemon.embedded.agent.environment import ConfigMissing, Fetch, dec
 from kronkeep_daemon.embedded.agent.sandbox import Mount
 
 Object = dict[str, Any]
+_MADE = {"emptyDir", "secret", "configMap", "downwardAPI"}
 
 
 class Volumes:
@@ -47,6 +48,9 @@ class Volumes:
             return await self._claim(claim)
         if host := volume.get("hostPath"):
             return _host_path(host), False
+        if not _MADE & volume.keys():
+            kinds = ", ".join(sorted(volume.keys() - {"name"}))
+            raise ConfigMissing(f"this node cannot mount a volume of the type {kinds}")
         own = self._own / volume["name"]
         own.mkdir(parents=True, exist_ok=True)
         if secret := volume.get("secret"):
