@@ -11,6 +11,7 @@ from kronkeep_common.models import (
     CronJob,
     CronJobExecution,
     EnvVar,
+    Restore,
 )
 from kronkeep_common.models.base import Moment, Record, Request
 
@@ -150,6 +151,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     executions: list[CronJobExecution]
     backups: list[BackupExecution]
     storages: list[BackupStorage]
+    restores: list[Restore] = []
     watches: list[WatchView]
 
 

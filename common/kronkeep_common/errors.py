@@ -156,6 +156,13 @@ class RestoreNotFound(NotFound):
     code = "RestoreNotFound"
 
 
+class PathNotFound(NotFound):
+    """The snapshot has no such path."""
+
+    code = "PathNotFound"
+    default_next_step = "Look at what it holds: kronkeep files BACKUP [PATH]."
+
+
 class LogNotFound(NotFound):
     """No log was kept for that run and its pod is gone."""
 
@@ -259,6 +266,21 @@ class DaemonUnreachable(Unavailable):
 
     code = "DaemonUnreachable"
     default_next_step = "Start it (systemctl start kronkeepd, or make demo) or name its socket with --socket."
+
+
+class StillReading(Unavailable):
+    """A snapshot's listing, or a file of it, is being read by a Job; ask again for the answer."""
+
+    code = "StillReading"
+    default_next_step = "Ask again in some seconds; the Job goes on meanwhile."
+
+
+class RepositoryFault(Unavailable):
+    """A Job on the repository failed; `details` has the reason, a stable word."""
+
+    code = "RepositoryFault"
+    retryable = False
+    default_next_step = "Check the storage: kronkeep storage check NAME."
 
 
 class ToolMissing(Unavailable):

@@ -10,6 +10,7 @@ MANAGED_BY = "kronkeep"
 ROLE_LABEL = PREFIX + "role"  # archive | restore | maintenance | storage | credentials
 CRONJOB_LABEL = PREFIX + "cronjob"
 BACKUP_LABEL = PREFIX + "backup-id"
+RESTORE_LABEL = PREFIX + "restore-id"
 RUN_ANNOTATION = PREFIX + "cronjob-execution-id"
 OVERRIDES_ANNOTATION = PREFIX + "overrides"
 

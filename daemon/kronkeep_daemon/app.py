@@ -36,6 +36,7 @@ from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.writes import Answers
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.notify import notify
+from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.settings import ClusterSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -169,15 +170,18 @@ def _services(
     cronjobs = CronJobService(clusters, history, bus, clock, current)
     backups = BackupService(cronjobs, history, bus, clock, current, supervisor)
     extended = ExtendedService(cronjobs, backups, history, clock, current)
+    restores = RestoreService(cronjobs, backups, history, bus, clock, current, supervisor)
     applying = Applying(cronjobs, extended, backups.storages)
     folder = current().manifests
     dropins = DropIns(Path(folder) if folder else None, applying, bus, clock)
     cronjobs.start(supervisor)
     backups.start()
+    restores.start()
     dropins.start(supervisor)
     return Services(
         cronjobs=cronjobs,
         backups=backups,
+        restores=restores,
         extended=extended,
         applying=applying,
         dropins=dropins,

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from kronkeep_common import api, errors
+from kronkeep_common.client.restores import RestoreCalls
 from kronkeep_common.client.transport import Answer, Broken, Refused, Transport
 from kronkeep_common.models import (
     BackupExecution,
@@ -40,7 +41,7 @@ def _codes() -> dict[str, type[errors.KronkeepError]]:
 _BY_CODE = _codes()
 
 
-class Client:
+class Client(RestoreCalls):
     """An asynchronous client of one socket (the default one without an argument)."""
 
     def __init__(self, socket: Path | None = None, transport: Transport | None = None) -> None:
@@ -68,7 +69,7 @@ class Client:
         """Waits in the way of this client: on the event loop, or without one."""
         await self._transport.sleep(seconds)
 
-    async def call(self, method: str, path: str, answer: type[T], body: object = None, **query: Any) -> T:
+    async def call(self, method: str, path: str, answer: type[T], body: object = None, /, **query: Any) -> T:
         """One request; `query` values of None are left out."""
         content = msgspec.json.encode(body) if body is not None else None
         headers = {"Content-Type": "application/json"} if content is not None else {}

@@ -9,8 +9,6 @@ from kronkeep_common.models.backup import (
     BackupResult,
     HookRun,
     Progress,
-    Restore,
-    RestoreTarget,
 )
 from kronkeep_common.models.cronjob import (
     CronJob,
@@ -28,6 +26,8 @@ from kronkeep_common.models.policy import (
     BackupPolicySpec,
     ClaimSource,
     DatabaseDump,
+    Drill,
+    DrillCheck,
     Encryption,
     Hook,
     Hooks,
@@ -35,6 +35,14 @@ from kronkeep_common.models.policy import (
     Retention,
     SecretKeyRef,
     Source,
+)
+from kronkeep_common.models.restore import (
+    Restore,
+    RestorePlan,
+    RestoreRequest,
+    RestoreTarget,
+    SnapshotFile,
+    SnapshotFolder,
 )
 from kronkeep_common.models.schedule import Finding, ScheduleCheckRequest, ScheduleVerdict
 from kronkeep_common.models.storage import (
@@ -61,6 +69,8 @@ __all__ = [
     "CronJobManifest",
     "CronJobSpec",
     "DatabaseDump",
+    "Drill",
+    "DrillCheck",
     "Encryption",
     "EnvVar",
     "Finding",
@@ -72,11 +82,15 @@ __all__ = [
     "PodSeen",
     "Progress",
     "Restore",
+    "RestorePlan",
+    "RestoreRequest",
     "RestoreTarget",
     "Retention",
     "ScheduleCheckRequest",
     "ScheduleVerdict",
     "SecretKeyRef",
+    "SnapshotFile",
+    "SnapshotFolder",
     "Source",
     "StorageField",
     "StorageKind",

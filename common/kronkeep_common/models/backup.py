@@ -1,11 +1,11 @@
-"""BackupExecutions and Restores: what was archived from which run, and what was brought back."""
+"""BackupExecutions: what was archived from which run."""
 
 from typing import Literal
 
-from kronkeep_common.models.base import Bytes, Moment, Record, Request, Seconds
+from kronkeep_common.models.base import Bytes, Moment, Record, Seconds
 from kronkeep_common.models.cronjob import KeptLog
 from kronkeep_common.models.policy import BackupPolicy
-from kronkeep_common.states import BackupStatus, RestoreStatus
+from kronkeep_common.states import BackupStatus
 
 
 class Progress(Record, frozen=True, kw_only=True):
@@ -62,6 +62,8 @@ class BackupExecution(Record, frozen=True, kw_only=True):
 
     `attempt` counts from 1. `policy` is the policy as it stood; it survives the policy. `overrides` is what a
     person changed for this one. `ending` is the state that it will have once its post hooks have run.
+    `manifest_files` is how many files have a SHA-256 made at backup time; `verified_by` is the Restore (a
+    drill or a verification) that last brought all of it back and found it the same, at `verified_at`.
     """
 
     id: str
@@ -93,45 +95,10 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     hooks: tuple[HookRun, ...] = ()
     ending: BackupStatus | None = None
     snapshot_removed_at: Moment | None = None
+    manifest_files: int | None = None
+    verified_at: Moment | None = None
+    verified_by: str | None = None
     warnings: tuple[str, ...] = ()
-    reason: str | None = None
-    message: str | None = None
-    next_step: str | None = None
-    logs: tuple[KeptLog, ...] = ()
-
-
-class RestoreTarget(Request, frozen=True, kw_only=True):
-    """Where a restore goes: a new claim, an existing claim in a namespace, or in place."""
-
-    kind: Literal["new-claim", "claim", "in-place"] = "new-claim"
-    namespace: str | None = None
-    claim: str | None = None
-    path: str = ""
-
-
-class Restore(Record, frozen=True, kw_only=True):
-    """A snapshot's content brought back; `purpose` tells a drill from a person's restore."""
-
-    id: str
-    cluster: str
-    namespace: str
-    backup_id: str
-    snapshot_id: str
-    storage_id: str
-    purpose: Literal["restore", "drill"] = "restore"
-    include: tuple[str, ...] = ()
-    target: RestoreTarget
-    status: RestoreStatus
-    created_at: Moment
-    started_at: Moment | None = None
-    ended_at: Moment | None = None
-    deadline_at: Moment | None = None
-    job: str | None = None
-    job_id: str | None = None
-    progress: Progress | None = None
-    files_restored: int | None = None
-    bytes_restored: Bytes | None = None
-    files_verified: int | None = None
     reason: str | None = None
     message: str | None = None
     next_step: str | None = None

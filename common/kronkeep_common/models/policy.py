@@ -112,6 +112,26 @@ class Retention(Request, frozen=True, kw_only=True):
     min_good: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
 
 
+class DrillCheck(Request, frozen=True, kw_only=True):
+    """A command that must exit with 0 beside the restored files, which it sees below /restored."""
+
+    image: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+    command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=200)]
+
+
+class Drill(Request, frozen=True, kw_only=True):
+    """Restores the newest, or a random, good backup to scratch on a schedule and compares it.
+
+    A policy with a drill also makes a manifest (SHA-256 of each file) after each backup.
+    """
+
+    schedule: str
+    time_zone: str | None = None
+    pick: Literal["newest", "random"] = "newest"
+    check: DrillCheck | None = None
+    deadline_seconds: Annotated[float, msgspec.Meta(ge=1, le=30 * 86400)] = 6 * 3600
+
+
 class BackupPolicySpec(Request, frozen=True, kw_only=True):
     """What a person writes; `schedule=None` means after each run.
 
@@ -136,6 +156,7 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     deadline_seconds: Annotated[float, msgspec.Meta(ge=1)] = 6 * 3600
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 1
     on_conflict: Literal["reject", "after-run", "accept"] = "reject"
+    drill: Drill | None = None
 
 
 class BackupPolicy(BackupPolicySpec, frozen=True, kw_only=True):

@@ -56,7 +56,7 @@ class BackupService:
         self._supervisor = supervisor
         self._wake = asyncio.Event()
         self._started_at = clock.now()
-        queues = Queues()
+        self.queues = queues = Queues()
         cluster = cronjobs.cluster()
         self.storages = StorageService(cluster, history, bus, clock, settings, queues, supervisor)
         self.upkeep = StorageUpkeep(self.storages, history, bus, clock, settings, supervisor)
@@ -215,8 +215,12 @@ class BackupService:
             self._supervisor.start(name, lambda: self._archiver.run(backup.id), death="quiet")
 
     def _policy_of(self, backup: BackupExecution) -> BackupPolicy | None:
+        return self.policy_of(backup.namespace, backup.cronjob)
+
+    def policy_of(self, namespace: str, name: str) -> BackupPolicy | None:
+        """The policy that a CronJob carries now; None without one that can be acted on."""
         try:
-            return policy.read(self._cronjobs.raw(backup.namespace, backup.cronjob)).policy
+            return policy.read(self._cronjobs.raw(namespace, name)).policy
         except KronkeepError:
             return None
 

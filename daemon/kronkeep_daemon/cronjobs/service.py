@@ -246,6 +246,10 @@ class CronJobService:
             raise ConfirmationMissing(words, field="confirm")
         await self._first.delete(paths.cronjobs(namespace, name), uid=raw["metadata"]["uid"])
 
+    def recent(self, cronjob_id: str) -> Sequence[CronJobExecution]:
+        """The newest runs of a CronJob."""
+        return self._history.executions.newest(limit=RECENT, cronjob_id=cronjob_id).items
+
     def execution(self, execution_id: str) -> CronJobExecution:
         """One execution; raises ExecutionNotFound."""
         found = self._history.executions.get(execution_id)

@@ -15,6 +15,7 @@ from kronkeep_daemon.http.services import Services
 
 R = TypeVar("R", bound=HasId)
 LIMIT, MOST = 50, 1000
+LIST = ("filter", "limit", "cursor", "cronjob_id", "namespace")
 SCANNED = 20_000
 
 
@@ -28,6 +29,7 @@ async def snapshot(call: Call) -> api.Snapshot:
         cronjobs=services.extended.list(),
         executions=services.history.executions.newest(limit=200).items,
         backups=services.history.backups.newest(limit=200).items,
+        restores=services.history.restores.newest(limit=50).items,
         storages=services.backups.storages.list(),
         watches=watch_views(services),
     )

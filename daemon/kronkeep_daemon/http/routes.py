@@ -14,7 +14,7 @@ from kronkeep_common.models import (
     ScheduleCheckRequest,
     ScheduleVerdict,
 )
-from kronkeep_daemon.http import about, lists, openapi, routes_storages, streams
+from kronkeep_daemon.http import about, lists, openapi, routes_restores, routes_storages, streams
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
 
@@ -51,7 +51,7 @@ def _one(get: Callable[[Call], Any]) -> Callable[[Call], Awaitable[Any]]:
 
 C, E, B = "/v1/cronjobs", "/v1/executions/{id}", "/v1/backups/{id}"
 CJ = C + "/{namespace}/{name}"
-LIST = ("filter", "limit", "cursor", "cronjob_id", "namespace")
+LIST = lists.LIST
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/snapshot", Level.READ, None, api.Snapshot, "All that a first screen needs.",
           lists.snapshot),
@@ -93,6 +93,7 @@ ROUTES: tuple[Route, ...] = (
           _one(lambda c: c.services.backups.get(c.path["id"]))),
     Route("POST", B + "/cancel", Level.OPERATE, api.Empty, BackupExecution, "Stop a backup.",
           lambda c: c.services.backups.cancel(c.path["id"])),
+    *routes_restores.ROUTES,
     *routes_storages.ROUTES,
     Route("GET", E + "/logs", Level.READ, None, None, "A run's log, live or as it was kept.",
           streams.log, ("follow",), 200, "text/plain"),
@@ -126,6 +127,7 @@ _RESOURCES: dict[str, Callable[[Call], Any]] = {
     CJ: lambda c: c.services.extended.get(*c.name),
     E: lambda c: c.services.cronjobs.execution(c.path["id"]),
     B: lambda c: c.services.backups.get(c.path["id"]),
+    routes_restores.ONE: routes_restores.one,
     routes_storages.ONE: routes_storages.one,
 }
 

@@ -14,6 +14,7 @@ from kronkeep_daemon.http.limits import Limits
 from kronkeep_daemon.http.metrics import Metrics
 from kronkeep_daemon.http.operations import Operations
 from kronkeep_daemon.http.writes import Answers
+from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.settings import Settings
 
 
@@ -22,6 +23,7 @@ class Services(NamedTuple):
 
     cronjobs: CronJobService
     backups: BackupService
+    restores: RestoreService
     extended: ExtendedService
     applying: Applying
     dropins: DropIns

@@ -1,0 +1,77 @@
+"""The client's calls about restores, kept apart from the others for their number."""
+
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
+
+from kronkeep_common import api
+from kronkeep_common.errors import StillReading
+from kronkeep_common.models import Restore, RestorePlan, RestoreRequest, SnapshotFolder
+
+T = TypeVar("T")
+STEP = 0.5
+TRIES = 170  # the daemon itself waits 20 s before it says StillReading
+
+
+class Calls(Protocol):
+    """What these calls need of a Client."""
+
+    async def call(self, method: str, path: str, answer: type[T], body: object = None, /, **query: Any) -> T:
+        """One request."""
+        ...
+
+    async def pause(self, seconds: float) -> None:
+        """Waits."""
+        ...
+
+
+async def _patiently(
+    client: Calls, method: str, path: str, answer: type[T], body: object = None, /, **query: Any
+) -> T:
+    """One request, asked again while the daemon still reads the snapshot (at most about an hour)."""
+    for _ in range(TRIES):
+        try:
+            return await client.call(method, path, answer, body, **query)
+        except StillReading:
+            await client.pause(STEP)
+    return await client.call(method, path, answer, body, **query)
+
+
+class RestoreCalls:
+    """What a Client can ask about snapshots and restores."""
+
+    async def files(
+        self: Calls, backup_id: str, path: str = "/", limit: int | None = None, cursor: str | None = None
+    ) -> SnapshotFolder:
+        """A folder of a backup's snapshot; waits while its listing is read. Raises PathNotFound."""
+        where = f"/v1/backups/{quote(backup_id)}/files"
+        return await _patiently(self, "GET", where, SnapshotFolder, path=path, limit=limit, cursor=cursor)
+
+    async def plan_restore(self: Calls, backup_id: str, request: RestoreRequest) -> RestorePlan:
+        """What a restore would write and overwrite; nothing is changed."""
+        where = f"/v1/backups/{quote(backup_id)}/restore"
+        return await _patiently(self, "POST", where, RestorePlan, request, dry_run="true")
+
+    async def restore(self: Calls, backup_id: str, request: RestoreRequest) -> Restore:
+        """Begins a restore; raises ConfirmationMissing, NotAllowedNow, PathNotFound."""
+        return await _patiently(self, "POST", f"/v1/backups/{quote(backup_id)}/restore", Restore, request)
+
+    async def restores(
+        self: Calls,
+        filter: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        cronjob_id: str | None = None,
+    ) -> api.ListOf[Restore]:
+        """Restores, drills and verifications, newest first."""
+        answer = api.ListOf[Restore]
+        return await self.call(
+            "GET", "/v1/restores", answer, filter=filter, limit=limit, cursor=cursor, cronjob_id=cronjob_id
+        )
+
+    async def get_restore(self: Calls, restore_id: str) -> Restore:
+        """One restore; raises RestoreNotFound."""
+        return await self.call("GET", f"/v1/restores/{quote(restore_id)}", Restore)
+
+    async def cancel_restore(self: Calls, restore_id: str) -> Restore:
+        """Stops a restore that has not ended."""
+        return await self.call("POST", f"/v1/restores/{quote(restore_id)}/cancel", Restore, api.Empty())

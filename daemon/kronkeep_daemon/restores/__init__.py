@@ -1,0 +1,1 @@
+"""Bringing back: browse a snapshot, download a file, restore, verify, drill."""

@@ -1,0 +1,144 @@
+"""How a restore ended, from what its containers said and their exit codes; pure."""
+
+import re
+from typing import Any, NamedTuple
+
+import msgspec
+
+from kronkeep_common.models import Progress
+from kronkeep_common.text import clean
+from kronkeep_daemon.backups import restic
+from kronkeep_daemon.backups.jobs import Ended, Step
+
+Object = dict[str, Any]
+_VERIFIED = re.compile(rb"finished verifying (\d+) files")
+VERIFYING = b"verifying files in "
+EXAMPLES = 5
+
+
+class Fault(NamedTuple):
+    """Why a restore failed: a stable word, a sentence, what to do."""
+
+    reason: str
+    message: str
+    next_step: str
+
+
+DAMAGED = Fault(
+    "DataDamaged",
+    "The repository's data is damaged: restic could not read what it had stored.",
+    "Check the storage (kronkeep storage check) and restore an earlier backup.",
+)
+_TOLD: tuple[tuple[str, Fault], ...] = (
+    ("ciphertext verification failed", DAMAGED),
+    ("invalid data returned", DAMAGED),
+    ("wrong data returned", DAMAGED),
+    ("unexpected content", DAMAGED),
+    ("unable to load index", DAMAGED),
+    ("not found in index", DAMAGED),
+    ("not found in repository", DAMAGED),
+    ("load <data/", DAMAGED),
+    ("load(<data/", DAMAGED),
+    ("LoadRaw(<data/", DAMAGED),
+    (
+        "no matching ID found",
+        Fault("SnapshotGone", "The repository no longer has that snapshot.", "Choose another backup."),
+    ),
+    (
+        "no space left on device",
+        Fault("TargetFull", "The target has no space left.", "Restore to a larger claim."),
+    ),
+    (
+        "read-only file system",
+        Fault("TargetReadOnly", "The target cannot be written.", "Choose a claim that may be written."),
+    ),
+)
+
+
+def progress(line: bytes) -> Progress | None:
+    """restic's own status of a restore (0.16 and later; 0.14 says nothing on the way)."""
+    if not line.startswith(b'{"message_type":"status"'):
+        return None
+    try:
+        obj = msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return None
+    return Progress(
+        percent=round(100 * float(obj.get("percent_done", 0)), 1),
+        bytes_done=obj.get("bytes_restored", 0),
+        bytes_total=obj.get("total_bytes", 0),
+        files_done=obj.get("files_restored", 0),
+        files_total=obj.get("total_files", 0),
+    )
+
+
+def verified(log: bytes) -> int | None:
+    """How many files restic compared after the restore; None when it did not say that it had ended."""
+    match = _VERIFIED.search(log)
+    if match:
+        return int(match[1])
+    for obj in restic.objects(log):
+        if obj.get("message_type") == "summary":
+            return int(obj.get("files_restored", 0)) + int(obj.get("files_skipped", 0))
+    return None
+
+
+def restores(ended: Ended) -> list[Step]:
+    """The containers that restored."""
+    return [step for step in ended.steps if step.name.startswith("restore")]
+
+
+def verified_files(ended: Ended) -> int:
+    """How many files restic compared in all."""
+    return sum(verified(step.log) or 0 for step in restores(ended))
+
+
+def fault(ended: Ended) -> Fault | None:
+    """Why the Job of a restore failed; None when all its containers did what they should."""
+    if ended.complete:
+        calls = restores(ended)
+        if not calls or any(verified(step.log) is None for step in calls):
+            words = "restic ended without an error but did not say that it had compared the files."
+            return Fault("NoSummary", words, "Look at the target, and restore again.")
+        return None
+    if ended.reason == "DeadlineExceeded":
+        return Fault("DeadlineExceeded", "The restore was stopped at its deadline.", "Give it a longer one.")
+    failed = next((s for s in ended.steps if s.exit_code), None)
+    if failed is None:
+        words = clean(f"The Job failed: {ended.message or ended.reason}", 500)
+        return Fault("JobFailed", words, "Look at the Job's events with kubectl describe.")
+    if failed.name == "check":
+        words = f"The drill's check command exited with {failed.exit_code}: {_last(failed.log)}"
+        return Fault("CheckFailed", words, "Look at what the check says in the drill's log.")
+    if failed.name.startswith("move"):
+        words = f"What was restored could not take its place: {_last(failed.log)}"
+        return Fault("MoveFailed", words, "Look at the target: some of it may have been replaced.")
+    if not failed.name.startswith("restore"):
+        words = f"What was restored could not be looked at: {_last(failed.log)}"
+        return Fault("LookFailed", words, "Look at the log, and restore again.")
+    return _of_restic(failed.exit_code, failed.log)
+
+
+def _of_restic(exit_code: int | None, log: bytes) -> Fault:
+    text = log.decode(errors="replace")
+    for words, found in _TOLD:
+        if words in text:
+            return found._replace(message=clean(f"{found.message} restic: {_telling(text, words)}", 500))
+    return Fault(*restic.fault(exit_code, log))
+
+
+def _telling(text: str, words: str) -> str:
+    return next(line for line in text.splitlines() if words in line)[:200]
+
+
+def _last(log: bytes) -> str:
+    said = [line for line in log.decode(errors="replace").splitlines() if line.strip()]
+    return clean(said[-1], 300) if said else "it said nothing"
+
+
+def different(wrong: list[str]) -> Fault:
+    """The files that are not what was archived."""
+    shown = ", ".join(clean(path, 120) for path in wrong[:EXAMPLES])
+    more = f" and {len(wrong) - EXAMPLES} more" if len(wrong) > EXAMPLES else ""
+    words = f"{len(wrong)} files are not what was archived: {shown}{more}."
+    return Fault("Different", words, "Do not rely on this backup; back up again and check the storage.")

@@ -1,0 +1,376 @@
+"""One restore from `pending` to its end: each step is recorded before it is taken and may be taken again.
+
+A daemon that was killed goes on where the record says: claims and Jobs have names made from the restore, so
+what was made already is found and not made again. A Job that has gone unseen is a failure with its reason;
+it is not run a second time over what may have changed since.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from kronkeep_common import keys
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import InvalidRequest, KronkeepError, NameTaken, NotAllowedNow
+from kronkeep_common.models import DrillCheck, Restore, RestoreRequest, RestoreTarget
+from kronkeep_common.states import RestoreStatus
+from kronkeep_daemon.backups.jobs import Ended
+from kronkeep_daemon.backups.manifests import KEPT_SECONDS
+from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.history import History
+from kronkeep_daemon.history.logs import Capped
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.restores import layout, manifests, outcome
+from kronkeep_daemon.restores.outcome import Fault
+from kronkeep_daemon.restores.planning import Planner, Wanted, size_of
+from kronkeep_daemon.restores.records import RestoreRecords
+from kronkeep_daemon.restores.running import Runner
+from kronkeep_daemon.restores.snapshots import Snapshots
+from kronkeep_daemon.restores.sums import Line, Manifests, Names, Sums, differences
+from kronkeep_daemon.settings import Settings
+
+log = logging.getLogger(__name__)
+Object = dict[str, Any]
+PRESENCE_FILES = 200_000  # more than these are only compared by restic itself
+SAFE_SECONDS = KEPT_SECONDS * 0.8  # younger than this an ended Job cannot have been removed by its TTL
+CLEAN_SECONDS = 3600
+PROGRESS_SECONDS = 1.0
+
+
+class Restorer:
+    """Runs restores, drills and verifications; RestoreRecords keeps what becomes of them."""
+
+    def __init__(
+        self,
+        cronjobs: CronJobService,
+        backups: BackupService,
+        records: RestoreRecords,
+        snapshots: Snapshots,
+        planner: Planner,
+        runner: Runner,
+        sums: Manifests,
+        history: History,
+        clock: Clock,
+        settings: Callable[[], Settings],
+    ) -> None:
+        self._cronjobs = cronjobs
+        self._backups = backups
+        self._records = records
+        self._snapshots = snapshots
+        self._planner = planner
+        self._runner = runner
+        self._sums = sums
+        self._history = history
+        self._clock = clock
+        self._settings = settings
+
+    async def run(self, restore_id: str) -> None:
+        """Takes a restore to its end, then gives the CronJob back; the task of one restore."""
+        restore = self._records.get(restore_id)
+        if restore.ended_at is None:
+            try:
+                await self._to_its_end(restore)
+            except NotFoundInCluster as gone:
+                await self._fail(
+                    restore_id, Fault("JobGone", gone.message, "Look at the target; restore again.")
+                )
+            except KronkeepError as fault:
+                if fault.retryable and not self._late(restore):
+                    raise  # the service's next look begins it again
+                await self._fail(restore_id, Fault(type(fault).code, fault.message, fault.next_step))
+        await self.release(restore_id)
+
+    async def _to_its_end(self, restore: Restore) -> None:
+        if self._late(restore):
+            words = "The restore did not begin before its deadline."
+            raise NotAllowedNow(words, next_step="Look at the pod's events; restore again.")
+        wanted = await self._planner.wanted(restore.backup_id or "", _request(restore), None)
+        if restore.status in (RestoreStatus.PENDING, RestoreStatus.PREPARING):
+            restore = await self._prepare(restore, wanted)
+        elif await self._lost(restore):
+            raise NotFoundInCluster("The restore's Job went unseen; how it ended is not known.")
+        await self._restore(restore, wanted)
+
+    def _late(self, restore: Restore) -> bool:
+        return restore.deadline_at is not None and self._clock.now() > restore.deadline_at
+
+    async def _lost(self, restore: Restore) -> bool:
+        """Whether the Job ended and was removed while nobody watched."""
+        began = restore.started_at or restore.created_at
+        if (self._clock.now() - began).total_seconds() < SAFE_SECONDS:
+            return False  # it cannot have gone by its TTL: at most it was never made
+        return not await self._runner.exists(namespace_of(restore), restore.job or "")
+
+    async def _prepare(self, restore: Restore, wanted: Wanted) -> Restore:
+        """The target is there, empty where it must be, and the CronJob rests where that was asked."""
+        restore = await self._records.change(
+            restore.id,
+            status=RestoreStatus.PREPARING,
+            started_at=restore.started_at or self._clock.now(),
+            files_total=wanted.selection.files,
+            bytes_total=wanted.selection.total_bytes,
+        )
+        if restore.purpose == "restore":
+            await self._make_room(restore, wanted)
+        return await self._records.change(
+            restore.id, status=RestoreStatus.RESTORING, job=f"kronkeep-restore-{restore.id}"
+        )
+
+    async def _make_room(self, restore: Restore, wanted: Wanted) -> None:
+        if restore.suspend:
+            await self._suspend(restore)
+        if wanted.target.kind == "in-place" and self._planner.going(wanted.backup):
+            raise NotAllowedNow(
+                "A run of the CronJob is going on.", next_step="Wait for its end, or cancel it."
+            )
+        if wanted.target.kind == "new-claim":
+            await self._make_claim(restore, wanted)
+        names = None if restore.overwrite else await self._planner.look(wanted, restore.id)
+        listed = [] if names is None else [*names.files, *names.folders]
+        if not layout.holds_nothing((p.removeprefix(layout.TARGET) for p in listed), wanted.mounts):
+            raise InvalidRequest(
+                "The target holds files.", next_step="Allow it with overwrite, or choose another."
+            )
+
+    async def _suspend(self, restore: Restore) -> None:
+        """Stops new runs; that kronkeep did it is durable before it is done."""
+        raw = self._cronjobs.raw(restore.namespace, restore.cronjob)
+        if not raw["spec"].get("suspend"):
+            await self._records.change(restore.id, suspended=True)
+            await self._cronjobs.suspend(restore.namespace, restore.cronjob)
+
+    async def release(self, restore_id: str) -> None:
+        """Resumes a CronJob that was suspended for the restore."""
+        restore = self._records.get(restore_id)
+        if not restore.suspended:
+            return
+        try:
+            await self._cronjobs.resume(restore.namespace, restore.cronjob)
+        except KronkeepError as fault:
+            if fault.retryable:
+                raise
+            log.warning("restore %s: the CronJob cannot be resumed: %s", restore.id, fault)
+        await self._records.change(restore_id, suspended=False)
+
+    async def _make_claim(self, restore: Restore, wanted: Wanted) -> None:
+        namespace, name = wanted.target.namespace or "", wanted.target.claim or ""
+        size = wanted.target.size_bytes or size_of(wanted.selection)
+        body = manifests.claim(namespace, name, restore.id, size, wanted.target.storage_class)
+        try:
+            await self._runner.cluster.create(paths.claims(namespace), body)
+        except AlreadyExists as taken:
+            found = await self._runner.cluster.get(paths.claims(namespace, name))
+            if (found["metadata"].get("labels") or {}).get(keys.RESTORE_LABEL) != restore.id:
+                raise NameTaken(
+                    f"There is a claim {namespace}/{name} already.", field="target.claim"
+                ) from taken
+
+    async def _restore(self, restore: Restore, wanted: Wanted) -> None:
+        manifest = await asyncio.to_thread(self._sums.read, wanted.backup.id)
+        ears = Ears(self._records, restore, self._clock)
+        job = self._job(restore, wanted, sums=manifest is not None)
+        storage = self._backups.storages.get(restore.storage_id)
+        async with self._backups.queues.alone(storage.id):
+            ended = await self._runner.on_repository(job, storage, ears.hear)
+        if staged(restore):
+            await self._clean(restore, wanted.mounts)
+        ears.sums.end()
+        await self._keep_logs(restore, ears, ended)
+        found = await self._compared(ended, ears, wanted, manifest)
+        if isinstance(found, Fault):
+            await self._fail(restore.id, found)
+        else:
+            await self._complete(restore.id, files_verified=found.files, verified_against=found.against)
+
+    async def _compared(
+        self, ended: Ended, ears: "Ears", wanted: Wanted, manifest: list[Line] | None
+    ) -> "Fault | Compared":
+        """What the files were found to be: by restic itself, by the manifest where there is one."""
+        fault = outcome.fault(ended)
+        if fault is not None:
+            return fault
+        gone = await self._missing(wanted, ears)
+        if gone:
+            return outcome.different(gone)
+        if manifest is None or ears.sums.too_many:
+            return Compared(outcome.verified_files(ended), "restic")
+        mine = [line for line in manifest if layout.chosen(line.path, wanted.include)]
+        files, wrong = await asyncio.to_thread(differences, mine, ears.snapshot_sums())
+        return outcome.different(wrong) if wrong else Compared(files, "manifest")
+
+    async def _clean(self, restore: Restore, where: list[layout.Mount]) -> None:
+        """Removes the stage from the target's claims, however the restore ended."""
+        settings, storage = self._settings(), self._backups.storages.get(restore.storage_id)
+        namespace, name = namespace_of(restore), f"kronkeep-clean-{restore.id}"
+        base = manifests.reading(name, namespace, "clean", [], storage, settings.archive, CLEAN_SECONDS)
+        job = manifests.clean_job(base, where, layout.stage(restore.id))
+        ended = await self._runner.plain(job, lambda *_: None)
+        if not ended.complete:
+            words = f"The folder {layout.stage(restore.id)} is left in the target; remove it by hand."
+            await self._records.change(restore.id, warnings=(*self._records.get(restore.id).warnings, words))
+        await self._runner.remove(namespace, name)
+
+    def _job(self, restore: Restore, wanted: Wanted, *, sums: bool) -> Object:
+        settings, storage = self._settings(), self._backups.storages.get(restore.storage_id)
+        assert restore.job is not None
+        assert restore.deadline_at is not None
+        left = (restore.deadline_at - self._clock.now()).total_seconds()
+        where = wanted.mounts if restore.purpose == "restore" else []
+        job = manifests.reading(
+            restore.job, namespace_of(restore), "restore", [], storage, settings.archive, left
+        )
+        job["metadata"]["labels"] |= {keys.RESTORE_LABEL: restore.id, keys.ROLE_LABEL: "restore"}
+        calls = calls_of(restore, wanted)
+        return manifests.restore_job(job, calls, where, sums=sums, check=self._check(restore))
+
+    def _check(self, restore: Restore) -> DrillCheck | None:
+        """The check command of the policy as it stands; only a drill runs it."""
+        if restore.purpose != "drill":
+            return None
+        found = self._backups.policy_of(restore.namespace, restore.cronjob)
+        return found.drill.check if found is not None and found.drill is not None else None
+
+    async def _missing(self, wanted: Wanted, ears: "Ears") -> list[str]:
+        """The selection's paths that the target lacks; more than 200,000 are not held in memory."""
+        if ears.names.more or wanted.selection.files + wanted.selection.folders > PRESENCE_FILES:
+            return []
+        there = ears.snapshot_names()
+        roots = {f"{layout.SOURCE}/{claim}" for claim in wanted.selection.claims}
+
+        def missing() -> list[str]:
+            return [
+                f"{entry.path} (missing)"
+                for entry in self._snapshots.entries(wanted.backup)
+                if layout.chosen(entry.path, wanted.include)
+                and "�" not in entry.path  # a name that is no UTF-8 is told so by restic
+                and entry.path not in there
+                and entry.path not in roots
+                and entry.path != layout.SOURCE
+                and (wanted.target.kind != "in-place" or layout.claim_of(entry.path) is not None)
+            ]
+
+        return await asyncio.to_thread(missing)
+
+    async def _keep_logs(self, restore: Restore, ears: "Ears", ended: Ended) -> None:
+        kept = []
+        for name, capped in ears.logs.items():
+            kept.append(await self._history.logs.save(restore.id, name, ended.pod, capped))
+        await self._records.change(restore.id, logs=tuple(kept))
+
+    async def _complete(self, restore_id: str, **fields: Any) -> None:
+        restore = await self._records.end(restore_id, RestoreStatus.COMPLETED, **fields)
+        if restore.include or restore.backup_id is None:
+            return
+        backup = self._backups.get(restore.backup_id)
+        verified = msgspec.structs.replace(backup, verified_at=restore.ended_at, verified_by=restore.id)
+        await self._backups.put(backup, verified)
+
+    async def _fail(self, restore_id: str, fault: Fault) -> None:
+        restore = self._records.get(restore_id)
+        if restore.job is not None:
+            await self._runner.remove(namespace_of(restore), restore.job)
+        await self._records.end(
+            restore_id,
+            RestoreStatus.FAILED,
+            reason=fault.reason,
+            message=fault.message,
+            next_step=fault.next_step,
+        )
+
+    async def cancel(self, restore_id: str) -> None:
+        """Stops a restore whose task has ended; what it had written stays."""
+        words = "The restore was cancelled by request; what it had written stays."
+        await self._fail(restore_id, Fault("Cancelled", words, "Restore again when it is needed."))
+        await self.release(restore_id)
+
+
+class Compared(NamedTuple):
+    """How many files were found the same, and what they were compared with."""
+
+    files: int
+    against: str
+
+
+class Ears:
+    """What the containers of a restore say: states, progress, names, hashes, logs."""
+
+    def __init__(self, records: RestoreRecords, restore: Restore, clock: Clock) -> None:
+        self.names = Names()
+        self.sums = Sums()
+        self.logs: dict[str, Capped] = {}
+        self._records = records
+        self._id = restore.id
+        self._clock = clock
+        self._told = 0.0
+        self._stage = layout.stage(restore.id)
+        self._verifying = restore.status is RestoreStatus.VERIFYING
+
+    def hear(self, container: str, line: bytes) -> None:
+        """Takes one line."""
+        if not container.startswith("restore") or line.startswith(outcome.VERIFYING):
+            self._verify()
+        if container == "names":
+            self.names.hear(line)
+        elif container == "sums":
+            self.sums.hear(line)
+        else:
+            self._say(container, line)
+
+    def snapshot_names(self) -> set[str]:
+        """What was listed, as the snapshot has it."""
+        return {layout.snapshot_path(p, self._stage) for p in (*self.names.files, *self.names.folders)}
+
+    def snapshot_sums(self) -> dict[str, str]:
+        """What was hashed, by the snapshot's paths."""
+        return {layout.snapshot_path(p, self._stage): found for p, found in self.sums.found.items()}
+
+    def _verify(self) -> None:
+        if not self._verifying:
+            self._verifying = True
+            self._records.note(self._id, status=RestoreStatus.VERIFYING, progress=None)
+
+    def _say(self, container: str, line: bytes) -> None:
+        found = outcome.progress(line)
+        if found is None:
+            self.logs.setdefault(container, Capped()).add(line + b"\n")
+        elif self._clock.monotonic() - self._told >= PROGRESS_SECONDS:
+            self._told = self._clock.monotonic()
+            self._records.note(self._id, progress=found)
+
+
+def staged(restore: Restore) -> bool:
+    """Whether it is restored beside what is there first, to take its place once it is compared."""
+    return restore.purpose == "restore" and restore.overwrite
+
+
+def calls_of(restore: Restore, wanted: Wanted) -> list[manifests.Call]:
+    """restic's calls: one for each claim that is written over, else one for all."""
+    if not staged(restore):
+        mount = wanted.mounts[0] if restore.purpose == "restore" and len(wanted.mounts) == 1 else None
+        patterns = layout.patterns(mount, wanted.selection, wanted.include)
+        return [manifests.Call(restore.snapshot_id, layout.TARGET, patterns)]
+    calls = []
+    for mount in wanted.mounts:
+        folder = f"{mount.path}/{layout.stage(restore.id)}"
+        patterns = layout.patterns(mount, wanted.selection, wanted.include)
+        moved = (folder + mount.path.removeprefix(layout.TARGET), mount.path)
+        calls.append(manifests.Call(restore.snapshot_id, folder, patterns, moved))
+    return calls
+
+
+def namespace_of(restore: Restore) -> str:
+    """Where the restore's Job runs: with its target; a drill beside its CronJob."""
+    target = restore.target
+    return target.namespace if target is not None and target.namespace else restore.namespace
+
+
+def _request(restore: Restore) -> RestoreRequest:
+    target = restore.target or RestoreTarget()
+    if target.kind == "in-place":
+        target = RestoreTarget(kind="in-place")
+    return RestoreRequest(target=target, include=restore.include)

@@ -1,0 +1,174 @@
+"""Runs one Job of ours and hears every line of its containers, also after a restart of the daemon."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from kronkeep_common import keys
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import BackupStorage
+from kronkeep_daemon.backups import jobs, manifests
+from kronkeep_daemon.backups.jobs import Ended, Step
+from kronkeep_daemon.backups.storage_service import StorageService
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import NotFoundInCluster
+
+Object = dict[str, Any]
+Hear = Callable[[str, bytes], None]
+LOOK_SECONDS = 0.3
+AWAY_SECONDS = 2.0
+TAIL = 64 * 1024
+LONGEST_LINE = 1024 * 1024
+
+
+class Runner:
+    """Runs Jobs in one cluster."""
+
+    def __init__(self, cluster: Cluster, storages: StorageService, clock: Clock) -> None:
+        self.cluster = cluster
+        self._storages = storages
+        self._clock = clock
+
+    async def on_repository(self, job: Object, storage: BackupStorage, hear: Hear) -> Ended:
+        """Runs a Job that has the repository's password; the copy goes with the Job if the daemon dies."""
+        namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
+        await self._storages.copy_password(storage, namespace, name, None)
+        made = await jobs.create_once(self.cluster, job)
+        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": made["metadata"]["uid"]}
+        secret = paths.secrets(namespace, manifests.secret_name(name))
+        await self.cluster.patch(secret, {"metadata": {"ownerReferences": [owner]}})
+        ended = await self.heard(namespace, name, hear)
+        await self._storages.remove_password(namespace, name)
+        return ended
+
+    async def plain(self, job: Object, hear: Hear) -> Ended:
+        """Runs a Job that needs no repository."""
+        await jobs.create_once(self.cluster, job)
+        return await self.heard(job["metadata"]["namespace"], job["metadata"]["name"], hear)
+
+    async def heard(self, namespace: str, name: str, hear: Hear) -> Ended:
+        """Waits for the Job's end; `hear(container, line)` gets each line once, without its time.
+
+        Raises NotFoundInCluster when the Job goes before its end, and what `hear` raises.
+        """
+        ears: dict[str, _Ear] = {}
+        while True:
+            job = await self._look(namespace, name)
+            pod = await self._pod(namespace, name)
+            for container, _ in _begun(pod):
+                ear = ears.setdefault(container, _Ear(container, hear))
+                if pod is not None and not await self._listen(pod, ear):
+                    break
+            if (end := _end(job)) is not None:
+                return _ended(end, pod, ears)
+            await self._clock.sleep(LOOK_SECONDS)
+
+    async def remove(self, namespace: str, name: str) -> None:
+        """Deletes a Job and its password; its pod is stopped."""
+        await self.cluster.delete(paths.jobs(namespace, name))
+        await self._storages.remove_password(namespace, name)
+
+    async def exists(self, namespace: str, name: str) -> bool:
+        """Whether the cluster has the Job."""
+        try:
+            await self.cluster.get(paths.jobs(namespace, name))
+        except NotFoundInCluster:
+            return False
+        return True
+
+    async def _look(self, namespace: str, name: str) -> Object:
+        """The Job; an API server that is away is waited for."""
+        while True:
+            try:
+                return await self.cluster.get(paths.jobs(namespace, name))
+            except KronkeepError as fault:
+                if not fault.retryable:
+                    raise
+                await self._clock.sleep(AWAY_SECONDS)
+
+    async def _pod(self, namespace: str, name: str) -> Object | None:
+        try:
+            items, _ = await self.cluster.list(
+                paths.pods(namespace), labelSelector=f"{keys.JOB_NAME_LABEL}={name}"
+            )
+        except KronkeepError as fault:
+            if not fault.retryable:
+                raise
+            return None
+        return items[-1] if items else None
+
+    async def _listen(self, pod: Object, ear: "_Ear") -> bool:
+        """Follows a container to its end; False when the stream broke before it."""
+        if ear.done:
+            return True
+        meta = pod["metadata"]
+        ear.again()
+        try:
+            async for chunk in self.cluster.log_chunks(
+                meta["namespace"], meta["name"], ear.container, follow=True
+            ):
+                ear.take(chunk)
+        except KronkeepError as fault:
+            if not fault.retryable and not isinstance(fault, NotFoundInCluster):
+                raise
+            return False
+        ear.done = True
+        return True
+
+
+class _Ear:
+    """Cuts one container's log into lines; lines that were heard before a broken stream are passed over."""
+
+    def __init__(self, container: str, hear: Hear) -> None:
+        self.container = container
+        self.done = False
+        self.tail = b""
+        self._hear = hear
+        self._heard = 0
+        self._at = 0
+        self._rest = b""
+
+    def again(self) -> None:
+        """The log comes from its beginning."""
+        self._at, self._rest = 0, b""
+
+    def take(self, chunk: bytes) -> None:
+        """Takes the next bytes."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        self._rest = self._rest[-LONGEST_LINE:]
+        for line in lines:
+            self._at += 1
+            if self._at > self._heard:
+                self._heard = self._at
+                text = line.partition(b" ")[2]
+                self.tail = (self.tail + text + b"\n")[-TAIL:]
+                self._hear(self.container, text)
+
+
+def _begun(pod: Object | None) -> Iterator[tuple[str, Object]]:
+    """(name, state) of the containers that have begun, in the order of the pod's spec."""
+    if pod is None:
+        return
+    status = pod.get("status") or {}
+    for entry in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        state = entry.get("state") or {}
+        if "running" in state or "terminated" in state:
+            yield entry["name"], state
+
+
+def _end(job: Object) -> Object | None:
+    for condition in (job.get("status") or {}).get("conditions") or []:
+        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
+            found: Object = condition
+            return found
+    return None
+
+
+def _ended(end: Object, pod: Object | None, ears: dict[str, _Ear]) -> Ended:
+    steps = [
+        Step(name, (state.get("terminated") or {}).get("exitCode"), ears[name].tail if name in ears else b"")
+        for name, state in _begun(pod)
+    ]
+    name = pod["metadata"]["name"] if pod else ""
+    return Ended(end["type"] == "Complete", end.get("reason", ""), end.get("message", ""), steps, name)

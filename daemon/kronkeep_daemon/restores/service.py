@@ -1,0 +1,142 @@
+"""Restores as people ask for them: planned, begun once, gone on with after a restart, cancelled."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import ConfirmationMissing, NotAllowedNow, StillReading
+from kronkeep_common.models import Restore, RestorePlan, RestoreRequest
+from kronkeep_common.states import BackupStatus, RestoreStatus
+from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.history import History
+from kronkeep_daemon.restores.planning import Planner
+from kronkeep_daemon.restores.records import RestoreRecords
+from kronkeep_daemon.restores.restorer import Restorer
+from kronkeep_daemon.restores.running import Runner
+from kronkeep_daemon.restores.snapshots import PATIENCE, Snapshots
+from kronkeep_daemon.restores.sums import Manifests
+from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+TICK_SECONDS = 15.0
+LONGEST_PLAN = 25.0  # clients wait 30 s for an answer
+
+
+class RestoreService:
+    """Restores of the backups of one cluster."""
+
+    def __init__(
+        self,
+        cronjobs: CronJobService,
+        backups: BackupService,
+        history: History,
+        bus: Bus,
+        clock: Clock,
+        settings: Callable[[], Settings],
+        supervisor: Supervisor,
+    ) -> None:
+        self._cronjobs = cronjobs
+        self._backups = backups
+        self._clock = clock
+        self._supervisor = supervisor
+        cluster = cronjobs.cluster()
+        runner = Runner(cluster, backups.storages, clock)
+        self.records = RestoreRecords(history, bus, clock)
+        self.snapshots = Snapshots(runner, backups, clock, settings, supervisor)
+        self.planner = Planner(cronjobs, backups, self.snapshots, runner, settings)
+        sums = Manifests(Path(settings().state) / "manifests")
+        self._restorer = Restorer(
+            cronjobs,
+            backups,
+            self.records,
+            self.snapshots,
+            self.planner,
+            runner,
+            sums,
+            history,
+            clock,
+            settings,
+        )
+
+    def start(self) -> None:
+        """Goes on with what a stop of the daemon cut off, and looks again every 15 s."""
+        self._supervisor.start("restores", self._look_forever, death="restart")
+
+    async def _look_forever(self) -> None:
+        await self._cronjobs.synced()
+        while True:
+            for restore in self.records.under_way():
+                self.begin(restore)
+            await self._clock.sleep(TICK_SECONDS)
+
+    def begin(self, restore: Restore) -> None:
+        """Runs a restore's task, where it does not run already."""
+        name = f"restore {restore.id}"
+        if not self._supervisor.running(name):
+            self._supervisor.start(name, lambda: self._restorer.run(restore.id), death="quiet")
+
+    async def plan(self, backup_id: str, request: RestoreRequest) -> RestorePlan:
+        """What a restore would do; raises what cannot be carried out at all, and StillReading."""
+        try:
+            async with asyncio.timeout(LONGEST_PLAN):
+                return await self.planner.plan(backup_id, request, PATIENCE)
+        except TimeoutError as slow:
+            raise StillReading("The target is being looked at.") from slow
+
+    async def restore(self, backup_id: str, request: RestoreRequest, *, key: str | None = None) -> Restore:
+        """Begins a restore; raises ConfirmationMissing, NotAllowedNow, StillReading, StillReading and what a plan raises.
+
+        The same `key` is the same restore.
+        """
+        wanted = await self.planner.wanted(backup_id, request, PATIENCE)
+        if wanted.target.kind == "in-place":
+            if request.confirm != wanted.backup.cronjob:
+                words = (
+                    f"Restoring in place needs the CronJob's name as confirmation: {wanted.backup.cronjob}."
+                )
+                raise ConfirmationMissing(words, field="confirm")
+            if not request.overwrite:
+                words = "Restoring in place overwrites what is there: that needs overwrite."
+                raise ConfirmationMissing(words, field="overwrite")
+            if self.planner.going(wanted.backup):
+                words = "A run of the CronJob is going on."
+                raise NotAllowedNow(words, next_step="Wait for its end, or cancel it.")
+        backup, now = wanted.backup, self._clock.now()
+        assert backup.result is not None
+        warnings = ("The backup is partial.",) if backup.status is BackupStatus.PARTIAL else ()
+        restore = Restore(
+            id=key[:12] if key else uuid.uuid4().hex[:12],
+            cluster=backup.cluster,
+            namespace=backup.namespace,
+            cronjob=backup.cronjob,
+            cronjob_id=backup.cronjob_id,
+            policy_id=backup.policy_id,
+            backup_id=backup.id,
+            snapshot_id=backup.result.snapshot_id,
+            storage_id=backup.storage_id,
+            include=wanted.include,
+            target=wanted.target,
+            overwrite=request.overwrite,
+            suspend=request.suspend,
+            status=RestoreStatus.PENDING,
+            created_at=now,
+            deadline_at=now + timedelta(seconds=request.deadline_seconds),
+            warnings=warnings,
+        )
+        restore = await self.records.add(restore)
+        self.begin(restore)
+        return restore
+
+    async def cancel(self, restore_id: str) -> Restore:
+        """Stops a restore that has not ended; its Job is deleted. Raises RestoreNotFound, NotAllowedNow."""
+        restore = self.records.get(restore_id)
+        if restore.ended_at is not None:
+            raise NotAllowedNow(f"The restore has ended already: {restore.status}.")
+        await self._supervisor.stop(f"restore {restore.id}")
+        await self._restorer.cancel(restore_id)
+        return self.records.get(restore_id)

@@ -1,0 +1,189 @@
+"""Bringing back, end to end: real socket, real cluster over HTTP, real restic."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tests.e2e.conftest import Daemon, eventually
+
+from kronkeep_common import errors
+from kronkeep_common.client import Client
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupPolicySpec,
+    CronJobCreate,
+    Restore,
+    RestoreRequest,
+    RestoreTarget,
+    VolumeMount,
+)
+from kronkeep_common.states import BACKUP_TRANSITIONS, RESTORE_TRANSITIONS, is_final
+from kronkeep_daemon.kube import paths
+
+LONG = "ü" * 127 + "x"  # 255 bytes
+
+
+def fill(claim: Path, text: str) -> None:
+    """Odd names, empty files, links, modes."""
+    claim.mkdir(parents=True, exist_ok=True)
+    folder = claim / "odd dir"
+    folder.mkdir(exist_ok=True)
+    for name in ("a file", "new\nline", "*[x]?\\", LONG, "-rf", "ünïcode", "two\n\nlines "):
+        (folder / name).write_text(f"{name} {text}")
+    (claim / "empty").touch()
+    (claim / "program").write_text(text)
+    (claim / "program").chmod(0o751)
+    folder.chmod(0o700)
+    if not (claim / "link").is_symlink():
+        (claim / "link").symlink_to("odd dir/a file")
+        os.link(claim / "program", claim / "hard")
+
+
+def picture(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Everything below a folder: kind, mode, bytes or target, which names are one file."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in sorted(folder.rglob("*")):
+        name, stat = str(path.relative_to(folder)), path.lstat()
+        if path.is_symlink():
+            found[name] = ("link", str(path.readlink()))
+        elif path.is_dir():
+            found[name] = ("dir", stat.st_mode, stat.st_mtime_ns)
+        else:
+            found[name] = ("file", stat.st_mode, stat.st_mtime_ns, stat.st_nlink, path.read_bytes())
+    return found
+
+
+class Ready(NamedTuple):
+    """A CronJob `job` with a policy, whose claim `data` lies at `claim`."""
+
+    daemon: Daemon
+    client: Client
+    claim: Path
+
+    def folder(self, claim: str, namespace: str = "default") -> Path:
+        return self.claim.parents[1] / namespace / claim
+
+
+@pytest.fixture
+async def ready(daemon: Daemon, client: Client, storage: Path, claim: Path) -> Ready:
+    await client.create_cronjob(
+        CronJobCreate(
+            name="job",
+            image="busybox",
+            command=("true",),
+            schedule="0 2 29 2 *",
+            volumes=(VolumeMount(claim="data", mount_path="/data"),),
+            policy=BackupPolicySpec(storage_id="vault"),
+        )
+    )
+    fill(claim, "one")
+    return Ready(daemon, client, claim)
+
+
+async def backed_up(client: Client) -> BackupExecution:
+    begun = await client.back_up("default", "job")
+    backup = await eventually(
+        lambda: client.backup(begun.id), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
+    )
+    assert backup.status == "succeeded", backup
+    return backup
+
+
+async def ended(client: Client, restore: Restore) -> Restore:
+    return await eventually(
+        lambda: client.get_restore(restore.id), lambda r: is_final(RESTORE_TRANSITIONS, r.status)
+    )
+
+
+async def test_old_and_new_come_back_byte_for_byte_and_what_is_in_the_way_is_refused(ready: Ready) -> None:
+    client = ready.client
+    old, first = await backed_up(client), picture(ready.claim)
+    fill(ready.claim, "two")
+    (ready.claim / "later").write_text("x")
+    new, second = await backed_up(client), picture(ready.claim)
+    for backup, wanted, name in ((old, first, "old"), (new, second, "new")):
+        request = RestoreRequest(target=RestoreTarget(kind="new-claim", claim=name))
+        plan = await client.plan_restore(backup.id, request)
+        assert (plan.files, plan.written, plan.overwritten, plan.refusal) == (
+            len(wanted) - 1,
+            len(wanted) - 1,
+            0,
+            None,
+        )
+        done = await ended(client, await client.restore(backup.id, request))
+        assert (done.status, done.reason) == ("completed", None), done
+        assert picture(ready.folder(name)) == wanted
+        assert done.files_total == len(wanted) - 1
+    taken = RestoreRequest(target=RestoreTarget(kind="new-claim", claim="old"))
+    again = await ended(client, await client.restore(old.id, taken))
+    assert (again.status, again.reason) == ("failed", "NameTaken")
+    full = RestoreRequest(target=RestoreTarget(kind="claim", claim="old"))
+    plan = await client.plan_restore(new.id, full)
+    assert (plan.overwritten, plan.left, plan.refusal) == (
+        len(first) - 1,
+        0,
+        "The target holds files: allow it with overwrite.",
+    )
+    refused = await ended(client, await client.restore(new.id, full))
+    assert (refused.status, refused.reason) == ("failed", "InvalidRequest")
+    assert picture(ready.folder("old")) == first
+    below = RestoreRequest(
+        target=RestoreTarget(kind="claim", claim="old", path="sub/dir"),
+        include=("/source/data/odd dir/*[x]?\\", "/source/data/odd dir/new\nline"),
+    )
+    done = await ended(client, await client.restore(new.id, below))
+    assert done.status == "completed", (done.reason, done.message)
+    assert set(picture(ready.folder("old") / "sub/dir")) == {
+        "odd dir",
+        "odd dir/*[x]?\\",
+        "odd dir/new\nline",
+    }
+    await client.close()
+
+
+async def test_a_snapshot_is_browsed_folder_by_folder(ready: Ready) -> None:
+    backup = await backed_up(ready.client)
+    top = await ready.client.files(backup.id, "/source/data")
+    assert [(f.name, f.kind) for f in top.items] == [
+        ("odd dir", "dir"),
+        ("empty", "file"),
+        ("hard", "file"),
+        ("link", "symlink"),
+        ("program", "file"),
+    ]
+    odd = ready.claim / "odd dir"
+    assert (top.items[0].files, top.items[0].size) == (7, sum(f.stat().st_size for f in odd.iterdir()))
+    page = await ready.client.files(backup.id, "/source/data/odd dir", limit=3)
+    rest = await ready.client.files(backup.id, "/source/data/odd dir", limit=10, cursor=page.next_cursor)
+    assert [f.name for f in (*page.items, *rest.items)] == sorted(f.name for f in odd.iterdir())
+    with pytest.raises(errors.PathNotFound):
+        await ready.client.files(backup.id, "/source/nowhere")
+
+
+async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(ready: Ready) -> None:
+    client = ready.client
+    backup, first = await backed_up(client), picture(ready.claim)
+    (ready.claim / "program").write_text("broken")
+    (ready.claim / "odd dir" / "a file").unlink()
+    (ready.claim / "mine").write_text("stays")
+    request = RestoreRequest(target=RestoreTarget(kind="in-place"), suspend=True)
+    plan = await client.plan_restore(backup.id, request)
+    assert plan.confirm == "job"
+    assert plan.refusal is not None
+    assert (plan.written, plan.left_examples) == (1, ("/source/data/mine",))
+    with pytest.raises(errors.ConfirmationMissing):
+        await client.restore(backup.id, request)
+    yes = RestoreRequest(target=request.target, suspend=True, overwrite=True, confirm="job")
+    begun = await client.restore(backup.id, yes)
+    done = await ended(client, begun)
+    assert done.status == "completed", (done.reason, done.message)
+    found = picture(ready.claim)
+    assert found.pop("mine")[-1] == b"stays"
+    assert found == first
+    job = await eventually(lambda: client.cronjob("default", "job"), lambda c: not c.suspended)
+    assert not job.suspended
+    cluster = await ready.daemon.cluster()
+    secrets, _ = await cluster.list(paths.secrets("default"))
+    await cluster.close()
+    assert [s["metadata"]["name"] for s in secrets if "restore" in s["metadata"]["name"]] == []
