@@ -89,7 +89,7 @@ class RestoreService:
             raise StillReading("The target is being looked at.") from slow
 
     async def restore(self, backup_id: str, request: RestoreRequest, *, key: str | None = None) -> Restore:
-        """Begins a restore; raises ConfirmationMissing, NotAllowedNow, StillReading, StillReading and what a plan raises.
+        """Begins a restore; raises ConfirmationMissing, NotAllowedNow, StillReading and what a plan raises.
 
         The same `key` is the same restore.
         """

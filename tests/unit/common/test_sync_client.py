@@ -15,8 +15,8 @@ OWN = {"call", "close", "pause"}
 
 
 def test_every_call_is_there_under_the_same_name() -> None:
-    calls = {n for n, m in vars(Client).items() if inspect.iscoroutinefunction(m) and n[0] != "_"} - OWN
-    streams = {n for n, m in vars(Client).items() if inspect.isasyncgenfunction(m) and n[0] != "_"}
+    calls = {n for n, _ in inspect.getmembers(Client, inspect.iscoroutinefunction) if n[0] != "_"} - OWN
+    streams = {n for n, _ in inspect.getmembers(Client, inspect.isasyncgenfunction) if n[0] != "_"}
     assert {n for n, m in vars(SyncClient).items() if isinstance(m, _Call)} == calls
     assert {n for n, m in vars(SyncClient).items() if isinstance(m, _Stream)} == streams
 
