@@ -6,12 +6,11 @@ Only restic's containers see the repository and its password; what merely looks 
 from typing import Any, NamedTuple
 
 from kronkeep_common import keys
-from kronkeep_common.models import BackupStorage, DrillCheck
-from kronkeep_daemon.backups import manifests
+from kronkeep_common.models import DrillCheck
 from kronkeep_daemon.restores.layout import SOURCE, TARGET, Mount
-from kronkeep_daemon.settings import ArchiveSettings
 
 Object = dict[str, Any]
+Steps = list[tuple[str, list[str]]]
 SCRATCH, RESTORED = "scratch", "/restored"
 
 
@@ -25,21 +24,6 @@ def find_argv(roots: list[str]) -> list[str]:
 def sums_argv(roots: list[str]) -> list[str]:
     """Hashes every regular file below the roots."""
     return ["find", *roots, "-type", "f", "-exec", "sha256sum", "{}", "+"]
-
-
-def reading(
-    name: str,
-    namespace: str,
-    step: str,
-    argv: list[str],
-    storage: BackupStorage,
-    settings: ArchiveSettings,
-    seconds: float,
-) -> Object:
-    """A Job of one restic call."""
-    job = manifests.repository_job(name, namespace, [(step, argv)], storage, settings)
-    job["spec"]["activeDeadlineSeconds"] = max(1, int(seconds))
-    return job
 
 
 def restore_argv(snapshot_id: str, folder: str, patterns: list[str]) -> list[str]:
@@ -57,22 +41,32 @@ class Call(NamedTuple):
     moved: tuple[str, str] | None = None
 
 
+def restore_steps(calls: list[Call]) -> Steps:
+    """The containers that restore, by name."""
+    return [
+        (f"restore-{n}", restore_argv(call.snapshot_id, call.folder, call.patterns))
+        for n, call in enumerate(calls)
+    ]
+
+
 def restore_job(
     job: Object, calls: list[Call], where: list[Mount], *, sums: bool, check: DrillCheck | None = None
 ) -> Object:
-    """Makes of a Job of one restic call one that restores, lists what is there then, and hashes it.
+    """Makes of a Job of `restore_steps` one that also lists what is there then, and hashes it.
 
     /target is scratch space of the pod; the target's claims are mounted in it. What was restored to a
     stage is moved to its place last, so that nothing is replaced by what did not come back whole.
     """
     pod = job["spec"]["template"]["spec"]
-    like = pod["containers"][0]
+    steps = [*pod["initContainers"], *pod["containers"]]
+    like = steps[0]
     claims = [_claim_mount(number, mount) for number, mount in enumerate(where)]
     if not any(mount.path == TARGET for mount in where):
         claims.insert(0, {"name": SCRATCH, "mountPath": TARGET})
         pod["volumes"].append({"name": SCRATCH, "emptyDir": {}})
     pod["volumes"] += _claim_volumes(where)
-    steps = [_restore(like, number, call, claims) for number, call in enumerate(calls)]
+    for step in steps:
+        step["volumeMounts"] = [*step["volumeMounts"], *claims]
     roots = [call.folder for call in calls if call.moved] or [mount.path for mount in where] or [TARGET]
     if sums:
         steps.append(plain(like, "sums", sums_argv(roots), claims))
@@ -84,15 +78,6 @@ def restore_job(
         steps.append(_check(like, check))
     pod["initContainers"], pod["containers"] = steps[:-1], steps[-1:]
     return job
-
-
-def _restore(like: Object, number: int, call: Call, claims: list[Object]) -> Object:
-    argv = restore_argv(call.snapshot_id, call.folder, call.patterns)
-    return like | {
-        "name": f"restore-{number}",
-        "command": argv,
-        "volumeMounts": [*like["volumeMounts"], *claims],
-    }
 
 
 def move_argv(source: str, target: str) -> list[str]:

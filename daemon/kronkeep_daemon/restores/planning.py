@@ -12,7 +12,8 @@ from kronkeep_common.errors import CronJobNotFound, Denied, InvalidRequest, Path
 from kronkeep_common.models import BackupExecution, RestorePlan, RestoreRequest, RestoreTarget
 from kronkeep_common.states import EXECUTION_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import manifests as backup_manifests
+from kronkeep_daemon import storages
+from kronkeep_daemon.backups.manifests import repository_job, short_hash
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube import paths
@@ -109,6 +110,10 @@ class Planner:
         if storage.namespaces and namespace not in storage.namespaces:
             words = f"The storage {storage.id} may not be used from {clean(namespace, 63)}."
             raise Denied(words, field="namespace")
+        only = storages.own_namespace(storage)
+        if only and namespace != only:
+            words = f"Only pods of the namespace {only} reach the storage {storage.id}."
+            raise InvalidRequest(words, field="namespace")
 
     async def plan(self, backup_id: str, request: RestoreRequest, patience: float | None) -> RestorePlan:
         """What the request would do; nothing is written."""
@@ -155,14 +160,12 @@ class Planner:
 
     async def look(self, wanted: Wanted, key: str) -> Names:
         """What the target's claims hold now; raises NotFoundInCluster for a claim that is not there."""
-        settings, storage = self._settings(), self._backups.storages.get(wanted.backup.storage_id)
+        settings, storage = self._settings(), self._snapshots.repository(wanted.backup)
         namespace = wanted.target.namespace or ""
         for mount in wanted.mounts:
             await self._runner.cluster.get(paths.claims(namespace, mount.claim))
-        name = (
-            f"kronkeep-look-{backup_manifests.short_hash(key, *[m.claim for m in wanted.mounts], namespace)}"
-        )
-        base = manifests.reading(name, namespace, "names", [], storage, settings.archive, LOOK_SECONDS)
+        name = f"kronkeep-look-{short_hash(key, *[m.claim for m in wanted.mounts], namespace)}"
+        base = repository_job(name, namespace, [("names", [])], storage, settings.archive, LOOK_SECONDS)
         job = manifests.look_job(name, namespace, wanted.mounts, base)
         names = Names()
         try:

@@ -18,7 +18,7 @@ from kronkeep_common.errors import InvalidRequest, KronkeepError, NameTaken, Not
 from kronkeep_common.models import DrillCheck, Restore, RestoreRequest, RestoreTarget
 from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.backups.jobs import Ended
-from kronkeep_daemon.backups.manifests import KEPT_SECONDS
+from kronkeep_daemon.backups.manifests import KEPT_SECONDS, repository_job
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
@@ -174,11 +174,11 @@ class Restorer:
         manifest = await asyncio.to_thread(self._sums.read, wanted.backup.id)
         ears = Ears(self._records, restore, self._clock)
         job = self._job(restore, wanted, sums=manifest is not None)
-        storage = self._backups.storages.get(restore.storage_id)
-        async with self._backups.queues.alone(storage.id):
-            ended = await self._runner.on_repository(job, storage, ears.hear)
+        where = self._snapshots.repository(wanted.backup)
+        async with self._backups.queues.alone(where.id):
+            ended = await self._runner.on_repository(job, where, ears.hear)
         if staged(restore):
-            await self._clean(restore, wanted.mounts)
+            await self._clean(restore, wanted)
         ears.sums.end()
         await self._keep_logs(restore, ears, ended)
         found = await self._compared(ended, ears, wanted, manifest)
@@ -203,12 +203,12 @@ class Restorer:
         files, wrong = await asyncio.to_thread(differences, mine, ears.snapshot_sums())
         return outcome.different(wrong) if wrong else Compared(files, "manifest")
 
-    async def _clean(self, restore: Restore, where: list[layout.Mount]) -> None:
+    async def _clean(self, restore: Restore, wanted: Wanted) -> None:
         """Removes the stage from the target's claims, however the restore ended."""
-        settings, storage = self._settings(), self._backups.storages.get(restore.storage_id)
+        settings, where = self._settings(), self._snapshots.repository(wanted.backup)
         namespace, name = namespace_of(restore), f"kronkeep-clean-{restore.id}"
-        base = manifests.reading(name, namespace, "clean", [], storage, settings.archive, CLEAN_SECONDS)
-        job = manifests.clean_job(base, where, layout.stage(restore.id))
+        base = repository_job(name, namespace, [("clean", [])], where, settings.archive, CLEAN_SECONDS)
+        job = manifests.clean_job(base, wanted.mounts, layout.stage(restore.id))
         ended = await self._runner.plain(job, lambda *_: None)
         if not ended.complete:
             words = f"The folder {layout.stage(restore.id)} is left in the target; remove it by hand."
@@ -216,16 +216,15 @@ class Restorer:
         await self._runner.remove(namespace, name)
 
     def _job(self, restore: Restore, wanted: Wanted, *, sums: bool) -> Object:
-        settings, storage = self._settings(), self._backups.storages.get(restore.storage_id)
+        settings, repository = self._settings(), self._snapshots.repository(wanted.backup)
         assert restore.job is not None
         assert restore.deadline_at is not None
         left = (restore.deadline_at - self._clock.now()).total_seconds()
         where = wanted.mounts if restore.purpose == "restore" else []
-        job = manifests.reading(
-            restore.job, namespace_of(restore), "restore", [], storage, settings.archive, left
-        )
-        job["metadata"]["labels"] |= {keys.RESTORE_LABEL: restore.id, keys.ROLE_LABEL: "restore"}
         calls = calls_of(restore, wanted)
+        steps, namespace = manifests.restore_steps(calls), namespace_of(restore)
+        job = repository_job(restore.job, namespace, steps, repository, settings.archive, left)
+        job["metadata"]["labels"] |= {keys.RESTORE_LABEL: restore.id, keys.ROLE_LABEL: "restore"}
         return manifests.restore_job(job, calls, where, sums=sums, check=self._check(restore))
 
     def _check(self, restore: Restore) -> DrillCheck | None:

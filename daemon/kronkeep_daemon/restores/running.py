@@ -7,9 +7,9 @@ from kronkeep_common import keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupStorage
-from kronkeep_daemon.backups import jobs, manifests
+from kronkeep_daemon.backups import jobs
 from kronkeep_daemon.backups.jobs import Ended, Step
-from kronkeep_daemon.backups.storage_service import StorageService
+from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
@@ -25,21 +25,18 @@ LONGEST_LINE = 1024 * 1024
 class Runner:
     """Runs Jobs in one cluster."""
 
-    def __init__(self, cluster: Cluster, storages: StorageService, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, repositories: RepositoryJobs, clock: Clock) -> None:
         self.cluster = cluster
-        self._storages = storages
+        self.repositories = repositories
         self._clock = clock
 
     async def on_repository(self, job: Object, storage: BackupStorage, hear: Hear) -> Ended:
-        """Runs a Job that has the repository's password; the copy goes with the Job if the daemon dies."""
+        """Runs a Job that has the repository's password until it ends."""
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-        await self._storages.copy_password(storage, namespace, name, None)
-        made = await jobs.create_once(self.cluster, job)
-        owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": made["metadata"]["uid"]}
-        secret = paths.secrets(namespace, manifests.secret_name(name))
-        await self.cluster.patch(secret, {"metadata": {"ownerReferences": [owner]}})
+        await self.repositories.copy_credentials(storage, namespace, name, None)
+        await jobs.create_once(self.cluster, job)
         ended = await self.heard(namespace, name, hear)
-        await self._storages.remove_password(namespace, name)
+        await self.repositories.remove_credentials(namespace, name)
         return ended
 
     async def plain(self, job: Object, hear: Hear) -> Ended:
@@ -67,7 +64,7 @@ class Runner:
     async def remove(self, namespace: str, name: str) -> None:
         """Deletes a Job and its password; its pod is stopped."""
         await self.cluster.delete(paths.jobs(namespace, name))
-        await self._storages.remove_password(namespace, name)
+        await self.repositories.remove_credentials(namespace, name)
 
     async def exists(self, namespace: str, name: str) -> bool:
         """Whether the cluster has the Job."""

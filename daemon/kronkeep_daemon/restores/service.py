@@ -45,7 +45,7 @@ class RestoreService:
         self._clock = clock
         self._supervisor = supervisor
         cluster = cronjobs.cluster()
-        runner = Runner(cluster, backups.storages, clock)
+        runner = Runner(cluster, backups.storages.jobs, clock)
         self.records = RestoreRecords(history, bus, clock)
         self.snapshots = Snapshots(runner, backups, clock, settings, supervisor)
         self.planner = Planner(cronjobs, backups, self.snapshots, runner, settings)

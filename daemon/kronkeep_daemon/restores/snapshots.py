@@ -22,12 +22,12 @@ from kronkeep_common.errors import (
     RepositoryFault,
     StillReading,
 )
-from kronkeep_common.models import BackupExecution, SnapshotFile, SnapshotFolder
+from kronkeep_common.models import BackupExecution, BackupStorage, SnapshotFile, SnapshotFolder
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import restic
+from kronkeep_daemon.backups.manifests import repository_job
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.restores import manifests
 from kronkeep_daemon.restores.running import Runner
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -69,6 +69,10 @@ class Snapshots:
             words = f"The snapshot of backup {backup.id} was removed by its retention."
             raise NotAllowedNow(words, next_step="Choose a later backup.")
         return backup
+
+    def repository(self, backup: BackupExecution) -> BackupStorage:
+        """Where the backup's snapshot is; raises StorageNotFound."""
+        return self._backups.storages.get(backup.storage_id)
 
     async def folder(self, backup_id: str, path: str, limit: int, cursor: str | None) -> SnapshotFolder:
         """A page of a folder; raises PathNotFound, StillReading, RepositoryFault."""
@@ -121,20 +125,21 @@ class Snapshots:
 
     async def _read_once(self, backup: BackupExecution) -> None:
         assert backup.result is not None
-        storage, settings = self._backups.storages.get(backup.storage_id), self._settings()
+        where, settings = self.repository(backup), self._settings()
         argv = ["restic", "ls", "--json", backup.result.snapshot_id]
         name = f"kronkeep-files-{backup.id}"
-        job = manifests.reading(name, settings.namespace, "ls", argv, storage, settings.archive, READ_SECONDS)
+        namespace = self._runner.repositories.namespace(where)
+        job = repository_job(name, namespace, [("ls", argv)], where, settings.archive, READ_SECONDS)
         path = self.path(backup.id)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         with Listing(path) as listing:
-            async with self._backups.queues.alone(storage.id):
+            async with self._backups.queues.alone(where.id):
                 try:
-                    ended = await self._runner.on_repository(job, storage, listing.hear)
+                    ended = await self._runner.on_repository(job, where, listing.hear)
                 except NotFoundInCluster as gone:
                     raise RepositoryFault("The Job that read the listing went.", reason="JobGone") from gone
                 finally:
-                    await self._runner.remove(settings.namespace, name)
+                    await self._runner.remove(namespace, name)
             if not ended.complete:
                 step = ended.step("ls")
                 reason, words, then = restic.fault(
