@@ -9,10 +9,17 @@ import msgspec
 
 from kronkeep_common import api
 from kronkeep_common.errors import DaemonUnreachable
-from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, CronJob, CronJobExecution
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupPolicy,
+    BackupResult,
+    CronJob,
+    CronJobCreate,
+    CronJobExecution,
+)
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
 
-NOW = datetime.now(UTC).replace(microsecond=0)
+NOW = datetime(2026, 11, 24, 3, 14, 20, tzinfo=UTC)
 OK, BAD = ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED
 
 
@@ -50,7 +57,7 @@ def run(name: str, status: ExecutionStatus, **more: Any) -> CronJobExecution:
 
 POLICY = BackupPolicy(id="p1", storage_id="s3-eu")
 CRONJOBS = [
-    cronjob("pg-main-nightly", *[OK] * 9, BAD, policy=POLICY),
+    cronjob("pg-main-nightly", *[OK] * 9, BAD, policy=POLICY, last_execution_id="run-pg-main-nightly"),
     cronjob("pg-ledger", *[OK] * 10, policy=POLICY, schedule="0 3 * * *"),
     cronjob("pg-wal-hourly", *[OK] * 9, ExecutionStatus.RUNNING, schedule="5 * * * *"),
     cronjob("etcd-snap", *[OK] * 10, late_since=NOW - timedelta(minutes=9), schedule="*/30 * * * *"),
@@ -88,6 +95,19 @@ BACKUPS = [
 LOG = b"2026-11-24T03:11:57Z part 311/402 uploaded\n2026-11-24T03:12:08Z killed\n"
 
 
+class FixedClock:
+    """A clock that stands still, for pictures that repeat."""
+
+    def now(self) -> datetime:
+        return NOW
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
 class CannedClient:
     """The methods of Client that the terminal uses."""
 
@@ -118,6 +138,15 @@ class CannedClient:
             watches=[],
         )
 
+    async def ready(self) -> api.Ready:
+        return api.Ready(ready=True, watches=[])
+
+    async def executions(self, filter: str | None = None, **query: Any) -> api.ListOf[CronJobExecution]:
+        return api.ListOf(items=self.runs)
+
+    async def backups(self, filter: str | None = None, **query: Any) -> api.ListOf[BackupExecution]:
+        return api.ListOf(items=BACKUPS)
+
     async def cronjobs(self, namespace: str | None = None) -> api.ListOf[CronJob]:
         return api.ListOf(items=self.given)
 
@@ -128,6 +157,15 @@ class CannedClient:
 
     async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
         yield LOG
+
+    async def cronjob_spec(self, namespace: str, name: str) -> CronJobCreate:
+        return CronJobCreate(namespace=namespace, name=name, image="busybox", schedule="0 3 * * *")
+
+    async def execution(self, execution_id: str) -> CronJobExecution:
+        return next(run for run in self.runs if run.id == execution_id)
+
+    async def backup(self, backup_id: str) -> BackupExecution:
+        return BACKUPS[0]
 
     async def trigger(self, namespace: str, name: str) -> CronJob:
         return self._answer("trigger", namespace, name)

@@ -4,15 +4,15 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.ui.canned import CannedClient
+from tests.ui.canned import CannedClient, FixedClock
 
 from kronkeep_tui.app import KronkeepApp
 
 
 async def draw() -> str:
-    app = KronkeepApp(CannedClient())  # type: ignore[arg-type]
+    app = KronkeepApp(CannedClient(), clock=FixedClock(), start="jobs")  # type: ignore[arg-type]
     async with app.run_test(size=(80, 16)) as pilot:
-        while not app.store.cronjobs:
+        while not app.reader.store.cronjobs:
             await pilot.pause(0.05)
         await pilot.pause(0.6)
         return app.export_screenshot(title="kronkeep")

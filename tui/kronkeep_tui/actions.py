@@ -1,49 +1,152 @@
-"""The one registry of actions: keys, hints, help and the README's key table come from it."""
+"""The one registry of actions: keys, hints, palette, `:` commands, help and the README's key table.
 
+A view has scopes (its own kind, then what it is made of: `table`, `page`, `log`; then `any`); an action holds
+in every view that has one of its scopes. `do_<name>` of the view does it, else of the frame. Settings may
+give other keys.
+"""
+
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
-
-from textual.binding import Binding, BindingType
 
 
 class Action(NamedTuple):
-    """What a key does: where it holds, its method, its words; read-only mode refuses what `changes`."""
+    """What keys do and where; read-only mode refuses what `changes`, `row` needs a row under the cursor.
 
-    key: str
+    `hint` 1 to 9 puts it in the key bar (the lower the sooner), 0 only in help and palette.
+    """
+
     name: str
+    keys: tuple[str, ...]
     words: str
     where: tuple[str, ...]
+    hint: int = 0
     changes: bool = False
+    row: bool = False
 
 
+TABS = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
+ANY, TABLE, PAGE, LOG = "any", "table", "page", "log"
 JOBS, RUNS, RUN, FORM = "jobs", "runs", "run", "form"
 ACTIONS = (
-    Action("enter", "choose", "enter", (JOBS, RUNS)),
-    Action("t", "trigger", "trigger now", (JOBS, RUNS, RUN), True),
-    Action("s", "suspend", "suspend/resume", (JOBS,), True),
-    Action("b", "back_up", "back up now", (JOBS, RUNS), True),
-    Action("n", "create", "new", (JOBS,), True),
-    Action("x", "delete", "delete", (JOBS,), True),
-    Action("ctrl+r", "resync", "read again", (JOBS, RUNS, RUN)),
-    Action("ctrl+s", "submit", "create", (FORM,), True),
-    Action("escape", "back", "back", (RUNS, RUN, FORM)),
-    Action("q", "leave", "quit", (JOBS, RUNS, RUN)),
+    *(Action(f"view-{tab}", (str(n),), tab.title(), (ANY,)) for n, tab in enumerate(TABS, 1)),
+    Action("choose", ("enter",), "open", (TABLE,), 1, row=True),
+    Action("back", ("escape",), "back", (ANY,), 8),
+    Action("log", ("l",), "log", (JOBS, RUNS), 2, row=True),
+    Action("create", ("n",), "new", (JOBS, "overview"), 3, changes=True),
+    Action("trigger", ("t",), "run now", (JOBS, RUNS, RUN), 3, changes=True, row=True),
+    Action("suspend", ("s",), "suspend/resume", (JOBS,), 4, changes=True, row=True),
+    Action("back_up", ("b",), "back up", (JOBS, RUNS, RUN), 4, changes=True, row=True),
+    Action("cancel", ("x",), "stop", (RUNS, RUN), 5, changes=True, row=True),
+    Action("delete", ("x",), "delete", (JOBS,), 5, changes=True, row=True),
+    Action("edit", ("E",), "edit as YAML in $EDITOR", (JOBS,), changes=True, row=True),
+    Action("history", ("h",), "history", (JOBS, RUNS, RUN), 5, row=True),
+    Action("compare", ("equals_sign",), "compare two", (RUNS, RUN), 0, row=True),
+    Action("yaml", ("y",), "YAML", (JOBS, RUNS, RUN, "policies", "storages", "restore"), row=True),
+    Action("copy", ("c",), "copy the name or id", (TABLE, RUN), row=True),
+    Action("filter", ("slash",), "filter", (TABLE,), 6),
+    Action("sort", ("S",), "sort by the next letter", (TABLE,)),
+    Action("faults", ("z",), "faults only", (TABLE,), 7),
+    Action("wide", ("w",), "all columns", (TABLE,)),
+    Action("mark", ("space",), "mark", (TABLE,), row=True),
+    Action("mark_range", ("ctrl+@", "ctrl+space"), "mark up to here", (TABLE,), row=True),
+    Action("namespaces", ("0",), "all namespaces", (ANY,)),
+    Action("search", ("slash",), "search", (LOG, PAGE), 2),
+    Action("next_found", ("n",), "next found", (LOG, PAGE)),
+    Action("previous_found", ("N",), "previous found", (LOG, PAGE)),
+    Action("follow", ("F",), "follow the log", (LOG,), 3),
+    Action("wrap", ("w",), "wrap lines", (LOG,), 6),
+    Action("times", ("T",), "show times", (LOG,)),
+    Action("full", ("f",), "log on the whole screen", (RUN,), 7),
+    Action("older", ("left_square_bracket",), "older run, or the view before", (ANY,)),
+    Action("newer", ("right_square_bracket",), "newer run, or the view after", (ANY,)),
+    Action("last", ("minus",), "the view before this one", (ANY,)),
+    Action("up", ("up", "k"), "up", (TABLE, PAGE, LOG)),
+    Action("down", ("down", "j"), "down", (TABLE, PAGE, LOG)),
+    Action("page_up", ("pageup", "ctrl+b"), "a screen up", (TABLE, PAGE, LOG)),
+    Action("page_down", ("pagedown", "ctrl+f"), "a screen down", (TABLE, PAGE, LOG)),
+    Action("first", ("home", "g"), "first", (TABLE, PAGE, LOG)),
+    Action("end", ("end", "G"), "last", (TABLE, PAGE, LOG)),
+    Action("left", ("left",), "left, with all columns", (TABLE, LOG)),
+    Action("right", ("right",), "right, with all columns", (TABLE, LOG)),
+    Action("pane", ("tab",), "next pane", (TABLE, RUN)),
+    Action("grow", ("plus",), "larger side pane", (TABLE,)),
+    Action("shrink", ("underscore",), "smaller side pane", (TABLE,)),
+    Action("submit", ("ctrl+s",), "create", (FORM,), 1, changes=True),
+    Action("command", ("colon",), "command", (ANY,), 8),
+    Action("help", ("question_mark", "f1"), "help", (ANY,), 9),
+    Action("palette", ("ctrl+p",), "every action, searched", (ANY,)),
+    Action("resync", ("ctrl+r",), "read again", (ANY,)),
+    Action("leave", ("q", "ctrl+q"), "quit", (ANY,)),
 )
+BY_NAME = {action.name: action for action in ACTIONS}
+_SHOWN = {
+    "slash": "/",
+    "colon": ":",
+    "question_mark": "?",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "plus": "+",
+    "minus": "-",
+    "underscore": "_",
+    "equals_sign": "=",
+    "escape": "esc",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+    "ctrl+@": "ctrl+space",
+}
 
 
-def bindings(where: str) -> list[BindingType]:
-    """Textual's bindings of a screen; the table's own keys are not among them."""
-    found = [action for action in ACTIONS if where in action.where and action.key != "enter"]
-    return [Binding(action.key, action.name, action.words, show=False) for action in found]
+def shown(key: str) -> str:
+    """A key as people write it."""
+    return _SHOWN.get(key, key)
 
 
-def hints(where: str, read_only: bool) -> str:
-    """The key bar of a screen."""
-    found = [action for action in ACTIONS if where in action.where and not (read_only and action.changes)]
-    return "  ".join(f"{action.key} {action.words}" for action in found)
+class Keymap:
+    """The keys in force: the registry's, with those that the settings give instead."""
+
+    def __init__(self, own: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        changed = own or {}
+        self.actions = tuple(a._replace(keys=changed.get(a.name, a.keys)) for a in ACTIONS)
+
+    def held(self, scopes: Iterable[str]) -> list[Action]:
+        """The actions of a view; where two share a key, the one of the narrower scope."""
+        found: dict[str, Action] = {}
+        taken: set[str] = set()
+        for scope in scopes:
+            here = [a for a in self.actions if scope in a.where and a.name not in found]
+            for action in here:
+                keys = tuple(key for key in action.keys if key not in taken)
+                if keys:
+                    found[action.name] = action._replace(keys=keys)
+            taken |= {key for action in here for key in action.keys}
+        return [found[a.name] for a in self.actions if a.name in found]
+
+    def at(self, scopes: Iterable[str], key: str) -> Action | None:
+        """What a key does in a view."""
+        return next((a for a in self.held(scopes) if key in a.keys), None)
+
+    def hints(self, scopes: Iterable[str], *, read_only: bool) -> list[tuple[str, str]]:
+        """Key and words for the key bar, the most wanted first."""
+        found = [a for a in self.held(scopes) if a.hint and not (read_only and a.changes)]
+        return [(shown(a.keys[0]), a.words) for a in sorted(found, key=lambda a: a.hint)]
+
+
+def faults(own: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """What is wrong with keys from the settings: unknown actions, keys with two meanings in one scope."""
+    found = [f"There is no action {name}." for name in own if name not in BY_NAME]
+    for scope in sorted({scope for action in ACTIONS for scope in action.where}):
+        seen: dict[str, str] = {}
+        for action in Keymap(own).actions:
+            for key in action.keys if scope in action.where else ():
+                if seen.setdefault(key, action.name) != action.name:
+                    found.append(f"{shown(key)} is both {seen[key]} and {action.name} in {scope}.")
+    return found
 
 
 def key_table() -> str:
     """The README's table of keys, in Markdown."""
-    lines = ["| key | does | where |", "|---|---|---|"]
-    lines += [f"| `{action.key}` | {action.words} | {', '.join(action.where)} |" for action in ACTIONS]
+    lines = ["| keys | does | where |", "|---|---|---|"]
+    for action in ACTIONS:
+        keys = " ".join(f"`{shown(key)}`" for key in dict.fromkeys(map(shown, action.keys)))
+        lines.append(f"| {keys} | {action.words} | {', '.join(action.where)} |")
     return "\n".join(lines) + "\n"

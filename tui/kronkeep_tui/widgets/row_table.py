@@ -1,53 +1,95 @@
-"""A table that sends only the rows that changed.
+"""A table of rows that are made when they come on the screen, under one fixed line of titles.
 
-Textual writes a refreshed region out whole. DataTable refreshes all of itself for one cell (21,784 bytes at
-200x50); this one refreshes one line (about 250 bytes), and nothing for a row that is not on the screen.
+100,000 rows cost what the visible ones cost: nothing here walks over all of them but the search for a row
+that moved.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
-from rich.segment import Segment
-from rich.style import Style
-from textual.binding import Binding
-from textual.geometry import Region, Size
+from textual import events
 from textual.message import Message
-from textual.scroll_view import ScrollView
-from textual.strip import Strip
 
-from kronkeep_common.text import clean, clip
+from kronkeep_tui.widgets.cells import Cell, Text, fit_text, over, spans
+from kronkeep_tui.widgets.sheet import Sheet
+
+R = TypeVar("R")
 
 
 class Column(NamedTuple):
-    """A column's title and width in cells; the last one takes what is left."""
+    """A title and a width in cells; `drop` says which go first where there is no room (0 never).
+
+    `grow` takes the room that is left, in proportion; `letter` sorts by it.
+    """
 
     title: str
     width: int
+    drop: int = 0
+    grow: int = 0
+    letter: str = ""
+    right: bool = False
 
 
 class Row(NamedTuple):
-    """A row's identity, its cells, and the colour of its first cell."""
+    """A row's identity, its cells, and the role of its first cell."""
 
     key: str
-    cells: tuple[str, ...]
-    colour: str = ""
+    cells: tuple[Cell, ...]
+    role: str = ""
 
 
-_HEADER, _CURSOR, _PLAIN = Style(bold=True, dim=True), Style(reverse=True), Style()
+class Rows(Sequence[Row], Generic[R]):
+    """Rows made from records as they are looked at."""
+
+    def __init__(self, records: Sequence[R], key: Callable[[R], str], make: Callable[[R], Row]) -> None:
+        self.records = records
+        self._key = key
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> Row:  # type: ignore[override]  # no slices are taken
+        return self._make(self.records[index])
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(self._make, self.records)
+
+    def key(self, index: int) -> str:
+        """The key of a row that need not be made."""
+        return self._key(self.records[index])
+
+    def find(self, key: str, near: int) -> int | None:
+        """Where a key is: first around `near`, then anywhere."""
+        last = len(self.records)
+        for index in (near, near + 1, near - 1, near + 2, near - 2):
+            if 0 <= index < last and self.key(index) == key:
+                return index
+        key_of = self._key
+        return next((i for i, record in enumerate(self.records) if key_of(record) == key), None)
 
 
-class RowTable(ScrollView, can_focus=True):
-    """Rows of text under one fixed line of titles."""
+def no_rows() -> "Rows[Row]":
+    """An empty table's rows."""
+    return Rows((), lambda row: row.key, lambda row: row)
 
-    BINDINGS = [
-        Binding("up,k", "move(-1)", show=False),
-        Binding("down,j", "move(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("pagedown", "page(1)", show=False),
-        Binding("home,g", "edge(0)", show=False),
-        Binding("end,G", "edge(1)", show=False),
-        Binding("enter", "choose", show=False),
+
+def choose_columns(columns: Sequence[Column], width: int, wide: bool) -> list[tuple[int, int]]:
+    """Index and width of each column that fits `width`; with `wide` none is left out."""
+    kept = list(range(len(columns)))
+    by_drop = sorted((i for i in kept if columns[i].drop), key=lambda i: -columns[i].drop)
+    while not wide and by_drop and sum(columns[i].width for i in kept) > width:
+        kept.remove(by_drop.pop(0))
+    left = max(0, width - sum(columns[i].width for i in kept))
+    shares = sum(columns[i].grow for i in kept)
+    return [
+        (i, columns[i].width + (left * columns[i].grow // shares if shares and columns[i].grow else 0))
+        for i in kept
     ]
+
+
+class RowTable(Sheet, can_focus=True):
+    """Rows with a cursor and marks."""
 
     class Chosen(Message):
         """A row was entered."""
@@ -57,101 +99,167 @@ class RowTable(ScrollView, can_focus=True):
             self.table = table
             self.key = key
 
-        @property
-        def control(self) -> "RowTable":
-            """The table."""
-            return self.table
+    class Moved(Message):
+        """The cursor is on another row."""
 
-    def __init__(self, columns: Sequence[Column], empty: str, *, id: str | None = None) -> None:
+        def __init__(self, table: "RowTable") -> None:
+            super().__init__()
+            self.table = table
+
+        def can_replace(self, message: Message) -> bool:
+            """The last of several counts."""
+            return isinstance(message, RowTable.Moved)
+
+    def __init__(self, columns: Sequence[Column], *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._columns = tuple(columns)
-        self._empty = empty
-        self._rows: list[Row] = []
-        self.cursor = 0
+        self.columns = tuple(columns)
+        self._rows: Rows[object] = no_rows()  # type: ignore[assignment]  # empty: its kind does not matter
+        self.empty: tuple[Text, ...] = ()
+        self.marks: frozenset[str] = frozenset()
+        self.cursor = self.top = self.left = 0
+        self.wide = False
+        self.sorted_by = ""
+        self.numbered = False
 
     @property
     def key(self) -> str | None:
         """The key of the row under the cursor."""
-        return self._rows[self.cursor].key if self._rows else None
+        return self._rows.key(self.cursor) if self._rows else None
 
     @property
-    def rows(self) -> Sequence[Row]:
+    def rows(self) -> "Rows[object]":
         """What is shown."""
         return self._rows
 
-    def show(self, rows: list[Row]) -> None:
-        """Shows `rows`; the cursor stays on its row, and only lines that differ are sent."""
-        old, key = self._rows, self.key
-        self._rows = rows
-        place = next((i for i, row in enumerate(rows) if row.key == key), None)
-        moved = place is not None and place != self.cursor
-        self.cursor = place if place is not None else max(0, min(self.cursor, len(rows) - 1))
-        if moved or len(rows) != len(old):
-            self.virtual_size = Size(0, len(rows) + 1)
-            self.refresh()
-            return
-        for index, (before, after) in enumerate(zip(old, rows, strict=True)):
-            if before != after:
-                self._refresh_row(index)
+    def show(self, rows: "Rows[R]") -> None:
+        """Shows `rows`; the cursor stays on its row, and only what differs is sent."""
+        key = self.key
+        at_top = self.cursor == self.top == 0
+        self._rows = rows  # type: ignore[assignment]  # from here on only rows come out
+        found = rows.find(key, self.cursor) if key is not None and not at_top else None
+        self.cursor = found if found is not None else max(0, min(self.cursor, len(rows) - 1))
+        self._follow()
+        self.sync()
 
-    def _refresh_row(self, index: int) -> None:
-        y = index + 1 - self.scroll_offset.y
-        if 1 <= y < self.size.height:
-            self.refresh(Region(0, y, self.size.width, 1))
-
-    def action_move(self, step: int) -> None:
-        """Moves the cursor."""
-        self._go(self.cursor + step)
-
-    def action_page(self, step: int) -> None:
-        """Moves the cursor by a screenful."""
-        self._go(self.cursor + step * max(1, self.size.height - 2))
-
-    def action_edge(self, end: int) -> None:
-        """Moves the cursor to the first or last row."""
-        self._go(len(self._rows) - 1 if end else 0)
-
-    def action_choose(self) -> None:
-        """Enters the row."""
-        if self.key is not None:
-            self.post_message(self.Chosen(self, self.key))
-
-    def _go(self, index: int) -> None:
+    def go(self, index: int) -> None:
+        """Puts the cursor on a row."""
         index = max(0, min(index, len(self._rows) - 1))
-        if not self._rows or index == self.cursor:
-            return
-        old, self.cursor = self.cursor, index
-        height, top = self.size.height - 1, self.scroll_offset.y
-        if index < top or index >= top + height:
-            self.scroll_to(y=index if index < top else index - height + 1, animate=False)
-        self._refresh_row(old)
-        self._refresh_row(index)
+        if index != self.cursor and self._rows:
+            self.cursor = index
+            self._follow()
+            self.sync()
+            self.post_message(self.Moved(self))
+
+    def go_to(self, key: str) -> None:
+        """Puts the cursor on the row of a key, where there is one."""
+        if (found := self._rows.find(key, self.cursor)) is not None:
+            self.go(found)
+
+    def _follow(self) -> None:
+        height = max(1, self.size.height - 1)
+        self.top = max(0, min(self.top, self.cursor, len(self._rows) - height))
+        self.top = max(self.top, self.cursor - height + 1)
+
+    def move(self, step: int) -> None:
+        """Moves the cursor by rows."""
+        self.go(self.cursor + step)
+
+    def page(self, step: int) -> None:
+        """Moves the cursor by screenfuls."""
+        height = max(1, self.size.height - 1)
+        self.top = max(0, min(self.top + step * height, len(self._rows) - height))
+        self.go(self.cursor + step * height)
+
+    def edge(self, end: int) -> None:
+        """Moves the cursor to the first or the last row."""
+        self.go(len(self._rows) - 1 if end else 0)
+
+    def sideways(self, step: int) -> None:
+        """Scrolls wide rows."""
+        self.left = max(0, self.left + 8 * step) if self.wide else 0
+        self.sync()
+
+    def mark(self) -> None:
+        """Marks the row under the cursor, or takes its mark away, and goes on."""
+        if (key := self.key) is not None:
+            self.marks = self.marks ^ {key}
+            self.sync()
+            self.move(1)
+
+    def mark_range(self) -> None:
+        """Marks every row from the nearest mark above, or from the top, to the cursor."""
+        start = next((i for i in range(self.cursor, -1, -1) if self._rows.key(i) in self.marks), 0)
+        self.marks |= {self._rows.key(i) for i in range(start, self.cursor + 1)}
+        self.sync()
+
+    def choose(self) -> None:
+        """Enters the row."""
+        if (key := self.key) is not None:
+            self.post_message(self.Chosen(self, key))
 
     def on_resize(self) -> None:
-        """Fits the rows to the new width."""
-        self.virtual_size = Size(0, len(self._rows) + 1)
-        self.refresh()
+        """Fits the rows to the new size."""
+        self._follow()
 
-    def render_line(self, y: int) -> Strip:
-        """One line of the screen."""
-        width = self.size.width
+    def on_focus(self) -> None:
+        """Shows the cursor."""
+        self.sync()
+
+    def on_blur(self) -> None:
+        """Hides the cursor."""
+        self.sync()
+
+    def on_click(self, event: events.Click) -> None:
+        """Puts the cursor on a row, and enters it on a second click."""
+        index = self.top + event.y - 1
+        if event.y > 0 and index < len(self._rows):
+            if index == self.cursor and event.chain > 1:
+                self.choose()
+            self.go(index)
+
+    def on_mouse_scroll_down(self) -> None:
+        """Moves the cursor."""
+        self.move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Moves the cursor."""
+        self.move(-3)
+
+    def line(self, y: int, width: int) -> Text:
+        """Titles, a row, or what an empty table says."""
         if y == 0:
-            return self._strip([column.title for column in self._columns], _HEADER, _HEADER, width)
-        index = y - 1 + self.scroll_offset.y
+            titles = tuple(self._title(column) for column in self.columns)
+            return over(self._cells(titles, "", width), "title quiet")
+        index = self.top + y - 1
+        if not self._rows:
+            return self.empty[y - 2] if 0 <= y - 2 < len(self.empty) else ()
         if index >= len(self._rows):
-            text = self._empty if not self._rows and y == 2 else ""
-            return Strip([Segment(clip(text, width).ljust(width), _PLAIN)], width)
+            return ()
         row = self._rows[index]
-        under = index == self.cursor and self.has_focus
-        first = _CURSOR if under else Style(color=row.colour) if row.colour else _PLAIN
-        return self._strip(row.cells, first, _CURSOR if under else _PLAIN, width)
+        text = self._cells(row.cells, row.role, width, row.key in self.marks, index == self.cursor)
+        lit = index == self.cursor and (self.has_focus or self.screen.focused is None)
+        return over(fit_text(text, width), "cursor") if lit else text
 
-    def _strip(self, cells: Sequence[str], first: Style, rest: Style, width: int) -> Strip:
-        texts = []
-        left = width
-        for number, (column, cell) in enumerate(zip(self._columns, cells, strict=True)):
-            wide = left if number == len(self._columns) - 1 else min(column.width, max(0, left))
-            texts.append(clip(clean(cell), max(0, wide - 1)).ljust(wide))
-            left -= wide
-        segments = [Segment(texts[0], first), Segment("".join(texts[1:]), rest)]
-        return Strip(segments).adjust_cell_length(width, rest)
+    def _title(self, column: Column) -> str:
+        return f"{column.title}^" if column.letter and column.letter == self.sorted_by else column.title
+
+    def _cells(
+        self, cells: Sequence[Cell], role: str, width: int, marked: bool = False, under: bool = False
+    ) -> Text:
+        found: list[tuple[str, str]] = [("*" if marked else ">" if under else " ", "mark" if marked else "")]
+        for number, wide in choose_columns(self.columns, width - 1, self.wide):
+            cell = spans(cells[number], role if number == 0 else "")
+            if self.columns[number].right and isinstance(cells[number], str):
+                cell = ((str(cells[number]).rjust(wide - 1), cell[0][1]),)
+            found += [*fit_text(cell, max(0, wide - 1)), (" ", "")]
+        return cut(tuple(found), self.left) if self.left and self.wide else tuple(found)
+
+
+def cut(text: Text, cells: int) -> Text:
+    """Spans without their first `cells` characters, but with their mark."""
+    found = [text[0]]
+    for words, role in text[1:]:
+        if cells < len(words):
+            found.append((words[cells:], role))
+        cells = max(0, cells - len(words))
+    return tuple(found)

@@ -3,6 +3,7 @@
 import shlex
 from datetime import UTC, datetime, timedelta
 
+from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widget import Widget
 from textual.widgets import Input, Label
@@ -11,9 +12,10 @@ from kronkeep_common import compatibility
 from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate, EnvVar, Retention, VolumeMount
 from kronkeep_common.schedule import Schedule
-from kronkeep_tui import actions
-from kronkeep_tui.screens.base import BaseScreen
-from kronkeep_tui.widgets.lines import Line
+from kronkeep_tui.actions import ANY, FORM
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.base import View
+from kronkeep_tui.widgets.sheet import Bar
 
 FIELDS = (
     ("namespace", "Namespace", "default"),
@@ -34,33 +36,40 @@ NEXT = 5
 EXPECTED = timedelta(minutes=10)
 
 
-class FormScreen(BaseScreen):
+class FormView(View):
     """Nothing typed is lost on an error: the form stays until the CronJob is there."""
 
-    WHERE = actions.FORM
-    BINDINGS = actions.bindings(actions.FORM)
-    CSS = BaseScreen.CSS + "\nInput { height: 1; border: none; width: 60; } Label { text-style: dim; }"
+    SCOPES = (FORM, ANY)
+    DEFAULT_CSS = """
+    FormView { layout: vertical; padding: 0 1; }
+    FormView > .fields { height: 1fr; }
+    FormView Input { height: 1; border: none; width: 60; }
+    FormView Label { text-style: dim; }
+    """
 
-    def crumbs(self) -> str:
-        """Where we are."""
-        return "Jobs > new CronJob"
+    def crumb(self, store: Store) -> str:
+        """Where one is."""
+        return "new CronJob"
 
-    def body(self) -> list[Widget]:
+    def compose(self) -> ComposeResult:
         """The fields and what the schedules mean."""
         inputs: list[Widget] = []
         for name, words, value in FIELDS:
             field = Input(value=value, id=name, compact=True)
             field.cursor_blink = False
             inputs += [Label(words, markup=False), field]
-        fields = VerticalScroll(*inputs, classes="body")
-        return [fields, *(Line(id=f"preview-{i}") for i in range(3))]
+        yield VerticalScroll(*inputs, classes="fields", can_focus=False)
+        for number in range(3):
+            yield Bar(id=f"preview-{number}")
+
+    def target(self) -> Widget | None:
+        """Begins at the name."""
+        return self.query_one("#name", Input)
 
     def on_mount(self) -> None:
-        """Begins at the name."""
-        super().on_mount()
-        storages = ", ".join(self.kronkeep.store.storages) or "none yet"
-        self.tell(f"Storages: {storages}. Tab goes on, ctrl+s creates.")
-        self.query_one("#name", Input).focus()
+        """Says what there is to choose."""
+        storages = ", ".join(self.kronkeep.reader.store.storages.order) or "none yet"
+        self.frame.tell(f"Storages: {storages}. tab goes on, ctrl+s creates.", "quiet")
         self._preview()
 
     def value(self, name: str) -> str:
@@ -75,31 +84,18 @@ class FormScreen(BaseScreen):
     def _preview(self) -> None:
         lines = preview(self.value("schedule"), self.value("zone"), self.value("backup_schedule"))
         for number, text in enumerate(lines):
-            self.query_one(f"#preview-{number}", Line).say(text)
+            self.query_one(f"#preview-{number}", Bar).say((text, "accent"))
 
-    def action_submit(self) -> None:
+    def do_submit(self) -> None:
         """Sends the CronJob; an error is shown and the form stays."""
-        if self.kronkeep.read_only:
-            self.tell("Read-only: nothing is created.")
-            return
-        try:
-            spec = self.spec()
-        except KronkeepError as error:
-            self.tell(f"{error.message} {error.next_step} [{error.code}]")
-            return
-        self.run_worker(
-            self._create(spec), name="create", group="create", exclusive=True, exit_on_error=False
-        )
+        self.kronkeep.attempt(self._create(self.spec()), "create")
 
     async def _create(self, spec: CronJobCreate) -> None:
-        try:
-            created = await self.kronkeep.client.create_cronjob(spec)
-        except KronkeepError as error:
-            self.tell(f"{error.message} {error.next_step} [{error.code}]")
-            return
-        self.kronkeep.resync()
-        self.app.pop_screen()
-        self.kronkeep.tell(f"{created.namespace}/{created.name} runs {created.schedule_text}.")
+        created = await self.kronkeep.client.create_cronjob(spec)
+        self.kronkeep.reader.resync()
+        if self.frame.view is self:
+            self.frame.leave_view()
+        self.frame.tell(f"{created.namespace}/{created.name} runs {created.schedule_text}.", "ok")
 
     def spec(self) -> CronJobCreate:
         """What the fields say; raises InvalidRequest naming the field."""

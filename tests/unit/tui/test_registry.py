@@ -1,0 +1,97 @@
+"""The registry of actions: every key leads somewhere, once; what is generated from it is not stale."""
+
+from pathlib import Path
+
+import pytest
+
+from kronkeep_tui import actions, views
+from kronkeep_tui.actions import ACTIONS, BY_NAME, Keymap, faults
+from kronkeep_tui.frame import Frame
+from kronkeep_tui.prompt import Prompt, confirm
+from kronkeep_tui.reference import with_table
+
+
+def test_every_action_is_done_by_each_view_that_holds_it_or_by_the_frame() -> None:
+    for name in views.KINDS:
+        view = views.kind(name)
+        for action in Keymap().held(view.SCOPES):
+            if not action.name.startswith("view-"):
+                assert hasattr(view, f"do_{action.name}") or hasattr(Frame, f"do_{action.name}"), (
+                    name,
+                    action,
+                )
+
+
+def test_names_are_unique_and_no_scope_has_a_key_twice() -> None:
+    assert len(BY_NAME) == len(ACTIONS)
+    assert faults({}) == []
+
+
+def test_the_readme_s_key_table_is_the_registry_s() -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    assert actions.key_table() in readme, "make reference writes it anew"
+    assert with_table(readme) == readme
+
+
+def test_a_key_of_a_narrower_scope_goes_before() -> None:
+    keymap = Keymap()
+    found = keymap.at(("run", "log", "any"), "left_square_bracket")
+    assert found is not None
+    assert found.name == "older"
+    wide, wrap = keymap.at(("jobs", "table", "any"), "w"), keymap.at(("run", "log", "any"), "w")
+    assert wide is not None
+    assert wrap is not None
+    assert (wide.name, wrap.name) == ("wide", "wrap")
+
+
+def test_keys_from_the_settings_replace_the_built_in_ones() -> None:
+    keymap = Keymap({"trigger": ("ctrl+t",)})
+    assert keymap.at(("jobs", "table", "any"), "t") is None
+    found = keymap.at(("jobs", "table", "any"), "ctrl+t")
+    assert found is not None
+    assert found.name == "trigger"
+    assert faults({"trigger": ("s",)}) == ["s is both trigger and suspend in jobs."]
+    assert faults({"fly": ("f",)}) == ["There is no action fly."]
+
+
+def test_read_only_hints_leave_out_changes() -> None:
+    words = [words for _, words in Keymap().hints(("jobs", "table", "any"), read_only=True)]
+    assert "run now" not in words
+    assert "open" in words
+
+
+@pytest.mark.parametrize(
+    ("keys", "done"), [("y", True), ("n", False), ("enter", False), ("escape", False), ("Y", True)]
+)
+def test_a_question_is_answered_by_one_key(keys: str, done: bool) -> None:
+    asked: list[bool] = []
+    prompt = confirm("Run?", "y", lambda: asked.append(True))
+    assert prompt.press(keys, keys if len(keys) == 1 else None)
+    assert bool(asked) is done
+
+
+def test_a_name_must_be_typed_whole() -> None:
+    asked: list[bool] = []
+    for typed, done in (("pg", False), ("pg-main", True)):
+        prompt = confirm("Delete?", "pg-main", lambda: asked.append(True))
+        for letter in typed:
+            assert not prompt.press("minus" if letter == "-" else letter, letter)
+        assert prompt.press("enter", "\r")
+        assert bool(asked) is done
+        assert bool(prompt.refusal) is not done
+
+
+def test_a_prompt_is_edited_completed_and_remembers() -> None:
+    got: list[str] = []
+    prompt = Prompt(":", got.append, complete=lambda text: [f"{text}bs"], past=["runs", "jobs failed"])
+    for key, character in (("j", "j"), ("o", "o"), ("tab", "\t")):
+        prompt.press(key, character)
+    assert prompt.text == "jobs"
+    prompt.press("up", None)
+    assert prompt.text == "jobs failed"
+    prompt.press("ctrl+w", None)
+    assert prompt.text == "jobs"
+    prompt.press("ctrl+u", None)
+    prompt.paste("overview\nrm -rf /")
+    assert prompt.press("enter", "\r")
+    assert got == ["overview"]

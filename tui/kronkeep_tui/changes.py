@@ -1,0 +1,90 @@
+"""What the terminal asks the daemon to change, for one or for many; the first error is said."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import CronJob, CronJobExecution
+
+if TYPE_CHECKING:
+    from kronkeep_tui.app import KronkeepApp
+
+T = TypeVar("T")
+AT_ONCE = 4
+
+
+class Changes:
+    """Trigger, suspend, back up, delete, stop; each says in the message line what came of it."""
+
+    def __init__(self, app: "KronkeepApp") -> None:
+        self._app = app
+
+    def trigger(self, cronjobs: Sequence[CronJob]) -> None:
+        """Runs CronJobs now."""
+        client = self._app.client
+        self._all("trigger", cronjobs, lambda c: client.trigger(c.namespace, c.name), "Started", _name)
+
+    def toggle(self, cronjobs: Sequence[CronJob]) -> None:
+        """Suspends CronJobs, or resumes them where the first is suspended."""
+        client, resume = self._app.client, cronjobs[0].suspended
+        call = client.resume if resume else client.suspend
+        word = "Resumed" if resume else "Suspended"
+        self._all("toggle", cronjobs, lambda c: call(c.namespace, c.name), word, _name)
+
+    def back_up(self, cronjobs: Sequence[CronJob]) -> None:
+        """Backs CronJobs up now."""
+        client = self._app.client
+        self._all("back up", cronjobs, lambda c: client.back_up(c.namespace, c.name), "Backing up", _name)
+
+    def delete(self, cronjob: CronJob) -> None:
+        """Deletes a CronJob; its name was typed."""
+        client = self._app.client
+        self._all(
+            "delete",
+            [cronjob],
+            lambda c: client.delete_cronjob(c.namespace, c.name, c.name),
+            "Deleted",
+            _name,
+        )
+
+    def cancel(self, runs: Sequence[CronJobExecution]) -> None:
+        """Stops runs."""
+        client = self._app.client
+        self._all("stop", runs, lambda r: client.cancel_execution(r.id), "Stopping", lambda r: r.job or r.id)
+
+    def _all(
+        self,
+        what: str,
+        targets: Sequence[T],
+        call: Callable[[T], Awaitable[object]],
+        done: str,
+        name: Callable[[T], str],
+    ) -> None:
+        room = asyncio.Semaphore(AT_ONCE)
+        errors: list[KronkeepError] = []
+
+        async def one(target: T) -> None:
+            async with room:
+                try:
+                    await call(target)
+                except KronkeepError as error:
+                    errors.append(error)
+
+        async def work() -> None:
+            await asyncio.gather(*map(one, targets))
+            self._app.reader.resync()
+            well = len(targets) - len(errors)
+            if errors:
+                error = errors[0]
+                lead = f"{well} of {len(targets)} done. " if len(targets) > 1 else ""
+                self._app.frame.tell(f"{lead}{error.message} {error.next_step} [{error.code}]", "bad")
+            else:
+                first = name(targets[0])
+                self._app.frame.tell(f"{done} {first if well == 1 else f'{well} of them'}.", "ok")
+
+        self._app.attempt(work(), what)
+
+
+def _name(cronjob: CronJob) -> str:
+    return f"{cronjob.namespace}/{cronjob.name}"

@@ -1,0 +1,134 @@
+"""Roles and their colours: the terminal's own sixteen by default, readable in any scheme, dark or light.
+
+Every role also has a word on the screen; colour is never the only sign.
+"""
+
+import os
+from typing import NamedTuple
+
+from rich.style import Style
+from textual.theme import Theme
+
+ROLES = (
+    "ok",
+    "bad",
+    "warn",
+    "run",
+    "quiet",
+    "title",
+    "strong",
+    "accent",
+    "cursor",
+    "mark",
+    "chosen",
+    "found",
+)
+
+
+class Roles(dict[str, Style]):
+    """Styles by role; roles joined by a space are the later laid over the earlier."""
+
+    def __missing__(self, key: str) -> Style:
+        style = self[""]
+        for role in key.split():
+            style += self.get(role, Style.null())
+        self[key] = style
+        return style
+
+
+TERMINAL = {
+    "": "",
+    "ok": "green",
+    "bad": "bold red",
+    "warn": "yellow",
+    "run": "cyan",
+    "quiet": "dim",
+    "title": "bold",
+    "strong": "bold",
+    "accent": "blue",
+    "cursor": "reverse not dim",
+    "mark": "bold magenta",
+    "chosen": "bold reverse",
+    "found": "black on yellow",
+}
+DARK = {
+    "": "#d5dae2",
+    "ok": "#8fbf7f",
+    "bad": "bold #f07178",
+    "warn": "#e6b673",
+    "run": "#7fc8d8",
+    "quiet": "#808999",
+    "title": "bold #aab4c5",
+    "strong": "bold #f2f4f8",
+    "accent": "#82aaff",
+    "cursor": "on #2f3b52",
+    "mark": "bold #d9a0e8",
+    "chosen": "bold #14171c on #82aaff",
+    "found": "#14171c on #e6b673",
+}
+LIGHT = {
+    "": "#2d333b",
+    "ok": "#2f6f32",
+    "bad": "bold #b3261e",
+    "warn": "#8a5a00",
+    "run": "#0b6478",
+    "quiet": "#68707c",
+    "title": "bold #4a5360",
+    "strong": "bold #14181d",
+    "accent": "#2b57b8",
+    "cursor": "on #d6e0f0",
+    "mark": "bold #8a2f9c",
+    "chosen": "bold #ffffff on #2b57b8",
+    "found": "#14181d on #f2c94c",
+}
+
+
+class Look(NamedTuple):
+    """A Textual theme by name and the roles that go with it."""
+
+    theme: str
+    roles: Roles
+
+
+def _roles(words: dict[str, str]) -> Roles:
+    return Roles({role: Style.parse(style) for role, style in words.items()})
+
+
+def _theme(name: str, dark: bool, roles: dict[str, str], background: str, panel: str) -> Theme:
+    return Theme(
+        name=name,
+        dark=dark,
+        primary=roles["accent"],
+        accent=roles["accent"],
+        success=roles["ok"],
+        warning=roles["warn"],
+        error=roles["bad"].removeprefix("bold "),
+        foreground=roles[""],
+        background=background,
+        surface=background,
+        panel=panel,
+    )
+
+
+THEMES = (
+    _theme("kronkeep-dark", True, DARK, "#14171c", "#1d222b"),
+    _theme("kronkeep-light", False, LIGHT, "#fbfaf7", "#eeece6"),
+)
+LOOKS = {
+    "terminal": ("ansi-dark", TERMINAL),
+    "dark": ("kronkeep-dark", DARK),
+    "light": ("kronkeep-light", LIGHT),
+}
+
+
+def look(name: str) -> Look:
+    """The look of a name; `auto` and unknown names are the terminal's own colours."""
+    theme, words = LOOKS.get(name, LOOKS["terminal"])
+    if theme == "ansi-dark" and _light_terminal():
+        theme = "ansi-light"
+    return Look(theme, _roles(words))
+
+
+def _light_terminal() -> bool:
+    """COLORFGBG is `fg;bg` where a terminal sets it; 7 and 15 are light grounds."""
+    return os.environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")

@@ -1,0 +1,84 @@
+"""The fixed lines: status, tabs, crumbs and keys."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from kronkeep_common.text import age
+from kronkeep_tui.pages.words import counts, trouble
+from kronkeep_tui.widgets.cells import Span, Text
+
+if TYPE_CHECKING:
+    from kronkeep_tui.reader import Reader
+
+
+def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> Text:
+    """Cluster, namespace, how many of what, how fresh; the clock at the right."""
+    store = reader.store
+    found: list[Span] = [(" ", "")]
+    clusters = sorted({c.cluster for c in store.cronjobs}) or ["kronkeep"]
+    found += [(clusters[0][:16] if len(clusters) == 1 else f"{len(clusters)} clusters", "strong"), ("  ", "")]
+    found.append((f"ns:{namespace or 'all'}  ", "warn" if namespace else "quiet"))
+    total = counts(store)
+    found.append((f"{len(store.cronjobs)} jobs  ", ""))
+    found += [(f"{count} {word}  ", role) for word, count, role in total if count]
+    if alerts := len(trouble(store, now)):
+        found.append((f"{alerts} alert{'s' if alerts > 1 else ''}  ", "bad"))
+    found += _fresh(reader, now)
+    clock = f"{now:%H:%M}Z "
+    used = sum(len(words) for words, _ in found)
+    return (
+        (*found, (clock.rjust(max(0, width - used)), "quiet")) if used + len(clock) < width else tuple(found)
+    )
+
+
+def _fresh(reader: "Reader", now: datetime) -> list[Span]:
+    store = reader.store
+    if reader.lost is not None:
+        if store.at is None:
+            return [(f"connecting: {reader.lost}" if reader.lost != "connecting" else "connecting", "warn")]
+        return [(f"NO DAEMON, data {age(store.at, now)} old: {reader.lost}", "bad")]
+    if store.stale:
+        watch = store.stale[0]
+        return [(f"{watch.name} stale {age(watch.since, now)}: {watch.why or watch.status}", "warn")]
+    return [("live", "ok")]
+
+
+def tabs_line(tabs: Sequence[str], chosen: str, width: int) -> Text:
+    """The seven views with their digits; the names are cut where there is no room."""
+    whole = sum(len(tab) + 4 for tab in tabs) + 1 <= width
+    room = max(3, (width - 2) // len(tabs) - 2)
+    found: list[Span] = [(" ", "")]
+    for number, tab in enumerate(tabs, 1):
+        words = f"{number} {tab.title()}"[: None if whole else room]
+        if tab == chosen:
+            found += [(f" {words} ", "chosen")]
+        else:
+            found += [(f" {words} ", "quiet")]
+    return tuple(found)
+
+
+def crumbs_line(way: Sequence[str], headline: Text) -> Text:
+    """From the tab to the view in front, then what the view adds."""
+    found: list[Span] = [(" ", "")]
+    for number, crumb in enumerate(way):
+        last = number == len(way) - 1
+        found.append((crumb, "strong" if last else "quiet"))
+        found.append(("  " if last else " › ", "quiet"))
+    return (*found, *headline)
+
+
+def keys_line(hints: Sequence[tuple[str, str]], width: int) -> Text:
+    """The key bar: as many hints as fit, and always the last."""
+    found: list[Span] = [(" ", "")]
+    used = 1
+    last = hints[-1:] if hints else []
+    room = width - sum(len(key) + len(words) + 3 for key, words in last)
+    for key, words in hints[:-1]:
+        wide = len(key) + len(words) + 3
+        if used + wide <= room:
+            found += [(key, "accent"), (f" {words}  ", "quiet")]
+            used += wide
+    for key, words in last:
+        found += [(key, "accent"), (f" {words}", "quiet")]
+    return tuple(found)

@@ -1,0 +1,169 @@
+"""CronJobs: a row each, and what is said of the one under the cursor."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from kronkeep_common.models import CronJob
+from kronkeep_common.text import age, duration, size
+from kronkeep_tui.pages.history import figures, sparks
+from kronkeep_tui.pages.words import (
+    backup_words,
+    good_age,
+    job_state,
+    progress_words,
+    role,
+    state,
+    strip,
+)
+from kronkeep_tui.store import Store, runs_of
+from kronkeep_tui.widgets.cells import Span, Text, wrap
+from kronkeep_tui.widgets.row_table import Column, Row
+
+COLUMNS = (
+    Column("ST", 5, letter="s"),
+    Column("LAST 10", 11, drop=5),
+    Column("NAMESPACE", 11, drop=3, grow=2, letter="n"),
+    Column("NAME", 16, grow=6, letter="a"),
+    Column("SCHEDULE", 13, drop=6, grow=2),
+    Column("NEXT", 6, drop=2, letter="x", right=True),
+    Column("LAST", 6, drop=4, letter="l", right=True),
+    Column("BACKUP", 10, drop=1, letter="b"),
+    Column("DUR", 8, drop=7, letter="d", right=True),
+    Column("GOOD", 6, drop=8, letter="g", right=True),
+    Column("SIZE", 10, drop=9, right=True),
+    Column("STORAGE", 12, drop=10),
+    Column("ZONE", 14, drop=11),
+)
+
+
+class JobFacts(NamedTuple):
+    """What the filter may ask of a CronJob; `status` is how its last run ended, in the API's words."""
+
+    id: str
+    status: str
+    namespace: str
+    name: str
+    storage_id: str
+    policy_id: str
+    created_at: datetime
+
+
+def facts(cronjob: CronJob) -> JobFacts:
+    """A CronJob for the filter; its age is its last run's."""
+    policy = cronjob.policy
+    shown = job_state(cronjob)
+    status = {"susp": "suspended", "late": "late"}.get(shown) or (
+        cronjob.recent[-1] if cronjob.recent else "new"
+    )
+    return JobFacts(
+        cronjob.id,
+        str(status),
+        cronjob.namespace,
+        cronjob.name,
+        policy.storage_id if policy else "",
+        policy.id if policy else "",
+        cronjob.last_started_at or cronjob.created_at,
+    )
+
+
+def row(cronjob: CronJob, store: Store, now: datetime, *, plain: bool = False) -> Row:
+    """One CronJob."""
+    shown = job_state(cronjob)
+    backup = store.backups.get(store.latest_backup.get(cronjob.id))
+    next_at = age(cronjob.next_at, now).removeprefix("in ") if cronjob.next_at else "--"
+    cells = (
+        shown,
+        _spoken_strip(cronjob) if plain else strip(cronjob.recent, 10),
+        cronjob.namespace,
+        cronjob.name,
+        cronjob.schedule,
+        next_at if not cronjob.suspended else "--",
+        age(cronjob.last_started_at, now),
+        (backup_words(store, cronjob),),
+        duration(cronjob.last_duration_seconds),
+        (good_age(cronjob, now),),
+        size(backup.result.bytes_read) if backup and backup.result else "-",
+        cronjob.policy.storage_id if cronjob.policy else "-",
+        cronjob.time_zone or "controller's",
+    )
+    return Row(cronjob.id, cells, role_of(shown))
+
+
+def role_of(shown: str) -> str:
+    """The role of a CronJob's state."""
+    return {"FAIL": "bad", "ok": "ok", "late": "warn", "run": "run", "MISS": "warn", "?": "warn"}.get(
+        shown, "quiet"
+    )
+
+
+def _spoken_strip(cronjob: CronJob) -> str:
+    last = cronjob.recent[-10:]
+    return f"{sum(1 for s in last if s == 'succeeded')} of {len(last)} ok"
+
+
+def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
+    """What is wrong first, then policy and times, then the last runs at a glance."""
+    lines: list[Text] = [_head(cronjob, now)]
+    run = store.executions.get(cronjob.last_execution_id)
+    if run is not None and run.message:
+        text = f"{run.message} {run.next_step or ''}".strip()
+        lines += [((part, role(run.status)),) for part in wrap(text, width)]
+    for fault in ((cronjob.policy_fault or ""), *cronjob.policy_findings):
+        lines += [((part, "warn"),) for part in wrap(fault, width)] if fault else []
+    lines += [*_policy(cronjob, store, now), *_running_backup(cronjob, store, now)]
+    runs = runs_of(store, cronjob.id)
+    lines += [(), *figures(runs), *sparks(store, runs, width)]
+    lines += [(), (("RUNS", "title"),)]
+    return [*lines, *(_run_line(run, now) for run in runs[:12])]
+
+
+def _head(cronjob: CronJob, now: datetime) -> Text:
+    shown = job_state(cronjob)
+    when = "suspended" if cronjob.suspended else f"next {age(cronjob.next_at, now)}"
+    text = cronjob.schedule_text or cronjob.schedule
+    return ((shown, role_of(shown)), (f"  {cronjob.name}", "strong"), (f"  {text}, {when}", ""))
+
+
+def _policy(cronjob: CronJob, store: Store, now: datetime) -> list[Text]:
+    policy = cronjob.policy
+    if policy is None:
+        return [
+            (("no backup policy", "quiet"), (" · E adds one" if not cronjob.policy_fault else "", "quiet"))
+        ]
+    backup: Span = backup_words(store, cronjob)
+    return [
+        (
+            ("backup ", "quiet"),
+            backup,
+            (f" → {policy.storage_id}", ""),
+            (f"  {policy.schedule or 'after each run'}", "quiet"),
+            ("  last good ", "quiet"),
+            good_age(cronjob, now),
+        )
+    ]
+
+
+def _running_backup(cronjob: CronJob, store: Store, now: datetime) -> list[Text]:
+    backup = store.backups.get(store.latest_backup.get(cronjob.id))
+    if backup is None or backup.status != "running" or backup.progress is None:
+        return []
+    return [((progress_words(backup.progress, backup, now, 20), "run"),)]
+
+
+def _run_line(run: object, now: datetime) -> Text:
+    from kronkeep_common.models import CronJobExecution
+
+    assert isinstance(run, CronJobExecution)
+    shown, kind = state(run.status)
+    began = age(run.started_at or run.created_at, now)
+    return (
+        (f"{shown:5}", kind),
+        (f"{began:>5}  {duration(run.duration_seconds):>7}  ", ""),
+        (run.reason or "", "quiet"),
+    )
+
+
+def question(verb: str, names: list[str]) -> str:
+    """`Run a and b now?` for a few, `Run 12 of them now?` for many."""
+    shown = ", ".join(names) if len(names) <= 3 else f"{len(names)} CronJobs"
+    return f"{verb} {shown}?"

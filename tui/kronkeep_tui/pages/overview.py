@@ -1,0 +1,154 @@
+"""The first screen: what runs, what comes next, the last day, storages, and success by namespace."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from kronkeep_common.text import age, clean, duration, size
+from kronkeep_tui.pages.words import BLOCKS, bar, fill, progress_words
+from kronkeep_tui.store import Store
+from kronkeep_tui.widgets.cells import Span, Text, fit
+
+HOURS = 24
+SOON = timedelta(minutes=60)
+FORTNIGHT = timedelta(days=14)
+Section = Callable[[Store, datetime, int], list[Text]]
+
+
+def title(words: str, more: str = "") -> Text:
+    """A section's title."""
+    return ((words, "title"), (f"  {more}" if more else "", "quiet"))
+
+
+def running(store: Store, now: datetime, width: int) -> list[Text]:
+    """Runs and backups that are on their way."""
+    lines: list[Text] = [title("RUNNING")]
+    for run in store.executions.newest()[:200]:
+        if run.status in ("running", "pending"):
+            took = duration((now - run.started_at).total_seconds() // 1) if run.started_at else "waits"
+            lines.append((("run    ", "run"), (fit(run.cronjob, width - 18), ""), (f" {took:>7}", "quiet")))
+    for backup in store.backups.newest()[:200]:
+        if backup.status in ("running", "queued", "waiting"):
+            words = (
+                backup.status if backup.progress is None else progress_words(backup.progress, backup, now, 10)
+            )
+            name = min(24, max(10, width // 3))
+            lines.append((("backup ", "run"), (fit(backup.cronjob, name), ""), (f" {words}", "quiet")))
+    return lines if len(lines) > 1 else [*lines, (("nothing runs now", "quiet"),)]
+
+
+def upcoming(store: Store, now: datetime, width: int) -> list[Text]:
+    """What is due within the hour, else the next one of all."""
+    due = [(c.next_at, c) for c in store.cronjobs if c.next_at is not None and not c.suspended]
+    due.sort(key=lambda pair: pair[0])
+    soon = [pair for pair in due if pair[0] - now <= SOON]
+    lines: list[Text] = [title("NEXT", "60 minutes" if soon or not due else "nothing within 60 minutes")]
+    lines += [
+        ((fit(cronjob.name, width - 10), ""), (f"{age(at, now):>8}", "quiet"))
+        for at, cronjob in (soon or due)[:6]
+    ]
+    return lines if len(lines) > 1 else [*lines, (("no CronJob is due", "quiet"),)]
+
+
+def last_day(store: Store, now: datetime, width: int) -> list[Text]:
+    """Runs by the hour: blocks for those that went well, digits for those that did not."""
+    well, bad = [0] * HOURS, [0] * HOURS
+    for run in store.executions.newest():
+        hour = int((now - run.created_at).total_seconds() // 3600)
+        if hour >= HOURS:
+            break
+        place = well if run.status in ("succeeded", "running", "pending") else bad
+        place[HOURS - 1 - max(0, hour)] += 1
+    top = max(*well, 1)
+    good = "".join("·" if n == 0 else BLOCKS[min(7, 8 * n // (top + 1))] for n in well)
+    ill = "".join("·" if n == 0 else str(min(n, 9)) for n in bad)
+    return [
+        title("LAST 24 HOURS", "one column an hour"),
+        (("ok    ", "quiet"), (good, "ok"), (f"  {sum(well)}", "")),
+        (
+            ("not   ", "quiet"),
+            (ill, "bad" if any(bad) else "quiet"),
+            (f"  {sum(bad)}", "bad" if any(bad) else ""),
+        ),
+    ]
+
+
+def storages(store: Store, now: datetime, width: int) -> list[Text]:
+    """How full storages are and when they were checked."""
+    lines: list[Text] = [title("STORAGES")]
+    name = min(14, max(8, width // 4))
+    for storage in store.storages.newest()[:5]:
+        used = fill(storage)
+        held = size(storage.usage.used_bytes) if storage.usage else "not measured"
+        words = bar(100 * used, 10) if used is not None else held
+        check = {True: f"check ok {age(storage.checked_at, now)}", False: "CHECK FAILED", None: "not checked"}
+        kind = {True: "quiet", False: "bad", None: "quiet"}[storage.check_ok]
+        if storage.status == "failed":
+            words, kind = "FAIL", "bad"
+        lines.append(((fit(storage.id, name), ""), (f" {words}  ", ""), (check[storage.check_ok], kind)))
+    return lines if len(lines) > 1 else [*lines, (("no storage yet", "quiet"),)]
+
+
+def success(store: Store, now: datetime, width: int) -> list[Text]:
+    """How many runs of each namespace went well in a fortnight, of those that were read."""
+    ended: defaultdict[str, list[bool]] = defaultdict(list)
+    for run in store.executions.newest():
+        if now - run.created_at > FORTNIGHT:
+            break
+        if run.status not in ("running", "pending"):
+            ended[run.namespace].append(run.status == "succeeded")
+    lines: list[Text] = [title("SUCCESS", "14 days, runs that were read")]
+    for namespace in sorted(ended, key=lambda n: sum(ended[n]) / len(ended[n]))[:6]:
+        rate = 100 * sum(ended[namespace]) / len(ended[namespace])
+        kind = "ok" if rate >= 99 else "warn" if rate >= 90 else "bad"
+        count: Span = (f"  of {len(ended[namespace])}", "quiet")
+        lines.append(((fit(namespace, min(20, max(8, width // 2))), ""), (f" {rate:5.1f}%", kind), count))
+    return lines if len(lines) > 1 else [*lines, (("no run has ended yet", "quiet"),)]
+
+
+LEFT: tuple[Section, ...] = (running, storages)
+RIGHT: tuple[Section, ...] = (upcoming, last_day, success)
+
+
+def column(sections: Sequence[Section], store: Store, now: datetime, width: int) -> list[Text]:
+    """Sections below each other."""
+    lines: list[Text] = []
+    for section in sections:
+        lines += [*section(store, now, width), ()]
+    return lines
+
+
+WELCOME = (
+    ("Welcome to kronkeep.", "strong"),
+    ("", ""),
+    (
+        "It keeps every run of your CronJobs, with cause and log, and makes the backup that belongs to it.",
+        "",
+    ),
+    ("There is no CronJob here yet. The first one with its backup takes a minute:", ""),
+)
+
+
+def welcome(store: Store) -> list[Text]:
+    """What to do first, on an empty start."""
+    step = "done" if len(store.storages) else "no storage yet: kronkeep create storage, or 6 shows how"
+    names = ", ".join(clean(name) for name in store.storages.order[:3])
+    lines: list[Text] = [(span,) for span in WELCOME]
+    lines += [
+        (),
+        (("  1  ", "accent"), ("a storage to keep backups in   ", ""), (f"{step} {names}".strip(), "quiet")),
+        (("  2  ", "accent"), ("n ", "accent"), ("makes a CronJob together with its backup policy", "")),
+        (
+            ("  3  ", "accent"),
+            ("t ", "accent"),
+            ("in Jobs runs it; its run, backup and snapshot are one record", ""),
+        ),
+        (),
+        (
+            ("  ?  ", "accent"),
+            ("shows the keys of each view, ", ""),
+            (": ", "accent"),
+            ("takes commands", ""),
+        ),
+    ]
+    return lines

@@ -1,0 +1,156 @@
+"""Runs: a row each, and one run's page: the linked record from run to backup to snapshot to restores."""
+
+from datetime import datetime
+
+from kronkeep_common.models import BackupExecution, CronJobExecution, Restore
+from kronkeep_common.text import age, duration, size
+from kronkeep_tui.pages.words import progress_words, state
+from kronkeep_tui.store import Store, backup_of
+from kronkeep_tui.widgets.cells import Span, Text, wrap
+from kronkeep_tui.widgets.row_table import Column, Row
+
+COLUMNS = (
+    Column("ST", 5, letter="s"),
+    Column("STARTED", 8, letter="a", right=True),
+    Column("TOOK", 8, letter="d", right=True),
+    Column("NAMESPACE", 11, drop=5, grow=1),
+    Column("CRONJOB", 18, drop=6, grow=3, letter="n"),
+    Column("BY", 10, drop=3),
+    Column("BACKUP", 8, drop=1),
+    Column("WHY", 18, drop=2, grow=4),
+    Column("EXIT", 5, drop=7),
+    Column("NODE", 12, drop=8),
+    Column("JOB", 24, drop=9, grow=1),
+)
+
+
+def took(run: CronJobExecution, now: datetime) -> str:
+    """How long a run took, or takes so far."""
+    if run.duration_seconds is None and run.status == "running" and run.started_at:
+        return duration(max(0.0, (now - run.started_at).total_seconds()) // 1)
+    return duration(run.duration_seconds)
+
+
+def row(run: CronJobExecution, store: Store, now: datetime) -> Row:
+    """One run."""
+    shown, kind = state(run.status)
+    backup = backup_of(store, run)
+    cells = (
+        shown,
+        age(run.started_at or run.created_at, now),
+        took(run, now),
+        run.namespace,
+        run.cronjob,
+        run.trigger.value,
+        (state(backup.status),) if backup else "-",
+        run.message or "",
+        "-" if run.exit_code is None else str(run.exit_code),
+        run.node or "-",
+        run.job or "(no Job)",
+    )
+    return Row(run.id, cells, kind)
+
+
+def head(run: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
+    """The linked record in words, what is wrong and what to do first."""
+    slot = f", slot {run.scheduled_at:%Y-%m-%d %H:%M}Z" if run.scheduled_at else ""
+    started = (
+        f"{run.started_at:%Y-%m-%d %H:%M:%S}Z, {age(run.started_at, now)} ago" if run.started_at else "never"
+    )
+    lines: list[Text] = [
+        (
+            state(run.status),
+            (f"  {run.namespace}/{run.cronjob}", "strong"),
+            (f"  {run.job or '(no Job)'}", "quiet"),
+            (f"  {run.reason}" if run.reason else "", "warn"),
+        ),
+        (
+            ("started ", "quiet"),
+            (started, ""),
+            ("  took ", "quiet"),
+            (took(run, now), ""),
+            (f"  by {run.trigger.value}{slot}", "quiet"),
+        ),
+    ]
+    lines += _cause(run.message, run.next_step, width, state(run.status)[1])
+    return [*lines, *_pods(run), *backup_lines(backup_of(store, run), store, now, width)]
+
+
+def _cause(message: str | None, step: str | None, width: int, kind: str) -> list[Text]:
+    found: list[Text] = [((part, kind),) for part in wrap(message, width)] if message else []
+    return found + (
+        [((f"→ {part}" if n == 0 else f"  {part}", ""),) for n, part in enumerate(wrap(step, width - 2))]
+        if step
+        else []
+    )
+
+
+def _pods(run: CronJobExecution) -> list[Text]:
+    if not run.pods:
+        return []
+    words: list[Span] = [("pods ", "quiet"), (str(len(run.pods)), "")]
+    last = run.pods[-1]
+    if last.exit_code is not None:
+        words.append((f"  exit {last.exit_code}{f' {last.reason}' if last.reason else ''}", ""))
+    words.append((f"  on {last.node}" if last.node else "", "quiet"))
+    words.append((f"  {run.restarts} restarts" if run.restarts else "", "warn"))
+    return [tuple(words)]
+
+
+def backup_lines(backup: BackupExecution | None, store: Store, now: datetime, width: int) -> list[Text]:
+    """The backup, its snapshot and its restores."""
+    if backup is None:
+        return [(("backup ", "quiet"), ("none belongs to this run", "quiet"))]
+    again = f"  attempt {backup.attempt}" if backup.attempt > 1 else ""
+    lines: list[Text] = [
+        (
+            ("backup ", "quiet"),
+            state(backup.status),
+            (f" → {backup.storage_id}", ""),
+            (f"  {backup.backup_type}, {backup.trigger}{again}", "quiet"),
+            (f"  due {age(backup.due_at, now)}" if backup.due_at and backup.due_at > now else "", ""),
+        )
+    ]
+    if backup.progress is not None and backup.result is None:
+        lines.append(((progress_words(backup.progress, backup, now, max(10, min(40, width - 50))), "run"),))
+        if backup.progress.current_file:
+            lines.append(((f"  {backup.progress.current_file}", "quiet"),))
+    lines += _cause(backup.message, backup.next_step, width, state(backup.status)[1])
+    lines += [((f"! {warning}", "warn"),) for warning in backup.warnings[:3]]
+    return [*lines, *_snapshot(backup, store, now)]
+
+
+def _snapshot(backup: BackupExecution, store: Store, now: datetime) -> list[Text]:
+    result = backup.result
+    if result is None:
+        return []
+    kept: Span = ("removed by retention", "warn") if backup.snapshot_removed_at else ("kept", "ok")
+    lines: list[Text] = [
+        (
+            ("snapshot ", "quiet"),
+            (result.snapshot_id[:12], "strong"),
+            (" ", ""),
+            kept,
+            (f"  {result.files_total} files, {size(result.bytes_read)} read", ""),
+            (f", {size(result.bytes_added)} new", ""),
+            (f"  in {duration(result.duration_seconds)}", "quiet"),
+        )
+    ]
+    restores = [r for r in store.restores.newest() if r.backup_id == backup.id]
+    return lines + [_restore(restore, now) for restore in restores[:3]]
+
+
+def _restore(restore: Restore, now: datetime) -> Text:
+    target = restore.target
+    where = f"{target.namespace or restore.namespace}/{target.claim or target.kind}"
+    return (
+        (f"{restore.purpose} ", "quiet"),
+        state(restore.status),
+        (f" → {where}", ""),
+        (f"  {age(restore.created_at, now)} ago", "quiet"),
+    )
+
+
+def detail(run: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
+    """What is said of the run under the cursor."""
+    return head(run, store, now, width)

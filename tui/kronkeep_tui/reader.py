@@ -1,0 +1,120 @@
+"""Reading the daemon: a snapshot, then every change after it; again after a loss, with a growing pause.
+
+What was read stays when the daemon is gone; `lost` says why nothing newer comes.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import DaemonUnreachable, KronkeepError
+from kronkeep_tui.store import Store, apply, from_snapshot, with_records
+
+if TYPE_CHECKING:
+    from kronkeep_common.api import Event
+    from kronkeep_common.client import Client
+
+FLUSH_SECONDS = 0.25
+REREAD_SECONDS = 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+PENDING = 5000  # changes that wait for a flush; beyond it a new snapshot is cheaper
+PAGE = 1000
+
+
+class Reader:
+    """Keeps a Store level with the daemon; `changed` is called after each step of it."""
+
+    def __init__(self, client: "Client", clock: Clock, changed: Callable[[], None]) -> None:
+        self.client = client
+        self.clock = clock
+        self.store = Store()
+        self.lost: str | None = "connecting"
+        self.read_once = False
+        self._changed = changed
+        self._pending: list[Event] = []
+        self._reread = asyncio.Event()
+        self._cursors: dict[str, str | None] = {}
+
+    async def follow(self) -> None:
+        """Reads until it is cancelled."""
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                await self._connect()
+                pause = FIRST_PAUSE
+                async for event in self.client.events(self.store.seq):
+                    self._pending.append(event)
+                    if len(self._pending) > PENDING:
+                        break
+            except KronkeepError as error:
+                self._lose(error)
+            except (msgspec.ValidationError, msgspec.DecodeError) as fault:
+                self._lose(DaemonUnreachable(f"The daemon's answer cannot be read: {fault}"))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _connect(self) -> None:
+        fresh = from_snapshot(await self.client.snapshot())
+        self._pending.clear()
+        for table in ("executions", "backups"):
+            known = getattr(fresh, table).records
+            older = [r for r in getattr(self.store, table).newest() if r.id not in known and r.ended_at]
+            fresh = with_records(fresh, table, older)
+        self.store, self.lost, self.read_once = fresh, None, True
+        self._changed()
+
+    def _lose(self, error: KronkeepError) -> None:
+        self.flush()
+        self.lost = error.message
+        self._changed()
+
+    def flush(self) -> bool:
+        """Applies the changes that came since the last flush; whether there were any."""
+        if not self._pending:
+            return False
+        events, self._pending = self._pending, []
+        try:
+            self.store = apply(self.store, events, self.clock.now())
+        except (msgspec.ValidationError, msgspec.DecodeError):
+            self._cursors.clear()  # a record of a newer daemon: the next snapshot has what can be read
+        self._reread.set()
+        return True
+
+    def resync(self) -> None:
+        """Reads the CronJobs again at once."""
+        self._reread.set()
+
+    async def follow_cronjobs(self) -> None:
+        """CronJobs are the cluster's and send no events here: read after changes and every few seconds."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._reread.wait(), REREAD_SECONDS)
+            self._reread.clear()
+            if self.lost is None:
+                with contextlib.suppress(KronkeepError):
+                    await self._read_cronjobs()
+            await asyncio.sleep(FLUSH_SECONDS)
+
+    async def _read_cronjobs(self) -> None:
+        cronjobs = tuple((await self.client.cronjobs()).items)
+        watches = tuple((await self.client.ready()).watches)
+        if (cronjobs, watches) != (self.store.cronjobs, self.store.watches):
+            self.store = msgspec.structs.replace(self.store, cronjobs=cronjobs, watches=watches)
+            self._changed()
+
+    async def more(self, table: str, question: str = "", **query: Any) -> int:
+        """Reads the next page of a list (`executions`, `backups`) and says how many came; 0 at its end."""
+        name = f"{table} {question} {sorted(query.items())}"
+        if name in self._cursors and self._cursors[name] is None:
+            return 0
+        page = await getattr(self.client, table)(
+            filter=question or None, limit=PAGE, cursor=self._cursors.get(name), **query
+        )
+        self._cursors[name] = page.next_cursor
+        self.store = with_records(self.store, table, page.items)
+        self._changed()
+        return len(page.items)

@@ -1,0 +1,66 @@
+"""The terminal's own settings: `$XDG_CONFIG_HOME/kronkeep/terminal.toml`; KRONKEEP_THEME and _PLAIN on top.
+
+theme = "terminal"              # terminal (its own sixteen colours), dark, light
+mouse = false                   # true gives up the terminal's own selection
+plain = false                   # for screen readers: words instead of strips and bars, the cursor on the row
+[keys]
+trigger = ["ctrl+t"]            # an action's name as `?` shows it; its keys instead of the built-in ones
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from kronkeep_common.errors import InvalidSettings
+from kronkeep_common.models.base import Request
+
+
+class TerminalSettings(Request, frozen=True, kw_only=True):
+    """What a user may choose."""
+
+    theme: Literal["terminal", "dark", "light"] = "terminal"
+    mouse: bool = False
+    plain: bool = False
+    read_only: bool = False
+    keys: dict[str, tuple[str, ...]] = {}
+
+
+def settings_path() -> Path:
+    """Where the file is."""
+    base = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "kronkeep" / "terminal.toml"
+
+
+def read(path: Path | None = None) -> TerminalSettings:
+    """The settings of a file, or the built-in ones where there is none; raises InvalidSettings."""
+    path = path or settings_path()
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
+        text = b""
+    except OSError as fault:
+        raise InvalidSettings(f"{path} cannot be read: {fault.strerror}.") from fault
+    try:
+        found = msgspec.toml.decode(text, type=TerminalSettings)
+    except (msgspec.ValidationError, msgspec.DecodeError) as fault:
+        raise InvalidSettings(f"{path}: {fault}") from fault
+    return _checked(_with_environment(found), path)
+
+
+def _with_environment(found: TerminalSettings) -> TerminalSettings:
+    theme = os.environ.get("KRONKEEP_THEME")
+    if theme == "dark" or theme == "light" or theme == "terminal":
+        found = msgspec.structs.replace(found, theme=theme)
+    return msgspec.structs.replace(found, plain=True) if os.environ.get("KRONKEEP_PLAIN") else found
+
+
+def _checked(found: TerminalSettings, path: Path) -> TerminalSettings:
+    if not found.keys:
+        return found
+    from kronkeep_tui.actions import faults
+
+    if wrong := faults(found.keys):
+        raise InvalidSettings(f"{path}: {wrong[0]}")
+    return found

@@ -1,0 +1,25 @@
+"""Two runs side by side."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from kronkeep_tui.pages.history import compare
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.page import PageView
+from kronkeep_tui.widgets.cells import Text
+
+
+class CompareView(PageView):
+    """The two runs whose ids `of` names."""
+
+    def crumb(self, store: Store) -> str:
+        """What it is."""
+        return "compare"
+
+    def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
+        """Field by field."""
+        early, _, late = self.of.partition(" ")
+        one, two = store.executions.get(early), store.executions.get(late)
+        if one is None or two is None:
+            return [(("One of the two runs is no longer known.", "warn"),)]
+        return compare(one, two, store, width)

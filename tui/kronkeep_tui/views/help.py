@@ -1,0 +1,43 @@
+"""The keys of a view, searchable."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from kronkeep_tui.actions import shown
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.page import PageView
+from kronkeep_tui.widgets.cells import Text
+
+FILTERS = (
+    "Filters, here and in the API: status:failed ns:pay storage:s3 trigger:manual age:<24h !name:test text",
+    "Terms are ANDed, ! turns one around; : takes the same after a view's name, as in :runs status:failed",
+)
+
+
+class HelpView(PageView):
+    """The keys of the view kind `of`."""
+
+    def crumb(self, store: Store) -> str:
+        """What it is."""
+        return "help"
+
+    def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
+        """Keys and words, those of this view first; then commands and filters."""
+        app = self.kronkeep
+        scopes = self.frame.scopes_of(self.of or "jobs")
+        lines: list[Text] = [((f"Keys in {self.of}", "title"), ("   / searches, esc goes back", "quiet")), ()]
+        for action in app.keymap.held(scopes):
+            keys = " ".join(dict.fromkeys(map(shown, action.keys)))
+            why = "  (refused: read-only)" if action.changes and app.settings.read_only else ""
+            lines.append(
+                (
+                    (f"  {keys:16}", "accent"),
+                    (f"{action.words}{why}", ""),
+                    (f"   :{_command(action.name)}", "quiet"),
+                )
+            )
+        return [*lines, (), *(((line, "quiet"),) for line in FILTERS)]
+
+
+def _command(name: str) -> str:
+    return name.removeprefix("view-").replace("_", "-")

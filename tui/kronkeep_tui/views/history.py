@@ -1,0 +1,30 @@
+"""A CronJob's past on one page."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from kronkeep_tui.pages import history as page
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.page import PageView
+from kronkeep_tui.widgets.cells import Text
+
+
+class HistoryView(PageView):
+    """The past of the CronJob `of`."""
+
+    def crumb(self, store: Store) -> str:
+        """What it is."""
+        return "history"
+
+    def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
+        """Strips, rates, blocks, calendar."""
+        cronjob = store.cronjob(self.of)
+        if cronjob is None:
+            return [(("The CronJob is no longer there; its runs are in Runs.", "warn"),)]
+        return page.page(cronjob, store, now, width)
+
+    async def load(self) -> None:
+        """Reads its newest runs and backups."""
+        reader = self.kronkeep.reader
+        await reader.more("executions", cronjob_id=self.of)
+        await reader.more("backups", cronjob_id=self.of)

@@ -1,0 +1,144 @@
+"""Every CronJob, live."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from kronkeep_common.models import CronJob
+from kronkeep_tui.actions import ANY, JOBS, TABLE, Action
+from kronkeep_tui.pages import jobs as page
+from kronkeep_tui.pages.words import FAULTS, job_state
+from kronkeep_tui.prompt import confirm
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.table import Order, TableView
+from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.row_table import Row
+
+_WORST = {"FAIL": 0, "MISS": 1, "late": 2, "?": 3, "run": 4}
+
+
+def _ahead(cronjob: CronJob) -> float:
+    return cronjob.next_at.timestamp() if cronjob.next_at and not cronjob.suspended else float("inf")
+
+
+def _behind(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0
+
+
+class JobsView(TableView[CronJob]):
+    """CronJobs, one row each."""
+
+    SCOPES = (JOBS, TABLE, ANY)
+    COLUMNS = page.COLUMNS
+    EMPTY = (
+        "No CronJob yet.",
+        "",
+        "n  makes the first one, together with its backup",
+        "?  shows every key of this view",
+    )
+    ORDERS = {
+        "s": Order("state", lambda c: _WORST.get(job_state(c), 9)),
+        "a": Order("name", lambda c: c.name),
+        "n": Order("namespace", lambda c: (c.namespace, c.name)),
+        "x": Order("next", _ahead),
+        "l": Order("last", lambda c: _behind(c.last_started_at), True),
+        "d": Order("duration", lambda c: c.last_duration_seconds or 0, True),
+        "g": Order("last good backup", lambda c: _behind(c.last_good_backup_at)),
+    }
+
+    def crumb(self, store: Store) -> str:
+        """Where one is."""
+        return "Jobs"
+
+    def records(self, store: Store) -> Sequence[CronJob]:
+        """Every CronJob."""
+        return store.cronjobs
+
+    def version(self, store: Store) -> object:
+        """The CronJobs."""
+        return store.cronjobs
+
+    def row(self, record: CronJob, store: Store, now: datetime) -> Row:
+        """One CronJob."""
+        return page.row(record, store, now, plain=self.kronkeep.settings.plain)
+
+    def facts(self, record: CronJob) -> Any:
+        """What the filter looks at."""
+        return page.facts(record)
+
+    def is_fault(self, record: CronJob) -> bool:
+        """Failed, missed, late, or with a policy that cannot be acted on."""
+        bad = bool(record.recent) and record.recent[-1] in FAULTS
+        return bad or record.late_since is not None or record.policy_fault is not None
+
+    def detail(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
+        """What is said of it."""
+        return page.detail(record, store, now, width)
+
+    def label(self, record: CronJob) -> str:
+        """Namespace and name."""
+        return f"{record.namespace}/{record.name}"
+
+    def refusal(self, action: Action) -> str:
+        """A backup needs a policy."""
+        if action.name == "back_up" and (bare := [c.name for c in self.targets() if c.policy is None]):
+            return f"{bare[0]} has no backup policy: E edits it."
+        return ""
+
+    def do_choose(self) -> None:
+        """Shows the CronJob's runs."""
+        if (cronjob := self.subject()) is not None:
+            self.frame.enter("runs", cronjob.id)
+
+    def do_history(self) -> None:
+        """Shows its past at a glance."""
+        if (cronjob := self.subject()) is not None:
+            self.frame.enter("history", cronjob.id)
+
+    def do_log(self) -> None:
+        """Shows the log of its newest run."""
+        cronjob = self.subject()
+        if cronjob is not None and cronjob.last_execution_id:
+            self.frame.enter("run", cronjob.last_execution_id)
+        else:
+            self.frame.tell("It has not run yet, so there is no log.")
+
+    def do_yaml(self) -> None:
+        """Shows it as it would be written."""
+        if (cronjob := self.subject()) is not None:
+            self.frame.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}")
+
+    def do_create(self) -> None:
+        """Opens the form."""
+        self.frame.enter("form")
+
+    def do_edit(self) -> None:
+        """Opens it in $EDITOR."""
+        if (cronjob := self.subject()) is not None:
+            from kronkeep_tui.editor import edit
+
+            self.kronkeep.attempt(edit(self.kronkeep, cronjob), "edit")
+
+    def _confirm(self, verb: str, do: Any) -> None:
+        targets = self.targets()
+        self.frame.ask(confirm(page.question(verb, [c.name for c in targets]), "y", lambda: do(targets)))
+
+    def do_trigger(self) -> None:
+        """Runs it now."""
+        self._confirm("Run now", self.kronkeep.changes.trigger)
+
+    def do_suspend(self) -> None:
+        """Suspends or resumes it."""
+        verb = "Resume" if self.targets()[0].suspended else "Suspend"
+        self._confirm(verb, self.kronkeep.changes.toggle)
+
+    def do_back_up(self) -> None:
+        """Backs it up now."""
+        self._confirm("Back up now", self.kronkeep.changes.back_up)
+
+    def do_delete(self) -> None:
+        """Deletes it, once its name is typed."""
+        cronjob = self.subject()
+        if cronjob is not None:
+            question = f"Delete {self.label(cronjob)}? Its history stays."
+            self.frame.ask(confirm(question, cronjob.name, lambda: self.kronkeep.changes.delete(cronjob)))

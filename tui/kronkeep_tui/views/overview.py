@@ -1,0 +1,111 @@
+"""What needs attention, what runs, what comes next; on an empty start, what to do first."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from kronkeep_common.text import age
+from kronkeep_tui.actions import ANY, TABLE
+from kronkeep_tui.pages import overview as page
+from kronkeep_tui.pages.words import Trouble, role, trouble
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.table import TableView
+from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.row_table import Column, Row, RowTable
+from kronkeep_tui.widgets.sheet import Pane
+
+TROUBLE_COLUMNS = (
+    Column("NEEDS ATTENTION", 16),
+    Column("WHAT", 20, grow=2),
+    Column("SINCE", 6, right=True),
+    Column("WHY", 20, drop=1, grow=6),
+)
+
+
+class OverviewView(TableView[Trouble]):
+    """Attention above, the rest below in two columns."""
+
+    SCOPES = ("overview", TABLE, ANY)
+    COLUMNS = TROUBLE_COLUMNS
+    EMPTY = ("Nothing needs attention.",)
+    DEFAULT_CSS = """
+    OverviewView { layout: vertical; }
+    .-wide OverviewView { layout: vertical; }
+    OverviewView > RowTable { height: 40%; min-height: 4; }
+    OverviewView Horizontal { height: 1fr; padding: 1 1 0 1; }
+    OverviewView #left { width: 1fr; padding-right: 2; }
+    OverviewView #right { width: 1fr; }
+    OverviewView #welcome { display: none; padding: 2 3; }
+    OverviewView.-first #welcome { display: block; }
+    OverviewView.-first > RowTable, OverviewView.-first Horizontal { display: none; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """Attention, two columns, and the welcome in their place."""
+        yield RowTable(self.COLUMNS)
+        with Horizontal():
+            left, right = Pane(id="left"), Pane(id="right")
+            left.can_focus = right.can_focus = False
+            yield left
+            yield right
+        yield Pane(id="welcome")
+
+    def crumb(self, store: Store) -> str:
+        """Where one is."""
+        return "Overview"
+
+    def records(self, store: Store) -> Sequence[Trouble]:
+        """What is wrong now."""
+        return trouble(store, self.kronkeep.clock.now())
+
+    def row(self, record: Trouble, store: Store, now: datetime) -> Row:
+        """One trouble."""
+        where = f"{record.namespace}/{record.name}" if record.namespace else record.name
+        since = age(record.since, now) if record.since else ""
+        kind = "bad" if record.status == "FAIL" else "warn"
+        return Row(record.id, (record.status, where, since, record.why), role(record.status) or kind)
+
+    def show(self, store: Store, now: datetime) -> None:
+        """Shows everything, or the welcome."""
+        first = self.kronkeep.reader.read_once and not store.cronjobs and not len(store.executions)
+        self.set_class(first, "-first")
+        if first:
+            self.query_one("#welcome", Pane).show(page.welcome(store))
+            return
+        super().show(store, now)
+
+    def headline(self) -> Text:
+        """How many need attention."""
+        return () if self.has_class("-first") else super().headline()
+
+    def show_detail(self) -> None:
+        """The two columns stand in the place of details."""
+        store, now = self.kronkeep.reader.store, self._now
+        if now is None:
+            return
+        for name, sections in (("left", page.LEFT), ("right", page.RIGHT)):
+            pane = self.query_one(f"#{name}", Pane)
+            pane.show(page.column(sections, store, now, max(20, pane.size.width)))
+
+    def do_choose(self) -> None:
+        """Goes to what is wrong."""
+        if (found := self.subject()) is not None:
+            self.frame.enter(found.kind, found.of)
+
+    def do_create(self) -> None:
+        """Opens the form."""
+        self.frame.enter("form")
+
+    def do_grow(self) -> None:
+        """Makes the list larger."""
+        self._resize_list(2)
+
+    def do_shrink(self) -> None:
+        """Makes the list smaller."""
+        self._resize_list(-2)
+
+    def _resize_list(self, step: int) -> None:
+        table = self.table
+        table.styles.height = max(4, min(self.size.height - 4, table.outer_size.height + step))

@@ -1,0 +1,91 @@
+"""Everything that can be done from the view before, and every CronJob, searched as one types."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from kronkeep_tui.actions import ANY, TABLE, shown
+from kronkeep_tui.navigation import Place
+from kronkeep_tui.prompt import Prompt
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.table import TableView
+from kronkeep_tui.widgets.row_table import Column, Row
+
+
+class Offer(NamedTuple):
+    """Something that can be done: an action by its name, or a CronJob by its uid."""
+
+    id: str
+    words: str
+    key: str
+    why_not: str = ""
+
+
+class PaletteView(TableView[Offer]):
+    """Offers for the view kind `of`."""
+
+    SCOPES = ("palette", TABLE, ANY)
+    COLUMNS = (Column("DO", 34, grow=3), Column("KEY", 10), Column("WHY NOT", 20, drop=1, grow=2))
+
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self._typed = ""
+
+    def crumb(self, store: Store) -> str:
+        """What it is."""
+        return "palette"
+
+    def on_mount(self) -> None:
+        """Asks at once."""
+        self.call_after_refresh(self._ask)
+
+    def _ask(self) -> None:
+        self.frame.ask(
+            Prompt(
+                "> ", self._accept, change=self._type, cancel=self.frame.leave_view, arrows=self.table.move
+            )
+        )
+
+    def _type(self, text: str) -> None:
+        self._typed = text.lower()
+        self.table.edge(0)
+        self.again()
+
+    def version(self, store: Store) -> object:
+        """What was typed."""
+        return self._typed
+
+    def records(self, store: Store) -> Sequence[Offer]:
+        """What has every typed word, in any order."""
+        wanted = self._typed.split()
+        return [o for o in self._offers(store) if all(word in o.words.lower() for word in wanted)]
+
+    def _offers(self, store: Store) -> list[Offer]:
+        app = self.kronkeep
+        read_only = "read-only" if app.settings.read_only else ""
+        lost = "the daemon cannot be reached" if app.reader.lost is not None else ""
+        actions = app.keymap.held(self.frame.scopes_of(self.of or "jobs"))
+        found = [
+            Offer(a.name, a.words, shown(a.keys[0]), (read_only or lost) if a.changes else "")
+            for a in actions
+            if a.name != "palette"
+        ]
+        return found + [Offer(f"job {c.id}", f"go to {c.namespace}/{c.name}", "") for c in store.cronjobs]
+
+    def row(self, record: Offer, store: Store, now: datetime) -> Row:
+        """One offer."""
+        return Row(record.id, (record.words, ((record.key, "accent"),), ((record.why_not, "quiet"),)))
+
+    def _accept(self, _: str) -> None:
+        offer = self.subject()
+        self.frame.leave_view()
+        if offer is None:
+            return
+        if offer.id.startswith("job "):
+            self.frame.go((Place("jobs"), Place("runs", offer.id.removeprefix("job "))))
+        else:
+            self.frame.perform(offer.id)
+
+    def do_choose(self) -> None:
+        """Does it."""
+        self._accept("")

@@ -1,0 +1,268 @@
+"""One run: the linked record above, its log below, live while its pod is there, then as it was kept."""
+
+from datetime import datetime
+from typing import Any
+
+from textual.app import ComposeResult
+
+from kronkeep_common.errors import DaemonUnreachable, KronkeepError
+from kronkeep_common.models import CronJob, CronJobExecution
+from kronkeep_common.text import clean
+from kronkeep_tui.actions import ANY, LOG, RUN, Action
+from kronkeep_tui.pages import runs as page
+from kronkeep_tui.prompt import Prompt, confirm
+from kronkeep_tui.store import Store, runs_of, with_records
+from kronkeep_tui.views.base import View
+from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.log_pane import LogPane
+from kronkeep_tui.widgets.sheet import Bar, Pane
+
+BATCH_SECONDS = 0.2
+PENDING_LINES = 20_000  # a log that comes faster than it is shown loses its middle here, not in the daemon
+LONGEST = 65_536  # bytes of a line that has no end yet
+
+
+class RunView(View):
+    """A run's page; `of` is its id."""
+
+    SCOPES = (RUN, LOG, ANY)
+    DEFAULT_CSS = """
+    RunView { layout: vertical; }
+    RunView > .head { height: auto; max-height: 45%; min-height: 4; }
+    RunView.-full > .head { display: none; }
+    """
+
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self._pending: list[str] = []
+        self._rest = b""
+        self._shown_at_width = 0
+
+    def compose(self) -> ComposeResult:
+        """Record, rule, log."""
+        yield Pane(classes="head")
+        yield Bar(id="rule")
+        yield LogPane()
+
+    @property
+    def log_pane(self) -> LogPane:
+        """The log."""
+        return self.query_one(LogPane)
+
+    @property
+    def run(self) -> CronJobExecution | None:
+        """The run, as it is now."""
+        return self.kronkeep.reader.store.executions.get(self.of)
+
+    def subject(self) -> CronJobExecution | None:
+        """The run."""
+        return self.run
+
+    def target(self) -> LogPane:
+        """The log gets the keys."""
+        return self.log_pane
+
+    def crumb(self, store: Store) -> str:
+        """The Job's name or the run's id."""
+        run = store.executions.get(self.of)
+        return run.job or f"run {self.of[:8]}" if run else f"run {self.of[:8]}"
+
+    def headline(self) -> Text:
+        """How to go beside."""
+        return (("[ older  ] newer", "quiet"),)
+
+    def on_mount(self) -> None:
+        """Begins to show what the log sends, a few times a second."""
+        self.set_interval(BATCH_SECONDS, self._show_lines)
+
+    def show(self, store: Store, now: datetime) -> None:
+        """Shows the record."""
+        run = store.executions.get(self.of)
+        head = self.query_one(".head", Pane)
+        if run is not None:
+            lines = [((" ", ""), *line) for line in page.head(run, store, now, max(20, self.size.width - 2))]
+            height = len(lines)
+            if head.styles.height is None or head.styles.height.value != height:
+                head.styles.height = height
+            head.show(lines)
+        self._show_rule()
+
+    def _show_rule(self) -> None:
+        log = self.log_pane
+        words = f"─── Log ({log.words}) "
+        self.query_one("#rule", Bar).say((words + "─" * max(0, self.size.width - len(words)), "quiet"))
+
+    async def load(self) -> None:
+        """Reads a run that the snapshot lacks, then its log."""
+        reader = self.kronkeep.reader
+        if self.run is None:
+            found = await reader.client.execution(self.of)
+            reader.store = with_records(reader.store, "executions", [found])
+        run = self.run
+        if run is not None and run.backup_id and reader.store.backups.get(run.backup_id) is None:
+            backup = await reader.client.backup(run.backup_id)
+            reader.store = with_records(reader.store, "backups", [backup])
+        self.frame.show()
+        self.run_worker(self._follow(), name="log", group="log", exclusive=True, exit_on_error=False)
+
+    async def _follow(self) -> None:
+        try:
+            async for chunk in self.kronkeep.client.log(self.of, follow=True):
+                self._take(chunk)
+            self._take(b"\n" if self._rest else b"")
+            self._pending.append(self._end())
+        except DaemonUnreachable:
+            self._pending.append("-- the daemon went away; ctrl+r reads the log again --")
+        except KronkeepError as error:
+            self._pending.append(f"-- {clean(error.message)} --")
+        self._show_lines()
+
+    def _end(self) -> str:
+        run = self.run
+        kept = sum(log.kept for log in run.logs) if run else 0
+        lost = any(log.truncated for log in run.logs) if run else False
+        words = "kept by the daemon; the middle was too long to keep" if lost else "kept by the daemon"
+        return f"-- end of log, {words} --" if kept else "-- end of log --"
+
+    def _take(self, chunk: bytes) -> None:
+        *whole, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > LONGEST:
+            whole, self._rest = [*whole, self._rest], b""
+        self._pending += [clean(line.decode(errors="replace").removesuffix("\r")) for line in whole]
+        if len(self._pending) > PENDING_LINES:
+            del self._pending[: -PENDING_LINES // 2]
+
+    def _show_lines(self) -> None:
+        if self._pending and self.display and self.frame.view is self:
+            lines, self._pending = self._pending, []
+            self.log_pane.add(lines)
+            self._show_rule()
+
+    def refusal(self, action: Action) -> str:
+        """What needs the CronJob needs it to be there still; only what runs can be stopped."""
+        run, cronjob = self.run, self._cronjob()
+        if action.name in ("trigger", "back_up") and cronjob is None:
+            return "The CronJob is no longer there."
+        if action.name == "back_up" and cronjob is not None and cronjob.policy is None:
+            return f"{cronjob.name} has no backup policy."
+        if action.name == "cancel" and run is not None and run.status not in ("running", "pending"):
+            return "The run is over; there is nothing to stop."
+        return ""
+
+    def _cronjob(self) -> CronJob | None:
+        run = self.run
+        return self.kronkeep.reader.store.cronjob(run.cronjob_id) if run else None
+
+    def _beside(self, step: int) -> None:
+        run = self.run
+        runs = runs_of(self.kronkeep.reader.store, run.cronjob_id) if run else []
+        place = next((n for n, r in enumerate(runs) if r.id == self.of), -1) + step
+        if run is not None and 0 <= place < len(runs):
+            self.frame.instead("run", runs[place].id)
+        else:
+            self.frame.tell("There is no older run here." if step > 0 else "There is no newer run.")
+
+    def do_older(self) -> None:
+        """Shows the run before."""
+        self._beside(1)
+
+    def do_newer(self) -> None:
+        """Shows the run after."""
+        self._beside(-1)
+
+    def _ask(self, verb: str, do: Any) -> None:
+        if (cronjob := self._cronjob()) is not None:
+            self.frame.ask(confirm(f"{verb} {cronjob.name}?", "y", lambda: do([cronjob])))
+
+    def do_trigger(self) -> None:
+        """Runs the CronJob again."""
+        self._ask("Run now", self.kronkeep.changes.trigger)
+
+    def do_back_up(self) -> None:
+        """Backs it up now."""
+        self._ask("Back up now", self.kronkeep.changes.back_up)
+
+    def do_cancel(self) -> None:
+        """Stops the run."""
+        if (run := self.run) is not None:
+            words = run.job or run.cronjob
+            self.frame.ask(confirm(f"Stop {words}?", "y", lambda: self.kronkeep.changes.cancel([run])))
+
+    def do_history(self) -> None:
+        """Shows the CronJob's past at a glance."""
+        if (run := self.run) is not None:
+            self.frame.enter("history", run.cronjob_id)
+
+    def do_compare(self) -> None:
+        """Compares it with the run before."""
+        run = self.run
+        runs = runs_of(self.kronkeep.reader.store, run.cronjob_id) if run else []
+        place = next((n for n, r in enumerate(runs) if r.id == self.of), 0)
+        if place + 1 < len(runs):
+            self.frame.enter("compare", f"{runs[place + 1].id} {self.of}")
+        else:
+            self.frame.tell("There is no older run to compare it with.")
+
+    def do_yaml(self) -> None:
+        """Shows the record."""
+        self.frame.enter("yaml", f"execution {self.of}")
+
+    def do_copy(self) -> None:
+        """Copies the run's id."""
+        self.frame.copy(self.of)
+
+    def do_resync(self) -> None:
+        """Reads record and log again."""
+        self.log_pane.clear()
+        self._rest = b""
+        self.kronkeep.attempt(self.load(), "load run")
+        self.frame.do_resync()
+
+    def do_search(self) -> None:
+        """Asks what to search in the log."""
+        self.frame.ask(Prompt("/", self._search, text=self.log_pane.searched, change=self._search))
+
+    def _search(self, words: str) -> None:
+        self.log_pane.search(words)
+        self._show_rule()
+
+    def do_next_found(self) -> None:
+        """Goes to the next line found."""
+        self._step(1)
+
+    def do_previous_found(self) -> None:
+        """Goes to the line found before."""
+        self._step(-1)
+
+    def _step(self, step: int) -> None:
+        if not self.log_pane.step_found(step):
+            self.frame.tell("Nothing more is found." if self.log_pane.searched else "/ searches first.")
+        self._show_rule()
+
+    def _toggle(self, what: str) -> None:
+        self.log_pane.toggle(what)
+        self._show_rule()
+
+    def do_follow(self) -> None:
+        """Follows the log's end, or stays."""
+        self._toggle("follow")
+
+    def do_wrap(self) -> None:
+        """Wraps long lines, or cuts them."""
+        self._toggle("wrapped")
+
+    def do_times(self) -> None:
+        """Shows the lines' times, or hides them."""
+        self._toggle("times")
+
+    def do_left(self) -> None:
+        """Scrolls long lines."""
+        self.log_pane.sideways(-1)
+
+    def do_right(self) -> None:
+        """Scrolls long lines."""
+        self.log_pane.sideways(1)
+
+    def do_full(self) -> None:
+        """Gives the whole screen to the log, or not."""
+        self.toggle_class("-full")

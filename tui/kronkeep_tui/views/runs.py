@@ -1,0 +1,187 @@
+"""Runs, newest first: of everything, or of one CronJob; older ones are read as one comes near them."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from kronkeep_common.models import CronJob, CronJobExecution
+from kronkeep_tui.actions import ANY, RUNS, TABLE, Action
+from kronkeep_tui.pages import runs as page
+from kronkeep_tui.pages.words import FAULTS
+from kronkeep_tui.prompt import confirm
+from kronkeep_tui.store import Store, runs_of
+from kronkeep_tui.views.table import Order, TableView
+from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.row_table import Row
+
+NEAR = 200  # rows before the end at which the next page is read
+
+
+class RunsView(TableView[CronJobExecution]):
+    """Runs, one row each."""
+
+    SCOPES = (RUNS, TABLE, ANY)
+    COLUMNS = page.COLUMNS
+    EMPTY = ("No run yet.",)
+    ORDERS = {
+        "s": Order("state", lambda r: (r.status not in FAULTS, r.status)),
+        "a": Order("started", lambda r: r.created_at, True),
+        "d": Order("duration", lambda r: r.duration_seconds or 0, True),
+        "n": Order("CronJob", lambda r: r.cronjob),
+    }
+
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self._reading = False
+        self._ended = False
+
+    @property
+    def cronjob(self) -> CronJob | None:
+        """The CronJob, where the view is about one that is still there."""
+        return self.kronkeep.reader.store.cronjob(self.of) if self.of else None
+
+    def crumb(self, store: Store) -> str:
+        """The CronJob's name, or what the view is."""
+        if not self.of:
+            return "Runs"
+        found = store.cronjob(self.of)
+        return (
+            found.name if found else next((r.cronjob for r in runs_of(store, self.of)), "a deleted CronJob")
+        )
+
+    def headline(self) -> Text:
+        """Counts, and a + while older ones are not read yet."""
+        found = super().headline()
+        return found if self._ended else (*found[:1], ("+", "quiet"), *found[1:])
+
+    def records(self, store: Store) -> Sequence[CronJobExecution]:
+        """The runs that are known."""
+        return runs_of(store, self.of) if self.of else store.executions.newest()
+
+    def version(self, store: Store) -> object:
+        """The runs."""
+        return store.executions
+
+    def row(self, record: CronJobExecution, store: Store, now: datetime) -> Row:
+        """One run."""
+        return page.row(record, store, now)
+
+    def is_fault(self, record: CronJobExecution) -> bool:
+        """Not well."""
+        return record.status in FAULTS
+
+    def detail(self, record: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
+        """What is said of it."""
+        return page.detail(record, store, now, width)
+
+    def label(self, record: CronJobExecution) -> str:
+        """The run's id."""
+        return record.id
+
+    async def load(self) -> None:
+        """Reads the newest page."""
+        await self._more()
+
+    async def _more(self) -> None:
+        if self._reading or self._ended:
+            return
+        self._reading = True
+        try:
+            query: dict[str, Any] = {"cronjob_id": self.of} if self.of else {}
+            reader = self.kronkeep.reader
+            self._ended = await reader.more("executions", self.filter_text, **query) == 0
+            if self.of and not self._ended:
+                await reader.more("backups", "", **query)
+        finally:
+            self._reading = False
+        if self._ended:
+            self.again()
+        elif self.filter_text and self._near_end():
+            self.kronkeep.attempt(self._more(), "older runs")
+
+    def _near_end(self) -> bool:
+        return self.table.cursor + NEAR >= len(self.table.rows) and self.table.cursor > 0
+
+    def on_row_table_moved(self) -> None:
+        """Reads older runs when the cursor comes near the last."""
+        if self._near_end() and not self._reading and not self._ended:
+            self.kronkeep.attempt(self._more(), "older runs")
+
+    def filtered(self, text: str) -> None:
+        """Asks the daemon too: what passes may not have been read."""
+        super().filtered(text)
+        self._ended = False
+        self.kronkeep.attempt(self._more(), "older runs")
+
+    def do_end(self) -> None:
+        """Goes to the last run that was read, and reads on."""
+        super().do_end()
+        self.on_row_table_moved()
+
+    def do_choose(self) -> None:
+        """Shows one run."""
+        if (run := self.subject()) is not None:
+            self.frame.enter("run", run.id)
+
+    def do_log(self) -> None:
+        """Shows its log."""
+        self.do_choose()
+
+    def do_history(self) -> None:
+        """Shows the CronJob's past at a glance."""
+        if (run := self.subject()) is not None:
+            self.frame.enter("history", run.cronjob_id)
+
+    def do_yaml(self) -> None:
+        """Shows the record."""
+        if (run := self.subject()) is not None:
+            self.frame.enter("yaml", f"execution {run.id}")
+
+    def do_compare(self) -> None:
+        """Compares two marked runs, or this one with the one before it."""
+        targets = self.targets()
+        if len(targets) == 1:
+            older = runs_of(self.kronkeep.reader.store, targets[0].cronjob_id)
+            place = next((n for n, run in enumerate(older) if run.id == targets[0].id), 0)
+            targets += older[place + 1 : place + 2]
+        if len(targets) != 2:
+            self.frame.tell("Mark two runs with space, then = compares them.")
+            return
+        early, late = sorted(targets, key=lambda run: run.created_at)
+        self.frame.enter("compare", f"{early.id} {late.id}")
+
+    def refusal(self, action: Action) -> str:
+        """What needs the CronJob needs it to be there still; only what runs can be stopped."""
+        run = self.subject()
+        if action.name in ("trigger", "back_up") and run is not None:
+            cronjob = self.kronkeep.reader.store.cronjob(run.cronjob_id)
+            if cronjob is None:
+                return f"The CronJob {run.cronjob} is no longer there."
+            if action.name == "back_up" and cronjob.policy is None:
+                return f"{cronjob.name} has no backup policy."
+        if action.name == "cancel" and not self._unended():
+            return "Only a run that is not over can be stopped."
+        return ""
+
+    def _unended(self) -> list[CronJobExecution]:
+        return [run for run in self.targets() if run.status in ("running", "pending")]
+
+    def _with_cronjob(self, verb: str, do: Any) -> None:
+        run = self.subject()
+        cronjob = self.kronkeep.reader.store.cronjob(run.cronjob_id) if run else None
+        if cronjob is not None:
+            self.frame.ask(confirm(f"{verb} {cronjob.name}?", "y", lambda: do([cronjob])))
+
+    def do_trigger(self) -> None:
+        """Runs the CronJob again."""
+        self._with_cronjob("Run now", self.kronkeep.changes.trigger)
+
+    def do_back_up(self) -> None:
+        """Backs the CronJob up now."""
+        self._with_cronjob("Back up now", self.kronkeep.changes.back_up)
+
+    def do_cancel(self) -> None:
+        """Stops it."""
+        runs = self._unended()
+        words = runs[0].job or runs[0].cronjob if len(runs) == 1 else f"{len(runs)} runs"
+        self.frame.ask(confirm(f"Stop {words}?", "y", lambda: self.kronkeep.changes.cancel(runs)))

@@ -1,0 +1,88 @@
+"""Text in cells: spans with a role, cleaned and fitted to a width as terminals count it."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len, set_cell_size
+
+from kronkeep_common.text import clean
+
+Span = tuple[str, str]
+"""A text and its role (colours.py); roles may be joined by a space."""
+Text = tuple[Span, ...]
+Cell = str | Text
+
+
+def plain(text: Text) -> str:
+    """The characters without their roles."""
+    return "".join(span[0] for span in text)
+
+
+def fit(text: str, width: int) -> str:
+    """`text` cleaned, in exactly `width` cells; an ellipsis where some was left out."""
+    text = clean(text, max(8, width * 4 + 8))
+    wide = len(text) if text.isascii() else cell_len(text)
+    if wide <= width:
+        return text + " " * (width - wide)
+    return set_cell_size(text, width - 1) + "…" if width > 0 else ""
+
+
+def spans(cell: Cell, role: str = "") -> Text:
+    """A cell as spans; a plain string takes `role`."""
+    return ((cell, role),) if isinstance(cell, str) else cell
+
+
+def fit_text(text: Iterable[Span], width: int) -> Text:
+    """Spans in exactly `width` cells; neighbours of one role become one span, which is fewer bytes to send."""
+    left = width
+    found: list[Span] = []
+    for words, role in text:
+        if left <= 0:
+            break
+        words = clean(words, max(8, left * 4 + 8))
+        wide = len(words) if words.isascii() else cell_len(words)
+        if wide > left:
+            words, wide = fit(words, left), left
+        left -= wide
+        if found and found[-1][1] == role:
+            words = found.pop()[0] + words
+        if words:
+            found.append((words, role))
+    if left > 0:
+        found.append((" " * left, ""))
+    return tuple(found)
+
+
+def over(text: Text, role: str) -> Text:
+    """Spans with one more role on each of them."""
+    return tuple((words, f"{own} {role}".strip()) for words, own in text)
+
+
+def wrap(words: str, width: int) -> list[str]:
+    """Lines of at most `width` cells, broken at spaces where there are any; never no line."""
+    lines, line = [], ""
+    for word in clean(words).split(" "):
+        while cell_len(word) > width > 0:
+            if line:
+                lines.append(line)
+                line = ""
+            head = set_cell_size(word, width)
+            lines.append(head)
+            word = word[len(head) or 1 :]
+        joined = f"{line} {word}" if line else word
+        if cell_len(joined) > width:
+            lines.append(line)
+            joined = word
+        line = joined
+    return [*lines, line]
+
+
+def columns(left: Sequence[Text], right: Sequence[Text], width: int, gap: int = 2) -> list[Text]:
+    """Two lists of lines side by side, each half of `width`."""
+    half = (width - gap) // 2
+    rows = max(len(left), len(right))
+    found = []
+    for row in range(rows):
+        first = fit_text(left[row] if row < len(left) else (), half)
+        second = right[row] if row < len(right) else ()
+        found.append((*first, (" " * gap, ""), *second))
+    return found

@@ -1,0 +1,161 @@
+"""A log: follows its end, wraps, searches, hides the times of its lines; long logs lose their beginning."""
+
+import re
+from collections.abc import Iterable
+
+from kronkeep_tui.widgets.cells import Text, wrap
+from kronkeep_tui.widgets.sheet import Sheet
+
+KEPT_LINES = 50_000
+LONGEST = 2_000  # characters of one line; the kept copy in the daemon has all of it
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d))(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)\s?(.*)", re.DOTALL)
+_BAD = re.compile(r"\b(error|fatal|panic|failed|killed)\b", re.IGNORECASE)
+_WARN = re.compile(r"\b(warn|warning|retry)\b", re.IGNORECASE)
+
+
+class LogPane(Sheet, can_focus=True):
+    """Lines of a log."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._lines: list[str] = []
+        self._rows: list[tuple[int, str]] = []
+        self.dropped = 0
+        self.top = self.left = 0
+        self.follow = True
+        self.wrapped = False
+        self.times = True
+        self.searched = ""
+        self.found = -1
+        self.empty = "  No line yet."
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Adds cleaned lines; the oldest go where there are too many."""
+        fresh = [line[:LONGEST] for line in lines]
+        self._lines += fresh
+        if (over := len(self._lines) - KEPT_LINES) > 0:
+            del self._lines[:over]
+            self.dropped += over
+            self._lay_out()
+        else:
+            first = len(self._lines) - len(fresh)
+            self._rows += [row for n, line in enumerate(fresh, first) for row in self._rows_of(n, line)]
+        self._place()
+
+    def clear(self) -> None:
+        """Begins anew."""
+        self._lines, self._rows = [], []
+        self.top = self.left = self.dropped = 0
+        self.found = -1
+        self._place()
+
+    def _rows_of(self, number: int, line: str) -> list[tuple[int, str]]:
+        if not self.times and (match := _TIME.fullmatch(line)):
+            line = match[3]
+        if not self.wrapped:
+            return [(number, line)]
+        return [(number, part) for part in wrap(line, max(10, self.size.width - 2))]
+
+    def _lay_out(self) -> None:
+        self._rows = [row for n, line in enumerate(self._lines) for row in self._rows_of(n, line)]
+
+    def _place(self) -> None:
+        last = max(0, len(self._rows) - self.size.height)
+        self.top = last if self.follow else max(0, min(self.top, last))
+        self.sync()
+
+    def line(self, y: int, width: int) -> Text:
+        """A line of the log."""
+        if not self._rows:
+            return ((self.empty, "quiet"),) if y == 0 else ()
+        if self.top + y >= len(self._rows):
+            return ()
+        number, words = self._rows[self.top + y]
+        return ((" ", ""), *self._spans(words, number))
+
+    def _spans(self, words: str, number: int) -> Text:
+        role = "bad" if _BAD.search(words) else "warn" if _WARN.search(words) else ""
+        head: Text = ()
+        if self.times and (match := _TIME.fullmatch(words)):
+            head, words = ((f"{match[2]} ", "quiet"),), match[3]
+        words = words[self.left :]
+        if not self.searched:
+            return (*head, (words, role))
+        strong = "found chosen" if number == self.found else "found"
+        parts = re.split(f"({re.escape(self.searched)})", words, flags=re.IGNORECASE)
+        return (*head, *((part, strong if n % 2 else role) for n, part in enumerate(parts) if part))
+
+    def on_resize(self) -> None:
+        """Lays the lines out for the new width."""
+        if self.wrapped:
+            self._lay_out()
+        last = max(0, len(self._rows) - self.size.height)
+        self.top = last if self.follow else min(self.top, last)
+
+    def move(self, step: int) -> None:
+        """Scrolls; reading back ends following, the end begins it again."""
+        last = max(0, len(self._rows) - self.size.height)
+        self.top = max(0, min(self.top + step, last))
+        self.follow = self.top == last
+        self.sync()
+
+    def page(self, step: int) -> None:
+        """Scrolls by screenfuls."""
+        self.move(step * max(1, self.size.height - 1))
+
+    def edge(self, end: int) -> None:
+        """Scrolls to the first or the last line."""
+        self.move(len(self._rows) if end else -len(self._rows))
+
+    def sideways(self, step: int) -> None:
+        """Scrolls long lines."""
+        self.left = max(0, self.left + 20 * step)
+        self.sync()
+
+    def toggle(self, what: str) -> bool:
+        """Switches `follow`, `wrapped` or `times`, and says how it is now."""
+        now = not getattr(self, what)
+        setattr(self, what, now)
+        self._lay_out()
+        self._place()
+        return now
+
+    def search(self, words: str) -> None:
+        """Marks what is searched, and goes to the last line with it."""
+        self.searched, self.found = words, -1
+        self.sync()
+        if words:
+            self.step_found(-1)
+
+    def step_found(self, step: int) -> bool:
+        """Goes to the next line with what is searched; False where there is none."""
+        words, count = self.searched.lower(), len(self._lines)
+        start = self.found if self.found >= 0 else (count if step < 0 else -1)
+        for index in range(start + step, count if step > 0 else -1, step):
+            if words and words in self._lines[index].lower():
+                self.found = index
+                row = next((n for n, (number, _) in enumerate(self._rows) if number == index), 0)
+                self.follow = False
+                self.top = max(0, min(row - self.size.height // 2, len(self._rows) - self.size.height))
+                self.sync()
+                return True
+        return False
+
+    @property
+    def words(self) -> str:
+        """How the log is shown, for the rule above it."""
+        parts = [f"{len(self._lines) + self.dropped} lines"]
+        parts += ["following"] if self.follow else []
+        parts += ["wrapped"] if self.wrapped else []
+        if self.searched:
+            hits = sum(1 for line in self._lines if self.searched.lower() in line.lower())
+            parts.append(f"{hits} with {self.searched!r}")
+        return ", ".join(parts)
+
+    def on_mouse_scroll_down(self) -> None:
+        """Scrolls."""
+        self.move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Scrolls."""
+        self.move(-3)

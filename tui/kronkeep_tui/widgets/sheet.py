@@ -1,0 +1,172 @@
+"""The base of what is drawn: lines of spans, of which only those that differ are sent.
+
+Textual writes a refreshed region out whole, so bytes are the area that was refreshed: `sync` holds the new
+lines against those on the screen and refreshes the differing part of each. Nothing here changes the layout.
+"""
+
+from itertools import takewhile
+from typing import Protocol, cast
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region, Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+from kronkeep_tui.colours import Roles
+from kronkeep_tui.widgets.cells import Text, fit_text
+
+
+class HasRoles(Protocol):
+    """An application that knows what roles look like."""
+
+    roles: Roles
+
+
+class Sheet(Widget):
+    """Lines of text; a subclass says in `line` what each one is."""
+
+    DEFAULT_CSS = "Sheet { height: 1fr; }"
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes, markup=False)
+        self._drawn: list[Text] = []
+        self._drawn_size = Size(0, 0)
+
+    def line(self, y: int, width: int) -> Text:
+        """Line `y` of the widget."""
+        raise NotImplementedError
+
+    @property
+    def roles(self) -> Roles:
+        """What roles look like now."""
+        return cast("HasRoles", self.app).roles
+
+    def _draw(self) -> None:
+        width, height = self._drawn_size = self.size
+        self._drawn = [fit_text(self.line(y, width), width) for y in range(height)]
+
+    def sync(self) -> None:
+        """Sends what differs from the screen."""
+        old, size = self._drawn, self._drawn_size
+        self._draw()
+        if size != self.size:
+            self.refresh()
+            return
+        for y, (before, after) in enumerate(zip(old, self._drawn, strict=True)):
+            if before != after:
+                self.refresh(_differing(before, after, y, self.size.width))
+
+    def on_resize(self) -> None:
+        """Draws for the new size."""
+        self.sync()
+
+    def redraw(self) -> None:
+        """Draws everything again, as in new colours."""
+        self._draw()
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the screen."""
+        if self._drawn_size != self.size:
+            self._draw()
+        if y >= len(self._drawn):
+            return Strip.blank(self.size.width, Style.null())
+        roles = self.roles
+        return Strip([Segment(text, roles[role]) for text, role in self._drawn[y]], self.size.width)
+
+    def text_lines(self) -> list[str]:
+        """What is drawn, without roles."""
+        return ["".join(span[0] for span in line) for line in self._drawn]
+
+
+def _differing(before: Text, after: Text, y: int, width: int) -> Region:
+    """The part of a line that begins at the first differing span and ends after the last."""
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+    start = sum(cell_len(words) for words, _ in after[:same])
+    pairs = zip(reversed(before[same:]), reversed(after[same:]), strict=False)
+    tail = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    end = sum(cell_len(words) for words, _ in after[len(after) - tail :]) if tail else 0
+    if sum(cell_len(w) for w, _ in before[:same]) != start:
+        start = 0
+    return Region(start, y, max(1, width - start - end), 1)
+
+
+class Bar(Sheet):
+    """One line that says one thing."""
+
+    DEFAULT_CSS = "Bar { height: 1; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._text: Text = ()
+
+    def line(self, y: int, width: int) -> Text:
+        """The line."""
+        return self._text
+
+    def say(self, *text: tuple[str, str]) -> None:
+        """Shows spans; nothing is sent when they are shown already."""
+        if text != self._text:
+            self._text = text
+            self.sync()
+
+    @property
+    def text(self) -> str:
+        """What is shown."""
+        return "".join(words for words, _ in self._text)
+
+
+class Pane(Sheet, can_focus=True):
+    """A page of lines that scrolls."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines: tuple[Text, ...] = ()
+        self.top = 0
+
+    def show(self, lines: "list[Text] | tuple[Text, ...]") -> None:
+        """Shows other lines; the place stays where it can."""
+        self._lines = tuple(lines)
+        self._clamp()
+        self.sync()
+
+    @property
+    def lines(self) -> tuple[Text, ...]:
+        """All lines, on the screen or not."""
+        return self._lines
+
+    def line(self, y: int, width: int) -> Text:
+        """The line at the place."""
+        number = y + self.top
+        return self._lines[number] if number < len(self._lines) else ()
+
+    def _clamp(self) -> None:
+        self.top = max(0, min(self.top, len(self._lines) - self.size.height))
+
+    def on_resize(self) -> None:
+        """Keeps the place within the lines."""
+        self._clamp()
+
+    def move(self, step: int) -> None:
+        """Scrolls by lines."""
+        self.top += step
+        self._clamp()
+        self.sync()
+
+    def page(self, step: int) -> None:
+        """Scrolls by screenfuls."""
+        self.move(step * max(1, self.size.height - 1))
+
+    def edge(self, end: int) -> None:
+        """Scrolls to the first or the last line."""
+        self.move(len(self._lines) if end else -len(self._lines))
+
+    def on_mouse_scroll_down(self) -> None:
+        """Scrolls."""
+        self.move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Scrolls."""
+        self.move(-3)
