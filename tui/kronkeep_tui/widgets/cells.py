@@ -32,7 +32,7 @@ def spans(cell: Cell, role: str = "") -> Text:
 
 
 def fit_text(text: Iterable[Span], width: int) -> Text:
-    """Spans in exactly `width` cells; neighbours of one role become one span, which is fewer bytes to send."""
+    """Spans in exactly `width` cells; neighbours of one role are joined, which is fewer bytes to send."""
     left = width
     found: list[Span] = []
     for words, role in text:
