@@ -13,6 +13,7 @@ from kronkeep_common.models import CronJobCreate
 
 REQUESTS, READERS, ROUNDS = 300, 50, 5
 RUNS = 60
+PATIENCE = 60.0  # seconds; a reader that was sent away would be waited for without end
 SETTINGS = """
 [limits]
 requests_per_second = 1000000
@@ -86,7 +87,8 @@ async def _measure(folder: Path) -> dict[str, float]:
             await asyncio.sleep(0.5)
         one, one_p99 = await _rate(http, f"/v1/executions/{runs[0].id}")
         many, many_p99 = await _rate(http, "/v1/executions?limit=50")
-    spread = await _fan_out(daemon)
+    async with asyncio.timeout(PATIENCE):
+        spread = await _fan_out(daemon)
     await daemon.stop()
     return {
         "api_one_per_second": round(one),
