@@ -1,5 +1,6 @@
 """What the socket's requests and answers are made of, besides the models."""
 
+from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
@@ -43,10 +44,14 @@ class Empty(Request, frozen=True, kw_only=True):
 
 
 class ListOf(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_defaults=True):
-    """A page of a list, newest first; `next_cursor` asks for the one after it."""
+    """A page of a list, newest first; `next_cursor` asks for the one after it.
+
+    `stale_since` is set while a watch of a cluster is not live: what happened since then may be missing.
+    """
 
     items: list[T]
     next_cursor: str | None = None
+    stale_since: datetime | None = None
 
 
 class Operation(Record, frozen=True, kw_only=True):

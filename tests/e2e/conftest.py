@@ -33,6 +33,7 @@ class Daemon:
     def __init__(self, state: Path) -> None:
         self.state = state
         self.arguments: tuple[str, ...] = ()
+        self.embedded = True
         self._process: subprocess.Popen[bytes] | None = None
         self.line: dict[str, Any] = {}
 
@@ -41,7 +42,8 @@ class Daemon:
         self.line = await asyncio.to_thread(self._ready)
 
     def _spawn(self) -> None:
-        command = [sys.executable, "-m", "kronkeep_daemon", "--embedded", "--announce", "--attached"]
+        command = [sys.executable, "-m", "kronkeep_daemon", "--announce", "--attached"]
+        command += ["--embedded"] if self.embedded else []
         with (self.state.parent / "kronkeepd.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--state", str(self.state), *self.arguments],

@@ -1,5 +1,6 @@
 """Handlers that answer lists: the filter grammar, pages newest first, and what is made of several rooms."""
 
+from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from kronkeep_daemon.history.records import HasId
 from kronkeep_daemon.http.route import Call
 from kronkeep_daemon.http.services import Services
 
+T = TypeVar("T")
 R = TypeVar("R", bound=HasId)
 LIMIT, MOST = 50, 1000
 LIST = ("filter", "limit", "cursor", "cronjob_id", "namespace")
@@ -43,11 +45,20 @@ def watch_views(services: Services) -> list[api.WatchView]:
     ]
 
 
+def stale_since(services: Services) -> datetime | None:
+    """Since when what is shown may be old: the first of the watches that are not live."""
+    return min((s.since for s in services.cronjobs.watch_states() if s.status != "live"), default=None)
+
+
+def _fresh(call: Call, found: api.ListOf[T]) -> api.ListOf[T]:
+    return msgspec.structs.replace(found, stale_since=stale_since(call.services))
+
+
 async def cronjobs(call: Call) -> api.ListOf[CronJob]:
     """CronJobs that pass the filter."""
     found, now = parse(call.query.get("filter", "")), call.services.clock.now()
     items = call.services.extended.list(call.query.get("namespace"))
-    return api.ListOf(items=[item for item in items if found.takes(item, now)])
+    return _fresh(call, api.ListOf(items=[item for item in items if found.takes(item, now)]))
 
 
 async def manifests(call: Call) -> api.ListOf[api.ManifestFile]:
@@ -114,12 +125,12 @@ def limit_of(call: Call) -> int:
 
 async def executions(call: Call) -> api.ListOf[CronJobExecution]:
     """Runs."""
-    return page(call, call.services.history.executions)
+    return _fresh(call, page(call, call.services.history.executions))
 
 
 async def backups(call: Call) -> api.ListOf[BackupExecution]:
     """Backups."""
-    return page(call, call.services.history.backups)
+    return _fresh(call, page(call, call.services.history.backups))
 
 
 async def operations(call: Call) -> api.ListOf[api.Operation]:

@@ -51,7 +51,9 @@ def good(daemon: Daemon) -> str:
 def test_trigger_follows_the_log_and_tells_the_end(daemon: Daemon, good: str) -> None:
     done = kronkeep(daemon, "trigger", good, "--follow", "--env", "A=b")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith(" end\n")
+    assert done.stdout.endswith("\nend\n")
+    stamped = kronkeep(daemon, "logs", done.stdout.split()[0], "--timestamps").stdout
+    assert stamped.splitlines()[-1].endswith("Z end")
     assert "succeeded" in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
 
@@ -209,3 +211,33 @@ def test_the_help_tells_routes_and_levels(daemon: Daemon) -> None:
     shown = kronkeep(daemon, "trigger", "--help").stdout
     assert "Run a CronJob now." in shown
     assert "POST /v1/cronjobs/{namespace}/{name}/trigger  (operate)" in shown
+
+
+def test_what_may_be_old_is_said_to_be(tmp_path: Path) -> None:
+    """A daemon whose cluster does not answer shows what it has, and since when it has heard nothing."""
+    kubeconfig = tmp_path / "kubeconfig"
+    cluster = subprocess.Popen(
+        [sys.executable, "-m", "kronkeep_daemon", "cluster", "--folder", str(tmp_path / "c")],
+        stdout=subprocess.PIPE,
+    )
+    try:
+        made = tmp_path / "c" / "kubeconfig"
+        while not made.exists() or "users" not in made.read_text():
+            assert cluster.poll() is None
+        kubeconfig.write_text(made.read_text())
+        (tmp_path / "kronkeepd.toml").write_text(f'[clusters.one]\nkubeconfig = "{kubeconfig}"\n')
+        found = Daemon(tmp_path / "s")
+        found.arguments = ("--config", str(tmp_path / "kronkeepd.toml"))
+        found.embedded = False
+        asyncio.run(found.start())
+        assert "this may be old" not in kronkeep(found, "get", "cronjobs").stderr
+    finally:
+        cluster.kill()
+        cluster.wait()
+        assert cluster.stdout is not None
+        cluster.stdout.close()
+    try:
+        while "this may be old" not in (done := kronkeep(found, "get", "cronjobs")).stderr:
+            assert done.returncode == 0
+    finally:
+        asyncio.run(found.stop())

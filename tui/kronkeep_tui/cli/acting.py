@@ -1,6 +1,7 @@
 """What is done to a CronJob: trigger, suspend, resume, backup, delete; and a run's log."""
 
 import argparse
+import re
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,6 +11,7 @@ from kronkeep_common.text import clean
 from kronkeep_tui.cli import waiting
 from kronkeep_tui.cli.running import add_verb, run, split_name, variables
 
+_STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ")  # as the kubelet writes it
 _ONE = "/v1/cronjobs/{namespace}/{name}"
 VERBS = {
     "trigger": f"POST {_ONE}/trigger",
@@ -27,6 +29,7 @@ def add_parser(verbs: Any) -> None:
     logs = add_verb(verbs, "logs", "GET /v1/executions/{id}/logs")
     logs.add_argument("id", help="the run's id")
     logs.add_argument("-f", "--follow", action="store_true")
+    logs.add_argument("--timestamps", action="store_true", help="when each line was written, in UTC")
     logs.set_defaults(func=run(_logs))
 
 
@@ -87,17 +90,22 @@ async def _show_log(client: Any, run_id: str) -> None:
 
 
 async def _logs(client: Any, options: argparse.Namespace) -> int:
-    await _copy(client.log(options.id, follow=options.follow))
+    await _copy(client.log(options.id, follow=options.follow), timestamps=options.timestamps)
     return 0
 
 
-async def _copy(chunks: AsyncIterator[bytes]) -> None:
+async def _copy(chunks: AsyncIterator[bytes], *, timestamps: bool = False) -> None:
     """Text to standard output, line by line, without what a terminal would obey."""
     rest = b""
     async for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            sys.stdout.write(clean(line.decode(errors="replace")) + "\n")
+            _line(line, timestamps)
         sys.stdout.flush()
     if rest:
-        sys.stdout.write(clean(rest.decode(errors="replace")) + "\n")
+        _line(rest, timestamps)
+
+
+def _line(line: bytes, timestamps: bool) -> None:
+    text = line if timestamps else _STAMP.sub(b"", line, 1)
+    sys.stdout.write(clean(text.decode(errors="replace")) + "\n")

@@ -60,7 +60,7 @@ async def show(client: Any, options: argparse.Namespace) -> int:
 
 
 def _fields(record: Any, indent: str = "") -> None:
-    values: dict[str, Any] = msgspec.to_builtins(record)
+    values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(record))
     width = max(map(len, values), default=0)
     for key, value in values.items():
         if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):

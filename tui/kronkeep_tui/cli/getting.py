@@ -1,10 +1,12 @@
 """`get`: lists, and one record whole."""
 
 import argparse
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
 from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.text import age
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.running import add_verb, run_at_once, split_name
 
@@ -44,7 +46,13 @@ async def _list(client: Any, options: argparse.Namespace) -> int:
     items = answer.items if options.kind in PAGED else _taken(answer.items, wanted)[: options.limit]
     items = output.ordered(items, options.sort_by) if options.sort_by else items
     output.show(options.kind, items, options.output, headers=not options.no_headers)
+    if answer.stale_since is not None:
+        _warn(age(answer.stale_since, datetime.now(UTC)))
     return 0
+
+
+def _warn(since: str) -> None:
+    sys.stderr.write(f"A cluster was last heard {since} ago: this may be old. See kronkeep doctor.\n")
 
 
 def _taken(items: list[Any], wanted: str | None) -> list[Any]:
