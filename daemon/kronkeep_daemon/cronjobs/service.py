@@ -22,7 +22,7 @@ from kronkeep_daemon.cronjobs import bounds, manifests
 from kronkeep_daemon.cronjobs.recorder import Recorder
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
-from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube import paths, sure
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.observe import moment
@@ -182,13 +182,18 @@ class CronJobService:
         self.check_bounds(body)
         meta = body["metadata"]
         try:
-            raw = await self._first.create(paths.cronjobs(meta["namespace"]), body, dry_run=dry_run)
+            raw = await self._created(paths.cronjobs(meta["namespace"]), body, dry_run)
         except AlreadyExists as fault:
             words = f"There is a CronJob {clean(meta['namespace'], 63)}/{clean(meta['name'], 63)} already."
             raise NameTaken(words, field="name") from fault
         if not dry_run:
             self._known(raw)
         return self.view(self._first.id, raw)
+
+    async def _created(self, path: str, body: Object, dry_run: bool) -> Object:
+        if dry_run:
+            return await self._first.create(path, body, dry_run=True)
+        return await sure.create(self._first, path, body)
 
     def _known(self, raw: Object) -> None:
         """Shows a change of ours at once; the watch brings it again."""
@@ -205,17 +210,24 @@ class CronJobService:
     async def trigger(
         self, namespace: str, name: str, *, env: Sequence[EnvVar] = (), key: str | None = None
     ) -> CronJobExecution:
-        """Runs the CronJob now, once a `key`; the execution is recorded before this returns."""
+        """Runs the CronJob now, once a `key`; the execution is recorded before this returns.
+
+        A Job whose execution cannot be recorded is deleted again, and the reason raised.
+        """
         cronjob = self.raw(namespace, name)
         job_name = f"{name[:43]}-manual-{key[:8] if key else secrets.token_hex(3)}"
         try:
             body = manifests.manual_job(cronjob, job_name, env)
-            job = await self._first.create(paths.jobs(namespace), body)
+            job = await sure.create(self._first, paths.jobs(namespace), body)
         except AlreadyExists:
             if key is None:
                 raise
             job = await self._first.get(paths.jobs(namespace, job_name))
-        return await self.recorders[self._first.id].adopt(job)
+        try:
+            return await self.recorders[self._first.id].adopt(job)
+        except KronkeepError:
+            await self._first.delete(paths.jobs(namespace, job_name), uid=job["metadata"]["uid"])
+            raise
 
     async def suspend(self, namespace: str, name: str) -> CronJob:
         """Stops new runs; those that are going on go on."""

@@ -1,0 +1,39 @@
+"""Creating when answers get lost: whether the object is there is looked up, not guessed."""
+
+from typing import Any
+
+from kronkeep_common.errors import ClusterUnreachable, KronkeepError, Unavailable
+from kronkeep_daemon.kube.client import Cluster
+
+Object = dict[str, Any]
+
+
+async def create(cluster: Cluster, path: str, body: Object) -> Object:
+    """POSTs `body`, which has a name, to the collection `path`; raises what Cluster.create raises.
+
+    Where the answer does not come (or is a 5xx, as when etcd times out) the object may have been made all the
+    same: one that holds all that was sent is taken for it, and otherwise the first error stands.
+    """
+    try:
+        return await cluster.create(path, body)
+    except (ClusterUnreachable, Unavailable) as lost:
+        found = await _there(cluster, f"{path}/{body['metadata']['name']}", lost)
+        if not holds(found, body):
+            raise
+        return found
+
+
+async def _there(cluster: Cluster, path: str, lost: ClusterUnreachable | Unavailable) -> Object:
+    try:
+        return await cluster.get(path)
+    except KronkeepError as fault:
+        raise lost from fault
+
+
+def holds(found: Any, sent: Any) -> bool:
+    """Whether `found` has every field of `sent`; what the server added does not matter."""
+    if isinstance(sent, dict) and isinstance(found, dict):
+        return all(key in found and holds(found[key], value) for key, value in sent.items())
+    if isinstance(sent, list) and isinstance(found, list):
+        return len(found) == len(sent) and all(map(holds, found, sent))
+    return bool(found == sent)

@@ -1,0 +1,143 @@
+"""A cluster of its own process, and between it and a daemon a proxy that fails the requests a test names."""
+
+import asyncio
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+import aiohttp
+import yaml
+from aiohttp import web
+from tests.e2e.conftest import Daemon, eventually
+
+How = Literal["refused", "cut", "lost"]
+
+
+class Proxy:
+    """Passes everything on; `fail` names one request to come, counted among those that match.
+
+    `refused` answers 503 instead, `cut` closes the connection before the cluster hears of it, `lost` after.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._pattern: re.Pattern[str] | None = None
+        self._how: How = "refused"
+        self._left = 0
+        self.failed = False
+
+    def fail(self, pattern: str, number: int, how: How) -> None:
+        """Fails the `number`th (from 0) request whose `METHOD /path` matches, and no other."""
+        self._pattern, self._left, self._how, self.failed = re.compile(pattern), number, how, False
+
+    def heal(self) -> None:
+        """Fails nothing more."""
+        self._pattern = None
+
+    def _due(self, request: web.Request) -> bool:
+        line = f"{request.method} {request.path}"
+        if self.failed or self._pattern is None or not self._pattern.search(line):
+            return False
+        self._left -= 1
+        self.failed = self._left < 0
+        return self.failed
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        due = self._due(request)
+        if due and self._how == "refused":
+            status = {"kind": "Status", "status": "Failure", "message": "etcdserver: request timed out"}
+            return web.json_response(status, status=503)
+        if due and self._how == "cut":
+            return _hang_up(request)
+        return await self._pass_on(request, lost=due)
+
+    async def _pass_on(self, request: web.Request, *, lost: bool) -> web.StreamResponse:
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in ("host", "content-length")}
+        url = f"{self._target}{request.raw_path}"
+        body = await request.read()
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session,
+            session.request(request.method, url, data=body, headers=headers) as found,
+        ):
+            if lost:
+                await found.read()
+                return _hang_up(request)
+            answer = web.StreamResponse(status=found.status)
+            answer.content_type = found.content_type
+            try:
+                await answer.prepare(request)
+                async for chunk in found.content.iter_any():
+                    await answer.write(chunk)
+            except (aiohttp.ClientError, ConnectionResetError):
+                return _hang_up(request)
+            return answer
+
+
+def _hang_up(request: web.Request) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+class Outside(Daemon):
+    """A daemon whose cluster is another process."""
+
+    def _spawn(self) -> None:
+        command = [sys.executable, "-m", "kronkeep_daemon", "--announce", "--attached", *self.arguments]
+        with (self.state.parent / "kronkeepd.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "--state", str(self.state)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The running process."""
+        assert self._process is not None
+        return self._process.pid
+
+
+@asynccontextmanager
+async def proxied(folder: Path) -> AsyncIterator[tuple[Outside, Proxy, Path]]:
+    """The daemon, the proxy, and the kubeconfig that leads around it."""
+    with (folder / "cluster.log").open("ab") as log:
+        command = [sys.executable, "-m", "kronkeep_daemon", "cluster", "--folder", str(folder / "cluster")]
+        cluster = subprocess.Popen(command, stderr=log)
+    runner: web.AppRunner | None = None
+    daemon = Outside(folder / "s")
+    try:
+        kubeconfig = folder / "cluster" / "kubeconfig"
+
+        async def written() -> bool:
+            return kubeconfig.exists() and kubeconfig.read_text() != ""
+
+        await eventually(written, bool)
+        config = yaml.safe_load(kubeconfig.read_text())
+        server = config["clusters"][0]["cluster"]
+        origin, _, token = server["server"].rpartition("/")
+        proxy = Proxy(origin)
+        app = web.Application(client_max_size=2**24)
+        app.router.add_route("*", "/{path:.*}", proxy.handle)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        server["server"] = f"http://127.0.0.1:{runner.addresses[0][1]}/{token}"
+        (folder / "through").write_text(yaml.safe_dump(config))
+        settings = f'[allow]\nhost_path = true\n[clusters.far]\nkubeconfig = "{folder / "through"}"\n'
+        (folder / "kronkeepd.toml").write_text(settings)
+        daemon.arguments = ("--config", str(folder / "kronkeepd.toml"))
+        await daemon.start()
+        yield daemon, proxy, kubeconfig
+    finally:
+        if daemon.line:
+            await daemon.stop()
+        if runner is not None:
+            await runner.cleanup()
+        cluster.terminate()
+        await asyncio.to_thread(cluster.wait, 20)

@@ -1,0 +1,137 @@
+"""Each step of a creation failed in turn: refused, cut off before the cluster heard of it, and after."""
+
+import resource
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from tests.e2e.conftest import eventually
+from tests.e2e.faults import How, Outside, Proxy, proxied
+
+from kronkeep_common.client import Client
+from kronkeep_common.errors import KronkeepError, NameTaken
+from kronkeep_common.models import BackupPolicySpec, BackupStorageCreate, CronJobCreate
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+
+WRITES = r"^(POST|PUT|PATCH|DELETE) (?!.*/leases)"
+MOST_STEPS = 8
+
+
+class Room:
+    """A daemon behind the proxy, with a storage `vault`."""
+
+    def __init__(self, daemon: Outside, proxy: Proxy, cluster: Cluster, client: Client, folder: Path) -> None:
+        self.daemon = daemon
+        self.proxy = proxy
+        self.cluster = cluster
+        self.client = client
+        self.folder = folder
+
+    async def storage(self, name: str) -> None:
+        settings = {"path": str(self.folder / name)}
+        await self.client.create_storage(BackupStorageCreate(id=name, kind="local", settings=settings))
+        made = await eventually(lambda: self.client.storage(name), lambda s: s.status in ("active", "failed"))
+        assert made.status == "active", made
+
+    async def there(self) -> dict[str, Any]:
+        """All that a creation could leave behind, in the cluster and in the history, by name."""
+        found = {}
+        for kind, path in (("cronjobs", paths.cronjobs()), ("jobs", paths.jobs()), ("secrets", paths.secrets())):
+            items, _ = await self.cluster.list(path)
+            found[kind] = sorted(f"{i['metadata']['namespace']}/{i['metadata']['name']}" for i in items)
+        runs, backups = await self.client.executions(), await self.client.backups()
+        found["history"] = sorted([r.id for r in runs.items] + [b.id for b in backups.items])
+        found["storages"] = [s.id for s in (await self.client.storages()).items]
+        return found
+
+
+@pytest.fixture
+async def room(tmp_path: Path) -> AsyncIterator[Room]:
+    async with proxied(tmp_path) as (daemon, proxy, kubeconfig), daemon.client() as client:
+        cluster = await Cluster.connect(kubeconfig=kubeconfig)
+        found = Room(daemon, proxy, cluster, client, tmp_path)
+        await found.storage("vault")
+        yield found
+        await cluster.close()
+
+
+def wanted(name: str) -> CronJobCreate:
+    return CronJobCreate(
+        name=name,
+        image="busybox",
+        command=("true",),
+        schedule="0 2 29 2 *",
+        policy=BackupPolicySpec(storage_id="vault"),
+    )
+
+
+async def each_step_failed(
+    room: Room, how: How, make: Callable[[str], Awaitable[object]], pattern: str = WRITES
+) -> None:
+    """Makes things until no step is left to fail; a failure leaves nothing, and the same works afterwards."""
+    for step in range(MOST_STEPS):
+        before, name = await room.there(), f"{how}-{step}"
+        room.proxy.fail(pattern, step, how)
+        try:
+            await make(name)
+        except KronkeepError as refusal:
+            assert room.proxy.failed, refusal
+            assert refusal.next_step.endswith(".")
+            room.proxy.heal()
+            assert await room.there() == before
+            await make(name)
+        failed = room.proxy.failed
+        room.proxy.heal()
+        if not failed:
+            return
+    raise AssertionError("a creation has more steps than this test counts")
+
+
+async def test_a_cronjob_with_its_policy_is_made_whole_or_not_at_all(room: Room) -> None:
+    async def make(name: str) -> None:
+        made = await room.client.create_cronjob(wanted(name))
+        assert made.policy is not None
+        assert (await room.client.cronjob("default", name)).policy == made.policy
+
+    for how in get_args(How):
+        await each_step_failed(room, how, make)
+    with pytest.raises(NameTaken):
+        await room.client.create_cronjob(wanted("lost-0"))
+
+
+async def test_a_run_is_triggered_with_its_backup_or_not_at_all(room: Room) -> None:
+    await room.client.create_cronjob(wanted("one"))
+
+    async def make(_: str) -> None:
+        run = await room.client.trigger("default", "one")
+        assert run.backup_id is not None
+        assert (await room.client.backup(run.backup_id)).cronjob_execution_id == run.id
+
+    for how in get_args(How):
+        await each_step_failed(room, how, make, r"^POST .*/namespaces/default/jobs$")
+    found = [run.id for run in (await room.client.executions()).items]
+    jobs, _ = await room.cluster.list(paths.jobs("default"))
+    runs = [job["metadata"]["uid"] for job in jobs if "-manual-" in job["metadata"]["name"]]
+    assert sorted(runs) == sorted(found)
+
+
+async def test_a_storage_is_recorded_with_its_password_or_not_at_all(room: Room) -> None:
+    async def make(name: str) -> None:
+        await room.storage(name)
+
+    for how in get_args(How):
+        await each_step_failed(room, how, make, r"^POST .*/secrets$")
+
+
+async def test_a_history_without_room_leaves_no_run_behind(room: Room) -> None:
+    await room.client.create_cronjob(wanted("one"))
+    before = await room.there()
+    journals = [path.stat().st_size for path in room.daemon.state.glob("history/**/*") if path.is_file()]
+    unlimited = resource.prlimit(room.daemon.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(room.daemon.pid, resource.RLIMIT_FSIZE, (max(journals), unlimited[1]))
+    with pytest.raises(KronkeepError):
+        await room.client.trigger("default", "one")
+    await eventually(room.there, lambda found: found == before)
+    resource.prlimit(room.daemon.pid, resource.RLIMIT_FSIZE, unlimited)
