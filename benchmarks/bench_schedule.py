@@ -12,25 +12,36 @@ from kronkeep_common.schedule import Schedule
 ZONE = "Europe/Berlin"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 YEAR = timedelta(days=365)
+SCHEDULES = {
+    "every_minute": "* * * * *",
+    "every_5_minutes": "*/5 * * * *",
+    "hourly": "0 * * * *",
+    "daily": "0 2 * * *",
+    "workdays": "30 22 * * 1-5",
+    "weekly": "0 0 * * 1",
+    "monthly": "0 0 1 * *",
+    "yearly": "0 0 1 1 *",
+    "leap_day": "0 0 29 2 *",
+}
 
 
 def seconds(work: Callable[[], object], rounds: int = 3) -> float:
     """The best of some rounds."""
     best = float("inf")
     for _ in range(rounds):
-        began = time.perf_counter()
+        began = time.process_time()
         work()
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
     return best
 
 
 def run() -> dict[str, float]:
     """How many times faster than croniter; the time of a schedule that never fires, in milliseconds."""
     figures = {}
-    for name, expr in (("every_5_minutes", "*/5 * * * *"), ("daily", "0 2 * * *"), ("weekly", "0 0 * * 1")):
+    for name, expr in SCHEDULES.items():
         schedule = Schedule.parse(expr, ZONE)
-        count = sum(1 for _ in schedule.between(START, START + YEAR))
-        sample = min(count, 2000)
+        count = 1 + sum(1 for _ in schedule.between(START, START + YEAR))  # and the one past the year
+        sample = min(max(count, 8), 2000)
 
         def theirs(expr: str = expr, sample: int = sample) -> None:
             iterator = croniter(expr, START.astimezone(ZoneInfo(ZONE)))

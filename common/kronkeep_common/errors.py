@@ -101,7 +101,7 @@ class ScheduleConflict(InvalidRequest):
 
     code = "ScheduleConflict"
     status = 409
-    default_next_step = "Choose a strategy with on_conflict: after-run or accept."
+    default_next_step = "Choose a strategy with on_conflict: shift, after-run or accept."
 
 
 class ConfirmationMissing(InvalidRequest):

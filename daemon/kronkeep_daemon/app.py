@@ -37,6 +37,7 @@ from kronkeep_daemon.http.writes import Answers
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.notify import notify
 from kronkeep_daemon.restores.service import RestoreService
+from kronkeep_daemon.schedules import ScheduleService
 from kronkeep_daemon.settings import ClusterSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -169,20 +170,23 @@ def _services(
     clock, bus = SystemClock(), Bus()
     cronjobs = CronJobService(clusters, history, bus, clock, current)
     backups = BackupService(cronjobs, history, bus, clock, current, supervisor)
-    extended = ExtendedService(cronjobs, backups, history, clock, current)
     restores = RestoreService(cronjobs, backups, history, bus, clock, current, supervisor)
+    schedules = ScheduleService(cronjobs, history, clock, current)
+    extended = ExtendedService(cronjobs, backups, history, schedules)
     applying = Applying(cronjobs, extended, backups.storages)
     folder = current().manifests
     dropins = DropIns(Path(folder) if folder else None, applying, bus, clock)
     cronjobs.start(supervisor)
     backups.start()
     restores.start()
+    supervisor.start("schedule findings", schedules.keep_findings, death="restart")
     dropins.start(supervisor)
     return Services(
         cronjobs=cronjobs,
         backups=backups,
         restores=restores,
         extended=extended,
+        schedules=schedules,
         applying=applying,
         dropins=dropins,
         history=history,

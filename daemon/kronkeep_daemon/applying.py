@@ -75,7 +75,8 @@ class Applying:
             there = self._extended.spec(wanted.namespace, wanted.name)
         except CronJobNotFound:
             return Made("created", await self._extended.create(wanted, dry_run=dry_run))
-        if there == wanted:
+        settled, _ = await self._extended.settled(wanted)
+        if there == settled:
             return Made("unchanged", self._extended.get(wanted.namespace, wanted.name))
         changed = await self._extended.replace(wanted.namespace, wanted.name, wanted, dry_run=dry_run)
         return Made("changed", changed)
@@ -87,16 +88,16 @@ class Applying:
         try:
             live = self._cronjobs.raw(wanted.namespace, wanted.name)
         except CronJobNotFound:
-            self._annotate(body, None)
+            await self._annotate(body, None)
             return Made("created", await self._cronjobs.create_raw(body, dry_run=dry_run))
-        self._annotate(body, live)
+        await self._annotate(body, live)
         if covers(live, body):
             return Made("unchanged", self._extended.get(wanted.namespace, wanted.name))
         self._cronjobs.check_bounds(body)
         patched = await self._cronjobs.patch(wanted.namespace, wanted.name, body, dry_run=dry_run)
         return Made("changed", patched if dry_run else self._extended.get(wanted.namespace, wanted.name))
 
-    def _annotate(self, body: Object, live: Object | None) -> None:
+    async def _annotate(self, body: Object, live: Object | None) -> None:
         """Checks the policy in the annotations and writes it out whole, with the identity it will keep."""
         annotations = body["metadata"].get("annotations") or {}
         if keys.POLICY not in annotations:
@@ -108,8 +109,9 @@ class Applying:
             raise InvalidPolicy(found.fault or "The backup policy cannot be read.", field=keys.POLICY)
         spec = BackupPolicySpec(**{f: getattr(found.policy, f) for f in BackupPolicySpec.__struct_fields__})
         schedule, zone = str(body["spec"].get("schedule", "")), body["spec"].get("timeZone")
-        accepted = self._extended.acceptable(body["metadata"]["namespace"], schedule, zone, spec)
-        policy = policies.new(accepted, old.id if old else found.policy.id)
+        names = body["metadata"]["namespace"], body["metadata"]["name"]
+        settled = await self._extended.acceptable(*names, schedule, zone, spec)
+        policy = policies.new(settled.policy, old.id if old else found.policy.id)
         body["metadata"]["annotations"] = annotations | policies.annotations(policy)
         if isinstance(job := body["spec"].get("jobTemplate"), dict):
             meta = job.setdefault("metadata", {})

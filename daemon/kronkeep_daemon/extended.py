@@ -1,14 +1,12 @@
 """CronJobs together with their backups: both come to be or neither, both are triggered, status follows."""
 
-import asyncio
-from collections.abc import Callable, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 
 import msgspec
 
-from kronkeep_common import compatibility, keys
-from kronkeep_common.clock import Clock
-from kronkeep_common.errors import InvalidRequest, ScheduleConflict
+from kronkeep_common import keys
+from kronkeep_common.compatibility.strategies import Settled
+from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicy,
@@ -17,21 +15,17 @@ from kronkeep_common.models import (
     CronJobCreate,
     CronJobExecution,
     EnvVar,
-    ScheduleCheckRequest,
-    ScheduleVerdict,
 )
-from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import policy as policies
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService, editing
 from kronkeep_daemon.history import History
-from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.schedules import ScheduleService
 
 CronJobs = list[CronJob]
 Names = list[str]
 _POLICY_KEYS = (keys.POLICY, keys.POLICY_ID, keys.POLICY_ENABLED, keys.POLICY_REVISION)
-DEFAULT_DURATION = timedelta(minutes=10)
 
 
 class ExtendedService:
@@ -42,14 +36,12 @@ class ExtendedService:
         cronjobs: CronJobService,
         backups: BackupService,
         history: History,
-        clock: Clock,
-        settings: Callable[[], Settings],
+        schedules: ScheduleService,
     ) -> None:
         self._cronjobs = cronjobs
         self._backups = backups
         self._history = history
-        self._clock = clock
-        self._settings = settings
+        self._schedules = schedules
 
     def list(self, namespace: str | None = None) -> CronJobs:
         """Every CronJob with its policy and last backup."""
@@ -69,6 +61,7 @@ class ExtendedService:
             cronjob,
             policy=found.policy,
             policy_fault=found.fault,
+            policy_findings=self._schedules.findings(cronjob, found.policy),
             last_backup_id=last[0].id if last else None,
             last_good_backup_at=good[0].ended_at if good else None,
         )
@@ -80,12 +73,13 @@ class ExtendedService:
         InvalidPolicy, ScheduleConflict, and what CronJobService.create raises.
         """
         self._cronjobs.check(spec)
+        spec, resolution = await self.settled(spec)
         annotations: dict[str, str] = {}
         if spec.policy is not None:
-            policy = policies.new(self._acceptable(spec, spec.policy))
-            annotations = policies.annotations(policy)
+            annotations = policies.annotations(policies.new(spec.policy))
         created = await self._cronjobs.create(spec, annotations=annotations, dry_run=dry_run)
-        return created if dry_run else self.get(spec.namespace, spec.name)
+        shown = created if dry_run else self.get(spec.namespace, spec.name)
+        return msgspec.structs.replace(shown, resolution=resolution)
 
     def spec(self, namespace: str, name: str) -> CronJobCreate:
         """A CronJob as it would be written, to be changed and put back; raises NotAllowedNow."""
@@ -103,73 +97,45 @@ class ExtendedService:
             raise InvalidRequest("A CronJob cannot be renamed or moved.", field="name")
         raw = self._cronjobs.raw(namespace, name)
         self._cronjobs.check(wanted)
+        wanted, resolution = await self.settled(wanted)
         annotations: dict[str, str | None] = dict.fromkeys(_POLICY_KEYS)
         if wanted.policy is not None:
             old = policies.read(raw).policy
-            policy = policies.new(self._acceptable(wanted, wanted.policy), old.id if old else None)
-            annotations |= policies.annotations(policy)
+            annotations |= policies.annotations(policies.new(wanted.policy, old.id if old else None))
         body = editing.patch(raw, wanted, annotations)
         changed = await self._cronjobs.patch(namespace, name, body, dry_run=dry_run)
-        return changed if dry_run else self.get(namespace, name)
+        shown = changed if dry_run else self.get(namespace, name)
+        return msgspec.structs.replace(shown, resolution=resolution)
 
-    def _acceptable(self, spec: CronJobCreate, wanted: BackupPolicySpec) -> BackupPolicySpec:
-        return self.acceptable(spec.namespace, spec.schedule, spec.time_zone, wanted)
-
-    def acceptable(
-        self, namespace: str, schedule: str, zone: str | None, wanted: BackupPolicySpec
-    ) -> BackupPolicySpec:
+    async def acceptable(
+        self, namespace: str, name: str, schedule: str, zone: str | None, wanted: BackupPolicySpec
+    ) -> Settled:
         """The policy as a CronJob of that schedule may carry it; raises what `create` raises for a policy."""
         self._backups.storages.usable(wanted.storage_id, namespace)
         policies.check(wanted)
-        return self._compatible(schedule, zone, wanted)
+        return await self._schedules.settle(namespace, name, schedule, zone, wanted)
 
-    def _compatible(self, schedule: str, zone: str | None, wanted: BackupPolicySpec) -> BackupPolicySpec:
-        """The policy as it may be kept; raises ScheduleConflict where no strategy was chosen."""
-        if wanted.schedule is None or wanted.on_conflict == "accept":
-            return wanted
-        duration = wanted.expected_duration_seconds
-        request = ScheduleCheckRequest(
-            cronjob_schedule=schedule,
-            cronjob_time_zone=zone,
-            backup_schedule=wanted.schedule,
-            backup_time_zone=wanted.time_zone,
-            expected_duration_seconds=DEFAULT_DURATION.total_seconds() if duration is None else duration,
-        )
-        verdict = self.check_schedules(request)
-        if verdict.verdict != "conflict":
-            return wanted
-        if wanted.on_conflict == "after-run":
-            return msgspec.structs.replace(wanted, schedule=None, time_zone=None)
-        finding = next(f for f in verdict.findings if f.severity == "conflict")
-        raise ScheduleConflict(finding.message, finding=finding.code, field="policy.schedule")
-
-    def check_schedules(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
-        """The compatibility of two schedules; raises InvalidSchedule, InvalidTimeZone."""
-        zone = self._settings().controller_zone
-        cronjob = Schedule.parse(request.cronjob_schedule, request.cronjob_time_zone, controller_zone=zone)
-        backup = Schedule.parse(request.backup_schedule, request.backup_time_zone, controller_zone=zone)
-        expected = timedelta(seconds=request.expected_duration_seconds)
-        horizon = timedelta(days=min(request.horizon_days, 800))
-        return compatibility.check(cronjob, backup, expected, self._clock.now(), horizon)
-
-    async def check_schedules_async(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
-        """`check_schedules` in a thread: schedules of every minute take a second."""
-        return await asyncio.to_thread(self.check_schedules, request)
+    async def settled(self, spec: CronJobCreate) -> tuple[CronJobCreate, str | None]:
+        """The spec with its policy as it may be kept, and what its strategy did; raises as `create` does."""
+        if spec.policy is None:
+            return spec, None
+        found = await self.acceptable(spec.namespace, spec.name, spec.schedule, spec.time_zone, spec.policy)
+        return msgspec.structs.replace(spec, policy=found.policy), found.sentence or None
 
     async def set_policy(self, namespace: str, name: str, wanted: BackupPolicySpec) -> CronJob:
         """Gives the CronJob a policy or changes the one it has; its identity stays."""
         raw = self._cronjobs.raw(namespace, name)
         spec = raw["spec"]
-        accepted = self.acceptable(namespace, spec["schedule"], spec.get("timeZone"), wanted)
+        found = await self.acceptable(namespace, name, spec["schedule"], spec.get("timeZone"), wanted)
         old: BackupPolicy | None = policies.read(raw).policy
-        policy = policies.new(accepted, old.id if old else None)
+        policy = policies.new(found.policy, old.id if old else None)
         revision = {keys.POLICY_REVISION: policies.revision(policy)}
         body = {
             "metadata": {"annotations": policies.annotations(policy)},
             "spec": {"jobTemplate": {"metadata": {"annotations": revision}}},
         }
         await self._cronjobs.patch(namespace, name, body)
-        return self.get(namespace, name)
+        return msgspec.structs.replace(self.get(namespace, name), resolution=found.sentence or None)
 
     async def remove_policy(self, namespace: str, name: str) -> CronJob:
         """Takes the policy away; its backups and their history stay."""

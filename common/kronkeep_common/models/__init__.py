@@ -44,7 +44,7 @@ from kronkeep_common.models.restore import (
     SnapshotFile,
     SnapshotFolder,
 )
-from kronkeep_common.models.schedule import Finding, ScheduleCheckRequest, ScheduleVerdict
+from kronkeep_common.models.schedule import Finding, Resolution, ScheduleCheckRequest, ScheduleVerdict
 from kronkeep_common.models.storage import (
     BackupStorage,
     BackupStorageChange,
@@ -81,6 +81,7 @@ __all__ = [
     "KeptLog",
     "PodSeen",
     "Progress",
+    "Resolution",
     "Restore",
     "RestorePlan",
     "RestoreRequest",

@@ -82,7 +82,9 @@ class CronJob(Record, frozen=True, kw_only=True):
     """A CronJob of a cluster as kronkeep sees it now.
 
     `id` is the CronJob's uid; `recent` holds the newest executions' statuses, oldest first (20 at most).
-    `policy_fault` says why an annotation cannot be acted on.
+    `policy_fault` says why an annotation cannot be acted on, `policy_findings` what is wrong with how the
+    schedules of CronJob and policy fit (`Code: sentence`), and `resolution`, in the answer to a write, what
+    the policy's strategy did about a conflict.
     """
 
     id: str
@@ -108,6 +110,7 @@ class CronJob(Record, frozen=True, kw_only=True):
     policy: BackupPolicy | None = None
     policy_fault: str | None = None
     policy_findings: tuple[str, ...] = ()
+    resolution: str | None = None
     last_backup_id: str | None = None
     last_good_backup_at: Moment | None = None
 

@@ -155,8 +155,8 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     expected_duration_seconds: Seconds | None = None
     deadline_seconds: Annotated[float, msgspec.Meta(ge=1)] = 6 * 3600
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 1
-    on_conflict: Literal["reject", "after-run", "accept"] = "reject"
     drill: Drill | None = None
+    on_conflict: Literal["reject", "shift", "after-run", "accept"] = "reject"
 
 
 class BackupPolicy(BackupPolicySpec, frozen=True, kw_only=True):

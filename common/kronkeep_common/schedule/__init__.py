@@ -5,15 +5,13 @@ Predictions are for planning and display; facts come from Jobs. The rules are th
 """
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from math import floor
 
+from kronkeep_common.errors import InvalidTimeZone
 from kronkeep_common.schedule import grammar, words, zone
-from kronkeep_common.schedule.walk import MARGIN, Walk, civil, midnight
-
-_DAY = 86400
-_FAR_BACK = 366 * 8 + 2  # days between two 29 Februaries around 2100
+from kronkeep_common.schedule.walk import Walk, civil, midnight
 
 
 class Schedule:
@@ -24,6 +22,7 @@ class Schedule:
         self.zone = zone_name
         self.every = parsed.every
         self.parsed = parsed
+        self._step = 0 if parsed.every is None else int(parsed.every.total_seconds())
         self._walk = walk
 
     @staticmethod
@@ -33,6 +32,21 @@ class Schedule:
         Raises InvalidSchedule or InvalidTimeZone for what Kubernetes 1.36 refuses.
         """
         return _parse(expr, controller_zone if zone is None else zone)
+
+    @staticmethod
+    def existing(expr: str, zone: str | None, *, controller_zone: str = "UTC") -> "Schedule":
+        """The schedule of a CronJob that is there already, as Kubernetes' controller reads it.
+
+        Objects from before 1.27 may carry `TZ=ZONE` or `CRON_TZ=ZONE` in front, which then wins over
+        `spec.timeZone`; a zone that cannot be loaded is passed over. Raises InvalidSchedule, InvalidTimeZone.
+        """
+        if expr.startswith(("TZ=", "CRON_TZ=")) and " " in expr:
+            inside, rest = expr.split(" ", 1)
+            return _parse(rest.strip(), inside.partition("=")[2] or "UTC")
+        try:
+            return Schedule.parse(expr, zone, controller_zone=controller_zone)
+        except InvalidTimeZone:
+            return _parse(expr, controller_zone)
 
     @property
     def zone_info(self) -> tzinfo:
@@ -47,7 +61,7 @@ class Schedule:
     def next_second(self, after: int) -> int | None:
         """`next` on Unix seconds."""
         if self.every is not None:
-            return after + int(self.every.total_seconds())
+            return after + self._step
         return self._walk.next(after)
 
     def between(self, start: datetime, end: datetime) -> Iterator[datetime]:
@@ -57,67 +71,57 @@ class Schedule:
             yield datetime.fromtimestamp(second, UTC)
 
     def seconds_between(self, start: int, end: int) -> Iterator[int]:
-        """`between` on Unix seconds: whole days at once where the zone is quiet, step by step elsewhere."""
+        """`between` on Unix seconds: whole days at once where the clocks are calm, step by step elsewhere."""
+        if self.every is not None:
+            yield from range(start - 1 + self._step, end, self._step)
+            return
         at = start - 1
-        while (fire := self.next_second(at)) is not None and fire < end:
+        while (fire := self._walk.next(at, end)) is not None and fire < end:
             yield fire
             at = fire
-            if self.every is None:
-                for fire in self._rest_of_quiet_days(at, end):
-                    yield fire
-                    at = fire
-
-    def _rest_of_quiet_days(self, at: int, end: int) -> Iterator[int]:
-        """The fire times after `at` for as long as no change of the offset is within 26 hours."""
-        walk = self._walk
-        start, stop, offset = walk.zone.span(at)
-        stop = min(stop - MARGIN, end)
-        if at - start < 2 * _DAY:
-            return
-        day = civil(at + offset)
-        for ordinal in range(day.toordinal(), civil(max(stop, at) + offset).toordinal() + 1):
-            day = date.fromordinal(ordinal)
-            if walk.date_matches(day):
-                base = midnight(day) - offset
-                for second in walk.offsets:
-                    if base + second >= stop:
-                        return
-                    if base + second > at:
-                        yield base + second
+            for fire in self._walk.rest(at, end):
+                yield fire
+                at = fire
 
     def previous(self, before: datetime) -> datetime | None:
         """The last fire time earlier than `before`, up to eight years back; None for `@every`."""
-        if self.every is not None or not self._walk.possible:
+        if self.every is not None:
             return None
-        limit = -int(-before.timestamp() // 1)
-        day = civil(limit + self._walk.zone.offset(limit)) + timedelta(days=1)
-        for _ in range(_FAR_BACK):
-            if self._walk.date_matches(day) and (found := self._last_of(day, limit)) is not None:
-                return datetime.fromtimestamp(found, UTC)
-            day -= timedelta(days=1)
-        return None
-
-    def _last_of(self, day: date, limit: int) -> int | None:
-        """The last fire time of the local `day` before `limit`, walking from three hours before the day."""
-        opening = self._walk.zone.resolve(midnight(day))
-        fires = self.seconds_between(opening - 10800, min(limit, opening + _DAY + 10800))
-        return max(fires, default=None)
+        found = self._walk.last(-int(-before.timestamp() // 1))
+        return None if found is None else datetime.fromtimestamp(found, UTC)
 
     def describe(self) -> str:
         """The schedule in words: `every day at 02:00, Europe/Berlin`."""
         return words.describe(self.parsed, self.zone)
 
+    @property
+    def times_of_day(self) -> tuple[int, ...]:
+        """The fire times of an ordinary day, in seconds after midnight; none for `@every`."""
+        return self._walk.offsets
+
+    def changing_days(self, start: int, end: int) -> list[date]:
+        """The days of the schedule that a change of the clocks in [start, end) may touch (Unix seconds)."""
+        found: set[date] = set()
+        for at, old, new in self._walk.zone.changes(start, end):
+            low, high = sorted((at + old, at + new))
+            found.update((civil(low), civil(high), civil(high + 86400)))
+        return sorted(day for day in found if day in self._walk.days)
+
+    def walls_of(self, day: date) -> list[int]:
+        """The fire times of a local `day` as its clocks show them, in seconds after midnight."""
+        opening = midnight(day)
+        fires = self._walk.on(day, opening + 3 * 86400)
+        walls = [fire + self._walk.zone.offset(fire) - opening for fire in fires]
+        return [wall for wall in walls if 0 <= wall < 86400]
+
     def explain(self, day: date) -> list[str]:
         """What a change of the clocks does to the fire times of a local `day`; nothing on other days."""
-        if self.every is not None or not self._walk.date_matches(day):
+        if self.every is not None or day not in self._walk.days:
             return []
-        opening = self._walk.zone.resolve(midnight(day))
-        fires = self.seconds_between(opening - 10800, opening + _DAY + 10800)
-        walls = [fire + self._walk.zone.offset(fire) - midnight(day) for fire in fires]
-        return words.explain(day, self._walk.offsets, walls)
+        return words.explain(day, self._walk.offsets, self.walls_of(day))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _parse(expr: str, zone_name: str) -> Schedule:
     parsed = grammar.parse(expr)
     return Schedule(expr, zone_name, Walk(parsed, zone.load(zone_name)), parsed)

@@ -5,10 +5,12 @@ zoneinfo once per stretch of 388 days and kept as the few changes of its offset,
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.resources import files
+from itertools import pairwise
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from kronkeep_common.errors import InvalidTimeZone
@@ -18,7 +20,28 @@ from kronkeep_common.text import clean
 _PART = re.compile(r"[A-Za-z._0-9+-]{1,14}")
 _STRETCH = 2**25  # seconds; 388 days
 _DAY = 86400
+_EDGE = 3 * _DAY  # read beyond a stretch on both sides: a change next to its border is felt within
+_MARGIN = 26 * 3600  # wider than any change of an offset (Pacific/Apia moved by 24 h)
+_FIRST = -62_135_596_800 + 2 * _DAY  # Unix seconds of the years 1 and 9999, two days inside
+_LAST = 253_402_300_799 - 2 * _DAY
 _MAGIC = b"TZif"
+
+
+class Calm(NamedTuple):
+    """A stretch of whole local days with one offset: no change of the clocks can touch a fire within it."""
+
+    start: int
+    end: int
+    offset: int
+
+
+class _Stretch(NamedTuple):
+    """The offsets of one stretch, each from its start on, with the calm days of each and the wild changes."""
+
+    starts: list[int]
+    offsets: list[int]
+    calm: list[Calm]
+    wild: list[int]
 
 
 class Zone:
@@ -27,41 +50,59 @@ class Zone:
     def __init__(self, name: str, tzinfo: ZoneInfo) -> None:
         self.name = name
         self.tzinfo = tzinfo
-        self._stretches: dict[int, tuple[list[int], list[int]]] = {}
+        self._stretches: dict[int, _Stretch] = {}
 
     def offset(self, instant: int) -> int:
         """Seconds east of UTC at `instant`."""
-        starts, offsets = self._stretch(instant // _STRETCH)
-        return offsets[bisect_right(starts, instant) - 1]
+        stretch = self._stretch(instant // _STRETCH)
+        return stretch.offsets[bisect_right(stretch.starts, instant) - 1]
 
-    def span(self, instant: int) -> tuple[int, int, int]:
-        """(start, end, offset) of the stretch around `instant` in which the offset is known not to change."""
-        bucket = instant // _STRETCH
-        starts, offsets = self._stretch(bucket)
-        index = bisect_right(starts, instant) - 1
-        end = starts[index + 1] if index + 1 < len(starts) else (bucket + 1) * _STRETCH
-        return starts[index], end, offsets[index]
+    def calm(self, instant: int) -> Calm | None:
+        """The calm days around `instant`; None where the clocks change on that day, or wildly next to it."""
+        stretch = self._stretch(instant // _STRETCH)
+        calm = stretch.calm[bisect_right(stretch.starts, instant) - 1]
+        return calm if calm.start <= instant < calm.end else None
+
+    def settled(self, start: int, end: int) -> bool:
+        """Whether every midnight in [start, end] exists once: no change of the clocks was a wild one."""
+        start, end = start - _MARGIN, end + _MARGIN
+        for bucket in range(start // _STRETCH, end // _STRETCH + 1):
+            wild = self._stretch(bucket).wild
+            if wild and bisect_right(wild, end) > bisect_left(wild, start):
+                return False
+        return True
+
+    def changes(self, start: int, end: int) -> list[tuple[int, int, int]]:
+        """The changes of the offset in [start, end): instant, offset before, offset from then on."""
+        found = []
+        for bucket in range(start // _STRETCH, end // _STRETCH + 1):
+            stretch = self._stretch(bucket)
+            for at, (old, new) in zip(stretch.starts[1:], pairwise(stretch.offsets), strict=True):
+                if at // _STRETCH == bucket and start <= at < end:
+                    found.append((at, old, new))
+        return found
 
     def resolve(self, wall: int) -> int:
         """Go's `time.Date`: the instant of the wall clock `wall`, in gaps and repeats as Go decides."""
         return wall - self.offset(wall - self.offset(wall))
 
-    def _stretch(self, bucket: int) -> tuple[list[int], list[int]]:
+    def _stretch(self, bucket: int) -> _Stretch:
         known = self._stretches.get(bucket)
         if known is None:
             if len(self._stretches) > 64:
                 self._stretches.clear()
-            known = self._stretches[bucket] = self._read(bucket * _STRETCH, (bucket + 1) * _STRETCH)
+            known = self._stretches[bucket] = self._read(
+                bucket * _STRETCH - _EDGE, (bucket + 1) * _STRETCH + _EDGE
+            )
         return known
 
-    def _read(self, start: int, end: int) -> tuple[list[int], list[int]]:
+    def _read(self, start: int, end: int) -> _Stretch:
         starts, offsets = [start], [self._ask(start)]
         for day in range(start + _DAY, end + _DAY, _DAY):
-            day = min(day, end - 1)
             if self._ask(day) != offsets[-1]:
                 starts.append(self._change(day - _DAY, day, offsets[-1]))
                 offsets.append(self._ask(day))
-        return starts, offsets
+        return _stretch(starts, offsets, end)
 
     def _change(self, before: int, after: int, old: int) -> int:
         """The first instant in (before, after] whose offset is not `old`."""
@@ -74,9 +115,34 @@ class Zone:
         return after
 
     def _ask(self, instant: int) -> int:
-        delta = datetime.fromtimestamp(instant, UTC).astimezone(self.tzinfo).utcoffset()
+        moment = datetime.fromtimestamp(min(max(instant, _FIRST), _LAST), UTC)
+        delta = moment.astimezone(self.tzinfo).utcoffset()
         assert delta is not None
         return delta.days * _DAY + delta.seconds
+
+
+def _stretch(starts: list[int], offsets: list[int], end: int) -> _Stretch:
+    froms, untils, wild = [starts[0]], [], []
+    for at, (old, new) in zip(starts[1:], pairwise(offsets), strict=True):
+        day = min(at + old, at + new) // _DAY * _DAY
+        if _tame(at + old, at + new):
+            untils.append(day - old)
+            froms.append(day + _DAY - new)
+        else:
+            wild.append(at)
+            untils.append(at - _MARGIN)
+            froms.append(at + _MARGIN)
+    calm = [
+        Calm(start, until if offset % 60 == 0 else start, offset)  # robfig's minutes are UTC's: never calm
+        for start, until, offset in zip(froms, [*untils, end], offsets, strict=True)
+    ]
+    return _Stretch(starts, offsets, calm, wild)
+
+
+def _tame(before: int, after: int) -> bool:
+    """Whether a change between these wall clocks stays within one local day, its midnights untouched."""
+    low, high = min(before, after), max(before, after)
+    return low // _DAY == high // _DAY and low % _DAY > 0 and before % 60 == 0 == after % 60
 
 
 @lru_cache(maxsize=64)

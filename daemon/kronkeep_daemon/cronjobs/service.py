@@ -135,7 +135,7 @@ class CronJobService:
     def _schedule(self, spec: Object) -> Schedule | None:
         try:
             zone = self._settings().controller_zone
-            return Schedule.parse(spec.get("schedule", ""), spec.get("timeZone"), controller_zone=zone)
+            return Schedule.existing(spec.get("schedule", ""), spec.get("timeZone"), controller_zone=zone)
         except KronkeepError:
             return None
 

@@ -107,7 +107,7 @@ ROUTES: tuple[Route, ...] = (
           streams.events, ("filter", "table"), 200, "text/event-stream"),
     Route("POST", "/v1/schedules/check", Level.READ, ScheduleCheckRequest, ScheduleVerdict,
           "Whether a backup's schedule fits a CronJob's.",
-          lambda c: c.services.extended.check_schedules_async(c.body)),
+          lambda c: c.services.schedules.check(c.body)),
     Route("GET", "/v1/manifests", Level.READ, None, api.ListOf[api.ManifestFile],
           "The files of the daemon's manifest folder, and what is wrong with them.", lists.manifests),
     Route("GET", "/v1/audit", Level.ADMIN, None, api.ListOf[api.AuditEntry], "Who did what, newest first.",

@@ -15,6 +15,7 @@ from kronkeep_daemon.http.metrics import Metrics
 from kronkeep_daemon.http.operations import Operations
 from kronkeep_daemon.http.writes import Answers
 from kronkeep_daemon.restores.service import RestoreService
+from kronkeep_daemon.schedules import ScheduleService
 from kronkeep_daemon.settings import Settings
 
 
@@ -25,6 +26,7 @@ class Services(NamedTuple):
     backups: BackupService
     restores: RestoreService
     extended: ExtendedService
+    schedules: ScheduleService
     applying: Applying
     dropins: DropIns
     history: History

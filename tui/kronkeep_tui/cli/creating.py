@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.text import clean
 from kronkeep_tui.cli import applying
 from kronkeep_tui.cli.running import add_verb, pairs, run, split_name, variables
 
@@ -25,7 +26,7 @@ def add_parser(verbs: Any) -> None:
     create.add_argument("--retention-days", type=int, default=30)
     create.add_argument("--full", action="store_true", help="read every file again at each backup")
     create.add_argument("--compression", choices=("off", "auto", "max"), default="auto")
-    create.add_argument("--on-conflict", choices=("reject", "after-run", "accept"), default="reject")
+    create.add_argument("--on-conflict", choices=("reject", "shift", "after-run", "accept"), default="reject")
     create.add_argument("--dry-run", action="store_true")
     create.set_defaults(func=run(_create_one))
 
@@ -61,6 +62,8 @@ async def _create_one(client: Any, options: argparse.Namespace) -> int:
         policy=policy,
     )
     created = await client.create_cronjob(spec, dry_run=options.dry_run)
+    if created.resolution and options.on_conflict != "reject":
+        print(clean(created.resolution))
     verb = "would run" if options.dry_run else "runs"
     print(f"{created.namespace}/{created.name} {verb} {created.schedule_text}")
     return 0

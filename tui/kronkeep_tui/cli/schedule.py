@@ -3,15 +3,37 @@
 import argparse
 import json
 import sys
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from kronkeep_common.errors import KronkeepError
+import msgspec
+
+from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.schedule import Schedule
-from kronkeep_common.text import clean
+from kronkeep_common.text import clean, duration
 from kronkeep_tui.cli import output
 
 VERDICT_EXIT = {"ok": 0, "warning": 0, "conflict": 1}
+MOST = 10_000  # fire times of one answer
+
+
+class Question(msgspec.Struct, frozen=True):
+    """One line of `--batch`; fields of other names are passed over."""
+
+    expr: str
+    zone: str | None = None
+    start: datetime | None = None
+    n: Annotated[int, msgspec.Meta(ge=0, le=MOST)] = 5
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One line of `--batch`'s answer; `next` are UTC instants like 2026-01-15T10:08:00Z."""
+
+    valid: bool
+    error: str | None
+    never: bool
+    next: list[str]
 
 
 def add_parser(subparsers: Any) -> None:
@@ -19,84 +41,146 @@ def add_parser(subparsers: Any) -> None:
     top = subparsers.add_parser("schedule", help="when a schedule fires, and whether two fit")
     below = top.add_subparsers(dest="schedule_verb", required=True, metavar="VERB")
     following = below.add_parser("next", help="the next fire times of a schedule")
-    following.add_argument("expr", nargs="?")
-    following.add_argument("--zone")
-    following.add_argument("-n", type=int, default=5)
+    following.add_argument("expr", nargs="?", help="five fields such as '0 2 * * *', or @daily")
+    following.add_argument("--zone", help="an IANA time zone (default: UTC)")
+    following.add_argument("-n", type=_count, default=5, help="how many (default: 5)")
+    following.add_argument("--after", type=_instant, help="an instant such as 2026-01-15T10:07:23Z")
     following.add_argument(
-        "--after", type=datetime.fromisoformat, help="an instant such as 2026-01-15T10:07:23Z"
-    )
-    following.add_argument(
-        "--batch", action="store_true", help="JSON lines in (expr, zone, start, n), one out each"
+        "--batch",
+        action="store_true",
+        help="JSON lines in (expr, zone or null, start, n), one out each (valid, error, never, next)",
     )
     following.add_argument("-o", "--output", choices=("table", "json"), default="table")
     following.set_defaults(func=next_command)
-    check = below.add_parser("check", help="whether a backup's schedule fits a CronJob's")
+    check = below.add_parser(
+        "check",
+        help="whether a backup's schedule fits a CronJob's",
+        description="Exits with 0 for ok and warning, 1 for a conflict, 2 for bad input.",
+    )
     check.add_argument("--cronjob", required=True, metavar="EXPR")
-    check.add_argument("--zone", help="the CronJob's time zone")
+    check.add_argument("--zone", help="the CronJob's time zone (default: UTC)")
     check.add_argument("--backup", required=True, metavar="EXPR")
-    check.add_argument("--backup-zone")
-    check.add_argument("--minutes", type=float, default=10, help="how long a run is expected to take")
+    check.add_argument("--backup-zone", help="the backup's time zone (default: UTC)")
+    check.add_argument("--minutes", type=_minutes, default=10, help="how long a run takes (default: 10)")
+    check.add_argument("--after", type=_instant, help="check the 400 days after this instant, not after now")
     check.add_argument("-o", "--output", choices=("table", "json"), default="table")
     check.set_defaults(func=check_command)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= MOST):
+        raise argparse.ArgumentTypeError(f"a number from 0 to {MOST} is expected")
+    return int(text)
+
+
+def _instant(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not 0 <= minutes <= 1_000_000:
+        raise argparse.ArgumentTypeError("minutes from 0 to 1000000 are expected")
+    return minutes
 
 
 def next_command(options: argparse.Namespace) -> int:
     """Prints the fire times; 2 for a schedule that Kubernetes refuses."""
     if options.batch:
-        for line in sys.stdin:
-            if line.strip():
-                sys.stdout.write(json.dumps(_answer(json.loads(line))) + "\n")
-        return 0
+        return _batch()
     if options.expr is None:
-        sys.stderr.write("kronkeep: name a schedule, or use --batch.\n")
-        return 2
+        raise InvalidRequest("Name a schedule, or use --batch.")
     schedule = Schedule.parse(options.expr, options.zone)
-    fires = _fires(schedule, options.after or datetime.now(UTC), options.n)
+    fires = list(_fires(schedule, options.after or datetime.now(UTC), options.n))
     if options.output == "json":
-        output.document({"words": schedule.describe(), "next": [_stamp(fire) for fire in fires]}, "json")
+        answer = {"words": schedule.describe(), "never": _never(fires, options.n)}
+        output.document(answer | {"next": [_stamp(fire) for fire in fires]}, "json")
         return 0
-    print(schedule.describe())
+    print(clean(schedule.describe()))
     for fire in fires:
-        local = fire.astimezone(schedule.zone_info)
-        print(f"{_stamp(fire)}  {local:%a %Y-%m-%d %H:%M %z}")
-    if not fires:
+        print(f"{_stamp(fire)}  {fire.astimezone(schedule.zone_info):%a %Y-%m-%d %H:%M %z}")
+    if _never(fires, options.n):
         print("never")
     return 0
 
 
-def _fires(schedule: Schedule, after: datetime, count: int) -> list[datetime]:
-    found: list[datetime] = []
-    at: datetime | None = after if after.tzinfo else after.replace(tzinfo=UTC)
-    while len(found) < count and at is not None and (at := schedule.next(at)) is not None:
-        found.append(at)
-    return found
+def _fires(schedule: Schedule, after: datetime, count: int) -> Iterator[datetime]:
+    at: datetime | None = after
+    while count > 0 and at is not None and (at := schedule.next(at)) is not None:
+        yield at
+        count -= 1
 
 
-def _answer(question: dict[str, Any]) -> dict[str, Any]:
+def _never(fires: list[datetime], wanted: int) -> bool:
+    return not fires and wanted > 0
+
+
+def _batch() -> int:
+    """An answer for each line that is not blank, as soon as the line is there; a bad line is one too."""
+    for line in sys.stdin.buffer:
+        if line.strip():
+            sys.stdout.write(json.dumps(msgspec.structs.asdict(_answer(line))) + "\n")  # ASCII in any locale
+            sys.stdout.flush()
+    return 0
+
+
+def _answer(line: bytes) -> Answer:
     try:
-        schedule = Schedule.parse(question["expr"], question.get("zone"))
+        question = msgspec.json.decode(line, type=Question)
+        schedule = Schedule.parse(question.expr, question.zone)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as fault:
+        return Answer(
+            valid=False, error=clean(f"The line cannot be read: {fault}", 500), never=False, next=[]
+        )
     except KronkeepError as fault:
-        return {"valid": False, "error": clean(str(fault)), "never": False, "next": []}
-    fires = _fires(schedule, datetime.fromisoformat(question["start"]), question.get("n", 5))
-    return {"valid": True, "error": None, "never": not fires, "next": [_stamp(fire) for fire in fires]}
+        return Answer(valid=False, error=clean(fault.message, 500), never=False, next=[])
+    start = question.start or datetime.now(UTC)
+    start = start if start.tzinfo else start.replace(tzinfo=UTC)
+    fires = list(_fires(schedule, start, question.n))
+    stamps = [_stamp(fire) for fire in fires]
+    return Answer(valid=True, error=None, never=_never(fires, question.n), next=stamps)
 
 
 def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def check_command(options: argparse.Namespace) -> int:
     """Prints the verdict; 0 for ok and warning, 1 for conflict, 2 for bad input."""
-    from kronkeep_common import compatibility
+    from kronkeep_common.compatibility import Question, check, offers
 
-    cronjob = Schedule.parse(options.cronjob, options.zone)
     backup = Schedule.parse(options.backup, options.backup_zone)
-    expected = timedelta(minutes=options.minutes)
-    verdict = compatibility.check(cronjob, backup, expected, datetime.now(UTC))
+    question = Question(
+        cronjob=Schedule.parse(options.cronjob, options.zone),
+        now=options.after or datetime.now(UTC),
+        expected=timedelta(minutes=options.minutes),
+    )
+    verdict = check(question, backup)
+    verdict = msgspec.structs.replace(
+        verdict, expected_from="policy", resolutions=tuple(offers(backup, question, verdict))
+    )
     if options.output == "json":
         output.document(verdict, "json")
     else:
-        print(verdict.verdict)
-        for finding in verdict.findings:
-            print(f"{finding.severity}: {finding.code}: {finding.message}")
+        _print(verdict, question.cronjob, backup)
     return VERDICT_EXIT[verdict.verdict]
+
+
+def _print(verdict: Any, cronjob: Schedule, backup: Schedule) -> None:
+    print(verdict.verdict)
+    print(f"CronJob: {clean(verdict.cronjob_text)}: {_list(verdict.cronjob_next, cronjob)}")
+    print(f"backup:  {clean(verdict.backup_text)}: {_list(verdict.backup_next, backup)}")
+    if verdict.minimum_slack_seconds is not None:
+        print(f"least time from a run to the next backup: {duration(verdict.minimum_slack_seconds)}")
+    for finding in verdict.findings:
+        print(f"{finding.severity}: {finding.code}: {clean(finding.message)}")
+        if finding.first:
+            print("    first: " + ", ".join(finding.first_local))
+    for offer in verdict.resolutions:
+        print(f"{offer.strategy}: {clean(offer.message)}")
+
+
+def _list(moments: Iterable[datetime], schedule: Schedule) -> str:
+    local = [f"{moment.astimezone(schedule.zone_info):%a %Y-%m-%d %H:%M}" for moment in moments]
+    return ", ".join(local) or "never"

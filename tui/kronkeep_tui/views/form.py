@@ -166,7 +166,7 @@ def preview(schedule: str, zone: str, backup: str) -> tuple[str, str, str]:
         archives = Schedule.parse(backup, zone or None)
     except KronkeepError as error:
         return first, error.message, ""
-    verdict = compatibility.check(runs, archives, EXPECTED, now, timedelta(days=40))
+    verdict = compatibility.check(compatibility.Question(runs, now, EXPECTED, timedelta(days=40)), archives)
     words = "; ".join(finding.message for finding in verdict.findings[:2])
     return first, f"backup {archives.describe()}: {_next(archives, now)}", f"{verdict.verdict}. {words}"
 

@@ -1,0 +1,32 @@
+"""Does a backup's schedule fit its CronJob's? Compared as instants over a year with its clock changes.
+
+SameTime         both fire in the same minute                                        conflict
+BackupBeforeRun  on a local day of the CronJob's zone on which both fire, the first
+                 backup comes before the first run                                   conflict
+TooClose         the backup starts before the run has had its expected duration      conflict above 5 %
+NothingNew       no run between two backups                                          warning
+RunNotArchived   the next run comes before any backup                                warning
+NeverFires       one of the two never fires                                          conflict
+RarelyFires      half a year or more passes between two fires                        warning
+DstSkip          the clocks skip a fire time on some day                             warning
+DstRepeat        the clocks repeat a fire time on some day                           warning
+StorageBusy      another policy's backup holds the storage when this one starts      warning
+
+`check` finds them; `resolve` carries out one of the strategies that settle a conflict.
+"""
+
+from kronkeep_common.compatibility.checking import DEFAULT_DURATION, HORIZON, Question, check
+from kronkeep_common.compatibility.expected import percentile_95
+from kronkeep_common.compatibility.storage import Busy
+from kronkeep_common.compatibility.strategies import offers, resolve
+
+__all__ = [
+    "DEFAULT_DURATION",
+    "HORIZON",
+    "Busy",
+    "Question",
+    "check",
+    "offers",
+    "percentile_95",
+    "resolve",
+]

@@ -1,0 +1,111 @@
+"""The findings about one schedule alone: that it never or rarely fires, and what changing clocks do to it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+
+from kronkeep_common.compatibility.findings import LISTED, finding
+from kronkeep_common.models import Finding
+from kronkeep_common.schedule import Schedule
+from kronkeep_common.text import duration
+
+RARE = timedelta(days=190)  # longer than any half year, so that one fire each half year is not rare
+_DAY = 86400
+
+
+class Named(NamedTuple):
+    """A schedule, its fires from `start` on, and what sentences call it."""
+
+    name: str
+    schedule: Schedule
+    fires: list[int]
+    start: int
+
+
+def never(named: Named) -> Finding | None:
+    """NeverFires."""
+    if named.fires:
+        return None
+    words = f"The {named.name}'s schedule {named.schedule.expr!r} never fires."
+    return finding("NeverFires", "conflict", words, [], 0, named.schedule)
+
+
+def rarely(named: Named) -> Finding | None:
+    """RarelyFires: counts the waits of more than RARE, from the horizon's start on."""
+    waits = pairwise([named.start, *named.fires])
+    ends = [(later - earlier, later) for earlier, later in waits if later - earlier > RARE.total_seconds()]
+    if not ends:
+        return None
+    longest, end = max(ends)
+    words = (
+        f"The {named.name}'s schedule fires rarely: {duration(longest)} pass until "
+        f"{_local(named.schedule, end):%Y-%m-%d %H:%M}."
+    )
+    hits = [later for _, later in ends]
+    return finding("RarelyFires", "warning", words, hits, len(named.fires), named.schedule)
+
+
+def changed(named: Named, end: int) -> Iterator[Finding]:
+    """DstSkip and DstRepeat: count the fire times that some local day has not, or twice.
+
+    A schedule that fires in every hour of the day keeps its pace over a change, and is only told of when a
+    wait grows longer than any of its usual ones (a half-hour change can cost it a whole day).
+    """
+    schedule = named.schedule
+    if schedule.every is not None:
+        return
+    skipped: list[tuple[int, str]] = []
+    repeated: list[tuple[int, str]] = []
+    for day in schedule.changing_days(named.start, end):
+        missing, twice = _of_day(schedule, day)
+        if missing and (len(schedule.parsed.hours) < 24 or _held_up(schedule, day)):
+            skipped.append((_opening(schedule, day), _said(missing, day)))
+        if twice and len(schedule.parsed.hours) < 24:
+            repeated.append((_opening(schedule, day), _said(twice, day)))
+    for code, found, words in (
+        ("DstSkip", skipped, "The clocks skip a fire time of the {name}: {days}."),
+        ("DstRepeat", repeated, "The clocks repeat a fire time of the {name}, which fires twice: {days}."),
+    ):
+        if found:
+            days = ", ".join(said for _, said in found[:LISTED])
+            message = words.format(name=named.name, days=days)
+            hits = [at for at, _ in found]
+            yield finding(code, "warning", message, hits, len(named.fires), schedule)
+
+
+def _said(times: list[str], day: date) -> str:
+    more = f" and {len(times) - 1} more" if len(times) > 1 else ""
+    return f"{times[0]}{more} on {day}"
+
+
+def _of_day(schedule: Schedule, day: date) -> tuple[list[str], list[str]]:
+    """The clock times of `day` that do not come, and those that come twice."""
+    counts = Counter(schedule.walls_of(day))
+    expected = schedule.times_of_day
+    missing = [clock(second) for second in expected if counts[second] == 0]
+    return missing, [clock(second) for second in expected if counts[second] > 1]
+
+
+def clock(second: int) -> str:
+    """A second of the day as HH:MM."""
+    return f"{second // 3600:02d}:{second % 3600 // 60:02d}"
+
+
+def _held_up(schedule: Schedule, day: date) -> bool:
+    """Whether some wait around `day` is longer than the schedule's longest on an ordinary day."""
+    times = schedule.times_of_day
+    usual = max(later - earlier for earlier, later in pairwise([*times, times[0] + _DAY]))
+    opening = _opening(schedule, day)
+    fires = list(schedule.seconds_between(opening - usual - 3600, opening + _DAY + usual + 3600))
+    return any(later - earlier > usual for earlier, later in pairwise(fires))
+
+
+def _opening(schedule: Schedule, day: date) -> int:
+    """The instant of the local day's first second."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=schedule.zone_info).timestamp())
+
+
+def _local(schedule: Schedule, second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC).astimezone(schedule.zone_info)

@@ -1,0 +1,161 @@
+"""Compatibility in the daemon: refusals, strategies, what history and other policies say; on one daemon."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import Daemon, eventually
+
+from kronkeep_common import errors
+from kronkeep_common.client import Client
+from kronkeep_common.models import (
+    BackupPolicySpec,
+    BackupStorageCreate,
+    CronJobCreate,
+    ScheduleCheckRequest,
+)
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    found = Daemon(tmp_path_factory.mktemp("e") / "s")
+    asyncio.run(found.start())
+    asyncio.run(made(found))
+    yield found
+    asyncio.run(found.stop())
+
+
+async def made(daemon: Daemon) -> None:
+    """Two storages."""
+    async with daemon.client() as client:
+        for name in ("vault", "attic"):
+            path = str(daemon.state.parent / name)
+            await client.create_storage(BackupStorageCreate(id=name, kind="local", settings={"path": path}))
+        await eventually(client.storages, lambda page: all(s.status == "active" for s in page.items))
+
+
+@pytest.fixture
+async def client(daemon: Daemon) -> AsyncIterator[Client]:
+    async with daemon.client() as found:
+        yield found
+
+
+def cronjob(name: str, runs: str = "0 4 * * *", **policy: object) -> CronJobCreate:
+    wanted = BackupPolicySpec(**({"storage_id": "vault", "schedule": "0 3 * * *"} | policy))  # type: ignore[arg-type]
+    return CronJobCreate(name=name, image="busybox", command=("true",), schedule=runs, policy=wanted)
+
+
+async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(
+    daemon: Daemon, client: Client, tmp_path: Path
+) -> None:
+    with pytest.raises(errors.ScheduleConflict) as refusal:
+        await client.create_cronjob(cronjob("refused"))
+    assert refusal.value.details["finding"] == "BackupBeforeRun"
+    assert "shift" in refusal.value.next_step
+    with pytest.raises(errors.ScheduleConflict):
+        await client.create_cronjob(cronjob("refused"), dry_run=True)
+    argv = ["create", "refused", "--image", "busybox", "--schedule", "0 4 * * *", "--storage", "vault"]
+    argv += ["--backup-schedule", "0 3 * * *", "--", "true"]
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"], *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "ScheduleConflict" in done.stderr
+    with pytest.raises(errors.CronJobNotFound):
+        await client.cronjob("default", "refused")
+
+
+@pytest.mark.parametrize(
+    ("strategy", "schedule", "said"),
+    [
+        ("shift", "10 4 * * *", "moves from"),
+        ("after-run", None, "run has ended"),
+        ("accept", "0 3 * * *", "record"),
+    ],
+)
+async def test_each_strategy_changes_the_policy_and_says_so(
+    client: Client, strategy: str, schedule: str | None, said: str
+) -> None:
+    created = await client.create_cronjob(cronjob(f"by-{strategy}", on_conflict=strategy))
+    assert created.policy is not None
+    assert created.policy.schedule == schedule
+    assert said in (created.resolution or "")
+    found = await client.cronjob("default", f"by-{strategy}")
+    assert (found.policy, found.resolution) == (created.policy, None)
+    assert created.policy.on_conflict == strategy
+
+
+async def test_an_accepted_conflict_stays_on_the_screen(client: Client) -> None:
+    await client.create_cronjob(cronjob("accepted", on_conflict="accept"))
+    found = await eventually(lambda: client.cronjob("default", "accepted"), lambda c: bool(c.policy_findings))
+    assert found.policy_findings[0].startswith("BackupBeforeRun: ")
+
+
+async def test_a_shifted_policy_is_changed_by_nothing_when_it_is_written_again(client: Client) -> None:
+    first = await client.create_cronjob(cronjob("again", on_conflict="shift"))
+    changed = await client.replace_cronjob(cronjob("again", on_conflict="shift"))
+    assert changed.policy == first.policy
+
+
+async def test_the_history_says_how_long_a_run_takes(client: Client) -> None:
+    script = "sleep 1.2"
+    spec = CronJobCreate(name="slow", image="busybox", command=("sh", "-c", script), schedule="0 4 * * *")
+    await client.create_cronjob(spec)
+    run = await client.trigger("default", "slow")
+    await eventually(lambda: client.execution(run.id), lambda e: e.status == "succeeded")
+    request = ScheduleCheckRequest(
+        cronjob_schedule="0 4 * * *",
+        backup_schedule="5 4 * * *",
+        expected_duration_seconds=3600,
+        namespace="default",
+        cronjob="slow",
+    )
+    seen = await client.check_schedules(request)
+    assert (seen.verdict, seen.expected_from) == ("ok", "history")
+    assert 1 <= seen.expected_duration_seconds < 60
+    stated = await client.check_schedules(
+        ScheduleCheckRequest(
+            cronjob_schedule="0 4 * * *", backup_schedule="5 4 * * *", expected_duration_seconds=3600
+        )
+    )
+    assert (stated.verdict, stated.expected_from) == ("conflict", "policy")
+    by_default = await client.check_schedules(
+        ScheduleCheckRequest(cronjob_schedule="0 4 * * *", backup_schedule="10 4 * * *")
+    )
+    assert (by_default.verdict, by_default.expected_from) == ("ok", "default")
+    assert by_default.expected_duration_seconds == 600
+
+
+async def test_other_policies_on_the_storage_are_looked_at(client: Client) -> None:
+    await client.create_cronjob(cronjob("neighbour", "0 1 * * *", storage_id="attic", schedule="0 5 * * *"))
+    request = ScheduleCheckRequest(
+        cronjob_schedule="0 4 * * *",
+        backup_schedule="5 5 * * *",
+        namespace="default",
+        cronjob="new",
+        storage_id="attic",
+    )
+    busy = await client.check_schedules(request)
+    assert [finding.code for finding in busy.findings] == ["StorageBusy"]
+    assert "default/neighbour" in busy.findings[0].message
+    itself = ScheduleCheckRequest(
+        cronjob_schedule="0 1 * * *",
+        backup_schedule="5 5 * * *",
+        namespace="default",
+        cronjob="neighbour",
+        storage_id="attic",
+    )
+    assert (await client.check_schedules(itself)).verdict == "ok"
+    shifted = await client.create_cronjob(
+        cronjob("new", "0 5 * * *", storage_id="attic", schedule="0 5 * * *", on_conflict="shift")
+    )
+    assert shifted.policy is not None
+    assert shifted.policy.schedule == "10 5 * * *"
