@@ -80,22 +80,29 @@ class Walk:
             return None
         offsets = self.offsets
         wall = (found - _EPOCH) * _DAY + offsets[bisect_left(offsets, second) if found == ordinal else 0]
-        if wall - offset < calm.end and (self._all_months or self._plain(instant, instant)):
+        if wall - offset < calm.end and (self._all_months or self._plain(instant, offset, instant)):
             return wall - offset
-        return None if wall - offset - 2 * _DAY > until else self._beyond(instant, wall)
+        return None if wall - offset - 2 * _DAY > until else self._beyond(instant, wall, offset)
 
-    def _beyond(self, instant: int, wall: int) -> int | None:
-        """The fire at `wall`, past a change of the offset; step by step where that change can be felt."""
-        calm = self.zone.calm(self.zone.resolve(wall // _DAY * _DAY))
-        if calm is None or wall - calm.offset >= calm.end or not self._plain(instant, wall - calm.offset):
+    def _beyond(self, instant: int, wall: int, offset: int) -> int | None:
+        """The fire at `wall`, past a change of `offset`; step by step where that change can be felt."""
+        opening = wall // _DAY * _DAY
+        calm = self.zone.calm(opening - offset)
+        if (
+            calm is None
+            or not calm.start <= opening - calm.offset
+            or not wall - calm.offset < calm.end
+            or not self._plain(instant, offset, wall - calm.offset)
+        ):
             return self.exact(instant - 1)
         return wall - calm.offset
 
-    def _plain(self, instant: int, target: int) -> bool:
+    def _plain(self, instant: int, offset: int, target: int) -> bool:
         """Whether all midnights of the walk are there, from the first of a month that does not match on."""
-        day = civil(instant + self.zone.offset(instant))
-        if day.month not in self.days.months:
-            instant = self.zone.resolve(midnight(day.replace(day=1)))
+        if not self._all_months:
+            day = civil(instant + offset)
+            if day.month not in self.days.months:
+                instant = self.zone.resolve(midnight(day.replace(day=1)))
         return self.zone.settled(instant, target)
 
     def rest(self, after: int, end: int) -> Iterator[int]:
