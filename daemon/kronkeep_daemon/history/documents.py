@@ -1,31 +1,36 @@
 """The documents of one table in memory, and their indexes.
 
-A document is one plain tuple, its row: (time, number, JSON, value of each indexed field); a change makes a
-new one. Rows are shared by everything that lists them, cost the garbage collector nothing (tuples of atoms
-are not tracked), and a shallow copy of all of them is a consistent picture, taken in a millisecond at
-100,000. Every list is sorted by (time, number), so a page begins at a bisection and newest first is
-backwards. A value that one document has, as ids are, is kept as the row itself, without a list.
+A document is one plain tuple, its row: (time, number, JSON, family, id); a change makes a new one. A family
+is what many documents have in common, their CronJob, status, storage and so on, as one tuple that they share.
+Rows cost the garbage collector nothing (tuples of atoms are not tracked), and a shallow copy of all of them
+is a consistent picture, taken in a millisecond at 100,000.
+
+There is one list of all rows and one of each family's, sorted by (time, number): a page begins at a
+bisection and newest first is backwards. A value of a shared field is found by its families, a few of
+hundreds, whose lists are merged; so a change moves two lists and not one for each field, and one that
+leaves the time alone moves none.
 """
 
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from sys import intern
+from functools import lru_cache
+from heapq import merge
 from typing import Any
 
 import msgspec
 
 Row = tuple[Any, ...]
+Family = tuple[str, ...]
 Place = tuple[str, int]
-TIME, NUMBER, BODY = 0, 1, 2
+TIME, NUMBER, BODY, FAMILY, ID = range(5)
+LATEST = "~"  # sorts after every time
 SORT = "created_at"
-UNIQUE = ("id", "backup_id")
 SHARED = ("cronjob_id", "cronjob", "namespace", "status", "policy_id", "storage_id", "cluster")
-INDEXED = UNIQUE + SHARED
-COLUMN = {field: BODY + 1 + place for place, field in enumerate(INDEXED)}
+INDEXED = ("id", *SHARED)
+PLACE = {field: place for place, field in enumerate(SHARED)}
 _Keys = msgspec.defstruct("_Keys", [(field, str, "") for field in (SORT, *INDEXED)], gc=False)
 _KEYS = msgspec.json.Decoder(_Keys)
-_FIRST_SHARED = 1 + len(UNIQUE)
 
 
 def sort_time(text: str) -> str:
@@ -41,110 +46,162 @@ def row_of(number: int, body: bytes) -> Row:
         doc = msgspec.json.decode(body)
         found = (doc.get(field, "") for field in (SORT, *INDEXED))
         keys = tuple(value if isinstance(value, str) else "" for value in found)
-    shared = map(intern, keys[_FIRST_SHARED:])
-    return (sort_time(keys[0]), number, body, *keys[1:_FIRST_SHARED], *shared)
+    return (sort_time(keys[0]), number, body, _family(keys[2:]), keys[1])
+
+
+@lru_cache(maxsize=10_000)
+def _family(values: Family) -> Family:
+    """The same tuple for the same values: forgetting some of them costs only memory."""
+    return values
 
 
 class Documents:
-    """The rows of one table by number, in order of time, and by each value of an indexed field."""
+    """The rows of one table by number, in order of time, by id and by family."""
 
     def __init__(self) -> None:
         self.rows: dict[int, Row] = {}
         self.order: list[Row] = []
         self.last_number = 0
-        self._indexes: list[dict[str, Row | list[Row]]] = [{} for _ in INDEXED]
+        self._ids: dict[str, Row | list[Row]] = {}
+        self._families: dict[str, dict[str, dict[Family, list[Row]]]] = {field: {} for field in SHARED}
+        self._every: dict[Family, list[Row]] = {}
 
     def put(self, row: Row) -> None:
         """Adds a document or replaces the one of that number."""
         old = self.rows.get(row[NUMBER])
-        if old is not None:
-            self._forget(old)
         self.rows[row[NUMBER]] = row
-        self._enter(row)
         self.last_number = max(self.last_number, row[NUMBER])
+        self._change(old, row)
 
     def remove(self, number: int) -> None:
         """Removes a document, if it is there."""
         old = self.rows.pop(number, None)
         if old is not None:
-            self._forget(old)
+            self._change(old, None)
 
     def fill(self, rows: dict[int, Row]) -> None:
         """Takes rows all at once, in place of what is there."""
         self.__init__()  # type: ignore[misc]
         self.rows = rows
         self.last_number = max(rows, default=0)
-        for row in sorted(rows.values()):
-            self._enter(row)
+        self.order = sorted(rows.values())
+        for row in self.order:
+            self._join(row)
+            self._name(row)
 
-    def _enter(self, row: Row) -> None:
-        _insert(self.order, row)
-        for index, value in zip(self._indexes, row[BODY + 1 :], strict=True):
-            if value:
-                found = index.get(value)
-                if found is None:
-                    index[value] = row
-                elif isinstance(found, list):
-                    _insert(found, row)
-                else:
-                    index[value] = [found, row] if found < row else [row, found]
+    def _change(self, old: Row | None, new: Row | None) -> None:
+        _move(self.order, old, new)
+        if old is not None:
+            self._unname(old)
+        if old is not None and new is not None and old[FAMILY] == new[FAMILY]:
+            _move(self._every[old[FAMILY]], old, new)
+        else:
+            if old is not None:
+                self._leave(old)
+            if new is not None:
+                self._join(new)
+        if new is not None:
+            self._name(new)
 
-    def _forget(self, row: Row) -> None:
-        del self.order[bisect_left(self.order, row)]
-        for index, value in zip(self._indexes, row[BODY + 1 :], strict=True):
-            if value:
-                found = index[value]
-                if not isinstance(found, list) or len(found) == 1:
-                    del index[value]
-                else:
-                    del found[bisect_left(found, row)]
+    def _join(self, row: Row) -> None:
+        family = row[FAMILY]
+        rows = self._every.get(family)
+        if rows is None:
+            rows = self._every[family] = []
+            for field, value in zip(SHARED, family, strict=True):
+                self._families[field].setdefault(value, {})[family] = rows
+        _move(rows, None, row)
 
-    def having(self, field: str, value: str) -> list[Row]:
-        """The rows with that value in an indexed field, in order of time; not to be changed."""
-        found = self._indexes[INDEXED.index(field)].get(value, [])
+    def _leave(self, row: Row) -> None:
+        family = row[FAMILY]
+        _move(self._every[family], row, None)
+        if not self._every[family]:
+            del self._every[family]
+            for field, value in zip(SHARED, family, strict=True):
+                families = self._families[field]
+                del families[value][family]
+                if not families[value]:
+                    del families[value]
+
+    def _name(self, row: Row) -> None:
+        if row[ID]:
+            found = self._ids.get(row[ID])
+            if found is None:
+                self._ids[row[ID]] = row
+            else:
+                rows = self._ids[row[ID]] = found if isinstance(found, list) else [found]
+                _move(rows, None, row)
+
+    def _unname(self, row: Row) -> None:
+        if row[ID]:
+            found = self._ids[row[ID]]
+            if isinstance(found, list) and len(found) > 1:
+                _move(found, row, None)
+            else:
+                del self._ids[row[ID]]
+
+    def named(self, value: str) -> list[Row]:
+        """The rows with that id, in order of time; not to be changed."""
+        found = self._ids.get(value, [])
         return found if isinstance(found, list) else [found]
 
     def newest(
         self, equal: Mapping[str, str], *, before: Place | None = None, since: str = ""
     ) -> Iterator[Row]:
-        """Rows with these values in indexed fields, newest first, older than `before`, from `since` on.
+        """Rows with these values in indexed fields, newest first, older than `before`, from `since` on."""
+        lists = [_backwards(rows, before, since) for rows in self._matching(equal)]
+        return lists[0] if len(lists) == 1 else merge(*lists, reverse=True)
 
-        The shortest list of a value is gone through; the other values are compared in the row.
-        """
-        rows, others = self._narrowest(equal)
-        start = len(rows) if before is None else bisect_left(rows, before)
-        for place in range(start - 1, -1, -1):
-            row = rows[place]
-            if row[TIME] < since:
-                return
-            if all(row[column] == value for column, value in others):
-                yield row
-
-    def between(self, low: str, high: str) -> list[Row]:
-        """The rows whose time is from `low` to `high`, in order."""
-        return self.order[bisect_left(self.order, (low,)) : bisect_left(self.order, (high,))]
+    def within(self, equal: Mapping[str, str], low: str = "", high: str = LATEST) -> list[Row]:
+        """The rows with these values whose time is from `low` until before `high`, in no order."""
+        return [
+            row
+            for rows in self._matching(equal)
+            for row in rows[bisect_left(rows, (low,)) : bisect_left(rows, (high,))]
+        ]
 
     def count(self, field: str, equal: Mapping[str, str]) -> dict[str, int]:
-        """How many rows with these values have each value of another indexed field."""
+        """How many rows with these values have each value of a shared field."""
+        lists = self._matching(equal) if equal else list(self._every.values())
+        if "id" in equal:
+            lists = [[row] for rows in lists for row in rows]
+        counted: Counter[str] = Counter()
+        for rows in lists:
+            counted[rows[0][FAMILY][PLACE[field]]] += len(rows)
+        del counted[""]
+        return dict(counted)
+
+    def _matching(self, equal: Mapping[str, str]) -> list[list[Row]]:
+        """Lists, each sorted, of all rows with these values; not to be changed."""
         if not equal:
-            index = self._indexes[INDEXED.index(field)]
-            return {value: len(found) if isinstance(found, list) else 1 for value, found in index.items()}
-        rows, others = self._narrowest(equal)
-        for column, value in others:
-            rows = [row for row in rows if row[column] == value]
-        column = COLUMN[field]
-        return dict(Counter(row[column] for row in rows if row[column]))
-
-    def _narrowest(self, equal: Mapping[str, str]) -> tuple[list[Row], list[tuple[int, str]]]:
-        if not equal:
-            return self.order, []
-        lists = {field: self.having(field, value) for field, value in equal.items()}
-        best = min(lists, key=lambda field: len(lists[field]))
-        return lists[best], [(COLUMN[field], value) for field, value in equal.items() if field != best]
+            return [self.order]
+        shared = {PLACE[field]: value for field, value in equal.items() if field != "id"}
+        if "id" in equal:
+            return [[row for row in self.named(equal["id"]) if _has(row[FAMILY], shared)]]
+        few = min((self._families[SHARED[place]].get(value, {}) for place, value in shared.items()), key=len)
+        return [rows for family, rows in few.items() if _has(family, shared)]
 
 
-def _insert(rows: list[Row], row: Row) -> None:
-    if rows and rows[-1] > row:
-        insort(rows, row)
-    else:
-        rows.append(row)
+def _has(family: Family, wanted: Mapping[int, str]) -> bool:
+    return all(family[place] == value for place, value in wanted.items())
+
+
+def _backwards(rows: list[Row], before: Place | None, since: str) -> Iterator[Row]:
+    start = len(rows) if before is None else bisect_left(rows, before)
+    for place in range(start - 1, -1, -1):
+        if rows[place][TIME] < since:
+            return
+        yield rows[place]
+
+
+def _move(rows: list[Row], old: Row | None, new: Row | None) -> None:
+    """Puts `new` in the place of `old` in a sorted list; either may be missing."""
+    if old is not None and new is not None and old[TIME] == new[TIME]:
+        rows[bisect_left(rows, old)] = new
+        return
+    if old is not None:
+        del rows[bisect_left(rows, old)]
+    if new is not None and rows and new < rows[-1]:
+        insort(rows, new)
+    elif new is not None:
+        rows.append(new)

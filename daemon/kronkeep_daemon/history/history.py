@@ -91,7 +91,7 @@ class History:
         if found.version < VERSION:
             self._upgrade()
         else:
-            self._segment = Segment(self._folder, found.seq, found.segment)
+            self._segment = Segment(self._folder, found.seq, found.segment, found.good)
 
     def _upgrade(self) -> None:
         """Writes what an older version wrote anew; a sequence is skipped, for the new names."""

@@ -11,6 +11,9 @@ successor is noticed. A snapshot is the same, but its batches all carry the snap
 `end`, which it must have, counts them. A line counts only if writing its head anew gives the same bytes:
 that a hexadecimal digit changed case is noticed too.
 
+The NULs behind the last line of a segment are room for those that follow; it is cut off when the segment is
+closed. `tr -d '\\0'` takes it away for those who read while kronkeepd writes.
+
 A power cut leaves of the last, unacknowledged line a beginning, or blocks that were never written (NUL).
 Only that is a torn tail. A line that is as long as it says, or has its line feed, was written whole: what is
 wrong with it happened later, and it may have been acknowledged, so it is damage and refused. Every flip of
@@ -144,20 +147,23 @@ def read(path: Path) -> Generator[Line, None, End]:
         else:
             tail = b""
     closing = b'{"end":%d}\n' % count if version == 1 else end(count if snapshot else seq)
-    if tail == closing:
+    left = tail if snapshot else tail.rstrip(b"\0")
+    if left == closing:
         return End(seq, version, good, 0, closed=True)
-    if snapshot or not torn(tail):
+    if snapshot or not torn(left):
         raise damaged(path, good)
-    return End(seq, version, good, len(tail), closed=False)
+    return End(seq, version, good, len(left), closed=False)
 
 
-def torn(tail: bytes) -> bool:
-    """Whether the bytes after the last good line are what a power cut leaves, or nothing at all."""
-    if any(decode(line + b"\n") for line in tail.split(b"\n")[1:]):
+def torn(left: bytes) -> bool:
+    """Whether the bytes after the last good line are what a power cut leaves, or nothing at all.
+
+    `left` is without the room at its end. A line that begins with NUL began in a block never written.
+    """
+    if any(decode(line + b"\n") for line in left.split(b"\n")[1:]):
         return False  # a whole batch stands behind the damage
-    if NEVER_WRITTEN in tail:
+    if left.startswith(b"\0") or NEVER_WRITTEN in left:
         return True
-    left = tail.rstrip(b"\0")
     head = _HEAD.match(left)
     if b"\n" in left:
         return False

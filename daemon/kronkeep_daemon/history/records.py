@@ -39,18 +39,18 @@ class Records(Generic[T]):
 
     def get(self, record_id: str) -> T | None:
         """The record, or None."""
-        rows = self._table.documents.having("id", record_id)
+        rows = self._table.documents.named(record_id)
         return self._decode(rows[0]) if rows else None
 
     def put(self, record: T) -> None:
         """Adds the record or replaces the one of the same id."""
         doc: dict[str, Any] = msgspec.to_builtins(record)
-        rows = self._table.documents.having("id", record.id)
+        rows = self._table.documents.named(record.id)
         self._table.put_document(rows[0][NUMBER] if rows else None, doc)
 
     def remove(self, record_id: str) -> None:
         """Removes the record, if it is there."""
-        rows = self._table.documents.having("id", record_id)
+        rows = self._table.documents.named(record_id)
         if rows:
             self._table.remove(doc_ids=[rows[0][NUMBER]])
 
@@ -78,7 +78,7 @@ class Records(Generic[T]):
 
     def cursor_of(self, record: T) -> str | None:
         """The cursor that asks for what follows the record."""
-        rows = self._table.documents.having("id", record.id)
+        rows = self._table.documents.named(record.id)
         return _cursor(rows[0]) if rows else None
 
     def count(self, **equal: str | None) -> dict[str, int]:

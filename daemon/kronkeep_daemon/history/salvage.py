@@ -54,7 +54,7 @@ def _readable(path: Path, lost: list[Lost]) -> Iterator[Entry]:
             line = journal.decode(raw)
             if line is not None:
                 yield from line.entries
-            elif not raw.startswith((b'{"kronkeep":', b'{"end":')):
+            elif raw.strip(b"\0") and not raw.startswith((b'{"kronkeep":', b'{"end":')):
                 lost.append(Lost(path.name, offset, len(raw)))
             offset += len(raw)
 

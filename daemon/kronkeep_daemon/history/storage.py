@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from tinydb.storages import Storage
 
-from kronkeep_daemon.history.documents import BODY, COLUMN, NUMBER, Documents, Row, row_of
+from kronkeep_daemon.history.documents import BODY, ID, NUMBER, Documents, Row, row_of
 from kronkeep_daemon.history.journal import Entry
 
 Key = tuple[str, int]
@@ -33,7 +33,7 @@ class Pending:
     def id(self) -> str:
         """The id of the document, or its number where it has none."""
         row = self.new or self.old
-        return (row[COLUMN["id"]] if row else "") or str(self.number)
+        return (row[ID] if row else "") or str(self.number)
 
 
 class JournalStorage(Storage):

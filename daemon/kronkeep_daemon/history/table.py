@@ -14,7 +14,7 @@ from tinydb.queries import QueryInstance, QueryLike
 from tinydb.storages import Storage
 from tinydb.table import Document, Table
 
-from kronkeep_daemon.history.documents import BODY, INDEXED, NUMBER, SORT, Documents, Row
+from kronkeep_daemon.history.documents import BODY, INDEXED, LATEST, NUMBER, SORT, Documents, Row
 
 Doc = dict[str, Any]
 SECOND = len("2026-01-01T00:00:00")  # rows are sorted without what may follow it differently
@@ -160,21 +160,41 @@ def _document(row: Row) -> Document:
 def offered(documents: Documents, condition: Any) -> list[Row] | None:
     """Rows among which are all that meet a TinyDB query, or None when no index helps.
 
-    `condition` is the query's hash, a tuple of operator, path and value: `==` and `one_of` on an indexed
-    field, comparisons of the time, `&` when one side is of these and `|` when both are.
+    `condition` is the query's hash, a tuple of operator, path and value. Of what is joined by `&`, every
+    `==` on an indexed field and every comparison of the time narrows; `one_of` and `|` do where all sides
+    can.
     """
+    terms = list(_conjuncts(condition))
+    lists = [rows for term in terms if (rows := _alternatives(documents, term)) is not None]
+    equal: dict[str, str] = {}
+    low, high = "", LATEST
+    for term in terms:
+        match term:
+            case ("==", (str(field),), str(value)) if field in INDEXED and value:
+                if equal.setdefault(field, value) != value:
+                    return []
+            case (">" | ">=", (field,), str(value)) if field == SORT:
+                low = max(low, value[:SECOND])
+            case ("<" | "<=", (field,), str(value)) if field == SORT and value:
+                high = min(high, value[:SECOND] + LATEST)
+    if equal or (low, high) != ("", LATEST):
+        lists.append(documents.within(equal, low, high))
+    return min(lists, key=len, default=None)
+
+
+def _conjuncts(condition: Any) -> Iterator[Any]:
     match condition:
-        case ("==", (str(field),), str(value)) if field in INDEXED and value:
-            return documents.having(field, value)
-        case ("one_of", (str(field),), tuple(values)) if field in INDEXED and _all_text(values):
-            return [row for value in set(values) for row in documents.having(field, value)]
-        case (">" | ">=", (field,), str(value)) if field == SORT:
-            return documents.between(value[:SECOND], "~")
-        case ("<" | "<=", (field,), str(value)) if field == SORT and value:
-            return documents.between("", value[:SECOND] + "~")
         case ("and", frozenset(parts)):
-            lists = [rows for part in parts if (rows := offered(documents, part)) is not None]
-            return min(lists, key=len, default=None)
+            for part in parts:
+                yield from _conjuncts(part)
+        case _:
+            yield condition
+
+
+def _alternatives(documents: Documents, term: Any) -> list[Row] | None:
+    match term:
+        case ("one_of", (str(field),), tuple(values)) if field in INDEXED and _all_text(values):
+            return [row for value in set(values) for row in documents.within({field: value})]
         case ("or", frozenset(parts)):
             sides = [offered(documents, part) for part in parts]
             if any(rows is None for rows in sides):

@@ -79,8 +79,11 @@ def test_no_room_at_each_of_200_writes_refuses_and_resumes(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
-@pytest.mark.parametrize("call", ["write", "fdatasync", "fsync", "rename"])
-@pytest.mark.parametrize("when", [1, 2, 4, 9])
+@pytest.mark.parametrize(
+    ("call", "when"),
+    [(call, when) for call in ("pwrite64", "write", "fdatasync", "fsync", "rename") for when in (1, 2, 4, 9)]
+    + [("fallocate", 1), ("fallocate", 2)],
+)
 def test_an_error_at_the_nth_call_stops_acknowledging(tmp_path: Path, call: str, when: int) -> None:
     trace = ["strace", "-f", "-qq", "-o", os.devnull, f"-einject={call}:error=EIO:when={when}"]
     writer = [sys.executable, "-c", WRITER, str(tmp_path), "0", "60"]

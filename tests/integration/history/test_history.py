@@ -127,19 +127,53 @@ async def test_the_tail_cut_at_every_byte_loses_only_what_was_not_whole(tmp_path
         assert bool(list(folder.glob("*.torn"))) == (cut > last)
 
 
-async def test_no_flipped_bit_is_accepted(tmp_path: Path) -> None:
-    await filled(tmp_path / "whole", 3)
-    (segment,) = (tmp_path / "whole").glob("journal-*.jsonl")
+async def flip_every_bit(folder: Path, count: int, room: int) -> None:
+    history = await opened(folder)
+    for number in range(count):
+        history.table("facts").put_document(None, {"id": str(number)})
+        await history.commit()
+    await history.close()
+    (segment,) = folder.glob("journal-*.jsonl")
     data = segment.read_bytes()
-    folder = tmp_path / "flipped"
-    folder.mkdir()
     for place in range(len(data)):
         for bit in range(8):
-            flipped = bytearray(data)
+            flipped = bytearray(data + b"\0" * room)
             flipped[place] ^= 1 << bit
-            (folder / segment.name).write_bytes(flipped)
+            segment.write_bytes(flipped)
             with pytest.raises(KronkeepError):
                 list(files.read_all(folder))
+
+
+@pytest.mark.parametrize("room", [0, 300])
+async def test_no_flipped_bit_is_accepted(tmp_path: Path, room: int) -> None:
+    await flip_every_bit(tmp_path, 5, room)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(1800)
+async def test_no_flipped_bit_of_a_hundred_records_is_accepted(tmp_path: Path) -> None:
+    await flip_every_bit(tmp_path, 100, 300)
+
+
+async def test_room_left_by_a_kill_is_no_torn_tail_and_a_block_never_written_is(tmp_path: Path) -> None:
+    await filled(tmp_path, 3)
+    (segment,) = tmp_path.glob("journal-*.jsonl")
+    data = segment.read_bytes()
+    last = data.rstrip(b"\n").rfind(b"\n") + 1
+    lost = (b"", data[last : last + 20], b"\0" * 9 + data[last + 9 :], data[last:-100] + b"\0" * 512)
+    for unwritten in lost:
+        segment.write_bytes(data[:last] + unwritten + b"\0" * 4096)
+        history = await opened(tmp_path)
+        assert len(history.table("executions")) == 2
+        history.executions.put(run(7))
+        await history.commit()
+        await history.close()
+        assert len(list(tmp_path.glob("*.torn"))) == bool(unwritten)
+        for torn in tmp_path.glob("*.torn"):
+            torn.unlink()
+        history = await opened(tmp_path)
+        assert [record.id for record in history.executions.all()] == ["u0", "u1", "u7"]
+        await history.close()
 
 
 @pytest.mark.parametrize("spoil", ["drop", "swap", "double"])
@@ -179,15 +213,13 @@ async def test_a_full_disk_refuses_writes_keeps_reads_and_resumes(
     history = await opened(tmp_path)
     history.executions.put(run(1))
     await history.commit()
-    write = os.write
+    write = os.pwrite
 
-    def full(handle: int, data: Any) -> int:
-        if handle == history._segment._handle:
-            write(handle, bytes(data)[:10])
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return write(handle, data)
+    def full(handle: int, data: Any, place: int) -> int:
+        write(handle, bytes(data)[:10], place)
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(os, "pwrite", full)
     history.executions.put(run(2))
     with pytest.raises(ReadOnlyHistory):
         await history.commit()

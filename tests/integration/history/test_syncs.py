@@ -32,7 +32,7 @@ async def main():
             file.write(b'{"seq":')
 asyncio.run(main())
 """
-CALLS = "write,writev,rename,unlink,ftruncate,mkdir,fsync,fdatasync"
+CALLS = "write,pwrite64,fallocate,writev,rename,unlink,mkdir,fsync,fdatasync"
 CALL = re.compile(r"^\d+ +(\w+)\((.*)\) += \d+")
 HANDLE = re.compile(r"^\d+<([^>]*)>")
 
@@ -51,7 +51,7 @@ def unsynced(trace: str, folder: Path) -> list[str]:
             faults += [f"not synced at an acknowledgement: {name}" for name in sorted(waiting)]
         elif call in ("fsync", "fdatasync") and handle:
             waiting.discard(handle[1])
-        elif call in ("write", "ftruncate") and handle and handle[1].startswith(f"{folder}/"):
+        elif call in ("write", "pwrite64", "fallocate") and handle and handle[1].startswith(f"{folder}/"):
             waiting.add(handle[1])
         elif call == "rename" and names[0].startswith(str(folder)):
             faults += [f"renamed before it was synced: {names[0]}"] if names[0] in waiting else []

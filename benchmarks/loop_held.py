@@ -1,0 +1,87 @@
+"""How long the event loop is held by what the history does, in milliseconds of wall time.
+
+A callback comes every millisecond; the longest pause between two of them is what a client would wait. The
+machine's own pauses only add, so the least of some rounds is taken.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from itertools import pairwise
+from typing import Any
+
+from tinydb import where
+
+from kronkeep_daemon.history import History
+
+ROUNDS = 5
+Document = Callable[[int], dict[str, Any]]
+
+
+async def longest_pause(work: Callable[[], Awaitable[None]]) -> float:
+    """The longest pause while `work` is done; the least of some rounds, in milliseconds."""
+    return min([await _once(work) for _ in range(ROUNDS)])
+
+
+async def _once(work: Callable[[], Awaitable[None]]) -> float:
+    ticks = [time.perf_counter()]
+    task = asyncio.create_task(_tick(ticks))
+    await asyncio.sleep(0.005)
+    await work()
+    await asyncio.sleep(0.005)
+    task.cancel()
+    return 1000 * max(later - earlier for earlier, later in pairwise(ticks))
+
+
+async def _tick(ticks: list[float]) -> None:
+    while True:
+        ticks.append(time.perf_counter())
+        await asyncio.sleep(0.001)
+
+
+async def figures(history: History, size: int, document: Document) -> dict[str, float]:
+    """The longest pauses by commits, compaction, queries, and a caller that changes 200 at once."""
+    table = history.table("executions")
+    oldest = iter(range(0, size, 200))
+
+    async def commit() -> None:
+        for number in range(200):
+            table.put_document(None, document(size + number))
+            await asyncio.sleep(0)
+        await history.commit()
+
+    async def compaction() -> None:
+        await history.compact()
+
+    async def commits_during_compaction() -> None:
+        table.put_document(None, document(size))
+        compacting = asyncio.create_task(history.compact())
+        while not compacting.done():
+            table.put_document(None, document(size))
+            await history.commit()
+        await compacting
+
+    async def query() -> None:
+        first = document(7)
+        table.search(
+            (where("cronjob_id") == first["cronjob_id"])
+            & (where("created_at") < document(size // 20)["created_at"])
+        )
+        history.table("executions").documents.count("status", {"namespace": first["namespace"]})
+
+    async def change_200() -> None:
+        start = next(oldest)
+        for number in range(start, start + 200):
+            table.put_document(
+                table.documents.named(document(number)["id"])[0][1], document(number) | {"status": "x"}
+            )
+        await history.commit()
+
+    async def remove_200() -> None:
+        numbers = [row[1] for row in table.documents.order[:200]]
+        for number in numbers:
+            table.remove(doc_ids=[number])
+        await history.commit()
+
+    acts = (commit, compaction, commits_during_compaction, query, change_200, remove_200)
+    return {f"held_ms_{act.__name__}": round(await longest_pause(act), 1) for act in acts}
