@@ -38,7 +38,11 @@ class Room:
     async def there(self) -> dict[str, Any]:
         """All that a creation could leave behind, in the cluster and in the history, by name."""
         found = {}
-        for kind, path in (("cronjobs", paths.cronjobs()), ("jobs", paths.jobs()), ("secrets", paths.secrets())):
+        for kind, path in (
+            ("cronjobs", paths.cronjobs()),
+            ("jobs", paths.jobs()),
+            ("secrets", paths.secrets()),
+        ):
             items, _ = await self.cluster.list(path)
             found[kind] = sorted(f"{i['metadata']['namespace']}/{i['metadata']['name']}" for i in items)
         runs, backups = await self.client.executions(), await self.client.backups()
