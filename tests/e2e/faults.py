@@ -103,12 +103,16 @@ class Outside(Daemon):
         return self._process.pid
 
 
+def _cluster(folder: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "kronkeep_daemon", "cluster", "--folder", str(folder / "cluster")]
+    with (folder / "cluster.log").open("ab") as log:
+        return subprocess.Popen(command, stderr=log)
+
+
 @asynccontextmanager
 async def proxied(folder: Path) -> AsyncIterator[tuple[Outside, Proxy, Path]]:
     """The daemon, the proxy, and the kubeconfig that leads around it."""
-    with (folder / "cluster.log").open("ab") as log:
-        command = [sys.executable, "-m", "kronkeep_daemon", "cluster", "--folder", str(folder / "cluster")]
-        cluster = subprocess.Popen(command, stderr=log)
+    cluster = _cluster(folder)
     runner: web.AppRunner | None = None
     daemon = Outside(folder / "s")
     try:
