@@ -333,7 +333,7 @@ class StorageService:
             storage = self.get(name)
             self._history.storages.remove(name)
             usages = self._history.table("usages")
-            usages.remove(doc_ids=[row[1] for row in usages.documents.having("storage_id", name)])
+            usages.remove(doc_ids=[row[1] for row in usages.documents.within({"storage_id": name})])
             await self._history.commit()
         self._bus.publish(StorageChanged(storage, None))
 
