@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -17,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.errors import InvalidSettings, KronkeepError
+from kronkeep_common.errors import InvalidSettings, KronkeepError, ToolMissing
 from kronkeep_daemon import settings as settings_file
 from kronkeep_daemon.applying import Applying
 from kronkeep_daemon.backups.service import BackupService
@@ -121,6 +122,12 @@ def _settings(options: Options) -> Settings:
     return settings
 
 
+def _require_restic() -> None:
+    """The embedded cluster runs archives with this machine's programs; raises ToolMissing."""
+    if shutil.which("restic") is None:
+        raise ToolMissing("The program restic is not installed.", next_step="Run: apt-get install -y restic.")
+
+
 async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> tuple[Supervisor, History]:
     """Brings everything up in order; the stack takes it down in reverse."""
     clock, state = SystemClock(), Path(current().state)
@@ -130,6 +137,7 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
     clusters: list[tuple[Cluster, ClusterSettings]] = []
     kubeconfig: Path | None = None
     if options.embedded:
+        _require_restic()
         _say(options, "starting the embedded cluster")
         embedded = await EmbeddedCluster.start(state / "cluster", supervisor=supervisor)
         stack.push_async_callback(embedded.close)

@@ -20,7 +20,7 @@ How = Literal["refused", "cut", "lost"]
 class Proxy:
     """Passes everything on; `fail` names one request to come, counted among those that match.
 
-    `refused` answers 503 instead, `cut` closes the connection before the cluster hears of it, `lost` after.
+    `down` cuts every request. `refused` answers 503 instead, `cut` closes the connection before the cluster hears of it, `lost` after.
     """
 
     def __init__(self, target: str) -> None:
@@ -29,6 +29,7 @@ class Proxy:
         self._how: How = "refused"
         self._left = 0
         self.failed = False
+        self.down = False
 
     def fail(self, pattern: str, number: int, how: How) -> None:
         """Fails the `number`th (from 0) request whose `METHOD /path` matches, and no other."""
@@ -48,6 +49,8 @@ class Proxy:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         due = self._due(request)
+        if self.down:
+            return _hang_up(request)
         if due and self._how == "refused":
             status = {"kind": "Status", "status": "Failure", "message": "etcdserver: request timed out"}
             return web.json_response(status, status=503)

@@ -32,6 +32,11 @@ class Outcome(NamedTuple):
 # Exit code or words of restic -> (reason, sentence, next step); the first that fits wins.
 MISSING = "RepositoryMissing"
 _LOST = "Check the storage, or create it anew."
+_NO_RESTIC = (
+    "ToolMissing",
+    "There is no restic where the archive ran.",
+    "Use an image that has it, or install it there: apt-get install -y restic.",
+)
 _FAULTS: tuple[tuple[int | None, str, tuple[str, str, str]], ...] = (
     (
         12,
@@ -67,6 +72,9 @@ _FAULTS: tuple[tuple[int | None, str, tuple[str, str, str]], ...] = (
             "Give the archive's user that right.",
         ),
     ),
+    (127, "restic: not found", _NO_RESTIC),
+    (128, "restic: no such file", _NO_RESTIC),
+    (None, '"restic": executable file not found', _NO_RESTIC),
     (130, "", ("Interrupted", "The archive was interrupted.", "Run it again.")),
 )
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kronkeep_daemon.backups.restic import fault
 from kronkeep_daemon.kube import paths
 
 Object = dict[str, Any]
@@ -96,3 +97,14 @@ async def test_an_init_container_that_fails_ends_the_pod(room: Any) -> None:
     status = (await room.pod("init"))["status"]
     assert status["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 7
     assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == "PodInitializing"
+
+
+async def test_a_container_without_restic_is_told_from_one_whose_restic_failed(room: Any) -> None:
+    env = [{"name": "PATH", "value": "/nowhere"}]
+    for name, command in (("direct", ["restic", "version"]), ("shell", ["/bin/sh", "-c", "restic version"])):
+        await room.job(name, "", {"container": {"command": command, "env": env}})
+        assert await room.ended(name) == "Failed"
+        (entry,) = (await room.pod(name))["status"]["containerStatuses"]
+        log = (await room.log(name)).encode()
+        reason, _, then = fault(entry["state"]["terminated"]["exitCode"], log)
+        assert (reason, then.endswith("apt-get install -y restic.")) == ("ToolMissing", True), (entry, log)
