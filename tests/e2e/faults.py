@@ -20,7 +20,8 @@ How = Literal["refused", "cut", "lost"]
 class Proxy:
     """Passes everything on; `fail` names one request to come, counted among those that match.
 
-    `down` cuts every request. `refused` answers 503 instead, `cut` closes the connection before the cluster hears of it, `lost` after.
+    `refused` answers 503 instead, `cut` closes the connection before the cluster hears of it, `lost` after;
+    `down` cuts every request.
     """
 
     def __init__(self, target: str) -> None:

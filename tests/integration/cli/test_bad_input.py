@@ -1,4 +1,4 @@
-"""What cannot be done is one sentence with what to do and one code, whoever asks: API, command line, terminal."""
+"""What cannot be done is one sentence with what to do and one code, in API, command line and terminal."""
 
 import asyncio
 import os
