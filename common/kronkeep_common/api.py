@@ -120,6 +120,7 @@ class PolicyView(Record, frozen=True, kw_only=True):
     cronjob_id: str
     created_at: Moment
     storage_id: str
+    last_verified_at: Moment | None = None
     policy: BackupPolicy
 
 

@@ -211,6 +211,13 @@ class NotAllowedNow(Conflict):
     default_next_step = "Wait until the state named in the message has passed."
 
 
+class VerificationFailed(Conflict):
+    """A backup could not be restored, or is not what was archived; `details` has the reason."""
+
+    code = "VerificationFailed"
+    default_next_step = "Do not rely on this backup; back up again."
+
+
 class PreconditionFailed(Conflict):
     """The object changed since it was read (If-Match, resourceVersion)."""
 

@@ -90,7 +90,8 @@ RESTORE_TRANSITIONS: dict[RestoreStatus, frozenset[RestoreStatus]] = {
     _R.PENDING: frozenset({_R.PREPARING, _R.FAILED}),
     _R.PREPARING: frozenset({_R.RESTORING, _R.FAILED}),
     _R.RESTORING: frozenset({_R.VERIFYING, _R.FAILED}),
-    _R.VERIFYING: frozenset({_R.COMPLETED, _R.FAILED}),
+    # A restore whose Job was killed while it compared begins anew.
+    _R.VERIFYING: frozenset({_R.COMPLETED, _R.FAILED, _R.RESTORING}),
     _R.COMPLETED: frozenset(),
     _R.FAILED: frozenset(),
 }

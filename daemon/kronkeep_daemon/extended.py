@@ -1,6 +1,7 @@
 """CronJobs together with their backups: both come to be or neither, both are triggered, status follows."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -16,7 +17,7 @@ from kronkeep_common.models import (
     CronJobExecution,
     EnvVar,
 )
-from kronkeep_common.states import BackupStatus
+from kronkeep_common.states import BackupStatus, RestoreStatus
 from kronkeep_daemon.backups import policy as policies
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService, editing
@@ -64,7 +65,15 @@ class ExtendedService:
             policy_findings=self._schedules.findings(cronjob, found.policy),
             last_backup_id=last[0].id if last else None,
             last_good_backup_at=good[0].ended_at if good else None,
+            last_verified_at=self._last_verified(cronjob.id),
         )
+
+    def _last_verified(self, cronjob_id: str) -> datetime | None:
+        """When a backup of the CronJob was last restored as a whole and found the same."""
+        restores = self._history.restores.newest(
+            limit=20, cronjob_id=cronjob_id, status=RestoreStatus.COMPLETED
+        )
+        return next((restore.ended_at for restore in restores.items if not restore.include), None)
 
     async def create(self, spec: CronJobCreate, *, dry_run: bool = False) -> CronJob:
         """Creates a CronJob with its policy, or without one, in one request.

@@ -187,3 +187,32 @@ async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(ready: Read
     secrets, _ = await cluster.list(paths.secrets("default"))
     await cluster.close()
     assert [s["metadata"]["name"] for s in secrets if "restore" in s["metadata"]["name"]] == []
+
+
+async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(ready: Ready) -> None:
+    (ready.claim / "large").write_bytes(os.urandom(20_000_000))
+    backup, first = await backed_up(ready.client), picture(ready.claim)
+    request = RestoreRequest(
+        target=RestoreTarget(kind="in-place"), overwrite=True, suspend=True, confirm="job"
+    )
+    await ready.client.close()
+    seen = []
+    for state in ("pending", "preparing", "restoring", "verifying"):
+        (ready.claim / "program").write_text("broken")
+        async with ready.daemon.client() as client:
+            seq = (await client.snapshot()).seq
+            begun = await client.restore(backup.id, request)
+            async for event in client.events(seq, table="restores"):
+                status = (event.record or {})["status"]
+                if status in (state, "completed", "failed"):
+                    break
+            await ready.daemon.kill()
+        seen.append(status)
+        await ready.daemon.start()
+        async with ready.daemon.client() as client:
+            done = await ended(client, begun)
+            assert (done.status, done.reason) == ("completed", None), (state, done)
+            await eventually(lambda: client.cronjob("default", "job"), lambda c: not c.suspended)
+            assert not (await client.get_restore(begun.id)).suspended
+        assert picture(ready.claim) == first
+    assert seen == ["pending", "preparing", "restoring", "verifying"]

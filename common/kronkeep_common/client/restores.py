@@ -4,8 +4,8 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from kronkeep_common import api
-from kronkeep_common.errors import StillReading
-from kronkeep_common.models import Restore, RestorePlan, RestoreRequest, SnapshotFolder
+from kronkeep_common.errors import StillReading, VerificationFailed
+from kronkeep_common.models import BackupExecution, Restore, RestorePlan, RestoreRequest, SnapshotFolder
 
 T = TypeVar("T")
 STEP = 0.5
@@ -54,6 +54,25 @@ class RestoreCalls:
     async def restore(self: Calls, backup_id: str, request: RestoreRequest) -> Restore:
         """Begins a restore; raises ConfirmationMissing, NotAllowedNow, PathNotFound."""
         return await _patiently(self, "POST", f"/v1/backups/{quote(backup_id)}/restore", Restore, request)
+
+    async def verify(self: Calls, backup_id: str) -> BackupExecution:
+        """Restores a backup to scratch and compares it; answers when that has ended.
+
+        Raises VerificationFailed with the reason.
+        """
+        where = f"/v1/backups/{quote(backup_id)}"
+        operation = await self.call("POST", f"{where}/verify", api.Operation, api.Empty())
+        while operation.status == "running":
+            await self.pause(STEP)
+            operation = await self.call("GET", f"/v1/operations/{quote(operation.id)}", api.Operation)
+        if operation.status == "failed":
+            raise VerificationFailed(operation.message or "It failed.", next_step=operation.next_step)
+        return await self.call("GET", where, BackupExecution)
+
+    async def drill(self: Calls, namespace: str, name: str) -> Restore:
+        """Begins a drill of a CronJob's policy; raises PolicyNotFound."""
+        where = f"/v1/cronjobs/{quote(namespace)}/{quote(name)}/drill"
+        return await self.call("POST", where, Restore, api.Empty())
 
     async def restores(
         self: Calls,

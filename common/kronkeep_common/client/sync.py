@@ -98,6 +98,8 @@ class SyncClient:
     files = _Call(Client.files)
     plan_restore = _Call(Client.plan_restore)
     restore = _Call(Client.restore)
+    verify = _Call(Client.verify)
+    drill = _Call(Client.drill)
     restores = _Call(Client.restores)
     get_restore = _Call(Client.get_restore)
     cancel_restore = _Call(Client.cancel_restore)

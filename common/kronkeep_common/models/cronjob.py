@@ -113,6 +113,7 @@ class CronJob(Record, frozen=True, kw_only=True):
     resolution: str | None = None
     last_backup_id: str | None = None
     last_good_backup_at: Moment | None = None
+    last_verified_at: Moment | None = None
 
 
 class PodSeen(Record, frozen=True, kw_only=True):

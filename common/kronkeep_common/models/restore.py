@@ -90,6 +90,7 @@ class Restore(Record, frozen=True, kw_only=True):
     suspend: bool = False
     suspended: bool = False
     status: RestoreStatus
+    attempt: int = 1
     created_at: Moment
     due_at: Moment | None = None
     started_at: Moment | None = None

@@ -61,6 +61,8 @@ def read(raw: Object) -> Found:
 
 def check(policy: BackupPolicySpec) -> None:
     """Raises InvalidPolicy, InvalidSchedule or InvalidTimeZone for what could not be carried out."""
+    if policy.drill is not None:
+        Schedule.parse(policy.drill.schedule, policy.drill.time_zone)
     if policy.schedule is not None:
         Schedule.parse(policy.schedule, policy.time_zone)
     elif policy.time_zone is not None:

@@ -83,6 +83,7 @@ def _policy_view(cronjob: CronJob) -> api.PolicyView | None:
         cronjob_id=cronjob.id,
         created_at=cronjob.created_at,
         storage_id=cronjob.policy.storage_id,
+        last_verified_at=cronjob.last_verified_at,
         policy=cronjob.policy,
     )
 

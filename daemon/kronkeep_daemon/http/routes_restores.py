@@ -1,7 +1,9 @@
 """The routes of restores: browse a snapshot, plan, begin, look, cancel."""
 
+from aiohttp import web
+
 from kronkeep_common import api
-from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.errors import InvalidRequest, LogNotFound
 from kronkeep_common.models import Restore, RestorePlan, RestoreRequest, SnapshotFolder
 from kronkeep_daemon.http import lists
 from kronkeep_daemon.http.access import Level
@@ -26,6 +28,20 @@ async def _restore(call: Call) -> Restore | RestorePlan:
     return await service.restore(backup_id, call.body, key=call.key)
 
 
+async def _verify(call: Call) -> api.Operation:
+    backup_id, service = call.path["id"], call.services.restores
+    service.snapshots.restorable(backup_id)
+    return await call.services.operations.start("verify", backup_id, lambda: service.verify(backup_id))
+
+
+async def _log(call: Call) -> web.StreamResponse:
+    restore = one(call)
+    kept = [await call.services.history.logs.read(restore.id, log.container) or b"" for log in restore.logs]
+    if not kept:
+        raise LogNotFound(f"No log of restore {restore.id} is kept.")
+    return web.Response(body=b"".join(kept), content_type="text/plain", charset="utf-8")
+
+
 async def _list(call: Call) -> api.ListOf[Restore]:
     return lists.page(call, call.services.history.restores)
 
@@ -44,9 +60,16 @@ ROUTES: tuple[Route, ...] = (
           _files, ("path", "limit", "cursor")),
     Route("POST", B + "/restore", Level.ADMIN, RestoreRequest, Restore,
           "Restore a backup; a dry run answers a RestorePlan.", _restore, ("dry_run",), 202),
+    Route("POST", B + "/verify", Level.OPERATE, api.Empty, api.Operation,
+          "Restore a backup to scratch and compare it.", _verify, (), 202),
+    Route("POST", "/v1/cronjobs/{namespace}/{name}/drill", Level.OPERATE, api.Empty, Restore,
+          "Drill now: restore a good backup to scratch, compare and check it.",
+          lambda c: c.services.restores.drill(*c.name, key=c.key), (), 202),
     Route("GET", R, Level.READ, None, api.ListOf[Restore], "Restores and drills, newest first.",
           _list, lists.LIST),
     Route("GET", R + "/{id}", Level.READ, None, Restore, "One restore.", _one),
+    Route("GET", R + "/{id}/logs", Level.READ, None, None, "What restic and the check said.",
+          _log, (), 200, "text/plain"),
     Route("POST", R + "/{id}/cancel", Level.OPERATE, api.Empty, Restore, "Stop a restore.",
           lambda c: c.services.restores.cancel(c.path["id"])),
 )  # fmt: skip

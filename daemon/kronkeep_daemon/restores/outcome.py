@@ -29,6 +29,12 @@ DAMAGED = Fault(
     "The repository's data is damaged: restic could not read what it had stored.",
     "Check the storage (kronkeep storage check) and restore an earlier backup.",
 )
+KILLED = 137
+INTERRUPTED = Fault(
+    "Interrupted",
+    "The restore's pod was killed before it had ended, by its node or for its use of memory.",
+    "Look at the node and at the memory limit in the settings (archive.limits); restore again.",
+)
 _TOLD: tuple[tuple[str, Fault], ...] = (
     ("ciphertext verification failed", DAMAGED),
     ("invalid data returned", DAMAGED),
@@ -107,6 +113,8 @@ def fault(ended: Ended) -> Fault | None:
     if failed is None:
         words = clean(f"The Job failed: {ended.message or ended.reason}", 500)
         return Fault("JobFailed", words, "Look at the Job's events with kubectl describe.")
+    if failed.exit_code == KILLED and failed.name != "check":
+        return INTERRUPTED
     if failed.name == "check":
         words = f"The drill's check command exited with {failed.exit_code}: {_last(failed.log)}"
         return Fault("CheckFailed", words, "Look at what the check says in the drill's log.")

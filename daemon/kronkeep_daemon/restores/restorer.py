@@ -39,6 +39,7 @@ Object = dict[str, Any]
 PRESENCE_FILES = 200_000  # more than these are only compared by restic itself
 SAFE_SECONDS = KEPT_SECONDS * 0.8  # younger than this an ended Job cannot have been removed by its TTL
 CLEAN_SECONDS = 3600
+ATTEMPTS = 3
 PROGRESS_SECONDS = 1.0
 
 
@@ -89,7 +90,11 @@ class Restorer:
         if self._late(restore):
             words = "The restore did not begin before its deadline."
             raise NotAllowedNow(words, next_step="Look at the pod's events; restore again.")
-        wanted = await self._planner.wanted(restore.backup_id or "", _request(restore), None)
+        if restore.backup_id is None:
+            words = "The policy has no good backup that could be restored."
+            await self._fail(restore.id, Fault("NoBackup", words, "Back up now; see why none is good."))
+            return
+        wanted = await self._planner.wanted(restore.backup_id, _request(restore), None)
         if restore.status in (RestoreStatus.PENDING, RestoreStatus.PREPARING):
             restore = await self._prepare(restore, wanted)
         elif await self._lost(restore):
@@ -118,7 +123,7 @@ class Restorer:
         if restore.purpose == "restore":
             await self._make_room(restore, wanted)
         return await self._records.change(
-            restore.id, status=RestoreStatus.RESTORING, job=f"kronkeep-restore-{restore.id}"
+            restore.id, status=RestoreStatus.RESTORING, job=job_name(restore, restore.attempt)
         )
 
     async def _make_room(self, restore: Restore, wanted: Wanted) -> None:
@@ -172,6 +177,19 @@ class Restorer:
 
     async def _restore(self, restore: Restore, wanted: Wanted) -> None:
         manifest = await asyncio.to_thread(self._sums.read, wanted.backup.id)
+        while True:
+            found = await self._attempt(restore, wanted, manifest)
+            if found is not outcome.INTERRUPTED or restore.attempt >= ATTEMPTS:
+                break
+            restore = await self._again(restore)
+        if isinstance(found, Fault):
+            await self._fail(restore.id, found)
+        else:
+            await self._complete(restore.id, files_verified=found.files, verified_against=found.against)
+
+    async def _attempt(
+        self, restore: Restore, wanted: Wanted, manifest: list[Line] | None
+    ) -> "Fault | Compared":
         ears = Ears(self._records, restore, self._clock)
         job = self._job(restore, wanted, sums=manifest is not None)
         where = self._snapshots.repository(wanted.backup)
@@ -181,11 +199,19 @@ class Restorer:
             await self._clean(restore, wanted)
         ears.sums.end()
         await self._keep_logs(restore, ears, ended)
-        found = await self._compared(ended, ears, wanted, manifest)
-        if isinstance(found, Fault):
-            await self._fail(restore.id, found)
-        else:
-            await self._complete(restore.id, files_verified=found.files, verified_against=found.against)
+        return await self._compared(ended, ears, wanted, manifest)
+
+    async def _again(self, restore: Restore) -> Restore:
+        """The next attempt; what the last one had written is written once more."""
+        await self._runner.remove(namespace_of(restore), restore.job or "")
+        attempt = restore.attempt + 1
+        return await self._records.change(
+            restore.id,
+            status=RestoreStatus.RESTORING,
+            attempt=attempt,
+            job=job_name(restore, attempt),
+            progress=None,
+        )
 
     async def _compared(
         self, ended: Ended, ears: "Ears", wanted: Wanted, manifest: list[Line] | None
@@ -360,6 +386,11 @@ def calls_of(restore: Restore, wanted: Wanted) -> list[manifests.Call]:
         moved = (folder + mount.path.removeprefix(layout.TARGET), mount.path)
         calls.append(manifests.Call(restore.snapshot_id, folder, patterns, moved))
     return calls
+
+
+def job_name(restore: Restore, attempt: int) -> str:
+    """The name that makes creating an attempt's Job twice an AlreadyExists."""
+    return f"kronkeep-restore-{restore.id}-{attempt}"
 
 
 def namespace_of(restore: Restore) -> str:

@@ -1,5 +1,6 @@
 """Runs one Job of ours and hears every line of its containers, also after a restart of the daemon."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ Object = dict[str, Any]
 Hear = Callable[[str, bytes], None]
 LOOK_SECONDS = 0.3
 AWAY_SECONDS = 2.0
+SILENT_SECONDS = 5.0
 TAIL = 64 * 1024
 LONGEST_LINE = 1024 * 1024
 
@@ -53,9 +55,9 @@ class Runner:
         while True:
             job = await self._look(namespace, name)
             pod = await self._pod(namespace, name)
-            for container, _ in _begun(pod):
+            for container, state in _begun(pod):
                 ear = ears.setdefault(container, _Ear(container, hear))
-                if pod is not None and not await self._listen(pod, ear):
+                if pod is not None and not await self._listen(pod, ear, follow="running" in state):
                     break
             if (end := _end(job)) is not None:
                 return _ended(end, pod, ears)
@@ -95,23 +97,29 @@ class Runner:
             return None
         return items[-1] if items else None
 
-    async def _listen(self, pod: Object, ear: "_Ear") -> bool:
-        """Follows a container to its end; False when the stream broke before it."""
+    async def _listen(self, pod: Object, ear: "_Ear", *, follow: bool) -> bool:
+        """Hears a container to its end; False when the stream broke or was silent before it.
+
+        A silent stream may be one whose node is gone, so the Job is looked at again.
+        """
         if ear.done:
             return True
         meta = pod["metadata"]
         ear.again()
+        chunks = self.cluster.log_chunks(meta["namespace"], meta["name"], ear.container, follow=follow)
         try:
-            async for chunk in self.cluster.log_chunks(
-                meta["namespace"], meta["name"], ear.container, follow=True
-            ):
-                ear.take(chunk)
+            while True:
+                async with asyncio.timeout(SILENT_SECONDS):
+                    ear.take(await anext(chunks))
+        except StopAsyncIteration:
+            ear.done = True
+            return True
+        except TimeoutError:
+            return False
         except KronkeepError as fault:
             if not fault.retryable and not isinstance(fault, NotFoundInCluster):
                 raise
             return False
-        ear.done = True
-        return True
 
 
 class _Ear:

@@ -1,19 +1,28 @@
 """Restores as people ask for them: planned, begun once, gone on with after a restart, cancelled."""
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import ConfirmationMissing, NotAllowedNow, StillReading
+from kronkeep_common.errors import (
+    ConfirmationMissing,
+    KronkeepError,
+    NotAllowedNow,
+    StillReading,
+    VerificationFailed,
+)
 from kronkeep_common.models import Restore, RestorePlan, RestoreRequest
 from kronkeep_common.states import BackupStatus, RestoreStatus
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.events import Bus
+from kronkeep_daemon.events import Bus, RestoreChanged
 from kronkeep_daemon.history import History
+from kronkeep_daemon.restores.drills import Drills
+from kronkeep_daemon.restores.making import Maker
 from kronkeep_daemon.restores.planning import Planner
 from kronkeep_daemon.restores.records import RestoreRecords
 from kronkeep_daemon.restores.restorer import Restorer
@@ -23,6 +32,7 @@ from kronkeep_daemon.restores.sums import Manifests
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
+log = logging.getLogger(__name__)
 TICK_SECONDS = 15.0
 LONGEST_PLAN = 25.0  # clients wait 30 s for an answer
 
@@ -50,6 +60,11 @@ class RestoreService:
         self.snapshots = Snapshots(runner, backups, clock, settings, supervisor)
         self.planner = Planner(cronjobs, backups, self.snapshots, runner, settings)
         sums = Manifests(Path(settings().state) / "manifests")
+        self._drills = Drills(cronjobs, backups, self.records, history, clock, settings)
+        self._maker = Maker(backups, self.snapshots, runner, sums, bus, clock, settings, supervisor)
+        self._history = history
+        self._ended: dict[str, asyncio.Event] = {}
+        bus.subscribe(RestoreChanged, self._heard)
         self._restorer = Restorer(
             cronjobs,
             backups,
@@ -70,9 +85,44 @@ class RestoreService:
     async def _look_forever(self) -> None:
         await self._cronjobs.synced()
         while True:
+            try:
+                await self._drills.due()
+            except KronkeepError as fault:
+                log.warning("drills: %s", fault)
             for restore in self.records.under_way():
                 self.begin(restore)
+            for backup in self._history.backups.newest(limit=50).items:
+                self._maker.consider(backup)
             await self._clock.sleep(TICK_SECONDS)
+
+    def _heard(self, change: RestoreChanged) -> None:
+        if change.new.ended_at is not None and change.new.id in self._ended:
+            self._ended[change.new.id].set()
+
+    async def drill(self, namespace: str, name: str, *, key: str | None = None) -> Restore:
+        """Begins a drill now; raises CronJobNotFound, PolicyNotFound."""
+        restore = await self._drills.now(namespace, name, key)
+        self.begin(restore)
+        return restore
+
+    async def verify(self, backup_id: str) -> Restore:
+        """Restores one backup to scratch, compares it, and answers when that has ended.
+
+        Raises NotAllowedNow without a snapshot, VerificationFailed with the reason.
+        """
+        restore = await self._drills.verify(self.snapshots.restorable(backup_id))
+        self._ended[restore.id] = asyncio.Event()
+        self.begin(restore)
+        try:
+            await self._ended[restore.id].wait()
+        finally:
+            del self._ended[restore.id]
+        restore = self.records.get(restore.id)
+        if restore.status is RestoreStatus.FAILED:
+            raise VerificationFailed(
+                restore.message or "It failed.", next_step=restore.next_step, reason=restore.reason
+            )
+        return restore
 
     def begin(self, restore: Restore) -> None:
         """Runs a restore's task, where it does not run already."""

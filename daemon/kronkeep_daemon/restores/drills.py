@@ -1,0 +1,151 @@
+"""Which drill is due, and of which backup; a function of policies, past drills and the time.
+
+A drill's id is made from its policy and its slot, so a slot is drilled once, whoever asks; after downtime the
+newest slot alone is caught up.
+"""
+
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from tinydb import where
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import PolicyNotFound
+from kronkeep_common.models import BackupExecution, BackupPolicy, Drill, Restore
+from kronkeep_common.schedule import Schedule
+from kronkeep_common.states import BackupStatus, RestoreStatus
+from kronkeep_daemon.backups import policy as policies
+from kronkeep_daemon.backups.manifests import short_hash
+from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.history import History
+from kronkeep_daemon.restores.records import RestoreRecords
+from kronkeep_daemon.settings import Settings
+
+Object = dict[str, Any]
+DEADLINE = Drill(schedule="@daily").deadline_seconds
+
+
+def due_slot(drill: Drill, since: datetime, now: datetime, zone: str) -> datetime | None:
+    """The newest slot in (since, now]; None where there is none."""
+    schedule = Schedule.parse(drill.schedule, drill.time_zone, controller_zone=zone)
+    slot = schedule.previous(now + timedelta(seconds=1))
+    return slot if slot is not None and slot > since else None
+
+
+def pick(good: Sequence[BackupExecution], how: str, seed: str) -> BackupExecution | None:
+    """The newest good backup, or one by a seed, so that asking again picks the same; `good` newest first."""
+    if not good:
+        return None
+    return good[int(seed, 16) % len(good)] if how == "random" else good[0]
+
+
+class Drills:
+    """The drills of all policies."""
+
+    def __init__(
+        self,
+        cronjobs: CronJobService,
+        backups: BackupService,
+        records: RestoreRecords,
+        history: History,
+        clock: Clock,
+        settings: Callable[[], Settings],
+    ) -> None:
+        self._cronjobs = cronjobs
+        self._backups = backups
+        self._records = records
+        self._history = history
+        self._clock = clock
+        self._settings = settings
+
+    async def due(self) -> list[Restore]:
+        """Records the drills that are due now."""
+        found = []
+        for _, raw in self._cronjobs.raws():
+            policy = policies.read(raw).policy
+            if policy is None or policy.drill is None or not policy.enabled:
+                continue
+            since = await self._since(policy)
+            slot = due_slot(policy.drill, since, self._clock.now(), self._settings().controller_zone)
+            if slot is not None:
+                drill_id = short_hash(policy.id, "drill", slot.isoformat())
+                found.append(await self._record(raw, policy, drill_id, slot))
+        return found
+
+    async def now(self, namespace: str, name: str, key: str | None) -> Restore:
+        """Records a drill by hand; raises PolicyNotFound. The same `key` is the same drill."""
+        raw = self._cronjobs.raw(namespace, name)
+        found = policies.read(raw)
+        if found.policy is None:
+            raise PolicyNotFound(found.fault or f"{namespace}/{name} has no backup policy.")
+        return await self._record(raw, found.policy, key[:12] if key else uuid.uuid4().hex[:12], None)
+
+    async def verify(self, backup: BackupExecution) -> Restore:
+        """Records the verification of one backup."""
+        deadline = self._clock.now() + timedelta(seconds=DEADLINE)
+        return await self._records.add(
+            self._new(backup, uuid.uuid4().hex[:12], purpose="verify", deadline_at=deadline)
+        )
+
+    async def _since(self, policy: BackupPolicy) -> datetime:
+        """The last slot that was drilled, or when a drill was first seen, kept for restarts."""
+        past = self._history.restores.newest(limit=100, policy_id=policy.id).items
+        slots = [restore.due_at for restore in past if restore.due_at is not None]
+        if slots:
+            return max(slots)
+        facts, key = self._history.table("facts"), f"drill-seen/{policy.id}"
+        kept = facts.search(where("id") == key)
+        if kept:
+            return datetime.fromisoformat(kept[0]["created_at"])
+        facts.put_document(None, {"id": key, "created_at": msgspec.to_builtins(self._clock.now())})
+        await self._history.commit()
+        return self._clock.now()
+
+    async def _record(
+        self, raw: Object, policy: BackupPolicy, drill_id: str, slot: datetime | None
+    ) -> Restore:
+        drill = policy.drill or Drill(schedule="@daily")
+        good = [b for b in self._backups.good_of(policy.id) if b.status is BackupStatus.SUCCEEDED]
+        good.sort(key=lambda b: b.created_at, reverse=True)
+        backup = pick(good, drill.pick, drill_id)
+        deadline = self._clock.now() + timedelta(seconds=drill.deadline_seconds)
+        if backup is not None:
+            made = self._new(backup, drill_id, purpose="drill", due_at=slot, deadline_at=deadline)
+            return await self._records.add(made)
+        meta = raw["metadata"]
+        nothing = Restore(
+            id=drill_id,
+            cluster=self._cronjobs.cluster().id,
+            namespace=meta["namespace"],
+            cronjob=meta["name"],
+            cronjob_id=meta["uid"],
+            policy_id=policy.id,
+            backup_id=None,
+            storage_id=policy.storage_id,
+            purpose="drill",
+            status=RestoreStatus.PENDING,
+            created_at=self._clock.now(),
+            due_at=slot,
+            deadline_at=deadline,
+        )
+        return await self._records.add(nothing)
+
+    def _new(self, backup: BackupExecution, restore_id: str, **fields: Any) -> Restore:
+        return Restore(
+            id=restore_id,
+            cluster=backup.cluster,
+            namespace=backup.namespace,
+            cronjob=backup.cronjob,
+            cronjob_id=backup.cronjob_id,
+            policy_id=backup.policy_id,
+            backup_id=backup.id,
+            snapshot_id=backup.result.snapshot_id if backup.result else "",
+            storage_id=backup.storage_id,
+            status=RestoreStatus.PENDING,
+            created_at=self._clock.now(),
+            **fields,
+        )
