@@ -98,7 +98,9 @@ async def test_files_that_change_meanwhile_have_no_hash_and_a_drill_without_a_ba
 ) -> None:
     failed = await ended(client, await client.drill("default", "job"))
     assert (failed.status, failed.reason) == ("failed", "NoBackup")
-    script = "while :; do date +%N >> /data/program; sleep 0.02; done"
+    script = (
+        "while :; do date +%N | dd of=/data/program conv=notrunc bs=9 count=1 status=none; sleep 0.02; done"
+    )
     await client.create_cronjob(
         CronJobCreate(
             name="writer",

@@ -13,6 +13,7 @@ from kronkeep_daemon.backups.jobs import Ended, Step
 Object = dict[str, Any]
 _VERIFIED = re.compile(rb"finished verifying (\d+) files")
 VERIFYING = b"verifying files in "
+_FILE = re.compile(r"ignoring error for (.+?): (.+)")
 EXAMPLES = 5
 
 
@@ -132,7 +133,14 @@ def _of_restic(exit_code: int | None, log: bytes) -> Fault:
     for words, found in _TOLD:
         if words in text:
             return found._replace(message=clean(f"{found.message} restic: {_telling(text, words)}", 500))
-    return Fault(*restic.fault(exit_code, log))
+    wrong = [clean(f"{m[1]}: {m[2]}", 200) for m in _FILE.finditer(text)]
+    if any("Invalid file size" in line for line in wrong):
+        words = f"Files changed while they were archived: {'; '.join(wrong[:EXAMPLES])}"
+        return Fault("ChangedMeanwhile", words, "Archive when nothing writes, such as after the run.")
+    reason, words, then = restic.fault(exit_code, log)
+    if reason == "ResticFailed" and wrong:
+        words = f"{len(wrong)} files could not be restored: {'; '.join(wrong[:EXAMPLES])}"
+    return Fault(reason, clean(words, 1000), then)
 
 
 def _telling(text: str, words: str) -> str:
