@@ -29,7 +29,9 @@ async def _cluster_times(cluster: Cluster, seen: dict[str, float]) -> None:
         if _ended(job):
             seen.setdefault(job["metadata"]["uid"], time.perf_counter())
 
-    watch = ListWatch(cluster, paths.jobs(), on_sync=lambda _: None, on_event=event, clock=SystemClock())
+    watch = ListWatch(
+        cluster, paths.jobs(), on_sync=lambda _: None, on_event=event, clock=SystemClock(), kind=dict
+    )
     await watch.run()
 
 

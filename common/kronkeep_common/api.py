@@ -131,13 +131,25 @@ class Version(Record, frozen=True, kw_only=True):
     api: dict[str, int]
 
 
+class EventView(Record, frozen=True, kw_only=True):
+    """What Kubernetes said about a run's Job or a pod of it: `object` is Kind/name, `count` how often."""
+
+    at: Moment
+    type: str
+    reason: str
+    message: str
+    count: int = 1
+    object: str
+
+
 class WatchView(Record, frozen=True, kw_only=True):
-    """How fresh one watch is."""
+    """How fresh one watch is; without one that is not `needed`, what is shown is right but tells less."""
 
     name: str
     status: str
     since: Moment
     why: str | None = None
+    needed: bool = True
 
 
 class Ready(Record, frozen=True, kw_only=True):

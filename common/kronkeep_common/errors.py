@@ -169,6 +169,20 @@ class LogNotFound(NotFound):
     code = "LogNotFound"
 
 
+class ManifestNotFound(NotFound):
+    """The run's Job is gone, and its manifest was not kept."""
+
+    code = "ManifestNotFound"
+    default_next_step = "Look at the CronJob: later runs have the same template."
+
+
+class ClusterNotFound(NotFound):
+    """No configured cluster of that name or id."""
+
+    code = "ClusterNotFound"
+    default_next_step = "The settings' [clusters] sections name them; kronkeep doctor lists them."
+
+
 class OperationNotFound(NotFound):
     """No such operation; the newest thousand are kept."""
 

@@ -13,6 +13,7 @@ BACKUP_LABEL = PREFIX + "backup-id"
 RESTORE_LABEL = PREFIX + "restore-id"
 RUN_ANNOTATION = PREFIX + "cronjob-execution-id"
 OVERRIDES_ANNOTATION = PREFIX + "overrides"
+STARTING_DEADLINE = PREFIX + "starting-deadline-seconds"  # what it was before a resume lowered it
 
 SCHEDULED_TIMESTAMP = "batch.kubernetes.io/cronjob-scheduled-timestamp"  # KEP-4026
 INSTANTIATE = "cronjob.kubernetes.io/instantiate"  # "manual" on kubectl create job --from

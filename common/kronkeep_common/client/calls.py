@@ -169,6 +169,15 @@ class Client(RestoreCalls):
         """One run; raises ExecutionNotFound."""
         return await self.call("GET", f"/v1/executions/{quote(execution_id)}", CronJobExecution)
 
+    async def manifest(self, execution_id: str) -> dict[str, Any]:
+        """A run's Job as Kubernetes writes it; raises ManifestNotFound."""
+        return await self.call("GET", f"/v1/executions/{quote(execution_id)}/manifest", dict[str, Any])
+
+    async def told(self, execution_id: str) -> api.ListOf[api.EventView]:
+        """What Kubernetes said about a run, oldest first."""
+        answer = api.ListOf[api.EventView]
+        return await self.call("GET", f"/v1/executions/{quote(execution_id)}/events", answer)
+
     async def cancel_execution(self, execution_id: str) -> CronJobExecution:
         """Stops a run."""
         return await self.call(

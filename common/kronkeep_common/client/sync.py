@@ -76,6 +76,8 @@ class SyncClient:
     back_up = _Call(Client.back_up)
     executions = _Call(Client.executions)
     execution = _Call(Client.execution)
+    manifest = _Call(Client.manifest)
+    told = _Call(Client.told)
     cancel_execution = _Call(Client.cancel_execution)
     backups = _Call(Client.backups)
     backup = _Call(Client.backup)

@@ -11,6 +11,7 @@ from kronkeep_common.models.backup import (
     Progress,
 )
 from kronkeep_common.models.cronjob import (
+    Cause,
     CronJob,
     CronJobCreate,
     CronJobExecution,
@@ -61,6 +62,7 @@ __all__ = [
     "BackupStorage",
     "BackupStorageChange",
     "BackupStorageCreate",
+    "Cause",
     "ClaimSource",
     "CredentialKey",
     "CronJob",

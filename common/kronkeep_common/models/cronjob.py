@@ -85,6 +85,8 @@ class CronJob(Record, frozen=True, kw_only=True):
     `policy_fault` says why an annotation cannot be acted on, `policy_findings` what is wrong with how the
     schedules of CronJob and policy fit (`Code: sentence`), and `resolution`, in the answer to a write, what
     the policy's strategy did about a conflict.
+    `late_since` is the oldest slot whose Job has not come within the grace, `delayed_since` the one that
+    waits for the run before it (Forbid).
     """
 
     id: str
@@ -101,6 +103,7 @@ class CronJob(Record, frozen=True, kw_only=True):
     next_at: Moment | None = None
     last_scheduled_at: Moment | None = None
     late_since: Moment | None = None
+    delayed_since: Moment | None = None
     active: int = 0
     recent: tuple[ExecutionStatus, ...] = ()
     last_execution_id: str | None = None
@@ -116,10 +119,19 @@ class CronJob(Record, frozen=True, kw_only=True):
     last_verified_at: Moment | None = None
 
 
+class Cause(Record, frozen=True, kw_only=True):
+    """Why something waits or failed: a stable word, a sentence, and what to do."""
+
+    reason: str
+    message: str
+    next_step: str
+
+
 class PodSeen(Record, frozen=True, kw_only=True):
-    """What one pod of a Job told: where it ran and how its deciding container ended."""
+    """What one pod of a Job told: where it ran and how its deciding container ended, with the cause."""
 
     name: str
+    created_at: Moment | None = None
     node: str | None = None
     phase: str = ""
     container: str | None = None
@@ -127,23 +139,29 @@ class PodSeen(Record, frozen=True, kw_only=True):
     signal: int | None = None
     reason: str | None = None
     restarts: int = 0
+    cause: Cause | None = None
 
 
 class KeptLog(Record, frozen=True, kw_only=True):
-    """A log copied beside the journal: `bytes` as written by the pod, `kept` after head and tail."""
+    """A log copied beside the journal: `bytes` as written by the pod, `kept` after head and tail.
+
+    `last_lines` are the last five lines of a container that failed, each of 300 characters at most.
+    """
 
     container: str
     pod: str
     bytes: Bytes
     kept: Bytes
     truncated: bool = False
+    last_lines: tuple[str, ...] = ()
 
 
 class CronJobExecution(Record, frozen=True, kw_only=True):
     """One Job of a CronJob; `id` is the Job's uid, or made from CronJob and slot where no Job came.
 
     `reason` is a stable word (ExitCode, OOMKilled, DeadlineExceeded, ...), `message` a sentence,
-    `next_step` what to do. `scheduled_at` is the slot, absent on manual runs.
+    `next_step` what to do. `scheduled_at` is the slot, absent on manual runs. `evidence` says what a record
+    was inferred from. A gap, in which nobody watched, has `gap_until` and the number of slots in it.
     """
 
     id: str
@@ -173,3 +191,5 @@ class CronJobExecution(Record, frozen=True, kw_only=True):
     backup_id: str | None = None
     logs: tuple[KeptLog, ...] = ()
     evidence: str | None = None
+    gap_until: Moment | None = None
+    gap_slots: int = 0

@@ -24,7 +24,7 @@ from kronkeep_daemon import storages
 from kronkeep_daemon.backups import jobs, manifests, restic
 from kronkeep_daemon.backups.queue import Queues
 from kronkeep_daemon.history import History, Records
-from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube import objects, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.observe import observe
@@ -112,7 +112,8 @@ class RepositoryJobs:
             job = await self._cluster.get(paths.jobs(namespace, name))
             selector = f"{keys.JOB_NAME_LABEL}={name}"
             pods, _ = await self._cluster.list(paths.pods(namespace), labelSelector=selector)
-            if (cause := observe(job, pods).cause) is not None:
+            seen = [objects.read(pod, objects.Pod) for pod in pods]
+            if (cause := observe(objects.read(job, objects.Job), seen).cause) is not None:
                 return cause.message
             names = {pod["metadata"]["name"] for pod in pods}
             events, _ = await self._cluster.list(paths.events(namespace))

@@ -6,27 +6,31 @@ then tells the bus; so a burst of events costs one sync, and nothing is told bef
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
-from kronkeep_common.models import CronJobExecution
-from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
-from kronkeep_daemon.cronjobs import recording
-from kronkeep_daemon.cronjobs.keeping import LogKeeper
+from kronkeep_common.models import CronJobExecution, KeptLog
+from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigger, is_final
+from kronkeep_daemon.cronjobs import keeping, recording, unseen, vanishing
+from kronkeep_daemon.cronjobs.ledger import TICK_SECONDS, Ledger
 from kronkeep_daemon.cronjobs.seen import Kind, Seen
+from kronkeep_daemon.cronjobs.watching import Watches
 from kronkeep_daemon.events import Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
-from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.watch import ListWatch, WatchState
+from kronkeep_daemon.kube.objects import Job, cronjob_of, read
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
 FULL_DISK_PAUSE = 2.0
+BREATH = 0.05  # between two writes: what came meanwhile shares the second, and costs one look a Job
+PATIENCE = 3.0  # for what may still be told of a Job that has gone
 MOST = 100_000  # runs that have not ended
 
 
@@ -34,58 +38,52 @@ class Recorder:
     """Records one cluster."""
 
     def __init__(
-        self, cluster: Cluster, history: History, bus: Bus, clock: Clock, namespaces: tuple[str, ...] = ()
+        self,
+        cluster: Cluster,
+        history: History,
+        bus: Bus,
+        clock: Clock,
+        namespaces: tuple[str, ...] = (),
+        *,
+        grace: Callable[[], timedelta] = lambda: timedelta(seconds=120),
+        controller_zone: Callable[[], str] = lambda: "UTC",
+        patience: float = PATIENCE,
     ) -> None:
         self.cluster = cluster
         self._history = history
         self._bus = bus
         self._clock = clock
-        self._namespaces: list[str | None] = list(namespaces) or [None]
-        self._touched: dict[str, bool] = {}
+        self._patience = patience
+        self._touched: dict[str, None] = {}
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._waiting: dict[str, bool] = {}
         self.seen = Seen(self._touch, self._turn)
-        self._keeper = LogKeeper(cluster, history, self._log_kept)
-        self._watches: list[ListWatch] = []
+        self.keeper = keeping.LogKeeper(cluster, history, self._log_kept)
+        self.watches = Watches(cluster, self.seen, clock, namespaces)
         self.synced = asyncio.Event()
-        self._unsynced = 0
+        self.ledger = Ledger(
+            cluster.id,
+            self.seen,
+            history,
+            bus,
+            clock,
+            live=self.watches.live,
+            grace=grace,
+            controller_zone=controller_zone,
+        )
 
     def start(self, supervisor: Supervisor) -> None:
-        """Starts watches, the writer and the log keeper as tasks of the supervisor."""
-        seen, selector = self.seen, {"labelSelector": "batch.kubernetes.io/job-name"}
-        for namespace in self._namespaces:
-            self._watch(supervisor, paths.cronjobs(namespace), seen.sync_cronjobs, seen.cronjob_event, {})
-            self._watch(supervisor, paths.pods(namespace), seen.sync_pods, seen.pod_event, selector)
-            self._watch(supervisor, paths.jobs(namespace), seen.sync_jobs, seen.job_event, {})
+        """Starts watches, the writer, the account of slots and the log keeper as tasks of the supervisor."""
+        self.watches.start(supervisor, self._first_list)
         supervisor.start(f"recorder {self.cluster.name}", self._write_forever, death="restart")
-        self._keeper.start(supervisor)
-
-    def _watch(
-        self, supervisor: Supervisor, path: str, sync: Any, event: Any, params: dict[str, str]
-    ) -> None:
-        self._unsynced += 1
-        first = [True]
-
-        def synced(items: list[Object]) -> None:
-            sync(items)
-            if first[0]:
-                first[0] = False
-                self._first_list()
-
-        watch = ListWatch(
-            self.cluster, path, on_sync=synced, on_event=event, clock=self._clock, params=params
-        )
-        self._watches.append(watch)
-        supervisor.start(f"watch {self.cluster.name} {path}", watch.run, death="restart")
+        supervisor.start(f"slots {self.cluster.name}", self._account_forever, death="restart")
+        self.keeper.start(supervisor)
 
     def _first_list(self) -> None:
-        self._unsynced -= 1
-        if self._unsynced == 0:
-            self._while_away()
-            self.synced.set()
-
-    def states(self) -> list[WatchState]:
-        """How fresh each watch is."""
-        return [watch.state for watch in self._watches]
+        self._while_away()
+        self.synced.set()
+        self._wake.set()
 
     def _while_away(self) -> None:
         """Records that are not final and whose Job is no longer there: it went while nobody watched."""
@@ -93,11 +91,22 @@ class Recorder:
             if not is_final(EXECUTION_TRANSITIONS, status):
                 page = self._history.executions.newest(limit=MOST, cluster=self.cluster.id, status=status)
                 for record in page.items:
-                    if record.job is not None and record.id not in self.seen.jobs:
-                        self._touch(record.id, False)
+                    if record.job is not None and self.uid_of(record) not in self.seen.jobs:
+                        self._touch(self.uid_of(record))
 
-    def _touch(self, uid: str, watched: bool) -> None:
-        self._touched[uid] = self._touched.get(uid, True) and watched
+    def _id(self, uid: str) -> str:
+        """The record of a Job: its uid, unless a cluster made of another's etcd has a Job of the same."""
+        found = self._history.executions.get(uid)
+        return uid if found is None or found.cluster == self.cluster.id else f"{uid}@{self.cluster.id}"
+
+    @staticmethod
+    def uid_of(record: CronJobExecution) -> str:
+        """The uid of a record's Job."""
+        return record.id.partition("@")[0]
+
+    def _touch(self, uid: str) -> None:
+        self._touched[uid] = None
+        self._idle.clear()
         self._wake.set()
 
     def _turn(self, kind: Kind, raw: Object) -> None:
@@ -120,12 +129,24 @@ class Recorder:
                 self._touched = touched | self._touched
                 await self._clock.sleep(FULL_DISK_PAUSE)
                 self._wake.set()
+            if not self._touched:
+                self._idle.set()
+            await asyncio.sleep(BREATH)
 
-    async def _write(self, touched: dict[str, bool]) -> None:
+    async def _account_forever(self) -> None:
+        """Judges slots only after every Job that was seen is recorded."""
+        await self.synced.wait()
+        await self.watches.told(self._patience)
+        while True:
+            await self._idle.wait()
+            await self.ledger.look()
+            await self._clock.sleep(TICK_SECONDS)
+
+    async def _write(self, touched: Iterable[str]) -> None:
         changed: list[ExecutionChanged] = []
-        for uid, watched in touched.items():
+        for uid in touched:
             try:
-                self._record(uid, watched, changed)
+                self._record(uid, changed)
             except (KeyError, TypeError, ValueError, msgspec.ValidationError):
                 log.exception("the Job %s cannot be read; it is passed over", uid)
         if changed:
@@ -135,59 +156,102 @@ class Recorder:
         for uid in touched:
             self._after(uid)
 
-    def _record(self, uid: str, watched: bool, changed: list[ExecutionChanged]) -> None:
-        old = self._history.executions.get(uid)
-        job = self.seen.jobs.get(uid)
-        new = recording.record(self.cluster.id, job, self.seen.pods_of(uid), old) if job is not None else old
-        gone = job is None or job["metadata"].get("deleted")
+    def _record(self, uid: str, changed: list[ExecutionChanged]) -> None:
+        record_id = self._id(uid)
+        old, job = self._history.executions.get(record_id), self.seen.jobs.get(uid)
+        new = old
+        if job is not None:
+            pods, told = self.seen.pods_of(uid), self.seen.told
+            new = recording.record(self.cluster.id, record_id, job, pods, told, old)
+        if new is not None and old is None:
+            new = self._met(new)
+        gone = job is None or uid in self.seen.gone
         if new is not None and gone and not is_final(EXECUTION_TRANSITIONS, new.status):
-            replaced = job is not None and self._replaced(job)
-            new = recording.vanished(new, self._clock.now(), replaced=replaced, watched=watched)
+            new = self._vanished(uid, new) or new
         if new is not None and new is not old:
             self._history.executions.put(new)
             changed.append(ExecutionChanged(old, new))
 
-    def _replaced(self, job: Object) -> bool:
-        """Whether the CronJob's policy is Replace and a newer Job of it is there."""
-        owner = recording.owner_of(job)
-        if owner is None:
-            return False
-        cronjob = self.seen.cronjobs.get((job["metadata"]["namespace"], owner["name"]))
-        if cronjob is None or cronjob["spec"].get("concurrencyPolicy") != "Replace":
-            return False
-        born = job["metadata"]["creationTimestamp"]
-        others = (
-            j for j in self.seen.jobs.values() if (recording.owner_of(j) or {}).get("uid") == owner["uid"]
+    def _met(self, new: CronJobExecution) -> CronJobExecution:
+        """A run seen for the first time: its slot was not missed after all, and it may be a late one."""
+        if new.scheduled_at is not None and new.trigger is Trigger.SCHEDULED:
+            self._history.executions.remove(unseen.slot_id(new.cronjob_id, new.scheduled_at))
+            if recording.is_late(new):
+                page = self._history.executions.newest(limit=5, cronjob_id=new.cronjob_id)
+                return recording.caught_up(new, page.items)
+        return new
+
+    def _vanished(self, uid: str, run: CronJobExecution) -> CronJobExecution | None:
+        """The end of a Job that went without one; None when more may be told within the patience."""
+        raw = self.seen.cronjobs.get((run.namespace, run.cronjob))
+        there = raw is not None and raw["metadata"]["uid"] == run.cronjob_id
+        facts = vanishing.Facts(
+            watched=uid in self.seen.gone,
+            replaces=raw is not None and there and raw["spec"].get("concurrencyPolicy") == "Replace",
+            newer=self._newer(run),
+            cronjob_there=there,
+            told=self.seen.told_of(run.cronjob_id),
         )
-        return any(other["metadata"]["creationTimestamp"] > born for other in others)
+        found = vanishing.verdict(run, facts, self._clock.now(), waited=self._waiting.get(uid, False))
+        if found is not None:
+            self._waiting.pop(uid, None)
+        elif uid not in self._waiting:
+            self._waiting[uid] = False
+            asyncio.get_running_loop().call_later(self._patience, self._waited_for, uid)
+        return found
+
+    def _waited_for(self, uid: str) -> None:
+        if uid in self._waiting:
+            self._waiting[uid] = True
+            self._touch(uid)
+
+    def _newer(self, run: CronJobExecution) -> bool:
+        """Whether a later Job of the same CronJob is there."""
+        return any(
+            (owner := cronjob_of(job)) is not None
+            and owner.uid == run.cronjob_id
+            and (job.metadata.creation_timestamp or "") > f"{run.created_at:%Y-%m-%dT%H:%M:%SZ}"
+            for job in self.seen.jobs.values()
+        )
 
     def _after(self, uid: str) -> None:
+        """Copies the logs of what has ended; forgets a Job that is gone and whose end is recorded."""
         job = self.seen.jobs.get(uid)
-        if job is None or recording.owner_of(job) is None:
+        if job is None or cronjob_of(job) is None:
+            if uid in self.seen.gone:
+                self.seen.forget_job(uid)
             return
-        for pod in self.seen.pods_of(uid):
-            self._keeper.look(uid, pod)
-        if job["metadata"].get("deleted"):
-            self.seen.forget_job(uid)
-
-    async def _log_kept(self, uid: str, kept: Any) -> None:
-        record = self._history.executions.get(uid)
+        record = self._history.executions.get(self._id(uid))
         if record is None:
             return
-        others = tuple(log for log in record.logs if (log.pod, log.container) != (kept.pod, kept.container))
-        self._history.executions.put(msgspec.structs.replace(record, logs=(*others, kept)))
+        for pod in self.seen.pods_of(uid):
+            if self.seen.pod_is_there(pod):
+                self.keeper.look(record.id, pod)
+        over = is_final(EXECUTION_TRANSITIONS, record.status)
+        if over:
+            self.keeper.close(record.id, job)
+        if uid in self.seen.gone and over:
+            self.seen.forget_job(uid)
+
+    async def _log_kept(self, record_id: str, kept: KeptLog) -> None:
+        record = self._history.executions.get(record_id)
+        if record is None:
+            return
+        new = keeping.with_log(record, kept)
+        self._history.executions.put(new)
         await self._history.commit()
 
     async def adopt(self, job: Object) -> CronJobExecution:
         """Records a Job that we have just created, before the watch tells of it."""
-        uid = job["metadata"]["uid"]
-        self.seen.jobs.setdefault(uid, job)
+        seen = read(job, Job)
+        uid = seen.metadata.uid
+        self.seen.jobs.setdefault(uid, seen)
         changed: list[ExecutionChanged] = []
-        self._record(uid, True, changed)
+        self._record(uid, changed)
         await self._history.commit()
         for event in changed:
             self._bus.publish(event)
-        record = self._history.executions.get(uid)
+        record = self._history.executions.get(self._id(uid))
         if record is None:
-            raise KronkeepError(f"The Job {job['metadata']['name']} has no CronJob.")
+            raise KronkeepError(f"The Job {seen.metadata.name} has no CronJob.")
         return record

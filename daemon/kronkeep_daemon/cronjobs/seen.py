@@ -1,92 +1,175 @@
-"""What one cluster shows now: CronJobs, Jobs and the pods of Jobs, kept from list and watch."""
+"""What one cluster shows now: CronJobs, Jobs, the pods of Jobs and Events, kept from list and watch.
 
-from collections.abc import Callable, Iterable
-from typing import Any, Literal
+An event that is older than what is known of its object is passed over, and so is one of an object that has
+been deleted; a full list is always believed, for a restored etcd begins again with lower versions.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+from kronkeep_daemon.kube.objects import Event, Job, Meta, Pod, uid_of_job
 
 Object = dict[str, Any]
 Kind = Literal["added", "changed", "removed"]
+K = TypeVar("K")
+V = TypeVar("V")
 _KINDS: dict[str, Kind] = {"ADDED": "added", "MODIFIED": "changed"}
+TOLD_OBJECTS = 20_000  # objects whose Events are kept; the oldest go first
+TOLD_REASONS = 40
+_ABOUT_JOBS = ("SuccessfulCreate", "SawCompletedJob", "SuccessfulDelete", "UnexpectedJob")
+TOMBSTONES = 20_000
+
+
+class Bounded(OrderedDict[K, V], Generic[K, V]):
+    """A mapping that lets its oldest entries go."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self._most = most
+
+    def __setitem__(self, key: K, value: V) -> None:
+        super().__setitem__(key, value)
+        if len(self) > self._most:
+            self.popitem(last=False)
 
 
 class Seen:
-    """Mirrors of three collections; `touched` hears the uid of a Job to look at, `turned` of CronJobs."""
+    """Mirrors of the collections; `touched` hears the uid of a Job to look at, `turned` of CronJobs."""
 
-    def __init__(self, touched: Callable[[str, bool], None], turned: Callable[[Kind, Object], None]) -> None:
+    def __init__(self, touched: Callable[[str], None], turned: Callable[[Kind, Object], None]) -> None:
         self._touched = touched
         self._turned = turned
         self.cronjobs: dict[tuple[str, str], Object] = {}
-        self.jobs: dict[str, Object] = {}
-        self.pods: dict[str, dict[str, Object]] = {}
+        self.jobs: dict[str, Job] = {}
+        self.gone: set[str] = set()
+        self.pods: dict[str, dict[str, Pod]] = {}
+        self.told: Bounded[str, Bounded[str, Event]] = Bounded(TOLD_OBJECTS)
+        self._deleted: Bounded[str, bool] = Bounded(TOMBSTONES)
+        self._job_of: Bounded[str, str] = Bounded(TOMBSTONES)
 
-    def sync_cronjobs(self, items: list[Object]) -> None:
-        """A full list of CronJobs."""
+    def sync_cronjobs(self, namespace: str | None, items: list[Object]) -> None:
+        """A full list of CronJobs of one namespace or, with None, of all."""
         found = {_key(item): item for item in items}
-        for key in [key for key in self.cronjobs if key not in found]:
+        for key in [key for key in self.cronjobs if key not in found and namespace in (None, key[0])]:
             self._turned("removed", self.cronjobs.pop(key))
         for item in items:
             self.cronjob_event("MODIFIED" if _key(item) in self.cronjobs else "ADDED", item)
 
     def cronjob_event(self, kind: str, item: Object) -> None:
         """One event of the CronJobs' watch."""
+        old = self.cronjobs.get(_key(item))
         if kind == "DELETED":
+            if old is not None and old["metadata"]["uid"] != item["metadata"]["uid"]:
+                return  # its successor of the same name is there already
             self.cronjobs.pop(_key(item), None)
             self._turned("removed", item)
             return
-        old = self.cronjobs.get(_key(item))
         self.cronjobs[_key(item)] = item
         if old is None or old["metadata"]["resourceVersion"] != item["metadata"]["resourceVersion"]:
             self._turned(_KINDS.get(kind, "changed"), item)
 
-    def sync_jobs(self, items: list[Object]) -> None:
+    def sync_jobs(self, namespace: str | None, items: list[Job]) -> None:
         """A full list of Jobs; those that are missing went while nobody watched."""
-        found = {item["metadata"]["uid"] for item in items}
-        for uid in [uid for uid in self.jobs if uid not in found]:
-            del self.jobs[uid]
-            self._touched(uid, False)
+        found = {item.metadata.uid for item in items}
+        for uid, job in list(self.jobs.items()):
+            if uid not in found and uid not in self.gone and namespace in (None, job.metadata.namespace):
+                del self.jobs[uid]
+                self._touched(uid)
         for item in items:
-            self.job_event("MODIFIED", item)
+            self.jobs[item.metadata.uid] = item
+            self._touched(item.metadata.uid)
 
-    def job_event(self, kind: str, item: Object) -> None:
+    def job_event(self, kind: str, item: Job) -> None:
         """One event of the Jobs' watch; a DELETED one carries the last state."""
-        uid = item["metadata"]["uid"]
+        uid = item.metadata.uid
+        old = self.jobs.get(uid)
+        if uid in self._deleted or (old is not None and _older(item.metadata, old.metadata)):
+            return
         self.jobs[uid] = item
         if kind == "DELETED":
-            item["metadata"]["deleted"] = True
-        self._touched(uid, True)
+            self.gone.add(uid)
+            self._deleted[uid] = True
+        self._touched(uid)
 
     def forget_job(self, uid: str) -> None:
         """A deleted Job's end is recorded; it and its pods are no longer needed."""
         self.jobs.pop(uid, None)
-        self.pods.pop(uid, None)
+        self.gone.discard(uid)
+        for pod in self.pods.pop(uid, {}):
+            self.told.pop(pod, None)
+        self.told.pop(uid, None)
 
-    def sync_pods(self, items: list[Object]) -> None:
+    def sync_pods(self, items: list[Pod]) -> None:
         """A full list of pods."""
         for item in items:
-            self.pod_event("MODIFIED", item)
+            self._pod(item)
 
-    def pod_event(self, kind: str, item: Object) -> None:
+    def pod_event(self, kind: str, item: Pod) -> None:
         """One event of the pods' watch; what a pod told stays known after it went."""
-        uid = job_uid(item)
-        if uid is None:
+        uid = uid_of_job(item)
+        old = self.pods.get(uid or "", {}).get(item.metadata.uid)
+        if item.metadata.uid in self._deleted or (old is not None and _older(item.metadata, old.metadata)):
             return
-        pods = self.pods.setdefault(uid, {})
         if kind == "DELETED":
-            item["metadata"]["deleted"] = True
-        pods[item["metadata"]["uid"]] = item
-        self._touched(uid, True)
+            self._deleted[item.metadata.uid] = True
+        self._pod(item)
 
-    def pods_of(self, uid: str) -> Iterable[Object]:
+    def _pod(self, item: Pod) -> None:
+        uid = uid_of_job(item)
+        if uid is None or (uid in self._deleted and uid not in self.jobs):
+            return
+        self.pods.setdefault(uid, {})[item.metadata.uid] = item
+        self._job_of[item.metadata.uid] = uid
+        self._touched(uid)
+
+    def pod_is_there(self, pod: Pod) -> bool:
+        """Whether the pod has not been deleted."""
+        return pod.metadata.uid not in self._deleted
+
+    def sync_events(self, items: list[Event]) -> None:
+        """A full list of Events."""
+        for item in items:
+            self.event_event("MODIFIED", item)
+
+    def event_event(self, kind: str, item: Event) -> None:
+        """One event of the Events' watch; an Event that expires has still been told."""
+        about, reason = item.involved_object.uid, item.reason
+        if kind == "DELETED" or not about or not reason:
+            return
+        told = self.told.get(about)
+        if told is None:
+            told = self.told[about] = Bounded(TOLD_REASONS)
+        told[_told_key(item)] = item
+        if job := (about if about in self.jobs else self._job_of.get(about)):
+            self._touched(job)
+
+    def pods_of(self, uid: str) -> list[Pod]:
         """The pods of a Job, those that went included."""
         return list(self.pods.get(uid, {}).values())
+
+    def told_of(self, uid: str) -> Mapping[str, Event]:
+        """The Events about one object: by reason, or those of a CronJob about its Jobs by reason and Job."""
+        return self.told.get(uid, {})
+
+
+def _told_key(item: Event) -> str:
+    """A CronJob tells of many Jobs with the same reason: `Created job a-1`, `Saw completed job: a-1, ...`."""
+    if item.involved_object.kind != "CronJob" or item.reason not in _ABOUT_JOBS:
+        return item.reason or ""
+    return f"{item.reason} {job_named(item)}".rstrip()
+
+
+def job_named(item: Event) -> str:
+    """The Job that an Event of a CronJob is about; empty when it names none."""
+    words = (item.message or "").replace(",", " ").replace(":", " ").split()
+    return words[words.index("job") + 1] if "job" in words[:-1] else ""
 
 
 def _key(item: Object) -> tuple[str, str]:
     return item["metadata"]["namespace"], item["metadata"]["name"]
 
 
-def job_uid(pod: Object) -> str | None:
-    """The uid of the Job that owns a pod."""
-    for owner in pod["metadata"].get("ownerReferences") or []:
-        if owner.get("kind") == "Job":
-            return str(owner["uid"])
-    return None
+def _older(item: Meta, known: Meta) -> bool:
+    new, old = item.resource_version, known.resource_version
+    return new.isdigit() and old.isdigit() and int(new) < int(old)

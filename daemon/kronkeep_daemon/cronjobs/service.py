@@ -1,30 +1,34 @@
 """CronJobs and their executions: list, create, trigger, suspend, resume, delete, logs."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
+    ClusterNotFound,
     ConfirmationMissing,
+    Conflict,
     CronJobNotFound,
     ExecutionNotFound,
     KronkeepError,
-    LogNotFound,
     NameTaken,
 )
 from kronkeep_common.models import CronJob, CronJobCreate, CronJobExecution, EnvVar
 from kronkeep_common.schedule import Schedule
-from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
+from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
 from kronkeep_common.text import clean
-from kronkeep_daemon.cronjobs import bounds, manifests
+from kronkeep_daemon.cronjobs import bounds, manifests, resuming
+from kronkeep_daemon.cronjobs.reading import RunReader
 from kronkeep_daemon.cronjobs.recorder import Recorder
-from kronkeep_daemon.events import Bus
+from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube import paths, sure
+from kronkeep_daemon.kube.chosen import chosen
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.observe import moment
 from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import ClusterSettings, Settings
@@ -49,13 +53,25 @@ class CronJobService:
         self._clock = clock
         self._settings = settings
         self.recorders = {
-            cluster.id: Recorder(cluster, history, bus, clock, configured.namespaces)
+            cluster.id: Recorder(
+                cluster,
+                history,
+                bus,
+                clock,
+                configured.namespaces,
+                grace=lambda: timedelta(seconds=settings().late_after_seconds),
+                controller_zone=lambda: settings().controller_zone,
+            )
             for cluster, configured in clusters
         }
         self._first = clusters[0][0]
+        self._supervisor: Supervisor | None = None
+        bus.subscribe(CronJobChanged, self._changed)
+        self.reader = RunReader(history, lambda run: self.recorders[run.cluster], clock)
 
     def start(self, supervisor: Supervisor) -> None:
         """Starts watching."""
+        self._supervisor = supervisor
         for recorder in self.recorders.values():
             recorder.start(supervisor)
 
@@ -66,18 +82,38 @@ class CronJobService:
 
     def watch_states(self) -> list[WatchState]:
         """How fresh what is shown is."""
-        return [state for recorder in self.recorders.values() for state in recorder.states()]
+        return [state for recorder in self.recorders.values() for state in recorder.watches.states()]
 
     def cluster(self, cluster_id: str | None = None) -> Cluster:
-        """The connection to a cluster; the first without an id."""
-        return self.recorders[cluster_id or self._first.id].cluster
+        """The connection to a cluster; without an id the one that the request names, else the first."""
+        return self._recorder(cluster_id or chosen()).cluster
 
-    def raw(self, namespace: str, name: str) -> Object:
-        """The CronJob's Kubernetes object; raises CronJobNotFound."""
-        for recorder in self.recorders.values():
-            if (found := recorder.seen.cronjobs.get((namespace, name))) is not None:
-                return found
-        raise CronJobNotFound(f"There is no CronJob {clean(namespace, 63)}/{clean(name, 63)}.")
+    def _recorder(self, cluster: str | None) -> Recorder:
+        """The recorder of a cluster by id or name, the first's without one; raises ClusterNotFound."""
+        if cluster is None:
+            return self.recorders[self._first.id]
+        for cluster_id, recorder in self.recorders.items():
+            if cluster in (cluster_id, recorder.cluster.name):
+                return recorder
+        raise ClusterNotFound(f"No cluster {clean(cluster, 80)} is configured.")
+
+    def find(self, namespace: str, name: str, cluster: str | None = None) -> tuple[Recorder, Object]:
+        """The CronJob and who records its cluster; raises CronJobNotFound, Conflict where several have it."""
+        named = cluster or chosen()
+        among = [self._recorder(named)] if named else list(self.recorders.values())
+        found = [(r, raw) for r in among if (raw := r.seen.cronjobs.get((namespace, name))) is not None]
+        title = f"{clean(namespace, 63)}/{clean(name, 63)}"
+        if not found:
+            raise CronJobNotFound(f"There is no CronJob {title}.")
+        if len(found) > 1:
+            names = ", ".join(recorder.cluster.name for recorder, _ in found)
+            step = "Name one with ?cluster=NAME (kronkeep --cluster NAME)."
+            raise Conflict(f"The clusters {names} each have a CronJob {title}.", next_step=step)
+        return found[0]
+
+    def raw(self, namespace: str, name: str, cluster: str | None = None) -> Object:
+        """The CronJob's Kubernetes object; raises what `find` raises."""
+        return self.find(namespace, name, cluster)[1]
 
     def raws(self) -> list[tuple[str, Object]]:
         """(cluster id, object) of every CronJob."""
@@ -97,9 +133,8 @@ class CronJobService:
 
     def get(self, namespace: str, name: str) -> CronJob:
         """One CronJob; raises CronJobNotFound."""
-        raw = self.raw(namespace, name)
-        found = next((c for c, r in self.raws() if r is raw), self._first.id)
-        return self.view(found, raw)
+        recorder, raw = self.find(namespace, name)
+        return self.view(recorder.cluster.id, raw)
 
     def view(self, cluster_id: str, raw: Object) -> CronJob:
         """The CronJob as it is shown, with what the history knows of its runs."""
@@ -109,6 +144,7 @@ class CronJobService:
         schedule = self._schedule(spec)
         next_at = schedule.next(self._clock.now()) if schedule and not spec.get("suspend") else None
         pod = spec["jobTemplate"]["spec"]["template"]["spec"]
+        standing = self.recorders[cluster_id].ledger.standing(meta["uid"])
         return CronJob(
             id=meta["uid"],
             cluster=cluster_id,
@@ -123,7 +159,8 @@ class CronJobService:
             resource_version=meta.get("resourceVersion", ""),
             next_at=next_at,
             last_scheduled_at=moment(status.get("lastScheduleTime")),
-            late_since=self._late(raw, schedule, page.items),
+            late_since=standing.late_since,
+            delayed_since=standing.delayed_since,
             active=sum(not is_final(EXECUTION_TRANSITIONS, e.status) for e in page.items),
             recent=tuple(e.status for e in reversed(page.items)),
             last_execution_id=last.id if last else None,
@@ -138,25 +175,6 @@ class CronJobService:
             return Schedule.existing(spec.get("schedule", ""), spec.get("timeZone"), controller_zone=zone)
         except KronkeepError:
             return None
-
-    def _late(
-        self, raw: Object, schedule: Schedule | None, recent: Sequence[CronJobExecution]
-    ) -> datetime | None:
-        """The newest due slot when no run of it has come within the grace, and none is still going."""
-        if schedule is None or raw["spec"].get("suspend"):
-            return None
-        grace = timedelta(seconds=self._settings().late_after_seconds)
-        slot = schedule.previous(self._clock.now() - grace)
-        born = moment(raw["metadata"]["creationTimestamp"])
-        if slot is None or born is None or slot <= born:
-            return None
-        for run in recent:
-            if (run.scheduled_at and run.scheduled_at >= slot) or not is_final(
-                EXECUTION_TRANSITIONS, run.status
-            ):
-                return None
-        last = moment((raw.get("status") or {}).get("lastScheduleTime"))
-        return None if last is not None and last >= slot else slot
 
     def check(self, spec: CronJobCreate) -> None:
         """Raises InvalidName, InvalidImage, InvalidSchedule, InvalidTimeZone or Denied."""
@@ -180,32 +198,32 @@ class CronJobService:
     async def create_raw(self, body: Object, *, dry_run: bool = False) -> CronJob:
         """Creates a CronJob as Kubernetes writes it; raises Denied, NameTaken, InvalidObject."""
         self.check_bounds(body)
-        meta = body["metadata"]
+        meta, cluster = body["metadata"], self.cluster()
         try:
-            raw = await self._created(paths.cronjobs(meta["namespace"]), body, dry_run)
+            raw = await self._created(cluster, paths.cronjobs(meta["namespace"]), body, dry_run)
         except AlreadyExists as fault:
             words = f"There is a CronJob {clean(meta['namespace'], 63)}/{clean(meta['name'], 63)} already."
             raise NameTaken(words, field="name") from fault
         if not dry_run:
-            self._known(raw)
-        return self.view(self._first.id, raw)
+            self._known(cluster.id, raw)
+        return self.view(cluster.id, raw)
 
-    async def _created(self, path: str, body: Object, dry_run: bool) -> Object:
+    async def _created(self, cluster: Cluster, path: str, body: Object, dry_run: bool) -> Object:
         if dry_run:
-            return await self._first.create(path, body, dry_run=True)
-        return await sure.create(self._first, path, body)
+            return await cluster.create(path, body, dry_run=True)
+        return await sure.create(cluster, path, body)
 
-    def _known(self, raw: Object) -> None:
+    def _known(self, cluster_id: str, raw: Object) -> None:
         """Shows a change of ours at once; the watch brings it again."""
-        self.recorders[self._first.id].seen.cronjob_event("MODIFIED", raw)
+        self.recorders[cluster_id].seen.cronjob_event("MODIFIED", raw)
 
     async def patch(self, namespace: str, name: str, body: Object, *, dry_run: bool = False) -> CronJob:
         """Merge-patches a CronJob; raises CronJobNotFound, InvalidObject."""
-        self.raw(namespace, name)
-        raw = await self._first.patch(paths.cronjobs(namespace, name), body, dry_run=dry_run)
+        cluster = self.find(namespace, name)[0].cluster
+        raw = await cluster.patch(paths.cronjobs(namespace, name), body, dry_run=dry_run)
         if not dry_run:
-            self._known(raw)
-        return self.view(self._first.id, raw)
+            self._known(cluster.id, raw)
+        return self.view(cluster.id, raw)
 
     async def trigger(
         self, namespace: str, name: str, *, env: Sequence[EnvVar] = (), key: str | None = None
@@ -214,19 +232,19 @@ class CronJobService:
 
         A Job whose execution cannot be recorded is deleted again, and the reason raised.
         """
-        cronjob = self.raw(namespace, name)
-        job_name = f"{name[:43]}-manual-{key[:8] if key else secrets.token_hex(3)}"
+        recorder, cronjob = self.find(namespace, name)
+        cluster, job_name = recorder.cluster, f"{name[:43]}-manual-{key[:8] if key else secrets.token_hex(3)}"
         try:
             body = manifests.manual_job(cronjob, job_name, env)
-            job = await sure.create(self._first, paths.jobs(namespace), body)
+            job = await sure.create(cluster, paths.jobs(namespace), body)
         except AlreadyExists:
             if key is None:
                 raise
-            job = await self._first.get(paths.jobs(namespace, job_name))
+            job = await cluster.get(paths.jobs(namespace, job_name))
         try:
-            return await self.recorders[self._first.id].adopt(job)
+            return await recorder.adopt(job)
         except KronkeepError:
-            await self._first.delete(paths.jobs(namespace, job_name), uid=job["metadata"]["uid"])
+            await cluster.delete(paths.jobs(namespace, job_name), uid=job["metadata"]["uid"])
             raise
 
     async def suspend(self, namespace: str, name: str) -> CronJob:
@@ -234,29 +252,33 @@ class CronJobService:
         return await self.patch(namespace, name, {"spec": {"suspend": True}})
 
     async def resume(self, namespace: str, name: str) -> CronJob:
-        """Allows new runs, from the next slot on.
+        """Allows new runs, from the next slot on; what was missed meanwhile is not started."""
+        raw = self.raw(namespace, name)
+        slot = resuming.missed(raw, self._schedule(raw["spec"]), self._clock.now())
+        if slot is not None:
+            await self._clock.sleep(resuming.patience(slot, self._clock.now()))
+        return await self.patch(namespace, name, resuming.body(raw, slot, self._clock.now()))
 
-        Kubernetes would start the newest slot missed meanwhile at once, and later at any change of the
-        CronJob, unless startingDeadlineSeconds forbids it; so that is lowered below the slot's age.
-        """
-        spec = self.raw(namespace, name)["spec"]
-        body: Object = {"suspend": False}
-        schedule = self._schedule(spec)
-        missed = schedule.previous(self._clock.now()) if schedule else None
-        if missed is not None:
-            age = int((self._clock.now() - missed).total_seconds())
-            deadline = spec.get("startingDeadlineSeconds")
-            if deadline is None or deadline >= age:
-                body["startingDeadlineSeconds"] = max(0, age - 1)
-        return await self.patch(namespace, name, {"spec": body})
+    def _changed(self, event: CronJobChanged) -> None:
+        if event.kind == "removed" or resuming.given_back(event.raw) is None:
+            return
+        cluster, name = (
+            self.cluster(event.cluster),
+            f"give back {event.cluster} {event.namespace}/{event.name}",
+        )
+        if self._supervisor is not None and not self._supervisor.running(name):
+            path = paths.cronjobs(event.namespace, event.name)
+            self._supervisor.start(
+                name, lambda: resuming.give_back(event.raw, partial(cluster.patch, path)), death="quiet"
+            )
 
     async def delete(self, namespace: str, name: str, *, confirm: str | None) -> None:
         """Deletes a CronJob and its Jobs; its history stays. Raises ConfirmationMissing."""
-        raw = self.raw(namespace, name)
+        recorder, raw = self.find(namespace, name)
         if confirm != name:
             words = f"Deleting {namespace}/{name} needs its name as confirmation."
             raise ConfirmationMissing(words, field="confirm")
-        await self._first.delete(paths.cronjobs(namespace, name), uid=raw["metadata"]["uid"])
+        await recorder.cluster.delete(paths.cronjobs(namespace, name), uid=raw["metadata"]["uid"])
 
     def recent(self, cronjob_id: str) -> Sequence[CronJobExecution]:
         """The newest runs of a CronJob."""
@@ -274,34 +296,5 @@ class CronJobService:
         record = self.execution(execution_id)
         if record.job and not is_final(EXECUTION_TRANSITIONS, record.status):
             path = paths.jobs(record.namespace, record.job)
-            await self.cluster(record.cluster).delete(path, uid=record.id)
+            await self.cluster(record.cluster).delete(path, uid=Recorder.uid_of(record))
         return self.execution(execution_id)
-
-    async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
-        """The log of a run, live while its pod is there, else as it was kept; raises LogNotFound."""
-        record = self.execution(execution_id)
-        if record.logs:
-            for kept in record.logs:
-                text = await self._history.logs.read(record.id, f"{kept.pod}.{kept.container}")
-                if text is not None:
-                    yield text
-            return
-        pods = list(self.recorders[record.cluster].seen.pods_of(record.id))
-        for pod in pods:
-            async for chunk in self._live(record, pod, follow):
-                yield chunk
-        if not pods:
-            raise LogNotFound(f"No log of run {clean(execution_id, 80)} is kept, and no pod of it is there.")
-
-    async def _live(self, record: CronJobExecution, pod: Object, follow: bool) -> AsyncIterator[bytes]:
-        meta = pod["metadata"]
-        follow = follow and record.status in (ExecutionStatus.PENDING, ExecutionStatus.RUNNING)
-        for container in pod["spec"]["containers"]:
-            try:
-                chunks = self.cluster(record.cluster).log_chunks(
-                    meta["namespace"], meta["name"], container["name"], follow=follow
-                )
-                async for chunk in chunks:
-                    yield chunk
-            except NotFoundInCluster as gone:
-                raise LogNotFound(f"The pod {meta['name']} went before its log was read.") from gone

@@ -26,9 +26,9 @@ async def healthz(_: Call) -> web.Response:
 
 
 async def readyz(call: Call) -> web.Response:
-    """200 while every watch is live, else 503 with the same body."""
+    """200 while every watch that is needed is live, else 503 with the same body."""
     watches = watch_views(call.services)
-    ready = all(watch.status == "live" for watch in watches)
+    ready = all(watch.status == "live" for watch in watches if watch.needed)
     body = msgspec.json.encode(api.Ready(ready=ready, watches=watches))
     return web.Response(body=body, status=200 if ready else 503, content_type="application/json")
 

@@ -40,7 +40,9 @@ async def snapshot(call: Call) -> api.Snapshot:
 def watch_views(services: Services) -> list[api.WatchView]:
     """How fresh each watch is."""
     return [
-        api.WatchView(name=state.name, status=state.status, since=state.since, why=state.why)
+        api.WatchView(
+            name=state.name, status=state.status, since=state.since, why=state.why, needed=state.needed
+        )
         for state in services.cronjobs.watch_states()
     ]
 
@@ -127,6 +129,18 @@ def limit_of(call: Call) -> int:
 async def executions(call: Call) -> api.ListOf[CronJobExecution]:
     """Runs."""
     return _fresh(call, page(call, call.services.history.executions))
+
+
+async def events_of_run(call: Call) -> api.ListOf[api.EventView]:
+    """What Kubernetes said about a run, oldest first."""
+    cronjobs = call.services.cronjobs
+    return api.ListOf(items=await cronjobs.reader.events(cronjobs.execution(call.path["id"])))
+
+
+async def manifest_of_run(call: Call) -> dict[str, Any]:
+    """The run's Job, as Kubernetes writes it."""
+    cronjobs = call.services.cronjobs
+    return await cronjobs.reader.manifest(cronjobs.execution(call.path["id"]))
 
 
 async def backups(call: Call) -> api.ListOf[BackupExecution]:

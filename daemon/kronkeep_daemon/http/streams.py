@@ -38,7 +38,8 @@ async def log(call: Call) -> web.StreamResponse:
 
 
 async def _log(request: web.Request, services: Services) -> web.StreamResponse:
-    chunks = services.cronjobs.log(request.match_info["id"], follow=request.query.get("follow") == "true")
+    run = services.cronjobs.execution(request.match_info["id"])
+    chunks = services.cronjobs.reader.log(run, follow=request.query.get("follow") == "true")
     first = await anext(chunks, b"")
     response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
     await response.prepare(request)

@@ -7,22 +7,28 @@ send, so objects are plain dicts here. Importing the package takes half a second
 from __future__ import annotations
 
 import asyncio
+import logging
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
 from kronkeep_common.errors import ClusterUnreachable
-from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube import credentials, objects, paths
 from kronkeep_daemon.kube.errors import NotFoundInCluster, Unauthorized, refused
 
 if TYPE_CHECKING:
     import aiohttp
 
+log = logging.getLogger(__name__)
+T = TypeVar("T")
 Object = dict[str, Any]
 Objects = list[Object]
+Lines = list[bytes]
+Page = tuple[list[T], str]
 PAGE = 500
 ANSWER_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
@@ -42,7 +48,9 @@ class Cluster:
         self._context = context
         self._in_cluster = in_cluster
         self._client: Any = None
-        self._loader: Any = None
+        self._before: Any = None
+        self._generation = 0
+        self._renewing = asyncio.Lock()
         self._base = ""
         self.id = ""
         self.name = context or ("in-cluster" if in_cluster else "default")
@@ -63,32 +71,32 @@ class Cluster:
         return cluster
 
     async def reload(self) -> None:
-        """Reads configuration and credentials anew: rotated tokens, certificates, exec plugins."""
-        from kubernetes.aio import client, config
+        """Reads configuration and credentials anew: rotated tokens, certificates, CAs, exec plugins.
 
-        settings = type.__call__(client.Configuration)
-        settings.connection_pool_maxsize = 0  # unlimited: every watch and followed log holds one
-        settings.retries = 0
-        try:
-            if self._in_cluster:
-                await asyncio.to_thread(config.load_incluster_config, settings)
-            else:
-                file = str(self._kubeconfig) if self._kubeconfig else None
-                self._loader = await config.load_kube_config(
-                    file, self._context, settings, persist_config=False
-                )
-        except (config.ConfigException, OSError, ValueError, KeyError) as fault:
-            raise ClusterUnreachable(f"the kubeconfig cannot be used: {fault}") from fault
-        old, self._client = self._client, client.ApiClient(configuration=settings)
+        What streams over the old connections goes on until it ends or the next reload.
+        """
+        from kubernetes.aio import client
+
+        settings = await credentials.load(self._kubeconfig, self._context, self._in_cluster)
+        before, self._before = self._before, self._client
+        self._client = client.ApiClient(configuration=settings)
         self._base = settings.host.rstrip("/")
-        if old is not None:
-            await old.close()
+        self._generation += 1
+        if before is not None:
+            await before.close()
+
+    async def _renew(self, generation: int) -> None:
+        """Reloads once for all requests that were refused with the same credentials."""
+        async with self._renewing:
+            if generation == self._generation:
+                await self.reload()
 
     async def close(self) -> None:
         """Closes all connections."""
-        if self._client is not None:
-            await self._client.close()
-            self._client = None
+        for client in (self._client, self._before):
+            if client is not None:
+                await client.close()
+        self._client = self._before = None
 
     async def get(self, path: str, **params: str) -> Object:
         """The object at `path`; raises NotFoundInCluster."""
@@ -102,14 +110,19 @@ class Cluster:
             items += page
         return items, version
 
-    async def pages(self, path: str, **params: str) -> AsyncIterator[tuple[Objects, str]]:
+    async def pages(self, path: str, **params: str) -> AsyncIterator[Page[Object]]:
         """The collection page by page, each with the list's version (the same for all); raises Gone."""
-        token = ""
+        async for page in self.pages_of(path, Object, **params):
+            yield page
+
+    async def pages_of(self, path: str, kind: type[T], **params: str) -> AsyncIterator[Page[T]]:
+        """`pages` decoded as `kind`; an item that cannot be read is logged and left out."""
+        token, decoder = "", msgspec.json.Decoder(objects.ListPage[kind])  # type: ignore[valid-type]
         while True:
             query = {"limit": str(PAGE), **params} | ({"continue": token} if token else {})
-            page = await self._json("GET", path, query)
-            yield page.get("items") or [], page["metadata"].get("resourceVersion", "")
-            token = page["metadata"].get("continue") or ""
+            page = _page(await self._whole("GET", path, query), decoder, kind)
+            yield page.items or [], page.metadata.resource_version
+            token = page.metadata.continue_ or ""
             if not token:
                 return
 
@@ -147,13 +160,16 @@ class Cluster:
 
     async def watch_lines(
         self, path: str, params: dict[str, str], *, read_deadline: float
-    ) -> AsyncIterator[bytes]:
-        """The lines of a watch until the server ends it; raises ClusterUnreachable after `read_deadline`
-        seconds (float) without a byte, and Gone when the version is too old."""
-        response = await self._send("GET", path, {"watch": "1", **params}, None, read_deadline, stream=True)
+    ) -> AsyncIterator[Lines]:
+        """The lines of a watch, those that came together at once, until the server ends it.
+
+        Raises ClusterUnreachable after `read_deadline` seconds without a byte, Gone for a version too old.
+        """
+        query = {"watch": "1", **params}
+        response = await self._authorised("GET", path, query, None, read_deadline, stream=True)
         try:
-            async for line in _lines(response):
-                yield line
+            async for lines in _lines(response):
+                yield lines
         finally:
             response.close()
 
@@ -176,7 +192,7 @@ class Cluster:
         if since_time:
             params["sinceTime"] = since_time
         path = f"{paths.pods(namespace, pod)}/log"
-        response = await self._send("GET", path, params, None, None, stream=True)
+        response = await self._authorised("GET", path, params, None, None, stream=True)
         try:
             async for chunk in _chunks(response):
                 yield chunk
@@ -196,13 +212,37 @@ class Cluster:
         body: object = None,
         kind: str = "application/json",
     ) -> Object:
-        try:
-            response = await self._send(method, path, params, body, ANSWER_SECONDS, kind=kind)
-        except Unauthorized:
-            await self.reload()
-            response = await self._send(method, path, params, body, ANSWER_SECONDS, kind=kind)
-        decoded: Object = msgspec.json.decode(await _whole(response))
+        decoded: Object = msgspec.json.decode(await self._whole(method, path, params, body, kind))
         return decoded
+
+    async def _whole(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str],
+        body: object = None,
+        kind: str = "application/json",
+    ) -> bytes:
+        return await _whole(await self._authorised(method, path, params, body, ANSWER_SECONDS, kind=kind))
+
+    async def _authorised(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str],
+        body: object,
+        read_deadline: float | None,
+        *,
+        kind: str = "application/json",
+        stream: bool = False,
+    ) -> aiohttp.ClientResponse:
+        """The answer; a 401 reads the credentials anew, once: tokens, certificates and CAs are rotated."""
+        generation = self._generation
+        try:
+            return await self._send(method, path, params, body, read_deadline, kind=kind, stream=stream)
+        except Unauthorized:
+            await self._renew(generation)
+            return await self._send(method, path, params, body, read_deadline, kind=kind, stream=stream)
 
     async def _send(
         self,
@@ -233,6 +273,8 @@ class Cluster:
             answer = await self._client.rest_client.request(
                 method, url, headers=headers, body=body, _request_timeout=timeout
             )
+        except (aiohttp.ClientSSLError, ssl.SSLError) as fault:
+            raise Unauthorized(f"{self.name} is not trusted: {_words(fault)}") from fault
         except (aiohttp.ClientError, OSError, TimeoutError) as fault:
             raise ClusterUnreachable(f"{self.name} does not answer: {_words(fault)}") from fault
         response: aiohttp.ClientResponse = answer.response
@@ -272,11 +314,26 @@ async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         raise ClusterUnreachable(f"the stream broke: {_words(fault)}") from fault
 
 
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[Lines]:
     """Whole lines only: what the server did not finish with a line feed is dropped."""
     rest = b""
     async for chunk in _chunks(response):
         *whole, rest = (rest + chunk).split(b"\n")
-        for line in whole:
-            if line:
-                yield line
+        if lines := [line for line in whole if line]:
+            yield lines
+
+
+def _page(body: bytes, decoder: Any, kind: type[T]) -> objects.ListPage[T]:
+    """The page; item by item where one of them cannot be read as `kind`."""
+    try:
+        page: objects.ListPage[T] = decoder.decode(body)
+        return page
+    except msgspec.ValidationError:
+        plain = msgspec.json.decode(body, type=objects.ListPage[msgspec.Raw])
+    items: list[T] = []
+    for raw in plain.items or []:
+        try:
+            items.append(msgspec.json.decode(raw, type=kind))
+        except msgspec.ValidationError as fault:
+            log.warning("an object of a list cannot be read: %s", fault)
+    return objects.ListPage(plain.metadata, items)

@@ -11,8 +11,8 @@ from kronkeep_common.errors import (
     InvalidRequest,
     KronkeepError,
     NotFound,
+    Unavailable,
 )
-from kronkeep_common.errors import Unavailable as UnavailableError
 from kronkeep_common.text import clean
 
 
@@ -43,6 +43,13 @@ class ConflictInCluster(Conflict):
     retryable = True
 
 
+class UnavailableError(Unavailable):
+    """The cluster cannot answer now (5xx, 429); `retry_after` is what it asks for, in seconds."""
+
+    code = "ClusterUnavailable"
+    retry_after: float = 0.0
+
+
 class Gone(UnavailableError):
     """The version is too old to watch or list from (410)."""
 
@@ -69,7 +76,7 @@ class InvalidObject(InvalidRequest):
 
 
 class TooManyRequests(UnavailableError):
-    """The cluster asks to wait (429); `retry_after` is in seconds."""
+    """The cluster asks to wait (429)."""
 
     code = "TooManyRequests"
     retry_after: float = 1.0
@@ -97,8 +104,8 @@ def refused(status: int, body: bytes, retry_after: str | None = None) -> Kronkee
     reason = str(answer.get("reason") or "")
     kind = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(status, ClusterRefused)
     error = kind(message, status=status, reason=clean(reason))
-    if isinstance(error, TooManyRequests):
-        error.retry_after = _seconds(retry_after)
+    if isinstance(error, UnavailableError) and retry_after:
+        error.retry_after = _seconds(retry_after, error.retry_after)
     return error
 
 
@@ -110,5 +117,6 @@ def _status_object(body: bytes) -> dict[str, Any]:
     return decoded if isinstance(decoded, dict) else {}
 
 
-def _seconds(retry_after: str | None) -> float:
-    return min(60.0, float(retry_after)) if retry_after and retry_after.isdigit() else 1.0
+def _seconds(retry_after: str, otherwise: float) -> float:
+    """Retry-After in seconds, at most a minute; its other form, a date, is not what API servers send."""
+    return min(60.0, float(retry_after)) if retry_after.isdigit() else otherwise

@@ -12,16 +12,18 @@ import logging
 import random
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterUnreachable, KronkeepError
-from kronkeep_daemon.kube.client import Cluster, Objects
-from kronkeep_daemon.kube.errors import Gone, TooManyRequests, refused
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import Gone, UnavailableError, refused
+from kronkeep_daemon.kube.objects import Line
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 READ_DEADLINE = 70.0
 RELIST_SECONDS = 600.0
 LONGEST_GAP = 30.0
@@ -30,37 +32,42 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.8, 30.0
 
 
 class WatchState(msgspec.Struct, frozen=True, kw_only=True):
-    """How fresh a watch is: live, starting, stale since an instant, or failing and why."""
+    """How fresh a watch is: live, starting, stale since an instant, or failing and why.
+
+    What is shown is right without a watch that is not `needed`, only poorer.
+    """
 
     name: str
     status: Literal["starting", "live", "stale", "failing"]
     since: datetime
     why: str | None = None
+    needed: bool = True
 
 
-class _Line(msgspec.Struct):
-    type: str
-    object: dict[str, Any]
+class ListWatch(Generic[T]):
+    """One collection of one cluster; callbacks are plain functions that must not block or raise.
 
-
-class ListWatch:
-    """One collection of one cluster; callbacks are plain functions that must not block or raise."""
+    `kind` is what objects are decoded as: plain dicts, or a struct of kube.objects.
+    """
 
     def __init__(
         self,
         cluster: Cluster,
         path: str,
         *,
-        on_sync: Callable[[Objects], None],
-        on_event: Callable[[str, dict[str, Any]], None],
+        on_sync: Callable[[list[T]], None],
+        on_event: Callable[[str, T], None],
         clock: Clock,
+        kind: type[T],
         params: dict[str, str] | None = None,
+        needed: bool = True,
         read_deadline: float = READ_DEADLINE,
         relist_seconds: float = RELIST_SECONDS,
         chance: random.Random | None = None,
     ) -> None:
         self._cluster = cluster
         self._path = path
+        self._kind = kind
         self._params = params or {}
         self._on_sync = on_sync
         self._on_event = on_event
@@ -68,11 +75,13 @@ class ListWatch:
         self._read_deadline = read_deadline
         self._relist = relist_seconds
         self._chance = chance or random.Random()  # noqa: S311  jitter, not a secret
-        self._decoder = msgspec.json.Decoder(_Line)
+        self._decoder = msgspec.json.Decoder(Line[kind])  # type: ignore[valid-type]
         self._version = ""
         self._pause = FIRST_PAUSE
+        self._name = " ".join([path, *self._params.values()])
         self.unreadable = 0
-        self.state = WatchState(name=path, status="starting", since=clock.now())
+        self.lists = 0
+        self.state = WatchState(name=self._name, status="starting", since=clock.now(), needed=needed)
 
     async def run(self, rounds: int | None = None) -> None:
         """Lists and watches for ever (or for so many rounds, in tests)."""
@@ -82,24 +91,23 @@ class ListWatch:
                 await self._round()
             except Gone:
                 await self._rest()
-            except TooManyRequests as asked:
-                self._mark("stale", str(asked))
-                await self._clock.sleep(asked.retry_after)
+            except UnavailableError as asked:
+                self._mark("stale" if self._version else "failing", str(asked))
+                await self._rest(asked.retry_after)
             except KronkeepError as fault:
                 self._mark("failing", str(fault))
                 await self._rest()
 
     async def _round(self) -> None:
         """One list, then watches until it is time for the next list."""
-        items, self._version = await self._cluster.list(self._path, **self._params)
+        await self._list()
         listed = last = self._clock.monotonic()
-        self._on_sync(items)
-        self._mark("live")
         while self._clock.monotonic() - listed < self._relist:
             try:
-                async for line in self._watch():
+                async for lines in self._watch():
                     last = self._clock.monotonic()
-                    self._take(line)
+                    for line in lines:
+                        self._take(line)
                     self._mark("live")
                     self._pause = FIRST_PAUSE
                 last = self._clock.monotonic()
@@ -110,7 +118,20 @@ class ListWatch:
             if self._clock.monotonic() - listed < self._relist:
                 await self._rest()
 
-    def _watch(self) -> AsyncIterator[bytes]:
+    async def _list(self) -> None:
+        """Reads everything; a version that is no later than before comes from a restored etcd, and counts."""
+        items: list[T] = []
+        version = ""
+        async for page, version in self._cluster.pages_of(self._path, self._kind, **self._params):  # noqa: B007
+            items += page
+        if _went_back(self._version, version):
+            log.warning("watch %s: the version went from %s back to %s", self._name, self._version, version)
+        self._version = version
+        self.lists += 1
+        self._on_sync(items)
+        self._mark("live")
+
+    def _watch(self) -> AsyncIterator[list[bytes]]:
         params = {
             **self._params,
             "resourceVersion": self._version,
@@ -123,24 +144,53 @@ class ListWatch:
         """One line; raises what an ERROR event says (Gone for 410)."""
         try:
             line = self._decoder.decode(raw)
-            version = str(line.object["metadata"].get("resourceVersion") or "")
-        except (msgspec.DecodeError, KeyError, AttributeError) as fault:
-            self.unreadable += 1
-            log.warning("watch %s: a line of %d bytes cannot be read: %s", self._path, len(raw), fault)
+            version = _version(line.object)
+        except (msgspec.DecodeError, KeyError, AttributeError, TypeError) as fault:
+            self._unread(raw, fault)
             return
         if line.type == "ERROR":
-            code = line.object.get("code")
-            error = refused(code if isinstance(code, int) else 500, msgspec.json.encode(line.object))
-            raise error if isinstance(error, TooManyRequests) else Gone(str(error))
-        self._version = version or self._version
+            raise _error(raw)
+        if line.type == "BOOKMARK" or version:
+            self._version = version or self._version
         if line.type != "BOOKMARK":
             self._on_event(line.type, line.object)
 
+    def _unread(self, raw: bytes, fault: Exception) -> None:
+        """A line that does not fit: an ERROR carries a Status as its object; all else is passed over."""
+        if b'"ERROR"' in raw[:40]:
+            raise _error(raw) from fault
+        self.unreadable += 1
+        log.warning("watch %s: a line of %d bytes cannot be read: %s", self._name, len(raw), fault)
+
     def _mark(self, status: Literal["live", "stale", "failing"], why: str | None = None) -> None:
         if (self.state.status, self.state.why) != (status, why):
-            self.state = WatchState(name=self._path, status=status, since=self._clock.now(), why=why)
+            self.state = msgspec.structs.replace(self.state, status=status, since=self._clock.now(), why=why)
 
-    async def _rest(self) -> None:
-        """Waits with jitter, longer each time until something was read."""
-        await self._clock.sleep(self._pause * self._chance.uniform(0.5, 1.0))
+    async def _rest(self, least: float = 0.0) -> None:
+        """Waits with jitter, longer each time until something was read, and at least what the server asks."""
+        await self._clock.sleep(max(least, self._pause * self._chance.uniform(0.5, 1.0)))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+
+def _version(item: Any) -> str:
+    if isinstance(item, dict):
+        return str(item["metadata"].get("resourceVersion") or "")
+    return str(item.metadata.resource_version)
+
+
+def _went_back(before: str, after: str) -> bool:
+    """Versions are compared as numbers from Kubernetes 1.35 on (KEP-5504), and were numbers before."""
+    return before.isdigit() and after.isdigit() and int(after) < int(before)
+
+
+def _error(raw: bytes) -> KronkeepError:
+    """What an ERROR line says; all but a request to wait mean that the list must be read again."""
+    status = msgspec.json.decode(raw).get("object") or {}
+    code = status.get("code")
+    error = refused(code if isinstance(code, int) else 500, msgspec.json.encode(status), _asked(status))
+    return error if isinstance(error, UnavailableError) else Gone(str(error))
+
+
+def _asked(status: dict[str, Any]) -> str | None:
+    seconds = (status.get("details") or {}).get("retryAfterSeconds")
+    return str(seconds) if seconds else None

@@ -47,6 +47,7 @@ class NodeAgent:
             on_sync=self._sync,
             on_event=self._event,
             clock=self._clock,
+            kind=Object,
             params={"fieldSelector": f"spec.nodeName={self._name}"},
         )
         self._supervisor.start(f"node {self._name} heartbeat", self._beat, death="restart")

@@ -72,7 +72,12 @@ class Controllers:
         }
         for path, mirror in watched.items():
             watch = ListWatch(
-                self._cluster, path, on_sync=mirror.sync, on_event=mirror.event, clock=self._clock
+                self._cluster,
+                path,
+                on_sync=mirror.sync,
+                on_event=mirror.event,
+                clock=self._clock,
+                kind=Object,
             )
             supervisor.start(f"controllers watch {path}", watch.run, death="restart")
         for number in range(WORKERS):

@@ -1,0 +1,130 @@
+"""What became of each slot of a schedule that has no Job; pure.
+
+The CronJob controller starts only the newest slot that is due, and that as late as startingDeadlineSeconds
+allows (without it: at any time). So a slot is missed as soon as it cannot start any more: a newer one is
+due, or its deadline has passed. Until then it is waiting, late after a grace, or, where Forbid holds it back
+behind the run before it, delayed. The grace also covers what a silent watch may hide (75 s).
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import CronJobExecution
+from kronkeep_common.schedule import Schedule
+
+Object = dict[str, Any]
+MOST = 2000  # slots of one CronJob that are looked at in one go
+
+
+class Plan(NamedTuple):
+    """When a CronJob is due, as far as its spec says; `schedule` is None where nothing can be foretold."""
+
+    schedule: Schedule | None
+    suspended: bool
+    forbid: bool
+    deadline: timedelta | None
+
+
+class Became(StrEnum):
+    """What became of a slot without a Job."""
+
+    WAITING = "waiting"
+    LATE = "late"
+    DELAYED = "delayed"
+    STILL_RUNNING = "StillRunning"
+    DEADLINE_PASSED = "DeadlinePassed"
+    NOT_STARTED = "NotStarted"
+
+
+MISSED = frozenset({Became.STILL_RUNNING, Became.DEADLINE_PASSED, Became.NOT_STARTED})
+WORDS = {
+    Became.STILL_RUNNING: (
+        "The run before it was still going on (concurrencyPolicy: Forbid), until the next slot was due.",
+        "Make the run shorter than its schedule's interval, or allow runs at once.",
+    ),
+    Became.DEADLINE_PASSED: (
+        "No Job was started within startingDeadlineSeconds.",
+        "Look at the CronJob's Events and at kube-controller-manager; raise startingDeadlineSeconds.",
+    ),
+    Became.NOT_STARTED: (
+        "No Job was started before the next slot was due.",
+        "Look at the CronJob's Events and at kube-controller-manager.",
+    ),
+}
+
+
+def plan_of(raw: Object, controller_zone: str) -> Plan:
+    """The plan of a CronJob's Kubernetes object; `@every` counts from an instant that nobody is told."""
+    spec = raw["spec"]
+    try:
+        schedule = Schedule.parse(
+            spec.get("schedule", ""), spec.get("timeZone"), controller_zone=controller_zone
+        )
+    except KronkeepError:
+        schedule = None
+    seconds = spec.get("startingDeadlineSeconds")
+    return Plan(
+        schedule=None if schedule is None or schedule.every is not None else schedule,
+        suspended=bool(spec.get("suspend")),
+        forbid=spec.get("concurrencyPolicy") == "Forbid",
+        deadline=None if seconds is None else timedelta(seconds=seconds),
+    )
+
+
+def due(plan: Plan, after: datetime, until: datetime) -> list[datetime]:
+    """The slots later than `after`, up to `until`; the newest where there are very many."""
+    if plan.schedule is None or plan.suspended or after >= until:
+        return []
+    second = timedelta(seconds=1)
+    found: list[datetime] = []
+    for slot in plan.schedule.between(after + second, until + second):
+        found.append(slot)
+        if len(found) > 2 * MOST:
+            del found[:MOST]
+    return found[-MOST:]
+
+
+def judge(
+    plan: Plan,
+    slots: Sequence[datetime],
+    ran: Collection[datetime],
+    now: datetime,
+    grace: timedelta,
+    held: Callable[[datetime], bool],
+) -> list[tuple[datetime, Became]]:
+    """What became of each of the slots, in order, that no run belongs to.
+
+    `held` says whether a run that began before the slot went on over it.
+    """
+    found: list[tuple[datetime, Became]] = []
+    for place, slot in enumerate(slots):
+        if slot not in ran:
+            newer = slots[place + 1] if place + 1 < len(slots) else None
+            found.append((slot, _one(plan, slot, newer, now, grace, plan.forbid and held(slot))))
+    return found
+
+
+def _one(
+    plan: Plan, slot: datetime, newer: datetime | None, now: datetime, grace: timedelta, held: bool
+) -> Became:
+    passed = plan.deadline is not None and now > slot + plan.deadline + grace
+    if passed or (newer is not None and now >= newer + grace):
+        if held:
+            return Became.STILL_RUNNING
+        return Became.DEADLINE_PASSED if passed else Became.NOT_STARTED
+    if held:
+        return Became.DELAYED
+    return Became.LATE if now >= slot + grace else Became.WAITING
+
+
+def held_by(runs: Sequence[CronJobExecution]) -> Callable[[datetime], bool]:
+    """Whether one of the runs was going on at a slot."""
+    spans = [(run.created_at, run.ended_at) for run in runs if run.job is not None]
+
+    def held(slot: datetime) -> bool:
+        return any(began < slot and (ended is None or ended > slot) for began, ended in spans)
+
+    return held

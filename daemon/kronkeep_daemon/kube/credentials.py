@@ -1,0 +1,42 @@
+"""Configuration and credentials of one cluster, by the kubernetes package; read anew as often as needed."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from kronkeep_common.errors import ClusterUnreachable
+from kronkeep_common.text import clean
+
+
+async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> Any:
+    """A fresh kubernetes.aio Configuration; raises ClusterUnreachable for what cannot be used.
+
+    Without a file, KUBECONFIG and ~/.kube/config are taken. An exec plugin is run each time; the package
+    would log its failure and go on without credentials, which a server answers with a puzzling 403.
+    """
+    from kubernetes.aio import client, config
+
+    settings = type.__call__(client.Configuration)
+    settings.connection_pool_maxsize = 0  # unlimited: every watch and followed log holds one
+    settings.retries = 0
+    try:
+        if in_cluster:
+            await asyncio.to_thread(config.load_incluster_config, settings)
+            return settings
+        file = str(kubeconfig) if kubeconfig else None
+        loader = await config.load_kube_config(file, context, settings, persist_config=False)
+    except (config.ConfigException, OSError, ValueError, KeyError) as fault:
+        raise ClusterUnreachable(f"the kubeconfig cannot be used: {clean(str(fault), 500)}") from fault
+    plugin = _plugin(loader)
+    if plugin and not settings.api_key and not settings.cert_file:
+        raise ClusterUnreachable(
+            f"The exec plugin {clean(plugin, 200)} of the kubeconfig gave no credentials.",
+            next_step="Run it by hand as the daemon's user; its words are in the daemon's log.",
+        )
+    return settings
+
+
+def _plugin(loader: Any) -> str:
+    user = getattr(loader, "_user", None)
+    found = user.safe_get("exec") if user is not None and hasattr(user, "safe_get") else None
+    return str(found["command"]) if found else ""

@@ -1,0 +1,166 @@
+"""A recording as a cluster would show it: its state at any moment, and what its watches send from there."""
+
+import asyncio
+import copy
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kronkeep_common.models import CronJobExecution
+from kronkeep_daemon.cronjobs.recorder import Recorder
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.objects import Event, Job, Pod
+from kronkeep_daemon.testing import FakeClock
+
+RECORDINGS = Path(__file__).parents[2] / "data" / "recordings"
+Object = dict[str, Any]
+Told = tuple[str, str, Object]
+KINDS: dict[str, type] = {"cronjobs": dict, "jobs": Job, "pods": Pod, "events": Event}
+OWNER = {"kind": "CronJob", "name": "owner", "uid": "owner-uid", "controller": True}
+PATIENCE = 0.05
+
+
+def told(name: str) -> list[Told]:
+    """(collection, type, object) of every event of a recording; its Jobs belong to a CronJob."""
+    found: list[Told] = []
+    for line in (RECORDINGS / f"{name}.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        if "watch" not in record or record["event"]["type"] == "BOOKMARK":
+            continue
+        obj = record["event"]["object"]
+        if record["watch"] == "jobs":
+            obj["metadata"].setdefault("ownerReferences", [OWNER])
+        found.append((record["watch"], record["event"]["type"], obj))
+    return found
+
+
+def state(events: Iterable[Told]) -> dict[str, list[Object]]:
+    """What a list would answer after these events."""
+    there: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
+    for kind, what, obj in events:
+        if what == "DELETED":
+            there[kind].pop(obj["metadata"]["uid"], None)
+        else:
+            there[kind][obj["metadata"]["uid"]] = obj
+    return {kind: list(found.values()) for kind, found in there.items()}
+
+
+def without_cluster(cluster_id: str = "c") -> Any:
+    """A connection that nothing is asked of."""
+
+    class Nothing:
+        id = cluster_id
+        name = "recorded"
+
+    return Nothing()
+
+
+def a_recorder(history: History, clock: FakeClock) -> Recorder:
+    return Recorder(without_cluster(), history, Bus(), clock, patience=PATIENCE)
+
+
+def feed(recorder: Recorder, kind: str, what: str, obj: Object) -> None:
+    """One event, as a watch would hand it on."""
+    seen, item = recorder.seen, msgspec.convert(copy.deepcopy(obj), KINDS[kind], strict=False)
+    handlers = {
+        "cronjobs": seen.cronjob_event,
+        "jobs": seen.job_event,
+        "pods": seen.pod_event,
+        "events": seen.event_event,
+    }
+    handlers[kind](what, item)
+
+
+def listed(recorder: Recorder, there: dict[str, list[Object]]) -> None:
+    """Full lists, as at a start or after a gap."""
+    seen = recorder.seen
+    items = {
+        kind: [msgspec.convert(copy.deepcopy(obj), KINDS[kind], strict=False) for obj in found]
+        for kind, found in there.items()
+    }
+    seen.sync_cronjobs(None, items["cronjobs"])
+    seen.sync_pods(items["pods"])
+    seen.sync_events(items["events"])
+    seen.sync_jobs(None, items["jobs"])
+
+
+async def write(recorder: Recorder) -> None:
+    """Writes what is touched, as the recorder's own task does."""
+    touched, recorder._touched = recorder._touched, {}
+    await recorder._write(touched)
+
+
+async def told_all(recorder: Recorder) -> None:
+    """Waits for what the recorder is patient for, and writes it."""
+    await write(recorder)
+    while recorder._waiting or recorder._touched:
+        await asyncio.sleep(PATIENCE)
+        await write(recorder)
+
+
+async def restarted(
+    recorder: Recorder, history: History, clock: FakeClock, there: dict[str, list[Object]]
+) -> Recorder:
+    """A new life of the daemon on the same history, which lists what is there."""
+    fresh = a_recorder(history, clock)
+    listed(fresh, there)
+    fresh._while_away()
+    await write(fresh)
+    return fresh
+
+
+PLAIN = {
+    "status",
+    "trigger",
+    "scheduled_at",
+    "started_at",
+    "attempts",
+    "exit_code",
+    "restarts",
+    "node",
+    "reason",
+    "message",
+    "next_step",
+    "job",
+}
+
+
+def final(history: History, *, exactly: bool = True) -> dict[str, dict[str, Any]]:
+    """The records by their Job's name, without what depends on the daemon's own clock."""
+    return {run.job or run.id: told_of(run, exactly) for run in history.executions.all()}
+
+
+def told_of(run: CronJobExecution, exactly: bool) -> dict[str, Any]:
+    found = {key: getattr(run, key) for key in sorted(PLAIN)}
+    if run.status not in ("cancelled", "unknown"):
+        found["ended_at"] = run.ended_at
+    if exactly:
+        found["pods"] = [(pod.name, pod.exit_code, pod.cause) for pod in run.pods]
+    return found
+
+
+def with_doubles(events: Sequence[Told]) -> Iterator[Told]:
+    """Every event twice in a row."""
+    for event in events:
+        yield event
+        yield event
+
+
+def with_modified_turned(events: Sequence[Told]) -> list[Told]:
+    """Each two MODIFIED events of one object that follow each other, the other way round."""
+    turned = list(events)
+    last: dict[str, int] = {}
+    for place, (kind, what, obj) in enumerate(events):
+        key = f"{kind}/{obj['metadata']['uid']}"
+        if what == "MODIFIED" and key in last:
+            before = last.pop(key)
+            turned[place], turned[before] = turned[before], turned[place]
+        elif what == "MODIFIED":
+            last[key] = place
+        else:
+            last.pop(key, None)
+    return turned

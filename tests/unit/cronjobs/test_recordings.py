@@ -1,0 +1,125 @@
+"""What a real control plane sent, through the recorder: the expected history, however it arrives."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.cronjobs import replaying
+
+from kronkeep_daemon.history import History
+from kronkeep_daemon.testing import FakeClock
+
+# (Job, status, reason, trigger, attempts, exit code) of every run, in the order of their Jobs' names.
+EXPECTED: dict[str, list[tuple[Any, ...]]] = {
+    "cronjob-concurrency-forbid": [
+        ("forbid-29924857", "succeeded", None, "scheduled", 1, 0),
+        ("forbid-29924858", "running", None, "scheduled", 1, None),
+    ],
+    "cronjob-concurrency-replace": [
+        ("replace-29924857", "cancelled", "Replaced", "scheduled", 1, None),
+        ("replace-29924858", "running", None, "scheduled", 1, None),
+    ],
+    "cronjob-manual-run": [("nightly-manual-1", "succeeded", None, "manual", 1, 0)],
+    "cronjob-two-runs-and-history-limit": [
+        ("minutely-29924857", "succeeded", None, "scheduled", 1, 0),
+        ("minutely-29924858", "succeeded", None, "scheduled", 1, 0),
+    ],
+    "job-deadline-exceeded": [("slow", "failed", "DeadlineExceeded", "scheduled", 1, None)],
+    "job-deleted-while-running": [("gone", "cancelled", "Deleted", "scheduled", 1, None)],
+    "job-failure-after-retries": [("flaky", "failed", "ExitCode", "scheduled", 2, 1)],
+    "job-failure-no-retry": [("bad", "failed", "ExitCode", "scheduled", 1, 3)],
+    "job-indexed-parallel": [("many", "succeeded", None, "scheduled", 3, 0)],
+    "job-init-container-fails": [("init", "failed", "ExitCode", "scheduled", 1, 9)],
+    "job-pod-failure-policy": [("policy", "failed", "PodFailurePolicy", "scheduled", 1, 42)],
+    "job-success": [("ok", "succeeded", None, "scheduled", 1, 0)],
+    "job-suspend-resume": [("paused", "succeeded", None, "scheduled", 1, 0)],
+    "job-ttl-after-finished": [("ttl", "succeeded", None, "scheduled", 1, 0)],
+}
+# A Job whose deletion nobody saw and no Event tells of: how it ended cannot be known.
+UNTOLD = {"job-deleted-while-running": ("unknown", "GoneWhileAway")}
+
+
+async def opened(folder: Path, clock: FakeClock) -> History:
+    return await History.open(folder, clock=clock)
+
+
+async def replayed(folder: Path, events: list[replaying.Told]) -> dict[str, dict[str, Any]]:
+    clock = FakeClock()
+    history = await opened(folder, clock)
+    recorder = replaying.a_recorder(history, clock)
+    for kind, what, obj in events:
+        replaying.feed(recorder, kind, what, obj)
+        await replaying.write(recorder)
+    await replaying.told_all(recorder)
+    found = replaying.final(history)
+    await history.close()
+    return found
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+async def test_every_recording_gives_the_expected_runs(name: str, tmp_path: Path) -> None:
+    found = await replayed(tmp_path, replaying.told(name))
+    rows = [
+        (job, run["status"], run["reason"], run["trigger"], run["attempts"], run["exit_code"])
+        for job, run in sorted(found.items())
+    ]
+    assert rows == EXPECTED[name]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+async def test_doubled_events_change_nothing(name: str, tmp_path: Path) -> None:
+    events = replaying.told(name)
+    once = await replayed(tmp_path / "a", events)
+    assert await replayed(tmp_path / "b", list(replaying.with_doubles(events))) == once
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+async def test_modified_events_in_the_wrong_order_change_nothing(name: str, tmp_path: Path) -> None:
+    events = replaying.told(name)
+    once = await replayed(tmp_path / "a", events)
+    assert await replayed(tmp_path / "b", replaying.with_modified_turned(events)) == once
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+async def test_all_at_once_gives_the_same_history(name: str, tmp_path: Path) -> None:
+    events, clock = replaying.told(name), FakeClock()
+    once = await replayed(tmp_path / "a", events)
+    history = await opened(tmp_path / "b", clock)
+    recorder = replaying.a_recorder(history, clock)
+    for kind, what, obj in events:
+        replaying.feed(recorder, kind, what, obj)
+    await replaying.told_all(recorder)
+    assert replaying.final(history) == once
+    await history.close()
+
+
+@pytest.mark.parametrize("missed", [0, 1], ids=["nothing-missed", "one-event-missed"])
+@pytest.mark.parametrize("name", EXPECTED)
+async def test_a_restart_at_every_event_gives_the_same_history(
+    name: str, missed: int, tmp_path: Path
+) -> None:
+    """The daemon is cut off after each event in turn, also before it has told of the next one, and starts
+    again with a list of what is there."""
+    events = replaying.told(name)
+    once = await replayed(tmp_path / "once", events)
+    for cut in range(1, len(events) - missed + 1):
+        clock = FakeClock()
+        history = await opened(tmp_path / str(cut), clock)
+        recorder = replaying.a_recorder(history, clock)
+        for kind, what, obj in events[:cut]:
+            replaying.feed(recorder, kind, what, obj)
+            await replaying.write(recorder)
+        there = replaying.state(events[: cut + missed])
+        recorder = await replaying.restarted(recorder, history, clock, there)
+        for kind, what, obj in events[cut + missed :]:
+            replaying.feed(recorder, kind, what, obj)
+            await replaying.write(recorder)
+        await replaying.told_all(recorder)
+        found = replaying.final(history)
+        await history.close()
+        deleted_unseen = missed and events[cut][:2] == ("jobs", "DELETED")
+        if deleted_unseen and name in UNTOLD:
+            (run,) = found.values()
+            assert (run["status"], run["reason"]) == UNTOLD[name]
+        else:
+            assert found == once, f"cut after event {cut}"
