@@ -24,6 +24,14 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 debian: ## install restic and bubblewrap from Debian where they are missing
 	@systemd/require-debian restic bubblewrap >&2
 
+$(VENV)/servers/.done: requirements-servers.lock $(VENV)/.dev
+	@flock .venv.lock systemd/make-venv $(PYTHON) $(VENV)/servers requirements-servers.lock $@ alone >&2
+
+.PHONY: servers
+servers: $(VENV)/servers/.done ## the servers that storages are tested against: S3 (moto), rclone, sshd, TLS
+	@systemd/require-debian rclone openssl >&2
+	@[ -d /run/systemd/system ] || systemd/require-debian openssh-server >&2 # systemd would start it: there rclone serves SFTP
+
 demo: $(VENV)/.runtime debian ## a cluster, a daemon and the terminal on a fresh state folder (ARGS="--headless --for 180")
 	@$(BIN)/kronkeep demo $(ARGS)
 
@@ -43,11 +51,11 @@ types: $(VENV)/.dev ## mypy --strict
 walls: $(VENV)/.dev ## the import contracts
 	@$(BIN)/lint-imports
 
-pytest: $(VENV)/.dev debian ## the tests
+pytest: $(VENV)/.dev debian servers ## the tests
 	@systemd/require-debian kubernetes-client >&2 || echo "kronkeep: the tests go on without Debian's kubectl" >&2
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not torture" $(ARGS)
 
-torture: $(VENV)/.dev debian ## long fault injection: kills, power cuts, full disks
+torture: $(VENV)/.dev debian servers ## long fault injection: kills, power cuts, full disks
 	@$(BIN)/pytest -m torture --timeout 3600 $(ARGS)
 
 $(VENV)/.bench: requirements-bench.lock $(VENV)/.runtime
@@ -68,6 +76,7 @@ locks: ## write the lock files anew (needs uv)
 	uv pip compile -q --generate-hashes --no-header --extra build -o requirements.lock pyproject.toml
 	uv pip compile -q --generate-hashes --no-header --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	uv pip compile -q --generate-hashes --no-header --extra build --extra bench -c requirements.lock -o requirements-bench.lock pyproject.toml
+	printf 'moto[s3]>=5\nflask\nflask-cors\n' | uv pip compile -q --generate-hashes --no-header -o requirements-servers.lock -
 
 .PHONY: install
 install: $(VENV)/.runtime ## the program and its units below DESTDIR (DEPENDENCIES=no for a distribution's own)

@@ -292,18 +292,26 @@ class StorageService:
         return await kind.space(typed, {key: value.decode().strip() for key, value in found.items()})
 
     async def _make_repository(self, storage: BackupStorage) -> None:
-        """Opens the repository, or makes it where there is none; what is there is never written over."""
+        """Opens the repository, or makes it where there is none; what is there is never written over.
+
+        A repository that was made is opened again by another pod, for one that only its maker's pod could see
+        would keep nothing.
+        """
         assert storage.deadline_at is not None
         left = max(1.0, (storage.deadline_at - self._clock.now()).total_seconds() - 1)
         tried = manifests.short_hash(
             storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
         )
         name = f"kronkeep-init-{storage.id[:30]}-{tried[:6]}"
-        fault = failed(await self.jobs.alone(name, [("probe", manifests.probe())], storage, left))
-        if fault is not None and fault.details["reason"] == restic.MISSING:
-            fault = failed(await self.jobs.alone(f"{name}-2", [("init", ["restic", "init"])], storage, left))
-        if fault is not None:
-            raise fault
+        steps = {"probe": manifests.probe(), "init": ["restic", "init"], "again": manifests.probe()}
+        for what, argv in steps.items():
+            ended = await self.jobs.alone(f"{name}-{what}", [(what, argv)], storage, left)
+            fault = failed(ended)
+            missing = fault is not None and fault.details["reason"] == restic.MISSING
+            if fault is None and what == "probe":
+                return
+            if fault is not None and not (what == "probe" and missing):
+                raise fault
 
     async def delete(self, name: str, users: Names) -> None:
         """Forgets the storage; its repository's data, its claim and its password's Secret stay.

@@ -1,0 +1,32 @@
+"""A server that speaks S3 (moto) and checks signatures, on a free port.
+
+Prints one JSON line and serves until its standard input ends. Run by .venv/servers, whose packages do not
+go together with kronkeep's.
+"""
+
+import json
+import os
+import sys
+
+os.environ["INITIAL_NO_AUTH_ACTION_COUNT"] = "4"  # the four calls below; all later ones need the key
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+host, port = server.get_host_and_port()
+named = {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"}
+named |= {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
+boto3.client("s3", **named).create_bucket(Bucket="vault")
+iam = boto3.client("iam", **named)
+iam.create_user(UserName="kronkeep")
+statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+iam.put_user_policy(UserName="kronkeep", PolicyName="all", PolicyDocument=policy)
+key = iam.create_access_key(UserName="kronkeep")["AccessKey"]
+line = {"endpoint": named["endpoint_url"], "id": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
+sys.stdout.write(json.dumps(line) + "\n")
+sys.stdout.flush()
+sys.stdin.read()
+server.stop()

@@ -1,0 +1,62 @@
+"""What restic, ssh, rclone and servers said, word for word, and the reason that is told."""
+
+import pytest
+
+from kronkeep_daemon.backups import restic
+
+SAID = {
+    "ServerUnreachable": [
+        "Fatal: unable to open config file: client.Head: Head "
+        '"http://u:***@127.0.0.1:1/a/b/config": dial tcp '
+        "127.0.0.1:1: connect: connection refused\nIs there a repository at the following location?\nrest:x",
+        "Fatal: unable to open config file: client.Head: dial tcp: lookup nowhere.invalid on "
+        "10.0.0.53:53: no such host",
+        "subprocess ssh: ssh: connect to host 127.0.0.1 port 1: Connection refused\nFatal: unable to open "
+        "repository at sftp:u@127.0.0.1:/x: unable to start the sftp session, error: EOF",
+        "Load(<config/>, 0, 0) returned error, retrying after 552ms: dial tcp 10.0.0.9:443: i/o timeout",
+    ],
+    "CredentialsRefused": [
+        "Fatal: unable to open config file: unexpected HTTP response (401): 401 Unauthorized\nIs "
+        "there a repository",
+        "Fatal: unable to open config file: Stat: The request signature we calculated does not "
+        "match the signature "
+        "you provided. Check your key and signing method.\nIs there a repository at the following location?",
+        "subprocess ssh: k@nas: Permission denied (publickey).\nFatal: unable to open repository "
+        "at sftp:k@nas:/v",
+        "Fatal: unable to open config file: Stat: Access Denied.",
+    ],
+    "BucketMissing": [
+        "Fatal: unable to open config file: Stat: The specified bucket does not exist\nIs there a repository"
+    ],
+    "HostKeyRefused": ["subprocess ssh: Host key verification failed.\nFatal: unable to open repository"],
+    "CertificateRefused": [
+        'Head "https://h/config": x509: certificate signed by unknown authority\nFatal: unable to '
+        "open config file"
+    ],
+    "RemoteMissing": [
+        'rclone: 2026/11/25 00:51:14 Failed to create file system for "zz:p": didn\'t find '
+        "section in config file"
+    ],
+    "RcloneMissing": ['Fatal: unable to open repository: exec: "rclone": executable file not found in $PATH'],
+    restic.MISSING: [
+        "Fatal: unable to open config file: <config/> does not exist\nIs there a repository at "
+        "the following location?",
+        "Fatal: unable to open config file: Stat: The specified key does not exist.\nIs there a repository",
+        "Fatal: unable to open config file: stat /repository/config: no such file or directory",
+    ],
+    "WrongPassword": ["Fatal: wrong password or no key found"],
+    "RepositoryDamaged": ["error for tree 1234\nFatal: repository contains errors"],
+}
+
+
+@pytest.mark.parametrize(("reason", "text"), [(r, text) for r, texts in SAID.items() for text in texts])
+def test_the_reason_of_what_was_said(reason: str, text: str) -> None:
+    found, message, step = restic.fault(1, text.encode())
+    assert found == reason
+    assert message.endswith(".")
+    assert step.endswith(".")
+
+
+def test_a_code_that_says_it_all_is_believed_over_words() -> None:
+    assert restic.fault(12, b"wrong password; connection refused before")[0] == "WrongPassword"
+    assert restic.fault(10, b"connection refused")[0] == restic.MISSING

@@ -1,0 +1,220 @@
+"""Each kind: what it refuses, where its repository is, what a pod gets; no secret in any of it."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.models import BackupStorage, SecretKeyRef
+from kronkeep_common.models.storage_kinds import KINDS as ROWS
+from kronkeep_common.models.storage_kinds import kinds, same
+from kronkeep_common.states import StorageStatus
+from kronkeep_daemon import storages
+from kronkeep_daemon.backups.manifests import repository_job
+from kronkeep_daemon.settings import ArchiveSettings
+from kronkeep_daemon.storages.place import Place
+
+Settings = dict[str, str | int]
+FINGERPRINT = ":".join(["AB"] * 32)
+PROXMOX: Settings = {
+    "url": "https://pve:8006",
+    "node": "pve1",
+    "storage": "tank",
+    "fingerprint": FINGERPRINT,
+    "storage_class": "proxmox-tank",
+    "namespace": "shop",
+    "size": "50Gi",
+}
+GOOD: dict[str, Settings] = {
+    "local": {"path": "/srv/vault"},
+    "nfs": {"server": "nas.example", "path": "/export/vault"},
+    "pvc": {"claim": "vault", "namespace": "shop"},
+    "ceph": {"endpoint": "https://rgw:8443", "bucket": "vault", "prefix": "a/b"},
+    "proxmox": PROXMOX,
+    "s3": {"bucket": "vault", "prefix": "a/b/", "region": "eu-1", "bucket_lookup": "path"},
+    "sftp": {"host": "nas.example", "user": "keeper", "path": "/srv/vault", "port": 2222},
+    "rest": {"url": "https://rest.example:8000/vault"},
+    "azure": {"container": "vault", "prefix": "a"},
+    "gs": {"bucket": "vault", "project": "shop-1"},
+    "b2": {"bucket": "vault", "prefix": "a"},
+    "rclone": {"remote": "box", "path": "a/b c"},
+}
+REPOSITORY = {
+    "local": "/repository",
+    "nfs": "/repository",
+    "pvc": "/repository",
+    "ceph": "s3:https://rgw:8443/vault/a/b",
+    "proxmox": "/repository",
+    "s3": "s3:https://s3.amazonaws.com/vault/a/b",
+    "sftp": "sftp:keeper@nas.example:/srv/vault",
+    "rest": "rest:https://$(RESTIC_REST_USERNAME):$(RESTIC_REST_PASSWORD)@rest.example:8000/vault/",
+    "azure": "azure:vault:/a",
+    "gs": "gs:vault:/",
+    "b2": "b2:vault:a",
+    "rclone": "rclone:box:a/b c",
+}
+
+
+def storage(kind: str, settings: Settings) -> BackupStorage:
+    names = tuple(key.name for key in ROWS[kind].credentials)
+    return BackupStorage(
+        id="vault",
+        cluster="c",
+        kind=kind,
+        settings=settings,
+        password=SecretKeyRef(secret="p"),
+        credentials="keys" if names else None,
+        credential_keys=names,
+        status=StorageStatus.ACTIVE,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+
+
+def place(kind: str) -> Place:
+    return storages.place(storage(kind, GOOD[kind]))
+
+
+def test_every_kind_of_the_table_has_its_module_and_a_case_here() -> None:
+    assert list(storages.KINDS) == list(ROWS) == list(GOOD) == [kind.kind for kind in kinds()]
+    for kind in kinds():
+        assert kind.description
+        assert all(field.description for field in kind.fields)
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_the_repository_s_address(kind: str) -> None:
+    assert place(kind).repository == REPOSITORY[kind]
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_another_repository_below_it(kind: str) -> None:
+    below = place(kind).below("own").repository
+    assert below == REPOSITORY[kind].rstrip("/") + "/own"
+
+
+def test_volumes_of_the_kinds_that_are_mounted() -> None:
+    def volume(kind: str) -> object:
+        return place(kind).volume
+
+    assert volume("local") == {"hostPath": {"path": "/srv/vault", "type": "DirectoryOrCreate"}}
+    assert volume("nfs") == {"nfs": {"server": "nas.example", "path": "/export/vault"}}
+    assert volume("pvc") == {"persistentVolumeClaim": {"claimName": "vault"}}
+    assert volume("proxmox") == {"persistentVolumeClaim": {"claimName": "kronkeep-storage-vault"}}
+    assert all(volume(kind) is None for kind in ("ceph", "s3", "sftp", "rest", "azure", "gs", "b2", "rclone"))
+
+
+def test_a_ceph_claim_and_a_proxmox_claim() -> None:
+    ceph: Settings = {
+        "storage_class": "rbd",
+        "namespace": "shop",
+        "size": "9Gi",
+        "access_mode": "ReadWriteOnce",
+    }
+    for kind, settings, name in (("ceph", ceph, "rbd"), ("proxmox", PROXMOX, "proxmox-tank")):
+        typed = storages.parse(kind, settings)
+        claim = storages.KINDS[kind].claim("vault", typed)
+        assert claim is not None
+        assert claim["spec"]["storageClassName"] == name
+        assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
+        assert storages.KINDS[kind].namespace(typed) == "shop"
+        assert storages.place(storage(kind, settings)).repository == "/repository"
+
+
+def test_ssh_is_told_everything_and_asks_nothing() -> None:
+    option, command = place("sftp").options
+    words = command.removeprefix("sftp.command=").split(" ")
+    assert option == "-o"
+    assert words[:5] == ["ssh", "-F", "none", "-p", "2222"]
+    assert words[-5:] == ["-l", "keeper", "nas.example", "-s", "sftp"]
+    for needed in ("StrictHostKeyChecking=yes", "BatchMode=yes", "IdentitiesOnly=yes"):
+        assert needed in words
+
+
+def test_options_go_between_restic_and_its_command() -> None:
+    found = place("s3").call(["timeout", "60", "restic", "cat", "config"])
+    assert found[:3] == ["timeout", "60", "restic"]
+    assert found[-2:] == ["cat", "config"]
+    assert found[3:-2] == [
+        "--cacert",
+        "/kronkeep/keys/ca.crt",
+        "-o",
+        "s3.region=eu-1",
+        "-o",
+        "s3.bucket-lookup=path",
+    ]
+    assert place("s3").call(["ls", "-d"]) == ["ls", "-d"]
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_the_job_refers_to_the_keys_and_holds_none(kind: str) -> None:
+    """Every key that a pod needs is a reference to the Job's own Secret or a file of it; Proxmox' token is neither."""
+    job = repository_job(
+        "n", "kronkeep", [("a", ["restic", "x"])], storage(kind, GOOD[kind]), ArchiveSettings(), 60
+    )
+    pod = job["spec"]["template"]["spec"]
+    names = {entry["name"]: entry for entry in pod["containers"][0]["env"]}
+    order = list(names)
+    for key in ROWS[kind].credentials:
+        if key.file or kind == "proxmox":
+            assert key.name not in names
+        else:
+            assert names[key.name]["valueFrom"]["secretKeyRef"] == {"name": "n-key", "key": key.name}
+            assert order.index(key.name) < order.index("RESTIC_REPOSITORY")
+    assert names["RESTIC_PASSWORD_FILE"]["value"] == "/kronkeep/keys/password"
+
+
+def test_a_node_selector_for_a_folder_of_one_node() -> None:
+    one = storage("local", {"path": "/srv/vault", "node": "pi4"})
+    job = repository_job("n", "kronkeep", [("a", ["restic"])], one, ArchiveSettings(), 60)
+    assert job["spec"]["template"]["spec"]["nodeSelector"] == {"kubernetes.io/hostname": "pi4"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("local", {"path": "relative"}),
+        ("local", {"path": "/"}),
+        ("local", {"path": "/a/../b"}),
+        ("local", {"path": "/a\n"}),
+        ("local", {"other": "x"}),
+        ("nfs", {"server": "-oProxyCommand"}),
+        ("pvc", {"namespace": "UP"}),
+        ("ceph", {"storage_class": "rbd"}),
+        ("ceph", {"bucket": ""}),
+        ("proxmox", {"fingerprint": "AB:CD"}),
+        ("proxmox", {"url": "http://pve:8006"}),
+        ("s3", {"bucket": "ab"}),
+        ("s3", {"bucket": "a/b"}),
+        ("s3", {"endpoint": "https://user:pw@host"}),
+        ("s3", {"endpoint": "file:///etc"}),
+        ("s3", {"prefix": "../x"}),
+        ("s3", {"bucket_lookup": "guess"}),
+        ("sftp", {"host": "-oProxyCommand=x"}),
+        ("sftp", {"host": "a b"}),
+        ("sftp", {"user": "-x"}),
+        ("sftp", {"path": "/a b"}),
+        ("sftp", {"port": 0}),
+        ("rest", {"url": "http://user:pw@host/"}),
+        ("rest", {"url": "http://$(X)/"}),
+        ("rclone", {"remote": "a:b"}),
+        ("rclone", {"path": "../x"}),
+    ],
+)
+def test_what_a_kind_refuses(kind: str, change: Settings) -> None:
+    storages.parse(kind, GOOD[kind])
+    with pytest.raises(InvalidRequest):
+        storages.parse(kind, GOOD[kind] | change)
+
+
+def test_an_unknown_kind_and_a_missing_field() -> None:
+    with pytest.raises(InvalidRequest, match="there are local, nfs"):
+        storages.parse("tape", {})
+    with pytest.raises(InvalidRequest, match="missing required field `bucket`"):
+        storages.parse("s3", {})
+
+
+def test_settings_are_the_same_with_defaults_written_out_and_numbers_as_text() -> None:
+    assert same("sftp", GOOD["sftp"], GOOD["sftp"] | {"port": "2222"})
+    assert same("s3", {"bucket": "vault"}, {"bucket": "vault", "prefix": "", "bucket_lookup": "auto"})
+    assert not same("s3", {"bucket": "vault"}, {"bucket": "other"})
+    assert not same("tape", {}, {})
