@@ -140,7 +140,7 @@ class RcloneSettings(Request, frozen=True, kw_only=True):
     ]
     path: Annotated[
         str,
-        msgspec.Meta(pattern=r"^(?!.*(^|/)\.\.(/|$))[^\x00-\x1f]*$", description="a folder of the remote"),
+        msgspec.Meta(pattern=r"^(?!.*(^|/)\.\.(/|$))[^\x00-\x1f$]*$", description="a folder of the remote"),
     ] = ""
 
 

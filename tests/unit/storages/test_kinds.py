@@ -147,7 +147,7 @@ def test_options_go_between_restic_and_its_command() -> None:
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_the_job_refers_to_the_keys_and_holds_none(kind: str) -> None:
-    """Every key that a pod needs is a reference to the Job's own Secret or a file of it; Proxmox' token is neither."""
+    """A key is a reference to the Job's own Secret or a file of it; Proxmox VE's token is neither."""
     job = repository_job(
         "n", "kronkeep", [("a", ["restic", "x"])], storage(kind, GOOD[kind]), ArchiveSettings(), 60
     )

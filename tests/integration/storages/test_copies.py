@@ -1,0 +1,129 @@
+"""Copies of credentials: removed with their Job, and by the sweep where a daemon was killed in between."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import StorageFailed
+from kronkeep_common.models import BackupStorage, SecretKeyRef
+from kronkeep_common.states import StorageStatus
+from kronkeep_daemon.backups.manifests import secret
+from kronkeep_daemon.backups.queue import Queues
+from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
+from kronkeep_daemon.embedded import EmbeddedCluster
+from kronkeep_daemon.history import History
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.settings import Settings
+
+STORAGE = BackupStorage(
+    id="vault",
+    cluster="c",
+    kind="rest",
+    settings={"url": "http://127.0.0.1:1/vault"},
+    password=SecretKeyRef(secret="vault"),
+    credentials="keys",
+    credential_keys=("RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"),
+    status=StorageStatus.ACTIVE,
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+class Room:
+    """A cluster with a password and credentials, and daemons one after the other on the same history."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.cluster = cluster
+        self._folder = folder
+        self.history: History | None = None
+
+    async def daemon(self) -> RepositoryJobs:
+        """The next life of the daemon."""
+        if self.history is not None:
+            await self.history.close()
+        self.history = await History.open(self._folder, clock=SystemClock())
+        return RepositoryJobs(self.cluster, self.history, SystemClock(), Settings, Queues())
+
+    async def copies(self) -> list[str]:
+        """The names of the copies in the namespace default."""
+        found, _ = await self.cluster.list(paths.secrets("default"))
+        return sorted(item["metadata"]["name"] for item in found)
+
+    async def job(self, name: str, script: str) -> None:
+        container = {"name": "c", "image": "busybox", "command": ["sh", "-c", script]}
+        pod = {"restartPolicy": "Never", "containers": [container]}
+        body = {"metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": {"spec": pod}}}
+        await self.cluster.create(paths.jobs("default"), body)
+
+
+@pytest.fixture
+async def room(embedded_cluster: EmbeddedCluster, tmp_path: Path) -> AsyncIterator[Room]:
+    cluster = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
+    data = {"RESTIC_REST_USERNAME": b"keeper\n", "RESTIC_REST_PASSWORD": b"p@ss/%\n", "OTHER": b"x"}
+    for name, held in (("vault", {"password": b"secret"}), ("keys", data)):
+        await cluster.create(paths.secrets("kronkeep"), secret(name, "kronkeep", held, None))
+    found = Room(cluster, tmp_path / "history")
+    yield found
+    if found.history is not None:
+        await found.history.close()
+    await cluster.close()
+
+
+async def test_a_copy_has_what_the_kind_needs_quoted_where_an_address_takes_it(room: Room) -> None:
+    daemon = await room.daemon()
+    await daemon.copy_credentials(STORAGE, "default", "one", None)
+    copied = await room.cluster.get(paths.secrets("default", "one-key"))
+    data = {key: base64.b64decode(value) for key, value in copied["data"].items()}
+    assert data == {
+        "password": b"secret",
+        "RESTIC_REST_USERNAME": b"keeper",
+        "RESTIC_REST_PASSWORD": b"p%40ss%2F%25",
+    }
+    await daemon.remove_credentials("default", "one")
+    assert await room.copies() == []
+
+
+async def test_the_sweep_takes_what_a_killed_daemon_left_and_no_more(room: Room) -> None:
+    killed = await room.daemon()
+    await room.job("runs", "sleep 600")
+    await room.job("ended", "exit 1")
+    for name in ("runs", "ended", "never-made"):
+        await killed.copy_credentials(STORAGE, "default", name, None)
+    await killed.sweep()  # its own are in use
+    assert await room.copies() == ["ended-key", "never-made-key", "runs-key"]
+    daemon = await room.daemon()
+    await daemon.copy_credentials(STORAGE, "default", "new", None)
+    while not await _ended(room, "ended"):
+        await asyncio.sleep(0.05)
+    await daemon.sweep()
+    assert await room.copies() == ["new-key", "runs-key"]
+    await room.cluster.delete(paths.jobs("default", "runs"))
+    await daemon.sweep()
+    await daemon.remove_credentials("default", "new")
+    assert await room.copies() == []
+    again = await room.daemon()
+    await again.sweep()
+    assert await room.copies() == []
+
+
+async def _ended(room: Room, name: str) -> bool:
+    job = await room.cluster.get(paths.jobs("default", name))
+    return any(c["type"] == "Failed" for c in job.get("status", {}).get("conditions", []))
+
+
+async def test_what_is_missing_is_named_and_leaves_no_copy(room: Room) -> None:
+    daemon = await room.daemon()
+    await room.cluster.patch(paths.secrets("kronkeep", "keys"), {"data": {"RESTIC_REST_PASSWORD": None}})
+    with pytest.raises(StorageFailed, match="lost its key RESTIC_REST_PASSWORD") as refusal:
+        await daemon.copy_credentials(STORAGE, "default", "one", None)
+    assert refusal.value.details["reason"] == "CredentialsMissing"
+    await room.cluster.delete(paths.secrets("kronkeep", "vault"))
+    with pytest.raises(StorageFailed) as refusal:
+        await daemon.copy_credentials(STORAGE, "default", "one", None)
+    assert refusal.value.details["reason"] == "SecretMissing"
+    assert await room.copies() == []

@@ -1,0 +1,56 @@
+"""What is due on a storage, and when."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from kronkeep_common.models import BackupStorage, SecretKeyRef, StorageUsage
+from kronkeep_common.states import StorageStatus
+from kronkeep_daemon.backups.storage_upkeep import due
+from kronkeep_daemon.settings import StorageSettings
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+SETTINGS = StorageSettings()
+
+
+def ago(**delta: float) -> datetime:
+    return NOW - timedelta(**delta)
+
+
+def storage(
+    measured: datetime | None = None, checked: datetime | None = None, **fields: object
+) -> BackupStorage:
+    base = BackupStorage(
+        id="vault",
+        cluster="c",
+        kind="local",
+        password=SecretKeyRef(secret="p"),
+        status=StorageStatus.ACTIVE,
+        created_at=ago(hours=1),
+        checked_at=checked,
+        usage=StorageUsage(measured_at=measured, used_bytes=1) if measured else None,
+    )
+    return msgspec.structs.replace(base, **fields)
+
+
+@pytest.mark.parametrize(
+    ("found", "changed", "wanted"),
+    [
+        (storage(), None, None),
+        (storage(created_at=ago(hours=7)), None, "usage"),
+        (storage(measured=ago(hours=5)), None, None),
+        (storage(measured=ago(hours=6)), None, "usage"),
+        (storage(), ago(seconds=59), None),  # the burst may not be over
+        (storage(), ago(seconds=60), "usage"),
+        (storage(measured=ago(minutes=14)), ago(seconds=90), None),
+        (storage(measured=ago(minutes=15)), ago(seconds=90), "usage"),
+        (storage(measured=ago(hours=1), created_at=ago(days=7)), None, "check"),
+        (storage(measured=ago(hours=1), checked=ago(days=6), created_at=ago(days=90)), None, None),
+        (storage(measured=ago(hours=9), checked=ago(days=7), created_at=ago(days=90)), None, "check"),
+        (storage(created_at=ago(days=30), status=StorageStatus.FAILED), ago(hours=1), None),
+        (storage(created_at=ago(days=30), status=StorageStatus.CREATING), ago(hours=1), None),
+    ],
+)
+def test_due(found: BackupStorage, changed: datetime | None, wanted: str | None) -> None:
+    assert due(found, changed, NOW, SETTINGS) == wanted
