@@ -31,6 +31,7 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
+    RESTORE_TRANSITIONS,
     STORAGE_TRANSITIONS,
     StorageStatus,
     is_final,
@@ -324,7 +325,8 @@ class StorageService:
             raise StorageInUse(f"The storage {name} is used by {', '.join(users[:5])}.", cronjobs=users[:50])
         if self._busy(name):
             raise StorageInUse(
-                f"A backup to the storage {name} has not ended.", next_step="Wait for its end, or cancel it."
+                f"A backup or restore of the storage {name} has not ended.",
+                next_step="Wait for its end, or cancel it.",
             )
         await self._supervisor.stop(f"storage {name}")
         new = await self.move(
@@ -333,8 +335,11 @@ class StorageService:
         await asyncio.wait([self._begin(new)], timeout=PATIENCE)
 
     def _busy(self, name: str) -> bool:
-        newest = self._history.backups.newest(limit=1000, storage_id=name).items
-        return any(not is_final(BACKUP_TRANSITIONS, backup.status) for backup in newest)
+        backups = self._history.backups.newest(limit=1000, storage_id=name).items
+        restores = self._history.restores.newest(limit=1000, storage_id=name).items
+        return any(not is_final(BACKUP_TRANSITIONS, backup.status) for backup in backups) or any(
+            not is_final(RESTORE_TRANSITIONS, restore.status) for restore in restores
+        )
 
     async def _delete(self, name: str) -> None:
         async with self._queues.alone(name):

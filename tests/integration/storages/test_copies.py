@@ -1,6 +1,5 @@
 """Copies of credentials: removed with their Job, and by the sweep where a daemon was killed in between."""
 
-import asyncio
 import base64
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.states import StorageStatus
+from kronkeep_daemon.backups import jobs
 from kronkeep_daemon.backups.manifests import secret
 from kronkeep_daemon.backups.queue import Queues
 from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
@@ -98,8 +98,7 @@ async def test_the_sweep_takes_what_a_killed_daemon_left_and_no_more(room: Room)
     assert await room.copies() == ["ended-key", "never-made-key", "runs-key"]
     daemon = await room.daemon()
     await daemon.copy_credentials(STORAGE, "default", "new", None)
-    while not await _ended(room, "ended"):
-        await asyncio.sleep(0.05)
+    await jobs.wait(room.cluster, SystemClock(), "default", "ended")
     await daemon.sweep()
     assert await room.copies() == ["new-key", "runs-key"]
     await room.cluster.delete(paths.jobs("default", "runs"))
@@ -109,11 +108,6 @@ async def test_the_sweep_takes_what_a_killed_daemon_left_and_no_more(room: Room)
     again = await room.daemon()
     await again.sweep()
     assert await room.copies() == []
-
-
-async def _ended(room: Room, name: str) -> bool:
-    job = await room.cluster.get(paths.jobs("default", name))
-    return any(c["type"] == "Failed" for c in job.get("status", {}).get("conditions", []))
 
 
 async def test_what_is_missing_is_named_and_leaves_no_copy(room: Room) -> None:
