@@ -177,7 +177,6 @@ async def refused(
     ("kind", "change", "keys", "reason"),
     [
         ("s3", {"endpoint": "http://127.0.0.1:1"}, {}, "ServerUnreachable"),
-        ("s3", {"bucket": "nowhere"}, {}, "BucketMissing"),
         ("s3", {}, {"AWS_SECRET_ACCESS_KEY": "wrong"}, "CredentialsRefused"),
         ("rest", {"url": "http://127.0.0.1:1/vault"}, {}, "ServerUnreachable"),
         ("rest", {}, {"RESTIC_REST_PASSWORD": "wrong"}, "CredentialsRefused"),

@@ -56,6 +56,7 @@ Names = list[str]
 RETRY_SECONDS = 5.0
 DELETE_SECONDS = 600.0
 PATIENCE = 5.0  # how long a deletion's caller waits for its end
+_TO_BE_MADE = (restic.MISSING, "BucketMissing")  # restic init makes the bucket too, where the keys may
 UNSETTLED = (StorageStatus.PENDING, StorageStatus.CREATING, StorageStatus.DELETING)
 
 
@@ -308,10 +309,9 @@ class StorageService:
         for what, argv in steps.items():
             ended = await self.jobs.alone(f"{name}-{what}", [(what, argv)], storage, left)
             fault = failed(ended)
-            missing = fault is not None and fault.details["reason"] == restic.MISSING
             if fault is None and what == "probe":
                 return
-            if fault is not None and not (what == "probe" and missing):
+            if fault is not None and (what != "probe" or fault.details["reason"] not in _TO_BE_MADE):
                 raise fault
 
     async def delete(self, name: str, users: Names) -> None:

@@ -73,7 +73,7 @@ def s3(folder: Path) -> Iterator[Served]:
         assert process.stdout is not None
         line = json.loads(process.stdout.readline())
         secret = {"AWS_ACCESS_KEY_ID": line["id"], "AWS_SECRET_ACCESS_KEY": line["secret"]}
-        settings = {"endpoint": line["endpoint"], "bucket": "vault", "region": "us-east-1"}
+        settings = {"endpoint": line["endpoint"], "bucket": "vault"}
         yield Served(settings, secret, None)
         process.kill()
 
