@@ -16,7 +16,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.watch import ListWatch
 
-RUNS = 20
+RUNS, AT_ONCE = 200, 10
 
 
 def _ended(job: dict[str, Any]) -> bool:
@@ -52,11 +52,10 @@ async def _measure(folder: Path) -> list[float]:
         ]
         spec = CronJobCreate(name="bench", image="busybox", command=("true",), schedule="0 2 29 2 *")
         await client.create_cronjob(spec)
-        for _ in range(RUNS):
-            await client.trigger("default", "bench")
-        end = time.perf_counter() + 60
-        while len(here) < RUNS and time.perf_counter() < end:
-            await asyncio.sleep(0.05)
+        for begun in range(AT_ONCE, RUNS + 1, AT_ONCE):
+            await asyncio.gather(*(client.trigger("default", "bench") for _ in range(AT_ONCE)))
+            while len(here) < begun:
+                await asyncio.sleep(0.05)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
@@ -66,11 +65,12 @@ async def _measure(folder: Path) -> list[float]:
 
 
 def run() -> dict[str, float]:
-    """Median and largest of the delays, in milliseconds."""
+    """Median, 99th percentile and largest of the delays, in milliseconds."""
     with tempfile.TemporaryDirectory() as name:
         delays = asyncio.run(_measure(Path(name)))
     return {
         "events_runs": float(len(delays)),
         "events_median_ms": round(statistics.median(delays), 1),
-        "events_p99_ms": round(delays[-1], 1),
+        "events_p99_ms": round(delays[int(len(delays) * 0.99) - 1], 1),
+        "events_largest_ms": round(delays[-1], 1),
     }
