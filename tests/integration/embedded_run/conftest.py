@@ -72,9 +72,11 @@ class Room:
 
         await self.until(look, bool)
 
-    async def until(self, look: Callable[[], Awaitable[Any]], done: Callable[[Any], bool]) -> Any:
+    async def until(
+        self, look: Callable[[], Awaitable[Any]], done: Callable[[Any], bool], seconds: float = PATIENCE
+    ) -> Any:
         """What `look` finds once it is `done`; fails with what was seen last."""
-        end = asyncio.get_running_loop().time() + PATIENCE
+        end = asyncio.get_running_loop().time() + seconds
         while not done(found := await look()):
             assert asyncio.get_running_loop().time() < end, found
             await asyncio.sleep(0.05)
