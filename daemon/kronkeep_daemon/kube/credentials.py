@@ -4,6 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_common.text import clean
 
@@ -23,6 +25,8 @@ async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -
         if in_cluster:
             await asyncio.to_thread(config.load_incluster_config, settings)
             return settings
+        if kubeconfig is not None:
+            await asyncio.to_thread(_check, kubeconfig)
         file = str(kubeconfig) if kubeconfig else None
         loader = await config.load_kube_config(file, context, settings, persist_config=False)
     except (config.ConfigException, OSError, ValueError, KeyError) as fault:
@@ -34,6 +38,16 @@ async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -
             next_step="Run it by hand as the daemon's user; its words are in the daemon's log.",
         )
     return settings
+
+
+def _check(kubeconfig: Path) -> None:
+    """Raises ValueError for a file that is no mapping: the package fails at one with a bare TypeError."""
+    try:
+        found = yaml.safe_load(kubeconfig.read_bytes())
+    except yaml.YAMLError as fault:
+        raise ValueError(f"{kubeconfig} is no YAML: {fault}") from fault
+    if not isinstance(found, dict):
+        raise ValueError(f"{kubeconfig} holds no kubeconfig")  # noqa: TRY004 - one kind for both faults
 
 
 def _plugin(loader: Any) -> str:
