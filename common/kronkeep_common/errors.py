@@ -81,6 +81,14 @@ class InvalidPolicy(InvalidRequest):
     code = "InvalidPolicy"
 
 
+class FileTooLarge(InvalidRequest):
+    """A file that is too large to be downloaded through the API."""
+
+    code = "FileTooLarge"
+    status = 413
+    default_next_step = "Restore it to a claim: kronkeep restore BACKUP --path PATH --new-claim NAME."
+
+
 class InvalidSettings(InvalidRequest):
     """A settings file that cannot be used; `details` names file and key."""
 

@@ -216,3 +216,37 @@ async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(read
             assert not (await client.get_restore(begun.id)).suspended
         assert picture(ready.claim) == first
     assert seen == ["pending", "preparing", "restoring", "verifying"]
+
+
+async def fetched(client: Client, backup: BackupExecution, path: str) -> bytes:
+    return b"".join([chunk async for chunk in client.download(backup.id, path)])
+
+
+async def test_a_file_is_downloaded_as_it_was_or_not_at_all(ready: Ready) -> None:
+    client, odd = ready.client, "odd dir/*[x]?\\"
+    large = ready.claim / "large"
+    large.write_bytes(os.urandom(3_000_000))
+    (ready.claim / "huge").touch()
+    os.truncate(ready.claim / "huge", 40 * 1024 * 1024)
+    backup = await backed_up(client)
+    for name in ("large", "empty", odd, "odd dir/new\nline", f"odd dir/{LONG}"):
+        assert await fetched(client, backup, f"/source/data/{name}") == (ready.claim / name).read_bytes()
+    for name, error in (
+        ("huge", errors.FileTooLarge),
+        ("link", errors.InvalidRequest),
+        ("odd dir", errors.InvalidRequest),
+        ("none", errors.PathNotFound),
+    ):
+        with pytest.raises(error):
+            await fetched(client, backup, f"/source/data/{name}")
+    reading = client.download(backup.id, "/source/data/large")
+    await anext(reading)
+    await reading.aclose()
+    cluster = await ready.daemon.cluster()
+
+    async def left() -> list[str]:
+        jobs, _ = await cluster.list(paths.jobs("kronkeep"))
+        return [job["metadata"]["name"] for job in jobs if "-file-" in job["metadata"]["name"]]
+
+    await eventually(left, lambda names: names == [])
+    await cluster.close()

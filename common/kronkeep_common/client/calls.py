@@ -1,7 +1,7 @@
 """Every call of the API as a method, over a transport."""
 
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -284,7 +284,7 @@ class Client(RestoreCalls):
     async def log(self, execution_id: str, *, follow: bool = False) -> AsyncGenerator[bytes, None]:
         """A run's log, live while its pod is there, else as it was kept; raises LogNotFound."""
         path = f"/v1/executions/{quote(execution_id)}/logs"
-        async for chunk in self._stream(path, {"follow": "true"} if follow else {}):
+        async for chunk in self.stream(path, {"follow": "true"} if follow else {}):
             yield chunk
 
     async def events(
@@ -297,16 +297,17 @@ class Client(RestoreCalls):
         query = {"table": table, "filter": filter}
         headers = {"Last-Event-ID": str(after)} if after is not None else {}
         rest = b""
-        async for chunk in self._stream("/v1/events", query, headers):
+        async for chunk in self.stream("/v1/events", query, headers):
             *blocks, rest = (rest + chunk).split(b"\n\n")
             for block in blocks:
                 for line in block.split(b"\n"):
                     if line.startswith(b"data: "):
                         yield msgspec.json.decode(line[6:], type=api.Event)
 
-    async def _stream(
+    async def stream(
         self, path: str, query: dict[str, Any], headers: dict[str, str] | None = None
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
+        """The chunks of an answer that goes on; raises DaemonUnreachable where the connection breaks."""
         check_server(self.socket)
         try:
             async for chunk in self._transport.stream(_target(path, query), headers or {}):

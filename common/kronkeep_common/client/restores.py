@@ -1,5 +1,6 @@
 """The client's calls about restores, kept apart from the others for their number."""
 
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -17,6 +18,12 @@ class Calls(Protocol):
 
     async def call(self, method: str, path: str, answer: type[T], body: object = None, /, **query: Any) -> T:
         """One request."""
+        ...
+
+    def stream(
+        self, path: str, query: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> AsyncIterator[bytes]:
+        """An answer that goes on."""
         ...
 
     async def pause(self, seconds: float) -> None:
@@ -54,6 +61,19 @@ class RestoreCalls:
     async def restore(self: Calls, backup_id: str, request: RestoreRequest) -> Restore:
         """Begins a restore; raises ConfirmationMissing, NotAllowedNow, PathNotFound."""
         return await _patiently(self, "POST", f"/v1/backups/{quote(backup_id)}/restore", Restore, request)
+
+    async def download(self: Calls, backup_id: str, path: str) -> AsyncGenerator[bytes, None]:
+        """The bytes of one regular file; DaemonUnreachable when they end before the file does.
+
+        Raises PathNotFound, FileTooLarge.
+        """
+        for _ in range(TRIES):
+            try:
+                async for chunk in self.stream(f"/v1/backups/{quote(backup_id)}/download", {"path": path}):
+                    yield chunk
+                return
+            except StillReading:
+                await self.pause(STEP)
 
     async def verify(self: Calls, backup_id: str) -> BackupExecution:
         """Restores a backup to scratch and compares it; answers when that has ended.

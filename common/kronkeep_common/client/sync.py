@@ -105,5 +105,6 @@ class SyncClient:
     restores = _Call(Client.restores)
     get_restore = _Call(Client.get_restore)
     cancel_restore = _Call(Client.cancel_restore)
+    download = _Stream(Client.download)
     log = _Stream(Client.log)
     events = _Stream(Client.events)

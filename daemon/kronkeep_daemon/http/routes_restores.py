@@ -1,14 +1,20 @@
 """The routes of restores: browse a snapshot, plan, begin, look, cancel."""
 
+import base64
+import logging
+from urllib.parse import quote
+
 from aiohttp import web
 
 from kronkeep_common import api
-from kronkeep_common.errors import InvalidRequest, LogNotFound
+from kronkeep_common.errors import InvalidRequest, KronkeepError, LogNotFound
 from kronkeep_common.models import Restore, RestorePlan, RestoreRequest, SnapshotFolder
-from kronkeep_daemon.http import lists
+from kronkeep_daemon.http import access, lists
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
+from kronkeep_daemon.restores.download import Sending
 
+log = logging.getLogger(__name__)
 B, R = "/v1/backups/{id}", "/v1/restores"
 ONE = R + "/{id}"
 
@@ -26,6 +32,38 @@ async def _restore(call: Call) -> Restore | RestorePlan:
     if call.query.get("dry_run") == "true":
         return await service.plan(backup_id, call.body)
     return await service.restore(backup_id, call.body, key=call.key)
+
+
+async def _download(call: Call) -> web.StreamResponse:
+    path = call.query.get("path", "")
+    with call.services.limits.stream(access.peer_of(call.request).uid):
+        transport = call.request.transport
+        gone = transport.is_closing if transport is not None else lambda: True
+        async with call.services.restores.downloads.open(call.path["id"], path, gone) as sending:
+            return await _send(call.request, sending)
+
+
+async def _send(request: web.Request, sending: Sending) -> web.StreamResponse:
+    """The bytes, in chunks without a length: every client sees when a fault ends them before the last."""
+    name = quote(sending.entry.name, safe="")
+    digest = base64.b64encode(bytes.fromhex(sending.sha256)).decode()
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+        "Repr-Digest": f"sha-256=:{digest}:",
+    }
+    response = web.StreamResponse(headers=headers)
+    await response.prepare(request)
+    try:
+        async for chunk in sending.chunks:
+            await response.write(chunk)
+    except ConnectionError:
+        return response
+    except KronkeepError as fault:
+        log.warning("a download broke off: %s", fault)
+        if request.transport is not None:
+            request.transport.abort()
+    return response
 
 
 async def _verify(call: Call) -> api.Operation:
@@ -58,6 +96,8 @@ async def _one(call: Call) -> Restore:
 ROUTES: tuple[Route, ...] = (
     Route("GET", B + "/files", Level.READ, None, SnapshotFolder, "A folder of the backup's snapshot.",
           _files, ("path", "limit", "cursor")),
+    Route("GET", B + "/download", Level.ADMIN, None, None, "One file of the backup's snapshot.",
+          _download, ("path",), 200, "application/octet-stream"),
     Route("POST", B + "/restore", Level.ADMIN, RestoreRequest, Restore,
           "Restore a backup; a dry run answers a RestorePlan.", _restore, ("dry_run",), 202),
     Route("POST", B + "/verify", Level.OPERATE, api.Empty, api.Operation,

@@ -105,7 +105,12 @@ def patterns(mount: Mount | None, found: Selection, include: tuple[str, ...]) ->
         mine = tuple(path for path in include if claim_of(path) == claim)
         whole = len(found.claims) == 1 and not found.others and not include
         include = mine or (() if whole else (f"{SOURCE}/{claim}",))
-    return [_SPECIAL.sub(r"\\\1", path) for path in include]
+    return escaped(include)
+
+
+def escaped(paths: tuple[str, ...]) -> list[str]:
+    """Paths as include patterns that match nothing else."""
+    return [_SPECIAL.sub(r"\\\1", path) for path in paths]
 
 
 def stage(restore_id: str) -> str:

@@ -88,6 +88,17 @@ def move_argv(source: str, target: str) -> list[str]:
     return ["cp", "-al", "--remove-destination", f"{source}/.", f"{target}/"]
 
 
+def sending_job(job: Object, path: str, width: str) -> Object:
+    """Makes of a Job that restores one that then hashes one file and prints it as base64 lines."""
+    pod = job["spec"]["template"]["spec"]
+    restore, scratch = pod["containers"][0], [{"name": SCRATCH, "mountPath": TARGET}]
+    pod["volumes"].append({"name": SCRATCH, "emptyDir": {}})
+    restore["volumeMounts"] = [*restore["volumeMounts"], *scratch]
+    pod["initContainers"] = [restore, plain(restore, "sum", ["sha256sum", path], scratch)]
+    pod["containers"] = [plain(restore, "send", ["base64", "-w", width, path], scratch)]
+    return job
+
+
 def clean_job(job: Object, where: list[Mount], stage: str) -> Object:
     """Makes of a Job one that removes the stage of a restore from its claims."""
     pod = job["spec"]["template"]["spec"]

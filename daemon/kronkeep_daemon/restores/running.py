@@ -1,7 +1,7 @@
 """Runs one Job of ours and hears every line of its containers, also after a restart of the daemon."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from kronkeep_common import keys
@@ -62,6 +62,37 @@ class Runner:
             if (end := _end(job)) is not None:
                 return _ended(end, pod, ears)
             await self._clock.sleep(LOOK_SECONDS)
+
+    async def until(
+        self, job: Object, where: BackupStorage, container: str, gone: Callable[[], bool]
+    ) -> Object | Ended:
+        """Runs a Job on a repository until one of its containers has begun: the pod then.
+
+        Answers how the Job ended where it ended before; raises NotFoundInCluster when `gone` says so.
+        """
+        namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
+        await self.repositories.copy_credentials(where, namespace, name, None)
+        await jobs.create_once(self.cluster, job)
+        while True:
+            found = await self._look(namespace, name)
+            pod = await self._pod(namespace, name)
+            if pod is not None and any(begun == container for begun, _ in _begun(pod)):
+                return pod
+            if _end(found) is not None:
+                return await self.heard(namespace, name, lambda *_: None)
+            if gone():
+                raise NotFoundInCluster("The caller went before the file was there.")
+            await self._clock.sleep(LOOK_SECONDS)
+
+    def chunks(self, pod: Object, container: str) -> AsyncIterator[bytes]:
+        """The log of a container that has begun, to its end."""
+        meta, state = pod["metadata"], dict(_begun(pod))[container]
+        return self.cluster.log_chunks(meta["namespace"], meta["name"], container, follow="running" in state)
+
+    async def said(self, pod: Object, container: str) -> bytes:
+        """The first line of an ended container's log, without its time."""
+        text = b"".join([chunk async for chunk in self.chunks(pod, container)])
+        return text.partition(b"\n")[0].partition(b" ")[2]
 
     async def remove(self, namespace: str, name: str) -> None:
         """Deletes a Job and its password; its pod is stopped."""

@@ -21,6 +21,7 @@ from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, RestoreChanged
 from kronkeep_daemon.history import History
+from kronkeep_daemon.restores.download import Downloads
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.restores.making import Maker
 from kronkeep_daemon.restores.planning import Planner
@@ -62,6 +63,7 @@ class RestoreService:
         sums = Manifests(Path(settings().state) / "manifests")
         self._drills = Drills(cronjobs, backups, self.records, history, clock, settings)
         self._maker = Maker(backups, self.snapshots, runner, sums, bus, clock, settings, supervisor)
+        self.downloads = Downloads(backups, self.snapshots, runner, settings)
         self._history = history
         self._ended: dict[str, asyncio.Event] = {}
         bus.subscribe(RestoreChanged, self._heard)
