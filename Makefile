@@ -21,8 +21,8 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
 	@flock .venv.lock systemd/make-venv $(PYTHON) $(VENV) requirements-dev.lock $@ >&2
 
 .PHONY: debian
-debian: ## install restic and bubblewrap from Debian where they are missing
-	@systemd/require-debian restic bubblewrap >&2
+debian: ## install restic, bubblewrap and openssl from Debian where they are missing
+	@systemd/require-debian restic bubblewrap openssl >&2
 
 $(VENV)/servers/.done: requirements-servers.lock $(VENV)/.dev
 	@flock .venv.lock systemd/make-venv $(PYTHON) $(VENV)/servers requirements-servers.lock $@ alone >&2

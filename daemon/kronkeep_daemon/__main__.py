@@ -26,6 +26,8 @@ def parser() -> argparse.ArgumentParser:
     agent.add_argument("--kubeconfig", type=Path, required=True)
     agent.add_argument("--name", required=True, help="the node's name")
     agent.add_argument("--folder", type=Path, help="where claims and pods live (default: a fresh folder)")
+    agent.add_argument("--address", default="127.0.0.1", help="where the control plane fetches logs")
+    agent.add_argument("--place", action="store_true", help="run pods that no scheduler has placed")
     agent.set_defaults(func=_node_agent)
     cluster = commands.add_parser("cluster", help="serve the embedded cluster alone")
     cluster.add_argument("--folder", type=Path, required=True)
@@ -74,7 +76,9 @@ def _node_agent(options: argparse.Namespace) -> int:
     from kronkeep_daemon.embedded.agent import run_agent
 
     folder = options.folder or Path(os.environ.get("XDG_STATE_HOME", "/tmp")) / f"node-{options.name}"  # noqa: S108
-    asyncio.run(run_agent(options.kubeconfig, options.name, folder))
+    asyncio.run(
+        run_agent(options.kubeconfig, options.name, folder, address=options.address, place=options.place)
+    )
     return 0
 
 

@@ -36,7 +36,7 @@ class Follower:
         while True:
             over = self._over()
             try:
-                async for line in self._stream():
+                async for line in self._stream(follow=not over):
                     yield line
                 if over:
                     return
@@ -50,11 +50,11 @@ class Follower:
                     raise
             await self._clock.sleep(PAUSE)
 
-    async def _stream(self) -> AsyncIterator[bytes]:
+    async def _stream(self, *, follow: bool) -> AsyncIterator[bytes]:
         meta, skip = self._pod.metadata, self._given
         since = f"{self._second.decode()}Z" if self._second else None
         chunks = self._cluster.log_chunks(
-            meta.namespace, meta.name, self._container, follow=True, since_time=since
+            meta.namespace, meta.name, self._container, follow=follow, since_time=since
         )
         async for line in _lines(chunks):
             second = line[:SECOND]

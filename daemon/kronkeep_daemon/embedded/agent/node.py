@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
 from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.embedded.agent import sandbox
+from kronkeep_daemon.embedded.agent.kubelet import LogServer, Sink
+from kronkeep_daemon.embedded.agent.logpush import LogPush
+from kronkeep_daemon.embedded.agent.placing import Placer
 from kronkeep_daemon.embedded.agent.pod import PodRunner, stamp
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
@@ -19,14 +23,25 @@ log = logging.getLogger(__name__)
 Object = dict[str, Any]
 HEARTBEAT_SECONDS = 10.0
 GRACE_SECONDS = 30.0
+OURS = "+kronkeep"  # in the version of an embedded API server
 
 
 class NodeAgent:
     """Runs the pods of one node; `folder` holds claims and what pods need while they run."""
 
     def __init__(
-        self, cluster: Cluster, name: str, folder: Path, clock: Clock, supervisor: Supervisor
+        self,
+        cluster: Cluster,
+        name: str,
+        folder: Path,
+        clock: Clock,
+        supervisor: Supervisor,
+        *,
+        logs: LogServer | None = None,
+        address: str = "127.0.0.1",
     ) -> None:
+        self._logs = logs
+        self._address = address
         self._cluster = cluster
         self._name = name
         self._folder = folder
@@ -64,8 +79,18 @@ class NodeAgent:
     async def _well(self) -> None:
         now = stamp(self._clock.now())
         ready = {"type": "Ready", "status": "True", "reason": "AgentReady", "lastHeartbeatTime": now}
-        body = {"status": {"conditions": [ready], "nodeInfo": {"kubeletVersion": "v1.36.2+kronkeep"}}}
-        await self._cluster.patch(f"{paths.nodes(self._name)}/status", body)
+        room = {"cpu": str(os.cpu_count() or 1), "memory": "8Gi", "pods": "110", "ephemeral-storage": "64Gi"}
+        status: Object = {
+            "conditions": [ready],
+            "nodeInfo": {"kubeletVersion": "v1.36.2+kronkeep"},
+            "capacity": room,
+            "allocatable": room,
+        }
+        if self._logs is not None:
+            names = [{"type": kind, "address": self._address} for kind in ("InternalIP", "Hostname")]
+            status["addresses"] = names
+            status["daemonEndpoints"] = {"kubeletEndpoint": {"Port": self._logs.port}}
+        await self._cluster.patch(f"{paths.nodes(self._name)}/status", {"status": status})
 
     async def _beat(self) -> None:
         while True:
@@ -81,6 +106,8 @@ class NodeAgent:
 
     def _event(self, kind: str, pod: Object) -> None:
         uid = pod["metadata"]["uid"]
+        if self._logs is not None:
+            self._logs.saw(kind, pod)
         if kind == "DELETED":
             self._end(uid, 0.0)
             self._ended.discard(uid)
@@ -97,8 +124,11 @@ class NodeAgent:
             self._start(f"pod {uid} lost", lambda: self._lost(pod))
             self._ended.add(uid)
             return
-        runner = self._runners[uid] = PodRunner(self._cluster, pod, self._folder, self._clock)
+        runner = self._runners[uid] = PodRunner(self._cluster, pod, self._folder, self._clock, self._sink)
         self._start(f"pod {uid}", lambda: self._run(uid, runner))
+
+    def _sink(self, pod: Object, container: str) -> Sink | LogPush:
+        return self._logs.sink(pod, container) if self._logs else LogPush(self._cluster, pod, container)
 
     async def _run(self, uid: str, runner: PodRunner) -> None:
         try:
@@ -155,17 +185,47 @@ class NodeAgent:
             self._supervisor.start(name, work, death="quiet")
 
 
-async def run_agent(kubeconfig: Path, name: str, folder: Path) -> None:
-    """Serves the node `name` of the cluster until cancelled; raises ClusterUnreachable, ToolMissing."""
+async def run_agent(
+    kubeconfig: Path, name: str, folder: Path, *, address: str = "127.0.0.1", place: bool = False
+) -> None:
+    """Serves the node `name` of the cluster until cancelled; raises ClusterUnreachable, ToolMissing.
+
+    With `place` pods that no scheduler placed are run here too. Logs are served on `address`, as a kubelet's
+    are; an embedded API server has none of its own fetched and takes them pushed.
+    """
     clock = SystemClock()
     supervisor = Supervisor(clock)
     cluster = await Cluster.connect(kubeconfig=kubeconfig)
+    logs: LogServer | None = None
     try:
-        await NodeAgent(cluster, name, folder, clock, supervisor).start()
+        if OURS not in str((await cluster.get("/version")).get("gitVersion")):
+            logs = LogServer(folder, address)
+            await logs.start()
+        agent = NodeAgent(cluster, name, folder, clock, supervisor, logs=logs, address=address)
+        await agent.start()
+        if place:
+            await _place(cluster, name, clock, supervisor)
         await asyncio.Event().wait()
     except KronkeepError:
         log.error("node %s cannot serve", name)
         raise
     finally:
         await supervisor.close()
+        if logs is not None:
+            await logs.close()
         await cluster.close()
+
+
+async def _place(cluster: Cluster, name: str, clock: Clock, supervisor: Supervisor) -> None:
+    placer = Placer(cluster, name)
+    watch = ListWatch(
+        cluster,
+        paths.pods(),
+        on_sync=placer.sync,
+        on_event=placer.event,
+        clock=clock,
+        kind=Object,
+        params={"fieldSelector": "spec.nodeName="},
+    )
+    supervisor.start(f"node {name} unplaced pods", watch.run, death="restart")
+    supervisor.start(f"node {name} placing", placer.run, death="restart")

@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_common.text import clean
 from kronkeep_daemon.embedded.agent import sandbox
 from kronkeep_daemon.embedded.agent.environment import ConfigMissing, environment, expand
-from kronkeep_daemon.embedded.agent.logpush import LogPush
 from kronkeep_daemon.embedded.agent.process import NOT_STARTED, Process
 from kronkeep_daemon.embedded.agent.volumes import Volumes
 from kronkeep_daemon.kube import paths
@@ -34,12 +34,20 @@ def stamp(moment: datetime) -> str:
 class PodRunner:
     """Runs one pod; `terminate` ends it early. The pod's status is written after each change."""
 
-    def __init__(self, cluster: Cluster, pod: Object, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        pod: Object,
+        folder: Path,
+        clock: Clock,
+        sink: Callable[[Object, str], Callable[[bytes, bool], Awaitable[None]]],
+    ) -> None:
         self._cluster = cluster
+        self._sink = sink
         self._pod = pod
         self._clock = clock
         self._meta = pod["metadata"]
-        self._volumes = Volumes(folder, pod, self._fetch)
+        self._volumes = Volumes(folder, pod, self._fetch, self._token)
         self._status: Object = copy.deepcopy(pod.get("status") or {})
         self._processes: dict[str, Process] = {}
         self._stopping = asyncio.Event()
@@ -113,7 +121,7 @@ class PodRunner:
         argv, variables = await self._resolved(field, container, restarts)
         if argv is None:
             return NOT_STARTED
-        push = LogPush(self._cluster, self._pod, name)
+        push = self._sink(self._pod, name)
         line = sandbox.command(argv, self._volumes.mounts(container), container.get("workingDir") or "/")
         process = self._processes[name] = Process(line, variables, push)
         started = stamp(self._clock.now())
@@ -228,6 +236,17 @@ class PodRunner:
             return await self._cluster.get(paths.core(kind, self._meta["namespace"], name))
         except NotFoundInCluster:
             return None
+
+    async def _token(self, seconds: int, audience: str | None) -> str:
+        """A token of the pod's service account, bound to the pod (TokenRequest)."""
+        bound = {"kind": "Pod", "apiVersion": "v1", "name": self._meta["name"], "uid": self._meta["uid"]}
+        spec: Object = {"expirationSeconds": seconds, "boundObjectRef": bound, "audiences": []}
+        if audience:
+            spec["audiences"] = [audience]
+        account = self._pod["spec"].get("serviceAccountName") or "default"
+        path = f"{paths.core('serviceaccounts', self._meta['namespace'], account)}/token"
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
+        return str((await self._cluster.create(path, body))["status"]["token"])
 
     async def _tell(self, reason: str, message: str) -> None:
         now = stamp(self._clock.now())

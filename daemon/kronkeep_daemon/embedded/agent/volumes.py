@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,15 @@ from kronkeep_daemon.embedded.agent.environment import ConfigMissing, Fetch, dec
 from kronkeep_daemon.embedded.agent.sandbox import Mount
 
 Object = dict[str, Any]
-_MADE = {"emptyDir", "secret", "configMap", "downwardAPI"}
+Token = Callable[[int, str | None], Awaitable[str]]
+_MADE = {"emptyDir", "secret", "configMap", "downwardAPI", "projected"}
 
 
 class Volumes:
     """Claims live below `claims/<namespace>/<name>`; all else below the pod's folder and goes with it."""
 
-    def __init__(self, folder: Path, pod: Object, fetch: Fetch) -> None:
+    def __init__(self, folder: Path, pod: Object, fetch: Fetch, token: Token) -> None:
+        self._token = token
         self._claims = folder / "claims"
         self._own = folder / "pods" / pod["metadata"]["uid"]
         self._pod = pod
@@ -53,16 +56,25 @@ class Volumes:
             raise ConfigMissing(f"this node cannot mount a volume of the type {kinds}")
         own = self._own / volume["name"]
         own.mkdir(parents=True, exist_ok=True)
-        if secret := volume.get("secret"):
-            await self._files("secrets", secret["secretName"], secret, own)
-        elif config := volume.get("configMap"):
+        if "emptyDir" in volume:
+            return own, False
+        sources = volume["projected"].get("sources") or [] if "projected" in volume else [volume]
+        for source in sources:
+            await self._written(source, own)
+        return own, True
+
+    async def _written(self, source: Object, own: Path) -> None:
+        """The files of one source; a projected volume has several, with every API server's own among them."""
+        if secret := source.get("secret"):
+            await self._files("secrets", secret.get("secretName") or secret["name"], secret, own)
+        elif config := source.get("configMap"):
             await self._files("configmaps", config["name"], config, own)
-        elif downward := volume.get("downwardAPI"):
+        elif account := source.get("serviceAccountToken"):
+            token = await self._token(account.get("expirationSeconds") or 3600, account.get("audience"))
+            _write(own, account["path"], token, 0o400)
+        elif downward := source.get("downwardAPI"):
             for item in downward.get("items") or []:
                 _write(own, item["path"], field_of(self._pod, item["fieldRef"]["fieldPath"]), 0o644)
-        else:
-            return own, False
-        return own, True
 
     async def _claim(self, claim: Object) -> tuple[Path, bool]:
         name = claim["claimName"]
