@@ -14,7 +14,7 @@ from kronkeep_common.models import (
     EnvVar,
     Restore,
 )
-from kronkeep_common.models.base import Moment, Record, Request
+from kronkeep_common.models.base import Bytes, Moment, Record, Request
 
 PREFIX = "/v1"
 VERSION = "0.1.0"
@@ -28,9 +28,10 @@ class TriggerRequest(Request, frozen=True, kw_only=True):
 
 
 class BackupRequest(Request, frozen=True, kw_only=True):
-    """What a backup by hand may change."""
+    """What a backup by hand may change for this once; the record keeps it as `overrides`."""
 
-    backup_type: str | None = None
+    backup_type: Literal["full", "incremental"] | None = None
+    compression: Literal["off", "auto", "max"] | None = None
 
 
 class DeleteRequest(Request, frozen=True, kw_only=True):
@@ -112,7 +113,11 @@ class AuditEntry(Record, frozen=True, kw_only=True):
 
 
 class PolicyView(Record, frozen=True, kw_only=True):
-    """A policy and the CronJob that carries it."""
+    """A policy and the CronJob that carries it, with what it has archived.
+
+    `bytes_stored` is what its snapshots added to the repository, where restic told (0.17). `overdue` says
+    that its recovery point is missed, `retention_waits` why its retention waits for approval.
+    """
 
     id: str
     namespace: str
@@ -122,6 +127,11 @@ class PolicyView(Record, frozen=True, kw_only=True):
     storage_id: str
     last_verified_at: Moment | None = None
     policy: BackupPolicy
+    snapshots: int = 0
+    bytes_stored: Bytes | None = None
+    last_good_backup_at: Moment | None = None
+    overdue: bool = False
+    retention_waits: str | None = None
 
 
 class Version(Record, frozen=True, kw_only=True):

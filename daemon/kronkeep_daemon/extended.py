@@ -53,19 +53,22 @@ class ExtendedService:
         return self._with_policy(self._cronjobs.get(namespace, name))
 
     def _with_policy(self, cronjob: CronJob) -> CronJob:
-        found = policies.read(self._cronjobs.raw(cronjob.namespace, cronjob.name))
+        raw = self._cronjobs.raw(cronjob.namespace, cronjob.name)
+        found = policies.read(raw)
         last = self._history.backups.newest(limit=1, cronjob_id=cronjob.id).items
         good = self._history.backups.newest(
             limit=1, cronjob_id=cronjob.id, status=BackupStatus.SUCCEEDED
         ).items
+        good_at = good[0].ended_at if good else None
         return msgspec.structs.replace(
             cronjob,
+            backup_overdue=found.policy is not None and self._backups.overdue(raw, found.policy, good_at),
             policy=found.policy,
             policy_fault=found.fault,
             policy_findings=self._schedules.findings(cronjob, found.policy),
             last_backup_id=last[0].id if last else None,
-            last_good_backup_at=good[0].ended_at if good else None,
             last_verified_at=self._last_verified(cronjob.id),
+            last_good_backup_at=good_at,
         )
 
     def _last_verified(self, cronjob_id: str) -> datetime | None:
@@ -122,6 +125,7 @@ class ExtendedService:
         """The policy as a CronJob of that schedule may carry it; raises what `create` raises for a policy."""
         self._backups.storages.usable(wanted.storage_id, namespace)
         policies.check(wanted)
+        await self._backups.probe.check(wanted)
         return await self._schedules.settle(namespace, name, schedule, zone, wanted)
 
     async def settled(self, spec: CronJobCreate) -> tuple[CronJobCreate, str | None]:
@@ -148,7 +152,11 @@ class ExtendedService:
 
     async def remove_policy(self, namespace: str, name: str) -> CronJob:
         """Takes the policy away; its backups and their history stay."""
-        body = {"metadata": {"annotations": dict.fromkeys(_POLICY_KEYS)}}
+        template = {"metadata": {"annotations": {keys.POLICY_REVISION: None}}}
+        body = {
+            "metadata": {"annotations": dict.fromkeys(_POLICY_KEYS)},
+            "spec": {"jobTemplate": template},
+        }
         await self._cronjobs.patch(namespace, name, body)
         return self.get(namespace, name)
 
@@ -184,7 +192,7 @@ class ExtendedService:
         return users
 
     async def back_up_now(
-        self, namespace: str, name: str, backup_type: str | None = None, *, key: str | None = None
+        self, namespace: str, name: str, overrides: dict[str, str], *, key: str | None = None
     ) -> BackupExecution:
-        """Archives what the CronJob's claims hold now."""
-        return await self._backups.back_up_now(namespace, name, backup_type=backup_type, key=key)
+        """Archives what the CronJob's claims hold now, with what is changed for this once."""
+        return await self._backups.back_up_now(namespace, name, overrides, key=key)

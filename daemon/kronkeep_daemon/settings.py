@@ -11,8 +11,9 @@ from typing import Annotated
 import msgspec
 from watchfiles import awatch
 
-from kronkeep_common.errors import InvalidSettings
+from kronkeep_common.errors import InvalidRequest, InvalidSettings
 from kronkeep_common.models.base import Request, Seconds
+from kronkeep_common.schedule import Schedule
 
 
 class ClusterSettings(Request, frozen=True, kw_only=True):
@@ -60,14 +61,24 @@ class LimitSettings(Request, frozen=True, kw_only=True):
 
 
 class ArchiveSettings(Request, frozen=True, kw_only=True):
-    """How archive Jobs run: image, resources (Kubernetes quantities), placement and security context."""
+    """How our Jobs run: image, resources (Kubernetes quantities), placement, security context, pruning.
+
+    `program` is restic's path in the image. A `run_as_user` other than 0 has no capability and reads only
+    what it may; `fs_group` may read keys and claims. `prune_schedule` is when space of forgotten snapshots is
+    given back, a cron line in the controller's zone.
+    """
 
     image: str = "restic/restic:0.19.1"
+    program: Annotated[str, msgspec.Meta(pattern="^/.+")] = "/usr/bin/restic"
     requests: dict[str, str] = {}
     limits: dict[str, str] = {}
     node_selector: dict[str, str] = {}
     tolerations: tuple[dict[str, str], ...] = ()
     run_as_user: int | None = None
+    run_as_group: int | None = None
+    fs_group: int | None = None
+    read_only_root: bool = True
+    prune_schedule: str = "40 3 * * *"
 
 
 class StorageSettings(Request, frozen=True, kw_only=True):
@@ -113,9 +124,11 @@ class Settings(Request, frozen=True, kw_only=True):
 def parse(text: str, where: str) -> Settings:
     """The settings in TOML `text`; raises InvalidSettings naming file, key and fault."""
     try:
-        return msgspec.toml.decode(text.encode(), type=Settings)
-    except (msgspec.ValidationError, msgspec.DecodeError) as fault:
+        found = msgspec.toml.decode(text.encode(), type=Settings)
+        Schedule.parse(found.archive.prune_schedule, controller_zone=found.controller_zone)
+    except (msgspec.ValidationError, msgspec.DecodeError, InvalidRequest) as fault:
         raise InvalidSettings(f"{where}: {fault}", file=where) from fault
+    return found
 
 
 def with_environment(settings: Settings, environment: Mapping[str, str]) -> Settings:

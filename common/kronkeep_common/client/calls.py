@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from kronkeep_common import api, errors
+from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.restores import RestoreCalls
 from kronkeep_common.client.transport import Answer, Broken, Refused, Transport
 from kronkeep_common.models import (
@@ -31,6 +32,7 @@ from kronkeep_common.models import (
 from kronkeep_common.paths import check_length, check_server, socket_path
 
 T = TypeVar("T")
+EMPTY = api.Empty()
 
 
 def _codes() -> dict[str, type[errors.KronkeepError]]:
@@ -41,7 +43,7 @@ def _codes() -> dict[str, type[errors.KronkeepError]]:
 _BY_CODE = _codes()
 
 
-class Client(RestoreCalls):
+class Client(BackupCalls, RestoreCalls):
     """An asynchronous client of one socket (the default one without an argument)."""
 
     def __init__(self, socket: Path | None = None, transport: Transport | None = None) -> None:
@@ -147,11 +149,6 @@ class Client(RestoreCalls):
         """Takes the policy away; its history stays."""
         return await self.call("DELETE", f"{_cronjob(namespace, name)}/policy", CronJob)
 
-    async def back_up(self, namespace: str, name: str, backup_type: str | None = None) -> BackupExecution:
-        """Archives what the CronJob's claims hold now."""
-        body = api.BackupRequest(backup_type=backup_type)
-        return await self.call("POST", f"{_cronjob(namespace, name)}/backup", BackupExecution, body)
-
     async def executions(
         self,
         filter: str | None = None,
@@ -196,14 +193,6 @@ class Client(RestoreCalls):
         return await self.call(
             "GET", "/v1/backups", answer, filter=filter, limit=limit, cursor=cursor, cronjob_id=cronjob_id
         )
-
-    async def backup(self, backup_id: str) -> BackupExecution:
-        """One backup; raises BackupNotFound."""
-        return await self.call("GET", f"/v1/backups/{quote(backup_id)}", BackupExecution)
-
-    async def cancel_backup(self, backup_id: str) -> BackupExecution:
-        """Stops a backup that has not ended."""
-        return await self.call("POST", f"/v1/backups/{quote(backup_id)}/cancel", BackupExecution, api.Empty())
 
     async def storages(self) -> api.ListOf[BackupStorage]:
         """Every storage."""
@@ -253,9 +242,9 @@ class Client(RestoreCalls):
         """One operation; raises OperationNotFound."""
         return await self.call("GET", f"/v1/operations/{quote(operation_id)}", api.Operation)
 
-    async def _operate(self, path: str) -> api.Operation:
+    async def _operate(self, path: str, body: object = EMPTY) -> api.Operation:
         """Begins an operation and waits for its end; raises what it failed with."""
-        begun = await self.call("POST", path, api.Operation, api.Empty())
+        begun = await self.call("POST", path, api.Operation, body)
         while begun.status == "running":
             await self.pause(0.2)
             begun = await self.operation(begun.id)

@@ -45,6 +45,12 @@ from kronkeep_common.models.restore import (
     SnapshotFile,
     SnapshotFolder,
 )
+from kronkeep_common.models.retention import (
+    RetentionApproval,
+    RetentionPlan,
+    RetentionPreview,
+    SnapshotVerdict,
+)
 from kronkeep_common.models.schedule import Finding, Resolution, ScheduleCheckRequest, ScheduleVerdict
 from kronkeep_common.models.storage import (
     BackupStorage,
@@ -89,11 +95,15 @@ __all__ = [
     "RestoreRequest",
     "RestoreTarget",
     "Retention",
+    "RetentionApproval",
+    "RetentionPlan",
+    "RetentionPreview",
     "ScheduleCheckRequest",
     "ScheduleVerdict",
     "SecretKeyRef",
     "SnapshotFile",
     "SnapshotFolder",
+    "SnapshotVerdict",
     "Source",
     "StorageField",
     "StorageKind",

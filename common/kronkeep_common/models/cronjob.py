@@ -117,6 +117,7 @@ class CronJob(Record, frozen=True, kw_only=True):
     last_backup_id: str | None = None
     last_good_backup_at: Moment | None = None
     last_verified_at: Moment | None = None
+    backup_overdue: bool = False
 
 
 class Cause(Record, frozen=True, kw_only=True):

@@ -1,140 +1,257 @@
-"""One backup from `queued` to its end: the Job, its progress, its result, retries, then retention."""
+"""One backup from `queued` to its end: hooks, the Job, its progress, its result, retries.
 
+A backup goes through stages, each recorded before the next: its archive with the hooks before it, then, with
+its result and its `ending` on the record, the hooks on its content, then those that run whatever became of
+it. So a daemon that was killed goes on at the stage where it stopped, and post hooks run after any end.
+"""
+
+import asyncio
 import logging
 import secrets
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, BackupStorage
+from kronkeep_common.errors import KronkeepError, StorageFailed
+from kronkeep_common.models import BackupExecution, BackupPolicy
 from kronkeep_common.states import BackupStatus
-from kronkeep_common.text import clean
-from kronkeep_daemon.backups import jobs, manifests, plan, restic, retention
+from kronkeep_daemon.backups import (
+    archive_manifests,
+    configuration,
+    hooks,
+    jobs,
+    manifests,
+    outcome,
+    placement,
+    plan,
+    restic,
+)
+from kronkeep_daemon.backups.hooks import Around, HookRunner
+from kronkeep_daemon.backups.keeping import BackupLogs
+from kronkeep_daemon.backups.known import KnownRepositories
+from kronkeep_daemon.backups.locks import Locks
+from kronkeep_daemon.backups.probing import Probe
 from kronkeep_daemon.backups.queue import Queues
+from kronkeep_daemon.backups.records import BackupRecords
+from kronkeep_daemon.backups.repository import Repository
+from kronkeep_daemon.backups.repository_jobs import RepositoryJobs, failed
+from kronkeep_daemon.backups.restic import Outcome
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.settings import Settings
-
-if TYPE_CHECKING:
-    from kronkeep_daemon.backups.service import BackupService
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
-# Ends that leave open whether restic had made its snapshot; the repository is asked before they are believed.
-DOUBTFUL = frozenset({"JobGone", "JobFailed", "Interrupted", "NoSummary", "DeadlineExceeded"})
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0  # seconds before an archive is tried again
+SLACK = 900.0  # seconds beyond a Job's own deadline before its end is no longer waited for
+INIT_SECONDS, LOOK_SECONDS = 300.0, 900.0
+NOT_IN_TIME = Outcome(
+    BackupStatus.FAILED,
+    None,
+    "QueueTimeout",
+    "The repository was busy with other work until the backup's deadline.",
+    "Spread the schedules of the policies that share the storage.",
+    (),
+)
+MADE = (BackupStatus.SUCCEEDED, BackupStatus.PARTIAL)
+
+
+class Work(NamedTuple):
+    """What a backup is about: `claims` are those that it archives."""
+
+    cronjob: Object
+    policy: BackupPolicy
+    repository: Repository
+    claims: tuple[str, ...]
+
+
+class Parts(NamedTuple):
+    """The rooms that an archive goes through."""
+
+    cluster: Cluster
+    records: BackupRecords
+    repositories: RepositoryJobs
+    known: KnownRepositories
+    hooks: HookRunner
+    logs: BackupLogs
+    locks: Locks
+    probe: Probe
+    queues: Queues
 
 
 class Archiver:
-    """Runs archives; the service keeps their records."""
+    """Runs archives; `work_of` raises what is missing, `made` is told of the policy that has a new backup."""
 
     def __init__(
         self,
-        cluster: Cluster,
-        service: "BackupService",
+        parts: Parts,
+        work_of: Callable[[BackupExecution], Work],
+        made: Callable[[str], Awaitable[None]],
         clock: Clock,
         settings: Callable[[], Settings],
-        queues: Queues,
     ) -> None:
-        self._cluster = cluster
-        self._service = service
+        self._parts = parts
+        self._records = parts.records
+        self._cluster = parts.cluster
+        self._work_of = work_of
+        self._made = made
         self._clock = clock
         self._settings = settings
-        self._queues = queues
 
     async def run(self, backup_id: str) -> None:
         """Takes the backup to a final state; the task of one backup."""
-        backup = self._service.get(backup_id)
+        backup = self._records.get(backup_id)
         try:
-            raw, policy, storage, claims = self._service.context(backup)
+            work = self._work_of(backup)
         except KronkeepError as fault:
-            await self._fail(backup, type(fault).code, fault.message, fault.next_step)
+            await self._end(backup_id, backup.ending or BackupStatus.FAILED, refused(fault))
             return
         try:
-            async with self._queues.alone(storage.id):
-                outcome = await self._attempts(backup_id, raw, policy, storage, claims)
+            await self._archived(backup_id, work)
+        except TimeoutError:
+            await self._conclude(backup_id, NOT_IN_TIME)
+        await self._post(backup_id, work)
+        done = await self._end(backup_id, self._records.get(backup_id).ending or BackupStatus.UNKNOWN)
+        if done.status is BackupStatus.SUCCEEDED:
+            await self._made(work.policy.id)
+
+    async def _archived(self, backup_id: str, work: Work) -> None:
+        """Makes the archive and validates it, alone on the repository; raises TimeoutError in the queue."""
+        backup = self._records.get(backup_id)
+        if backup.ending is not None and backup.ending not in MADE:
+            return
+        patience = None
+        if backup.status is BackupStatus.QUEUED and backup.deadline_at is not None:
+            patience = (backup.deadline_at - self._clock.now()).total_seconds()
+        async with self._parts.queues.alone(work.repository.id, patience):
+            if backup.ending is None:
+                await self._conclude(backup_id, await self._attempts(backup_id, work))
+            await self._validate(backup_id, work)
+
+    async def _attempts(self, backup_id: str, work: Work) -> Outcome:
+        free = 0  # attempts that only took a dead lock away do not count
+        while True:
+            ended = await self._attempt(backup_id, work)
+            backup = self._records.get(backup_id)
+            if ended.reason == "RepositoryLocked" and not free:
+                free += await self._cleared(work.repository)
+                again = bool(free)
+            else:
+                again = False
+            tried = outcome.written(backup, ended)
+            if ended.status is not BackupStatus.FAILED or not (
+                again or plan.may_retry(tried, work.policy, free)
+            ):
+                return outcome.final(ended)
+            await self._discard(ended, work.repository)
+            queued = msgspec.structs.replace(
+                tried, attempt=backup.attempt + 1, status=BackupStatus.QUEUED, result=None
+            )
+            await self._records.put(backup, queued)
+            if not again:
+                await self._clock.sleep(min(FIRST_PAUSE * 4 ** (backup.attempt - 1), LONGEST_PAUSE))
+
+    async def _attempt(self, backup_id: str, work: Work) -> Outcome:
+        """One attempt; a fault of ours or of the cluster that a repetition may heal is raised."""
+        before = self._records.get(backup_id)
+        backup = await self._running(backup_id)
+        try:
+            async with asyncio.timeout(work.policy.deadline_seconds + SLACK + _hook_seconds(work.policy)):
+                return await self._tried(before, backup, work)
+        except TimeoutError:
+            words = "Nothing was heard of the archive's Job until long after its deadline."
+            return outcome.lost("JobGone", words)._replace(status=BackupStatus.UNKNOWN)
         except KronkeepError as fault:
             if fault.retryable:
                 raise  # the planner's next look begins it again
-            await self._fail(self._service.get(backup_id), type(fault).code, fault.message, fault.next_step)
-            return
-        if outcome is not None and outcome.status is BackupStatus.SUCCEEDED:
-            await self._retain(policy, storage)
+            return refused(fault)
 
-    async def _attempts(
-        self,
-        backup_id: str,
-        raw: Object,
-        policy: BackupPolicy,
-        storage: BackupStorage,
-        claims: tuple[str, ...],
-    ) -> restic.Outcome | None:
-        while True:
-            before = self._service.get(backup_id)
-            backup = await self._running(backup_id)
-            try:
-                outcome = await self._ended_unseen(before, storage) or await self._archive(
-                    backup, raw, policy, storage, claims
-                )
-            except NotFoundInCluster:
-                words = "The archive's Job went before it ended; how it ended is not known."
-                outcome = _lost("JobGone", words)
-            backup = self._service.get(backup_id)
-            if outcome.reason in DOUBTFUL:
-                outcome = await self._made_already(backup, storage) or outcome
-            if outcome.status is BackupStatus.FAILED and plan.may_retry(_with(backup, outcome), policy):
-                again = msgspec.structs.replace(
-                    backup, attempt=backup.attempt + 1, status=BackupStatus.QUEUED
-                )
-                await self._service.put(backup, again)
-                continue
-            await self._finish(backup, outcome)
-            return outcome
+    async def _tried(self, before: BackupExecution, backup: BackupExecution, work: Work) -> Outcome:
+        await self._parts.probe.check(work.policy)
+        await self._ensure(work.repository)
+        node = await placement.node_of(self._cluster, backup.namespace, work.claims)
+        around = Around(work.cronjob, work.claims, work.repository, node)
+        verdict = await self._parts.hooks.stage(backup.id, "pre", around)
+        if verdict.stopped_by is not None:
+            reason = hooks.refusal("pre", verdict.stopped_by)
+            return Outcome(BackupStatus.FAILED, None, *reason, verdict.warnings)
+        found = await self._ended_unseen(before, work.repository) or await self._job(backup, work, node)
+        return found._replace(warnings=(*verdict.warnings, *found.warnings))
 
-    async def _ended_unseen(self, before: BackupExecution, storage: BackupStorage) -> restic.Outcome | None:
-        """What an archive made whose Job ended and was removed unwatched; None if it must run."""
-        if before.status is not BackupStatus.RUNNING or before.job is None:
-            return None
+    async def _job(self, backup: BackupExecution, work: Work, node: str | None) -> Outcome:
+        """The archive's Job to its end; where that leaves doubt, what the repository holds decides."""
+        complete = False
         try:
-            await self._cluster.get(paths.jobs(before.namespace, before.job))
+            ended = await self._archive(backup, work, node)
+            complete, result = ended.complete, outcome.judge(ended)
         except NotFoundInCluster:
-            return await self._made_already(before, storage)
-        return None
+            words = "The archive's Job went before it ended; how it ended is not known."
+            result = outcome.lost("JobGone", words)
+        if result.reason in outcome.KILLED:
+            await self._cleared(work.repository)
+        if result.reason in outcome.DOUBTFUL:
+            result = await self._made_already(backup, work.repository, result, complete) or result
+        return result
 
-    async def _running(self, backup_id: str) -> BackupExecution:
-        """Records the Job's name before the Job is made."""
-        backup = self._service.get(backup_id)
-        new = msgspec.structs.replace(
-            backup,
-            status=BackupStatus.RUNNING,
-            started_at=backup.started_at or self._clock.now(),
-            job=manifests.archive_job_name(backup),
+    async def _archive(self, backup: BackupExecution, work: Work, node: str | None) -> jobs.Ended:
+        repositories, owner = self._parts.repositories, manifests.owner(work.cronjob)
+        name = manifests.archive_job_name(backup)
+        files: dict[str, str] = {}
+        if work.policy.include.configuration:
+            files = await configuration.files(self._cluster, work.cronjob)
+        job = archive_manifests.archive_job(
+            backup, work.policy, work.repository, work.claims, sorted(files), self._settings().archive
         )
-        await self._service.put(backup, new)
-        return new
-
-    async def _archive(
-        self,
-        backup: BackupExecution,
-        raw: Object,
-        policy: BackupPolicy,
-        storage: BackupStorage,
-        claims: tuple[str, ...],
-    ) -> restic.Outcome:
-        job = manifests.archive_job(backup, policy, storage, raw, claims, self._settings().archive)
-        name, repositories = job["metadata"]["name"], self._service.storages.jobs
-        await repositories.copy_credentials(storage, backup.namespace, name, manifests.owner(raw))
+        archive_manifests.belongs(job, backup, owner, node)
+        await repositories.copy_credentials(work.repository, backup.namespace, name, owner)
         try:
+            if files:
+                await self._carry(configuration.config_map(name, backup.namespace, files, owner))
             await jobs.create_once(self._cluster, job)
             ended = await jobs.wait(
                 self._cluster, self._clock, backup.namespace, name, self._listener(backup.id)
             )
         finally:
             await repositories.remove_credentials(backup.namespace, name)
-        return _outcome(ended)
+            if files:
+                await self._cluster.delete(paths.configmaps(backup.namespace, configuration.name_of(name)))
+        kept = await self._parts.logs.keep(backup.id, ended)
+        old = self._records.get(backup.id)
+        await self._records.put(old, msgspec.structs.replace(old, logs=(*old.logs, *kept)))
+        return ended
+
+    async def _carry(self, config_map: Object) -> None:
+        try:
+            await self._cluster.create(paths.configmaps(config_map["metadata"]["namespace"]), config_map)
+        except AlreadyExists:
+            return
+
+    async def _ended_unseen(self, before: BackupExecution, repository: Repository) -> Outcome | None:
+        """What an archive made whose Job ended and was removed unwatched; None if it must run."""
+        if before.status is not BackupStatus.RUNNING or before.job is None:
+            return None
+        try:
+            await self._cluster.get(paths.jobs(before.namespace, before.job))
+        except NotFoundInCluster:
+            gone = outcome.lost("JobGone", "The archive's Job went while nobody watched.")
+            return await self._made_already(before, repository, gone, complete=False)
+        return None
+
+    async def _running(self, backup_id: str) -> BackupExecution:
+        """Records the Job's name before the Job is made."""
+        backup = self._records.get(backup_id)
+        new = msgspec.structs.replace(
+            backup,
+            status=BackupStatus.RUNNING,
+            started_at=backup.started_at or self._clock.now(),
+            deadline_at=None,
+            job=manifests.archive_job_name(backup),
+        )
+        await self._records.put(backup, new)
+        return new
 
     def _listener(self, backup_id: str) -> Callable[[bytes], None]:
         """Keeps progress lines, at most one a second, as restic was told."""
@@ -143,120 +260,123 @@ class Archiver:
             for obj in restic.objects(raw):
                 found = restic.progress(obj)
                 if found is not None:
-                    backup = self._service.get(backup_id)
-                    self._service.progressed(msgspec.structs.replace(backup, progress=found))
+                    backup = self._records.get(backup_id)
+                    self._records.progressed(msgspec.structs.replace(backup, progress=found))
 
         return line
 
-    async def _made_already(self, backup: BackupExecution, storage: BackupStorage) -> restic.Outcome | None:
+    async def _ensure(self, repository: Repository) -> None:
+        """Makes a policy's own repository before its first archive; raises StorageFailed."""
+        if self._parts.known.has(repository):
+            return
+        fault = await self._step("probe", manifests.probe(), repository, INIT_SECONDS)
+        if fault is not None and fault.details.get("reason") == restic.MISSING:
+            fault = await self._step("init", ["restic", "init"], repository, INIT_SECONDS)
+        if fault is not None:
+            raise fault
+        await self._parts.known.note(repository)
+
+    async def _step(
+        self, what: str, argv: list[str], repository: Repository, seconds: float
+    ) -> StorageFailed | None:
+        name = f"kronkeep-{what}-{repository.storage.id[:30]}-{secrets.token_hex(3)}"
+        return failed(await self._parts.repositories.run(name, [(what, argv)], repository, seconds))
+
+    async def _cleared(self, repository: Repository) -> bool:
+        """Whether no lock of our dead Jobs is left; a fault is logged and no reason to stop."""
+        try:
+            return await self._parts.locks.clear(repository)
+        except KronkeepError as fault:
+            log.warning("the locks of %s: %s", repository.id, fault)
+            return False
+
+    async def _made_already(
+        self, backup: BackupExecution, repository: Repository, before: Outcome, complete: bool
+    ) -> Outcome | None:
         """The snapshot that a lost attempt had made after all, found by this backup's own tag."""
-        argv = ["restic", "snapshots", "--json", "--tag", manifests.backup_tag(backup)]
+        argv = ["restic", "snapshots", "--no-lock", "--json", "--tag", manifests.backup_tag(backup)]
         name = f"kronkeep-look-{backup.id}-{secrets.token_hex(3)}"
-        ended = await self._maintain(name, [("snapshots", argv)], storage)
-        found = _snapshots(ended)
-        if not found:
-            return None
-        result = BackupResult(snapshot_id=str(found[-1].get("short_id") or found[-1]["id"]))
-        words = "The summary of this archive was lost; its snapshot was found by its tags."
-        return restic.Outcome(BackupStatus.SUCCEEDED, result, None, None, None, (words,))
+        ended = await self._parts.repositories.run(name, [("snapshots", argv)], repository, LOOK_SECONDS)
+        return outcome.found(outcome.snapshots(ended.step("snapshots")), before, complete)
 
-    async def _maintain(
-        self, name: str, steps: list[tuple[str, list[str]]], storage: BackupStorage
-    ) -> jobs.Ended:
-        """A maintenance Job while this archive holds the repository already."""
-        return await self._service.storages.jobs.run(name, steps, storage)
+    async def _discard(self, ended: Outcome, repository: Repository) -> None:
+        """Forgets the dump of an attempt that is made again."""
+        if ended.result is not None:
+            argv = ["restic", "forget", ended.result.snapshot_id]
+            fault = await self._step("discard", argv, repository, LOOK_SECONDS)
+            if fault is not None:
+                log.warning("a dump of %s stays: %s", repository.id, fault)
 
-    async def _finish(self, backup: BackupExecution, outcome: restic.Outcome) -> None:
-        now = self._clock.now()
-        new = msgspec.structs.replace(
-            _with(backup, outcome),
-            status=outcome.status,
-            ended_at=now,
-            duration_seconds=(now - backup.started_at).total_seconds() if backup.started_at else None,
-        )
-        await self._service.put(backup, new)
-
-    async def _fail(self, backup: BackupExecution, reason: str, message: str, step: str) -> None:
-        await self._finish(backup, restic.Outcome(BackupStatus.FAILED, None, reason, message, step, ()))
-
-    async def _retain(self, policy: BackupPolicy, storage: BackupStorage) -> None:
-        """Forgets by explicit ids what no rule keeps, then prunes; the records stay and say so."""
-        backups = self._service.good_of(policy.id)
-        staying = retention.kept(backups, policy.retention, self._clock.now())
-        going = [b for b in backups if b.id not in staying and b.result is not None]
-        if not going:
+    async def _validate(self, backup_id: str, work: Work) -> None:
+        """The hooks on the snapshot's content; one that stops makes the backup failed, its snapshot stays."""
+        backup = self._records.get(backup_id)
+        if backup.ending not in MADE or not work.policy.hooks.validate:
             return
-        ids = [b.result.snapshot_id for b in going if b.result is not None]
-        name = f"kronkeep-forget-{manifests.short_hash(*sorted(ids))}"
-        steps = [("forget", ["restic", "forget", *ids]), ("prune", ["restic", "prune"])]
-        async with self._queues.alone(storage.id):
-            ended = await self._maintain(name, steps, storage)
-        forgotten = ended.step("forget")
-        if forgotten is None or forgotten.exit_code != 0:
-            log.warning("retention of policy %s: restic forget failed", policy.id)
-            return
-        for backup in going:
-            removed = msgspec.structs.replace(
-                self._service.get(backup.id), snapshot_removed_at=self._clock.now()
+        around = Around(work.cronjob, work.claims, work.repository, None)
+        verdict = await self._parts.hooks.stage(backup_id, "validate", around)
+        new = old = self._records.get(backup_id)
+        if verdict.stopped_by is not None:
+            reason, words, step = hooks.refusal("validate", verdict.stopped_by)
+            new = msgspec.structs.replace(
+                old, ending=BackupStatus.FAILED, reason=reason, message=words, next_step=step
             )
-            await self._service.put(backup, removed)
+        warnings = (*old.warnings, *verdict.warnings)
+        await self._records.put(old, msgspec.structs.replace(new, warnings=warnings))
 
-    async def remove_job(self, backup: BackupExecution) -> None:
-        """Deletes the archive's Job and its copy of the password."""
+    async def _post(self, backup_id: str, work: Work) -> None:
+        """The hooks after it all; what they do changes nothing of the backup's end."""
+        if not work.policy.hooks.post or self._records.get(backup_id).started_at is None:
+            return
+        node = await placement.node_of(self._cluster, self._records.get(backup_id).namespace, work.claims)
+        verdict = await self._parts.hooks.stage(
+            backup_id, "post", Around(work.cronjob, work.claims, work.repository, node)
+        )
+        old, said = self._records.get(backup_id), verdict.warnings
+        if (run := verdict.stopped_by) is not None:
+            said = (
+                *said,
+                f"The post hook {run.name} {run.status}: {run.message} Those after it did not run.",
+            )
+        if said:
+            await self._records.put(old, msgspec.structs.replace(old, warnings=(*old.warnings, *said)))
+
+    async def _conclude(self, backup_id: str, ended: Outcome) -> None:
+        """Records how the archive ended, which its final state will say once its hooks have run."""
+        old = self._records.get(backup_id)
+        await self._records.put(
+            old, msgspec.structs.replace(outcome.written(old, ended), ending=ended.status)
+        )
+
+    async def _end(
+        self, backup_id: str, status: BackupStatus, ended: Outcome | None = None
+    ) -> BackupExecution:
+        now, old = self._clock.now(), self._records.get(backup_id)
+        new = outcome.written(old, ended) if ended is not None and old.ending is None else old
+        new = msgspec.structs.replace(
+            new,
+            status=status,
+            ending=None,
+            progress=None,
+            deadline_at=None,
+            ended_at=now,
+            duration_seconds=(now - old.started_at).total_seconds() if old.started_at else None,
+        )
+        await self._records.put(old, new)
+        return new
+
+    async def remove_jobs(self, backup: BackupExecution) -> None:
+        """Deletes the archive's Job and its hooks', with their copies of the password."""
         if backup.job is not None:
             await self._cluster.delete(paths.jobs(backup.namespace, backup.job))
-            await self._service.storages.jobs.remove_credentials(backup.namespace, backup.job)
+            await self._parts.repositories.remove_credentials(backup.namespace, backup.job)
+        await self._parts.hooks.remove(backup)
 
 
-def _outcome(ended: jobs.Ended) -> restic.Outcome:
-    """The outcome from the steps: the first that failed tells why."""
-    if ended.reason == "DeadlineExceeded":
-        words = "The archive was stopped at its deadline."
-        return restic.Outcome(
-            BackupStatus.FAILED, None, "DeadlineExceeded", words, "Raise the policy's deadline_seconds.", ()
-        )
-    version = restic.version(step.log) if (step := ended.step("version")) else ""
-    backup = ended.step("backup")
-    if backup is not None and backup.exit_code is not None and backup.exit_code != 137:
-        return restic.archived(backup.exit_code, backup.log, version)
-    failed = next((s for s in ended.steps if s.exit_code), None)
-    if failed is None:
-        return _lost("JobFailed", clean(f"The archive's Job failed: {ended.message or ended.reason}", 500))
-    if failed.exit_code == 137:
-        return _lost("Interrupted", "The archive was killed before it ended.")
-    if failed.name == "sources":
-        said = clean(" ".join(line.decode(errors="replace") for line in restic.lines(failed.log)), 500)
-        words, then = f"A path to archive does not exist: {said}", "Correct the policy's source."
-        return restic.Outcome(BackupStatus.FAILED, None, "SourceMissing", words, then, ())
-    reason, words, then = restic.fault(failed.exit_code, failed.log)
-    return restic.Outcome(BackupStatus.FAILED, None, reason, words, then, ())
+def refused(fault: KronkeepError) -> Outcome:
+    """The outcome of an archive that could not be made for a reason that lasts."""
+    reason = str(fault.details.get("reason") or type(fault).code)
+    return Outcome(BackupStatus.FAILED, None, reason, fault.message, fault.next_step, ())
 
 
-def _lost(reason: str, words: str) -> restic.Outcome:
-    return restic.Outcome(
-        BackupStatus.FAILED, None, reason, words, "It is tried again where retries are left.", ()
-    )
-
-
-def _with(backup: BackupExecution, outcome: restic.Outcome) -> BackupExecution:
-    return msgspec.structs.replace(
-        backup,
-        result=outcome.result,
-        reason=outcome.reason,
-        message=outcome.message,
-        next_step=outcome.next_step,
-        warnings=outcome.warnings,
-        progress=None,
-    )
-
-
-def _snapshots(ended: jobs.Ended) -> list[Object]:
-    step = ended.step("snapshots")
-    for line in restic.lines(step.log) if step else []:
-        if line.startswith(b"["):
-            try:
-                found: list[Object] = msgspec.json.decode(line)
-            except msgspec.DecodeError:
-                continue
-            return found
-    return []
+def _hook_seconds(policy: BackupPolicy) -> float:
+    return sum(hook.timeout_seconds + archive_manifests.START_SECONDS for hook in policy.hooks.pre)

@@ -11,6 +11,7 @@ from kronkeep_daemon.history.logs import Capped
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.kube.observe import moment
 
 Object = dict[str, Any]
 LOOK_SECONDS = 0.5
@@ -52,26 +53,57 @@ async def create_once(cluster: Cluster, job: Object) -> Object:
 
 
 async def wait(
-    cluster: Cluster, clock: Clock, namespace: str, name: str, line: Callable[[bytes], None] | None = None
+    cluster: Cluster,
+    clock: Clock,
+    namespace: str,
+    name: str,
+    line: Callable[[bytes], None] | None = None,
+    limit: float | None = None,
 ) -> Ended:
-    """Waits for the Job's end; `line` hears the last container's log lines as they come.
+    """Waits for the Job's end; `line` hears the log lines of the container whose turn it is, as they come.
 
-    Raises NotFoundInCluster when the Job goes before its end.
+    A last container that runs for more than `limit` seconds is stopped: the Job is deleted and ended by
+    DeadlineExceeded. Raises NotFoundInCluster when the Job goes before its end.
     """
-    following: asyncio.Task[None] | None = None
+    following: tuple[str, asyncio.Task[None]] | None = None
     try:
         while True:
             job = await _look(cluster, clock, namespace, name)
             pod = await _pod(cluster, job)
-            if line is not None and following is None and pod is not None and _running(pod):
-                following = asyncio.create_task(_follow(cluster, pod, line), name=f"progress of {name}")
             if (end := _end(job)) is not None:
                 return await _ended(cluster, end, pod)
+            if pod is not None and limit is not None and _age(pod, clock) > limit:
+                return await _stopped(cluster, job, pod)
+            current = _running(pod) if pod is not None and line is not None else None
+            if current is not None and (following is None or following[0] != current):
+                await _end_of(following)
+                work = _follow(cluster, pod or {}, current, line or (lambda _: None))
+                following = current, asyncio.create_task(work, name=f"progress of {name}")
             await clock.sleep(LOOK_SECONDS)
     finally:
-        if following is not None:
-            following.cancel()
-            await asyncio.wait([following])
+        await _end_of(following)
+
+
+async def _end_of(following: tuple[str, asyncio.Task[None]] | None) -> None:
+    if following is not None:
+        following[1].cancel()
+        await asyncio.wait([following[1]])
+
+
+async def _stopped(cluster: Cluster, job: Object, pod: Object) -> Ended:
+    """Deletes a Job that took too long, when its logs have been read."""
+    ended = await _ended(cluster, {"type": "Failed", "reason": "DeadlineExceeded"}, pod)
+    meta = job["metadata"]
+    await cluster.delete(paths.jobs(meta["namespace"], meta["name"]), uid=meta["uid"])
+    return ended
+
+
+def _age(pod: Object, clock: Clock) -> float:
+    """Seconds that the pod's last container has been running."""
+    statuses = {entry["name"]: entry for entry in pod["status"].get("containerStatuses") or []}
+    last = statuses.get(pod["spec"]["containers"][-1]["name"]) or {}
+    started = moment(((last.get("state") or {}).get("running") or {}).get("startedAt"))
+    return (clock.now() - started).total_seconds() if started else 0.0
 
 
 async def _look(cluster: Cluster, clock: Clock, namespace: str, name: str) -> Object:
@@ -94,8 +126,13 @@ async def _pod(cluster: Cluster, job: Object) -> Object | None:
     return items[-1] if items else None
 
 
-def _running(pod: Object) -> bool:
-    return any("running" in (e.get("state") or {}) for e in pod["status"].get("containerStatuses") or [])
+def _running(pod: Object) -> str | None:
+    """The container that runs."""
+    entries = [
+        *(pod["status"].get("initContainerStatuses") or []),
+        *(pod["status"].get("containerStatuses") or []),
+    ]
+    return next((entry["name"] for entry in entries if "running" in (entry.get("state") or {})), None)
 
 
 def _end(job: Object) -> Object | None:
@@ -106,9 +143,8 @@ def _end(job: Object) -> Object | None:
     return None
 
 
-async def _follow(cluster: Cluster, pod: Object, line: Callable[[bytes], None]) -> None:
+async def _follow(cluster: Cluster, pod: Object, container: str, line: Callable[[bytes], None]) -> None:
     meta, rest = pod["metadata"], b""
-    container = pod["spec"]["containers"][-1]["name"]
     try:
         async for chunk in cluster.log_chunks(meta["namespace"], meta["name"], container, follow=True):
             *whole, rest = (rest + chunk).split(b"\n")
@@ -125,8 +161,9 @@ async def _ended(cluster: Cluster, end: Object, pod: Object | None) -> Ended:
         status = pod["status"]
         entries = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
         for entry in entries:
-            code = ((entry.get("state") or {}).get("terminated") or {}).get("exitCode")
-            log = await _log(cluster, pod, entry["name"]) if code is not None else b""
+            state = entry.get("state") or {}
+            code = (state.get("terminated") or {}).get("exitCode")
+            log = b"" if "waiting" in state or not state else await _log(cluster, pod, entry["name"])
             steps.append(Step(entry["name"], code, log))
     name = pod["metadata"]["name"] if pod else ""
     return Ended(end["type"] == "Complete", end.get("reason", ""), end.get("message", ""), steps, name)

@@ -2,20 +2,22 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from kronkeep_common import keys
-from kronkeep_common.models import BackupExecution, BackupPolicy, BackupStorage
-from kronkeep_daemon import storages
+from kronkeep_common.models import BackupExecution, BackupStorage
+from kronkeep_daemon.backups.repository import Repository, of
 from kronkeep_daemon.settings import ArchiveSettings
 from kronkeep_daemon.storages.place import KEYS, Place
 
 Object = dict[str, Any]
+Steps = list[tuple[str, list[str]]]
+Mounts = Sequence[Object]
 HOST = "kronkeep"  # fixed: a pod's own name would make every file look new (restic #4597)
 KEPT_SECONDS = 3600  # how long an ended Job stays for people to look at
 _CACHE = "/kronkeep/cache"
 PROBE_SECONDS = 60  # restic repeats a request that is not answered for up to 15 minutes
-SOURCE = "/source"
 
 
 def short_hash(*parts: str) -> str:
@@ -40,7 +42,7 @@ def secret_name(job: str) -> str:
 
 def secret(name: str, namespace: str, data: dict[str, bytes], owner: Object | None) -> Object:
     """A Secret of ours; `data` by key."""
-    meta: Object = {"name": name, "namespace": namespace, "labels": _labels("credentials")}
+    meta: Object = {"name": name, "namespace": namespace, "labels": labels("credentials")}
     if owner is not None:
         meta["ownerReferences"] = [owner]
     encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
@@ -53,44 +55,9 @@ def owner(cronjob: Object) -> Object:
     return {"apiVersion": "batch/v1", "kind": "CronJob", "name": meta["name"], "uid": meta["uid"]}
 
 
-def _labels(role: str) -> dict[str, str]:
+def labels(role: str) -> dict[str, str]:
+    """What every object of ours carries."""
     return {keys.MANAGED_BY_LABEL: keys.MANAGED_BY, keys.ROLE_LABEL: role}
-
-
-def archive_job(
-    backup: BackupExecution,
-    policy: BackupPolicy,
-    storage: BackupStorage,
-    cronjob: Object,
-    claims: tuple[str, ...],
-    settings: ArchiveSettings,
-) -> Object:
-    """The Job of one archive: probe restic, the sources and the repository, then back up."""
-    paths = source_paths(policy, claims)
-    call = ["backup", "--json", "--host", HOST, "--compression", policy.compression]
-    call += ["--tag", f"policy={policy.id}", "--tag", f"run={backup.cronjob_execution_id or backup.id}"]
-    call += ["--tag", backup_tag(backup)]
-    if backup.backup_type == "full":
-        call.append("--force")
-    sources = [
-        {"name": f"claim-{i}", "mountPath": f"{SOURCE}/{c}", "readOnly": True} for i, c in enumerate(claims)
-    ]
-    steps = [
-        ("version", ["restic", "version"]),
-        ("sources", ["ls", "-d", "--", *paths]),
-        ("repository", probe()),
-        ("backup", ["restic", *call, "--", *paths]),
-    ]
-    job = _job(archive_job_name(backup), backup.namespace, "archive", steps, storage, settings, sources)
-    job["metadata"]["ownerReferences"] = [owner(cronjob)]
-    job["metadata"]["labels"] |= {keys.BACKUP_LABEL: backup.id}
-    job["metadata"]["annotations"] = {keys.RUN_ANNOTATION: backup.cronjob_execution_id or ""}
-    job["spec"]["activeDeadlineSeconds"] = max(1, int(policy.deadline_seconds))
-    pod = job["spec"]["template"]["spec"]
-    pod["volumes"] += [
-        {"name": f"claim-{i}", "persistentVolumeClaim": {"claimName": c}} for i, c in enumerate(claims)
-    ]
-    return job
 
 
 def probe() -> list[str]:
@@ -98,76 +65,85 @@ def probe() -> list[str]:
     return ["timeout", str(PROBE_SECONDS), "restic", "cat", "config"]
 
 
-def source_paths(policy: BackupPolicy, claims: tuple[str, ...]) -> list[str]:
-    """The paths to archive as the pod sees them; stable, so that restic finds the parent snapshot."""
-    chosen = {source.claim: source.paths for source in policy.source.claims}
-    found = []
-    for claim in claims:
-        base = f"{SOURCE}/{claim}"
-        found += [f"{base}/{path}" for path in chosen.get(claim, ())] or [base]
-    return found
-
-
 def repository_job(
     name: str,
     namespace: str,
-    steps: list[tuple[str, list[str]]],
-    storage: BackupStorage,
+    steps: Steps,
+    where: BackupStorage | Repository,
     settings: ArchiveSettings,
     deadline_seconds: float,
 ) -> Object:
     """A Job that works on the repository alone."""
-    job = _job(name, namespace, "maintenance", steps, storage, settings, [])
-    job["spec"]["activeDeadlineSeconds"] = max(1, int(deadline_seconds))
-    return job
+    made = job(name, namespace, "maintenance", containers(name, steps, of(where), settings), settings)
+    reach(made, of(where), settings)
+    made["spec"]["activeDeadlineSeconds"] = max(1, int(deadline_seconds))
+    return made
 
 
-def _job(
-    name: str,
-    namespace: str,
-    role: str,
-    steps: list[tuple[str, list[str]]],
-    storage: BackupStorage,
-    settings: ArchiveSettings,
-    mounts: list[Object],
-) -> Object:
-    """Steps in order: all but the last are init containers, so that the first failure ends the Job."""
-    place = storages.place(storage)
-    volumes, storage_mounts = place.volumes
-    own = [
-        {"name": "keys", "secret": {"secretName": secret_name(name), "defaultMode": _key_mode(settings)}},
-        {"name": "cache", "emptyDir": {}},
-    ]
-    all_mounts = [
-        *storage_mounts,
-        {"name": "keys", "mountPath": KEYS, "readOnly": True},
-        {"name": "cache", "mountPath": _CACHE},
-        *mounts,
-    ]
-    containers = [
-        _container(step, place.call(argv), _environment(place, secret_name(name)), all_mounts, settings)
-        for step, argv in steps
-    ]
+def job(name: str, namespace: str, role: str, ordered: list[Object], settings: ArchiveSettings) -> Object:
+    """Containers in order: all but the last are init containers, so that the first failure ends the Job.
+
+    No pod of ours has a service account's token, and its owner is the cluster's only where settings say so.
+    """
     pod: Object = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
-        "initContainers": containers[:-1],
-        "containers": containers[-1:],
-        "volumes": [*volumes, *own],
+        "initContainers": ordered[:-1],
+        "containers": ordered[-1:],
+        "volumes": [],
     }
-    selector = settings.node_selector | ({"kubernetes.io/hostname": place.node} if place.node else {})
-    if selector:
-        pod["nodeSelector"] = selector
+    if settings.node_selector:
+        pod["nodeSelector"] = dict(settings.node_selector)
     if settings.tolerations:
         pod["tolerations"] = list(settings.tolerations)
-    if settings.run_as_user is not None:
-        pod["securityContext"] = {
-            "runAsUser": settings.run_as_user,
-            "runAsNonRoot": settings.run_as_user != 0,
-        }
-    meta: Object = {"name": name, "namespace": namespace, "labels": _labels(role)}
-    spec = {"backoffLimit": 0, "ttlSecondsAfterFinished": KEPT_SECONDS, "template": {"spec": pod}}
+    meta: Object = {"name": name, "namespace": namespace, "labels": labels(role)}
+    template = {"metadata": {"labels": labels(role)}, "spec": pod}
+    spec = {"backoffLimit": 0, "ttlSecondsAfterFinished": KEPT_SECONDS, "template": template}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
+
+
+def reach(made: Object, repository: Repository, settings: ArchiveSettings) -> None:
+    """Gives the Job's pod what its restic containers need: the repository, its key, a cache, a user."""
+    place, pod = repository.place, made["spec"]["template"]["spec"]
+    secret = {"secretName": secret_name(made["metadata"]["name"]), "defaultMode": _key_mode(settings)}
+    own = [{"name": "keys", "secret": secret}, {"name": "cache", "emptyDir": {}}]
+    pod["volumes"] += [*place.volumes[0], *own]
+    if place.node:
+        pod["nodeSelector"] = pod.get("nodeSelector", {}) | {"kubernetes.io/hostname": place.node}
+    user = {"runAsUser": settings.run_as_user, "runAsGroup": settings.run_as_group}
+    context: Object = {key: value for key, value in user.items() if value is not None}
+    if settings.run_as_user:
+        context["runAsNonRoot"] = True
+    if settings.fs_group is not None:
+        context["fsGroup"] = settings.fs_group
+    if context:
+        pod["securityContext"] = context
+
+
+def containers(
+    name: str, steps: Steps, repository: Repository, settings: ArchiveSettings, mounts: Mounts = ()
+) -> list[Object]:
+    """One container a step, each with the repository, its key and a cache, and `mounts`."""
+    place = repository.place
+    own = [
+        *place.volumes[1],
+        {"name": "keys", "mountPath": KEYS, "readOnly": True},
+        {"name": "cache", "mountPath": _CACHE},
+    ]
+    environment = _environment(place, secret_name(name), repository.encrypted)
+    return [
+        container(step, call(argv, place, settings), environment, [*own, *mounts], settings)
+        for step, argv in steps
+    ]
+
+
+def call(argv: list[str], place: Place, settings: ArchiveSettings) -> list[str]:
+    """The command line of a step: restic's own path, and the storage's options after it."""
+    line = place.call(argv)
+    if "restic" not in line:
+        return line
+    at = line.index("restic")
+    return [*line[:at], settings.program, *line[at + 1 :]]
 
 
 def _key_mode(settings: ArchiveSettings) -> int:
@@ -175,7 +151,7 @@ def _key_mode(settings: ArchiveSettings) -> int:
     return 0o444 if settings.run_as_user else 0o400
 
 
-def _environment(place: Place, secret: str) -> list[Object]:
+def _environment(place: Place, secret: str, encrypted: bool) -> list[Object]:
     """Variables in order: the address may refer to what comes before it."""
     secrets = [
         {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
@@ -186,22 +162,37 @@ def _environment(place: Place, secret: str) -> list[Object]:
         "RESTIC_PASSWORD_FILE": f"{KEYS}/password",
         "RESTIC_CACHE_DIR": _CACHE,
         "RESTIC_PROGRESS_FPS": "1",
+        "TMPDIR": _CACHE,
     }
+    if not encrypted:
+        del own["RESTIC_PASSWORD_FILE"]
     return [*secrets, *({"name": name, "value": value} for name, value in (place.environment | own).items())]
 
 
-def _container(
-    name: str, argv: list[str], environment: list[Object], mounts: list[Object], settings: ArchiveSettings
+def container(
+    name: str, argv: list[str], environment: list[Object], mounts: Mounts, settings: ArchiveSettings
 ) -> Object:
-    container: Object = {
+    """A container of the archives' image."""
+    found: Object = {
         "name": name,
         "image": settings.image,
         "command": argv,
         "env": environment,
-        "volumeMounts": mounts,
+        "volumeMounts": list(mounts),
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": _context(settings),
     }
     resources = {
         key: value for key, value in (("requests", settings.requests), ("limits", settings.limits)) if value
     }
-    return container | {"resources": resources} if resources else container
+    return found | {"resources": resources} if resources else found
+
+
+def _context(settings: ArchiveSettings) -> Object:
+    """As little as restic needs: another user than root has no capability, root keeps those to read files."""
+    context: Object = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": settings.read_only_root,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    return context | {"capabilities": {"drop": ["ALL"]}} if settings.run_as_user else context

@@ -59,7 +59,42 @@ def newest_archivable(runs: Iterable[CronJobExecution], policy: BackupPolicy) ->
     return next((run for run in runs if run.status in wanted), None)
 
 
-def may_retry(backup: BackupExecution, policy: BackupPolicy) -> bool:
-    """Whether a failed archive is tried again; a partial one made its snapshot and is not."""
-    lasting = ("WrongPassword", "RepositoryMissing", "SourceMissing", "DeadlineExceeded")
-    return backup.attempt <= policy.retries and backup.reason not in lasting
+# Reasons that a repetition does not heal.
+LASTING = frozenset(
+    {
+        "WrongPassword",
+        "RepositoryMissing",
+        "RepositoryDamaged",
+        "SourceMissing",
+        "DeadlineExceeded",
+        "ValidationFailed",
+        "ToolMissing",
+        "ConfigurationTooLarge",
+        "PasswordMissing",
+        "SecretMissing",
+        "NameTaken",
+    }
+)
+
+
+def may_retry(backup: BackupExecution, policy: BackupPolicy, free: int = 0) -> bool:
+    """Whether a failed archive is tried again; a partial one made its snapshot and is not.
+
+    `free` attempts do not count: they only took away a lock that a dead Job had left.
+    """
+    return backup.attempt - free <= policy.retries and backup.reason not in LASTING
+
+
+def overdue(backup: BackupExecution, now: datetime) -> Verdict | None:
+    """The end of a backup that waited for its run past its deadline."""
+    if backup.deadline_at is None or now < backup.deadline_at:
+        return None
+    words = "The run did not end within the backup's deadline, so nothing was archived."
+    return Verdict(BackupStatus.MISSED, "RunNeverEnded", words, "Look at the run; back up now if need be.")
+
+
+def rpo_overdue(policy: BackupPolicy, last_good: datetime | None, began: datetime, now: datetime) -> bool:
+    """Whether the policy has had no good backup for longer than its recovery point allows."""
+    if policy.rpo_seconds is None or not policy.enabled:
+        return False
+    return now - (last_good or began) > timedelta(seconds=policy.rpo_seconds)

@@ -8,9 +8,10 @@ import msgspec
 
 from kronkeep_common import keys
 from kronkeep_common.errors import InvalidPolicy, KronkeepError
-from kronkeep_common.models import BackupPolicy, BackupPolicySpec
+from kronkeep_common.models import BackupPolicy, BackupPolicySpec, Hook
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean
+from kronkeep_daemon.cronjobs.manifests import check_image
 
 Object = dict[str, Any]
 
@@ -67,15 +68,34 @@ def check(policy: BackupPolicySpec) -> None:
         Schedule.parse(policy.schedule, policy.time_zone)
     elif policy.time_zone is not None:
         raise InvalidPolicy("A time zone without a schedule has no meaning.", field="policy.time_zone")
-    if not policy.encryption.enabled:
-        raise InvalidPolicy(
-            "Encryption cannot be turned off: restic encrypts every repository.",
-            next_step="Leave encryption on.",
-            field="policy.encryption.enabled",
-        )
+    if policy.encryption.key is not None and not policy.encryption.enabled:
+        raise InvalidPolicy("A key without encryption has no meaning.", field="policy.encryption.key")
+    include = policy.include
+    if not include.volumes and not include.configuration and include.database is None:
+        raise InvalidPolicy("The policy includes nothing.", field="policy.include")
+    if not include.volumes and policy.source.claims:
+        raise InvalidPolicy("Claims without include.volumes have no meaning.", field="policy.source")
+    _check_containers(policy)
     for claim in policy.source.claims:
         for path in claim.paths:
             if path.startswith("/") or ".." in path.split("/") or path.startswith("-"):
                 raise InvalidPolicy(
                     f"The path {clean(repr(path), 100)} must stay below the claim.", field="source"
                 )
+
+
+def _check_containers(policy: BackupPolicySpec) -> None:
+    """Raises InvalidImage for what no registry has, InvalidPolicy for hooks that cannot be told apart."""
+    if policy.include.database is not None:
+        check_image(policy.include.database.image)
+    for stage in ("pre", "validate", "post"):
+        hooks: tuple[Hook, ...] = getattr(policy.hooks, stage)
+        for hook in hooks:
+            check_image(hook.image)
+            if hook.when != "always" and stage != "post":
+                raise InvalidPolicy(
+                    f"The {stage} hook {hook.name} cannot have `when`: only post hooks know how it ended.",
+                    field=f"policy.hooks.{stage}",
+                )
+        if len({hook.name for hook in hooks}) < len(hooks):
+            raise InvalidPolicy(f"Two {stage} hooks have one name.", field=f"policy.hooks.{stage}")

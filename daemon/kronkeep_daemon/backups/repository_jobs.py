@@ -23,6 +23,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon import storages
 from kronkeep_daemon.backups import jobs, manifests, restic
 from kronkeep_daemon.backups.queue import Queues
+from kronkeep_daemon.backups.repository import Repository, of
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.kube import objects, paths
 from kronkeep_daemon.kube.client import Cluster
@@ -69,24 +70,24 @@ class RepositoryJobs:
         return storages.own_namespace(storage) or self._settings().namespace
 
     async def alone(
-        self, name: str, steps: Steps, storage: BackupStorage, seconds: float = LONGEST
+        self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float = LONGEST
     ) -> jobs.Ended:
         """`run` while nothing else of ours works on the repository."""
-        async with self._queues.alone(storage.id):
-            return await self.run(name, steps, storage, seconds)
+        async with self._queues.alone(of(where).id):
+            return await self.run(name, steps, where, seconds)
 
     async def run(
-        self, name: str, steps: Steps, storage: BackupStorage, seconds: float = LONGEST
+        self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float = LONGEST
     ) -> jobs.Ended:
         """One Job from its creation to its end; the caller holds the repository.
 
         Raises StorageFailed (DeadlineExceeded, with what the pod waits for) after `seconds`.
         """
-        namespace = self.namespace(storage)
-        await self.copy_credentials(storage, namespace, name, None)
+        namespace = self.namespace(of(where).storage)
+        await self.copy_credentials(where, namespace, name, None)
         try:
             job = manifests.repository_job(
-                name, namespace, steps, storage, self._settings().archive, seconds + 60
+                name, namespace, steps, where, self._settings().archive, seconds + 60
             )
             await jobs.create_once(self._cluster, job)
             try:
@@ -124,17 +125,14 @@ class RepositoryJobs:
 
     async def copy_credentials(
         self,
-        storage: BackupStorage,
+        where: BackupStorage | Repository,
         namespace: str,
         job: str,
         owner: Object | None,
-        password: bytes | None = None,
     ) -> None:
-        """Puts password and credentials where the Job's pod can have them, until `remove_credentials`.
-
-        `password` is another repository's below the storage's; without it the storage's own is taken.
-        """
-        data = await self._data(storage, password)
+        """Puts password and credentials where the Job's pod can have them, until `remove_credentials`."""
+        repository = of(where)
+        data = await self._data(repository.storage, await self._key(repository))
         record = CredentialCopy(
             id=f"{namespace}/{job}", namespace=namespace, job=job, created_at=self._clock.now()
         )
@@ -147,9 +145,25 @@ class RepositoryJobs:
         except AlreadyExists:
             return
 
-    async def _data(self, storage: BackupStorage, password: bytes | None) -> dict[str, bytes]:
+    async def _key(self, repository: Repository) -> bytes:
+        """The password that opens the repository; raises StorageFailed where its Secret or key is gone."""
+        if not repository.encrypted:
+            return b""
+        if repository.key is None:
+            return await self.password(repository.storage)
+        namespace, ref = repository.key
+        found = await self.secret(ref.secret, namespace)
+        if not found.get(ref.key):
+            raise StorageFailed(
+                f"The Secret {namespace}/{ref.secret} has no key {clean(ref.key, 100)}, or an empty one.",
+                next_step="Put the policy's key back; without it its archives cannot be read.",
+                reason="PasswordMissing",
+            )
+        return found[ref.key]
+
+    async def _data(self, storage: BackupStorage, password: bytes) -> dict[str, bytes]:
         place, quoted = storages.place(storage), storages.kind_of(storage.kind).quoted
-        data = {"password": await self.password(storage) if password is None else password}
+        data = {"password": password}
         if not (place.secret_environment or place.secret_files):
             return data
         found = await self.credentials(storage)
@@ -205,9 +219,9 @@ class RepositoryJobs:
         """The Secret of the storage's credentials, by key; empty where it has none."""
         return await self.secret(storage.credentials) if storage.credentials else {}
 
-    async def secret(self, name: str) -> dict[str, bytes]:
-        """A Secret of kronkeep's namespace, by key; raises StorageFailed where it is gone."""
-        namespace = self._settings().namespace
+    async def secret(self, name: str, namespace: str | None = None) -> dict[str, bytes]:
+        """A Secret of kronkeep's or another namespace, by key; raises StorageFailed where it is gone."""
+        namespace = namespace or self._settings().namespace
         try:
             found = await self._cluster.get(paths.secrets(namespace, name))
         except NotFoundInCluster as fault:

@@ -11,10 +11,11 @@ import msgspec
 from kronkeep_common.models import BackupResult, Progress
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
+from kronkeep_daemon.backups import versions
+from kronkeep_daemon.backups.versions import Version
 from kronkeep_daemon.storages import faults
 
 Object = dict[str, Any]
-_VERSION = re.compile(r"restic (\d+)\.(\d+)\.(\d+)")
 _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT[0-9:.]+Z ")
 
 
@@ -29,42 +30,78 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...]
 
 
-# Exit code or words of restic -> (reason, sentence, next step); the first that fits wins.
 MISSING = "RepositoryMissing"
+Fault = tuple[str, str, str]
 _LOST = "Check the storage, or create it anew."
-_NO_RESTIC = (
+_NO_REPOSITORY: Fault = (MISSING, "There is no repository at the storage.", _LOST)
+_DAMAGED: Fault = (
+    "RepositoryDamaged",
+    "The repository is damaged: what restic read there is not what was written.",
+    "Check the storage; copy the repository's folder before anything else is done to it.",
+)
+_KILLED: Fault = (
+    "Interrupted",
+    "restic was killed before it ended.",
+    "Run it again; if it happens again, look for OOMKilled and raise archive.limits.",
+)
+_NO_PROGRAM: Fault = (
     "ToolMissing",
     "There is no restic where the archive ran.",
-    "Use an image that has it, or install it there: apt-get install -y restic.",
+    "Use an image that has it (archive.image, archive.program), or install it: apt-get install -y restic.",
 )
-_FAULTS: tuple[tuple[int | None, str, tuple[str, str, str]], ...] = (
-    (
-        12,
-        "wrong password",
-        (
-            "WrongPassword",
-            "The repository does not open with this password.",
-            "Put the repository's password back into the storage's Secret.",
-        ),
+
+# The word for an exit code (versions.EXIT_CODES) -> reason, sentence, next step.
+_BY_WORD: dict[str, Fault] = {
+    "no repository": _NO_REPOSITORY,
+    "locked": ("RepositoryLocked", "The repository is locked by somebody else.", "Wait until it is free."),
+    "wrong password": (
+        "WrongPassword",
+        "The repository does not open with this password.",
+        "Put the repository's password back into its Secret.",
     ),
-    (
-        10,
-        "unable to open config file",
-        (MISSING, "There is no repository at the storage.", _LOST),
+    "interrupted": ("Interrupted", "restic was interrupted.", "Run it again."),
+    "killed": _KILLED,
+    "crashed": ("ResticCrashed", "restic crashed.", "Read the archive's log, and report it to restic."),
+    "not found": _NO_PROGRAM,
+    "not started": _NO_PROGRAM,
+    "not executable": _NO_PROGRAM,
+    "no answer": (
+        "StorageUnreachable",
+        "The storage did not answer within a minute.",
+        "See that the storage's server runs and may be reached from the cluster's nodes.",
     ),
-    (10, "Is there a repository", (MISSING, "There is no repository at the storage.", _LOST)),
+}
+
+# Words of restic, in lower case -> the same; the first that the log contains decides. restic 0.14 ends nearly
+# everything with 1, so there the words are all there is.
+_BY_TEXT: tuple[tuple[str, Fault], ...] = (
+    ("wrong password", _BY_WORD["wrong password"]),
+    ("repository is already locked", _BY_WORD["locked"]),
+    ("unable to create lock in backend: repository is already locked", _BY_WORD["locked"]),
     (
-        11,
-        "repository is already locked",
-        ("RepositoryLocked", "The repository is locked by somebody else.", "Wait until the other is done."),
-    ),
-    (
-        None,
         "no space left on device",
         ("StorageFull", "The storage has no space left.", "Free space there, or shorten the retention."),
     ),
     (
-        None,
+        "disk quota exceeded",
+        ("StorageFull", "The storage's quota is used up.", "Free space there, or shorten the retention."),
+    ),
+    ("unable to open config file", _NO_REPOSITORY),
+    ("is there a repository", _NO_REPOSITORY),
+    ("ciphertext verification failed", _DAMAGED),
+    ("invalid data returned", _DAMAGED),
+    ("wrong data returned", _DAMAGED),
+    ("hash mismatch", _DAMAGED),
+    ("does not match id", _DAMAGED),
+    ("not found in repository", _DAMAGED),
+    ("not found in index", _DAMAGED),
+    ("not found in any index", _DAMAGED),
+    ("unable to load index", _DAMAGED),
+    ("repository contains errors", _DAMAGED),
+    ("restic: not found", _NO_PROGRAM),
+    ("restic: no such file", _NO_PROGRAM),
+    ('restic": executable file not found', _NO_PROGRAM),
+    (
         "permission denied",
         (
             "PermissionDenied",
@@ -72,13 +109,9 @@ _FAULTS: tuple[tuple[int | None, str, tuple[str, str, str]], ...] = (
             "Give the archive's user that right.",
         ),
     ),
-    (127, "restic: not found", _NO_RESTIC),
-    (128, "restic: no such file", _NO_RESTIC),
-    (None, '"restic": executable file not found', _NO_RESTIC),
-    (130, "", ("Interrupted", "The archive was interrupted.", "Run it again.")),
 )
-
-_EXACT = (10, 11, 12)  # codes that say it all, from restic 0.17 on
+# Words whose code says it all, whatever stands in the log.
+_EXACT = frozenset({"no repository", "locked", "wrong password", "killed", "not found", "not started"})
 
 
 def lines(log: bytes) -> list[bytes]:
@@ -118,27 +151,53 @@ def progress(obj: Object) -> Progress | None:
 
 def version(log: bytes) -> str:
     """The version that `restic version` printed, or nothing."""
-    match = _VERSION.search(log.decode(errors="replace"))
-    return ".".join(match.groups()) if match else ""
+    return str(versions.parse(log.decode(errors="replace")))
 
 
 def summary(log: bytes, restic_version: str) -> BackupResult | None:
     """The `summary` line of a backup."""
     for obj in reversed(objects(log)):
         if obj.get("message_type") == "summary" and obj.get("snapshot_id"):
-            return BackupResult(
-                snapshot_id=str(obj["snapshot_id"]),
-                files_new=obj.get("files_new", 0),
-                files_changed=obj.get("files_changed", 0),
-                files_unmodified=obj.get("files_unmodified", 0),
-                files_total=obj.get("total_files_processed", 0),
-                bytes_read=obj.get("total_bytes_processed", 0),
-                bytes_added=obj.get("data_added", 0),
-                bytes_stored=obj.get("data_added_packed"),
-                duration_seconds=obj.get("total_duration", 0),
-                restic_version=restic_version,
-            )
+            return _result(obj, restic_version)
     return None
+
+
+def _result(obj: Object, restic_version: str) -> BackupResult:
+    added, stored = obj.get("data_added", 0), obj.get("data_added_packed")
+    read, seconds = obj.get("total_bytes_processed", 0), obj.get("total_duration", 0)
+    return BackupResult(
+        snapshot_id=str(obj["snapshot_id"]),
+        files_new=obj.get("files_new", 0),
+        files_changed=obj.get("files_changed", 0),
+        files_unmodified=obj.get("files_unmodified", 0),
+        files_total=obj.get("total_files_processed", 0),
+        bytes_read=read,
+        bytes_added=added,
+        bytes_stored=stored,
+        ratio=round(added / stored, 2) if stored else None,
+        duration_seconds=seconds,
+        bytes_per_second=round(read / seconds) if seconds else None,
+        restic_version=restic_version,
+    )
+
+
+def both(files: BackupResult, dump: BackupResult) -> BackupResult:
+    """The result of an archive whose dump has a snapshot of its own; figures are added up."""
+    names = ("files_new", "files_changed", "files_unmodified", "files_total", "bytes_read", "bytes_added")
+    sums = {name: getattr(files, name) + getattr(dump, name) for name in names}
+    stored = None
+    if files.bytes_stored is not None and dump.bytes_stored is not None:
+        stored = files.bytes_stored + dump.bytes_stored
+    seconds = files.duration_seconds + dump.duration_seconds
+    return msgspec.structs.replace(
+        files,
+        **sums,
+        database_snapshot_id=dump.snapshot_id,
+        bytes_stored=stored,
+        ratio=round(sums["bytes_added"] / stored, 2) if stored else None,
+        duration_seconds=seconds,
+        bytes_per_second=round(sums["bytes_read"] / seconds) if seconds else None,
+    )
 
 
 def errors(log: bytes) -> tuple[str, ...]:
@@ -154,34 +213,43 @@ def errors(log: bytes) -> tuple[str, ...]:
 
 def archived(exit_code: int | None, log: bytes, restic_version: str) -> Outcome:
     """The end of `restic backup`, from its exit code and its summary line, never from one alone."""
+    version = versions.parse(f"restic {restic_version}")
     result, warnings = summary(log, restic_version), errors(log)
-    if exit_code == 0 and result is not None:
-        if result.files_total == 0:
-            warnings = (*warnings, "The archive is empty: its sources hold no file.")
+    word = "failed" if exit_code is None else versions.meaning(exit_code, "backup", version)
+    if word == "done" and result is not None and result.files_total == 0:
+        words = "The archive is empty: its sources hold no file."
+        step = "See that the run writes to the claims that the policy names."
+        return Outcome(BackupStatus.PARTIAL, result, "SourceEmpty", words, step, (*warnings, words))
+    if word == "done" and result is not None:
         return Outcome(BackupStatus.SUCCEEDED, result, None, None, None, warnings)
-    if exit_code == 3 and result is not None:
+    if word == "incomplete" and result is not None:
         words = f"{len(warnings) or 'Some'} files could not be read; the others are in the snapshot."
         step = "Read the warnings; make those files readable for the archive."
         return Outcome(BackupStatus.PARTIAL, result, "Incomplete", words, step, warnings)
-    if exit_code == 0:
+    if word == "incomplete":
+        words, step = "A path to archive does not exist.", "Correct the policy's source."
+        return Outcome(BackupStatus.FAILED, None, "SourceMissing", words, step, warnings)
+    if word == "done":
         words = "restic ended without an error but said nothing of a snapshot."
-        return Outcome(
-            BackupStatus.UNKNOWN, None, "NoSummary", words, "Look at the storage's snapshots.", warnings
-        )
-    reason, words, step = fault(exit_code, log)
+        step = "Look at the storage's snapshots."
+        return Outcome(BackupStatus.UNKNOWN, None, "NoSummary", words, step, warnings)
+    reason, words, step = fault(exit_code, log, "backup", version)
     return Outcome(BackupStatus.FAILED, None, reason, words, step, warnings)
 
 
-def fault(exit_code: int | None, log: bytes) -> tuple[str, str, str]:
+def fault(exit_code: int | None, log: bytes, command: str = "", version: Version = versions.UNKNOWN) -> Fault:
     """Why restic failed: a stable word, a sentence, what to do."""
-    text = log.decode(errors="replace")
-    if exit_code not in _EXACT and (reach := faults.find(text)) is not None:
+    word = "failed" if exit_code is None else versions.meaning(exit_code, command, version)
+    if word in _EXACT:
+        return _BY_WORD[word]
+    text = log.decode(errors="replace").lower()
+    if (reach := faults.find(text)) is not None:
         return reach.reason, reach.message, reach.next_step
-    for code, words, found in _FAULTS:
-        if (code is not None and code == exit_code and exit_code != 1) or (
-            words and words.lower() in text.lower()
-        ):
+    for words, found in _BY_TEXT:
+        if words in text:
             return found
+    if word in _BY_WORD:
+        return _BY_WORD[word]
     said = [clean(line.decode(errors="replace"), 300) for line in lines(log)]
     last = said[-1] if said else "it said nothing"
     return "ResticFailed", f"restic ended with exit code {exit_code}: {last}", "Read the archive's log."

@@ -7,7 +7,7 @@ backup, so a daemon that was killed in between finds its Job again instead of ma
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,18 +15,27 @@ import msgspec
 from tinydb import where
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import BackupNotFound, InvalidPolicy, KronkeepError, NotAllowedNow, PolicyNotFound
-from kronkeep_common.models import BackupExecution, BackupPolicy, BackupStorage, CronJobExecution
+from kronkeep_common.errors import InvalidPolicy, KronkeepError, NotAllowedNow, PolicyNotFound
+from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
 from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import manifests, plan, policy
-from kronkeep_daemon.backups.archive import Archiver
+from kronkeep_daemon.backups import repository as repositories
+from kronkeep_daemon.backups.archive import Archiver, Parts, Work
+from kronkeep_daemon.backups.hooks import HookRunner
+from kronkeep_daemon.backups.keeping import BackupLogs
+from kronkeep_daemon.backups.known import KnownRepositories
+from kronkeep_daemon.backups.locks import Locks
+from kronkeep_daemon.backups.probing import Probe
 from kronkeep_daemon.backups.queue import Queues
+from kronkeep_daemon.backups.records import BackupRecords
+from kronkeep_daemon.backups.reporting import PolicyFaults
+from kronkeep_daemon.backups.retaining import Retaining
 from kronkeep_daemon.backups.storage_service import StorageService
 from kronkeep_daemon.backups.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.manifests import claims_of
-from kronkeep_daemon.events import BackupChanged, Bus, CronJobChanged, ExecutionChanged
+from kronkeep_daemon.events import Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -34,6 +43,8 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
 TICK_SECONDS = 15.0
+LONGEST_WAIT = timedelta(days=7)  # for a run to end
+LONGEST_QUEUE = timedelta(days=1)  # for a repository to be free
 
 
 class BackupService:
@@ -58,9 +69,20 @@ class BackupService:
         self._started_at = clock.now()
         self.queues = queues = Queues()
         cluster = cronjobs.cluster()
+        self.records = BackupRecords(history, bus)
+        self.logs = BackupLogs(history)
         self.storages = StorageService(cluster, history, bus, clock, settings, queues, supervisor)
         self.upkeep = StorageUpkeep(self.storages, history, bus, clock, settings, supervisor)
-        self._archiver = Archiver(cluster, self, clock, settings, queues)
+        self.probe = Probe(cluster, clock, settings)
+        jobs, known = self.storages.jobs, KnownRepositories(history, clock)
+        locks = Locks(cluster, self.records, jobs, clock)
+        self.retaining = Retaining(
+            cronjobs, self.records, known, self.storages, locks, queues, clock, settings, self.upkeep.measure
+        )
+        hooks = HookRunner(cluster, self.records, self.logs, jobs, clock, settings)
+        parts = Parts(cluster, self.records, jobs, known, hooks, self.logs, locks, self.probe, queues)
+        self._archiver = Archiver(parts, self.work_of, self.retaining.after_backup, clock, settings)
+        self._faults = PolicyFaults(cluster, cronjobs, bus, clock)
         bus.subscribe(ExecutionChanged, lambda _: self._wake.set())
         bus.subscribe(CronJobChanged, lambda _: self._wake.set())
 
@@ -69,6 +91,8 @@ class BackupService:
         self.storages.resume()
         self.upkeep.start()
         self._supervisor.start("backup planner", self._plan_forever, death="restart")
+        self._supervisor.start("retention", self.retaining.forever, death="restart")
+        self._supervisor.start("policy faults", self._faults.forever, death="restart")
 
     async def _plan_forever(self) -> None:
         await self._cronjobs.synced()
@@ -139,7 +163,7 @@ class BackupService:
         *,
         due_at: datetime | None,
         key: str,
-        backup_type: Any = None,
+        overrides: dict[str, str] | None = None,
     ) -> BackupExecution:
         backup_id = manifests.short_hash(found.id, key)
         known = self._history.backups.get(backup_id)
@@ -155,20 +179,22 @@ class BackupService:
             cronjob_execution_id=run.id if run else None,
             policy_id=found.id,
             policy_revision=policy.revision(found),
+            policy=found,
             storage_id=found.storage_id,
-            backup_type=backup_type or found.backup_type,
+            backup_type=(overrides or {}).get("backup_type", found.backup_type),  # type: ignore[arg-type]
+            overrides=overrides or {},
             trigger=trigger,
             status=BackupStatus.WAITING if trigger == "after-run" else BackupStatus.QUEUED,
             created_at=now,
             due_at=due_at,
-            deadline_at=now + timedelta(days=7) if trigger == "after-run" else None,
+            deadline_at=now + (LONGEST_WAIT if trigger == "after-run" else LONGEST_QUEUE),
         )
         if run is not None and trigger == "after-run":
             fresh = self._cronjobs.execution(run.id)
             self._history.executions.put(
                 msgspec.structs.replace(fresh, backup_id=backup_id, policy_id=found.id)
             )
-        await self.put(None, backup)
+        await self.records.put(None, backup)
         return backup
 
     async def _step(self, backup: BackupExecution, now: datetime) -> None:
@@ -188,7 +214,7 @@ class BackupService:
             )
             await self._settle(backup, gone, now)
             return
-        verdict = plan.follow(run, found, now)
+        verdict = plan.follow(run, found, now) or plan.overdue(backup, now)
         if verdict is not None:
             await self._settle(backup, verdict, now)
         elif run.ended_at is not None and found.delay_seconds:
@@ -205,9 +231,10 @@ class BackupService:
             reason=verdict.reason,
             message=verdict.message,
             next_step=verdict.next_step,
+            deadline_at=None if final else now + LONGEST_QUEUE,
             ended_at=now if final else None,
         )
-        await self.put(backup, new)
+        await self.records.put(backup, new)
 
     def _begin(self, backup: BackupExecution) -> None:
         name = f"archive {backup.id}"
@@ -224,53 +251,41 @@ class BackupService:
         except KronkeepError:
             return None
 
-    def context(self, backup: BackupExecution) -> tuple[Object, BackupPolicy, BackupStorage, tuple[str, ...]]:
-        """CronJob, policy, storage and claims of a backup; raises what is missing."""
+    def work_of(self, backup: BackupExecution) -> Work:
+        """What a backup archives, by the policy as it stood when it was made; raises what is missing."""
         raw = self._cronjobs.raw(backup.namespace, backup.cronjob)
-        found = policy.read(raw).policy
+        found = backup.policy or policy.read(raw).policy
         if found is None:
             raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")
         storage = self.storages.usable(backup.storage_id, backup.namespace)
-        claims = tuple(source.claim for source in found.source.claims) or claims_of(raw)
-        if not claims:
-            raise InvalidPolicy(
-                "There is nothing to archive: the CronJob mounts no claim and the policy names none.",
-                next_step="Name a claim in the policy's source.",
-            )
-        return raw, found, storage, claims
+        repository = repositories.of_policy(found.id, backup.namespace, found.encryption, storage)
+        return Work(raw, found, repository, _claims(found, raw))
 
     def get(self, backup_id: str) -> BackupExecution:
         """One backup; raises BackupNotFound."""
-        found = self._history.backups.get(backup_id)
-        if found is None:
-            raise BackupNotFound(f"There is no backup {clean(backup_id, 80)}.")
-        return found
+        return self.records.get(backup_id)
 
-    async def put(self, old: BackupExecution | None, new: BackupExecution) -> None:
-        """Keeps a backup durably and tells the bus."""
-        self._history.backups.put(new)
-        await self._history.commit()
-        self._bus.publish(BackupChanged(old, new))
+    async def pin(self, backup_id: str, pinned: bool) -> BackupExecution:
+        """Keeps retention from a backup's snapshot, or lets it go on; raises NotAllowedNow."""
+        old = self.get(backup_id)
+        if pinned and (old.result is None or old.snapshot_removed_at is not None):
+            raise NotAllowedNow("The backup has no snapshot that could be kept.")
+        new = msgspec.structs.replace(old, pinned=pinned)
+        await self.records.put(old, new)
+        return new
 
-    def progressed(self, backup: BackupExecution) -> None:
-        """Keeps progress without waiting for the disk; the next commit takes it along."""
-        self._history.backups.put(backup)
-
-    async def commit(self) -> None:
-        """Makes what was kept without waiting durable."""
-        await self._history.commit()
-
-    def good_of(self, policy_id: str) -> Sequence[BackupExecution]:
-        """The backups of a policy whose snapshot is still there."""
-        found = self._history.backups.newest(limit=100_000, policy_id=policy_id).items
-        return [b for b in found if b.result is not None and b.snapshot_removed_at is None]
+    def overdue(self, raw: Object, found: BackupPolicy, last_good: datetime | None) -> bool:
+        """Whether the policy's recovery point is missed now."""
+        return found.rpo_seconds is not None and plan.rpo_overdue(
+            found, last_good, self._began(raw, found), self._clock.now()
+        )
 
     async def back_up_now(
-        self, namespace: str, name: str, *, backup_type: str | None = None, key: str | None = None
+        self, namespace: str, name: str, overrides: dict[str, str], *, key: str | None = None
     ) -> BackupExecution:
         """Archives what the CronJob's claims hold now; linked to its newest run that succeeded.
 
-        The same `key` is the same backup.
+        `overrides` (backup_type, compression) are kept in the record. The same `key` is the same backup.
         """
         raw = self._cronjobs.raw(namespace, name)
         found = policy.read(raw)
@@ -281,7 +296,7 @@ class BackupService:
         key = f"manual/{key or self._clock.now().isoformat()}"
         cluster = self._cronjobs.cluster().id
         backup = await self._new(
-            raw, cluster, found.policy, run, "manual", due_at=None, key=key, backup_type=backup_type
+            raw, cluster, found.policy, run, "manual", due_at=None, key=key, overrides=overrides
         )
         self._begin(backup)
         return backup
@@ -295,13 +310,35 @@ class BackupService:
         return await self._expect(run.cluster, raw, found, self._cronjobs.execution(run.id))
 
     async def cancel(self, backup_id: str) -> BackupExecution:
-        """Stops a backup that has not ended; its Job is deleted."""
+        """Stops a backup that has not ended; its Jobs are deleted. Its post hooks run before it is over."""
         backup = self.get(backup_id)
-        if is_final(BACKUP_TRANSITIONS, backup.status):
-            raise NotAllowedNow(f"The backup has ended already: {backup.status}.")
+        if is_final(BACKUP_TRANSITIONS, backup.status) or backup.ending is BackupStatus.CANCELLED:
+            raise NotAllowedNow(f"The backup has ended already: {backup.ending or backup.status}.")
         await self._supervisor.stop(f"archive {backup.id}")
-        await self._archiver.remove_job(backup)
+        await self._archiver.remove_jobs(self.get(backup_id))
         words = "The backup was cancelled by request."
         verdict = plan.Verdict(BackupStatus.CANCELLED, "Cancelled", words, "Back up now when it is needed.")
-        await self._settle(self.get(backup_id), verdict, self._clock.now())
+        old = self.get(backup_id)
+        if old.status is BackupStatus.RUNNING and old.policy is not None and old.policy.hooks.post:
+            _, reason, message, step = verdict
+            ending = msgspec.structs.replace(
+                old, ending=BackupStatus.CANCELLED, reason=reason, message=message, next_step=step
+            )
+            await self.records.put(old, ending)
+            self._begin(ending)
+        else:
+            await self._settle(old, verdict, self._clock.now())
         return self.get(backup_id)
+
+
+def _claims(found: BackupPolicy, raw: Object) -> tuple[str, ...]:
+    """The claims to archive; raises InvalidPolicy where nothing at all would be archived."""
+    if not found.include.volumes:
+        return ()
+    claims = tuple(source.claim for source in found.source.claims) or claims_of(raw)
+    if not claims and not found.include.configuration and found.include.database is None:
+        raise InvalidPolicy(
+            "There is nothing to archive: the CronJob mounts no claim and the policy names none.",
+            next_step="Name a claim in the policy's source.",
+        )
+    return claims

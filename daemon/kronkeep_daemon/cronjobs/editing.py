@@ -6,6 +6,7 @@ sources of variables) is refused here, so that an edit never loses what it canno
 
 from typing import Any
 
+from kronkeep_common import keys
 from kronkeep_common.errors import NotAllowedNow
 from kronkeep_common.models import (
     BackupPolicy,
@@ -68,8 +69,13 @@ def patch(raw: Object, wanted: CronJobCreate, annotations: dict[str, str | None]
     optional = {"timeZone": wanted.time_zone, "startingDeadlineSeconds": wanted.starting_deadline_seconds}
     return {
         "metadata": {"annotations": annotations, "resourceVersion": raw["metadata"]["resourceVersion"]},
-        "spec": {**spec, **optional, "jobTemplate": {"spec": job}},
+        "spec": {**spec, **optional, "jobTemplate": {"metadata": _revision(annotations), "spec": job}},
     }
+
+
+def _revision(annotations: dict[str, str | None]) -> Object:
+    """Each later run shows the policy's revision that it ran under, or none."""
+    return {"annotations": {keys.POLICY_REVISION: annotations.get(keys.POLICY_REVISION)}}
 
 
 def _pod(raw: Object) -> Object:

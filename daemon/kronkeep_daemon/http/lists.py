@@ -71,13 +71,16 @@ async def manifests(call: Call) -> api.ListOf[api.ManifestFile]:
 async def policies(call: Call) -> api.ListOf[api.PolicyView]:
     """The policies of all CronJobs that pass the filter."""
     found, now = parse(call.query.get("filter", "")), call.services.clock.now()
-    views = [_policy_view(cronjob) for cronjob in call.services.extended.list(call.query.get("namespace"))]
+    cronjobs = call.services.extended.list(call.query.get("namespace"))
+    views = [_policy_view(call.services, cronjob) for cronjob in cronjobs]
     return api.ListOf(items=[view for view in views if view is not None and found.takes(view, now)])
 
 
-def _policy_view(cronjob: CronJob) -> api.PolicyView | None:
+def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
     if cronjob.policy is None:
         return None
+    there = services.backups.records.with_snapshot(cronjob.policy.id)
+    stored = [b.result.bytes_stored for b in there if b.result and b.result.bytes_stored is not None]
     return api.PolicyView(
         id=cronjob.policy.id,
         namespace=cronjob.namespace,
@@ -87,6 +90,13 @@ def _policy_view(cronjob: CronJob) -> api.PolicyView | None:
         storage_id=cronjob.policy.storage_id,
         last_verified_at=cronjob.last_verified_at,
         policy=cronjob.policy,
+        snapshots=len(there),
+        bytes_stored=sum(stored) if len(stored) == len(there) else None,
+        last_good_backup_at=cronjob.last_good_backup_at,
+        overdue=cronjob.backup_overdue,
+        retention_waits=services.backups.retaining.preview(
+            cronjob.policy.id, cronjob.policy.retention
+        ).blocked_by,
     )
 
 

@@ -5,7 +5,6 @@ from typing import Any
 
 from kronkeep_common import api
 from kronkeep_common.models import (
-    BackupExecution,
     BackupPolicySpec,
     CronJob,
     CronJobCreate,
@@ -14,7 +13,15 @@ from kronkeep_common.models import (
     ScheduleCheckRequest,
     ScheduleVerdict,
 )
-from kronkeep_daemon.http import about, lists, openapi, routes_restores, routes_storages, streams
+from kronkeep_daemon.http import (
+    about,
+    lists,
+    openapi,
+    routes_backups,
+    routes_restores,
+    routes_storages,
+    streams,
+)
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
 
@@ -49,7 +56,7 @@ def _one(get: Callable[[Call], Any]) -> Callable[[Call], Awaitable[Any]]:
     return handler
 
 
-C, E, B = "/v1/cronjobs", "/v1/executions/{id}", "/v1/backups/{id}"
+C, E = "/v1/cronjobs", "/v1/executions/{id}"
 CJ = C + "/{namespace}/{name}"
 LIST = lists.LIST
 ROUTES: tuple[Route, ...] = (
@@ -75,8 +82,6 @@ ROUTES: tuple[Route, ...] = (
           lambda c: c.services.extended.suspend(*c.name)),
     Route("POST", CJ + "/resume", Level.OPERATE, api.Empty, CronJob, "Allow new runs from the next slot on.",
           lambda c: c.services.extended.resume(*c.name)),
-    Route("POST", CJ + "/backup", Level.OPERATE, api.BackupRequest, BackupExecution, "Back up now.",
-          lambda c: c.services.extended.back_up_now(*c.name, c.body.backup_type, key=c.key), (), 202),
     Route("PUT", CJ + "/policy", Level.ADMIN, BackupPolicySpec, CronJob, "Set the backup policy.",
           lambda c: c.services.extended.set_policy(*c.name, c.body)),
     Route("DELETE", CJ + "/policy", Level.ADMIN, None, CronJob, "Take the backup policy away.",
@@ -87,12 +92,7 @@ ROUTES: tuple[Route, ...] = (
           _one(lambda c: c.services.cronjobs.execution(c.path["id"]))),
     Route("POST", E + "/cancel", Level.OPERATE, api.Empty, CronJobExecution, "Stop a run.",
           lambda c: c.services.cronjobs.cancel(c.path["id"])),
-    Route("GET", "/v1/backups", Level.READ, None, api.ListOf[BackupExecution], "Backups, newest first.",
-          lists.backups, LIST),
-    Route("GET", B, Level.READ, None, BackupExecution, "One backup.",
-          _one(lambda c: c.services.backups.get(c.path["id"]))),
-    Route("POST", B + "/cancel", Level.OPERATE, api.Empty, BackupExecution, "Stop a backup.",
-          lambda c: c.services.backups.cancel(c.path["id"])),
+    *routes_backups.ROUTES,
     *routes_restores.ROUTES,
     *routes_storages.ROUTES,
     Route("GET", E + "/manifest", Level.READ, None, dict[str, Any], "A run's Job as Kubernetes writes it.",
@@ -130,8 +130,8 @@ ROUTES: tuple[Route, ...] = (
 _RESOURCES: dict[str, Callable[[Call], Any]] = {
     CJ: lambda c: c.services.extended.get(*c.name),
     E: lambda c: c.services.cronjobs.execution(c.path["id"]),
-    B: lambda c: c.services.backups.get(c.path["id"]),
     routes_restores.ONE: routes_restores.one,
+    routes_backups.ONE: routes_backups.one,
     routes_storages.ONE: routes_storages.one,
 }
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -37,9 +37,19 @@ async def log(call: Call) -> web.StreamResponse:
         return await _log(call.request, call.services)
 
 
+async def backup_log(call: Call) -> web.StreamResponse:
+    """What a backup's Jobs said as text; refused before anything is sent when nothing is kept."""
+    backups = call.services.backups
+    with _stream(call):
+        return await _text(call.request, backups.logs.read(backups.get(call.path["id"])))
+
+
 async def _log(request: web.Request, services: Services) -> web.StreamResponse:
-    run = services.cronjobs.execution(request.match_info["id"])
-    chunks = services.cronjobs.reader.log(run, follow=request.query.get("follow") == "true")
+    run, follow = services.cronjobs.execution(request.match_info["id"]), request.query.get("follow") == "true"
+    return await _text(request, services.cronjobs.reader.log(run, follow=follow))
+
+
+async def _text(request: web.Request, chunks: AsyncIterator[bytes]) -> web.StreamResponse:
     first = await anext(chunks, b"")
     response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
     await response.prepare(request)

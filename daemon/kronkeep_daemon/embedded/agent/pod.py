@@ -122,7 +122,8 @@ class PodRunner:
         if argv is None:
             return NOT_STARTED
         push = self._sink(self._pod, name)
-        line = sandbox.command(argv, self._volumes.mounts(container), container.get("workingDir") or "/")
+        folder, hostname = container.get("workingDir") or "/", variables["HOSTNAME"]
+        line = sandbox.command(argv, self._volumes.mounts(container), folder, hostname)
         process = self._processes[name] = Process(line, variables, push)
         started = stamp(self._clock.now())
         await self._set(field, container, {"running": {"startedAt": started}}, restarts)

@@ -34,9 +34,10 @@ def bubblewrap() -> str:
     return found
 
 
-def command(argv: list[str], mounts: list[Mount], folder: str) -> list[str]:
-    """The whole command line that runs `argv` in `folder` of the sandbox."""
+def command(argv: list[str], mounts: list[Mount], folder: str, hostname: str) -> list[str]:
+    """The whole command line that runs `argv` in `folder` of the sandbox; a pod's host name is its own."""
     line = [bubblewrap(), "--die-with-parent", "--unshare-pid", "--new-session", "--tmpfs", "/"]
+    line += ["--unshare-uts", "--hostname", hostname[:63]]
     for entry in sorted(Path("/").iterdir()):
         if entry.name in _LEFT_OUT:
             continue

@@ -12,14 +12,28 @@ Object = dict[str, Any]
 
 
 def choose(pod: Object, nodes: list[Object], pods: list[Object]) -> str | None:
-    """The node for the pod, by readiness, nodeSelector and load; None when there is none."""
-    selector = pod["spec"].get("nodeSelector") or {}
+    """The node for the pod, by readiness, nodeSelector, affinity and load; None when there is none."""
+    selector, named = pod["spec"].get("nodeSelector") or {}, _named(pod)
     load = {node["metadata"]["name"]: 0 for node in nodes if _takes(node, selector)}
+    load = {name: 0 for name in load if named is None or name in named}
     for other in pods:
         name = other["spec"].get("nodeName")
         if name in load and not pod_finished(other):
             load[name] += 1
     return min(load, key=lambda name: (load[name], name), default=None)
+
+
+def _named(pod: Object) -> set[str] | None:
+    """The nodes that a required affinity names by `metadata.name`; None where it names none."""
+    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    fields = [
+        field for term in required.get("nodeSelectorTerms") or [] for field in term.get("matchFields") or []
+    ]
+    names = {
+        name for field in fields if field["key"] == "metadata.name" for name in field.get("values") or []
+    }
+    return names if fields else None
 
 
 def _takes(node: Object, selector: dict[str, str]) -> bool:

@@ -1,0 +1,178 @@
+"""A policy's hooks: each a Job of one container, in order, its outcome and log kept.
+
+A Job each, not a container of the archive's pod: Kubernetes has a timeout for a Job and none for a container,
+a failed init container ends its pod, and what must run after a failure cannot be in the pod that failed. A
+hook's run is recorded before its Job is created, under a name made from the backup, so that a daemon that
+was killed finds the Job again and never makes a second one.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.models import BackupExecution, Hook, HookRun
+from kronkeep_common.states import BackupStatus
+from kronkeep_common.text import clean
+from kronkeep_daemon.backups import archive_manifests, jobs, manifests, restic
+from kronkeep_daemon.backups.keeping import BackupLogs
+from kronkeep_daemon.backups.records import BackupRecords
+from kronkeep_daemon.backups.repository import Repository
+from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.settings import Settings
+
+Object = dict[str, Any]
+Stage = Literal["pre", "validate", "post"]
+
+
+class Around(NamedTuple):
+    """What the hooks of one backup run beside."""
+
+    cronjob: Object
+    claims: tuple[str, ...]
+    repository: Repository
+    node: str | None
+
+
+class Verdict(NamedTuple):
+    """How a stage ended: the run that stops the backup, if one does, and what is to be warned of."""
+
+    stopped_by: HookRun | None
+    warnings: tuple[str, ...]
+
+
+class HookRunner:
+    """Runs hooks; the records of their runs are on the backup."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        records: BackupRecords,
+        logs: BackupLogs,
+        repositories: RepositoryJobs,
+        clock: Clock,
+        settings: Callable[[], Settings],
+    ) -> None:
+        self._cluster = cluster
+        self._records = records
+        self._logs = logs
+        self._repositories = repositories
+        self._clock = clock
+        self._settings = settings
+
+    async def stage(self, backup_id: str, stage: Stage, around: Around) -> Verdict:
+        """Runs the stage's hooks in order, up to the first that fails and says stop."""
+        backup = self._records.get(backup_id)
+        assert backup.policy is not None
+        warnings: list[str] = []
+        for place, hook in enumerate(getattr(backup.policy.hooks, stage)):
+            if stage == "post" and not wanted(hook, backup.ending or backup.status):
+                continue
+            run = await self._once(backup_id, stage, place, hook, around)
+            if run.status == "succeeded":
+                continue
+            if hook.on_failure == "stop":
+                return Verdict(run, tuple(warnings))
+            warnings.append(f"The {stage} hook {hook.name} {run.status}: {run.message}"[:300])
+        return Verdict(None, tuple(warnings))
+
+    async def _once(self, backup_id: str, stage: Stage, place: int, hook: Hook, around: Around) -> HookRun:
+        """The hook's run of this attempt, which is there already where a killed daemon had begun it."""
+        backup = self._records.get(backup_id)
+        name = archive_manifests.hook_job_name(backup, stage, place)
+        known = next((run for run in backup.hooks if run.job == name), None)
+        if known is not None and known.status != "running":
+            return known
+        if known is None:
+            known = HookRun(
+                name=hook.name,
+                stage=stage,
+                attempt=backup.attempt,
+                status="running",
+                job=name,
+                started_at=self._clock.now(),
+            )
+            await self._keep(backup_id, known)
+        age = (self._clock.now() - known.started_at).total_seconds()
+        if age < manifests.KEPT_SECONDS:  # then a Job that had run would still be there
+            await self._create(backup, stage, hook, name, around)
+        try:
+            ended = await jobs.wait(
+                self._cluster, self._clock, backup.namespace, name, limit=hook.timeout_seconds
+            )
+        except NotFoundInCluster:
+            done = _over(known, "unknown", None, "Its Job went before it ended.")
+        else:
+            done = msgspec.structs.replace(judged(known, ended), logs=await self._logs.keep(backup_id, ended))
+        finally:
+            await self._repositories.remove_credentials(backup.namespace, name)
+        done = msgspec.structs.replace(done, ended_at=self._clock.now())
+        await self._keep(backup_id, done)
+        return done
+
+    async def _create(
+        self, backup: BackupExecution, stage: Stage, hook: Hook, name: str, around: Around
+    ) -> None:
+        """Creates the Job, unless a killed daemon had done so; a validate hook's restores the content."""
+        owner = manifests.owner(around.cronjob)
+        if stage == "validate":
+            await self._repositories.copy_credentials(around.repository, backup.namespace, name, owner)
+        job = archive_manifests.hook_job(
+            backup, stage, hook, name, around.repository, around.claims, self._settings().archive
+        )
+        archive_manifests.belongs(job, backup, owner, around.node)
+        await jobs.create_once(self._cluster, job)
+
+    async def _keep(self, backup_id: str, run: HookRun) -> None:
+        old = self._records.get(backup_id)
+        others = tuple(known for known in old.hooks if known.job != run.job)
+        await self._records.put(old, msgspec.structs.replace(old, hooks=(*others, run)))
+
+    async def remove(self, backup: BackupExecution) -> None:
+        """Deletes the Job of a hook that is running, when its backup is cancelled."""
+        for run in backup.hooks:
+            if run.status == "running":
+                await self._cluster.delete(paths.jobs(backup.namespace, run.job))
+                await self._repositories.remove_credentials(backup.namespace, run.job)
+                await self._keep(
+                    backup.id, _over(run, "unknown", None, "It was stopped: the backup was cancelled.")
+                )
+
+
+def wanted(hook: Hook, status: BackupStatus) -> bool:
+    """Whether a post hook runs after that end; a partial backup is no success."""
+    return hook.when == "always" or (hook.when == "success") == (status is BackupStatus.SUCCEEDED)
+
+
+def judged(run: HookRun, ended: jobs.Ended) -> HookRun:
+    """The run's end, from its container's exit code and the Job's reason."""
+    step = ended.step("hook")
+    code = step.exit_code if step else None
+    if ended.reason == "DeadlineExceeded":
+        return _over(run, "timed-out", None, "It took longer than its timeout and was stopped.")
+    if code == 0:
+        return _over(run, "succeeded", 0, None)
+    if code is None:
+        content = next((step for step in ended.steps if step.exit_code), None)
+        if content is not None:
+            _, words, _ = restic.fault(content.exit_code, content.log)
+            return _over(run, "failed", None, f"The snapshot's content could not be had: {words}")
+        return _over(run, "failed", None, clean(f"It never ran: {ended.message or ended.reason}", 300))
+    said = [clean(line.decode(errors="replace"), 200) for line in restic.lines(step.log if step else b"")]
+    return _over(run, "failed", code, f"It ended with exit code {code}: {said[-1] if said else 'no word'}")
+
+
+def _over(run: HookRun, status: Any, code: int | None, message: str | None) -> HookRun:
+    return msgspec.structs.replace(run, status=status, exit_code=code, message=message)
+
+
+def refusal(stage: Stage, run: HookRun) -> tuple[str, str, str]:
+    """Reason, sentence and next step of a backup that a hook stopped."""
+    words = f"The {stage} hook {run.name} {run.status}: {run.message}"
+    if stage == "validate":
+        return "ValidationFailed", words, "The snapshot is there; look at it before you trust it."
+    return "HookFailed", f"{words} Nothing was archived.", "Correct the hook, then back up again."

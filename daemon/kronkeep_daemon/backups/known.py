@@ -1,0 +1,71 @@
+"""The repositories that kronkeep has made or used, kept: which are there, which have something to prune."""
+
+from datetime import datetime
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.models import BackupStorage, SecretKeyRef
+from kronkeep_common.models.base import Record
+from kronkeep_daemon.backups.repository import Repository
+from kronkeep_daemon.history import History, Records
+
+
+class KnownRepository(Record, frozen=True, kw_only=True):
+    """A repository that is there; `namespace` and `key` name the Secret of a policy's own."""
+
+    id: str
+    created_at: datetime
+    storage_id: str
+    folder: str = ""
+    namespace: str = ""
+    key: SecretKeyRef | None = None
+    encrypted: bool = True
+    forgotten_at: datetime | None = None
+    pruned_at: datetime | None = None
+
+
+class KnownRepositories:
+    """The table of repositories."""
+
+    def __init__(self, history: History, clock: Clock) -> None:
+        self._history = history
+        self._clock = clock
+        self._table: Records[KnownRepository] = Records(history.table("repositories"), KnownRepository)
+
+    def has(self, repository: Repository) -> bool:
+        """Whether it was made; one that was and is gone is not made again by itself."""
+        return not repository.folder or self._table.get(repository.id) is not None
+
+    async def note(self, repository: Repository, **fields: datetime) -> None:
+        """Keeps that the repository is there, with what was done to it."""
+        old = self._table.get(repository.id) or KnownRepository(
+            id=repository.id,
+            created_at=self._clock.now(),
+            storage_id=repository.storage.id,
+            folder=repository.folder,
+            namespace=repository.key[0] if repository.key else "",
+            key=repository.key[1] if repository.key else None,
+            encrypted=repository.encrypted,
+        )
+        self._table.put(msgspec.structs.replace(old, **fields))
+        await self._history.commit()
+
+    def of_storage(self, storage: BackupStorage) -> list[Repository]:
+        """The storage's own repository and those below it."""
+        own = [
+            Repository(storage, r.folder, (r.namespace, r.key) if r.key else None, r.encrypted)
+            for r in self._table.all()
+            if r.storage_id == storage.id and r.folder
+        ]
+        return [Repository(storage), *own]
+
+    def to_prune(self, storage_id: str, slot: datetime) -> bool:
+        """Whether something was forgotten before the slot, and nothing was pruned since."""
+        return any(
+            r.forgotten_at is not None
+            and r.forgotten_at < slot
+            and (r.pruned_at is None or r.pruned_at < r.forgotten_at)
+            for r in self._table.all()
+            if r.storage_id == storage_id
+        )

@@ -1,0 +1,55 @@
+"""Asks the archives' image which restic it has, once for each image."""
+
+import secrets
+from collections.abc import Callable
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import StorageFailed
+from kronkeep_common.models import BackupPolicySpec
+from kronkeep_daemon.backups import jobs, manifests, restic, versions
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.settings import ArchiveSettings, Settings
+
+SECONDS = 300
+
+
+class Probe:
+    """The versions of restic by image and program."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, settings: Callable[[], Settings]) -> None:
+        self._cluster = cluster
+        self._clock = clock
+        self._settings = settings
+        self._known: dict[tuple[str, str], versions.Version] = {}
+
+    async def check(self, policy: BackupPolicySpec) -> None:
+        """Raises ToolMissing for a policy that the image's restic cannot carry out, StorageFailed."""
+        if versions.needs(policy):
+            versions.check(await self.version(), policy)
+
+    async def version(self) -> versions.Version:
+        """The version in the image that is set now; raises StorageFailed where it cannot be asked."""
+        settings = self._settings().archive
+        key = (settings.image, settings.program)
+        if key not in self._known:
+            self._known[key] = await self._ask(settings)
+        return self._known[key]
+
+    async def _ask(self, settings: ArchiveSettings) -> versions.Version:
+        namespace, name = self._settings().namespace, f"kronkeep-version-{secrets.token_hex(3)}"
+        step = manifests.container("version", [settings.program, "version"], [], [], settings)
+        job = manifests.job(name, namespace, "maintenance", [step], settings)
+        job["spec"]["activeDeadlineSeconds"] = SECONDS
+        await self._cluster.create(paths.jobs(namespace), job)
+        ended = await jobs.wait(self._cluster, self._clock, namespace, name)
+        found = versions.parse(ended.steps[0].log.decode(errors="replace") if ended.steps else "")
+        if found == versions.UNKNOWN:
+            said = restic.lines(ended.steps[0].log)[-1:] if ended.steps else []
+            raise StorageFailed(
+                f"The version of restic in {settings.image} could not be had: "
+                f"{said[0].decode(errors='replace')[:200] if said else ended.message or ended.reason}",
+                next_step="Correct archive.image and archive.program in the settings.",
+                reason="VersionUnknown",
+            )
+        return found

@@ -1,0 +1,87 @@
+"""Says on the CronJob itself, as a Kubernetes Event, that its backup policy cannot be acted on.
+
+One Event for each text of the annotation: its name is made from that, so that neither a restart nor a second
+daemon says it twice; `kubectl describe cronjob` shows it.
+"""
+
+import asyncio
+import logging
+
+from kronkeep_common import keys
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.text import clean
+from kronkeep_daemon.backups import manifests, policy
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.events import Bus, CronJobChanged
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import AlreadyExists
+
+log = logging.getLogger(__name__)
+Object = dict[str, object]
+AGAIN_SECONDS = 600.0
+
+
+class PolicyFaults:
+    """Reports the policies of one cluster that cannot be read."""
+
+    def __init__(self, cluster: Cluster, cronjobs: CronJobService, bus: Bus, clock: Clock) -> None:
+        self._cluster = cluster
+        self._cronjobs = cronjobs
+        self._clock = clock
+        self._told: dict[str, str] = {}
+        self._wake = asyncio.Event()
+        bus.subscribe(CronJobChanged, lambda _: self._wake.set())
+
+    async def forever(self) -> None:
+        """Looks after every change of a CronJob."""
+        await self._cronjobs.synced()
+        while True:
+            self._wake.clear()
+            await self._look()
+            try:
+                await asyncio.wait_for(self._wake.wait(), AGAIN_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def _look(self) -> None:
+        faulty: dict[str, str] = {}
+        for _, raw in self._cronjobs.raws():
+            found, meta = policy.read(raw), raw["metadata"]
+            if found.fault is None:
+                continue
+            text = manifests.short_hash(meta["uid"], meta["annotations"][keys.POLICY])
+            if self._told.get(meta["uid"]) == text or await self._tell(meta, found.fault, text):
+                faulty[meta["uid"]] = text
+        self._told = faulty
+
+    async def _tell(self, meta: dict[str, str], fault: str, text: str) -> bool:
+        """Whether the Event is there."""
+        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        about = {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "namespace": meta["namespace"],
+            "name": meta["name"],
+            "uid": meta["uid"],
+        }
+        body = {
+            "metadata": {"name": f"{meta['name'][:200]}.{text}", "namespace": meta["namespace"]},
+            "involvedObject": about,
+            "reason": "InvalidBackupPolicy",
+            "message": clean(fault, 1000),
+            "source": {"component": "kronkeep"},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+            "type": "Warning",
+        }
+        try:
+            await self._cluster.create(paths.events(meta["namespace"]), body)
+        except AlreadyExists:
+            return True
+        except KronkeepError as refusal:
+            log.warning("the fault of %s/%s could not be told: %s", meta["namespace"], meta["name"], refusal)
+            return False
+        return True

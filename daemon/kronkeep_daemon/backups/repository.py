@@ -1,0 +1,57 @@
+"""One restic repository: a storage's own, or a policy's own in a folder below it; pure.
+
+A policy has its own repository when it has its own key, or none: the key opens the whole of a repository,
+so policies with different keys cannot share one. A backup keeps the policy it ran under, and with it the way
+to its repository, whatever becomes of the policy.
+"""
+
+from typing import NamedTuple
+
+from kronkeep_common.models import BackupExecution, BackupStorage, Encryption, SecretKeyRef
+from kronkeep_daemon import storages
+from kronkeep_daemon.storages import Place
+
+
+class Repository(NamedTuple):
+    """`folder` is empty for the storage's own; `key` is (namespace, Secret), None for the storage's."""
+
+    storage: BackupStorage
+    folder: str = ""
+    key: tuple[str, SecretKeyRef] | None = None
+    encrypted: bool = True
+
+    @property
+    def id(self) -> str:
+        """What the queue and the records call it."""
+        return f"{self.storage.id}/{self.folder}" if self.folder else self.storage.id
+
+    @property
+    def place(self) -> Place:
+        """How a pod reaches it."""
+        place = storages.place(self.storage)
+        if self.folder:
+            place = place.below(self.folder)
+        if not self.encrypted:
+            place = place._replace(options=(*place.options, "--insecure-no-password"))
+        return place
+
+
+def of(where: BackupStorage | Repository) -> Repository:
+    """The storage's own repository, or the one that is given."""
+    return where if isinstance(where, Repository) else Repository(where)
+
+
+def of_policy(policy_id: str, namespace: str, encryption: Encryption, storage: BackupStorage) -> Repository:
+    """Where a policy of that namespace keeps its archives."""
+    if not encryption.enabled:
+        return Repository(storage, f"open-{policy_id}", encrypted=False)
+    if encryption.key is not None:
+        return Repository(storage, f"policy-{policy_id}", (namespace, encryption.key))
+    return Repository(storage)
+
+
+def of_backup(backup: BackupExecution, storage: BackupStorage) -> Repository:
+    """Where a backup's snapshots are."""
+    if backup.policy is None:
+        return Repository(storage)
+    return of_policy(backup.policy_id, backup.namespace, backup.policy.encryption, storage)

@@ -1,0 +1,218 @@
+"""Carries retention out: forgets by explicit ids what no rule keeps, and prunes on a schedule of its own.
+
+`restic forget` frees no space, `restic prune` does and holds the repository alone for long; so forgetting
+follows each backup, and pruning the settings' schedule (or a person's word), where something was forgotten.
+"""
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from itertools import groupby
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import (
+    KronkeepError,
+    NotAllowedNow,
+    PolicyNotFound,
+    PreconditionFailed,
+)
+from kronkeep_common.models import BackupExecution, BackupPolicy, Retention, RetentionPlan
+from kronkeep_common.schedule import Schedule
+from kronkeep_common.states import StorageStatus
+from kronkeep_common.text import clean
+from kronkeep_daemon.backups import policy as policies
+from kronkeep_daemon.backups import repository as repositories
+from kronkeep_daemon.backups import retention
+from kronkeep_daemon.backups.known import KnownRepositories
+from kronkeep_daemon.backups.locks import Locks
+from kronkeep_daemon.backups.queue import Queues
+from kronkeep_daemon.backups.records import BackupRecords
+from kronkeep_daemon.backups.repository import Repository
+from kronkeep_daemon.backups.repository_jobs import Steps, failed
+from kronkeep_daemon.backups.storage_service import StorageService
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.settings import Settings
+
+log = logging.getLogger(__name__)
+IDS_AT_ONCE = 200  # snapshot ids in one command line
+FORGET_SECONDS, PRUNE_SECONDS = 3600.0, 86400.0
+LOOK_SECONDS = 30.0
+
+
+class Retaining:
+    """Retention of the policies of one cluster."""
+
+    def __init__(
+        self,
+        cronjobs: CronJobService,
+        records: BackupRecords,
+        known: KnownRepositories,
+        storages: StorageService,
+        locks: Locks,
+        queues: Queues,
+        clock: Clock,
+        settings: Callable[[], Settings],
+        measure: Callable[[str], Awaitable[object]],
+    ) -> None:
+        self._cronjobs = cronjobs
+        self._records = records
+        self._known = known
+        self._storages = storages
+        self._locks = locks
+        self._queues = queues
+        self._clock = clock
+        self._settings = settings
+        self._measure = measure
+        self._began = clock.now()
+        self._applied: dict[str, datetime] = {}
+
+    def policy(self, policy_id: str) -> BackupPolicy:
+        """The policy of that id; raises PolicyNotFound."""
+        for _, raw in self._cronjobs.raws():
+            found = policies.read(raw).policy
+            if found is not None and found.id == policy_id:
+                return found
+        raise PolicyNotFound(f"There is no policy {clean(policy_id, 80)}.")
+
+    def preview(self, policy_id: str, rules: Retention | None = None) -> RetentionPlan:
+        """What the policy's rules, or others, would do now; raises PolicyNotFound."""
+        found = rules or self.policy(policy_id).retention
+        return retention.plan(policy_id, self._records.with_snapshot(policy_id), found, self._clock.now())
+
+    def preview_of(self, namespace: str, cronjob: str, rules: Retention) -> RetentionPlan:
+        """What the rules would do to a CronJob's snapshots; raises CronJobNotFound, PolicyNotFound."""
+        found = policies.read(self._cronjobs.raw(namespace, cronjob))
+        if found.policy is None:
+            raise PolicyNotFound(found.fault or f"{namespace}/{cronjob} has no backup policy.")
+        return self.preview(found.policy.id, rules)
+
+    def check_apply(self, policy_id: str) -> RetentionPlan:
+        """The plan that `apply` carries out; raises NotAllowedNow where it needs approval."""
+        plan = self.preview(policy_id)
+        if plan.blocked_by is not None:
+            raise NotAllowedNow(
+                plan.blocked_by, next_step="Look at the preview, then approve it with its token."
+            )
+        return plan
+
+    async def apply(self, policy_id: str) -> None:
+        """Removes what no rule keeps; raises what `check_apply` raises, and StorageFailed."""
+        await self._remove(self.check_apply(policy_id))
+
+    def check_approval(self, policy_id: str, token: str) -> RetentionPlan:
+        """The plan that the token names; raises PreconditionFailed where it has changed."""
+        plan = self.preview(policy_id)
+        if plan.token != token:
+            raise PreconditionFailed(
+                "What would go has changed since the preview.", next_step="Look at the preview again."
+            )
+        return plan
+
+    async def approve(self, policy_id: str, token: str) -> None:
+        """Removes exactly what the person has seen; raises PreconditionFailed, StorageFailed."""
+        await self._remove(self.check_approval(policy_id, token))
+
+    async def after_backup(self, policy_id: str) -> None:
+        """Applies retention where nobody need approve it; a fault is logged, the next time is soon."""
+        self._applied[policy_id] = self._clock.now()
+        try:
+            plan = self.preview(policy_id)
+            if plan.blocked_by is None:
+                await self._remove(plan)
+            else:
+                log.warning("retention of policy %s waits: %s", policy_id, plan.blocked_by)
+        except KronkeepError as fault:
+            log.warning("retention of policy %s: %s", policy_id, fault)
+
+    async def _remove(self, plan: RetentionPlan) -> None:
+        """Forgets the plan's removals, repository by repository."""
+        going = [self._records.get(verdict.backup_id) for verdict in plan.remove]
+        for repository, backups in self._by_repository(going):
+            for start in range(0, len(backups), IDS_AT_ONCE):
+                await self._forget(repository, backups[start : start + IDS_AT_ONCE])
+
+    def _by_repository(
+        self, going: Iterable[BackupExecution]
+    ) -> list[tuple[Repository, list[BackupExecution]]]:
+        found = [
+            (repositories.of_backup(backup, self._storages.get(backup.storage_id)), backup)
+            for backup in going
+        ]
+        found.sort(key=lambda pair: pair[0].id)
+        return [
+            (pairs[0][0], [backup for _, backup in pairs])
+            for _, group in groupby(found, key=lambda pair: pair[0].id)
+            if (pairs := list(group))
+        ]
+
+    async def _forget(self, repository: Repository, backups: Sequence[BackupExecution]) -> None:
+        """Forgets snapshots by their ids; pinned meanwhile means that nothing goes. Raises StorageFailed."""
+        async with self._queues.alone(repository.id):
+            fresh = [self._records.get(backup.id) for backup in backups]
+            going = [b for b in fresh if b.snapshot_removed_at is None and not b.pinned]
+            if not going:
+                return
+            await self._run("forget", ["restic", "forget", *_ids(going)], repository, FORGET_SECONDS)
+            for backup in going:
+                gone = msgspec.structs.replace(backup, snapshot_removed_at=self._clock.now())
+                await self._records.put(backup, gone)
+            await self._known.note(repository, forgotten_at=self._clock.now())
+
+    async def _run(self, what: str, argv: list[str], repository: Repository, seconds: float) -> None:
+        """One Job; where a dead Job of ours has left its lock, that goes and the Job is tried once more."""
+        name = f"kronkeep-{what}-{repository.storage.id[:30]}-{secrets.token_hex(3)}"
+        steps: Steps = [(what, argv)]
+        fault = failed(await self._storages.jobs.run(name, steps, repository, seconds))
+        if (
+            fault is not None
+            and fault.details.get("reason") == "RepositoryLocked"
+            and await self._locks.clear(repository)
+        ):
+            fault = failed(await self._storages.jobs.run(f"{name}-2", steps, repository, seconds))
+        if fault is not None:
+            raise fault
+
+    async def prune(self, storage_id: str) -> None:
+        """Gives back the space of what was forgotten, in each of its repositories; raises StorageFailed."""
+        storage = self._storages.active(storage_id)
+        for repository in self._known.of_storage(storage):
+            async with self._queues.alone(repository.id):
+                await self._run("prune", ["restic", "prune"], repository, PRUNE_SECONDS)
+                await self._known.note(repository, pruned_at=self._clock.now())
+        await self._measure(storage_id)
+
+    async def forever(self) -> None:
+        """At each slot of the settings' schedule: retention of every policy, then what is to be pruned."""
+        await self._cronjobs.synced()
+        while True:
+            slot = self._slot()
+            if slot is not None:
+                await self._daily(slot)
+            await self._clock.sleep(LOOK_SECONDS)
+
+    def _slot(self) -> datetime | None:
+        settings = self._settings()
+        schedule = Schedule.parse(settings.archive.prune_schedule, controller_zone=settings.controller_zone)
+        return schedule.previous(self._clock.now() + timedelta(seconds=1))
+
+    async def _daily(self, slot: datetime) -> None:
+        for _, raw in self._cronjobs.raws():
+            found = policies.read(raw).policy
+            if found is not None and self._applied.get(found.id, self._began) < slot:
+                await self.after_backup(found.id)
+        for storage in self._storages.list():
+            if storage.status is StorageStatus.ACTIVE and self._known.to_prune(storage.id, slot):
+                try:
+                    await self.prune(storage.id)
+                except KronkeepError as fault:
+                    log.warning("pruning storage %s: %s", storage.id, fault)
+
+
+def _ids(backups: Iterable[BackupExecution]) -> list[str]:
+    """Every snapshot id of the backups."""
+    results = [backup.result for backup in backups if backup.result is not None]
+    both = [(result.snapshot_id, result.database_snapshot_id) for result in results]
+    return [found for pair in both for found in pair if found]

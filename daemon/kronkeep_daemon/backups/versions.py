@@ -1,0 +1,116 @@
+"""What a version of restic can do and what its exit codes mean, as tables; pure.
+
+Sources: restic's doc/075_scripting.rst and changelog/ up to 0.19.1, and runs of 0.14.0, 0.18.0 and 0.19.1.
+What a version cannot do is refused here with a clear error, never left out in silence.
+"""
+
+import re
+from typing import NamedTuple
+
+from kronkeep_common.errors import ToolMissing
+from kronkeep_common.models import BackupPolicySpec
+
+_WORDS = re.compile(r"restic (\d+)\.(\d+)\.(\d+)")
+
+
+class Version(NamedTuple):
+    """restic's version; (0, 0, 0) where it is not known."""
+
+    major: int = 0
+    minor: int = 0
+    patch: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}" if any(self) else ""
+
+
+UNKNOWN = Version()
+
+
+def parse(text: str) -> Version:
+    """The version in `restic version`'s answer, or UNKNOWN."""
+    match = _WORDS.search(text)
+    return Version(*map(int, match.groups())) if match else UNKNOWN
+
+
+# What is wanted -> the first version that has it.
+SINCE: dict[str, Version] = {
+    "compression": Version(0, 14, 0),
+    "stdin-from-command": Version(0, 17, 0),
+    "insecure-no-password": Version(0, 17, 0),
+}
+_WHY = {
+    "compression": "Compression other than auto",
+    "stdin-from-command": "A database dump (--stdin-from-command)",
+    "insecure-no-password": "Encryption off (--insecure-no-password)",
+}
+
+
+def can(version: Version, what: str) -> bool:
+    """Whether the version has it; one that is not known has nothing."""
+    return version >= SINCE[what]
+
+
+def needs(policy: BackupPolicySpec) -> tuple[str, ...]:
+    """What the policy asks of restic that not every version has."""
+    wanted = (
+        ("compression", policy.compression != "auto"),
+        ("stdin-from-command", policy.include.database is not None),
+        ("insecure-no-password", not policy.encryption.enabled),
+    )
+    return tuple(what for what, asked in wanted if asked)
+
+
+def check(version: Version, policy: BackupPolicySpec) -> None:
+    """Raises ToolMissing for the first thing that the policy asks and the version cannot."""
+    for what in needs(policy):
+        if not can(version, what):
+            there = str(version) or "an unknown version"
+            raise ToolMissing(
+                f"{_WHY[what]} needs restic {SINCE[what]}, and the archives' image has {there}.",
+                next_step="Set archive.image to a newer restic, or change the policy.",
+                field="policy",
+            )
+
+
+class Meaning(NamedTuple):
+    """What an exit code means: of `command` (any where None), from the version `since` on."""
+
+    code: int
+    since: Version
+    command: str | None
+    word: str
+
+
+# The last row that fits decides; a code without a row is a failure that only restic's words explain.
+EXIT_CODES: tuple[Meaning, ...] = (
+    Meaning(0, Version(), None, "done"),
+    Meaning(1, Version(), None, "failed"),
+    Meaning(2, Version(), None, "crashed"),
+    Meaning(3, Version(), "backup", "incomplete"),
+    Meaning(3, Version(0, 19, 0), "forget", "incomplete"),
+    Meaning(10, Version(0, 17, 0), None, "no repository"),
+    Meaning(11, Version(0, 17, 0), None, "locked"),
+    Meaning(12, Version(0, 17, 1), None, "wrong password"),
+    Meaning(124, Version(), None, "no answer"),  # timeout(1) around the probe
+    Meaning(126, Version(), None, "not executable"),
+    Meaning(127, Version(), None, "not found"),
+    Meaning(128, Version(), None, "not started"),
+    Meaning(130, Version(0, 19, 0), None, "interrupted"),
+    Meaning(137, Version(), None, "killed"),
+    Meaning(143, Version(), None, "killed"),
+)
+
+
+def meaning(code: int, command: str, version: Version) -> str:
+    """The word for an exit code; `failed` for any code that the table does not have for this version.
+
+    A version that is not known is taken for the newest: no older one ends with the codes from 10 on.
+    """
+    known = version if version != UNKNOWN else Version(999)
+    fits = [
+        row.word
+        for row in EXIT_CODES
+        if row.code == code and row.since <= known and row.command in (None, command)
+    ]
+    return fits[-1] if fits else "failed"
