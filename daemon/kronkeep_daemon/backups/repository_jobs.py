@@ -65,9 +65,9 @@ class RepositoryJobs:
         self._settings = settings
         self._queues = queues
 
-    def namespace(self, storage: BackupStorage) -> str:
+    def namespace(self, where: BackupStorage | Repository) -> str:
         """Where the Jobs of a storage run: kronkeep's namespace, unless only another can reach it."""
-        return storages.own_namespace(storage) or self._settings().namespace
+        return storages.own_namespace(of(where).storage) or self._settings().namespace
 
     async def alone(
         self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float = LONGEST
@@ -83,7 +83,7 @@ class RepositoryJobs:
 
         Raises StorageFailed (DeadlineExceeded, with what the pod waits for) after `seconds`.
         """
-        namespace = self.namespace(of(where).storage)
+        namespace = self.namespace(where)
         await self.copy_credentials(where, namespace, name, None)
         try:
             job = manifests.repository_job(

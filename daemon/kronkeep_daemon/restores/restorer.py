@@ -293,7 +293,7 @@ class Restorer:
             return
         backup = self._backups.get(restore.backup_id)
         verified = msgspec.structs.replace(backup, verified_at=restore.ended_at, verified_by=restore.id)
-        await self._backups.put(backup, verified)
+        await self._backups.records.put(backup, verified)
 
     async def _fail(self, restore_id: str, fault: Fault) -> None:
         restore = self._records.get(restore_id)

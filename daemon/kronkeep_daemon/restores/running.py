@@ -7,9 +7,9 @@ from typing import Any
 from kronkeep_common import keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import BackupStorage
 from kronkeep_daemon.backups import jobs
 from kronkeep_daemon.backups.jobs import Ended, Step
+from kronkeep_daemon.backups.repository import Repository
 from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
@@ -32,10 +32,10 @@ class Runner:
         self.repositories = repositories
         self._clock = clock
 
-    async def on_repository(self, job: Object, storage: BackupStorage, hear: Hear) -> Ended:
+    async def on_repository(self, job: Object, where: Repository, hear: Hear) -> Ended:
         """Runs a Job that has the repository's password until it ends."""
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-        await self.repositories.copy_credentials(storage, namespace, name, None)
+        await self.repositories.copy_credentials(where, namespace, name, None)
         await jobs.create_once(self.cluster, job)
         ended = await self.heard(namespace, name, hear)
         await self.repositories.remove_credentials(namespace, name)

@@ -22,10 +22,11 @@ from kronkeep_common.errors import (
     RepositoryFault,
     StillReading,
 )
-from kronkeep_common.models import BackupExecution, BackupStorage, SnapshotFile, SnapshotFolder
+from kronkeep_common.models import BackupExecution, SnapshotFile, SnapshotFolder
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import restic
 from kronkeep_daemon.backups.manifests import repository_job
+from kronkeep_daemon.backups.repository import Repository, of_backup
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.restores.running import Runner
@@ -70,9 +71,9 @@ class Snapshots:
             raise NotAllowedNow(words, next_step="Choose a later backup.")
         return backup
 
-    def repository(self, backup: BackupExecution) -> BackupStorage:
-        """Where the backup's snapshot is; raises StorageNotFound."""
-        return self._backups.storages.get(backup.storage_id)
+    def repository(self, backup: BackupExecution) -> Repository:
+        """Where the backup's snapshot is, and what opens it; raises StorageNotFound."""
+        return of_backup(backup, self._backups.storages.get(backup.storage_id))
 
     async def folder(self, backup_id: str, path: str, limit: int, cursor: str | None) -> SnapshotFolder:
         """A page of a folder; raises PathNotFound, StillReading, RepositoryFault."""

@@ -6,8 +6,20 @@ import pytest
 from kronkeep_common import keys
 from kronkeep_common.errors import InvalidPolicy, KronkeepError
 from kronkeep_common.models import BackupPolicySpec
-from kronkeep_common.models.policy import ClaimSource, Encryption, Source
+from kronkeep_common.models.policy import (
+    ClaimSource,
+    Encryption,
+    Hook,
+    Hooks,
+    Include,
+    SecretKeyRef,
+    Source,
+)
 from kronkeep_daemon.backups import policy
+
+
+def hook(name: str, image: str = "busybox:1.36", **fields: str) -> Hook:
+    return Hook(name=name, image=image, command=("true",), **fields)  # type: ignore[arg-type]
 
 
 def cronjob(annotations: dict[str, str]) -> dict[str, object]:
@@ -52,8 +64,17 @@ def test_paths_stay_below_the_claim(path: str) -> None:
 
 def test_what_cannot_be_done_is_refused() -> None:
     for spec in (
-        BackupPolicySpec(storage_id="s", encryption=Encryption(enabled=False)),
+        BackupPolicySpec(storage_id="s", encryption=Encryption(enabled=False, key=SecretKeyRef(secret="k"))),
         BackupPolicySpec(storage_id="s", time_zone="UTC"),
+        BackupPolicySpec(storage_id="s", include=Include(volumes=False)),
+        BackupPolicySpec(
+            storage_id="s",
+            include=Include(volumes=False, configuration=True),
+            source=Source(claims=(ClaimSource(claim="data"),)),
+        ),
+        BackupPolicySpec(storage_id="s", hooks=Hooks(pre=(hook("a"), hook("a")))),
+        BackupPolicySpec(storage_id="s", hooks=Hooks(pre=(hook("a", when="success"),))),
+        BackupPolicySpec(storage_id="s", hooks=Hooks(post=(hook("a", image="no image"),))),
     ):
         with pytest.raises(KronkeepError):
             policy.check(spec)

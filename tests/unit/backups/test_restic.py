@@ -67,6 +67,7 @@ def test_a_backup_and_an_incremental_one(repository: Repository, tmp_path: Path)
 def test_an_empty_source_is_warned_of(repository: Repository, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     outcome = restic.archived(*repository.call("backup", "--json", "--", str(tmp_path / "empty")), "")
+    assert (outcome.status, outcome.reason) == (BackupStatus.PARTIAL, "SourceEmpty")
     assert any("empty" in warning for warning in outcome.warnings)
 
 
@@ -92,12 +93,13 @@ SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_proc
         (0, b"text between\n" + SUMMARY, BackupStatus.SUCCEEDED, None),
         (3, SUMMARY, BackupStatus.PARTIAL, "Incomplete"),
         (0, b"", BackupStatus.UNKNOWN, "NoSummary"),
-        (3, b"", BackupStatus.FAILED, "ResticFailed"),
+        (3, b"", BackupStatus.FAILED, "SourceMissing"),
         (1, SUMMARY, BackupStatus.FAILED, "ResticFailed"),
-        (10, b"", BackupStatus.FAILED, "RepositoryMissing"),
-        (11, b"", BackupStatus.FAILED, "RepositoryLocked"),
-        (12, b"", BackupStatus.FAILED, "WrongPassword"),
-        (130, b"", BackupStatus.FAILED, "Interrupted"),
+        (137, b"", BackupStatus.FAILED, "Interrupted"),
+        (2, b"panic: runtime error", BackupStatus.FAILED, "ResticCrashed"),
+        (127, b"", BackupStatus.FAILED, "ToolMissing"),
+        (10, b"", BackupStatus.FAILED, "ResticFailed"),
+        (130, b"", BackupStatus.FAILED, "ResticFailed"),
         (1, b"write: no space left on device", BackupStatus.FAILED, "StorageFull"),
         (77, b"", BackupStatus.FAILED, "ResticFailed"),
         (None, SUMMARY, BackupStatus.FAILED, "ResticFailed"),

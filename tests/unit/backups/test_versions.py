@@ -1,0 +1,92 @@
+"""restic by version: what its exit codes mean, what it can do, what is refused."""
+
+import pytest
+
+from kronkeep_common.errors import ToolMissing
+from kronkeep_common.models import BackupPolicySpec, DatabaseDump, Encryption, Include
+from kronkeep_common.states import BackupStatus
+from kronkeep_daemon.backups import restic, versions
+from kronkeep_daemon.backups.versions import Version
+
+SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":2}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("restic 0.14.0 compiled with go1.19.8 on linux/amd64", Version(0, 14, 0)),
+        ("2026-01-01T00:00:00Z restic 0.19.1 compiled with go1.26.4", Version(0, 19, 1)),
+        ("sh: restic: not found", versions.UNKNOWN),
+    ],
+)
+def test_the_version_is_read(text: str, version: Version) -> None:
+    assert versions.parse(text) == version
+
+
+@pytest.mark.parametrize(
+    ("code", "command", "version", "word"),
+    [
+        (0, "backup", "0.14.0", "done"),
+        (1, "backup", "0.19.1", "failed"),
+        (2, "prune", "0.19.1", "crashed"),
+        (3, "backup", "0.14.0", "incomplete"),
+        (3, "forget", "0.18.0", "failed"),
+        (3, "forget", "0.19.1", "incomplete"),
+        (3, "prune", "0.19.1", "failed"),
+        (10, "backup", "0.16.5", "failed"),
+        (10, "backup", "0.17.0", "no repository"),
+        (11, "forget", "0.17.0", "locked"),
+        (12, "backup", "0.17.0", "failed"),
+        (12, "backup", "0.17.1", "wrong password"),
+        (130, "backup", "0.18.0", "failed"),
+        (130, "backup", "0.19.0", "interrupted"),
+        (137, "backup", "0.14.0", "killed"),
+        (77, "backup", "0.19.1", "failed"),
+        (255, "check", "0.19.1", "failed"),
+        (12, "backup", "", "wrong password"),
+    ],
+)
+def test_exit_codes_by_version(code: int, command: str, version: str, word: str) -> None:
+    assert versions.meaning(code, command, versions.parse(f"restic {version}")) == word
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "version", "status", "reason"),
+    [
+        (10, b"", "0.19.1", BackupStatus.FAILED, "RepositoryMissing"),
+        (11, b"", "0.19.1", BackupStatus.FAILED, "RepositoryLocked"),
+        (12, b"", "0.19.1", BackupStatus.FAILED, "WrongPassword"),
+        (130, b"", "0.19.1", BackupStatus.FAILED, "Interrupted"),
+        (3, b"", "0.19.1", BackupStatus.FAILED, "SourceMissing"),
+        (3, SUMMARY, "0.19.1", BackupStatus.PARTIAL, "Incomplete"),
+        (0, SUMMARY, "0.19.1", BackupStatus.SUCCEEDED, None),
+        (1, SUMMARY, "0.19.1", BackupStatus.FAILED, "ResticFailed"),
+        (1, b"Fatal: wrong password or no key found", "0.14.0", BackupStatus.FAILED, "WrongPassword"),
+    ],
+)
+def test_archives_by_version(
+    code: int, log: bytes, version: str, status: BackupStatus, reason: str | None
+) -> None:
+    outcome = restic.archived(code, log, version)
+    assert (outcome.status, outcome.reason) == (status, reason)
+    assert status is BackupStatus.SUCCEEDED or (outcome.message and outcome.next_step)
+
+
+DUMP = Include(database=DatabaseDump(image="postgres:16", command=("pg_dump",)))
+
+
+@pytest.mark.parametrize(
+    ("policy", "first"),
+    [
+        (BackupPolicySpec(storage_id="s", compression="max"), Version(0, 14, 0)),
+        (BackupPolicySpec(storage_id="s", include=DUMP), Version(0, 17, 0)),
+        (BackupPolicySpec(storage_id="s", encryption=Encryption(enabled=False)), Version(0, 17, 0)),
+    ],
+)
+def test_what_a_version_cannot_do_is_refused(policy: BackupPolicySpec, first: Version) -> None:
+    versions.check(first, policy)
+    with pytest.raises(ToolMissing) as refusal:
+        versions.check(Version(first.major, first.minor - 1, 9), policy)
+    assert str(first) in refusal.value.message
+    assert refusal.value.next_step.endswith(".")
+    versions.check(versions.UNKNOWN, BackupPolicySpec(storage_id="s"))
