@@ -109,7 +109,9 @@ class Drills:
         self, raw: Object, policy: BackupPolicy, drill_id: str, slot: datetime | None
     ) -> Restore:
         drill = policy.drill or Drill(schedule="@daily")
-        good = [b for b in self._backups.good_of(policy.id) if b.status is BackupStatus.SUCCEEDED]
+        good = [
+            b for b in self._backups.records.with_snapshot(policy.id) if b.status is BackupStatus.SUCCEEDED
+        ]
         good.sort(key=lambda b: b.created_at, reverse=True)
         backup = pick(good, drill.pick, drill_id)
         deadline = self._clock.now() + timedelta(seconds=drill.deadline_seconds)

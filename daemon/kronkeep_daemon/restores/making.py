@@ -83,7 +83,7 @@ class Maker:
             files, warning = 0, (clean(f"No manifest could be made: {fault.message}", 500),)
         now = self._backups.get(backup_id)
         made = msgspec.structs.replace(now, manifest_files=files, warnings=(*now.warnings, *warning))
-        await self._backups.put(now, made)
+        await self._backups.records.put(now, made)
 
     async def _hashed(self, backup: BackupExecution) -> int:
         """Keeps the manifest and answers how many of its files have a hash."""
