@@ -25,7 +25,7 @@ class Calls(Protocol):
 
     async def _operate(self, path: str, body: object = ...) -> api.Operation: ...
 
-    def _stream(
+    def stream(
         self, path: str, query: dict[str, Any], headers: dict[str, str] | None = None
     ) -> AsyncIterator[bytes]: ...
 
@@ -60,7 +60,7 @@ class BackupCalls:
 
     async def backup_log(self: Calls, backup_id: str) -> AsyncGenerator[bytes, None]:
         """What a backup's Jobs said; raises LogNotFound."""
-        async for chunk in self._stream(f"/v1/backups/{quote(backup_id)}/logs", {}):
+        async for chunk in self.stream(f"/v1/backups/{quote(backup_id)}/logs", {}):
             yield chunk
 
     async def retention(self: Calls, policy_id: str) -> RetentionPlan:

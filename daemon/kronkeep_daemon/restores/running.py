@@ -64,7 +64,7 @@ class Runner:
             await self._clock.sleep(LOOK_SECONDS)
 
     async def until(
-        self, job: Object, where: BackupStorage, container: str, gone: Callable[[], bool]
+        self, job: Object, where: Repository, container: str, gone: Callable[[], bool]
     ) -> Object | Ended:
         """Runs a Job on a repository until one of its containers has begun: the pod then.
 
