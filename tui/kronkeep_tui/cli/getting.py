@@ -10,8 +10,8 @@ from kronkeep_common.text import age
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.running import add_verb, run_at_once, split_name
 
-PAGED = ("executions", "backups")
-KINDS = ("cronjobs", "executions", "backups", "storages", "policies", "manifests")
+PAGED = ("executions", "backups", "restores")
+KINDS = ("cronjobs", "executions", "backups", "restores", "storages", "policies", "manifests")
 
 
 def add_parser(verbs: Any) -> None:
@@ -71,6 +71,8 @@ async def _one(client: Any, options: argparse.Namespace) -> int:
         raise InvalidRequest(words, next_step=f"kronkeep get {options.kind}.")
     if options.kind == "cronjobs":
         record = await client.cronjob(*split_name(options.id))
+    elif options.kind == "restores":
+        record = await client.get_restore(options.id)
     else:
         record = await getattr(client, options.kind.removesuffix("s"))(options.id)
     output.document(record, "yaml" if options.output in ("table", "wide", "yaml", "name") else "json")

@@ -80,6 +80,7 @@ PARTS: tuple[tuple[tuple[str, ...], Callable[[Any], None]], ...] = (
     (("create",), _part("creating")),
     (("trigger", "suspend", "resume", "backup", "delete", "logs"), _part("acting")),
     (("storage",), _part("storing")),
+    (("files", "download", "restore", "verify", "drill"), _part("restoring")),
     (("apply", "edit"), _part("applying")),
     (("describe", "audit", "completion"), _part("describing", parser)),
     (("watch",), _part("waiting")),

@@ -37,6 +37,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("NEXT", _when("next_at")),
         ("STORAGE", lambda r: r.policy.storage_id if r.policy else "-"),
         ("GOOD BACKUP", _when("last_good_backup_at")),
+        ("VERIFIED", _when("last_verified_at")),
     ),
     "executions": (
         ("NAMESPACE", _text("namespace")),
@@ -60,6 +61,25 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("SNAPSHOT", lambda r: r.result.snapshot_id if r.result else "-"),
         ("READ", lambda r: size(r.result.bytes_read) if r.result else "-"),
         ("REASON", _text("reason")),
+    ),
+    "restores": (
+        ("NAMESPACE", _text("namespace")),
+        ("CRONJOB", _text("cronjob")),
+        ("ID", _text("id")),
+        ("PURPOSE", _text("purpose")),
+        ("STATUS", _text("status")),
+        ("BACKUP", _text("backup_id")),
+        ("TARGET", lambda r: _target(r.target)),
+        ("AGE", _when("created_at")),
+        ("TOOK", lambda r: duration(r.duration_seconds)),
+        ("REASON", _text("reason")),
+    ),
+    "files": (
+        ("KIND", _text("kind")),
+        ("MODE", lambda r: f"{r.mode:04o}"),
+        ("SIZE", lambda r: size(r.size)),
+        ("MODIFIED", _when("modified_at")),
+        ("NAME", _text("name")),
     ),
     "storages": (
         ("NAME", _text("id")),
@@ -90,6 +110,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("STORAGE", _text("storage_id")),
         ("WHEN", lambda r: clean(r.policy.schedule or "after each run")),
         ("TYPE", lambda r: r.policy.backup_type),
+        ("VERIFIED", _when("last_verified_at")),
         ("ENABLED", lambda r: "yes" if r.policy.enabled else "no"),
     ),
     "manifests": (
@@ -115,9 +136,19 @@ MORE: dict[str, tuple[Column, ...]] = {
         ("NODE", _text("node")),
         ("EXIT", lambda r: "-" if r.exit_code is None else str(r.exit_code)),
     ),
-    "backups": (("TYPE", _text("backup_type")), ("RUN", _text("cronjob_execution_id"))),
+    "backups": (
+        ("TYPE", _text("backup_type")),
+        ("RUN", _text("cronjob_execution_id")),
+        ("VERIFIED", _when("verified_at")),
+    ),
     "storages": (("REPOSITORY", _text("repository")),),
 }
+
+
+def _target(target: Any) -> str:
+    if target is None:
+        return "scratch"
+    return "in place" if target.kind == "in-place" else clean(f"{target.namespace}/{target.claim}")
 
 
 def ordered(records: Sequence[Any], field: str) -> list[Any]:

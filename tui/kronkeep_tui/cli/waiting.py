@@ -62,6 +62,17 @@ async def backup_ended(client: Any, backup_id: str) -> Any:
     return backup
 
 
+async def restore_ended(client: Any, restore_id: str) -> Any:
+    """The restore or drill once it has ended."""
+    line = Line()
+    while (restore := await client.get_restore(restore_id)).status not in FINAL:
+        line.show(f"restore {clean(restore.id, 80)} {restore.status}", _progress(restore))
+        await client.pause(STEP)
+    line.show(f"restore {clean(restore.id, 80)} {restore.status}", duration(restore.duration_seconds))
+    line.end()
+    return restore
+
+
 def _progress(backup: Any) -> str:
     found = backup.progress
     if found is None:

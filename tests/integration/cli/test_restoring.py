@@ -1,0 +1,102 @@
+"""The verbs of a snapshot as their own processes: files, download, restore, verify, drill, get restores."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from tests.e2e.conftest import Daemon, eventually
+from tests.integration.cli.test_cli import kronkeep
+
+from kronkeep_common.models import (
+    BackupPolicySpec,
+    BackupStorageCreate,
+    CronJobCreate,
+    Drill,
+    VolumeMount,
+)
+from kronkeep_daemon.kube import paths
+
+
+class Made(NamedTuple):
+    """A daemon with one good backup of the CronJob `job`, and its claim's folder."""
+
+    daemon: Daemon
+    backup: str
+    claim: Path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    daemon = Daemon(tmp_path_factory.mktemp("r") / "s")
+
+    async def fill() -> str:
+        await daemon.start()
+        cluster = await daemon.cluster()
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+        await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": spec})
+        await cluster.close()
+        folder = {"path": str(daemon.state.parent / "vault")}
+        async with daemon.client() as client:
+            await client.create_storage(BackupStorageCreate(id="vault", kind="local", settings=folder))
+            await eventually(lambda: client.storage("vault"), lambda s: s.status == "active")
+            await client.create_cronjob(
+                CronJobCreate(
+                    name="job",
+                    image="busybox",
+                    command=("sh", "-c", "echo hello > /data/file; echo > '/data/\x1b[31mred'"),
+                    schedule="0 2 29 2 *",
+                    volumes=(VolumeMount(claim="data", mount_path="/data"),),
+                    policy=BackupPolicySpec(storage_id="vault", drill=Drill(schedule="0 3 29 2 *")),
+                )
+            )
+            run = await client.trigger("default", "job")
+            backup = await eventually(
+                lambda: client.backup(run.backup_id or ""), lambda b: b.status == "succeeded"
+            )
+            return backup.id
+
+    backup = asyncio.run(fill())
+    yield Made(daemon, backup, daemon.state / "cluster" / "node" / "claims" / "default" / "data")
+    asyncio.run(daemon.stop())
+
+
+def test_files_and_download(made: Made, tmp_path: Path) -> None:
+    listed = kronkeep(made.daemon, "files", made.backup, "/source/data")
+    assert listed.returncode == 0, listed.stderr
+    assert "file" in listed.stdout
+    assert "\x1b" not in listed.stdout
+    target = tmp_path / "copy"
+    done = kronkeep(made.daemon, "download", made.backup, "/source/data/file", "--to", str(target))
+    assert (done.returncode, target.read_bytes()) == (0, b"hello\n"), done.stderr
+    again = kronkeep(made.daemon, "download", made.backup, "/source/data/file", "--to", str(target))
+    assert (again.returncode, again.stderr.count("\n")) == (2, 2)
+    out = kronkeep(made.daemon, "download", made.backup, "/source/data/file", "--to", "-")
+    assert out.stdout == "hello\n"
+    assert kronkeep(made.daemon, "files", made.backup, "/nowhere").returncode == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["copy"]
+
+
+def test_a_restore_is_planned_refused_confirmed_and_waited_for(made: Made) -> None:
+    (made.claim / "file").write_text("changed")
+    planned = kronkeep(made.daemon, "restore", made.backup, "--in-place", "--dry-run")
+    assert planned.returncode == 1
+    assert "2 overwritten" in planned.stdout
+    assert (made.claim / "file").read_text() == "changed"
+    refused = kronkeep(made.daemon, "restore", made.backup, "--in-place", "--overwrite")
+    assert (refused.returncode, "[ConfirmationMissing]" in refused.stderr) == (2, True)
+    argv = ("restore", made.backup, "--in-place", "--overwrite", "--yes", "job", "--wait")
+    done = kronkeep(made.daemon, *argv)
+    assert (done.returncode, (made.claim / "file").read_text()) == (0, "hello\n"), done.stderr
+    listed = kronkeep(made.daemon, "get", "restores", "-o", "json")
+    assert [one["status"] for one in json.loads(listed.stdout)][-1] == "completed"
+    assert "in place" in kronkeep(made.daemon, "get", "restores").stdout
+
+
+def test_verify_and_drill(made: Made) -> None:
+    assert kronkeep(made.daemon, "verify", made.backup).returncode == 0
+    done = kronkeep(made.daemon, "drill", "job", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert "files compared with" in done.stdout
