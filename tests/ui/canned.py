@@ -13,10 +13,12 @@ from kronkeep_common.models import (
     BackupExecution,
     BackupPolicy,
     BackupResult,
+    BackupStorage,
     CronJob,
     CronJobCreate,
     CronJobExecution,
 )
+from kronkeep_common.query import parse
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
 
 NOW = datetime(2026, 11, 24, 3, 14, 20, tzinfo=UTC)
@@ -112,11 +114,18 @@ class CannedClient:
     """The methods of Client that the terminal uses."""
 
     def __init__(
-        self, cronjobs: list[CronJob] | None = None, runs: list[CronJobExecution] | None = None
+        self,
+        cronjobs: list[CronJob] | None = None,
+        runs: list[CronJobExecution] | None = None,
+        backups: list[BackupExecution] | None = None,
+        storages: list[BackupStorage] | None = None,
     ) -> None:
         self.asked: list[tuple[str, ...]] = []
         self.given = CRONJOBS if cronjobs is None else cronjobs
         self.runs = RUNS if runs is None else runs
+        self.backups_given = BACKUPS if backups is None else backups
+        self.storages_given = storages or []
+        self.log_text = LOG
         self.lost = asyncio.Event()
         self.away = False
 
@@ -132,9 +141,9 @@ class CannedClient:
             now=NOW,
             version="0",
             cronjobs=self.given,
-            executions=self.runs,
-            backups=BACKUPS,
-            storages=[],
+            executions=self.runs[:200],
+            backups=self.backups_given[:200],
+            storages=self.storages_given,
             watches=[],
         )
 
@@ -142,10 +151,15 @@ class CannedClient:
         return api.Ready(ready=True, watches=[])
 
     async def executions(self, filter: str | None = None, **query: Any) -> api.ListOf[CronJobExecution]:
-        return api.ListOf(items=self.runs)
+        found, start = parse(filter or ""), int(query.get("cursor") or 0)
+        only = query.get("cronjob_id")
+        runs = [r for r in self.runs if only in (None, r.cronjob_id) and found.takes(r, NOW)]
+        more = str(start + 1000) if start + 1000 < len(runs) else None
+        return api.ListOf(items=runs[start : start + 1000], next_cursor=more)
 
     async def backups(self, filter: str | None = None, **query: Any) -> api.ListOf[BackupExecution]:
-        return api.ListOf(items=BACKUPS)
+        only = query.get("cronjob_id")
+        return api.ListOf(items=[b for b in self.backups_given if only in (None, b.cronjob_id)])
 
     async def cronjobs(self, namespace: str | None = None) -> api.ListOf[CronJob]:
         return api.ListOf(items=self.given)
@@ -156,7 +170,7 @@ class CannedClient:
         yield
 
     async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
-        yield LOG
+        yield self.log_text
 
     async def cronjob_spec(self, namespace: str, name: str) -> CronJobCreate:
         return CronJobCreate(namespace=namespace, name=name, image="busybox", schedule="0 3 * * *")
@@ -165,7 +179,7 @@ class CannedClient:
         return next(run for run in self.runs if run.id == execution_id)
 
     async def backup(self, backup_id: str) -> BackupExecution:
-        return BACKUPS[0]
+        return next(backup for backup in self.backups_given if backup.id == backup_id)
 
     async def trigger(self, namespace: str, name: str) -> CronJob:
         return self._answer("trigger", namespace, name)

@@ -26,7 +26,7 @@ class KronkeepApp(App[int]):
 
     TITLE = "kronkeep"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide"), (180, "-xwide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (120, "-wide")]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (36, "-tall")]
 
     def __init__(
@@ -84,6 +84,9 @@ class KronkeepApp(App[int]):
                 await work
             except KronkeepError as error:
                 self.frame.tell(f"{error.message} {error.next_step} [{error.code}]", "bad")
+            except Exception as fault:  # the top of a task: it ends, the terminal stays
+                self.frame.tell(f"{name} ended with a fault of kronkeep: {fault!r}", "bad")
+                raise
 
         self.run_worker(guarded(), name=name, group=name, exit_on_error=False)
 

@@ -28,10 +28,14 @@ ROLES = (
 class Roles(dict[str, Style]):
     """Styles by role; roles joined by a space are the later laid over the earlier."""
 
+    def __init__(self, words: dict[str, str]) -> None:
+        super().__init__()
+        self._own = {role: Style.parse(style) for role, style in words.items()}
+
     def __missing__(self, key: str) -> Style:
-        style = self[""]
+        style = self._own[""]
         for role in key.split():
-            style += self.get(role, Style.null())
+            style += self._own.get(role, Style.null())
         self[key] = style
         return style
 
@@ -52,7 +56,7 @@ TERMINAL = {
     "found": "black on yellow",
 }
 DARK = {
-    "": "#d5dae2",
+    "": "#d5dae2 on #14171c",
     "ok": "#8fbf7f",
     "bad": "bold #f07178",
     "warn": "#e6b673",
@@ -67,7 +71,7 @@ DARK = {
     "found": "#14171c on #e6b673",
 }
 LIGHT = {
-    "": "#2d333b",
+    "": "#2d333b on #fbfaf7",
     "ok": "#2f6f32",
     "bad": "bold #b3261e",
     "warn": "#8a5a00",
@@ -90,11 +94,7 @@ class Look(NamedTuple):
     roles: Roles
 
 
-def _roles(words: dict[str, str]) -> Roles:
-    return Roles({role: Style.parse(style) for role, style in words.items()})
-
-
-def _theme(name: str, dark: bool, roles: dict[str, str], background: str, panel: str) -> Theme:
+def _theme(name: str, dark: bool, roles: dict[str, str], panel: str) -> Theme:
     return Theme(
         name=name,
         dark=dark,
@@ -103,16 +103,16 @@ def _theme(name: str, dark: bool, roles: dict[str, str], background: str, panel:
         success=roles["ok"],
         warning=roles["warn"],
         error=roles["bad"].removeprefix("bold "),
-        foreground=roles[""],
-        background=background,
-        surface=background,
+        foreground=roles[""].partition(" on ")[0],
+        background=roles[""].partition(" on ")[2],
+        surface=roles[""].partition(" on ")[2],
         panel=panel,
     )
 
 
 THEMES = (
-    _theme("kronkeep-dark", True, DARK, "#14171c", "#1d222b"),
-    _theme("kronkeep-light", False, LIGHT, "#fbfaf7", "#eeece6"),
+    _theme("kronkeep-dark", True, DARK, "#1d222b"),
+    _theme("kronkeep-light", False, LIGHT, "#eeece6"),
 )
 LOOKS = {
     "terminal": ("ansi-dark", TERMINAL),
@@ -126,7 +126,7 @@ def look(name: str) -> Look:
     theme, words = LOOKS.get(name, LOOKS["terminal"])
     if theme == "ansi-dark" and _light_terminal():
         theme = "ansi-light"
-    return Look(theme, _roles(words))
+    return Look(theme, Roles(words))
 
 
 def _light_terminal() -> bool:

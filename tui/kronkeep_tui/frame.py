@@ -34,6 +34,7 @@ class Frame(Screen[None]):
     """Four fixed rows around a view."""
 
     BINDINGS = []
+    AUTO_FOCUS = ""
     CSS = "Frame { layout: vertical; } #host { height: 1fr; }"
 
     def __init__(self, start: str = "overview") -> None:
@@ -151,7 +152,7 @@ class Frame(Screen[None]):
             self.query_one("#host").mount(view)
         else:
             view.display = True
-            self._give_keys(view)
+        self._give_keys()
         self._views.move_to_end(place)
         self._forget_old()
         self._show_keys()
@@ -160,12 +161,14 @@ class Frame(Screen[None]):
     def first_shown(self, view: View) -> None:
         """A view has come for the first time: it gets the keys and reads what it lacks."""
         if view is self.view:
-            self._give_keys(view)
+            self._give_keys()
             self.show()
         self.kronkeep.attempt(view.load(), f"load {type(view).__name__} {view.of}")
 
-    def _give_keys(self, view: View) -> None:
-        if view is self.view and (target := view.target()) is not None and self._prompt is None:
+    def _give_keys(self) -> None:
+        """A form's field has the focus; elsewhere nothing has, as a change of focus repaints the screen."""
+        target = self.view.target() if self.view.ready and self._prompt is None else None
+        if target is not self.focused:
             self.set_focus(target, scroll_visible=False)
 
     def _forget_old(self) -> None:
@@ -200,7 +203,7 @@ class Frame(Screen[None]):
     def ask(self, prompt: Prompt) -> None:
         """Opens a prompt in the reserved line; the keys are its own until it ends."""
         self._prompt = prompt
-        self.set_focus(None)
+        self._give_keys()
         self._show_prompt()
 
     def ask_letter(self, words: str, do: Callable[[str], None]) -> None:
@@ -221,7 +224,7 @@ class Frame(Screen[None]):
         if prompt.press(event.key, event.character):
             if self._prompt is prompt:
                 self._prompt = None
-                self._give_keys(self.view)
+                self._give_keys()
                 self.tell(prompt.refusal if prompt.refusal else self._said[0], self._said[1])
         else:
             self._show_prompt()

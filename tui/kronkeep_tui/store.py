@@ -112,6 +112,7 @@ def from_snapshot(snapshot: Snapshot) -> Store:
             executions=table_of(snapshot.executions),
             backups=table_of(snapshot.backups),
             storages=table_of(snapshot.storages),
+            restores=table_of(snapshot.restores),
             watches=tuple(snapshot.watches),
         )
     )

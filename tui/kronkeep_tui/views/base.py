@@ -3,7 +3,6 @@
 A new view is a module with a class here below, and a line in views/__init__.py.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -12,6 +11,7 @@ from textual.widget import Widget
 from kronkeep_tui.actions import ANY, Action
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.sheet import Scrolling
 
 if TYPE_CHECKING:
     from kronkeep_tui.app import KronkeepApp
@@ -28,6 +28,7 @@ class View(Widget):
         super().__init__(markup=False)
         self.of = of
         self.ready = False
+        self._pane = 0
 
     @property
     def kronkeep(self) -> "KronkeepApp":
@@ -72,19 +73,17 @@ class View(Widget):
         return ""
 
     def target(self) -> Widget | None:
-        """The widget that gets the keys."""
-        return next(
-            (child for child in self.walk_children(Widget) if child.can_focus and child.display), None
-        )
+        """The field that takes what is typed, in a form; the keys of other views are the frame's."""
+        return None
 
-    def panes(self) -> Sequence[Widget]:
-        """The widgets that `tab` goes through."""
-        return [child for child in self.walk_children(Widget) if child.can_focus and child.display]
+    def panes(self) -> list[Scrolling]:
+        """What the movement keys can move, in the order of `tab`."""
+        return [pane for pane in self.query(Scrolling) if pane.display and pane.reachable]
 
-    def moved(self) -> Any:
-        """The widget that the movement keys move: the one with the focus, else the first."""
-        focused = self.screen.focused
-        return focused if focused is not None and focused in self.panes() else self.target()
+    def moved(self) -> Scrolling:
+        """What the movement keys move now."""
+        panes = self.panes()
+        return panes[self._pane % len(panes)]
 
     def do_up(self) -> None:
         """Moves up."""
@@ -111,7 +110,8 @@ class View(Widget):
         self.moved().edge(1)
 
     def do_pane(self) -> None:
-        """Gives the keys to the next pane."""
-        panes = list(self.panes())
-        if panes and self.screen.focused in panes:
-            panes[(panes.index(self.screen.focused) + 1) % len(panes)].focus()
+        """Gives the movement keys to the next pane."""
+        self._pane += 1
+        for pane in self.panes():
+            pane.lit = pane is self.moved()
+            pane.sync()

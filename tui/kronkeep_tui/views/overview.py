@@ -5,6 +5,7 @@ from datetime import datetime
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
+from textual.css.scalar import Scalar
 
 from kronkeep_common.text import age
 from kronkeep_tui.actions import ANY, TABLE
@@ -30,10 +31,11 @@ class OverviewView(TableView[Trouble]):
     SCOPES = ("overview", TABLE, ANY)
     COLUMNS = TROUBLE_COLUMNS
     EMPTY = ("Nothing needs attention.",)
+    SCOPED_CSS = False  # widths and heights are classes of the screen, above the view
     DEFAULT_CSS = """
     OverviewView { layout: vertical; }
     .-wide OverviewView { layout: vertical; }
-    OverviewView > RowTable { height: 40%; min-height: 4; }
+    OverviewView > RowTable { height: 4; }
     OverviewView Horizontal { height: 1fr; padding: 1 1 0 1; }
     OverviewView #left { width: 1fr; padding-right: 2; }
     OverviewView #right { width: 1fr; }
@@ -42,12 +44,16 @@ class OverviewView(TableView[Trouble]):
     OverviewView.-first > RowTable, OverviewView.-first Horizontal { display: none; }
     """
 
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self._own_height: int | None = None
+
     def compose(self) -> ComposeResult:
         """Attention, two columns, and the welcome in their place."""
         yield RowTable(self.COLUMNS)
         with Horizontal():
             left, right = Pane(id="left"), Pane(id="right")
-            left.can_focus = right.can_focus = False
+            left.reachable = right.reachable = False
             yield left
             yield right
         yield Pane(id="welcome")
@@ -75,6 +81,16 @@ class OverviewView(TableView[Trouble]):
             self.query_one("#welcome", Pane).show(page.welcome(store))
             return
         super().show(store, now)
+        self._fit()
+
+    def _fit(self) -> None:
+        """The list is as high as what it lists, within 40 % of the view."""
+        rows = len(self.table.rows)
+        height = (
+            max(4, min(rows + 2, self.size.height * 2 // 5)) if self._own_height is None else self._own_height
+        )
+        if self.size.height and self.table.styles.height != Scalar.from_number(height):
+            self.table.styles.height = height
 
     def headline(self) -> Text:
         """How many need attention."""
@@ -107,5 +123,5 @@ class OverviewView(TableView[Trouble]):
         self._resize_list(-2)
 
     def _resize_list(self, step: int) -> None:
-        table = self.table
-        table.styles.height = max(4, min(self.size.height - 4, table.outer_size.height + step))
+        self._own_height = max(4, min(self.size.height - 4, self.table.outer_size.height + step))
+        self._fit()

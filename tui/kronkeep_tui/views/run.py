@@ -40,7 +40,9 @@ class RunView(View):
 
     def compose(self) -> ComposeResult:
         """Record, rule, log."""
-        yield Pane(classes="head")
+        head = Pane(classes="head")
+        head.reachable = False
+        yield head
         yield Bar(id="rule")
         yield LogPane()
 
@@ -57,10 +59,6 @@ class RunView(View):
     def subject(self) -> CronJobExecution | None:
         """The run."""
         return self.run
-
-    def target(self) -> LogPane:
-        """The log gets the keys."""
-        return self.log_pane
 
     def crumb(self, store: Store) -> str:
         """The Job's name or the run's id."""

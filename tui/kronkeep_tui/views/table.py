@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from textual.app import ComposeResult
+from textual.timer import Timer
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.query import Filter, parse
@@ -18,6 +19,7 @@ from kronkeep_tui.widgets.sheet import Pane
 
 R = TypeVar("R")
 FILTER_SECONDS = 0.12
+REST_SECONDS = 0.12
 
 
 class Order(NamedTuple):
@@ -35,6 +37,7 @@ class TableView(View, Generic[R]):
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
     ORDERS: ClassVar[dict[str, Order]] = {}
     EMPTY: ClassVar[tuple[str, ...]] = ("Nothing here yet.",)
+    SCOPED_CSS = False  # widths and heights are classes of the screen, above the view
     DEFAULT_CSS = """
     TableView { layout: vertical; }
     TableView > .detail { height: 4; }
@@ -53,6 +56,7 @@ class TableView(View, Generic[R]):
         self._seen: tuple[object, ...] = ()
         self._found: Sequence[R] = ()
         self._all = 0
+        self._resting: Timer | None = None
         self._now: datetime | None = None
 
     def compose(self) -> ComposeResult:
@@ -175,7 +179,13 @@ class TableView(View, Generic[R]):
         return tuple(found)
 
     def on_row_table_moved(self) -> None:
-        """Shows the details of another row."""
+        """Shows the details of another row, once the cursor rests: a held key sends only the cursor."""
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(REST_SECONDS, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
         self.show_detail()
         self.frame.show_place()
 

@@ -65,15 +65,25 @@ def wrap(words: str, width: int) -> list[str]:
             if line:
                 lines.append(line)
                 line = ""
-            head = set_cell_size(word, width)
+            head = _head(word, width)
             lines.append(head)
-            word = word[len(head) or 1 :]
+            word = word[len(head) :]
         joined = f"{line} {word}" if line else word
         if cell_len(joined) > width:
             lines.append(line)
             joined = word
         line = joined
     return [*lines, line]
+
+
+def _head(word: str, width: int) -> str:
+    """The first characters that fit in `width` cells, at least one."""
+    cells = 0
+    for number, letter in enumerate(word):
+        cells += cell_len(letter)
+        if cells > width and number:
+            return word[:number]
+    return word
 
 
 def columns(left: Sequence[Text], right: Sequence[Text], width: int, gap: int = 2) -> list[Text]:

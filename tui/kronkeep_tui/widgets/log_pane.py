@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from kronkeep_tui.widgets.cells import Text, wrap
-from kronkeep_tui.widgets.sheet import Sheet
+from kronkeep_tui.widgets.sheet import Scrolling
 
 KEPT_LINES = 50_000
 LONGEST = 2_000  # characters of one line; the kept copy in the daemon has all of it
@@ -13,7 +13,7 @@ _BAD = re.compile(r"\b(error|fatal|panic|failed|killed)\b", re.IGNORECASE)
 _WARN = re.compile(r"\b(warn|warning|retry)\b", re.IGNORECASE)
 
 
-class LogPane(Sheet, can_focus=True):
+class LogPane(Scrolling):
     """Lines of a log."""
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -151,11 +151,3 @@ class LogPane(Sheet, can_focus=True):
             hits = sum(1 for line in self._lines if self.searched.lower() in line.lower())
             parts.append(f"{hits} with {self.searched!r}")
         return ", ".join(parts)
-
-    def on_mouse_scroll_down(self) -> None:
-        """Scrolls."""
-        self.move(3)
-
-    def on_mouse_scroll_up(self) -> None:
-        """Scrolls."""
-        self.move(-3)

@@ -11,7 +11,7 @@ from textual import events
 from textual.message import Message
 
 from kronkeep_tui.widgets.cells import Cell, Text, fit_text, over, spans
-from kronkeep_tui.widgets.sheet import Sheet
+from kronkeep_tui.widgets.sheet import Scrolling
 
 R = TypeVar("R")
 
@@ -88,7 +88,7 @@ def choose_columns(columns: Sequence[Column], width: int, wide: bool) -> list[tu
     ]
 
 
-class RowTable(Sheet, can_focus=True):
+class RowTable(Scrolling):
     """Rows with a cursor and marks."""
 
     class Chosen(Message):
@@ -201,14 +201,6 @@ class RowTable(Sheet, can_focus=True):
         """Fits the rows to the new size."""
         self._follow()
 
-    def on_focus(self) -> None:
-        """Shows the cursor."""
-        self.sync()
-
-    def on_blur(self) -> None:
-        """Hides the cursor."""
-        self.sync()
-
     def on_click(self, event: events.Click) -> None:
         """Puts the cursor on a row, and enters it on a second click."""
         index = self.top + event.y - 1
@@ -216,14 +208,6 @@ class RowTable(Sheet, can_focus=True):
             if index == self.cursor and event.chain > 1:
                 self.choose()
             self.go(index)
-
-    def on_mouse_scroll_down(self) -> None:
-        """Moves the cursor."""
-        self.move(3)
-
-    def on_mouse_scroll_up(self) -> None:
-        """Moves the cursor."""
-        self.move(-3)
 
     def line(self, y: int, width: int) -> Text:
         """Titles, a row, or what an empty table says."""
@@ -237,8 +221,7 @@ class RowTable(Sheet, can_focus=True):
             return ()
         row = self._rows[index]
         text = self._cells(row.cells, row.role, width, row.key in self.marks, index == self.cursor)
-        lit = index == self.cursor and (self.has_focus or self.screen.focused is None)
-        return over(fit_text(text, width), "cursor") if lit else text
+        return over(fit_text(text, width), "cursor") if index == self.cursor and self.lit else text
 
     def _title(self, column: Column) -> str:
         return f"{column.title}^" if column.letter and column.letter == self.sorted_by else column.title
@@ -249,8 +232,8 @@ class RowTable(Sheet, can_focus=True):
         found: list[tuple[str, str]] = [("*" if marked else ">" if under else " ", "mark" if marked else "")]
         for number, wide in choose_columns(self.columns, width - 1, self.wide):
             cell = spans(cells[number], role if number == 0 else "")
-            if self.columns[number].right and isinstance(cells[number], str):
-                cell = ((str(cells[number]).rjust(wide - 1), cell[0][1]),)
+            if self.columns[number].right:
+                cell = ((" " * (wide - 1 - sum(len(words) for words, _ in cell)), ""), *cell)
             found += [*fit_text(cell, max(0, wide - 1)), (" ", "")]
         return cut(tuple(found), self.left) if self.left and self.wide else tuple(found)
 

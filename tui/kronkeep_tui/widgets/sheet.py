@@ -9,7 +9,6 @@ from typing import Protocol, cast
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -27,7 +26,7 @@ class HasRoles(Protocol):
 class Sheet(Widget):
     """Lines of text; a subclass says in `line` what each one is."""
 
-    DEFAULT_CSS = "Sheet { height: 1fr; }"
+    DEFAULT_CSS = "Sheet { height: 1fr; width: 1fr; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes, markup=False)
@@ -48,7 +47,10 @@ class Sheet(Widget):
         self._drawn = [fit_text(self.line(y, width), width) for y in range(height)]
 
     def sync(self) -> None:
-        """Sends what differs from the screen."""
+        """Sends what differs from the screen; a sheet that is hidden has no size and draws when it comes."""
+        if not self.size:
+            self._drawn_size = self.size
+            return
         old, size = self._drawn, self._drawn_size
         self._draw()
         if size != self.size:
@@ -72,7 +74,7 @@ class Sheet(Widget):
         if self._drawn_size != self.size:
             self._draw()
         if y >= len(self._drawn):
-            return Strip.blank(self.size.width, Style.null())
+            return Strip.blank(self.size.width, self.roles[""])
         roles = self.roles
         return Strip([Segment(text, roles[role]) for text, role in self._drawn[y]], self.size.width)
 
@@ -81,22 +83,30 @@ class Sheet(Widget):
         return ["".join(span[0] for span in line) for line in self._drawn]
 
 
+def _cells(text: Text) -> int:
+    return sum(len(words) if words.isascii() else cell_len(words) for words, _ in text)
+
+
+def _blank(text: Text) -> int:
+    """The cells at the end that show nothing."""
+    words, role = text[-1] if text else ("", "")
+    return len(words) - len(words.rstrip(" ")) if not role else 0
+
+
 def _differing(before: Text, after: Text, y: int, width: int) -> Region:
-    """The part of a line that begins at the first differing span and ends after the last."""
+    """The part of a line from the first differing span on, without what is blank before and after."""
     same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
-    start = sum(cell_len(words) for words, _ in after[:same])
-    pairs = zip(reversed(before[same:]), reversed(after[same:]), strict=False)
-    tail = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-    end = sum(cell_len(words) for words, _ in after[len(after) - tail :]) if tail else 0
-    if sum(cell_len(w) for w, _ in before[:same]) != start:
-        start = 0
+    start = _cells(after[:same])
+    rest = list(zip(reversed(before[same:]), reversed(after[same:]), strict=False))
+    tail = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], rest))
+    end = _cells(after[len(after) - tail :]) if tail else min(_blank(before), _blank(after))
     return Region(start, y, max(1, width - start - end), 1)
 
 
 class Bar(Sheet):
     """One line that says one thing."""
 
-    DEFAULT_CSS = "Bar { height: 1; }"
+    DEFAULT_CSS = "Bar { height: 1; width: 1fr; }"
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -118,7 +128,34 @@ class Bar(Sheet):
         return "".join(words for words, _ in self._text)
 
 
-class Pane(Sheet, can_focus=True):
+class Scrolling(Sheet):
+    """Lines that the movement keys move while it is `lit`; `reachable` says whether `tab` comes here."""
+
+    reachable = True
+    lit = True
+
+    def move(self, step: int) -> None:
+        """Moves by lines."""
+        raise NotImplementedError
+
+    def page(self, step: int) -> None:
+        """Moves by screenfuls."""
+        raise NotImplementedError
+
+    def edge(self, end: int) -> None:
+        """Moves to the first or the last line."""
+        raise NotImplementedError
+
+    def on_mouse_scroll_down(self) -> None:
+        """Moves on."""
+        self.move(3)
+
+    def on_mouse_scroll_up(self) -> None:
+        """Moves back."""
+        self.move(-3)
+
+
+class Pane(Scrolling):
     """A page of lines that scrolls."""
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -162,11 +199,3 @@ class Pane(Sheet, can_focus=True):
     def edge(self, end: int) -> None:
         """Scrolls to the first or the last line."""
         self.move(len(self._lines) if end else -len(self._lines))
-
-    def on_mouse_scroll_down(self) -> None:
-        """Scrolls."""
-        self.move(3)
-
-    def on_mouse_scroll_up(self) -> None:
-        """Scrolls."""
-        self.move(-3)

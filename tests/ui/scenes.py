@@ -1,0 +1,251 @@
+"""Whole pictures of a daemon at one fixed moment: empty, busy, failing; and as many runs as wanted."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+from tests.ui.canned import NOW, cronjob, run
+
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupPolicy,
+    BackupResult,
+    BackupStorage,
+    CronJob,
+    CronJobExecution,
+    Progress,
+    SecretKeyRef,
+    StorageUsage,
+)
+from kronkeep_common.states import BackupStatus, ExecutionStatus, StorageStatus
+
+OK, BAD, MISSED, RUNS = (
+    ExecutionStatus.SUCCEEDED,
+    ExecutionStatus.FAILED,
+    ExecutionStatus.MISSED,
+    ExecutionStatus.RUNNING,
+)
+GIB = 1024**3
+
+
+class Scene(NamedTuple):
+    """What a daemon answers."""
+
+    cronjobs: list[CronJob]
+    runs: list[CronJobExecution]
+    backups: list[BackupExecution]
+    storages: list[BackupStorage]
+
+
+def storage(name: str, used: float, capacity: float | None, **more: Any) -> BackupStorage:
+    usage = StorageUsage(
+        measured_at=NOW - timedelta(hours=1),
+        used_bytes=int(used * GIB),
+        capacity_bytes=int(capacity * GIB) if capacity else None,
+        snapshots=412,
+    )
+    fields: dict[str, Any] = {
+        "status": StorageStatus.ACTIVE,
+        "usage": usage,
+        "checked_at": NOW - timedelta(hours=6),
+        "check_ok": True,
+    } | more
+    return BackupStorage(
+        id=name,
+        cluster="prod-eu",
+        kind="s3" if name.startswith("s3") else "nfs",
+        password=SecretKeyRef(secret=f"kronkeep-storage-{name}"),
+        created_at=NOW - timedelta(days=200),
+        repository=f"{name}:/backups",
+        **fields,
+    )
+
+
+def backup(of: CronJobExecution, status: BackupStatus, **more: Any) -> BackupExecution:
+    result = BackupResult(
+        snapshot_id=f"{abs(hash_of(of.id)):08x}{'0' * 56}",
+        files_total=18_204,
+        bytes_read=int(41.2 * GIB),
+        bytes_added=int(0.7 * GIB),
+        duration_seconds=177,
+    )
+    fields: dict[str, Any] = {"result": result if status == BackupStatus.SUCCEEDED else None} | more
+    return BackupExecution(
+        id=f"b-{of.id}",
+        cluster="prod-eu",
+        namespace=of.namespace,
+        cronjob=of.cronjob,
+        cronjob_id=of.cronjob_id,
+        cronjob_execution_id=of.id,
+        policy_id="p",
+        storage_id="s3-eu",
+        status=status,
+        created_at=of.created_at + timedelta(seconds=1),
+        started_at=of.created_at + timedelta(minutes=10),
+        ended_at=of.created_at + timedelta(minutes=13) if status == BackupStatus.SUCCEEDED else None,
+        duration_seconds=177 if status == BackupStatus.SUCCEEDED else None,
+        **fields,
+    )
+
+
+def hash_of(text: str) -> int:
+    """The same number on every machine."""
+    value = 0
+    for letter in text:
+        value = (value * 131 + ord(letter)) & 0xFFFFFFFF
+    return value
+
+
+def past(
+    name: str, namespace: str, count: int, every: timedelta, *, bad: tuple[int, ...] = ()
+) -> list[CronJobExecution]:
+    """Runs of one CronJob, newest first; `bad` are those that failed."""
+    found = []
+    for number in range(count):
+        began = NOW - timedelta(minutes=14) - number * every
+        status = BAD if number in bad else MISSED if number % 37 == 36 else OK
+        found.append(
+            moved(
+                run(name, status),
+                f"{name}-{number}",
+                namespace,
+                began,
+                500 + hash_of(f"{name}{number}") % 200,
+            )
+        )
+    return found
+
+
+def moved(
+    one: CronJobExecution, run_id: str, namespace: str, began: datetime, took: float
+) -> CronJobExecution:
+    return msgspec.structs.replace(
+        one,
+        id=run_id,
+        cluster="prod-eu",
+        namespace=namespace,
+        job=f"{one.cronjob}-{29381000 - (NOW - began) // timedelta(minutes=1)}",
+        scheduled_at=began,
+        created_at=began,
+        started_at=began,
+        ended_at=began + timedelta(seconds=took) if one.status not in ("running", "pending") else None,
+        duration_seconds=took if one.status not in ("running", "pending") else None,
+    )
+
+
+JOBS = (
+    ("pg-main-nightly", "payments", "0 3 * * *", 1),
+    ("pg-wal-hourly", "payments", "5 * * * *", 24),
+    ("pg-ledger", "billing", "0 3 * * *", 1),
+    ("pg-crm", "crm", "0 4 * * *", 1),
+    ("pg-crm-logs", "crm", "30 4 * * *", 1),
+    ("etcd-snap", "infra", "*/30 * * * *", 48),
+    ("pg-old", "infra", "0 2 * * *", 1),
+    ("pg-web-eu", "web", "0 5 * * *", 1),
+    ("pg-web-us", "web", "0 5 * * *", 1),
+    ("pg-sessions", "web", "15 * * * *", 24),
+    ("pg-dwh-full", "dwh", "0 1 * * 0", 1),
+    ("pg-dwh-incr", "dwh", "0 1 * * 1-6", 1),
+)
+
+
+def busy(*, failing: bool = False) -> Scene:
+    """Twelve CronJobs with their past, two running; `failing`: one failed, one late, a full storage."""
+    runs: list[CronJobExecution] = []
+    backups: list[BackupExecution] = []
+    cronjobs = []
+    for name, namespace, schedule, a_day in JOBS:
+        bad = (0, 9) if failing and name == "pg-main-nightly" else ()
+        own = past(name, namespace, min(60, 40 * a_day), timedelta(days=1) / a_day, bad=bad)
+        runs += own
+        backups += [backup(r, BackupStatus.SUCCEEDED) for r in own[:8] if r.status == OK]
+        cronjobs.append(_cronjob(name, namespace, schedule, own, failing))
+    _add_running(runs, backups, cronjobs)
+    if failing:
+        _explain(runs)
+    nearly = 3.86 * 1024 if failing else 1.9 * 1024
+    storages = [storage("s3-eu", 14.2 * 1024, 20 * 1024), storage("nfs-1", nearly, 4 * 1024)]
+    return Scene(cronjobs, sorted(runs, key=lambda r: r.created_at, reverse=True), backups, storages)
+
+
+def _cronjob(name: str, namespace: str, schedule: str, own: list[CronJobExecution], failing: bool) -> CronJob:
+    policy = BackupPolicy(id=f"p-{name}", storage_id="nfs-1" if name.startswith("etcd") else "s3-eu")
+    made = cronjob(
+        name,
+        *[r.status for r in reversed(own[:20])],
+        schedule=schedule,
+        policy=policy,
+        suspended=name == "pg-old",
+        last_execution_id=own[0].id,
+        last_duration_seconds=own[0].duration_seconds,
+        last_good_backup_at=NOW - timedelta(hours=24),
+        late_since=NOW - timedelta(minutes=9) if failing and name == "etcd-snap" else None,
+    )
+    minutes = 5 + hash_of(name) % 170
+    return msgspec.structs.replace(
+        made, cluster="prod-eu", namespace=namespace, next_at=NOW + timedelta(minutes=minutes)
+    )
+
+
+def _add_running(
+    runs: list[CronJobExecution], backups: list[BackupExecution], cronjobs: list[CronJob]
+) -> None:
+    for name, minutes in (("pg-wal-hourly", 1), ("pg-ledger", 14)):
+        number = next(n for n, c in enumerate(cronjobs) if c.name == name)
+        began = NOW - timedelta(minutes=minutes)
+        one = moved(run(name, RUNS), f"{name}-now", cronjobs[number].namespace, began, 0)
+        runs.append(one)
+        recent = (*cronjobs[number].recent[1:], RUNS)
+        cronjobs[number] = msgspec.structs.replace(
+            cronjobs[number], recent=recent, active=1, last_execution_id=one.id, last_started_at=began
+        )
+    older = next(r for r in runs if r.cronjob == "pg-crm")
+    progress = Progress(
+        percent=61, bytes_done=25 * GIB, bytes_total=41 * GIB, files_done=11_000, remaining_seconds=180
+    )
+    backups.append(running(older, progress))
+
+
+def running(of: CronJobExecution, progress: Progress) -> BackupExecution:
+    found = backup(of, BackupStatus.RUNNING, progress=progress)
+    return msgspec.structs.replace(
+        found,
+        id=f"b-now-{of.id}",
+        created_at=NOW - timedelta(minutes=5),
+        started_at=NOW - timedelta(minutes=5),
+    )
+
+
+def _explain(runs: list[CronJobExecution]) -> None:
+    for number, one in enumerate(runs):
+        if one.status == BAD:
+            runs[number] = msgspec.structs.replace(
+                one,
+                exit_code=137,
+                reason="OOMKilled",
+                message="Container main was killed: it needed more memory than its limit of 512Mi.",
+                next_step="Raise resources.limits.memory or make the run smaller.",
+            )
+
+
+def empty() -> Scene:
+    """Nothing at all."""
+    return Scene([], [], [], [])
+
+
+def many(count: int) -> list[CronJobExecution]:
+    """So many runs, newest first, of twelve CronJobs."""
+    found = []
+    for number in range(count):
+        name, namespace, _, _ = JOBS[number % len(JOBS)]
+        status = BAD if number % 97 == 0 else OK
+        found.append(
+            moved(
+                run(name, status),
+                f"r{number:07}",
+                namespace,
+                NOW - timedelta(minutes=number),
+                60 + number % 300,
+            )
+        )
+    return found

@@ -1,0 +1,107 @@
+"""Bytes and frames on a real terminal device, at 80x24 and 200x50: what one sees over SSH is what is sent."""
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+from tests.ui.terminal import Sent, Terminal, kronkeep
+
+SIZES = [(80, 24), (200, 50)]
+
+
+@pytest.fixture(params=SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+def size(request: pytest.FixtureRequest) -> tuple[int, int]:
+    found: tuple[int, int] = request.param
+    return found
+
+
+@pytest.fixture
+def jobs(size: tuple[int, int]) -> Iterator[Terminal]:
+    with kronkeep("busy", *size, theme="terminal") as terminal:
+        terminal.first = terminal.wait_for(b"pg-dwh-incr").data + terminal.settle().data
+        yield terminal
+
+
+def most(size: tuple[int, int], small: int, large: int) -> int:
+    return small if size[0] == 80 else large
+
+
+def first_frame(sent: Sent) -> int:
+    return len(sent.data.split(b"\x1b[?2026h")[1])
+
+
+def test_every_step_keeps_its_budget(jobs: Terminal, size: tuple[int, int]) -> None:
+    first = Sent(jobs.first)
+    assert first.bytes <= most(size, 20_000, 60_000)
+    assert first.frames <= 7
+    idle = jobs.read(3)
+    assert idle.bytes == 0, idle
+    cursor = jobs.press(b"j")
+    assert 0 < first_frame(cursor) <= most(size, 400, 650)
+    assert cursor.frames <= 2, "the cursor, then the details once it rests"
+    for keys in (b"t", b"n", b"/"):
+        prompt = jobs.press(keys)
+        assert 0 < prompt.bytes <= most(size, 200, 300)
+        assert prompt.frames == 1
+    typed = jobs.press(b"pg")
+    assert typed.bytes <= most(size, 4_000, 14_000)
+    jobs.press(b"\x1b")
+    for keys in (b"3", b"2", b"1", b"2", b"?", b"\x1b", b"\r"):
+        switched = jobs.press(keys)
+        assert 0 < switched.bytes <= most(size, 13_000, 45_000), keys
+        assert switched.frames <= 5, keys
+    jobs.press(b"3")
+    page = jobs.press(b"\x1b[6~")
+    assert 0 < page.bytes <= most(size, 4_000, 14_000)
+
+
+def test_a_changed_row_costs_a_row_and_one_out_of_sight_nothing(size: tuple[int, int]) -> None:
+    with kronkeep("busy", *size, start="runs", theme="terminal") as terminal:
+        terminal.wait_for(b"pg-sessions")
+        terminal.settle()
+        terminal.change(1)
+        one = terminal.settle()
+        assert 0 < one.bytes <= 300
+        assert one.frames == 1
+        terminal.change(10)
+        ten = terminal.settle()
+        assert 0 < ten.bytes <= most(size, 1_600, 2_600)
+        assert ten.frames <= 2
+        terminal.press(b"G")
+        terminal.change(5)
+        assert terminal.settle().bytes == 0
+
+
+def test_200_changes_a_second_stay_under_20_kilobytes_and_keys_are_answered() -> None:
+    with kronkeep("busy", 80, 24, start="runs", theme="terminal") as terminal:
+        terminal.wait_for(b"pg-sessions")
+        terminal.settle()
+        sent, seconds, began = b"", 4, time.monotonic()
+        for tick in range(seconds * 10):
+            terminal.change(20)
+            if tick % 10 == 5:
+                terminal.type(b"j")
+            while (left := began + (tick + 1) / 10 - time.monotonic()) > 0:
+                sent += terminal.read(left).data
+        took = time.monotonic() - began
+        assert len(sent) / took <= 20_000
+        frames = sent.count(b"\x1b[?2026h")
+        assert frames <= 4.5 * took + 3 * seconds, "four flushes a second, and two frames for each key"
+        sent += terminal.settle().data
+        assert len(re.findall(rb"\x1b\[7m>", sent)) >= seconds, "each key moved the cursor while changes came"
+
+
+def test_a_log_of_a_thousand_lines_a_second_stays_under_20_kilobytes() -> None:
+    with kronkeep("log", 80, 24, start="runs", theme="terminal") as terminal:
+        terminal.wait_for(b"pg-wal-hourly")
+        terminal.settle()
+        terminal.press(b"\r")
+        terminal.wait_for(b"lines, following")
+        began, sent = time.monotonic(), b""
+        while time.monotonic() - began < 3:
+            sent += terminal.read(0.5).data
+        assert sent, "the log goes on"
+        assert len(sent) / (time.monotonic() - began) <= 20_000
+        terminal.type(b"q")
+        terminal.process.wait(20)

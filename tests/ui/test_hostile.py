@@ -1,0 +1,99 @@
+"""Hostile text in every field of every record, through every view: nothing raw on the screen, no crash."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import pytest
+from rich.cells import cell_len
+from tests.ui.canned import NOW, CannedClient
+from tests.ui.scenes import Scene, busy
+from tests.ui.test_terminal import app_of, screen, until
+
+from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages.words import trouble
+from kronkeep_tui.store import Store, from_snapshot
+
+HOSTILE = "x\x1b]52;c;aGk=\x07\x1b[2J\x9b31m[/] [bold] \u202e\ud7ff\U000e0041日本\r\n\t" + "e\u0301" * 20
+RAW = set("\x1b\x07\x9b\u202e\r\U000e0041\t")
+SAFE = ("id", "cluster", "cronjob_id", "cronjob_execution_id", "last_execution_id", "namespace", "policy_id")
+SENTENCES = ("reason", "message", "next_step", "node", "job")
+
+
+def hostile(record: Any, text: str = HOSTILE) -> Any:
+    """The record with `text` in every field that holds text; what identifies it stays."""
+    changed: dict[str, Any] = {}
+    for field in msgspec.structs.fields(record):
+        value = getattr(record, field.name)
+        if field.name in SAFE or isinstance(value, datetime):
+            continue
+        if type(value) is str or (value is None and field.name in SENTENCES):
+            changed[field.name] = text
+        elif isinstance(value, tuple) and field.name in ("policy_findings", "warnings", "claims"):
+            changed[field.name] = (text,) * 3
+        elif isinstance(value, msgspec.Struct):
+            changed[field.name] = hostile(value, text)
+    return msgspec.structs.replace(record, **changed)
+
+
+def scene(text: str) -> Scene:
+    whole = busy(failing=True)
+    cronjobs = [hostile(c, text) for c in whole.cronjobs]
+    cronjobs[0] = msgspec.structs.replace(cronjobs[0], policy_fault=text)
+    return Scene(
+        cronjobs,
+        [hostile(r, text) for r in whole.runs],
+        [hostile(b, text) for b in whole.backups],
+        [hostile(s, text) for s in whole.storages],
+    )
+
+
+def places(store: Store) -> list[tuple[Place, ...]]:
+    """A way to every kind of view."""
+    cronjob, run = store.cronjobs[0], store.executions.order
+    tabs = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
+    ways: list[tuple[Place, ...]] = [(Place(tab),) for tab in tabs]
+    below = (
+        Place("runs", cronjob.id),
+        Place("run", run[0]),
+        Place("history", cronjob.id),
+        Place("compare", f"{run[1]} {run[0]}"),
+        Place("yaml", f"execution {run[0]}"),
+        Place("help", "jobs"),
+        Place("palette", "jobs"),
+        Place("form"),
+    )
+    return ways + [(Place("jobs"), place) for place in below]
+
+
+@pytest.mark.parametrize(
+    ("text", "width"),
+    [(HOSTILE, 80), (HOSTILE, 200), ("a" * 100_000 + "\x1b[2J", 80), ("\u202e\u0300" * 4000, 200)],
+    ids=["mixed", "wide", "long", "bidi"],
+)
+async def test_nothing_raw_reaches_the_screen_of_any_view(text: str, width: int) -> None:
+    client = CannedClient(*scene(text))
+    client.log_text = (text + "\n").encode() * 20
+    app = app_of(client)
+    async with app.run_test(size=(width, 40)) as pilot:
+        await until(pilot, lambda: "ST " in screen(pilot))
+        for way in places(app.reader.store):
+            app.frame.go(way)
+            await until(pilot, lambda: app.frame.view.ready)
+            await pilot.pause(0.05)
+            found = screen(pilot)
+            assert not set(found) & RAW, way
+            assert all(cell_len(line) <= width for line in found.split("\n")), way
+            app.frame._prompt = None
+            await pilot.press("end", "home", "w")
+        app.frame.tell(text)
+        await pilot.pause()
+        assert not set(screen(pilot)) & RAW
+
+
+def test_trouble_is_found_in_hostile_records_too() -> None:
+    whole = scene(HOSTILE)
+    import asyncio
+
+    store = from_snapshot(asyncio.run(CannedClient(*whole).snapshot()))
+    assert any(t.why == HOSTILE for t in trouble(store, NOW))
