@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-STARTING = "kronkeep demo: the daemon did not start; its log is {log}\n"
+STARTING = "kronkeep demo: the daemon did not start; its last words:\n"
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -65,8 +65,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> int:
     try:
         ready = _await_ready(daemon)
         if ready is None:
-            sys.stderr.write(STARTING.format(log=log) + _tail(log))
-            options.state = folder
+            sys.stderr.write(STARTING + _tail(log))
             return 1
         return _headless(daemon, ready, options.seconds) if options.headless else _terminal(ready)
     finally:
