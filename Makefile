@@ -56,6 +56,7 @@ pytest: $(VENV)/.dev debian servers ## the tests
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not torture" $(ARGS)
 
 torture: $(VENV)/.dev debian servers ## long fault injection: kills, power cuts, full disks
+	@systemd/require-debian strace xfsprogs >&2
 	@$(BIN)/pytest -m torture --timeout 3600 $(ARGS)
 
 $(VENV)/.bench: requirements-bench.lock $(VENV)/.runtime

@@ -6,6 +6,7 @@ from typing import Any, Generic, Literal, TypeVar
 import msgspec
 
 from kronkeep_common.models import (
+    Alert,
     BackupExecution,
     BackupPolicy,
     BackupStorage,
@@ -180,6 +181,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     backups: list[BackupExecution]
     storages: list[BackupStorage]
     restores: list[Restore] = []
+    alerts: list[Alert] = []
     watches: list[WatchView]
 
 

@@ -191,6 +191,12 @@ class ClusterNotFound(NotFound):
     default_next_step = "The settings' [clusters] sections name them; kronkeep doctor lists them."
 
 
+class AlertNotFound(NotFound):
+    """No alert with that id."""
+
+    code = "AlertNotFound"
+
+
 class OperationNotFound(NotFound):
     """No such operation; the newest thousand are kept."""
 

@@ -2,9 +2,9 @@
 
     status:failed ns:pay age:<24h !name:test text
 
-Terms are ANDed. `!` turns a term around. `status`, `ns`, `name`, `storage`, `policy`, `trigger` and `reason`
-compare whole words (`name` and free text look inside); `age` takes < or > and a duration in s, m, h or d.
-A CronJob's status is that of its newest run, its storage and policy are those of the policy that it carries.
+Terms are ANDed. `!` turns a term around. `status`, `ns`, `name`, `storage`, `policy`, `trigger`, `reason`,
+`severity` and `code` compare whole words (`name` and free text look inside); `age` takes < or > and a
+duration in s, m, h or d.
 """
 
 import re
@@ -23,7 +23,10 @@ _FIELDS = {
     "policy": "policy_id",
     "trigger": "trigger",
     "reason": "reason",
+    "severity": "severity",
+    "code": "code",
 }
+_INDEXED = ("status", "ns", "storage", "policy")
 Test = Callable[[Any, datetime], bool]
 
 
@@ -46,7 +49,7 @@ def parse(text: str) -> Filter:
         word, column = match.group(), match.start() + 1
         negated, body = word.startswith("!"), word.removeprefix("!")
         key, colon, value = body.partition(":")
-        if colon and key in _FIELDS and not negated and key != "trigger" and key != "reason":
+        if colon and key in _INDEXED and not negated:
             equal[_FIELDS[key]] = value
         test = _test(key, value, column) if colon else _contains(body)
         tests.append(_negate(test) if negated else test)

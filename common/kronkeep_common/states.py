@@ -53,6 +53,14 @@ class StorageStatus(StrEnum):
     FAILED = "failed"
 
 
+class AlertStatus(StrEnum):
+    """The state of an Alert; a person acknowledges it, and it ends when its cause has gone."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
 class Trigger(StrEnum):
     """What started a run."""
 
@@ -103,6 +111,13 @@ STORAGE_TRANSITIONS: dict[StorageStatus, frozenset[StorageStatus]] = {
     _S.ACTIVE: frozenset({_S.DELETING, _S.FAILED}),
     _S.DELETING: frozenset({_S.FAILED}),
     _S.FAILED: frozenset({_S.CREATING, _S.DELETING}),
+}
+
+_A = AlertStatus
+ALERT_TRANSITIONS: dict[AlertStatus, frozenset[AlertStatus]] = {
+    _A.OPEN: frozenset({_A.ACKNOWLEDGED, _A.RESOLVED}),
+    _A.ACKNOWLEDGED: frozenset({_A.OPEN, _A.RESOLVED}),  # open again when it becomes worse
+    _A.RESOLVED: frozenset(),
 }
 
 

@@ -20,6 +20,7 @@ import msgspec
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import InvalidSettings, KronkeepError, ToolMissing
 from kronkeep_daemon import settings as settings_file
+from kronkeep_daemon.alerts import AlertService, Sources
 from kronkeep_daemon.applying import Applying
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
@@ -184,9 +185,15 @@ def _services(
     applying = Applying(cronjobs, extended, backups.storages)
     folder = current().manifests
     dropins = DropIns(Path(folder) if folder else None, applying, bus, clock)
+    metrics = Metrics()
+    sources = Sources(cronjobs.synced, extended.each, backups.storages.list, cronjobs.watch_states)
+    alerts = AlertService(
+        sources, history, bus, clock, current, supervisor, cronjobs.cluster(), metrics.registry
+    )
     cronjobs.start(supervisor)
     backups.start()
     restores.start()
+    alerts.start()
     supervisor.start("schedule findings", schedules.keep_findings, death="restart")
     dropins.start(supervisor)
     return Services(
@@ -203,7 +210,8 @@ def _services(
         operations=Operations(history, clock, supervisor),
         answers=Answers(history, clock),
         limits=Limits(clock, lambda: current().limits),
-        metrics=Metrics(),
+        metrics=metrics,
+        alerts=alerts,
     )
 
 

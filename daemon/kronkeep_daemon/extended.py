@@ -1,13 +1,14 @@
 """CronJobs together with their backups: both come to be or neither, both are triggered, status follows."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 
 import msgspec
 
 from kronkeep_common import keys
 from kronkeep_common.compatibility.strategies import Settled
-from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.errors import CronJobNotFound, InvalidRequest
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicy,
@@ -47,6 +48,16 @@ class ExtendedService:
     def list(self, namespace: str | None = None) -> CronJobs:
         """Every CronJob with its policy and last backup."""
         return [self._with_policy(cronjob) for cronjob in self._cronjobs.list(namespace)]
+
+    async def each(self) -> AsyncIterator[CronJob]:
+        """Every CronJob as `list` has it; other work goes on in between."""
+        for cluster, raw in self._cronjobs.raws():
+            try:
+                cronjob = self._with_policy(self._cronjobs.view(cluster, raw))
+            except CronJobNotFound:
+                continue  # it went meanwhile
+            yield cronjob
+            await asyncio.sleep(0)
 
     def get(self, namespace: str, name: str) -> CronJob:
         """One CronJob with its policy and last backup; raises CronJobNotFound."""

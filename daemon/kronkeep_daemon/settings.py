@@ -6,7 +6,7 @@ A file that is wrong changes nothing: at start the daemon refuses, on reload the
 import os
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from watchfiles import awatch
@@ -14,6 +14,7 @@ from watchfiles import awatch
 from kronkeep_common.errors import InvalidRequest, InvalidSettings
 from kronkeep_common.models.base import Request, Seconds
 from kronkeep_common.schedule import Schedule
+from kronkeep_common.models.policy import SecretKeyRef
 
 
 class ClusterSettings(Request, frozen=True, kw_only=True):
@@ -92,6 +93,34 @@ class StorageSettings(Request, frozen=True, kw_only=True):
     check_every_seconds: Annotated[float, msgspec.Meta(ge=60)] = 7 * 86400
 
 
+class ChannelSettings(Request, frozen=True, kw_only=True):
+    """One way by which alerts reach people, from `severity` on; `recoveries` says when they have ended.
+
+    The URL is a secret: the first line of `url_file` (one of systemd's credentials, if it is no absolute
+    path) or a key of a Secret in kronkeep's namespace, and read anew for each message.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
+    kind: Literal["apprise", "webhook"]
+    url_file: str | None = None
+    url_secret: SecretKeyRef | None = None
+    severity: Literal["warning", "critical"] = "warning"
+    recoveries: bool = True
+
+
+class AlertSettings(Request, frozen=True, kw_only=True):
+    """When something is an alert, and who is told.
+
+    `failing_runs` failed runs in a row are critical; an open alert that nobody acknowledges is told again
+    every `repeat_seconds` (0: never); a watch that is not live for `watch_seconds` is an alert.
+    """
+
+    failing_runs: Annotated[int, msgspec.Meta(ge=2, le=20)] = 3
+    repeat_seconds: Annotated[float, msgspec.Meta(ge=0)] = 4 * 3600
+    watch_seconds: Annotated[float, msgspec.Meta(ge=1)] = 60
+    channels: Annotated[tuple[ChannelSettings, ...], msgspec.Meta(max_length=20)] = ()
+
+
 class HistorySettings(Request, frozen=True, kw_only=True):
     """How long the history keeps what has ended; without a limit everything is kept."""
 
@@ -119,6 +148,7 @@ class Settings(Request, frozen=True, kw_only=True):
     archive: ArchiveSettings = ArchiveSettings()
     storages: StorageSettings = StorageSettings()
     history: HistorySettings = HistorySettings()
+    alerts: AlertSettings = AlertSettings()
 
 
 def parse(text: str, where: str) -> Settings:
@@ -129,6 +159,21 @@ def parse(text: str, where: str) -> Settings:
     except (msgspec.ValidationError, msgspec.DecodeError, InvalidRequest) as fault:
         raise InvalidSettings(f"{where}: {fault}", file=where) from fault
     return found
+        settings = msgspec.toml.decode(text.encode(), type=Settings)
+    except (msgspec.ValidationError, msgspec.DecodeError) as fault:
+        raise InvalidSettings(f"{where}: {fault}", file=where) from fault
+    _check_channels(settings.alerts.channels, where)
+    return settings
+
+
+def _check_channels(channels: tuple[ChannelSettings, ...], where: str) -> None:
+    names = [channel.name for channel in channels]
+    for channel in channels:
+        if names.count(channel.name) > 1:
+            raise InvalidSettings(f"{where}: two channels are named {channel.name}.", file=where)
+        if (channel.url_file is None) == (channel.url_secret is None):
+            words = f"{where}: channel {channel.name} needs either url_file or url_secret."
+            raise InvalidSettings(words, file=where)
 
 
 def with_environment(settings: Settings, environment: Mapping[str, str]) -> Settings:

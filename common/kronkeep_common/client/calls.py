@@ -11,6 +11,7 @@ import msgspec
 
 from kronkeep_common import api, errors
 from kronkeep_common.client.backups import BackupCalls
+from kronkeep_common.client.alerts import AlertCalls
 from kronkeep_common.client.restores import RestoreCalls
 from kronkeep_common.client.transport import Answer, Broken, Refused, Transport
 from kronkeep_common.models import (
@@ -43,7 +44,7 @@ def _codes() -> dict[str, type[errors.KronkeepError]]:
 _BY_CODE = _codes()
 
 
-class Client(BackupCalls, RestoreCalls):
+class Client(AlertCalls, BackupCalls, RestoreCalls):
     """An asynchronous client of one socket (the default one without an argument)."""
 
     def __init__(self, socket: Path | None = None, transport: Transport | None = None) -> None:

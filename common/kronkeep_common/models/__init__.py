@@ -4,6 +4,7 @@ Times are timezone-aware UTC datetimes (RFC 3339 with Z in JSON), durations are 
 Unknown fields are refused wherever a person or a script writes (`Request` structs and policies).
 """
 
+from kronkeep_common.models.alert import Alert
 from kronkeep_common.models.backup import (
     BackupExecution,
     BackupResult,
@@ -61,6 +62,7 @@ from kronkeep_common.models.storage import (
 from kronkeep_common.models.storage_kinds import CredentialKey, StorageField, StorageKind
 
 __all__ = [
+    "Alert",
     "BackupExecution",
     "BackupPolicy",
     "BackupPolicySpec",

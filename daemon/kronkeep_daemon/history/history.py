@@ -24,7 +24,7 @@ from tinydb import TinyDB
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import DamagedHistory, ReadOnlyHistory
-from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution, Restore
+from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJobExecution, Restore
 from kronkeep_daemon.history import files, loading
 from kronkeep_daemon.history.changes import Change
 from kronkeep_daemon.history.documents import Row
@@ -72,6 +72,7 @@ class History:
         self.executions: Records[CronJobExecution] = Records(self.table("executions"), CronJobExecution)
         self.backups: Records[BackupExecution] = Records(self.table("backups"), BackupExecution)
         self.restores: Records[Restore] = Records(self.table("restores"), Restore)
+        self.alerts: Records[Alert] = Records(self.table("alerts"), Alert)
         self.storages: Records[BackupStorage] = Records(self.table("storages"), BackupStorage)
 
     @classmethod

@@ -1,9 +1,9 @@
-"""How long the history keeps runs, their backups and restores: by age, and by number for each CronJob.
+"""How long the history keeps runs, backups, restores and alerts: by age, and runs by number for each CronJob.
 
-Settings ask for little by default: everything is kept. What never goes: a record that has not ended, a
-backup whose snapshot still exists, the newest succeeded backup of a policy, and the run of a backup that
-stays. A backup goes with its run, a record's kept logs go with the record; a compaction afterwards gives
-the space back. The plan is the preview: nothing else is removed.
+Settings ask for little by default: everything is kept. What never goes: a record that has not ended, an open
+alert included, a backup whose snapshot still exists, the newest succeeded backup of a policy, and the run of
+a backup that stays. A backup goes with its run, a record's kept logs go with the record; a compaction
+afterwards gives the space back. The plan is the preview: nothing else is removed.
 """
 
 import asyncio
@@ -39,9 +39,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     executions: tuple[str, ...] = ()
     backups: tuple[str, ...] = ()
     restores: tuple[str, ...] = ()
+    alerts: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.executions or self.backups or self.restores)
+        return bool(self.executions or self.backups or self.restores or self.alerts)
 
 
 async def plan(history: History, rules: Rules, now: datetime) -> Plan:
@@ -62,7 +63,14 @@ async def plan(history: History, rules: Rules, now: datetime) -> Plan:
         async for restore in _each(history.restores)
         if cut is not None and restore.created_at < cut and is_final(RESTORE_TRANSITIONS, restore.status)
     ]
-    return Plan(executions=tuple(runs), backups=tuple(backups), restores=tuple(restores))
+    alerts = [
+        alert.id
+        async for alert in _each(history.alerts)
+        if alert.resolved_at is not None and _before(alert.resolved_at, cut)
+    ]
+    return Plan(
+        executions=tuple(runs), backups=tuple(backups), restores=tuple(restores), alerts=tuple(alerts)
+    )
 
 
 def of_one_cronjob(
@@ -118,6 +126,7 @@ async def remove(history: History, going: Plan) -> None:
     await _remove(history, history.backups, going.backups)
     await _remove(history, history.executions, going.executions)
     await _remove(history, history.restores, going.restores)
+    await _remove(history, history.alerts, going.alerts)
     if going:
         await history.compact()
 

@@ -1,5 +1,7 @@
 """Handlers about the daemon itself: health, readiness, version, metrics."""
 
+from collections import Counter
+
 import msgspec
 from aiohttp import web
 from prometheus_client import generate_latest
@@ -13,10 +15,15 @@ async def metrics(call: Call) -> web.Response:
     """Prometheus' text format: requests, and records by status."""
     lines = [generate_latest(call.services.metrics.registry).decode()]
     history = call.services.history
-    for name, records in (("executions", history.executions), ("backups", history.backups)):
+    counted = (("executions", history.executions), ("backups", history.backups), ("alerts", history.alerts))
+    for name, records in counted:
         lines.append(f"# TYPE kronkeep_{name} gauge\n")
         for status, count in records.count().items():
             lines.append(f'kronkeep_{name}{{status="{status}"}} {count}\n')
+    lines.append("# TYPE kronkeep_alerts_unended gauge\n")
+    wrong = Counter((alert.code, alert.severity) for alert in call.services.alerts.unended())
+    for (code, severity), count in sorted(wrong.items()):
+        lines.append(f'kronkeep_alerts_unended{{code="{code}",severity="{severity}"}} {count}\n')
     return web.Response(text="".join(lines))
 
 

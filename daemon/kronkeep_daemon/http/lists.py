@@ -33,6 +33,7 @@ async def snapshot(call: Call) -> api.Snapshot:
         backups=services.history.backups.newest(limit=200).items,
         restores=services.history.restores.newest(limit=50).items,
         storages=services.backups.storages.list(),
+        alerts=services.alerts.unended()[:200],
         watches=watch_views(services),
     )
 

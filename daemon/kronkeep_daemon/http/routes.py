@@ -18,6 +18,7 @@ from kronkeep_daemon.http import (
     lists,
     openapi,
     routes_backups,
+    routes_alerts,
     routes_restores,
     routes_storages,
     streams,
@@ -95,6 +96,7 @@ ROUTES: tuple[Route, ...] = (
     *routes_backups.ROUTES,
     *routes_restores.ROUTES,
     *routes_storages.ROUTES,
+    *routes_alerts.ROUTES,
     Route("GET", E + "/manifest", Level.READ, None, dict[str, Any], "A run's Job as Kubernetes writes it.",
           lists.manifest_of_run),
     Route("GET", E + "/events", Level.READ, None, api.ListOf[api.EventView],
@@ -133,6 +135,7 @@ _RESOURCES: dict[str, Callable[[Call], Any]] = {
     routes_restores.ONE: routes_restores.one,
     routes_backups.ONE: routes_backups.one,
     routes_storages.ONE: routes_storages.one,
+    routes_alerts.ONE: routes_alerts.one,
 }
 
 

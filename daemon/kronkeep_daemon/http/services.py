@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
+from kronkeep_daemon.alerts import AlertService
 from kronkeep_daemon.applying import Applying
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
@@ -36,3 +37,4 @@ class Services(NamedTuple):
     answers: Answers
     limits: Limits
     metrics: Metrics
+    alerts: AlertService

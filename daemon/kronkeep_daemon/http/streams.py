@@ -10,7 +10,7 @@ from aiohttp import web
 
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest, KronkeepError
-from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution, Restore
+from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJobExecution, Restore
 from kronkeep_common.query import parse
 from kronkeep_common.text import clean
 from kronkeep_daemon.history import Change
@@ -27,6 +27,7 @@ KINDS: dict[str, type] = {
     "backups": BackupExecution,
     "restores": Restore,
     "storages": BackupStorage,
+    "alerts": Alert,
 }
 SHOWN = tuple(KINDS)
 

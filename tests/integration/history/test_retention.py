@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.models import BackupExecution, BackupResult, CronJobExecution
-from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
+from kronkeep_common.models import Alert, BackupExecution, BackupResult, CronJobExecution
+from kronkeep_common.states import AlertStatus, BackupStatus, ExecutionStatus, Trigger
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.logs import Capped
 from kronkeep_daemon.history.retention import Plan, Rules, plan, remove
@@ -73,6 +73,24 @@ async def test_what_never_goes(tmp_path: Path) -> None:
     history = await history_of(tmp_path, runs, backups)
     found = await plan(history, Rules(days=1), NOW)
     assert found == Plan(executions=("r5", "r9"), backups=("b5", "b9"))
+    await history.close()
+
+
+async def test_alerts_go_by_the_age_of_their_end(tmp_path: Path) -> None:
+    history = await history_of(tmp_path, [], [])
+    for days in (0, 1, 3):
+        history.alerts.put(
+            Alert(
+                id=f"a{days}", code="RunFailed", severity="warning", kind="cronjob", object="n/a",
+                object_id="id-a", since=NOW, created_at=NOW - timedelta(days=9), message="", next_step="",
+                status=AlertStatus.RESOLVED if days else AlertStatus.OPEN,
+                resolved_at=NOW - timedelta(days=days) if days else None,
+            )
+        )  # fmt: skip
+    going = await plan(history, Rules(days=2), NOW)
+    assert going == Plan(alerts=("a3",))
+    await remove(history, going)
+    assert [alert.id for alert in history.alerts.all()] == ["a0", "a1"]
     await history.close()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_common.text import age, clean, days, duration, growth, size
+from kronkeep_common.text import age, clean, clip, days, duration, growth, size
 
 FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name")
 Column = tuple[str, Callable[[Any], str]]
@@ -119,6 +119,16 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("SINCE", _when("since")),
         ("OBJECTS", lambda r: clean(", ".join(r.objects)) or "-"),
         ("MESSAGE", _text("message")),
+    ),
+    "alerts": (
+        ("ID", _text("id")),
+        ("SEVERITY", _text("severity")),
+        ("STATUS", _text("status")),
+        ("CODE", _text("code")),
+        ("OBJECT", _text("object")),
+        ("SINCE", _when("since")),
+        ("BY", _text("acknowledged_by")),
+        ("MESSAGE", lambda r: clip(clean(r.message), 80)),
     ),
     "audit": (
         ("WHEN", _when("created_at")),

@@ -1,0 +1,25 @@
+"""Mail, chat and pagers through apprise, by its URLs (https://github.com/caronc/apprise/wiki)."""
+
+import asyncio
+
+from kronkeep_daemon.alerts.channels.message import Message, NotSent
+
+
+async def send(url: str, message: Message) -> None:
+    """Sends once, in a thread; raises NotSent. Apprise's own time limits apply: 4 s each way."""
+    await asyncio.to_thread(_send, url, message)
+
+
+def _send(url: str, message: Message) -> None:
+    from apprise import Apprise, NotifyFormat, NotifyType  # takes 0.2 s: only who uses it pays
+
+    target = Apprise()
+    if not target.add(url):
+        raise NotSent("apprise does not know that kind of URL", final=True)
+    kinds = {"warning": NotifyType.WARNING, "critical": NotifyType.FAILURE}
+    kind = NotifyType.SUCCESS if message.event == "resolved" else kinds[message.alert.severity]
+    sent = target.notify(
+        body=message.text, title=message.title, notify_type=kind, body_format=NotifyFormat.TEXT
+    )
+    if not sent:
+        raise NotSent("apprise could not deliver it")

@@ -1,0 +1,160 @@
+"""Messages on their way: kept with the change that they tell of, sent in order, one worker a channel.
+
+A notice is written in the same commit as its alert and removed when the channel has taken it, so a restart
+loses none; one that is cut off between the two is sent again with the same id. What a channel refuses is
+tried again at growing distances, and then dropped and logged.
+"""
+
+import asyncio
+import base64
+import binascii
+import logging
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
+from kronkeep_common.models import Alert
+from kronkeep_common.models.base import Moment, Record
+from kronkeep_daemon.alerts.channels import KINDS, Message, NotSent
+from kronkeep_daemon.alerts.flips import Event, Flip
+from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.settings import ChannelSettings, Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0)  # seconds before each further try
+WAITING = 1000  # notices a channel; older ones go first
+
+
+class Notice(Record, frozen=True, kw_only=True):
+    """One message to one channel that has not been taken yet."""
+
+    id: str
+    channel: str
+    event: Event
+    alert: Alert
+    created_at: Moment
+
+
+class Dispatch:
+    """The notices of all channels."""
+
+    def __init__(
+        self,
+        history: History,
+        clock: Clock,
+        settings: Callable[[], Settings],
+        supervisor: Supervisor,
+        cluster: Cluster,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._history = history
+        self._clock = clock
+        self._settings = settings
+        self._supervisor = supervisor
+        self._cluster = cluster
+        self._notices: Records[Notice] = Records(history.table("notices"), Notice)
+        self._ended: dict[str, str] = {}  # by id, what became of notices that are still kept
+        self._counter = Counter(
+            "kronkeep_notices", "Messages to channels, by what became of them", ["channel", "outcome"],
+            registry=registry,
+        )  # fmt: skip
+
+    def add(self, flips: Iterable[Flip]) -> None:
+        """Buffers a notice for every channel that a flip concerns, until the history's next commit."""
+        now = self._clock.now()
+        for flip in flips:
+            for channel in self._settings().alerts.channels:
+                if wants(channel, flip):
+                    name = f"{flip.alert.id}-{flip.event}-{now.timestamp():.0f}-{channel.name}"
+                    notice = Notice(
+                        id=name, channel=channel.name, event=flip.event, alert=flip.alert, created_at=now
+                    )
+                    self._notices.put(notice)
+        for channel in self._settings().alerts.channels:
+            waiting = self._of(channel.name)
+            for notice in waiting[: max(0, len(waiting) - WAITING)]:
+                log.error(
+                    "channel %s: more than %d messages wait; the oldest is dropped", channel.name, WAITING
+                )
+                self._notices.remove(notice.id)
+                self._counter.labels(channel.name, "dropped").inc()
+
+    def begin(self) -> None:
+        """Starts a worker for every channel that something waits for."""
+        for name in sorted({notice.channel for notice in self._notices.all()}):
+            task = f"alert channel {name}"
+            if not self._supervisor.running(task):
+                self._supervisor.start(task, lambda name=name: self._work(name), death="quiet")  # type: ignore[misc]
+
+    def _of(self, channel: str) -> list[Notice]:
+        return [notice for notice in self._notices.all() if notice.channel == channel]
+
+    async def _work(self, name: str) -> None:
+        """Sends what waits for a channel, oldest first, until nothing does."""
+        while waiting := self._of(name):
+            notice = waiting[0]
+            if notice.id not in self._ended:
+                self._ended[notice.id] = "dropped"  # and that stays, should a channel's library raise
+                self._ended[notice.id] = await self._deliver(notice)
+            self._notices.remove(notice.id)
+            try:
+                await self._history.commit()
+            except ReadOnlyHistory:
+                return  # it is back until there is space, but known not to be sent again
+            self._counter.labels(name, self._ended.pop(notice.id)).inc()
+
+    async def _deliver(self, notice: Notice) -> str:
+        """`sent` or `dropped`, after at most seven tries within 22 minutes."""
+        for pause in (*PAUSES, None):
+            channel = self._channel(notice.channel)
+            if channel is None:
+                log.warning("channel %s is no longer in the settings; a message is dropped", notice.channel)
+                return "dropped"
+            try:
+                message = Message(id=notice.id, event=notice.event, alert=notice.alert)
+                await KINDS[channel.kind](await self._url(channel), message)
+            except NotSent as fault:
+                log.warning("channel %s: %s", channel.name, fault)
+                if fault.final or pause is None:
+                    log.error("channel %s: the message %s is dropped", channel.name, notice.id)
+                    return "dropped"
+            else:
+                return "sent"
+            await self._clock.sleep(pause)
+        return "dropped"
+
+    def _channel(self, name: str) -> ChannelSettings | None:
+        return next((one for one in self._settings().alerts.channels if one.name == name), None)
+
+    async def _url(self, channel: ChannelSettings) -> str:
+        """The channel's URL, read anew, since it may have been changed; raises NotSent."""
+        if channel.url_secret is not None:
+            return await self._from_secret(channel.url_secret.secret, channel.url_secret.key)
+        place = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / (channel.url_file or "")
+        try:
+            return (await asyncio.to_thread(place.read_text)).strip().partition("\n")[0]
+        except (OSError, UnicodeDecodeError) as fault:
+            raise NotSent(f"the file of its URL cannot be read ({type(fault).__name__})") from fault
+
+    async def _from_secret(self, name: str, key: str) -> str:
+        try:
+            found = await self._cluster.get(paths.secrets(self._settings().namespace, name))
+            return base64.b64decode(found["data"][key]).decode().strip()
+        except KronkeepError as fault:
+            raise NotSent(f"the Secret of its URL cannot be read ({fault.code})") from fault
+        except (KeyError, TypeError, binascii.Error, UnicodeDecodeError) as fault:
+            raise NotSent("the Secret of its URL lacks the key") from fault
+
+
+def wants(channel: ChannelSettings, flip: Flip) -> bool:
+    """Whether the channel is told of the flip."""
+    if flip.event == "resolved" and not channel.recoveries:
+        return False
+    return channel.severity == "warning" or flip.alert.severity == "critical"

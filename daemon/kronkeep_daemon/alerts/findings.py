@@ -1,0 +1,92 @@
+"""What a rule answers, and the three kinds of object that rules look at."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+
+from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
+from kronkeep_common.models.alert import Kind, Severity
+
+Key = tuple[str, Kind, str]
+
+
+class Known(NamedTuple):
+    """A CronJob with its newest runs, backups and drills, newest first, at the instant `now`."""
+
+    cronjob: CronJob
+    runs: list[CronJobExecution]
+    backups: list[BackupExecution]
+    drills: list[Restore]
+    now: datetime
+    failing_runs: int
+    controller_zone: str
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong; without `since` it is wrong since it was first found."""
+
+    code: str
+    severity: Severity
+    kind: Kind
+    object: str
+    object_id: str
+    message: str
+    next_step: str
+    since: datetime | None = None
+    cluster: str = ""
+    namespace: str = ""
+    cronjob: str | None = None
+    cronjob_id: str | None = None
+    policy_id: str | None = None
+    storage_id: str | None = None
+    record_id: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """What makes two findings the same alert."""
+        return self.code, self.kind, self.object_id
+
+
+class Told(NamedTuple):
+    """The part of a finding that a rule decides; `record_id` is the record that it is about."""
+
+    code: str
+    severity: Severity
+    message: str
+    next_step: str
+    since: datetime | None = None
+    record_id: str | None = None
+
+
+def of_cronjob(cronjob: CronJob, told: Told) -> Finding:
+    """What is wrong with a CronJob."""
+    return Finding(
+        **told._asdict(),
+        kind="cronjob",
+        object=f"{cronjob.namespace}/{cronjob.name}",
+        object_id=cronjob.id,
+        cluster=cronjob.cluster,
+        namespace=cronjob.namespace,
+        cronjob=cronjob.name,
+        cronjob_id=cronjob.id,
+        policy_id=cronjob.policy.id if cronjob.policy else None,
+        storage_id=cronjob.policy.storage_id if cronjob.policy else None,
+    )
+
+
+def of_storage(storage: BackupStorage, told: Told) -> Finding:
+    """What is wrong with a storage."""
+    return Finding(
+        **told._asdict(),
+        kind="storage",
+        object=storage.id,
+        object_id=storage.id,
+        cluster=storage.cluster,
+        storage_id=storage.id,
+    )
+
+
+def of_watch(name: str, told: Told) -> Finding:
+    """What is wrong with a watch."""
+    return Finding(**told._asdict(), kind="watch", object=name, object_id=name)

@@ -1,0 +1,249 @@
+"""The rules: pure functions of records and an instant; each says what is wrong, or None.
+
+A rule speaks of the present: its alert ends when it says None again. A run or backup that was cancelled is
+nobody's fault and is passed over.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from itertools import takewhile
+
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution
+from kronkeep_common.schedule import Schedule
+from kronkeep_common.states import (
+    BACKUP_TRANSITIONS,
+    EXECUTION_TRANSITIONS,
+    RESTORE_TRANSITIONS,
+    BackupStatus,
+    ExecutionStatus,
+    RestoreStatus,
+    StorageStatus,
+    is_final,
+)
+from kronkeep_common.text import age, duration, size
+from kronkeep_daemon.alerts.findings import Finding, Known, Told, of_cronjob, of_storage, of_watch
+
+BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)
+BAD_BACKUPS = (BackupStatus.FAILED, BackupStatus.MISSED, BackupStatus.UNKNOWN)
+
+
+def run_failed(known: Known) -> Told | None:
+    """The newest run that ended has failed, or nobody can tell how it ended; some in a row are critical."""
+    row = list(takewhile(lambda run: run.status in BAD_RUNS, _ended_runs(known, missed=False)))
+    if not row:
+        return None
+    newest, many = row[0], len(row) >= known.failing_runs
+    words = f"The last {len(row)} runs failed." if len(row) > 1 else "The newest run failed."
+    return Told(
+        "RunFailed",
+        "critical" if many else "warning",
+        f"{words} {newest.message or newest.reason or ''}".strip(),
+        newest.next_step or "Look at the run's log.",
+        row[-1].ended_at or row[-1].created_at,
+        newest.id,
+    )
+
+
+def run_missed(known: Known) -> Told | None:
+    """No run came for the newest slot, or it is late by more than the settings allow."""
+    step = "Look at the CronJob's events, its concurrencyPolicy and its startingDeadlineSeconds."
+    ended = _ended_runs(known, missed=True)
+    if ended and ended[0].status is ExecutionStatus.MISSED:
+        slot = ended[0].scheduled_at or ended[0].created_at
+        return Told("RunMissed", "warning", f"No run came at {_at(slot)}.", step, slot, ended[0].id)
+    late = known.cronjob.late_since
+    if late is not None:
+        return Told("RunMissed", "warning", f"The run of {_at(late)} has not begun.", step, late)
+    return None
+
+
+def backup_failed(known: Known) -> Told | None:
+    """The newest backup that ended made no snapshot; where the run failed, its own alert says so."""
+    newest = _newest_backup(known)
+    if newest is None or newest.status not in BAD_BACKUPS:
+        return None
+    words = f"The newest backup is {newest.status}. {newest.message or newest.reason or ''}".strip()
+    step = newest.next_step or "Look at the backup, and back up again."
+    return Told("BackupFailed", "critical", words, step, newest.ended_at or newest.created_at, newest.id)
+
+
+def backup_partial(known: Known) -> Told | None:
+    """The newest backup that ended could not read everything."""
+    newest = _newest_backup(known)
+    if newest is None or newest.status is not BackupStatus.PARTIAL:
+        return None
+    words = f"The newest backup is partial. {newest.message or ''}".strip()
+    step = newest.next_step or "Look at what could not be read."
+    return Told("BackupPartial", "warning", words, step, newest.ended_at or newest.created_at, newest.id)
+
+
+def backup_overdue(known: Known) -> Told | None:
+    """The newest good backup is older than the policy allows (rpo_seconds)."""
+    policy = known.cronjob.policy
+    if policy is None or not policy.enabled or policy.rpo_seconds is None:
+        return None
+    good = known.cronjob.last_good_backup_at
+    due = (good or known.cronjob.created_at) + timedelta(seconds=policy.rpo_seconds)
+    if known.now <= due:
+        return None
+    last = f"The newest good backup is {age(good, known.now)} old" if good else "There is no good backup"
+    words = f"{last}; one is wanted every {duration(policy.rpo_seconds)}."
+    return Told("BackupOverdue", "critical", words, "Back up now, and look at why none was made.", due)
+
+
+def drill_failed(known: Known) -> Told | None:
+    """The newest drill that ended did not bring everything back."""
+    policy = known.cronjob.policy
+    ended = [drill for drill in known.drills if is_final(RESTORE_TRANSITIONS, drill.status)]
+    if policy is None or policy.drill is None or not ended or ended[0].status is not RestoreStatus.FAILED:
+        return None
+    newest = ended[0]
+    words = f"The newest drill failed. {newest.message or newest.reason or ''}".strip()
+    step = newest.next_step or "Look at the drill; the backup may not be restorable."
+    return Told("DrillFailed", "critical", words, step, newest.ended_at or newest.created_at, newest.id)
+
+
+def drill_overdue(known: Known) -> Told | None:
+    """A drill was due, its deadline has passed, and none was begun for that slot or since."""
+    policy = known.cronjob.policy
+    if policy is None or policy.drill is None or not policy.enabled:
+        return None
+    drill = policy.drill
+    try:
+        schedule = Schedule.parse(drill.schedule, drill.time_zone, controller_zone=known.controller_zone)
+    except KronkeepError:
+        return None
+    slot = schedule.previous(known.now - timedelta(seconds=drill.deadline_seconds))
+    first = known.backups[-1].created_at if known.backups else None
+    if slot is None or first is None or slot <= max(first, known.cronjob.created_at):
+        return None
+    if any((one.due_at or one.created_at) >= slot for one in known.drills):
+        return None
+    step = "Begin a drill now, and look at why none was begun."
+    return Told("DrillOverdue", "warning", f"The drill of {_at(slot)} was not made.", step, slot)
+
+
+def policy_invalid(known: Known) -> Told | None:
+    """The annotation that holds the policy cannot be acted on: nothing is backed up."""
+    fault = known.cronjob.policy_fault
+    if fault is None:
+        return None
+    return Told("PolicyInvalid", "critical", fault, "Correct the annotation kronkeep.dev/backup-policy.")
+
+
+def conflict_accepted(known: Known) -> Told | None:
+    """The backup's schedule does not fit the CronJob's, and the policy accepts that."""
+    policy, findings = known.cronjob.policy, known.cronjob.policy_findings
+    if policy is None or policy.on_conflict != "accept" or not findings:
+        return None
+    step = "Shift the backup's schedule, or back up after each run."
+    return Told("ScheduleConflictAccepted", "warning", findings[0], step)
+
+
+CRONJOB_RULES: tuple[Callable[[Known], Told | None], ...] = (
+    run_failed,
+    run_missed,
+    backup_failed,
+    backup_partial,
+    backup_overdue,
+    drill_failed,
+    drill_overdue,
+    policy_invalid,
+    conflict_accepted,
+)
+
+
+def about_cronjob(known: Known) -> list[Finding]:
+    """All that is wrong with a CronJob."""
+    told = (rule(known) for rule in CRONJOB_RULES)
+    return [of_cronjob(known.cronjob, one) for one in told if one is not None]
+
+
+def storage_failed(storage: BackupStorage) -> Told | None:
+    """The storage could not be made, or deleted."""
+    if storage.status is not StorageStatus.FAILED:
+        return None
+    step = storage.next_step or "Look at the storage, and try it again."
+    return Told("StorageFailed", "critical", _why(storage, "The storage has failed."), step)
+
+
+def storage_unreachable(storage: BackupStorage) -> Told | None:
+    """The repository of an active storage did not open the last time."""
+    if storage.status is not StorageStatus.ACTIVE or storage.reason is None or storage.check_ok is False:
+        return None
+    step = storage.next_step or "Look at the storage's server and credentials."
+    return Told("StorageUnreachable", "critical", _why(storage, "The storage does not answer."), step)
+
+
+def storage_damaged(storage: BackupStorage) -> Told | None:
+    """`restic check` found errors in the repository."""
+    if storage.check_ok is not False:
+        return None
+    step = storage.next_step or "Run restic check and repair; back up to another storage meanwhile."
+    why = _why(storage, "The repository's check found errors.")
+    return Told("StorageDamaged", "critical", why, step, storage.checked_at)
+
+
+def storage_filling(storage: BackupStorage) -> Told | None:
+    """85 % of the capacity are used, or 95 %, which is critical."""
+    usage = storage.usage
+    if usage is None or not usage.capacity_bytes:
+        return None
+    if usage.level == "critical" or usage.level == "warning":
+        percent = 100 * usage.used_bytes / usage.capacity_bytes
+        if usage.available_bytes is not None:
+            percent = max(percent, 100 - 100 * usage.available_bytes / usage.capacity_bytes)
+        words = f"{percent:.0f} % of {size(usage.capacity_bytes)} are used."
+        return Told("StorageFilling", usage.level, words, "Add space, or keep fewer backups.")
+    return None
+
+
+STORAGE_RULES: tuple[Callable[[BackupStorage], Told | None], ...] = (
+    storage_failed,
+    storage_unreachable,
+    storage_damaged,
+    storage_filling,
+)
+
+
+def about_storage(storage: BackupStorage) -> list[Finding]:
+    """All that is wrong with a storage."""
+    told = (rule(storage) for rule in STORAGE_RULES)
+    return [of_storage(storage, one) for one in told if one is not None]
+
+
+def about_watch(
+    name: str, status: str, since: datetime, why: str | None, now: datetime, limit: float
+) -> list[Finding]:
+    """A watch that has not been live for `limit` seconds: what is shown may be old."""
+    if status == "live" or now - since < timedelta(seconds=limit):
+        return []
+    words = f"The watch is {status}: {why or 'the cluster does not answer'}."
+    step = "Look at the connection to the cluster: kronkeep doctor."
+    return [of_watch(name, Told("WatchNotLive", "critical", words, step, since))]
+
+
+def _ended_runs(known: Known, *, missed: bool) -> list[CronJobExecution]:
+    passed = {ExecutionStatus.CANCELLED} | (set() if missed else {ExecutionStatus.MISSED})
+    return [
+        run for run in known.runs if is_final(EXECUTION_TRANSITIONS, run.status) and run.status not in passed
+    ]
+
+
+def _newest_backup(known: Known) -> BackupExecution | None:
+    if known.cronjob.policy is None:
+        return None
+    for backup in known.backups:
+        ended = is_final(BACKUP_TRANSITIONS, backup.status) and backup.status is not BackupStatus.CANCELLED
+        if ended and backup.reason != "CronJobFailed":
+            return backup
+    return None
+
+
+def _why(storage: BackupStorage, otherwise: str) -> str:
+    return storage.message or storage.reason or otherwise
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,166 @@
+"""Alerts as they come and go: looked for after every change and every quarter of a minute.
+
+One look reads every CronJob with its newest records, storages and watches, asks the rules, and keeps what
+changed in one commit together with the messages about it. After a look that took long the next one waits ten
+times as long, so that alerts never take more than a tenth of the machine.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import AlertNotFound, KronkeepError, NotAllowedNow
+from kronkeep_common.models import Alert, BackupStorage, CronJob
+from kronkeep_common.states import AlertStatus
+from kronkeep_common.text import clean
+from kronkeep_daemon.alerts import rules
+from kronkeep_daemon.alerts.dispatch import Dispatch
+from kronkeep_daemon.alerts.findings import Finding, Known
+from kronkeep_daemon.alerts.flips import compare
+from kronkeep_daemon.events import (
+    BackupChanged,
+    Bus,
+    CronJobChanged,
+    ExecutionChanged,
+    RestoreChanged,
+    StorageChanged,
+)
+from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.watch import WatchState
+from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+TICK_SECONDS = 15.0
+SHARE = 10
+RECENT = 20
+NEVER_ENDED = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
+
+
+class Sources(NamedTuple):
+    """Where a look reads from: what other rooms show."""
+
+    synced: Callable[[], Awaitable[None]]
+    cronjobs: Callable[[], AsyncIterator[CronJob]]
+    storages: Callable[[], Sequence[BackupStorage]]
+    watches: Callable[[], Sequence[WatchState]]
+
+
+class AlertService:
+    """The alerts, and what tells people of them."""
+
+    def __init__(
+        self,
+        sources: Sources,
+        history: History,
+        bus: Bus,
+        clock: Clock,
+        settings: Callable[[], Settings],
+        supervisor: Supervisor,
+        cluster: Cluster,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._sources = sources
+        self._history = history
+        self._clock = clock
+        self._settings = settings
+        self._supervisor = supervisor
+        self._dispatch = Dispatch(history, clock, settings, supervisor, cluster, registry)
+        self._wake = asyncio.Event()
+        for event in (ExecutionChanged, BackupChanged, RestoreChanged, StorageChanged, CronJobChanged):
+            bus.subscribe(event, lambda _: self._wake.set())
+
+    def start(self) -> None:
+        """Starts looking, once every CronJob is known, and sending what a stop cut off."""
+        self._dispatch.begin()
+        self._supervisor.start("alerts", self._look_forever, death="restart")
+
+    async def _look_forever(self) -> None:
+        await self._sources.synced()
+        while True:
+            self._wake.clear()
+            began = self._clock.monotonic()
+            try:
+                await self.look()
+            except KronkeepError as fault:
+                log.warning("looking for alerts: %s", fault)
+            took = self._clock.monotonic() - began
+            await self._clock.sleep(max(0.2, SHARE * took))
+            try:
+                await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def look(self) -> None:
+        """One look; raises ReadOnlyHistory while the disk is full: the next look finds the same again."""
+        findings = await self._findings()
+        now, repeat = self._clock.now(), self._settings().alerts.repeat_seconds
+        changes = compare(self.unended(), findings, now, repeat)
+        for alert in changes.alerts:
+            self._history.alerts.put(alert)
+        self._dispatch.add(changes.flips)
+        for flip in changes.flips:
+            log.info("alert %s: %s %s %s", flip.event, flip.alert.code, flip.alert.object, flip.alert.id)
+        if changes.alerts:
+            await self._history.commit()
+        self._dispatch.begin()
+
+    async def _findings(self) -> list[Finding]:
+        found: list[Finding] = []
+        async for cronjob in self._sources.cronjobs():
+            found += rules.about_cronjob(self._known(cronjob))
+        for storage in self._sources.storages():
+            found += rules.about_storage(storage)
+        limit = self._settings().alerts.watch_seconds
+        for watch in self._sources.watches():
+            found += rules.about_watch(
+                watch.name, watch.status, watch.since, watch.why, self._clock.now(), limit
+            )
+        return found
+
+    def _known(self, cronjob: CronJob) -> Known:
+        history, settings = self._history, self._settings()
+        restores = history.restores.newest(limit=RECENT, cronjob_id=cronjob.id).items
+        return Known(
+            cronjob=cronjob,
+            runs=history.executions.newest(limit=RECENT, cronjob_id=cronjob.id).items,
+            backups=history.backups.newest(limit=RECENT, cronjob_id=cronjob.id).items,
+            drills=[restore for restore in restores if restore.purpose == "drill"],
+            now=self._clock.now(),
+            failing_runs=settings.alerts.failing_runs,
+            controller_zone=settings.controller_zone,
+        )
+
+    def unended(self) -> list[Alert]:
+        """The alerts that are open or acknowledged, newest first."""
+        some = [self._history.alerts.newest(limit=10_000, status=status).items for status in NEVER_ENDED]
+        return sorted((alert for part in some for alert in part), key=lambda a: a.created_at, reverse=True)
+
+    def get(self, alert_id: str) -> Alert:
+        """One alert; raises AlertNotFound."""
+        found = self._history.alerts.get(alert_id)
+        if found is None:
+            raise AlertNotFound(f"There is no alert {clean(alert_id, 80)}.")
+        return found
+
+    async def acknowledge(self, alert_id: str, user: str) -> Alert:
+        """Notes that somebody knows: it is not told again, unless it becomes worse. Raises NotAllowedNow."""
+        alert = self.get(alert_id)
+        if alert.status is AlertStatus.RESOLVED:
+            raise NotAllowedNow("The alert has ended already.")
+        if alert.status is AlertStatus.OPEN:
+            alert = msgspec.structs.replace(
+                alert,
+                status=AlertStatus.ACKNOWLEDGED,
+                acknowledged_at=self._clock.now(),
+                acknowledged_by=clean(user, 100),
+            )
+            self._history.alerts.put(alert)
+            await self._history.commit()
+        return alert

@@ -1,0 +1,218 @@
+"""Alerts over a history on disk, and channels over real sockets: a web server that counts what it is sent."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import AlertNotFound, NotAllowedNow
+from kronkeep_common.models import CronJob
+from kronkeep_common.states import AlertStatus
+from kronkeep_daemon.alerts import AlertService, Sources, dispatch
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.history import History
+from kronkeep_daemon.settings import AlertSettings, ChannelSettings, Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+WRONG = CronJob(
+    id="j", cluster="c", namespace="shop", name="dump", schedule="* * * * *", policy_fault="No JSON.",
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+)  # fmt: skip
+WELL = msgspec.structs.replace(WRONG, policy_fault=None)
+
+
+class Receiver:
+    """A web server; `answers` are the statuses that it gives, 200 after the last."""
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.got: list[dict[str, Any]] = []
+        self.asked = 0
+        self.news = asyncio.Event()
+        self.url = ""
+
+    async def take(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        status = self.answers.pop(0) if self.answers else 200
+        if status == 200:
+            self.got.append(json.loads(await request.read()))
+        self.news.set()
+        return web.Response(status=status)
+
+    async def until(self, met: Callable[[], bool]) -> None:
+        async with asyncio.timeout(30):
+            while not met():
+                self.news.clear()
+                await self.news.wait()
+
+    @property
+    def events(self) -> list[str]:
+        return [message["event"] for message in self.got]
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    found = Receiver()
+    app = web.Application()
+    app.router.add_post("/secret-token", found.take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/secret-token"
+    yield found
+    await runner.cleanup()
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "PAUSES", (0.0, 0.0))
+
+
+class Daemon:
+    """The service with its history; `cronjob` is what it sees."""
+
+    def __init__(self, history: History, supervisor: Supervisor, settings: Settings) -> None:
+        self.history = history
+        self.cronjob = WRONG
+        self.service = AlertService(
+            Sources(self.synced, self.cronjobs, list, list), history, Bus(), SystemClock(),
+            lambda: settings, supervisor, None, CollectorRegistry(),  # type: ignore[arg-type]
+        )  # fmt: skip
+
+    async def all_sent(self) -> None:
+        """Returns once no message waits any more."""
+        changed = asyncio.Event()
+        stop = self.history.subscribe(lambda _: changed.set())
+        async with asyncio.timeout(30):
+            while len(self.history.table("notices")):
+                changed.clear()
+                await changed.wait()
+        stop()
+
+    async def synced(self) -> None:
+        return
+
+    async def cronjobs(self) -> AsyncIterator[CronJob]:
+        yield self.cronjob
+
+
+@asynccontextmanager
+async def daemon(folder: Path, *channels: ChannelSettings, repeat: float = 0) -> AsyncIterator[Daemon]:
+    settings = Settings(alerts=AlertSettings(channels=channels, repeat_seconds=repeat))
+    history, supervisor = await History.open(folder / "h", clock=SystemClock()), Supervisor(SystemClock())
+    try:
+        yield Daemon(history, supervisor, settings)
+    finally:
+        await supervisor.close()
+        await history.close()
+
+
+def channel(folder: Path, url: str, **fields: Any) -> ChannelSettings:
+    (folder / "url").write_text(url + "\n")
+    return ChannelSettings(**{"name": "ops", "kind": "webhook", "url_file": str(folder / "url")} | fields)
+
+
+async def test_a_restart_neither_repeats_nor_loses(tmp_path: Path, receiver: Receiver) -> None:
+    ops = channel(tmp_path, receiver.url)
+    async with daemon(tmp_path, ops) as first:
+        await first.service.look()
+        await first.all_sent()
+        await first.service.look()
+        await first.all_sent()
+    async with daemon(tmp_path, ops) as second:
+        second.service.start()
+        await second.service.look()
+        (alert,) = second.service.unended()
+        second.cronjob = WELL
+        await second.service.look()
+        await receiver.until(lambda: receiver.events == ["opened", "resolved"])
+        assert second.service.unended() == []
+        assert second.service.get(alert.id).resolved_at is not None
+    (told, _) = receiver.got
+    assert told["alert"]["code"] == "PolicyInvalid"
+    assert told["title"] == "kronkeep: critical: PolicyInvalid shop/dump"
+    assert told["alert"]["next_step"].startswith("Correct the annotation")
+
+
+async def test_what_a_stop_cut_off_is_sent_after_it(tmp_path: Path, receiver: Receiver) -> None:
+    async with daemon(tmp_path, channel(tmp_path, "http://127.0.0.1:9/")) as first:
+        first.service._dispatch.begin = lambda: None  # type: ignore[method-assign]
+        await first.service.look()
+    async with daemon(tmp_path, channel(tmp_path, receiver.url)) as second:
+        second.service.start()
+        await receiver.until(lambda: receiver.events == ["opened"])
+
+
+@pytest.mark.parametrize(
+    ("answers", "asked", "got"), [([500, 429], 3, 1), ([500, 500, 500], 3, 0), ([404], 1, 0), ([302], 1, 0)]
+)
+async def test_tries_are_bounded_and_a_final_refusal_is_not_tried_again(
+    tmp_path: Path,
+    receiver: Receiver,
+    caplog: pytest.LogCaptureFixture,
+    answers: list[int],
+    asked: int,
+    got: int,
+) -> None:
+    receiver.answers = answers
+    async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
+        await it.service.look()
+        await receiver.until(lambda: receiver.asked == asked)
+        await it.all_sent()
+        assert (receiver.asked, len(receiver.got)) == (asked, got)
+    assert ("is dropped" in caplog.text) == (not got)
+    assert "secret-token" not in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")
+async def test_apprise_delivers(tmp_path: Path, receiver: Receiver) -> None:
+    url = receiver.url.replace("http", "json", 1)
+    async with daemon(tmp_path, channel(tmp_path, url, kind="apprise")) as it:
+        await it.service.look()
+        await receiver.until(lambda: len(receiver.got) == 1)
+    assert receiver.got[0]["title"] == "kronkeep: critical: PolicyInvalid shop/dump"
+    assert receiver.got[0]["message"].startswith("No JSON.\nCorrect the annotation")
+    assert receiver.got[0]["type"] == "failure"
+
+
+async def test_severity_and_recoveries_choose_what_a_channel_is_told(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    ops = channel(tmp_path, receiver.url, recoveries=False)
+    async with daemon(tmp_path, ops) as it:
+        await it.service.look()
+        it.cronjob = WELL
+        await it.service.look()
+        it.cronjob = WRONG
+        await it.service.look()
+        await receiver.until(lambda: receiver.events == ["opened", "opened"])
+    assert receiver.got[0]["alert"]["id"] != receiver.got[1]["alert"]["id"]
+
+
+async def test_acknowledged_by_name_and_told_no_more(tmp_path: Path, receiver: Receiver) -> None:
+    async with daemon(tmp_path, channel(tmp_path, receiver.url), repeat=0.000001) as it:
+        await it.service.look()
+        await it.service.look()
+        await receiver.until(lambda: receiver.events == ["opened", "repeated"])
+        (alert,) = it.service.unended()
+        heard = await it.service.acknowledge(alert.id, "eve\x1b[31m")
+        assert (heard.status, heard.acknowledged_by) == (AlertStatus.ACKNOWLEDGED, "eve␛[31m")
+        assert await it.service.acknowledge(alert.id, "bob") == heard
+        await it.service.look()
+        it.cronjob = WELL
+        await it.service.look()
+        await receiver.until(lambda: receiver.events == ["opened", "repeated", "resolved"])
+        with pytest.raises(NotAllowedNow):
+            await it.service.acknowledge(alert.id, "eve")
+        with pytest.raises(AlertNotFound):
+            await it.service.acknowledge("none", "eve")

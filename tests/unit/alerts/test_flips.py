@@ -1,0 +1,110 @@
+"""What changed about alerts: opened once, escalated, repeated, resolved."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kronkeep_common.models import Alert
+from kronkeep_common.states import ALERT_TRANSITIONS, AlertStatus, may_follow
+from kronkeep_daemon.alerts.findings import Finding
+from kronkeep_daemon.alerts.flips import Changes, compare
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def finding(severity: str = "warning", name: str = "a", message: str = "It failed.") -> Finding:
+    return msgspec.convert(
+        {
+            "code": "RunFailed",
+            "severity": severity,
+            "kind": "cronjob",
+            "object": f"shop/{name}",
+            "object_id": name,
+            "message": message,
+            "next_step": "Look.",
+        },
+        Finding,
+    )
+
+
+def told(changes: Changes) -> list[tuple[str, str]]:
+    return [(flip.event, flip.alert.object) for flip in changes.flips]
+
+
+def opened() -> Alert:
+    (alert,) = compare([], [finding()], NOW, 0).alerts
+    return alert
+
+
+def test_what_is_new_is_opened_and_what_stays_is_told_no_more() -> None:
+    first = compare([], [finding(name="a"), finding(name="b")], NOW, 3600)
+    assert told(first) == [("opened", "shop/a"), ("opened", "shop/b")]
+    assert first.alerts[0].since == NOW
+    again = compare(first.alerts, [finding(name="a"), finding(name="b")], NOW + HOUR / 2, 3600)
+    assert again == Changes([], [])
+
+
+def test_a_new_message_is_kept_and_not_told() -> None:
+    changes = compare([opened()], [finding(message="It failed twice.")], NOW + HOUR, 0)
+    assert [alert.message for alert in changes.alerts] == ["It failed twice."]
+    assert changes.flips == []
+
+
+def test_what_becomes_critical_is_open_again_and_told_once() -> None:
+    known = msgspec.structs.replace(opened(), status=AlertStatus.ACKNOWLEDGED, acknowledged_by="eve")
+    changes = compare([known], [finding("critical")], NOW + HOUR, 0)
+    assert told(changes) == [("escalated", "shop/a")]
+    assert (changes.alerts[0].status, changes.alerts[0].acknowledged_by) == (AlertStatus.OPEN, None)
+    assert compare(changes.alerts, [finding("critical")], NOW + 2 * HOUR, 0) == Changes([], [])
+    assert told(compare(changes.alerts, [finding("warning")], NOW + 2 * HOUR, 0)) == []
+
+
+def test_it_is_told_again_until_somebody_acknowledges() -> None:
+    known = opened()
+    assert told(compare([known], [finding()], NOW + HOUR, 3601)) == []
+    again = compare([known], [finding()], NOW + HOUR, 3600)
+    assert told(again) == [("repeated", "shop/a")]
+    assert told(compare(again.alerts, [finding()], NOW + 1.5 * HOUR, 3600)) == []
+    heard = msgspec.structs.replace(known, status=AlertStatus.ACKNOWLEDGED)
+    assert told(compare([heard], [finding()], NOW + 9 * HOUR, 3600)) == []
+
+
+def test_what_has_gone_is_resolved_once_and_a_return_is_another_alert() -> None:
+    known = opened()
+    gone = compare([known], [], NOW + HOUR, 0)
+    assert told(gone) == [("resolved", "shop/a")]
+    assert gone.alerts[0].resolved_at == NOW + HOUR
+    back = compare([], [finding()], NOW + 2 * HOUR, 0)
+    assert told(back) == [("opened", "shop/a")]
+    assert back.alerts[0].id != known.id
+
+
+LOOKS = st.lists(
+    st.dictionaries(st.sampled_from("abc"), st.sampled_from(["warning", "critical"])), max_size=12
+)
+
+
+@given(LOOKS, st.sampled_from([0.0, 1800.0, 7200.0]))
+def test_over_any_looks_each_alert_opens_once_and_resolves_once(
+    looks: list[dict[str, str]], repeat: float
+) -> None:
+    kept: dict[str, Alert] = {}
+    events: list[tuple[str, str]] = []
+    for number, look in enumerate(looks):
+        found = [finding(severity, name) for name, severity in look.items()]
+        unended = [alert for alert in kept.values() if alert.status is not AlertStatus.RESOLVED]
+        changes = compare(unended, found, NOW + number * HOUR, repeat)
+        for alert in changes.alerts:
+            if alert.id in kept:
+                assert may_follow(ALERT_TRANSITIONS, kept[alert.id].status, alert.status)
+            kept[alert.id] = alert
+        events += [(flip.event, flip.alert.id) for flip in changes.flips]
+        unended = [alert for alert in kept.values() if alert.status is not AlertStatus.RESOLVED]
+        assert sorted(alert.object_id for alert in unended) == sorted(look)
+    for event in ("opened", "resolved"):
+        ids = [alert_id for name, alert_id in events if name == event]
+        assert len(ids) == len(set(ids))
+    assert {alert_id for name, alert_id in events if name == "opened"} == set(kept)

@@ -1,0 +1,175 @@
+"""Each rule on records that meet it and on records that just do not."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupPolicy,
+    BackupResult,
+    BackupStorage,
+    CronJob,
+    CronJobExecution,
+    Drill,
+    Restore,
+    SecretKeyRef,
+    StorageUsage,
+)
+from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
+from kronkeep_daemon.alerts import rules
+from kronkeep_daemon.alerts.findings import Known
+
+NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
+E, B = ExecutionStatus, BackupStatus
+
+
+def ago(minutes: float) -> datetime:
+    return NOW - timedelta(minutes=minutes)
+
+
+def run(minutes: float, status: ExecutionStatus, **fields: Any) -> CronJobExecution:
+    return CronJobExecution(
+        id=f"r{minutes}", cluster="c", namespace="shop", cronjob="dump", cronjob_id="j", status=status,
+        trigger=Trigger.SCHEDULED, created_at=ago(minutes), ended_at=ago(minutes - 1), **fields,
+    )  # fmt: skip
+
+
+def backup(minutes: float, status: BackupStatus, **fields: Any) -> BackupExecution:
+    return BackupExecution(
+        id=f"b{minutes}", cluster="c", namespace="shop", cronjob="dump", cronjob_id="j", policy_id="p",
+        storage_id="vault", status=status, created_at=ago(minutes), ended_at=ago(minutes - 1), **fields,
+    )  # fmt: skip
+
+
+def drill(minutes: float, status: RestoreStatus, **fields: Any) -> Restore:
+    return Restore(
+        id=f"d{minutes}", cluster="c", namespace="shop", cronjob="dump", cronjob_id="j", policy_id="p",
+        backup_id="b", storage_id="vault", purpose="drill", status=status, created_at=ago(minutes), **fields,
+    )  # fmt: skip
+
+
+def known(
+    *,
+    runs: list[CronJobExecution] | None = None,
+    backups: list[BackupExecution] | None = None,
+    drills: list[Restore] | None = None,
+    policy: dict[str, Any] | None = None,
+    bare: bool = False,
+    **cronjob: Any,
+) -> Known:
+    held = None if bare else BackupPolicy(id="p", storage_id="vault", **(policy or {}))
+    fields = {"policy": held, "created_at": ago(10_000)} | cronjob
+    shown = CronJob(id="j", cluster="c", namespace="shop", name="dump", schedule="* * * * *", **fields)
+    return Known(shown, runs or [], backups or [], drills or [], NOW, 3, "UTC")
+
+
+def told(found: Known) -> list[tuple[str, str]]:
+    return [(finding.code, finding.severity) for finding in rules.about_cronjob(found)]
+
+
+DAILY = Drill(schedule="0 6 * * *", deadline_seconds=3600)
+RESULT = BackupResult(snapshot_id="s")
+
+
+@pytest.mark.parametrize(
+    ("found", "codes"),
+    [
+        (known(runs=[run(1, E.SUCCEEDED), run(9, E.FAILED)]), []),
+        (known(runs=[run(1, E.FAILED), run(9, E.SUCCEEDED)]), [("RunFailed", "warning")]),
+        (known(runs=[run(1, E.RUNNING), run(9, E.UNKNOWN)]), [("RunFailed", "warning")]),
+        (known(runs=[run(1, E.CANCELLED), run(9, E.SUCCEEDED)]), []),
+        (known(runs=[run(n, E.FAILED) for n in (1, 2)]), [("RunFailed", "warning")]),
+        (known(runs=[run(n, E.FAILED) for n in (1, 2, 3)]), [("RunFailed", "critical")]),
+        (known(runs=[run(1, E.MISSED), run(9, E.SUCCEEDED)]), [("RunMissed", "warning")]),
+        (known(runs=[run(1, E.SUCCEEDED), run(9, E.MISSED)]), []),
+        (known(late_since=ago(5)), [("RunMissed", "warning")]),
+        (known(backups=[backup(1, B.FAILED), backup(9, B.SUCCEEDED)]), [("BackupFailed", "critical")]),
+        (known(backups=[backup(1, B.MISSED)]), [("BackupFailed", "critical")]),
+        (known(backups=[backup(1, B.RUNNING), backup(9, B.SUCCEEDED)]), []),
+        (known(backups=[backup(1, B.FAILED, reason="CronJobFailed"), backup(9, B.SUCCEEDED)]), []),
+        (known(backups=[backup(1, B.FAILED)], policy={}, policy_fault=None), [("BackupFailed", "critical")]),
+        (known(backups=[backup(1, B.PARTIAL, result=RESULT)]), [("BackupPartial", "warning")]),
+        (known(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(59)), []),
+        (known(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(61)), [("BackupOverdue", "critical")]),
+        (known(policy={"rpo_seconds": 3600}, created_at=ago(61)), [("BackupOverdue", "critical")]),
+        (known(policy={"rpo_seconds": 3600}, created_at=ago(59)), []),
+        (known(policy={"rpo_seconds": 3600, "enabled": False}), []),
+        (
+            known(policy={"drill": DAILY}, drills=[drill(300, RestoreStatus.FAILED)]),
+            [("DrillFailed", "critical")],
+        ),
+        (known(policy={"drill": DAILY}, drills=[drill(300, RestoreStatus.COMPLETED)]), []),
+        (known(policy={"drill": DAILY}, backups=[backup(3000, B.SUCCEEDED)]), [("DrillOverdue", "warning")]),
+        (known(policy={"drill": DAILY}, backups=[backup(60, B.SUCCEEDED)]), []),
+        (
+            known(
+                policy={"drill": DAILY},
+                backups=[backup(3000, B.SUCCEEDED)],
+                drills=[drill(350, RestoreStatus.COMPLETED)],
+            ),
+            [],
+        ),
+        (known(policy_fault="no JSON"), [("PolicyInvalid", "critical")]),
+        (
+            known(policy={"on_conflict": "accept"}, policy_findings=("Overlap: a",)),
+            [("ScheduleConflictAccepted", "warning")],
+        ),
+        (known(policy_findings=("Overlap: a",)), []),
+    ],
+)
+def test_a_cronjob(found: Known, codes: list[tuple[str, str]]) -> None:
+    assert told(found) == codes
+
+
+def test_since_is_the_first_of_a_row_and_the_newest_is_named() -> None:
+    (finding,) = rules.about_cronjob(
+        known(runs=[run(n, E.FAILED, message="Exit code 3.", next_step="Fix it.") for n in (1, 5, 9)])
+    )
+    assert finding.since == ago(8)
+    assert finding.record_id == "r1"
+    assert finding.message == "The last 3 runs failed. Exit code 3."
+    assert (finding.object, finding.storage_id, finding.next_step) == ("shop/dump", "vault", "Fix it.")
+
+
+def test_without_a_policy_old_backups_are_no_concern() -> None:
+    assert told(known(backups=[backup(1, B.FAILED)], bare=True)) == []
+
+
+def storage(**fields: Any) -> BackupStorage:
+    base = {"status": StorageStatus.ACTIVE} | fields
+    return BackupStorage(
+        id="vault", cluster="c", kind="local", password=SecretKeyRef(secret="s"), created_at=NOW, **base
+    )
+
+
+def usage(level: str, used: int) -> StorageUsage:
+    return msgspec.convert(
+        {"measured_at": NOW, "used_bytes": used, "capacity_bytes": 1000, "level": level}, StorageUsage
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "codes"),
+    [
+        (storage(), []),
+        (storage(status=StorageStatus.FAILED, message="No route."), [("StorageFailed", "critical")]),
+        (storage(reason="Unreachable"), [("StorageUnreachable", "critical")]),
+        (storage(status=StorageStatus.CREATING, reason="Unreachable"), []),
+        (storage(check_ok=False, reason="Damaged"), [("StorageDamaged", "critical")]),
+        (storage(usage=usage("ok", 849)), []),
+        (storage(usage=usage("warning", 850)), [("StorageFilling", "warning")]),
+        (storage(usage=usage("critical", 950)), [("StorageFilling", "critical")]),
+    ],
+)
+def test_a_storage(found: BackupStorage, codes: list[tuple[str, str]]) -> None:
+    assert [(finding.code, finding.severity) for finding in rules.about_storage(found)] == codes
+
+
+@pytest.mark.parametrize(
+    ("status", "minutes", "count"), [("live", 99, 0), ("stale", 0.9, 0), ("failing", 1, 1)]
+)
+def test_a_watch(status: str, minutes: float, count: int) -> None:
+    assert len(rules.about_watch("c cronjobs", status, ago(minutes), "refused", NOW, 60)) == count
