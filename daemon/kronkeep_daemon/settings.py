@@ -13,8 +13,8 @@ from watchfiles import awatch
 
 from kronkeep_common.errors import InvalidRequest, InvalidSettings
 from kronkeep_common.models.base import Request, Seconds
-from kronkeep_common.schedule import Schedule
 from kronkeep_common.models.policy import SecretKeyRef
+from kronkeep_common.schedule import Schedule
 
 
 class ClusterSettings(Request, frozen=True, kw_only=True):
@@ -158,12 +158,8 @@ def parse(text: str, where: str) -> Settings:
         Schedule.parse(found.archive.prune_schedule, controller_zone=found.controller_zone)
     except (msgspec.ValidationError, msgspec.DecodeError, InvalidRequest) as fault:
         raise InvalidSettings(f"{where}: {fault}", file=where) from fault
+    _check_channels(found.alerts.channels, where)
     return found
-        settings = msgspec.toml.decode(text.encode(), type=Settings)
-    except (msgspec.ValidationError, msgspec.DecodeError) as fault:
-        raise InvalidSettings(f"{where}: {fault}", file=where) from fault
-    _check_channels(settings.alerts.channels, where)
-    return settings
 
 
 def _check_channels(channels: tuple[ChannelSettings, ...], where: str) -> None:

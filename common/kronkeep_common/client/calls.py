@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from kronkeep_common import api, errors
-from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.alerts import AlertCalls
+from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.restores import RestoreCalls
 from kronkeep_common.client.transport import Answer, Broken, Refused, Transport
 from kronkeep_common.models import (

@@ -10,10 +10,8 @@ from kronkeep_common.text import age
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.running import add_verb, run_at_once, split_name
 
-PAGED = ("executions", "backups", "restores")
-KINDS = ("cronjobs", "executions", "backups", "restores", "storages", "policies", "manifests")
-PAGED = ("executions", "backups", "alerts")
-KINDS = ("cronjobs", "executions", "backups", "storages", "policies", "manifests", "alerts")
+PAGED = ("executions", "backups", "restores", "alerts")
+KINDS = ("cronjobs", "executions", "backups", "restores", "storages", "policies", "manifests", "alerts")
 
 
 def add_parser(verbs: Any) -> None:
