@@ -85,6 +85,12 @@ class Cluster:
         if before is not None:
             await before.close()
 
+    @property
+    def ca_file(self) -> str | None:
+        """The file with the certificates that this cluster's own must be signed by."""
+        found: str | None = self._client.configuration.ssl_ca_cert
+        return found
+
     async def _renew(self, generation: int) -> None:
         """Reloads once for all requests that were refused with the same credentials."""
         async with self._renewing:

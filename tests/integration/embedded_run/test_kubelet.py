@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from kronkeep_common.errors import InvalidSettings
 from kronkeep_daemon.embedded.agent.kubelet import LogServer
 from kronkeep_daemon.embedded.agent.volumes import Volumes
 
@@ -30,10 +31,12 @@ async def server(tmp_path: Path) -> AsyncIterator[LogServer]:
     await found.close()
 
 
-def caller(server: LogServer) -> httpx.AsyncClient:
+def caller(server: LogServer, certificate: tuple[str, str] | None = None) -> httpx.AsyncClient:
     """As kube-apiserver calls a kubelet that it has no CA for."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if certificate is not None:
+        context.load_cert_chain(*certificate)
     return httpx.AsyncClient(base_url=f"https://127.0.0.1:{server.port}", verify=context, trust_env=False)
 
 
@@ -92,3 +95,31 @@ async def test_the_volume_of_the_service_account_is_made(tmp_path: Path) -> None
     assert files == {"token": "token for 3607 s", "ca.crt": "PEM", "namespace": "shop"}
     assert made.read_only
     assert stat.S_IMODE((made.source / "token").stat().st_mode) == 0o400
+
+
+async def certified(folder: Path, name: str, *signer: str) -> tuple[str, str]:
+    """A certificate and its key, signed by itself or by the signer's."""
+    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"]
+    argv += ["-keyout", str(key), "-out", str(certificate), *signer]
+    done = await asyncio.create_subprocess_exec(*argv, stderr=asyncio.subprocess.DEVNULL)
+    assert await done.wait() == 0
+    return str(certificate), str(key)
+
+
+async def test_beyond_loopback_a_caller_needs_the_clusters_certificate(tmp_path: Path) -> None:
+    ca, ca_key = await certified(tmp_path, "ca")
+    mine = await certified(tmp_path, "apiserver", "-CA", ca, "-CAkey", ca_key)
+    server = LogServer(tmp_path / "node", "0.0.0.0", ca)
+    await server.start()
+    server.saw("ADDED", POD)
+    await server.sink(POD, "main")(b"2026-01-01T00:00:00Z one\n", False)
+    path = "/containerLogs/shop/dump-1/main"
+    async with caller(server) as stranger:
+        with pytest.raises(httpx.TransportError):
+            await stranger.get(path)
+    async with caller(server, mine) as client:
+        assert (await client.get(path)).text == "one\n"
+    await server.close()
+    with pytest.raises(InvalidSettings):
+        await LogServer(tmp_path / "open", "0.0.0.0").start()

@@ -2,18 +2,20 @@
 
 kube-apiserver fetches `GET /containerLogs/{namespace}/{pod}/{container}` with the caller's query from the
 address and port in the Node's status. It accepts any certificate unless it was given a CA for kubelets, so
-one is made for each life of the agent. The server listens on the node's own address only.
+one is made for each life of the agent. The server listens on the node's own address only; anywhere but on
+loopback a caller needs a certificate of the cluster's own CA, as kube-apiserver has one for kubelets.
 """
 
 import asyncio
 import ssl
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
-from kronkeep_common.errors import ToolMissing
+from kronkeep_common.errors import InvalidSettings, ToolMissing
 from kronkeep_daemon.embedded.apiserver.logs import Logs
 from kronkeep_daemon.embedded.apiserver.podlog import open_log
 from kronkeep_daemon.embedded.apiserver.status import Refusal
@@ -24,16 +26,25 @@ Object = dict[str, Any]
 class LogServer:
     """Keeps the logs of one node's containers below `folder` and serves them on `address`."""
 
-    def __init__(self, folder: Path, address: str) -> None:
+    def __init__(self, folder: Path, address: str, client_ca: str | None = None) -> None:
         self._folder = folder
         self._address = address
+        self._client_ca = client_ca
         self._logs = Logs(folder / "logs")
         self._pods: dict[tuple[str, str], Object] = {}
         self._runner: web.AppRunner | None = None
         self.port = 0
 
     async def start(self) -> None:
-        """Makes a certificate and listens on a free port; raises ToolMissing without openssl."""
+        """Makes a certificate and listens on a free port.
+
+        Raises ToolMissing without openssl, InvalidSettings where anybody could read.
+        """
+        if self._client_ca is None and not _on_loopback(self._address):
+            raise InvalidSettings(
+                f"Whoever reaches {self._address} could read the logs: the kubeconfig names no CA.",
+                next_step="Use a kubeconfig with certificate-authority, or the address 127.0.0.1.",
+            )
         app = web.Application()
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._answer)
         self._runner = web.AppRunner(app, access_log=None)
@@ -60,6 +71,9 @@ class LogServer:
         await done.wait()
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate, key)
+        if self._client_ca is not None and not _on_loopback(self._address):
+            context.load_verify_locations(self._client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
         return context
 
     def saw(self, kind: str, pod: Object) -> None:
@@ -104,3 +118,10 @@ class Sink:
     async def __call__(self, lines: bytes, final: bool) -> None:
         """Writes lines; `final` says that the container has ended."""
         self._offset = await self._logs.push(self._uid, self._container, self._offset, lines, final)
+
+
+def _on_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"

@@ -199,7 +199,7 @@ async def run_agent(
     logs: LogServer | None = None
     try:
         if OURS not in str((await cluster.get("/version")).get("gitVersion")):
-            logs = LogServer(folder, address)
+            logs = LogServer(folder, address, cluster.ca_file)
             await logs.start()
         agent = NodeAgent(cluster, name, folder, clock, supervisor, logs=logs, address=address)
         await agent.start()
