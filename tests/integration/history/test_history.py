@@ -11,10 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tinydb import TinyDB, where
 from tinydb.storages import MemoryStorage
 
@@ -380,44 +377,3 @@ ACTIONS: dict[str, Callable[[Any], Any]] = {
 def test_what_tinydb_documents_is_what_ours_does(tmp_path: Path, name: str) -> None:
     stock, ours = both(ACTIONS[name], tmp_path)
     assert ours == stock
-
-
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.just("put"), st.integers(0, 6), st.integers(0, 99)),
-        st.tuples(st.just("remove"), st.integers(0, 6), st.just(0)),
-        st.tuples(st.sampled_from(["commit", "compact", "reopen"]), st.just(0), st.just(0)),
-    ),
-    max_size=25,
-)
-
-
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(STEPS)
-def test_any_order_of_changes_commits_compactions_and_restarts(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, int]]
-) -> None:
-    folder = tmp_path_factory.mktemp("h")
-
-    async def play() -> None:
-        history, model = await opened(folder), dict[str, int]()
-        for what, key, value in steps:
-            record_id = f"u{key}"
-            if what == "put":
-                history.executions.put(msgspec.structs.replace(run(key), attempts=value))
-                model[record_id] = value
-            elif what == "remove":
-                history.executions.remove(record_id)
-                model.pop(record_id, None)
-            elif what == "commit":
-                await history.commit()
-            elif what == "compact":
-                await history.commit()
-                await history.compact()
-            else:
-                await history.close()
-                history = await opened(folder)
-            assert {r.id: r.attempts for r in history.executions.all()} == model
-        await history.close()
-
-    asyncio.run(play())

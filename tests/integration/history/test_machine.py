@@ -1,0 +1,127 @@
+"""A state machine against a plain dict: any order of changes, commits, compactions, crashes and restarts."""
+
+import asyncio
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from tinydb import where
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.history import History
+
+KEYS = st.sampled_from("abcdef")
+Model = dict[str, tuple[str, int]]
+
+
+class Machine(RuleBasedStateMachine):
+    """`model` is what is in memory, `durable` what the last commit promised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.home = Path(tempfile.mkdtemp(prefix="kronkeep-"))
+        self.lives = 0
+        self.model: Model = {}
+        self.durable: Model = {}
+        self.history = self.opened()
+
+    @property
+    def folder(self) -> Path:
+        return self.home / str(self.lives)
+
+    def opened(self) -> History:
+        return self.runner.run(History.open(self.folder, clock=SystemClock()))
+
+    @rule(key=KEYS, status=st.sampled_from(["failed", "running"]), number=st.integers(0, 9))
+    def upsert(self, key: str, status: str, number: int) -> None:
+        """Inserts or updates, by TinyDB's own method."""
+        table = self.history.table("t")
+        stamp = f"2026-01-01T00:00:0{number}Z"
+        doc = {"id": key, "status": status, "created_at": stamp, "n": number}
+        table.upsert(doc, where("id") == key)
+        self.model[key] = status, number
+
+    @rule(status=st.sampled_from(["failed", "running"]), number=st.integers(0, 9))
+    def update_some(self, status: str, number: int) -> None:
+        """Changes every document of a status."""
+        self.history.table("t").update({"n": number}, where("status") == status)
+        self.model = {k: (s, number if s == status else n) for k, (s, n) in self.model.items()}
+
+    @rule(key=KEYS)
+    def remove(self, key: str) -> None:
+        """Removes a document, if it is there."""
+        self.history.table("t").remove(where("id") == key)
+        self.model.pop(key, None)
+
+    @rule()
+    def truncate(self) -> None:
+        """Removes every document."""
+        self.history.table("t").truncate()
+        self.model = {}
+
+    @rule()
+    def commit(self) -> None:
+        """From here on it must outlive everything."""
+        self.runner.run(self.history.commit())
+        self.durable = dict(self.model)
+
+    @rule()
+    def compact(self) -> None:
+        """Commits, and writes a snapshot."""
+        self.runner.run(self.history.compact())
+        self.durable = dict(self.model)
+
+    @rule()
+    def reopen(self) -> None:
+        """Closes in order, which commits, and opens again."""
+        self.runner.run(self.history.close())
+        self.durable = dict(self.model)
+        self.history = self.opened()
+
+    @rule(torn=st.sampled_from([b"", b'{"seq":', b"\0" * 100]))
+    def crash(self, torn: bytes) -> None:
+        """Goes on with the files as they are at this moment, as after a kill -9 or a torn last line."""
+        old, left = self.folder, self.history
+        self.lives += 1
+        shutil.copytree(old, self.folder)
+        segment = max(self.folder.glob("journal-*.jsonl"))
+        with segment.open("r+b") as file:
+            file.seek(left._segment.size)
+            file.write(torn)
+        self.runner.run(left.close())
+        self.model = dict(self.durable)
+        self.history = self.opened()
+
+    @invariant()
+    def the_same(self) -> None:
+        """What is read is what the model holds, by whatever way it is asked."""
+        table = self.history.table("t")
+        found = {doc["id"]: (doc["status"], doc["n"]) for doc in table}
+        assert found == self.model
+        assert len(table) == len(self.model)
+        for status in ("failed", "running"):
+            some = {doc["id"] for doc in table.search(where("status") == status)}
+            assert some == {key for key, (held, _) in self.model.items() if held == status}
+            assert table.documents.count("status", {"status": status}).get(status, 0) == len(some)
+
+    def teardown(self) -> None:
+        """Leaves nothing behind."""
+        self.runner.run(self.history.close())
+        self.runner.close()
+        shutil.rmtree(self.home)
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(3600)
+def test_a_thousand_lives() -> None:
+    often = settings(max_examples=1000, stateful_step_count=100, deadline=None)
+    run_state_machine_as_test(Machine, settings=often)
