@@ -310,14 +310,6 @@ class StillReading(Unavailable):
     default_next_step = "Ask again in some seconds; the Job goes on meanwhile."
 
 
-class RepositoryFault(Unavailable):
-    """A Job on the repository failed; `details` has the reason, a stable word."""
-
-    code = "RepositoryFault"
-    retryable = False
-    default_next_step = "Check the storage: kronkeep storage check NAME."
-
-
 class ToolMissing(Unavailable):
     """A program that kronkeep runs is not installed, or too old for what is asked."""
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
-from kronkeep_common.errors import ClusterUnreachable, FileTooLarge, InvalidRequest, RepositoryFault
+from kronkeep_common.errors import ClusterUnreachable, FileTooLarge, InvalidRequest, StorageFailed
 from kronkeep_common.models import BackupExecution, SnapshotFile
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.jobs import Ended
@@ -21,6 +21,7 @@ from kronkeep_daemon.backups.manifests import repository_job
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.restores import layout, manifests, outcome
+from kronkeep_daemon.restores.layout import Call
 from kronkeep_daemon.restores.running import Runner
 from kronkeep_daemon.restores.snapshots import Snapshots
 from kronkeep_daemon.settings import Settings
@@ -61,7 +62,7 @@ class Downloads:
     async def open(self, backup_id: str, path: str, gone: Callable[[], bool]) -> AsyncIterator[Sending]:
         """The file; its Job is removed at the end, or as soon as the caller is `gone`.
 
-        Raises PathNotFound, InvalidRequest, FileTooLarge, StillReading, RepositoryFault.
+        Raises PathNotFound, InvalidRequest, FileTooLarge, StillReading, StorageFailed.
         """
         backup = self._snapshots.restorable(backup_id)
         entry = await self._snapshots.entry(backup_id, path)
@@ -81,25 +82,25 @@ class Downloads:
             await self._runner.remove(namespace, name)
 
     async def _begun(self, backup: BackupExecution, job: Object, gone: Callable[[], bool]) -> Object:
-        """The pod once it sends; raises RepositoryFault where it never will."""
+        """The pod once it sends; raises StorageFailed where it never will."""
         where = self._snapshots.repository(backup)
         async with self._backups.queues.alone(where.id):
             try:
                 found = await self._runner.until(job, where, "send", gone)
             except NotFoundInCluster as removed:
-                raise RepositoryFault("The Job that read the file went.", reason="JobGone") from removed
+                raise StorageFailed("The Job that read the file went.", reason="JobGone") from removed
         if not isinstance(found, Ended):
             return found
         fault = outcome.fault(found) or outcome.INTERRUPTED
-        raise RepositoryFault(fault.message, next_step=fault.next_step, reason=fault.reason)
+        raise StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)
 
     def _job(self, backup: BackupExecution, path: str) -> Object:
         """Restores the file, hashes it, prints it; only the first container knows the repository."""
         assert backup.result is not None
         settings, where = self._settings(), self._snapshots.repository(backup)
         name, namespace = f"kronkeep-file-{secrets.token_hex(6)}", self._runner.repositories.namespace(where)
-        call = manifests.Call(backup.result.snapshot_id, layout.TARGET, layout.escaped((path,)))
-        steps = manifests.restore_steps([call])
+        snapshot, _ = layout.parts(backup.result, (path,), None)[0]
+        steps = manifests.restore_steps([Call(snapshot, layout.TARGET, layout.escaped((path,)))])
         job = repository_job(name, namespace, steps, where, settings.archive, SECONDS)
         return manifests.sending_job(job, f"{layout.TARGET}{path}", LINE)
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_common.models import RestoreTarget, SnapshotFile
+from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
 from kronkeep_common.text import clean
 
-SOURCE, TARGET = "/source", "/target"
+SOURCE, TARGET, DATABASE = "/source", "/target", "/database"
 LOST = "lost+found"  # a fresh ext4 has it: it makes no claim full
 _SPECIAL = re.compile(r"([\\*?\[])")
 
@@ -23,6 +23,15 @@ class Mount(NamedTuple):
     claim: str
     path: str
     sub_path: str
+
+
+class Call(NamedTuple):
+    """One call of `restic restore`: where to, what of the snapshot, and from where to where it moves then."""
+
+    snapshot_id: str
+    folder: str
+    patterns: list[str]
+    moved: tuple[str, str] | None = None
 
 
 class Selection(NamedTuple):
@@ -57,6 +66,45 @@ def claim_of(path: str) -> str | None:
     """The claim that a path of the snapshot came from; None for all else."""
     parts = path.split("/", 3)
     return parts[2] if len(parts) > 2 and parts[1] == SOURCE[1:] else None
+
+
+def in_dump(path: str) -> bool:
+    """Whether a path is of the database's dump, which has a snapshot of its own."""
+    return path == DATABASE or path.startswith(f"{DATABASE}/")
+
+
+def parts(
+    result: BackupResult, include: tuple[str, ...], mount: Mount | None
+) -> list[tuple[str, tuple[str, ...]]]:
+    """The snapshots that have something for a mount (or for all), each with its share of the chosen paths."""
+    if result.database_snapshot_id is None or (mount is not None and mount.path != TARGET):
+        return [(result.snapshot_id, include)]
+    files = tuple(path for path in include if not in_dump(path))
+    dump = tuple(path for path in include if in_dump(path))
+    found = [(result.snapshot_id, files)] if files or not include else []
+    return [*found, (result.database_snapshot_id, dump)] if dump or not include else found
+
+
+def calls(
+    result: BackupResult,
+    found: Selection,
+    where: list[Mount],
+    include: tuple[str, ...],
+    stage_name: str | None,
+) -> list[Call]:
+    """restic's calls: of each snapshot, and where a stage is named, of each mount into its stage."""
+    if stage_name is None:
+        mount = where[0] if len(where) == 1 else None
+        shares = parts(result, include, mount)
+        return [Call(snapshot, TARGET, patterns(mount, found, share)) for snapshot, share in shares]
+    made = []
+    for mount in where:
+        folder, shares = f"{mount.path}/{stage_name}", parts(result, include, mount)
+        moved = (folder + mount.path.removeprefix(TARGET), mount.path)
+        for number, (snapshot, share) in enumerate(shares, 1):
+            last = moved if number == len(shares) else None
+            made.append(Call(snapshot, folder, patterns(mount, found, share), last))
+    return made
 
 
 def selection(entries: Iterator[SnapshotFile], include: tuple[str, ...]) -> Selection:

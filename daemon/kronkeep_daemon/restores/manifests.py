@@ -3,11 +3,11 @@
 Only restic's containers see the repository and its password; what merely looks at files does not.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from kronkeep_common import keys
 from kronkeep_common.models import DrillCheck
-from kronkeep_daemon.restores.layout import SOURCE, TARGET, Mount
+from kronkeep_daemon.restores.layout import SOURCE, TARGET, Call, Mount
 
 Object = dict[str, Any]
 Steps = list[tuple[str, list[str]]]
@@ -30,15 +30,6 @@ def restore_argv(snapshot_id: str, folder: str, patterns: list[str]) -> list[str
     """restic's restore below a folder, with its own comparison afterwards."""
     includes = [word for pattern in patterns for word in ("--include", pattern)]
     return ["restic", "restore", snapshot_id, "--target", folder, "--verify", "--json", *includes]
-
-
-class Call(NamedTuple):
-    """One call of `restic restore`: where to, what of the snapshot, and from where to where it moves then."""
-
-    snapshot_id: str
-    folder: str
-    patterns: list[str]
-    moved: tuple[str, str] | None = None
 
 
 def restore_steps(calls: list[Call]) -> Steps:
@@ -170,4 +161,5 @@ def _claim_volumes(where: list[Mount]) -> list[Object]:
 
 def _check(like: Object, check: DrillCheck) -> Object:
     mounts = [{"name": SCRATCH, "mountPath": RESTORED}]
-    return plain(like, "check", list(check.command), mounts) | {"image": check.image}
+    found = plain(like, "check", list(check.command), mounts)
+    return found | {"image": check.image, "securityContext": {"allowPrivilegeEscalation": False}}

@@ -40,7 +40,6 @@ _TOLD: tuple[tuple[str, Fault], ...] = (
     ("ciphertext verification failed", DAMAGED),
     ("invalid data returned", DAMAGED),
     ("wrong data returned", DAMAGED),
-    ("unexpected content", DAMAGED),
     ("unable to load index", DAMAGED),
     ("not found in index", DAMAGED),
     ("not found in repository", DAMAGED),
@@ -137,6 +136,8 @@ def _of_restic(exit_code: int | None, log: bytes) -> Fault:
     if any("Invalid file size" in line for line in wrong):
         words = f"Files changed while they were archived: {'; '.join(wrong[:EXAMPLES])}"
         return Fault("ChangedMeanwhile", words, "Archive when nothing writes, such as after the run.")
+    if any("Unexpected content" in line for line in wrong):
+        return different(wrong)
     reason, words, then = restic.fault(exit_code, log)
     if reason == "ResticFailed" and wrong:
         words = f"{len(wrong)} files could not be restored: {'; '.join(wrong[:EXAMPLES])}"

@@ -22,16 +22,16 @@ from kronkeep_daemon.backups.manifests import KEPT_SECONDS, repository_job
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.logs import Capped
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.restores import layout, manifests, outcome
+from kronkeep_daemon.restores.ears import Ears
 from kronkeep_daemon.restores.outcome import Fault
 from kronkeep_daemon.restores.planning import Planner, Wanted, size_of
 from kronkeep_daemon.restores.records import RestoreRecords
 from kronkeep_daemon.restores.running import Runner
 from kronkeep_daemon.restores.snapshots import Snapshots
-from kronkeep_daemon.restores.sums import Line, Manifests, Names, Sums, differences
+from kronkeep_daemon.restores.sums import Line, Manifests, differences
 from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,6 @@ PRESENCE_FILES = 200_000  # more than these are only compared by restic itself
 SAFE_SECONDS = KEPT_SECONDS * 0.8  # younger than this an ended Job cannot have been removed by its TTL
 CLEAN_SECONDS = 3600
 ATTEMPTS = 3
-PROGRESS_SECONDS = 1.0
 
 
 class Restorer:
@@ -214,7 +213,7 @@ class Restorer:
         )
 
     async def _compared(
-        self, ended: Ended, ears: "Ears", wanted: Wanted, manifest: list[Line] | None
+        self, ended: Ended, ears: Ears, wanted: Wanted, manifest: list[Line] | None
     ) -> "Fault | Compared":
         """What the files were found to be: by restic itself, by the manifest where there is one."""
         fault = outcome.fault(ended)
@@ -247,7 +246,9 @@ class Restorer:
         assert restore.deadline_at is not None
         left = (restore.deadline_at - self._clock.now()).total_seconds()
         where = wanted.mounts if restore.purpose == "restore" else []
-        calls = calls_of(restore, wanted)
+        assert wanted.backup.result is not None
+        stage = layout.stage(restore.id) if staged(restore) else None
+        calls = layout.calls(wanted.backup.result, wanted.selection, where, wanted.include, stage)
         steps, namespace = manifests.restore_steps(calls), namespace_of(restore)
         job = repository_job(restore.job, namespace, steps, repository, settings.archive, left)
         job["metadata"]["labels"] |= {keys.RESTORE_LABEL: restore.id, keys.ROLE_LABEL: "restore"}
@@ -260,7 +261,7 @@ class Restorer:
         found = self._backups.policy_of(restore.namespace, restore.cronjob)
         return found.drill.check if found is not None and found.drill is not None else None
 
-    async def _missing(self, wanted: Wanted, ears: "Ears") -> list[str]:
+    async def _missing(self, wanted: Wanted, ears: Ears) -> list[str]:
         """The selection's paths that the target lacks; more than 200,000 are not held in memory."""
         if ears.names.more or wanted.selection.files + wanted.selection.folders > PRESENCE_FILES:
             return []
@@ -281,7 +282,7 @@ class Restorer:
 
         return await asyncio.to_thread(missing)
 
-    async def _keep_logs(self, restore: Restore, ears: "Ears", ended: Ended) -> None:
+    async def _keep_logs(self, restore: Restore, ears: Ears, ended: Ended) -> None:
         kept = []
         for name, capped in ears.logs.items():
             kept.append(await self._history.logs.save(restore.id, name, ended.pod, capped))
@@ -321,71 +322,9 @@ class Compared(NamedTuple):
     against: str
 
 
-class Ears:
-    """What the containers of a restore say: states, progress, names, hashes, logs."""
-
-    def __init__(self, records: RestoreRecords, restore: Restore, clock: Clock) -> None:
-        self.names = Names()
-        self.sums = Sums()
-        self.logs: dict[str, Capped] = {}
-        self._records = records
-        self._id = restore.id
-        self._clock = clock
-        self._told = 0.0
-        self._stage = layout.stage(restore.id)
-        self._verifying = restore.status is RestoreStatus.VERIFYING
-
-    def hear(self, container: str, line: bytes) -> None:
-        """Takes one line."""
-        if not container.startswith("restore") or line.startswith(outcome.VERIFYING):
-            self._verify()
-        if container == "names":
-            self.names.hear(line)
-        elif container == "sums":
-            self.sums.hear(line)
-        else:
-            self._say(container, line)
-
-    def snapshot_names(self) -> set[str]:
-        """What was listed, as the snapshot has it."""
-        return {layout.snapshot_path(p, self._stage) for p in (*self.names.files, *self.names.folders)}
-
-    def snapshot_sums(self) -> dict[str, str]:
-        """What was hashed, by the snapshot's paths."""
-        return {layout.snapshot_path(p, self._stage): found for p, found in self.sums.found.items()}
-
-    def _verify(self) -> None:
-        if not self._verifying:
-            self._verifying = True
-            self._records.note(self._id, status=RestoreStatus.VERIFYING, progress=None)
-
-    def _say(self, container: str, line: bytes) -> None:
-        found = outcome.progress(line)
-        if found is None:
-            self.logs.setdefault(container, Capped()).add(line + b"\n")
-        elif self._clock.monotonic() - self._told >= PROGRESS_SECONDS:
-            self._told = self._clock.monotonic()
-            self._records.note(self._id, progress=found)
-
-
 def staged(restore: Restore) -> bool:
     """Whether it is restored beside what is there first, to take its place once it is compared."""
     return restore.purpose == "restore" and restore.overwrite
-
-
-def calls_of(restore: Restore, wanted: Wanted) -> list[manifests.Call]:
-    """restic's calls: one for each claim that is written over, else one for all."""
-    if not staged(restore):
-        mount = wanted.mounts[0] if restore.purpose == "restore" and len(wanted.mounts) == 1 else None
-        patterns = layout.patterns(mount, wanted.selection, wanted.include)
-        return [manifests.Call(restore.snapshot_id, layout.TARGET, patterns)]
-    calls = []
-    for mount in wanted.mounts:
-        folder = f"{mount.path}/{layout.stage(restore.id)}"
-        patterns = layout.patterns(mount, wanted.selection, wanted.include)
-        moved = (folder + mount.path.removeprefix(layout.TARGET), mount.path)
-        calls.append(manifests.Call(restore.snapshot_id, folder, patterns, moved))
-    return calls
 
 
 def job_name(restore: Restore, attempt: int) -> str:

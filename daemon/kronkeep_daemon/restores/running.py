@@ -7,7 +7,7 @@ from typing import Any
 from kronkeep_common import keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_daemon.backups import jobs
+from kronkeep_daemon.backups import jobs, placement
 from kronkeep_daemon.backups.jobs import Ended, Step
 from kronkeep_daemon.backups.repository import Repository
 from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
@@ -36,15 +36,25 @@ class Runner:
         """Runs a Job that has the repository's password until it ends."""
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
         await self.repositories.copy_credentials(where, namespace, name, None)
-        await jobs.create_once(self.cluster, job)
+        await self._create(job)
         ended = await self.heard(namespace, name, hear)
         await self.repositories.remove_credentials(namespace, name)
         return ended
 
     async def plain(self, job: Object, hear: Hear) -> Ended:
         """Runs a Job that needs no repository."""
-        await jobs.create_once(self.cluster, job)
+        await self._create(job)
         return await self.heard(job["metadata"]["namespace"], job["metadata"]["name"], hear)
+
+    async def _create(self, job: Object) -> None:
+        """Creates the Job once, on the node that holds one of its claims already."""
+        pod, namespace = job["spec"]["template"]["spec"], job["metadata"]["namespace"]
+        claims = [volume.get("persistentVolumeClaim") for volume in pod["volumes"]]
+        names = tuple(claim["claimName"] for claim in claims if claim)
+        node = await placement.node_of(self.cluster, namespace, names)
+        if node is not None:
+            pod["affinity"] = placement.on_node(node)
+        await jobs.create_once(self.cluster, job)
 
     async def heard(self, namespace: str, name: str, hear: Hear) -> Ended:
         """Waits for the Job's end; `hear(container, line)` gets each line once, without its time.
@@ -72,7 +82,7 @@ class Runner:
         """
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
         await self.repositories.copy_credentials(where, namespace, name, None)
-        await jobs.create_once(self.cluster, job)
+        await self._create(job)
         while True:
             found = await self._look(namespace, name)
             pod = await self._pod(namespace, name)

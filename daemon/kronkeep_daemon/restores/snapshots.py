@@ -19,16 +19,17 @@ from kronkeep_common.errors import (
     KronkeepError,
     NotAllowedNow,
     PathNotFound,
-    RepositoryFault,
     StillReading,
+    StorageFailed,
 )
 from kronkeep_common.models import BackupExecution, SnapshotFile, SnapshotFolder
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import restic
 from kronkeep_daemon.backups.manifests import repository_job
 from kronkeep_daemon.backups.repository import Repository, of_backup
+from kronkeep_daemon.backups.repository_jobs import failed
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.restores import layout
 from kronkeep_daemon.restores.running import Runner
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -76,13 +77,13 @@ class Snapshots:
         return of_backup(backup, self._backups.storages.get(backup.storage_id))
 
     async def folder(self, backup_id: str, path: str, limit: int, cursor: str | None) -> SnapshotFolder:
-        """A page of a folder; raises PathNotFound, StillReading, RepositoryFault."""
+        """A page of a folder; raises PathNotFound, StillReading, StorageFailed."""
         backup = self.restorable(backup_id)
         await self.ready(backup, PATIENCE)
         return await asyncio.to_thread(_folder, backup, self.path(backup.id), path, limit, cursor)
 
     async def entry(self, backup_id: str, path: str) -> SnapshotFile:
-        """One entry; raises PathNotFound, StillReading, RepositoryFault."""
+        """One entry; raises PathNotFound, StillReading, StorageFailed."""
         backup = self.restorable(backup_id)
         await self.ready(backup, PATIENCE)
         found = await asyncio.to_thread(_find, self.path(backup.id), path)
@@ -127,10 +128,11 @@ class Snapshots:
     async def _read_once(self, backup: BackupExecution) -> None:
         assert backup.result is not None
         where, settings = self.repository(backup), self._settings()
-        argv = ["restic", "ls", "--json", backup.result.snapshot_id]
+        ids = [found for found, _ in layout.parts(backup.result, (), None)]
+        steps = [(f"ls-{n}", ["restic", "ls", "--json", found]) for n, found in enumerate(ids)]
         name = f"kronkeep-files-{backup.id}"
         namespace = self._runner.repositories.namespace(where)
-        job = repository_job(name, namespace, [("ls", argv)], where, settings.archive, READ_SECONDS)
+        job = repository_job(name, namespace, steps, where, settings.archive, READ_SECONDS)
         path = self.path(backup.id)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         with Listing(path) as listing:
@@ -138,15 +140,11 @@ class Snapshots:
                 try:
                     ended = await self._runner.on_repository(job, where, listing.hear)
                 except NotFoundInCluster as gone:
-                    raise RepositoryFault("The Job that read the listing went.", reason="JobGone") from gone
+                    raise StorageFailed("The Job that read the listing went.", reason="JobGone") from gone
                 finally:
                     await self._runner.remove(namespace, name)
-            if not ended.complete:
-                step = ended.step("ls")
-                reason, words, then = restic.fault(
-                    step.exit_code if step else None, step.log if step else b""
-                )
-                raise RepositoryFault(words, next_step=then, reason=reason)
+            if (fault := failed(ended)) is not None:
+                raise fault
             await asyncio.to_thread(listing.keep)
         await asyncio.to_thread(_drop_old, path.parent)
 
