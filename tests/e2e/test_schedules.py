@@ -76,15 +76,18 @@ async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(
 @pytest.mark.parametrize(
     ("strategy", "schedule", "said"),
     [
-        ("shift", "10 4 * * *", "moves from"),
+        ("shift", "10 9 * * *", "moves from"),
         ("after-run", None, "run has ended"),
-        ("accept", "0 3 * * *", "record"),
+        ("accept", "0 8 * * *", "record"),
     ],
 )
 async def test_each_strategy_changes_the_policy_and_says_so(
     client: Client, strategy: str, schedule: str | None, said: str
 ) -> None:
-    created = await client.create_cronjob(cronjob(f"by-{strategy}", on_conflict=strategy))
+    wanted = cronjob(
+        f"by-{strategy}", "0 9 * * *", schedule="0 8 * * *", on_conflict=strategy
+    )  # a quiet hour
+    created = await client.create_cronjob(wanted)
     assert created.policy is not None
     assert created.policy.schedule == schedule
     assert said in (created.resolution or "")
