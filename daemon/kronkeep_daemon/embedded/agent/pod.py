@@ -60,7 +60,6 @@ class PodRunner:
         self._begin("containerStatuses", spec["containers"])
         try:
             if await self._prepared() and await self._initialised():
-                await self._write(phase="Running")
                 async with asyncio.TaskGroup() as group:
                     for container in spec["containers"]:
                         group.create_task(self._container("containerStatuses", container))
@@ -177,6 +176,8 @@ class PodRunner:
         if "terminated" in entry["state"]:
             entry["lastState"] = entry["state"]
         running = "running" in state
+        if running and field == "containerStatuses":
+            self._status["phase"] = "Running"
         done = field == "initContainerStatuses" and (state.get("terminated") or {}).get("exitCode") == 0
         entry |= {"state": state, "restartCount": restarts, "started": running, "ready": running or done}
         if self._last_of_a_running_pod(field, state):

@@ -32,6 +32,8 @@ class Logs:
         size = await asyncio.to_thread(self._append, self._path(key), offset, lines)
         if final:
             self._final.add(key)
+        else:
+            self._final.discard(key)  # a container that was started again
         self._wake(key)
         return size
 

@@ -20,7 +20,7 @@ def open_log(logs: Logs, pod: Object, query: Mapping[str, str]) -> AsyncIterator
         reason = (state.get("waiting") or {}).get("reason", "ContainerCreating")
         raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: {reason}')
     follow = query.get("follow") in _YES
-    lines = logs.read(pod["metadata"]["uid"], container, follow, "terminated" in state and not follow)
+    lines = logs.read(pod["metadata"]["uid"], container, follow, "terminated" in state)
     return _shape(lines, query)
 
 
