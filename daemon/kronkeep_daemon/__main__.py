@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     cluster = commands.add_parser("cluster", help="serve the embedded cluster alone")
     cluster.add_argument("--folder", type=Path, required=True)
     cluster.add_argument("--port", type=int, default=0)
+    cluster.add_argument("--nodes", type=int, default=1, help="how many nodes run here (default: 1)")
     cluster.set_defaults(func=_cluster)
     return top
 
@@ -85,7 +86,7 @@ def _node_agent(options: argparse.Namespace) -> int:
 def _cluster(options: argparse.Namespace) -> int:
     from kronkeep_daemon.embedded import run_cluster
 
-    asyncio.run(run_cluster(options.folder, options.port))
+    asyncio.run(run_cluster(options.folder, options.port, options.nodes))
     return 0
 
 

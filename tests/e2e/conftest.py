@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from tests.e2e import anywhere
 
 from kronkeep_common.client import Client
 from kronkeep_common.models import BackupStorageCreate
@@ -30,16 +31,40 @@ async def eventually(look: Callable[[], Awaitable[T]], done: Callable[[T], bool]
 class Daemon:
     """One kronkeepd with its embedded cluster; `kill` and `start` as often as a test likes."""
 
+    alive = 0
+
     def __init__(self, state: Path) -> None:
         self.state = state
         self.arguments: tuple[str, ...] = ()
-        self.embedded = True
+        self.embedded = anywhere.KUBECONFIG is None
         self._process: subprocess.Popen[bytes] | None = None
         self.line: dict[str, Any] = {}
 
+    @property
+    def claims(self) -> Path:
+        """Where the claims of the cluster's node are folders of this machine."""
+        if anywhere.KUBECONFIG is not None:
+            return anywhere.Node.started().folder / "claims"
+        return self.state / "cluster" / "node" / "claims"
+
     async def start(self) -> None:
+        if anywhere.KUBECONFIG is not None:
+            await self._outside(anywhere.KUBECONFIG)
+        Daemon.alive += 1
         await asyncio.to_thread(self._spawn)
         self.line = await asyncio.to_thread(self._ready)
+
+    async def _outside(self, kubeconfig: str) -> None:
+        """Adds the cluster that the tests are to run against to the settings; it is emptied first."""
+        file = self.state.parent / "kronkeepd.toml"
+        text = file.read_text() if file.exists() else ""
+        if "[clusters." in text:  # an earlier life's, or a cluster of the test's own
+            return
+        if Daemon.alive == 0:
+            await anywhere.emptied()
+        added = f'\n[allow]\nhost_path = true\n[clusters.e2e]\nkubeconfig = "{kubeconfig}"\n'
+        file.write_text(text + added)
+        self.arguments = ("--config", str(file))
 
     def _spawn(self) -> None:
         command = [sys.executable, "-m", "kronkeep_daemon", "--announce", "--attached"]
@@ -78,6 +103,7 @@ class Daemon:
         return code
 
     def _close(self) -> None:
+        Daemon.alive -= 1
         assert self._process is not None
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
@@ -87,7 +113,7 @@ class Daemon:
         return Client(Path(self.line["socket"]))
 
     async def cluster(self) -> Cluster:
-        return await Cluster.connect(kubeconfig=Path(self.line["kubeconfig"]))
+        return await Cluster.connect(kubeconfig=Path(anywhere.KUBECONFIG or self.line["kubeconfig"]))
 
 
 @pytest.fixture
@@ -108,6 +134,7 @@ async def client(daemon: Daemon) -> AsyncIterator[Client]:
 @pytest.fixture
 async def storage(daemon: Daemon, client: Client) -> Path:
     """An active storage `vault`; its repository's folder."""
+    assert daemon.claims
     folder = daemon.state.parent / "vault"
     await client.create_storage(BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)}))
     made = await eventually(
@@ -124,7 +151,7 @@ async def claim(daemon: Daemon) -> Path:
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": spec})
     await cluster.close()
-    return daemon.state / "cluster" / "node" / "claims" / "default" / "data"
+    return daemon.claims / "default" / "data"
 
 
 async def restic(daemon: Daemon, folder: Path, *argv: str) -> str:

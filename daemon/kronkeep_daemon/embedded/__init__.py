@@ -49,10 +49,10 @@ class EmbeddedCluster:
         await self._api.close()
 
 
-async def run_cluster(folder: Path, port: int) -> None:
+async def run_cluster(folder: Path, port: int, nodes: int = 1) -> None:
     """Serves a cluster alone until cancelled."""
     supervisor = Supervisor(SystemClock())
-    embedded = await EmbeddedCluster.start(folder, supervisor=supervisor, port=port)
+    embedded = await EmbeddedCluster.start(folder, supervisor=supervisor, port=port, nodes=nodes)
     try:
         await asyncio.Event().wait()
     finally:
