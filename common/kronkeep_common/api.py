@@ -142,6 +142,18 @@ class Version(Record, frozen=True, kw_only=True):
     api: dict[str, int]
 
 
+Grade = Literal["ok", "warn", "fail"]
+
+
+class Check(Record, frozen=True, kw_only=True):
+    """One thing that `doctor` looked at: ok, warn or fail, with what to do."""
+
+    name: str
+    status: Grade
+    message: str
+    next_step: str | None = None
+
+
 class EventView(Record, frozen=True, kw_only=True):
     """What Kubernetes said about a run's Job or a pod of it: `object` is Kind/name, `count` how often."""
 

@@ -24,6 +24,7 @@ from kronkeep_daemon.alerts import AlertService, Sources
 from kronkeep_daemon.applying import Applying
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.doctor import Doctor
 from kronkeep_daemon.dropins import DropIns
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.events import Bus
@@ -204,6 +205,7 @@ def _services(
         schedules=schedules,
         applying=applying,
         dropins=dropins,
+        doctor=Doctor(cronjobs, backups, history, clock, current),
         history=history,
         clock=clock,
         settings=current,

@@ -167,6 +167,10 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
         """One run; raises ExecutionNotFound."""
         return await self.call("GET", f"/v1/executions/{quote(execution_id)}", CronJobExecution)
 
+    async def doctor(self) -> api.ListOf[api.Check]:
+        """What the daemon stands on, looked at now, with what to do."""
+        return await self.call("GET", "/v1/doctor", api.ListOf[api.Check])
+
     async def manifest(self, execution_id: str) -> dict[str, Any]:
         """A run's Job as Kubernetes writes it; raises ManifestNotFound."""
         return await self.call("GET", f"/v1/executions/{quote(execution_id)}/manifest", dict[str, Any])

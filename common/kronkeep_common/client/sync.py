@@ -76,6 +76,7 @@ class SyncClient:
     back_up = _Call(Client.back_up)
     executions = _Call(Client.executions)
     execution = _Call(Client.execution)
+    doctor = _Call(Client.doctor)
     manifest = _Call(Client.manifest)
     told = _Call(Client.told)
     cancel_execution = _Call(Client.cancel_execution)

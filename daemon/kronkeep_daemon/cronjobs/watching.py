@@ -28,6 +28,7 @@ class Watches:
         self._cluster = cluster
         self._seen = seen
         self._clock = clock
+        self.namespaces = namespaces
         self._namespaces: list[str | None] = list(namespaces) or [None]
         self._watches: list[ListWatch[Any]] = []
         self._unlisted: dict[bool, int] = {True: 0, False: 0}

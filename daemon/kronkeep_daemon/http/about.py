@@ -27,6 +27,11 @@ async def metrics(call: Call) -> web.Response:
     return web.Response(text="".join(lines))
 
 
+async def doctor(call: Call) -> api.ListOf[api.Check]:
+    """Everything that kronkeep stands on, each with what to do."""
+    return api.ListOf(items=await call.services.doctor.look())
+
+
 async def healthz(_: Call) -> web.Response:
     """The event loop answers."""
     return web.Response(text="ok")

@@ -118,6 +118,8 @@ ROUTES: tuple[Route, ...] = (
           "The files of the daemon's manifest folder, and what is wrong with them.", lists.manifests),
     Route("GET", "/v1/audit", Level.ADMIN, None, api.ListOf[api.AuditEntry], "Who did what, newest first.",
           lists.audit, ("limit",)),
+    Route("GET", "/v1/doctor", Level.READ, None, api.ListOf[api.Check],
+          "What kronkeep stands on, looked at now, with what to do.", about.doctor),
     Route("GET", "/healthz", Level.READ, None, None, "Whether the daemon answers.",
           about.healthz, (), 200, "text/plain"),
     Route("GET", "/readyz", Level.READ, None, api.Ready, "Whether what is shown is live; 503 if not.",

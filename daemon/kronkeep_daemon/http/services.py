@@ -8,6 +8,7 @@ from kronkeep_daemon.alerts import AlertService
 from kronkeep_daemon.applying import Applying
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.doctor import Doctor
 from kronkeep_daemon.dropins import DropIns
 from kronkeep_daemon.extended import ExtendedService
 from kronkeep_daemon.history import History
@@ -30,6 +31,7 @@ class Services(NamedTuple):
     schedules: ScheduleService
     applying: Applying
     dropins: DropIns
+    doctor: Doctor
     history: History
     clock: Clock
     settings: Callable[[], Settings]

@@ -10,6 +10,8 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlencode
@@ -103,6 +105,13 @@ class Cluster:
             if client is not None:
                 await client.close()
         self._client = self._before = None
+
+    async def about(self) -> tuple[Object, datetime | None]:
+        """The server's version and the date of its answer."""
+        response = await self._authorised("GET", "/version", {}, None, ANSWER_SECONDS)
+        date = response.headers.get("Date")
+        version: Object = msgspec.json.decode(await _whole(response))
+        return version, parsedate_to_datetime(date) if date else None
 
     async def get(self, path: str, **params: str) -> Object:
         """The object at `path`; raises NotFoundInCluster."""

@@ -85,6 +85,7 @@ PARTS: tuple[tuple[tuple[str, ...], Callable[[Any], None]], ...] = (
     (("apply", "edit"), _part("applying")),
     (("describe", "audit", "completion"), _part("describing", parser)),
     (("watch",), _part("waiting")),
+    (("doctor",), _part("doctor")),
     (("terminal",), _terminal_verb),
     (("schedule",), _part("schedule")),
     (("demo",), _part("demo")),
