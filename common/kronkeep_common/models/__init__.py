@@ -57,6 +57,7 @@ from kronkeep_common.models.storage import (
     BackupStorage,
     BackupStorageChange,
     BackupStorageCreate,
+    DataCheck,
     StorageUsage,
 )
 from kronkeep_common.models.storage_kinds import CredentialKey, StorageField, StorageKind
@@ -78,6 +79,7 @@ __all__ = [
     "CronJobExecution",
     "CronJobManifest",
     "CronJobSpec",
+    "DataCheck",
     "DatabaseDump",
     "Drill",
     "DrillCheck",

@@ -54,6 +54,18 @@ class StorageUsage(Record, frozen=True, kw_only=True):
     duration_seconds: Seconds = 0
 
 
+class DataCheck(Record, frozen=True, kw_only=True):
+    """The last part of the repositories' data that was read whole: `part` of `parts`, one a day.
+
+    After damage the same part is read again, so that `ok` is true only once that part is.
+    """
+
+    part: int
+    parts: int
+    checked_at: Moment
+    ok: bool
+
+
 class BackupStorage(Record, frozen=True, kw_only=True):
     """A storage and its state; `id` is its name.
 
@@ -79,6 +91,7 @@ class BackupStorage(Record, frozen=True, kw_only=True):
     reached_at: Moment | None = None
     checked_at: Moment | None = None
     check_ok: bool | None = None
+    data_check: DataCheck | None = None
     reason: str | None = None
     message: str | None = None
     next_step: str | None = None

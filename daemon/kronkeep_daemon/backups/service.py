@@ -75,6 +75,7 @@ class BackupService:
         self.upkeep = StorageUpkeep(self.storages, history, bus, clock, settings, supervisor)
         self.probe = Probe(cluster, clock, settings)
         jobs, known = self.storages.jobs, KnownRepositories(history, clock)
+        self.known = known
         locks = Locks(cluster, self.records, jobs, clock)
         self.retaining = Retaining(
             cronjobs, self.records, known, self.storages, locks, queues, clock, settings, self.upkeep.measure

@@ -123,7 +123,9 @@ class StorageUpkeep:
             if fault.details["reason"] not in LOST:
                 await self._update(name, checked_at=self._clock.now(), check_ok=False)
             raise
-        return await self._update(name, checked_at=self._clock.now(), check_ok=True)
+        data = self._service.get(name).data_check
+        whole = data is None or data.ok  # the structure may be whole and the data not
+        return await self._update(name, checked_at=self._clock.now(), check_ok=whole)
 
     async def measure(self, name: str) -> BackupStorage:
         """Measures what the repository takes and what is left; raises StorageFailed.

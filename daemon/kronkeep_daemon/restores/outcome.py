@@ -40,6 +40,7 @@ _TOLD: tuple[tuple[str, Fault], ...] = (
     ("ciphertext verification failed", DAMAGED),
     ("invalid data returned", DAMAGED),
     ("wrong data returned", DAMAGED),
+    ("Pack ID does not match", DAMAGED),
     ("unable to load index", DAMAGED),
     ("not found in index", DAMAGED),
     ("not found in repository", DAMAGED),
@@ -124,10 +125,11 @@ def fault(ended: Ended) -> Fault | None:
     if not failed.name.startswith("restore"):
         words = f"What was restored could not be looked at: {_last(failed.log)}"
         return Fault("LookFailed", words, "Look at the log, and restore again.")
-    return _of_restic(failed.exit_code, failed.log)
+    return of_restic(failed.exit_code, failed.log)
 
 
-def _of_restic(exit_code: int | None, log: bytes) -> Fault:
+def of_restic(exit_code: int | None, log: bytes) -> Fault:
+    """Why a call of restic failed."""
     text = log.decode(errors="replace")
     for words, found in _TOLD:
         if words in text:

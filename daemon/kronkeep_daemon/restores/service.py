@@ -21,6 +21,7 @@ from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, RestoreChanged
 from kronkeep_daemon.history import History
+from kronkeep_daemon.restores.data_checks import DataChecks
 from kronkeep_daemon.restores.download import Downloads
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.restores.making import Maker
@@ -64,6 +65,7 @@ class RestoreService:
         self._drills = Drills(cronjobs, backups, self.records, history, clock, settings)
         self._maker = Maker(backups, self.snapshots, runner, sums, bus, clock, settings, supervisor)
         self.downloads = Downloads(backups, self.snapshots, runner, settings)
+        self.data_checks = DataChecks(backups.storages, backups.known, clock, supervisor)
         self._history = history
         self._ended: dict[str, asyncio.Event] = {}
         bus.subscribe(RestoreChanged, self._heard)
@@ -82,6 +84,7 @@ class RestoreService:
 
     def start(self) -> None:
         """Goes on with what a stop of the daemon cut off, and looks again every 15 s."""
+        self.data_checks.start()
         self._supervisor.start("restores", self._look_forever, death="restart")
 
     async def _look_forever(self) -> None:

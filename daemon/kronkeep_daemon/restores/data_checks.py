@@ -1,0 +1,109 @@
+"""Reads all data of every repository over 30 days, a thirtieth a day, and says where it is damaged.
+
+`restic check --read-data-subset n/30` checks the structure and reads the packs whose id falls into the n-th
+of 30 parts. What cannot be looked at today (a lock, a server that is away) is looked at tomorrow.
+"""
+
+import logging
+import secrets
+from datetime import datetime, timedelta
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import BackupStorage, DataCheck
+from kronkeep_common.states import StorageStatus
+from kronkeep_daemon.backups.jobs import Ended
+from kronkeep_daemon.backups.known import KnownRepositories
+from kronkeep_daemon.backups.storage_service import StorageService
+from kronkeep_daemon.restores import outcome
+from kronkeep_daemon.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+PARTS = 30
+EVERY = timedelta(days=1)
+SECONDS = 86400.0
+LOOKS_SECONDS = 60.0
+
+
+class DataChecks:
+    """Reads the data of one cluster's storages."""
+
+    def __init__(
+        self, storages: StorageService, known: KnownRepositories, clock: Clock, supervisor: Supervisor
+    ) -> None:
+        self._storages = storages
+        self._known = known
+        self._clock = clock
+        self._supervisor = supervisor
+        self._tried: dict[str, datetime] = {}
+
+    def start(self) -> None:
+        """Begins to read."""
+        self._supervisor.start("data checks", self._forever, death="restart")
+
+    async def _forever(self) -> None:
+        while True:
+            for storage in self._storages.list():
+                self._look(storage)
+            await self._clock.sleep(LOOKS_SECONDS)
+
+    def _look(self, storage: BackupStorage) -> None:
+        now, name = self._clock.now(), f"data check of {storage.id}"
+        part = due(storage, self._tried.get(storage.id), now)
+        if part is not None and not self._supervisor.running(name):
+            self._tried[storage.id] = now
+            self._supervisor.start(name, lambda: self._try(storage, part), death="quiet")
+
+    async def _try(self, storage: BackupStorage, part: int) -> None:
+        try:
+            await self.read(storage, part)
+        except KronkeepError as fault:
+            log.warning("the data of storage %s was not read: %s", storage.id, fault)
+
+    async def read(self, storage: BackupStorage, part: int) -> BackupStorage:
+        """Reads one part of every repository of the storage; the record says what was found."""
+        found: outcome.Fault | None = None
+        for repository in self._known.of_storage(storage):
+            name = f"kronkeep-data-{storage.id[:30]}-{secrets.token_hex(3)}"
+            argv = ["restic", "check", f"--read-data-subset={part}/{PARTS}"]
+            ended = await self._storages.jobs.alone(name, [("check", argv)], repository, SECONDS)
+            step = ended.step("check")
+            if not ended.complete:
+                found = found or outcome.of_restic(
+                    step.exit_code if step else None, step.log if step else b""
+                )
+        old = self._storages.get(storage.id)
+        if found is not None and found.reason != outcome.DAMAGED.reason:
+            log.warning("the data of storage %s was not read: %s", storage.id, found.message)
+            return old
+        check = DataCheck(part=part, parts=PARTS, checked_at=self._clock.now(), ok=found is None)
+        new = msgspec.structs.replace(
+            old,
+            data_check=check,
+            check_ok=check.ok,
+            checked_at=check.checked_at,
+            reason=found.reason if found else None,
+            message=found.message if found else None,
+            next_step=found.next_step if found else None,
+        )
+        return await self._storages.put(old, new)
+
+
+def _fault(ended: Ended) -> outcome.Fault:
+    step = ended.step("check")
+    return outcome.of_restic(step.exit_code if step else None, step.log if step else b"")
+
+
+def due(storage: BackupStorage, tried: datetime | None, now: datetime) -> int | None:
+    """The part to read now, of 30; None where a day has not passed since the last one, or the last try."""
+    if storage.status is not StorageStatus.ACTIVE:
+        return None
+    last = storage.data_check
+    since = max([last.checked_at if last else storage.created_at, *([tried] if tried else [])])
+    if now - since < EVERY:
+        return None
+    if last is None:
+        return 1
+    return last.part % PARTS + 1 if last.ok else last.part

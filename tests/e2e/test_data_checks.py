@@ -1,0 +1,60 @@
+"""A part of the data is read with real restic: whole, damaged, whole again."""
+
+import asyncio
+import base64
+import os
+import subprocess
+from pathlib import Path
+
+import msgspec
+from tests.e2e.conftest import eventually
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.models import BackupStorageCreate
+from kronkeep_daemon.app import composed
+from kronkeep_daemon.embedded import EmbeddedCluster
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.settings import AllowSettings, ArchiveSettings, Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+PARTS = 30
+
+
+async def test_damage_is_found_in_its_part_and_told_until_it_is_gone(
+    embedded_cluster: EmbeddedCluster, tmp_path: Path
+) -> None:
+    cluster = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
+    settings = Settings(state=str(tmp_path), allow=AllowSettings(host_path=True), archive=ArchiveSettings())
+    folder, clock = tmp_path / "vault", SystemClock()
+    async with composed(cluster, tmp_path / "history", Supervisor(clock), settings) as services:
+        storages, checks = services.backups.storages, services.restores.data_checks
+        wanted = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
+        await storages.create(wanted)
+
+        async def look() -> str:
+            return storages.get("vault").status
+
+        await eventually(look, lambda status: status == "active")
+        secret = await cluster.get(paths.secrets("kronkeep", "kronkeep-storage-vault"))
+        key = tmp_path / "key"
+        key.write_bytes(base64.b64decode(secret["data"]["password"]))
+        call = ["restic", "-r", str(folder), "--password-file", str(key), "--no-cache"]
+        (tmp_path / "large").write_bytes(os.urandom(1_000_000))
+        call += ["backup", str(tmp_path / "large")]
+        await asyncio.to_thread(subprocess.run, call, check=True, capture_output=True)
+        pack = max((p for p in (folder / "data").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+        part = int(pack.name[:2], 16) % PARTS + 1
+        whole = pack.read_bytes()
+        pack.chmod(0o600)
+        pack.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
+        bad = await checks.read(storages.get("vault"), part)
+        assert bad.data_check is not None
+        assert (bad.data_check.part, bad.data_check.ok, bad.check_ok) == (part, False, False)
+        assert (bad.reason, bool(bad.next_step)) == ("DataDamaged", True), bad
+        assert (await services.backups.upkeep.check("vault")).check_ok is False
+        pack.write_bytes(whole)
+        good = await checks.read(storages.get("vault"), part)
+        assert good.data_check == msgspec.structs.replace(bad.data_check, ok=True, checked_at=good.checked_at)
+        assert (good.check_ok, good.reason) == (True, None)
+    await cluster.close()
