@@ -1,0 +1,110 @@
+"""Pictures of every view at two sizes, dark and light, empty, busy, failing and without a daemon.
+
+A picture that differs on purpose is taken anew with `pytest tests/ui/test_pictures.py --snapshot-update`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.ui.canned import CannedClient
+from tests.ui.scenes import Scene, busy, empty
+from tests.ui.test_terminal import app_of, screen, until
+from textual.pilot import Pilot
+
+from kronkeep_tui.navigation import Place
+
+VIEWS = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
+SMALL, LARGE = (80, 24), (200, 50)
+CASES = [
+    *((view, "failing", "dark", SMALL) for view in VIEWS),
+    *((view, "failing", "light", LARGE) for view in VIEWS),
+    *((view, "busy", "light", SMALL) for view in VIEWS),
+    *((view, "empty", "dark", SMALL) for view in VIEWS),
+    *((view, "lost", "dark", LARGE) for view in VIEWS),
+    *((view, "lost", "light", SMALL) for view in ("overview", "runs")),
+]
+Compare = Callable[..., bool]
+
+
+def scene(state: str) -> Scene:
+    return empty() if state == "empty" else busy(failing=state != "busy")
+
+
+async def settled(pilot: Pilot[Any], client: CannedClient, state: str) -> None:
+    """Everything was read and drawn; in the state `lost` the daemon is gone since."""
+    app: Any = pilot.app
+    await until(pilot, lambda: app.reader.read_once and app.frame.view.ready)
+    if state == "lost":
+        client.away = True
+        client.lost.set()
+        await until(pilot, lambda: app.reader.lost is not None and app.reader.lost != "connecting")
+    app.frame.show()
+    await pilot.pause()
+
+
+@pytest.mark.parametrize(
+    ("view", "state", "theme", "size"), CASES, ids=lambda v: v if isinstance(v, str) else str(v[0])
+)
+def test_a_view(snap_compare: Compare, view: str, state: str, theme: str, size: tuple[int, int]) -> None:
+    client = CannedClient(*scene(state))
+    app = app_of(client, start=view, theme=theme)
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await settled(pilot, client, state)
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+Steps = Callable[[Pilot[Any], Any], Awaitable[None]]
+
+
+async def open_run(pilot: Pilot[Any], app: Any) -> None:
+    run = next(r for r in app.reader.store.executions.newest() if r.status == "failed")
+    app.frame.go((Place("jobs"), Place("runs", run.cronjob_id), Place("run", run.id)))
+    await until(pilot, lambda: "end of log" in screen(pilot))
+
+
+async def open_history(pilot: Pilot[Any], app: Any) -> None:
+    app.frame.go((Place("jobs"), Place("history", app.reader.store.cronjobs[0].id)))
+    await until(pilot, lambda: "NIGHTS" in screen(pilot))
+
+
+async def open_help(pilot: Pilot[Any], app: Any) -> None:
+    await pilot.press("question_mark")
+    await until(pilot, lambda: "Keys in jobs" in screen(pilot))
+
+
+async def open_palette(pilot: Pilot[Any], app: Any) -> None:
+    await pilot.press("ctrl+p", *"ledger")
+    await until(pilot, lambda: "go to billing/pg-ledger" in screen(pilot))
+
+
+async def compare_two(pilot: Pilot[Any], app: Any) -> None:
+    first, second = app.reader.store.executions.order[:2]
+    app.frame.go((Place("runs"), Place("compare", f"{second} {first}")))
+    await until(pilot, lambda: "earlier" in screen(pilot))
+
+
+async def filter_and_mark(pilot: Pilot[Any], app: Any) -> None:
+    await pilot.press("slash", *"!name", "colon", *"crm", "enter", "space", "space", "t")
+    await until(pilot, lambda: "2 marked" in screen(pilot) and "y/n" in screen(pilot))
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [open_run, open_history, open_help, open_palette, compare_two, filter_and_mark],
+    ids=lambda s: s.__name__,
+)
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
+def test_a_step_further(snap_compare: Compare, steps: Steps, size: tuple[int, int]) -> None:
+    client = CannedClient(*scene("failing"))
+    app = app_of(client, theme="dark" if size == LARGE else "terminal")
+
+    async def before(pilot: Pilot[Any]) -> None:
+        await settled(pilot, client, "failing")
+        await steps(pilot, app)
+        await settled(pilot, client, "failing")
+        await pilot.pause(0.3)
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
