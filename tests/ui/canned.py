@@ -17,6 +17,7 @@ from kronkeep_common.models import (
     CronJob,
     CronJobCreate,
     CronJobExecution,
+    StorageUsage,
 )
 from kronkeep_common.query import parse
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
@@ -180,6 +181,26 @@ class CannedClient:
 
     async def backup(self, backup_id: str) -> BackupExecution:
         return next(backup for backup in self.backups_given if backup.id == backup_id)
+
+    async def storage_usage(self, name: str, limit: int | None = None) -> api.ListOf[StorageUsage]:
+        usage = next((s.usage for s in self.storages_given if s.id == name), None)
+        return api.ListOf(items=[usage] * 20 if usage else [])
+
+    async def create_storage(self, storage: Any) -> CronJob:
+        return self._answer("create_storage", msgspec.json.encode(storage).decode())
+
+    async def check_storage(self, name: str) -> CronJob:
+        return self._answer("check", name)
+
+    async def delete_storage(self, name: str, confirm: str) -> CronJob:
+        return self._answer("delete_storage", name, confirm)
+
+    async def told(self, execution_id: str) -> api.ListOf[api.EventView]:
+        one = api.EventView(at=NOW, type="Warning", reason="BackOff", message="again", object="Job/x")
+        return api.ListOf(items=[one])
+
+    async def manifest(self, execution_id: str) -> dict[str, Any]:
+        return {"kind": "Job", "metadata": {"name": "x"}}
 
     async def trigger(self, namespace: str, name: str) -> CronJob:
         return self._answer("trigger", namespace, name)

@@ -26,22 +26,27 @@ class Action(NamedTuple):
 
 TABS = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
 ANY, TABLE, PAGE, LOG = "any", "table", "page", "log"
-JOBS, RUNS, RUN, FORM = "jobs", "runs", "run", "form"
+JOBS, RUNS, RUN, FORM, STORAGES = "jobs", "runs", "run", "form", "storages"
 ACTIONS = (
     *(Action(f"view-{tab}", (str(n),), tab.title(), (ANY,)) for n, tab in enumerate(TABS, 1)),
     Action("choose", ("enter",), "open", (TABLE,), 1, row=True),
     Action("back", ("escape",), "back", (ANY,), 8),
     Action("log", ("l",), "log", (JOBS, RUNS), 2, row=True),
-    Action("create", ("n",), "new", (JOBS, "overview"), 3, changes=True),
+    Action("create", ("n",), "new", (JOBS, "overview", STORAGES), 3, changes=True),
     Action("trigger", ("t",), "run now", (JOBS, RUNS, RUN), 3, changes=True, row=True),
     Action("suspend", ("s",), "suspend/resume", (JOBS,), 4, changes=True, row=True),
     Action("back_up", ("b",), "back up", (JOBS, RUNS, RUN), 4, changes=True, row=True),
     Action("cancel", ("x",), "stop", (RUNS, RUN), 5, changes=True, row=True),
-    Action("delete", ("x",), "delete", (JOBS,), 5, changes=True, row=True),
+    Action("delete", ("x",), "delete", (JOBS, STORAGES), 5, changes=True, row=True),
+    Action("check", ("v",), "check", (STORAGES,), 3, changes=True, row=True),
+    Action("measure", ("u",), "measure", (STORAGES,), 4, changes=True, row=True),
+    Action("retry", ("t",), "try again", (STORAGES,), 5, changes=True, row=True),
     Action("edit", ("E",), "edit as YAML in $EDITOR", (JOBS,), changes=True, row=True),
     Action("history", ("h",), "history", (JOBS, RUNS, RUN), 5, row=True),
     Action("compare", ("equals_sign",), "compare two", (RUNS, RUN), 0, row=True),
     Action("yaml", ("y",), "YAML", (JOBS, RUNS, RUN, "policies", "storages", "restore"), row=True),
+    Action("events", ("e",), "Kubernetes' events", (RUNS, RUN), row=True),
+    Action("manifest", ("m",), "the Job's manifest", (RUNS, RUN), row=True),
     Action("copy", ("c",), "copy the name or id", (TABLE, RUN), row=True),
     Action("filter", ("slash",), "filter", (TABLE,), 6),
     Action("sort", ("S",), "sort by the next letter", (TABLE,)),

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import CronJob, CronJobExecution
+from kronkeep_common.models import BackupStorage, BackupStorageCreate, CronJob, CronJobExecution
 
 if TYPE_CHECKING:
     from kronkeep_tui.app import KronkeepApp
@@ -52,6 +52,23 @@ class Changes:
         """Stops runs."""
         client = self._app.client
         self._all("stop", runs, lambda r: client.cancel_execution(r.id), "Stopping", lambda r: r.job or r.id)
+
+    def create_storage(self, storage: BackupStorageCreate) -> None:
+        """Creates a storage; its state tells when it can be used."""
+        client = self._app.client
+        self._all("create", [storage], client.create_storage, "Making the storage", lambda s: s.id)
+
+    def storage(self, what: str, storage: BackupStorage) -> None:
+        """Does `check`, `measure` or `retry` on a storage, to its end."""
+        call = getattr(self._app.client, f"{what}_storage")
+        words = {"check": "Checked", "measure": "Measured", "retry": "Trying again"}[what]
+        self._app.frame.tell(f"{what} of {storage.id} runs; it may take a while.", "quiet")
+        self._all(f"{what} {storage.id}", [storage], lambda s: call(s.id), words, lambda s: s.id)
+
+    def delete_storage(self, storage: BackupStorage) -> None:
+        """Forgets a storage; its name was typed."""
+        client = self._app.client
+        self._all("delete", [storage], lambda s: client.delete_storage(s.id, s.id), "Forgot", lambda s: s.id)
 
     def _all(
         self,

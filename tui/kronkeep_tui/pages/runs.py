@@ -53,9 +53,9 @@ def row(run: CronJobExecution, store: Store, now: datetime) -> Row:
 
 def head(run: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
     """The linked record in words, what is wrong and what to do first."""
-    slot = f", slot {run.scheduled_at:%Y-%m-%d %H:%M}Z" if run.scheduled_at else ""
+    slot = f", slot {run.scheduled_at:%d %b %H:%M}Z" if run.scheduled_at else ""
     started = (
-        f"{run.started_at:%Y-%m-%d %H:%M:%S}Z, {age(run.started_at, now)} ago" if run.started_at else "never"
+        f"{run.started_at:%d %b %H:%M:%S}Z, {age(run.started_at, now)} ago" if run.started_at else "never"
     )
     lines: list[Text] = [
         (

@@ -17,6 +17,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "form": ("form", "FormView"),
     "history": ("history", "HistoryView"),
     "compare": ("compare", "CompareView"),
+    "events": ("events", "EventsView"),
     "yaml": ("yaml", "YamlView"),
     "help": ("help", "HelpView"),
     "palette": ("palette", "PaletteView"),

@@ -191,6 +191,14 @@ class RunView(View):
         if (run := self.run) is not None:
             self.frame.enter("history", run.cronjob_id)
 
+    def do_events(self) -> None:
+        """Shows what Kubernetes said about it."""
+        self.frame.enter("events", self.of)
+
+    def do_manifest(self) -> None:
+        """Shows its Job as Kubernetes writes it."""
+        self.frame.enter("yaml", f"manifest {self.of}")
+
     def do_compare(self) -> None:
         """Compares it with the run before."""
         run = self.run

@@ -137,6 +137,16 @@ class RunsView(TableView[CronJobExecution]):
         if (run := self.subject()) is not None:
             self.frame.enter("yaml", f"execution {run.id}")
 
+    def do_events(self) -> None:
+        """Shows what Kubernetes said about it."""
+        if (run := self.subject()) is not None:
+            self.frame.enter("events", run.id)
+
+    def do_manifest(self) -> None:
+        """Shows its Job as Kubernetes writes it."""
+        if (run := self.subject()) is not None:
+            self.frame.enter("yaml", f"manifest {run.id}")
+
     def do_compare(self) -> None:
         """Compares two marked runs, or this one with the one before it."""
         targets = self.targets()

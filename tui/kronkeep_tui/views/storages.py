@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from kronkeep_common.models import BackupStorage
-from kronkeep_common.text import age, size
-from kronkeep_tui.actions import ANY, TABLE
-from kronkeep_tui.pages.words import CAPACITY_WARNING, bar, fill, state
+from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
+from kronkeep_common.text import age, days, growth, size
+from kronkeep_tui import storing
+from kronkeep_tui.actions import ANY, TABLE, Action
+from kronkeep_tui.pages.words import CAPACITY_WARNING, bar, blocks, fill, state
+from kronkeep_tui.prompt import Prompt, confirm
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table import Order, TableView
 from kronkeep_tui.widgets.cells import Text, wrap
@@ -24,6 +26,11 @@ class StorageFacts(NamedTuple):
     created_at: datetime
 
 
+def _until_full(storage: BackupStorage) -> float:
+    left = storage.usage.days_until_full if storage.usage else None
+    return float("inf") if left is None else left
+
+
 class StoragesView(TableView[BackupStorage]):
     """Storages, one row each."""
 
@@ -31,23 +38,30 @@ class StoragesView(TableView[BackupStorage]):
     COLUMNS = (
         Column("ST", 5, letter="s"),
         Column("STORAGE", 14, grow=2, letter="n"),
-        Column("KIND", 7, drop=3),
+        Column("KIND", 8, drop=4),
         Column("USED", 26, drop=1),
-        Column("SNAPSHOTS", 10, drop=4, right=True),
+        Column("FULL IN", 8, drop=3, letter="f", right=True),
+        Column("GROWTH", 13, drop=6, right=True),
+        Column("SNAPSHOTS", 10, drop=5, right=True),
         Column("CHECKED", 14, drop=2),
-        Column("POLICIES", 9, drop=5, right=True),
-        Column("REPOSITORY", 20, drop=6, grow=3),
+        Column("POLICIES", 9, drop=7, right=True),
+        Column("REPOSITORY", 20, drop=8, grow=3),
     )
     EMPTY = (
-        "No storage yet. A storage is a named place for one restic repository:",
+        "No storage yet. A storage is a named place for one restic repository.",
         "",
-        "kronkeep create storage NAME --kind local --set path=/srv/backups",
+        "n  makes one: a folder, an NFS export, S3, SFTP, Azure, ... in one line",
     )
     ORDERS = {
         "s": Order("state", lambda s: (s.status == "active", s.status)),
         "n": Order("name", lambda s: s.id),
         "u": Order("used", lambda s: fill(s) or 0, True),
+        "f": Order("full in", _until_full),
     }
+
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self._figures: dict[str, list[StorageUsage]] = {}
 
     def crumb(self, store: Store) -> str:
         """Where one is."""
@@ -83,6 +97,8 @@ class StoragesView(TableView[BackupStorage]):
             record.id,
             record.kind,
             ((bar(100 * used, 12) if used is not None else held, full),),
+            days(record.usage.days_until_full) if record.usage else "-",
+            growth(record.usage.growth_bytes_per_day) if record.usage else "-",
             str(record.usage.snapshots) if record.usage else "-",
             _checked(record, now),
             str(policies),
@@ -97,15 +113,78 @@ class StoragesView(TableView[BackupStorage]):
         ]
         for words, kind in ((record.message, "bad"), (record.next_step, "")):
             lines += [((part, kind),) for part in wrap(words, width)] if words else []
-        if (usage := record.usage) is not None:
-            of = f" of {size(usage.capacity_bytes)}" if usage.capacity_bytes else ""
-            measured = f"  measured {age(usage.measured_at, now)} ago"
-            lines.append(
-                ((f"{size(usage.used_bytes)}{of}, {usage.snapshots} snapshots", ""), (measured, "quiet"))
-            )
+        if record.usage is not None:
+            lines += _figures(record.usage, now)
+        lines += self._past(record, width)
         lines.append((("check ", "quiet"), *_checked(record, now)))
         names = [c.name for c in store.cronjobs if c.policy and c.policy.storage_id == record.id]
         return [*lines, (("policies ", "quiet"), (", ".join(names) or "none", ""))]
+
+    def _past(self, record: BackupStorage, width: int) -> list[Text]:
+        """What it held over time, once that was read."""
+        figures = self._figures.get(record.id)
+        if not figures:
+            return []
+        held = [float(figure.used_bytes) for figure in reversed(figures)]
+        since = f"  since {figures[-1].measured_at:%d %b}"
+        return [(("held   ", "quiet"), (blocks(held, max(10, width - 24)), "accent"), (since, "quiet"))]
+
+    def on_row_table_moved(self) -> None:
+        """Reads what another storage held over time."""
+        if (storage := self.subject()) is not None and storage.id not in self._figures:
+            self.kronkeep.attempt(self._read(storage.id), "storage usage")
+
+    async def load(self) -> None:
+        """Reads what the first storage held over time."""
+        if (storage := self.subject()) is not None:
+            await self._read(storage.id)
+
+    async def _read(self, storage_id: str) -> None:
+        self._figures[storage_id] = (await self.kronkeep.client.storage_usage(storage_id, 200)).items
+        self.show_detail()
+
+    def refusal(self, action: Action) -> str:
+        """A storage that is used is not forgotten; only one that failed is tried again."""
+        storage = self.subject()
+        if storage is None:
+            return ""
+        used = [c.name for c in self.kronkeep.reader.store.cronjobs if _uses(c, storage)]
+        if action.name == "delete" and used:
+            return f"{storage.id} is used by {', '.join(used[:3])}."
+        if action.name == "retry" and storage.status != "failed":
+            return f"{storage.id} is {storage.status}; only one that failed is tried again."
+        return ""
+
+    def do_create(self) -> None:
+        """Asks for a storage in one line, with an example to change."""
+        self.frame.ask(Prompt("New storage: ", self._create, text=storing.EXAMPLE, complete=storing.complete))
+
+    def _create(self, line: str) -> None:
+        self.frame.attempt(lambda: self.kronkeep.changes.create_storage(storing.parse(line)))
+
+    def do_check(self) -> None:
+        """Runs restic check."""
+        self._ask("check")
+
+    def do_measure(self) -> None:
+        """Measures it."""
+        self._ask("measure")
+
+    def do_retry(self) -> None:
+        """Tries to make it again."""
+        self._ask("retry")
+
+    def _ask(self, what: str) -> None:
+        if (storage := self.subject()) is not None:
+            self.kronkeep.changes.storage(what, storage)
+
+    def do_delete(self) -> None:
+        """Forgets it, once its name is typed."""
+        if (storage := self.subject()) is not None:
+            question = f"Forget {storage.id}? What it holds stays there."
+            self.frame.ask(
+                confirm(question, storage.id, lambda: self.kronkeep.changes.delete_storage(storage))
+            )
 
     def do_choose(self) -> None:
         """Shows the record."""
@@ -115,6 +194,27 @@ class StoragesView(TableView[BackupStorage]):
         """Shows the record."""
         if (storage := self.subject()) is not None:
             self.frame.enter("yaml", f"storage {storage.id}")
+
+
+def _uses(cronjob: CronJob, storage: BackupStorage) -> bool:
+    return cronjob.policy is not None and cronjob.policy.storage_id == storage.id
+
+
+def _figures(usage: StorageUsage, now: datetime) -> list[Text]:
+    """How much of how much, how it grows and when it is full."""
+    of = f" of {size(usage.capacity_bytes)}" if usage.capacity_bytes else ""
+    level = {"critical": "bad", "warning": "warn"}.get(usage.level, "")
+    lines: list[Text] = [
+        (
+            (f"{size(usage.used_bytes)}{of}", level),
+            (f", {usage.snapshots} snapshots", ""),
+            (f"  measured {age(usage.measured_at, now)} ago", "quiet"),
+        )
+    ]
+    if usage.growth_bytes_per_day is not None:
+        full = f", full in {days(usage.days_until_full)}" if usage.days_until_full is not None else ""
+        lines.append(((f"grows {growth(usage.growth_bytes_per_day)}{full}", level),))
+    return lines
 
 
 def _checked(storage: BackupStorage, now: datetime) -> Text:

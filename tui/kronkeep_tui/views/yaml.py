@@ -14,7 +14,7 @@ from kronkeep_tui.widgets.cells import Text
 
 
 class YamlView(PageView):
-    """What `of` names: `cronjob NAMESPACE/NAME`, or `execution`, `backup` or `storage` and an id."""
+    """What `of` names: `cronjob NAMESPACE/NAME`, or another kind and an id; `manifest` is of a run."""
 
     SCOPES = ("yaml", PAGE, ANY)
 

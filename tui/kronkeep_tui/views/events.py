@@ -1,0 +1,52 @@
+"""What Kubernetes said about a run."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from kronkeep_common.api import EventView
+from kronkeep_tui.actions import ANY, PAGE
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.page import PageView
+from kronkeep_tui.widgets.cells import Text, wrap
+
+
+class EventsView(PageView):
+    """The events of the run `of`, oldest first."""
+
+    SCOPES = ("events", PAGE, ANY)
+
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self._told: Sequence[EventView] | None = None
+
+    def crumb(self, store: Store) -> str:
+        """What it is."""
+        return "events"
+
+    def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
+        """One event after the other; warnings stand out."""
+        if self._told is None:
+            return [(("Reading ...", "quiet"),)]
+        if not self._told:
+            return [(("Kubernetes keeps events for an hour; there is none of this run.", "quiet"),)]
+        return [line for event in self._told for line in _event(event, width)]
+
+    async def load(self) -> None:
+        """Asks for the events."""
+        self._told = (await self.kronkeep.client.told(self.of)).items
+        self.again()
+
+    def do_resync(self) -> None:
+        """Asks again."""
+        self.kronkeep.attempt(self.load(), "events")
+
+
+def _event(event: EventView, width: int) -> list[Text]:
+    kind = "warn" if event.type == "Warning" else ""
+    times = f" x{event.count}" if event.count > 1 else ""
+    head: Text = (
+        (f"{event.at:%Y-%m-%d %H:%M:%S}Z  ", "quiet"),
+        (f"{event.type:8} {event.reason}{times}", kind or "strong"),
+        (f"  {event.object}", "quiet"),
+    )
+    return [head, *(((f"    {part}", kind),) for part in wrap(event.message, max(20, width - 4)))]
