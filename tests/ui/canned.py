@@ -10,6 +10,7 @@ import msgspec
 from kronkeep_common import api
 from kronkeep_common.errors import DaemonUnreachable
 from kronkeep_common.models import (
+    Alert,
     BackupExecution,
     BackupPolicy,
     BackupResult,
@@ -120,12 +121,14 @@ class CannedClient:
         runs: list[CronJobExecution] | None = None,
         backups: list[BackupExecution] | None = None,
         storages: list[BackupStorage] | None = None,
+        alerts: list[Alert] | None = None,
     ) -> None:
         self.asked: list[tuple[str, ...]] = []
         self.given = CRONJOBS if cronjobs is None else cronjobs
         self.runs = RUNS if runs is None else runs
         self.backups_given = BACKUPS if backups is None else backups
         self.storages_given = storages or []
+        self.alerts_given = alerts or []
         self.log_text = LOG
         self.lost = asyncio.Event()
         self.away = False
@@ -145,6 +148,7 @@ class CannedClient:
             executions=self.runs[:200],
             backups=self.backups_given[:200],
             storages=self.storages_given,
+            alerts=self.alerts_given,
             watches=[],
         )
 
@@ -185,6 +189,9 @@ class CannedClient:
     async def storage_usage(self, name: str, limit: int | None = None) -> api.ListOf[StorageUsage]:
         usage = next((s.usage for s in self.storages_given if s.id == name), None)
         return api.ListOf(items=[usage] * 20 if usage else [])
+
+    async def acknowledge(self, alert_id: str) -> CronJob:
+        return self._answer("acknowledge", alert_id)
 
     async def create_storage(self, storage: Any) -> CronJob:
         return self._answer("create_storage", msgspec.json.encode(storage).decode())

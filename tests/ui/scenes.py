@@ -7,6 +7,7 @@ import msgspec
 from tests.ui.canned import NOW, cronjob, run
 
 from kronkeep_common.models import (
+    Alert,
     BackupExecution,
     BackupPolicy,
     BackupResult,
@@ -35,6 +36,7 @@ class Scene(NamedTuple):
     runs: list[CronJobExecution]
     backups: list[BackupExecution]
     storages: list[BackupStorage]
+    alerts: list[Alert] = []
 
 
 def storage(name: str, used: float, capacity: float | None, **more: Any) -> BackupStorage:
@@ -165,7 +167,8 @@ def busy(*, failing: bool = False) -> Scene:
         _explain(runs)
     nearly = 3.86 * 1024 if failing else 1.9 * 1024
     storages = [storage("s3-eu", 14.2 * 1024, 20 * 1024), storage("nfs-1", nearly, 4 * 1024)]
-    return Scene(cronjobs, sorted(runs, key=lambda r: r.created_at, reverse=True), backups, storages)
+    runs.sort(key=lambda r: r.created_at, reverse=True)
+    return Scene(cronjobs, runs, backups, storages, alerts(runs, cronjobs) if failing else [])
 
 
 def _cronjob(name: str, namespace: str, schedule: str, own: list[CronJobExecution], failing: bool) -> CronJob:
@@ -226,6 +229,44 @@ def _explain(runs: list[CronJobExecution]) -> None:
                 message="Container main was killed: it needed more memory than its limit of 512Mi.",
                 next_step="Raise resources.limits.memory or make the run smaller.",
             )
+
+
+def alerts(runs: list[CronJobExecution], cronjobs: list[CronJob]) -> list[Alert]:
+    """What the failing scene's daemon says is wrong."""
+    failed = next(r for r in runs if r.status == BAD)
+    late = next(c for c in cronjobs if c.late_since is not None)
+    return [
+        alert(
+            "RunFailed",
+            failed.cronjob,
+            failed.namespace,
+            4,
+            record_id=failed.id,
+            cronjob_id=failed.cronjob_id,
+        ),
+        alert("RunLate", late.name, late.namespace, 9, severity="warning", cronjob_id=late.id),
+        alert(
+            "StorageNearlyFull", "nfs-1", "", 360, severity="warning", kind="storage", status="acknowledged"
+        ),
+    ]
+
+
+def alert(code: str, name: str, namespace: str, minutes: int, **more: Any) -> Alert:
+    """An alert since so many minutes."""
+    since = NOW - timedelta(minutes=minutes)
+    fields: dict[str, Any] = {"severity": "critical", "status": "open", "kind": "cronjob"} | more
+    return Alert(
+        id=f"a-{code}",
+        code=code,
+        object=name,
+        object_id=name,
+        namespace=namespace,
+        since=since,
+        created_at=since,
+        message=f"{name}: {code} in one sentence that says what is wrong with it.",
+        next_step="What a person can do about it, in one sentence.",
+        **fields,
+    )
 
 
 def empty() -> Scene:

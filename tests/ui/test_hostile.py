@@ -6,17 +6,25 @@ from typing import Any
 import msgspec
 import pytest
 from rich.cells import cell_len
-from tests.ui.canned import NOW, CannedClient
+from tests.ui.canned import CannedClient
 from tests.ui.scenes import Scene, busy
 from tests.ui.test_terminal import app_of, screen, until
 
 from kronkeep_tui.navigation import Place
-from kronkeep_tui.pages.words import trouble
-from kronkeep_tui.store import Store, from_snapshot
+from kronkeep_tui.store import Store
 
 HOSTILE = "x\x1b]52;c;aGk=\x07\x1b[2J\x9b31m[/] [bold] \u202e\ud7ff\U000e0041日本\r\n\t" + "e\u0301" * 20
 RAW = set("\x1b\x07\x9b\u202e\r\U000e0041\t")
-SAFE = ("id", "cluster", "cronjob_id", "cronjob_execution_id", "last_execution_id", "namespace", "policy_id")
+SAFE = (
+    "id",
+    "cluster",
+    "cronjob_id",
+    "cronjob_execution_id",
+    "last_execution_id",
+    "namespace",
+    "policy_id",
+    "record_id",
+)
 SENTENCES = ("reason", "message", "next_step", "node", "job")
 
 
@@ -45,6 +53,7 @@ def scene(text: str) -> Scene:
         [hostile(r, text) for r in whole.runs],
         [hostile(b, text) for b in whole.backups],
         [hostile(s, text) for s in whole.storages],
+        [hostile(a, text) for a in whole.alerts],
     )
 
 
@@ -59,6 +68,7 @@ def places(store: Store) -> list[tuple[Place, ...]]:
         Place("history", cronjob.id),
         Place("compare", f"{run[1]} {run[0]}"),
         Place("yaml", f"execution {run[0]}"),
+        Place("events", run[0]),
         Place("help", "jobs"),
         Place("palette", "jobs"),
         Place("form"),
@@ -89,11 +99,3 @@ async def test_nothing_raw_reaches_the_screen_of_any_view(text: str, width: int)
         app.frame.tell(text)
         await pilot.pause()
         assert not set(screen(pilot)) & RAW
-
-
-def test_trouble_is_found_in_hostile_records_too() -> None:
-    whole = scene(HOSTILE)
-    import asyncio
-
-    store = from_snapshot(asyncio.run(CannedClient(*whole).snapshot()))
-    assert any(t.why == HOSTILE for t in trouble(store, NOW))

@@ -38,6 +38,7 @@ ACTIONS = (
     Action("back_up", ("b",), "back up", (JOBS, RUNS, RUN), 4, changes=True, row=True),
     Action("cancel", ("x",), "stop", (RUNS, RUN), 5, changes=True, row=True),
     Action("delete", ("x",), "delete", (JOBS, STORAGES), 5, changes=True, row=True),
+    Action("acknowledge", ("a",), "acknowledge", ("alerts",), 2, changes=True, row=True),
     Action("check", ("v",), "check", (STORAGES,), 3, changes=True, row=True),
     Action("measure", ("u",), "measure", (STORAGES,), 4, changes=True, row=True),
     Action("retry", ("t",), "try again", (STORAGES,), 5, changes=True, row=True),

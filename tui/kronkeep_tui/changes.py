@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import BackupStorage, BackupStorageCreate, CronJob, CronJobExecution
+from kronkeep_common.models import Alert, BackupStorage, BackupStorageCreate, CronJob, CronJobExecution
 
 if TYPE_CHECKING:
     from kronkeep_tui.app import KronkeepApp
@@ -52,6 +52,13 @@ class Changes:
         """Stops runs."""
         client = self._app.client
         self._all("stop", runs, lambda r: client.cancel_execution(r.id), "Stopping", lambda r: r.job or r.id)
+
+    def acknowledge(self, alerts: Sequence[Alert]) -> None:
+        """Says that somebody knows of alerts."""
+        client = self._app.client
+        self._all(
+            "acknowledge", alerts, lambda a: client.acknowledge(a.id), "Acknowledged", lambda a: a.object
+        )
 
     def create_storage(self, storage: BackupStorageCreate) -> None:
         """Creates a storage; its state tells when it can be used."""

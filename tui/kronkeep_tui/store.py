@@ -12,14 +12,15 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from kronkeep_common.api import Event, Snapshot, WatchView
-from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
+from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
 
-R = TypeVar("R", bound=CronJobExecution | BackupExecution | BackupStorage | Restore)
+R = TypeVar("R", bound=CronJobExecution | BackupExecution | BackupStorage | Restore | Alert)
 KINDS: dict[str, Any] = {
     "executions": CronJobExecution,
     "backups": BackupExecution,
     "storages": BackupStorage,
     "restores": Restore,
+    "alerts": Alert,
 }
 
 
@@ -87,6 +88,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     backups: Table[BackupExecution] = Table()
     storages: Table[BackupStorage] = Table()
     restores: Table[Restore] = Table()
+    alerts: Table[Alert] = Table()
     watches: tuple[WatchView, ...] = ()
     last_backup: Mapping[str, str] = {}
     latest_backup: Mapping[str, str] = {}
@@ -113,6 +115,7 @@ def from_snapshot(snapshot: Snapshot) -> Store:
             backups=table_of(snapshot.backups),
             storages=table_of(snapshot.storages),
             restores=table_of(snapshot.restores),
+            alerts=table_of(snapshot.alerts),
             watches=tuple(snapshot.watches),
         )
     )

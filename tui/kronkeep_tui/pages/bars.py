@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from kronkeep_common.text import age
-from kronkeep_tui.pages.words import counts, trouble
+from kronkeep_tui.pages.alerts import unended
+from kronkeep_tui.pages.words import counts
 from kronkeep_tui.widgets.cells import Span, Text
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> 
     total = counts(store)
     found.append((f"{len(store.cronjobs)} jobs  ", ""))
     found += [(f"{count} {word}  ", role) for word, count, role in total if count]
-    if alerts := len(trouble(store, now)):
+    if alerts := len(unended(store)):
         found.append((f"{alerts} alert{'s' if alerts > 1 else ''}  ", "bad"))
     found += _fresh(reader, now)
     clock = f"{now:%H:%M}Z "

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from kronkeep_common.models import BackupExecution, CronJob, Progress
-from kronkeep_common.states import BackupStatus, StorageStatus
+from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import age, duration, size
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Span, Text
@@ -143,111 +142,11 @@ def counts(store: Store) -> list[tuple[str, int, str]]:
     ]
 
 
-class Trouble(NamedTuple):
-    """Something wrong now: its state, what it is about, since when, why, what to do, and the way there."""
-
-    id: str
-    status: str
-    namespace: str
-    name: str
-    since: datetime | None
-    why: str
-    next_step: str
-    kind: str
-    of: str
-    created_at: datetime
-
-
-def trouble(store: Store, now: datetime) -> list[Trouble]:
-    """Everything that is wrong now, the newest first within the worst."""
-    found = [t for cronjob in store.cronjobs for t in _of_cronjob(store, cronjob, now)]
-    found += [t for storage in store.storages.newest() for t in _of_storage(storage)]
-    found += [_of_watch(watch, now) for watch in store.stale]
-    order = {"FAIL": 0, "MISS": 1, "late": 2}
-    return sorted(found, key=lambda t: (order.get(t.status, 3), -(t.since or now).timestamp()))
-
-
-def _of_cronjob(store: Store, cronjob: CronJob, now: datetime) -> list[Trouble]:
-    def one(
-        status: str, what: str, since: datetime | None, why: str, step: str, of: tuple[str, str]
-    ) -> Trouble:
-        return Trouble(
-            f"{what}/{cronjob.id}",
-            status,
-            cronjob.namespace,
-            cronjob.name,
-            since,
-            why,
-            step,
-            *of,
-            since or now,
-        )
-
-    found = []
-    runs = ("runs", cronjob.id)
-    last = store.executions.get(cronjob.last_execution_id)
-    if cronjob.late_since is not None and not cronjob.suspended:
-        why = f"No run came at {cronjob.late_since:%Y-%m-%d %H:%M}Z."
-        found.append(
-            one("late", "late", cronjob.late_since, why, "Look at the CronJob's events and quota.", runs)
-        )
-    if cronjob.recent and cronjob.recent[-1] in FAULTS:
-        since = (last.ended_at if last else None) or cronjob.last_started_at
-        why, step = (last.message or "", last.next_step or "") if last else ("", "")
-        of = ("run", last.id) if last else runs
-        found.append(one(word(cronjob.recent[-1]), "run", since, why or "The last run failed.", step, of))
-    if cronjob.policy_fault:
-        found.append(one("FAIL", "policy", None, cronjob.policy_fault, "Mend the annotation.", runs))
-    backup = store.backups.get(store.latest_backup.get(cronjob.id))
-    if cronjob.policy is not None and backup is not None and backup.status in FAULTS:
-        of = ("run", backup.cronjob_execution_id) if backup.cronjob_execution_id else runs
-        why = f"Backup: {backup.message or backup.reason or 'it did not succeed'}"
-        found.append(one(word(backup.status), "backup", backup.ended_at, why, backup.next_step or "", of))
-    return found
-
-
-def _of_storage(storage: "object") -> list[Trouble]:
-    from kronkeep_common.models import BackupStorage
-
-    assert isinstance(storage, BackupStorage)
-    fields = ("", storage.id, storage.checked_at or storage.created_at)
-    at = storage.checked_at or storage.created_at
-    if storage.status == StorageStatus.FAILED:
-        why = storage.message or storage.reason or "It failed."
-        return [
-            Trouble(
-                f"storage/{storage.id}", "FAIL", *fields, why, storage.next_step or "", "storages", "", at
-            )
-        ]
-    if storage.check_ok is False:
-        why = storage.message or "The last check found faults."
-        return [
-            Trouble(f"check/{storage.id}", "FAIL", *fields, why, storage.next_step or "", "storages", "", at)
-        ]
-    used = fill(storage)
-    if used is not None and used >= CAPACITY_WARNING:
-        why = f"{used:.0%} of its capacity is used."
-        return [
-            Trouble(
-                f"full/{storage.id}", "late", *fields, why, "Keep less, or give it room.", "storages", "", at
-            )
-        ]
-    return []
-
-
 def fill(storage: "object") -> float | None:
     """The used part of a storage, 0 to 1, where both figures are known."""
     usage = getattr(storage, "usage", None)
     capacity = (usage.capacity_bytes if usage else None) or getattr(storage, "capacity_bytes", None)
     return usage.used_bytes / capacity if usage and capacity else None
-
-
-def _of_watch(watch: "object", now: datetime) -> Trouble:
-    name, since = str(getattr(watch, "name", "")), getattr(watch, "since", now)
-    reason = getattr(watch, "why", None) or "no reason given"
-    why = f"The watch of {name} is {getattr(watch, 'status', '')}: {reason}"
-    step = "What is shown of the cluster may be old; see kronkeep doctor."
-    return Trouble(f"watch/{name}", "late", "", name, since, why, step, "overview", "", since)
 
 
 def good_age(cronjob: CronJob, now: datetime) -> Span:

@@ -3,19 +3,18 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from kronkeep_common.models import Alert
 from kronkeep_common.text import age
-from kronkeep_tui.actions import ANY, TABLE
-from kronkeep_tui.pages.words import Trouble, role, trouble
+from kronkeep_tui.actions import ANY, TABLE, Action
+from kronkeep_tui.pages import alerts as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table import Order, TableView
-from kronkeep_tui.widgets.cells import Text, wrap
+from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, Row
 
-SEVERITY = {"FAIL": 0, "MISS": 1, "late": 2}
 
-
-class AlertsView(TableView[Trouble]):
-    """Troubles, the worst first."""
+class AlertsView(TableView[Alert]):
+    """Alerts that have not ended, the worst first."""
 
     SCOPES = ("alerts", TABLE, ANY)
     COLUMNS = (
@@ -27,45 +26,52 @@ class AlertsView(TableView[Trouble]):
     )
     EMPTY = ("Nothing is wrong now.",)
     ORDERS = {
-        "s": Order("severity", lambda t: SEVERITY.get(t.status, 3)),
-        "a": Order("since", lambda t: t.since.timestamp() if t.since else 0),
-        "n": Order("name", lambda t: t.name),
+        "s": Order("severity", lambda a: (a.status, a.severity)),
+        "a": Order("since", lambda a: a.since),
+        "n": Order("name", lambda a: (a.namespace, a.object)),
     }
 
     def crumb(self, store: Store) -> str:
         """Where one is."""
         return "Alerts"
 
-    def records(self, store: Store) -> Sequence[Trouble]:
+    def records(self, store: Store) -> Sequence[Alert]:
         """What is wrong now."""
-        return trouble(store, self.kronkeep.clock.now())
+        return page.unended(store)
 
-    def row(self, record: Trouble, store: Store, now: datetime) -> Row:
-        """One trouble."""
-        where = f"{record.namespace}/{record.name}" if record.namespace else record.name
-        since = age(record.since, now) if record.since else "-"
-        return Row(
-            record.id,
-            (record.status, since, where, record.why, record.next_step),
-            role(record.status) or "warn",
-        )
+    def version(self, store: Store) -> object:
+        """The alerts."""
+        return store.alerts
 
-    def detail(self, record: Trouble, store: Store, now: datetime, width: int) -> list[Text]:
+    def row(self, record: Alert, store: Store, now: datetime) -> Row:
+        """One alert."""
+        shown, kind = page.state(record)
+        cells = (shown, age(record.since, now), page.what(record), record.message, record.next_step)
+        return Row(record.id, cells, kind)
+
+    def is_fault(self, record: Alert) -> bool:
+        """What nobody knows of yet."""
+        return record.status == "open"
+
+    def detail(self, record: Alert, store: Store, now: datetime, width: int) -> list[Text]:
         """Why, since when, what to do."""
-        since = f"since {record.since:%Y-%m-%d %H:%M}Z" if record.since else "since it was written"
-        lines: list[Text] = [
-            (
-                (record.status, role(record.status) or "warn"),
-                (f"  {record.name}", "strong"),
-                (f"  {since}", "quiet"),
-            )
-        ]
-        lines += [((part, ""),) for part in wrap(record.why, width)]
-        return lines + (
-            [((f"→ {part}", ""),) for part in wrap(record.next_step, width - 2)] if record.next_step else []
-        )
+        return page.detail(record, now, width)
+
+    def refusal(self, action: Action) -> str:
+        """What is known of need not be acknowledged again."""
+        if action.name == "acknowledge" and all(alert.status != "open" for alert in self.targets()):
+            return "It is acknowledged already."
+        return ""
 
     def do_choose(self) -> None:
         """Goes to what is wrong."""
-        if (found := self.subject()) is not None:
-            self.frame.enter(found.kind, found.of)
+        alert = self.subject()
+        place = page.leads_to(alert, self.kronkeep.reader.store) if alert else None
+        if place is None:
+            self.frame.tell("There is no more to see of it here; kronkeep doctor looks at the cluster.")
+        else:
+            self.frame.enter(*place)
+
+    def do_acknowledge(self) -> None:
+        """Says that one knows of it."""
+        self.kronkeep.changes.acknowledge([alert for alert in self.targets() if alert.status == "open"])

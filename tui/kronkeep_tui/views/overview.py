@@ -7,17 +7,18 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.css.scalar import Scalar
 
+from kronkeep_common.models import Alert
 from kronkeep_common.text import age
 from kronkeep_tui.actions import ANY, TABLE
+from kronkeep_tui.pages import alerts
 from kronkeep_tui.pages import overview as page
-from kronkeep_tui.pages.words import Trouble, role, trouble
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table import TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, Row, RowTable
 from kronkeep_tui.widgets.sheet import Pane
 
-TROUBLE_COLUMNS = (
+ATTENTION = (
     Column("NEEDS ATTENTION", 16),
     Column("WHAT", 20, grow=2),
     Column("SINCE", 6, right=True),
@@ -25,11 +26,11 @@ TROUBLE_COLUMNS = (
 )
 
 
-class OverviewView(TableView[Trouble]):
+class OverviewView(TableView[Alert]):
     """Attention above, the rest below in two columns."""
 
     SCOPES = ("overview", TABLE, ANY)
-    COLUMNS = TROUBLE_COLUMNS
+    COLUMNS = ATTENTION
     EMPTY = ("Nothing needs attention.",)
     SCOPED_CSS = False  # widths and heights are classes of the screen, above the view
     DEFAULT_CSS = """
@@ -62,16 +63,18 @@ class OverviewView(TableView[Trouble]):
         """Where one is."""
         return "Overview"
 
-    def records(self, store: Store) -> Sequence[Trouble]:
-        """What is wrong now."""
-        return trouble(store, self.kronkeep.clock.now())
+    def version(self, store: Store) -> object:
+        """The alerts."""
+        return store.alerts
 
-    def row(self, record: Trouble, store: Store, now: datetime) -> Row:
-        """One trouble."""
-        where = f"{record.namespace}/{record.name}" if record.namespace else record.name
-        since = age(record.since, now) if record.since else ""
-        kind = "bad" if record.status == "FAIL" else "warn"
-        return Row(record.id, (record.status, where, since, record.why), role(record.status) or kind)
+    def records(self, store: Store) -> Sequence[Alert]:
+        """What is wrong now."""
+        return alerts.unended(store)
+
+    def row(self, record: Alert, store: Store, now: datetime) -> Row:
+        """One alert."""
+        shown, kind = alerts.state(record)
+        return Row(record.id, (shown, alerts.what(record), age(record.since, now), record.message), kind)
 
     def show(self, store: Store, now: datetime) -> None:
         """Shows everything, or the welcome."""
@@ -108,7 +111,8 @@ class OverviewView(TableView[Trouble]):
     def do_choose(self) -> None:
         """Goes to what is wrong."""
         if (found := self.subject()) is not None:
-            self.frame.enter(found.kind, found.of)
+            place = alerts.leads_to(found, self.kronkeep.reader.store)
+            self.frame.enter(*(place or ("alerts", "")))
 
     def do_create(self) -> None:
         """Opens the form."""

@@ -1,0 +1,61 @@
+"""Alerts: what is wrong now, the worst first; a row each, and what is said of the one under the cursor."""
+
+from datetime import datetime
+
+from kronkeep_common.models import Alert
+from kronkeep_common.text import age
+from kronkeep_tui.navigation import Place
+from kronkeep_tui.store import Store
+from kronkeep_tui.widgets.cells import Span, Text, wrap
+
+_ORDER = {"critical": 0, "warning": 1}
+
+
+def unended(store: Store) -> list[Alert]:
+    """What is wrong now: what nobody knows of first, then by severity, the newest first."""
+    found = [alert for alert in store.alerts.newest() if alert.status != "resolved"]
+    return sorted(
+        found, key=lambda a: (a.status == "acknowledged", _ORDER.get(a.severity, 2), -a.since.timestamp())
+    )
+
+
+def state(alert: Alert) -> Span:
+    """An alert's severity, or that somebody knows of it."""
+    if alert.status == "acknowledged":
+        return "ack", "quiet"
+    return ("CRIT", "bad") if alert.severity == "critical" else ("warn", "warn")
+
+
+def what(alert: Alert) -> str:
+    """The object that an alert is about."""
+    return f"{alert.namespace}/{alert.object}" if alert.namespace else alert.object
+
+
+def detail(alert: Alert, now: datetime, width: int) -> list[Text]:
+    """Why, since when, what to do, who knows of it."""
+    lines: list[Text] = [
+        (
+            state(alert),
+            (f"  {what(alert)}", "strong"),
+            (f"  {alert.code}", "quiet"),
+            (f"  since {alert.since:%d %b %H:%M}Z, {age(alert.since, now)} ago", "quiet"),
+        )
+    ]
+    lines += [((part, ""),) for part in wrap(alert.message, width)]
+    for number, part in enumerate(wrap(alert.next_step, width - 2) if alert.next_step else []):
+        lines.append(((f"{'  ' if number else '→ '}{part}", ""),))
+    if alert.acknowledged_at is not None:
+        who = f"{alert.acknowledged_by or 'somebody'} knows of it, {age(alert.acknowledged_at, now)} ago"
+        lines.append(((who, "quiet"),))
+    return lines
+
+
+def leads_to(alert: Alert, store: Store) -> Place | None:
+    """Where one sees more of it: the run, the CronJob's runs, the storages."""
+    backup = store.backups.get(alert.record_id)
+    run_id = alert.record_id if backup is None else backup.cronjob_execution_id
+    if run_id is not None and store.executions.get(run_id) is not None:
+        return Place("run", run_id)
+    if alert.cronjob_id is not None:
+        return Place("runs", alert.cronjob_id)
+    return Place("storages") if alert.kind == "storage" else None
