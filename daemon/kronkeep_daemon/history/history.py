@@ -16,6 +16,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from kronkeep_daemon.history.logs import LogStore
 from kronkeep_daemon.history.records import Records
 from kronkeep_daemon.history.storage import JournalStorage, Pending
 from kronkeep_daemon.history.table import JournalTable
+from kronkeep_daemon.history.writer import Writer
 
 log = logging.getLogger(__name__)
 EXIT_SYNC_FAILED = 75
@@ -67,6 +69,7 @@ class History:
         except BaseException:
             os.close(self._lock)
             raise
+        self._writer = Writer()
         self.db = _Database(storage=lambda: self._storage)
         self.logs = LogStore(folder / "logs", self._guard)
         self.executions: Records[CronJobExecution] = Records(self.table("executions"), CronJobExecution)
@@ -150,13 +153,13 @@ class History:
                 await self._write(batch)
                 await self._publish(batch)
             if picture is not None:
-                self._begin_compaction(picture, await asyncio.to_thread(self._turn))
+                self._begin_compaction(picture, await self._writer.do(self._turn))
             return self.seq
 
     async def _write(self, batch: list[Pending]) -> None:
         try:
             with self._guard():
-                await asyncio.to_thread(self._append, self.seq + len(batch), batch)
+                await self._writer.do(partial(self._append, self.seq + len(batch), batch))
         except ReadOnlyHistory:
             self._storage.undo(batch)
             if not self._full:
@@ -245,5 +248,6 @@ class History:
             if self._compacting is not None:
                 await asyncio.wait([self._compacting])
         finally:
+            self._writer.close()
             self._segment.close()
             os.close(self._lock)

@@ -1,6 +1,7 @@
 """Faults that the kernel makes: no room at each write, errors by strace, power cuts of a file system."""
 
 import asyncio
+import ctypes
 import fcntl
 import os
 import shutil
@@ -57,6 +58,7 @@ async def main():
     print(refused)
 asyncio.run(main())
 """
+CLONE_NEWNS = 0x00020000  # linux/sched.h
 SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, struct.pack("I", 2)  # EXT4_IOC_SHUTDOWN is XFS_IOC_GOINGDOWN
 
 
@@ -81,8 +83,8 @@ def test_no_room_at_each_of_200_writes_refuses_and_resumes(tmp_path: Path) -> No
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 @pytest.mark.parametrize(
     ("call", "when"),
-    [(call, when) for call in ("pwrite64", "write", "fdatasync", "fsync", "rename") for when in (1, 2, 4, 9)]
-    + [("fallocate", 1), ("fallocate", 2)],
+    [(call, when) for call in ("pwrite64", "write", "fdatasync", "fsync") for when in (1, 2, 4, 9)]
+    + [(call, when) for call in ("fallocate", "rename") for when in (1, 2)],  # strace counts by thread
 )
 def test_an_error_at_the_nth_call_stops_acknowledging(tmp_path: Path, call: str, when: int) -> None:
     trace = ["strace", "-f", "-qq", "-o", os.devnull, f"-einject={call}:error=EIO:when={when}"]
@@ -105,6 +107,13 @@ def mounted(image: Path, at: Path) -> Iterator[None]:
         subprocess.run(["umount", at], check=True)
 
 
+def in_a_namespace_of_our_own() -> None:
+    """A container that anybody starts meanwhile would keep the cut file system mounted in its namespace."""
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS):
+        raise OSError(ctypes.get_errno(), "unshare")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
 def cut_power(at: Path) -> None:
     handle = os.open(at, os.O_RDONLY)
     fcntl.ioctl(handle, SHUTDOWN, NO_LOG_FLUSH)
@@ -120,6 +129,7 @@ def test_power_cuts_lose_nothing_acknowledged(tmp_path: Path, kind: str) -> None
     make = shutil.which(f"mkfs.{kind}") or shutil.which(f"mkfs.{kind}", path="/usr/sbin:/sbin")
     if make is None:
         pytest.skip(f"needs mkfs.{kind}")
+    in_a_namespace_of_our_own()
     image, at = tmp_path / "image", tmp_path / "at"
     with image.open("wb") as file:
         file.truncate(512 * 1024 * 1024)

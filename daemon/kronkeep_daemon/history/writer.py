@@ -1,0 +1,49 @@
+"""One thread for what waits for the disk, in order.
+
+A pool of threads does the same at twice the cost: between an event loop and this one there are a queue and
+one wake-up, 0.02 ms, where writing and syncing a document takes 0.07.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Call = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]]
+
+
+class Writer:
+    """The thread; it ends with `close`, or with the process."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Call | None] = SimpleQueue()
+        threading.Thread(target=self._work, name="history writer", daemon=True).start()
+
+    async def do(self, call: Callable[[], T]) -> T:
+        """What `call` returns, or raises, in the thread."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._calls.put((loop, done, call))
+        return await done
+
+    def _work(self) -> None:
+        for loop, done, call in iter(self._calls.get, None):
+            try:
+                loop.call_soon_threadsafe(_end, done, call(), None)
+            except BaseException as fault:  # noqa: BLE001  the top of a thread: whoever waits is told
+                loop.call_soon_threadsafe(_end, done, None, fault)
+
+    def close(self) -> None:
+        """Lets the thread end after what it was given."""
+        self._calls.put(None)
+
+
+def _end(done: "asyncio.Future[Any]", answer: Any, fault: BaseException | None) -> None:
+    if done.done():
+        return
+    if fault is not None:
+        done.set_exception(fault)
+    else:
+        done.set_result(answer)
