@@ -53,6 +53,7 @@ walls: $(VENV)/.dev ## the import contracts
 
 pytest: $(VENV)/.dev debian servers ## the tests
 	@systemd/require-debian kubernetes-client >&2 || echo "kronkeep: the tests go on without Debian's kubectl" >&2
+	@systemd/require-debian tmux >&2
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not torture" $(ARGS)
 
 torture: $(VENV)/.dev debian servers ## long fault injection: kills, power cuts, full disks

@@ -1,0 +1,166 @@
+"""A person at the terminal: every key goes through tmux to the real program, over daemon and cluster."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import Daemon, eventually
+
+from kronkeep_common.client import Client
+from kronkeep_common.models import CronJobCreate
+
+LONGEST = 90.0
+
+
+class Tmux:
+    """kronkeep in a tmux window of its own server; keys that are sent are counted."""
+
+    def __init__(self, socket: Path, home: Path, width: int = 80, height: int = 24) -> None:
+        self._name = f"kronkeep-{uuid.uuid4().hex[:12]}"
+        self.keys = 0
+        environment = {k: v for k, v in os.environ.items() if k not in ("TMUX", "NO_COLOR")}
+        environment |= {
+            "XDG_CONFIG_HOME": str(home),
+            "TERM": "xterm-256color",
+            "KRONKEEP_SOCKET": str(socket),
+        }
+        command = f"{sys.executable} -m kronkeep_tui"
+        size = ("-x", str(width), "-y", str(height))
+        self._run("-f", "/dev/null", "new-session", "-d", *size, command, env=environment)
+
+    def _run(self, *argv: str, env: dict[str, str] | None = None) -> str:
+        done = subprocess.run(
+            ["tmux", "-L", self._name, *argv],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=env,
+            timeout=30,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def screen(self) -> str:
+        return self._run("capture-pane", "-p")
+
+    async def press(self, *keys: str) -> None:
+        """Special keys by tmux's names."""
+        self.keys += len(keys)
+        await asyncio.to_thread(self._run, "send-keys", *keys)
+
+    async def type(self, text: str) -> None:
+        """Every character is a key."""
+        self.keys += len(text)
+        await asyncio.to_thread(self._run, "send-keys", "-l", text)
+
+    async def see(self, *texts: str) -> str:
+        """Waits until the screen has every text."""
+        end = asyncio.get_running_loop().time() + LONGEST
+        while True:
+            found = await asyncio.to_thread(self.screen)
+            if all(text in found for text in texts):
+                return found
+            assert asyncio.get_running_loop().time() < end, f"{texts}\n{found}"
+            await asyncio.sleep(0.1)
+
+    def close(self) -> None:
+        subprocess.run(
+            ["tmux", "-L", self._name, "kill-server"], capture_output=True, check=False, timeout=30
+        )
+
+
+@pytest.fixture
+async def tmux(daemon: Daemon, tmp_path: Path) -> AsyncIterator[Tmux]:
+    terminal = await asyncio.to_thread(Tmux, Path(daemon.line["socket"]), tmp_path)
+    yield terminal
+    await asyncio.to_thread(terminal.close)
+
+
+async def test_a_whole_session(
+    daemon: Daemon, client: Client, storage: Path, claim: Path, tmux: Tmux
+) -> None:
+    await tmux.see("Welcome to kronkeep", "live")
+    script = "for n in 1 2 3; do echo line $n; done; echo payload > /data/file"
+    for name in ("shop-dump", "other"):
+        await client.create_cronjob(_cronjob(name, script))
+    await tmux.see("Nothing needs attention")
+    await tmux.press("2")
+    await tmux.see("shop-dump", "other", "Jobs")
+    await tmux.type("/")
+    await tmux.type("shop")
+    await tmux.press("Enter")
+    assert "other" not in await tmux.see("filter: shop", "1/2")
+    await tmux.press("t")
+    await tmux.see("Run now shop-dump? y/n")
+    await tmux.press("n")
+    await tmux.see("Nothing was done")
+    await tmux.press("t", "y")
+    await tmux.see("Started default/shop-dump")
+    runs = await eventually(lambda: client.executions(), lambda page: bool(page.items))
+    await eventually(lambda: client.execution(runs.items[0].id), lambda run: run.status == "succeeded")
+    await tmux.press("Enter")
+    await tmux.see("shop-dump", "manual", "ok")
+    await tmux.press("Enter")
+    await tmux.see("line 1", "line 3", "end of log", "snapshot")
+    await tmux.type("/line 2")
+    await tmux.press("Enter")
+    await tmux.see("1 with 'line 2'")
+    await tmux.press("e")
+    await tmux.see("SuccessfulCreate")
+    await tmux.press("Escape", "Escape", "Escape")
+    await tmux.see("filter: shop")
+    await tmux.press("Escape")
+    await tmux.see("other")
+    await tmux.press("Space", "Space", "s")
+    await tmux.see("Suspend", "?")
+    await tmux.press("y")
+    await tmux.see("Suspended 2 of them")
+    await eventually(lambda: client.cronjobs(), lambda page: all(c.suspended for c in page.items))
+    await tmux.type(":ns default")
+    await tmux.press("Enter")
+    await tmux.see("ns:default")
+    await tmux.press("5")
+    await tmux.see("Restore", "vault")
+    await tmux.press("?")
+    await tmux.see("Keys in restore")
+    await tmux.type("q")
+    await eventually(lambda: asyncio.to_thread(_gone, tmux), lambda gone: gone)
+
+
+def _gone(tmux: Tmux) -> bool:
+    done = subprocess.run(
+        ["tmux", "-L", tmux._name, "list-sessions"], capture_output=True, check=False, timeout=30
+    )
+    return done.returncode != 0
+
+
+def _cronjob(name: str, script: str) -> CronJobCreate:
+    from kronkeep_common.models import BackupPolicySpec, VolumeMount
+
+    return CronJobCreate(
+        name=name,
+        image="busybox:1.36",
+        command=("sh", "-c", script),
+        schedule="0 2 29 2 *",
+        volumes=(VolumeMount(claim="data", mount_path="/data"),),
+        policy=BackupPolicySpec(storage_id="vault"),
+    )
+
+
+async def test_a_killed_daemon_leaves_its_picture_and_comes_back(
+    daemon: Daemon, client: Client, claim: Path, storage: Path, tmux: Tmux
+) -> None:
+    await client.create_cronjob(_cronjob("steady", "true"))
+    await tmux.press("2")
+    await tmux.see("steady", "live")
+    await daemon.kill()
+    await tmux.see("NO DAEMON", "steady")
+    await tmux.press("t")
+    await tmux.see("cannot be reached; nothing was done")
+    await daemon.start()
+    await tmux.see("live", "steady")
