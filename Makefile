@@ -51,12 +51,16 @@ types: $(VENV)/.dev ## mypy --strict
 walls: $(VENV)/.dev ## the import contracts
 	@$(BIN)/lint-imports
 
-pytest: $(VENV)/.dev debian servers ## the tests
+.PHONY: newer-restic
+newer-restic: $(VENV)/.dev ## a newer restic than this Debian's, for the tests of what it can do more
+	@tests/newer-restic $(VENV)/restic >&2
+
+pytest: $(VENV)/.dev debian servers newer-restic ## the tests
 	@systemd/require-debian kubernetes-client >&2 || echo "kronkeep: the tests go on without Debian's kubectl" >&2
 	@systemd/require-debian tmux >&2
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not torture" $(ARGS)
 
-torture: $(VENV)/.dev debian servers ## long fault injection: kills, power cuts, full disks
+torture: $(VENV)/.dev debian servers newer-restic ## long fault injection: kills, power cuts, full disks
 	@systemd/require-debian strace xfsprogs >&2
 	@$(BIN)/pytest -m torture --timeout 3600 $(ARGS)
 

@@ -38,7 +38,7 @@ Image = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
 class DatabaseDump(Request, frozen=True, kw_only=True):
-    """A command whose standard output is archived as the file `/database/<file_name>`; never a shell line.
+    """A command whose standard output is archived as the file `/<file_name>`; never a shell line.
 
     It is streamed by `restic backup --stdin-from-command` (restic 0.17), which makes no snapshot when the
     command fails. `env` gives variables from Secrets of the CronJob's namespace.

@@ -19,7 +19,6 @@ from kronkeep_daemon.settings import ArchiveSettings
 
 Object = dict[str, Any]
 SOURCE, CONTENT = "/source", "/content"
-DATABASE = "/database"
 _TOOLS = "/kronkeep/tools"
 # Seconds for the pod of a hook to be scheduled and its image to be had, which its timeout leaves out.
 START_SECONDS = 120
@@ -96,7 +95,7 @@ def _dump(
     tools = [{"name": "tools", "mountPath": _TOOLS}]
     copied = f"{_TOOLS}/restic"
     argv = [*_call(backup, policy, ("part=database",)), "--stdin-from-command"]
-    argv += ["--stdin-filename", f"{DATABASE}/{dump.file_name}", "--", *dump.command]
+    argv += ["--stdin-filename", dump.file_name, "--", *dump.command]  # 0.18 refuses one in a folder
     steps = [("tools", ["cp", settings.program, copied]), ("database", argv)]
     first, second = containers(name, steps, repository, settings, tools)
     second["image"] = dump.image

@@ -19,6 +19,8 @@ Object = dict[str, Any]
 DOUBTFUL = frozenset({"JobGone", "JobFailed", "Interrupted", "NoSummary", "DeadlineExceeded"})
 # Ends after which restic may have left a lock of its own behind.
 KILLED = frozenset({"JobGone", "JobFailed", "Interrupted", "DeadlineExceeded"})
+# restic 0.19.1 ends with 130, as if it had been interrupted, when the command of a dump fails (measured).
+_COMMAND_FAILED = (b"command failed", b"failed to start command")
 _DEADLINE = ("The archive was stopped at its deadline.", "Raise the policy's deadline_seconds.")
 
 
@@ -53,10 +55,10 @@ def _of_dump(outcome: Outcome, step: jobs.Step) -> Outcome:
     if outcome.status is BackupStatus.PARTIAL and outcome.reason == "SourceEmpty":
         words, then = "The dump's command wrote nothing.", "Run the command by hand; see what it says."
         return outcome._replace(reason="DumpEmpty", message=words, next_step=then)
-    if outcome.reason not in ("ResticFailed", "SourceMissing"):
+    by_command = any(words in step.log for words in _COMMAND_FAILED)
+    if outcome.reason not in ("ResticFailed", "SourceMissing") and not by_command:
         return outcome
-    said = [clean(line.decode(errors="replace"), 300) for line in restic.lines(step.log)]
-    words = f"The database's dump failed: {' / '.join(said[-3:])}"
+    words = f"The database's dump failed: {' / '.join(restic.said(step.log)[-4:])}"
     return outcome._replace(reason="DumpFailed", message=words, next_step="Correct the dump's command.")
 
 

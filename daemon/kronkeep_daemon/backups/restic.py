@@ -133,6 +133,19 @@ def objects(log: bytes) -> list[Object]:
     return found
 
 
+def said(log: bytes) -> list[str]:
+    """What a person is to read of a log: text, and the messages of JSON; no progress and no summary."""
+    found = []
+    for line in lines(log):
+        obj = (objects(line) or [{}])[0]
+        error = obj.get("error")
+        inner = error.get("message") or error.get("Err") if isinstance(error, dict) else None
+        if not obj or inner or obj.get("message"):
+            words = inner or obj.get("message") or line.decode(errors="replace")
+            found.append(clean(str(words), 300))
+    return found
+
+
 def progress(obj: Object) -> Progress | None:
     """A `status` line as progress."""
     if obj.get("message_type") != "status":
@@ -250,6 +263,5 @@ def fault(exit_code: int | None, log: bytes, command: str = "", version: Version
             return found
     if word in _BY_WORD:
         return _BY_WORD[word]
-    said = [clean(line.decode(errors="replace"), 300) for line in lines(log)]
-    last = said[-1] if said else "it said nothing"
+    last = (said(log) or ["it said nothing"])[-1]
     return "ResticFailed", f"restic ended with exit code {exit_code}: {last}", "Read the archive's log."
