@@ -12,7 +12,10 @@ Key = tuple[str, Kind, str]
 
 
 class Known(NamedTuple):
-    """A CronJob with its newest runs, backups and drills, newest first, at the instant `now`."""
+    """A CronJob with its newest runs, backups and drills, newest first, at the instant `now`.
+
+    `drills_since` is when its policy was first seen to ask for drills.
+    """
 
     cronjob: CronJob
     runs: list[CronJobExecution]
@@ -21,6 +24,7 @@ class Known(NamedTuple):
     now: datetime
     failing_runs: int
     controller_zone: str
+    drills_since: datetime | None = None
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

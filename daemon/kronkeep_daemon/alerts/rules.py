@@ -79,14 +79,11 @@ def backup_partial(known: Known) -> Told | None:
 
 
 def backup_overdue(known: Known) -> Told | None:
-    """The newest good backup is older than the policy allows (rpo_seconds)."""
-    policy = known.cronjob.policy
-    if policy is None or not policy.enabled or policy.rpo_seconds is None:
+    """The newest good backup is older than the policy allows (rpo_seconds), or there never was one."""
+    policy, good = known.cronjob.policy, known.cronjob.last_good_backup_at
+    if policy is None or policy.rpo_seconds is None or not known.cronjob.backup_overdue:
         return None
-    good = known.cronjob.last_good_backup_at
-    due = (good or known.cronjob.created_at) + timedelta(seconds=policy.rpo_seconds)
-    if known.now <= due:
-        return None
+    due = good + timedelta(seconds=policy.rpo_seconds) if good else None
     last = f"The newest good backup is {age(good, known.now)} old" if good else "There is no good backup"
     words = f"{last}; one is wanted every {duration(policy.rpo_seconds)}."
     return Told("BackupOverdue", "critical", words, "Back up now, and look at why none was made.", due)
@@ -115,8 +112,7 @@ def drill_overdue(known: Known) -> Told | None:
     except KronkeepError:
         return None
     slot = schedule.previous(known.now - timedelta(seconds=drill.deadline_seconds))
-    first = known.backups[-1].created_at if known.backups else None
-    if slot is None or first is None or slot <= max(first, known.cronjob.created_at):
+    if slot is None or known.drills_since is None or slot <= known.drills_since:
         return None
     if any((one.due_at or one.created_at) >= slot for one in known.drills):
         return None

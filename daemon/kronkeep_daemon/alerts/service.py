@@ -8,10 +8,12 @@ times as long, so that alerts never take more than a tenth of the machine.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
 from prometheus_client import CollectorRegistry
+from tinydb import where
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import AlertNotFound, KronkeepError, NotAllowedNow
@@ -135,7 +137,15 @@ class AlertService:
             now=self._clock.now(),
             failing_runs=settings.alerts.failing_runs,
             controller_zone=settings.controller_zone,
+            drills_since=self._drills_since(cronjob),
         )
+
+    def _drills_since(self, cronjob: CronJob) -> datetime | None:
+        """When the drills' planner first saw the policy's drill, as it notes among the facts."""
+        if cronjob.policy is None or cronjob.policy.drill is None:
+            return None
+        noted = self._history.table("facts").search(where("id") == f"drill-seen/{cronjob.policy.id}")
+        return datetime.fromisoformat(noted[0]["created_at"]) if noted else None
 
     def unended(self) -> list[Alert]:
         """The alerts that are open or acknowledged, newest first."""

@@ -93,22 +93,22 @@ RESULT = BackupResult(snapshot_id="s")
         (known(backups=[backup(1, B.FAILED)], policy={}, policy_fault=None), [("BackupFailed", "critical")]),
         (known(backups=[backup(1, B.PARTIAL, result=RESULT)]), [("BackupPartial", "warning")]),
         (known(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(59)), []),
-        (known(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(61)), [("BackupOverdue", "critical")]),
-        (known(policy={"rpo_seconds": 3600}, created_at=ago(61)), [("BackupOverdue", "critical")]),
-        (known(policy={"rpo_seconds": 3600}, created_at=ago(59)), []),
-        (known(policy={"rpo_seconds": 3600, "enabled": False}), []),
+        (
+            known(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(61), backup_overdue=True),
+            [("BackupOverdue", "critical")],
+        ),
+        (known(policy={"rpo_seconds": 3600}, backup_overdue=True), [("BackupOverdue", "critical")]),
         (
             known(policy={"drill": DAILY}, drills=[drill(300, RestoreStatus.FAILED)]),
             [("DrillFailed", "critical")],
         ),
         (known(policy={"drill": DAILY}, drills=[drill(300, RestoreStatus.COMPLETED)]), []),
-        (known(policy={"drill": DAILY}, backups=[backup(3000, B.SUCCEEDED)]), [("DrillOverdue", "warning")]),
-        (known(policy={"drill": DAILY}, backups=[backup(60, B.SUCCEEDED)]), []),
+        (known(policy={"drill": DAILY})._replace(drills_since=ago(361)), [("DrillOverdue", "warning")]),
+        (known(policy={"drill": DAILY})._replace(drills_since=ago(359)), []),
+        (known(policy={"drill": DAILY}), []),
         (
-            known(
-                policy={"drill": DAILY},
-                backups=[backup(3000, B.SUCCEEDED)],
-                drills=[drill(350, RestoreStatus.COMPLETED)],
+            known(policy={"drill": DAILY}, drills=[drill(350, RestoreStatus.COMPLETED)])._replace(
+                drills_since=ago(3000)
             ),
             [],
         ),

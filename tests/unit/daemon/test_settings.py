@@ -31,6 +31,10 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
         ("late_after_seconds = -1", "late_after_seconds"),
         ("= 1", "line 1"),
         ("namespace = 3", "namespace"),
+        ("[[alerts.channels]]\nname = 'a'\nkind = 'webhook'", "either url_file or url_secret"),
+        ("[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl = 'https://x/token'", "url"),
+        ("[[alerts.channels]]\nname = 'a'\nkind = 'webhook'\nurl_file = 'f'\n" * 2, "two channels"),
+        ("[[alerts.channels]]\nname = 'a'\nkind = 'fax'\nurl_file = 'f'", "kind"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_fault(tmp_path: Path, text: str, fault: str) -> None:

@@ -94,7 +94,9 @@ def add_parser(verbs: Any) -> None:
     """Adds `watch`."""
     words = "changes as they happen, one line each, until interrupted"
     parser = add_verb(verbs, "watch", "GET /v1/events", help=words)
-    parser.add_argument("kind", nargs="?", choices=("executions", "backups", "restores", "storages"))
+    parser.add_argument(
+        "kind", nargs="?", choices=("executions", "backups", "restores", "storages", "alerts")
+    )
     parser.add_argument("--filter", help="such as 'status:failed ns:pay'")
     parser.add_argument("--since", type=int, metavar="SEQ", help="resume after the change of this number")
     parser.add_argument("-o", "--output", choices=("table", "jsonl"), default="table")
