@@ -4,7 +4,7 @@ import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
@@ -114,8 +114,13 @@ def _cluster(folder: Path) -> "subprocess.Popen[bytes]":
 
 
 @asynccontextmanager
-async def proxied(folder: Path) -> AsyncIterator[tuple[Outside, Proxy, Path]]:
-    """The daemon, the proxy, and the kubeconfig that leads around it."""
+async def proxied(
+    folder: Path, identify: Callable[[Path], Awaitable[str]] | None = None
+) -> AsyncIterator[tuple[Outside, Proxy, Path]]:
+    """The daemon, the proxy, and the admin's kubeconfig that leads around it.
+
+    `identify` gives the token that the daemon shall use; without it, it is the admin too.
+    """
     cluster = _cluster(folder)
     runner: web.AppRunner | None = None
     daemon = Outside(folder / "s")
@@ -129,6 +134,9 @@ async def proxied(folder: Path) -> AsyncIterator[tuple[Outside, Proxy, Path]]:
         config = yaml.safe_load(kubeconfig.read_text())
         server = config["clusters"][0]["cluster"]
         origin, _, token = server["server"].rpartition("/")
+        if identify is not None:
+            token = await identify(kubeconfig)
+            config["users"][0]["user"]["token"] = token
         proxy = Proxy(origin)
         app = web.Application(client_max_size=2**24)
         app.router.add_route("*", "/{path:.*}", proxy.handle)

@@ -1,0 +1,75 @@
+"""The rights that systemd/kubernetes grants, held against RBAC: the main job needs no more."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tests.e2e.conftest import eventually
+from tests.e2e.faults import proxied
+
+from kronkeep_common.client import Client
+from kronkeep_common.models import BackupPolicySpec, BackupStorageCreate, CronJobCreate, VolumeMount
+from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import AlreadyExists
+
+RIGHTS = Path(__file__).parents[2] / "systemd" / "kubernetes" / "rights.yaml"
+ACCOUNT = "/api/v1/namespaces/kronkeep/serviceaccounts"
+
+
+async def granted(kubeconfig: Path) -> str:
+    """Applies the rights as an admin would; a token of the account that they are for."""
+    cluster = await Cluster.connect(kubeconfig=kubeconfig)
+    for body in yaml.safe_load_all(RIGHTS.read_text()):
+        with contextlib.suppress(AlreadyExists):  # the namespace
+            await cluster.create(collection(body), body)
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": spec})
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    found = await cluster.create(f"{ACCOUNT}/kronkeepd/token", asked)
+    await cluster.close()
+    return str(found["status"]["token"])
+
+
+def collection(body: dict[str, Any]) -> str:
+    base = "/api/v1" if body["apiVersion"] == "v1" else f"/apis/{body['apiVersion']}"
+    namespace = body["metadata"].get("namespace")
+    scope = f"/namespaces/{namespace}" if namespace else ""
+    return f"{base}{scope}/{body['kind'].lower()}s"
+
+
+async def test_the_main_job_needs_no_other_right(tmp_path: Path) -> None:
+    async with proxied(tmp_path, granted) as (daemon, _, kubeconfig), daemon.client() as client:
+        await main_job(client, tmp_path)
+        cluster = await Cluster.connect(kubeconfig=kubeconfig)
+        secrets, _ = await cluster.list(paths.secrets("default"))
+        await cluster.close()
+    assert secrets == []
+    assert "is forbidden" not in (tmp_path / "kronkeepd.log").read_text()
+
+
+async def main_job(client: Client, folder: Path) -> None:
+    await client.create_storage(
+        BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder / "v")})
+    )
+    made = await eventually(lambda: client.storage("vault"), lambda s: s.status in ("active", "failed"))
+    assert made.status == "active", made
+    wanted = CronJobCreate(
+        name="dump",
+        image="busybox",
+        command=("sh", "-c", "echo x > /data/x"),
+        schedule="0 2 29 2 *",
+        volumes=(VolumeMount(claim="data", mount_path="/data"),),
+        policy=BackupPolicySpec(storage_id="vault"),
+    )
+    await client.create_cronjob(wanted)
+    await client.suspend("default", "dump")
+    run = await client.trigger("default", "dump")
+    backup = await eventually(
+        lambda: client.backup(run.backup_id or ""), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
+    )
+    assert (backup.status, backup.reason) == ("succeeded", None)
+    assert b"".join([chunk async for chunk in client.log(run.id)]) is not None
+    await client.delete_cronjob("default", "dump", "dump")
