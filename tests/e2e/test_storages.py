@@ -5,8 +5,9 @@ import base64
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,13 @@ from kronkeep_common.models import (
     BackupStorageChange,
     BackupStorageCreate,
     CronJobCreate,
+    Retention,
     SecretKeyRef,
     VolumeMount,
 )
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
 from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
 
 pytestmark = needs_servers
 SETTLED = ("active", "failed")
@@ -35,15 +38,30 @@ CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage":
 PASSWORD = "canary-password"
 
 
+@contextmanager
+def running(folder: Path, create_seconds: int) -> Iterator[Daemon]:
+    found = Daemon(folder / "s")
+    (folder / "kronkeepd.toml").write_text(f"[storages]\ncreate_seconds = {create_seconds}\n")
+    found.arguments = ("--config", str(folder / "kronkeepd.toml"))
+    asyncio.run(found.start())
+    try:
+        yield found
+    finally:
+        asyncio.run(found.stop())
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """One daemon for all tests here; each makes what it looks at."""
-    found = Daemon(tmp_path_factory.mktemp("st", numbered=True) / "s")
-    found.arguments = ("--config", str(found.state.parent / "kronkeepd.toml"))
-    (found.state.parent / "kronkeepd.toml").write_text("[storages]\ncreate_seconds = 90\n")
-    asyncio.run(found.start())
-    yield found
-    asyncio.run(found.stop())
+    with running(tmp_path_factory.mktemp("st", numbered=True), 120) as found:
+        yield found
+
+
+@pytest.fixture
+def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A daemon that gives the making of a storage four seconds."""
+    with running(tmp_path_factory.mktemp("late", numbered=True), 4) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -333,21 +351,83 @@ async def test_who_may_use_a_storage_is_asked_when_the_archive_runs(
         await there.set_policy("default", "job-closed", BackupPolicySpec(storage_id="closed"))
 
 
-async def test_a_volume_that_no_node_can_mount_fails_at_the_deadline_with_the_reason(
-    tmp_path_factory: pytest.TempPathFactory,
+async def test_usage_falls_when_retention_has_removed_and_damage_is_told(
+    shared: Daemon, there: Client, tmp_path: Path
 ) -> None:
-    found = Daemon(tmp_path_factory.mktemp("late", numbered=True) / "s")
-    found.arguments = ("--config", str(found.state.parent / "kronkeepd.toml"))
-    (found.state.parent / "kronkeepd.toml").write_text("[storages]\ncreate_seconds = 4\n")
-    await found.start()
-    async with found.client() as client:
-        storage = await made(
-            client,
-            BackupStorageCreate(id="far", kind="nfs", settings={"server": "nfs.example", "path": "/export"}),
-        )
-        jobs, _ = await (cluster := await found.cluster()).list(paths.jobs("kronkeep"))
+    folder = tmp_path / "falls"
+    await made(there, BackupStorageCreate(id="falls", kind="local", settings={"path": str(folder)}))
+    await archived(shared, there, "job-falls", "falls")
+    before = (await there.measure_storage("falls")).usage
+    policy = BackupPolicySpec(storage_id="falls", retention=Retention(keep_last=1))
+    await there.set_policy("default", "job-falls", policy)
+    await there.trigger("default", "job-falls")
+    await eventually(
+        lambda: there.backups(filter="name:job-falls"),
+        lambda page: len(page.items) == 2 and page.items[-1].snapshot_removed_at is not None,
+    )
+    after = (await there.measure_storage("falls")).usage
+    assert before is not None
+    assert after is not None
+    assert (before.snapshots, after.snapshots) == (1, 1)  # a snapshot of 300 kB went, one came
+    assert after.used_bytes < before.used_bytes + 200_000
+    packs = [path for path in (folder / "data").rglob("*") if path.is_file()]
+    max(packs, key=lambda path: path.stat().st_size).unlink()
+    with pytest.raises(errors.StorageFailed, match="damaged"):
+        await there.check_storage("falls")
+    found = await there.storage("falls")
+    assert (found.reason, found.check_ok, found.status) == ("RepositoryDamaged", False, "active")
+
+
+async def test_killed_while_a_repository_is_made_and_started_again(daemon: Daemon) -> None:
+    """At three moments: recorded, its first Job there, its repository there."""
+    folder = daemon.state.parent / "vaults"
+
+    def begun(number: int) -> Callable[[], Awaitable[bool]]:
+        async def look() -> bool:
+            cluster = await daemon.cluster()
+            jobs, _ = await cluster.list(paths.jobs("kronkeep"))
+            await cluster.close()
+            names = [job["metadata"]["name"] for job in jobs]
+            whole = (folder / "vault-2/config").exists()
+            return number == 0 or (number == 1 and any("vault-1" in name for name in names)) or whole
+
+        return look
+
+    for number in range(3):
+        async with daemon.client() as client:
+            settings: dict[str, str | int] = {"path": str(folder / f"vault-{number}")}
+            await client.create_storage(
+                BackupStorageCreate(id=f"vault-{number}", kind="local", settings=settings)
+            )
+            await eventually(begun(number), bool)
+        await daemon.kill()
+        await daemon.start()
+    async with daemon.client() as client:
+        for number in range(3):
+            name = f"vault-{number}"
+            storage = await eventually(partial(client.storage, name), lambda s: s.status in SETTLED)
+            assert storage.status == "active", storage
+            assert len(list((folder / name / "keys").iterdir())) == 1
+        cluster = await daemon.cluster()
+        await eventually(partial(_copies, cluster), lambda names: names == [])
         await cluster.close()
-    await found.stop()
+
+
+async def _copies(cluster: Cluster) -> list[str]:
+    """The names of the copies of credentials in the whole cluster."""
+    secrets, _ = await cluster.list(paths.secrets())
+    return [s["metadata"]["name"] for s in secrets if s["metadata"]["name"].endswith("-key")]
+
+
+async def test_a_volume_that_no_node_can_mount_fails_at_the_deadline_with_the_reason(
+    late: Daemon,
+) -> None:
+    async with late.client() as client:
+        settings: dict[str, str | int] = {"server": "nfs.example", "path": "/export"}
+        storage = await made(client, BackupStorageCreate(id="far", kind="nfs", settings=settings))
+    cluster = await late.cluster()
+    jobs, _ = await cluster.list(paths.jobs("kronkeep"))
+    await cluster.close()
     assert (storage.status, storage.reason) == ("failed", "DeadlineExceeded")
     assert "cannot mount a volume of the type nfs" in (storage.message or "")
     assert jobs == []
@@ -377,9 +457,8 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
         for kind in (paths.jobs(), paths.pods(), paths.events())
         for item in (await cluster.list(kind))[0]
     ]
-    left, _ = await cluster.list(paths.secrets())
+    assert await _copies(cluster) == []
     await cluster.close()
-    assert [s["metadata"]["name"] for s in left if s["metadata"]["name"].endswith("-key")] == []
     answers = [await there.storages(), await there.backups(), await there.audit(), await there.snapshot()]
     seen += [str(answer) for answer in answers]
     files = [path for path in (shared.state / "history").rglob("*") if path.is_file()]

@@ -38,15 +38,18 @@ class StorageUsage(Record, frozen=True, kw_only=True):
     """What a storage held at `measured_at`.
 
     `used_bytes` is what restic stores; `capacity_bytes` what there is (the storage's own limit, else its
-    server's or volume's) and `available_bytes` what is left of it, None where nobody tells. `level` is
-    warning from 85 % and critical from 95 % of the capacity on. `growth_bytes_per_day` is a line through the
-    last 30 days, None before there is a day of figures; `days_until_full` None while it does not grow.
+    server's or volume's) and `available_bytes` what is left of it, None where nobody tells; `total_bytes` and
+    `free_bytes` are the server's or volume's own. `level` is warning from 85 % and critical from 95 % of the
+    capacity on. `growth_bytes_per_day` is a line through the last 30 days, None before there is a day of
+    figures; `days_until_full` None while it does not grow.
     """
 
     measured_at: Moment
     used_bytes: Bytes
     capacity_bytes: Bytes | None = None
     available_bytes: Bytes | None = None
+    total_bytes: Bytes | None = None
+    free_bytes: Bytes | None = None
     level: Literal["ok", "warning", "critical", "unknown"] = "unknown"
     growth_bytes_per_day: float | None = None
     days_until_full: float | None = None

@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 Object = dict[str, Any]
 Steps = list[tuple[str, list[str]]]
 LONGEST = 86400.0
+KILLED = 137  # 128 + SIGKILL: the node went, or its memory was full
+CUT_OFF = "Interrupted"
 
 
 class CredentialCopy(Record, frozen=True, kw_only=True):
@@ -81,7 +83,8 @@ class RepositoryJobs:
     ) -> jobs.Ended:
         """One Job from its creation to its end; the caller holds the repository.
 
-        Raises StorageFailed (DeadlineExceeded, with what the pod waits for) after `seconds`.
+        Raises StorageFailed: DeadlineExceeded, with what the pod waits for, after `seconds`, and Interrupted
+        where the Job was deleted.
         """
         namespace = self.namespace(where)
         await self.copy_credentials(where, namespace, name, None)
@@ -93,6 +96,8 @@ class RepositoryJobs:
             try:
                 async with asyncio.timeout(seconds):
                     return await jobs.wait(self._cluster, self._clock, namespace, name)
+            except NotFoundInCluster as fault:
+                raise StorageFailed("The storage's Job was deleted.", reason=CUT_OFF) from fault
             except TimeoutError as fault:
                 raise await self._too_long(namespace, name, seconds) from fault
         finally:
@@ -245,7 +250,7 @@ class RepositoryJobs:
         if name is None:
             if needed:
                 raise InvalidRequest(
-                    f"A {kind} storage needs credentials: a Secret with {', '.join(needed)}.",
+                    f"A storage of the kind {kind} needs credentials: a Secret with {', '.join(needed)}.",
                     next_step=f"kubectl -n {self._settings().namespace} create secret generic NAME "
                     f"--from-literal={needed[0]}=..., then name it in credentials.",
                     field="credentials",
@@ -270,8 +275,8 @@ def failed(ended: jobs.Ended) -> StorageFailed | None:
     if ended.complete:
         return None
     step = next((step for step in ended.steps if step.exit_code), None)
-    if step is None:
-        words = clean(f"The storage's Job failed: {ended.message or ended.reason}", 300)
-        return StorageFailed(words, next_step="Try again.", reason=ended.reason or "JobFailed")
+    if step is None or step.exit_code == KILLED:
+        words = clean(f"The storage's Job was cut off: {ended.message or ended.reason}", 300)
+        return StorageFailed(words, next_step="Try again.", reason=CUT_OFF)
     reason, message, then = restic.fault(step.exit_code, step.log)
     return StorageFailed(message, next_step=then, reason=reason)

@@ -5,7 +5,6 @@ which it is failed; a stop of the daemon cuts nothing off, for `resume` goes on 
 """
 
 import asyncio
-import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
@@ -39,16 +38,15 @@ from kronkeep_common.states import (
 )
 from kronkeep_common.text import clean
 from kronkeep_daemon import storages
-from kronkeep_daemon.backups import manifests, restic
 from kronkeep_daemon.backups.queue import Queues
-from kronkeep_daemon.backups.repository_jobs import RepositoryJobs, failed
+from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
+from kronkeep_daemon.backups.storage_maker import StorageMaker
 from kronkeep_daemon.cronjobs.manifests import check_name
 from kronkeep_daemon.events import Bus, StorageChanged
 from kronkeep_daemon.history import History
-from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.storages import growth
 from kronkeep_daemon.supervisor import Supervisor
 
 Object = dict[str, Any]
@@ -56,7 +54,7 @@ Names = list[str]
 RETRY_SECONDS = 5.0
 DELETE_SECONDS = 600.0
 PATIENCE = 5.0  # how long a deletion's caller waits for its end
-_TO_BE_MADE = (restic.MISSING, "BucketMissing")  # restic init makes the bucket too, where the keys may
+_NEXT = {StorageStatus.FAILED: "Correct what failed, then try again: kronkeep storage retry NAME."}
 UNSETTLED = (StorageStatus.PENDING, StorageStatus.CREATING, StorageStatus.DELETING)
 
 
@@ -81,6 +79,7 @@ class StorageService:
         self._queues = queues
         self._supervisor = supervisor
         self.jobs = RepositoryJobs(cluster, history, clock, settings, queues)
+        self.maker = StorageMaker(cluster, self.jobs, clock, settings)
 
     def list(self) -> list[BackupStorage]:
         """Every storage, by name."""
@@ -97,7 +96,12 @@ class StorageService:
         """One storage that is active; raises StorageNotFound, NotAllowedNow."""
         storage = self.get(name)
         if storage.status is not StorageStatus.ACTIVE:
-            raise NotAllowedNow(f"The storage {name} is {storage.status}, not active.", field="storage_id")
+            raise NotAllowedNow(
+                f"The storage {name} is {storage.status}, not active"
+                + (f": {storage.message}" if storage.message else "."),
+                next_step=_NEXT.get(storage.status),
+                field="storage_id",
+            )
         return storage
 
     def usable(self, name: str, namespace: str) -> BackupStorage:
@@ -193,7 +197,8 @@ class StorageService:
         if wanted.capacity_bytes is not None and wanted.capacity_bytes < used:
             raise InvalidRequest(f"The storage holds {used} bytes already.", field="capacity_bytes")
         names = names or ((own,) if own else ())
-        new = msgspec.structs.replace(storage, namespaces=names, capacity_bytes=capacity)
+        usage = growth.with_limit(storage.usage, capacity) if storage.usage else None
+        new = msgspec.structs.replace(storage, namespaces=names, capacity_bytes=capacity, usage=usage)
         return await self.put(storage, new)
 
     def resume(self) -> None:
@@ -245,74 +250,12 @@ class StorageService:
     async def _create(self, name: str) -> None:
         """Password, claim, server, then the repository; each step may be taken again."""
         storage = self.get(name)
-        await self._make_password(storage)
-        await self._make_claim(storage)
-        await self.ask_server(storage)
+        await self.maker.prepare(storage)
         if storage.status is StorageStatus.PENDING:
             storage = await self.move(storage, StorageStatus.CREATING, deadline_at=storage.deadline_at)
-        await self._make_repository(storage)
+        await self.maker.repository(storage)
         now = self._clock.now()
         await self.move(self.get(name), StorageStatus.ACTIVE, reached_at=now)
-
-    async def _make_password(self, storage: BackupStorage) -> None:
-        """A Secret with a random password in kronkeep's namespace; one that is there is used."""
-        if storage.password.secret != f"kronkeep-storage-{storage.id}":
-            return
-        namespace = self._settings().namespace
-        data = {storage.password.key: secrets.token_urlsafe(32).encode()}
-        try:
-            body = manifests.secret(storage.password.secret, namespace, data, None)
-            await self._cluster.create(paths.secrets(namespace), body)
-        except AlreadyExists:
-            return
-
-    async def _make_claim(self, storage: BackupStorage) -> None:
-        """The claim that the kind makes; raises StorageFailed where a claim that should be there is not."""
-        kind, typed = storages.kind_of(storage.kind), storages.parse(storage.kind, storage.settings)
-        namespace, claim = kind.namespace(typed), kind.claim(storage.id, typed)
-        if claim is not None:
-            try:
-                await self._cluster.create(paths.claims(namespace), claim)
-            except AlreadyExists:
-                return
-        elif storage.kind == "pvc":
-            try:
-                await self._cluster.get(paths.claims(namespace, typed.claim))
-            except NotFoundInCluster as fault:
-                raise StorageFailed(
-                    f"There is no claim {typed.claim} in the namespace {namespace}.",
-                    next_step="Make it, or correct claim and namespace.",
-                    reason="ClaimMissing",
-                ) from fault
-
-    async def ask_server(self, storage: BackupStorage) -> storages.Space | None:
-        """What the storage's server says that it has, for kinds whose server tells; raises StorageFailed."""
-        kind, typed = storages.kind_of(storage.kind), storages.parse(storage.kind, storage.settings)
-        if kind.space is None:
-            return None
-        found = await self.jobs.credentials(storage)
-        return await kind.space(typed, {key: value.decode().strip() for key, value in found.items()})
-
-    async def _make_repository(self, storage: BackupStorage) -> None:
-        """Opens the repository, or makes it where there is none; what is there is never written over.
-
-        A repository that was made is opened again by another pod, for one that only its maker's pod could see
-        would keep nothing.
-        """
-        assert storage.deadline_at is not None
-        left = max(1.0, (storage.deadline_at - self._clock.now()).total_seconds() - 1)
-        tried = manifests.short_hash(
-            storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
-        )
-        name = f"kronkeep-init-{storage.id[:30]}-{tried[:6]}"
-        steps = {"probe": manifests.probe(), "init": ["restic", "init"], "again": manifests.probe()}
-        for what, argv in steps.items():
-            ended = await self.jobs.alone(f"{name}-{what}", [(what, argv)], storage, left)
-            fault = failed(ended)
-            if fault is None and what == "probe":
-                return
-            if fault is not None and (what != "probe" or fault.details["reason"] not in _TO_BE_MADE):
-                raise fault
 
     async def delete(self, name: str, users: Names) -> None:
         """Forgets the storage; its repository's data, its claim and its password's Secret stay.

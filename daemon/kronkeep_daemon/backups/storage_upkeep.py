@@ -13,7 +13,7 @@ from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storages
 from kronkeep_daemon.backups import jobs, manifests, restic
-from kronkeep_daemon.backups.repository_jobs import Steps, failed, known_keys
+from kronkeep_daemon.backups.repository_jobs import CUT_OFF, Steps, failed, known_keys
 from kronkeep_daemon.backups.storage_service import StorageService
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History, Records
@@ -27,7 +27,7 @@ LOOK_SECONDS = 30.0
 QUIET = timedelta(seconds=60)  # a burst of backups is measured once, when it is over
 AGAIN = timedelta(minutes=15)  # between two measures after changes, and after one that failed
 SECONDS = {"test": 180.0, "usage": 3600.0, "check": 86400.0}
-LOST = ("RepositoryLocked", "DeadlineExceeded", "JobFailed", "Interrupted")
+LOST = ("RepositoryLocked", "DeadlineExceeded", CUT_OFF)  # they say nothing of the repository
 
 
 class Figure(StorageUsage, frozen=True, kw_only=True):
@@ -137,10 +137,9 @@ class StorageUpkeep:
         began, changed = self._clock.monotonic(), self._changed.get(name)
         space = await self._asked(storage)
         ended = await self._done("usage", _steps(storage), storage)
-        usage = _usage(ended, self._clock.now(), self._clock.monotonic() - began)
-        told = space or _file_system(ended)
+        usage = _usage(ended, space, self._clock.now(), self._clock.monotonic() - began)
         storage = self._service.get(name)
-        usage = growth.with_space(usage, storage.capacity_bytes, *(told or (None, None)))
+        usage = growth.with_limit(usage, storage.capacity_bytes)
         usage = growth.with_growth(usage, self.figures(name))
         self._keep(storage, usage)
         if self._changed.get(name) == changed:
@@ -167,7 +166,7 @@ class StorageUpkeep:
 
     async def _asked(self, storage: BackupStorage) -> storages.Space | None:
         try:
-            return await self._service.ask_server(storage)
+            return await self._service.maker.ask_server(storage)
         except StorageFailed as fault:
             await self._failed(storage.id, fault)
             raise
@@ -223,16 +222,19 @@ def _steps(storage: BackupStorage) -> Steps:
     return [*space, *stats] if storages.place(storage).volume is not None else stats
 
 
-def _usage(ended: jobs.Ended, now: datetime, seconds: float) -> StorageUsage:
+def _usage(ended: jobs.Ended, space: storages.Space | None, now: datetime, seconds: float) -> StorageUsage:
     stats, files = ended.step("stats"), ended.step("files")
     found = restic.objects(stats.log) if stats else []
     if not found:
         raise StorageFailed("restic stats said nothing that could be read.", reason="NoFigures")
     words = _numbers(files)
+    told = space or _file_system(ended)
     used = words[0] * 1024 if words else found[-1].get("total_size", 0)
     return StorageUsage(
         measured_at=now,
         used_bytes=used,
+        total_bytes=told.total if told else None,
+        free_bytes=told.free if told else None,
         snapshots=found[-1].get("snapshots_count", 0),
         duration_seconds=round(seconds, 3),
     )

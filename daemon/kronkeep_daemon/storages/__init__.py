@@ -11,6 +11,7 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage import Settings
 from kronkeep_common.models.storage_kinds import KINDS as ROWS
+from kronkeep_common.models.storage_kinds import fields
 from kronkeep_common.text import clean
 from kronkeep_daemon.storages import (
     azure,
@@ -70,15 +71,20 @@ def parse(kind: str, settings: Settings) -> Any:
         typed = msgspec.convert(settings, ROWS[kind].settings, strict=False)
     except msgspec.ValidationError as fault:
         raise InvalidRequest(
-            f"The settings of a {kind} storage are refused: {_words(str(fault))}.", field="settings"
+            f"The settings are refused: {_words(kind, str(fault))}.", field="settings"
         ) from fault
     found.validate(typed)
     return typed
 
 
-def _words(fault: str) -> str:
-    """msgspec's words with the field's name in place of its path."""
-    return clean(fault.replace("`$.", "`"), 300)
+def _words(kind: str, fault: str) -> str:
+    """msgspec's words with the field's name in place of its path, and what it is in place of a pattern."""
+    words, _, path = fault.partition(" - at `$.")
+    name = path.rstrip("`")
+    found = next((field for field in fields(ROWS[kind].settings) if field.name == name), None)
+    if found is not None and "regex" in words:
+        words = f"that is not {found.description}"
+    return clean(f"{name}: {words}" if name else words, 300)
 
 
 def place(storage: BackupStorage) -> Place:

@@ -15,11 +15,12 @@ DAY = 86400.0
 HOURLY, DAILY = timedelta(days=7), timedelta(days=730)
 
 
-def with_space(usage: StorageUsage, limit: int | None, total: int | None, free: int | None) -> StorageUsage:
+def with_limit(usage: StorageUsage, limit: int | None) -> StorageUsage:
     """`usage` with its capacity and what is left of it, in bytes.
 
-    `limit` is the storage's own, `total` and `free` its server's or volume's; the one with less left counts.
+    `limit` is the storage's own; of that and what its server or volume has, the one with less left counts.
     """
+    total, free = usage.total_bytes, usage.free_bytes
     left = max(0, limit - usage.used_bytes) if limit is not None else None
     if left is not None and (free is None or left <= free):
         return _levelled(usage, limit, left)

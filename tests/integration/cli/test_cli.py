@@ -241,3 +241,37 @@ def test_what_may_be_old_is_said_to_be(tmp_path: Path) -> None:
             assert done.returncode == 0
     finally:
         asyncio.run(found.stop())
+
+
+def test_a_storage_s_life(daemon: Daemon, tmp_path: Path) -> None:
+    folder = str(tmp_path / "vault")
+    done = kronkeep(
+        daemon, "storage", "create", "local", "life", "--path", folder, "--capacity", "1G", "--wait"
+    )
+    assert (done.returncode, done.stdout) == (0, "life active\n"), done.stderr
+    assert "restic check" not in kronkeep(daemon, "storage", "kinds").stderr
+    assert kronkeep(daemon, "storage", "test", "life").stdout == "life active\n"
+    assert kronkeep(daemon, "storage", "check", "life").stdout == "life active\n"
+    lines = kronkeep(daemon, "storage", "usage", "life").stdout.splitlines()
+    assert lines[0].split()[:2] == ["MEASURED", "USED"]
+    assert "1.0 GiB" in lines[1]
+    assert kronkeep(daemon, "storage", "change", "life", "--namespace", "default").returncode == 0
+    row = json.loads(kronkeep(daemon, "storage", "list", "-o", "json").stdout)
+    found = next(storage for storage in row if storage["id"] == "life")
+    assert (found["namespaces"], found["check_ok"]) == (["default"], True)
+    refused = kronkeep(daemon, "storage", "delete", "life")
+    assert (refused.returncode, "[ConfirmationMissing]" in refused.stderr) == (2, True)
+    assert kronkeep(daemon, "storage", "delete", "life", "--yes", "life").returncode == 0
+    assert (tmp_path / "vault/config").exists()
+
+
+def test_a_storage_that_cannot_be_made(daemon: Daemon) -> None:
+    line = ("storage", "create", "rest", "no", "--url")
+    done = kronkeep(daemon, *line, "http://127.0.0.1:1/x", "--wait")
+    assert (done.returncode, "does not answer" in done.stdout) == (1, True), done
+    wrong = kronkeep(daemon, *line[:3], "bad", "--url", "ftp://x")
+    assert wrong.returncode == 2
+    assert "url: that is not the server and folder" in wrong.stderr
+    keyless = kronkeep(daemon, "storage", "create", "s3", "bad", "--bucket", "vault")
+    assert "AWS_ACCESS_KEY_ID" in keyless.stderr
+    assert "--bucket TEXT" in kronkeep(daemon, "storage", "create", "s3", "--help").stdout

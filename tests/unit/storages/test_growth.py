@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,13 +39,14 @@ def usage(hours: float, used: float) -> StorageUsage:
 def test_levels(
     used: int, limit: int | None, total: int | None, free: int | None, level: str, left: int
 ) -> None:
-    found = growth.with_space(usage(0, used), limit, total, free)
+    volume = msgspec.structs.replace(usage(0, used), total_bytes=total, free_bytes=free)
+    found = growth.with_limit(volume, limit)
     assert (found.level, found.available_bytes) == (level, left)
 
 
 def test_a_gibibyte_a_day_fills_ten_in_ten_days() -> None:
     earlier = [usage(6 * n, n * GIB / 4) for n in range(40)]
-    now = growth.with_space(usage(240, 10 * GIB), 20 * GIB, None, None)
+    now = growth.with_limit(usage(240, 10 * GIB), 20 * GIB)
     found = growth.with_growth(now, earlier)
     assert found.growth_bytes_per_day == pytest.approx(GIB)
     assert found.days_until_full == pytest.approx(10)
@@ -52,7 +54,7 @@ def test_a_gibibyte_a_day_fills_ten_in_ten_days() -> None:
 
 def test_no_growth_before_a_day_and_no_end_while_it_shrinks() -> None:
     assert growth.with_growth(usage(23, 5), [usage(0, 1)]).growth_bytes_per_day is None
-    found = growth.with_growth(growth.with_space(usage(48, 10), 100, None, None), [usage(0, 50)])
+    found = growth.with_growth(growth.with_limit(usage(48, 10), 100), [usage(0, 50)])
     assert found.growth_bytes_per_day == -20
     assert found.days_until_full is None
 

@@ -1,21 +1,23 @@
 """`storage`: create, try, check, measure, change and delete storages; a kind's fields are its flags."""
 
 import argparse
+import sys
 from typing import Any
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
 from kronkeep_common.models.storage_kinds import StorageKind, kinds
 from kronkeep_common.text import clean
-from kronkeep_tui.cli import output
-from kronkeep_tui.cli.running import run, run_at_once
+from kronkeep_tui.cli import output, waiting
+from kronkeep_tui.cli.running import add_verb, run_at_once
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
+ONE = "/v1/storages/{id}"
 _VERBS = (
-    ("test", "open its repository from the cluster"),
-    ("check", "run restic check on it"),
-    ("retry", "try again to create one that failed"),
-    ("delete", "forget one that no policy uses; its data stays"),
+    ("test", f"POST {ONE}/test"),
+    ("check", f"POST {ONE}/check"),
+    ("retry", f"POST {ONE}/retry"),
+    ("delete", f"DELETE {ONE}"),
 )
 
 
@@ -23,31 +25,31 @@ def add_parser(verbs: Any) -> None:
     """Adds `storage`."""
     storage = verbs.add_parser("storage", help="create, test, check, measure, change or delete a storage")
     below = storage.add_subparsers(dest="storage_verb", required=True, metavar="VERB")
-    table = below.add_parser("kinds", help="the kinds, their fields, and the keys of their Secrets")
+    table = add_verb(below, "kinds", "GET /v1/storages/kinds")
     table.set_defaults(func=_kinds)
-    every = below.add_parser("list", help="every storage")
+    every = add_verb(below, "list", "GET /v1/storages")
     every.add_argument("-o", "--output", choices=output.FORMATS, default="table")
     every.add_argument("--no-headers", action="store_true")
     every.set_defaults(func=run_at_once(_list))
-    create = below.add_parser("create", help="create a storage and its repository, or take one that is there")
+    create = add_verb(below, "create", "POST /v1/storages")
     of_kind = create.add_subparsers(dest="kind", required=True, metavar="KIND")
     for kind in kinds():
         _create_parser(of_kind, kind)
-    usage = below.add_parser("usage", help="measure it, and show how it grew")
+    usage = add_verb(below, "usage", f"POST {ONE}/usage", f"GET {ONE}/usage", help="measure it; how it grew")
     usage.add_argument("name")
     usage.add_argument("--limit", type=int, default=10, help="how many figures (10)")
-    usage.set_defaults(func=run(_usage))
-    change = below.add_parser("change", help="who may use it, and what it may hold")
+    usage.set_defaults(func=run_at_once(_usage))
+    change = add_verb(below, "change", f"PATCH {ONE}")
     change.add_argument("name")
     change.add_argument("--capacity", metavar="SIZE", help="such as 500G (binary units)")
     change.add_argument("--namespace", action="append", metavar="NS", help="who may use it; '' for all")
     change.set_defaults(func=run_at_once(_change))
-    for verb, words in _VERBS:
-        one = below.add_parser(verb, help=words)
+    for verb, route in _VERBS:
+        one = add_verb(below, verb, route)
         one.add_argument("name")
         if verb == "delete":
             one.add_argument("--yes", metavar="NAME", help="the storage's name, as confirmation")
-        one.set_defaults(func=run(_act))
+        one.set_defaults(func=run_at_once(_act))
 
 
 def _create_parser(of_kind: Any, kind: StorageKind) -> None:
@@ -76,6 +78,7 @@ def _create_parser(of_kind: Any, kind: StorageKind) -> None:
     parser.add_argument("--password", metavar="SECRET[/KEY]", help="of the repository; default: a random one")
     parser.add_argument("--allow-namespace", action="append", default=[], metavar="NS", help="default: all")
     parser.add_argument("--capacity", metavar="SIZE", help="what it may hold, such as 500G (binary units)")
+    parser.add_argument("--wait", action="store_true", help="until it is active or failed")
     parser.set_defaults(func=run_at_once(_create), credentials=None)
 
 
@@ -101,7 +104,26 @@ async def _create(client: Any, options: argparse.Namespace) -> int:
         namespaces=tuple(options.allow_namespace),
         capacity_bytes=_bytes(options.capacity),
     )
-    return _told(await client.create_storage(wanted))
+    storage = await client.create_storage(wanted)
+    if wanted.password is None:
+        sys.stderr.write(
+            f"Its password is in the Secret {storage.password.secret} of kronkeep's namespace: "
+            "keep a copy elsewhere, for without it nothing can be restored.\n"
+        )
+    if options.wait:
+        storage = await _settled(client, storage)
+    return _told(storage)
+
+
+async def _settled(client: Any, storage: BackupStorage) -> BackupStorage:
+    """The storage once it is active or failed."""
+    line = waiting.Line()
+    while storage.status in ("pending", "creating"):
+        line.show(f"storage {clean(storage.id, 60)} {storage.status}")
+        await client.pause(waiting.STEP)
+        storage = await client.storage(storage.id)
+    line.end()
+    return storage
 
 
 async def _change(client: Any, options: argparse.Namespace) -> int:
@@ -134,7 +156,7 @@ async def _usage(client: Any, options: argparse.Namespace) -> int:
 def _told(storage: BackupStorage) -> int:
     words = f": {storage.message}" if storage.message else ""
     print(clean(f"{storage.id} {storage.status}{words}"))
-    return 0
+    return 1 if storage.status == "failed" else 0
 
 
 def _kinds(_: argparse.Namespace) -> int:
