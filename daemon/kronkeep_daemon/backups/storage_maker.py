@@ -8,15 +8,21 @@ from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupStorage
 from kronkeep_daemon import storages
 from kronkeep_daemon.backups import manifests, restic
-from kronkeep_daemon.backups.repository_jobs import CUT_OFF, RepositoryJobs, failed
+from kronkeep_daemon.backups.repository_jobs import CUT_OFF, RepositoryJobs, Steps, failed
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.settings import Settings
 
-Names = list[str]
 ATTEMPTS = 8  # of Jobs that were cut off, while a repository is made
 _TO_BE_MADE = (restic.MISSING, "BucketMissing")  # restic init makes the bucket too, where the keys may
+_INIT: Steps = [("init", ["restic", "init"])]
+
+
+def opening(storage: BackupStorage) -> Steps:
+    """Opens the repository, connecting first where only that tells why it cannot be done."""
+    connect = storages.place(storage).connect
+    return [*([("connect", list(connect))] if connect else []), ("repository", manifests.probe())]
 
 
 class StorageMaker:
@@ -88,7 +94,7 @@ class StorageMaker:
         )
         name, made = f"kronkeep-init-{storage.id[:30]}-{tried[:6]}", False
         for attempt in range(ATTEMPTS):
-            fault = await self._step(f"{name}-probe-{attempt}", manifests.probe(), storage, left)
+            fault = await self._step(f"{name}-probe-{attempt}", opening(storage), storage, left)
             if fault is None:
                 return
             reason = fault.details["reason"]
@@ -99,17 +105,17 @@ class StorageMaker:
                     reason="NotKept",
                 )
             if reason in _TO_BE_MADE:
-                fault = await self._step(f"{name}-init-{attempt}", ["restic", "init"], storage, left)
+                fault = await self._step(f"{name}-init-{attempt}", _INIT, storage, left)
                 made = fault is None
             if fault is not None and fault.details["reason"] != CUT_OFF:
                 raise fault
         raise StorageFailed("The storage's Jobs were cut off again and again.", reason=CUT_OFF)
 
     async def _step(
-        self, name: str, argv: Names, storage: BackupStorage, seconds: float
+        self, name: str, steps: Steps, storage: BackupStorage, seconds: float
     ) -> StorageFailed | None:
         """Why a Job failed, or None."""
         try:
-            return failed(await self._jobs.alone(name, [("repository", argv)], storage, seconds))
+            return failed(await self._jobs.alone(name, steps, storage, seconds))
         except StorageFailed as fault:
             return fault

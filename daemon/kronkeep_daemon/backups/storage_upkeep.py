@@ -12,8 +12,9 @@ from kronkeep_common.errors import KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storages
-from kronkeep_daemon.backups import jobs, manifests, restic
+from kronkeep_daemon.backups import jobs, restic
 from kronkeep_daemon.backups.repository_jobs import CUT_OFF, Steps, failed, known_keys
+from kronkeep_daemon.backups.storage_maker import opening
 from kronkeep_daemon.backups.storage_service import StorageService
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History, Records
@@ -111,7 +112,7 @@ class StorageUpkeep:
                 storage, msgspec.structs.replace(storage, credential_keys=found)
             )
         await self._asked(storage)
-        await self._done("test", [("probe", manifests.probe())], storage)
+        await self._done("test", opening(storage), storage)
         return self._service.get(name)
 
     async def check(self, name: str) -> BackupStorage:

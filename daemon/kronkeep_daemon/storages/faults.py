@@ -61,6 +61,11 @@ _DAMAGED = Fault(
     "The repository is damaged: restic check found errors.",
     "Read the check's log; take no other step before the repository's folder is copied.",
 )
+_SESSION = Fault(
+    "SessionRefused",
+    "The SFTP session could not be begun.",
+    "Ask why: kronkeep storage test NAME.",
+)
 _KEY_FILE = Fault(
     "KeyUnusable",
     "ssh cannot use the private key of the storage's Secret.",
@@ -104,6 +109,7 @@ _WORDS: tuple[tuple[str, Fault], ...] = (
     ("didn't find section in config file", _REMOTE),
     ('sftp: "failure"', _FOLDER),
     ("mkdirall", _FOLDER),
+    ("unable to start the sftp session", _SESSION),
     ("repository contains errors", _DAMAGED),
 )
 

@@ -16,7 +16,8 @@ class Place(NamedTuple):
     """How a pod reaches the repository; nothing in it is secret.
 
     `options` go between `restic` and its command. `environment` is in clear; `secret_environment` names keys
-    of the Job's own Secret that become variables, `secret_files` keys that are files below KEYS.
+    of the Job's own Secret that become variables, `secret_files` keys that are files below KEYS. `connect` is
+    a command that only connects, where restic would not say why it cannot.
     """
 
     repository: str
@@ -26,6 +27,7 @@ class Place(NamedTuple):
     secret_files: tuple[str, ...] = ()
     volume: Object | None = None
     node: str = ""
+    connect: tuple[str, ...] = ()
 
     def below(self, name: str) -> "Place":
         """The place of another repository in a folder of this one's."""

@@ -45,6 +45,10 @@ SAID = {
         "Fatal: unable to open config file: stat /repository/config: no such file or directory",
     ],
     "WrongPassword": ["Fatal: wrong password or no key found"],
+    "SessionRefused": [
+        "Fatal: unable to open repository at sftp:k@nas:/v: unable to start the sftp session, "
+        "error: read |0: file already closed"
+    ],
     "RepositoryDamaged": ["error for tree 1234\nFatal: repository contains errors"],
 }
 
