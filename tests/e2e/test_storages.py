@@ -24,7 +24,6 @@ from kronkeep_common.models import (
     BackupStorageChange,
     BackupStorageCreate,
     CronJobCreate,
-    Retention,
     SecretKeyRef,
     VolumeMount,
 )
@@ -351,30 +350,15 @@ async def test_who_may_use_a_storage_is_asked_when_the_archive_runs(
         await there.set_policy("default", "job-closed", BackupPolicySpec(storage_id="closed"))
 
 
-async def test_usage_falls_when_retention_has_removed_and_damage_is_told(
-    shared: Daemon, there: Client, tmp_path: Path
-) -> None:
-    folder = tmp_path / "falls"
-    await made(there, BackupStorageCreate(id="falls", kind="local", settings={"path": str(folder)}))
-    await archived(shared, there, "job-falls", "falls")
-    before = (await there.measure_storage("falls")).usage
-    policy = BackupPolicySpec(storage_id="falls", retention=Retention(keep_last=1))
-    await there.set_policy("default", "job-falls", policy)
-    await there.trigger("default", "job-falls")
-    await eventually(
-        lambda: there.backups(filter="name:job-falls"),
-        lambda page: len(page.items) == 2 and page.items[-1].snapshot_removed_at is not None,
-    )
-    after = (await there.measure_storage("falls")).usage
-    assert before is not None
-    assert after is not None
-    assert (before.snapshots, after.snapshots) == (1, 1)  # a snapshot of 300 kB went, one came
-    assert after.used_bytes < before.used_bytes + 200_000
+async def test_a_lost_pack_is_told_by_the_check(shared: Daemon, there: Client, tmp_path: Path) -> None:
+    folder = tmp_path / "holed"
+    await made(there, BackupStorageCreate(id="holed", kind="local", settings={"path": str(folder)}))
+    await archived(shared, there, "job-holed", "holed")
     packs = [path for path in (folder / "data").rglob("*") if path.is_file()]
     max(packs, key=lambda path: path.stat().st_size).unlink()
     with pytest.raises(errors.StorageFailed, match="damaged"):
-        await there.check_storage("falls")
-    found = await there.storage("falls")
+        await there.check_storage("holed")
+    found = await there.storage("holed")
     assert (found.reason, found.check_ok, found.status) == ("RepositoryDamaged", False, "active")
 
 

@@ -189,6 +189,8 @@ class StorageUpkeep:
 
     async def _failed(self, name: str, fault: StorageFailed) -> None:
         reason = str(fault.details.get("reason", fault.code))
+        if reason in LOST:
+            return
         await self._update(name, reason=reason, message=fault.message, next_step=fault.next_step)
 
     async def _update(self, name: str, **fields: object) -> BackupStorage:

@@ -56,11 +56,6 @@ _REMOTE = Fault(
     "rclone.conf has no such remote.",
     "Correct the remote's name, or rclone.conf in the storage's Secret.",
 )
-_DAMAGED = Fault(
-    "RepositoryDamaged",
-    "The repository is damaged: restic check found errors.",
-    "Read the check's log; take no other step before the repository's folder is copied.",
-)
 _SESSION = Fault(
     "SessionRefused",
     "The SFTP session could not be begun.",
@@ -110,7 +105,6 @@ _WORDS: tuple[tuple[str, Fault], ...] = (
     ('sftp: "failure"', _FOLDER),
     ("mkdirall", _FOLDER),
     ("unable to start the sftp session", _SESSION),
-    ("repository contains errors", _DAMAGED),
 )
 
 
