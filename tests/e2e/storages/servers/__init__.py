@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 PYTHON = ROOT / ".venv/servers/bin/python"
 SSHD = Path("/usr/sbin/sshd")
 needs_servers = pytest.mark.skipif(

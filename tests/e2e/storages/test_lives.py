@@ -1,0 +1,208 @@
+"""Storages on volumes, and their lives: adopted, limited, killed, late, damaged."""
+
+import asyncio
+import base64
+import os
+import subprocess
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import Daemon, eventually
+from tests.e2e.storages.room import SETTLED, archived, claim, copies, made, secret, snapshots
+from tests.e2e.storages.servers import needs_servers
+from tests.integration.storages import proxmox
+
+from kronkeep_common import errors
+from kronkeep_common.client import Client
+from kronkeep_common.models import (
+    BackupPolicySpec,
+    BackupStorageChange,
+    BackupStorageCreate,
+    SecretKeyRef,
+)
+from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
+from kronkeep_daemon.kube import paths
+
+pytestmark = needs_servers
+
+
+async def test_an_existing_repository_is_adopted_and_never_written_over(
+    shared: Daemon, there: Client, tmp_path: Path
+) -> None:
+    folder = str(tmp_path / "vault")
+    environment = {**os.environ, "RESTIC_PASSWORD": "first"}
+    for argv in (["init"], ["backup", "/etc/hostname"]):
+        command = ["restic", "-r", folder, "--no-cache", *argv]
+        await asyncio.to_thread(
+            subprocess.run, command, env=environment, check=True, stdout=subprocess.DEVNULL
+        )
+    before = await snapshots(folder, "first")
+    await secret(shared, "right", {"password": "first"})
+    wanted = BackupStorageCreate(id="adopt-wrong", kind="local", settings={"path": folder})
+    storage = await made(there, wanted)
+    assert (storage.status, storage.reason) == ("failed", "WrongPassword"), storage
+    assert await snapshots(folder, "first") == before
+    storage = await made(
+        there,
+        BackupStorageCreate(
+            id="adopt-right", kind="local", settings={"path": folder}, password=SecretKeyRef(secret="right")
+        ),
+    )
+    assert storage.status == "active", storage
+    usage = (await there.measure_storage("adopt-right")).usage
+    assert usage is not None
+    assert usage.snapshots == len(before) == 1
+    cluster = await shared.cluster()
+    data = {"data": {"password": base64.b64encode(b"first").decode()}}
+    await cluster.patch(paths.secrets("kronkeep", "kronkeep-storage-adopt-wrong"), data)
+    await cluster.close()
+    assert (await there.retry_storage("adopt-wrong")).status == "creating"
+    storage = await eventually(lambda: there.storage("adopt-wrong"), lambda s: s.status in SETTLED)
+    assert (storage.status, storage.reason) == ("active", None)
+
+
+async def test_a_claim_s_storage_serves_its_own_namespace_only(shared: Daemon, there: Client) -> None:
+    await claim(shared, "shelf")
+    settings: dict[str, str | int] = {"claim": "shelf", "namespace": "default"}
+    with pytest.raises(errors.InvalidRequest, match="Only pods of the namespace default"):
+        await there.create_storage(
+            BackupStorageCreate(id="shelf", kind="pvc", settings=settings, namespaces=("kronkeep",))
+        )
+    storage = await made(there, BackupStorageCreate(id="shelf", kind="pvc", settings=settings))
+    assert (storage.status, storage.namespaces) == ("active", ("default",))
+    await archived(shared, there, "job-pvc", "shelf")
+    usage = (await there.measure_storage("shelf")).usage
+    assert usage is not None
+    assert usage.capacity_bytes is not None
+    assert usage.available_bytes is not None
+    assert usage.used_bytes + usage.available_bytes <= usage.capacity_bytes
+    assert len((await there.storage_usage("shelf")).items) == 1
+    gone = await made(
+        there,
+        BackupStorageCreate(id="gone", kind="pvc", settings={"claim": "none", "namespace": "default"}),
+    )
+    assert (gone.status, gone.reason) == ("failed", "ClaimMissing")
+
+
+async def test_a_claim_of_a_ceph_class_is_made_and_kept(shared: Daemon, there: Client) -> None:
+    settings: dict[str, str | int] = {"storage_class": "cephfs", "namespace": "default", "size": "5Gi"}
+    storage = await made(there, BackupStorageCreate(id="reef", kind="ceph", settings=settings))
+    assert storage.status == "active", storage
+    cluster = await shared.cluster()
+    spec = (await cluster.get(paths.claims("default", "kronkeep-storage-reef")))["spec"]
+    assert (spec["storageClassName"], spec["accessModes"]) == ("cephfs", ["ReadWriteMany"])
+    await there.delete_storage("reef", "reef")
+    assert await cluster.get(paths.claims("default", "kronkeep-storage-reef"))
+    await cluster.close()
+
+
+async def test_proxmox_tells_what_there_is_and_when_it_is_not_active(
+    shared: Daemon, there: Client, tmp_path: Path
+) -> None:
+    file, fingerprint = proxmox.certificate(tmp_path, "pve")
+    token_id, token = proxmox.TOKEN.split("=")
+    await secret(shared, "pve", {"PROXMOX_TOKEN_ID": token_id, "PROXMOX_TOKEN_SECRET": token})
+    with proxmox.serving(file) as api:
+        settings: dict[str, str | int] = {
+            "url": f"https://127.0.0.1:{api.server_address[1]}",
+            "node": "pve1",
+            "storage": "tank",
+            "fingerprint": fingerprint,
+            "storage_class": "proxmox-tank",
+            "namespace": "default",
+            "size": "5Gi",
+        }
+        wanted = BackupStorageCreate(id="pve", kind="proxmox", settings=settings, credentials="pve")
+        storage = await made(there, wanted)
+        assert storage.status == "active", storage
+        usage = (await there.measure_storage("pve")).usage
+        assert usage is not None
+        assert (usage.capacity_bytes, usage.available_bytes) == (
+            proxmox.STATUS["total"],
+            proxmox.STATUS["avail"],
+        )
+        api.status["active"] = 0
+        with pytest.raises(errors.StorageFailed, match="is not active"):
+            await there.test_storage("pve")
+        assert (await there.storage("pve")).reason == "StorageInactive"
+        api.status["active"] = 1
+        assert (await there.test_storage("pve")).reason is None
+
+
+async def test_who_may_use_a_storage_is_asked_when_the_archive_runs(
+    shared: Daemon, there: Client, tmp_path: Path
+) -> None:
+    settings: dict[str, str | int] = {"path": str(tmp_path / "closed")}
+    await made(there, BackupStorageCreate(id="closed", kind="local", settings=settings))
+    await archived(shared, there, "job-closed", "closed")
+    await there.change_storage("closed", BackupStorageChange(namespaces=("elsewhere",)))
+    backup = await there.back_up("default", "job-closed")
+    ended = await eventually(
+        lambda: there.backup(backup.id), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
+    )
+    assert (ended.status, ended.reason) == ("failed", "Denied")
+    with pytest.raises(errors.Denied):
+        await there.set_policy("default", "job-closed", BackupPolicySpec(storage_id="closed"))
+
+
+async def test_a_lost_pack_is_told_by_the_check(shared: Daemon, there: Client, tmp_path: Path) -> None:
+    folder = tmp_path / "holed"
+    await made(there, BackupStorageCreate(id="holed", kind="local", settings={"path": str(folder)}))
+    await archived(shared, there, "job-holed", "holed")
+    packs = [path for path in (folder / "data").rglob("*") if path.is_file()]
+    max(packs, key=lambda path: path.stat().st_size).unlink()
+    with pytest.raises(errors.StorageFailed, match="damaged"):
+        await there.check_storage("holed")
+    found = await there.storage("holed")
+    assert (found.reason, found.check_ok, found.status) == ("RepositoryDamaged", False, "active")
+
+
+async def test_killed_while_a_repository_is_made_and_started_again(daemon: Daemon) -> None:
+    """At three moments: recorded, its first Job there, its repository there."""
+    folder = daemon.state.parent / "vaults"
+
+    def begun(number: int) -> Callable[[], Awaitable[bool]]:
+        async def look() -> bool:
+            cluster = await daemon.cluster()
+            jobs, _ = await cluster.list(paths.jobs("kronkeep"))
+            await cluster.close()
+            names = [job["metadata"]["name"] for job in jobs]
+            whole = (folder / "vault-2/config").exists()
+            return number == 0 or (number == 1 and any("vault-1" in name for name in names)) or whole
+
+        return look
+
+    for number in range(3):
+        async with daemon.client() as client:
+            settings: dict[str, str | int] = {"path": str(folder / f"vault-{number}")}
+            await client.create_storage(
+                BackupStorageCreate(id=f"vault-{number}", kind="local", settings=settings)
+            )
+            await eventually(begun(number), bool)
+        await daemon.kill()
+        await daemon.start()
+    async with daemon.client() as client:
+        for number in range(3):
+            name = f"vault-{number}"
+            storage = await eventually(partial(client.storage, name), lambda s: s.status in SETTLED)
+            assert storage.status == "active", storage
+            assert len(list((folder / name / "keys").iterdir())) == 1
+        cluster = await daemon.cluster()
+        await eventually(partial(copies, cluster), lambda names: names == [])
+        await cluster.close()
+
+
+async def test_a_volume_that_no_node_can_mount_fails_at_the_deadline_with_the_reason(
+    late: Daemon,
+) -> None:
+    async with late.client() as client:
+        settings: dict[str, str | int] = {"server": "nfs.example", "path": "/export"}
+        storage = await made(client, BackupStorageCreate(id="far", kind="nfs", settings=settings))
+    cluster = await late.cluster()
+    jobs, _ = await cluster.list(paths.jobs("kronkeep"))
+    await cluster.close()
+    assert (storage.status, storage.reason) == ("failed", "DeadlineExceeded")
+    assert "cannot mount a volume of the type nfs" in (storage.message or "")
+    assert jobs == []

@@ -1,0 +1,160 @@
+"""Storages at real servers: create, archive, measure, refuse, forget; nothing secret is told."""
+
+import asyncio
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import Daemon
+from tests.e2e.storages.room import archived, copies, made, secret, snapshots
+from tests.e2e.storages.servers import Served, needs_servers
+
+from kronkeep_common import errors
+from kronkeep_common.client import Client
+from kronkeep_common.models import (
+    BackupStorage,
+    BackupStorageCreate,
+    SecretKeyRef,
+)
+from kronkeep_daemon.kube import paths
+
+pytestmark = needs_servers
+PASSWORD = "canary-password"
+
+
+@pytest.mark.parametrize("kind", ["s3", "rest", "sftp", "rclone"])
+async def test_a_server_s_storage_from_creation_to_its_end(
+    shared: Daemon, there: Client, served: dict[str, Served], kind: str
+) -> None:
+    server, name = served[kind], f"{kind}-whole"
+    await secret(shared, name, server.secret)
+    await secret(shared, f"{name}-password", {"password": PASSWORD})
+    storage = await made(
+        there,
+        BackupStorageCreate(
+            id=name,
+            kind=kind,
+            settings=server.settings,
+            credentials=name,
+            password=SecretKeyRef(secret=f"{name}-password"),
+            capacity_bytes=1_000_000,
+        ),
+    )
+    assert (storage.status, storage.message) == ("active", None)
+    snapshot = await archived(shared, there, f"job-{kind}", name)
+    where = str(server.folder) if server.folder else storage.repository
+    environment = server.secret if kind == "s3" else {}
+    assert snapshot[:8] in await snapshots(where, PASSWORD, **environment)
+    usage = (await there.measure_storage(name)).usage
+    assert usage is not None
+    assert 300_000 < usage.used_bytes < 400_000
+    assert (usage.snapshots, usage.level, usage.capacity_bytes) == (1, "ok", 1_000_000)
+    assert (await there.test_storage(name)).reached_at is not None
+    with pytest.raises(errors.StorageInUse, match=f"default/job-{kind}"):
+        await there.delete_storage(name, name)
+    await there.remove_policy("default", f"job-{kind}")
+    await there.delete_storage(name, name)
+    with pytest.raises(errors.StorageNotFound):
+        await there.storage(name)
+    assert snapshot[:8] in await snapshots(where, PASSWORD, **environment)
+
+
+async def refused(
+    daemon: Daemon,
+    client: Client,
+    name: str,
+    kind: str,
+    settings: dict[str, str | int],
+    credentials: dict[str, str] | None,
+) -> BackupStorage:
+    if credentials is not None:
+        await secret(daemon, name, credentials)
+    wanted = BackupStorageCreate(
+        id=name, kind=kind, settings=settings, credentials=name if credentials is not None else None
+    )
+    storage = await made(client, wanted)
+    assert storage.status == "failed", storage
+    assert storage.next_step
+    assert storage.message
+    await client.delete_storage(name, name)
+    return storage
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "keys", "reason"),
+    [
+        ("s3", {"endpoint": "http://127.0.0.1:1"}, {}, "ServerUnreachable"),
+        ("s3", {}, {"AWS_SECRET_ACCESS_KEY": "wrong"}, "CredentialsRefused"),
+        ("rest", {"url": "http://127.0.0.1:1/vault"}, {}, "ServerUnreachable"),
+        ("rest", {}, {"RESTIC_REST_PASSWORD": "wrong"}, "CredentialsRefused"),
+        ("rest", {"url": "https"}, {}, "CertificateRefused"),
+        ("sftp", {"port": 1}, {}, "ServerUnreachable"),
+        ("sftp", {}, {"known_hosts": "other"}, "HostKeyRefused"),
+        ("sftp", {}, {"ssh-privatekey": "stranger"}, "CredentialsRefused"),
+        ("sftp", {}, {"ssh-privatekey": "no key"}, "KeyUnusable"),
+        ("rclone", {"remote": "nowhere"}, {}, "RemoteMissing"),
+    ],
+)
+async def test_each_refusal_has_its_own_reason(
+    shared: Daemon,
+    there: Client,
+    served: dict[str, Served],
+    tmp_path: Path,
+    kind: str,
+    change: dict[str, str | int],
+    keys: dict[str, str],
+    reason: str,
+) -> None:
+    server = served[kind]
+    if change.get("url") == "https":
+        change = {"url": str(server.settings["url"]).replace("http:", "https:")}
+    if keys.get("known_hosts") == "other" or keys.get("ssh-privatekey") == "stranger":
+        argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")]
+        await asyncio.to_thread(subprocess.run, argv, check=True)
+        public = (tmp_path / "key.pub").read_text()
+        host = server.secret["known_hosts"].split(" ")[0]
+        new = {"known_hosts": f"{host} {public}", "ssh-privatekey": (tmp_path / "key").read_text()}
+        keys = {key: new[key] for key in keys}
+    name = f"no-{kind}-{reason.lower()}"
+    settings, credentials = server.settings | change, server.secret | keys
+    storage = await refused(shared, there, name, kind, settings, credentials)
+    assert storage.reason == reason, storage
+
+
+async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served: dict[str, Served]) -> None:
+    """Canaries: everything that the daemon wrote but the cluster's own store, every Job and pod, the API."""
+    server = served["rest"]
+    await secret(shared, "quiet", server.secret)
+    await secret(shared, "quiet-password", {"password": "canary-quiet-password"})
+    url = str(server.settings["url"]).replace("/vault", "/quiet")
+    await made(
+        there,
+        BackupStorageCreate(
+            id="quiet",
+            kind="rest",
+            settings={"url": url},
+            credentials="quiet",
+            password=SecretKeyRef(secret="quiet-password"),
+        ),
+    )
+    await archived(shared, there, "job-quiet", "quiet")
+    await there.check_storage("quiet")
+    cluster = await shared.cluster()
+    seen = [
+        json.dumps(item)
+        for kind in (paths.jobs(), paths.pods(), paths.events())
+        for item in (await cluster.list(kind))[0]
+    ]
+    assert await copies(cluster) == []
+    await cluster.close()
+    answers = [await there.storages(), await there.backups(), await there.audit(), await there.snapshot()]
+    seen += [str(answer) for answer in answers]
+    files = [path for path in (shared.state / "history").rglob("*") if path.is_file()]
+    seen += [
+        path.read_bytes().decode(errors="replace") for path in [*files, shared.state.parent / "kronkeepd.log"]
+    ]
+    assert any("job-quiet" in text for text in seen)
+    for text in seen:
+        for canary in ("canary", "p%40ss", "p@ss"):
+            assert canary not in text, text[:500]
