@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from kronkeep_common import keys
+from kronkeep_common import keys, names
 from kronkeep_common.errors import CronJobNotFound, InvalidPolicy, NameTaken, StorageNotFound
 from kronkeep_common.manifests import Wanted
 from kronkeep_common.models import (
@@ -22,7 +22,7 @@ from kronkeep_common.models import (
 from kronkeep_common.models.storage_kinds import same
 from kronkeep_daemon.backups import policy as policies
 from kronkeep_daemon.backups.storage_service import StorageService
-from kronkeep_daemon.cronjobs import CronJobService, manifests
+from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.extended import ExtendedService
 
 Object = dict[str, Any]
@@ -84,7 +84,7 @@ class Applying:
     async def manifest(self, wanted: CronJobManifest, *, dry_run: bool = False) -> Made:
         """Applies a CronJob as Kubernetes writes it; an invalid policy annotation refuses all of it."""
         body = body_of(wanted)
-        manifests.check_name(wanted.name)
+        names.check_name(wanted.name)
         try:
             live = self._cronjobs.raw(wanted.namespace, wanted.name)
         except CronJobNotFound:

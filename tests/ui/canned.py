@@ -18,10 +18,13 @@ from kronkeep_common.models import (
     CronJob,
     CronJobCreate,
     CronJobExecution,
+    ScheduleCheckRequest,
+    ScheduleVerdict,
     StorageUsage,
 )
 from kronkeep_common.query import parse
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
+from kronkeep_tui.views.form import reckon
 
 NOW = datetime(2026, 11, 24, 3, 14, 20, tzinfo=UTC)
 OK, BAD = ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED
@@ -224,5 +227,13 @@ class CannedClient:
     async def delete_cronjob(self, namespace: str, name: str, confirm: str) -> CronJob:
         return self._answer("delete", namespace, name, confirm)
 
-    async def create_cronjob(self, spec: Any) -> CronJob:
-        return self._answer("create", msgspec.json.encode(spec).decode())
+    async def create_cronjob(self, spec: Any, *, dry_run: bool = False) -> CronJob:
+        return self._answer("try" if dry_run else "create", msgspec.json.encode(spec).decode())
+
+    async def replace_cronjob(self, spec: Any, *, dry_run: bool = False) -> CronJob:
+        return self._answer("try" if dry_run else "replace", msgspec.json.encode(spec).decode())
+
+    async def check_schedules(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
+        if self.away:
+            raise DaemonUnreachable("Nobody serves the socket.")
+        return reckon(request, NOW)

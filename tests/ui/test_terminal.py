@@ -1,6 +1,5 @@
 """The terminal driven by keys over a canned client: what is asked, and what is on the screen."""
 
-import json
 from typing import Any
 
 import pytest
@@ -8,10 +7,8 @@ from tests.ui.canned import OK as SUCCEEDED
 from tests.ui.canned import CannedClient, FixedClock, cronjob, run
 from textual.pilot import Pilot
 
-from kronkeep_common.models import CronJobCreate
 from kronkeep_tui.app import KronkeepApp
 from kronkeep_tui.settings import TerminalSettings
-from kronkeep_tui.views.form import preview
 
 HOSTILE = "x\x1b]52;c;aGk=\x07\x1b[2J\x9b31m[/] [bold] \u202e\r\n"
 
@@ -93,42 +90,6 @@ async def test_read_only_refuses_every_change() -> None:
         assert "run now" not in screen(pilot)
 
 
-async def test_the_form_says_what_schedules_mean_and_creates_with_a_policy() -> None:
-    client = CannedClient()
-    async with app_of(client).run_test(size=(80, 40)) as pilot:
-        await first(pilot)
-        await pilot.press("n")
-        await until(pilot, lambda: "every day at 02:00, UTC" in screen(pilot))
-        for field, value in (
-            ("name", "nightly"),
-            ("image", "busybox"),
-            ("command", "sh -c 'echo hi'"),
-            ("storage", "vault"),
-            ("backup_schedule", "0 3 * * *"),
-        ):
-            pilot.app.screen.query_one(f"#{field}").value = value  # type: ignore[attr-defined]
-        await until(pilot, lambda: "backup every day at 03:00" in screen(pilot))
-        await pilot.press("ctrl+s")
-        await until(pilot, lambda: client.asked)
-        sent = json.loads(client.asked[0][1])
-        assert sent["command"] == ["sh", "-c", "echo hi"]
-        assert sent["policy"] == {"storage_id": "vault", "schedule": "0 3 * * *", "retention": {"days": 30}}
-        assert CronJobCreate.__name__
-
-
-async def test_an_error_keeps_what_was_typed() -> None:
-    client = CannedClient()
-    async with app_of(client).run_test(size=(80, 40)) as pilot:
-        await first(pilot)
-        await pilot.press("n")
-        await until(pilot, lambda: "new CronJob" in screen(pilot))
-        pilot.app.screen.query_one("#name").value = "kept"  # type: ignore[attr-defined]
-        await pilot.press("ctrl+s")
-        await until(pilot, lambda: "image is empty" in screen(pilot))
-        assert "kept" in screen(pilot)
-        assert client.asked == []
-
-
 async def test_a_lost_daemon_keeps_the_data_and_says_how_old_it_is() -> None:
     client = CannedClient()
     async with app_of(client).run_test(size=(100, 24)) as pilot:
@@ -157,10 +118,3 @@ async def test_hostile_text_in_every_field_is_shown_harmless() -> None:
         await pilot.press("enter")
         await until(pilot, lambda: "end of log" in screen(pilot))
         assert not set(screen(pilot)) & set("\x1b\x07\x9b\u202e\r")
-
-
-def test_the_preview_names_a_fault_and_a_conflict() -> None:
-    assert "minute" in preview("61 * * * *", "", "")[0]
-    assert preview("0 2 * * *", "", "")[1] == "The backup follows each run."
-    assert preview("0 2 * * *", "", "0 2 * * *")[2].startswith("conflict")
-    assert preview("0 2 * * *", "", "0 4 * * *")[2].startswith("ok")

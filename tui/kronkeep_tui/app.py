@@ -46,6 +46,7 @@ class KronkeepApp(App[int]):
         self.changes = Changes(self)
         self.keymap = Keymap(self.settings.keys)
         self.frame = Frame(start)
+        self.drafts: dict[str, dict[str, str]] = {}
         self._changed = False
 
     def on_mount(self) -> None:

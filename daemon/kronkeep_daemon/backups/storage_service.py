@@ -28,6 +28,7 @@ from kronkeep_common.models import (
     BackupStorageCreate,
     SecretKeyRef,
 )
+from kronkeep_common.names import check_name
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
     RESTORE_TRANSITIONS,
@@ -41,7 +42,6 @@ from kronkeep_daemon import storages
 from kronkeep_daemon.backups.queue import Queues
 from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
 from kronkeep_daemon.backups.storage_maker import StorageMaker
-from kronkeep_daemon.cronjobs.manifests import check_name
 from kronkeep_daemon.events import Bus, StorageChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster

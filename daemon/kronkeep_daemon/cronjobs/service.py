@@ -17,6 +17,7 @@ from kronkeep_common.errors import (
     NameTaken,
 )
 from kronkeep_common.models import CronJob, CronJobCreate, CronJobExecution, EnvVar
+from kronkeep_common.names import check_image, check_name
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
 from kronkeep_common.text import clean
@@ -178,8 +179,8 @@ class CronJobService:
 
     def check(self, spec: CronJobCreate) -> None:
         """Raises InvalidName, InvalidImage, InvalidSchedule, InvalidTimeZone or Denied."""
-        manifests.check_name(spec.name)
-        manifests.check_image(spec.image)
+        check_name(spec.name)
+        check_image(spec.image)
         Schedule.parse(spec.schedule, spec.time_zone)
         self.check_bounds(manifests.cronjob(spec.namespace, spec.name, spec, {}))
 

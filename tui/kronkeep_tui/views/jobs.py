@@ -112,6 +112,16 @@ class JobsView(TableView[CronJob]):
         """Opens the form."""
         self.frame.enter("form")
 
+    def do_form(self) -> None:
+        """Opens it in the form."""
+        if (cronjob := self.subject()) is not None:
+            self.frame.enter("form", f"edit {self.label(cronjob)}")
+
+    def do_clone(self) -> None:
+        """Opens the form filled as it is."""
+        if (cronjob := self.subject()) is not None:
+            self.frame.enter("form", f"copy {self.label(cronjob)}")
+
     def do_edit(self) -> None:
         """Opens it in $EDITOR."""
         if (cronjob := self.subject()) is not None:

@@ -78,6 +78,11 @@ class PoliciesView(TableView[CronJob]):
         if (cronjob := self.subject()) is not None:
             self.frame.enter("runs", cronjob.id)
 
+    def do_form(self) -> None:
+        """Opens the CronJob with its policy in the form."""
+        if (cronjob := self.subject()) is not None:
+            self.frame.enter("form", f"edit {cronjob.namespace}/{cronjob.name}")
+
     def do_yaml(self) -> None:
         """Shows the CronJob with its policy as it would be written."""
         if (cronjob := self.subject()) is not None:

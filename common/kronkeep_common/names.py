@@ -1,0 +1,25 @@
+"""Which names and images Kubernetes takes."""
+
+import re
+
+from kronkeep_common.errors import InvalidImage, InvalidName
+from kronkeep_common.text import clean
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_IMAGE = re.compile(
+    r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
+    r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
+)
+LONGEST_NAME = 52  # a CronJob's; its Jobs' names add 11 characters
+
+
+def check_name(name: str) -> None:
+    """Raises InvalidName for a CronJob's name that Kubernetes would refuse."""
+    if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
+        raise InvalidName(f"The name {clean(repr(name), 80)} is not a CronJob's name.", field="name")
+
+
+def check_image(image: str) -> None:
+    """Raises InvalidImage for what no registry could resolve."""
+    if len(image) > 500 or not _IMAGE.fullmatch(image):
+        raise InvalidImage(f"The image {clean(repr(image), 120)} is not an image reference.", field="image")

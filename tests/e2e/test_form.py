@@ -1,0 +1,136 @@
+"""The form's flows against a real daemon with its embedded cluster: made, refused, changed, lost."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e.conftest import Daemon, eventually
+from tests.ui.test_form import form, typed
+from tests.ui.test_terminal import screen
+from textual.pilot import Pilot
+
+from kronkeep_common import errors
+from kronkeep_common.client import Client
+from kronkeep_common.models import BackupPolicySpec, CronJobCreate
+from kronkeep_tui.app import KronkeepApp
+
+SECONDS = 30
+
+
+@asynccontextmanager
+async def terminal(daemon: Daemon, keys: tuple[str, ...] = ("n",)) -> AsyncIterator[Pilot[Any]]:
+    """The terminal at Jobs over a daemon, once it has read; then some keys."""
+    async with daemon.client() as client:
+        app = KronkeepApp(client, start="jobs")
+        async with app.run_test(size=(80, 24)) as pilot:
+            await shown(pilot, lambda: app.reader.read_once)
+            await pilot.press(*keys)
+            yield pilot
+
+
+async def shown(pilot: Pilot[Any], done: Any) -> None:
+    """Waits for what the screen, or the application, comes to."""
+
+    async def look() -> str:
+        await pilot.pause()
+        return screen(pilot)
+
+    await eventually(look, lambda _: bool(done()), SECONDS)
+
+
+def says(pilot: Pilot[Any], words: str) -> Any:
+    return lambda: words in screen(pilot)
+
+
+async def test_create_over_a_conflict_a_dry_run_a_taken_name_and_a_lost_daemon(
+    daemon: Daemon, client: Client, storage: Path
+) -> None:
+    await client.create_cronjob(CronJobCreate(name="taken", image="busybox", schedule="0 2 * * *"))
+    async with terminal(daemon) as pilot:
+        await shown(pilot, lambda: form(pilot).draft.get("policy.storage_id") == "vault")
+        await pilot.press(*"taken", "tab", *"busybox", "tab", *"true")
+        await typed(pilot, "schedule", "0 4 * * *")
+        await typed(pilot, "policy.schedule", "0 3 * * *")
+        await shown(pilot, says(pilot, "conflict  BackupBeforeRun"))
+        await pilot.press("ctrl+s")
+        await shown(pilot, says(pilot, "f6 moves the backup"))
+        await pilot.press("f6")
+        await shown(pilot, lambda: form(pilot).draft["policy.schedule"] == "10 4 * * *")
+        await pilot.press("ctrl+s")
+        await shown(pilot, says(pilot, "CronJob default/taken already"))
+        assert form(pilot).draft["image"] == "busybox"
+
+        await typed(pilot, "name", "nightly")
+        await pilot.press("f2")
+        await shown(pilot, says(pilot, "would take it"))
+        with pytest.raises(errors.CronJobNotFound):
+            await client.cronjob("default", "nightly")
+
+        await daemon.kill()
+        await pilot.press("ctrl+s")
+        await shown(pilot, says(pilot, "No daemon answers; what you typed is kept"))
+        assert form(pilot).draft["policy.schedule"] == "10 4 * * *"
+        await daemon.start()
+        await shown(pilot, lambda: pilot.app.reader.lost is None)  # type: ignore[attr-defined]
+        await pilot.press("ctrl+s")
+        await shown(pilot, says(pilot, "default/nightly runs every day at 04:00"))
+    async with daemon.client() as again:
+        made = await again.cronjob("default", "nightly")
+    assert made.policy is not None
+    assert (made.policy.schedule, made.policy.storage_id) == ("10 4 * * *", "vault")
+
+
+async def test_a_cronjob_with_its_policy_is_changed_and_another_made_from_it(
+    daemon: Daemon, client: Client, storage: Path
+) -> None:
+    policy = BackupPolicySpec(storage_id="vault", compression="max")
+    spec = CronJobCreate(
+        name="one",
+        image="busybox",
+        command=("sh", "-c", "echo 'a b'\necho c"),
+        schedule="0 2 * * *",
+        policy=policy,
+    )
+    created = await client.create_cronjob(spec)
+    async with terminal(daemon, ("e",)) as pilot:
+        await shown(pilot, lambda: form(pilot).draft.get("name") == "one")
+        await typed(pilot, "policy.hooks.pre.0", "flush busybox timeout=2m -- sync")
+        await typed(pilot, "policy.retention.keep_weekly", "8")
+        await typed(pilot, "policy.storage_id", "nowhere")
+        assert "There is no storage 'nowhere'" in screen(pilot)
+        await typed(pilot, "policy.storage_id", "vault")
+        await pilot.press("ctrl+s")
+        await shown(pilot, says(pilot, "default/one runs"))
+        changed = await client.cronjob("default", "one")
+        assert created.policy is not None
+        assert changed.policy is not None
+        assert changed.policy.id == created.policy.id
+        assert changed.policy.hooks.pre[0].command == ("sync",)
+        assert (changed.policy.retention.keep_weekly, changed.policy.compression) == (8, "max")
+        assert (await client.cronjob_spec("default", "one")).command == spec.command
+
+        await pilot.press("N")
+        await shown(pilot, lambda: form(pilot).draft.get("policy.compression") == "max")
+        assert form(pilot).draft["name"] == ""
+        await pilot.press(*"two", "ctrl+s")
+        await shown(pilot, says(pilot, "default/two runs"))
+    assert (await client.cronjob_spec("default", "two")).command == spec.command
+
+
+async def test_a_template_becomes_a_cronjob_and_the_daemon_s_refusal_is_shown_at_its_field(
+    daemon: Daemon, client: Client, storage: Path
+) -> None:
+    async with terminal(daemon) as pilot:
+        await shown(pilot, lambda: form(pilot).draft.get("policy.storage_id") == "vault")
+        await pilot.press(*"hourly", "f4", *"command-h", "tab", "enter")
+        await shown(pilot, says(pilot, "Filled from command-hourly"))
+        await typed(pilot, "namespace", "nowhere")
+        await pilot.press("ctrl+s")
+        await shown(pilot, lambda: "nowhere" in screen(pilot) and "not found" in screen(pilot))
+        await typed(pilot, "namespace", "default")
+        await pilot.press("ctrl+s")
+        await shown(pilot, says(pilot, "default/hourly runs"))
+    made = await client.cronjob("default", "hourly")
+    assert (made.schedule, made.policy) == ("0 * * * *", None)

@@ -1,0 +1,361 @@
+"""The form over a canned client: what it says as one types, what it sends, what it keeps."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.ui.canned import NOW, CannedClient
+from tests.ui.test_terminal import HOSTILE, app_of, first, screen, until
+from textual import events
+from textual.pilot import Pilot
+
+from kronkeep_common.api import Snapshot
+from kronkeep_common.models import BackupStorage, ScheduleCheckRequest, SecretKeyRef, StorageUsage
+from kronkeep_common.states import StorageStatus
+from kronkeep_tui.form import preview, templates
+from kronkeep_tui.form.draft import new_draft, read
+from kronkeep_tui.form.line import Line
+from kronkeep_tui.form.rows import free, row_of_fault, rows, zones
+from kronkeep_tui.views.form import FormView, reckon
+from kronkeep_tui.widgets.cells import plain
+
+
+def form(pilot: Pilot[Any]) -> FormView:
+    view = pilot.app.frame.view  # type: ignore[attr-defined]
+    assert isinstance(view, FormView)
+    return view
+
+
+async def opened(pilot: Pilot[Any]) -> None:
+    await first(pilot)
+    await pilot.press("n")
+    await until(pilot, lambda: "every day at 02:00" in screen(pilot))
+
+
+async def typed(pilot: Pilot[Any], key: str, text: str) -> None:
+    """Types over what a field holds, by pasting, which is faster here."""
+    sheet = form(pilot).sheet
+    sheet.show(sheet._rows, at=key)
+    await pilot.press("end", "ctrl+u")
+    sheet.post_message(events.Paste(text))
+    await until(pilot, lambda: form(pilot).draft.get(key) == text or sheet.row.locked)
+
+
+def storage(**usage: Any) -> BackupStorage:
+    return BackupStorage(
+        id="vault",
+        cluster="c",
+        kind="local",
+        password=SecretKeyRef(secret="s"),
+        status=StorageStatus.ACTIVE,
+        created_at=NOW,
+        usage=StorageUsage(measured_at=NOW, **usage) if usage else None,
+    )
+
+
+class Client(CannedClient):
+    """One with a storage."""
+
+    async def snapshot(self) -> Snapshot:
+        found = await super().snapshot()
+        return msgspec.structs.replace(
+            found, storages=[storage(used_bytes=1024**3, capacity_bytes=4 * 1024**3)]
+        )
+
+
+async def test_it_is_usable_at_80x24_and_creates_with_a_policy() -> None:
+    client = Client()
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press(*"nightly", "tab", *"busybox", "tab", *"sh -c 'echo hi'")
+        await typed(pilot, "policy.storage_id", "vault")
+        assert "vault local 3.0 GiB of 4.0 GiB free" in screen(pilot)
+        await typed(pilot, "policy.schedule", "0 3 * * *")
+        await until(pilot, lambda: "ok  " in screen(pilot))
+        assert "03:00: Wed 25 Nov" in screen(pilot)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: client.asked)
+        assert client.asked[0][0] == "create"
+        sent = json.loads(client.asked[0][1])
+        assert sent["command"] == ["sh", "-c", "echo hi"]
+        assert sent["policy"] == {"storage_id": "vault", "schedule": "0 3 * * *", "retention": {"days": 30}}
+
+
+@pytest.mark.parametrize(
+    ("key", "schedule", "strategy"),
+    [("f6", "10 2 * * *", "reject"), ("f7", None, "reject"), ("f8", "0 2 * * *", "accept")],
+)
+async def test_a_conflict_is_refused_until_one_key_settles_it(
+    key: str, schedule: str | None, strategy: str
+) -> None:
+    client = Client()
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press(*"x", "tab", *"busybox")
+        await typed(pilot, "policy.schedule", "0 2 * * *")
+        await until(pilot, lambda: "conflict  SameTime" in screen(pilot))
+        assert "f6 shift to 10 2 * * *   f7 after-run   f8 accept" in screen(pilot)
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "f6 moves the backup" in screen(pilot))
+        assert client.asked == []
+        await pilot.press(key)
+        await until(pilot, lambda: "f6 shift" not in screen(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: client.asked)
+        policy = json.loads(client.asked[0][1])["policy"]
+        assert (policy.get("schedule"), policy.get("on_conflict", "reject")) == (schedule, strategy)
+
+
+async def test_a_fault_is_said_as_one_types_and_the_first_is_gone_to() -> None:
+    client = Client()
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press(*"Kept")
+        assert "not a CronJob's name" in screen(pilot)
+        await typed(pilot, "schedule", "61 * * * *")
+        await until(pilot, lambda: "ends above 59" in screen(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: form(pilot).sheet.row.key == "name")
+        assert "Kept" in screen(pilot)
+        assert "Everything typed is kept" in screen(pilot)
+        assert client.asked == []
+
+
+async def test_what_was_typed_is_there_again_after_leaving_and_f5_forgets_it() -> None:
+    async with app_of(Client()).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press(*"kept", "escape")
+        await until(pilot, lambda: "is kept until" in screen(pilot))
+        await pilot.press("n")
+        await until(pilot, lambda: "name          kept" in screen(pilot))
+        await pilot.press("f5")
+        await until(pilot, lambda: "kept" not in screen(pilot))
+
+
+async def test_keys_that_are_actions_elsewhere_are_text_here() -> None:
+    async with app_of(Client()).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press(*"q1:?/jkxn", "left", "backspace", "home", "Z", "delete")
+        assert form(pilot).draft["name"] == "Z1:?/jkn"
+
+
+async def test_yaml_a_dry_run_and_a_strategy_without_a_conflict() -> None:
+    client = Client()
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press("f3")
+        await until(pilot, lambda: "The name is empty" in screen(pilot))
+        await pilot.press(*"x", "tab", *"busybox")
+        await until(pilot, lambda: "kind: CronJob" in screen(pilot))
+        await pilot.press("f2")
+        await until(pilot, lambda: "would take it" in screen(pilot))
+        assert [asked[0] for asked in client.asked] == ["try"]
+        await pilot.press("f6")
+        await until(pilot, lambda: "no conflict to settle" in screen(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: "kind: CronJob" not in screen(pilot))
+
+
+async def test_from_a_template_and_from_a_cronjob_with_the_name_kept() -> None:
+    async with app_of(Client()).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        await pilot.press(*"mine", "f4", *"postgres-n", "tab", "enter")
+        await until(pilot, lambda: "Filled from postgres-nightly" in screen(pilot))
+        assert form(pilot).draft["name"] == "mine"
+        assert "pg_dump" in form(pilot).draft["policy.include.database.command"]
+        await pilot.press("f4", *"default/pg-ledger", "enter")
+        await until(pilot, lambda: "Filled from default/pg-ledger" in screen(pilot))
+        assert (form(pilot).draft["name"], form(pilot).draft["schedule"]) == ("mine", "0 3 * * *")
+        await pilot.press("f4", *"nowhere", "enter")
+        await until(pilot, lambda: "no template" in screen(pilot))
+
+
+async def test_one_that_is_there_is_changed_under_its_own_name() -> None:
+    client = Client()
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await first(pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: "edit default/pg-main-nightly" in screen(pilot))
+        await until(pilot, lambda: form(pilot).draft.get("schedule") == "0 3 * * *")
+        await typed(pilot, "name", "other")
+        assert form(pilot).draft["name"] == "pg-main-nightly"
+        await typed(pilot, "schedule", "0 4 * * *")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: client.asked)
+        assert client.asked[0][0] == "replace"
+        assert json.loads(client.asked[0][1])["schedule"] == "0 4 * * *"
+
+
+async def test_without_the_daemon_the_verdict_is_reckoned_here_and_nothing_is_lost() -> None:
+    client = Client()
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        client.away = True
+        client.lost.set()
+        await pilot.press(*"kept")
+        await typed(pilot, "policy.storage_id", "vault")
+        await typed(pilot, "policy.schedule", "0 1 * * *")
+        await until(pilot, lambda: "conflict  BackupBeforeRun" in screen(pilot))
+        assert form(pilot).draft["name"] == "kept"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+async def test_hostile_text_in_every_field_is_shown_harmless(size: tuple[int, int]) -> None:
+    async with app_of(Client()).run_test(size=size) as pilot:
+        await opened(pilot)
+        view = form(pilot)
+        for key in [row.key for row in rows(new_draft("vault"), {}) if row.key]:
+            view.draft[key] = HOSTILE
+        view._changed(at="namespace")
+        for _ in range(12):
+            for _ in range(6):
+                view.sheet.go(1)
+            await pilot.pause(0.02)
+            assert not set("\x1b\x07\x9b\u202e") & set(screen(pilot))
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.sampled_from(sorted(new_draft("v"))), st.text(max_size=30)), max_size=5))
+async def test_any_text_in_any_field_is_no_crash(texts: list[tuple[str, str]]) -> None:
+    async with app_of(Client()).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        view = form(pilot)
+        for key, text in texts:
+            view._fill({key: text}, at=key if key in [r.key for r in rows(view.draft, {})] else "name")
+        await pilot.press("f3", "down", "right", "space", "end", "f3")
+        assert form(pilot) is view
+
+
+# the pure parts
+
+
+def lines_of(draft: dict[str, str], zone: timezone = UTC) -> list[str]:
+    request = preview.request(draft, None)
+    verdict = reckon(request, NOW) if request else None
+    return [plain(line) for line in preview.lines(draft, verdict, NOW, zone, 78, alone=False)]
+
+
+def test_the_preview_says_both_schedules_in_their_zones_and_here() -> None:
+    draft = new_draft("vault") | {"time_zone": "Asia/Tokyo", "policy.schedule": "30 2 * * *"}
+    text = "\n".join(lines_of(draft | {"policy.time_zone": "Asia/Tokyo"}, timezone(timedelta(hours=1))))
+    assert "run     every day at 02:00, Asia/Tokyo" in text
+    assert "        02:00: Wed 25 Nov, Thu 26, Fri 27, Sat 28, Sun 29" in text
+    assert "  local 18:00: Tue 24 Nov, Wed 25, Thu 26, Fri 27, Sat 28" in text
+    assert "ok" in text
+
+
+def test_the_preview_says_why_there_is_no_verdict() -> None:
+    assert lines_of(new_draft())[-1] == "backup  none: no storage is named"
+    assert lines_of(new_draft("vault"))[-1] == "backup  when the run has ended"
+    later = new_draft("vault") | {"policy.delay_seconds": "5m"}
+    assert lines_of(later)[-1] == "backup  when the run has ended, 5m later"
+    assert "cannot be read" in lines_of(new_draft("vault") | {"schedule": "x"})[0]
+    assert "never" in lines_of(new_draft("vault") | {"schedule": "0 0 31 2 *"})[1]
+
+
+def test_several_times_a_day_and_turns_of_month_and_year_are_readable() -> None:
+    moments = [datetime(2026, 12, 31, hour, tzinfo=UTC) for hour in (6, 18)]
+    moments.append(datetime(2027, 1, 1, 6, tzinfo=UTC))
+    (line,) = preview._moments("", moments, UTC, 78)
+    assert plain(line).strip() == "Thu 31 Dec 06:00, 18:00, Fri 01 Jan 2027 06:00"
+
+
+def test_a_section_comes_with_its_lead_and_a_list_ends_with_an_empty_row() -> None:
+    shown = [row.label for row in rows(new_draft(), {}) if not row.key]
+    assert shown == ["CronJob", "Running", "Backup"]
+    assert "Hooks" in [row.label for row in rows(new_draft("vault"), {}) if not row.key]
+    keys = [row.key for row in rows(new_draft() | {"env.0": "A=b"}, {})]
+    assert [key for key in keys if key.startswith("env.")] == ["env.0", "env.1"]
+
+
+@pytest.mark.parametrize(
+    ("named", "key"),
+    [
+        ("name", "name"),
+        ("policy.schedule", "policy.schedule"),
+        ("storage_id", "policy.storage_id"),
+        ("source", "policy.source.claims.0"),
+        ("policy.encryption.enabled", "policy.encryption.enabled"),
+        ("hooks", "policy.hooks.pre.0"),
+        ("nonsense", None),
+    ],
+)
+def test_an_error_s_field_is_found_in_the_form(named: str, key: str | None) -> None:
+    assert row_of_fault(named) == key
+
+
+def test_free_space_is_what_is_left_of_the_capacity() -> None:
+    assert free(storage()) == "not measured"
+    assert free(storage(used_bytes=1024**3)) == "1.0 GiB used"
+    assert free(storage(used_bytes=1024**3, capacity_bytes=4 * 1024**3)) == "3.0 GiB of 4.0 GiB free"
+    assert free(storage(used_bytes=9, capacity_bytes=4 * 1024**3, available_bytes=1024**3)).startswith(
+        "1.0 GiB of"
+    )
+
+
+def test_every_template_makes_a_cronjob(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert templates.names() == list(templates.HOUSE)
+    for name in templates.names():
+        found = templates.texts(name)
+        assert found is not None
+        made = read(new_draft("vault") | found | {"name": "x"})
+        assert (made.faults, made.spec is not None) == ({}, True)
+
+
+def test_one_s_own_templates_are_manifests(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    folder = tmp_path / "kronkeep" / "templates"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text("kind: CronJob\nname: x\nimage: alpine\nschedule: 0 5 * * *\n")
+    assert templates.names()[0] == "mine"
+    found = templates.texts("mine")
+    assert found is not None
+    assert (found["image"], found["schedule"]) == ("alpine", "0 5 * * *")
+    assert templates.texts("nowhere") is None
+
+
+@given(
+    st.text(max_size=20),
+    st.lists(
+        st.sampled_from(
+            [
+                "left",
+                "right",
+                "home",
+                "end",
+                "backspace",
+                "delete",
+                "ctrl+w",
+                "ctrl+u",
+                "ctrl+k",
+                "ctrl+left",
+                "ctrl+right",
+                "a",
+                "é",
+            ]
+        ),
+        max_size=20,
+    ),
+)
+def test_the_cursor_stays_within_the_line(text: str, keys: list[str]) -> None:
+    line = Line(text, len(text))
+    for key in keys:
+        line = line.press(key, key if len(key) == 1 else None) or line
+        assert 0 <= line.at <= len(line.text)
+
+
+def test_zones_are_known_by_name() -> None:
+    assert "Europe/Berlin" in zones()
+
+
+def test_only_schedules_that_can_be_read_are_checked() -> None:
+    assert isinstance(
+        preview.request(new_draft("v") | {"policy.schedule": "@daily"}, None), ScheduleCheckRequest
+    )
+    assert preview.request(new_draft("v") | {"policy.schedule": "x"}, None) is None
+    assert preview.request(new_draft("") | {"policy.schedule": "@daily"}, None) is None

@@ -1,0 +1,222 @@
+"""A draft makes exactly the CronJob it came from, whatever that holds; and says what is wrong, by field."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kronkeep_common.models import BackupPolicySpec, CronJobCreate
+from kronkeep_common.models.cronjob import EnvVar, VolumeMount
+from kronkeep_common.models.policy import (
+    ClaimSource,
+    DatabaseDump,
+    Drill,
+    DrillCheck,
+    Encryption,
+    Hook,
+    Hooks,
+    Include,
+    Retention,
+    SecretKeyRef,
+    Source,
+)
+from kronkeep_tui.form.draft import draft_of, new_draft, read, rows_of
+from kronkeep_tui.form.fields import FIELDS
+from kronkeep_tui.form.texts import read_duration, write_duration
+
+NAMES = st.from_regex(r"\A[a-z][a-z0-9-]{0,10}[a-z0-9]\Z")
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
+WORDS = st.lists(TEXT, min_size=1, max_size=4).map(tuple)
+SECONDS = st.one_of(st.integers(1, 10**6).map(float), st.floats(1, 10**5, allow_nan=False))
+SECRETS = st.builds(SecretKeyRef, secret=NAMES, key=NAMES)
+VARIABLES = st.from_regex(r"\A[A-Za-z_][A-Za-z0-9_.-]{0,8}\Z")
+ENVS = st.dictionaries(VARIABLES, SECRETS, max_size=2)
+SCHEDULES = st.sampled_from(["0 2 * * *", "*/5 1-3 * * mon", "@daily", "@every 90s"])
+ZONES = st.sampled_from([None, "Europe/Berlin", "UTC"])
+COUNTS = st.integers(0, 1000)
+HOOKS = st.lists(
+    st.builds(
+        Hook,
+        name=st.from_regex(r"\A[a-z]([-a-z0-9]{0,8}[a-z0-9])?\Z"),
+        image=NAMES,
+        command=WORDS,
+        env=ENVS,
+        timeout_seconds=SECONDS.filter(lambda s: s <= 7 * 86400),
+        on_failure=st.sampled_from(["stop", "continue"]),
+        when=st.sampled_from(["always", "success", "failure"]),
+    ),
+    max_size=2,
+).map(tuple)
+POLICIES = st.builds(
+    BackupPolicySpec,
+    storage_id=NAMES,
+    enabled=st.booleans(),
+    schedule=st.one_of(st.none(), SCHEDULES),
+    time_zone=ZONES,
+    delay_seconds=st.one_of(st.just(0.0), SECONDS),
+    when=st.sampled_from(["success", "always"]),
+    source=st.builds(
+        Source,
+        claims=st.lists(
+            st.builds(ClaimSource, claim=NAMES, paths=st.lists(TEXT, max_size=2).map(tuple)), max_size=2
+        ).map(tuple),
+    ),
+    include=st.builds(
+        Include,
+        volumes=st.booleans(),
+        configuration=st.booleans(),
+        database=st.one_of(
+            st.none(), st.builds(DatabaseDump, image=NAMES, command=WORDS, file_name=NAMES, env=ENVS)
+        ),
+    ),
+    backup_type=st.sampled_from(["full", "incremental"]),
+    compression=st.sampled_from(["off", "auto", "max"]),
+    encryption=st.builds(Encryption, enabled=st.booleans(), key=st.one_of(st.none(), SECRETS)),
+    retention=st.builds(
+        Retention,
+        days=st.one_of(st.none(), st.just(30), st.integers(1, 3650)),
+        **{f"keep_{word}": COUNTS for word in ("last", "hourly", "daily", "weekly", "monthly", "yearly")},
+        min_good=st.integers(1, 1000),
+    ),
+    hooks=st.builds(Hooks, pre=HOOKS, validate=HOOKS, post=HOOKS),
+    rpo_seconds=st.one_of(st.none(), SECONDS.filter(lambda s: s >= 60)),
+    expected_duration_seconds=st.one_of(st.none(), SECONDS),
+    deadline_seconds=SECONDS,
+    retries=st.integers(0, 10),
+    drill=st.one_of(
+        st.none(),
+        st.builds(
+            Drill,
+            schedule=SCHEDULES,
+            time_zone=ZONES,
+            pick=st.sampled_from(["newest", "random"]),
+            check=st.one_of(st.none(), st.builds(DrillCheck, image=NAMES, command=WORDS)),
+            deadline_seconds=SECONDS.filter(lambda s: s <= 30 * 86400),
+        ),
+    ),
+    on_conflict=st.sampled_from(["reject", "shift", "after-run", "accept"]),
+)
+CRONJOBS = st.builds(
+    CronJobCreate,
+    namespace=NAMES,
+    name=NAMES,
+    image=NAMES,
+    command=st.one_of(st.just(()), WORDS),
+    args=st.one_of(st.just(()), WORDS),
+    env=st.lists(
+        st.one_of(
+            st.builds(EnvVar, name=VARIABLES, value=st.text(max_size=12)),
+            st.builds(EnvVar, name=VARIABLES, secret=SECRETS),
+        ),
+        max_size=3,
+    ).map(tuple),
+    volumes=st.lists(
+        st.builds(VolumeMount, claim=NAMES, mount_path=TEXT.map(lambda t: "/" + t), read_only=st.booleans()),
+        max_size=2,
+    ).map(tuple),
+    schedule=SCHEDULES,
+    time_zone=ZONES,
+    suspend=st.booleans(),
+    concurrency_policy=st.sampled_from(["Allow", "Forbid", "Replace"]),
+    starting_deadline_seconds=st.one_of(st.none(), st.integers(0, 10**6)),
+    active_deadline_seconds=st.one_of(st.none(), st.integers(1, 10**6)),
+    backoff_limit=st.integers(0, 100),
+    successful_jobs_history_limit=COUNTS,
+    failed_jobs_history_limit=COUNTS,
+    service_account=st.one_of(st.none(), NAMES),
+    policy=st.one_of(st.none(), POLICIES),
+)
+
+
+@given(CRONJOBS)
+def test_a_draft_makes_the_cronjob_it_came_from(spec: CronJobCreate) -> None:
+    found = read(draft_of(spec))
+    assert found.faults == {}
+    assert found.spec == spec
+
+
+def leaves(owner: Any, before: str = "") -> set[str]:
+    """Every leaf of a struct, by its path; a struct's fields are its leaves, those in lists and dicts not."""
+    found = set()
+    for info in msgspec.structs.fields(owner):
+        kinds = [t for t in getattr(info.type, "__args__", (info.type,)) if isinstance(t, type)]
+        struct = next((t for t in kinds if issubclass(t, msgspec.Struct)), None)
+        many = getattr(info.type, "__origin__", None) in (tuple, dict)
+        if struct is None or many or struct is SecretKeyRef:
+            found.add(before + info.name)
+        else:
+            found |= leaves(struct, f"{before}{info.name}.")
+    return found
+
+
+def test_the_form_has_a_field_for_every_leaf_of_the_api() -> None:
+    assert leaves(CronJobCreate) == set(FIELDS)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(FIELDS)), st.text(max_size=20)))
+def test_whatever_is_typed_is_a_cronjob_or_a_fault_that_names_a_field(typed: dict[str, str]) -> None:
+    found = read(new_draft("vault") | typed)
+    assert (found.spec is None) == bool(found.faults)
+    for key, words in found.faults.items():
+        assert key in FIELDS or key.rpartition(".")[0] in FIELDS
+        assert words.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("typed", "key", "words"),
+    [
+        ({}, "image", "empty"),
+        ({"name": "Not_Valid"}, "name", "not a CronJob's name"),
+        ({"schedule": "61 * * * *"}, "schedule", "minute"),
+        ({"time_zone": "Mars/Base"}, "time_zone", "not known"),
+        ({"policy.retention.days": "4000"}, "policy.retention.days", "3650"),
+        ({"policy.delay_seconds": "soon"}, "policy.delay_seconds", "1h30m"),
+        ({"policy.compression": "best"}, "policy.compression", "off"),
+        ({"env.0": "no sign"}, "env.0", "NAME=value"),
+        ({"volumes.3": "claim"}, "volumes.3", "/PATH"),
+        ({"command": "sh -c 'open"}, "command", "quote"),
+        ({"policy.hooks.pre.0": "x busybox"}, "policy.hooks.pre.0", "COMMAND"),
+        (
+            {"policy.drill.check.image": "x", "policy.drill.schedule": "@daily"},
+            "policy.drill.check.command",
+            "empty",
+        ),
+    ],
+)
+def test_a_fault_is_said_at_its_field(typed: dict[str, str], key: str, words: str) -> None:
+    assert words in read(new_draft("vault") | typed).faults[key]
+
+
+def test_a_fault_that_only_the_model_knows_is_placed_too() -> None:
+    good = new_draft("vault") | {"name": "a", "image": "b"}
+    assert "policy.hooks.pre.0" in read(good | {"policy.hooks.pre.0": "Bad_Name busybox -- true"}).faults
+    assert "policy.rpo_seconds" in read(good | {"policy.rpo_seconds": "5s"}).faults
+    assert "env.0" in read(good | {"env.0": "1A=b"}).faults
+
+
+def test_without_a_storage_there_is_no_policy_and_what_was_typed_of_it_stays() -> None:
+    draft = new_draft() | {"name": "a", "image": "b", "policy.schedule": "nonsense"}
+    found = read(draft)
+    assert found.spec is not None
+    assert found.spec.policy is None
+    assert draft["policy.schedule"] == "nonsense"
+    assert "policy.schedule" in read(draft | {"policy.storage_id": "vault"}).faults
+
+
+def test_an_empty_number_of_days_keeps_no_days() -> None:
+    found = read(new_draft("v") | {"name": "a", "image": "b", "policy.retention.days": ""})
+    assert found.spec is not None
+    assert found.spec.policy is not None
+    assert found.spec.policy.retention.days is None
+
+
+def test_rows_keep_their_order() -> None:
+    draft = {f"env.{number}": f"A{number}=x" for number in (10, 2, 0)}
+    assert [key for key, _ in rows_of(draft, "env")] == ["env.0", "env.2", "env.10"]
+
+
+@given(st.floats(0, 10**9, allow_nan=False))
+def test_durations_read_as_they_were_written(seconds: float) -> None:
+    assert read_duration(write_duration(seconds)) == seconds
