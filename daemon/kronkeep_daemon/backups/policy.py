@@ -9,9 +9,9 @@ import msgspec
 from kronkeep_common import keys
 from kronkeep_common.errors import InvalidPolicy, KronkeepError
 from kronkeep_common.models import BackupPolicy, BackupPolicySpec, Hook
+from kronkeep_common.names import check_image
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean
-from kronkeep_daemon.cronjobs.manifests import check_image
 
 Object = dict[str, Any]
 

@@ -20,6 +20,7 @@ from kronkeep_common.client import Client
 from kronkeep_common.models import CronJobCreate
 from kronkeep_tui.app import KronkeepApp
 from kronkeep_tui.settings import TerminalSettings
+from kronkeep_tui.views.form import FormView
 
 GOOD = {"name": "fine", "image": "busybox", "schedule": "0 2 29 2 *"}
 REFUSED = [
@@ -30,6 +31,7 @@ REFUSED = [
     ({"name": "Not_Valid"}, "InvalidName"),
     ({"storage": "nowhere"}, "StorageNotFound"),
 ]
+FIELDS = {"zone": "time_zone", "storage": "policy.storage_id"}
 FLAGS = {"image": "--image", "schedule": "--schedule", "zone": "--zone", "storage": "--storage"}
 
 
@@ -78,7 +80,9 @@ async def in_the_terminal(daemon: Daemon, fields: dict[str, str], code: str, fir
             await pilot.press("n")
             await until(pilot, lambda: "new CronJob" in screen(pilot))
             for key, value in fields.items():
-                app.screen.query_one(f"#{key}").value = value  # type: ignore[attr-defined]
+                view = app.frame.view
+                assert isinstance(view, FormView)
+                view._fill({FIELDS.get(key, key): value}, at="name")
             await pilot.press("ctrl+s")
             await until(pilot, lambda: f"[{code}]" in screen(pilot))
 

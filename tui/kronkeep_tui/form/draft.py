@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 import msgspec
 
-from kronkeep_common.errors import KronkeepError
+from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate
 from kronkeep_common.names import check_image, check_name
 from kronkeep_common.schedule import Schedule
@@ -28,7 +28,12 @@ class Read(NamedTuple):
     """The CronJob of a draft (None while something is wrong), and what is wrong, by key."""
 
     spec: CronJobCreate | None
-    faults: dict[str, str]
+    errors: dict[str, KronkeepError]
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """What is wrong, in sentences."""
+        return {key: error.message for key, error in self.errors.items()}
 
 
 def draft_of(spec: CronJobCreate) -> dict[str, str]:
@@ -119,16 +124,19 @@ def counts(draft: Draft, path: str) -> bool:
 
 def read(draft: Draft) -> Read:
     """What the draft makes."""
-    faults: dict[str, str] = {}
+    errors: dict[str, KronkeepError] = {}
     plain: dict[str, Any] = {}
     for section in SECTIONS:
         for field in section.fields:
             if counts(draft, field.path):
-                _read_field(draft, field, plain, faults)
-    faults = {**_missing(draft), **faults}
+                _read_field(draft, field, plain, errors)
     spec, refused = _converted(plain)
-    faults = {**refused, **faults}
-    return Read(None if faults else spec, faults)
+    errors = {**_said(refused), **_said(_missing(draft)), **errors}
+    return Read(None if errors else spec, errors)
+
+
+def _said(faults: Mapping[str, str]) -> dict[str, KronkeepError]:
+    return {key: InvalidRequest(words) for key, words in faults.items()}
 
 
 _STAND_INS = {"name": "x", "image": "x", "schedule": "* * * * *"}
@@ -166,7 +174,7 @@ def _missing(draft: Draft) -> dict[str, str]:
     }
 
 
-def _read_field(draft: Draft, field: Field, plain: dict[str, Any], faults: dict[str, str]) -> None:
+def _read_field(draft: Draft, field: Field, plain: dict[str, Any], errors: dict[str, KronkeepError]) -> None:
     rows = rows_of(draft, field.path) if field.many else [(field.path, draft.get(field.path, ""))]
     values = []
     for key, text in rows:
@@ -174,7 +182,7 @@ def _read_field(draft: Draft, field: Field, plain: dict[str, Any], faults: dict[
             try:
                 values.append(_value(field, text))
             except KronkeepError as fault:
-                faults[key] = fault.message
+                errors[key] = fault
     if field.many:
         if values:
             _put(plain, field.path, _joined(field, values))
@@ -194,17 +202,11 @@ def _joined(field: Field, values: list[Any]) -> Any:
 def _value(field: Field, text: str) -> Any:
     text = text if field.path == "env" else text.strip()
     if field.choices and text not in field.choices:
-        raise _fault(f"It is one of {', '.join(field.choices)}.")
+        raise InvalidRequest(f"It is one of {', '.join(field.choices)}.")
     check = _CHECKS.get(field.path)
     if check is not None:
         check(text)
     return field.kind.read(text)
-
-
-def _fault(words: str) -> KronkeepError:
-    from kronkeep_common.errors import InvalidRequest
-
-    return InvalidRequest(words)
 
 
 _CHECKS: dict[str, Any] = {

@@ -5,8 +5,9 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from kronkeep_common.errors import Denied, KronkeepError, NotAllowedNow, StorageNotFound
 from kronkeep_common.models import BackupStorage
-from kronkeep_common.text import size
+from kronkeep_common.text import clean, size
 from kronkeep_tui.form.draft import Draft, counts, rows_of
 from kronkeep_tui.form.fields import FIELDS, SECTIONS, Field
 
@@ -97,18 +98,18 @@ def offered(key: str, text: str, storages: Sequence[BackupStorage], claims: Sequ
     return [name for name in names if name.startswith(text) and name != text]
 
 
-def storage_fault(text: str, namespace: str, storages: Sequence[BackupStorage], known: bool) -> str:
-    """Why a storage cannot be chosen, as far as is known; empty where it can."""
-    if not text or not known:
-        return ""
+def storage_error(text: str, namespace: str, storages: Sequence[BackupStorage]) -> KronkeepError | None:
+    """Why a storage cannot be chosen; None where it can."""
+    if not text:
+        return None
     storage = next((found for found in storages if found.id == text), None)
     if storage is None:
-        return f"There is no storage {text!r}."
+        return StorageNotFound(f"There is no storage {clean(repr(text), 80)}.")
     if storage.status != "active":
-        return f"The storage {text} is {storage.status}, not active."
+        return NotAllowedNow(f"The storage {text} is {storage.status}, not active.")
     if storage.namespaces and namespace not in storage.namespaces:
-        return f"The storage {text} may not be used from {namespace}."
-    return ""
+        return Denied(f"The storage {text} may not be used from {clean(namespace, 63)}.")
+    return None
 
 
 def hint(row: Row, storages: Sequence[BackupStorage], claims: Sequence[str]) -> str:

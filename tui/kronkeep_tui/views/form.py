@@ -22,7 +22,7 @@ from kronkeep_common.text import clean_lines
 from kronkeep_tui.actions import ANY, FORM, Action
 from kronkeep_tui.form import preview, templates
 from kronkeep_tui.form.draft import Read, draft_of, new_draft, read
-from kronkeep_tui.form.rows import hint, offered, row_of_fault, rows, storage_fault
+from kronkeep_tui.form.rows import hint, offered, row_of_fault, rows, storage_error
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.base import View
@@ -124,11 +124,16 @@ class FormView(View):
         self._preview()
 
     def _faults(self) -> dict[str, str]:
+        """What is wrong, the daemon's refusals included, in sentences."""
         said = {key: words for key, (text, words) in self._refused.items() if self.draft.get(key, "") == text}
+        return said | {key: error.message for key, error in self._errors().items()}
+
+    def _errors(self) -> dict[str, KronkeepError]:
+        """What is wrong as far as is known here."""
         storage, namespace = self.draft.get("policy.storage_id", "").strip(), self.draft.get("namespace", "")
-        known = self.kronkeep.reader.read_once
-        fault = storage_fault(storage, namespace.strip(), self._storages, known)
-        return said | self._read.faults | ({"policy.storage_id": fault} if fault else {})
+        error = storage_error(storage, namespace.strip(), self._storages)
+        known = error is not None and self.kronkeep.reader.read_once
+        return self._read.errors | ({"policy.storage_id": error} if error is not None and known else {})
 
     def _hint(self) -> None:
         row = self.sheet.row
@@ -310,13 +315,12 @@ class FormView(View):
     # sending
 
     def _spec(self) -> CronJobCreate:
-        faults = self._faults()
-        if self._read.spec is not None and not faults:
+        errors = self._errors()
+        if self._read.spec is not None and not errors:
             return self._read.spec
-        there = [row.key for row in rows(self.draft, faults) if row.fault]
-        if there:
-            self._changed(at=there[0])
-        raise InvalidRequest(next(iter(faults.values())), next_step="Everything typed is kept.")
+        first = next(row.key for row in rows(self.draft, self._faults()) if row.key in errors)
+        self._changed(at=first)
+        raise errors[first]
 
     def _refuse_conflict(self, spec: CronJobCreate) -> None:
         conflict = self._verdict is not None and self._verdict.verdict == "conflict"
@@ -330,15 +334,16 @@ class FormView(View):
 
     def do_submit(self) -> None:
         """Creates or changes the CronJob; on any error the form stays as it is."""
-        spec = self._spec()
-        self._refuse_conflict(spec)
-        self.kronkeep.attempt(self._send(spec, dry_run=False), "save")
+        self.kronkeep.attempt(self._send(dry_run=False), "save")
 
     def do_dry_run(self) -> None:
         """Asks daemon and cluster whether they would take it."""
-        self.kronkeep.attempt(self._send(self._spec(), dry_run=True), "save")
+        self.kronkeep.attempt(self._send(dry_run=True), "save")
 
-    async def _send(self, spec: CronJobCreate, *, dry_run: bool) -> None:
+    async def _send(self, *, dry_run: bool) -> None:
+        spec = self._spec()
+        if not dry_run:
+            self._refuse_conflict(spec)
         client = self.kronkeep.client
         call = client.replace_cronjob if self.target_name else client.create_cronjob
         try:
