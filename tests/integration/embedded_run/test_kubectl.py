@@ -124,6 +124,15 @@ async def test_a_log_and_a_watch_are_followed_live(kubectl: Kubectl) -> None:
     await watch.communicate()
 
 
+async def test_a_pod_by_itself(kubectl: Kubectl) -> None:
+    await kubectl(
+        "run", "alone", "--image=busybox", "--restart=Never", "--", "sh", "-c", "echo up; sleep 300"
+    )
+    await kubectl("wait", "--for=condition=Ready", "pod/alone", "--timeout=50s")
+    assert await kubectl("logs", "alone") == "up\n"
+    await kubectl("delete", "pod", "alone", "--grace-period=1")
+
+
 async def test_who_may_do_nothing_is_told_so(kubectl: Kubectl) -> None:
     refused = await kubectl("--as", "kronkeep", "get", "cronjobs", code=1)
     words = 'User "kronkeep" cannot list resource "cronjobs" in API group "batch" in the namespace "default"'

@@ -152,7 +152,7 @@ class PodRunner:
             except ConfigMissing as missing:
                 variables, fault = {}, {"reason": "CreateContainerConfigError", "message": str(missing)}
             argv = [*(container.get("command") or []), *(container.get("args") or [])]
-            if fault is None and container.get("command"):
+            if fault is None and argv:
                 return [expand(word, variables) for word in argv], variables
             if fault is None:
                 message = "no command specified: this node has no images, so a container needs its command"
