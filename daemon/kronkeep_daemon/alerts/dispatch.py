@@ -99,16 +99,22 @@ class Dispatch:
     async def _work(self, name: str) -> None:
         """Sends what waits for a channel, oldest first, until nothing does."""
         while waiting := self._of(name):
-            notice = waiting[0]
-            if notice.id not in self._ended:
-                self._ended[notice.id] = "dropped"  # and that stays, should a channel's library raise
-                self._ended[notice.id] = await self._deliver(notice)
-            self._notices.remove(notice.id)
-            try:
-                await self._history.commit()
-            except ReadOnlyHistory:
-                return  # it is back until there is space, but known not to be sent again
-            self._counter.labels(name, self._ended.pop(notice.id)).inc()
+            for notice in waiting:
+                if self._notices.get(notice.id) is not None and not await self._settle(notice):
+                    return
+
+    async def _settle(self, notice: Notice) -> bool:
+        """Sends a notice and removes it; False while there is no space to say so."""
+        if notice.id not in self._ended:
+            self._ended[notice.id] = "dropped"  # and that stays, should a channel's library raise
+            self._ended[notice.id] = await self._deliver(notice)
+        self._notices.remove(notice.id)
+        try:
+            await self._history.commit()
+        except ReadOnlyHistory:
+            return False  # it is kept until there is space, and known not to be sent again
+        self._counter.labels(notice.channel, self._ended.pop(notice.id)).inc()
+        return True
 
     async def _deliver(self, notice: Notice) -> str:
         """`sent` or `dropped`, after at most seven tries within 22 minutes."""
