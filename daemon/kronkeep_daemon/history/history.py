@@ -2,9 +2,10 @@
 
 A change is first made in memory, where the process's own reads see it, and queued. `commit` writes all
 that is queued as one batch, syncs it in a thread, and only then tells the listeners; callers acknowledge,
-publish and act after it. One commit runs at a time, so that those who arrive meanwhile share the next
-one. A batch that finds no space is undone and refused as a whole; the next commit tries the disk again,
-so writing resumes by itself. Any other fault of the disk is final: nothing is acknowledged any more.
+publish and act after it. One commit runs at a time, so that those who arrive meanwhile share the next one,
+and how it ends. A batch that finds no space is undone and refused as a whole; the next commit tries the
+disk again, so writing resumes by itself. Any other fault of the disk is final: nothing is acknowledged any
+more.
 
 Compaction takes a picture of the rows between two batches, begins a new segment and writes the snapshot in
 a thread while commits go on.
@@ -14,7 +15,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -49,6 +50,12 @@ class _Database(TinyDB):
     table_class = JournalTable
 
 
+def _heard(task: "asyncio.Task[int]") -> None:
+    """Keeps asyncio quiet about a refusal whose callers have all been cancelled."""
+    if not task.cancelled():
+        task.exception()
+
+
 class History:
     """One folder's history; raises StateInUse, DamagedHistory, HistoryTooNew on open."""
 
@@ -58,7 +65,9 @@ class History:
         self._storage = JournalStorage()
         self._listeners: list[Callable[[Change], None]] = []
         self._committing = asyncio.Lock()
-        self._working: set[asyncio.Future[int]] = set()
+        self._coming: asyncio.Task[int] | None = None  # the commit that takes what is queued now
+        self._flying: asyncio.Task[int] | None = None  # the one that is being written
+        self._compact_wanted = False
         self._compacting: asyncio.Task[None] | None = None
         self._full = False
         self.failed = asyncio.Event()
@@ -133,28 +142,40 @@ class History:
         Raises ReadOnlyHistory while the disk is full (the changes are undone); DamagedHistory once the
         disk has failed.
         """
-        return await self._whole(self._commit(compact=False))
+        flying = None if self._storage.waiting else self._flying
+        if self._coming is None:
+            self._coming = asyncio.ensure_future(self._commit())
+            self._coming.add_done_callback(_heard)
+        seq = await asyncio.shield(self._coming)
+        if flying is not None:
+            await asyncio.shield(flying)  # the caller's changes had been taken along by others
+        return seq
 
-    async def _whole(self, work: Coroutine[Any, Any, int]) -> int:
-        """Runs `work` to its end even when the caller is cancelled: no write may be done twice."""
-        task = asyncio.ensure_future(work)
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
-        return await asyncio.shield(task)
+    async def _commit(self) -> int:
+        """Writes what is queued, for all who came until then; they share how it ends.
 
-    async def _commit(self, *, compact: bool) -> int:
+        It runs to its end even when a caller is cancelled: no write may be done twice.
+        """
         async with self._committing:
-            if self.failed.is_set():
-                raise DamagedHistory("The disk failed to keep the history; kronkeepd is stopping.")
-            batch = self._storage.take()
-            due = self._compacting is None and (compact or self._segment.size > self._compact_at)
-            picture = self._storage.picture() if due else None
-            if batch:
-                await self._write(batch)
-                await self._publish(batch)
-            if picture is not None:
-                self._begin_compaction(picture, await self._writer.do(self._turn))
-            return self.seq
+            self._flying, self._coming = self._coming, None
+            try:
+                return await self._write_queued()
+            finally:
+                self._flying = None
+
+    async def _write_queued(self) -> int:
+        if self.failed.is_set():
+            raise DamagedHistory("The disk failed to keep the history; kronkeepd is stopping.")
+        batch = self._storage.take()
+        wanted = self._compact_wanted or self._segment.size > self._compact_at
+        picture = self._storage.picture() if wanted and self._compacting is None else None
+        self._compact_wanted = False
+        if batch:
+            await self._write(batch)
+            await self._publish(batch)
+        if picture is not None:
+            self._begin_compaction(picture, await self._writer.do(self._turn))
+        return self.seq
 
     async def _write(self, batch: list[Pending]) -> None:
         try:
@@ -204,7 +225,8 @@ class History:
         """
         if self._compacting is not None:
             await asyncio.wait([self._compacting])
-        await self._whole(self._commit(compact=True))
+        self._compact_wanted = True
+        await self.commit()
         if self._compacting is not None:
             await asyncio.shield(self._compacting)
 

@@ -64,6 +64,11 @@ class JournalStorage(Storage):
         else:
             self.documents(table).put(row)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether something is queued."""
+        return bool(self._queued)
+
     def take(self) -> list[Pending]:
         """What is queued, which is then no longer."""
         queued, self._queued = self._queued, []

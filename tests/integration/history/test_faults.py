@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import ReadOnlyHistory
 from kronkeep_daemon.history import History
 
 WRITER = """
@@ -70,6 +72,35 @@ def found_in(folder: Path) -> list[str]:
         return found
 
     return asyncio.run(look())
+
+
+async def test_all_whose_changes_share_a_batch_without_room_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = await History.open(tmp_path, clock=SystemClock())
+    table = history.table("facts")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def change(name: str, *, late: bool = False) -> None:
+        table.put_document(None, {"id": name})
+        if late:
+            await asyncio.sleep(0)  # by now another caller's commit has taken it along
+        await history.commit()
+
+    for late in (False, True):
+        monkeypatch.setattr(os, "pwrite", full)
+        outcomes = await asyncio.gather(
+            *(change(str(n), late=late and n == 2) for n in range(3)), return_exceptions=True
+        )
+        assert [type(outcome) for outcome in outcomes] == [ReadOnlyHistory] * 3
+        assert len(table) == 0
+        monkeypatch.undo()
+        await change("x")
+        table.truncate()
+        await history.commit()
+    await history.close()
 
 
 def test_no_room_at_each_of_200_writes_refuses_and_resumes(tmp_path: Path) -> None:
