@@ -1,8 +1,11 @@
 """A state machine against a plain dict: any order of changes, commits, compactions, crashes and restarts."""
 
 import asyncio
+import errno
+import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,15 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tinydb import where
 
 from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import ReadOnlyHistory
 from kronkeep_daemon.history import History
 
 KEYS = st.sampled_from("abcdef")
 Model = dict[str, tuple[str, int]]
+
+
+def _full(*_: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class Machine(RuleBasedStateMachine):
@@ -69,6 +77,16 @@ class Machine(RuleBasedStateMachine):
         """From here on it must outlive everything."""
         self.runner.run(self.history.commit())
         self.durable = dict(self.model)
+
+    @rule()
+    def no_room(self) -> None:
+        """A commit that finds no space takes back what the disk does not have, and nothing else."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "pwrite", _full)
+            patch.setattr(os, "posix_fallocate", _full)
+            with suppress(ReadOnlyHistory):
+                self.runner.run(self.history.commit())
+        self.model = dict(self.durable)
 
     @rule()
     def compact(self) -> None:
