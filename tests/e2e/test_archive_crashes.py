@@ -1,0 +1,162 @@
+"""Archives whose Job is killed at random moments: the repository stays whole and the record true."""
+
+import asyncio
+import itertools
+import json
+import os
+import random
+import signal
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from tests.e2e.backup_room import MACHINES, Room, ended, room
+from tests.e2e.conftest import eventually
+
+from kronkeep_common.client import Client
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import BackupExecution
+from kronkeep_daemon.kube import paths
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    with room(tmp_path_factory.mktemp("crash"), MACHINES) as found:
+        yield found
+
+
+def fill(folder: Path, seed: int) -> None:
+    """About 24 MB that change from round to round."""
+    chance = random.Random(seed)
+    for number in range(12):
+        (folder / f"big {number}").write_bytes(chance.randbytes(2_000_000))
+    for number in range(100):
+        (folder / f"small\n{number}").write_bytes(chance.randbytes(500))
+
+
+def kill_restic(backup_id: str) -> bool:
+    """SIGKILL to the restic that makes this backup."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            argv = (process / "cmdline").read_bytes().split(b"\0")
+            if argv[0].endswith(b"restic") and f"backup={backup_id}".encode() in argv and b"backup" in argv:
+                os.kill(int(process.name), signal.SIGKILL)
+                return True
+        except (OSError, ProcessLookupError):
+            continue
+    return False
+
+
+async def strike(place: Room, client: Client, backup: BackupExecution, chance: random.Random) -> str:
+    """Waits a random while and kills: the process, the pod, or the Job."""
+    how = chance.choice(["process", "pod", "job"])
+    await eventually(lambda: client.backup(backup.id), lambda b: b.job is not None or b.ended_at is not None)
+    job = (await client.backup(backup.id)).job or ""
+    cluster = await place.daemon.cluster()
+    try:
+        for _ in range(200):
+            pods, _ = await cluster.list(paths.pods("default"), labelSelector=f"job-name={job}")
+            if pods:
+                break
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(chance.random() * 3.0)
+        if how == "process":
+            await asyncio.to_thread(kill_restic, backup.id)
+        elif how == "job":
+            await cluster.delete(paths.jobs("default", job))
+        else:
+            for pod in pods:
+                name = pod["metadata"]["name"]
+                await cluster.delete(paths.pods("default", name), grace_seconds=0)
+    except KronkeepError as fault:
+        how += f" ({fault})"
+    finally:
+        await cluster.close()
+    return how
+
+
+async def rounds(place: Room, name: str, number: int, seed: int) -> dict[str, int]:
+    """Kills so many archives, each time looking at the record and the repository; how they ended."""
+    chance = random.Random(seed)
+    folder, data = await place.storage(name), await place.claim(name)
+    password = await place.password(name)
+    seen: dict[str, int] = {}
+    async with place.client() as client:
+        await place.cronjob(client, name, name, name, retries=0)
+        for round_number in range(number):
+            await asyncio.to_thread(fill, data, seed * 1000 + round_number)
+            begun = await client.back_up("default", name)
+            how = await strike(place, client, begun, chance)
+            backup = await ended(client, begun.id)
+            key = f"{how}: {backup.status} {backup.reason}"
+            seen[key] = seen.get(key, 0) + 1
+            said = await asyncio.to_thread(
+                place.restic,
+                folder,
+                password,
+                "snapshots",
+                "--no-lock",
+                "--json",
+                "--tag",
+                f"backup={begun.id}",
+            )
+            made = json.loads(said) or []
+            if backup.status in ("succeeded", "unknown"):
+                assert backup.result is not None, backup
+                assert [s["short_id"] for s in made] == [backup.result.snapshot_id[:8]], backup
+            else:
+                assert (backup.status, made) == ("failed", []), backup
+                assert backup.reason in ("JobGone", "Interrupted", "JobFailed"), backup
+                assert backup.message
+                assert backup.next_step
+        last = await place.backup(client, name)
+        assert last.status == "succeeded", last
+    await asyncio.to_thread(place.restic, folder, password, "unlock", "--remove-all")
+    await asyncio.to_thread(place.restic, folder, password, "check", "--read-data")
+    return seen
+
+
+async def test_killed_archives_leave_a_whole_repository_and_true_records(place: Room) -> None:
+    assert sum((await rounds(place, "few", 4, seed=3)).values()) == 4
+
+
+@pytest.mark.torture
+async def test_fifty_killed_archives(place: Room) -> None:
+    print(await rounds(place, "many", 50, seed=random.randrange(10**6)))  # noqa: T201
+
+
+async def test_a_killed_archive_is_tried_again_and_leaves_no_lock(place: Room) -> None:
+    folder, data = await place.storage("again"), await place.claim("again")
+    await asyncio.to_thread(fill, data, 1)
+    async with place.client() as client:
+        await place.cronjob(client, "again", "again", "again", retries=2)
+        begun = await client.back_up("default", "again")
+        for _ in range(1200):
+            if await asyncio.to_thread(kill_restic, begun.id):
+                break
+            await asyncio.sleep(0.02)
+        backup = await ended(client, begun.id)
+    assert backup.status == "succeeded", backup
+    assert backup.attempt in (1, 2)
+    password = await place.password("again")
+    assert place.restic(folder, password, "list", "locks", "--no-lock").strip() == ""
+
+
+async def test_two_policies_on_one_repository_at_once(place: Room) -> None:
+    folder = await place.storage("shared")
+    async with place.client() as client:
+        names = ("one", "two", "three")
+        for seed, name in enumerate(names):
+            await asyncio.to_thread(fill, await place.claim(name), 50 + seed)
+            await place.cronjob(client, name, name, "shared")
+        begun = await asyncio.gather(*(client.back_up("default", name) for name in names))
+        backups = [await ended(client, one.id) for one in begun]
+    assert [b.status for b in backups] == ["succeeded"] * 3
+    spans = sorted((b.started_at, b.ended_at) for b in backups)
+    for (_, earlier), (later, _) in itertools.pairwise(spans):
+        assert earlier is not None
+        assert later is not None
+        assert later >= earlier - timedelta(milliseconds=1)  # in turn, never together
+    assert len(await place.snapshots("shared", folder)) == 3
+    place.restic(folder, await place.password("shared"), "check", "--read-data")
