@@ -135,7 +135,9 @@ class Terminal:
         os.close(self._control)
 
 
-def kronkeep(scene: str, width: int, height: int, *, start: str = "jobs", theme: str = "dark") -> Terminal:
+def kronkeep(
+    scene: str, width: int, height: int, *, start: str = "jobs", theme: str = "dark", **environment: str
+) -> Terminal:
     """The terminal over a canned daemon."""
     argv = [sys.executable, "-m", "tests.ui.pty_app", scene, start, theme]
-    return Terminal(argv, width, height, COLORTERM="truecolor")
+    return Terminal(argv, width, height, **{"COLORTERM": "truecolor"} | environment)

@@ -36,6 +36,7 @@ class Reader:
         self.read_once = False
         self._changed = changed
         self._pending: list[Event] = []
+        self._unread = False
         self._reread = asyncio.Event()
         self._cursors: dict[str, str | None] = {}
 
@@ -48,7 +49,7 @@ class Reader:
                 pause = FIRST_PAUSE
                 async for event in self.client.events(self.store.seq):
                     self._pending.append(event)
-                    if len(self._pending) > PENDING:
+                    if self._unread or len(self._pending) > PENDING:
                         break
             except KronkeepError as error:
                 self._lose(error)
@@ -60,6 +61,7 @@ class Reader:
     async def _connect(self) -> None:
         fresh = from_snapshot(await self.client.snapshot())
         self._pending.clear()
+        self._unread = False
         for table in ("executions", "backups"):
             known = getattr(fresh, table).records
             older = [r for r in getattr(self.store, table).newest() if r.id not in known and r.ended_at]
@@ -80,7 +82,7 @@ class Reader:
         try:
             self.store = apply(self.store, events, self.clock.now())
         except (msgspec.ValidationError, msgspec.DecodeError):
-            self._cursors.clear()  # a record of a newer daemon: the next snapshot has what can be read
+            self._unread = True  # a record of a newer daemon: a new snapshot has what can be read
         self._reread.set()
         return True
 

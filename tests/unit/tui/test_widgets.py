@@ -134,7 +134,7 @@ class Bare(RowTable):
 
     size = property(lambda self: (80, 20))  # type: ignore[assignment]
 
-    def sync(self) -> None:
+    def sync(self, *only: int) -> None:
         """Draws nowhere."""
 
     def post_message(self, message: object) -> bool:
@@ -221,7 +221,7 @@ def _at(run: object, run_id: str, moment: datetime) -> object:
 class Log(LogPane):
     size = property(lambda self: Size((60, 20)))  # type: ignore[assignment]
 
-    def sync(self) -> None:
+    def sync(self, *only: int) -> None:
         """Draws nowhere."""
 
 

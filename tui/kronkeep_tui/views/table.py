@@ -249,9 +249,10 @@ class TableView(View, Generic[R]):
     def do_sort(self) -> None:
         """Asks for the letter of a column."""
         words = "  ".join(f"{letter} {order.words}" for letter, order in self.ORDERS.items())
-        self.frame.ask_letter(f"Sort by:  {words}  (any other: natural order)", self._sort)
+        self.frame.ask_letter(f"Sort by:  {words}  (any other: natural order)", self.sort_by)
 
-    def _sort(self, letter: str) -> None:
+    def sort_by(self, letter: str) -> None:
+        """Sorts by the letter of an order; any other letter is the natural order."""
         self.order = letter if letter in self.ORDERS else ""
         self.again()
 

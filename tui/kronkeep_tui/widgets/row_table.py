@@ -145,9 +145,10 @@ class RowTable(Scrolling):
         """Puts the cursor on a row."""
         index = max(0, min(index, len(self._rows) - 1))
         if index != self.cursor and self._rows:
+            before, top = self.cursor, self.top
             self.cursor = index
             self._follow()
-            self.sync()
+            self.sync(*((before - top + 1, index - top + 1) if top == self.top else ()))
             self.post_message(self.Moved(self))
 
     def go_to(self, key: str) -> None:

@@ -46,19 +46,26 @@ class Sheet(Widget):
         width, height = self._drawn_size = self.size
         self._drawn = [fit_text(self.line(y, width), width) for y in range(height)]
 
-    def sync(self) -> None:
-        """Sends what differs from the screen; a sheet that is hidden has no size and draws when it comes."""
+    def sync(self, *only: int) -> None:
+        """Sends what differs from the screen, of all lines or of some.
+
+        A sheet that is hidden has no size and draws when it comes.
+        """
         if not self.size:
             self._drawn_size = self.size
-            return
-        old, size = self._drawn, self._drawn_size
-        self._draw()
-        if size != self.size:
+        elif self._drawn_size != self.size:
+            self._draw()
             self.refresh()
-            return
-        for y, (before, after) in enumerate(zip(old, self._drawn, strict=True)):
-            if before != after:
-                self.refresh(_differing(before, after, y, self.size.width))
+        else:
+            for y in only or range(self.size.height):
+                self._sync_line(y)
+
+    def _sync_line(self, y: int) -> None:
+        width = self.size.width
+        before, after = self._drawn[y], fit_text(self.line(y, width), width)
+        if before != after:
+            self._drawn[y] = after
+            self.refresh(_differing(before, after, y, width))
 
     def on_resize(self) -> None:
         """Draws for the new size."""

@@ -1,0 +1,197 @@
+"""The frame: places, commands, palette, prompts, marks, copy, keys from the settings, plain mode."""
+
+import json
+from typing import Any
+
+import pytest
+from tests.ui.canned import CannedClient
+from tests.ui.scenes import busy
+from tests.ui.terminal import kronkeep
+from tests.ui.test_terminal import app_of, screen, until
+from textual.pilot import Pilot
+
+from kronkeep_tui.app import KronkeepApp
+
+
+def client() -> CannedClient:
+    return CannedClient(*busy(failing=True))
+
+
+async def type_line(pilot: Pilot[Any], text: str) -> None:
+    names = {
+        " ": "space",
+        ":": "colon",
+        "/": "slash",
+        "-": "minus",
+        "!": "exclamation_mark",
+        "=": "equals_sign",
+    }
+    await pilot.press(*(names.get(letter, letter) for letter in text), "enter")
+
+
+async def ready(pilot: Pilot[Any]) -> None:
+    await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
+
+
+async def test_commands_lead_everywhere_and_an_unknown_one_is_named() -> None:
+    async with app_of(client()).run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        for line, seen in (
+            (":job pg-ledger", "Jobs › pg-ledger"),
+            (":runs status:failed", "filter: status:failed"),
+            (":ns crm", "ns:crm"),
+            (":jobs", "2/12"),
+            (":ns all", "ns:all"),
+            (":theme light", "ns:all"),
+            (":fly", "There is no command 'fly'"),
+            (":jobs colour:red", "does not know 'colour'"),
+            (":help", "Keys in jobs"),
+        ):
+            await type_line(pilot, line)
+            await until(pilot, lambda seen=seen: seen in screen(pilot))
+
+
+async def test_the_history_of_views_goes_back_and_forward() -> None:
+    async with app_of(client()).run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "Jobs › pg-main-nightly" in screen(pilot))
+        await pilot.press("7")
+        await until(pilot, lambda: "WHAT TO DO" in screen(pilot))
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: "Jobs › pg-main-nightly" in screen(pilot))
+        await pilot.press("right_square_bracket", "minus")
+        await until(pilot, lambda: "Jobs › pg-main-nightly" in screen(pilot))
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: "NAMESPACE" in screen(pilot) and "›" not in screen(pilot))
+
+
+async def test_filter_sort_and_cursor_of_a_view_are_remembered() -> None:
+    async with app_of(client()).run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("S", "a", "down", "down", "z")
+        await until(pilot, lambda: "faults only" in screen(pilot) and "sort: name" in screen(pilot))
+        before = screen(pilot)
+        await pilot.press("3", "2")
+        await until(pilot, lambda: screen(pilot) == before)
+        await pilot.press("escape")
+        await until(pilot, lambda: "faults only" not in screen(pilot).replace("z faults only", ""))
+
+
+async def test_the_palette_finds_actions_and_cronjobs() -> None:
+    async with app_of(client()).run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("ctrl+p", *"ledger")
+        await until(pilot, lambda: "go to billing/pg-ledger" in screen(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Jobs › pg-ledger" in screen(pilot))
+        await pilot.press("ctrl+p", *"alerts", "enter")
+        await until(pilot, lambda: "WHAT TO DO" in screen(pilot))
+
+
+async def test_marked_rows_are_changed_together_after_one_question() -> None:
+    given = client()
+    async with app_of(given).run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("space", "down", "ctrl+@", "t")
+        await until(pilot, lambda: "Run now pg-main-nightly, pg-wal-hourly, pg-ledger? y/n" in screen(pilot))
+        await pilot.press("y")
+        await until(pilot, lambda: "Started 3 of them" in screen(pilot))
+        assert sorted(name for _, _, name in given.asked) == ["pg-ledger", "pg-main-nightly", "pg-wal-hourly"]
+
+
+async def test_a_disabled_action_says_why() -> None:
+    given = CannedClient()
+    async with app_of(given).run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("end", "b")
+        await until(pilot, lambda: "pg-old has no backup policy" in screen(pilot))
+        await pilot.press("home", "enter")
+        await until(pilot, lambda: "STARTED" in screen(pilot))
+        await pilot.press("x")
+        await until(pilot, lambda: "Only a run that is not over" in screen(pilot))
+        assert given.asked == []
+
+
+async def test_alerts_are_acknowledged_and_lead_to_their_run() -> None:
+    given = client()
+    async with app_of(given, start="alerts").run_test(size=(120, 30)) as pilot:
+        await until(pilot, lambda: "CRIT" in screen(pilot))
+        await pilot.press("a")
+        await until(pilot, lambda: "Acknowledged pg-main-nightly" in screen(pilot))
+        assert given.asked == [("acknowledge", "a-RunFailed")]
+        await pilot.press("enter")
+        await until(pilot, lambda: "needed more memory" in screen(pilot))
+
+
+async def test_a_storage_is_made_in_one_line() -> None:
+    given = CannedClient()
+    async with app_of(given, start="storages").run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "No storage yet" in screen(pilot))
+        await pilot.press("n")
+        await until(pilot, lambda: "New storage: vault local path=" in screen(pilot))
+        await pilot.press("enter")
+        await until(pilot, lambda: "Making the storage vault" in screen(pilot))
+        assert json.loads(given.asked[0][1])["settings"] == {"path": "/var/backups/vault"}
+
+
+async def test_keys_from_the_settings_hold() -> None:
+    app = app_of(client(), keys={"trigger": ("ctrl+t",)})
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.press("ctrl+t")
+        await until(pilot, lambda: "Run now pg-main-nightly? y/n" in screen(pilot))
+
+
+async def test_plain_mode_reads_the_row_and_shows_no_strips() -> None:
+    async with app_of(client(), plain=True).run_test(size=(200, 40)) as pilot:
+        await ready(pilot)
+        await until(pilot, lambda: "st FAIL, last 10 8 of 10 ok" in screen(pilot))
+        await pilot.press("down")
+        await until(pilot, lambda: "name pg-wal-hourly" in screen(pilot).split("\n")[-2])
+        assert "........" not in screen(pilot)
+
+
+async def test_two_runs_are_compared_and_beside_each_other() -> None:
+    app: KronkeepApp = app_of(client())
+    async with app.run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: "STARTED" in screen(pilot))
+        await pilot.press("space", "space", "equals_sign")
+        await until(pilot, lambda: "The later run took" in screen(pilot))
+        await pilot.press("escape", "enter")
+        await until(pilot, lambda: "end of log" in screen(pilot))
+        of = app.frame.view.of
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: app.frame.view.of != of)
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: app.frame.view.of == of)
+
+
+async def test_a_click_moves_the_cursor_and_a_second_one_enters() -> None:
+    async with app_of(client()).run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        await pilot.click("RowTable", offset=(20, 3))
+        await until(pilot, lambda: ">run" in screen(pilot).split("\n")[6])
+        await pilot.click("RowTable", offset=(20, 3), times=2)
+        await until(pilot, lambda: "Jobs › pg-ledger" in screen(pilot))
+
+
+@pytest.mark.parametrize(
+    ("environment", "theme", "absent"),
+    [
+        ({"NO_COLOR": "1"}, "terminal", b"\x1b[31m"),
+        ({"NO_COLOR": "1"}, "dark", b"\x1b[38;2;240"),
+        ({"COLORTERM": "", "TEXTUAL_COLOR_SYSTEM": "256"}, "dark", b"38;2;"),
+        ({"COLORTERM": "", "TEXTUAL_COLOR_SYSTEM": "standard"}, "light", b"38;5;"),
+    ],
+)
+def test_colours_are_those_that_the_terminal_has(
+    environment: dict[str, str], theme: str, absent: bytes
+) -> None:
+    with kronkeep("failing", 80, 24, theme=theme, **environment) as terminal:
+        first = terminal.wait_for(b"FAIL").data + terminal.settle().data
+        assert absent not in first
+        copied = terminal.press(b"c")
+        assert b"\x1b]52;c;" in copied.data
