@@ -18,12 +18,18 @@ from kronkeep_common.models import (
     CronJob,
     CronJobCreate,
     CronJobExecution,
+    Progress,
+    Restore,
+    RestorePlan,
+    RestoreRequest,
     ScheduleCheckRequest,
     ScheduleVerdict,
+    SnapshotFile,
+    SnapshotFolder,
     StorageUsage,
 )
 from kronkeep_common.query import parse
-from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
+from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, Trigger
 from kronkeep_tui.views.form import reckon
 
 NOW = datetime(2026, 11, 24, 3, 14, 20, tzinfo=UTC)
@@ -132,6 +138,7 @@ class CannedClient:
         self.backups_given = BACKUPS if backups is None else backups
         self.storages_given = storages or []
         self.alerts_given = alerts or []
+        self.restores_given: list[Restore] = []
         self.log_text = LOG
         self.lost = asyncio.Event()
         self.away = False
@@ -152,6 +159,7 @@ class CannedClient:
             backups=self.backups_given[:200],
             storages=self.storages_given,
             alerts=self.alerts_given,
+            restores=self.restores_given,
             watches=[],
         )
 
@@ -211,6 +219,65 @@ class CannedClient:
 
     async def manifest(self, execution_id: str) -> dict[str, Any]:
         return {"kind": "Job", "metadata": {"name": "x"}}
+
+    async def files(
+        self, backup_id: str, path: str = "/", limit: int | None = None, cursor: str | None = None
+    ) -> SnapshotFolder:
+        items = [
+            SnapshotFile(name="odd\x1b[31m dir", path="/odd\x1b[31m dir", kind="dir", size=7, files=2),
+            SnapshotFile(name="dump.sql", path="/dump.sql", kind="file", size=300, modified_at=NOW),
+            SnapshotFile(name="notes", path="/notes", kind="file", size=12),
+        ]
+        found = [] if path != "/" else items
+        return SnapshotFolder(backup_id=backup_id, snapshot_id="s", path=path, items=found, total=len(found))
+
+    async def plan_restore(self, backup_id: str, request: RestoreRequest) -> RestorePlan:
+        self.asked.append(("plan", backup_id, msgspec.json.encode(request).decode()))
+        in_place = request.target.kind == "in-place"
+        return RestorePlan(
+            backup_id=backup_id,
+            snapshot_id="abcdef123456",
+            target=request.target,
+            files=2,
+            folders=1,
+            total_bytes=312,
+            written=1,
+            overwritten=1,
+            overwritten_examples=("/dump.sql",),
+            confirm="pg-main-nightly" if in_place else None,
+            refusal=None if request.overwrite else "The target holds files: allow it with overwrite.",
+        )
+
+    async def restore(self, backup_id: str, request: RestoreRequest) -> Restore:
+        self.asked.append(("restore", backup_id, msgspec.json.encode(request).decode()))
+        restore = Restore(
+            id="r1",
+            cluster="c",
+            namespace="default",
+            cronjob="pg-main-nightly",
+            cronjob_id="id-pg-main-nightly",
+            policy_id="p1",
+            backup_id=backup_id,
+            storage_id="s3-eu",
+            target=request.target,
+            status=RestoreStatus.RESTORING,
+            progress=Progress(percent=41, bytes_done=128, bytes_total=312),
+            created_at=NOW,
+        )
+        self.restores_given.append(restore)
+        return restore
+
+    async def get_restore(self, restore_id: str) -> Restore:
+        return next(restore for restore in self.restores_given if restore.id == restore_id)
+
+    async def cancel_restore(self, restore_id: str) -> CronJob:
+        return self._answer("cancel_restore", restore_id)
+
+    async def verify(self, backup_id: str) -> CronJob:
+        return self._answer("verify", backup_id)
+
+    async def drill(self, namespace: str, name: str) -> CronJob:
+        return self._answer("drill", namespace, name)
 
     async def trigger(self, namespace: str, name: str) -> CronJob:
         return self._answer("trigger", namespace, name)

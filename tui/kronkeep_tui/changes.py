@@ -5,7 +5,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import Alert, BackupStorage, BackupStorageCreate, CronJob, CronJobExecution
+from kronkeep_common.models import (
+    Alert,
+    BackupExecution,
+    BackupStorage,
+    BackupStorageCreate,
+    CronJob,
+    CronJobExecution,
+)
 
 if TYPE_CHECKING:
     from kronkeep_tui.app import KronkeepApp
@@ -76,6 +83,23 @@ class Changes:
         """Forgets a storage; its name was typed."""
         client = self._app.client
         self._all("delete", [storage], lambda s: client.delete_storage(s.id, s.id), "Forgot", lambda s: s.id)
+
+    def verify(self, backup: BackupExecution) -> None:
+        """Restores a backup to scratch and compares it, to its end."""
+        self._app.frame.tell(f"Verifying {backup.cronjob}; it may take a while.", "quiet")
+        client = self._app.client
+        self._all(f"verify {backup.id}", [backup], lambda b: client.verify(b.id), "Verified", lambda b: b.id)
+
+    def drill(self, backup: BackupExecution) -> None:
+        """Begins a drill of the backup's CronJob."""
+        client = self._app.client
+        self._all(
+            f"drill {backup.cronjob_id}",
+            [backup],
+            lambda b: client.drill(b.namespace, b.cronjob),
+            "Drilling",
+            lambda b: f"{b.namespace}/{b.cronjob}",
+        )
 
     def _all(
         self,

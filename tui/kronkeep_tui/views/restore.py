@@ -9,6 +9,7 @@ from kronkeep_tui.actions import ANY, TABLE
 from kronkeep_tui.pages.runs import backup_lines
 from kronkeep_tui.pages.words import state
 from kronkeep_tui.store import Store
+from kronkeep_tui.views.files import ask
 from kronkeep_tui.views.table import Order, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, Row
@@ -27,6 +28,7 @@ class RestoreView(TableView[BackupExecution]):
         Column("SIZE", 10, drop=1, right=True, letter="z"),
         Column("NEW", 10, drop=4, right=True),
         Column("FILES", 9, drop=3, right=True),
+        Column("VERIFIED", 9, drop=2, right=True),
     )
     EMPTY = ("No snapshot yet.", "", "b in Jobs backs a CronJob up now.")
     ORDERS = {
@@ -60,6 +62,7 @@ class RestoreView(TableView[BackupExecution]):
             size(result.bytes_read) if result else "-",
             size(result.bytes_added) if result else "-",
             str(result.files_total) if result else "-",
+            age(record.verified_at, now) if record.verified_at else "-",
         )
         return Row(record.id, cells, kind)
 
@@ -76,6 +79,30 @@ class RestoreView(TableView[BackupExecution]):
         await self.kronkeep.reader.more("backups")
 
     def do_choose(self) -> None:
+        """Shows what the snapshot holds."""
+        if (backup := self.subject()) is not None:
+            self.frame.enter("files", f"{backup.id} /")
+
+    def do_restore(self) -> None:
+        """Asks where to restore the whole snapshot."""
+        if (backup := self.subject()) is not None:
+            ask(self, backup.id, ())
+
+    def do_verify(self) -> None:
+        """Restores it to scratch and compares it."""
+        if (backup := self.subject()) is not None:
+            self.kronkeep.changes.verify(backup)
+
+    def do_drill(self) -> None:
+        """Drills the CronJob's policy now."""
+        if (backup := self.subject()) is not None:
+            self.kronkeep.changes.drill(backup)
+
+    def do_restores(self) -> None:
+        """Shows restores and drills."""
+        self.frame.enter("restores")
+
+    def do_open_run(self) -> None:
         """Shows the run that the snapshot belongs to."""
         backup = self.subject()
         if backup is not None and backup.cronjob_execution_id:

@@ -1,0 +1,97 @@
+"""What is said of a restore: its plan before it, its states and progress while it runs, its end."""
+
+from datetime import datetime
+
+from kronkeep_common.models import Restore, RestorePlan, RestoreTarget
+from kronkeep_common.states import RestoreStatus
+from kronkeep_common.text import age, duration, size
+from kronkeep_tui.pages.words import bar, state
+from kronkeep_tui.widgets.cells import Text, wrap
+
+CHAIN = (
+    RestoreStatus.PENDING,
+    RestoreStatus.PREPARING,
+    RestoreStatus.RESTORING,
+    RestoreStatus.VERIFYING,
+    RestoreStatus.COMPLETED,
+)
+
+
+def where(target: RestoreTarget | None) -> str:
+    """A target in words."""
+    if target is None:
+        return "scratch space, to compare"
+    if target.kind == "in-place":
+        return "in place"
+    kind = "new claim" if target.kind == "new-claim" else "claim"
+    folder = f", folder {target.path}" if target.path else ""
+    return f"{kind} {target.namespace or ''}/{target.claim or ''}{folder}"
+
+
+def plan_lines(plan: RestorePlan, include: tuple[str, ...], width: int) -> list[Text]:
+    """What would be written, overwritten and left."""
+    lines: list[Text] = [
+        (("restore ", "quiet"), (plan.snapshot_id[:12], "strong"), (f" → {where(plan.target)}", "")),
+        ((f"{plan.files} files, {plan.folders} folders, {size(plan.total_bytes)}", ""),),
+        ((f"{plan.written} are new there", ""),),
+        (
+            (f"{plan.overwritten} are overwritten", "warn" if plan.overwritten else ""),
+            (f" ({size(plan.overwritten_bytes)})" if plan.overwritten else "", ""),
+        ),
+        ((f"{plan.left} stay as they are", ""),),
+    ]
+    if plan.new_claim_bytes is not None:
+        lines.append(((f"the new claim asks for {size(plan.new_claim_bytes)}", ""),))
+    for path in include:
+        lines.append((("only ", "quiet"), (path, "")))
+    for words, kind in (*((w, "warn") for w in plan.warnings), (plan.refusal, "bad")):
+        lines += [((part, kind),) for part in wrap(words, width)] if words else []
+    for title, paths in (("overwritten", plan.overwritten_examples), ("stays", plan.left_examples)):
+        lines += [((f"{title:12}", "quiet"), (path, "")) for path in paths]
+    return lines
+
+
+def restore_lines(restore: Restore, now: datetime, width: int) -> list[Text]:
+    """How far it is, or how it ended."""
+    lines: list[Text] = [
+        (
+            (f"{restore.purpose} ", "quiet"),
+            state(restore.status),
+            (f"  {restore.namespace}/{restore.cronjob}", "strong"),
+            (f"  {restore.snapshot_id[:12]} → {where(restore.target)}", ""),
+        ),
+        _chain(restore),
+        ((f"begun {age(restore.created_at, now)} ago", "quiet"), (_took(restore), "")),
+    ]
+    if restore.progress is not None:
+        found = restore.progress
+        counted = f"  {size(found.bytes_done)} of {size(found.bytes_total)}"
+        lines.append(((bar(found.percent, max(10, min(40, width - 30))), "run"), (counted, "")))
+    if restore.files_total is not None:
+        lines.append(((f"{restore.files_total} files, {size(restore.bytes_total or 0)}", ""),))
+    if restore.verified_against is not None:
+        words = "the manifest" if restore.verified_against == "manifest" else "restic's hashes"
+        lines.append(((f"{restore.files_verified} files compared with {words}", "ok"),))
+    if restore.suspended:
+        lines.append((("the CronJob is suspended meanwhile", "warn"),))
+    for path in restore.include:
+        lines.append((("only ", "quiet"), (path, "")))
+    told = [*((w, "warn") for w in restore.warnings), (restore.message, "bad"), (restore.next_step, "")]
+    for text, kind in told:
+        lines += [((part, kind),) for part in wrap(text, width)] if text else []
+    return lines
+
+
+def _took(restore: Restore) -> str:
+    return f", took {duration(restore.duration_seconds)}" if restore.duration_seconds is not None else ""
+
+
+def _chain(restore: Restore) -> Text:
+    """The states in order, the present one marked."""
+    found: list[tuple[str, str]] = []
+    for place, status in enumerate(CHAIN):
+        found.append((" → " if place else "", "quiet"))
+        found.append((status, "strong" if status == restore.status else "quiet"))
+    if restore.status is RestoreStatus.FAILED:
+        found.append(("   failed", "bad"))
+    return tuple(found)

@@ -1,0 +1,174 @@
+"""One folder of a snapshot: folders and files with their sizes, to open, mark, restore and download."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import msgspec
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.models import SnapshotFile
+from kronkeep_common.text import age, clean, size
+from kronkeep_tui import restoring
+from kronkeep_tui.actions import ANY, TABLE
+from kronkeep_tui.prompt import Prompt
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.base import View
+from kronkeep_tui.views.table import Order, TableView
+from kronkeep_tui.widgets.cells import Text, wrap
+from kronkeep_tui.widgets.row_table import Column, Row
+
+MOST = 20_000  # rows of one folder
+
+
+class FileFacts(NamedTuple):
+    """What the filter may ask of an entry; `age` is since it was last changed."""
+
+    name: str
+    created_at: datetime
+
+
+class FilesView(TableView[SnapshotFile]):
+    """`of` is the backup's id and, after a space, the folder."""
+
+    SCOPES = ("files", TABLE, ANY)
+    COLUMNS = (
+        Column("KIND", 7, drop=2),
+        Column("NAME", 24, grow=4, letter="n"),
+        Column("SIZE", 10, right=True, letter="z"),
+        Column("FILES", 8, right=True, drop=3),
+        Column("CHANGED", 8, right=True, drop=1, letter="a"),
+        Column("MODE", 5, drop=4),
+    )
+    EMPTY = ("Reading the snapshot; a Job lists it once.",)
+    ORDERS = {
+        "n": Order("name", lambda f: f.name),
+        "z": Order("size", lambda f: f.size, True),
+        "a": Order("changed", lambda f: f.modified_at.timestamp() if f.modified_at else 0, True),
+    }
+
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self.backup_id, _, folder = of.partition(" ")
+        self.folder = folder or "/"
+        self._files: Sequence[SnapshotFile] = ()
+
+    def crumb(self, store: Store) -> str:
+        """The folder."""
+        return self.folder
+
+    def key(self, record: SnapshotFile) -> str:
+        """The path."""
+        return record.path
+
+    def records(self, store: Store) -> Sequence[SnapshotFile]:
+        """What was read."""
+        return self._files
+
+    def version(self, store: Store) -> object:
+        """What was read."""
+        return self._files
+
+    def facts(self, record: SnapshotFile) -> Any:
+        """What the filter looks at."""
+        return FileFacts(record.name, record.modified_at or datetime.fromtimestamp(0, UTC))
+
+    def row(self, record: SnapshotFile, store: Store, now: datetime) -> Row:
+        """One entry."""
+        kind = "strong" if record.kind == "dir" else ""
+        cells = (
+            record.kind,
+            f"{record.name}/" if record.kind == "dir" else record.name,
+            size(record.size),
+            str(record.files) if record.kind == "dir" else "",
+            age(record.modified_at, now),
+            f"{record.mode:04o}",
+        )
+        return Row(record.path, cells, kind)
+
+    def detail(self, record: SnapshotFile, store: Store, now: datetime, width: int) -> list[Text]:
+        """The whole path."""
+        return [((part, ""),) for part in wrap(clean(record.path, 4096), width)]
+
+    def label(self, record: SnapshotFile) -> str:
+        """The path."""
+        return record.path
+
+    async def load(self) -> None:
+        """Reads the folder, page by page."""
+        client, cursor = self.kronkeep.client, None
+        found: list[SnapshotFile] = []
+        while len(found) < MOST:
+            page = await client.files(self.backup_id, self.folder, 1000, cursor)
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        self._files = found
+        self.again()
+        if cursor is not None:
+            self.frame.tell(f"The folder has {page.total} entries; the first {len(found)} are shown.")
+
+    def do_choose(self) -> None:
+        """Opens a folder."""
+        entry = self.subject()
+        if entry is not None and entry.kind == "dir":
+            self.frame.enter("files", f"{self.backup_id} {entry.path}")
+        elif entry is not None:
+            self.frame.tell(f"{entry.path}: {size(entry.size)}. r restores it, d downloads it.", "quiet")
+
+    def do_restore(self) -> None:
+        """Asks where to restore the marked entries, or this one."""
+        paths = [entry.path for entry in self.targets()]
+        if paths:
+            ask(self, self.backup_id, paths)
+
+    def do_download(self) -> None:
+        """Asks where to keep a file on the terminal's machine."""
+        entry = self.subject()
+        if entry is None or entry.kind != "file":
+            self.frame.tell("Only a regular file can be downloaded.")
+            return
+        name = clean(entry.name, 200).replace("/", "_")
+        question = f"Download {size(entry.size)} to: "
+        self.frame.ask(Prompt(question, lambda text: self._keep(entry, text), text=name))
+
+    def _keep(self, entry: SnapshotFile, text: str) -> None:
+        self.kronkeep.attempt(self._download(entry, Path(text)), f"download {entry.path}")
+
+    async def _download(self, entry: SnapshotFile, target: Path) -> None:
+        file = _new(target)
+        try:
+            with file:
+                async for chunk in self.kronkeep.client.download(self.backup_id, entry.path):
+                    file.write(chunk)
+        except BaseException:
+            target.unlink(missing_ok=True)  # noqa: ASYNC240 - one name on a local disk
+            raise
+        self.frame.tell(f"{target} has the {size(entry.size)}.", "ok")
+
+
+def _new(target: Path) -> IO[bytes]:
+    try:
+        return target.open("xb")
+    except OSError as fault:
+        raise InvalidRequest(f"{target} cannot be written: {fault.strerror}.") from fault
+
+
+def ask(view: View, backup_id: str, paths: Sequence[str]) -> None:
+    """Asks for the target of a restore, then shows what it would do."""
+    what = "all" if not paths else paths[0] if len(paths) == 1 else f"{len(paths)} entries"
+
+    def accept(line: str) -> None:
+        request = restoring.parse(line, paths)
+        view.frame.enter("plan", f"{backup_id} {msgspec.json.encode(request).decode()}")
+
+    view.frame.ask(
+        Prompt(
+            f"Restore {what} to: ",
+            lambda line: view.frame.attempt(lambda: accept(line)),
+            text="new-claim ",
+            complete=restoring.complete,
+        )
+    )
