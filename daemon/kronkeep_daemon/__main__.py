@@ -12,12 +12,21 @@ from kronkeep_daemon.journal_log import set_up_logging
 
 EXIT_REFUSED = 1
 EXIT_USAGE = 2
+EXIT_CODES = """exit codes:
+  0   stopped as asked
+  1   refused: the sentence on standard error says why
+  2   bad command line
+  70  a task that kronkeepd cannot do without has ended; the log says why
+  75  the disk failed to keep the history: nothing is acknowledged any more"""
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of `kronkeepd`; without a command it serves."""
     top = argparse.ArgumentParser(
-        prog="kronkeepd", description="Watches CronJobs, keeps their history, makes their backups."
+        prog="kronkeepd",
+        description="Watches CronJobs, keeps their history, makes their backups.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _serve_options(top)
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
