@@ -187,7 +187,13 @@ def _services(
     folder = current().manifests
     dropins = DropIns(Path(folder) if folder else None, applying, bus, clock)
     metrics = Metrics()
-    sources = Sources(cronjobs.synced, extended.each, backups.storages.list, cronjobs.watch_states)
+    sources = Sources(
+        cronjobs.synced,
+        extended.each,
+        backups.storages.list,
+        cronjobs.watch_states,
+        lambda cluster: cronjobs.recorders[cluster].watches.live(),
+    )
     alerts = AlertService(
         sources, history, bus, clock, current, supervisor, cronjobs.cluster(), metrics.registry
     )

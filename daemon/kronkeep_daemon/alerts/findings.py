@@ -14,7 +14,8 @@ Key = tuple[str, Kind, str]
 class Known(NamedTuple):
     """A CronJob with its newest runs, backups and drills, newest first, at the instant `now`.
 
-    `drills_since` is when its policy was first seen to ask for drills.
+    `drills_since` is when its policy was first seen to ask for drills; `live` whether its cluster is watched
+    now, without which nothing can be said to be late.
     """
 
     cronjob: CronJob
@@ -25,6 +26,7 @@ class Known(NamedTuple):
     failing_runs: int
     controller_zone: str
     drills_since: datetime | None = None
+    live: bool = True
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from itertools import takewhile
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution
+from kronkeep_common.models.alert import Severity
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
@@ -23,6 +24,7 @@ from kronkeep_common.states import (
 )
 from kronkeep_common.text import age, duration, size
 from kronkeep_daemon.alerts.findings import Finding, Known, Told, of_cronjob, of_storage, of_watch
+from kronkeep_daemon.kube.watch import WatchState
 
 BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)
 BAD_BACKUPS = (BackupStatus.FAILED, BackupStatus.MISSED, BackupStatus.UNKNOWN)
@@ -53,7 +55,7 @@ def run_missed(known: Known) -> Told | None:
         slot = ended[0].scheduled_at or ended[0].created_at
         return Told("RunMissed", "warning", f"No run came at {_at(slot)}.", step, slot, ended[0].id)
     late = known.cronjob.late_since
-    if late is not None:
+    if late is not None and known.live:
         return Told("RunMissed", "warning", f"The run of {_at(late)} has not begun.", step, late)
     return None
 
@@ -209,15 +211,14 @@ def about_storage(storage: BackupStorage) -> list[Finding]:
     return [of_storage(storage, one) for one in told if one is not None]
 
 
-def about_watch(
-    name: str, status: str, since: datetime, why: str | None, now: datetime, limit: float
-) -> list[Finding]:
+def about_watch(watch: WatchState, now: datetime, limit: float) -> list[Finding]:
     """A watch that has not been live for `limit` seconds: what is shown may be old."""
-    if status == "live" or now - since < timedelta(seconds=limit):
+    if watch.status == "live" or now - watch.since < timedelta(seconds=limit):
         return []
-    words = f"The watch is {status}: {why or 'the cluster does not answer'}."
+    words = f"The watch is {watch.status}: {watch.why or 'the cluster does not answer'}."
     step = "Look at the connection to the cluster: kronkeep doctor."
-    return [of_watch(name, Told("WatchNotLive", "critical", words, step, since))]
+    severity: Severity = "critical" if watch.needed else "warning"
+    return [of_watch(watch.name, Told("WatchNotLive", severity, words, step, watch.since))]
 
 
 def _ended_runs(known: Known, *, missed: bool) -> list[CronJobExecution]:

@@ -52,6 +52,7 @@ class Sources(NamedTuple):
     cronjobs: Callable[[], AsyncIterator[CronJob]]
     storages: Callable[[], Sequence[BackupStorage]]
     watches: Callable[[], Sequence[WatchState]]
+    live: Callable[[str], bool]
 
 
 class AlertService:
@@ -121,9 +122,7 @@ class AlertService:
             found += rules.about_storage(storage)
         limit = self._settings().alerts.watch_seconds
         for watch in self._sources.watches():
-            found += rules.about_watch(
-                watch.name, watch.status, watch.since, watch.why, self._clock.now(), limit
-            )
+            found += rules.about_watch(watch, self._clock.now(), limit)
         return found
 
     def _known(self, cronjob: CronJob) -> Known:
@@ -138,6 +137,7 @@ class AlertService:
             failing_runs=settings.alerts.failing_runs,
             controller_zone=settings.controller_zone,
             drills_since=self._drills_since(cronjob),
+            live=self._sources.live(cronjob.cluster),
         )
 
     def _drills_since(self, cronjob: CronJob) -> datetime | None:

@@ -85,7 +85,7 @@ class Daemon:
         self.history = history
         self.cronjob = WRONG
         self.service = AlertService(
-            Sources(self.synced, self.cronjobs, list, list), history, Bus(), SystemClock(),
+            Sources(self.synced, self.cronjobs, list, list, lambda _: True), history, Bus(), SystemClock(),
             lambda: settings, supervisor, None, CollectorRegistry(),  # type: ignore[arg-type]
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ from kronkeep_common.models import (
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
 from kronkeep_daemon.alerts import rules
 from kronkeep_daemon.alerts.findings import Known
+from kronkeep_daemon.kube.watch import WatchState
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 E, B = ExecutionStatus, BackupStatus
@@ -86,6 +87,7 @@ RESULT = BackupResult(snapshot_id="s")
         (known(runs=[run(1, E.MISSED), run(9, E.SUCCEEDED)]), [("RunMissed", "warning")]),
         (known(runs=[run(1, E.SUCCEEDED), run(9, E.MISSED)]), []),
         (known(late_since=ago(5)), [("RunMissed", "warning")]),
+        (known(late_since=ago(5))._replace(live=False), []),
         (known(backups=[backup(1, B.FAILED), backup(9, B.SUCCEEDED)]), [("BackupFailed", "critical")]),
         (known(backups=[backup(1, B.MISSED)]), [("BackupFailed", "critical")]),
         (known(backups=[backup(1, B.RUNNING), backup(9, B.SUCCEEDED)]), []),
@@ -169,7 +171,14 @@ def test_a_storage(found: BackupStorage, codes: list[tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "minutes", "count"), [("live", 99, 0), ("stale", 0.9, 0), ("failing", 1, 1)]
+    ("status", "minutes", "needed", "severities"),
+    [
+        ("live", 99, True, []),
+        ("stale", 0.9, True, []),
+        ("failing", 1, True, ["critical"]),
+        ("failing", 1, False, ["warning"]),
+    ],
 )
-def test_a_watch(status: str, minutes: float, count: int) -> None:
-    assert len(rules.about_watch("c cronjobs", status, ago(minutes), "refused", NOW, 60)) == count
+def test_a_watch(status: Any, minutes: float, needed: bool, severities: list[str]) -> None:
+    watch = WatchState(name="c cronjobs", status=status, since=ago(minutes), why="refused", needed=needed)
+    assert [finding.severity for finding in rules.about_watch(watch, NOW, 60)] == severities
