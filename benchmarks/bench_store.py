@@ -277,6 +277,6 @@ def run(sizes: Iterable[int] = SIZES) -> dict[str, float]:
     """All figures of all sizes."""
     figures: dict[str, float] = {}
     for size in sizes:
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as name:
             figures |= asyncio.run(one_size(size, Path(name)))
     return figures
