@@ -101,10 +101,10 @@ class Access:
                 yield from self._role(binding)
 
     def _role(self, binding: Object) -> Iterable[Object]:
-        ref = binding["roleRef"]
-        cluster = ref["kind"] == "ClusterRole"
+        ref = binding.get("roleRef") or {}
+        cluster = ref.get("kind") == "ClusterRole"
         namespace = "" if cluster else binding["metadata"].get("namespace", "")
-        role = self._store.get(_RBAC["clusterroles" if cluster else "roles"], namespace, ref["name"])
+        role = self._store.get(_RBAC["clusterroles" if cluster else "roles"], namespace, ref.get("name", ""))
         return (role or {}).get("rules") or []
 
 
@@ -116,9 +116,9 @@ def _named(name: str) -> User:
 
 
 def _is(user: User, subject: Object) -> bool:
-    if subject["kind"] == "ServiceAccount":
-        return user.name == f"system:serviceaccount:{subject.get('namespace')}:{subject['name']}"
-    return subject["name"] in (user.groups if subject["kind"] == "Group" else {user.name})
+    if subject.get("kind") == "ServiceAccount":
+        return user.name == f"system:serviceaccount:{subject.get('namespace')}:{subject.get('name')}"
+    return subject.get("name") in (user.groups if subject.get("kind") == "Group" else {user.name})
 
 
 def _takes(rule: Object, wish: Wish) -> bool:

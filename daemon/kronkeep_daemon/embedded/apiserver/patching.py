@@ -43,7 +43,7 @@ def strategic(target: Any, patch: Any) -> Any:
             result.pop(key, None)
         elif key in _MERGE_KEYS and isinstance(value, list) and isinstance(result.get(key), list):
             result[key] = _merge_list(result[key], value, _MERGE_KEYS[key])
-        elif key == "finalizers" and isinstance(result.get(key), list) and isinstance(value, list):
+        elif key == "finalizers" and _texts(result.get(key)) and _texts(value):
             result[key] = list(dict.fromkeys([*result[key], *value]))
         else:
             result[key] = strategic(result.get(key), value)
@@ -52,6 +52,10 @@ def strategic(target: Any, patch: Any) -> Any:
             name = key.partition("/")[2]
             result[name] = [item for item in result.get(name) or [] if item not in value]
     return result
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
 def _merge_list(old: list[Any], patch: list[Any], key: str) -> list[Any]:
@@ -80,7 +84,9 @@ def json_patch(target: Any, operations: Any) -> Any:
     return document
 
 
-def _apply(document: Any, operation: dict[str, Any]) -> Any:
+def _apply(document: Any, operation: Any) -> Any:
+    if not isinstance(operation, dict):
+        raise bad_request("an operation of a JSON patch is an object")
     kind, path = operation.get("op"), str(operation.get("path", ""))
     try:
         if kind == "test":

@@ -1,5 +1,6 @@
 """The HTTP side: one catch-all handler that reads paths as Kubernetes defines them and decides access."""
 
+import json
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,6 +25,9 @@ Handler = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
 PODS = BY_PATH["", "v1", "pods"]
 MAX_BODY = 3 * 1024 * 1024  # the real server's limit
 FIRST_NAMESPACES = ("default", "kube-system", "kronkeep")
+_NUMBERS = (
+    "limit timeoutSeconds gracePeriodSeconds tailLines limitBytes sinceSeconds offset".split()  # noqa: SIM905
+)
 _VERB = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
@@ -124,6 +128,7 @@ class ApiServer:
 
     async def _route(self, user: User, request: web.Request) -> web.StreamResponse:
         path = request.path
+        _check_numbers(request)
         if path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
         if path.startswith("/kronkeep.dev/v1/namespaces/"):
@@ -170,6 +175,14 @@ class ApiServer:
         offset, final = int(request.query.get("offset", "0")), request.query.get("final") == "1"
         size = await self.logs.push(uid, parts[8], offset, await request.read(), final)
         return answer({"size": size})
+
+
+def _check_numbers(request: web.Request) -> None:
+    for key in _NUMBERS:
+        if not (text := request.query.get(key, "0")).isdigit():
+            raise status.bad_request(
+                f"{key}: Invalid value: {json.dumps(text)}: must be a number, 0 or above"
+            )
 
 
 def _wish(request: web.Request, target: Target) -> Wish:

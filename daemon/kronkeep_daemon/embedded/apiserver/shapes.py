@@ -29,7 +29,8 @@ _TYPES: dict[str, type] = {
     **dict.fromkeys(_NUMBERS.split(), int),
     "suspend": bool,
 }
-_OTHER = ("Role", "ClusterRole")  # whose `resources` is a list
+_RBAC_KINDS = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")  # their `resources` is a list
+_RBAC: dict[str, type] = {"rules": list, "subjects": list, "roleRef": dict}
 _MAPS = ("labels", "annotations", "matchLabels", "nodeSelector", "data", "stringData", "limits", "requests")
 _TEXT_LISTS = ("finalizers", "accessModes", "command", "args")
 _WORDS = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
@@ -40,9 +41,20 @@ def check(kind: str, obj: Object) -> None:
 
     The status is left alone: only controllers write it, and its conditions have a `status` of their own.
     """
-    if kind in _OTHER:
+    if kind in _RBAC_KINDS:
+        _rbac(kind, obj)
         return
     _object(kind, {key: value for key, value in obj.items() if key != "status"}, "")
+
+
+def _rbac(kind: str, obj: Object) -> None:
+    _object(kind, {"metadata": obj.get("metadata")}, "")
+    for key, wanted in _RBAC.items():
+        found = obj.get(key)
+        if found is not None and type(found) is not wanted:
+            raise status.bad_request(_words(kind, found, key, wanted))
+        if isinstance(found, list):
+            _list(kind, [entry for entry in found if not isinstance(entry, dict)], key, objects=True)
 
 
 def _object(kind: str, value: Object, path: str) -> None:
@@ -54,11 +66,21 @@ def _object(kind: str, value: Object, path: str) -> None:
         if wanted is not None and (type(entry) is not wanted):
             raise status.bad_request(_words(kind, entry, where, wanted))
         if key in _MAPS:
+            _texts(kind, entry, where)
             continue
         if isinstance(entry, dict):
             _object(kind, entry, where)
         elif isinstance(entry, list):
             _list(kind, entry, where, objects=_TYPES.get(key) is list and key not in _TEXT_LISTS)
+
+
+def _texts(kind: str, entries: Object, where: str) -> None:
+    """Values of labels and the like are texts, nulls empty ones; quantities may be numbers."""
+    for key in [key for key, entry in entries.items() if entry is None]:
+        entries[key] = ""
+    for key, entry in entries.items():
+        if not isinstance(entry, str) and not where.endswith(("limits", "requests")):
+            raise status.bad_request(_words(kind, entry, f"{where}.{key}", str))
 
 
 def _list(kind: str, entries: list[Any], where: str, *, objects: bool) -> None:

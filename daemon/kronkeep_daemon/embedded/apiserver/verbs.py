@@ -114,8 +114,11 @@ class Verbs:
     async def _patch(self, request: web.Request, target: Target) -> web.StreamResponse:
         kind = request.content_type
         raw = await request.read()
-        patch = yaml.load(raw, yaml.CSafeLoader) if kind == "application/apply-patch+yaml" else decode(raw)
+        patch = _yaml(raw) if kind == "application/apply-patch+yaml" else decode(raw)
+        if kind != "application/json-patch+json":
+            shaped(patch)
         if kind == "application/apply-patch+yaml" and self._missing(target):
+            patch = shaped(patch)
             patch.setdefault("metadata", {})["name"] = target.name
             obj = self._operations.create(
                 target.resource, target.namespace or "", patch, dry=_dry(request), strict=False
@@ -124,7 +127,7 @@ class Verbs:
             return answer(target.full(obj), 201)
         old = self.object(target)
         if kind == "application/json-patch+json":
-            new = patching.json_patch(old, patch)
+            new = shaped(patching.json_patch(old, patch))
         elif kind == "application/merge-patch+json":
             new = patching.merge(old, patch)
         elif kind in ("application/strategic-merge-patch+json", "application/apply-patch+yaml"):
@@ -171,7 +174,7 @@ class Verbs:
         """The object sent, in JSON or protobuf; raises a 400 or 415 Refusal."""
         raw = await request.read()
         if request.content_type != protobuf.CONTENT_TYPE:
-            return dict(decode(raw))
+            return shaped(decode(raw))
         meta = protobuf.decode(raw, lacking=frozenset({"spec"}))
         owners = (meta.get("metadata") or {}).get("ownerReferences")
         return (
@@ -259,6 +262,24 @@ def decode(raw: bytes) -> Any:
         raise status.bad_request(f"the object provided is unrecognized: {fault}") from fault
 
 
+def shaped(value: Any) -> Object:
+    """The value, where it can be an object at all; raises a 400 Refusal."""
+    parts = [value.get(key) for key in ("metadata", "spec")] if isinstance(value, dict) else [0]
+    if any(part is not None and not isinstance(part, dict) for part in parts):
+        raise status.bad_request(
+            "the object provided is unrecognized: it has no metadata and spec as objects"
+        )
+    found: Object = {key: entry for key, entry in value.items() if entry is not None}
+    return found
+
+
+def _yaml(raw: bytes) -> Any:
+    try:
+        return yaml.load(raw, yaml.CSafeLoader)
+    except yaml.YAMLError as fault:
+        raise status.bad_request(f"error decoding YAML: {fault}") from fault
+
+
 def answer(body: Object, code: int = 200) -> web.Response:
     """JSON."""
     return web.Response(body=msgspec.json.encode(body), status=code, content_type="application/json")
@@ -270,11 +291,11 @@ def _dry(request: web.Request) -> bool:
 
 def _delete_options(request: web.Request, raw: bytes) -> Object:
     encoded = raw and request.content_type == protobuf.CONTENT_TYPE
-    body = protobuf.decode(raw) if encoded else decode(raw) if raw else {}
+    body = protobuf.decode(raw) if encoded else shaped(decode(raw)) if raw else {}
     for key in ("propagationPolicy", "gracePeriodSeconds"):
         if key in request.query:
             body[key] = int(request.query[key]) if key == "gracePeriodSeconds" else request.query[key]
-    return dict(body)
+    return body
 
 
 def _check_version(request: web.Request, current: int) -> None:
