@@ -9,7 +9,37 @@ import aiohttp
 from kronkeep_daemon.embedded.apiserver import ApiServer
 
 REQUESTS = 1500
-KEYS = ["metadata", "spec", "name", "labels", "annotations", "schedule", "jobTemplate", "template", "containers", "status", "conditions", "command", "ownerReferences", "finalizers", "restartPolicy", "image", "env", "subjects", "roleRef", "rules", "data", "stringData", "suspend", "volumes", "parallelism", "selector", "resourceVersion", "uid", "generateName"]
+KEYS = [
+    "metadata",
+    "spec",
+    "name",
+    "labels",
+    "annotations",
+    "schedule",
+    "jobTemplate",
+    "template",
+    "containers",
+    "status",
+    "conditions",
+    "command",
+    "ownerReferences",
+    "finalizers",
+    "restartPolicy",
+    "image",
+    "env",
+    "subjects",
+    "roleRef",
+    "rules",
+    "data",
+    "stringData",
+    "suspend",
+    "volumes",
+    "parallelism",
+    "selector",
+    "resourceVersion",
+    "uid",
+    "generateName",
+]
 PATHS = [
     "/api/v1/namespaces/default/pods",
     "/apis/batch/v1/namespaces/default/jobs",
@@ -19,7 +49,15 @@ PATHS = [
     "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
     "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
 ]
-QUERIES = ["dryRun=All", "limit=x", "labelSelector=a%20b", "fieldSelector=x", "resourceVersion=abc", "continue=z", "timeoutSeconds=x"]
+QUERIES = [
+    "dryRun=All",
+    "limit=x",
+    "labelSelector=a%20b",
+    "fieldSelector=x",
+    "resourceVersion=abc",
+    "continue=z",
+    "timeoutSeconds=x",
+]
 KINDS = [
     "application/json",
     "application/merge-patch+json",

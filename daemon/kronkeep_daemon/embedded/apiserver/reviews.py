@@ -31,14 +31,14 @@ class Reviews:
         namespace, name = asked.get("namespace") or None, asked.get("name", "")
         wish = Wish(asked.get("verb", ""), asked.get("group", ""), resource, namespace, name)
         allowed = self._access.allowed(user, wish)
-        return answer({**review, "metadata": {}, "status": {"allowed": allowed}}, 201)
+        return answer(_answered("SelfSubjectAccessReview", review, {"allowed": allowed}), 201)
 
     async def rules(self, user: User, request: web.Request) -> web.StreamResponse:
         """All that the user may do in a namespace."""
         review = await self._verbs.body(request)
         found = list(self._access.rules(user, (review.get("spec") or {}).get("namespace")))
         status = {"resourceRules": found, "nonResourceRules": [], "incomplete": False}
-        return answer({**review, "metadata": {}, "status": status}, 201)
+        return answer(_answered("SelfSubjectRulesReview", review, status), 201)
 
     async def token(self, request: web.Request, target: Target) -> web.StreamResponse:
         """A token of the service account that the path names; raises a 404 Refusal."""
@@ -50,3 +50,8 @@ class Reviews:
         status = {"token": token, "expirationTimestamp": stamp(until)}
         named = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
         return answer({**body, **named, "metadata": {}, "status": status}, 201)
+
+
+def _answered(kind: str, review: Object, status: Object) -> Object:
+    named = {"apiVersion": "authorization.k8s.io/v1", "kind": kind}
+    return {**review, **named, "metadata": {}, "status": status}
