@@ -26,8 +26,9 @@ def add_parser(verbs: Any) -> None:
     """Adds the verbs of a CronJob and `logs`."""
     for verb, route in VERBS.items():
         _cronjob_verb(verbs, verb, route)
-    logs = add_verb(verbs, "logs", "GET /v1/executions/{id}/logs")
-    logs.add_argument("id", help="the run's id")
+    logs = add_verb(verbs, "logs", "GET /v1/executions/{id}/logs", "GET /v1/backups/{id}/logs")
+    logs.add_argument("id", help="the run's id, or with --backup a backup's")
+    logs.add_argument("--backup", action="store_true", help="what a backup's Jobs and hooks said")
     logs.add_argument("-f", "--follow", action="store_true")
     logs.add_argument("--timestamps", action="store_true", help="when each line was written, in UTC")
     logs.set_defaults(func=run(_logs))
@@ -46,6 +47,7 @@ def _cronjob_verb(verbs: Any, verb: str, route: str) -> None:
         one.add_argument("--yes", metavar="NAME", help="the CronJob's name, as confirmation")
     if verb == "backup":
         one.add_argument("--full", action="store_true", help="read every file again")
+        one.add_argument("--compression", choices=("off", "auto", "max"), help="for this backup only")
     one.set_defaults(func=run(_act))
 
 
@@ -59,7 +61,7 @@ async def _act(client: Any, options: argparse.Namespace) -> int:
         if options.follow or options.wait:
             return await _until_ended(client, run)
     elif options.verb == "backup":
-        backup = await client.back_up(namespace, name, "full" if options.full else None)
+        backup = await client.back_up(namespace, name, "full" if options.full else None, options.compression)
         print(f"{backup.id} {backup.status}")
         if options.wait:
             return waiting.told(await waiting.backup_ended(client, backup.id))
@@ -90,7 +92,10 @@ async def _show_log(client: Any, run_id: str) -> None:
 
 
 async def _logs(client: Any, options: argparse.Namespace) -> int:
-    await _copy(client.log(options.id, follow=options.follow), timestamps=options.timestamps)
+    if options.backup:
+        await _copy(client.backup_log(options.id), timestamps=options.timestamps)
+    else:
+        await _copy(client.log(options.id, follow=options.follow), timestamps=options.timestamps)
     return 0
 
 

@@ -81,6 +81,7 @@ PARTS: tuple[tuple[tuple[str, ...], Callable[[Any], None]], ...] = (
     (("trigger", "suspend", "resume", "backup", "delete", "logs"), _part("acting")),
     (("storage",), _part("storing")),
     (("files", "download", "restore", "verify", "drill"), _part("restoring")),
+    (("retention", "pin", "unpin"), _part("keeping")),
     (("acknowledge",), _part("acknowledging")),
     (("apply", "edit"), _part("applying")),
     (("describe", "audit", "completion"), _part("describing", parser)),

@@ -112,6 +112,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("TYPE", lambda r: r.policy.backup_type),
         ("VERIFIED", _when("last_verified_at")),
         ("ENABLED", lambda r: "yes" if r.policy.enabled else "no"),
+        ("SNAPSHOTS", lambda r: str(r.snapshots)),
+        ("GOOD BACKUP", _when("last_good_backup_at")),
+        ("STATE", lambda r: "overdue" if r.overdue else "waits" if r.retention_waits else "-"),
     ),
     "manifests": (
         ("FILE", _text("file")),

@@ -16,6 +16,7 @@ ONE = "/v1/storages/{id}"
 _VERBS = (
     ("test", f"POST {ONE}/test"),
     ("check", f"POST {ONE}/check"),
+    ("prune", "POST /v1/storages/{id}/prune"),
     ("retry", f"POST {ONE}/retry"),
     ("delete", f"DELETE {ONE}"),
 )
@@ -143,7 +144,8 @@ async def _act(client: Any, options: argparse.Namespace) -> int:
         await client.delete_storage(options.name, options.yes or "")
         print(f"{options.name} is forgotten; its data and its password's Secret stay")
         return 0
-    return _told(await getattr(client, f"{options.storage_verb}_storage")(options.name))
+    done = await getattr(client, f"{options.storage_verb}_storage")(options.name)
+    return _told(done if isinstance(done, BackupStorage) else await client.storage(options.name))
 
 
 async def _usage(client: Any, options: argparse.Namespace) -> int:
