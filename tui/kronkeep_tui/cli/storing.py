@@ -16,7 +16,7 @@ ONE = "/v1/storages/{id}"
 _VERBS = (
     ("test", f"POST {ONE}/test"),
     ("check", f"POST {ONE}/check"),
-    ("prune", "POST /v1/storages/{id}/prune"),
+    ("prune", f"POST {ONE}/prune"),
     ("retry", f"POST {ONE}/retry"),
     ("delete", f"DELETE {ONE}"),
 )
