@@ -193,6 +193,7 @@ def _services(
         backups.storages.list,
         cronjobs.watch_states,
         lambda cluster: cronjobs.recorders[cluster].watches.live(),
+        schedules.found,
     )
     alerts = AlertService(
         sources, history, bus, clock, current, supervisor, cronjobs.cluster(), metrics.registry

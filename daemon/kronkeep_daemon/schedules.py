@@ -159,22 +159,25 @@ class ScheduleService:
 
     def findings(self, cronjob: CronJob, policy: BackupPolicy | None) -> tuple[str, ...]:
         """The findings on the CronJob's policy, as far as `keep_findings` has come: `Code: sentence`."""
-        if policy is None or policy.schedule is None:
+        pair = self._pair(cronjob, policy)
+        if pair is None:
             return ()
-        expected, _ = self._expected(cronjob.id, policy.expected_duration_seconds)
-        minutes, today = -int(-expected // 60), self._clock.now().toordinal()
-        pair = (
-            cronjob.schedule,
-            cronjob.time_zone,
-            policy.schedule,
-            policy.time_zone,
-            minutes,
-            today,
-        )
         if pair not in self._found and len(self._asked) < KNOWN:
             self._asked[pair] = None
             self._some_asked.set()
         return self._found.get(pair, ())
+
+    def found(self, cronjob: CronJob) -> bool:
+        """Whether `findings` knows the answer for the policy that the CronJob carries."""
+        pair = self._pair(cronjob, cronjob.policy)
+        return pair is None or pair in self._found
+
+    def _pair(self, cronjob: CronJob, policy: BackupPolicy | None) -> _Pair | None:
+        if policy is None or policy.schedule is None:
+            return None
+        expected, _ = self._expected(cronjob.id, policy.expected_duration_seconds)
+        minutes, today = -int(-expected // 60), self._clock.now().toordinal()
+        return (cronjob.schedule, cronjob.time_zone, policy.schedule, policy.time_zone, minutes, today)
 
     async def keep_findings(self) -> None:
         """Finds what `findings` was asked and did not know, one pair of schedules after the other."""

@@ -14,8 +14,8 @@ Key = tuple[str, Kind, str]
 class Known(NamedTuple):
     """A CronJob with its newest runs, backups and drills, newest first, at the instant `now`.
 
-    `drills_since` is when its policy was first seen to ask for drills; `live` whether its cluster is watched
-    now, without which nothing can be said to be late.
+    `drills_since` is when its policy was first seen to ask for drills. Unless `live`, its cluster is not
+    watched now; unless `checked`, its schedules have not been held against each other yet.
     """
 
     cronjob: CronJob
@@ -27,6 +27,7 @@ class Known(NamedTuple):
     controller_zone: str
     drills_since: datetime | None = None
     live: bool = True
+    checked: bool = True
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

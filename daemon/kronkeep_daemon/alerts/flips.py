@@ -6,7 +6,7 @@ acknowledges is told again.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -33,15 +33,21 @@ class Changes(NamedTuple):
     flips: list[Flip]
 
 
-def compare(unended: Iterable[Alert], findings: Iterable[Finding], now: datetime, repeat: float) -> Changes:
-    """What changed; `repeat` is in seconds, 0 for never."""
+def compare(
+    unended: Iterable[Alert],
+    findings: Iterable[Finding],
+    now: datetime,
+    repeat: float,
+    unsure: Collection[Key] = (),
+) -> Changes:
+    """What changed; `repeat` is in seconds, 0 for never. What is `unsure` cannot be said to have ended."""
     known: dict[Key, Alert] = {(alert.code, alert.kind, alert.object_id): alert for alert in unended}
     found = {finding.key: finding for finding in findings}
     steps = [
         _opened(finding, now) if key not in known else _goes_on(known[key], finding, now, repeat)
         for key, finding in found.items()
     ]
-    steps += [_resolved(alert, now) for key, alert in known.items() if key not in found]
+    steps += [_resolved(alert, now) for key, alert in known.items() if key not in found and key not in unsure]
     return Changes(
         [alert for alert, _ in steps if alert is not None],
         [Flip(event, alert) for alert, event in steps if alert is not None and event is not None],

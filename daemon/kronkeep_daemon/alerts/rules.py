@@ -23,7 +23,7 @@ from kronkeep_common.states import (
     is_final,
 )
 from kronkeep_common.text import age, duration, size
-from kronkeep_daemon.alerts.findings import Finding, Known, Told, of_cronjob, of_storage, of_watch
+from kronkeep_daemon.alerts.findings import Finding, Key, Known, Told, of_cronjob, of_storage, of_watch
 from kronkeep_daemon.kube.watch import WatchState
 
 BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)
@@ -156,6 +156,13 @@ def about_cronjob(known: Known) -> list[Finding]:
     """All that is wrong with a CronJob."""
     told = (rule(known) for rule in CRONJOB_RULES)
     return [of_cronjob(known.cronjob, one) for one in told if one is not None]
+
+
+def unsure_of(known: Known) -> set[Key]:
+    """What nobody can tell about a CronJob now: an alert of that kind stays as it is."""
+    codes = [] if known.live else ["RunMissed", "RunFailed"]
+    codes += [] if known.checked else ["ScheduleConflictAccepted"]
+    return {(code, "cronjob", known.cronjob.id) for code in codes}
 
 
 def storage_failed(storage: BackupStorage) -> Told | None:

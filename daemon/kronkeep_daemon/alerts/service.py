@@ -22,7 +22,7 @@ from kronkeep_common.states import AlertStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.alerts import rules
 from kronkeep_daemon.alerts.dispatch import Dispatch
-from kronkeep_daemon.alerts.findings import Finding, Known
+from kronkeep_daemon.alerts.findings import Finding, Key, Known
 from kronkeep_daemon.alerts.flips import compare
 from kronkeep_daemon.events import (
     BackupChanged,
@@ -53,6 +53,7 @@ class Sources(NamedTuple):
     storages: Callable[[], Sequence[BackupStorage]]
     watches: Callable[[], Sequence[WatchState]]
     live: Callable[[str], bool]
+    checked: Callable[[CronJob], bool]
 
 
 class AlertService:
@@ -102,9 +103,10 @@ class AlertService:
 
     async def look(self) -> None:
         """One look; raises ReadOnlyHistory while the disk is full: the next look finds the same again."""
-        findings = await self._findings()
+        unsure: set[Key] = set()
+        findings = await self._findings(unsure)
         now, repeat = self._clock.now(), self._settings().alerts.repeat_seconds
-        changes = compare(self.unended(), findings, now, repeat)
+        changes = compare(self.unended(), findings, now, repeat, unsure)
         for alert in changes.alerts:
             self._history.alerts.put(alert)
         self._dispatch.add(changes.flips)
@@ -114,10 +116,13 @@ class AlertService:
             await self._history.commit()
         self._dispatch.begin()
 
-    async def _findings(self) -> list[Finding]:
+    async def _findings(self, unsure: set[Key]) -> list[Finding]:
+        """All that is wrong; what cannot be told is added to `unsure`."""
         found: list[Finding] = []
         async for cronjob in self._sources.cronjobs():
-            found += rules.about_cronjob(self._known(cronjob))
+            known = self._known(cronjob)
+            found += rules.about_cronjob(known)
+            unsure |= rules.unsure_of(known)
         for storage in self._sources.storages():
             found += rules.about_storage(storage)
         limit = self._settings().alerts.watch_seconds
@@ -138,6 +143,7 @@ class AlertService:
             controller_zone=settings.controller_zone,
             drills_since=self._drills_since(cronjob),
             live=self._sources.live(cronjob.cluster),
+            checked=self._sources.checked(cronjob),
         )
 
     def _drills_since(self, cronjob: CronJob) -> datetime | None:

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import AlertNotFound, NotAllowedNow
-from kronkeep_common.models import CronJob
+from kronkeep_common.models import BackupPolicy, CronJob
 from kronkeep_common.states import AlertStatus
 from kronkeep_daemon.alerts import AlertService, Sources, dispatch
 from kronkeep_daemon.events import Bus
@@ -84,9 +84,11 @@ class Daemon:
     def __init__(self, history: History, supervisor: Supervisor, settings: Settings) -> None:
         self.history = history
         self.cronjob = WRONG
+        self.checked = True
+        sources = Sources(self.synced, self.cronjobs, list, list, lambda _: True, lambda _: self.checked)
         self.service = AlertService(
-            Sources(self.synced, self.cronjobs, list, list, lambda _: True), history, Bus(), SystemClock(),
-            lambda: settings, supervisor, None, CollectorRegistry(),  # type: ignore[arg-type]
+            sources, history, Bus(), SystemClock(), lambda: settings, supervisor,
+            None, CollectorRegistry(),  # type: ignore[arg-type]
         )  # fmt: skip
 
     async def all_sent(self) -> None:
@@ -142,6 +144,20 @@ async def test_a_restart_neither_repeats_nor_loses(tmp_path: Path, receiver: Rec
     assert told["alert"]["code"] == "PolicyInvalid"
     assert told["title"] == "kronkeep: critical: PolicyInvalid shop/dump"
     assert told["alert"]["next_step"].startswith("Correct the annotation")
+
+
+async def test_what_cannot_be_told_stays_as_it_is(tmp_path: Path, receiver: Receiver) -> None:
+    policy = BackupPolicy(id="p", storage_id="v", schedule="0 1 * * *", on_conflict="accept")
+    async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
+        it.cronjob = msgspec.structs.replace(WELL, policy=policy, policy_findings=("Overlap: they meet.",))
+        await it.service.look()
+        it.cronjob, it.checked = msgspec.structs.replace(WELL, policy=policy), False
+        await it.service.look()
+        assert [alert.code for alert in it.service.unended()] == ["ScheduleConflictAccepted"]
+        it.checked = True
+        await it.service.look()
+        assert it.service.unended() == []
+        await receiver.until(lambda: receiver.events == ["opened", "resolved"])
 
 
 async def test_what_a_stop_cut_off_is_sent_after_it(tmp_path: Path, receiver: Receiver) -> None:
