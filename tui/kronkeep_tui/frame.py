@@ -76,8 +76,10 @@ class Frame(Screen[None]):
         return self.query_one(f"#{name}", Bar)
 
     def show(self) -> None:
-        """Shows the newest picture."""
+        """Shows the newest picture; nothing while the terminal is being left, when widgets go one by one."""
         app = self.kronkeep
+        if not app.is_running:
+            return
         now = app.clock.now()
         if self.view.ready:
             self.view.show(app.reader.store, now)
