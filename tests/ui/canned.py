@@ -30,7 +30,7 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.query import parse
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, Trigger
-from kronkeep_tui.views.form import reckon
+from kronkeep_tui.form.preview import reckon
 
 NOW = datetime(2026, 11, 24, 3, 14, 20, tzinfo=UTC)
 OK, BAD = ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED

@@ -20,7 +20,7 @@ from kronkeep_tui.form import preview, templates
 from kronkeep_tui.form.draft import new_draft, read
 from kronkeep_tui.form.line import Line
 from kronkeep_tui.form.rows import free, row_of_fault, rows, zones
-from kronkeep_tui.views.form import FormView, reckon
+from kronkeep_tui.views.form import FormView
 from kronkeep_tui.widgets.cells import plain
 
 
@@ -234,7 +234,7 @@ async def test_any_text_in_any_field_is_no_crash(texts: list[tuple[str, str]]) -
 
 def lines_of(draft: dict[str, str], zone: timezone = UTC) -> list[str]:
     request = preview.request(draft, None)
-    verdict = reckon(request, NOW) if request else None
+    verdict = preview.reckon(request, NOW) if request else None
     return [plain(line) for line in preview.lines(draft, verdict, NOW, zone, 78, alone=False)]
 
 

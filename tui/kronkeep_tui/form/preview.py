@@ -1,9 +1,12 @@
 """What a draft's schedules mean: in words, the next fire times, how they fit, what would settle it; pure."""
 
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
+import msgspec
+
+from kronkeep_common.compatibility import Question, check, offers
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import ScheduleCheckRequest, ScheduleVerdict
 from kronkeep_common.schedule import Schedule
@@ -67,6 +70,17 @@ def request(draft: Draft, existing: tuple[str, str] | None) -> ScheduleCheckRequ
         cronjob=existing[1] if existing else None,
         storage_id=storage,
     )
+
+
+def reckon(request: ScheduleCheckRequest, now: datetime) -> ScheduleVerdict:
+    """The verdict without the daemon, which would know runs and other policies."""
+    backup = Schedule.parse(request.backup_schedule, request.backup_time_zone)
+    stated = request.expected_duration_seconds
+    question = Question(Schedule.parse(request.cronjob_schedule, request.cronjob_time_zone), now)
+    if stated is not None:
+        question = Question(question.cronjob, now, timedelta(seconds=stated))
+    verdict = check(question, backup)
+    return msgspec.structs.replace(verdict, resolutions=tuple(offers(backup, question, verdict)))
 
 
 def lines(

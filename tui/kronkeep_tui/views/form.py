@@ -14,10 +14,8 @@ from textual.containers import Vertical
 from textual.timer import Timer
 from textual.widget import Widget
 
-from kronkeep_common.compatibility import Question, check, offers
 from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError, ScheduleConflict
 from kronkeep_common.models import BackupStorage, CronJobCreate, ScheduleCheckRequest, ScheduleVerdict
-from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean_lines
 from kronkeep_tui.actions import ANY, FORM, Action
 from kronkeep_tui.form import preview, templates
@@ -58,6 +56,8 @@ class FormView(View):
         self._verdict: ScheduleVerdict | None = None
         self._alone = False
         self._timer: Timer | None = None
+        self._touched: set[str] = set()
+        self._tried = False
 
     @property
     def target_name(self) -> tuple[str, str] | None:
@@ -124,9 +124,11 @@ class FormView(View):
         self._preview()
 
     def _faults(self) -> dict[str, str]:
-        """What is wrong, the daemon's refusals included, in sentences."""
+        """What is said at the fields, the daemon's refusals too; of an empty one once it was touched."""
         said = {key: words for key, (text, words) in self._refused.items() if self.draft.get(key, "") == text}
-        return said | {key: error.message for key, error in self._errors().items()}
+        errors = self._errors()
+        told = {key for key in errors if self._tried or key in self._touched or self.draft.get(key)}
+        return said | {key: error.message for key, error in errors.items() if key in told}
 
     def _errors(self) -> dict[str, KronkeepError]:
         """What is wrong as far as is known here."""
@@ -156,7 +158,7 @@ class FormView(View):
 
     def _yaml(self) -> list[Text]:
         if self._read.spec is None:
-            return [((f" {words}", "bad"),) for words in self._faults().values()]
+            return [((f" {error.message}", "bad"),) for error in self._errors().values()]
         import yaml
 
         body = {"kind": "CronJob", **msgspec.to_builtins(self._read.spec)}
@@ -177,6 +179,7 @@ class FormView(View):
     @on(FormSheet.Changed)
     def _typed(self, message: FormSheet.Changed) -> None:
         self.draft[message.key] = message.text
+        self._touched.add(message.key)
         self._keep()
         self._changed()
 
@@ -222,7 +225,7 @@ class FormView(View):
         try:
             verdict, alone = await self.kronkeep.client.check_schedules(request), False
         except KronkeepError:
-            verdict, alone = await asyncio.to_thread(reckon, request, self.kronkeep.clock.now()), True
+            verdict, alone = await asyncio.to_thread(preview.reckon, request, self.kronkeep.clock.now()), True
         if request == self._asked and self.is_mounted:
             self._verdict, self._alone = verdict, alone
             self._preview()
@@ -318,6 +321,7 @@ class FormView(View):
         errors = self._errors()
         if self._read.spec is not None and not errors:
             return self._read.spec
+        self._tried = True
         first = next(row.key for row in rows(self.draft, self._faults()) if row.key in errors)
         self._changed(at=first)
         raise errors[first]
@@ -380,16 +384,3 @@ class FormView(View):
         self.frame.leave_view()
         if kept:
             self.frame.tell("What you typed is kept until kronkeep is left: open the form again.", "quiet")
-
-
-def reckon(request: ScheduleCheckRequest, now: datetime) -> ScheduleVerdict:
-    """The verdict without the daemon, which would know runs and other policies."""
-    from datetime import timedelta
-
-    backup = Schedule.parse(request.backup_schedule, request.backup_time_zone)
-    stated = request.expected_duration_seconds
-    question = Question(Schedule.parse(request.cronjob_schedule, request.cronjob_time_zone), now)
-    if stated is not None:
-        question = Question(question.cronjob, now, timedelta(seconds=stated))
-    verdict = check(question, backup)
-    return msgspec.structs.replace(verdict, resolutions=tuple(offers(backup, question, verdict)))
