@@ -117,7 +117,8 @@ class PolicyView(Record, frozen=True, kw_only=True):
     """A policy and the CronJob that carries it, with what it has archived.
 
     `bytes_stored` is what its snapshots added to the repository, where restic told (0.17). `overdue` says
-    that its recovery point is missed, `retention_waits` why its retention waits for approval.
+    that its recovery point is missed, `findings` what is wrong with how its schedule fits the CronJob's
+    (`Code: sentence`), `retention_waits` why its retention waits for approval.
     """
 
     id: str
@@ -132,6 +133,8 @@ class PolicyView(Record, frozen=True, kw_only=True):
     bytes_stored: Bytes | None = None
     last_good_backup_at: Moment | None = None
     overdue: bool = False
+    next_backup_at: Moment | None = None
+    findings: tuple[str, ...] = ()
     retention_waits: str | None = None
 
 

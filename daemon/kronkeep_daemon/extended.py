@@ -77,6 +77,7 @@ class ExtendedService:
             policy=found.policy,
             policy_fault=found.fault,
             policy_findings=self._schedules.findings(cronjob, found.policy),
+            next_backup_at=self._schedules.next_backup(cronjob, found.policy),
             last_backup_id=last[0].id if last else None,
             last_verified_at=self._last_verified(cronjob.id),
             last_good_backup_at=good_at,

@@ -3,7 +3,7 @@
 import asyncio
 import dataclasses
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -178,6 +178,17 @@ class ScheduleService:
         expected, _ = self._expected(cronjob.id, policy.expected_duration_seconds)
         minutes, today = -int(-expected // 60), self._clock.now().toordinal()
         return (cronjob.schedule, cronjob.time_zone, policy.schedule, policy.time_zone, minutes, today)
+
+    def next_backup(self, cronjob: CronJob, policy: BackupPolicy | None) -> datetime | None:
+        """When the next backup is due: by the policy's schedule, or with the run that it follows."""
+        if policy is None or not policy.enabled:
+            return None
+        if policy.schedule is None:
+            return cronjob.next_at
+        try:
+            return self.parse(policy.schedule, policy.time_zone).next(self._clock.now())
+        except KronkeepError:
+            return None
 
     async def keep_findings(self) -> None:
         """Finds what `findings` was asked and did not know, one pair of schedules after the other."""

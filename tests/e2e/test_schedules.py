@@ -100,6 +100,10 @@ async def test_an_accepted_conflict_stays_on_the_screen(client: Client) -> None:
     await client.create_cronjob(cronjob("accepted", on_conflict="accept"))
     found = await eventually(lambda: client.cronjob("default", "accepted"), lambda c: bool(c.policy_findings))
     assert found.policy_findings[0].startswith("BackupBeforeRun: ")
+    view = next(one for one in (await client.policies()).items if one.cronjob == "accepted")
+    assert view.findings == found.policy_findings
+    assert view.next_backup_at is not None
+    assert (view.next_backup_at.hour, view.next_backup_at.minute) == (3, 0)
 
 
 async def test_a_shifted_policy_is_changed_by_nothing_when_it_is_written_again(client: Client) -> None:

@@ -84,7 +84,8 @@ class CronJob(Record, frozen=True, kw_only=True):
     `id` is the CronJob's uid; `recent` holds the newest executions' statuses, oldest first (20 at most).
     `policy_fault` says why an annotation cannot be acted on, `policy_findings` what is wrong with how the
     schedules of CronJob and policy fit (`Code: sentence`), and `resolution`, in the answer to a write, what
-    the policy's strategy did about a conflict.
+    the policy's strategy did about a conflict. `next_backup_at` is by the policy's schedule, or the start of
+    the next run, which the backup follows.
     `late_since` is the oldest slot whose Job has not come within the grace, `delayed_since` the one that
     waits for the run before it (Forbid).
     """
@@ -114,6 +115,7 @@ class CronJob(Record, frozen=True, kw_only=True):
     policy_fault: str | None = None
     policy_findings: tuple[str, ...] = ()
     resolution: str | None = None
+    next_backup_at: Moment | None = None
     last_backup_id: str | None = None
     last_good_backup_at: Moment | None = None
     last_verified_at: Moment | None = None

@@ -96,6 +96,8 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
         bytes_stored=sum(stored) if len(stored) == len(there) else None,
         last_good_backup_at=cronjob.last_good_backup_at,
         overdue=cronjob.backup_overdue,
+        next_backup_at=cronjob.next_backup_at,
+        findings=cronjob.policy_findings,
         retention_waits=services.backups.retaining.preview(
             cronjob.policy.id, cronjob.policy.retention
         ).blocked_by,

@@ -109,6 +109,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("ID", _text("id")),
         ("STORAGE", _text("storage_id")),
         ("WHEN", lambda r: clean(r.policy.schedule or "after each run")),
+        ("NEXT", _when("next_backup_at")),
         ("TYPE", lambda r: r.policy.backup_type),
         ("VERIFIED", _when("last_verified_at")),
         ("ENABLED", lambda r: "yes" if r.policy.enabled else "no"),

@@ -116,13 +116,13 @@ def hint(row: Row, storages: Sequence[BackupStorage], claims: Sequence[str]) -> 
     """The line below the fields: what is wrong, else what may be typed."""
     if row.locked:
         return "A CronJob keeps its namespace and name."
+    found = offered(row.key, row.text, storages, claims)
+    completed = f"{', '.join(found[:OFFERED])}  (right completes)  " if found else ""
     if row.fault:
-        return row.fault
+        return completed + row.fault
     if row.choices:
         return f"{field_of(row.key).help or 'left and right choose'}  ({', '.join(row.choices)})"
     if row.key == "policy.storage_id":
         named = [f"{one.id} {one.kind} {free(one)}" for one in storages if one.id.startswith(row.text)]
         return ", ".join(named[:OFFERED]) or "no storage yet: kronkeep storage create"
-    found = offered(row.key, row.text, storages, claims)
-    helped = field_of(row.key).help
-    return f"{', '.join(found[:OFFERED])}  (right completes)" if found else helped
+    return completed or field_of(row.key).help

@@ -128,7 +128,7 @@ def _policy(cronjob: CronJob, store: Store, now: datetime) -> list[Text]:
     policy = cronjob.policy
     if policy is None:
         return [
-            (("no backup policy", "quiet"), (" · E adds one" if not cronjob.policy_fault else "", "quiet"))
+            (("no backup policy", "quiet"), (" · e adds one" if not cronjob.policy_fault else "", "quiet"))
         ]
     backup: Span = backup_words(store, cronjob)
     return [

@@ -82,7 +82,7 @@ class JobsView(TableView[CronJob]):
     def refusal(self, action: Action) -> str:
         """A backup needs a policy."""
         if action.name == "back_up" and (bare := [c.name for c in self.targets() if c.policy is None]):
-            return f"{bare[0]} has no backup policy: E edits it."
+            return f"{bare[0]} has no backup policy: e edits it."
         return ""
 
     def do_choose(self) -> None:

@@ -6,36 +6,35 @@ from typing import Any
 
 from kronkeep_common.models import CronJob
 from kronkeep_tui.actions import ANY, TABLE
-from kronkeep_tui.pages.jobs import detail, facts
-from kronkeep_tui.pages.words import backup_words, good_age
+from kronkeep_tui.pages import policies as page
+from kronkeep_tui.pages.jobs import facts
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table import Order, TableView
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Row
+
+
+def _second(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0
 
 
 class PoliciesView(TableView[CronJob]):
     """CronJobs that have a policy, or a broken one."""
 
     SCOPES = ("policies", TABLE, ANY)
-    COLUMNS = (
-        Column("BACKUP", 10, letter="b"),
-        Column("NAMESPACE", 11, drop=4, grow=1, letter="n"),
-        Column("CRONJOB", 18, grow=3, letter="a"),
-        Column("STORAGE", 12, drop=1, grow=1),
-        Column("WHEN", 15, drop=3, grow=1),
-        Column("KEEPS", 14, drop=5, grow=1),
-        Column("LAST GOOD", 10, letter="g", right=True),
-    )
+    COLUMNS = page.COLUMNS
     EMPTY = (
         "No CronJob has a backup policy yet.",
         "",
-        "n in Jobs makes one with a policy, E there adds one.",
+        "n in Jobs makes one with a policy, e there adds one.",
     )
     ORDERS = {
         "a": Order("name", lambda c: c.name),
         "n": Order("namespace", lambda c: (c.namespace, c.name)),
-        "g": Order("last good", lambda c: c.last_good_backup_at.timestamp() if c.last_good_backup_at else 0),
+        "g": Order("last good", lambda c: _second(c.last_good_backup_at)),
+        "v": Order("last verified", lambda c: _second(c.last_verified_at)),
+        "o": Order("recovery point", lambda c: (not c.backup_overdue, _second(c.last_good_backup_at))),
+        "x": Order("next backup", lambda c: _second(c.next_backup_at) or float("inf")),
     }
 
     def crumb(self, store: Store) -> str:
@@ -51,27 +50,16 @@ class PoliciesView(TableView[CronJob]):
         return facts(record)
 
     def is_fault(self, record: CronJob) -> bool:
-        """A policy that cannot be acted on, or warns."""
-        return record.policy_fault is not None or bool(record.policy_findings)
+        """A policy that cannot be acted on, is behind, or warns."""
+        return record.policy_fault is not None or record.backup_overdue or bool(record.policy_findings)
 
     def row(self, record: CronJob, store: Store, now: datetime) -> Row:
         """One policy."""
-        policy = record.policy
-        retention = policy.retention if policy else None
-        cells = (
-            (backup_words(store, record),),
-            record.namespace,
-            record.name,
-            policy.storage_id if policy else "-",
-            (policy.schedule or "after each run") if policy else "-",
-            f"{retention.days} days" if retention and retention.days else "by count" if retention else "-",
-            (good_age(record, now),),
-        )
-        return Row(record.id, cells)
+        return page.row(record, store, now)
 
     def detail(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
-        """What is said of its CronJob."""
-        return detail(record, store, now, width)
+        """What is said of it."""
+        return page.detail(record, store, now, width)
 
     def do_choose(self) -> None:
         """Shows the CronJob's runs."""

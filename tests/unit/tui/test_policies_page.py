@@ -1,0 +1,55 @@
+"""The Policies view's words: whether a promise is kept, what was verified, what comes, what is wrong."""
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+from tests.ui.canned import NOW, cronjob
+
+from kronkeep_common.models import BackupPolicy, CronJob, Retention
+from kronkeep_tui.pages.policies import detail, findings, keeps, row, rpo, verified
+from kronkeep_tui.store import Store
+from kronkeep_tui.widgets.cells import plain, spans
+
+POLICY = BackupPolicy(id="p", storage_id="vault", rpo_seconds=86400)
+
+
+def policied(**changes: object) -> CronJob:
+    return msgspec.structs.replace(cronjob("one"), **{"policy": POLICY} | changes)
+
+
+def test_the_recovery_point_is_met_missed_or_not_promised() -> None:
+    assert rpo(policied()) == ("ok", "ok")
+    assert rpo(policied(backup_overdue=True)) == ("LATE", "bad")
+    assert rpo(cronjob("bare")) == ("-", "quiet")
+    assert rpo(policied(policy=BackupPolicy(id="p", storage_id="v"), backup_overdue=True)) == ("-", "quiet")
+
+
+def test_what_was_verified_and_what_is_wrong_are_said() -> None:
+    assert verified(policied(), NOW) == ("never", "quiet")
+    assert verified(policied(last_verified_at=NOW - timedelta(hours=5)), NOW) == ("5h", "ok")
+    assert findings(policied()) == ("none", "quiet")
+    wrong = ("SameTime: Run and backup start in the same minute.", "DstSkip: The clocks skip one.")
+    assert findings(policied(policy_findings=wrong)) == ("SameTime, DstSkip", "warn")
+    assert findings(policied(policy_fault="bad", policy_findings=wrong)) == ("cannot be read", "bad")
+
+
+@pytest.mark.parametrize(
+    ("retention", "words"),
+    [
+        (Retention(days=30), "30 days"),
+        (Retention(keep_daily=7, keep_weekly=4), "7 daily, 4 weekly"),
+        (Retention(days=3, keep_last=2), "3 days, 2 last"),
+        (Retention(), "everything"),
+    ],
+)
+def test_retention_in_a_few_words(retention: Retention, words: str) -> None:
+    assert keeps(retention) == words
+
+
+def test_a_row_and_its_detail_hold_the_promise() -> None:
+    shown = policied(next_backup_at=NOW + timedelta(minutes=46), backup_overdue=True)
+    cells = [plain(spans(cell)) for cell in row(shown, Store(), NOW).cells]
+    assert cells[3:7] == ["LATE", "never", "never", "46m"]
+    first = plain(detail(shown, Store(), NOW, 120)[0])
+    assert first == "a good backup every 1d00h LATE  last good never  verified never  next 46m  keeps 30 days"

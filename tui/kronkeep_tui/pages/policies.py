@@ -1,0 +1,107 @@
+"""Backup policies: a row each, and what is said of the one under the cursor."""
+
+from datetime import datetime
+
+from kronkeep_common.models import CronJob, Retention
+from kronkeep_common.text import age, duration
+from kronkeep_tui.pages.jobs import detail as job_detail
+from kronkeep_tui.pages.words import backup_words, good_age
+from kronkeep_tui.store import Store
+from kronkeep_tui.widgets.cells import Span, Text, wrap
+from kronkeep_tui.widgets.row_table import Column, Row
+
+COLUMNS = (
+    Column("BACKUP", 10, letter="b"),
+    Column("NAMESPACE", 11, drop=5, grow=1, letter="n"),
+    Column("CRONJOB", 16, grow=3, letter="a"),
+    Column("RPO", 5, letter="o"),
+    Column("GOOD", 6, letter="g", right=True),
+    Column("VERIFIED", 8, drop=2, letter="v", right=True),
+    Column("NEXT", 6, drop=1, letter="x", right=True),
+    Column("FINDINGS", 16, drop=3, grow=2),
+    Column("STORAGE", 12, drop=4, grow=1),
+    Column("WHEN", 15, drop=6, grow=1),
+    Column("KEEPS", 14, drop=7, grow=1),
+)
+
+
+def row(cronjob: CronJob, store: Store, now: datetime) -> Row:
+    """One policy; a column that narrow screens drop is said below."""
+    policy = cronjob.policy
+    cells = (
+        (backup_words(store, cronjob),),
+        cronjob.namespace,
+        cronjob.name,
+        (rpo(cronjob),),
+        (good_age(cronjob, now),),
+        (verified(cronjob, now),),
+        (_ahead(cronjob, now),),
+        (findings(cronjob),),
+        policy.storage_id if policy else "-",
+        (policy.schedule or "after each run") if policy else "-",
+        keeps(policy.retention) if policy else "-",
+    )
+    return Row(cronjob.id, cells)
+
+
+def rpo(cronjob: CronJob) -> Span:
+    """Whether a good backup is as young as the policy wants one."""
+    if cronjob.policy is None or cronjob.policy.rpo_seconds is None:
+        return "-", "quiet"
+    return ("LATE", "bad") if cronjob.backup_overdue else ("ok", "ok")
+
+
+def verified(cronjob: CronJob, now: datetime) -> Span:
+    """When a backup was last brought back and found the same."""
+    at = cronjob.last_verified_at
+    return ("never", "quiet") if at is None else (age(at, now), "ok")
+
+
+def _ahead(cronjob: CronJob, now: datetime) -> Span:
+    if cronjob.next_backup_at is None:
+        return "-", "quiet"
+    return age(cronjob.next_backup_at, now).removeprefix("in "), ""
+
+
+def findings(cronjob: CronJob) -> Span:
+    """The codes of what is wrong with the policy or its schedule."""
+    if cronjob.policy_fault:
+        return "cannot be read", "bad"
+    codes = [finding.partition(":")[0] for finding in cronjob.policy_findings]
+    return (", ".join(codes), "warn") if codes else ("none", "quiet")
+
+
+def keeps(retention: Retention) -> str:
+    """The retention in a few words: `30 days`, `7 daily, 4 weekly`."""
+    days = [f"{retention.days} days"] if retention.days else []
+    words = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+    counts = [(getattr(retention, f"keep_{word}"), word) for word in words]
+    return ", ".join(days + [f"{count} {word}" for count, word in counts if count]) or "everything"
+
+
+def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
+    """The promise and how it stands, what is wrong, then the CronJob."""
+    policy = cronjob.policy
+    if policy is None:
+        return job_detail(cronjob, store, now, width)
+    wanted = (
+        f"a good backup every {duration(policy.rpo_seconds)} " if policy.rpo_seconds else "no RPO is set "
+    )
+    state, role = rpo(cronjob)
+    lead: list[tuple[str, str]] = [(wanted, "quiet"), (state, role)]
+    lead += [
+        ("  last good ", "quiet"),
+        good_age(cronjob, now),
+        ("  verified ", "quiet"),
+        verified(cronjob, now),
+    ]
+    lead += [("  next ", "quiet"), _ahead(cronjob, now), ("  keeps ", "quiet"), (keeps(policy.retention), "")]
+    faults = [part for finding in cronjob.policy_findings for part in wrap(finding, width)]
+    if len(faults) > 1:
+        return [
+            tuple(lead),
+            *(((part, "warn"),) for part in faults),
+            (),
+            *job_detail(cronjob, store, now, width),
+        ]
+    return [tuple(lead), *job_detail(cronjob, store, now, width)]
