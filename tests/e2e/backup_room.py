@@ -137,8 +137,8 @@ def room(folder: Path, program: str, **archive: Any) -> Iterator[Room]:
     daemon = Daemon(folder / "s")
     daemon.arguments = ("--config", str(config))
     daemon._spawn()
-    daemon.line = daemon._ready()
     try:
+        daemon.line = daemon._ready()
         yield Room(daemon, program)
     finally:
         assert daemon._process is not None

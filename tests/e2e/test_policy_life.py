@@ -1,0 +1,158 @@
+"""A policy's life: annotated by kubectl, broken, changed with its schedule, removed; no secret shows."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.e2e.backup_room import MACHINES, Room, ended, room, shell
+from tests.e2e.conftest import eventually
+
+from kronkeep_common import keys
+from kronkeep_common.models import (
+    CronJobCreate,
+    Encryption,
+    Hooks,
+    SecretKeyRef,
+    VolumeMount,
+)
+from kronkeep_daemon.kube import paths
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    with room(tmp_path_factory.mktemp("life"), MACHINES) as found:
+        yield found
+
+
+async def test_annotated_by_hand_broken_by_hand_and_removed(place: Room) -> None:
+    await place.storage("hand")
+    (await place.claim("hand") / "file").write_text("x")
+    cluster = await place.daemon.cluster()
+    path = paths.cronjobs("default", "hand")
+
+    async def annotate(text: str | None) -> None:
+        await cluster.patch(path, {"metadata": {"annotations": {keys.POLICY: text}}})
+
+    async def told() -> list[str]:
+        events, _ = await cluster.list(paths.events("default"))
+        return [e["message"] for e in events if e["reason"] == "InvalidBackupPolicy"]
+
+    async with place.client() as client:
+        mount = VolumeMount(claim="hand", mount_path="/data")
+        await client.create_cronjob(
+            CronJobCreate(
+                name="hand", image="busybox", command=("true",), schedule="0 2 29 2 *", volumes=(mount,)
+            )
+        )
+        await annotate('{"storage_id": "hand", "retries": 0}')
+        seen = await eventually(lambda: client.cronjob("default", "hand"), lambda c: c.policy is not None)
+        assert seen.policy is not None
+        run = await client.trigger("default", "hand")
+        await eventually(lambda: client.execution(run.id), lambda r: r.backup_id is not None)
+        backup = await ended(client, (await client.execution(run.id)).backup_id or "")
+        assert backup.status == "succeeded"
+        await annotate('{"storage_id": "hand", "hooks": {"pre": [{"name": "Bad Name"}]}}')
+        (message,) = await eventually(told, lambda found: found != [])
+        assert "cannot be read" in message
+        broken = await client.cronjob("default", "hand")
+        assert broken.policy is None
+        assert broken.policy_fault == message
+        unlinked = await client.trigger("default", "hand")
+        await eventually(lambda: client.execution(unlinked.id), lambda r: r.ended_at is not None)
+        assert (await client.execution(unlinked.id)).backup_id is None
+        await annotate(None)
+        await eventually(lambda: client.cronjob("default", "hand"), lambda c: c.policy_fault is None)
+        kept = await client.backup(backup.id)
+        assert kept.policy is not None
+        assert kept.policy.storage_id == "hand"
+        assert (await client.files(backup.id, "/source/hand")).items
+        assert len(await told()) == 1
+    await cluster.close()
+
+
+async def test_schedule_and_policy_change_in_one_request_and_runs_show_the_revision(place: Room) -> None:
+    await place.storage("both")
+    await place.claim("both")
+    async with place.client() as client:
+        await place.cronjob(client, "both", "both", "both")
+        cluster = await place.daemon.cluster()
+        path = paths.cronjobs("default", "both")
+        before = await cluster.get(path)
+        spec = await client.cronjob_spec("default", "both")
+        assert spec.policy is not None
+        policy = msgspec.structs.replace(spec.policy, rpo_seconds=60)
+        changed = msgspec.structs.replace(spec, schedule="0 3 29 2 *", policy=policy)
+        await client.replace_cronjob(changed)
+        after = await cluster.get(path)
+        revision = after["metadata"]["annotations"][keys.POLICY_REVISION]
+        assert revision != before["metadata"]["annotations"][keys.POLICY_REVISION]
+        template = after["spec"]["jobTemplate"]["metadata"]["annotations"]
+        assert (after["spec"]["schedule"], template[keys.POLICY_REVISION]) == ("0 3 29 2 *", revision)
+        assert (await client.cronjob("default", "both")).backup_overdue is False
+        await client.remove_policy("default", "both")
+        bare = await cluster.get(path)
+        assert keys.POLICY_REVISION not in (bare["spec"]["jobTemplate"]["metadata"].get("annotations") or {})
+        await cluster.close()
+
+
+async def processes() -> str:
+    """Every command line and environment of the machine that we may read."""
+
+    def read() -> str:
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                found.append((process / "cmdline").read_bytes().decode(errors="replace"))
+            except OSError:
+                continue
+        return "\n".join(found)
+
+    return await asyncio.to_thread(read)
+
+
+async def test_canary_secrets_appear_nowhere(place: Room) -> None:
+    canaries = {"key": "canary-7f3a-key", "env": "canary-7f3a-env"}
+    await place.storage("quiet")
+    (await place.claim("quiet") / "file").write_text("x")
+    await place.secret("quiet", **canaries)
+    hooks = Hooks(
+        pre=(
+            shell(
+                "uses",
+                "test ${#WORD} = 15 && sleep 1",
+                env={"WORD": SecretKeyRef(secret="quiet", key="env")},
+            ),
+        )
+    )
+    own = Encryption(key=SecretKeyRef(secret="quiet", key="key"))
+    listed: list[str] = []
+    async with place.client() as client:
+        await place.cronjob(client, "quiet", "quiet", "quiet", hooks=hooks, encryption=own)
+        begun = await client.back_up("default", "quiet")
+        while (backup := await client.backup(begun.id)).ended_at is None:
+            listed.append(await processes())
+            await asyncio.sleep(0.2)
+        assert backup.status == "succeeded", backup
+        answers = msgspec.json.encode(await client.snapshot()).decode()
+        answers += msgspec.json.encode((await client.audit()).items).decode()
+        answers += b"".join([chunk async for chunk in client.backup_log(begun.id)]).decode()
+    cluster = await place.daemon.cluster()
+    manifests = []
+    for where in (paths.jobs(), paths.pods(), paths.events(), paths.cronjobs(), paths.configmaps()):
+        items, _ = await cluster.list(where)
+        manifests.append(json.dumps(items))
+    left, _ = await cluster.list(paths.secrets())
+    await cluster.close()
+    assert len(listed) > 2
+    state = place.daemon.state
+    files = [p for p in [*(state / "history").rglob("*"), state.parent / "kronkeepd.log"] if p.is_file()]
+    kept = "".join(p.read_bytes().decode(errors="replace") for p in files)
+    for canary in (*canaries.values(), await place.password("quiet")):
+        for found in (answers, *manifests, kept):
+            assert canary not in found
+        assert not [line for text in listed for line in text.split("\n") if canary in line]
+    copies = [s["metadata"]["name"] for s in left if s["metadata"]["name"].endswith("-key")]
+    assert not [name for name in copies if begun.id in name]
