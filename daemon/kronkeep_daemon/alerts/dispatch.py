@@ -2,7 +2,8 @@
 
 A notice is written in the same commit as its alert and removed when the channel has taken it, so a restart
 loses none; one that is cut off between the two is sent again with the same id. What a channel refuses is
-tried again at growing distances, and then dropped and logged.
+tried again at growing distances, and then dropped and logged. In a storm, as of a node that fails with
+hundreds of runs, one message tells of all that waits.
 """
 
 import asyncio
@@ -30,6 +31,8 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0)  # seconds before each further try
 WAITING = 1000  # notices a channel; older ones go first
+GATHER_SECONDS = 2.0
+FEW = 5  # notices that are sent one by one; of more, those of one event go together
 
 
 class Notice(Record, frozen=True, kw_only=True):
@@ -98,33 +101,38 @@ class Dispatch:
 
     async def _work(self, name: str) -> None:
         """Sends what waits for a channel, oldest first, until nothing does."""
+        await self._clock.sleep(GATHER_SECONDS)
         while waiting := self._of(name):
-            for notice in waiting:
-                if self._notices.get(notice.id) is not None and not await self._settle(notice):
+            for some in together(waiting):
+                if not await self._settle(some):
                     return
 
-    async def _settle(self, notice: Notice) -> bool:
-        """Sends a notice and removes it; False while there is no space to say so."""
-        if notice.id not in self._ended:
-            self._ended[notice.id] = "dropped"  # and that stays, should a channel's library raise
-            self._ended[notice.id] = await self._deliver(notice)
-        self._notices.remove(notice.id)
+    async def _settle(self, some: list[Notice]) -> bool:
+        """Sends notices as one message and removes them; False while there is no space to say so."""
+        new = [notice for notice in some if notice.id not in self._ended]
+        self._ended |= dict.fromkeys((notice.id for notice in new), "dropped")  # also should a library raise
+        if new:
+            self._ended |= dict.fromkeys((notice.id for notice in new), await self._deliver(new))
+        for notice in some:
+            self._notices.remove(notice.id)
         try:
             await self._history.commit()
         except ReadOnlyHistory:
-            return False  # it is kept until there is space, and known not to be sent again
-        self._counter.labels(notice.channel, self._ended.pop(notice.id)).inc()
+            return False  # they are kept until there is space, and known not to be sent again
+        for notice in some:
+            self._counter.labels(notice.channel, self._ended.pop(notice.id)).inc()
         return True
 
-    async def _deliver(self, notice: Notice) -> str:
+    async def _deliver(self, some: list[Notice]) -> str:
         """`sent` or `dropped`, after at most seven tries within 22 minutes."""
+        notice, others = some[0], tuple(other.alert for other in some[1:])
+        message = Message(id=notice.id, event=notice.event, alert=notice.alert, others=others)
         for pause in (*PAUSES, None):
             channel = self._channel(notice.channel)
             if channel is None:
                 log.warning("channel %s is no longer in the settings; a message is dropped", notice.channel)
                 return "dropped"
             try:
-                message = Message(id=notice.id, event=notice.event, alert=notice.alert)
                 await KINDS[channel.kind](await self._url(channel), message)
             except NotSent as fault:
                 log.warning("channel %s: %s", channel.name, fault)
@@ -157,6 +165,16 @@ class Dispatch:
             raise NotSent(f"the Secret of its URL cannot be read ({fault.code})") from fault
         except (KeyError, TypeError, binascii.Error, UnicodeDecodeError) as fault:
             raise NotSent("the Secret of its URL lacks the key") from fault
+
+
+def together(waiting: list[Notice]) -> list[list[Notice]]:
+    """What is sent as one message each: every notice, or in a storm all of one event."""
+    if len(waiting) <= FEW:
+        return [[notice] for notice in waiting]
+    groups: dict[Event, list[Notice]] = {}
+    for notice in waiting:
+        groups.setdefault(notice.event, []).append(notice)
+    return list(groups.values())
 
 
 def wants(channel: ChannelSettings, flip: Flip) -> bool:

@@ -76,6 +76,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(dispatch, "GATHER_SECONDS", 0.0)
 
 
 class Daemon:
@@ -85,6 +86,7 @@ class Daemon:
         self.history = history
         self.cronjob = WRONG
         self.checked = True
+        self.number = 1
         sources = Sources(self.synced, self.cronjobs, list, list, lambda _: True, lambda _: self.checked)
         self.service = AlertService(
             sources, history, Bus(), SystemClock(), lambda: settings, supervisor,
@@ -105,7 +107,9 @@ class Daemon:
         return
 
     async def cronjobs(self) -> AsyncIterator[CronJob]:
-        yield self.cronjob
+        for number in range(self.number):
+            name = f"dump{number or ''}"
+            yield msgspec.structs.replace(self.cronjob, id=f"j{number}", name=name)
 
 
 @asynccontextmanager
@@ -158,6 +162,21 @@ async def test_what_cannot_be_told_stays_as_it_is(tmp_path: Path, receiver: Rece
         await it.service.look()
         assert it.service.unended() == []
         await receiver.until(lambda: receiver.events == ["opened", "resolved"])
+
+
+async def test_a_storm_is_one_message(tmp_path: Path, receiver: Receiver) -> None:
+    async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
+        it.number = 200
+        await it.service.look()
+        await it.all_sent()
+        (told,) = receiver.got
+        assert told["title"] == "kronkeep: critical: PolicyInvalid shop/dump and 199 more"
+        assert len(told["others"]) == 199
+        assert told["text"].endswith("critical: PolicyInvalid shop/dump30\nand 169 more: kronkeep get alerts")
+        it.number = 3
+        await it.service.look()
+        await it.all_sent()
+        assert receiver.events == ["opened", "resolved"]
 
 
 async def test_what_a_stop_cut_off_is_sent_after_it(tmp_path: Path, receiver: Receiver) -> None:

@@ -17,7 +17,7 @@ def _send(url: str, message: Message) -> None:
     if not target.add(url):
         raise NotSent("apprise does not know that kind of URL", final=True)
     kinds = {"warning": NotifyType.WARNING, "critical": NotifyType.FAILURE}
-    kind = NotifyType.SUCCESS if message.event == "resolved" else kinds[message.alert.severity]
+    kind = NotifyType.SUCCESS if message.event == "resolved" else kinds[message.severity]
     sent = target.notify(
         body=message.text, title=message.title, notify_type=kind, body_format=NotifyFormat.TEXT
     )

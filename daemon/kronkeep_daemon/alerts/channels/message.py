@@ -3,21 +3,35 @@
 import msgspec
 
 from kronkeep_common.models import Alert
+from kronkeep_common.models.alert import Severity
 from kronkeep_daemon.alerts.flips import Event
+
+NAMED = 30  # further alerts that a message's text names
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """What is told; `id` is the same when it is sent again, so that a receiver can tell."""
+    """What is told; `id` is the same when it is sent again, so that a receiver can tell.
+
+    In a storm one message tells of many: `others` are the further alerts of the same event.
+    """
 
     id: str
     event: Event
     alert: Alert
+    others: tuple[Alert, ...] = ()
+
+    @property
+    def severity(self) -> Severity:
+        """The worst of all that it tells of."""
+        critical = any(alert.severity == "critical" for alert in (self.alert, *self.others))
+        return "critical" if critical else "warning"
 
     @property
     def title(self) -> str:
         """One line."""
-        word = "resolved" if self.event == "resolved" else self.alert.severity
-        return f"kronkeep: {word}: {self.alert.code} {self.alert.object}"
+        word = "resolved" if self.event == "resolved" else self.severity
+        more = f" and {len(self.others)} more" if self.others else ""
+        return f"kronkeep: {word}: {self.alert.code} {self.alert.object}{more}"
 
     @property
     def text(self) -> str:
@@ -27,6 +41,9 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
             lines = [f"It has ended: {self.alert.message}", lines[2]]
         elif self.event == "repeated":
             lines.append(f"Nobody has acknowledged it: kronkeep acknowledge {self.alert.id}")
+        lines += [f"{other.severity}: {other.code} {other.object}" for other in self.others[:NAMED]]
+        if len(self.others) > NAMED:
+            lines.append(f"and {len(self.others) - NAMED} more: kronkeep get alerts")
         return "\n".join(lines)
 
 

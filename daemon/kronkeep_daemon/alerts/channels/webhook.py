@@ -1,4 +1,4 @@
-"""A POST of JSON to a URL: {"id", "event", "title", "text", "alert": {...}}."""
+"""A POST of JSON to a URL: {"id", "event", "title", "text", "alert": {...}, "others": [{...}]}."""
 
 import httpx
 import msgspec
@@ -18,6 +18,7 @@ async def send(url: str, message: Message) -> None:
             "title": message.title,
             "text": message.text,
             "alert": message.alert,
+            "others": message.others,
         }
     )
     headers = {"Content-Type": "application/json", "Idempotency-Key": message.id}
