@@ -6,14 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tinydb import TinyDB, where
-from tinydb.storages import MemoryStorage
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import DamagedHistory, HistoryTooNew, KronkeepError, ReadOnlyHistory, StateInUse
@@ -323,57 +320,3 @@ def test_kill_minus_nine_loses_nothing_acknowledged(tmp_path: Path) -> None:
 @pytest.mark.timeout(1800)
 def test_kill_minus_nine_a_thousand_times(tmp_path: Path) -> None:
     kill_and_look(tmp_path, 1000)
-
-
-def both(act: Callable[[Any], Any], folder: Path) -> tuple[Any, Any]:
-    """The same done to TinyDB on memory and to ours."""
-
-    async def ours() -> Any:
-        history = await opened(folder)
-        table = history.table("t")
-        answer = act(table)
-        rest = sorted((d.doc_id, dict(d)) for d in table.all())
-        await history.close()
-        again = await opened(folder)
-        assert sorted((d.doc_id, dict(d)) for d in again.table("t").all()) == rest
-        await again.close()
-        return answer, rest
-
-    stock = TinyDB(storage=MemoryStorage).table("t")
-    answer = act(stock)
-    return (answer, sorted((d.doc_id, dict(d)) for d in stock.all())), asyncio.run(ours())
-
-
-ACTIONS: dict[str, Callable[[Any], Any]] = {
-    "insert": lambda t: t.insert({"a": 1}),
-    "insert_multiple": lambda t: t.insert_multiple([{"a": i} for i in range(3)]),
-    "search": lambda t: (
-        t.insert_multiple([{"status": "x"}, {"status": "y"}]), t.search(where("status") == "x")
-    )[1],
-    "search_and": lambda t: (
-        t.insert_multiple([{"status": s, "cronjob": c} for s in "xy" for c in "ab"]),
-        t.search((where("status") == "x") & (where("cronjob") == "b")),
-    )[1],
-    "search_or": lambda t: (
-        t.insert_multiple([{"status": s} for s in "xyz"]),
-        t.search((where("status") == "x") | (where("status") == "z")),
-    )[1],
-    "get_by_number": lambda t: (t.insert({"a": 1}), t.get(doc_id=1), t.get(doc_id=7))[1:],
-    "contains": lambda t: (t.insert({"a": 1}), t.contains(where("a") == 1), t.contains(doc_id=2))[1:],
-    "update": lambda t: (t.insert_multiple([{"a": 1}, {"a": 2}]), t.update({"b": 3}, where("a") == 2))[1],
-    "update_all": lambda t: (t.insert_multiple([{"a": 1}, {"a": 2}]), t.update({"b": 3}))[1],
-    "upsert": lambda t: [t.upsert({"id": "k", "v": v}, where("id") == "k") for v in (1, 2)],
-    "remove": lambda t: (t.insert_multiple([{"a": 1}, {"a": 2}]), t.remove(where("a") == 1))[1],
-    "remove_by_number": lambda t: (t.insert_multiple([{"a": 1}, {"a": 2}]), t.remove(doc_ids=[2]))[1],
-    "truncate": lambda t: (t.insert({"a": 1}), t.truncate(), len(t))[2],
-    "count_and_length": lambda t: (
-        t.insert_multiple([{"a": i % 2} for i in range(5)]), t.count(where("a") == 0), len(t)
-    )[1:],
-    "iteration": lambda t: (t.insert_multiple([{"a": 1}, {"a": 2}]), [dict(d) for d in t])[1],
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", sorted(ACTIONS))
-def test_what_tinydb_documents_is_what_ours_does(tmp_path: Path, name: str) -> None:
-    stock, ours = both(ACTIONS[name], tmp_path)
-    assert ours == stock
