@@ -1,4 +1,4 @@
-"""What TinyDB documents, done to stock TinyDB and to the history's tables: the same answers, the same rest."""
+"""What TinyDB documents, done to stock TinyDB and to the history: the same answers, the same rest."""
 
 import asyncio
 from collections.abc import Callable
