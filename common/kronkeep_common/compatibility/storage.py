@@ -13,7 +13,7 @@ from kronkeep_common.compatibility.fires import Fires
 from kronkeep_common.models import Finding
 from kronkeep_common.schedule import Schedule
 
-PAIRS = 200_000  # fires held against policies; above it only the first backups are looked at
+PAIRS = 20_000  # fires held against policies; above it only the first backups are looked at
 
 
 class Busy(NamedTuple):

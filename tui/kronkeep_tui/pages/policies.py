@@ -16,7 +16,7 @@ COLUMNS = (
     Column("CRONJOB", 16, grow=3, letter="a"),
     Column("RPO", 5, letter="o"),
     Column("GOOD", 6, letter="g", right=True),
-    Column("VERIFIED", 8, drop=2, letter="v", right=True),
+    Column("VERIFIED", 9, drop=2, letter="v", right=True),
     Column("NEXT", 6, drop=1, letter="x", right=True),
     Column("FINDINGS", 16, drop=3, grow=2),
     Column("STORAGE", 12, drop=4, grow=1),
@@ -84,11 +84,9 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     policy = cronjob.policy
     if policy is None:
         return job_detail(cronjob, store, now, width)
-    wanted = (
-        f"a good backup every {duration(policy.rpo_seconds)} " if policy.rpo_seconds else "no RPO is set "
-    )
-    state, role = rpo(cronjob)
-    lead: list[tuple[str, str]] = [(wanted, "quiet"), (state, role)]
+    lead: list[Span] = [("no RPO is set", "quiet")]
+    if policy.rpo_seconds is not None:
+        lead = [(f"a good backup every {duration(policy.rpo_seconds)} ", "quiet"), rpo(cronjob)]
     lead += [
         ("  last good ", "quiet"),
         good_age(cronjob, now),
