@@ -3,6 +3,7 @@
 A picture that differs on purpose is taken anew with `pytest tests/ui/test_pictures.py --snapshot-update`.
 """
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -91,13 +92,25 @@ async def filter_and_mark(pilot: Pilot[Any], app: Any) -> None:
     await until(pilot, lambda: "2 marked" in screen(pilot) and "y/n" in screen(pilot))
 
 
+async def conflict_in_the_form(pilot: Pilot[Any], app: Any) -> None:
+    app.frame.go((Place("jobs"), Place("form")))
+    await until(pilot, lambda: "every day at 02:00" in screen(pilot))
+    texts = {"name": "nightly", "image": "busybox", "env.0": "no sign", "policy.storage_id": "s3-eu"}
+    app.frame.view._fill(texts | {"policy.schedule": "0 2 * * *"}, at="policy.schedule")
+    await until(pilot, lambda: "f6 shift to 10 2 * * *" in screen(pilot))
+
+
 @pytest.mark.parametrize(
     "steps",
-    [open_run, open_history, open_help, open_palette, compare_two, filter_and_mark],
+    [open_run, open_history, open_help, open_palette, compare_two, filter_and_mark, conflict_in_the_form],
     ids=lambda s: s.__name__,
 )
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])
-def test_a_step_further(snap_compare: Compare, steps: Steps, size: tuple[int, int]) -> None:
+def test_a_step_further(
+    snap_compare: Compare, steps: Steps, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")  # the form says fire times as the machine's clock shows them too
+    time.tzset()
     client = CannedClient(*scene("failing"))
     app = app_of(client, theme="dark" if size == LARGE else "terminal")
 
