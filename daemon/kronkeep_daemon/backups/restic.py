@@ -66,7 +66,7 @@ _BY_WORD: dict[str, Fault] = {
     "not started": _NO_PROGRAM,
     "not executable": _NO_PROGRAM,
     "no answer": (
-        "StorageUnreachable",
+        "ServerUnreachable",
         "The storage did not answer within a minute.",
         "See that the storage's server runs and may be reached from the cluster's nodes.",
     ),

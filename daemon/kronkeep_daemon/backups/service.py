@@ -72,9 +72,9 @@ class BackupService:
         self.records = BackupRecords(history, bus)
         self.logs = BackupLogs(history)
         self.storages = StorageService(cluster, history, bus, clock, settings, queues, supervisor)
-        self.upkeep = StorageUpkeep(self.storages, history, bus, clock, settings, supervisor)
         self.probe = Probe(cluster, clock, settings)
         jobs, known = self.storages.jobs, KnownRepositories(history, clock)
+        self.upkeep = StorageUpkeep(self.storages, known, history, bus, clock, settings, supervisor)
         self.known = known
         locks = Locks(cluster, self.records, jobs, clock)
         self.retaining = Retaining(

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+from tinydb import where
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
@@ -288,8 +289,8 @@ class StorageService:
         async with self._queues.alone(name):
             storage = self.get(name)
             self._history.storages.remove(name)
-            usages = self._history.table("usages")
-            usages.remove(doc_ids=[row[1] for row in usages.documents.within({"storage_id": name})])
+            for table in ("usages", "repositories"):
+                self._history.table(table).remove(where("storage_id") == name)
             await self._history.commit()
         self._bus.publish(StorageChanged(storage, None))
 

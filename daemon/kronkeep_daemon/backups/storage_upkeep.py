@@ -1,5 +1,6 @@
 """What is done with active storages from time to time or when asked: connect, measure, check, tidy up."""
 
+import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storages
 from kronkeep_daemon.backups import jobs, restic
+from kronkeep_daemon.backups.known import KnownRepositories
+from kronkeep_daemon.backups.repository import Repository
 from kronkeep_daemon.backups.repository_jobs import CUT_OFF, Steps, failed, known_keys
 from kronkeep_daemon.backups.storage_maker import opening
 from kronkeep_daemon.backups.storage_service import StorageService
@@ -27,7 +30,9 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 30.0
 QUIET = timedelta(seconds=60)  # a burst of backups is measured once, when it is over
 AGAIN = timedelta(minutes=15)  # between two measures after changes, and after one that failed
+AT_ONCE = 2  # works on storages that nobody asked for
 SECONDS = {"test": 180.0, "usage": 3600.0, "check": 86400.0}
+_STATS: Steps = [("stats", ["restic", "stats", "--json", "--mode", "raw-data"])]
 LOST = ("RepositoryLocked", "DeadlineExceeded", CUT_OFF)  # they say nothing of the repository
 
 
@@ -45,6 +50,7 @@ class StorageUpkeep:
     def __init__(
         self,
         service: StorageService,
+        known: KnownRepositories,
         history: History,
         bus: Bus,
         clock: Clock,
@@ -52,6 +58,8 @@ class StorageUpkeep:
         supervisor: Supervisor,
     ) -> None:
         self._service = service
+        self._known = known
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self._history = history
         self._figures: Records[Figure] = Records(history.table("usages"), Figure)
         self._clock = clock
@@ -99,7 +107,8 @@ class StorageUpkeep:
 
     async def _try(self, what: str, name: str) -> None:
         try:
-            await (self.check(name) if what == "check" else self.measure(name))
+            async with self._slots:
+                await (self.check(name) if what == "check" else self.measure(name))
         except KronkeepError as fault:
             log.warning("%s of storage %s: %s", what, name, fault)
 
@@ -112,14 +121,15 @@ class StorageUpkeep:
                 storage, msgspec.structs.replace(storage, credential_keys=found)
             )
         await self._asked(storage)
-        await self._done("test", opening(storage), storage)
+        await self._done("test", opening(storage), Repository(storage))
         return self._service.get(name)
 
     async def check(self, name: str) -> BackupStorage:
-        """Runs `restic check` on the repository's structure; raises StorageFailed for what it finds."""
+        """Runs `restic check` on each repository's structure; raises StorageFailed for what it finds."""
         storage = self._service.active(name)
         try:
-            await self._done("check", [("check", ["restic", "check"])], storage)
+            for repository in self._known.of_storage(storage):
+                await self._done("check", [("check", ["restic", "check"])], repository)
         except StorageFailed as fault:
             if fault.details["reason"] not in LOST:
                 await self._update(name, checked_at=self._clock.now(), check_ok=False)
@@ -132,12 +142,15 @@ class StorageUpkeep:
         """Measures what the repository takes and what is left; raises StorageFailed.
 
         On a volume that is what its files take (du) and the file system's own figures, elsewhere what
-        `restic stats --mode raw-data` counts and what the server tells.
+        `restic stats --mode raw-data` counts, of the storage's own repository and those of policies below it,
+        and what the server tells.
         """
         storage = self._service.active(name)
         began, changed = self._clock.monotonic(), self._changed.get(name)
         space = await self._asked(storage)
-        ended = await self._done("usage", _steps(storage), storage)
+        own, *below = self._known.of_storage(storage)
+        ended = [await self._done("usage", _steps(storage), own)]
+        ended += [await self._done("usage", _STATS, repository) for repository in below]
         usage = _usage(ended, space, self._clock.now(), self._clock.monotonic() - began)
         storage = self._service.get(name)
         usage = growth.with_limit(usage, storage.capacity_bytes)
@@ -172,11 +185,12 @@ class StorageUpkeep:
             await self._failed(storage.id, fault)
             raise
 
-    async def _done(self, what: str, steps: Steps, storage: BackupStorage) -> jobs.Ended:
+    async def _done(self, what: str, steps: Steps, repository: Repository) -> jobs.Ended:
         """A Job on the repository that succeeded; how it ended is on the storage's record."""
+        storage = repository.storage
         name = f"kronkeep-{what}-{storage.id[:30]}-{secrets.token_hex(3)}"
         try:
-            ended = await self._service.jobs.alone(name, steps, storage, SECONDS[what])
+            ended = await self._service.jobs.alone(name, steps, repository, SECONDS[what])
             if (fault := failed(ended)) is not None:
                 raise fault
         except StorageFailed as fault:
@@ -221,26 +235,32 @@ def _steps(storage: BackupStorage) -> Steps:
         ("space", ["stat", "-f", "-c", "%S %b %a", MOUNT]),
         ("files", ["du", "-s", "-k", MOUNT]),
     ]
-    stats = [("stats", ["restic", "stats", "--json", "--mode", "raw-data"])]
-    return [*space, *stats] if storages.place(storage).volume is not None else stats
+    return [*space, *_STATS] if storages.place(storage).volume is not None else _STATS
 
 
-def _usage(ended: jobs.Ended, space: storages.Space | None, now: datetime, seconds: float) -> StorageUsage:
-    stats, files = ended.step("stats"), ended.step("files")
-    found = restic.objects(stats.log) if stats else []
-    if not found:
-        raise StorageFailed("restic stats said nothing that could be read.", reason="NoFigures")
-    words = _numbers(files)
-    told = space or _file_system(ended)
-    used = words[0] * 1024 if words else found[-1].get("total_size", 0)
+def _usage(
+    ended: list[jobs.Ended], space: storages.Space | None, now: datetime, seconds: float
+) -> StorageUsage:
+    """What the Jobs' steps and the server said, the storage's own repository first."""
+    found = [_stats(one) for one in ended]
+    words, told = _numbers(ended[0].step("files")), space or _file_system(ended[0])
+    used = words[0] * 1024 if words else sum(stats.get("total_size", 0) for stats in found)
     return StorageUsage(
         measured_at=now,
         used_bytes=used,
         total_bytes=told.total if told else None,
         free_bytes=told.free if told else None,
-        snapshots=found[-1].get("snapshots_count", 0),
+        snapshots=sum(stats.get("snapshots_count", 0) for stats in found),
         duration_seconds=round(seconds, 3),
     )
+
+
+def _stats(ended: jobs.Ended) -> dict[str, int]:
+    step = ended.step("stats")
+    found = restic.objects(step.log) if step else []
+    if not found:
+        raise StorageFailed("restic stats said nothing that could be read.", reason="NoFigures")
+    return found[-1]
 
 
 def _file_system(ended: jobs.Ended) -> storages.Space | None:

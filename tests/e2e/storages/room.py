@@ -10,6 +10,7 @@ from tests.e2e.conftest import Daemon, eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.models import (
+    BackupExecution,
     BackupPolicySpec,
     BackupStorage,
     BackupStorageCreate,
@@ -24,11 +25,11 @@ SETTLED = ("active", "failed")
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
 
-async def secret(daemon: Daemon, name: str, data: dict[str, str]) -> None:
+async def secret(daemon: Daemon, name: str, data: dict[str, str], namespace: str = "kronkeep") -> None:
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
     cluster = await daemon.cluster()
-    await cluster.delete(paths.secrets("kronkeep", name))
-    await cluster.create(paths.secrets("kronkeep"), {"metadata": {"name": name}, "data": encoded})
+    await cluster.delete(paths.secrets(namespace, name))
+    await cluster.create(paths.secrets(namespace), {"metadata": {"name": name}, "data": encoded})
     await cluster.close()
 
 
@@ -41,6 +42,13 @@ async def claim(daemon: Daemon, name: str, namespace: str = "default") -> None:
 async def made(client: Client, wanted: BackupStorageCreate) -> BackupStorage:
     await client.create_storage(wanted)
     return await eventually(lambda: client.storage(wanted.id), lambda s: s.status in SETTLED)
+
+
+async def finished(client: Client, backup_id: str | None) -> BackupExecution:
+    """The backup once it has ended."""
+    return await eventually(
+        lambda: client.backup(backup_id or ""), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
+    )
 
 
 async def archived(daemon: Daemon, client: Client, name: str, storage: str) -> str:
@@ -57,9 +65,7 @@ async def archived(daemon: Daemon, client: Client, name: str, storage: str) -> s
     )
     await client.create_cronjob(wanted)
     run = await client.trigger("default", name)
-    backup = await eventually(
-        lambda: client.backup(run.backup_id or ""), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
-    )
+    backup = await finished(client, run.backup_id)
     assert (backup.status, backup.reason) == ("succeeded", None), backup
     assert backup.result is not None
     return backup.result.snapshot_id

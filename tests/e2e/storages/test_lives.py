@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import Daemon, eventually
-from tests.e2e.storages.room import SETTLED, archived, claim, copies, made, secret, snapshots
+from tests.e2e.storages.room import SETTLED, archived, claim, copies, finished, made, secret, snapshots
 from tests.e2e.storages.servers import needs_servers
 from tests.integration.storages import proxmox
 
@@ -22,7 +22,6 @@ from kronkeep_common.models import (
     BackupStorageCreate,
     SecretKeyRef,
 )
-from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
 from kronkeep_daemon.kube import paths
 
 pytestmark = needs_servers
@@ -139,9 +138,7 @@ async def test_who_may_use_a_storage_is_asked_when_the_archive_runs(
     await archived(shared, there, "job-closed", "closed")
     await there.change_storage("closed", BackupStorageChange(namespaces=("elsewhere",)))
     backup = await there.back_up("default", "job-closed")
-    ended = await eventually(
-        lambda: there.backup(backup.id), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
-    )
+    ended = await finished(there, backup.id)
     assert (ended.status, ended.reason) == ("failed", "Denied")
     with pytest.raises(errors.Denied):
         await there.set_policy("default", "job-closed", BackupPolicySpec(storage_id="closed"))

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import Daemon
-from tests.e2e.storages.room import archived, copies, made, secret, snapshots
+from tests.e2e.storages.room import archived, copies, finished, made, secret, snapshots
 from tests.e2e.storages.servers import Served, needs_servers
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
 from kronkeep_common.models import (
+    BackupPolicySpec,
     BackupStorage,
     BackupStorageCreate,
+    Encryption,
     SecretKeyRef,
 )
 from kronkeep_daemon.kube import paths
@@ -158,3 +160,26 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
     for text in seen:
         for canary in ("canary", "p%40ss", "p@ss"):
             assert canary not in text, text[:500]
+
+
+async def test_a_policy_s_own_repository_below_is_measured_and_checked_too(
+    shared: Daemon, there: Client, served: dict[str, Served]
+) -> None:
+    server = served["rest"]
+    settings: dict[str, str | int] = {"url": str(server.settings["url"]).replace("/vault", "/two")}
+    await secret(shared, "two", server.secret)
+    await made(there, BackupStorageCreate(id="two", kind="rest", settings=settings, credentials="two"))
+    await archived(shared, there, "job-two", "two")
+    one = (await there.measure_storage("two")).usage
+    await secret(shared, "own", {"password": "own key"}, "default")
+    encryption = Encryption(key=SecretKeyRef(secret="own"))
+    await there.set_policy("default", "job-two", BackupPolicySpec(storage_id="two", encryption=encryption))
+    run = await there.trigger("default", "job-two")
+    backup = await finished(there, run.backup_id)
+    assert backup.status == "succeeded", backup
+    both = (await there.measure_storage("two")).usage
+    assert one is not None
+    assert both is not None
+    assert (one.snapshots, both.snapshots) == (1, 2)
+    assert both.used_bytes - one.used_bytes > 300_000
+    assert (await there.check_storage("two")).check_ok
