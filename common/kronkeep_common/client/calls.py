@@ -207,9 +207,10 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
         """One storage; raises StorageNotFound."""
         return await self.call("GET", f"/v1/storages/{quote(name)}", BackupStorage)
 
-    async def create_storage(self, storage: BackupStorageCreate) -> BackupStorage:
+    async def create_storage(self, storage: BackupStorageCreate, *, dry_run: bool = False) -> BackupStorage:
         """Creates a storage and its repository; its state tells when it is active."""
-        return await self.call("POST", "/v1/storages", BackupStorage, storage)
+        flag = "true" if dry_run else None
+        return await self.call("POST", "/v1/storages", BackupStorage, storage, dry_run=flag)
 
     async def storage_kinds(self) -> api.ListOf[StorageKind]:
         """The kinds of storages with their fields."""

@@ -134,10 +134,11 @@ class StorageService:
         _reachable(wanted.namespaces, storages.kind_of(wanted.kind).namespace(typed))
         return typed
 
-    async def create(self, wanted: BackupStorageCreate) -> BackupStorage:
+    async def create(self, wanted: BackupStorageCreate, *, dry_run: bool = False) -> BackupStorage:
         """Records the storage and begins to make its repository, or takes the one that is there.
 
-        Raises what `check_new` raises, and InvalidRequest for a Secret or key that is not there.
+        A dry run only answers what would be recorded. Raises what `check_new` raises, and InvalidRequest for
+        a Secret or key that is not there.
         """
         typed = self.check_new(wanted)
         found = await self.jobs.check_keys(wanted.kind, typed, wanted.credentials)
@@ -165,6 +166,8 @@ class StorageService:
         if self._history.storages.get(wanted.id) is not None:  # two requests at once
             raise NameTaken(f"There is a storage {wanted.id} already.", field="id")
         storage = msgspec.structs.replace(storage, repository=storages.place(storage).repository)
+        if dry_run:
+            return storage
         await self.put(None, storage)
         self._begin(storage)
         return storage

@@ -42,7 +42,8 @@ async def _usage(call: Call) -> api.ListOf[StorageUsage]:
 
 
 async def _create(call: Call) -> BackupStorage:
-    return await call.services.backups.storages.create(call.body)
+    dry_run = call.query.get("dry_run") == "true"
+    return await call.services.backups.storages.create(call.body, dry_run=dry_run)
 
 
 async def _change(call: Call) -> BackupStorage:
@@ -77,7 +78,7 @@ ROUTES: tuple[Route, ...] = (
           "The kinds of storages: their fields, and the keys of their Secrets.", _kinds),
     Route("GET", S, Level.READ, None, api.ListOf[BackupStorage], "Every storage.", _all),
     Route("POST", S, Level.ADMIN, BackupStorageCreate, BackupStorage, "Create a storage and its repository.",
-          _create, (), 202),
+          _create, ("dry_run",), 202),
     Route("GET", ONE, Level.READ, None, BackupStorage, "One storage.", _one),
     Route("PATCH", ONE, Level.ADMIN, BackupStorageChange, BackupStorage,
           "Change who may use a storage, and what it may hold.", _change),

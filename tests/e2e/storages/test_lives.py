@@ -4,7 +4,7 @@ import asyncio
 import base64
 import os
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -203,3 +203,38 @@ async def test_a_volume_that_no_node_can_mount_fails_at_the_deadline_with_the_re
     assert (storage.status, storage.reason) == ("failed", "DeadlineExceeded")
     assert "cannot mount a volume of the type nfs" in (storage.message or "")
     assert jobs == []
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB, which only root can make."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "kronkeep-test", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
+async def test_levels_of_a_volume_that_others_fill(shared: Daemon, there: Client, small: Path) -> None:
+    """85 % and 95 % of the volume, whoever fills it; a limit of the storage's own counts at once."""
+    folder = str(small / "vault")
+    await made(there, BackupStorageCreate(id="small", kind="local", settings={"path": folder}))
+    seen = []
+    for more in (0, 7_400_000, 700_000):  # 0, 88 and 97 % of 8 MiB
+        (small / f"others-{more}").write_bytes(bytes(more))
+        usage = (await there.measure_storage("small")).usage
+        assert usage is not None
+        assert usage.total_bytes == usage.capacity_bytes == 8 * 2**20
+        seen.append(usage.level)
+    assert seen == ["ok", "warning", "critical"]
+    for file in small.glob("others-*"):
+        file.unlink()
+    usage = (await there.measure_storage("small")).usage
+    assert usage is not None
+    assert usage.level == "ok"
+    limit = BackupStorageChange(capacity_bytes=usage.used_bytes + 1)
+    changed = (await there.change_storage("small", limit)).usage
+    assert changed is not None
+    assert (changed.level, changed.available_bytes) == ("critical", 1)

@@ -245,6 +245,8 @@ def test_what_may_be_old_is_said_to_be(tmp_path: Path) -> None:
 
 def test_a_storage_s_life(daemon: Daemon, tmp_path: Path) -> None:
     folder = str(tmp_path / "vault")
+    trial = kronkeep(daemon, "storage", "create", "local", "life", "--path", folder, "--dry-run")
+    assert trial.stdout == "life would be created at /repository\n"
     done = kronkeep(
         daemon, "storage", "create", "local", "life", "--path", folder, "--capacity", "1G", "--wait"
     )

@@ -79,6 +79,7 @@ def _create_parser(of_kind: Any, kind: StorageKind) -> None:
     parser.add_argument("--password", metavar="SECRET[/KEY]", help="of the repository; default: a random one")
     parser.add_argument("--allow-namespace", action="append", default=[], metavar="NS", help="default: all")
     parser.add_argument("--capacity", metavar="SIZE", help="what it may hold, such as 500G (binary units)")
+    parser.add_argument("--dry-run", action="store_true", help="only say whether it could be created")
     parser.add_argument("--wait", action="store_true", help="until it is active or failed")
     parser.set_defaults(func=run_at_once(_create), credentials=None)
 
@@ -105,7 +106,10 @@ async def _create(client: Any, options: argparse.Namespace) -> int:
         namespaces=tuple(options.allow_namespace),
         capacity_bytes=_bytes(options.capacity),
     )
-    storage = await client.create_storage(wanted)
+    storage = await client.create_storage(wanted, dry_run=options.dry_run)
+    if options.dry_run:
+        print(clean(f"{storage.id} would be created at {storage.repository}"))
+        return 0
     if wanted.password is None:
         sys.stderr.write(
             f"Its password is in the Secret {storage.password.secret} of kronkeep's namespace: "
