@@ -1,5 +1,6 @@
 """Bringing back, end to end: real socket, real cluster over HTTP, real restic."""
 
+import functools
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -213,7 +214,7 @@ async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(read
             done = await ended(client, begun)
             assert (done.status, done.reason) == ("completed", None), (state, done)
             await eventually(lambda: client.cronjob("default", "job"), lambda c: not c.suspended)
-            assert not (await client.get_restore(begun.id)).suspended
+            await eventually(functools.partial(client.get_restore, begun.id), lambda r: not r.suspended)
         assert picture(ready.claim) == first
     assert seen == ["pending", "preparing", "restoring", "verifying"]
 

@@ -126,7 +126,7 @@ class Archiver:
         patience = None
         if backup.status is BackupStatus.QUEUED and backup.deadline_at is not None:
             patience = (backup.deadline_at - self._clock.now()).total_seconds()
-        async with self._parts.queues.alone(work.repository.id, patience):
+        async with self._parts.queues.archiving(work.repository.id, patience):
             if backup.ending is None:
                 await self._conclude(backup_id, await self._attempts(backup_id, work))
             await self._validate(backup_id, work)

@@ -84,7 +84,7 @@ class Downloads:
     async def _begun(self, backup: BackupExecution, job: Object, gone: Callable[[], bool]) -> Object:
         """The pod once it sends; raises StorageFailed where it never will."""
         where = self._snapshots.repository(backup)
-        async with self._backups.queues.alone(where.id):
+        async with self._backups.queues.reading(where.id):
             try:
                 found = await self._runner.until(job, where, "send", gone)
             except NotFoundInCluster as removed:

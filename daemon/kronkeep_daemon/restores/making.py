@@ -97,7 +97,7 @@ class Maker:
         def hear(container: str, line: bytes) -> None:
             (sums if container == "sums" else changes).hear(line)
 
-        async with self._backups.queues.alone(where.id):
+        async with self._backups.queues.reading(where.id):
             try:
                 ended = await self._runner.on_repository(job, where, hear)
             finally:

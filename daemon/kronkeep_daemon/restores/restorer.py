@@ -192,7 +192,7 @@ class Restorer:
         ears = Ears(self._records, restore, self._clock)
         job = self._job(restore, wanted, sums=manifest is not None)
         where = self._snapshots.repository(wanted.backup)
-        async with self._backups.queues.alone(where.id):
+        async with self._backups.queues.reading(where.id):
             ended = await self._runner.on_repository(job, where, ears.hear)
         if staged(restore):
             await self._clean(restore, wanted)

@@ -136,7 +136,7 @@ class Snapshots:
         path = self.path(backup.id)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         with Listing(path) as listing:
-            async with self._backups.queues.alone(where.id):
+            async with self._backups.queues.reading(where.id):
                 try:
                     ended = await self._runner.on_repository(job, where, listing.hear)
                 except NotFoundInCluster as gone:

@@ -1,0 +1,87 @@
+"""Who may be at a repository together, and who waits for whom."""
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from kronkeep_daemon.backups.queue import Queues
+from kronkeep_daemon.testing import settle
+
+
+class Person:
+    """Enters, stays until told to go."""
+
+    def __init__(self, place: AbstractAsyncContextManager[None]) -> None:
+        self.inside = False
+        self._go = asyncio.Event()
+        self._task = asyncio.ensure_future(self._visit(place))
+
+    async def _visit(self, place: AbstractAsyncContextManager[None]) -> None:
+        async with place:
+            self.inside = True
+            await self._go.wait()
+        self.inside = False
+
+    async def leave(self) -> None:
+        self._go.set()
+        await self._task
+
+    async def give_up(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+
+async def test_readers_are_beside_an_archive_and_each_other() -> None:
+    queues = Queues()
+    people = [Person(queues.archiving("r")), Person(queues.reading("r")), Person(queues.reading("r"))]
+    second = Person(queues.archiving("r"))
+    await settle()
+    assert [one.inside for one in people] == [True, True, True]
+    assert not second.inside
+    await people[0].leave()
+    await settle()
+    assert second.inside
+    for one in (*people[1:], second):
+        await one.leave()
+
+
+async def test_what_is_alone_waits_for_readers_and_lets_no_new_ones_in() -> None:
+    queues = Queues()
+    reader = Person(queues.reading("r"))
+    await settle()
+    alone, late, other = Person(queues.alone("r")), None, Person(queues.alone("another"))
+    await settle()
+    late = Person(queues.reading("r"))
+    await settle()
+    assert (alone.inside, late.inside, other.inside) == (False, False, True)
+    await reader.leave()
+    await settle()
+    assert (alone.inside, late.inside) == (True, False)
+    await alone.leave()
+    await settle()
+    assert late.inside
+    await late.leave()
+    await other.leave()
+
+
+async def test_who_gives_up_leaves_the_repository_open() -> None:
+    queues = Queues()
+    reader = Person(queues.reading("r"))
+    await settle()
+    alone = Person(queues.alone("r"))
+    await settle()
+    late = Person(queues.reading("r"))
+    await settle()
+    await alone.give_up()
+    await settle()
+    assert late.inside
+    with pytest.raises(TimeoutError):
+        async with queues.alone("r", 0.01):
+            pass
+    third, archive = Person(queues.reading("r")), Person(queues.archiving("r"))
+    await settle()
+    assert third.inside
+    assert archive.inside
+    for one in (reader, late, third, archive):
+        await one.leave()
