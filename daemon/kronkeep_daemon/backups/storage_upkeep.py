@@ -226,8 +226,9 @@ def due(
     measured = storage.usage.measured_at if storage.usage else None
     if changed is not None and now - changed >= QUIET and (measured is None or now - measured >= AGAIN):
         return "usage"
-    age = now - (measured or storage.created_at)
-    return "usage" if age >= timedelta(seconds=settings.measure_every_seconds) else None
+    if measured is None:
+        return "usage" if now - storage.created_at >= QUIET else None
+    return "usage" if now - measured >= timedelta(seconds=settings.measure_every_seconds) else None
 
 
 def _steps(storage: BackupStorage) -> Steps:

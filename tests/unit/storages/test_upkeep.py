@@ -37,12 +37,12 @@ def storage(
 @pytest.mark.parametrize(
     ("found", "changed", "wanted"),
     [
-        (storage(), None, None),
-        (storage(created_at=ago(hours=7)), None, "usage"),
+        (storage(created_at=ago(seconds=59)), None, None),
+        (storage(created_at=ago(seconds=60)), None, "usage"),
         (storage(measured=ago(hours=5)), None, None),
         (storage(measured=ago(hours=6)), None, "usage"),
-        (storage(), ago(seconds=59), None),  # the burst may not be over
-        (storage(), ago(seconds=60), "usage"),
+        (storage(measured=ago(minutes=50)), ago(seconds=59), None),  # the burst may not be over
+        (storage(measured=ago(minutes=50)), ago(seconds=60), "usage"),
         (storage(measured=ago(minutes=14)), ago(seconds=90), None),
         (storage(measured=ago(minutes=15)), ago(seconds=90), "usage"),
         (storage(measured=ago(hours=1), created_at=ago(days=7)), None, "check"),

@@ -143,10 +143,13 @@ def counts(store: Store) -> list[tuple[str, int, str]]:
 
 
 def fill(storage: "object") -> float | None:
-    """The used part of a storage, 0 to 1, where both figures are known."""
+    """The full part of a storage's place, 0 to 1, whoever filled it; None where it is not known."""
     usage = getattr(storage, "usage", None)
     capacity = (usage.capacity_bytes if usage else None) or getattr(storage, "capacity_bytes", None)
-    return usage.used_bytes / capacity if usage and capacity else None
+    if not usage or not capacity:
+        return None
+    left = usage.available_bytes
+    return usage.used_bytes / capacity if left is None else 1 - left / capacity
 
 
 def good_age(cronjob: CronJob, now: datetime) -> Span:
