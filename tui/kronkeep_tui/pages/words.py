@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from kronkeep_common.models import BackupExecution, CronJob, Progress
+from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, Progress
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import age, duration, size
 from kronkeep_tui.store import Store
@@ -142,10 +142,10 @@ def counts(store: Store) -> list[tuple[str, int, str]]:
     ]
 
 
-def fill(storage: "object") -> float | None:
+def fill(storage: BackupStorage) -> float | None:
     """The full part of a storage's place, 0 to 1, whoever filled it; None where it is not known."""
-    usage = getattr(storage, "usage", None)
-    capacity = (usage.capacity_bytes if usage else None) or getattr(storage, "capacity_bytes", None)
+    usage = storage.usage
+    capacity = (usage.capacity_bytes if usage else None) or storage.capacity_bytes
     if not usage or not capacity:
         return None
     left = usage.available_bytes
