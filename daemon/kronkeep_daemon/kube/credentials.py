@@ -20,7 +20,7 @@ async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -
 
     settings = type.__call__(client.Configuration)
     settings.connection_pool_maxsize = 0  # unlimited: every watch and followed log holds one
-    settings.retries = 0
+    settings.retries = None  # a number, 0 too, makes the package repeat 5xx by itself and hide them
     try:
         if in_cluster:
             await asyncio.to_thread(config.load_incluster_config, settings)

@@ -63,6 +63,7 @@ class ListWatch(Generic[T]):
         needed: bool = True,
         read_deadline: float = READ_DEADLINE,
         relist_seconds: float = RELIST_SECONDS,
+        longest_gap: float = LONGEST_GAP,
         chance: random.Random | None = None,
     ) -> None:
         self._cluster = cluster
@@ -74,6 +75,7 @@ class ListWatch(Generic[T]):
         self._clock = clock
         self._read_deadline = read_deadline
         self._relist = relist_seconds
+        self._longest_gap = longest_gap
         self._chance = chance or random.Random()  # noqa: S311  jitter, not a secret
         self._decoder = msgspec.json.Decoder(Line[kind])  # type: ignore[valid-type]
         self._version = ""
@@ -113,7 +115,7 @@ class ListWatch(Generic[T]):
                 last = self._clock.monotonic()
             except ClusterUnreachable as fault:
                 self._mark("stale", str(fault))
-                if self._clock.monotonic() - last > LONGEST_GAP:
+                if self._clock.monotonic() - last > self._longest_gap:
                     raise
             if self._clock.monotonic() - listed < self._relist:
                 await self._rest()

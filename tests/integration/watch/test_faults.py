@@ -1,0 +1,288 @@
+"""The list-and-watch loop against a server that fails in every way that has been seen."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+from aiohttp import web
+from tests.integration.watch.world import Quick, World, job, status
+
+from kronkeep_common.errors import ClusterUnreachable
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import Job
+from kronkeep_daemon.kube.watch import ListWatch
+
+
+class Watcher:
+    """A ListWatch of Jobs and what it told."""
+
+    def __init__(self, cluster: Cluster, clock: Quick, **options: float) -> None:
+        self.there: dict[str, str] = {}
+        self.told: list[tuple[str, str]] = []
+        self.clock = clock
+        self.watch = ListWatch(
+            cluster,
+            paths.jobs(),
+            kind=Job,
+            on_sync=self._sync,
+            on_event=self._event,
+            clock=clock,
+            **options,  # type: ignore[arg-type]
+        )
+        self._task = asyncio.create_task(self.watch.run())
+
+    def _sync(self, items: list[Job]) -> None:
+        self.there = {item.metadata.uid: item.metadata.name for item in items}
+
+    def _event(self, kind: str, item: Job) -> None:
+        self.told.append((kind, item.metadata.uid))
+        if kind == "DELETED":
+            self.there.pop(item.metadata.uid, None)
+        else:
+            self.there[item.metadata.uid] = item.metadata.name
+
+    async def until(self, done: Callable[[], bool], seconds: float = 20) -> None:
+        end = asyncio.get_running_loop().time() + seconds
+        while not done():
+            assert asyncio.get_running_loop().time() < end, (self.watch.state, self.there)
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    found = World()
+    async with found.served(tmp_path):
+        yield found
+
+
+@pytest.fixture
+async def cluster(world: World, tmp_path: Path) -> AsyncIterator[Cluster]:
+    found = await Cluster.connect(kubeconfig=tmp_path / "kubeconfig")
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def watcher(cluster: Cluster) -> AsyncIterator[Watcher]:
+    found = Watcher(cluster, Quick())
+    await found.until(lambda: found.watch.state.status == "live")
+    yield found
+    await found.stop()
+
+
+async def test_what_happens_is_told(world: World, watcher: Watcher) -> None:
+    world.put("jobs", job("a", "1"))
+    await watcher.until(lambda: watcher.there == {"1": "a"})
+    world.delete("jobs", "1")
+    await watcher.until(lambda: watcher.told[-1] == ("DELETED", "1"))
+
+
+async def test_a_silent_stream_is_dead_after_its_deadline_and_all_is_listed_again(
+    world: World, cluster: Cluster
+) -> None:
+    """A half-open connection: nothing comes, no error either. 70 s in the daemon, half a second here."""
+    watcher = Watcher(cluster, Quick(), read_deadline=0.5, longest_gap=0.4)
+    try:
+        await watcher.until(lambda: watcher.watch.lists == 1)
+        world.silent = True
+        world.put("jobs", job("a", "1"))
+        await watcher.until(lambda: watcher.there == {"1": "a"}, 5)
+        assert watcher.told == []
+    finally:
+        await watcher.stop()
+
+
+async def test_410_as_an_event_lists_again(world: World, watcher: Watcher) -> None:
+    world.put("jobs", job("a", "1"))
+    world.floor = world.version + 100
+    world.hang_up()
+    world.floor = world.version
+    world.version += 1
+    await watcher.until(lambda: watcher.there == {"1": "a"})
+
+
+async def test_410_as_a_status_lists_again(world: World, watcher: Watcher) -> None:
+    lists = watcher.watch.lists
+    world.fault = lambda r: (
+        status(410, "Expired") if "watch" in r.query and watcher.watch.lists == lists else None
+    )
+    world.hang_up()
+    await watcher.until(lambda: watcher.watch.lists > lists)
+    await watcher.until(lambda: watcher.watch.state.status == "live")
+
+
+@pytest.mark.parametrize("code", [500, 504, 403])
+async def test_any_other_error_event_lists_again(world: World, watcher: Watcher, code: int) -> None:
+    lists = watcher.watch.lists
+    world.say("jobs", b'{"type":"ERROR","object":{"kind":"Status","status":"Failure","code":%d}}' % code)
+    world.version += 1
+    world._happened["jobs"][-1] = (world.version, world._happened["jobs"][-1][1])
+    await watcher.until(lambda: watcher.watch.lists > lists)
+
+
+async def test_the_server_is_given_the_time_that_it_asks_for(world: World, cluster: Cluster) -> None:
+    asked = [
+        status(429, "TooManyRequests", **{"Retry-After": "17"}),
+        status(503, "Down", **{"Retry-After": "9"}),
+    ]
+
+    def fault(request: web.Request) -> web.Response | None:
+        return asked.pop(0) if asked and request.path.endswith("/jobs") else None
+
+    world.fault = fault
+    watcher = Watcher(cluster, Quick())
+    try:
+        await watcher.until(lambda: watcher.watch.state.status == "live")
+        assert watcher.clock.slept[:2] == [17.0, 9.0]
+    finally:
+        await watcher.stop()
+
+
+async def test_a_server_that_ends_every_watch_at_once_is_not_stormed(world: World, cluster: Cluster) -> None:
+    world.fault = lambda r: web.Response(text="") if "watch" in r.query else None
+    watcher = Watcher(cluster, Quick(times=1))
+    try:
+        await asyncio.sleep(2)
+        assert world.count("watch=1") <= 5
+    finally:
+        await watcher.stop()
+
+
+async def test_a_list_is_read_page_by_page_and_again_when_its_token_has_expired(
+    world: World, cluster: Cluster
+) -> None:
+    world.page = 10
+    for number in range(35):
+        world.put("jobs", job(f"j{number}", str(number)))
+    expired = [True]
+
+    def fault(request: web.Request) -> web.Response | None:
+        if request.query.get("continue") == "20" and expired:
+            expired.clear()
+            return status(410, "Expired")
+        return None
+
+    world.fault = fault
+    watcher = Watcher(cluster, Quick())
+    try:
+        await watcher.until(lambda: len(watcher.there) == 35)
+        assert world.count("limit=500") == 3 + 4
+    finally:
+        await watcher.stop()
+
+
+async def test_a_restored_server_whose_version_went_back_is_believed(world: World, watcher: Watcher) -> None:
+    for number in range(5):
+        world.put("jobs", job(f"j{number}", str(number)))
+    await watcher.until(lambda: len(watcher.there) == 5)
+    world.objects["jobs"] = {"0": world.objects["jobs"]["0"]}
+    world._happened["jobs"].clear()
+    world.version = 50
+    world.floor = 10**6
+    world.hang_up()
+    await watcher.until(lambda: watcher.there == {"0": "j0"})
+    world.floor = 0
+    world.put("jobs", job("new", "9"))
+    await watcher.until(lambda: "9" in watcher.there)
+
+
+async def test_everything_is_listed_again_from_time_to_time(world: World, cluster: Cluster) -> None:
+    """What a watch has lost is found by the difference; ten minutes in the daemon, no time at all here."""
+    watcher = Watcher(cluster, Quick(), relist_seconds=0.2)
+    try:
+        await watcher.until(lambda: watcher.watch.lists == 1)
+        world.objects["jobs"]["1"] = job("lost", "1")
+        world.hang_up()
+        await asyncio.sleep(0.3)
+        world.hang_up()
+        await watcher.until(lambda: watcher.there == {"1": "lost"})
+    finally:
+        await watcher.stop()
+
+
+async def test_one_object_that_cannot_be_read_stops_no_other(world: World, watcher: Watcher) -> None:
+    for line in (b"not json", b'{"type":"ADDED"}', b'{"type":"ADDED","object":{"metadata":{"uid":7}}}'):
+        world.version += 1
+        world.say("jobs", line)
+    world.put("jobs", job("a", "1"))
+    await watcher.until(lambda: watcher.there == {"1": "a"})
+    assert watcher.watch.unreadable == 3
+
+
+async def test_one_object_of_a_list_that_cannot_be_read_stops_no_other(
+    world: World, cluster: Cluster
+) -> None:
+    world.put("jobs", job("a", "1"))
+    world.objects["jobs"]["2"] = {"metadata": {"uid": 2}}
+    watcher = Watcher(cluster, Quick())
+    try:
+        await watcher.until(lambda: watcher.there == {"1": "a"})
+    finally:
+        await watcher.stop()
+
+
+def server_of(kubeconfig: Path) -> str:
+    found: str = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+    return found
+
+
+PLUGIN = """
+import json, pathlib, sys
+status = {"token": pathlib.Path(sys.argv[1]).read_text()}
+print(json.dumps({"apiVersion": sys.argv[2], "kind": "ExecCredential", "status": status}))
+"""
+
+
+class TestCredentials:
+    """Tokens are rotated under a running daemon: the next refusal reads them anew, once for all."""
+
+    async def test_a_token_file_is_read_again(self, world: World, tmp_path: Path) -> None:
+        config, token = tmp_path / "kubeconfig", tmp_path / "token"
+        server = server_of(config)
+        token.write_text("one")
+        world.write(config, server, {"tokenFile": str(token)})
+        world.token = "one"
+        cluster = await Cluster.connect(kubeconfig=config)
+        world.token = "two"
+        token.write_text("two")
+        await asyncio.gather(*(cluster.get(paths.namespaces("kube-system")) for _ in range(10)))
+        assert cluster._generation == 2
+        await cluster.close()
+
+    async def test_an_exec_plugin_is_run_again(self, world: World, tmp_path: Path) -> None:
+        config, script = tmp_path / "kubeconfig", tmp_path / "plugin.py"
+        server = server_of(config)
+        api = "client.authentication.k8s.io/v1"
+        (tmp_path / "secret").write_text("one")
+        script.write_text(PLUGIN)
+        plugin = {
+            "apiVersion": api,
+            "command": sys.executable,
+            "args": [str(script), str(tmp_path / "secret"), api],
+            "interactiveMode": "Never",
+        }
+        world.write(config, server, {"exec": plugin})
+        world.token = "one"
+        cluster = await Cluster.connect(kubeconfig=config)
+        (tmp_path / "secret").write_text("two")
+        world.token = "two"
+        assert (await cluster.get(paths.namespaces("kube-system")))["metadata"]["uid"] == "world"
+        await cluster.close()
+
+    async def test_a_plugin_that_fails_is_named(self, world: World, tmp_path: Path) -> None:
+        config = tmp_path / "kubeconfig"
+        server = server_of(config)
+        plugin = {"apiVersion": "client.authentication.k8s.io/v1", "command": "false"}
+        world.write(config, server, {"exec": plugin})
+        with pytest.raises(ClusterUnreachable, match="exec plugin false"):
+            await Cluster.connect(kubeconfig=config)

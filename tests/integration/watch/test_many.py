@@ -1,0 +1,145 @@
+"""Many Jobs under a failing server: none is missed, none told twice."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.integration.watch.world import Quick, World, job
+
+from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
+from kronkeep_daemon.cronjobs.recorder import Recorder
+from kronkeep_daemon.events import Bus, ExecutionChanged
+from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.supervisor import Supervisor
+
+
+class Room:
+    """A recorder of a world, with what it told of ends."""
+
+    def __init__(self, world: World, history: History, recorder: Recorder, bus: Bus) -> None:
+        self.world = world
+        self.history = history
+        self.recorder = recorder
+        self.ends: Counter[str] = Counter()
+        bus.subscribe(ExecutionChanged, self._changed)
+
+    def _changed(self, event: ExecutionChanged) -> None:
+        if is_final(EXECUTION_TRANSITIONS, event.new.status):
+            self.ends[event.new.id] += 1
+
+    def statuses(self) -> dict[str, int]:
+        return self.history.executions.count()
+
+    async def until(self, done: Callable[[], bool], seconds: float = 60) -> None:
+        end = asyncio.get_running_loop().time() + seconds
+        while not done():
+            assert asyncio.get_running_loop().time() < end, self.statuses()
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Room]:
+    world, clock, bus = World(), Quick(), Bus()
+    supervisor = Supervisor(clock)
+    async with world.served(folder) as kubeconfig:
+        cluster = await Cluster.connect(kubeconfig=kubeconfig)
+        history = await History.open(folder / "history", clock=clock)
+        recorder = Recorder(cluster, history, bus, clock, patience=0.2)
+        recorder.start(supervisor)
+        await asyncio.wait_for(recorder.synced.wait(), 30)
+        try:
+            yield Room(world, history, recorder, bus)
+        finally:
+            await supervisor.close()
+            await cluster.close()
+            await history.close()
+
+
+@pytest.fixture
+async def room(tmp_path: Path) -> AsyncIterator[Room]:
+    async with opened(tmp_path) as found:
+        yield found
+
+
+async def flow(world: World, count: int, rate: float) -> None:
+    """So many Jobs, each begun and a little later ended."""
+    for number in range(count + 5):
+        if number < count:
+            world.put("jobs", job(f"dump-{number}", f"u{number}"))
+        if number >= 5:
+            ended = job(f"dump-{number - 5}", f"u{number - 5}", ended=True, bad=number % 3 == 0)
+            world.put("jobs", ended)
+        await asyncio.sleep(1 / rate)
+
+
+async def restarts(world: World, count: int, every: float) -> None:
+    for _ in range(count):
+        await asyncio.sleep(every)
+        world.restart()
+
+
+@pytest.mark.parametrize(
+    ("jobs", "count"),
+    [(60, 10), pytest.param(400, 50, marks=pytest.mark.torture)],
+    ids=["10-restarts", "50-restarts"],
+)
+async def test_server_restarts_under_twenty_jobs_a_second(room: Room, jobs: int, count: int) -> None:
+    every = jobs / 20 / (count + 1)
+    await asyncio.gather(flow(room.world, jobs, 20), restarts(room.world, count, every))
+    await room.until(lambda: len(room.ends) == jobs)
+    assert set(room.ends.values()) == {1}
+    assert room.statuses() == {
+        "succeeded": sum(n % 3 != 0 for n in range(5, jobs + 5)),
+        "failed": sum(n % 3 == 0 for n in range(5, jobs + 5)),
+    }
+
+
+async def test_a_job_deleted_before_its_end_is_cancelled(room: Room) -> None:
+    room.world.put("jobs", job("dump-1", "u1"))
+    await room.until(lambda: room.statuses() == {"running": 1})
+    room.world.delete("jobs", "u1")
+    await room.until(lambda: room.statuses() == {"cancelled": 1})
+
+
+async def test_one_deleted_during_a_restart_is_told_as_unknown(room: Room) -> None:
+    room.world.put("jobs", job("dump-1", "u1"))
+    await room.until(lambda: room.statuses() == {"running": 1})
+    del room.world.objects["jobs"]["u1"]
+    room.world.version += 1
+    room.world.restart()
+    await room.until(lambda: room.statuses() == {"unknown": 1})
+    (run,) = room.history.executions.all()
+    assert (run.reason, run.evidence) == ("GoneWhileAway", "last seen running")
+
+
+async def test_the_same_name_a_hundred_times_is_a_hundred_runs(room: Room) -> None:
+    for number in range(100):
+        room.world.put("jobs", job("dump", f"u{number}"))
+        room.world.put("jobs", job("dump", f"u{number}", ended=True))
+        room.world.delete("jobs", f"u{number}")
+        await asyncio.sleep(0.002)
+    await room.until(lambda: room.statuses() == {"succeeded": 100})
+    assert set(room.ends.values()) == {1}
+
+
+async def test_two_clusters_with_the_same_uid_have_a_record_each(room: Room, tmp_path: Path) -> None:
+    """A cluster made from another's etcd has Jobs of the same uids."""
+    room.world.put("jobs", job("dump-1", "u1"))
+    await room.until(lambda: room.statuses() == {"running": 1})
+    copy = World()
+    (tmp_path / "copy").mkdir()
+    async with copy.served(tmp_path / "copy") as kubeconfig:
+        cluster = await Cluster.connect(kubeconfig=kubeconfig)
+        cluster.id = "copy"
+        other = Recorder(cluster, room.history, Bus(), Quick(), patience=0.2)
+        supervisor = Supervisor(Quick())
+        copy.put("jobs", job("dump-1", "u1", ended=True))
+        other.start(supervisor)
+        await room.until(lambda: room.statuses() == {"running": 1, "succeeded": 1})
+        assert sorted(run.id for run in room.history.executions.all()) == ["u1", "u1@copy"]
+        await supervisor.close()
+        await cluster.close()
