@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -31,6 +32,7 @@ Object = dict[str, Any]
 FULL_DISK_PAUSE = 2.0
 BREATH = 0.05  # between two writes: what came meanwhile shares the second, and costs one look a Job
 PATIENCE = 3.0  # for what may still be told of a Job that has gone
+SLICE = 1000  # Jobs written at once: a first list of many costs no more memory than that
 MOST = 100_000  # runs that have not ended
 
 
@@ -121,16 +123,19 @@ class Recorder:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            touched, self._touched = self._touched, {}
+            touched = list(islice(self._touched, SLICE))
+            self._touched = dict.fromkeys(islice(self._touched, SLICE, None))
             try:
                 await self._write(touched)
             except ReadOnlyHistory as full:
                 log.error("recording waits: %s", full)
-                self._touched = touched | self._touched
+                self._touched = dict.fromkeys(touched) | self._touched
                 await self._clock.sleep(FULL_DISK_PAUSE)
                 self._wake.set()
-            if not self._touched:
-                self._idle.set()
+            if self._touched:
+                self._wake.set()
+                continue
+            self._idle.set()
             await asyncio.sleep(BREATH)
 
     async def _account_forever(self) -> None:
