@@ -13,8 +13,15 @@ from tests.ui.test_terminal import HOSTILE, app_of, first, screen, until
 from textual import events
 from textual.pilot import Pilot
 
+from kronkeep_common import errors
 from kronkeep_common.api import Snapshot
-from kronkeep_common.models import BackupStorage, ScheduleCheckRequest, SecretKeyRef, StorageUsage
+from kronkeep_common.models import (
+    BackupStorage,
+    CronJobCreate,
+    ScheduleCheckRequest,
+    SecretKeyRef,
+    StorageUsage,
+)
 from kronkeep_common.states import StorageStatus
 from kronkeep_tui.form import preview, templates
 from kronkeep_tui.form.draft import new_draft, read
@@ -187,6 +194,26 @@ async def test_one_that_is_there_is_changed_under_its_own_name() -> None:
         await until(pilot, lambda: client.asked)
         assert client.asked[0][0] == "replace"
         assert json.loads(client.asked[0][1])["schedule"] == "0 4 * * *"
+
+
+async def test_one_that_cannot_be_read_is_not_overwritten() -> None:
+    class Unreadable(Client):
+        async def cronjob_spec(self, namespace: str, name: str) -> CronJobCreate:
+            raise errors.NotAllowedNow("It has two containers.")
+
+    client = Unreadable()
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await first(pilot)
+        await pilot.press("e")
+        await until(pilot, lambda: "two containers" in screen(pilot))
+        await typed(pilot, "image", "busybox")
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "was not read, so nothing is sent" in screen(pilot))
+        await pilot.press("escape", "e")
+        await until(pilot, lambda: "two containers" in screen(pilot))
+        await pilot.press("ctrl+s")
+        await until(pilot, lambda: "was not read, so nothing is sent" in screen(pilot))
+        assert client.asked == []
 
 
 async def test_without_the_daemon_the_verdict_is_reckoned_here_and_nothing_is_lost() -> None:

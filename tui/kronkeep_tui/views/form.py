@@ -14,7 +14,13 @@ from textual.containers import Vertical
 from textual.timer import Timer
 from textual.widget import Widget
 
-from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError, ScheduleConflict
+from kronkeep_common.errors import (
+    DaemonUnreachable,
+    InvalidRequest,
+    KronkeepError,
+    NotAllowedNow,
+    ScheduleConflict,
+)
 from kronkeep_common.models import BackupStorage, CronJobCreate, ScheduleCheckRequest, ScheduleVerdict
 from kronkeep_common.text import clean_lines
 from kronkeep_tui.actions import ANY, FORM, Action
@@ -58,6 +64,7 @@ class FormView(View):
         self._timer: Timer | None = None
         self._touched: set[str] = set()
         self._tried = False
+        self._unread = False
 
     @property
     def target_name(self) -> tuple[str, str] | None:
@@ -100,8 +107,10 @@ class FormView(View):
         """Reads the CronJob that this is of, unless something was typed already."""
         verb, _, name = self.of.partition(" ")
         if verb in ("edit", "copy") and self.of not in self.kronkeep.drafts:
+            self._unread = True  # until then the fields are not those of the CronJob
             spec = await self.kronkeep.client.cronjob_spec(*name.split("/", 1))
             self.draft = draft_of(spec) | ({} if verb == "edit" else {"name": ""})
+            self._unread = False
             self._changed(at="name" if verb == "copy" else "schedule")
 
     # what is shown
@@ -194,6 +203,8 @@ class FormView(View):
             self._fill({message.key: found[0]}, at=message.key)
 
     def _keep(self) -> None:
+        if self._unread:
+            return
         drafts = self.kronkeep.drafts
         drafts.pop(self.of, None)
         drafts[self.of] = self.draft
@@ -318,6 +329,9 @@ class FormView(View):
     # sending
 
     def _spec(self) -> CronJobCreate:
+        if self._unread:
+            words = "The CronJob was not read, so nothing is sent."
+            raise NotAllowedNow(words, next_step="f5 reads it again.")
         errors = self._errors()
         if self._read.spec is not None and not errors:
             return self._read.spec
