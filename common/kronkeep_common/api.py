@@ -185,6 +185,13 @@ class Ready(Record, frozen=True, kw_only=True):
     watches: list[WatchView]
 
 
+class ClusterView(Record, frozen=True, kw_only=True):
+    """A cluster that is watched: its identity in every record, and its name in the settings."""
+
+    id: str
+    name: str
+
+
 class Snapshot(Record, frozen=True, kw_only=True):
     """All that a first screen needs, as of the change `seq`."""
 
@@ -198,6 +205,7 @@ class Snapshot(Record, frozen=True, kw_only=True):
     restores: list[Restore] = []
     alerts: list[Alert] = []
     watches: list[WatchView]
+    clusters: list[ClusterView] = []
 
 
 class Event(Record, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ import msgspec
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import InvalidSettings, KronkeepError, ToolMissing
+from kronkeep_daemon import clusters
 from kronkeep_daemon import settings as settings_file
 from kronkeep_daemon.alerts import AlertService, Sources
 from kronkeep_daemon.applying import Applying
@@ -136,7 +137,7 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
     history = await History.open(state / "history", clock=clock)
     stack.push_async_callback(history.close)
     supervisor = Supervisor(clock)
-    clusters: list[tuple[Cluster, ClusterSettings]] = []
+    connected: clusters.Configured = []
     kubeconfig: Path | None = None
     if options.embedded:
         _require_restic()
@@ -144,13 +145,13 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
         embedded = await EmbeddedCluster.start(state / "cluster", supervisor=supervisor)
         stack.push_async_callback(embedded.close)
         kubeconfig = embedded.kubeconfig
-        clusters.append((await Cluster.connect(kubeconfig=kubeconfig), ClusterSettings()))
-    for configured in current().clusters.values():
-        clusters.append((await _connect(configured), configured))
-    for cluster, _ in clusters:
+        embedded_one = await Cluster.connect(kubeconfig=kubeconfig, name="embedded")
+        connected.append((embedded_one, ClusterSettings()))
+    connected += await clusters.connect(current().clusters, history, clock)
+    for cluster, _ in connected:
         stack.push_async_callback(cluster.close)
     stack.push_async_callback(supervisor.close)
-    services = _services(clusters, history, current, supervisor)
+    services = _services(connected, history, current, supervisor)
     await stack.enter_async_context(serve(services, Path(current().socket)))
     if options.config is not None:
         supervisor.start("settings", lambda: _reload(options, current), death="restart")
@@ -161,14 +162,6 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
     notify("READY=1")
     _announce(options, services, state, kubeconfig)
     return supervisor, history
-
-
-async def _connect(configured: ClusterSettings) -> Cluster:
-    credentials = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""))
-    kubeconfig = credentials / configured.kubeconfig if configured.kubeconfig else None
-    return await Cluster.connect(
-        kubeconfig=kubeconfig, context=configured.context, in_cluster=configured.in_cluster
-    )
 
 
 def _services(

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from kronkeep_common.api import Event, Snapshot, WatchView
+from kronkeep_common.api import ClusterView, Event, Snapshot, WatchView
 from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
 
 R = TypeVar("R", bound=CronJobExecution | BackupExecution | BackupStorage | Restore | Alert)
@@ -90,6 +90,7 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     restores: Table[Restore] = Table()
     alerts: Table[Alert] = Table()
     watches: tuple[WatchView, ...] = ()
+    clusters: tuple[ClusterView, ...] = ()
     last_backup: Mapping[str, str] = {}
     latest_backup: Mapping[str, str] = {}
 
@@ -117,6 +118,7 @@ def from_snapshot(snapshot: Snapshot) -> Store:
             restores=table_of(snapshot.restores),
             alerts=table_of(snapshot.alerts),
             watches=tuple(snapshot.watches),
+            clusters=tuple(snapshot.clusters),
         )
     )
 

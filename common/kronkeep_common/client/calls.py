@@ -74,16 +74,19 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
 
     async def call(self, method: str, path: str, answer: type[T], body: object = None, /, **query: Any) -> T:
         """One request; `query` values of None are left out."""
+        found = await self._sent(method, _target(path, query), body)
+        if found.status >= 400:
+            raise _problem(found)
+        return msgspec.json.decode(found.body or b"null", type=answer)
+
+    async def _sent(self, method: str, target: str, body: object = None) -> Answer:
         content = msgspec.json.encode(body) if body is not None else None
         headers = {"Content-Type": "application/json"} if content is not None else {}
         check_server(self.socket)
         try:
-            found = await self._transport.request(method, _target(path, query), content, headers)
+            return await self._transport.request(method, target, content, headers)
         except Broken as fault:
             raise errors.DaemonUnreachable(f"Nobody answers at {self.socket}.") from fault
-        if found.status >= 400:
-            raise _problem(found)
-        return msgspec.json.decode(found.body or b"null", type=answer)
 
     async def snapshot(self) -> api.Snapshot:
         """All that a first screen needs."""
@@ -91,7 +94,10 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
 
     async def ready(self) -> api.Ready:
         """How fresh what the daemon shows is."""
-        return await self.call("GET", "/readyz", api.Ready)
+        found = await self._sent("GET", "/readyz")
+        if found.status not in (200, 503):  # 503 is the answer of a daemon that is not ready
+            raise _problem(found)
+        return msgspec.json.decode(found.body, type=api.Ready)
 
     async def cronjobs(self, namespace: str | None = None) -> api.ListOf[CronJob]:
         """Every CronJob, by namespace and name."""

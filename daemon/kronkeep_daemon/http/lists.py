@@ -36,6 +36,10 @@ async def snapshot(call: Call) -> api.Snapshot:
         storages=services.backups.storages.list(),
         alerts=services.alerts.unended()[:200],
         watches=watch_views(services),
+        clusters=[
+            api.ClusterView(id=recorder.cluster.id, name=recorder.cluster.name)
+            for recorder in services.cronjobs.recorders.values()
+        ],
     )
 
 

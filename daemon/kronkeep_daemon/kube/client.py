@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from kronkeep_common.errors import ClusterUnreachable
-from kronkeep_daemon.kube import credentials, objects, paths
+from kronkeep_daemon.kube import answers, credentials, objects, paths
 from kronkeep_daemon.kube.errors import NotFoundInCluster, Unauthorized, refused
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Object = dict[str, Any]
 Objects = list[Object]
-Lines = list[bytes]
+Lines = answers.Lines
 Page = tuple[list[T], str]
 PAGE = 500
 ANSWER_SECONDS = 30.0
@@ -45,7 +45,9 @@ _CONTENT_TYPES = {
 class Cluster:
     """Requests to one cluster, known by the uid of its kube-system namespace."""
 
-    def __init__(self, kubeconfig: Path | None, context: str | None, in_cluster: bool) -> None:
+    def __init__(
+        self, kubeconfig: Path | None, context: str | None, in_cluster: bool, *, name: str | None = None
+    ) -> None:
         self._kubeconfig = kubeconfig
         self._context = context
         self._in_cluster = in_cluster
@@ -53,24 +55,60 @@ class Cluster:
         self._before: Any = None
         self._generation = 0
         self._renewing = asyncio.Lock()
+        self._confirming = asyncio.Lock()
         self._base = ""
         self.id = ""
-        self.name = context or ("in-cluster" if in_cluster else "default")
+        self._assumed = False
+        self.name = name or context or ("in-cluster" if in_cluster else "default")
 
     @classmethod
     async def connect(
-        cls, *, kubeconfig: Path | None = None, context: str | None = None, in_cluster: bool = False
+        cls,
+        *,
+        kubeconfig: Path | None = None,
+        context: str | None = None,
+        in_cluster: bool = False,
+        name: str | None = None,
     ) -> Cluster:
         """A connection that has answered once; raises ClusterUnreachable or Unauthorized."""
-        cluster = cls(kubeconfig, context, in_cluster)
+        cluster = cls(kubeconfig, context, in_cluster, name=name)
         try:
-            await cluster.reload()
-            system = await cluster.get(paths.namespaces("kube-system"))
+            return await cluster.identify()
         except BaseException:
             await cluster.close()
             raise
-        cluster.id = str(system["metadata"]["uid"])
-        return cluster
+
+    async def identify(self) -> Cluster:
+        """Asks which cluster answers; raises ClusterUnreachable or Unauthorized."""
+        if self._client is None:
+            await self.reload()
+        self.id = await self._uid()
+        return self
+
+    def assume(self, uid: str) -> None:
+        """Takes the cluster for the one it was; its first answer confirms that, before any other is heard."""
+        self.id, self._assumed = uid, True
+
+    async def _uid(self) -> str:
+        path = paths.namespaces("kube-system")
+        found: Object = msgspec.json.decode(
+            await answers.whole(await self._once("GET", path, {}, None, ANSWER_SECONDS))
+        )
+        return str(found["metadata"]["uid"])
+
+    async def _confirm(self) -> None:
+        """Raises ClusterUnreachable while the assumed cluster does not answer, or another one does."""
+        async with self._confirming:
+            if not self._assumed:
+                return
+            if self._client is None:
+                await self.reload()
+            if await self._uid() != self.id:
+                raise ClusterUnreachable(
+                    f"Another cluster answers as {self.name} than the one of its history.",
+                    next_step="Correct the kubeconfig, or restart kronkeepd if this is right.",
+                )
+            self._assumed = False
 
     async def reload(self) -> None:
         """Reads configuration and credentials anew: rotated tokens, certificates, CAs, exec plugins.
@@ -110,7 +148,7 @@ class Cluster:
         """The server's version and the date of its answer."""
         response = await self._authorised("GET", "/version", {}, None, ANSWER_SECONDS)
         date = response.headers.get("Date")
-        version: Object = msgspec.json.decode(await _whole(response))
+        version: Object = msgspec.json.decode(await answers.whole(response))
         return version, parsedate_to_datetime(date) if date else None
 
     async def get(self, path: str, **params: str) -> Object:
@@ -135,7 +173,7 @@ class Cluster:
         token, decoder = "", msgspec.json.Decoder(objects.ListPage[kind])  # type: ignore[valid-type]
         while True:
             query = {"limit": str(PAGE), **params} | ({"continue": token} if token else {})
-            page = _page(await self._whole("GET", path, query), decoder, kind)
+            page = answers.page_of(await self._whole("GET", path, query), decoder, kind)
             yield page.items or [], page.metadata.resource_version
             token = page.metadata.continue_ or ""
             if not token:
@@ -183,7 +221,7 @@ class Cluster:
         query = {"watch": "1", **params}
         response = await self._authorised("GET", path, query, None, read_deadline, stream=True)
         try:
-            async for lines in _lines(response):
+            async for lines in answers.lines(response):
                 yield lines
         finally:
             response.close()
@@ -209,7 +247,7 @@ class Cluster:
         path = f"{paths.pods(namespace, pod)}/log"
         response = await self._authorised("GET", path, params, None, None, stream=True)
         try:
-            async for chunk in _chunks(response):
+            async for chunk in answers.chunks(response):
                 yield chunk
         finally:
             response.close()
@@ -238,9 +276,27 @@ class Cluster:
         body: object = None,
         kind: str = "application/json",
     ) -> bytes:
-        return await _whole(await self._authorised(method, path, params, body, ANSWER_SECONDS, kind=kind))
+        return await answers.whole(
+            await self._authorised(method, path, params, body, ANSWER_SECONDS, kind=kind)
+        )
 
     async def _authorised(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str],
+        body: object,
+        read_deadline: float | None,
+        *,
+        kind: str = "application/json",
+        stream: bool = False,
+    ) -> aiohttp.ClientResponse:
+        """The answer of the cluster that this is known to be."""
+        if self._assumed:
+            await self._confirm()
+        return await self._once(method, path, params, body, read_deadline, kind=kind, stream=stream)
+
+    async def _once(
         self,
         method: str,
         path: str,
@@ -276,7 +332,7 @@ class Cluster:
         headers = {"Accept": "application/json", "Content-Type": kind, **await self._credentials()}
         response = await self._request(method, url, headers, body, _timeout(read_deadline, stream))
         if response.status >= 400:
-            raise refused(response.status, await _whole(response), response.headers.get("Retry-After"))
+            raise refused(response.status, await answers.whole(response), response.headers.get("Retry-After"))
         return response
 
     async def _request(
@@ -289,9 +345,9 @@ class Cluster:
                 method, url, headers=headers, body=body, _request_timeout=timeout
             )
         except (aiohttp.ClientSSLError, ssl.SSLError) as fault:
-            raise Unauthorized(f"{self.name} is not trusted: {_words(fault)}") from fault
+            raise Unauthorized(f"{self.name} is not trusted: {answers.words(fault)}") from fault
         except (aiohttp.ClientError, OSError, TimeoutError) as fault:
-            raise ClusterUnreachable(f"{self.name} does not answer: {_words(fault)}") from fault
+            raise ClusterUnreachable(f"{self.name} does not answer: {answers.words(fault)}") from fault
         response: aiohttp.ClientResponse = answer.response
         return response
 
@@ -309,46 +365,3 @@ def _timeout(read_deadline: float | None, stream: bool) -> object:
 
     total = None if stream else read_deadline
     return aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_SECONDS, sock_read=read_deadline)
-
-
-def _words(fault: BaseException) -> str:
-    return str(fault) or type(fault).__name__
-
-
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    return b"".join([chunk async for chunk in _chunks(response)])
-
-
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    import aiohttp
-
-    try:
-        async for chunk in response.content.iter_any():
-            yield chunk
-    except (aiohttp.ClientError, OSError, TimeoutError) as fault:
-        raise ClusterUnreachable(f"the stream broke: {_words(fault)}") from fault
-
-
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[Lines]:
-    """Whole lines only: what the server did not finish with a line feed is dropped."""
-    rest = b""
-    async for chunk in _chunks(response):
-        *whole, rest = (rest + chunk).split(b"\n")
-        if lines := [line for line in whole if line]:
-            yield lines
-
-
-def _page(body: bytes, decoder: Any, kind: type[T]) -> objects.ListPage[T]:
-    """The page; item by item where one of them cannot be read as `kind`."""
-    try:
-        page: objects.ListPage[T] = decoder.decode(body)
-        return page
-    except msgspec.ValidationError:
-        plain = msgspec.json.decode(body, type=objects.ListPage[msgspec.Raw])
-    items: list[T] = []
-    for raw in plain.items or []:
-        try:
-            items.append(msgspec.json.decode(raw, type=kind))
-        except msgspec.ValidationError as fault:
-            log.warning("an object of a list cannot be read: %s", fault)
-    return objects.ListPage(plain.metadata, items)

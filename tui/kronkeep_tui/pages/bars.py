@@ -17,7 +17,7 @@ def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> 
     """Cluster, namespace, how many of what, how fresh; the clock at the right."""
     store = reader.store
     found: list[Span] = [(" ", "")]
-    clusters = sorted({c.cluster for c in store.cronjobs}) or ["kronkeep"]
+    clusters = [c.name for c in store.clusters] or sorted({c.cluster for c in store.cronjobs}) or ["kronkeep"]
     found += [(clusters[0][:16] if len(clusters) == 1 else f"{len(clusters)} clusters", "strong"), ("  ", "")]
     found.append((f"ns:{namespace or 'all'}  ", "warn" if namespace else "quiet"))
     total = counts(store)

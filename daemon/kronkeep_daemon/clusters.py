@@ -1,0 +1,60 @@
+"""Connects to the configured clusters; one that does not answer is taken by the identity that it had before.
+
+Without that a daemon that starts while its cluster is away could show nothing of its history. The identity is
+confirmed by the first request that the cluster answers.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import ClusterUnreachable
+from kronkeep_common.models.base import Record
+from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.settings import ClusterSettings
+
+log = logging.getLogger(__name__)
+Configured = list[tuple[Cluster, ClusterSettings]]
+
+
+class KnownCluster(Record, frozen=True, kw_only=True):
+    """A cluster that has answered; `id` is its name in the settings, `uid` that of its kube-system."""
+
+    id: str
+    uid: str
+    created_at: datetime
+
+
+async def connect(clusters: Mapping[str, ClusterSettings], history: History, clock: Clock) -> Configured:
+    """Every cluster of the settings, by name; raises ClusterUnreachable for one that never answered yet."""
+    known: Records[KnownCluster] = Records(history.table("clusters"), KnownCluster)
+    found: Configured = []
+    for name, configured in clusters.items():
+        cluster = await _one(name, configured, known.get(name))
+        if (before := known.get(name)) is None or before.uid != cluster.id:
+            known.put(KnownCluster(id=name, uid=cluster.id, created_at=clock.now()))
+            await history.commit()
+        found.append((cluster, configured))
+    return found
+
+
+async def _one(name: str, configured: ClusterSettings, known: KnownCluster | None) -> Cluster:
+    credentials = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""))
+    kubeconfig = credentials / configured.kubeconfig if configured.kubeconfig else None
+    cluster = Cluster(kubeconfig, configured.context, configured.in_cluster, name=name)
+    try:
+        return await cluster.identify()
+    except ClusterUnreachable as fault:
+        if known is None:
+            await cluster.close()
+            raise
+        log.warning("cluster %s: %s; the history is served, and it is asked again", name, fault)
+        cluster.assume(known.uid)
+        return cluster
+    except BaseException:
+        await cluster.close()
+        raise
