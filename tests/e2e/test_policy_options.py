@@ -267,6 +267,7 @@ async def test_encryption_off_and_a_dump_where_restic_can(new: Room, tmp_path: P
         assert both.result.database_snapshot_id
         assert both.result.ratio
         assert both.result.bytes_stored
+        assert {entry.name for entry in (await client.files(both.id, "/")).items} == {"source", "shop.sql"}
         bad = DatabaseDump(image="postgres:16", command=("sh", "-c", "echo half; echo broken >&2; exit 4"))
         alone = Include(volumes=False, database=bad)
         no_claims = BackupPolicySpec(storage_id="open", include=alone, retries=0)

@@ -88,6 +88,8 @@ def _check_containers(policy: BackupPolicySpec) -> None:
     """Raises InvalidImage for what no registry has, InvalidPolicy for hooks that cannot be told apart."""
     if policy.include.database is not None:
         check_image(policy.include.database.image)
+        if policy.include.database.file_name in ("source", "configuration"):
+            raise InvalidPolicy("The dump's file_name is taken by a folder.", field="policy.include.database")
     for stage in ("pre", "validate", "post"):
         hooks: tuple[Hook, ...] = getattr(policy.hooks, stage)
         for hook in hooks:

@@ -12,7 +12,8 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
 from kronkeep_common.text import clean
 
-SOURCE, TARGET, DATABASE = "/source", "/target", "/database"
+SOURCE, TARGET = "/source", "/target"
+_FILES = ("source", "configuration")  # the folders of the files' snapshot; a dump is one file at the root
 LOST = "lost+found"  # a fresh ext4 has it: it makes no claim full
 _SPECIAL = re.compile(r"([\\*?\[])")
 
@@ -70,7 +71,7 @@ def claim_of(path: str) -> str | None:
 
 def in_dump(path: str) -> bool:
     """Whether a path is of the database's dump, which has a snapshot of its own."""
-    return path == DATABASE or path.startswith(f"{DATABASE}/")
+    return path.split("/")[1] not in _FILES
 
 
 def parts(

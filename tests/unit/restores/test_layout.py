@@ -35,8 +35,8 @@ def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
         Call("f1", "/target", []),
         Call("d1", "/target", []),
     ]
-    assert layout.calls(BOTH, found(others=True), whole, ("/database/dump",), None) == [
-        Call("d1", "/target", ["/database/dump"])
+    assert layout.calls(BOTH, found(others=True), whole, ("/dump",), None) == [
+        Call("d1", "/target", ["/dump"])
     ]
     back = layout.mounts(IN_PLACE, found("data", others=True))
     stage = "/target/source/data/s"
