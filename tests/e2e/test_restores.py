@@ -1,5 +1,6 @@
 """Bringing back, end to end: real socket, real cluster over HTTP, real restic."""
 
+import base64
 import functools
 import os
 from pathlib import Path
@@ -14,9 +15,11 @@ from kronkeep_common.models import (
     BackupExecution,
     BackupPolicySpec,
     CronJobCreate,
+    Encryption,
     Restore,
     RestoreRequest,
     RestoreTarget,
+    SecretKeyRef,
     VolumeMount,
 )
 from kronkeep_common.states import BACKUP_TRANSITIONS, RESTORE_TRANSITIONS, is_final
@@ -251,3 +254,22 @@ async def test_a_file_is_downloaded_as_it_was_or_not_at_all(ready: Ready) -> Non
 
     await eventually(left, lambda names: names == [])
     await cluster.close()
+
+
+async def test_a_policy_s_own_key_opens_its_own_repository_and_a_wrong_one_does_not(ready: Ready) -> None:
+    client, cluster = ready.client, await ready.daemon.cluster()
+    body = {"metadata": {"name": "own"}, "data": {"password": base64.b64encode(b"mine").decode()}}
+    await cluster.create(paths.secrets("default"), body)
+    own = Encryption(key=SecretKeyRef(secret="own"))
+    await client.set_policy("default", "job", BackupPolicySpec(storage_id="vault", encryption=own))
+    backup, first = await backed_up(client), picture(ready.claim)
+    assert {f.name for f in (await client.files(backup.id, "/source/data")).items} >= {"program", "odd dir"}
+    request = RestoreRequest(target=RestoreTarget(claim="new"))
+    done = await ended(client, await client.restore(backup.id, request))
+    assert (done.status, done.reason) == ("completed", None), done
+    assert picture(ready.folder("new")) == first
+    wrong = {"data": {"password": base64.b64encode(b"other").decode()}}
+    await cluster.patch(paths.secrets("default", "own"), wrong)
+    await cluster.close()
+    with pytest.raises(errors.VerificationFailed, match="password"):
+        await client.verify(backup.id)

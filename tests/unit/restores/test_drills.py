@@ -1,12 +1,21 @@
 """Which drill is due and of which backup: once a slot, and after downtime the newest slot alone."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 
+from kronkeep_common import keys
 from kronkeep_common.models import BackupExecution, Drill
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.restores.drills import due_slot, pick
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.history import History
+from kronkeep_daemon.restores.drills import Drills, due_slot, pick
+from kronkeep_daemon.restores.records import RestoreRecords
+from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.testing import FakeClock
 
 DAILY = Drill(schedule="0 3 * * *", time_zone="Europe/Berlin")
 SEEN = datetime(2026, 1, 10, 12, 0, tzinfo=UTC)
@@ -47,3 +56,44 @@ def test_the_newest_or_one_that_asking_again_picks_again() -> None:
     assert pick(good, "random", "0f") is pick(good, "random", "0f") is good[15 % 7]
     assert {b.id for n in range(40) if (b := pick(good, "random", f"{n:02x}"))} == {b.id for b in good}
     assert pick([], "newest", "00") is None
+
+
+class Standing:
+    """CronJobs and backups that stand still: one policy with a drill, and one good backup."""
+
+    def __init__(self) -> None:
+        drill = {"schedule": "0 3 * * *"}
+        policy = {"id": "p", "storage_id": "s", "drill": drill}
+        text = msgspec.json.encode(policy).decode()
+        meta = {"namespace": "n", "name": "j", "uid": "u", "annotations": {keys.POLICY: text}}
+        self.raw = {"metadata": meta, "spec": {}}
+        self.records = self
+
+    def raws(self) -> list[tuple[str, dict[str, Any]]]:
+        return [("c", self.raw)]
+
+    def with_snapshot(self, _: str) -> list[BackupExecution]:
+        return [backup(0)]
+
+
+async def test_a_slot_is_drilled_once_over_restarts_and_a_long_sleep_is_caught_up_once(
+    tmp_path: Path,
+) -> None:
+    clock, standing = FakeClock(SEEN), Standing()
+
+    async def wakes() -> list[datetime | None]:
+        """A daemon starts, looks twice, and is gone; the slots that it found."""
+        history = await History.open(tmp_path, clock=clock)
+        records = RestoreRecords(history, Bus(), clock)
+        drills = Drills(standing, standing, records, history, clock, Settings)  # type: ignore[arg-type]
+        found = [drill.due_at for _ in range(2) for drill in await drills.due()]
+        await history.close()
+        return found
+
+    assert await wakes() == []
+    await clock.advance(15 * 3600)
+    assert await wakes() == [datetime(2026, 1, 11, 3, 0, tzinfo=UTC)]
+    assert await wakes() == []
+    await clock.advance(10 * 86400)
+    assert await wakes() == [datetime(2026, 1, 21, 3, 0, tzinfo=UTC)]
+    assert await wakes() == []

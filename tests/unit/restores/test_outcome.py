@@ -1,0 +1,59 @@
+"""How a restore ended, from real words of restic 0.14 and of later versions."""
+
+import pytest
+
+from kronkeep_daemon.backups.jobs import Ended, Step
+from kronkeep_daemon.restores import outcome
+
+TEXT = b"verifying files in /target\nfinished verifying 11 files in /target (took 0s)\n"
+JSON = b'{"message_type":"summary","total_files":5,"files_restored":3,"files_skipped":1,"total_bytes":9}\n'
+
+
+def job(*steps: Step, reason: str = "") -> Ended:
+    return Ended(all(s.exit_code == 0 for s in steps) and not reason, reason, "", list(steps), "pod")
+
+
+@pytest.mark.parametrize(("log", "files"), [(TEXT, 11), (JSON, 4), (b"restoring <Snapshot 1>\n", None)])
+def test_a_good_end_needs_its_words(log: bytes, files: int | None) -> None:
+    ended = job(Step("restore-0", 0, log))
+    assert outcome.verified(log) == files
+    fault = outcome.fault(ended)
+    assert (fault.reason if fault else None) == (None if files is not None else "NoSummary")
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "log", "reason"),
+    [
+        ("restore-0", 1, b"Fatal: wrong password or no key found\n", "WrongPassword"),
+        ("restore-0", 12, b"Fatal: wrong password or no key found\n", "WrongPassword"),
+        ("restore-0", 1, b"ignoring error for /a: ciphertext verification failed\n", "DataDamaged"),
+        ("restore-0", 1, b"ignoring error for /a: Load(<data/12>): invalid data returned\n", "DataDamaged"),
+        ("restore-0", 1, b"ignoring error for /a: Invalid file size for /a\n", "ChangedMeanwhile"),
+        ("restore-0", 1, b"ignoring error for /a: Unexpected content in /a, at 0\n", "Different"),
+        ("restore-0", 1, b"write /target/a: no space left on device\n", "TargetFull"),
+        ("restore-0", 1, b'Fatal: no matching ID found for prefix "12"\n', "SnapshotGone"),
+        ("restore-0", 137, b"", "Interrupted"),
+        ("move-0", 1, b"cp: cannot overwrite directory\n", "MoveFailed"),
+        ("names", 1, b"find: permission denied\n", "LookFailed"),
+        ("check", 137, b"", "CheckFailed"),
+        ("check", 3, b"the dump is broken\n", "CheckFailed"),
+    ],
+)
+def test_every_failure_has_its_reason_and_a_next_step(name: str, code: int, log: bytes, reason: str) -> None:
+    fault = outcome.fault(job(Step("restore-0", 0, TEXT), Step(name, code, log)))
+    assert fault is not None
+    assert fault.reason == reason
+    assert fault.message
+    assert fault.next_step.endswith(".")
+
+
+def test_the_deadline_comes_before_what_the_killed_containers_say() -> None:
+    fault = outcome.fault(job(Step("restore-0", 137, b""), reason="DeadlineExceeded"))
+    assert fault is not None
+    assert fault.reason == "DeadlineExceeded"
+
+
+def test_different_files_are_counted_and_some_named() -> None:
+    fault = outcome.different([f"/f{n}" for n in range(9)])
+    assert fault.message.startswith("9 files are not what was archived: /f0, /f1")
+    assert fault.message.endswith("and 4 more.")
