@@ -1,0 +1,66 @@
+"""Restores with a newer restic, whose words are JSON: a dump, links written over, damage, progress."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.backup_room import NEWER, Room, room
+from tests.e2e.test_restores import ended, fill, picture
+
+from kronkeep_common import errors
+from kronkeep_common.models import DatabaseDump, Drill, Include, RestoreRequest, RestoreTarget
+
+pytestmark = pytest.mark.skipif(not NEWER.exists(), reason="no newer restic could be had")
+
+
+@pytest.fixture(scope="module")
+def new(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    with room(tmp_path_factory.mktemp("new"), str(NEWER)) as found:
+        yield found
+
+
+async def test_a_dump_and_files_come_back_together_and_links_in_place(new: Room) -> None:
+    await new.storage("both")
+    claim = await new.claim("both")
+    fill(claim, "one")
+    dump = DatabaseDump(image="postgres:16", command=("echo", "rows"), file_name="shop.sql")
+    async with new.client() as client:
+        await new.cronjob(client, "both", "both", "both", include=Include(configuration=True, database=dump))
+        backup, first = await new.backup(client, "both"), picture(claim)
+        assert backup.status == "succeeded", backup
+        top = {f.name for f in (await client.files(backup.id)).items}
+        assert top == {"source", "configuration", "shop.sql"}
+        assert b"".join([c async for c in client.download(backup.id, "/shop.sql")]) == b"rows\n"
+        done = await ended(
+            client, await client.restore(backup.id, RestoreRequest(target=RestoreTarget(claim="all")))
+        )
+        assert (done.status, done.reason) == ("completed", None), done
+        everything = claim.parent / "all"
+        assert (everything / "shop.sql").read_text() == "rows\n"
+        assert picture(everything / "source" / "both") == first
+        (claim / "program").write_text("broken")
+        request = RestoreRequest(target=RestoreTarget(kind="in-place"), overwrite=True, confirm="both")
+        done = await ended(client, await client.restore(backup.id, request))
+        assert (done.status, done.reason) == ("completed", None), done
+        assert picture(claim) == first
+
+
+async def test_a_drill_passes_and_a_damaged_pack_fails_with_its_reason(new: Room) -> None:
+    folder, claim = await new.storage("drilled"), await new.claim("drilled")
+    (claim / "large").write_bytes(os.urandom(2_000_000))
+    async with new.client() as client:
+        await new.cronjob(client, "drilled", "drilled", "drilled", drill=Drill(schedule="0 3 29 2 *"))
+        backup = await new.backup(client, "drilled")
+        done = await ended(client, await client.drill("default", "drilled"))
+        assert (done.status, done.reason) == ("completed", None), done
+        pack = max(_packs(folder), key=lambda p: p.stat().st_size)
+        whole = pack.read_bytes()
+        pack.chmod(0o600)
+        pack.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
+        with pytest.raises(errors.VerificationFailed, match="damaged"):
+            await client.verify(backup.id)
+
+
+def _packs(folder: Path) -> list[Path]:
+    return [path for path in (folder / "data").rglob("*") if path.is_file()]
