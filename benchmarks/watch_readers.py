@@ -146,7 +146,6 @@ def kopf(port: int, events: int, _: int) -> dict[str, float]:
     @framework.on.startup()
     def start(settings: Any, **_: Any) -> None:
         settings.posting.enabled = False
-        settings.scanning.disabled = True
 
     @framework.on.event("batch", "v1", "jobs")
     async def event(**_: Any) -> None:

@@ -15,13 +15,20 @@ RECORDING = Path(__file__).parents[1] / "tests" / "data" / "recordings" / "job-s
 SIZE = 2900  # bytes of a Job as a server sends it, with its managedFields
 TOGETHER = 20  # Jobs that go on at once
 OWNER = {"apiVersion": "batch/v1", "kind": "CronJob", "name": "dump", "uid": "dump-uid", "controller": True}
-RESOURCE = {
-    "name": "jobs",
-    "singularName": "job",
-    "namespaced": True,
-    "kind": "Job",
-    "verbs": ["get", "list", "watch", "patch"],
+
+
+def resource(plural: str, kind: str, namespaced: bool) -> dict[str, Any]:
+    """A resource as discovery tells of it."""
+    verbs = ["create", "get", "list", "patch", "update", "watch"]
+    names = {"name": plural, "singularName": kind.lower(), "kind": kind}
+    return {**names, "namespaced": namespaced, "verbs": verbs}
+
+
+GROUPS = {
+    "batch": [resource("jobs", "Job", True)],
+    "apiextensions.k8s.io": [resource("customresourcedefinitions", "CustomResourceDefinition", False)],
 }
+CORE = [resource("namespaces", "Namespace", False), resource("events", "Event", True)]
 
 
 def life() -> list[dict[str, Any]]:
@@ -106,18 +113,23 @@ async def _quiet(request: web.Request) -> web.StreamResponse:
 
 
 def _discovery(path: str) -> dict[str, Any]:
-    version = {"groupVersion": "batch/v1", "version": "v1"}
+    versions = {name: {"groupVersion": f"{name}/v1", "version": "v1"} for name in GROUPS}
     found: dict[str, dict[str, Any]] = {
         "/version": {"major": "1", "minor": "36", "gitVersion": "v1.36.2"},
         "/api": {"kind": "APIVersions", "versions": ["v1"]},
-        "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": []},
+        "/api/v1": {"kind": "APIResourceList", "groupVersion": "v1", "resources": CORE},
         "/apis": {
             "kind": "APIGroupList",
-            "groups": [{"name": "batch", "versions": [version], "preferredVersion": version}],
+            "groups": [{"name": n, "versions": [v], "preferredVersion": v} for n, v in versions.items()],
         },
-        "/apis/batch/v1": {"kind": "APIResourceList", "groupVersion": "batch/v1", "resources": [RESOURCE]},
         "/api/v1/namespaces/kube-system": {"metadata": {"name": "kube-system", "uid": "bench"}},
     }
+    for name, resources in GROUPS.items():
+        found[f"/apis/{name}/v1"] = {
+            "kind": "APIResourceList",
+            "groupVersion": f"{name}/v1",
+            "resources": resources,
+        }
     return found.get(path, {"kind": "List", "metadata": {"resourceVersion": "1000"}, "items": []})
 
 
