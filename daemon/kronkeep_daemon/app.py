@@ -152,6 +152,7 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
         stack.push_async_callback(cluster.close)
     stack.push_async_callback(supervisor.close)
     services = _services(connected, history, current, supervisor)
+    stack.push_async_callback(services.cronjobs.release)
     await stack.enter_async_context(serve(services, Path(current().socket)))
     if options.config is not None:
         supervisor.start("settings", lambda: _reload(options, current), death="restart")

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import ClusterUnreachable
+from kronkeep_common.errors import ClusterUnreachable, InvalidSettings
 from kronkeep_common.models.base import Record
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.kube.client import Cluster
@@ -38,8 +38,17 @@ async def connect(clusters: Mapping[str, ClusterSettings], history: History, clo
         if (before := known.get(name)) is None or before.uid != cluster.id:
             known.put(KnownCluster(id=name, uid=cluster.id, created_at=clock.now()))
             await history.commit()
+        _refuse_twin(cluster, found)
         found.append((cluster, configured))
     return found
+
+
+def _refuse_twin(cluster: Cluster, others: Configured) -> None:
+    """Two sections that lead to one cluster would record everything twice; raises InvalidSettings."""
+    for other, _ in others:
+        if other.id == cluster.id:
+            words = f"The sections {other.name} and {cluster.name} lead to the same cluster."
+            raise InvalidSettings(words, next_step="Keep one, with the namespaces of both.")
 
 
 async def _one(name: str, configured: ClusterSettings, known: KnownCluster | None) -> Cluster:

@@ -31,7 +31,7 @@ NODE_AGENT = os.environ.get("KRONKEEP_E2E_NODE_AGENT") == "1"
 log = logging.getLogger(__name__)
 NODE = "kronkeep-e2e-"
 NAMESPACES = ("default", "kronkeep")
-KINDS = (paths.cronjobs, paths.jobs, paths.claims, paths.secrets, paths.configmaps)
+KINDS = (paths.leases, paths.cronjobs, paths.jobs, paths.claims, paths.secrets, paths.configmaps)
 PATIENCE = 60.0
 
 

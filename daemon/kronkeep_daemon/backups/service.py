@@ -98,6 +98,7 @@ class BackupService:
     async def _plan_forever(self) -> None:
         await self._cronjobs.synced()
         while True:
+            await self._cronjobs.acting()
             try:
                 await self._plan()
             except KronkeepError as fault:

@@ -22,6 +22,7 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import bounds, manifests, resuming
+from kronkeep_daemon.cronjobs.identity import holder_of
 from kronkeep_daemon.cronjobs.reading import RunReader
 from kronkeep_daemon.cronjobs.recorder import Recorder
 from kronkeep_daemon.events import Bus, CronJobChanged
@@ -30,6 +31,7 @@ from kronkeep_daemon.kube import paths, sure
 from kronkeep_daemon.kube.chosen import chosen
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists
+from kronkeep_daemon.kube.lease import Leadership
 from kronkeep_daemon.kube.observe import moment
 from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import ClusterSettings, Settings
@@ -37,6 +39,7 @@ from kronkeep_daemon.supervisor import Supervisor
 
 Object = dict[str, Any]
 RECENT = 20
+ACT_SECONDS = 0.2
 
 
 class CronJobService:
@@ -68,11 +71,17 @@ class CronJobService:
         self._first = clusters[0][0]
         self._supervisor: Supervisor | None = None
         bus.subscribe(CronJobChanged, self._changed)
+        holder = holder_of(history, clock)
+        self._leaderships = {
+            cluster.id: Leadership(cluster, settings().namespace, holder, clock) for cluster, _ in clusters
+        }
         self.reader = RunReader(history, lambda run: self.recorders[run.cluster], clock)
 
     def start(self, supervisor: Supervisor) -> None:
         """Starts watching."""
         self._supervisor = supervisor
+        for leadership in self._leaderships.values():
+            supervisor.start(f"lease {leadership.name}", leadership.run, death="restart")
         for recorder in self.recorders.values():
             recorder.start(supervisor)
 
@@ -80,6 +89,16 @@ class CronJobService:
         """Returns once every collection has been listed."""
         for recorder in self.recorders.values():
             await recorder.synced.wait()
+
+    async def acting(self) -> None:
+        """Returns once this daemon is the one that acts on what is due, on the first cluster."""
+        while not self._leaderships[self._first.id].leads():
+            await self._clock.sleep(ACT_SECONDS)
+
+    async def release(self) -> None:
+        """Lets another daemon act at once."""
+        for leadership in self._leaderships.values():
+            await leadership.release()
 
     def watch_states(self) -> list[WatchState]:
         """How fresh what is shown is."""

@@ -1,0 +1,134 @@
+"""Of several daemons on one cluster one acts: the holder of a Lease in kronkeep's own namespace.
+
+A Lease is no fence: what two daemons might both do is safe by its deterministic names. It only keeps them
+from doing the work twice. Whoever renews with the version that it read wins (409 otherwise). A daemon that
+comes again with the same state folder is the same holder; one that stops in order gives the Lease back. Where
+Leases may not be used, every daemon acts, as one alone should.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.text import clean
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import AlreadyExists, ConflictInCluster, Forbidden, NotFoundInCluster
+
+log = logging.getLogger(__name__)
+Object = dict[str, Any]
+NAME = "kronkeepd"
+LASTS, RENEW, DEADLINE = 15, 5.0, 10.0  # seconds, as Kubernetes' own controllers have them
+
+
+class Leadership:
+    """Holds the Lease of one cluster, or waits for it."""
+
+    def __init__(self, cluster: Cluster, namespace: str, holder: str, clock: Clock) -> None:
+        self._cluster = cluster
+        self._namespace = namespace
+        self._holder = holder
+        self._clock = clock
+        self._renewed: float | None = None
+        self._free = False  # there are no Leases to hold
+        self.other = ""
+
+    @property
+    def name(self) -> str:
+        """The cluster's name."""
+        return self._cluster.name
+
+    def leads(self) -> bool:
+        """Whether this daemon may act now; a Lease that could not be renewed for 10 s is not relied upon."""
+        if self._free:
+            return True
+        return self._renewed is not None and self._clock.monotonic() - self._renewed < DEADLINE
+
+    async def run(self) -> None:
+        """Takes and renews, for ever."""
+        while True:
+            await self.look()
+            await self._clock.sleep(RENEW)
+
+    async def look(self) -> None:
+        """Takes the Lease where it is free or ours, and renews it."""
+        before, began = self.leads(), self._clock.monotonic()
+        try:
+            held = await self._take()
+        except (Forbidden, NotFoundInCluster) as fault:
+            if not self._free:
+                log.info("no Lease is held on %s, so this daemon acts: %s", self._cluster.name, fault)
+            self._free = True
+            return
+        except KronkeepError as fault:
+            log.warning("the Lease on %s: %s", self._cluster.name, fault)
+            return
+        self._free = False
+        self._renewed = began if held else None
+        if self.leads() != before:
+            words = "this daemon acts" if held else f"{clean(self.other, 200)} acts, this daemon only records"
+            log.info("on %s %s", self._cluster.name, words)
+
+    async def release(self) -> None:
+        """Gives the Lease back, so that another need not wait for its end."""
+        if self._renewed is None or self._free:
+            return
+        try:
+            found = await self._cluster.get(self._path)
+            if found["spec"].get("holderIdentity") == self._holder:
+                found["spec"]["holderIdentity"] = ""
+                await self._cluster.replace(self._path, found)
+        except KronkeepError as fault:
+            log.info("the Lease on %s is left to its end: %s", self._cluster.name, fault)
+        self._renewed = None
+
+    @property
+    def _path(self) -> str:
+        return paths.leases(self._namespace, NAME)
+
+    async def _take(self) -> bool:
+        now = self._clock.now()
+        try:
+            found = await self._cluster.get(self._path)
+        except NotFoundInCluster:
+            return await self._create(now)
+        spec = found["spec"]
+        holder = spec.get("holderIdentity") or ""
+        if holder not in ("", self._holder) and not _over(spec, now):
+            self.other = holder
+            return False
+        changes = 0 if holder == self._holder else 1
+        spec |= self._spec(now, int(spec.get("leaseTransitions") or 0) + changes)
+        try:
+            await self._cluster.replace(self._path, found)
+        except ConflictInCluster:
+            return False
+        return True
+
+    async def _create(self, now: datetime) -> bool:
+        kind = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+        body: Object = {**kind, "metadata": {"name": NAME}, "spec": self._spec(now, 0)}
+        try:
+            await self._cluster.create(paths.leases(self._namespace), body)
+        except AlreadyExists:
+            return False
+        return True
+
+    def _spec(self, now: datetime, transitions: int) -> Object:
+        return {
+            "holderIdentity": self._holder,
+            "leaseDurationSeconds": LASTS,
+            "renewTime": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
+            "leaseTransitions": transitions,
+        }
+
+
+def _over(spec: Object, now: datetime) -> bool:
+    """Whether the holder has not renewed for as long as its Lease lasts."""
+    try:
+        renewed = datetime.fromisoformat(spec["renewTime"])
+    except (KeyError, TypeError, ValueError):
+        return True
+    return now >= renewed + timedelta(seconds=int(spec.get("leaseDurationSeconds") or LASTS))

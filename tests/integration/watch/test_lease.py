@@ -1,0 +1,67 @@
+"""Of two daemons one acts: the Lease on a real API server of ours."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from kronkeep_daemon.embedded import EmbeddedCluster
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.lease import Leadership
+from kronkeep_daemon.testing import FakeClock
+
+
+@pytest.fixture
+async def cluster(embedded_cluster: EmbeddedCluster) -> AsyncIterator[Cluster]:
+    found = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
+    yield found
+    await found.close()
+
+
+def clock() -> FakeClock:
+    return FakeClock(datetime.now(UTC).replace(microsecond=0))
+
+
+async def test_one_leads_until_it_stops_renewing(cluster: Cluster) -> None:
+    time = clock()
+    one, two = (Leadership(cluster, "kronkeep", name, time) for name in ("one", "two"))
+    await one.look()
+    await two.look()
+    assert (one.leads(), two.leads(), two.other) == (True, False, "one")
+    await time.advance(9)
+    await one.look()
+    await time.advance(9)
+    await two.look()
+    assert (one.leads(), two.leads()) == (True, False)
+    await time.advance(7)
+    assert not one.leads(), "it may not rely on what it could not renew for ten seconds"
+    await two.look()
+    assert (one.leads(), two.leads()) == (False, True)
+    await one.look()
+    assert (one.leads(), two.leads()) == (False, True)
+
+
+async def test_what_is_given_back_is_taken_at_once(cluster: Cluster) -> None:
+    time = clock()
+    one, two = (Leadership(cluster, "kronkeep", name, time) for name in ("one", "two"))
+    await one.look()
+    await one.release()
+    await two.look()
+    assert (one.leads(), two.leads()) == (False, True)
+
+
+async def test_a_restart_is_the_same_holder(cluster: Cluster) -> None:
+    time = clock()
+    await Leadership(cluster, "kronkeep", "one", time).look()
+    again = Leadership(cluster, "kronkeep", "one", time)
+    await again.look()
+    assert again.leads()
+
+
+async def test_of_two_at_the_same_moment_one_wins(cluster: Cluster) -> None:
+    import asyncio
+
+    time = clock()
+    all_of_them = [Leadership(cluster, "kronkeep", f"d{number}", time) for number in range(8)]
+    await asyncio.gather(*(one.look() for one in all_of_them))
+    assert sum(one.leads() for one in all_of_them) == 1
