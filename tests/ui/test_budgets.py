@@ -56,6 +56,18 @@ def test_every_step_keeps_its_budget(jobs: Terminal, size: tuple[int, int]) -> N
     assert 0 < page.bytes <= most(size, 4_000, 14_000)
 
 
+def test_typing_in_the_form_costs_a_line(jobs: Terminal, size: tuple[int, int]) -> None:
+    opened = jobs.press(b"n")
+    assert 0 < opened.bytes <= most(size, 13_000, 45_000)
+    assert jobs.read(3).bytes == 0, "the form is idle"
+    for keys in (b"a", b"b", b"\x7f"):
+        typed = jobs.press(keys)
+        assert 0 < typed.bytes <= most(size, 300, 500), keys
+        assert typed.frames <= 2, keys
+    down = jobs.press(b"\t")
+    assert 0 < down.bytes <= most(size, 600, 900)
+
+
 def test_a_changed_row_costs_a_row_and_one_out_of_sight_nothing(size: tuple[int, int]) -> None:
     with kronkeep("busy", *size, start="runs", theme="terminal") as terminal:
         terminal.wait_for(b"pg-sessions")

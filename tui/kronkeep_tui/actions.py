@@ -89,7 +89,7 @@ ACTIONS = (
     Action("submit", ("ctrl+s",), "save", (FORM,), 1, changes=True),
     Action("dry_run", ("f2",), "dry run", (FORM,), 3),
     Action("yaml_preview", ("f3",), "YAML", (FORM,), 4),
-    Action("fill", ("f4",), "from a CronJob or template", (FORM,), 5),
+    Action("fill", ("f4",), "from another", (FORM,), 5),
     Action("anew", ("f5",), "forget what was typed", (FORM,)),
     Action("shift", ("f6",), "settle a conflict: move the backup", (FORM,)),
     Action("after_run", ("f7",), "settle a conflict: back up after the run", (FORM,)),
@@ -123,6 +123,11 @@ def shown(key: str) -> str:
     return _SHOWN.get(key, key)
 
 
+def is_text(key: str) -> bool:
+    """Whether a key is a character, which a form takes as text."""
+    return len(shown(key)) == 1 or key == "space"
+
+
 class Keymap:
     """The keys in force: the registry's, with those that the settings give instead."""
 
@@ -131,9 +136,13 @@ class Keymap:
         self.actions = tuple(a._replace(keys=changed.get(a.name, a.keys)) for a in ACTIONS)
 
     def held(self, scopes: Iterable[str]) -> list[Action]:
-        """The actions of a view; where two share a key, the one of the narrower scope."""
+        """The actions of a view; of two that share a key the one of the narrower scope.
+
+        A form takes characters as text, so no action has one there.
+        """
         found: dict[str, Action] = {}
-        taken: set[str] = set()
+        scopes = tuple(scopes)
+        taken = {key for a in self.actions for key in a.keys if is_text(key)} if FORM in scopes else set()
         for scope in scopes:
             here = [a for a in self.actions if scope in a.where and a.name not in found]
             for action in here:

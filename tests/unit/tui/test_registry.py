@@ -44,6 +44,16 @@ def test_a_key_of_a_narrower_scope_goes_before() -> None:
     assert (wide.name, wrap.name) == ("wide", "wrap")
 
 
+def test_in_a_form_characters_are_text() -> None:
+    keymap = Keymap()
+    for key in ("q", "1", "colon", "question_mark", "slash", "minus"):
+        assert keymap.at(("jobs", "table", "any"), key) is not None
+        assert keymap.at(("form", "any"), key) is None
+    hints = dict(keymap.hints(("form", "any"), read_only=False))
+    assert hints["f1"] == "help"
+    assert not {"?", ":", "q"} & hints.keys()
+
+
 def test_keys_from_the_settings_replace_the_built_in_ones() -> None:
     keymap = Keymap({"trigger": ("ctrl+t",)})
     assert keymap.at(("jobs", "table", "any"), "t") is None
