@@ -180,6 +180,8 @@ async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(ready: Read
         await client.restore(backup.id, request)
     yes = RestoreRequest(target=request.target, suspend=True, overwrite=True, confirm="job")
     begun = await client.restore(backup.id, yes)
+    with pytest.raises(errors.NotAllowedNow, match="has not ended"):
+        await client.restore(backup.id, yes)
     done = await ended(client, begun)
     assert done.status == "completed", (done.reason, done.message)
     found = picture(ready.claim)

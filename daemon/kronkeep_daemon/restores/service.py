@@ -183,9 +183,17 @@ class RestoreService:
             deadline_at=now + timedelta(seconds=request.deadline_seconds),
             warnings=warnings,
         )
+        self._alone_there(restore)
         restore = await self.records.add(restore)
         self.begin(restore)
         return restore
+
+    def _alone_there(self, restore: Restore) -> None:
+        """Two restores at once into one place would mix; raises NotAllowedNow."""
+        for other in self.records.under_way():
+            if other.id != restore.id and other.ended_at is None and _place(other) == _place(restore):
+                words = f"The restore {other.id} goes to the same place and has not ended."
+                raise NotAllowedNow(words, next_step="Wait for its end, or cancel it.")
 
     async def cancel(self, restore_id: str) -> Restore:
         """Stops a restore that has not ended; its Job is deleted. Raises RestoreNotFound, NotAllowedNow."""
@@ -195,3 +203,13 @@ class RestoreService:
         await self._supervisor.stop(f"restore {restore.id}")
         await self._restorer.cancel(restore_id)
         return self.records.get(restore_id)
+
+
+def _place(restore: Restore) -> tuple[str, str | None]:
+    """What tells two targets apart: the claim, or the CronJob in whose claims it is; a drill has its own."""
+    target = restore.target
+    if target is None:
+        return restore.id, None
+    if target.kind == "in-place":
+        return restore.cronjob_id, None
+    return target.namespace or restore.namespace, target.claim
