@@ -149,6 +149,17 @@ async def test_keys_that_are_actions_elsewhere_are_text_here() -> None:
         assert form(pilot).draft["name"] == "Z1:?/jkn"
 
 
+async def test_f9_goes_from_section_to_section_and_round_again() -> None:
+    async with app_of(Client()).run_test(size=(80, 24)) as pilot:
+        await opened(pilot)
+        seen = []
+        for _ in range(8):
+            await pilot.press("f9")
+            seen.append(form(pilot).sheet.row.key)
+        assert seen[:2] == ["suspend", "policy.storage_id"]
+        assert (seen[5], seen[6], seen[7]) == ("policy.drill.schedule", "namespace", "suspend")
+
+
 async def test_yaml_a_dry_run_and_a_strategy_without_a_conflict() -> None:
     client = Client()
     async with app_of(client).run_test(size=(80, 24)) as pilot:

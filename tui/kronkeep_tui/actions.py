@@ -87,6 +87,7 @@ ACTIONS = (
     Action("grow", ("plus",), "larger side pane", (TABLE,)),
     Action("shrink", ("underscore",), "smaller side pane", (TABLE,)),
     Action("submit", ("ctrl+s",), "save", (FORM,), 1, changes=True),
+    Action("section", ("f9", "ctrl+pagedown"), "next section", (FORM,), 2),
     Action("dry_run", ("f2",), "dry run", (FORM,), 3),
     Action("yaml_preview", ("f3",), "YAML", (FORM,), 4),
     Action("fill", ("f4",), "from another", (FORM,), 5),

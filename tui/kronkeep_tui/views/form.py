@@ -226,10 +226,8 @@ class FormView(View):
         if self._timer is not None:
             self._timer.stop()
         if request is not None:
-            self._timer = self.set_timer(PAUSE, lambda: self._check(request))
-
-    def _check(self, request: ScheduleCheckRequest) -> None:
-        self.kronkeep.attempt(self._checked(request), f"check {self.of}")
+            check = f"check {self.of}"
+            self._timer = self.set_timer(PAUSE, lambda: self.kronkeep.attempt(self._checked(request), check))
 
     async def _checked(self, request: ScheduleCheckRequest) -> None:
         """Asks the daemon, which knows runs and other policies; without it, reckons here."""
@@ -244,11 +242,8 @@ class FormView(View):
     def refusal(self, action: Action) -> str:
         """A strategy needs a conflict; saving needs fields that can be read."""
         strategy = {"shift": "shift", "after_run": "after-run", "accept": "accept"}.get(action.name)
-        if strategy is None:
-            return ""
-        if self._offer(strategy) is None:
-            return "There is no conflict to settle."
-        return ""
+        settles = strategy is None or self._offer(strategy) is not None
+        return "" if settles else "There is no conflict to settle."
 
     def _offer(self, strategy: str) -> Any:
         found = self._verdict.resolutions if self._verdict else ()
@@ -317,6 +312,10 @@ class FormView(View):
         """Shows the manifest that would be sent, or the fields again."""
         self.toggle_class("-yaml")
         self.call_after_refresh(self._preview)
+
+    def do_section(self) -> None:
+        """Goes to the next section."""
+        self.sheet.section()
 
     def do_page_down(self) -> None:
         """Scrolls what the fields mean."""

@@ -82,12 +82,11 @@ class FormSheet(Sheet, can_focus=True):
         if 0 <= place < len(self._rows):
             self._stand(place)
 
-    def section(self, step: int) -> None:
-        """Moves to the first field of the next section, or of the one before."""
+    def section(self) -> None:
+        """Moves to the first field of the next section; after the last comes the first."""
         heads = [number for number, row in enumerate(self._rows) if not row.key]
-        here = max(number for number in heads if number < self._at)
-        wanted = heads[max(0, min(len(heads) - 1, heads.index(here) + step))]
-        self._stand(wanted + 1)
+        following = next((number for number in heads if number > self._at), heads[0])
+        self._stand(following + 1)
 
     def _stand(self, place: int) -> None:
         self._at = place
@@ -111,8 +110,6 @@ class FormSheet(Sheet, can_focus=True):
     def _press(self, key: str, character: str | None) -> bool:
         if key in _NEXT or key in _BEFORE:
             self.go(1 if key in _NEXT else -1)
-        elif key in ("ctrl+pagedown", "ctrl+pageup"):
-            self.section(1 if key == "ctrl+pagedown" else -1)
         elif self.row.choices and (key in ("left", "right", "space") or _is_text(character)):
             self._choose(key, character)
         elif key == "right" and self._line.at == len(self._line.text):
