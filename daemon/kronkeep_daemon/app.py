@@ -255,7 +255,9 @@ async def _retain(history: History, current: Current, clock: SystemClock) -> Non
     """Lets the history go of what the settings no longer keep, every hour."""
     while True:
         wanted = current().history
-        rules = retention.Rules(days=wanted.keep_days, runs=wanted.keep_runs_per_cronjob)
+        rules = retention.Rules(
+            days=wanted.keep_days, runs=wanted.keep_runs_per_cronjob, audit_days=wanted.keep_audit_days
+        )
         await retention.remove(history, await retention.plan(history, rules, clock.now()))
         await clock.sleep(RETENTION_SECONDS)
 

@@ -122,10 +122,11 @@ class AlertSettings(Request, frozen=True, kw_only=True):
 
 
 class HistorySettings(Request, frozen=True, kw_only=True):
-    """How long the history keeps what has ended; without a limit everything is kept."""
+    """How long the history keeps what has ended, and its audit trail; without a limit everything is kept."""
 
     keep_days: Annotated[int, msgspec.Meta(ge=1)] | None = None
     keep_runs_per_cronjob: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    keep_audit_days: Annotated[int, msgspec.Meta(ge=1)] = 400
 
 
 class Settings(Request, frozen=True, kw_only=True):

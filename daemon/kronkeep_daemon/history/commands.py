@@ -49,6 +49,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         if name == "retain":
             command.add_argument("--days", type=_positive, help="keep what is younger than this")
             command.add_argument("--runs", type=_positive, help="keep this many runs of each CronJob")
+            command.add_argument("--audit-days", type=_positive, help="keep the audit trail this long")
             command.add_argument("--remove", action="store_true", help="do it (default: only show)")
         if name == "salvage":
             command.add_argument("target", type=Path, help="the new folder")
@@ -119,7 +120,7 @@ def _compact(options: argparse.Namespace) -> None:
 
 
 def _retain(options: argparse.Namespace) -> None:
-    rules = retention.Rules(days=options.days, runs=options.runs)
+    rules = retention.Rules(days=options.days, runs=options.runs, audit_days=options.audit_days)
 
     async def work(history: History) -> None:
         going = await retention.plan(history, rules, SystemClock().now())

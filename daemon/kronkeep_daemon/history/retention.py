@@ -1,4 +1,4 @@
-"""How long the history keeps runs, backups, restores and alerts: by age, and runs by number for each CronJob.
+"""How long the history keeps what it holds: by age, and runs by number for each CronJob.
 
 Settings ask for little by default: everything is kept. What never goes: a record that has not ended, an open
 alert included, a backup whose snapshot still exists, the newest succeeded backup of a policy, and the run of
@@ -9,6 +9,7 @@ afterwards gives the space back. The plan is the preview: nothing else is remove
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 import msgspec
 
@@ -20,6 +21,7 @@ from kronkeep_common.states import (
     BackupStatus,
     is_final,
 )
+from kronkeep_daemon.history.documents import NUMBER, TIME, sort_time
 from kronkeep_daemon.history.history import History
 from kronkeep_daemon.history.records import Records, T
 
@@ -27,28 +29,31 @@ SLICE = 100  # records looked at or removed between two turns of the event loop
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """Days a record is kept and runs kept for each CronJob; None is without limit."""
+    """Days that a record and that the audit trail is kept, runs kept for each CronJob; None is no limit."""
 
     days: int | None = None
     runs: int | None = None
+    audit_days: int | None = None
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The ids of what goes."""
+    """The ids of what goes; lines of the audit trail by their number in the table."""
 
     executions: tuple[str, ...] = ()
     backups: tuple[str, ...] = ()
     restores: tuple[str, ...] = ()
     alerts: tuple[str, ...] = ()
+    audit: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.executions or self.backups or self.restores or self.alerts)
+        return any(getattr(self, field) for field in self.__struct_fields__)
 
 
 async def plan(history: History, rules: Rules, now: datetime) -> Plan:
     """What the rules let go of, as of `now`; reads in slices and changes nothing."""
+    audit = _audit(history, now - timedelta(days=rules.audit_days)) if rules.audit_days else ()
     if rules.days is None and rules.runs is None:
-        return Plan()
+        return Plan(audit=audit)
     cut = now - timedelta(days=rules.days) if rules.days is not None else None
     runs: list[str] = []
     backups: list[str] = []
@@ -69,8 +74,19 @@ async def plan(history: History, rules: Rules, now: datetime) -> Plan:
         if alert.resolved_at is not None and _before(alert.resolved_at, cut)
     ]
     return Plan(
-        executions=tuple(runs), backups=tuple(backups), restores=tuple(restores), alerts=tuple(alerts)
+        executions=tuple(runs),
+        backups=tuple(backups),
+        restores=tuple(restores),
+        alerts=tuple(alerts),
+        audit=audit,
     )
+
+
+def _audit(history: History, cut: datetime) -> tuple[int, ...]:
+    """The lines of the audit trail before `cut`: the first of the table's order."""
+    last = sort_time(cut.isoformat().replace("+00:00", "Z"))
+    rows = history.table("audit").documents.order
+    return tuple(row[NUMBER] for row in takewhile(lambda row: row[TIME] < last, rows))
 
 
 def of_one_cronjob(
@@ -127,6 +143,9 @@ async def remove(history: History, going: Plan) -> None:
     await _remove(history, history.executions, going.executions)
     await _remove(history, history.restores, going.restores)
     await _remove(history, history.alerts, going.alerts)
+    for start in range(0, len(going.audit), SLICE):
+        history.table("audit").remove(doc_ids=going.audit[start : start + SLICE])
+        await history.commit()
     if going:
         await history.compact()
 

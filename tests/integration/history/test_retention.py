@@ -12,6 +12,7 @@ from kronkeep_common.states import AlertStatus, BackupStatus, ExecutionStatus, T
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.logs import Capped
 from kronkeep_daemon.history.retention import Plan, Rules, plan, remove
+from kronkeep_daemon.testing import FakeClock
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 GONE = NOW
@@ -109,3 +110,20 @@ async def test_logs_go_with_their_run_and_the_disk_falls(tmp_path: Path) -> None
     again = await History.open(tmp_path, clock=SystemClock())
     assert len(list(again.executions.all())) == 10
     await again.close()
+
+
+async def test_the_audit_trail_goes_by_age(tmp_path: Path) -> None:
+    clock = FakeClock(NOW)
+    history = await History.open(tmp_path / "h", clock=clock)
+    for number in range(250):
+        history.append_audit({"outcome": str(number)})
+        await clock.advance(3600)
+    await history.commit()
+    now = NOW + timedelta(hours=250)
+    assert not await plan(history, Rules(), now)
+    going = await plan(history, Rules(audit_days=10), now)
+    assert len(going.audit) == 10
+    await remove(history, going)
+    left = [line["outcome"] for line in history.table("audit").all()]
+    assert left == [str(number) for number in range(10, 250)]
+    await history.close()
