@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -28,6 +30,7 @@ class Tmux:
             "XDG_CONFIG_HOME": str(home),
             "TERM": "xterm-256color",
             "KRONKEEP_SOCKET": str(socket),
+            "VISUAL": "sed -i s/busybox:1.36/busybox:1.37/",
         }
         command = f"{sys.executable} -m kronkeep_tui"
         size = ("-x", str(width), "-y", str(height))
@@ -121,6 +124,9 @@ async def test_a_whole_session(
     await tmux.press("y")
     await tmux.see("Suspended 2 of them")
     await eventually(lambda: client.cronjobs(), lambda page: all(c.suspended for c in page.items))
+    await tmux.press("E")
+    await tmux.see("Changed default/shop-dump")
+    assert (await client.cronjob("default", "shop-dump")).image == "busybox:1.37"
     await tmux.type(":ns default")
     await tmux.press("Enter")
     await tmux.see("ns:default")
@@ -164,3 +170,44 @@ async def test_a_killed_daemon_leaves_its_picture_and_comes_back(
     await tmux.see("cannot be reached; nothing was done")
     await daemon.start()
     await tmux.see("live", "steady")
+
+
+MOST_KEYS, MOST_SECONDS = 40, 120
+
+
+async def test_from_an_empty_start_to_the_first_good_backup(
+    daemon: Daemon, client: Client, claim: Path, tmux: Tmux
+) -> None:
+    """A person with a claim `data` and nothing else; the keys are counted, and so is the time."""
+    claim.mkdir(parents=True, exist_ok=True)
+    (claim / "precious").write_text("what must not be lost")
+    folder = Path(tempfile.mkdtemp(prefix="k", dir="/tmp"))
+    await tmux.see("Welcome to kronkeep", "live")
+    began = asyncio.get_running_loop().time()
+    await tmux.press("6", "n")
+    await tmux.see("New storage: vault local path=")
+    await tmux.press("C-w")
+    await tmux.type(f"path={folder}")
+    await tmux.press("Enter")
+    await tmux.see("ok", "vault", "not measured")
+    await tmux.press("2", "n")
+    await tmux.see("new CronJob")
+    await tmux.type("db")
+    await tmux.press("F4")
+    await tmux.see("From (")
+    await tmux.type("c")
+    await tmux.press("Tab", "Enter")
+    await tmux.see("Filled from claim-nightly", "when the run has ended")
+    await tmux.press("C-s")
+    await tmux.see("default/db runs every day")
+    await tmux.press("t", "y")
+    backups = await eventually(
+        lambda: client.backups(), lambda page: bool(page.items) and page.items[0].status == "succeeded"
+    )
+    await tmux.see(">ok", "0 2 * * *")
+    took = asyncio.get_running_loop().time() - began
+    shutil.rmtree(folder)
+    assert backups.items[0].result is not None
+    assert backups.items[0].result.files_total == 1
+    assert tmux.keys < MOST_KEYS
+    assert took < MOST_SECONDS

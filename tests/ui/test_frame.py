@@ -8,6 +8,7 @@ from tests.ui.canned import CannedClient
 from tests.ui.scenes import busy
 from tests.ui.terminal import kronkeep
 from tests.ui.test_terminal import app_of, screen, until
+from textual import events
 from textual.pilot import Pilot
 
 from kronkeep_tui.app import KronkeepApp
@@ -133,6 +134,20 @@ async def test_a_storage_is_made_in_one_line() -> None:
         await pilot.press("enter")
         await until(pilot, lambda: "Making the storage vault" in screen(pilot))
         assert json.loads(given.asked[0][1])["settings"] == {"path": "/var/backups/vault"}
+
+
+async def test_keys_pressed_before_their_view_is_there_are_not_lost() -> None:
+    app = app_of(CannedClient())
+    async with app.run_test(size=(100, 30)) as pilot:
+        await ready(pilot)
+        for key in ("6", "n"):
+            app.post_message(events.Key(key, key))
+        await until(pilot, lambda: "New storage: vault" in screen(pilot))
+        await pilot.press("escape", "2")
+        await until(pilot, lambda: "SCHEDULE" in screen(pilot))
+        for key in "ndb":
+            app.post_message(events.Key(key, key))
+        await until(pilot, lambda: "name          db" in screen(pilot))
 
 
 async def test_keys_from_the_settings_hold() -> None:

@@ -38,7 +38,7 @@ def _view(frame: "Frame", tab: str, question: str) -> None:
     frame.go((Place(tab),))
     view = frame.view
     if question and isinstance(view, TableView):
-        view.call_after_refresh(lambda: frame.attempt(lambda: view.filtered(question)))
+        view.when_ready(lambda: frame.attempt(lambda: view.filtered(question)))
 
 
 def _job(frame: "Frame", name: str) -> None:

@@ -183,7 +183,10 @@ class Frame(Screen[None]):
 
     def on_key(self, event: events.Key) -> None:
         """Gives a key to the prompt, or does what it means in this view."""
-        if self._letter is not None:
+        if not self.view.ready:
+            again = events.Key(event.key, event.character)
+            self.view.when_ready(lambda: self._press_again(again))
+        elif self._letter is not None:
             do, self._letter = self._letter, None
             self.tell("")
             do(event.character or "")
@@ -195,6 +198,10 @@ class Frame(Screen[None]):
             return
         event.stop()
         event.prevent_default()
+
+    def _press_again(self, event: events.Key) -> None:
+        """A key that came before its view is pressed anew, so that a field of a form may take it."""
+        self.app.post_message(event)
 
     def on_paste(self, event: events.Paste) -> None:
         """Gives pasted text to the prompt."""

@@ -68,7 +68,7 @@ class Prompt:
         elif key == "ctrl+u":
             self._set("")
         elif key == "ctrl+w":
-            self._set(self.text.rstrip().rpartition(" ")[0])
+            self._set("".join(self.text.rstrip().rpartition(" ")[:2]))
         elif key in ("tab", "right"):
             self._set(self.text + self.offered)
         elif key in ("up", "down") and self.arrows is not None:

@@ -100,7 +100,7 @@ def test_a_prompt_is_edited_completed_and_remembers() -> None:
     prompt.press("up", None)
     assert prompt.text == "jobs failed"
     prompt.press("ctrl+w", None)
-    assert prompt.text == "jobs"
+    assert prompt.text == "jobs "
     prompt.press("ctrl+u", None)
     prompt.paste("overview\nrm -rf /")
     assert prompt.press("enter", "\r")

@@ -21,7 +21,8 @@ def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> 
     found += [(clusters[0][:16] if len(clusters) == 1 else f"{len(clusters)} clusters", "strong"), ("  ", "")]
     found.append((f"ns:{namespace or 'all'}  ", "warn" if namespace else "quiet"))
     total = counts(store)
-    found.append((f"{len(store.cronjobs)} jobs  ", ""))
+    count = len(store.cronjobs)
+    found.append((f"{count} job{'' if count == 1 else 's'}  ", ""))
     found += [(f"{count} {word}  ", role) for word, count, role in total if count]
     if alerts := len(unended(store)):
         found.append((f"{alerts} alert{'s' if alerts > 1 else ''}  ", "bad"))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from kronkeep_common.text import age, clean, duration, size
 from kronkeep_tui.pages.words import BLOCKS, bar, fill, progress_words
 from kronkeep_tui.store import Store
-from kronkeep_tui.widgets.cells import Span, Text, fit
+from kronkeep_tui.widgets.cells import Span, Text, fit, wrap
 
 HOURS = 24
 SOON = timedelta(minutes=60)
@@ -119,36 +119,22 @@ def column(sections: Sequence[Section], store: Store, now: datetime, width: int)
 
 
 WELCOME = (
-    ("Welcome to kronkeep.", "strong"),
-    ("", ""),
-    (
-        "It keeps every run of your CronJobs, with cause and log, and makes the backup that belongs to it.",
-        "",
-    ),
-    ("There is no CronJob here yet. The first one with its backup takes a minute:", ""),
+    "It keeps every run of your CronJobs, with its cause and log, and makes the backup that belongs to it. "
+    "There is no CronJob here yet. The first one with its backup takes a minute:"
 )
 
 
-def welcome(store: Store) -> list[Text]:
+def welcome(store: Store, width: int) -> list[Text]:
     """What to do first, on an empty start."""
-    step = "done" if len(store.storages) else "no storage yet: kronkeep create storage, or 6 shows how"
     names = ", ".join(clean(name) for name in store.storages.order[:3])
-    lines: list[Text] = [(span,) for span in WELCOME]
-    lines += [
-        (),
-        (("  1  ", "accent"), ("a storage to keep backups in   ", ""), (f"{step} {names}".strip(), "quiet")),
-        (("  2  ", "accent"), ("n ", "accent"), ("makes a CronJob together with its backup policy", "")),
-        (
-            ("  3  ", "accent"),
-            ("t ", "accent"),
-            ("in Jobs runs it; its run, backup and snapshot are one record", ""),
-        ),
-        (),
-        (
-            ("  ?  ", "accent"),
-            ("shows the keys of each view, ", ""),
-            (": ", "accent"),
-            ("takes commands", ""),
-        ),
-    ]
+    steps: tuple[tuple[str, str, str, str], ...] = (
+        ("1", "6 n", "makes a storage to keep backups in  ", names),
+        ("2", "2 n", "makes a CronJob together with its backup policy; f4 fills it in", ""),
+        ("3", "t", "runs it; its run, backup and snapshot are one record", ""),
+        ("", "?", "shows the keys of each view, and : takes commands", ""),
+    )
+    lines: list[Text] = [(("Welcome to kronkeep.", "strong"),), ()]
+    lines += [((part, ""),) for part in wrap(WELCOME, width)]
+    for number, keys, words, done in steps:
+        lines += [(), ((f"  {number:3}", "quiet"), (f"{keys:5}", "accent"), (words, ""), (done, "ok"))]
     return lines

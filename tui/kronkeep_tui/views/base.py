@@ -3,6 +3,7 @@
 A new view is a module with a class here below, and a line in views/__init__.py.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -28,6 +29,7 @@ class View(Widget):
         super().__init__(markup=False)
         self.of = of
         self.ready = False
+        self._waiting: list[Callable[[], None]] = []
         self._pane = 0
 
     @property
@@ -44,6 +46,16 @@ class View(Widget):
         """Tells the frame that everything below the view is there."""
         self.ready = True
         self.frame.first_shown(self)
+        for do in self._waiting:
+            do()
+        self._waiting.clear()
+
+    def when_ready(self, do: Callable[[], None]) -> None:
+        """Does something once what is below the view is there: keys may come before it."""
+        if self.ready:
+            do()
+        else:
+            self._waiting.append(do)
 
     def on_resize(self) -> None:
         """Shows the same picture for another size."""

@@ -99,7 +99,6 @@ class FormView(View):
         active = [storage.id for storage in self._storages if storage.status == "active"]
         self.draft = dict(kept) if kept else new_draft(active[0] if len(active) == 1 else "")
         self._changed(at="name" if self.target_name is None else "schedule")
-        super().on_mount()
         if kept:
             self.frame.tell("This is what you typed before; f5 begins anew.", "quiet")
 

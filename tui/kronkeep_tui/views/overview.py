@@ -81,7 +81,8 @@ class OverviewView(TableView[Alert]):
         first = self.kronkeep.reader.read_once and not store.cronjobs and not len(store.executions)
         self.set_class(first, "-first")
         if first:
-            self.query_one("#welcome", Pane).show(page.welcome(store))
+            pane = self.query_one("#welcome", Pane)
+            pane.show(page.welcome(store, min(76, max(20, pane.size.width))))
             return
         super().show(store, now)
         self._fit()
