@@ -93,7 +93,7 @@ async def test_a_whole_session(
         await client.create_cronjob(_cronjob(name, script))
     await tmux.see("Nothing needs attention")
     await tmux.press("2")
-    await tmux.see("shop-dump", "other", "Jobs")
+    await tmux.see("shop-dump", "other", "Jobs  2")
     await tmux.type("/")
     await tmux.type("shop")
     await tmux.press("Enter")
@@ -199,7 +199,7 @@ async def test_from_an_empty_start_to_the_first_good_backup(
     await tmux.press("Tab", "Enter")
     await tmux.see("Filled from claim-nightly", "when the run has ended")
     await tmux.press("C-s")
-    await tmux.see("default/db runs every day")
+    await tmux.see("default/db runs every day", ">new")
     await tmux.press("t", "y")
     backups = await eventually(
         lambda: client.backups(), lambda page: bool(page.items) and page.items[0].status == "succeeded"

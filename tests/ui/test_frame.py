@@ -148,6 +148,11 @@ async def test_keys_pressed_before_their_view_is_there_are_not_lost() -> None:
         for key in "ndb":
             app.post_message(events.Key(key, key))
         await until(pilot, lambda: "name          db" in screen(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: "SCHEDULE" in screen(pilot))
+        for key, letter in (("3", "3"), ("slash", "/"), *((c, c) for c in "ledger"), ("enter", "\r")):
+            app.post_message(events.Key(key, letter))
+        await until(pilot, lambda: "filter: ledger" in screen(pilot))
 
 
 async def test_keys_from_the_settings_hold() -> None:

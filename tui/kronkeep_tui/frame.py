@@ -200,8 +200,11 @@ class Frame(Screen[None]):
         event.prevent_default()
 
     def _press_again(self, event: events.Key) -> None:
-        """A key that came before its view is pressed anew, so that a field of a form may take it."""
-        self.app.post_message(event)
+        """A key that came before its view goes where it would go now: to a field of a form, or here."""
+        if self.focused is not None:
+            self.focused._forward_event(event)
+        else:
+            self.on_key(event)
 
     def on_paste(self, event: events.Paste) -> None:
         """Gives pasted text to the prompt."""
