@@ -64,7 +64,7 @@ class ExtendedService:
         return self._with_policy(self._cronjobs.get(namespace, name))
 
     def _with_policy(self, cronjob: CronJob) -> CronJob:
-        raw = self._cronjobs.raw(cronjob.namespace, cronjob.name)
+        raw = self._cronjobs.raw(cronjob.namespace, cronjob.name, cronjob.cluster)
         found = policies.read(raw)
         last = self._history.backups.newest(limit=1, cronjob_id=cronjob.id).items
         good = self._history.backups.newest(
@@ -135,6 +135,7 @@ class ExtendedService:
         self, namespace: str, name: str, schedule: str, zone: str | None, wanted: BackupPolicySpec
     ) -> Settled:
         """The policy as a CronJob of that schedule may carry it; raises what `create` raises for a policy."""
+        self._cronjobs.check_first(namespace, name)
         self._backups.storages.usable(wanted.storage_id, namespace)
         policies.check(wanted)
         await self._backups.probe.check(wanted)

@@ -112,9 +112,9 @@ class BackupService:
 
     async def _plan(self) -> None:
         """Brings every policy up to date: new backups, waiting ones that may go on, archives to run."""
-        now = self._clock.now()
+        now, first = self._clock.now(), self._cronjobs.first
         for cluster, raw in self._cronjobs.raws():
-            found = policy.read(raw).policy
+            found = policy.read(raw).policy if cluster == first else None
             if found is not None and found.enabled:
                 await self._plan_policy(cluster, raw, found, now)
         for status in (BackupStatus.WAITING, BackupStatus.QUEUED, BackupStatus.RUNNING):
@@ -244,18 +244,18 @@ class BackupService:
             self._supervisor.start(name, lambda: self._archiver.run(backup.id), death="quiet")
 
     def _policy_of(self, backup: BackupExecution) -> BackupPolicy | None:
-        return self.policy_of(backup.namespace, backup.cronjob)
+        return self.policy_of(backup.namespace, backup.cronjob, backup.cluster)
 
-    def policy_of(self, namespace: str, name: str) -> BackupPolicy | None:
+    def policy_of(self, namespace: str, name: str, cluster: str | None = None) -> BackupPolicy | None:
         """The policy that a CronJob carries now; None without one that can be acted on."""
         try:
-            return policy.read(self._cronjobs.raw(namespace, name)).policy
+            return policy.read(self._cronjobs.raw(namespace, name, cluster)).policy
         except KronkeepError:
             return None
 
     def work_of(self, backup: BackupExecution) -> Work:
         """What a backup archives, by the policy as it stood when it was made; raises what is missing."""
-        raw = self._cronjobs.raw(backup.namespace, backup.cronjob)
+        raw = self._cronjobs.raw(backup.namespace, backup.cronjob, backup.cluster)
         found = backup.policy or policy.read(raw).policy
         if found is None:
             raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")
@@ -289,6 +289,7 @@ class BackupService:
 
         `overrides` (backup_type, compression) are kept in the record. The same `key` is the same backup.
         """
+        self._cronjobs.check_first(namespace, name)
         raw = self._cronjobs.raw(namespace, name)
         found = policy.read(raw)
         if found.policy is None:
@@ -305,8 +306,8 @@ class BackupService:
 
     async def expect_now(self, run: CronJobExecution) -> BackupExecution | None:
         """The linked backup of a run that has just been triggered, when its policy archives after runs."""
-        raw = self._cronjobs.raw(run.namespace, run.cronjob)
-        found = policy.read(raw).policy
+        raw = self._cronjobs.raw(run.namespace, run.cronjob, run.cluster)
+        found = policy.read(raw).policy if run.cluster == self._cronjobs.first else None
         if found is None or not found.enabled or found.schedule is not None:
             return None
         return await self._expect(run.cluster, raw, found, self._cronjobs.execution(run.id))

@@ -15,6 +15,7 @@ from kronkeep_common.errors import (
     ExecutionNotFound,
     KronkeepError,
     NameTaken,
+    NotAllowedNow,
 )
 from kronkeep_common.models import CronJob, CronJobCreate, CronJobExecution, EnvVar
 from kronkeep_common.names import check_image, check_name
@@ -104,6 +105,11 @@ class CronJobService:
         """How fresh what is shown is."""
         return [state for recorder in self.recorders.values() for state in recorder.watches.states()]
 
+    @property
+    def first(self) -> str:
+        """The id of the first cluster, where backups are made."""
+        return self._first.id
+
     def cluster(self, cluster_id: str | None = None) -> Cluster:
         """The connection to a cluster; without an id the one that the request names, else the first."""
         return self._recorder(cluster_id or chosen()).cluster
@@ -127,9 +133,19 @@ class CronJobService:
             raise CronJobNotFound(f"There is no CronJob {title}.")
         if len(found) > 1:
             names = ", ".join(recorder.cluster.name for recorder, _ in found)
-            step = "Name one with ?cluster=NAME (kronkeep --cluster NAME)."
+            step = "Name one with ?cluster=NAME."
             raise Conflict(f"The clusters {names} each have a CronJob {title}.", next_step=step)
         return found[0]
+
+    def check_first(self, namespace: str, name: str) -> None:
+        """Raises NotAllowedNow for a CronJob of another cluster than the first, where backups are made."""
+        try:
+            cluster = self.find(namespace, name)[0].cluster
+        except CronJobNotFound:
+            cluster = self.cluster()
+        if cluster.id != self._first.id:
+            words = f"Backups are made on the first cluster only, and this CronJob is on {cluster.name}."
+            raise NotAllowedNow(words, next_step="Run a kronkeepd of its own for that cluster.")
 
     def raw(self, namespace: str, name: str, cluster: str | None = None) -> Object:
         """The CronJob's Kubernetes object; raises what `find` raises."""

@@ -54,4 +54,7 @@ class Route(NamedTuple):
     @property
     def parameters(self) -> tuple[str, ...]:
         """Every parameter of the query that it takes."""
-        return (*self.query, "dry_run") if self.writes and "dry_run" not in self.query else self.query
+        named = ("cluster",) if self.path.startswith("/v1/cronjobs") and self.path != "/v1/cronjobs" else ()
+        created = ("cluster",) if self.path == "/v1/cronjobs" and self.method == "POST" else ()
+        rehearsed = ("dry_run",) if self.writes and "dry_run" not in self.query else ()
+        return (*self.query, *named, *created, *rehearsed)

@@ -34,6 +34,7 @@ from kronkeep_daemon.http.route import Call, Route
 from kronkeep_daemon.http.routes import ROUTES, current, made
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.writes import Answered
+from kronkeep_daemon.kube.chosen import choosing
 
 log = logging.getLogger(__name__)
 MAX_BODY = 1024 * 1024
@@ -100,7 +101,8 @@ class Api:
                 seconds = self._services.limits.settings().body_seconds
                 body = await bodies.read(request, decoder, seconds)
                 call = Call(self._services, dict(request.match_info), dict(request.query), body, request)
-                response = await (self._change if route.writes else self._read)(route, call, peer)
+                with choosing(call.query.get("cluster")):
+                    response = await (self._change if route.writes else self._read)(route, call, peer)
             except KronkeepError as error:
                 await self._audited(request, route, peer, error.code)
                 raise

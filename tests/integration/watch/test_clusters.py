@@ -1,0 +1,64 @@
+"""Two clusters at once: what is written goes to the CronJob's own, and one that is in both is named."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import Daemon, eventually
+
+from kronkeep_common.api import Empty
+from kronkeep_common.client import Client
+from kronkeep_common.errors import Conflict, NotAllowedNow, NotFound
+from kronkeep_common.models import BackupPolicySpec, CronJob, CronJobCreate
+from kronkeep_daemon.embedded import EmbeddedCluster
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path, embedded_cluster: EmbeddedCluster) -> AsyncIterator[Daemon]:
+    """An embedded cluster of its own, and `far`."""
+    found = Daemon(tmp_path / "s")
+    file = tmp_path / "kronkeepd.toml"
+    await asyncio.to_thread(
+        file.write_text, f'[clusters.far]\nkubeconfig = "{embedded_cluster.kubeconfig}"\n'
+    )
+    found.arguments = ("--config", str(file))
+    await found.start()
+    yield found
+    await found.stop()
+
+
+def wanted(name: str) -> CronJobCreate:
+    return CronJobCreate(name=name, image="busybox", command=("true",), schedule="0 2 29 2 *")
+
+
+async def test_writes_go_to_the_right_cluster(daemon: Daemon, embedded_cluster: EmbeddedCluster) -> None:
+    far = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
+    async with daemon.client() as client:
+        made = await client.call("POST", "/v1/cronjobs", CronJob, wanted("there"), cluster="far")
+        assert made.cluster == far.id
+        here = await client.create_cronjob(wanted("here"))
+        assert here.cluster != far.id
+        run = await client.trigger("default", "there")
+        assert run.cluster == far.id
+        assert (await far.get(paths.jobs("default", run.job)))["metadata"]["uid"] == run.id
+        await eventually(lambda: client.execution(run.id), lambda found: found.status == "succeeded")
+        await in_both(client, far)
+    await far.close()
+
+
+async def in_both(client: Client, far: Cluster) -> None:
+    await client.call("POST", "/v1/cronjobs", CronJob, wanted("here"), cluster="far")
+    with pytest.raises(Conflict, match="each have a CronJob"):
+        await client.suspend("default", "here")
+    with pytest.raises(NotFound):
+        await client.call("POST", "/v1/cronjobs/default/here/suspend", CronJob, Empty(), cluster="nowhere")
+    found = await client.call("POST", "/v1/cronjobs/default/here/suspend", CronJob, Empty(), cluster="far")
+    assert (found.cluster, found.suspended) == (far.id, True)
+    assert (await far.get(paths.cronjobs("default", "here")))["spec"]["suspend"] is True
+    assert len([c for c in (await client.cronjobs()).items if c.name == "here"]) == 2
+    policy = BackupPolicySpec(storage_id="vault")
+    with pytest.raises(NotAllowedNow, match="first cluster only"):
+        await client.call("PUT", "/v1/cronjobs/default/there/policy", CronJob, policy)
