@@ -13,7 +13,7 @@ from kronkeep_common.schedule import Schedule
 
 
 class Settled(NamedTuple):
-    """A policy as a strategy leaves it, and what the strategy did, in one sentence."""
+    """A policy as a strategy leaves it, and what the strategy did, in one sentence; empty for nothing."""
 
     policy: BackupPolicySpec
     sentence: str
@@ -28,7 +28,7 @@ def resolve(
     """
     conflict = next((finding for finding in verdict.findings if finding.severity == "conflict"), None)
     if conflict is None:
-        return Settled(policy, "The schedules fit; nothing was changed.")
+        return Settled(policy, "")
     match strategy:
         case "after-run":
             changed = msgspec.structs.replace(policy, schedule=None, time_zone=None)

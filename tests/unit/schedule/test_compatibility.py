@@ -270,4 +270,4 @@ def test_where_nothing_conflicts_no_strategy_changes_anything() -> None:
     verdict = check(asked, backup)
     assert list(offers(backup, asked, verdict)) == []
     for strategy in ("reject", "shift", "after-run", "accept"):
-        assert resolve(strategy, POLICY, backup, asked, verdict).policy == POLICY
+        assert resolve(strategy, POLICY, backup, asked, verdict) == (POLICY, "")
