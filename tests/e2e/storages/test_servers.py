@@ -3,10 +3,13 @@
 import asyncio
 import json
 import subprocess
+from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 from tests.e2e.conftest import Daemon
+from tests.e2e.storages import servers
 from tests.e2e.storages.room import archived, copies, finished, made, secret, snapshots
 from tests.e2e.storages.servers import Served, needs_servers
 
@@ -22,7 +25,7 @@ from kronkeep_common.models import (
 from kronkeep_daemon.kube import paths
 
 pytestmark = needs_servers
-PASSWORD = "canary-password"
+PASSWORD = "of the repository"
 
 
 @pytest.mark.parametrize("kind", ["s3", "rest", "sftp", "rclone"])
@@ -128,8 +131,11 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
     """Canaries: everything that the daemon wrote but the cluster's own store, every Job and pod, the API."""
     server = served["rest"]
     await secret(shared, "quiet", server.secret)
-    await secret(shared, "quiet-password", {"password": "canary-quiet-password"})
+    password = f"canary-{token_hex(8)}"
+    await secret(shared, "quiet-password", {"password": password})
     url = str(server.settings["url"]).replace("/vault", "/quiet")
+    lines: list[str] = []
+    watching = asyncio.create_task(_watch(lines))
     await made(
         there,
         BackupStorageCreate(
@@ -142,6 +148,8 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
     )
     await archived(shared, there, "job-quiet", "quiet")
     await there.check_storage("quiet")
+    watching.cancel()
+    assert any("restic" in line and "backup" in line for line in lines)
     cluster = await shared.cluster()
     seen = [
         json.dumps(item)
@@ -157,8 +165,10 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
         path.read_bytes().decode(errors="replace") for path in [*files, shared.state.parent / "kronkeepd.log"]
     ]
     assert any("job-quiet" in text for text in seen)
+    canaries = (password, server.secret["RESTIC_REST_PASSWORD"].partition("%")[2])
+    seen += lines
     for text in seen:
-        for canary in ("canary", "p%40ss", "p@ss"):
+        for canary in canaries:
             assert canary not in text, text[:500]
 
 
@@ -183,3 +193,37 @@ async def test_a_policy_s_own_repository_below_is_measured_and_checked_too(
     assert (one.snapshots, both.snapshots) == (1, 2)
     assert both.used_bytes - one.used_bytes > 300_000
     assert (await there.check_storage("two")).check_ok
+
+
+async def test_a_server_that_went_away_fails_the_backup_with_that_reason(
+    shared: Daemon, there: Client, tmp_path: Path
+) -> None:
+    with servers.rest(tmp_path) as server:
+        await secret(shared, "away", server.secret)
+        wanted = BackupStorageCreate(id="away", kind="rest", settings=server.settings, credentials="away")
+        assert (await made(there, wanted)).status == "active"
+        await archived(shared, there, "job-away", "away")
+    await there.set_policy("default", "job-away", BackupPolicySpec(storage_id="away", retries=0))
+    backup = await finished(there, (await there.back_up("default", "job-away")).id)
+    assert (backup.status, backup.reason) == ("failed", "ServerUnreachable"), backup
+    assert backup.next_step
+    with pytest.raises(errors.StorageFailed, match="does not answer"):
+        await there.test_storage("away")
+    storage = await there.storage("away")
+    assert (storage.status, storage.reason) == ("active", "ServerUnreachable")
+
+
+def _command_lines() -> str:
+    """The arguments of every process on this machine."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.append(path.read_bytes().decode(errors="replace"))
+    return "\n".join(found)
+
+
+async def _watch(lines: list[str]) -> None:
+    """Adds all processes' arguments to `lines`, twenty times a second until it is cancelled."""
+    while True:
+        lines.append(await asyncio.to_thread(_command_lines))
+        await asyncio.sleep(0.05)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import NamedTuple
 
 import pytest
@@ -83,7 +84,7 @@ def rest(folder: Path) -> Iterator[Served]:
     """rclone serve restic, with a user and a password that has signs an address gives a meaning to."""
     port, served = free_port(), folder / "rest"
     served.mkdir()
-    secret = {"RESTIC_REST_USERNAME": "keeper", "RESTIC_REST_PASSWORD": "p@ss/w:rd%canary-rest"}
+    secret = {"RESTIC_REST_USERNAME": "keeper", "RESTIC_REST_PASSWORD": f"p@ss/w:rd%{token_hex(8)}"}
     argv = ["rclone", "serve", "restic", "--addr", f"127.0.0.1:{port}", str(served)]
     env = {"RCLONE_USER": secret["RESTIC_REST_USERNAME"], "RCLONE_PASS": secret["RESTIC_REST_PASSWORD"]}
     with _running(argv, port, folder / "rest.log", **env):
