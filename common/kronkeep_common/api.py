@@ -157,6 +157,17 @@ class Check(Record, frozen=True, kw_only=True):
     next_step: str | None = None
 
 
+class Leftover(Record, frozen=True, kw_only=True):
+    """Something of kronkeep's in a cluster: why it is there, and the command that takes it away."""
+
+    cluster: str
+    kind: str
+    namespace: str
+    name: str
+    why: str
+    command: str
+
+
 class EventView(Record, frozen=True, kw_only=True):
     """What Kubernetes said about a run's Job or a pod of it: `object` is Kind/name, `count` how often."""
 

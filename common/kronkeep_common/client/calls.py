@@ -177,6 +177,10 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
         """What the daemon stands on, looked at now, with what to do."""
         return await self.call("GET", "/v1/doctor", api.ListOf[api.Check])
 
+    async def leftovers(self) -> api.ListOf[api.Leftover]:
+        """What kronkeep has put into the clusters, with the commands that take it away."""
+        return await self.call("GET", "/v1/uninstall", api.ListOf[api.Leftover])
+
     async def manifest(self, execution_id: str) -> dict[str, Any]:
         """A run's Job as Kubernetes writes it; raises ManifestNotFound."""
         return await self.call("GET", f"/v1/executions/{quote(execution_id)}/manifest", dict[str, Any])

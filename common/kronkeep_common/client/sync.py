@@ -77,6 +77,7 @@ class SyncClient:
     executions = _Call(Client.executions)
     execution = _Call(Client.execution)
     doctor = _Call(Client.doctor)
+    leftovers = _Call(Client.leftovers)
     manifest = _Call(Client.manifest)
     told = _Call(Client.told)
     cancel_execution = _Call(Client.cancel_execution)

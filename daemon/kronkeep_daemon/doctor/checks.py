@@ -14,7 +14,8 @@ from kronkeep_common.states import StorageStatus
 from kronkeep_common.text import clean, size
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.doctor import clusters
+from kronkeep_daemon.doctor import clusters, leaving
+from kronkeep_daemon.doctor.leaving import Leftovers
 from kronkeep_daemon.history import History
 from kronkeep_daemon.settings import Settings
 
@@ -49,6 +50,10 @@ class Doctor:
         found += self._storages()
         found.append(self._restic())
         return found
+
+    async def leftovers(self) -> Leftovers:
+        """What kronkeep has put into the clusters."""
+        return await leaving.look(self._cronjobs, self._settings().namespace)
 
     async def _journal(self) -> Check:
         try:

@@ -32,6 +32,11 @@ async def doctor(call: Call) -> api.ListOf[api.Check]:
     return api.ListOf(items=await call.services.doctor.look())
 
 
+async def leftovers(call: Call) -> api.ListOf[api.Leftover]:
+    """What kronkeep has put into the clusters."""
+    return api.ListOf(items=await call.services.doctor.leftovers())
+
+
 async def healthz(_: Call) -> web.Response:
     """The event loop answers."""
     return web.Response(text="ok")

@@ -120,6 +120,8 @@ ROUTES: tuple[Route, ...] = (
           lists.audit, ("limit",)),
     Route("GET", "/v1/doctor", Level.READ, None, api.ListOf[api.Check],
           "What kronkeep stands on, looked at now, with what to do.", about.doctor),
+    Route("GET", "/v1/uninstall", Level.READ, None, api.ListOf[api.Leftover],
+          "What kronkeep has put into the clusters, with the commands that take it away.", about.leftovers),
     Route("GET", "/healthz", Level.READ, None, None, "Whether the daemon answers.",
           about.healthz, (), 200, "text/plain"),
     Route("GET", "/readyz", Level.READ, None, api.Ready, "Whether what is shown is live; 503 if not.",

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from tests.e2e.conftest import Daemon, eventually
 
+from kronkeep_common.models import CronJobCreate
+from kronkeep_daemon.kube import paths
+
 
 @pytest.fixture
 async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
@@ -19,7 +22,11 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
 
 
 async def doctor(socket: str, *flags: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", socket, "doctor", *flags]
+    return await kronkeep(socket, "doctor", *flags)
+
+
+async def kronkeep(socket: str, *words: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "kronkeep_tui", "--socket", socket, *words]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 
@@ -45,6 +52,23 @@ async def test_each_line_says_how_it_is_and_what_to_do(daemon: Daemon) -> None:
     assert (code, text.splitlines()[0][:5]) == (0, "warn ")
     assert "SocketMode=0660" in text
     assert "right jobs" not in text
+
+
+async def test_what_is_left_in_a_cluster_is_listed_with_its_command(daemon: Daemon) -> None:
+    async with daemon.client() as client:
+        spec = CronJobCreate(name="dump", image="busybox", command=("true",), schedule="0 2 29 2 *")
+        await client.create_cronjob(spec)
+        cluster = await daemon.cluster()
+        note = {"metadata": {"annotations": {"kronkeep.dev/backup-policy": "{}"}}}
+        await cluster.patch(paths.cronjobs("default", "dump"), note)
+        await cluster.close()
+
+        async def listed() -> str:
+            return (await kronkeep(daemon.line["socket"], "uninstall", "--dry-run"))[1]
+
+        text = await eventually(listed, lambda found: "annotate" in found and "leases/kronkeepd" in found)
+    assert "kubectl annotate -n default cronjobs/dump kronkeep.dev/backup-policy-" in text
+    assert (await kronkeep(daemon.line["socket"], "uninstall"))[0] == 2
 
 
 async def test_without_a_daemon_the_socket_is_what_fails(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ PARTS: tuple[tuple[tuple[str, ...], Callable[[Any], None]], ...] = (
     (("describe", "audit", "completion"), _part("describing", parser)),
     (("watch",), _part("waiting")),
     (("doctor",), _part("doctor")),
+    (("uninstall",), _part("uninstall")),
     (("terminal",), _terminal_verb),
     (("schedule",), _part("schedule")),
     (("demo",), _part("demo")),
