@@ -15,7 +15,7 @@ from kronkeep_common.errors import (
     StillReading,
     VerificationFailed,
 )
-from kronkeep_common.models import Restore, RestorePlan, RestoreRequest
+from kronkeep_common.models import BackupExecution, Restore, RestorePlan, RestoreRequest
 from kronkeep_common.states import BackupStatus, RestoreStatus
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
@@ -25,7 +25,7 @@ from kronkeep_daemon.restores.data_checks import DataChecks
 from kronkeep_daemon.restores.download import Downloads
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.restores.making import Maker
-from kronkeep_daemon.restores.planning import Planner
+from kronkeep_daemon.restores.planning import Planner, Wanted
 from kronkeep_daemon.restores.records import RestoreRecords
 from kronkeep_daemon.restores.restorer import Restorer
 from kronkeep_daemon.restores.running import Runner
@@ -150,22 +150,30 @@ class RestoreService:
         """
         wanted = await self.planner.wanted(backup_id, request, PATIENCE)
         if wanted.target.kind == "in-place":
-            if request.confirm != wanted.backup.cronjob:
-                words = (
-                    f"Restoring in place needs the CronJob's name as confirmation: {wanted.backup.cronjob}."
-                )
-                raise ConfirmationMissing(words, field="confirm")
-            if not request.overwrite:
-                words = "Restoring in place overwrites what is there: that needs overwrite."
-                raise ConfirmationMissing(words, field="overwrite")
-            if self.planner.going(wanted.backup):
-                words = "A run of the CronJob is going on."
-                raise NotAllowedNow(words, next_step="Wait for its end, or cancel it.")
+            self._confirmed(wanted.backup, request)
+        restore = self._new(wanted, request, key[:12] if key else uuid.uuid4().hex[:12])
+        self._alone_there(restore)
+        restore = await self.records.add(restore)
+        self.begin(restore)
+        return restore
+
+    def _confirmed(self, backup: BackupExecution, request: RestoreRequest) -> None:
+        """In place needs its confirmations; raises ConfirmationMissing, NotAllowedNow."""
+        if request.confirm != backup.cronjob:
+            words = f"In place needs the CronJob's name as confirmation: {backup.cronjob}."
+            raise ConfirmationMissing(words, field="confirm")
+        if not request.overwrite:
+            words = "Restoring in place overwrites what is there: that needs overwrite."
+            raise ConfirmationMissing(words, field="overwrite")
+        if self.planner.going(backup):
+            words = "A run of the CronJob is going on."
+            raise NotAllowedNow(words, next_step="Wait for its end, or cancel it.")
+
+    def _new(self, wanted: Wanted, request: RestoreRequest, restore_id: str) -> Restore:
         backup, now = wanted.backup, self._clock.now()
         assert backup.result is not None
-        warnings = ("The backup is partial.",) if backup.status is BackupStatus.PARTIAL else ()
-        restore = Restore(
-            id=key[:12] if key else uuid.uuid4().hex[:12],
+        return Restore(
+            id=restore_id,
             cluster=backup.cluster,
             namespace=backup.namespace,
             cronjob=backup.cronjob,
@@ -181,12 +189,8 @@ class RestoreService:
             status=RestoreStatus.PENDING,
             created_at=now,
             deadline_at=now + timedelta(seconds=request.deadline_seconds),
-            warnings=warnings,
+            warnings=("The backup is partial.",) if backup.status is BackupStatus.PARTIAL else (),
         )
-        self._alone_there(restore)
-        restore = await self.records.add(restore)
-        self.begin(restore)
-        return restore
 
     def _alone_there(self, restore: Restore) -> None:
         """Two restores at once into one place would mix; raises NotAllowedNow."""
