@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 
 from tests.ui.canned import CannedClient, FixedClock
+from tests.ui.scenes import busy
 
 from kronkeep_tui.app import KronkeepApp
 
 
 async def draw() -> str:
-    app = KronkeepApp(CannedClient(), clock=FixedClock(), start="jobs")  # type: ignore[arg-type]
-    async with app.run_test(size=(80, 16)) as pilot:
+    app = KronkeepApp(CannedClient(*busy(failing=True)), clock=FixedClock(), start="jobs")  # type: ignore[arg-type]
+    async with app.run_test(size=(96, 26)) as pilot:
         while not app.reader.store.cronjobs:
             await pilot.pause(0.05)
         await pilot.pause(0.6)

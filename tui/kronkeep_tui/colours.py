@@ -50,7 +50,7 @@ TERMINAL = {
     "title": "bold",
     "strong": "bold",
     "accent": "blue",
-    "cursor": "reverse not dim",
+    "cursor": "default reverse not dim",
     "mark": "bold magenta",
     "chosen": "bold reverse",
     "found": "black on yellow",
