@@ -87,7 +87,7 @@ class Walk:
     def _beyond(self, instant: int, wall: int, offset: int) -> int | None:
         """The fire at `wall`, past a change of `offset`; step by step where that change can be felt."""
         opening = wall // _DAY * _DAY
-        calm = self.zone.calm(opening - offset)
+        calm = self.zone.calm(opening - offset) or self.zone.calm(self.zone.resolve(opening))
         if (
             calm is None
             or not calm.start <= opening - calm.offset
