@@ -1,6 +1,7 @@
 """Many Jobs under a failing server: none is missed, none told twice."""
 
 import asyncio
+import resource
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ class Room:
         self.world = world
         self.history = history
         self.recorder = recorder
+        self.bus = bus
         self.ends: Counter[str] = Counter()
         bus.subscribe(ExecutionChanged, self._changed)
 
@@ -143,3 +145,31 @@ async def test_two_clusters_with_the_same_uid_have_a_record_each(room: Room, tmp
         assert sorted(run.id for run in room.history.executions.all()) == ["u1", "u1@copy"]
         await supervisor.close()
         await cluster.close()
+
+
+@pytest.mark.torture
+async def test_two_hundred_events_a_second_over_ten_thousand_jobs(tmp_path: Path) -> None:
+    """99 of 100 ends are durable and told within a second; process and server stay below 250 MB."""
+    loop = asyncio.get_running_loop()
+    put: dict[str, float] = {}
+    lags: list[float] = []
+    async with opened(tmp_path) as room:
+        for number in range(10_000):
+            room.world.put("jobs", job(f"old-{number}", f"old{number}", ended=True))
+        room.world.restart()
+        await room.until(lambda: room.statuses().get("succeeded") == 10_000)
+
+        def told(event: ExecutionChanged) -> None:
+            if event.new.id in put:
+                lags.append(loop.time() - put[event.new.id])
+
+        room.bus.subscribe(ExecutionChanged, told)
+        for number in range(2_000):
+            put[f"u{number}"] = loop.time()
+            room.world.put("jobs", job(f"new-{number}", f"u{number}", ended=True))
+            await asyncio.sleep(1 / 200)
+        await room.until(lambda: len(lags) == 2_000)
+    lags.sort()
+    assert lags[int(len(lags) * 0.99)] < 1.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert peak < 250, peak
