@@ -5,6 +5,7 @@ away. Nobody may decide on a copy before its first list: `synced` waits for that
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import msgspec
 Object = dict[str, Any]
 Key = tuple[str, str]
 Changed = Callable[[str, Object], None]
+GONE = 1000  # deletions that are remembered: an answer is never that much later than its watch
 
 
 def key_of(obj: Object) -> Key:
@@ -26,6 +28,7 @@ class Mirror:
     def __init__(self, changed: Changed) -> None:
         self._objects: dict[Key, Object] = {}
         self._unconfirmed: set[Key] = set()
+        self._gone: deque[str] = deque(maxlen=GONE)
         self._changed = changed
         self.synced = asyncio.Event()
 
@@ -43,13 +46,16 @@ class Mirror:
         """Takes one event of a watch."""
         self._unconfirmed.discard(key_of(obj))
         if kind == "DELETED":
+            self._gone.append(_uid(obj))
             self._objects.pop(key_of(obj), None)
             self._changed("DELETED", obj)
         else:
             self._put(obj)
 
     def written(self, obj: Object) -> None:
-        """Takes an object as the API server answered a write."""
+        """Takes an object as the API server answered a write, unless its deletion was seen meanwhile."""
+        if _uid(obj) in self._gone:
+            return
         self._unconfirmed.add(key_of(obj))
         self._put(obj)
 
