@@ -101,7 +101,9 @@ def test_200_changes_a_second_stay_under_20_kilobytes_and_keys_are_answered() ->
         frames = sent.count(b"\x1b[?2026h")
         assert frames <= 4.5 * took + 3 * seconds, "four flushes a second, and two frames for each key"
         sent += terminal.settle().data
-        assert len(re.findall(rb"\x1b\[7[;0-9]*m>", sent)) >= seconds, "each key moved the cursor while changes came"
+        assert len(re.findall(rb"\x1b\[7[;0-9]*m>", sent)) >= seconds, (
+            "each key moved the cursor while changes came"
+        )
 
 
 def test_a_log_of_a_thousand_lines_a_second_stays_under_20_kilobytes() -> None:
