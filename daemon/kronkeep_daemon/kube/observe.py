@@ -60,7 +60,7 @@ def observe(
         restarts=sum(pod.restarts for pod in seen),
         node=last.node if last else None,
         pods=seen,
-        cause=_cause(job, state, seen, _held(job, pods, told), waited),
+        cause=_cause(job, state, seen, _with_words(_held(job, pods, told), waited), waited),
     )
 
 
@@ -112,6 +112,13 @@ def _held(job: Job, pods: Sequence[Pod], told: Told) -> Cause | None:
     newest = sorted(pods, key=lambda pod: pod.metadata.creation_timestamp or "", reverse=True)
     found = causes.first(causes.pending(pod, told) for pod in newest)
     return found if found or pods else causes.without_pod(told.get(job.metadata.uid, {}))
+
+
+def _with_words(held: Cause | None, waited: Cause | None) -> Cause | None:
+    """A back-off says only that it backs off: what the registry said before it is kept."""
+    if held is None or waited is None or held.reason != waited.reason:
+        return held
+    return waited if "Back-off" in held.message and "Back-off" not in waited.message else held
 
 
 def _cause(

@@ -137,6 +137,12 @@ def test_what_held_a_run_up_is_told_with_its_deadline() -> None:
     assert "no such manifest" in cause.message
 
 
+def test_the_registry_s_words_are_kept_while_it_backs_off() -> None:
+    said = observe(job(), [pod(waiting("ErrImagePull", PULL))]).cause
+    backing_off = [pod(waiting("ImagePullBackOff", 'Back-off pulling image "x:1"'))]
+    assert observe(job(), backing_off, waited=said).cause == said
+
+
 def test_a_run_that_goes_on_has_no_cause() -> None:
     assert observe(job(ready=1), [pod({"running": {}}, phase="Running")]).cause is None
     assert (
