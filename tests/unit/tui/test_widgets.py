@@ -251,3 +251,13 @@ def test_a_log_finds_from_the_end_and_back_again() -> None:
     assert pane.found == 19
     assert not pane.follow
     assert "11 with 'line 1'" in pane.words
+
+
+def test_an_alert_s_object_has_its_namespace_once() -> None:
+    from tests.ui.scenes import alert
+
+    from kronkeep_tui.pages.alerts import what
+
+    assert what(alert("RunFailed", "db", "shop", 1)) == "shop/db"
+    assert what(alert("RunFailed", "shop/db", "shop", 1)) == "shop/db"
+    assert what(alert("StorageFailed", "vault", "", 1)) == "vault"

@@ -27,8 +27,9 @@ def state(alert: Alert) -> Span:
 
 
 def what(alert: Alert) -> str:
-    """The object that an alert is about."""
-    return f"{alert.namespace}/{alert.object}" if alert.namespace else alert.object
+    """The object that an alert is about, with its namespace where it has one."""
+    whole = not alert.namespace or alert.object.startswith(f"{alert.namespace}/")
+    return alert.object if whole else f"{alert.namespace}/{alert.object}"
 
 
 def detail(alert: Alert, now: datetime, width: int) -> list[Text]:
