@@ -55,6 +55,10 @@ class KronkeepApp(App[int]):
             self.register_theme(theme)
         self.set_look(self.settings.theme)
         self.push_screen(self.frame)
+        self.call_after_refresh(self._read)
+
+    def _read(self) -> None:
+        """Reading begins when something is on the screen: what it imports takes 60 ms."""
         self.attempt(self.reader.follow(), "reader")
         self.attempt(self.reader.follow_cronjobs(), "cronjobs")
         self.set_interval(FLUSH_SECONDS, self._show_changes)

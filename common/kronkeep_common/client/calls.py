@@ -50,11 +50,16 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
     def __init__(self, socket: Path | None = None, transport: Transport | None = None) -> None:
         self.socket = socket_path(socket)
         check_length(self.socket)
-        if transport is None:
+        self._opened = transport
+
+    @property
+    def _transport(self) -> Transport:
+        """The one given, or one on httpx, imported with the first request: a screen is painted before."""
+        if self._opened is None:
             from kronkeep_common.client.loop import LoopTransport
 
-            transport = LoopTransport(self.socket)
-        self._transport = transport
+            self._opened = LoopTransport(self.socket)
+        return self._opened
 
     async def __aenter__(self) -> "Client":
         return self
@@ -66,7 +71,8 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._transport.close()
+        if self._opened is not None:
+            await self._opened.close()
 
     async def pause(self, seconds: float) -> None:
         """Waits in the way of this client: on the event loop, or without one."""
