@@ -40,8 +40,18 @@ async def settled(pilot: Pilot[Any], client: CannedClient, state: str) -> None:
         client.away = True
         client.lost.set()
         await until(pilot, lambda: app.reader.lost is not None and app.reader.lost != "connecting")
+    await until(pilot, lambda: not working(app))
     app.frame.show()
     await pilot.pause()
+    await until(pilot, lambda: not working(app))
+    app.frame.show()
+    await pilot.pause()
+
+
+def working(app: Any) -> list[str]:
+    """What a view asked for and has not got yet; the two that read the daemon never end."""
+    lasting = ("reader", "cronjobs")
+    return [worker.name for worker in app.workers if worker.name not in lasting and not worker.is_finished]
 
 
 @pytest.mark.parametrize(

@@ -131,13 +131,18 @@ class StoragesView(TableView[BackupStorage]):
 
     def on_row_table_moved(self) -> None:
         """Reads what another storage held over time."""
-        if (storage := self.subject()) is not None and storage.id not in self._figures:
-            self.kronkeep.attempt(self._read(storage.id), "storage usage")
+        self._ask_past()
 
-    async def load(self) -> None:
-        """Reads what the first storage held over time."""
-        if (storage := self.subject()) is not None:
-            await self._read(storage.id)
+    def show(self, store: Store, now: datetime) -> None:
+        """Shows the rows; what the storage under the cursor held is read once there is one."""
+        super().show(store, now)
+        self._ask_past()
+
+    def _ask_past(self) -> None:
+        storage = self.subject()
+        if storage is not None and storage.id not in self._figures:
+            self._figures[storage.id] = []
+            self.kronkeep.attempt(self._read(storage.id), "storage usage")
 
     async def _read(self, storage_id: str) -> None:
         self._figures[storage_id] = (await self.kronkeep.client.storage_usage(storage_id, 200)).items
