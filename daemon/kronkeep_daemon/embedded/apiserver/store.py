@@ -3,10 +3,12 @@
 Every change takes the next version. A change is acknowledged once the thread that owns the database has
 committed it (many changes share one commit). WAL with synchronous=OFF survives a kill of the process, which
 is what an embedded cluster must survive; after a power cut it may be older than what it acknowledged.
+Without room on the disk, requests wait until there is some.
 After a start the window is empty: a watch from an earlier version is told 410, as on a real server.
 """
 
 import asyncio
+import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -17,10 +19,12 @@ import msgspec
 
 from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, Resource
 
+log = logging.getLogger(__name__)
 Object = dict[str, Any]
 Key = tuple[str, str]
 WINDOW = 20_000
 FIRST_VERSION = 1000
+RETRY_SECONDS = 1.0
 
 
 class Event(NamedTuple):
@@ -124,24 +128,48 @@ class Store:
             self._wake.clear()
             pending, self._pending = self._pending, []
             waiting, self._flushed = self._flushed, None
-            await asyncio.to_thread(self._commit, pending, self.version)
+            await self._committed(pending, self.version)
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
 
+    async def _committed(self, pending: list[tuple[str, tuple[Any, ...]]], version: int) -> None:
+        """Commits; where there is no room it is tried again until there is, and requests wait meanwhile."""
+        told = False
+        while True:
+            try:
+                return await asyncio.to_thread(self._commit, pending, version)
+            except sqlite3.OperationalError as fault:
+                if not told:
+                    log.error("the embedded cluster cannot be written: %s; it waits for room", fault)
+                told = True
+            try:
+                await asyncio.sleep(RETRY_SECONDS)
+            except asyncio.CancelledError:
+                self._pending = [*pending, *self._pending]
+                raise
+
     def close(self) -> None:
-        """Commits what is pending and closes the database."""
-        self._commit(self._pending, self.version)
+        """Commits what is pending and closes the database; what finds no room then is lost and logged."""
+        try:
+            self._commit(self._pending, self.version)
+        except sqlite3.OperationalError as fault:
+            log.error("the embedded cluster lost %d changes: %s", len(self._pending), fault)
         self._pending = []
         self._database.close()
 
     def _commit(self, pending: list[tuple[str, tuple[Any, ...]]], version: int) -> None:
         run = self._database.execute
         run("begin")
-        for statement, values in pending:
-            run(statement, values)
-        run("delete from counter")
-        run("insert into counter values(?)", (version,))
-        run("commit")
+        try:
+            for statement, values in pending:
+                run(statement, values)
+            run("delete from counter")
+            run("insert into counter values(?)", (version,))
+            run("commit")
+        except sqlite3.OperationalError:
+            if self._database.in_transaction:
+                run("rollback")
+            raise
 
     def _queue(self, statement: str, values: tuple[Any, ...]) -> None:
         self._pending.append((statement, values))
