@@ -9,6 +9,7 @@ push is harmless; the answer is {"size": bytes kept}. `final` says that the cont
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class Logs:
         self._folder = folder
         self._grown: dict[str, asyncio.Event] = {}
         self._final: set[str] = set()
+        self._followers: Counter[str] = Counter()
+        self._removed: set[str] = set()  # what is followed and was removed; the last follower takes it away
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.log"
@@ -48,12 +51,23 @@ class Logs:
             return file.tell()
 
     async def read(self, uid: str, container: str, follow: bool, ended: bool) -> AsyncIterator[bytes]:
-        """The log's whole lines in chunks; with `follow`, until the container has ended."""
+        """The log's whole lines in chunks; with `follow`, until the container ended or its pod went."""
         key = f"{uid}.{container}"
+        self._followers[key] += 1
+        try:
+            async for chunk in self._read(key, follow, ended):
+                yield chunk
+        finally:
+            self._followers[key] -= 1
+            if not self._followers[key]:
+                del self._followers[key]
+                self._removed.discard(key)
+
+    async def _read(self, key: str, follow: bool, ended: bool) -> AsyncIterator[bytes]:
         position = 0
         while True:
             grown = self._grown.setdefault(key, asyncio.Event())
-            final = ended or key in self._final
+            final = ended or key in self._final or key in self._removed
             chunk = await asyncio.to_thread(self._slice, self._path(key), position)
             if chunk:
                 position += len(chunk)
@@ -76,11 +90,11 @@ class Logs:
 
     def remove(self, uid: str) -> None:
         """Forgets the logs of a pod; its followers end."""
-        for path in self._folder.glob(f"{uid}.*.log"):
-            key = path.name.removesuffix(".log")
-            self._final.add(key)
+        for key in [key for key in self._followers if key.startswith(f"{uid}.")]:
+            self._removed.add(key)
             self._wake(key)
-            self._final.discard(key)
+        for path in self._folder.glob(f"{uid}.*.log"):
+            self._final.discard(path.name.removesuffix(".log"))
             path.unlink(missing_ok=True)
 
     def _wake(self, key: str) -> None:

@@ -1,5 +1,6 @@
 """`GET pods/{name}/log` with its options: container, follow, timestamps, tailLines, sinceTime, limitBytes."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from kronkeep_daemon.embedded.apiserver.status import bad_request
 
 Object = dict[str, Any]
 _YES = ("true", "1")
+_LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
 def open_log(logs: Logs, pod: Object, query: Mapping[str, str]) -> AsyncIterator[bytes]:
@@ -54,7 +56,7 @@ async def _shape(lines: AsyncIterator[bytes], query: Mapping[str, str]) -> Async
     skip = await _to_skip(lines, int(tail)) if tail is not None and query.get("follow") not in _YES else None
     source = lines if skip is None else _listed(skip)
     async for chunk in source:
-        out = b"".join(_line(line, stamped) for line in chunk.splitlines(keepends=True) if line[:20] >= since)
+        out = b"".join(_line(line, stamped) for line in _lines(chunk) if line[:20] >= since)
         if left is not None:
             out = out[:left]
             left -= len(out)
@@ -62,6 +64,11 @@ async def _shape(lines: AsyncIterator[bytes], query: Mapping[str, str]) -> Async
             yield out
         if left == 0:
             return
+
+
+def _lines(chunk: bytes) -> list[bytes]:
+    """The lines with their line feeds; a carriage return is text like any other."""
+    return _LINE.findall(chunk)
 
 
 def _line(line: bytes, stamped: bool) -> bytes:
@@ -80,7 +87,7 @@ def _since(query: Mapping[str, str]) -> bytes:
 
 
 async def _to_skip(lines: AsyncIterator[bytes], tail: int) -> list[bytes]:
-    whole = b"".join([chunk async for chunk in lines]).splitlines(keepends=True)
+    whole = _lines(b"".join([chunk async for chunk in lines]))
     return whole[-tail:] if tail else []
 
 
