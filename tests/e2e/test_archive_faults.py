@@ -123,10 +123,16 @@ def unreadable(path: Path) -> Iterator[None]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small file system needs a mount")
 async def test_a_full_disk(place: Room) -> None:
-    with small(place.daemon.state.parent / "storage-full"):
+    folder = place.daemon.state.parent / "storage-full"
+    with small(folder):
         async with place.client() as client:
             await made(place, client, "full")
             assert told(await place.backup(client, "full")) == ("failed", "StorageFull")
+            subprocess.run(["mount", "-o", "remount,size=64m", str(folder)], check=True)
+            room_again = await place.backup(client, "full")
+            assert told(room_again) == ("succeeded", None)
+            password = await place.password("full")
+            place.restic(folder, password, "check", "--read-data")
 
 
 @contextmanager

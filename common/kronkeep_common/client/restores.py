@@ -114,3 +114,8 @@ class RestoreCalls:
     async def cancel_restore(self: Calls, restore_id: str) -> Restore:
         """Stops a restore that has not ended."""
         return await self.call("POST", f"/v1/restores/{quote(restore_id)}/cancel", Restore, api.Empty())
+
+    async def restore_log(self: Calls, restore_id: str) -> AsyncGenerator[bytes, None]:
+        """What restic and the check of a restore said; raises RestoreNotFound, LogNotFound."""
+        async for chunk in self.stream(f"/v1/restores/{quote(restore_id)}/logs", {}):
+            yield chunk

@@ -119,4 +119,5 @@ class SyncClient:
     acknowledge = _Call(Client.acknowledge)
     log = _Stream(Client.log)
     backup_log = _Stream(Client.backup_log)
+    restore_log = _Stream(Client.restore_log)
     events = _Stream(Client.events)

@@ -100,3 +100,9 @@ def test_verify_and_drill(made: Made) -> None:
     done = kronkeep(made.daemon, "drill", "job", "--wait")
     assert done.returncode == 0, done.stderr
     assert "files compared with" in done.stdout
+    listed = json.loads(kronkeep(made.daemon, "get", "restores", "-o", "json").stdout)
+    for one in listed[:2]:
+        log = kronkeep(made.daemon, "logs", "--restore", one["id"])
+        assert (log.returncode, "restoring <Snapshot" in log.stdout) == (0, True), log
+    none = kronkeep(made.daemon, "logs", "--restore", "rs-000000000000")
+    assert (none.returncode, "[RestoreNotFound]" in none.stderr) == (1, True), none.stderr

@@ -1,4 +1,4 @@
-"""What is done to a CronJob: trigger, suspend, resume, backup, delete; and a run's log."""
+"""What is done to a CronJob: trigger, suspend, resume, backup, delete; and the log of a run, a backup or a restore."""
 
 import argparse
 import re
@@ -26,10 +26,14 @@ def add_parser(verbs: Any) -> None:
     """Adds the verbs of a CronJob and `logs`."""
     for verb, route in VERBS.items():
         _cronjob_verb(verbs, verb, route)
-    logs = add_verb(verbs, "logs", "GET /v1/executions/{id}/logs", "GET /v1/backups/{id}/logs")
-    logs.add_argument("id", help="the run's id, or with --backup a backup's")
-    logs.add_argument("--backup", action="store_true", help="what a backup's Jobs and hooks said")
-    logs.add_argument("-f", "--follow", action="store_true")
+    logs = add_verb(
+        verbs, "logs", *(f"GET /v1/{of}/{{id}}/logs" for of in ("executions", "backups", "restores"))
+    )
+    logs.add_argument("id", help="the run's id, or with --backup or --restore that one's")
+    what = logs.add_mutually_exclusive_group()
+    what.add_argument("--backup", action="store_true", help="what a backup's Jobs and hooks said")
+    what.add_argument("--restore", action="store_true", help="what restic and the check of a restore said")
+    what.add_argument("-f", "--follow", action="store_true", help="of a run: until its end")
     logs.add_argument("--timestamps", action="store_true", help="when each line was written, in UTC")
     logs.set_defaults(func=run(_logs))
 
@@ -93,9 +97,12 @@ async def _show_log(client: Any, run_id: str) -> None:
 
 async def _logs(client: Any, options: argparse.Namespace) -> int:
     if options.backup:
-        await _copy(client.backup_log(options.id), timestamps=options.timestamps)
+        chunks = client.backup_log(options.id)
+    elif options.restore:
+        chunks = client.restore_log(options.id)
     else:
-        await _copy(client.log(options.id, follow=options.follow), timestamps=options.timestamps)
+        chunks = client.log(options.id, follow=options.follow)
+    await _copy(chunks, timestamps=options.timestamps)
     return 0
 
 

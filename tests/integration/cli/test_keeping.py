@@ -1,0 +1,82 @@
+"""The verbs of what is kept, as their own processes: backup, logs, pin, unpin, retention, storage prune."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+from tests.e2e.backup_room import MACHINES, Room, room
+from tests.integration.cli.test_cli import kronkeep
+
+from kronkeep_common.models import BackupPolicySpec, ClaimSource, Retention, Source
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    with room(tmp_path_factory.mktemp("keeping"), MACHINES) as found:
+        yield found
+
+
+def said(done: CompletedProcess[str], code: int = 0) -> str:
+    """What a verb that ended with `code` printed, errors too."""
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in (folder / "data").rglob("*") if path.is_file())
+
+
+async def test_a_backup_is_compressed_as_asked_and_its_log_is_shown(place: Room) -> None:
+    folder, data = await place.storage("pressed"), await place.claim("pressed")
+    (data / "file").write_bytes(os.urandom(100) * 4000)
+    async with place.client() as client:
+        await place.cronjob(client, "pressed", "pressed", "pressed")
+        text = said(kronkeep(place.daemon, "backup", "pressed", "--compression", "off", "--wait"))
+        backup_id = text.split()[0]
+        assert (await client.backup(backup_id)).overrides == {"compression": "off"}
+        assert size(folder) > 400_000
+        assert "restic 0." in said(kronkeep(place.daemon, "logs", "--backup", backup_id))
+        assert "Not" in said(kronkeep(place.daemon, "logs", "--backup", "000000000000"), 1)
+        assert "not allowed with" in said(kronkeep(place.daemon, "logs", "--backup", "-f", backup_id), 2)
+
+
+async def test_what_goes_is_shown_approved_and_its_space_given_back(place: Room) -> None:
+    folder, data = await place.storage("going"), await place.claim("going")
+    made = []
+    async with place.client() as client:
+        await place.cronjob(client, "going", "going", "going", retention=Retention(days=30))
+        for _ in range(5):
+            (data / "file").write_bytes(os.urandom(300_000))
+            made.append((await place.backup(client, "going")).id)
+        assert "is pinned" in said(kronkeep(place.daemon, "pin", made[0]))
+        assert (await client.backup(made[0])).pinned
+        tried = said(kronkeep(place.daemon, "retention", "going", "--keep-last", "2"))
+        assert re.findall(r"^remove (\w+)", tried, re.MULTILINE) == [made[2], made[1]]
+        assert re.findall(r"^keep +(\w+)", tried, re.MULTILINE) == [made[4], made[3], made[0]]
+        assert "pinned by hand\n2 would go, 3 stay\n" in tried
+        refused = said(kronkeep(place.daemon, "retention", "going", "--keep-last", "2", "--apply"), 2)
+        assert "Rules can only be tried" in refused
+        source = Source(claims=(ClaimSource(claim="going"),))
+        kept = BackupPolicySpec(
+            storage_id="going", source=source, retries=0, retention=Retention(keep_last=2)
+        )
+        await client.set_policy("default", "going", kept)
+    shown = said(kronkeep(place.daemon, "retention", "default/going"))
+    token = re.search(r"--approve (\S+)\n", shown)
+    assert token is not None, shown
+    assert "[NotAllowedNow]" in said(kronkeep(place.daemon, "retention", "going", "--apply"), 1)
+    wrong = said(kronkeep(place.daemon, "retention", "going", "--approve", "another"), 1)
+    assert "[PreconditionFailed]" in wrong
+    assert len(await place.snapshots("going", folder)) == 5
+    done = said(kronkeep(place.daemon, "retention", "going", "--approve", token[1]))
+    assert done == "2 snapshots of default/going are removed\n"
+    assert len(await place.snapshots("going", folder)) == 3
+    before = size(folder)
+    said(kronkeep(place.daemon, "storage", "prune", "going"))
+    assert before - size(folder) > 500_000
+    assert "no longer pinned" in said(kronkeep(place.daemon, "unpin", made[0]))
+    assert said(kronkeep(place.daemon, "retention", "going", "--apply")).startswith("1 snapshots")
+    assert len(await place.snapshots("going", folder)) == 2
