@@ -1,4 +1,4 @@
-"""What is done to a CronJob: trigger, suspend, resume, backup, delete; and the log of a run, a backup or a restore."""
+"""What is done to a CronJob: trigger, suspend, resume, backup, delete; and logs."""
 
 import argparse
 import re
