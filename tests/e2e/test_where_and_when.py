@@ -1,0 +1,173 @@
+"""Where an archive runs, how long it waits for the repository, and whose lock may be taken from it."""
+
+import asyncio
+import base64
+import os
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from tests.e2e.conftest import eventually
+
+from kronkeep_common import keys
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import StorageFailed
+from kronkeep_common.models import (
+    BackupExecution,
+    BackupPolicySpec,
+    BackupStorageCreate,
+    ClaimSource,
+    CronJobCreate,
+    Source,
+)
+from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
+from kronkeep_daemon.app import composed
+from kronkeep_daemon.backups import locks, repository
+from kronkeep_daemon.backups import service as backup_service
+from kronkeep_daemon.embedded import EmbeddedCluster
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.settings import AllowSettings, ArchiveSettings, Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+SOMEBODY = "kronkeep-prune-vault-abc123-9z9z9"
+
+
+class Two(NamedTuple):
+    """Services over a cluster of two nodes, a storage `vault` in `folder` and a claim `data`."""
+
+    services: Any
+    cluster: Cluster
+    folder: Path
+
+    async def cronjob(self) -> None:
+        """A CronJob that never runs by itself, whose policy archives `data`."""
+        source = Source(claims=(ClaimSource(claim="data"),))
+        policy = BackupPolicySpec(storage_id="vault", source=source, retries=0)
+        spec = CronJobCreate(
+            name="job", image="busybox:1.36", command=("true",), schedule="0 2 29 2 *", policy=policy
+        )
+        await self.services.extended.create(spec)
+
+    async def backup(self) -> BackupExecution:
+        """A backup by hand, to its end."""
+        begun = await self.services.backups.back_up_now("default", "job", {})
+
+        async def look() -> BackupExecution:
+            return self.services.backups.get(begun.id)
+
+        return await eventually(look, lambda b: is_final(BACKUP_TRANSITIONS, b.status))
+
+    async def pod(self, name: str, **spec: Any) -> None:
+        """A pod that mounts the claim and would sleep for long."""
+        mounts = [{"name": "data", "mountPath": "/data"}]
+        container = {
+            "name": "c",
+            "image": "busybox:1.36",
+            "command": ["sleep", "300"],
+            "volumeMounts": mounts,
+        }
+        volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+        meta = {"name": name, "labels": {keys.MANAGED_BY_LABEL: keys.MANAGED_BY}}
+        pod = {"containers": [container], "volumes": volumes, "restartPolicy": "Never", **spec}
+        await self.cluster.create(paths.pods("default"), {"metadata": meta, "spec": pod})
+
+
+@pytest.fixture
+async def two(tmp_path: Path) -> AsyncIterator[Two]:
+    supervisor = Supervisor(SystemClock())
+    embedded = await EmbeddedCluster.start(tmp_path / "cluster", supervisor=supervisor, nodes=2)
+    cluster = await Cluster.connect(kubeconfig=embedded.kubeconfig)
+    settings = Settings(state=str(tmp_path), allow=AllowSettings(host_path=True), archive=ArchiveSettings())
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": claim})
+    data = tmp_path / "cluster" / "node" / "claims" / "default" / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    (data / "file").write_bytes(os.urandom(1000))
+    async with composed(cluster, tmp_path / "history", Supervisor(SystemClock()), settings) as services:
+        storages, folder = services.backups.storages, tmp_path / "vault"
+        wanted = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
+        await storages.create(wanted)
+
+        async def look() -> str:
+            return str(storages.get("vault").status)
+
+        await eventually(look, lambda status: status == "active")
+        found = Two(services, cluster, folder)
+        await found.cronjob()
+        yield found
+    await cluster.close()
+    await supervisor.close()
+    await embedded.close()
+
+
+async def test_a_claim_of_one_node_is_archived_where_its_user_runs(two: Two) -> None:
+    """The first node has less to do and the first name: the scheduler alone would take it."""
+    await two.pod("user", nodeName="node-2")
+
+    async def look() -> str:
+        return str((await two.cluster.get(paths.pods("default", "user")))["status"]["phase"])
+
+    await eventually(look, lambda phase: phase == "Running")
+    backup = await two.backup()
+    assert (backup.status, backup.reason) == ("succeeded", None), backup
+    pods, _ = await two.cluster.list(paths.pods("default"), labelSelector=f"job-name={backup.job}")
+    assert [pod["spec"]["nodeName"] for pod in pods] == ["node-2"]
+
+
+async def test_a_backup_whose_turn_does_not_come_in_time_says_so(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup_service, "LONGEST_QUEUE", timedelta(seconds=1))
+    own = repository.Repository(two.services.backups.storages.get("vault"))
+    async with two.services.backups.queues.alone(own.id):
+        late = await two.backup()
+    assert (late.status, late.started_at, late.job, late.result) == ("failed", None, None, None)
+    assert (late.reason, bool(late.next_step)) == ("QueueTimeout", True), late
+    assert "busy" in (late.message or "")
+    assert (await two.backup()).status == "succeeded"
+
+
+def held(folder: Path) -> set[str]:
+    """The locks of a repository."""
+    return {path.name for path in (folder / "locks").iterdir()}
+
+
+def leave_lock(folder: Path, password: str) -> None:
+    """A restic that is killed while it holds the repository, on a host of a prune's pod's name."""
+    script = 'echo "$1" > /proc/sys/kernel/hostname; exec restic -r "$2" --no-cache backup --stdin'
+    line = ["unshare", "--uts", "sh", "-c", script, "sh", SOMEBODY, str(folder)]
+    environment = {**os.environ, "RESTIC_PASSWORD": password}
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment) as process:
+        end = time.monotonic() + 30
+        while not held(folder) and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.05)
+        process.kill()
+    assert len(held(folder)) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="a host of another name needs root")
+async def test_a_dead_prunes_lock_goes_only_when_no_pod_of_ours_may_hold_it(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retaining = two.services.backups.retaining
+    secret = await two.cluster.get(paths.secrets("kronkeep", "kronkeep-storage-vault"))
+    password = base64.b64decode(secret["data"]["password"]).decode()
+    await asyncio.to_thread(leave_lock, two.folder, password)
+    lock = held(two.folder)
+    with pytest.raises(StorageFailed) as fresh:  # perhaps alive: another kronkeep's
+        await retaining.prune("vault")
+    assert (fresh.value.details["reason"], held(two.folder)) == ("RepositoryLocked", lock)
+    monkeypatch.setattr(locks, "UNREFRESHED", timedelta(0))
+    await two.pod(SOMEBODY, nodeSelector={"no": "node"})
+    with pytest.raises(StorageFailed) as alive:
+        await retaining.prune("vault")
+    assert (alive.value.details["reason"], held(two.folder)) == ("RepositoryLocked", lock)
+    await two.cluster.delete(paths.pods("default", SOMEBODY))
+    await retaining.prune("vault")
+    assert held(two.folder) == set()
+    assert (await two.backup()).status == "succeeded"
