@@ -22,10 +22,13 @@ from kronkeep_common.models import (
     Restore,
     RestorePlan,
     RestoreRequest,
+    Retention,
+    RetentionPlan,
     ScheduleCheckRequest,
     ScheduleVerdict,
     SnapshotFile,
     SnapshotFolder,
+    SnapshotVerdict,
     StorageUsage,
 )
 from kronkeep_common.query import parse
@@ -108,6 +111,18 @@ BACKUPS = [
 LOG = b"2026-11-24T03:11:57Z part 311/402 uploaded\n2026-11-24T03:12:08Z killed\n"
 
 
+def verdict(days: int, why: str) -> SnapshotVerdict:
+    """What retention says of a snapshot of so many days ago."""
+    return SnapshotVerdict(
+        backup_id=f"b{days}",
+        snapshot_id=f"{days:08x}",
+        created_at=NOW - timedelta(days=days),
+        status=BackupStatus.SUCCEEDED,
+        bytes_stored=44_000_000 + days,
+        why=why or "no rule keeps it",
+    )
+
+
 class FixedClock:
     """A clock that stands still, for pictures that repeat."""
 
@@ -140,6 +155,7 @@ class CannedClient:
         self.alerts_given = alerts or []
         self.restores_given: list[Restore] = []
         self.log_text = LOG
+        self.kept, self.removed, self.why = 7, 4, ""
         self.lost = asyncio.Event()
         self.away = False
 
@@ -272,6 +288,23 @@ class CannedClient:
 
     async def cancel_restore(self, restore_id: str) -> CronJob:
         return self._answer("cancel_restore", restore_id)
+
+    async def retention(self, policy_id: str) -> RetentionPlan:
+        return RetentionPlan(
+            policy_id=policy_id,
+            computed_at=NOW,
+            retention=Retention(days=None, keep_daily=7, min_good=3),
+            keep=tuple(
+                verdict(number, self.why or "one of the newest 3 good ones") for number in range(self.kept)
+            ),
+            remove=tuple(verdict(9 + number, self.why) for number in range(self.removed)),
+            token="t0ken",
+            blocked_by=f"{self.removed} snapshots would go at once." if self.removed > 1 else None,
+        )
+
+    async def approve_retention(self, policy_id: str, token: str) -> None:
+        self._answer("approve", policy_id, token)
+        self.removed = 0
 
     async def verify(self, backup_id: str) -> CronJob:
         return self._answer("verify", backup_id)

@@ -73,7 +73,8 @@ def places(store: Store) -> list[tuple[Place, ...]]:
         Place("palette", "jobs"),
         Place("form"),
     )
-    return ways + [(Place("jobs"), place) for place in below]
+    policy = (Place("policies"), Place("retention", cronjob.id))
+    return [*ways, policy, *((Place("jobs"), place) for place in below)]
 
 
 @pytest.mark.parametrize(
@@ -83,6 +84,7 @@ def places(store: Store) -> list[tuple[Place, ...]]:
 )
 async def test_nothing_raw_reaches_the_screen_of_any_view(text: str, width: int) -> None:
     client = CannedClient(*scene(text))
+    client.why = text
     client.log_text = (text + "\n").encode() * 20
     app = app_of(client)
     async with app.run_test(size=(width, 40)) as pilot:

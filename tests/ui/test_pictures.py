@@ -5,6 +5,7 @@ A picture that differs on purpose is taken anew with `pytest tests/ui/test_pictu
 
 import time
 from collections.abc import Awaitable, Callable
+from itertools import product
 from typing import Any
 
 import pytest
@@ -17,14 +18,8 @@ from kronkeep_tui.navigation import Place
 
 VIEWS = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
 SMALL, LARGE = (80, 24), (200, 50)
-CASES = [
-    *((view, "failing", "dark", SMALL) for view in VIEWS),
-    *((view, "failing", "light", LARGE) for view in VIEWS),
-    *((view, "busy", "light", SMALL) for view in VIEWS),
-    *((view, "empty", "dark", SMALL) for view in VIEWS),
-    *((view, "lost", "dark", LARGE) for view in VIEWS),
-    *((view, "lost", "light", SMALL) for view in ("overview", "runs")),
-]
+STATES = ("empty", "busy", "failing", "lost")
+CASES = list(product(VIEWS, STATES, ("dark", "light"), (SMALL, LARGE)))
 Compare = Callable[..., bool]
 
 
@@ -91,6 +86,11 @@ async def open_palette(pilot: Pilot[Any], app: Any) -> None:
     await until(pilot, lambda: "go to billing/pg-ledger" in screen(pilot))
 
 
+async def open_retention(pilot: Pilot[Any], app: Any) -> None:
+    app.frame.go((Place("policies"), Place("retention", app.reader.store.cronjobs[0].id)))
+    await until(pilot, lambda: "no rule keeps it" in screen(pilot))
+
+
 async def compare_two(pilot: Pilot[Any], app: Any) -> None:
     first, second = app.reader.store.executions.order[:2]
     app.frame.go((Place("runs"), Place("compare", f"{second} {first}")))
@@ -112,7 +112,16 @@ async def conflict_in_the_form(pilot: Pilot[Any], app: Any) -> None:
 
 @pytest.mark.parametrize(
     "steps",
-    [open_run, open_history, open_help, open_palette, compare_two, filter_and_mark, conflict_in_the_form],
+    [
+        open_run,
+        open_history,
+        open_help,
+        open_palette,
+        open_retention,
+        compare_two,
+        filter_and_mark,
+        conflict_in_the_form,
+    ],
     ids=lambda s: s.__name__,
 )
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["small", "large"])

@@ -42,6 +42,8 @@ ACTIONS = (
     Action("check", ("v",), "check", (STORAGES,), 3, changes=True, row=True),
     Action("measure", ("u",), "measure", (STORAGES,), 4, changes=True, row=True),
     Action("retry", ("t",), "try again", (STORAGES,), 5, changes=True, row=True),
+    Action("retention", ("R",), "what retention removes", ("policies",), 4, row=True),
+    Action("approve", ("a",), "approve the removals", ("retention",), 1, changes=True),
     Action("form", ("e",), "edit", (JOBS, "policies"), 5, changes=True, row=True),
     Action("clone", ("N",), "new from this one", (JOBS,), changes=True, row=True),
     Action("restore", ("r",), "restore", ("restore", "files"), 2, changes=True, row=True),

@@ -5,8 +5,9 @@ from datetime import datetime
 from kronkeep_common.models import Alert
 from kronkeep_common.text import age
 from kronkeep_tui.navigation import Place
+from kronkeep_tui.pages.words import cause
 from kronkeep_tui.store import Store
-from kronkeep_tui.widgets.cells import Span, Text, wrap
+from kronkeep_tui.widgets.cells import Span, Text
 
 _ORDER = {"critical": 0, "warning": 1}
 
@@ -42,9 +43,7 @@ def detail(alert: Alert, now: datetime, width: int) -> list[Text]:
             (f"  since {alert.since:%d %b %H:%M}Z, {age(alert.since, now)} ago", "quiet"),
         )
     ]
-    lines += [((part, ""),) for part in wrap(alert.message, width)]
-    for number, part in enumerate(wrap(alert.next_step, width - 2) if alert.next_step else []):
-        lines.append(((f"{'  ' if number else '→ '}{part}", ""),))
+    lines += cause(alert.message, alert.next_step, width, "")
     if alert.acknowledged_at is not None:
         who = f"{alert.acknowledged_by or 'somebody'} knows of it, {age(alert.acknowledged_at, now)} ago"
         lines.append(((who, "quiet"),))

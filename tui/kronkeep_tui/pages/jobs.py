@@ -8,6 +8,7 @@ from kronkeep_common.text import age, duration, size
 from kronkeep_tui.pages.history import figures, sparks
 from kronkeep_tui.pages.words import (
     backup_words,
+    cause,
     good_age,
     job_state,
     progress_words,
@@ -105,9 +106,8 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     """What is wrong first, then policy and times, then the last runs at a glance."""
     lines: list[Text] = [_head(cronjob, now)]
     run = store.executions.get(cronjob.last_execution_id)
-    if run is not None and run.message:
-        text = f"{run.message} {run.next_step or ''}".strip()
-        lines += [((part, role(run.status)),) for part in wrap(text, width)]
+    if run is not None:
+        lines += cause(run.message, run.next_step, width, role(run.status))
     for fault in ((cronjob.policy_fault or ""), *cronjob.policy_findings):
         lines += [((part, "warn"),) for part in wrap(fault, width)] if fault else []
     lines += [*_policy(cronjob, store, now), *_running_backup(cronjob, store, now)]

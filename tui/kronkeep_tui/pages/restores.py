@@ -5,7 +5,7 @@ from datetime import datetime
 from kronkeep_common.models import Restore, RestorePlan, RestoreTarget
 from kronkeep_common.states import RestoreStatus
 from kronkeep_common.text import age, duration, size
-from kronkeep_tui.pages.words import bar, state
+from kronkeep_tui.pages.words import bar, cause, state
 from kronkeep_tui.widgets.cells import Text, wrap
 
 CHAIN = (
@@ -76,10 +76,9 @@ def restore_lines(restore: Restore, now: datetime, width: int) -> list[Text]:
         lines.append((("the CronJob is suspended meanwhile", "warn"),))
     for path in restore.include:
         lines.append((("only ", "quiet"), (path, "")))
-    told = [*((w, "warn") for w in restore.warnings), (restore.message, "bad"), (restore.next_step, "")]
-    for text, kind in told:
-        lines += [((part, kind),) for part in wrap(text, width)] if text else []
-    return lines
+    for warning in restore.warnings:
+        lines += [((part, "warn"),) for part in wrap(warning, width)]
+    return lines + cause(restore.message, restore.next_step, width, "bad")
 
 
 def _took(restore: Restore) -> str:

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from kronkeep_common.models import BackupExecution, CronJobExecution, Restore
 from kronkeep_common.text import age, duration, size
-from kronkeep_tui.pages.words import progress_words, state
+from kronkeep_tui.pages.words import cause, progress_words, state
 from kronkeep_tui.store import Store, backup_of
-from kronkeep_tui.widgets.cells import Span, Text, wrap
+from kronkeep_tui.widgets.cells import Span, Text
 from kronkeep_tui.widgets.row_table import Column, Row
 
 COLUMNS = (
@@ -72,17 +72,8 @@ def head(run: CronJobExecution, store: Store, now: datetime, width: int) -> list
             (f"  by {run.trigger.value}{slot}", "quiet"),
         ),
     ]
-    lines += _cause(run.message, run.next_step, width, state(run.status)[1])
+    lines += cause(run.message, run.next_step, width, state(run.status)[1])
     return [*lines, *_pods(run), *backup_lines(backup_of(store, run), store, now, width)]
-
-
-def _cause(message: str | None, step: str | None, width: int, kind: str) -> list[Text]:
-    found: list[Text] = [((part, kind),) for part in wrap(message, width)] if message else []
-    return found + (
-        [((f"→ {part}" if n == 0 else f"  {part}", ""),) for n, part in enumerate(wrap(step, width - 2))]
-        if step
-        else []
-    )
 
 
 def _pods(run: CronJobExecution) -> list[Text]:
@@ -115,7 +106,7 @@ def backup_lines(backup: BackupExecution | None, store: Store, now: datetime, wi
         lines.append(((progress_words(backup.progress, backup, now, max(10, min(40, width - 50))), "run"),))
         if backup.progress.current_file:
             lines.append(((f"  {backup.progress.current_file}", "quiet"),))
-    lines += _cause(backup.message, backup.next_step, width, state(backup.status)[1])
+    lines += cause(backup.message, backup.next_step, width, state(backup.status)[1])
     lines += [((f"! {warning}", "warn"),) for warning in backup.warnings[:3]]
     return [*lines, *_snapshot(backup, store, now)]
 

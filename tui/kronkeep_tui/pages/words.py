@@ -7,7 +7,7 @@ from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, Prog
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import age, duration, size
 from kronkeep_tui.store import Store
-from kronkeep_tui.widgets.cells import Span, Text
+from kronkeep_tui.widgets.cells import Span, Text, wrap
 
 WORDS = {
     "pending": "wait",
@@ -163,3 +163,11 @@ def good_age(cronjob: CronJob, now: datetime) -> Span:
 def is_open(backup: BackupExecution) -> bool:
     """Whether a backup is still on its way."""
     return backup.status in (BackupStatus.WAITING, BackupStatus.QUEUED, BackupStatus.RUNNING)
+
+
+def cause(message: str | None, step: str | None, width: int, kind: str) -> list[Text]:
+    """What is wrong in the role `kind`, then what to do, on lines of its own that begin with an arrow."""
+    found: list[Text] = [((part, kind),) for part in wrap(message, width)] if message else []
+    for number, part in enumerate(wrap(step, width - 2) if step else []):
+        found.append(((f"{'  ' if number else '→ '}{part}", ""),))
+    return found

@@ -11,6 +11,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "runs": ("runs", "RunsView"),
     "run": ("run", "RunView"),
     "policies": ("policies", "PoliciesView"),
+    "retention": ("retention", "RetentionView"),
     "restore": ("restore", "RestoreView"),
     "files": ("files", "FilesView"),
     "plan": ("plan", "PlanView"),

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from kronkeep_common.models import CronJob
-from kronkeep_tui.actions import ANY, TABLE
+from kronkeep_tui.actions import ANY, TABLE, Action
 from kronkeep_tui.pages import policies as page
 from kronkeep_tui.pages.jobs import facts
 from kronkeep_tui.store import Store
@@ -70,6 +70,18 @@ class PoliciesView(TableView[CronJob]):
         """Opens the CronJob with its policy in the form."""
         if (cronjob := self.subject()) is not None:
             self.frame.enter("form", f"edit {cronjob.namespace}/{cronjob.name}")
+
+    def refusal(self, action: Action) -> str:
+        """A policy that cannot be read removes nothing."""
+        cronjob = self.subject()
+        if action.name == "retention" and cronjob is not None and cronjob.policy is None:
+            return f"The policy of {cronjob.name} cannot be read, so nothing goes."
+        return ""
+
+    def do_retention(self) -> None:
+        """Shows what its retention would remove now, what stays and why."""
+        if (cronjob := self.subject()) is not None:
+            self.frame.enter("retention", cronjob.id)
 
     def do_yaml(self) -> None:
         """Shows the CronJob with its policy as it would be written."""

@@ -8,11 +8,11 @@ from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
 from kronkeep_common.text import age, days, growth, size
 from kronkeep_tui import storing
 from kronkeep_tui.actions import ANY, TABLE, Action
-from kronkeep_tui.pages.words import CAPACITY_WARNING, bar, blocks, fill, state
+from kronkeep_tui.pages.words import CAPACITY_WARNING, bar, blocks, cause, fill, state
 from kronkeep_tui.prompt import Prompt, confirm
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table import Order, TableView
-from kronkeep_tui.widgets.cells import Text, wrap
+from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, Row
 
 
@@ -111,8 +111,7 @@ class StoragesView(TableView[BackupStorage]):
         lines: list[Text] = [
             (state(record.status), (f"  {record.id}", "strong"), (f"  {record.repository}", "quiet"))
         ]
-        for words, kind in ((record.message, "bad"), (record.next_step, "")):
-            lines += [((part, kind),) for part in wrap(words, width)] if words else []
+        lines += cause(record.message, record.next_step, width, "bad")
         if record.usage is not None:
             lines += _figures(record.usage, now)
         lines += self._past(record, width)
