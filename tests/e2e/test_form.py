@@ -26,6 +26,8 @@ async def terminal(daemon: Daemon, keys: tuple[str, ...] = ("n",)) -> AsyncItera
         app = KronkeepApp(client, start="jobs")
         async with app.run_test(size=(80, 24)) as pilot:
             await shown(pilot, lambda: app.reader.read_once)
+            app.frame.show()
+            await pilot.pause()
             await pilot.press(*keys)
             yield pilot
 

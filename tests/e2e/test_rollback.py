@@ -70,6 +70,7 @@ def wanted(name: str) -> CronJobCreate:
         image="busybox",
         command=("true",),
         schedule="0 2 29 2 *",
+        successful_jobs_history_limit=100,  # the cluster's own removals are not what is looked at
         policy=BackupPolicySpec(storage_id="vault"),
     )
 
