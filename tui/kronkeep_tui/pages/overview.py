@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from kronkeep_common.models import BackupExecution
 from kronkeep_common.text import age, clean, duration, size
 from kronkeep_tui.pages.words import BLOCKS, bar, fill, progress_words
 from kronkeep_tui.store import Store
@@ -29,12 +30,19 @@ def running(store: Store, now: datetime, width: int) -> list[Text]:
             lines.append((("run    ", "run"), (fit(run.cronjob, width - 18), ""), (f" {took:>7}", "quiet")))
     for backup in store.backups.newest()[:200]:
         if backup.status in ("running", "queued", "waiting"):
-            words = (
-                backup.status if backup.progress is None else progress_words(backup.progress, backup, now, 10)
-            )
+            words = _progress(backup, now, width)
             name = min(24, max(10, width // 3))
             lines.append((("backup ", "run"), (fit(backup.cronjob, name), ""), (f" {words}", "quiet")))
     return lines if len(lines) > 1 else [*lines, (("nothing runs now", "quiet"),)]
+
+
+def _progress(backup: BackupExecution, now: datetime, width: int) -> str:
+    """How far a backup is; a narrow column holds the bar alone, and half a figure says nothing."""
+    if backup.progress is None:
+        return backup.status
+    return (
+        bar(backup.progress.percent, 10) if width < 60 else progress_words(backup.progress, backup, now, 10)
+    )
 
 
 def upcoming(store: Store, now: datetime, width: int) -> list[Text]:
@@ -80,7 +88,7 @@ def storages(store: Store, now: datetime, width: int) -> list[Text]:
     for storage in store.storages.newest()[:5]:
         used = fill(storage)
         held = size(storage.usage.used_bytes) if storage.usage else "not measured"
-        words = bar(100 * used, 10) if used is not None else held
+        words = bar(100 * used, 10 if width >= 42 else 6) if used is not None else held
         check = {True: f"check ok {age(storage.checked_at, now)}", False: "CHECK FAILED", None: "not checked"}
         kind = {True: "quiet", False: "bad", None: "quiet"}[storage.check_ok]
         if storage.status == "failed":
