@@ -179,7 +179,7 @@ def _services(
     extended = ExtendedService(cronjobs, backups, history, schedules)
     applying = Applying(cronjobs, extended, backups.storages)
     folder = current().manifests
-    dropins = DropIns(Path(folder) if folder else None, applying, bus, clock)
+    dropins = DropIns(Path(folder) if folder else None, applying, bus, clock, cronjobs.lead)
     metrics = Metrics()
     sources = Sources(
         cronjobs.synced,
@@ -188,6 +188,7 @@ def _services(
         cronjobs.watch_states,
         lambda cluster: cronjobs.recorders[cluster].watches.live(),
         schedules.found,
+        cronjobs.lead.stands_by,
     )
     alerts = AlertService(
         sources, history, bus, clock, current, supervisor, cronjobs.cluster(), metrics.registry
@@ -227,7 +228,10 @@ async def composed(
     try:
         services = _services([(cluster, ClusterSettings())], history, Current(settings), supervisor)
         await services.cronjobs.synced()
-        yield services
+        try:
+            yield services
+        finally:
+            await services.cronjobs.release()
     finally:
         await supervisor.close()
         await history.close()

@@ -3,6 +3,7 @@
 A pass goes over all files, by name: when one is written, when a CronJob or a storage changed, and every ten
 minutes. Of each file everything is checked first (a dry run at the API server), and only then applied, so
 that a file with a fault changes nothing. A file that goes takes nothing away: deleting is left to people.
+Where another daemon acts on the cluster, the files wait.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from kronkeep_common.models import BackupStorageCreate
 from kronkeep_common.text import clean
 from kronkeep_daemon.applying import Applying
 from kronkeep_daemon.events import Bus, CronJobChanged, StorageChanged
+from kronkeep_daemon.kube.lease import Leadership
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -34,9 +36,12 @@ WRITABLE_BY_ALL = 0o002
 class DropIns:
     """The manifest folder; nothing happens without one."""
 
-    def __init__(self, folder: Path | None, applying: Applying, bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self, folder: Path | None, applying: Applying, bus: Bus, clock: Clock, lead: Leadership
+    ) -> None:
         self._folder = folder
         self._applying = applying
+        self._lead = lead
         self._clock = clock
         self._files: dict[str, ManifestFile] = {}
         self._wake = asyncio.Event()
@@ -67,21 +72,25 @@ class DropIns:
         await self._applying.ready()
         while True:
             self._wake.clear()
-            await self.apply_all()
+            leads = self._lead.leads()
+            if leads or self._lead.stands_by():
+                await self.apply_all(leads)
             waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._wake.wait())]
             waits.append(asyncio.ensure_future(self._clock.sleep(AGAIN_SECONDS)))
+            if not leads:
+                waits.append(asyncio.ensure_future(self._lead.acting()))
             try:
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for wait in waits:
                     wait.cancel()
 
-    async def apply_all(self) -> None:
-        """One pass over the folder."""
+    async def apply_all(self, leads: bool) -> None:
+        """One pass over the folder, which applies nothing where another daemon acts."""
         paths = await asyncio.to_thread(lambda: list(self._paths()))
         owners: dict[str, str] = {}
         for path in paths:
-            self._note(path.name, await self._apply(path, owners))
+            self._note(path.name, await self._apply(path, owners) if leads else self._waits(path))
         for gone in set(self._files) - {path.name for path in paths}:
             del self._files[gone]
 
@@ -112,6 +121,15 @@ class DropIns:
             )
         return ManifestFile(
             file=clean(path.name, 255), status="applied", since=self._clock.now(), objects=names
+        )
+
+    def _waits(self, path: Path) -> ManifestFile:
+        return ManifestFile(
+            file=clean(path.name, 255),
+            status="waiting",
+            since=self._clock.now(),
+            message=f"Another kronkeepd acts on the cluster: {clean(self._lead.other, 200)}.",
+            next_step="Look at that daemon's manifests, or stop it.",
         )
 
     async def _apply_file(self, found: list[Document]) -> None:

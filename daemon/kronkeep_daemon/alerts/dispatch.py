@@ -4,6 +4,9 @@ A notice is written in the same commit as its alert and removed when the channel
 loses none; one that is cut off between the two is sent again with the same id. What a channel refuses is
 tried again at growing distances, and then dropped and logged. In a storm, as of a node that fails with
 hundreds of runs, one message tells of all that waits.
+
+Where another daemon acts on the cluster, it tells people. What is found here is then held for a minute, four
+times as long as a Lease lasts, and sent should that daemon have gone meanwhile: rather told twice than never.
 """
 
 import asyncio
@@ -12,8 +15,10 @@ import binascii
 import logging
 import os
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 from prometheus_client import CollectorRegistry, Counter
 
 from kronkeep_common.clock import Clock
@@ -32,17 +37,19 @@ log = logging.getLogger(__name__)
 PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0)  # seconds before each further try
 WAITING = 1000  # notices a channel; older ones go first
 GATHER_SECONDS = 2.0
+HELD = timedelta(seconds=60)
 FEW = 5  # notices that are sent one by one; of more, those of one event go together
 
 
 class Notice(Record, frozen=True, kw_only=True):
-    """One message to one channel that has not been taken yet."""
+    """One message to one channel that has not been taken yet; `held` where another daemon acts."""
 
     id: str
     channel: str
     event: Event
     alert: Alert
     created_at: Moment
+    held: bool = False
 
 
 class Dispatch:
@@ -56,12 +63,14 @@ class Dispatch:
         supervisor: Supervisor,
         cluster: Cluster,
         registry: CollectorRegistry,
+        stands_by: Callable[[], bool],
     ) -> None:
         self._history = history
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
         self._cluster = cluster
+        self._stands_by = stands_by
         self._notices: Records[Notice] = Records(history.table("notices"), Notice)
         self._ended: dict[str, str] = {}  # by id, what became of notices that are still kept
         self._counter = Counter(
@@ -71,13 +80,18 @@ class Dispatch:
 
     def add(self, flips: Iterable[Flip]) -> None:
         """Buffers a notice for every channel that a flip concerns, until the history's next commit."""
-        now = self._clock.now()
+        now, held = self._clock.now(), self._stands_by()
         for flip in flips:
             for channel in self._settings().alerts.channels:
                 if wants(channel, flip):
                     name = f"{flip.alert.id}-{flip.event}-{now.timestamp():.0f}-{channel.name}"
                     notice = Notice(
-                        id=name, channel=channel.name, event=flip.event, alert=flip.alert, created_at=now
+                        id=name,
+                        channel=channel.name,
+                        event=flip.event,
+                        alert=flip.alert,
+                        created_at=now,
+                        held=held,
                     )
                     self._notices.put(notice)
         for channel in self._settings().alerts.channels:
@@ -91,10 +105,21 @@ class Dispatch:
 
     def begin(self) -> None:
         """Starts a worker for every channel that something waits for."""
-        for name in sorted({notice.channel for notice in self._notices.all()}):
+        self._sort_held()
+        for name in sorted({notice.channel for notice in self._notices.all() if not notice.held}):
             task = f"alert channel {name}"
             if not self._supervisor.running(task):
                 self._supervisor.start(task, lambda name=name: self._work(name), death="quiet")  # type: ignore[misc]
+
+    def _sort_held(self) -> None:
+        """Frees what is held once nobody else acts, and drops what another daemon has told by now."""
+        stands_by, oldest = self._stands_by(), self._clock.now() - HELD
+        for notice in [notice for notice in self._notices.all() if notice.held]:
+            if not stands_by:
+                self._notices.put(msgspec.structs.replace(notice, held=False))
+            elif notice.created_at < oldest:
+                self._notices.remove(notice.id)
+                self._counter.labels(notice.channel, "left").inc()
 
     def _of(self, channel: str) -> list[Notice]:
         return [notice for notice in self._notices.all() if notice.channel == channel]
@@ -102,7 +127,7 @@ class Dispatch:
     async def _work(self, name: str) -> None:
         """Sends what waits for a channel, oldest first, until nothing does."""
         await self._clock.sleep(GATHER_SECONDS)
-        while waiting := self._of(name):
+        while waiting := [notice for notice in self._of(name) if not notice.held]:
             for some in together(waiting):
                 if not await self._settle(some):
                     return

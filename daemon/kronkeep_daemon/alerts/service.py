@@ -46,7 +46,7 @@ NEVER_ENDED = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
 
 
 class Sources(NamedTuple):
-    """Where a look reads from: what other rooms show."""
+    """Where a look reads from: what other rooms show, and whether another daemon tells people."""
 
     synced: Callable[[], Awaitable[None]]
     cronjobs: Callable[[], AsyncIterator[CronJob]]
@@ -54,6 +54,7 @@ class Sources(NamedTuple):
     watches: Callable[[], Sequence[WatchState]]
     live: Callable[[str], bool]
     checked: Callable[[CronJob], bool]
+    stands_by: Callable[[], bool]
 
 
 class AlertService:
@@ -75,7 +76,7 @@ class AlertService:
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
-        self._dispatch = Dispatch(history, clock, settings, supervisor, cluster, registry)
+        self._dispatch = Dispatch(history, clock, settings, supervisor, cluster, registry, sources.stands_by)
         self._wake = asyncio.Event()
         for event in (ExecutionChanged, BackupChanged, RestoreChanged, StorageChanged, CronJobChanged):
             bus.subscribe(event, lambda _: self._wake.set())

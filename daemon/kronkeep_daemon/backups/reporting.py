@@ -38,6 +38,7 @@ class PolicyFaults:
         """Looks after every change of a CronJob."""
         await self._cronjobs.synced()
         while True:
+            await self._cronjobs.lead.acting()
             self._wake.clear()
             await self._look()
             try:
@@ -47,7 +48,9 @@ class PolicyFaults:
 
     async def _look(self) -> None:
         faulty: dict[str, str] = {}
-        for _, raw in self._cronjobs.raws():
+        for cluster, raw in self._cronjobs.raws():
+            if cluster != self._cluster.id:
+                continue
             found, meta = policy.read(raw), raw["metadata"]
             if found.fault is None:
                 continue

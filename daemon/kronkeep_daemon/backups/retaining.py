@@ -117,6 +117,8 @@ class Retaining:
 
     async def after_backup(self, policy_id: str) -> None:
         """Applies retention where nobody need approve it; a fault is logged, the next time is soon."""
+        if not self._cronjobs.lead.leads():
+            return
         self._applied[policy_id] = self._clock.now()
         try:
             plan = self.preview(policy_id)
@@ -188,6 +190,7 @@ class Retaining:
         """At each slot of the settings' schedule: retention of every policy, then what is to be pruned."""
         await self._cronjobs.synced()
         while True:
+            await self._cronjobs.lead.acting()
             slot = self._slot()
             if slot is not None:
                 await self._daily(slot)
@@ -199,8 +202,8 @@ class Retaining:
         return schedule.previous(self._clock.now() + timedelta(seconds=1))
 
     async def _daily(self, slot: datetime) -> None:
-        for _, raw in self._cronjobs.raws():
-            found = policies.read(raw).policy
+        for cluster, raw in self._cronjobs.raws():
+            found = policies.read(raw).policy if cluster == self._cronjobs.first else None
             if found is not None and self._applied.get(found.id, self._began) < slot:
                 await self.after_backup(found.id)
         for storage in self._storages.list():

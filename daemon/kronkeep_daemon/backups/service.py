@@ -43,6 +43,7 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
 TICK_SECONDS = 15.0
+STANDBY_SECONDS = 1.0  # between two looks whether this daemon is to act
 LONGEST_WAIT = timedelta(days=7)  # for a run to end
 LONGEST_QUEUE = timedelta(days=1)  # for a repository to be free
 
@@ -74,7 +75,9 @@ class BackupService:
         self.storages = StorageService(cluster, history, bus, clock, settings, queues, supervisor)
         self.probe = Probe(cluster, clock, settings)
         jobs, known = self.storages.jobs, KnownRepositories(history, clock)
-        self.upkeep = StorageUpkeep(self.storages, known, history, bus, clock, settings, supervisor)
+        self.upkeep = StorageUpkeep(
+            self.storages, known, history, bus, clock, settings, supervisor, cronjobs.lead
+        )
         self.known = known
         locks = Locks(cluster, self.records, jobs, clock)
         self.retaining = Retaining(
@@ -98,28 +101,32 @@ class BackupService:
     async def _plan_forever(self) -> None:
         await self._cronjobs.synced()
         while True:
-            await self._cronjobs.acting()
+            leads = self._cronjobs.lead.leads()
             try:
-                await self._plan()
+                await self._plan(leads)
             except KronkeepError as fault:
                 log.warning("planning backups: %s", fault)
             try:
-                await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
+                await asyncio.wait_for(self._wake.wait(), TICK_SECONDS if leads else STANDBY_SECONDS)
             except TimeoutError:
                 continue
             finally:
                 self._wake.clear()
 
-    async def _plan(self) -> None:
-        """Brings every policy up to date: new backups, waiting ones that may go on, archives to run."""
+    async def _plan(self, leads: bool) -> None:
+        """Brings every policy up to date: new backups, waiting ones that may go on, archives to run.
+
+        Where another daemon acts, only what people asked this one for goes on.
+        """
         now, first = self._clock.now(), self._cronjobs.first
-        for cluster, raw in self._cronjobs.raws():
+        for cluster, raw in self._cronjobs.raws() if leads else ():
             found = policy.read(raw).policy if cluster == first else None
             if found is not None and found.enabled:
                 await self._plan_policy(cluster, raw, found, now)
         for status in (BackupStatus.WAITING, BackupStatus.QUEUED, BackupStatus.RUNNING):
             for backup in self._history.backups.newest(limit=1000, status=status).items:
-                await self._step(backup, now)
+                if leads or backup.trigger == "manual":
+                    await self._step(backup, now)
 
     async def _plan_policy(self, cluster: str, raw: Object, found: BackupPolicy, now: datetime) -> None:
         began = self._began(raw, found)
@@ -305,7 +312,12 @@ class BackupService:
         return backup
 
     async def expect_now(self, run: CronJobExecution) -> BackupExecution | None:
-        """The linked backup of a run that has just been triggered, when its policy archives after runs."""
+        """The linked backup of a run that has just been triggered, when its policy archives after runs.
+
+        None where another daemon acts, which makes it.
+        """
+        if self._cronjobs.lead.stands_by():
+            return None
         raw = self._cronjobs.raw(run.namespace, run.cronjob, run.cluster)
         found = policy.read(raw).policy if run.cluster == self._cronjobs.first else None
         if found is None or not found.enabled or found.schedule is not None:

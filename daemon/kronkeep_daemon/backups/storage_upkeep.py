@@ -21,6 +21,7 @@ from kronkeep_daemon.backups.storage_maker import opening
 from kronkeep_daemon.backups.storage_service import StorageService
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.kube.lease import Leadership
 from kronkeep_daemon.settings import Settings, StorageSettings
 from kronkeep_daemon.storages import growth
 from kronkeep_daemon.storages.place import MOUNT
@@ -56,8 +57,10 @@ class StorageUpkeep:
         clock: Clock,
         settings: Callable[[], Settings],
         supervisor: Supervisor,
+        lead: Leadership,
     ) -> None:
         self._service = service
+        self._lead = lead
         self._known = known
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._history = history
@@ -82,6 +85,7 @@ class StorageUpkeep:
 
     async def _forever(self) -> None:
         while True:
+            await self._lead.acting()
             try:
                 await self._service.jobs.sweep()
             except KronkeepError as fault:

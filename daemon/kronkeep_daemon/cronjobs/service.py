@@ -40,7 +40,6 @@ from kronkeep_daemon.supervisor import Supervisor
 
 Object = dict[str, Any]
 RECENT = 20
-ACT_SECONDS = 0.2
 
 
 class CronJobService:
@@ -91,10 +90,10 @@ class CronJobService:
         for recorder in self.recorders.values():
             await recorder.synced.wait()
 
-    async def acting(self) -> None:
-        """Returns once this daemon is the one that acts on what is due, on the first cluster."""
-        while not self._leaderships[self._first.id].leads():
-            await self._clock.sleep(ACT_SECONDS)
+    @property
+    def lead(self) -> Leadership:
+        """Whether this daemon acts on what is due, on the first cluster, where backups are made."""
+        return self._leaderships[self._first.id]
 
     async def release(self) -> None:
         """Lets another daemon act at once."""

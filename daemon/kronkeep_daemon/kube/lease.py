@@ -1,11 +1,13 @@
 """Of several daemons on one cluster one acts: the holder of a Lease in kronkeep's own namespace.
 
 A Lease is no fence: what two daemons might both do is safe by its deterministic names. It only keeps them
-from doing the work twice. Whoever renews with the version that it read wins (409 otherwise). A daemon that
-comes again with the same state folder is the same holder; one that stops in order gives the Lease back. Where
-Leases may not be used, every daemon acts, as one alone should.
+from doing the work twice; recording, serving and what people ask for need none. Whoever renews with the
+version that it read wins (409 otherwise). A daemon that comes again with the same state folder is the same
+holder; one that stops in order gives the Lease back. Where Leases may not be used, every daemon acts, as one
+alone should.
 """
 
+import asyncio
 import logging
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,6 +35,8 @@ class Leadership:
         self._clock = clock
         self._renewed: float | None = None
         self._free = False  # there are no Leases to hold
+        self._taken = asyncio.Event()
+        self._seen: float | None = None
         self.other = ""
 
     @property
@@ -45,6 +49,19 @@ class Leadership:
         if self._free:
             return True
         return self._renewed is not None and self._clock.monotonic() - self._renewed < DEADLINE
+
+    def stands_by(self) -> bool:
+        """Whether another daemon was seen to hold the Lease within the last 15 s.
+
+        Not the opposite of `leads`: while the cluster does not answer, nobody leads and nobody stands by.
+        """
+        return self._seen is not None and self._clock.monotonic() - self._seen < LASTS
+
+    async def acting(self) -> None:
+        """Returns once this daemon may act."""
+        while not self.leads():
+            self._taken.clear()
+            await self._taken.wait()
 
     async def run(self) -> None:
         """Takes and renews, for ever."""
@@ -60,13 +77,16 @@ class Leadership:
         except (Forbidden, NotFoundInCluster) as fault:
             if not self._free:
                 log.info("no Lease is held on %s, so this daemon acts: %s", self._cluster.name, fault)
-            self._free = True
+            self._free, self._seen = True, None
+            self._taken.set()
             return
         except KronkeepError as fault:
             log.warning("the Lease on %s: %s", self._cluster.name, fault)
             return
         self._free = False
-        self._renewed = began if held else None
+        self._renewed, self._seen = (began, None) if held else (None, began)
+        if held:
+            self._taken.set()
         if self.leads() != before:
             words = "this daemon acts" if held else f"{clean(self.other, 200)} acts, this daemon only records"
             log.info("on %s %s", self._cluster.name, words)

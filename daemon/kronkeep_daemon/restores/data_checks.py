@@ -17,6 +17,7 @@ from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.backups.jobs import Ended
 from kronkeep_daemon.backups.known import KnownRepositories
 from kronkeep_daemon.backups.storage_service import StorageService
+from kronkeep_daemon.kube.lease import Leadership
 from kronkeep_daemon.restores import outcome
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -31,12 +32,18 @@ class DataChecks:
     """Reads the data of one cluster's storages."""
 
     def __init__(
-        self, storages: StorageService, known: KnownRepositories, clock: Clock, supervisor: Supervisor
+        self,
+        storages: StorageService,
+        known: KnownRepositories,
+        clock: Clock,
+        supervisor: Supervisor,
+        lead: Leadership,
     ) -> None:
         self._storages = storages
         self._known = known
         self._clock = clock
         self._supervisor = supervisor
+        self._lead = lead
         self._tried: dict[str, datetime] = {}
 
     def start(self) -> None:
@@ -45,6 +52,7 @@ class DataChecks:
 
     async def _forever(self) -> None:
         while True:
+            await self._lead.acting()
             for storage in self._storages.list():
                 self._look(storage)
             await self._clock.sleep(LOOKS_SECONDS)

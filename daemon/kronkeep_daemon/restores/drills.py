@@ -65,8 +65,8 @@ class Drills:
     async def due(self) -> list[Restore]:
         """Records the drills that are due now."""
         found = []
-        for _, raw in self._cronjobs.raws():
-            policy = policies.read(raw).policy
+        for cluster, raw in self._cronjobs.raws():
+            policy = policies.read(raw).policy if cluster == self._cronjobs.first else None
             if policy is None or policy.drill is None or not policy.enabled:
                 continue
             since = await self._since(policy)

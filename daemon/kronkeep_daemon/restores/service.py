@@ -36,6 +36,7 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 15.0
+STANDBY_SECONDS = 1.0  # between two looks whether this daemon is to act
 LONGEST_PLAN = 25.0  # clients wait 30 s for an answer
 
 
@@ -65,7 +66,7 @@ class RestoreService:
         self._drills = Drills(cronjobs, backups, self.records, history, clock, settings)
         self._maker = Maker(backups, self.snapshots, runner, sums, bus, clock, settings, supervisor)
         self.downloads = Downloads(backups, self.snapshots, runner, settings)
-        self.data_checks = DataChecks(backups.storages, backups.known, clock, supervisor)
+        self.data_checks = DataChecks(backups.storages, backups.known, clock, supervisor, cronjobs.lead)
         self._history = history
         self._ended: dict[str, asyncio.Event] = {}
         bus.subscribe(RestoreChanged, self._heard)
@@ -90,15 +91,17 @@ class RestoreService:
     async def _look_forever(self) -> None:
         await self._cronjobs.synced()
         while True:
+            leads = self._cronjobs.lead.leads()
             try:
-                await self._drills.due()
+                if leads:
+                    await self._drills.due()
             except KronkeepError as fault:
                 log.warning("drills: %s", fault)
             for restore in self.records.under_way():
                 self.begin(restore)
             for backup in self._history.backups.newest(limit=50).items:
                 self._maker.consider(backup)
-            await self._clock.sleep(TICK_SECONDS)
+            await self._clock.sleep(TICK_SECONDS if leads else STANDBY_SECONDS)
 
     def _heard(self, change: RestoreChanged) -> None:
         if change.new.ended_at is not None and change.new.id in self._ended:

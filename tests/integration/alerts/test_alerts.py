@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +84,20 @@ class Daemon:
 
     def __init__(self, history: History, supervisor: Supervisor, settings: Settings) -> None:
         self.history = history
+        self.supervisor = supervisor
         self.cronjob = WRONG
         self.checked = True
         self.number = 1
-        sources = Sources(self.synced, self.cronjobs, list, list, lambda _: True, lambda _: self.checked)
+        self.stands_by = False
+        sources = Sources(
+            self.synced,
+            self.cronjobs,
+            list,
+            list,
+            lambda _: True,
+            lambda _: self.checked,
+            lambda: self.stands_by,
+        )
         self.service = AlertService(
             sources, history, Bus(), SystemClock(), lambda: settings, supervisor,
             None, CollectorRegistry(),  # type: ignore[arg-type]
@@ -251,3 +261,26 @@ async def test_acknowledged_by_name_and_told_no_more(tmp_path: Path, receiver: R
             await it.service.acknowledge(alert.id, "eve")
         with pytest.raises(AlertNotFound):
             await it.service.acknowledge("none", "eve")
+
+
+async def test_where_another_daemon_acts_it_tells_and_what_it_left_is_told_here(
+    tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
+        it.stands_by = True
+        await it.service.look()
+        assert (len(it.service.unended()), len(it.history.table("notices"))) == (1, 1)
+        assert not it.supervisor.running("alert channel ops")
+        it.stands_by = False
+        await it.service.look()
+        await receiver.until(lambda: receiver.events == ["opened"])
+        await it.all_sent()
+        it.stands_by, it.cronjob = True, WELL
+        await it.service.look()
+        monkeypatch.setattr(dispatch, "HELD", timedelta(0))
+        await it.service.look()
+        assert len(it.history.table("notices")) == 0
+        it.stands_by = False
+        await it.service.look()
+        assert not it.supervisor.running("alert channel ops")
+    assert receiver.events == ["opened"]

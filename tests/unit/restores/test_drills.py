@@ -68,6 +68,7 @@ class Standing:
         meta = {"namespace": "n", "name": "j", "uid": "u", "annotations": {keys.POLICY: text}}
         self.raw = {"metadata": meta, "spec": {}}
         self.records = self
+        self.first = "c"
 
     def raws(self) -> list[tuple[str, dict[str, Any]]]:
         return [("c", self.raw)]

@@ -1,0 +1,144 @@
+"""A daemon on a cluster where another one acts: it records, serves and does what it is asked, and no more."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.e2e.conftest import eventually
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.models import BackupStorage, SecretKeyRef
+from kronkeep_common.states import StorageStatus
+from kronkeep_daemon.app import composed
+from kronkeep_daemon.backups.reporting import PolicyFaults
+from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
+from kronkeep_daemon.backups.retaining import Retaining
+from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.backups.storage_service import StorageService
+from kronkeep_daemon.backups.storage_upkeep import StorageUpkeep
+from kronkeep_daemon.embedded import EmbeddedCluster
+from kronkeep_daemon.http.services import Services
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.lease import Leadership
+from kronkeep_daemon.restores.data_checks import DataChecks
+from kronkeep_daemon.restores.drills import Drills
+from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+VAULT = BackupStorage(
+    id="vault",
+    cluster="c",
+    kind="local",
+    password=SecretKeyRef(secret="s"),
+    status=StorageStatus.ACTIVE,
+    created_at=datetime.now(UTC),
+)
+ACTS: tuple[tuple[type, str], ...] = (
+    (BackupService, "_plan_policy"),
+    (Retaining, "_daily"),
+    (PolicyFaults, "_look"),
+    (RepositoryJobs, "sweep"),
+    (StorageUpkeep, "_look"),
+    (DataChecks, "_look"),
+    (Drills, "due"),
+)
+
+
+class Acts:
+    """Notes what a daemon began by itself, in place of doing it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.done: set[str] = set()
+        self.changed = asyncio.Event()
+        for owner, name in ACTS:
+            noted = self._noted(f"{owner.__name__}.{name}", asyncio.iscoroutinefunction(getattr(owner, name)))
+            monkeypatch.setattr(owner, name, noted)
+
+    def _noted(self, name: str, later: bool) -> Callable[..., Any]:
+        def note(*_: object, **__: object) -> list[object]:
+            self.done.add(name)
+            self.changed.set()
+            return []
+
+        async def note_later(*_: object, **__: object) -> list[object]:
+            return note()
+
+        return note_later if later else note
+
+    async def all(self) -> None:
+        async with asyncio.timeout(30):
+            while len(self.done) < len(ACTS):
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@pytest.fixture
+async def cluster(embedded_cluster: EmbeddedCluster) -> AsyncIterator[Cluster]:
+    found = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+async def other(cluster: Cluster) -> AsyncIterator[Leadership]:
+    """Another daemon, which acts until it is told to give that up."""
+    found = Leadership(cluster, "kronkeep", "other", SystemClock())
+    await found.look()
+    renewing = asyncio.create_task(found.run())
+    yield found
+    renewing.cancel()
+
+
+async def hand_over(other: Leadership, lead: Leadership) -> None:
+    await other.release()
+    await lead.look()
+    assert lead.leads()
+
+
+def file_of(services: Services) -> tuple[str, ...]:
+    return tuple(f"{found.status} {found.message or ''}" for found in services.dropins.files())
+
+
+async def test_it_acts_once_the_other_has_gone(
+    cluster: Cluster, other: Leadership, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StorageService, "list", lambda _: [VAULT])
+    acts = Acts(monkeypatch)
+    (tmp_path / "manifests").mkdir()
+    text = json.dumps({"kind": "CronJob", "name": "dropped", "image": "busybox", "schedule": "0 2 29 2 *"})
+    (tmp_path / "manifests" / "dropped.yaml").write_text(text)
+    policy = {"id": "p", "storage_id": "vault"}
+    await make(cluster, "dump", {"kronkeep.dev/backup-policy": json.dumps(policy)})
+    settings = Settings(state=str(tmp_path), manifests=str(tmp_path / "manifests"))
+    async with composed(cluster, tmp_path / "h", Supervisor(SystemClock()), settings) as services:
+
+        async def files() -> tuple[str, ...]:
+            return file_of(services)
+
+        found = await eventually(files, bool)
+        assert found == ("waiting Another kronkeepd acts on the cluster: other.",)
+        run = await services.cronjobs.trigger("default", "dump")
+        assert await services.backups.expect_now(run) is None
+        assert services.cronjobs.execution(run.id).job == run.job
+        assert acts.done == set()
+        with pytest.raises(NotFoundInCluster):
+            await cluster.get(paths.cronjobs("default", "dropped"))
+        await hand_over(other, services.cronjobs.lead)
+        await acts.all()
+        await eventually(files, lambda found: found == ("applied ",))
+        assert await cluster.get(paths.cronjobs("default", "dropped"))
+
+
+async def make(cluster: Cluster, name: str, annotations: dict[str, str]) -> None:
+    container = {"name": "c", "image": "busybox", "command": ["true"]}
+    pod = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    spec = {"schedule": "0 2 29 2 *", "jobTemplate": {"spec": {"template": pod}}}
+    meta = {"name": name, "annotations": annotations}
+    body = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": meta, "spec": spec}
+    await cluster.create(paths.cronjobs("default"), body)
