@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -77,20 +78,27 @@ class World:
             if request.transport is not None:
                 request.transport.abort()
 
+    def hang_up_idle(self) -> None:
+        """Every connection breaks, those that wait for a next request too."""
+        assert self._runner.server is not None
+        for connection in self._runner.server.connections:
+            connection.force_close()
+
     def count(self, what: str) -> int:
         """How many requests held these words."""
         return sum(what in request for request in self.requests)
 
     @asynccontextmanager
-    async def served(self, folder: Path) -> AsyncIterator[Path]:
-        """Serves on a free port; the kubeconfig that leads here."""
+    async def served(self, folder: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[Path]:
+        """Serves on a free port; the kubeconfig that leads here (without the CA where there is TLS)."""
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        self._runner = runner
         file = folder / "kubeconfig"
-        self.write(file, f"http://127.0.0.1:{runner.addresses[0][1]}", {"token": "x"})
+        self.write(file, f"http{'s' if tls else ''}://127.0.0.1:{runner.addresses[0][1]}", {"token": "x"})
         try:
             yield file
         finally:
@@ -98,21 +106,22 @@ class World:
             await runner.cleanup()
 
     @staticmethod
-    def write(file: Path, server: str, user: Object) -> None:
-        """Writes a kubeconfig with these credentials."""
+    def write(file: Path, server: str, user: Object, **fields: str) -> None:
+        """Writes a kubeconfig with these credentials; `fields` are of its cluster."""
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "w",
             "contexts": [{"name": "w", "context": {"cluster": "w", "user": "w"}}],
-            "clusters": [{"name": "w", "cluster": {"server": server}}],
+            "clusters": [{"name": "w", "cluster": {"server": server, **fields}}],
             "users": [{"name": "w", "user": user}],
         }
         file.write_text(yaml.safe_dump(config))
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request.path_qs)
-        if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")  # RFC 9110: any case
+        if self.token and (scheme.lower(), token) != ("bearer", self.token):
             return status(401, "Unauthorized")
         if (fault := self.fault(request)) is not None:
             return fault

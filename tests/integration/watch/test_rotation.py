@@ -1,0 +1,156 @@
+"""What a cluster is reached with changes under a running daemon: its CA, the pod's token, the rights."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes.aio.config import incluster_config
+from tests.integration.watch.test_faults import Watcher
+from tests.integration.watch.world import Quick, World, job
+
+from kronkeep_daemon.embedded.apiserver import ApiServer
+from kronkeep_daemon.kube import paths, watch
+from kronkeep_daemon.kube.client import Cluster
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ACCOUNTS = "/api/v1/namespaces/default/serviceaccounts"
+ROLE = "watcher"
+
+
+async def authority(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that is its own authority, and its key."""
+    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    argv += ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+    argv += ["-days", "2", "-keyout", str(key), "-out", str(certificate)]
+    done = await asyncio.create_subprocess_exec(*argv, stderr=asyncio.subprocess.DEVNULL)
+    assert await done.wait() == 0
+    return certificate, key
+
+
+class Secured:
+    """A world behind TLS; `trusted` is the file of the CA that clients have."""
+
+    def __init__(self, folder: Path) -> None:
+        self.world = World()
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.trusted = folder / "ca.crt"
+        self.kubeconfig = folder / "kubeconfig"
+        self.server = ""
+
+    def present(self, certificate: Path, key: Path) -> None:
+        """The server has another certificate from now on, for every connection."""
+        self.tls.load_cert_chain(certificate, key)
+        self.world.hang_up_idle()
+
+
+@pytest.fixture
+async def secured(tmp_path: Path) -> AsyncIterator[Secured]:
+    found = Secured(tmp_path)
+    certificate, key = await authority(tmp_path, "old")
+    found.tls.load_cert_chain(certificate, key)
+    found.trusted.write_bytes(certificate.read_bytes())
+    async with found.world.served(tmp_path, found.tls) as file:
+        found.server = yaml.safe_load(file.read_text())["clusters"][0]["cluster"]["server"]
+        fields = {"certificate-authority": str(found.trusted)}
+        found.world.write(file, found.server, {"token": "x"}, **fields)
+        yield found
+
+
+async def test_another_ca_is_trusted_once_its_file_has_changed(secured: Secured, tmp_path: Path) -> None:
+    cluster = await Cluster.connect(kubeconfig=secured.kubeconfig)
+    watcher = Watcher(cluster, Quick())
+    await watcher.until(lambda: watcher.watch.state.status == "live")
+    certificate, key = await authority(tmp_path, "new")
+    secured.present(certificate, key)
+    await watcher.until(lambda: "is not trusted" in (watcher.watch.state.why or ""))
+    assert watcher.watch.state.status != "live"
+    secured.world.put("jobs", job("dump-1", "u1"))
+    secured.trusted.write_bytes(certificate.read_bytes())
+    await watcher.until(lambda: watcher.watch.state.status == "live")
+    await watcher.until(lambda: watcher.there == {"u1": "dump-1"})
+    await watcher.stop()
+    await cluster.close()
+
+
+async def test_a_pods_token_is_read_again_when_it_has_been_rotated(
+    secured: Secured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tmp_path / "token"
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(secured.trusted))
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", secured.server.rpartition(":")[2])
+    token.write_text("one")
+    secured.world.token = "one"
+    cluster = await Cluster.connect(in_cluster=True)
+    assert (cluster.id, cluster.name) == ("world", "in-cluster")
+    secured.world.token = "two"
+    token.write_text("two")
+    await asyncio.gather(*(cluster.get(paths.namespaces("kube-system")) for _ in range(10)))
+    assert cluster._generation == 2, "read anew once for all"
+    await cluster.close()
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[ApiServer]:
+    found = await ApiServer.start(tmp_path / "api")
+    task = asyncio.create_task(found.run())
+    found.write_kubeconfig(tmp_path / "admin")
+    yield found
+    task.cancel()
+    await asyncio.wait([task])
+    await found.close()
+
+
+async def account(admin: Cluster, source: Path, target: Path) -> None:
+    """Writes the kubeconfig of an account that may watch Jobs."""
+    rules = [
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["list", "watch"]},
+        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
+    ]
+    await admin.create(f"{RBAC}/clusterroles", {"metadata": {"name": ROLE}, "rules": rules})
+    await admin.create(ACCOUNTS, {"metadata": {"name": ROLE}})
+    await grant(admin)
+    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    token = (await admin.create(f"{ACCOUNTS}/{ROLE}/token", asked))["status"]["token"]
+    config = yaml.safe_load(source.read_text())
+    server = config["clusters"][0]["cluster"]
+    server["server"] = f"{server['server'].rpartition('/')[0]}/{token}"
+    config["users"][0]["user"]["token"] = token
+    target.write_text(yaml.safe_dump(config))
+
+
+async def grant(admin: Cluster) -> None:
+    ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": ROLE}
+    subjects = [{"kind": "ServiceAccount", "namespace": "default", "name": ROLE}]
+    body = {"metadata": {"name": ROLE}, "roleRef": ref, "subjects": subjects}
+    await admin.create(f"{RBAC}/clusterrolebindings", body)
+
+
+async def test_a_right_that_is_withdrawn_is_told_and_given_again_is_used(
+    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "WATCH_SECONDS", (1, 1))  # rights are looked at when a watch begins
+    admin = await Cluster.connect(kubeconfig=tmp_path / "admin")
+    await account(admin, tmp_path / "admin", tmp_path / "own")
+    cluster = await Cluster.connect(kubeconfig=tmp_path / "own")
+    watcher = Watcher(cluster, Quick())
+    await watcher.until(lambda: watcher.watch.state.status == "live")
+    await admin.delete(f"{RBAC}/clusterrolebindings/{ROLE}")
+    await watcher.until(lambda: watcher.watch.state.status == "failing")
+    why = watcher.watch.state.why or ""
+    assert f'User "system:serviceaccount:default:{ROLE}" cannot' in why
+    assert '"jobs" in API group "batch" at the cluster scope' in why
+    pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "busybox"}]}
+    body = {"metadata": {"name": "meanwhile"}, "spec": {"template": {"spec": pod}}}
+    await admin.create(paths.jobs("default"), body)
+    await grant(admin)
+    await watcher.until(lambda: list(watcher.there.values()) == ["meanwhile"])
+    assert (watcher.watch.state.status, watcher.watch.state.why) == ("live", None)
+    await watcher.stop()
+    await cluster.close()
+    await admin.close()
