@@ -295,7 +295,8 @@ class CannedClient:
             computed_at=NOW,
             retention=Retention(days=None, keep_daily=7, min_good=3),
             keep=tuple(
-                verdict(number, self.why or "one of the newest 3 good ones") for number in range(self.kept)
+                verdict(number, self.why or "one of the newest 3 good ones, younger than 7 days")
+                for number in range(self.kept)
             ),
             remove=tuple(verdict(9 + number, self.why) for number in range(self.removed)),
             token="t0ken",

@@ -14,6 +14,7 @@ async def test_what_goes_is_shown_and_approved_with_the_typed_name() -> None:
         assert "4 snapshots would go at once." in text
         assert "keeps 7 daily" in text
         assert "STAYS  7" in text
+        assert "than 7 days" in text, "why it stays is wrapped, not cut"
         await pilot.press("a", *"pg-led", "enter")
         await until(pilot, lambda: "nothing was done" in screen(pilot))
         assert client.asked == []

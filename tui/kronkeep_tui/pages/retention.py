@@ -6,7 +6,9 @@ from kronkeep_common.models import CronJob, RetentionPlan, SnapshotVerdict
 from kronkeep_common.text import age, size
 from kronkeep_tui.pages.policies import keeps
 from kronkeep_tui.pages.words import cause, state
-from kronkeep_tui.widgets.cells import Text, fit_text
+from kronkeep_tui.widgets.cells import Text, plain, wrap
+
+WITH_SIZE = 100  # cells from which there is room for what a snapshot stored
 
 
 def plan_lines(plan: RetentionPlan, cronjob: CronJob, now: datetime, width: int) -> list[Text]:
@@ -18,11 +20,11 @@ def plan_lines(plan: RetentionPlan, cronjob: CronJob, now: datetime, width: int)
         *_stands(plan, width),
         (),
         ((f"GOES  {len(plan.remove)}", "title"),),
-        *(_verdict(verdict, now, width) for verdict in plan.remove),
+        *(line for verdict in plan.remove for line in _verdict(verdict, now, width)),
         (),
         ((f"STAYS  {len(plan.keep)}", "title"),),
     ]
-    return [*lines, *(_verdict(verdict, now, width) for verdict in plan.keep)]
+    return [*lines, *(line for verdict in plan.keep for line in _verdict(verdict, now, width))]
 
 
 def _stands(plan: RetentionPlan, width: int) -> list[Text]:
@@ -33,14 +35,16 @@ def _stands(plan: RetentionPlan, width: int) -> list[Text]:
     return cause("Nothing would go now.", None, width, "quiet")
 
 
-def _verdict(verdict: SnapshotVerdict, now: datetime, width: int) -> Text:
-    """`2026-11-24 03:14Z   24h  ok    b1946ac9   1.2 MiB  younger than 30 days`."""
+def _verdict(verdict: SnapshotVerdict, now: datetime, width: int) -> list[Text]:
+    """`2026-11-24 03:14Z   24h  ok    b1946ac9  younger than 30 days`; why wrapped."""
     word, kind = state(verdict.status)
-    line = (
+    stored = f"{size(verdict.bytes_stored):>10}  " if width >= WITH_SIZE else ""
+    lead: Text = (
         (f"{verdict.created_at:%Y-%m-%d %H:%M}Z", ""),
         (f"{age(verdict.created_at, now):>6}  ", "quiet"),
         (f"{word:5}", kind),
-        (f" {verdict.snapshot_id[:8]:8} {size(verdict.bytes_stored):>10}  ", "quiet"),
-        (verdict.why, ""),
+        (f" {verdict.snapshot_id[:8]:8}  {stored}", "quiet"),
     )
-    return fit_text(line, width)
+    indent = len(plain(lead))
+    first, *more = wrap(verdict.why, max(16, width - indent))
+    return [(*lead, (first, "")), *(((" " * indent + part, ""),) for part in more)]
