@@ -51,6 +51,7 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
         self.socket = socket_path(socket)
         check_length(self.socket)
         self._opened = transport
+        self.cluster: str | None = None  # whose CronJobs calls are about, where several have the same
 
     @property
     def _transport(self) -> Transport:
@@ -80,6 +81,8 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
 
     async def call(self, method: str, path: str, answer: type[T], body: object = None, /, **query: Any) -> T:
         """One request; `query` values of None are left out."""
+        if path.startswith("/v1/cronjobs/") or (method, path) == ("POST", "/v1/cronjobs"):
+            query.setdefault("cluster", self.cluster)
         found = await self._sent(method, _target(path, query), body)
         if found.status >= 400:
             raise _problem(found)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import Daemon, eventually
+from tests.integration.watch.test_doctor import kronkeep
 
 from kronkeep_common.api import Empty
 from kronkeep_common.client import Client
@@ -14,6 +15,7 @@ from kronkeep_common.models import BackupPolicySpec, CronJob, CronJobCreate
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_tui.cli.main import EXIT_INPUT, EXIT_REFUSED
 
 
 @pytest.fixture
@@ -59,6 +61,20 @@ async def in_both(client: Client, far: Cluster) -> None:
     assert (found.cluster, found.suspended) == (far.id, True)
     assert (await far.get(paths.cronjobs("default", "here")))["spec"]["suspend"] is True
     assert len([c for c in (await client.cronjobs()).items if c.name == "here"]) == 2
+    await by_hand(str(client.socket), far)
     policy = BackupPolicySpec(storage_id="vault")
     with pytest.raises(NotAllowedNow, match="first cluster only"):
         await client.call("PUT", "/v1/cronjobs/default/there/policy", CronJob, policy)
+
+
+async def by_hand(socket: str, far: Cluster) -> None:
+    """The same with the verbs."""
+    here, there = ("get", "cronjobs", "default/here"), ("--cluster", "far")
+    assert (await kronkeep(socket, *here))[0] == EXIT_REFUSED
+    code, text = await kronkeep(socket, *here, *there)
+    assert (code, f"cluster: {far.id}" in text) == (0, True), text
+    assert (await kronkeep(socket, "resume", "here"))[0] == EXIT_REFUSED
+    assert (await kronkeep(socket, "resume", "here", *there))[0] == 0
+    assert (await far.get(paths.cronjobs("default", "here")))["spec"]["suspend"] is False
+    assert (await kronkeep(socket, "get", "executions", *there))[0] == EXIT_INPUT
+    assert (await kronkeep(socket, "suspend", "here", *there))[0] == 0

@@ -8,7 +8,7 @@ from typing import Any
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import age
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.running import add_verb, run_at_once, split_name
+from kronkeep_tui.cli.running import add_cluster, add_verb, run_at_once, split_name
 
 PAGED = ("executions", "backups", "restores", "alerts")
 KINDS = ("cronjobs", "executions", "backups", "restores", "storages", "policies", "manifests", "alerts")
@@ -24,6 +24,7 @@ def add_parser(verbs: Any) -> None:
     where = get.add_mutually_exclusive_group()
     where.add_argument("-n", "--namespace", help="only this one")
     where.add_argument("-A", "--all-namespaces", action="store_true", help="all of them, as without -n")
+    add_cluster(get)
     get.add_argument("--limit", type=int)
     get.add_argument(
         "--sort-by", metavar="FIELD", help="a field of the JSON, such as created_at; -FIELD turns it"
@@ -34,6 +35,9 @@ def add_parser(verbs: Any) -> None:
 
 
 async def _list(client: Any, options: argparse.Namespace) -> int:
+    if options.cluster and not (options.id and options.kind == "cronjobs"):
+        words = "--cluster tells which CronJob of one name is meant."
+        raise InvalidRequest(words, next_step="kronkeep get cronjobs NAMESPACE/NAME --cluster NAME.")
     if options.id:
         return await _one(client, options)
     terms = [options.filter] if options.filter else []

@@ -37,7 +37,9 @@ def run_at_once(work: Work) -> Command:
         from kronkeep_common.client.transport import finished
 
         async def once() -> int:
-            return await work(SyncClient(options.socket).client, options)
+            client = SyncClient(options.socket).client
+            client.cluster = getattr(options, "cluster", None)
+            return await work(client, options)
 
         return finished(once())
 
@@ -54,11 +56,18 @@ def run(work: Work) -> Command:
             from kronkeep_common.client import Client
 
             async with Client(options.socket) as client:
+                client.cluster = getattr(options, "cluster", None)
                 return await work(client, options)
 
         return asyncio.run(once())
 
     return start
+
+
+def add_cluster(verb: argparse.ArgumentParser) -> None:
+    """`--cluster`, for a verb about one CronJob."""
+    words = "the CronJob's cluster by its name in the settings, where several have one of that name"
+    verb.add_argument("--cluster", metavar="NAME", help=words)
 
 
 def split_name(name: str, otherwise: str = "default") -> tuple[str, str]:
