@@ -132,7 +132,7 @@ class CronJobService:
             raise CronJobNotFound(f"There is no CronJob {title}.")
         if len(found) > 1:
             names = ", ".join(recorder.cluster.name for recorder, _ in found)
-            step = "Name one with ?cluster=NAME."
+            step = "Name one with ?cluster=NAME (on the command line --cluster NAME)."
             raise Conflict(f"The clusters {names} each have a CronJob {title}.", next_step=step)
         return found[0]
 
