@@ -70,6 +70,7 @@ class DropIns:
 
     async def _keep(self) -> None:
         await self._applying.ready()
+        await self._lead.known()
         while True:
             self._wake.clear()
             leads = self._lead.leads()

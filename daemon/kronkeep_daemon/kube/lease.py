@@ -35,7 +35,7 @@ class Leadership:
         self._clock = clock
         self._renewed: float | None = None
         self._free = False  # there are no Leases to hold
-        self._taken = asyncio.Event()
+        self._taken, self._told = asyncio.Event(), asyncio.Event()
         self._seen: float | None = None
         self.other = ""
 
@@ -56,6 +56,10 @@ class Leadership:
         Not the opposite of `leads`: while the cluster does not answer, nobody leads and nobody stands by.
         """
         return self._seen is not None and self._clock.monotonic() - self._seen < LASTS
+
+    async def known(self) -> None:
+        """Returns once the cluster has told who acts."""
+        await self._told.wait()
 
     async def acting(self) -> None:
         """Returns once this daemon may act."""
@@ -79,6 +83,7 @@ class Leadership:
                 log.info("no Lease is held on %s, so this daemon acts: %s", self._cluster.name, fault)
             self._free, self._seen = True, None
             self._taken.set()
+            self._told.set()
             return
         except KronkeepError as fault:
             log.warning("the Lease on %s: %s", self._cluster.name, fault)
@@ -87,6 +92,7 @@ class Leadership:
         self._renewed, self._seen = (began, None) if held else (None, began)
         if held:
             self._taken.set()
+        self._told.set()
         if self.leads() != before:
             words = "this daemon acts" if held else f"{clean(self.other, 200)} acts, this daemon only records"
             log.info("on %s %s", self._cluster.name, words)

@@ -22,7 +22,7 @@ from kronkeep_daemon.backups.storage_service import StorageService
 from kronkeep_daemon.backups.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.http.services import Services
-from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube import lease, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.lease import Leadership
@@ -86,19 +86,19 @@ async def cluster(embedded_cluster: EmbeddedCluster) -> AsyncIterator[Cluster]:
 
 
 @pytest.fixture
-async def other(cluster: Cluster) -> AsyncIterator[Leadership]:
-    """Another daemon, which acts until it is told to give that up."""
+async def other(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Leadership:
+    """Another daemon, which acts until it is told to give that up; its Lease lasts longer than the test."""
+    monkeypatch.setattr(lease, "LASTS", 600)
     found = Leadership(cluster, "kronkeep", "other", SystemClock())
     await found.look()
-    renewing = asyncio.create_task(found.run())
-    yield found
-    renewing.cancel()
+    return found
 
 
 async def hand_over(other: Leadership, lead: Leadership) -> None:
     await other.release()
     await lead.look()
-    assert lead.leads()
+    async with asyncio.timeout(30):
+        await lead.acting()
 
 
 def file_of(services: Services) -> tuple[str, ...]:
