@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 ARGS ?=
 ONLY ?=
 DESTDIR ?=
-PYTEST_WORKERS ?= 2
+# More than cores: most of a test's time is waiting for Jobs to end.
+PYTEST_WORKERS ?= 4
 
 .PHONY: help demo test check format lint types walls pytest torture bench locks picture clean
 

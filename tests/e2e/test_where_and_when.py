@@ -150,6 +150,7 @@ def leave_lock(folder: Path, password: str) -> None:
     assert len(held(folder)) == 1
 
 
+@pytest.mark.torture
 @pytest.mark.skipif(os.geteuid() != 0, reason="a host of another name needs root")
 async def test_a_dead_prunes_lock_goes_only_when_no_pod_of_ours_may_hold_it(
     two: Two, monkeypatch: pytest.MonkeyPatch
