@@ -78,7 +78,7 @@ async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(
     [
         ("shift", "10 9 * * *", "moves from"),
         ("after-run", None, "run has ended"),
-        ("accept", "0 8 * * *", "record"),
+        ("accept", "0 12 * * *", "record"),
     ],
 )
 async def test_each_strategy_changes_the_policy_and_says_so(
