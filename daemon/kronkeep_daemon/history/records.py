@@ -108,4 +108,4 @@ def _cursor(row: Row) -> str:
 
 def _read_cursor(cursor: str) -> Place:
     stamp, _, number = cursor.rpartition("~")
-    return stamp, int(number) if number.isdigit() else 0
+    return stamp, int(number) if number.isdecimal() and len(number) < 19 else 0

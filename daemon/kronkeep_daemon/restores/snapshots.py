@@ -259,7 +259,7 @@ def _page(
         for name, entry in found.items()
     ]
     items.sort(key=lambda entry: (entry.kind != "dir", entry.name))
-    begin = int(cursor) if cursor and cursor.isdigit() else 0
+    begin = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 19 else 0
     end = begin + limit
     return SnapshotFolder(
         backup_id=backup.id,
