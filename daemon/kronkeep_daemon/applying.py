@@ -13,7 +13,6 @@ from kronkeep_common import keys, names
 from kronkeep_common.errors import CronJobNotFound, InvalidPolicy, NameTaken, StorageNotFound
 from kronkeep_common.manifests import Wanted
 from kronkeep_common.models import (
-    BackupPolicySpec,
     BackupStorageCreate,
     CronJob,
     CronJobCreate,
@@ -107,7 +106,7 @@ class Applying:
         found = policies.read({"metadata": {"annotations": annotations, "uid": uid}})
         if found.policy is None:
             raise InvalidPolicy(found.fault or "The backup policy cannot be read.", field=keys.POLICY)
-        spec = BackupPolicySpec(**{f: getattr(found.policy, f) for f in BackupPolicySpec.__struct_fields__})
+        spec = found.policy.spec
         schedule, zone = str(body["spec"].get("schedule", "")), body["spec"].get("timeZone")
         names = body["metadata"]["namespace"], body["metadata"]["name"]
         settled = await self._extended.acceptable(*names, schedule, zone, spec)

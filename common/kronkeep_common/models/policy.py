@@ -164,3 +164,8 @@ class BackupPolicy(BackupPolicySpec, frozen=True, kw_only=True):
 
     id: str
     version: Literal[1] = 1
+
+    @property
+    def spec(self) -> BackupPolicySpec:
+        """What a person wrote of it, without its identity."""
+        return BackupPolicySpec(**{f: getattr(self, f) for f in BackupPolicySpec.__struct_fields__})

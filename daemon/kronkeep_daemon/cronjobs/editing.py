@@ -10,7 +10,6 @@ from kronkeep_common import keys
 from kronkeep_common.errors import NotAllowedNow
 from kronkeep_common.models import (
     BackupPolicy,
-    BackupPolicySpec,
     CronJobCreate,
     EnvVar,
     SecretKeyRef,
@@ -45,7 +44,7 @@ def spec_of(raw: Object, policy: BackupPolicy | None) -> CronJobCreate:
         successful_jobs_history_limit=spec.get("successfulJobsHistoryLimit", 3),
         failed_jobs_history_limit=spec.get("failedJobsHistoryLimit", 1),
         service_account=pod.get("serviceAccountName"),
-        policy=_policy(policy),
+        policy=policy.spec if policy else None,
     )
 
 
@@ -115,9 +114,3 @@ def _volumes(pod: Object, container: Object) -> tuple[VolumeMount, ...]:
         )
         for mount in container.get("volumeMounts") or []
     )
-
-
-def _policy(policy: BackupPolicy | None) -> BackupPolicySpec | None:
-    if policy is None:
-        return None
-    return BackupPolicySpec(**{f: getattr(policy, f) for f in BackupPolicySpec.__struct_fields__})

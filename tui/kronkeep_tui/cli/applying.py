@@ -16,7 +16,7 @@ from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
 from kronkeep_common.manifests import Document, Wanted
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
 from kronkeep_common.models.storage_kinds import same
-from kronkeep_tui.cli.running import run
+from kronkeep_tui.cli.running import run, split_name
 
 
 def add_parser(verbs: Any) -> None:
@@ -105,8 +105,7 @@ async def edit_one(client: Any, options: argparse.Namespace) -> int:
     """Opens the CronJob in an editor and puts back what was saved; a refused text stays in a file."""
     import yaml
 
-    namespace, slash, name = options.name.partition("/")
-    spec = await client.cronjob_spec(*((namespace, name) if slash else ("default", namespace)))
+    spec = await client.cronjob_spec(*split_name(options.name))
     body = {"kind": "CronJob", **msgspec.to_builtins(spec)}
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", prefix="kronkeep-", delete=False) as file:
         file.write(yaml.safe_dump(body, sort_keys=False, allow_unicode=True))

@@ -8,7 +8,7 @@ import msgspec
 
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.running import add_verb, run
+from kronkeep_tui.cli.running import add_verb, run, split_name
 
 
 def add_parser(verbs: Any, whole: Any) -> None:
@@ -41,8 +41,7 @@ async def trail(client: Any, options: argparse.Namespace) -> int:
 async def show(client: Any, options: argparse.Namespace) -> int:
     """One record, field by field, then the runs or the backup that belong to it."""
     if options.kind == "cronjob":
-        namespace, slash, name = options.id.partition("/")
-        cronjob = await client.cronjob(*((namespace, name) if slash else ("default", namespace)))
+        cronjob = await client.cronjob(*split_name(options.id))
         _fields(cronjob)
         runs = await client.executions(cronjob_id=cronjob.id, limit=10)
         backups = await client.backups(cronjob_id=cronjob.id, limit=10)
