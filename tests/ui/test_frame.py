@@ -1,5 +1,6 @@
 """The frame: places, commands, palette, prompts, marks, copy, keys from the settings, plain mode."""
 
+import gc
 import json
 from typing import Any
 
@@ -50,6 +51,16 @@ async def test_commands_lead_everywhere_and_an_unknown_one_is_named() -> None:
         ):
             await type_line(pilot, line)
             await until(pilot, lambda seen=seen: seen in screen(pilot))
+
+
+async def test_garbage_is_collected_again_once_something_is_shown() -> None:
+    gc.disable()  # as `kronkeep` does while it imports
+    try:
+        async with app_of(client()).run_test(size=(80, 24)) as pilot:
+            await until(pilot, gc.isenabled)
+    finally:
+        gc.enable()
+        gc.unfreeze()
 
 
 async def test_the_history_of_views_goes_back_and_forward() -> None:

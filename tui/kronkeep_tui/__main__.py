@@ -3,6 +3,7 @@
 Textual reads TEXTUAL_* when it is imported, so they are set here first; over SSH fewer frames and no motion.
 """
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
         os.environ.setdefault("TEXTUAL_FPS", "20")
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+    gc.disable()  # until the first words are shown: what is imported is never garbage, and looking takes 12 ms
     from kronkeep_tui.app import run
 
     return run(socket, read_only=read_only)

@@ -1,5 +1,6 @@
 """The terminal: a reader keeps a picture of the daemon, a timer shows what changed, one frame draws it."""
 
+import gc
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,9 @@ class KronkeepApp(App[int]):
 
     def _read(self) -> None:
         """Reading begins when something is on the screen: what it imports takes 60 ms."""
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
         self.attempt(self.reader.follow(), "reader")
         self.attempt(self.reader.follow_cronjobs(), "cronjobs")
         self.set_interval(FLUSH_SECONDS, self._show_changes)
