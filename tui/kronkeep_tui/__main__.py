@@ -15,7 +15,7 @@ def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
         os.environ.setdefault("TEXTUAL_FPS", "20")
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
     os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
-    gc.disable()  # until the first words are shown: what is imported is never garbage, and looking takes 12 ms
+    gc.disable()  # until the first words are shown: imports leave no garbage, and looking takes 12 ms
     from kronkeep_tui.app import run
 
     return run(socket, read_only=read_only)
