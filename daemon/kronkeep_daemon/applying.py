@@ -20,9 +20,9 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.models.storage_kinds import same
 from kronkeep_daemon.backups import policy as policies
-from kronkeep_daemon.backups.storage_service import StorageService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.extended import ExtendedService
+from kronkeep_daemon.repositories.storage_service import StorageService
 
 Object = dict[str, Any]
 Outcome = Literal["created", "changed", "unchanged"]

@@ -26,11 +26,11 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
 from kronkeep_daemon.app import composed
-from kronkeep_daemon.backups import locks, repository
 from kronkeep_daemon.backups import service as backup_service
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.repositories import locks, repository
 from kronkeep_daemon.settings import AllowSettings, ArchiveSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 

@@ -1,1 +1,1 @@
-"""Backups: policies on CronJobs, archives that belong to runs, the repositories they go to."""
+"""Backups: policies on CronJobs, archives that belong to runs, retention."""

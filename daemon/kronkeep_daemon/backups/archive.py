@@ -17,30 +17,21 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, StorageFailed
 from kronkeep_common.models import BackupExecution, BackupPolicy
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.backups import (
-    archive_manifests,
-    configuration,
-    hooks,
-    jobs,
-    manifests,
-    outcome,
-    placement,
-    plan,
-    restic,
-)
+from kronkeep_daemon.backups import archive_manifests, configuration, hooks, outcome, placement, plan
 from kronkeep_daemon.backups.hooks import Around, HookRunner
 from kronkeep_daemon.backups.keeping import BackupLogs
-from kronkeep_daemon.backups.known import KnownRepositories
-from kronkeep_daemon.backups.locks import Locks
-from kronkeep_daemon.backups.probing import Probe
-from kronkeep_daemon.backups.queue import Queues
 from kronkeep_daemon.backups.records import BackupRecords
-from kronkeep_daemon.backups.repository import Repository
-from kronkeep_daemon.backups.repository_jobs import RepositoryJobs, failed
-from kronkeep_daemon.backups.restic import Outcome
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.repositories import jobs, manifests, restic
+from kronkeep_daemon.repositories.known import KnownRepositories
+from kronkeep_daemon.repositories.locks import Locks
+from kronkeep_daemon.repositories.probing import Probe
+from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, failed
+from kronkeep_daemon.repositories.restic import Outcome
 from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from typing import Any
 from kronkeep_common import keys
 from kronkeep_common.models import BackupExecution, BackupPolicy, Hook, SecretKeyRef
 from kronkeep_daemon.backups import configuration, placement
-from kronkeep_daemon.backups.manifests import (
+from kronkeep_daemon.repositories.manifests import (
     HOST,
     archive_job_name,
     backup_tag,
@@ -14,7 +14,7 @@ from kronkeep_daemon.backups.manifests import (
     probe,
     reach,
 )
-from kronkeep_daemon.backups.repository import Repository
+from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.settings import ArchiveSettings
 
 Object = dict[str, Any]

@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 
 from kronkeep_common.errors import Conflict
-from kronkeep_daemon.backups import manifests
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.repositories import manifests
 
 Object = dict[str, Any]
 FOLDER = "/configuration"

@@ -15,14 +15,15 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.models import BackupExecution, Hook, HookRun
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import archive_manifests, jobs, manifests, restic
+from kronkeep_daemon.backups import archive_manifests
 from kronkeep_daemon.backups.keeping import BackupLogs
 from kronkeep_daemon.backups.records import BackupRecords
-from kronkeep_daemon.backups.repository import Repository
-from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.repositories import jobs, manifests, restic
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.settings import Settings
 
 Object = dict[str, Any]

@@ -6,9 +6,9 @@ import msgspec
 
 from kronkeep_common.errors import LogNotFound, ReadOnlyHistory
 from kronkeep_common.models import BackupExecution, KeptLog
-from kronkeep_daemon.backups import jobs
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.logs import Capped
+from kronkeep_daemon.repositories import jobs
 
 _PROGRESS = b'{"message_type":"status"'
 

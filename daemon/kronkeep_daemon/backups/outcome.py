@@ -11,8 +11,8 @@ import msgspec
 from kronkeep_common.models import BackupExecution, BackupResult
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import jobs, restic
-from kronkeep_daemon.backups.restic import Outcome
+from kronkeep_daemon.repositories import jobs, restic
+from kronkeep_daemon.repositories.restic import Outcome
 
 Object = dict[str, Any]
 # Ends that leave open whether restic had made its snapshot; the repository is asked before they are believed.

@@ -11,12 +11,13 @@ from kronkeep_common import keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import manifests, policy
+from kronkeep_daemon.backups import policy
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists
+from kronkeep_daemon.repositories import manifests
 
 log = logging.getLogger(__name__)
 Object = dict[str, object]

@@ -24,16 +24,16 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import StorageStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy as policies
-from kronkeep_daemon.backups import repository as repositories
 from kronkeep_daemon.backups import retention
-from kronkeep_daemon.backups.known import KnownRepositories
-from kronkeep_daemon.backups.locks import Locks
-from kronkeep_daemon.backups.queue import Queues
 from kronkeep_daemon.backups.records import BackupRecords
-from kronkeep_daemon.backups.repository import Repository
-from kronkeep_daemon.backups.repository_jobs import Steps, failed
-from kronkeep_daemon.backups.storage_service import StorageService
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.repositories import repository as repositories
+from kronkeep_daemon.repositories.known import KnownRepositories
+from kronkeep_daemon.repositories.locks import Locks
+from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_jobs import Steps, failed
+from kronkeep_daemon.repositories.storage_service import StorageService
 from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)

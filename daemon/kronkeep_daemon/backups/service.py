@@ -19,24 +19,25 @@ from kronkeep_common.errors import InvalidPolicy, KronkeepError, NotAllowedNow, 
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
 from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import manifests, plan, policy
-from kronkeep_daemon.backups import repository as repositories
+from kronkeep_daemon.backups import plan, policy
 from kronkeep_daemon.backups.archive import Archiver, Parts, Work
 from kronkeep_daemon.backups.hooks import HookRunner
 from kronkeep_daemon.backups.keeping import BackupLogs
-from kronkeep_daemon.backups.known import KnownRepositories
-from kronkeep_daemon.backups.locks import Locks
-from kronkeep_daemon.backups.probing import Probe
-from kronkeep_daemon.backups.queue import Queues
 from kronkeep_daemon.backups.records import BackupRecords
 from kronkeep_daemon.backups.reporting import PolicyFaults
 from kronkeep_daemon.backups.retaining import Retaining
-from kronkeep_daemon.backups.storage_service import StorageService
-from kronkeep_daemon.backups.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.manifests import claims_of
 from kronkeep_daemon.events import Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
+from kronkeep_daemon.repositories import manifests
+from kronkeep_daemon.repositories import repository as repositories
+from kronkeep_daemon.repositories.known import KnownRepositories
+from kronkeep_daemon.repositories.locks import Locks
+from kronkeep_daemon.repositories.probing import Probe
+from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.storage_service import StorageService
+from kronkeep_daemon.repositories.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -79,7 +80,7 @@ class BackupService:
             self.storages, known, history, bus, clock, settings, supervisor, cronjobs.lead
         )
         self.known = known
-        locks = Locks(cluster, self.records, jobs, clock)
+        locks = Locks(cluster, self.records.known, jobs, clock)
         self.retaining = Retaining(
             cronjobs, self.records, known, self.storages, locks, queues, clock, settings, self.upkeep.measure
         )

@@ -14,10 +14,10 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupStorage, DataCheck
 from kronkeep_common.states import StorageStatus
-from kronkeep_daemon.backups.jobs import Ended
-from kronkeep_daemon.backups.known import KnownRepositories
-from kronkeep_daemon.backups.storage_service import StorageService
 from kronkeep_daemon.kube.lease import Leadership
+from kronkeep_daemon.repositories.jobs import Ended
+from kronkeep_daemon.repositories.known import KnownRepositories
+from kronkeep_daemon.repositories.storage_service import StorageService
 from kronkeep_daemon.restores import outcome
 from kronkeep_daemon.supervisor import Supervisor
 

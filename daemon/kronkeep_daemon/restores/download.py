@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 from kronkeep_common.errors import ClusterUnreachable, FileTooLarge, InvalidRequest, StorageFailed
 from kronkeep_common.models import BackupExecution, SnapshotFile
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups.jobs import Ended
-from kronkeep_daemon.backups.manifests import repository_job
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.repositories.jobs import Ended
+from kronkeep_daemon.repositories.manifests import repository_job
 from kronkeep_daemon.restores import layout, manifests, outcome
 from kronkeep_daemon.restores.layout import Call
 from kronkeep_daemon.restores.running import Runner

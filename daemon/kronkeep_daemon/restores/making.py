@@ -16,9 +16,9 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupExecution, BackupPolicy
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups.manifests import HOST, repository_job
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.events import BackupChanged, Bus
+from kronkeep_daemon.repositories.manifests import HOST, repository_job
 from kronkeep_daemon.restores import layout, manifests
 from kronkeep_daemon.restores.running import Runner
 from kronkeep_daemon.restores.snapshots import Snapshots

@@ -7,8 +7,8 @@ import msgspec
 
 from kronkeep_common.models import Progress
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import restic
-from kronkeep_daemon.backups.jobs import Ended, Step
+from kronkeep_daemon.repositories import restic
+from kronkeep_daemon.repositories.jobs import Ended, Step
 
 Object = dict[str, Any]
 _VERIFIED = re.compile(rb"finished verifying (\d+) files")

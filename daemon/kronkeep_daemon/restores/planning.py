@@ -13,10 +13,10 @@ from kronkeep_common.models import BackupExecution, RestorePlan, RestoreRequest,
 from kronkeep_common.states import EXECUTION_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon import storages
-from kronkeep_daemon.backups.manifests import repository_job, short_hash
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube import paths
+from kronkeep_daemon.repositories.manifests import repository_job, short_hash
 from kronkeep_daemon.restores import layout, manifests
 from kronkeep_daemon.restores.layout import Mount, Selection
 from kronkeep_daemon.restores.running import Runner

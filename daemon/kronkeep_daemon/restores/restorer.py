@@ -17,13 +17,13 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NameTaken, NotAllowedNow
 from kronkeep_common.models import DrillCheck, Restore, RestoreRequest, RestoreTarget
 from kronkeep_common.states import RestoreStatus
-from kronkeep_daemon.backups.jobs import Ended
-from kronkeep_daemon.backups.manifests import KEPT_SECONDS, repository_job
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.repositories.jobs import Ended
+from kronkeep_daemon.repositories.manifests import KEPT_SECONDS, repository_job
 from kronkeep_daemon.restores import layout, manifests, outcome
 from kronkeep_daemon.restores.ears import Ears
 from kronkeep_daemon.restores.outcome import Fault

@@ -7,13 +7,14 @@ from typing import Any
 from kronkeep_common import keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_daemon.backups import jobs, placement
-from kronkeep_daemon.backups.jobs import Ended, Step
-from kronkeep_daemon.backups.repository import Repository
-from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
+from kronkeep_daemon.backups import placement
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.repositories import jobs
+from kronkeep_daemon.repositories.jobs import Ended, Step
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 
 Object = dict[str, Any]
 Hear = Callable[[str, bytes], None]

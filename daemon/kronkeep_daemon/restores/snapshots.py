@@ -24,11 +24,11 @@ from kronkeep_common.errors import (
 )
 from kronkeep_common.models import BackupExecution, SnapshotFile, SnapshotFolder
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups.manifests import repository_job
-from kronkeep_daemon.backups.repository import Repository, of_backup
-from kronkeep_daemon.backups.repository_jobs import failed
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.repositories.manifests import repository_job
+from kronkeep_daemon.repositories.repository import Repository, of_backup
+from kronkeep_daemon.repositories.repository_jobs import failed
 from kronkeep_daemon.restores import layout
 from kronkeep_daemon.restores.running import Runner
 from kronkeep_daemon.settings import Settings

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from kronkeep_daemon.backups.restic import fault
 from kronkeep_daemon.kube import paths
+from kronkeep_daemon.repositories.restic import fault
 
 Object = dict[str, Any]
 

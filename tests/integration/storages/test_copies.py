@@ -11,14 +11,14 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.states import StorageStatus
-from kronkeep_daemon.backups import jobs
-from kronkeep_daemon.backups.manifests import secret
-from kronkeep_daemon.backups.queue import Queues
-from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.repositories import jobs
+from kronkeep_daemon.repositories.manifests import secret
+from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.settings import Settings
 
 STORAGE = BackupStorage(

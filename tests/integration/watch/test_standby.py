@@ -15,17 +15,17 @@ from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.app import composed
 from kronkeep_daemon.backups.reporting import PolicyFaults
-from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
 from kronkeep_daemon.backups.retaining import Retaining
 from kronkeep_daemon.backups.service import BackupService
-from kronkeep_daemon.backups.storage_service import StorageService
-from kronkeep_daemon.backups.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube import lease, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.lease import Leadership
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.storage_service import StorageService
+from kronkeep_daemon.repositories.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.restores.data_checks import DataChecks
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.settings import Settings

@@ -8,7 +8,7 @@ import pytest
 from kronkeep_common.models import BackupExecution, BackupPolicy
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import outcome, placement, plan
-from kronkeep_daemon.backups.jobs import Ended, Step
+from kronkeep_daemon.repositories.jobs import Ended, Step
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 POLICY = BackupPolicy(id="p", storage_id="s", retries=1)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kronkeep_daemon.backups.jobs import Ended, Step
+from kronkeep_daemon.repositories.jobs import Ended, Step
 from kronkeep_daemon.restores import outcome
 
 TEXT = b"verifying files in /target\nfinished verifying 11 files in /target (took 0s)\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kronkeep_daemon.backups import restic
+from kronkeep_daemon.repositories import restic
 
 SAID = {
     "ServerUnreachable": [

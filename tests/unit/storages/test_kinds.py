@@ -10,7 +10,7 @@ from kronkeep_common.models.storage_kinds import KINDS as ROWS
 from kronkeep_common.models.storage_kinds import kinds, same
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storages
-from kronkeep_daemon.backups.manifests import repository_job
+from kronkeep_daemon.repositories.manifests import repository_job
 from kronkeep_daemon.settings import ArchiveSettings
 from kronkeep_daemon.storages.place import Place
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.backups import restic
+from kronkeep_daemon.repositories import restic
 
 needs_restic = pytest.mark.skipif(shutil.which("restic") is None, reason="restic is not installed")
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kronkeep_daemon.backups import locks
-from kronkeep_daemon.backups.locks import Lock
+from kronkeep_daemon.repositories import locks
+from kronkeep_daemon.repositories.locks import Lock
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OURS = "shop-db-dump-bk-0123456789ab-1-x7k2p"

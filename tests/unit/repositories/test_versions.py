@@ -5,8 +5,8 @@ import pytest
 from kronkeep_common.errors import ToolMissing
 from kronkeep_common.models import BackupPolicySpec, DatabaseDump, Encryption, Include
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.backups import restic, versions
-from kronkeep_daemon.backups.versions import Version
+from kronkeep_daemon.repositories import restic, versions
+from kronkeep_daemon.repositories.versions import Version
 
 SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":2}\n'
 

@@ -21,14 +21,14 @@ from kronkeep_common.models.base import Record
 from kronkeep_common.models.storage_kinds import KINDS
 from kronkeep_common.text import clean
 from kronkeep_daemon import storages
-from kronkeep_daemon.backups import jobs, manifests, restic
-from kronkeep_daemon.backups.queue import Queues
-from kronkeep_daemon.backups.repository import Repository, of
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.kube import objects, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.observe import observe
+from kronkeep_daemon.repositories import jobs, manifests, restic
+from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.repository import Repository, of
 from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -13,15 +13,15 @@ from kronkeep_common.errors import KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storages
-from kronkeep_daemon.backups import jobs, restic
-from kronkeep_daemon.backups.known import KnownRepositories
-from kronkeep_daemon.backups.repository import Repository
-from kronkeep_daemon.backups.repository_jobs import CUT_OFF, Steps, failed, known_keys
-from kronkeep_daemon.backups.storage_maker import opening
-from kronkeep_daemon.backups.storage_service import StorageService
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.kube.lease import Leadership
+from kronkeep_daemon.repositories import jobs, restic
+from kronkeep_daemon.repositories.known import KnownRepositories
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, Steps, failed, known_keys
+from kronkeep_daemon.repositories.storage_maker import opening
+from kronkeep_daemon.repositories.storage_service import StorageService
 from kronkeep_daemon.settings import Settings, StorageSettings
 from kronkeep_daemon.storages import growth
 from kronkeep_daemon.storages.place import MOUNT

@@ -7,11 +7,11 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupStorage
 from kronkeep_daemon import storages
-from kronkeep_daemon.backups import manifests, restic
-from kronkeep_daemon.backups.repository_jobs import CUT_OFF, RepositoryJobs, Steps, failed
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.repositories import manifests, restic
+from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, RepositoryJobs, Steps, failed
 from kronkeep_daemon.settings import Settings
 
 ATTEMPTS = 8  # of Jobs that were cut off, while a repository is made

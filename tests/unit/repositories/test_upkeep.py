@@ -7,7 +7,7 @@ import pytest
 
 from kronkeep_common.models import BackupStorage, SecretKeyRef, StorageUsage
 from kronkeep_common.states import StorageStatus
-from kronkeep_daemon.backups.storage_upkeep import due
+from kronkeep_daemon.repositories.storage_upkeep import due
 from kronkeep_daemon.settings import StorageSettings
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

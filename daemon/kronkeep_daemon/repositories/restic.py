@@ -11,8 +11,8 @@ import msgspec
 from kronkeep_common.models import BackupResult, Progress
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import versions
-from kronkeep_daemon.backups.versions import Version
+from kronkeep_daemon.repositories import versions
+from kronkeep_daemon.repositories.versions import Version
 from kronkeep_daemon.storages import faults
 
 Object = dict[str, Any]

@@ -17,12 +17,11 @@ import msgspec
 
 from kronkeep_common import keys
 from kronkeep_common.clock import Clock
-from kronkeep_daemon.backups import jobs, restic
-from kronkeep_daemon.backups.records import BackupRecords
-from kronkeep_daemon.backups.repository import Repository
-from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.repositories import jobs, restic
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 
 Object = dict[str, Any]
 UNREFRESHED = timedelta(minutes=6)
@@ -42,13 +41,13 @@ class Lock(msgspec.Struct, frozen=True):
 
 
 class Locks:
-    """Removes what our dead Jobs left."""
+    """Removes what our dead Jobs left; `known` tells whether the history has a backup of that id."""
 
     def __init__(
-        self, cluster: Cluster, records: BackupRecords, repositories: RepositoryJobs, clock: Clock
+        self, cluster: Cluster, known: Callable[[str], bool], repositories: RepositoryJobs, clock: Clock
     ) -> None:
         self._cluster = cluster
-        self._records = records
+        self._known = known
         self._repositories = repositories
         self._clock = clock
 
@@ -58,7 +57,7 @@ class Locks:
         if not found:
             return True
         alive = await self._alive()
-        all_dead = all(dead(lock, alive, self._records.known, self._clock.now()) for lock in found)
+        all_dead = all(dead(lock, alive, self._known, self._clock.now()) for lock in found)
         argv = ["restic", "unlock", "--remove-all"] if all_dead else ["restic", "unlock"]
         ended = await self._run(repository, [("unlock", argv)])
         return all_dead and ended.complete

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupPolicySpec
-from kronkeep_daemon.backups import jobs, manifests, restic, versions
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.repositories import jobs, manifests, restic, versions
 from kronkeep_daemon.settings import ArchiveSettings, Settings
 
 SECONDS = 300

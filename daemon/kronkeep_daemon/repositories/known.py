@@ -7,8 +7,8 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.models.base import Record
-from kronkeep_daemon.backups.repository import Repository
 from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.repositories.repository import Repository
 
 
 class KnownRepository(Record, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from kronkeep_daemon.backups.queue import Queues
+from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.testing import settle
 
 

@@ -40,12 +40,12 @@ from kronkeep_common.states import (
 )
 from kronkeep_common.text import clean
 from kronkeep_daemon import storages
-from kronkeep_daemon.backups.queue import Queues
-from kronkeep_daemon.backups.repository_jobs import RepositoryJobs
-from kronkeep_daemon.backups.storage_maker import StorageMaker
 from kronkeep_daemon.events import Bus, StorageChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.storage_maker import StorageMaker
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages import growth
 from kronkeep_daemon.supervisor import Supervisor

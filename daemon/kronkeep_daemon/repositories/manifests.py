@@ -7,7 +7,7 @@ from typing import Any
 
 from kronkeep_common import keys
 from kronkeep_common.models import BackupExecution, BackupStorage
-from kronkeep_daemon.backups.repository import Repository, of
+from kronkeep_daemon.repositories.repository import Repository, of
 from kronkeep_daemon.settings import ArchiveSettings
 from kronkeep_daemon.storages.place import KEYS, Place
 
