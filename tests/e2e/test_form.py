@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.e2e.conftest import Daemon, eventually
 from tests.ui.test_form import form, typed
@@ -112,6 +113,18 @@ async def test_a_cronjob_with_its_policy_is_changed_and_another_made_from_it(
         assert changed.policy.hooks.pre[0].command == ("sync",)
         assert (changed.policy.retention.keep_weekly, changed.policy.compression) == (8, "max")
         assert (await client.cronjob_spec("default", "one")).command == spec.command
+
+        await pilot.press("e")
+        await shown(pilot, lambda: form(pilot).draft.get("policy.compression") == "max")
+        theirs = await client.cronjob_spec("default", "one")
+        await client.replace_cronjob(msgspec.structs.replace(theirs, schedule="0 6 * * *"))
+        await typed(pilot, "image", "mine")
+        await pilot.press("ctrl+s")
+        await shown(pilot, says(pilot, "Somebody else changed CronJob schedule"))
+        assert (await client.cronjob_spec("default", "one")).image == "busybox"
+        await pilot.press("ctrl+s")
+        await shown(pilot, says(pilot, "default/one runs every day at 06:00"))
+        assert (await client.cronjob_spec("default", "one")).image == "mine"
 
         await pilot.press("N")
         await shown(pilot, lambda: form(pilot).draft.get("policy.compression") == "max")

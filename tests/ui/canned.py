@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 
 from kronkeep_common import api
-from kronkeep_common.errors import DaemonUnreachable
+from kronkeep_common.client.calls import Tagged
+from kronkeep_common.errors import DaemonUnreachable, PreconditionFailed
 from kronkeep_common.models import (
     Alert,
     BackupExecution,
@@ -155,6 +156,8 @@ class CannedClient:
         self.alerts_given = alerts or []
         self.restores_given: list[Restore] = []
         self.log_text = LOG
+        self.spec = CronJobCreate(name="x", image="busybox", schedule="0 3 * * *")
+        self.tag = '"1"'
         self.kept, self.removed, self.why = 7, 4, ""
         self.lost = asyncio.Event()
         self.away = False
@@ -205,7 +208,13 @@ class CannedClient:
         yield self.log_text
 
     async def cronjob_spec(self, namespace: str, name: str) -> CronJobCreate:
-        return CronJobCreate(namespace=namespace, name=name, image="busybox", schedule="0 3 * * *")
+        return msgspec.structs.replace(self.spec, namespace=namespace, name=name)
+
+    async def tagged_spec(self, namespace: str, name: str) -> Tagged:
+        return Tagged(await self.cronjob_spec(namespace, name), self.tag)
+
+    async def cronjob(self, namespace: str, name: str) -> CronJob:
+        return next(found for found in self.given if (found.namespace, found.name) == (namespace, name))
 
     async def execution(self, execution_id: str) -> CronJobExecution:
         return next(run for run in self.runs if run.id == execution_id)
@@ -331,7 +340,11 @@ class CannedClient:
     async def create_cronjob(self, spec: Any, *, dry_run: bool = False) -> CronJob:
         return self._answer("try" if dry_run else "create", msgspec.json.encode(spec).decode())
 
-    async def replace_cronjob(self, spec: Any, *, dry_run: bool = False) -> CronJob:
+    async def replace_cronjob(
+        self, spec: Any, *, dry_run: bool = False, if_match: str | None = None
+    ) -> CronJob:
+        if if_match not in (None, self.tag):
+            raise PreconditionFailed("It has changed since you read it.")
         return self._answer("try" if dry_run else "replace", msgspec.json.encode(spec).decode())
 
     async def check_schedules(self, request: ScheduleCheckRequest) -> ScheduleVerdict:

@@ -15,9 +15,9 @@ from textual.pilot import Pilot
 
 from kronkeep_common import errors
 from kronkeep_common.api import Snapshot
+from kronkeep_common.client.calls import Tagged
 from kronkeep_common.models import (
     BackupStorage,
-    CronJobCreate,
     ScheduleCheckRequest,
     SecretKeyRef,
     StorageUsage,
@@ -209,7 +209,7 @@ async def test_one_that_is_there_is_changed_under_its_own_name() -> None:
 
 async def test_one_that_cannot_be_read_is_not_overwritten() -> None:
     class Unreadable(Client):
-        async def cronjob_spec(self, namespace: str, name: str) -> CronJobCreate:
+        async def tagged_spec(self, namespace: str, name: str) -> Tagged:
             raise errors.NotAllowedNow("It has two containers.")
 
     client = Unreadable()

@@ -97,6 +97,7 @@ ACTIONS = (
     Action("shift", ("f6",), "settle a conflict: move the backup", (FORM,)),
     Action("after_run", ("f7",), "settle a conflict: back up after the run", (FORM,)),
     Action("accept", ("f8",), "settle a conflict: accept it", (FORM,)),
+    Action("swap", ("ctrl+t",), "what somebody else wrote here, or mine again", (FORM,)),
     Action("command", ("colon",), "command", (ANY,), 8),
     Action("help", ("question_mark", "f1"), "help", (ANY,), 9),
     Action("palette", ("ctrl+p",), "every action, searched", (ANY,)),

@@ -18,6 +18,7 @@ from kronkeep_tui.settings import TerminalSettings
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
+    from kronkeep_tui.form.filling import Filling
 
 TICK_SECONDS = 1.0  # ages; what prints the same sends nothing
 
@@ -47,7 +48,7 @@ class KronkeepApp(App[int]):
         self.changes = Changes(self)
         self.keymap = Keymap(self.settings.keys)
         self.frame = Frame(start)
-        self.drafts: dict[str, dict[str, str]] = {}
+        self.drafts: dict[str, Filling] = {}  # forms that hold something typed
         self._changed = False
 
     def on_mount(self) -> None:

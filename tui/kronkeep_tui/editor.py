@@ -5,7 +5,7 @@ import shlex
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,36 +14,27 @@ from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.models import CronJob, CronJobCreate
 
 if TYPE_CHECKING:
+    from kronkeep_common.client.calls import Tagged
     from kronkeep_tui.app import KronkeepApp
 
 
 async def edit(app: "KronkeepApp", cronjob: CronJob) -> None:
     """Leaves the screen to the editor and comes back; raises what the daemon refuses with."""
-    spec = await app.client.cronjob_spec(cronjob.namespace, cronjob.name)
-    path = _written(spec)
+    found = await app.client.tagged_spec(cronjob.namespace, cronjob.name)
+    path = written(found.spec)
     with app.suspend():
-        code = _run(path)
+        code = run(path)
     app.refresh(layout=True)
-    try:
-        if code != 0:
-            raise InvalidRequest(
-                f"The editor ended with {code}; nothing was changed.", next_step="Set EDITOR."
-            )
-        wanted = _read(path)
-        if wanted == spec:
-            app.frame.tell("Nothing was changed.", "quiet")
-        else:
-            await app.client.replace_cronjob(wanted, dry_run=True)
-            await app.client.replace_cronjob(wanted)
-            app.frame.tell(f"Changed {wanted.namespace}/{wanted.name}.", "ok")
-            app.reader.resync()
-    except KronkeepError as error:
-        error.next_step = f"{error.next_step} What you wrote is in {path}."
-        raise
-    path.unlink()
+    wanted = await put(app.client, found, path, code)
+    if wanted is None:
+        app.frame.tell("Nothing was changed.", "quiet")
+    else:
+        app.frame.tell(f"Changed {wanted.namespace}/{wanted.name}.", "ok")
+        app.reader.resync()
 
 
-def _written(spec: CronJobCreate) -> Path:
+def written(spec: CronJobCreate) -> Path:
+    """A file with the CronJob as YAML."""
     import yaml
 
     body = {"kind": "CronJob", **msgspec.to_builtins(spec)}
@@ -52,8 +43,8 @@ def _written(spec: CronJobCreate) -> Path:
     return Path(file.name)
 
 
-def _run(path: Path) -> int:
-    """Runs the editor; nothing is drawn meanwhile, so the loop may wait for it."""
+def run(path: Path) -> int:
+    """Runs the editor to its end, whatever else waits, and gives its exit code; raises InvalidRequest."""
     editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     try:
         return subprocess.run([*editor, str(path)], check=False).returncode
@@ -63,7 +54,27 @@ def _run(path: Path) -> int:
         ) from fault
 
 
-def _read(path: Path) -> CronJobCreate:
+async def put(client: Any, found: "Tagged", path: Path, code: int) -> CronJobCreate | None:
+    """Puts back what the editor left with its exit code; None where nothing was changed.
+
+    Raises what the daemon refuses with (PreconditionFailed where somebody else changed it meanwhile), with
+    the path of what was written; the file goes once that is safe.
+    """
+    try:
+        wanted = _read(path, code)
+        if wanted != found.spec:
+            await client.replace_cronjob(wanted, dry_run=True, if_match=found.tag)
+            await client.replace_cronjob(wanted, if_match=found.tag)
+    except KronkeepError as error:
+        error.next_step = f"{error.next_step} What you wrote is in {path}."
+        raise
+    path.unlink()  # noqa: ASYNC240 - one name on a local disk
+    return None if wanted == found.spec else wanted
+
+
+def _read(path: Path, code: int) -> CronJobCreate:
+    if code != 0:
+        raise InvalidRequest(f"The editor ended with {code}; nothing was changed.", next_step="Set EDITOR.")
     found = [document.wanted for document in manifests.file(path)]
     if len(found) != 1 or not isinstance(found[0], CronJobCreate):
         raise InvalidRequest("The text must be one CronJob.")

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -44,6 +44,13 @@ def _codes() -> dict[str, type[errors.KronkeepError]]:
 _BY_CODE = _codes()
 
 
+class Tagged(NamedTuple):
+    """A CronJob as it was read, and the entity tag of that reading."""
+
+    spec: CronJobCreate
+    tag: str
+
+
 class Client(AlertCalls, BackupCalls, RestoreCalls):
     """An asynchronous client of one socket (the default one without an argument)."""
 
@@ -79,18 +86,37 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
         """Waits in the way of this client: on the event loop, or without one."""
         await self._transport.sleep(seconds)
 
-    async def call(self, method: str, path: str, answer: type[T], body: object = None, /, **query: Any) -> T:
+    async def call(
+        self,
+        method: str,
+        path: str,
+        answer: type[T],
+        body: object = None,
+        /,
+        *,
+        if_match: str | None = None,
+        **query: Any,
+    ) -> T:
         """One request; `query` values of None are left out."""
-        if path.startswith("/v1/cronjobs/") or (method, path) == ("POST", "/v1/cronjobs"):
-            query.setdefault("cluster", self.cluster)
-        found = await self._sent(method, _target(path, query), body)
-        if found.status >= 400:
-            raise _problem(found)
+        found = await self._answered(method, path, body, if_match, query)
         return msgspec.json.decode(found.body or b"null", type=answer)
 
-    async def _sent(self, method: str, target: str, body: object = None) -> Answer:
+    async def _answered(
+        self, method: str, path: str, body: object, if_match: str | None, query: dict[str, Any]
+    ) -> Answer:
+        if path.startswith("/v1/cronjobs/") or (method, path) == ("POST", "/v1/cronjobs"):
+            query.setdefault("cluster", self.cluster)
+        found = await self._sent(method, _target(path, query), body, if_match)
+        if found.status >= 400:
+            raise _problem(found)
+        return found
+
+    async def _sent(
+        self, method: str, target: str, body: object = None, if_match: str | None = None
+    ) -> Answer:
         content = msgspec.json.encode(body) if body is not None else None
         headers = {"Content-Type": "application/json"} if content is not None else {}
+        headers |= {"If-Match": if_match} if if_match is not None else {}
         check_server(self.socket)
         try:
             return await self._transport.request(method, target, content, headers)
@@ -123,12 +149,22 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
 
     async def cronjob_spec(self, namespace: str, name: str) -> CronJobCreate:
         """A CronJob as it would be written, to be changed and put back; raises NotAllowedNow."""
-        return await self.call("GET", f"{_cronjob(namespace, name)}/spec", CronJobCreate)
+        return (await self.tagged_spec(namespace, name)).spec
 
-    async def replace_cronjob(self, spec: CronJobCreate, *, dry_run: bool = False) -> CronJob:
-        """Makes the CronJob of that name as `spec` says, with its policy or, without one, rid of it."""
+    async def tagged_spec(self, namespace: str, name: str) -> Tagged:
+        """A CronJob as it would be written, with the tag by which `replace_cronjob` knows a change."""
+        found = await self._answered("GET", f"{_cronjob(namespace, name)}/spec", None, None, {})
+        return Tagged(msgspec.json.decode(found.body, type=CronJobCreate), found.tag)
+
+    async def replace_cronjob(
+        self, spec: CronJobCreate, *, dry_run: bool = False, if_match: str | None = None
+    ) -> CronJob:
+        """Makes the CronJob of that name as `spec` says, with its policy or, without one, rid of it.
+
+        With a tag in `if_match` only where it is still what was read: raises PreconditionFailed.
+        """
         path, flag = _cronjob(spec.namespace, spec.name), "true" if dry_run else None
-        return await self.call("PUT", path, CronJob, spec, dry_run=flag)
+        return await self.call("PUT", path, CronJob, spec, if_match=if_match, dry_run=flag)
 
     async def apply_cronjob(self, manifest: CronJobManifest, *, dry_run: bool = False) -> api.Applied:
         """Creates the CronJob of a Kubernetes manifest, or changes what it says of one that is there."""

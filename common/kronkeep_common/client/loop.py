@@ -34,7 +34,7 @@ class LoopTransport:
             response = await self._http.request(method, target, content=content, headers=headers)
         except (httpx.HTTPError, OSError) as fault:
             raise Broken(str(fault)) from fault
-        return Answer(response.status_code, response.content)
+        return Answer(response.status_code, response.content, response.headers.get("ETag", ""))
 
     async def stream(self, target: str, headers: dict[str, str]) -> AsyncIterator[bytes]:
         """The chunks of an answer; raises Broken, Refused."""

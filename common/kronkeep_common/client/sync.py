@@ -64,6 +64,7 @@ class SyncClient:
     cronjob = _Call(Client.cronjob)
     create_cronjob = _Call(Client.create_cronjob)
     cronjob_spec = _Call(Client.cronjob_spec)
+    tagged_spec = _Call(Client.tagged_spec)
     replace_cronjob = _Call(Client.replace_cronjob)
     apply_cronjob = _Call(Client.apply_cronjob)
     manifests = _Call(Client.manifests)

@@ -18,10 +18,11 @@ CHUNK = 65536
 
 
 class Answer(NamedTuple):
-    """A status and its whole body."""
+    """A status, its whole body, and the body's entity tag where it has one."""
 
     status: int
     body: bytes
+    tag: str = ""
 
 
 class Broken(Exception):
@@ -98,7 +99,7 @@ class BlockingTransport:
         try:
             connection, response = self._send(method, target, content, headers, SECONDS)
             try:
-                return Answer(response.status, response.read())
+                return Answer(response.status, response.read(), response.headers.get("ETag", ""))
             finally:
                 connection.close()
         except (OSError, http.client.HTTPException) as fault:

@@ -18,7 +18,7 @@ _QUERY: dict[str, Object] = {
     "follow": _BOOLEAN,
 }
 _WRITES = {
-    "If-Match": "the ETag that the object must still have",
+    "If-Match": "the ETag that the object must still have, or that of its spec, which runs leave alone",
     "Idempotency-Key": "a key of the caller's; a repetition under it gets the first answer",
 }
 _REFERENCE = "#/components/schemas/{name}"

@@ -151,6 +151,15 @@ def current(route: Route, call: Call) -> Any:
     return None
 
 
+def forms(route: Route, call: Call) -> tuple[Any, ...]:
+    """What an If-Match may name; raises the NotFound of `current`.
+
+    A CronJob's version in Kubernetes changes with each of its runs, so who changes it names its spec.
+    """
+    found = current(route, call)
+    return (found, call.services.extended.spec(*call.name)) if route.handler is _replace_cronjob else (found,)
+
+
 def made(route: Route, call: Call) -> Any:
     """What an earlier life of the daemon made on the same request, when the name is taken now."""
     if route.path == C:

@@ -31,7 +31,7 @@ from kronkeep_daemon.http.access import Level, Peer
 from kronkeep_daemon.http.limits import Connection
 from kronkeep_daemon.http.problems import NoRoute, problem
 from kronkeep_daemon.http.route import Call, Route
-from kronkeep_daemon.http.routes import ROUTES, current, made
+from kronkeep_daemon.http.routes import ROUTES, current, forms, made
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.writes import Answered
 from kronkeep_daemon.kube.chosen import choosing
@@ -126,13 +126,14 @@ class Api:
         headers = call.request.headers
         lock = self._locks.setdefault(call.request.path, asyncio.Lock())
         if _rehearsed(route, call):
-            writes.require(headers.get("If-Match"), found := current(route, call))
+            found = current(route, call)
+            writes.require(headers.get("If-Match"), *forms(route, call))
             shown = api.DryRun(would=route.sentence, object=msgspec.to_builtins(found) if found else {})
             return _answer(msgspec.json.encode(shown), 200, {})
         key = headers.get("Idempotency-Key")
         if key is None:
             async with lock:
-                writes.require(headers.get("If-Match"), current(route, call))
+                writes.require(headers.get("If-Match"), *forms(route, call))
                 return _finished(await route.handler(call), route.status)
         record_id = writes.key_of(peer.uid, key)
         asked = writes.fingerprint(
@@ -148,7 +149,7 @@ class Api:
         """The record with the answer in it; work that an earlier life of the daemon began is taken up."""
         try:
             if not begun.taken_up:
-                writes.require(call.request.headers.get("If-Match"), current(route, call))
+                writes.require(call.request.headers.get("If-Match"), *forms(route, call))
             answer = await route.handler(call._replace(key=begun.id))
         except (NameTaken, NotFound) as fault:
             if not begun.taken_up or isinstance(fault, NotFound) != (route.method == "DELETE"):

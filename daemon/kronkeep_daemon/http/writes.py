@@ -51,9 +51,9 @@ def matches(header: str, tag: str) -> bool:
     return header.strip() == "*" or tag in [part.strip().removeprefix("W/") for part in header.split(",")]
 
 
-def require(header: str | None, current: object) -> None:
-    """Raises PreconditionFailed when the header names another version than the current one."""
-    if header is not None and not matches(header, etag(current)):
+def require(header: str | None, *current: object) -> None:
+    """Raises PreconditionFailed when the header names no form in which the object is read now."""
+    if header is not None and not any(matches(header, etag(form)) for form in current):
         raise PreconditionFailed("It has changed since you read it.")
 
 

@@ -136,6 +136,26 @@ def test_what_was_applied_stays_applied_and_a_bad_file_changes_nothing(
     assert "0 4 29 2 *" in kronkeep(daemon, "describe", "cronjob", "applied").stdout
 
 
+def test_an_edit_does_not_overwrite_what_somebody_else_wrote_meanwhile(
+    daemon: Daemon, good: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "editor.py"
+    suspend = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"], "suspend", good]
+    script.write_text(
+        f"import sys, pathlib, subprocess\nsubprocess.run({suspend!r}, check=True)\n"
+        "f = pathlib.Path(sys.argv[1])\nf.write_text(f.read_text().replace('busybox', 'mine'))\n"
+    )
+    lost = kronkeep(
+        daemon, "edit", good, EDITOR=f"{sys.executable} {script}", VISUAL="", TMPDIR=str(tmp_path)
+    )
+    assert (lost.returncode, "[PreconditionFailed]" in lost.stderr) == (1, True), lost.stderr
+    (kept,) = tmp_path.glob("kronkeep-*.yaml")
+    assert str(kept) in lost.stderr
+    assert "image: mine" in kept.read_text()
+    assert "suspended: true" in kronkeep(daemon, "get", "cronjobs", good, "-o", "yaml").stdout
+    assert kronkeep(daemon, "resume", good).returncode == 0
+
+
 def test_the_audit_trail_and_completions(daemon: Daemon, good: str) -> None:
     assert "/v1/cronjobs" in kronkeep(daemon, "audit").stdout
     for shell in ("bash", "zsh", "fish"):

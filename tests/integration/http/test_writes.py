@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from tests.e2e.conftest import Daemon, eventually
 
+from kronkeep_common.errors import PreconditionFailed
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate
 
 HTTP = httpx.AsyncClient
@@ -174,8 +176,6 @@ async def test_refusals_are_in_the_audit_trail_with_who_and_from_where(daemon: D
 
 
 async def test_a_cronjob_is_read_as_a_spec_changed_and_put_back(daemon: Daemon) -> None:
-    import msgspec
-
     await create(daemon, "spec")
     async with daemon.client() as client:
         spec = await client.cronjob_spec("default", "spec")
@@ -187,6 +187,28 @@ async def test_a_cronjob_is_read_as_a_spec_changed_and_put_back(daemon: Daemon) 
         assert await client.cronjob_spec("default", "spec") == wanted
         await client.replace_cronjob(spec)
         assert await client.cronjob_spec("default", "spec") == spec
+
+
+async def test_who_changes_a_spec_that_has_changed_meanwhile_is_told_and_a_run_is_no_change(
+    daemon: Daemon,
+) -> None:
+    await create(daemon, "shared")
+    async with daemon.client() as client:
+        mine = await client.tagged_spec("default", "shared")
+        before = await client.cronjob("default", "shared")
+        await client.trigger("default", "shared")
+        await eventually(
+            lambda: client.cronjob("default", "shared"),
+            lambda c: c.resource_version != before.resource_version,
+        )
+        theirs = msgspec.structs.replace(mine.spec, schedule="0 3 * * *")
+        await client.replace_cronjob(theirs, if_match=mine.tag)
+        for dry_run in (True, False):
+            with pytest.raises(PreconditionFailed, match="has changed since"):
+                await client.replace_cronjob(mine.spec, if_match=mine.tag, dry_run=dry_run)
+        newest = await client.tagged_spec("default", "shared")
+        assert newest.spec == theirs
+        await client.replace_cronjob(mine.spec, if_match=newest.tag)
 
 
 async def test_what_is_no_http_is_a_problem_and_not_a_line_in_the_log(daemon: Daemon) -> None:

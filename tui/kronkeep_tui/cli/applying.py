@@ -1,15 +1,9 @@
 """`apply`, `create -f` and `edit`: manifests of files and folders, all read before anything is sent."""
 
 import argparse
-import os
-import shlex
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from kronkeep_common import manifests
 from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
@@ -103,21 +97,10 @@ async def _cronjob(client: Any, wanted: CronJobCreate | CronJobManifest, dry_run
 
 async def edit_one(client: Any, options: argparse.Namespace) -> int:
     """Opens the CronJob in an editor and puts back what was saved; a refused text stays in a file."""
-    import yaml
+    from kronkeep_tui import editor
 
-    spec = await client.cronjob_spec(*split_name(options.name))
-    body = {"kind": "CronJob", **msgspec.to_builtins(spec)}
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml", prefix="kronkeep-", delete=False) as file:
-        file.write(yaml.safe_dump(body, sort_keys=False, allow_unicode=True))
-    editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
-    if subprocess.run([*editor, file.name], check=False).returncode != 0:  # noqa: ASYNC221 - nothing else runs
-        raise InvalidRequest("The editor failed; nothing was changed.", next_step="Set EDITOR.")
-    try:
-        (wanted,) = read([file.name]) or [spec]
-        assert isinstance(wanted, CronJobCreate)
-        print(f"cronjob {wanted.namespace}/{wanted.name} {await _cronjob(client, wanted, False)}")
-    except BaseException:
-        sys.stderr.write(f"kronkeep: what you wrote is in {file.name}\n")
-        raise
-    os.unlink(file.name)  # noqa: PTH108 - nothing else runs on this loop
+    found = await client.tagged_spec(*split_name(options.name))
+    path = editor.written(found.spec)
+    changed = await editor.put(client, found, path, editor.run(path))
+    print(f"cronjob {found.spec.namespace}/{found.spec.name} {'changed' if changed else 'unchanged'}")
     return 0

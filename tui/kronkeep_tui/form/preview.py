@@ -1,6 +1,6 @@
 """What a draft's schedules mean: in words, the next fire times, how they fit, what would settle it; pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from kronkeep_common.models import ScheduleCheckRequest, ScheduleVerdict
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import duration
 from kronkeep_tui.form.draft import Draft
+from kronkeep_tui.form.merging import NAMES, Difference, said, texts_of
 from kronkeep_tui.form.texts import read_duration
 from kronkeep_tui.widgets.cells import Text, wrap
 
@@ -108,6 +109,27 @@ def lines(
     if verdict is None:
         return [*found, (("checking how they fit ...", "quiet"),)]
     return [*found, *verdict_lines(verdict, draft.get("policy.on_conflict", ""), width, alone=alone)]
+
+
+def met_hint(one: Difference, draft: Draft) -> str:
+    """The line below a field that somebody else changed."""
+    taken = texts_of(draft, one.path) == one.theirs
+    before = one.was if one.mine == one.theirs else one.mine
+    if taken:
+        return f"somebody else wrote this; ctrl+t puts back {said(before)}"
+    return f"ctrl+t takes what somebody else wrote: {said(one.theirs)}"
+
+
+def met_lines(met: Iterable[Difference], draft: Draft, width: int) -> list[Text]:
+    """What somebody else changed, what stands here of it now."""
+    found: list[Text] = []
+    for one in met:
+        here = texts_of(draft, one.path)
+        taken = here == one.theirs
+        words = f"{NAMES[one.path]}: {said(one.was)} → {said(one.theirs)}"
+        words += ", as here" if taken else f"; here {said(here)}"
+        found += [((part, "" if taken else "warn"),) for part in wrap(words, width)]
+    return [(("SOMEBODY ELSE CHANGED", "title"),), *found, ()] if found else []
 
 
 def _of(name: str, found: Fires | None, local: tzinfo, width: int) -> list[Text]:

@@ -1,38 +1,32 @@
 """The form for a CronJob with its backup policy: made new, from another one or a template, or changed.
 
-Everything typed is kept: over an error, a lost daemon, and leaving the form until what it is of is saved.
+Everything typed is kept: over an error, a lost daemon, a change by somebody else, and leaving the form until
+what it is of is saved.
 """
 
-import asyncio
 from datetime import datetime
-from typing import Any
 
-import msgspec
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.timer import Timer
 from textual.widget import Widget
 
-from kronkeep_common.errors import (
-    DaemonUnreachable,
-    InvalidRequest,
-    KronkeepError,
-    NotAllowedNow,
-    ScheduleConflict,
-)
-from kronkeep_common.models import BackupStorage, CronJobCreate, ScheduleCheckRequest, ScheduleVerdict
-from kronkeep_common.text import clean_lines
+from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow
+from kronkeep_common.models import BackupStorage, CronJobCreate, ScheduleCheckRequest
 from kronkeep_tui.actions import ANY, FORM, Action
 from kronkeep_tui.form import preview, templates
-from kronkeep_tui.form.draft import Read, draft_of, new_draft, read
-from kronkeep_tui.form.rows import hint, offered, row_of_fault, rows, storage_error
+from kronkeep_tui.form.draft import draft_of
+from kronkeep_tui.form.filling import Filling
+from kronkeep_tui.form.fitting import Fit
+from kronkeep_tui.form.rows import hint, offered
+from kronkeep_tui.form.sending import send
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.base import View
-from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.form_meaning import FormMeaning
 from kronkeep_tui.widgets.form_sheet import FormSheet
-from kronkeep_tui.widgets.sheet import Bar, Pane
+from kronkeep_tui.widgets.sheet import Bar
 
 PAUSE = 0.12  # seconds without a key before the daemon is asked how schedules fit
 KEPT_DRAFTS = 20
@@ -46,43 +40,35 @@ class FormView(View):
     DEFAULT_CSS = """
     FormView { layout: vertical; }
     FormView > Vertical { height: 1fr; width: 1fr; }
-    FormView > Pane { height: 9; }
-    FormView.-yaml > Pane { height: 60%; }
-    .-tall FormView > Pane { height: 16; }
+    FormView > FormMeaning { height: 9; }
+    FormView.-yaml > FormMeaning { height: 60%; }
+    .-tall FormView > FormMeaning { height: 16; }
     .-wide FormView { layout: horizontal; }
-    .-wide FormView > Pane { height: 1fr; width: 50%; margin: 0 0 0 2; }
+    .-wide FormView > FormMeaning { height: 1fr; width: 50%; margin: 0 0 0 2; }
     """
 
     def __init__(self, of: str = "") -> None:
         super().__init__(of)
-        self.draft: dict[str, str] = {}
-        self._read = Read(None, {})
-        self._refused: dict[str, tuple[str, str]] = {}  # key → the text the daemon refused, its sentence
-        self._asked: ScheduleCheckRequest | None = None
-        self._verdict: ScheduleVerdict | None = None
-        self._alone = False
+        self.filling = Filling(of)
+        self._fit = Fit()
         self._timer: Timer | None = None
-        self._touched: set[str] = set()
-        self._tried = False
-        self._unread = False
 
     @property
-    def target_name(self) -> tuple[str, str] | None:
-        """Namespace and name of the CronJob that is being changed; None for a new one."""
-        verb, _, name = self.of.partition(" ")
-        namespace, _, short = name.partition("/")
-        return (namespace, short) if verb == "edit" else None
+    def draft(self) -> dict[str, str]:
+        """What stands in the fields."""
+        return self.filling.draft
 
     def crumb(self, store: Store) -> str:
         """Where one is."""
-        return f"edit {'/'.join(self.target_name)}" if self.target_name else "new CronJob"
+        target = self.filling.target
+        return f"edit {'/'.join(target)}" if target else "new CronJob"
 
     def compose(self) -> ComposeResult:
         """The fields with a line of help, and what they mean."""
         with Vertical():
             yield FormSheet()
             yield Bar(id="hint")
-        yield Pane()
+        yield FormMeaning()
 
     @property
     def sheet(self) -> FormSheet:
@@ -97,20 +83,17 @@ class FormView(View):
         """Begins with what was typed before, else with what is usual."""
         kept = self.kronkeep.drafts.get(self.of)
         active = [storage.id for storage in self._storages if storage.status == "active"]
-        self.draft = dict(kept) if kept else new_draft(active[0] if len(active) == 1 else "")
-        self._changed(at="name" if self.target_name is None else "schedule")
+        self.filling = kept or Filling(self.of, active[0] if len(active) == 1 else "")
+        self._changed(at="schedule" if self.filling.target else "name")
         if kept:
             self.frame.tell("This is what you typed before; f5 begins anew.", "quiet")
 
     async def load(self) -> None:
         """Reads the CronJob that this is of, unless something was typed already."""
-        verb, _, name = self.of.partition(" ")
-        if verb in ("edit", "copy") and self.of not in self.kronkeep.drafts:
-            self._unread = True  # until then the fields are not those of the CronJob
-            spec = await self.kronkeep.client.cronjob_spec(*name.split("/", 1))
-            self.draft = draft_of(spec) | ({} if verb == "edit" else {"name": ""})
-            self._unread = False
-            self._changed(at="name" if verb == "copy" else "schedule")
+        filling = self.filling
+        if filling.source is not None and filling.unread:
+            filling.begin(await self.kronkeep.client.tagged_spec(*filling.source))
+            self._changed(at="schedule" if filling.target else "name")
 
     # what is shown
 
@@ -119,59 +102,32 @@ class FormView(View):
         return sorted(self.kronkeep.reader.store.storages.newest(), key=lambda storage: storage.id)
 
     @property
+    def _known_storages(self) -> list[BackupStorage] | None:
+        return self._storages if self.kronkeep.reader.read_once else None
+
+    @property
     def _claims(self) -> list[str]:
         return sorted({claim for cronjob in self.kronkeep.reader.store.cronjobs for claim in cronjob.claims})
 
     def _changed(self, *, at: str | None = None) -> None:
-        """Reads the draft anew, and shows what it makes."""
-        self._read = read(self.draft)
-        locked = frozenset(("namespace", "name")) if self.target_name else frozenset[str]()
-        self.sheet.show(rows(self.draft, self._faults(), locked), at=at)
+        """Reads the fields anew, and shows what they make."""
+        self.filling.look()
+        self.sheet.show(self.filling.rows(self._known_storages), at=at)
         self._hint()
         self._ask()
         self._preview()
 
-    def _faults(self) -> dict[str, str]:
-        """What is said at the fields, the daemon's refusals too; of an empty one once it was touched."""
-        said = {key: words for key, (text, words) in self._refused.items() if self.draft.get(key, "") == text}
-        errors = self._errors()
-        told = {key for key in errors if self._tried or key in self._touched or self.draft.get(key)}
-        return said | {key: error.message for key, error in errors.items() if key in told}
-
-    def _errors(self) -> dict[str, KronkeepError]:
-        """What is wrong as far as is known here."""
-        storage, namespace = self.draft.get("policy.storage_id", "").strip(), self.draft.get("namespace", "")
-        error = storage_error(storage, namespace.strip(), self._storages)
-        known = error is not None and self.kronkeep.reader.read_once
-        return self._read.errors | ({"policy.storage_id": error} if error is not None and known else {})
-
     def _hint(self) -> None:
         row = self.sheet.row
-        role = "bad" if row.fault else "quiet"
+        met = self.filling.met_at(row.key)
+        words = preview.met_hint(met, self.draft) if met else hint(row, self._storages, self._claims)
+        role = "warn" if met else "bad" if row.fault else "quiet"
         for bar in self.query(Bar):
-            bar.say((" " + hint(row, self._storages, self._claims), role))
+            bar.say((f" {words}", role))
 
     def _preview(self) -> None:
-        for pane in self.query(Pane):  # none while the terminal is being left
-            pane.show(
-                self._yaml() if self.has_class("-yaml") else self._meaning(max(30, pane.size.width - 2))
-            )
-
-    def _meaning(self, width: int) -> list[Text]:
-        now = self.kronkeep.clock.now()
-        local = now.astimezone().tzinfo
-        assert local is not None
-        found = preview.lines(self.draft, self._verdict, now, local, width, alone=self._alone)
-        return [((" ", ""), *line) for line in found]
-
-    def _yaml(self) -> list[Text]:
-        if self._read.spec is None:
-            return [((f" {error.message}", "bad"),) for error in self._errors().values()]
-        import yaml
-
-        body = {"kind": "CronJob", **msgspec.to_builtins(self._read.spec)}
-        text = yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
-        return [((" " + line, ""),) for line in clean_lines(text)]
+        for pane in self.query(FormMeaning):  # none while the terminal is being left
+            pane.tell(self.filling, self._fit, self.kronkeep.clock, self._known_storages)
 
     def show(self, store: Store, now: datetime) -> None:
         """Shows the same draft; storages may have come, and fire times pass."""
@@ -186,8 +142,7 @@ class FormView(View):
 
     @on(FormSheet.Changed)
     def _typed(self, message: FormSheet.Changed) -> None:
-        self.draft[message.key] = message.text
-        self._touched.add(message.key)
+        self.filling.typed(message.key, message.text)
         self._keep()
         self._changed()
 
@@ -202,26 +157,25 @@ class FormView(View):
             self._fill({message.key: found[0]}, at=message.key)
 
     def _keep(self) -> None:
-        if self._unread:
+        if self.filling.unread:
             return
         drafts = self.kronkeep.drafts
         drafts.pop(self.of, None)
-        drafts[self.of] = self.draft
+        drafts[self.of] = self.filling
         while len(drafts) > KEPT_DRAFTS:
             del drafts[next(iter(drafts))]
 
     def _fill(self, texts: dict[str, str], *, at: str) -> None:
-        self.draft |= texts
+        self.filling.draft |= texts
         self._keep()
         self._changed(at=at)
 
     # how the schedules fit
 
     def _ask(self) -> None:
-        request = preview.request(self.draft, self.target_name)
-        if request == self._asked:
+        request = preview.request(self.draft, self.filling.target)
+        if not self._fit.is_new(request):
             return
-        self._asked, self._verdict = request, None
         if self._timer is not None:
             self._timer.stop()
         if request is not None:
@@ -229,44 +183,42 @@ class FormView(View):
             self._timer = self.set_timer(PAUSE, lambda: self.kronkeep.attempt(self._checked(request), check))
 
     async def _checked(self, request: ScheduleCheckRequest) -> None:
-        """Asks the daemon, which knows runs and other policies; without it, reckons here."""
-        try:
-            verdict, alone = await self.kronkeep.client.check_schedules(request), False
-        except KronkeepError:
-            verdict, alone = await asyncio.to_thread(preview.reckon, request, self.kronkeep.clock.now()), True
-        if request == self._asked and self.is_mounted:
-            self._verdict, self._alone = verdict, alone
+        await self._fit.ask(request, self.kronkeep.client, self.kronkeep.clock)
+        if self.is_mounted:
             self._preview()
 
     def refusal(self, action: Action) -> str:
-        """A strategy needs a conflict; saving needs fields that can be read."""
+        """A strategy needs a conflict, and theirs a change of somebody else's."""
         strategy = {"shift": "shift", "after_run": "after-run", "accept": "accept"}.get(action.name)
-        settles = strategy is None or self._offer(strategy) is not None
-        return "" if settles else "There is no conflict to settle."
+        if strategy is not None and self._fit.offer(strategy) is None:
+            return "There is no conflict to settle."
+        if action.name == "swap" and self.filling.met_at(self.sheet.row.key) is None:
+            return "Nobody else has changed this field since the form was opened."
+        return ""
 
-    def _offer(self, strategy: str) -> Any:
-        found = self._verdict.resolutions if self._verdict else ()
-        return next((offer for offer in found if offer.strategy == strategy), None)
+    def _settle(self, strategy: str) -> None:
+        found = self._fit.settle(strategy)
+        self._fill(found.texts, at=found.at)
+        self.frame.tell(found.message, found.role)
 
     def do_shift(self) -> None:
         """Moves the backup's schedule to the earliest minute that fits."""
-        offer = self._offer("shift")
-        if not offer.possible:
-            raise InvalidRequest(offer.message, next_step="f7 runs the backup after each run.")
-        self._fill({"policy.schedule": offer.schedule}, at="policy.schedule")
-        self.frame.tell(offer.message, "ok")
+        self._settle("shift")
 
     def do_after_run(self) -> None:
         """Drops the backup's schedule: it follows each run."""
-        message = self._offer("after-run").message
-        self._fill({"policy.schedule": "", "policy.time_zone": ""}, at="policy.schedule")
-        self.frame.tell(message, "ok")
+        self._settle("after-run")
 
     def do_accept(self) -> None:
         """Keeps both schedules; the conflict stays on record."""
-        message = self._offer("accept").message
-        self._fill({"policy.on_conflict": "accept"}, at="policy.on_conflict")
-        self.frame.tell(message, "warn")
+        self._settle("accept")
+
+    def do_swap(self) -> None:
+        """Takes somebody else's text in this field, or brings back one's own."""
+        key = self.sheet.row.key
+        if (met := self.filling.met_at(key)) is not None:
+            self.filling.swap(met.path)
+            self._fill({}, at=key)
 
     # other beginnings
 
@@ -289,27 +241,21 @@ class FormView(View):
             if "/" not in name:
                 raise InvalidRequest(f"There is no template {name!r}.", next_step="tab completes.")
             found = draft_of(await self.kronkeep.client.cronjob_spec(*name.split("/", 1)))
-        kept = {key: self.draft.get(key, "") for key in ("name", "namespace")}
-        storage = {} if found.get("policy.storage_id") else {"policy.storage_id": self._storage_of(found)}
-        self.draft = new_draft() | found | kept | storage
-        self._fill({}, at="name" if not kept["name"] else "image")
+        self.filling.fill_from(found)
+        self._fill({}, at="image" if self.draft["name"] else "name")
         self.frame.tell(f"Filled from {name}.", "ok")
-
-    def _storage_of(self, found: dict[str, str]) -> str:
-        """The storage that was chosen here, unless what fills the form says that there is none."""
-        return "" if found.get("policy.storage_id") == "" else self.draft.get("policy.storage_id", "")
 
     def do_anew(self) -> None:
         """Forgets what was typed."""
         self.kronkeep.drafts.pop(self.of, None)
-        self._refused.clear()
-        self.draft = new_draft(self.draft.get("policy.storage_id", ""))
+        self.filling = Filling(self.of, self.draft.get("policy.storage_id", ""))
         self._changed(at="name")
         self.kronkeep.attempt(self.load(), f"load form {self.of}")
 
     def do_yaml_preview(self) -> None:
         """Shows the manifest that would be sent, or the fields again."""
         self.toggle_class("-yaml")
+        self.query_one(FormMeaning).as_yaml = self.has_class("-yaml")
         self.call_after_refresh(self._preview)
 
     def do_section(self) -> None:
@@ -318,35 +264,24 @@ class FormView(View):
 
     def do_page_down(self) -> None:
         """Scrolls what the fields mean."""
-        self.query_one(Pane).page(1)
+        self.query_one(FormMeaning).page(1)
 
     def do_page_up(self) -> None:
         """Scrolls what the fields mean back."""
-        self.query_one(Pane).page(-1)
+        self.query_one(FormMeaning).page(-1)
 
     # sending
 
     def _spec(self) -> CronJobCreate:
-        if self._unread:
+        if self.filling.unread:
             words = "The CronJob was not read, so nothing is sent."
             raise NotAllowedNow(words, next_step="f5 reads it again.")
-        errors = self._errors()
-        if self._read.spec is not None and not errors:
-            return self._read.spec
-        self._tried = True
-        first = next(row.key for row in rows(self.draft, self._faults()) if row.key in errors)
-        self._changed(at=first)
-        raise errors[first]
-
-    def _refuse_conflict(self, spec: CronJobCreate) -> None:
-        conflict = self._verdict is not None and self._verdict.verdict == "conflict"
-        if conflict and spec.policy is not None and spec.policy.on_conflict == "reject":
-            assert self._verdict is not None
-            finding = next(one for one in self._verdict.findings if one.severity == "conflict")
-            raise ScheduleConflict(
-                f"{finding.code}: f6 moves the backup, f7 follows the run, f8 accepts it.",
-                next_step="Nothing was sent.",
-            )
+        wrong = self.filling.wrong(self._known_storages)
+        if wrong is not None:
+            self._changed(at=wrong[0])
+            raise wrong[1]
+        assert self.filling.spec is not None
+        return self.filling.spec
 
     def do_submit(self) -> None:
         """Creates or changes the CronJob; on any error the form stays as it is."""
@@ -359,16 +294,11 @@ class FormView(View):
     async def _send(self, *, dry_run: bool) -> None:
         spec = self._spec()
         if not dry_run:
-            self._refuse_conflict(spec)
-        client = self.kronkeep.client
-        call = client.replace_cronjob if self.target_name else client.create_cronjob
+            self._fit.refuse(spec)
         try:
-            made = await call(spec, dry_run=dry_run)
-        except DaemonUnreachable as error:
-            words = "No daemon answers; what you typed is kept."
-            raise DaemonUnreachable(words, next_step="ctrl+s sends it again.") from error
+            made = await send(self.kronkeep.client, self.filling, spec, dry_run=dry_run)
         except KronkeepError as error:
-            self._point_at(error)
+            self._refused(error)
             raise
         settled = f" {made.resolution}" if made.resolution and spec.policy and spec.policy.schedule else ""
         if dry_run:
@@ -380,12 +310,12 @@ class FormView(View):
             self.frame.leave_view()
         self.frame.tell(f"{made.namespace}/{made.name} runs {made.schedule_text}.{settled}", "ok")
 
-    def _point_at(self, error: KronkeepError) -> None:
-        """Shows an error at the field that it names, until its text changes."""
-        key = row_of_fault(str(error.details.get("field", "")))
-        if key is not None and self.is_mounted:
-            self._refused[key] = (self.draft.get(key, ""), error.message)
-            self._changed(at=key)
+    def _refused(self, error: KronkeepError) -> None:
+        """Goes to the field that an error is about, or to the first that somebody else changed."""
+        at = self.filling.refuse(error) or self.filling.first_met
+        self._keep()
+        if at is not None and self.is_mounted:
+            self._changed(at=at)
 
     def do_back(self) -> None:
         """Leaves; what was typed is kept until it is saved."""
