@@ -11,6 +11,7 @@ The first two are the bodies of POST /v1/cronjobs and POST /v1/storages (`kind_o
 `kind`); with an `apiVersion` it is Kubernetes' own, its policy in annotations, for POST /v1/cronjobs/apply.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,8 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
 from kronkeep_common.text import clean
 
-LARGEST = 1024 * 1024
+LARGEST = 1024 * 1024  # characters
+DEEPEST = 32  # libyaml's composer calls itself once a level, and a deep enough document ends the process
 SUFFIXES = (".yaml", ".yml", ".json")
 Wanted = CronJobCreate | BackupStorageCreate | CronJobManifest
 
@@ -54,12 +56,10 @@ def documents(text: str, where: str) -> list[Document]:
     import yaml
 
     if len(text) > LARGEST:
-        raise InvalidRequest(f"{clean(where)} is larger than {LARGEST} bytes.")
+        raise InvalidRequest(f"{clean(where)} is larger than {LARGEST} characters.")
     found: list[Document] = []
     try:
-        for token in yaml.scan(text, Loader=yaml.CSafeLoader):
-            if isinstance(token, yaml.AliasToken):
-                raise InvalidRequest(f"{clean(where)}:{token.start_mark.line + 1}: aliases are refused.")
+        _check_tokens(yaml.scan(text, Loader=yaml.CSafeLoader), where)
         loader = yaml.CSafeLoader(text)
         while loader.check_node():
             node = loader.get_node()
@@ -74,6 +74,18 @@ def documents(text: str, where: str) -> list[Document]:
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
         raise InvalidRequest(f"{clean(where)}: {clean(str(fault), 200)}") from fault
     return found
+
+
+def _check_tokens(tokens: Iterable[Any], where: str) -> None:
+    """Raises InvalidRequest for aliases, whose expansion has no bound, and for what is nested too deep."""
+    depth = 0
+    for token in tokens:
+        kind = type(token).__name__
+        depth += kind.endswith(("MappingStartToken", "SequenceStartToken"))
+        depth -= kind in ("BlockEndToken", "FlowMappingEndToken", "FlowSequenceEndToken")
+        if kind == "AliasToken" or depth > DEEPEST:
+            fault = "aliases are refused" if kind == "AliasToken" else f"nested deeper than {DEEPEST}"
+            raise InvalidRequest(f"{clean(where)}:{token.start_mark.line + 1}: {fault}.")
 
 
 def _convert(value: Any, where: str) -> Wanted:

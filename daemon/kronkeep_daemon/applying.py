@@ -88,7 +88,8 @@ class Applying:
             live = self._cronjobs.raw(wanted.namespace, wanted.name)
         except CronJobNotFound:
             await self._annotate(body, None)
-            return Made("created", await self._cronjobs.create_raw(body, dry_run=dry_run))
+            created = await self._cronjobs.create_raw(body, dry_run=dry_run)
+            return Made("created", created if dry_run else self._extended.get(wanted.namespace, wanted.name))
         await self._annotate(body, live)
         if covers(live, body):
             return Made("unchanged", self._extended.get(wanted.namespace, wanted.name))
@@ -110,12 +111,17 @@ class Applying:
         schedule, zone = str(body["spec"].get("schedule", "")), body["spec"].get("timeZone")
         names = body["metadata"]["namespace"], body["metadata"]["name"]
         settled = await self._extended.acceptable(*names, schedule, zone, spec)
-        policy = policies.new(settled.policy, old.id if old else found.policy.id)
+        policy = policies.new(settled.policy, old.id if old else self._unshared(found.policy.id))
         body["metadata"]["annotations"] = annotations | policies.annotations(policy)
         if isinstance(job := body["spec"].get("jobTemplate"), dict):
             meta = job.setdefault("metadata", {})
             revision = {keys.POLICY_REVISION: policies.revision(policy)}
             meta["annotations"] = (meta.get("annotations") or {}) | revision
+
+    def _unshared(self, policy_id: str) -> str | None:
+        """The identity in a new CronJob's manifest; None where it was copied from a CronJob that has it."""
+        held = any((p := policies.read(raw).policy) and p.id == policy_id for _, raw in self._cronjobs.raws())
+        return None if held else policy_id
 
 
 def body_of(wanted: CronJobManifest) -> Object:

@@ -11,10 +11,13 @@ from tests.e2e.backup_room import MACHINES, Room, ended, room, shell
 from tests.e2e.conftest import eventually
 
 from kronkeep_common import keys
+from kronkeep_common.errors import NotAllowedNow
 from kronkeep_common.models import (
     CronJobCreate,
+    CronJobManifest,
     Encryption,
     Hooks,
+    Retention,
     SecretKeyRef,
     VolumeMount,
 )
@@ -71,6 +74,33 @@ async def test_annotated_by_hand_broken_by_hand_and_removed(place: Room) -> None
         assert (await client.files(backup.id, "/source/hand")).items
         assert len(await told()) == 1
     await cluster.close()
+
+
+async def test_a_copied_cronjob_is_backed_up_and_neither_loses_snapshots_to_the_other(place: Room) -> None:
+    await place.storage("copied")
+    (await place.claim("copied") / "file").write_text("x")
+    async with place.client() as client:
+        policy_id = await place.cronjob(client, "first", "copied", "copied", retention=Retention(keep_last=1))
+        cluster = await place.daemon.cluster()
+        raw = await cluster.get(paths.cronjobs("default", "first"))
+        annotations = {keys.POLICY: raw["metadata"]["annotations"][keys.POLICY]}
+        meta = {"name": "second", "namespace": "default", "annotations": annotations}
+        await cluster.create(paths.cronjobs("default"), {"metadata": meta, "spec": raw["spec"]})
+        await cluster.close()
+        await eventually(lambda: client.policies(), lambda p: "second" in {view.cronjob for view in p.items})
+        backups = [await place.backup(client, name) for name in ("first", "second", "first", "second")]
+        assert {backup.status for backup in backups} == {"succeeded"}
+        with pytest.raises(NotAllowedNow, match="default/first and default/second"):
+            await client.retention(policy_id)
+        left = [(await client.backup(backup.id)).snapshot_removed_at for backup in backups]
+        assert left == [None] * 4
+        applied = await client.apply_cronjob(
+            CronJobManifest(
+                api_version="batch/v1", kind="CronJob", metadata={**meta, "name": "third"}, spec=raw["spec"]
+            )
+        )
+        assert applied.cronjob.policy is not None
+        assert applied.cronjob.policy.id != policy_id
 
 
 async def test_schedule_and_policy_change_in_one_request_and_runs_show_the_revision(place: Room) -> None:

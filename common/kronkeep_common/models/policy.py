@@ -160,9 +160,12 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
 
 
 class BackupPolicy(BackupPolicySpec, frozen=True, kw_only=True):
-    """A policy as the annotation holds it: with its identity, which its history outlives."""
+    """A policy as the annotation holds it: with its identity, which its history outlives.
 
-    id: str
+    The identity is part of restic's tags and of a repository's folder.
+    """
+
+    id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
     version: Literal[1] = 1
 
     @property

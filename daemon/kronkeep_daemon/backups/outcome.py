@@ -120,7 +120,7 @@ def snapshots(step: jobs.Step | None) -> list[Object]:
         if line.startswith(b"["):
             try:
                 decoded: list[Object] = msgspec.json.decode(line)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 continue
             return decoded
     return []

@@ -55,7 +55,7 @@ def read(raw: Object) -> Found:
             given.setdefault("id", hashlib.sha256(raw["metadata"]["uid"].encode()).hexdigest()[:12])
         policy = msgspec.convert(given, BackupPolicy)
         check(policy)
-    except (msgspec.ValidationError, msgspec.DecodeError, KronkeepError) as fault:
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError, KronkeepError) as fault:
         return Found(None, clean(f"The backup policy cannot be read: {fault}", 500))
     return Found(policy, None)
 

@@ -12,6 +12,7 @@ from itertools import groupby
 
 import msgspec
 
+from kronkeep_common import keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
     KronkeepError,
@@ -70,12 +71,23 @@ class Retaining:
         self._applied: dict[str, datetime] = {}
 
     def policy(self, policy_id: str) -> BackupPolicy:
-        """The policy of that id; raises PolicyNotFound."""
-        for _, raw in self._cronjobs.raws():
-            found = policies.read(raw).policy
-            if found is not None and found.id == policy_id:
-                return found
-        raise PolicyNotFound(f"There is no policy {clean(policy_id, 80)}.")
+        """The policy of that id; raises PolicyNotFound, NotAllowedNow where two CronJobs carry it.
+
+        A copied manifest takes the id along, and of two CronJobs' snapshots held against one policy's rules
+        each would lose those that the other's replace.
+        """
+        found = [
+            (raw["metadata"], policy)
+            for _, raw in self._cronjobs.raws()
+            if (policy := policies.read(raw).policy) is not None and policy.id == policy_id
+        ]
+        if not found:
+            raise PolicyNotFound(f"There is no policy {clean(policy_id, 80)}.")
+        if len(found) > 1:
+            names = " and ".join(f"{meta['namespace']}/{meta['name']}" for meta, _ in found)
+            words = f"One policy's id is on {clean(names, 300)}."
+            raise NotAllowedNow(words, next_step=f"Take the id out of the copy's annotation {keys.POLICY}.")
+        return found[0][1]
 
     def preview(self, policy_id: str, rules: Retention | None = None) -> RetentionPlan:
         """What the policy's rules, or others, would do now; raises PolicyNotFound."""
@@ -83,10 +95,11 @@ class Retaining:
         return retention.plan(policy_id, self._records.with_snapshot(policy_id), found, self._clock.now())
 
     def preview_of(self, namespace: str, cronjob: str, rules: Retention) -> RetentionPlan:
-        """What the rules would do to a CronJob's snapshots; raises CronJobNotFound, PolicyNotFound."""
+        """What the rules would do to a CronJob's snapshots; raises CronJobNotFound, and as `policy` does."""
         found = policies.read(self._cronjobs.raw(namespace, cronjob))
         if found.policy is None:
             raise PolicyNotFound(found.fault or f"{namespace}/{cronjob} has no backup policy.")
+        self.policy(found.policy.id)
         return self.preview(found.policy.id, rules)
 
     def check_apply(self, policy_id: str) -> RetentionPlan:

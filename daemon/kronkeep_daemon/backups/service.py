@@ -130,14 +130,14 @@ class BackupService:
                     await self._step(backup, now)
 
     async def _plan_policy(self, cluster: str, raw: Object, found: BackupPolicy, now: datetime) -> None:
-        began = self._began(raw, found)
-        runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
+        began, uid = self._began(raw, found), raw["metadata"]["uid"]
+        runs = self._history.executions.newest(limit=20, cronjob_id=uid).items
         if found.schedule is None:
             for run in reversed(runs):
                 if run.backup_id is None and run.created_at >= began:
                     await self._expect(cluster, raw, found, run)
             return
-        last = self._history.backups.newest(limit=1, policy_id=found.id).items
+        last = self._history.backups.newest(limit=1, policy_id=found.id, cronjob_id=uid).items
         since = last[0].due_at or last[0].created_at if last else began
         slot = plan.due_slot(found, since, now, self._settings().controller_zone)
         run_found = plan.newest_archivable(runs, found)
@@ -175,7 +175,7 @@ class BackupService:
         key: str,
         overrides: dict[str, str] | None = None,
     ) -> BackupExecution:
-        backup_id = manifests.short_hash(found.id, key)
+        backup_id = manifests.short_hash(found.id, raw["metadata"]["uid"], key)
         known = self._history.backups.get(backup_id)
         if known is not None:
             return known

@@ -1,6 +1,5 @@
 """From a Job and its pods to the record that is kept; pure."""
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -109,8 +108,8 @@ def caught_up(run: CronJobExecution, others: Sequence[CronJobExecution]) -> Cron
 
 def _overrides(text: str | None) -> tuple[EnvVar, ...]:
     try:
-        return msgspec.convert(json.loads(text), tuple[EnvVar, ...]) if text else ()
-    except (ValueError, msgspec.ValidationError):
+        return msgspec.json.decode(text, type=tuple[EnvVar, ...]) if text else ()
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
         return ()
 
 

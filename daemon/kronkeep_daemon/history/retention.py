@@ -126,11 +126,12 @@ def _before(moment: datetime, cut: datetime | None) -> bool:
 def _staying(backups: list[BackupExecution]) -> set[str]:
     """The backups, given newest first, that no rule removes."""
     staying: set[str] = set()
-    good: set[str] = set()
+    good: set[tuple[str, str]] = set()
     for backup in backups:
-        newest_good = backup.status is BackupStatus.SUCCEEDED and backup.policy_id not in good
+        of = backup.policy_id, backup.cronjob_id
+        newest_good = backup.status is BackupStatus.SUCCEEDED and of not in good
         if newest_good:
-            good.add(backup.policy_id)
+            good.add(of)
         has_snapshot = backup.result is not None and backup.snapshot_removed_at is None
         if newest_good or has_snapshot or not is_final(BACKUP_TRANSITIONS, backup.status):
             staying.add(backup.id)

@@ -126,7 +126,7 @@ def objects(log: bytes) -> list[Object]:
         if line.startswith(b"{"):
             try:
                 decoded = msgspec.json.decode(line)
-            except msgspec.DecodeError:
+            except (msgspec.DecodeError, RecursionError):
                 continue
             if isinstance(decoded, dict):
                 found.append(decoded)

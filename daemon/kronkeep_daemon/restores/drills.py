@@ -69,10 +69,11 @@ class Drills:
             policy = policies.read(raw).policy if cluster == self._cronjobs.first else None
             if policy is None or policy.drill is None or not policy.enabled:
                 continue
-            since = await self._since(policy)
+            uid = raw["metadata"]["uid"]
+            since = await self._since(policy, uid)
             slot = due_slot(policy.drill, since, self._clock.now(), self._settings().controller_zone)
             if slot is not None:
-                drill_id = short_hash(policy.id, "drill", slot.isoformat())
+                drill_id = short_hash(policy.id, uid, "drill", slot.isoformat())
                 found.append(await self._record(raw, policy, drill_id, slot))
         return found
 
@@ -91,9 +92,9 @@ class Drills:
             self._new(backup, uuid.uuid4().hex[:12], purpose="verify", deadline_at=deadline)
         )
 
-    async def _since(self, policy: BackupPolicy) -> datetime:
+    async def _since(self, policy: BackupPolicy, cronjob_id: str) -> datetime:
         """The last slot that was drilled, or when a drill was first seen, kept for restarts."""
-        past = self._history.restores.newest(limit=100, policy_id=policy.id).items
+        past = self._history.restores.newest(limit=100, policy_id=policy.id, cronjob_id=cronjob_id).items
         slots = [restore.due_at for restore in past if restore.due_at is not None]
         if slots:
             return max(slots)
@@ -109,8 +110,11 @@ class Drills:
         self, raw: Object, policy: BackupPolicy, drill_id: str, slot: datetime | None
     ) -> Restore:
         drill = policy.drill or Drill(schedule="@daily")
+        of = raw["metadata"]["namespace"], raw["metadata"]["name"]
         good = [
-            b for b in self._backups.records.with_snapshot(policy.id) if b.status is BackupStatus.SUCCEEDED
+            b
+            for b in self._backups.records.with_snapshot(policy.id)
+            if b.status is BackupStatus.SUCCEEDED and (b.namespace, b.cronjob) == of
         ]
         good.sort(key=lambda b: b.created_at, reverse=True)
         backup = pick(good, drill.pick, drill_id)

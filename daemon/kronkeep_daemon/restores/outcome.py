@@ -68,7 +68,7 @@ def progress(line: bytes) -> Progress | None:
         return None
     try:
         obj = msgspec.json.decode(line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     return Progress(
         percent=round(100 * float(obj.get("percent_done", 0)), 1),

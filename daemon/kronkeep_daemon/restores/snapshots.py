@@ -198,7 +198,7 @@ def entry_of(line: bytes) -> SnapshotFile | None:
             mode=node.get("mode", 0) & 0o777,  # above these bits are Go's, not the file system's
             modified_at=_time(node.get("mtime")),
         )
-    except (msgspec.DecodeError, msgspec.ValidationError, KeyError):
+    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, KeyError):
         return None
 
 

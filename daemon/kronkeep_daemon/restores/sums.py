@@ -89,7 +89,7 @@ class Changes:
             return
         try:
             obj = msgspec.json.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return
         if isinstance(obj, dict) and obj.get("action") == "unchanged" and len(self.unchanged) < MOST_FILES:
             self.unchanged.add(str(obj.get("item", "")))

@@ -47,7 +47,17 @@ def test_an_annotation_by_hand_needs_no_id() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{", '{"storage_id":"s","unknown":1}', '{"storage_id":"s","schedule":"99 * * * *"}', "null"],
+    [
+        "",
+        "[]",
+        "{",
+        "[" * 100_000,
+        '{"storage_id":"s","unknown":1}',
+        '{"storage_id":"s","schedule":"99 * * * *"}',
+        '{"storage_id":"s","id":"../elsewhere"}',
+        '{"storage_id":"s","id":"one,run=two"}',
+        "null",
+    ],
 )
 def test_a_broken_annotation_is_a_fault(text: str) -> None:
     found = policy.read(cronjob({keys.POLICY: text}))

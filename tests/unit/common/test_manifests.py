@@ -1,0 +1,43 @@
+"""Manifests in YAML: what is refused before libyaml composes it, and by which line."""
+
+import pytest
+
+from kronkeep_common import manifests
+from kronkeep_common.errors import InvalidRequest
+
+CRONJOB = "kind: CronJob\nname: a\nimage: busybox:1.36\nschedule: '* * * * *'\n"
+
+
+def test_several_documents_know_where_they_begin() -> None:
+    found = manifests.documents(f"{CRONJOB}---\n---\nkind: BackupStorage\nid: vault\n", "shop.yaml")
+    names = [(document.where, manifests.name_of(document.wanted)) for document in found]
+    assert names == [("shop.yaml:1", "cronjob default/a"), ("shop.yaml:7", "storage vault")]
+
+
+@pytest.mark.parametrize("opening", ["command: " + "[" * 100_000, "env: " + "{a: " * 100_000, "- " * 100_000])
+def test_a_deep_document_is_refused_and_does_not_end_the_process(opening: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"^shop\.yaml:2: nested deeper than 32"):
+        manifests.documents(f"---\n{opening}", "shop.yaml")
+
+
+def test_what_is_closed_again_does_not_count() -> None:
+    words = ", ".join(["x"] * 100)
+    found = manifests.documents(f"{CRONJOB}command: [{words}]\nenv:\n" + "- {name: A}\n" * 100, "shop.yaml")
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: &x [1]\nb: *x\n", "shop.yaml:2: aliases are refused"),
+        (f"{CRONJOB}---\nkind: Secret\n", "shop.yaml:6: kind must be CronJob or BackupStorage"),
+        (f"{CRONJOB}nothing: 1\n", "shop.yaml:1: Object contains unknown field `nothing`"),
+        ("kind: !!python/object:os.system x\n", "shop.yaml:1: could not determine a constructor"),
+        ("a: b: c\n", "shop.yaml:1: mapping values are not allowed"),
+        ("a" * (manifests.LARGEST + 1), "shop.yaml is larger than 1048576 characters"),
+    ],
+)
+def test_refusals_name_the_line(text: str, words: str) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        manifests.documents(text, "shop.yaml")
+    assert refusal.value.message.startswith(words)
