@@ -24,7 +24,7 @@ from kronkeep_daemon.backups.records import BackupRecords
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.repositories import jobs, manifests, restic
+from kronkeep_daemon.repositories import jobs, manifests, repository_maker, restic
 from kronkeep_daemon.repositories.known import KnownRepositories
 from kronkeep_daemon.repositories.locks import Locks
 from kronkeep_daemon.repositories.probing import Probe
@@ -162,7 +162,7 @@ class Archiver:
 
     async def _tried(self, before: BackupExecution, backup: BackupExecution, work: Work) -> Outcome:
         await self._parts.probe.check(work.policy)
-        await self._ensure(work.repository)
+        await self._ensure(backup, work.repository)
         node = await placement.node_of(self._cluster, backup.namespace, work.claims)
         around = Around(work.cronjob, work.claims, work.repository, node)
         verdict = await self._parts.hooks.stage(backup.id, "pre", around)
@@ -256,15 +256,12 @@ class Archiver:
 
         return line
 
-    async def _ensure(self, repository: Repository) -> None:
+    async def _ensure(self, backup: BackupExecution, repository: Repository) -> None:
         """Makes a policy's own repository before its first archive; raises StorageFailed."""
         if self._parts.known.has(repository):
             return
-        fault = await self._step("probe", manifests.probe(), repository, INIT_SECONDS)
-        if fault is not None and fault.details.get("reason") == restic.MISSING:
-            fault = await self._step("init", ["restic", "init"], repository, INIT_SECONDS)
-        if fault is not None:
-            raise fault
+        mark = manifests.short_hash(repository.id, backup.id, str(backup.attempt))
+        await repository_maker.make(self._parts.repositories, repository, mark[:6], INIT_SECONDS)
         await self._parts.known.note(repository)
 
     async def _step(

@@ -278,5 +278,10 @@ def failed(ended: jobs.Ended) -> StorageFailed | None:
     if step is None or step.exit_code == KILLED:
         words = clean(f"The storage's Job was cut off: {ended.message or ended.reason}", 300)
         return StorageFailed(words, next_step="Try again.", reason=CUT_OFF)
-    reason, message, then = restic.fault(step.exit_code, step.log)
+    return because(restic.fault(step.exit_code, step.log))
+
+
+def because(fault: restic.Fault) -> StorageFailed:
+    """The error that says what restic's fault is."""
+    reason, message, then = fault
     return StorageFailed(message, next_step=then, reason=reason)

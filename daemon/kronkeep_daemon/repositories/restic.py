@@ -30,10 +30,16 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...]
 
 
-MISSING = "RepositoryMissing"
+MISSING, THERE = "RepositoryMissing", "RepositoryThere"
 Fault = tuple[str, str, str]
 _LOST = "Check the storage, or create it anew."
 _NO_REPOSITORY: Fault = (MISSING, "There is no repository at the storage.", _LOST)
+_THERE: Fault = (THERE, "There is a repository at the storage already.", "Open it with its password.")
+CONFIG_LOST: Fault = (
+    "ConfigLost",
+    "The storage's place holds the keys of a repository whose config is gone.",
+    "Put its config back from a copy, or choose a place that is empty.",
+)
 _DAMAGED: Fault = (
     "RepositoryDamaged",
     "The repository is damaged: what restic read there is not what was written.",
@@ -67,7 +73,7 @@ _BY_WORD: dict[str, Fault] = {
     "not executable": _NO_PROGRAM,
     "no answer": (
         "ServerUnreachable",
-        "The storage did not answer within a minute.",
+        "The storage did not answer in time.",
         "See that the storage's server runs and may be reached from the cluster's nodes.",
     ),
 }
@@ -86,6 +92,13 @@ _BY_TEXT: tuple[tuple[str, Fault], ...] = (
         "disk quota exceeded",
         ("StorageFull", "The storage's quota is used up.", "Free space there, or shorten the retention."),
     ),
+    (
+        "read-only file system",
+        ("StorageReadOnly", "The storage can only be read.", "Give its volume or folder write access again."),
+    ),
+    ("config file already exists", _THERE),
+    ("config already initialized", _THERE),
+    ("repository already contains", CONFIG_LOST),
     ("unable to open config file", _NO_REPOSITORY),
     ("is there a repository", _NO_REPOSITORY),
     ("ciphertext verification failed", _DAMAGED),

@@ -10,29 +10,27 @@ from kronkeep_daemon import storages
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.repositories import manifests, restic
-from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, RepositoryJobs, Steps, failed
+from kronkeep_daemon.repositories import manifests, repository_maker
+from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.settings import Settings
-
-ATTEMPTS = 8  # of Jobs that were cut off, while a repository is made
-_TO_BE_MADE = (restic.MISSING, "BucketMissing")  # restic init makes the bucket too, where the keys may
-_INIT: Steps = [("init", ["restic", "init"])]
-
-
-def opening(storage: BackupStorage) -> Steps:
-    """Opens the repository, connecting first where only that tells why it cannot be done."""
-    connect = storages.place(storage).connect
-    return [*([("connect", list(connect))] if connect else []), ("repository", manifests.probe())]
 
 
 class StorageMaker:
     """Makes storages in one cluster."""
 
     def __init__(
-        self, cluster: Cluster, jobs: RepositoryJobs, clock: Clock, settings: Callable[[], Settings]
+        self,
+        cluster: Cluster,
+        jobs: RepositoryJobs,
+        queues: Queues,
+        clock: Clock,
+        settings: Callable[[], Settings],
     ) -> None:
         self._cluster = cluster
         self._jobs = jobs
+        self._queues = queues
         self._clock = clock
         self._settings = settings
 
@@ -82,40 +80,11 @@ class StorageMaker:
         return await kind.space(typed, {key: value.decode().strip() for key, value in found.items()})
 
     async def repository(self, storage: BackupStorage) -> None:
-        """Opens the repository, or makes it where there is none; what is there is never written over.
-
-        A repository that was made is opened again by another pod, for one that only its maker's pod could see
-        would keep nothing. What was cut off, as by the end of its node, begins again with a look.
-        """
+        """Makes the repository, or opens the one that is there; raises StorageFailed."""
         assert storage.deadline_at is not None
         left = max(1.0, (storage.deadline_at - self._clock.now()).total_seconds() - 1)
-        tried = manifests.short_hash(
+        mark = manifests.short_hash(
             storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
         )
-        name, made = f"kronkeep-init-{storage.id[:30]}-{tried[:6]}", False
-        for attempt in range(ATTEMPTS):
-            fault = await self._step(f"{name}-probe-{attempt}", opening(storage), storage, left)
-            if fault is None:
-                return
-            reason = fault.details["reason"]
-            if made and reason == restic.MISSING:
-                raise StorageFailed(
-                    "The repository that was made is not there for the next pod.",
-                    next_step="Give the storage a place that outlasts a pod.",
-                    reason="NotKept",
-                )
-            if reason in _TO_BE_MADE:
-                fault = await self._step(f"{name}-init-{attempt}", _INIT, storage, left)
-                made = fault is None
-            if fault is not None and fault.details["reason"] != CUT_OFF:
-                raise fault
-        raise StorageFailed("The storage's Jobs were cut off again and again.", reason=CUT_OFF)
-
-    async def _step(
-        self, name: str, steps: Steps, storage: BackupStorage, seconds: float
-    ) -> StorageFailed | None:
-        """Why a Job failed, or None."""
-        try:
-            return failed(await self._jobs.alone(name, steps, storage, seconds))
-        except StorageFailed as fault:
-            return fault
+        async with self._queues.alone(storage.id):
+            await repository_maker.make(self._jobs, Repository(storage), mark[:6], left)

@@ -80,7 +80,7 @@ class StorageService:
         self._queues = queues
         self._supervisor = supervisor
         self.jobs = RepositoryJobs(cluster, history, clock, settings, queues)
-        self.maker = StorageMaker(cluster, self.jobs, clock, settings)
+        self.maker = StorageMaker(cluster, self.jobs, queues, clock, settings)
 
     def list(self) -> list[BackupStorage]:
         """Every storage, by name."""

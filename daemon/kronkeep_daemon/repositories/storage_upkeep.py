@@ -20,7 +20,7 @@ from kronkeep_daemon.repositories import jobs, restic
 from kronkeep_daemon.repositories.known import KnownRepositories
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, Steps, failed, known_keys
-from kronkeep_daemon.repositories.storage_maker import opening
+from kronkeep_daemon.repositories.repository_maker import opening
 from kronkeep_daemon.repositories.storage_service import StorageService
 from kronkeep_daemon.settings import Settings, StorageSettings
 from kronkeep_daemon.storages import growth
@@ -125,7 +125,7 @@ class StorageUpkeep:
                 storage, msgspec.structs.replace(storage, credential_keys=found)
             )
         await self._asked(storage)
-        await self._done("test", opening(storage), Repository(storage))
+        await self._done("test", opening(Repository(storage)), Repository(storage))
         return self._service.get(name)
 
     async def check(self, name: str) -> BackupStorage:

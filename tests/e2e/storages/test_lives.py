@@ -238,3 +238,48 @@ async def test_levels_of_a_volume_that_others_fill(shared: Daemon, there: Client
     changed = (await there.change_storage("small", limit)).usage
     assert changed is not None
     assert (changed.level, changed.available_bytes) == ("critical", 1)
+
+
+async def jobs_of(daemon: Daemon, storage: str) -> list[str]:
+    """What the Jobs that made the storage did."""
+    cluster = await daemon.cluster()
+    found, _ = await cluster.list(paths.jobs("kronkeep"))
+    await cluster.close()
+    names = [job["metadata"]["name"].split("-", 2) for job in found]
+    return sorted(what for _, what, rest in names if rest.startswith(f"{storage}-"))
+
+
+async def test_a_repository_is_made_by_one_job_and_taken_by_a_second(
+    shared: Daemon, there: Client, tmp_path: Path
+) -> None:
+    settings: dict[str, str | int] = {"path": str(tmp_path / "vault")}
+    storage = await made(there, BackupStorageCreate(id="once", kind="local", settings=settings))
+    assert storage.status == "active", storage
+    assert await jobs_of(shared, "once") == ["init"]
+    ref = SecretKeyRef(secret="kronkeep-storage-once")
+    again = BackupStorageCreate(id="twice", kind="local", settings=settings, password=ref)
+    assert (await made(there, again)).status == "active"
+    assert await jobs_of(shared, "twice") == ["init", "open"]
+    assert len(list((tmp_path / "vault/keys").iterdir())) == 1
+
+
+async def test_a_place_with_keys_and_no_config_is_no_new_repository(there: Client, tmp_path: Path) -> None:
+    """restic 0.14 makes another repository there, whose prune would remove what the old one holds."""
+    folder = tmp_path / "vault"
+    (folder / "keys").mkdir(parents=True)
+    (folder / "keys" / ("0" * 64)).write_text("{}")
+    wanted = BackupStorageCreate(id="rest-of", kind="local", settings={"path": str(folder)})
+    storage = await made(there, wanted)
+    assert (storage.status, storage.reason) == ("failed", "ConfigLost"), storage
+    assert storage.next_step
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
+async def test_a_place_that_can_only_be_read(there: Client, small: Path) -> None:
+    (small / "vault").mkdir()
+    await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,ro", str(small)], check=True)
+    wanted = BackupStorageCreate(id="read-only", kind="local", settings={"path": str(small / "vault")})
+    storage = await made(there, wanted)
+    assert (storage.status, storage.reason) == ("failed", "StorageReadOnly"), storage
+    assert storage.next_step

@@ -1,0 +1,83 @@
+"""Makes a repository, or takes the one that is there; what is there is never written over.
+
+One Job makes a new one: `restic init`, then a second container, which has none of the first one's files but
+the volumes, opens it and lists its keys. restic refuses to make one where there is a config; then a second
+Job opens what is there. Jobs have names that their caller can say again, so that a daemon which was killed
+finds them instead of running a second `init` beside the first.
+"""
+
+import re
+
+from kronkeep_common.errors import StorageFailed
+from kronkeep_daemon.repositories import manifests, restic
+from kronkeep_daemon.repositories.jobs import Ended
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, RepositoryJobs, Steps, because, failed
+
+ATTEMPTS = 8  # of Jobs that were cut off
+# Seconds: over SFTP restic makes 256 folders one after the other, 51 s where an answer takes 0.2 s.
+INIT_SECONDS = 300
+_KEY = re.compile(rb"^[0-9a-f]{64}$")
+_NOT_KEPT: restic.Fault = (
+    "NotKept",
+    "The repository that was made is not there for the next container.",
+    "Give the storage a place that outlasts a pod.",
+)
+
+
+def opening(repository: Repository) -> Steps:
+    """Opens the repository, connecting first where only that tells why it cannot be done."""
+    return [*_connecting(repository), ("repository", manifests.probe())]
+
+
+def _making(repository: Repository) -> Steps:
+    init = ["timeout", str(INIT_SECONDS), "restic", "init"]
+    keys = ["timeout", str(manifests.PROBE_SECONDS), "restic", "list", "keys", "--no-lock"]
+    return [*_connecting(repository), ("init", init), ("repository", keys)]
+
+
+def _connecting(repository: Repository) -> Steps:
+    connect = repository.place.connect
+    return [("connect", list(connect))] if connect else []
+
+
+async def make(jobs: RepositoryJobs, repository: Repository, mark: str, seconds: float) -> None:
+    """Makes the repository or opens the one that is there, while the caller holds it.
+
+    `mark` is six characters that say which making this is: the same ones go on with the same Jobs. What was
+    cut off, as by the end of its node, begins again. Raises StorageFailed, with NotKept where the second
+    container did not find what the first had made, and ConfigLost where keys of another were there.
+    """
+    name = f"{repository.storage.id[:30]}-{mark}"
+    for attempt in range(ATTEMPTS):
+        try:
+            return await _once(jobs, repository, f"{name}-{attempt}", seconds)
+        except StorageFailed as fault:
+            if _reason(fault) != CUT_OFF:
+                raise
+    raise StorageFailed("The storage's Jobs were cut off again and again.", reason=CUT_OFF)
+
+
+async def _once(jobs: RepositoryJobs, repository: Repository, name: str, seconds: float) -> None:
+    ended = await jobs.run(f"kronkeep-init-{name}", _making(repository), repository, seconds)
+    fault = _judged(ended)
+    if fault is not None and _reason(fault) == restic.THERE:
+        ended = await jobs.run(f"kronkeep-open-{name}", opening(repository), repository, seconds)
+        fault = failed(ended)
+    if fault is not None:
+        raise fault
+
+
+def _judged(ended: Ended) -> StorageFailed | None:
+    """Why the repository was not made; keys beside its own are the rest of another."""
+    fault, init, keys = failed(ended), ended.step("init"), ended.step("repository")
+    if fault is None and keys is not None:
+        found = [line for line in restic.lines(keys.log) if _KEY.match(line)]
+        return because(restic.CONFIG_LOST) if len(found) > 1 else None
+    if fault is not None and init is not None and init.exit_code == 0 and _reason(fault) == restic.MISSING:
+        return because(_NOT_KEPT)
+    return fault
+
+
+def _reason(fault: StorageFailed) -> str:
+    return str(fault.details.get("reason", ""))
