@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from kronkeep_common.models import BackupExecution, BackupPolicy
-from kronkeep_common.states import BackupStatus
+from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
+from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
 from kronkeep_daemon.backups import outcome, placement, plan
 from kronkeep_daemon.repositories.jobs import Ended, Step
 
@@ -26,6 +26,85 @@ BACKUP = BackupExecution(
 )
 SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":2}\n'
 DUMP = b'{"message_type":"summary","snapshot_id":"deadbeef","total_files_processed":1}\n'
+
+
+def run(status: ExecutionStatus, minutes_ago: float | None = None) -> CronJobExecution:
+    return CronJobExecution(
+        id=f"{status}",
+        cluster="c",
+        namespace="n",
+        cronjob="j",
+        cronjob_id="u",
+        status=status,
+        trigger=Trigger.SCHEDULED,
+        created_at=NOW - timedelta(hours=1),
+        ended_at=NOW - timedelta(minutes=minutes_ago) if minutes_ago is not None else None,
+        reason="ExitCode",
+        next_step="Look.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "when", "told"),
+    [
+        ("pending", "always", None),
+        ("running", "always", None),
+        ("succeeded", "success", ("queued", None)),
+        ("succeeded", "always", ("queued", None)),
+        ("failed", "success", ("failed", "CronJobFailed")),
+        ("failed", "always", ("queued", None)),
+        ("cancelled", "always", ("cancelled", "CronJobCancelled")),
+        ("unknown", "always", ("unknown", "CronJobUnknown")),
+        ("missed", "success", ("unknown", "CronJobUnknown")),
+    ],
+)
+def test_a_backup_follows_its_run(status: str, when: str, told: tuple[str, str | None] | None) -> None:
+    policy = msgspec.structs.replace(POLICY, when=when)
+    verdict = plan.follow(run(ExecutionStatus(status), 1), policy, NOW)
+    assert (verdict and (str(verdict.status), verdict.reason)) == told
+
+
+@pytest.mark.parametrize(("delay", "waits"), [(0, False), (60, False), (61, True)])
+def test_a_delay_counts_from_the_end_of_the_run(delay: float, waits: bool) -> None:
+    policy = msgspec.structs.replace(POLICY, delay_seconds=delay)
+    assert (plan.follow(run(ExecutionStatus.SUCCEEDED, 1), policy, NOW) is None) is waits
+    without_end = plan.follow(run(ExecutionStatus.SUCCEEDED), policy, NOW)
+    assert (without_end is None) is (delay > 0)
+
+
+@pytest.mark.parametrize(
+    ("since", "now", "slot"),
+    [
+        ("11:59:59", "12:00:00", "12:00:00"),  # at its very second
+        ("11:59:59", "11:59:59", None),  # not before it
+        ("12:00:00", "12:00:00", None),  # once
+        ("12:00:00", "12:59:00", None),
+        ("09:30:00", "12:30:00", "12:00:00"),  # after a long sleep only the newest
+    ],
+)
+def test_the_slot_that_is_due(since: str, now: str, slot: str | None) -> None:
+    policy = msgspec.structs.replace(POLICY, schedule="0 * * * *")
+    found = plan.due_slot(policy, at(since), at(now), "UTC")
+    assert found == (at(slot) if slot else None)
+    assert plan.due_slot(msgspec.structs.replace(policy, enabled=False), at(since), at(now), "UTC") is None
+    assert plan.due_slot(POLICY, at(since), at(now), "UTC") is None
+
+
+def test_a_schedule_that_never_fired_is_not_due() -> None:
+    policy = msgspec.structs.replace(POLICY, schedule="0 0 30 2 *")
+    assert plan.due_slot(policy, at("00:00:00"), NOW, "UTC") is None
+
+
+def at(clock: str) -> datetime:
+    return datetime.fromisoformat(f"2026-01-01T{clock}+00:00")
+
+
+def test_a_scheduled_backup_takes_the_newest_run_that_it_may() -> None:
+    runs = [run(ExecutionStatus(s)) for s in ("running", "failed", "succeeded", "succeeded")]
+    always = msgspec.structs.replace(POLICY, when="always")
+    assert plan.newest_archivable(runs, POLICY) is runs[2]
+    assert plan.newest_archivable(runs, always) is runs[1]
+    assert plan.newest_archivable(runs[:1], always) is None
 
 
 def test_a_waiting_backup_ends_at_its_deadline() -> None:
@@ -146,6 +225,27 @@ def test_a_failed_archive_that_left_its_dump_is_partial_once_it_is_over() -> Non
     over = outcome.final(outcome.judge(ended))
     assert over.status is BackupStatus.PARTIAL
     assert "dump is archived, the files are not" in (over.message or "")
+    for as_it_was in (outcome.lost("JobGone", "gone"), over):
+        assert outcome.final(as_it_was) is as_it_was
+
+
+def test_a_dump_that_wrote_nothing_says_so() -> None:
+    nothing = b'{"message_type":"summary","snapshot_id":"deadbeef","total_files_processed":0}\n'
+    found = outcome.judge(job(VERSION, ("database", 0, nothing), ("backup", None, b"")))
+    assert (found.status, found.reason) == (BackupStatus.PARTIAL, "DumpEmpty")
+
+
+def test_a_dump_that_was_killed_is_interrupted() -> None:
+    for code in (137, 143):
+        found = outcome.judge(job(VERSION, ("database", code, b""), ("backup", None, b""), reason="F"))
+        assert (found.status, found.reason) == (BackupStatus.FAILED, "Interrupted")
+
+
+def test_the_snapshots_of_a_log_are_its_array() -> None:
+    log = b'warning: slow\n{"message_type":"status"}\n[broken\n[{"id":"0123"}]\n'
+    assert outcome.snapshots(Step("snapshots", 0, log)) == [{"id": "0123"}]
+    assert outcome.snapshots(Step("snapshots", 0, b"no answer")) == []
+    assert outcome.snapshots(None) == []
 
 
 def test_a_snapshot_whose_exit_code_was_lost_is_unknown_and_never_green() -> None:

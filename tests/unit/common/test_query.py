@@ -7,9 +7,9 @@ import pytest
 
 from kronkeep_common.api import ManifestFile
 from kronkeep_common.errors import InvalidFilter
-from kronkeep_common.models import BackupPolicy, CronJob, CronJobExecution
+from kronkeep_common.models import BackupExecution, BackupPolicy, CronJob, CronJobExecution
 from kronkeep_common.query import parse
-from kronkeep_common.states import ExecutionStatus, Trigger
+from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
 
 NOW = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)
 RUN = CronJobExecution(
@@ -32,6 +32,17 @@ CRONJOB = CronJob(
     created_at=NOW - timedelta(days=9),
     recent=(ExecutionStatus.FAILED, ExecutionStatus.SUCCEEDED),
     policy=BackupPolicy(id="p1", storage_id="vault"),
+)
+BACKUP = BackupExecution(
+    id="b",
+    cluster="c",
+    namespace="pay",
+    cronjob="invoices",
+    cronjob_id="j",
+    policy_id="p1",
+    storage_id="old",
+    status=BackupStatus.SUCCEEDED,
+    created_at=NOW,
 )
 FILE = ManifestFile(file="shop.yaml", status="refused", since=NOW)
 
@@ -63,6 +74,17 @@ FILE = ManifestFile(file="shop.yaml", status="refused", since=NOW)
 )
 def test_terms(text: str, record: object, taken: bool) -> None:
     assert parse(text).takes(record, NOW) is taken
+
+
+def test_what_a_record_says_itself_goes_before_its_policy() -> None:
+    moved = msgspec.structs.replace(BACKUP, policy=BackupPolicy(id="p1", storage_id="new"))
+    assert parse("storage:old policy:p1").takes(moved, NOW)
+    assert not parse("storage:new").takes(moved, NOW)
+
+
+def test_an_index_may_answer_whole_words_that_are_not_turned_around() -> None:
+    assert parse("status:failed !ns:pay reason:OOMKilled age:<1h x").equal == {"status": "failed"}
+    assert parse("storage:s policy:p").equal == {"storage_id": "s", "policy_id": "p"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kronkeep_common.text import MAX_LINE, age, clean, clean_lines, clip, duration, size
+from kronkeep_common.text import MAX_LINE, age, clean, clean_lines, clip, days, duration, growth, size
 
 HOSTILE = [
     "\x1b]52;c;aGk=\x07",
@@ -60,18 +60,64 @@ def test_size(count: int | None, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, "-"), (0.44, "0.4s"), (59, "59s"), (728, "12m08s"), (3720, "1h02m"), (273600, "3d04h")],
+    [
+        (None, "-"),
+        (0.44, "0.4s"),
+        (9.94, "9.9s"),
+        (10, "10s"),
+        (59, "59s"),
+        (60, "1m00s"),
+        (728, "12m08s"),
+        (3599, "59m59s"),
+        (3600, "1h00m"),
+        (86399, "23h59m"),
+        (86400, "1d00h"),
+        (273600, "3d04h"),
+    ],
 )
 def test_duration(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(5, "5s"), (90, "1m"), (7200, "2h"), (172800, "2d"), (-300, "in 5m")]
+    ("seconds", "text"),
+    [
+        (0, "0s"),
+        (59, "59s"),
+        (60, "1m"),
+        (3599, "59m"),
+        (3600, "1h"),
+        (172799, "47h"),
+        (172800, "2d"),
+        (-300, "in 5m"),
+    ],
 )
 def test_age(seconds: int, text: str) -> None:
     now = datetime(2026, 1, 15, tzinfo=UTC)
     assert age(now - timedelta(seconds=seconds), now) == text
+
+
+def test_no_moment_has_no_age() -> None:
+    assert age(None, datetime(2026, 1, 15, tzinfo=UTC)) == "-"
+
+
+@pytest.mark.parametrize(
+    ("per_day", "text"), [(None, "-"), (0, "0 B/d"), (2048, "2.0 KiB/d"), (-2048, "-2.0 KiB/d")]
+)
+def test_growth(per_day: float | None, text: str) -> None:
+    assert growth(per_day) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(None, "-"), (0.5, "<1d"), (1, "1d"), (41.4, "41d")])
+def test_days(count: float | None, text: str) -> None:
+    assert days(count) == text
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"), [("\x1f", "\u241f"), ("\x7f", "\u2421"), ("\x9b", "\ufffd"), ("\u202e", "\ufffd")]
+)
+def test_controls_show_as_their_pictures(payload: str, shown: str) -> None:
+    assert clean(payload) == shown
 
 
 def test_clip() -> None:
