@@ -12,10 +12,12 @@
                             ReadOnlyHistory (507)
       Internal (500)        DamagedHistory, HistoryTooNew
 
+What only the daemon meets stands below these in its rooms (kube/errors.py: a cluster's refusals).
 `str(error)` is one sentence for a person, `next_step` says what to do, `retryable` whether the same
 request may succeed later without a change. Codes are stable: scripts compare them.
 """
 
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 
@@ -149,6 +151,7 @@ class PolicyNotFound(NotFound):
     """The CronJob has no backup policy."""
 
     code = "PolicyNotFound"
+    default_next_step = "Give it one: kronkeep edit, or the annotation kronkeep.dev/backup-policy."
 
 
 class StorageNotFound(NotFound):
@@ -175,6 +178,7 @@ class LogNotFound(NotFound):
     """No log was kept for that run and its pod is gone."""
 
     code = "LogNotFound"
+    default_next_step = "Look at the run itself: its cause and its Events are kept with it."
 
 
 class ManifestNotFound(NotFound):
@@ -209,6 +213,7 @@ class Conflict(KronkeepError):
 
     code = "Conflict"
     status = 409
+    default_next_step = "Look at what is there, and ask again for what is still wanted."
 
 
 class NameTaken(Conflict):
@@ -287,13 +292,14 @@ class Unavailable(KronkeepError):
     code = "Unavailable"
     status = 503
     retryable = True
+    default_next_step = "Try again in a while; kronkeep doctor says what is away."
 
 
 class ClusterUnreachable(Unavailable):
-    """The Kubernetes API does not answer, or refuses the credentials."""
+    """The Kubernetes API does not answer."""
 
     code = "ClusterUnreachable"
-    default_next_step = "Check the address and credentials in the kubeconfig with kubectl."
+    default_next_step = "Check the kubeconfig's address with kubectl, from the daemon's machine."
 
 
 class DaemonUnreachable(Unavailable):
@@ -315,6 +321,7 @@ class ToolMissing(Unavailable):
 
     code = "ToolMissing"
     retryable = False
+    default_next_step = "Install the program that the message names."
 
 
 class StorageFailed(Unavailable):
@@ -354,3 +361,33 @@ class HistoryTooNew(Internal):
 
     code = "HistoryTooNew"
     default_next_step = "Run the kronkeep version that wrote it, or a later one."
+
+
+# The families by the status of an answer, for codes that this side does not know.
+_FAMILIES: dict[int, type[KronkeepError]] = {
+    400: InvalidRequest,
+    403: Denied,
+    404: NotFound,
+    409: Conflict,
+    412: Conflict,
+    413: InvalidRequest,
+    422: InvalidRequest,
+    502: Unavailable,
+    503: Unavailable,
+}
+
+
+def each(base: type[KronkeepError] = KronkeepError) -> Iterator[type[KronkeepError]]:
+    """Every class below `base` that is loaded, families before what is in them."""
+    for kind in base.__subclasses__():
+        yield kind
+        yield from each(kind)
+
+
+def of_code(code: str, status: int = 500, *, retryable: bool = False) -> type[KronkeepError]:
+    """The class of a code; for one of the daemon's own, or of a later daemon, one below its family."""
+    for kind in each():
+        if kind.code == code:
+            return kind
+    family = _FAMILIES.get(status, KronkeepError)
+    return type(code, (family,), {"code": code, "status": status, "retryable": retryable})

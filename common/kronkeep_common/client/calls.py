@@ -1,6 +1,5 @@
 """Every call of the API as a method, over a transport."""
 
-import inspect
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import TracebackType
@@ -34,14 +33,6 @@ from kronkeep_common.paths import check_length, check_server, socket_path
 
 T = TypeVar("T")
 EMPTY = api.Empty()
-
-
-def _codes() -> dict[str, type[errors.KronkeepError]]:
-    found = [c for _, c in inspect.getmembers(errors, inspect.isclass) if issubclass(c, errors.KronkeepError)]
-    return {kind.code: kind for kind in found}
-
-
-_BY_CODE = _codes()
 
 
 class Tagged(NamedTuple):
@@ -310,7 +301,7 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
             await self.pause(0.2)
             begun = await self.operation(begun.id)
         if begun.status == "failed":
-            kind = _BY_CODE.get(begun.reason or "", errors.KronkeepError)
+            kind = errors.of_code(begun.reason or errors.Internal.code)
             raise kind(begun.message or "It failed.", next_step=begun.next_step)
         return begun
 
@@ -382,7 +373,7 @@ def _problem(answer: Answer) -> errors.KronkeepError:
         problem = msgspec.json.decode(answer.body, type=api.Problem)
     except (msgspec.DecodeError, msgspec.ValidationError):
         return errors.Internal(f"The daemon answered {answer.status} without saying why.")
-    kind = _BY_CODE.get(problem.code, errors.KronkeepError)
+    kind = errors.of_code(problem.code, problem.status, retryable=problem.retryable)
     error = kind(problem.detail, next_step=problem.next_step)
     error.details = problem.details
     return error

@@ -16,7 +16,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.settings import AccessSettings
 
 SO_PEERGROUPS = 59  # linux/asm-generic/socket.h
-_MOST_GROUPS = 256
+_MOST_GROUPS = 256  # socket.getsockopt takes 1 KiB at most
 
 
 class Level(IntEnum):
@@ -42,10 +42,19 @@ def peer_of(request: web.Request) -> Peer:
     found = request.get_extra_info("socket")
     if found is None:
         raise Denied("The caller's credentials are not known.")
-    pid, uid, gid = struct.unpack("3i", found.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    raw = found.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * _MOST_GROUPS)
-    groups = struct.unpack(f"{len(raw) // 4}i", raw)
+    pid, uid, gid = credentials(found)
+    try:
+        raw = found.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * _MOST_GROUPS)
+    except OSError as fault:  # ERANGE
+        raise Denied(f"You are in more than {_MOST_GROUPS} groups, which cannot be told apart.") from fault
+    groups = struct.unpack(f"{len(raw) // 4}I", raw)
     return Peer(uid, gid, pid, frozenset([*groups, gid]))
+
+
+def credentials(connection: socket.socket) -> tuple[int, int, int]:
+    """The peer's (pid, uid, gid) as they were at connect: struct ucred, unix(7)."""
+    pid, uid, gid = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid, gid
 
 
 def level_of(peer: Peer, settings: AccessSettings) -> Level:

@@ -6,8 +6,6 @@ and the last 32 of them are kept for root and the daemon's own user.
 
 import asyncio
 import os
-import socket
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from aiohttp import web
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, TooMany
 from kronkeep_common.text import clean
+from kronkeep_daemon.http.access import credentials
 from kronkeep_daemon.http.problems import problem
 from kronkeep_daemon.settings import LimitSettings
 
@@ -125,7 +124,7 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes the connection, or answers 503 and closes it."""
         assert isinstance(transport, asyncio.Transport)
-        uid = uid_of(transport)
+        _, uid, _ = credentials(transport.get_extra_info("socket"))
         if not self._limits.admit(uid):
             transport.write(FULL)
             transport.close()
@@ -193,10 +192,3 @@ class Connection(web.RequestHandler):
             yield
         finally:
             self._working = False
-
-
-def uid_of(transport: asyncio.BaseTransport) -> int:
-    """The peer's uid, from SO_PEERCRED as it was at connect."""
-    peer = transport.get_extra_info("socket")
-    _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    return int(uid)

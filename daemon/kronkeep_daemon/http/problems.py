@@ -6,17 +6,18 @@ import msgspec
 from aiohttp import web
 
 from kronkeep_common import api
-from kronkeep_common.errors import KronkeepError
+from kronkeep_common.errors import KronkeepError, NotFound
 from kronkeep_common.text import clean
 
 PROBLEM = "application/problem+json"
 
 
-class NoRoute(KronkeepError):
+class NoSuchRoute(NotFound):
     """A path or method that is not in the table."""
 
     code = "NoSuchRoute"
     status = 404
+    default_next_step = "See /openapi.json."
 
 
 def problem(

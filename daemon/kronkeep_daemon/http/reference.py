@@ -1,6 +1,7 @@
-"""What is written from the table of routes: `python -m kronkeep_daemon.http.reference PAGE ROUTES`.
+"""The written reference: `python -m kronkeep_daemon.http.reference PAGE ROUTES`.
 
-PAGE is the API's reference in Markdown, ROUTES the JSON from which the command line tells its help.
+PAGE is the table of routes and the tree of errors in Markdown, ROUTES the JSON from which the command line
+tells its help.
 """
 
 import json
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from kronkeep_common import errors
 from kronkeep_daemon.http.route import Route
 from kronkeep_daemon.http.routes import ROUTES
 
@@ -23,9 +25,33 @@ Lists are newest first, with `limit` (1 to 1000) and `cursor`.
 """
 
 
+_ERRORS = """
+## Refusals
+
+A refusal is a problem (RFC 9457) with one of these codes, which do not change, a sentence (`detail`), and a
+`next_step` of its own or the one below. *Again* is `retryable`: the same request may succeed later. The
+command line and the terminal show the same code in brackets.
+
+| code | status | again | what it means | what to do |
+|---|---|---|---|---|
+"""
+_ONLY_FAMILIES = ("NotFound", "Unavailable")  # what is raised is always one of their own
+
+
 def page(routes: Sequence[Route]) -> str:
     """The page in Markdown."""
-    return _HEAD + "".join(map(_row, routes))
+    told = [kind for kind in errors.each() if kind.__doc__]
+    codes = {
+        kind.code: kind for kind in reversed(told)
+    }  # a code is its family's, not that of what is below it
+    listed = [codes[code] for code in sorted(codes) if code not in _ONLY_FAMILIES]
+    return _HEAD + "".join(map(_row, routes)) + _ERRORS + "".join(map(_error, listed))
+
+
+def _error(kind: type[errors.KronkeepError]) -> str:
+    meaning = (kind.__doc__ or "").partition("\n")[0]
+    again = "yes" if kind.retryable else ""
+    return f"| `{kind.code}` | {kind.status} | {again} | {meaning} | {kind.default_next_step} |\n"
 
 
 def _row(route: Route) -> str:

@@ -15,10 +15,10 @@ from aiohttp import web
 
 from kronkeep_common import api
 from kronkeep_common.errors import (
-    Conflict,
     Denied,
     Internal,
     InvalidRequest,
+    InvalidSettings,
     KronkeepError,
     NameTaken,
     NotFound,
@@ -29,7 +29,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.http import access, bodies, writes
 from kronkeep_daemon.http.access import Level, Peer
 from kronkeep_daemon.http.limits import Connection
-from kronkeep_daemon.http.problems import NoRoute, problem
+from kronkeep_daemon.http.problems import NoSuchRoute, problem
 from kronkeep_daemon.http.route import Call, Route
 from kronkeep_daemon.http.routes import ROUTES, current, forms, made
 from kronkeep_daemon.http.services import Services
@@ -80,7 +80,7 @@ class Api:
             return problem(InvalidRequest(f"The body is larger than {MAX_BODY} bytes."), 413)
         except web.HTTPException as refused:
             words = f"{request.method} {clean(request.path, 200)} is not served here."
-            return problem(NoRoute(words, next_step="See /openapi.json."), refused.status, refused.headers)
+            return problem(NoSuchRoute(words), refused.status, refused.headers)
         except (ConnectionResetError, asyncio.CancelledError):
             raise
         except Exception:  # the top of a request
@@ -219,25 +219,46 @@ def _answer(body: bytes, status: int, headers: dict[str, str]) -> web.Response:
 
 
 def bind(path: Path) -> socket.socket:
-    """A listening socket of mode 0660 at `path`; raises StateInUse when another daemon answers there."""
+    """A listening socket of mode 0660 at `path`, in place of one that nobody serves.
+
+    Raises StateInUse when another daemon answers there, InvalidSettings where no socket can be made.
+    """
     check_length(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        with socket.socket(socket.AF_UNIX) as probe:
-            if probe.connect_ex(str(path)) == 0:
-                raise StateInUse(f"Another daemon serves {path}.")
-        path.unlink()
     found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o777 & ~SOCKET_MODE)
     try:
-        found.bind(str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path)
+        _bind(found, path)
     except OSError as fault:
         found.close()
-        raise Conflict(f"The socket {path} cannot be made: {fault.strerror}.") from fault
-    finally:
-        os.umask(mask)
+        words = f"The socket {path} cannot be made: {fault.strerror}."
+        raise InvalidSettings(
+            words, next_step="Choose another path: --socket, or socket in the settings."
+        ) from fault
+    except StateInUse:
+        found.close()
+        raise
     found.listen(512)
     return found
+
+
+def _bind(made: socket.socket, path: Path) -> None:
+    """Binds with the socket's own mode from its first moment on."""
+    mask = os.umask(0o777 & ~SOCKET_MODE)
+    try:
+        made.bind(str(path))
+    finally:
+        os.umask(mask)
+
+
+def _clear(path: Path) -> None:
+    """Removes a socket that nobody serves; whatever else is there stays, and has the bind refused."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise StateInUse(f"Another daemon serves {path}.")
+    path.unlink()
 
 
 def inherited() -> socket.socket | None:

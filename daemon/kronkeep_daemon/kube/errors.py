@@ -6,11 +6,12 @@ import msgspec
 
 from kronkeep_common.errors import (
     ClusterUnreachable,
-    Conflict,
     Denied,
     InvalidRequest,
     KronkeepError,
+    NameTaken,
     NotFound,
+    PreconditionFailed,
     Unavailable,
 )
 from kronkeep_common.text import clean
@@ -30,27 +31,22 @@ class NotFoundInCluster(NotFound):
     code = "NotFoundInCluster"
 
 
-class AlreadyExists(Conflict):
+class AlreadyExists(NameTaken):
     """The cluster has an object of that name (409 AlreadyExists)."""
 
-    code = "AlreadyExists"
 
-
-class ConflictInCluster(Conflict):
+class ConflictInCluster(PreconditionFailed):
     """The object changed since it was read, or a precondition failed (409 Conflict)."""
 
-    code = "ConflictInCluster"
-    retryable = True
 
-
-class UnavailableError(Unavailable):
+class ClusterUnavailable(Unavailable):
     """The cluster cannot answer now (5xx, 429); `retry_after` is what it asks for, in seconds."""
 
     code = "ClusterUnavailable"
     retry_after: float = 0.0
 
 
-class Gone(UnavailableError):
+class Gone(ClusterUnavailable):
     """The version is too old to watch or list from (410)."""
 
     code = "Gone"
@@ -67,19 +63,13 @@ class Unauthorized(ClusterUnreachable):
     """The cluster does not accept the credentials (401)."""
 
     code = "Unauthorized"
+    default_next_step = "Renew the credentials in the kubeconfig; they are read anew at the next request."
 
 
 class InvalidObject(InvalidRequest):
     """The cluster's validation refused the object (400, 422)."""
 
     code = "InvalidObject"
-
-
-class TooManyRequests(UnavailableError):
-    """The cluster asks to wait (429)."""
-
-    code = "TooManyRequests"
-    retry_after: float = 1.0
 
 
 _BY_STATUS: dict[int, type[KronkeepError]] = {
@@ -90,10 +80,10 @@ _BY_STATUS: dict[int, type[KronkeepError]] = {
     409: ConflictInCluster,
     410: Gone,
     422: InvalidObject,
-    429: TooManyRequests,
-    500: UnavailableError,
-    503: UnavailableError,
-    504: UnavailableError,
+    429: ClusterUnavailable,
+    500: ClusterUnavailable,
+    503: ClusterUnavailable,
+    504: ClusterUnavailable,
 }
 
 
@@ -104,7 +94,7 @@ def refused(status: int, body: bytes, retry_after: str | None = None) -> Kronkee
     reason = str(answer.get("reason") or "")
     kind = AlreadyExists if reason == "AlreadyExists" else _BY_STATUS.get(status, ClusterRefused)
     error = kind(message, status=status, reason=clean(reason))
-    if isinstance(error, UnavailableError) and retry_after:
+    if isinstance(error, ClusterUnavailable) and retry_after:
         error.retry_after = _seconds(retry_after, error.retry_after)
     return error
 

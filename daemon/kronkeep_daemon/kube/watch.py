@@ -19,7 +19,7 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterUnreachable, KronkeepError
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import Gone, UnavailableError, refused
+from kronkeep_daemon.kube.errors import ClusterUnavailable, Gone, refused
 from kronkeep_daemon.kube.objects import Line
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class ListWatch(Generic[T]):
                 await self._round()
             except Gone:
                 await self._rest()
-            except UnavailableError as asked:
+            except ClusterUnavailable as asked:
                 self._mark("stale" if self._version else "failing", str(asked))
                 await self._rest(asked.retry_after)
             except KronkeepError as fault:
@@ -190,7 +190,7 @@ def _error(raw: bytes) -> KronkeepError:
     status = msgspec.json.decode(raw).get("object") or {}
     code = status.get("code")
     error = refused(code if isinstance(code, int) else 500, msgspec.json.encode(status), _asked(status))
-    return error if isinstance(error, UnavailableError) else Gone(str(error))
+    return error if isinstance(error, ClusterUnavailable) else Gone(str(error))
 
 
 def _asked(status: dict[str, Any]) -> str | None:

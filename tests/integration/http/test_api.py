@@ -17,6 +17,7 @@ from kronkeep_common.client import Client, SyncClient
 from kronkeep_common.models import CronJobCreate
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.routes import ROUTES
+from kronkeep_daemon.http.server import bind
 
 HTTP = httpx.AsyncClient
 
@@ -180,3 +181,20 @@ def test_nobody_at_the_socket_is_one_sentence_with_what_to_do(tmp_path: Path) ->
     listener.close()
     with pytest.raises(errors.InvalidSettings):
         Client(Path("/" + "x" * 120))
+
+
+def test_a_dead_socket_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "api.sock"
+    bind(path).close()
+    with bind(path) as listening:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        with pytest.raises(errors.StateInUse):
+            bind(path)
+        assert listening.getsockname() == str(path)
+    precious = tmp_path / "precious"
+    precious.write_text("x")
+    for taken in (precious, precious / "api.sock", tmp_path):
+        with pytest.raises(errors.InvalidSettings) as refusal:
+            bind(taken)
+        assert "--socket" in refusal.value.next_step
+    assert precious.read_text() == "x"
