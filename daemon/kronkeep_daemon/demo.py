@@ -84,7 +84,7 @@ async def fill(services: Services, folder: Path, say: Callable[[str], None]) -> 
             await cluster.create(path, body)
         except AlreadyExists:
             continue
-    present = {cronjob.name for cronjob in services.extended.list(NAMESPACE)}
+    present = {cronjob.name async for cronjob in services.extended.each(NAMESPACE)}
     for wanted in cronjobs():
         if wanted.name not in present:
             say(f"creating {wanted.name}")

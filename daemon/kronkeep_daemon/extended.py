@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from kronkeep_common import keys
 from kronkeep_common.compatibility.strategies import Settled
-from kronkeep_common.errors import CronJobNotFound, InvalidRequest
+from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicy,
@@ -25,8 +26,9 @@ from kronkeep_daemon.cronjobs import CronJobService, editing
 from kronkeep_daemon.history import History
 from kronkeep_daemon.schedules import ScheduleService
 
-CronJobs = list[CronJob]
+Object = dict[str, Any]
 Names = list[str]
+SLICE = 16  # CronJobs between two turns of the event loop: about a millisecond
 _POLICY_KEYS = (keys.POLICY, keys.POLICY_ID, keys.POLICY_ENABLED, keys.POLICY_REVISION)
 
 
@@ -45,26 +47,19 @@ class ExtendedService:
         self._history = history
         self._schedules = schedules
 
-    def list(self, namespace: str | None = None) -> CronJobs:
-        """Every CronJob with its policy and last backup."""
-        return [self._with_policy(cronjob) for cronjob in self._cronjobs.list(namespace)]
-
-    async def each(self) -> AsyncIterator[CronJob]:
-        """Every CronJob as `list` has it; other work goes on in between."""
-        for cluster, raw in self._cronjobs.raws():
-            try:
-                cronjob = self._with_policy(self._cronjobs.view(cluster, raw))
-            except CronJobNotFound:
-                continue  # it went meanwhile
-            yield cronjob
-            await asyncio.sleep(0)
+    async def each(self, namespace: str | None = None) -> AsyncIterator[CronJob]:
+        """Every CronJob with its policy and last backup; other work goes on in between."""
+        for number, (cluster, raw) in enumerate(self._cronjobs.raws(namespace), 1):
+            yield self._with_policy(self._cronjobs.view(cluster, raw), raw)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
 
     def get(self, namespace: str, name: str) -> CronJob:
         """One CronJob with its policy and last backup; raises CronJobNotFound."""
-        return self._with_policy(self._cronjobs.get(namespace, name))
+        recorder, raw = self._cronjobs.find(namespace, name)
+        return self._with_policy(self._cronjobs.view(recorder.cluster.id, raw), raw)
 
-    def _with_policy(self, cronjob: CronJob) -> CronJob:
-        raw = self._cronjobs.raw(cronjob.namespace, cronjob.name, cronjob.cluster)
+    def _with_policy(self, cronjob: CronJob, raw: Object) -> CronJob:
         found = policies.read(raw)
         last = self._history.backups.newest(limit=1, cronjob_id=cronjob.id).items
         good = self._history.backups.newest(

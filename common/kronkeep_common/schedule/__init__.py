@@ -6,12 +6,14 @@ Predictions are for planning and display; facts come from Jobs. The rules are th
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, tzinfo
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from math import floor
 
 from kronkeep_common.errors import InvalidTimeZone
 from kronkeep_common.schedule import grammar, words, zone
 from kronkeep_common.schedule.walk import Walk, civil, midnight
+
+KEPT = 4096  # schedules that are kept read: a look at all CronJobs of a large cluster asks for each again
 
 
 class Schedule:
@@ -92,6 +94,10 @@ class Schedule:
 
     def describe(self) -> str:
         """The schedule in words: `every day at 02:00, Europe/Berlin`."""
+        return self._words
+
+    @cached_property
+    def _words(self) -> str:
         return words.describe(self.parsed, self.zone)
 
     @property
@@ -121,7 +127,7 @@ class Schedule:
         return words.explain(day, self._walk.offsets, self.walls_of(day))
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=KEPT)
 def _parse(expr: str, zone_name: str) -> Schedule:
     parsed = grammar.parse(expr)
     return Schedule(expr, zone_name, Walk(parsed, zone.load(zone_name)), parsed)

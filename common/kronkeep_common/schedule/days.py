@@ -5,6 +5,7 @@ Days are proleptic Gregorian ordinals, as `datetime.date.toordinal` counts them;
 
 from collections.abc import Iterator
 from datetime import date
+from functools import lru_cache
 
 from kronkeep_common.schedule.grammar import Parsed
 
@@ -19,7 +20,7 @@ class Days:
 
     def __init__(self, parsed: Parsed) -> None:
         self.months = frozenset(parsed.months)
-        self._masks = tuple(_mask(parsed, first) for first in range(7))
+        self._masks = _masks(parsed.days, parsed.weekdays, parsed.any_of_days)
 
     def __contains__(self, day: date) -> bool:
         """Whether month and day fields take `day`."""
@@ -85,11 +86,12 @@ class Days:
             month, year = (1, year + 1) if month == 12 else (month + 1, year)
 
 
-def _mask(parsed: Parsed, first: int) -> int:
-    """The days of a month of 31 whose first day is `first` (0 Sunday)."""
-    in_month = sum(1 << day - 1 for day in parsed.days)
-    in_week = sum(1 << day for day in range(31) if (first + day) % 7 in parsed.weekdays)
-    return in_month | in_week if parsed.any_of_days else in_month & in_week
+@lru_cache(maxsize=512)
+def _masks(days: tuple[int, ...], weekdays: tuple[int, ...], any_of_days: bool) -> tuple[int, ...]:
+    """The days of a month of 31, by its first day (0 Sunday); shared, since most schedules take every day."""
+    in_month = sum(1 << day - 1 for day in days)
+    in_week = [sum(1 << day for day in range(31) if (first + day) % 7 in weekdays) for first in range(7)]
+    return tuple(in_month | week if any_of_days else in_month & week for week in in_week)
 
 
 def _leap(year: int) -> bool:

@@ -154,10 +154,11 @@ class AlertService:
         noted = self._history.table("facts").search(where("id") == f"drill-seen/{cronjob.policy.id}")
         return datetime.fromisoformat(noted[0]["created_at"]) if noted else None
 
-    def unended(self) -> list[Alert]:
-        """The alerts that are open or acknowledged, newest first."""
-        some = [self._history.alerts.newest(limit=10_000, status=status).items for status in NEVER_ENDED]
-        return sorted((alert for part in some for alert in part), key=lambda a: a.created_at, reverse=True)
+    def unended(self, limit: int = 10_000) -> list[Alert]:
+        """The newest alerts that are open or acknowledged, newest first."""
+        some = [self._history.alerts.newest(limit=limit, status=status).items for status in NEVER_ENDED]
+        found = sorted((alert for part in some for alert in part), key=lambda a: a.created_at, reverse=True)
+        return found[:limit]
 
     def get(self, alert_id: str) -> Alert:
         """One alert; raises AlertNotFound."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean
 
 Object = dict[str, Any]
+KEPT = 16_384  # policies that are kept read, about 2 KB each
 
 
 class Found(NamedTuple):
@@ -47,12 +49,16 @@ def revision(policy: BackupPolicy) -> str:
 def read(raw: Object) -> Found:
     """The policy on a CronJob; an invalid annotation is a fault and is never half-applied."""
     text = (raw["metadata"].get("annotations") or {}).get(keys.POLICY)
-    if text is None:
-        return Found(None, None)
+    return Found(None, None) if text is None else _read(text, raw["metadata"]["uid"])
+
+
+@lru_cache(maxsize=KEPT)
+def _read(text: str, uid: str) -> Found:
+    """What every look at all CronJobs asks again: an annotation's text says the same until it is changed."""
     try:
         given = msgspec.json.decode(text)
         if isinstance(given, dict):
-            given.setdefault("id", hashlib.sha256(raw["metadata"]["uid"].encode()).hexdigest()[:12])
+            given.setdefault("id", hashlib.sha256(uid.encode()).hexdigest()[:12])
         policy = msgspec.convert(given, BackupPolicy)
         check(policy)
     except (msgspec.ValidationError, msgspec.DecodeError, RecursionError, KronkeepError) as fault:

@@ -124,6 +124,7 @@ class BackupService:
             found = policy.read(raw).policy if cluster == first else None
             if found is not None and found.enabled:
                 await self._plan_policy(cluster, raw, found, now)
+                await asyncio.sleep(0)  # there may be thousands: others go on in between
         for status in (BackupStatus.WAITING, BackupStatus.QUEUED, BackupStatus.RUNNING):
             for backup in self._history.backups.newest(limit=1000, status=status).items:
                 if leads or backup.trigger == "manual":

@@ -1,10 +1,12 @@
 """CronJobs and their executions: list, create, trigger, suspend, resume, delete, logs."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
@@ -20,7 +22,7 @@ from kronkeep_common.errors import (
 from kronkeep_common.models import CronJob, CronJobCreate, CronJobExecution, EnvVar
 from kronkeep_common.names import check_image, check_name
 from kronkeep_common.schedule import Schedule
-from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
+from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import bounds, manifests, resuming
 from kronkeep_daemon.cronjobs.identity import holder_of
@@ -40,6 +42,7 @@ from kronkeep_daemon.supervisor import Supervisor
 
 Object = dict[str, Any]
 RECENT = 20
+GOING = frozenset(s for s in ExecutionStatus if not is_final(EXECUTION_TRANSITIONS, s))
 
 
 class CronJobService:
@@ -150,32 +153,18 @@ class CronJobService:
         """The CronJob's Kubernetes object; raises what `find` raises."""
         return self.find(namespace, name, cluster)[1]
 
-    def raws(self) -> list[tuple[str, Object]]:
-        """(cluster id, object) of every CronJob."""
-        return [
-            (cluster_id, raw)
-            for cluster_id, recorder in self.recorders.items()
-            for _, raw in sorted(recorder.seen.cronjobs.items())
-        ]
-
-    def list(self, namespace: str | None = None) -> list[CronJob]:
-        """Every CronJob, by namespace and name."""
-        return [
-            self.view(cluster_id, raw)
-            for cluster_id, raw in self.raws()
-            if namespace in (None, raw["metadata"]["namespace"])
-        ]
-
-    def get(self, namespace: str, name: str) -> CronJob:
-        """One CronJob; raises CronJobNotFound."""
-        recorder, raw = self.find(namespace, name)
-        return self.view(recorder.cluster.id, raw)
+    def raws(self, namespace: str | None = None) -> Iterator[tuple[str, Object]]:
+        """(cluster id, object) of every CronJob, by namespace and name, each as it is at its turn."""
+        for cluster_id, recorder in list(self.recorders.items()):
+            known = recorder.seen.cronjobs
+            for key in sorted(key for key in known if namespace in (None, key[0])):
+                if key in known:
+                    yield cluster_id, known[key]
 
     def view(self, cluster_id: str, raw: Object) -> CronJob:
         """The CronJob as it is shown, with what the history knows of its runs."""
         meta, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
-        page = self._history.executions.newest(limit=RECENT, cronjob_id=meta["uid"])
-        last = page.items[0] if page.items else None
+        last, statuses = self._history.executions.recent(RECENT, cronjob_id=meta["uid"])
         schedule = self._schedule(spec)
         next_at = schedule.next(self._clock.now()) if schedule and not spec.get("suspend") else None
         pod = spec["jobTemplate"]["spec"]["template"]["spec"]
@@ -196,8 +185,8 @@ class CronJobService:
             last_scheduled_at=moment(status.get("lastScheduleTime")),
             late_since=standing.late_since,
             delayed_since=standing.delayed_since,
-            active=sum(not is_final(EXECUTION_TRANSITIONS, e.status) for e in page.items),
-            recent=tuple(e.status for e in reversed(page.items)),
+            active=sum(status in GOING for status in statuses),
+            recent=msgspec.convert(statuses[::-1], tuple[ExecutionStatus, ...]),
             last_execution_id=last.id if last else None,
             last_started_at=last.started_at if last else None,
             last_duration_seconds=last.duration_seconds if last else None,

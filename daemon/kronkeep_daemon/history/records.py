@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from kronkeep_daemon.history.documents import BODY, NUMBER, TIME, Place, Row, sort_time
+from kronkeep_daemon.history.documents import BODY, FAMILY, NUMBER, PLACE, TIME, Place, Row, sort_time
 from kronkeep_daemon.history.table import JournalTable
 
 
@@ -75,6 +75,12 @@ class Records(Generic[T]):
         rows = list(islice(found, limit + 1))
         more = len(rows) > limit
         return Page([self._decode(row) for row in rows[:limit]], _cursor(rows[limit - 1]) if more else None)
+
+    def recent(self, limit: int, **equal: str) -> tuple[T | None, list[str]]:
+        """The newest record, and the statuses of the newest `limit`, newest first: those need no decoding."""
+        rows = list(islice(self._table.documents.newest(equal), limit))
+        statuses = [row[FAMILY][PLACE["status"]] for row in rows]
+        return (self._decode(rows[0]) if rows else None), statuses
 
     def cursor_of(self, record: T) -> str | None:
         """The cursor that asks for what follows the record."""

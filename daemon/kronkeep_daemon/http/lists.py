@@ -29,12 +29,12 @@ async def snapshot(call: Call) -> api.Snapshot:
         seq=services.history.seq,
         now=services.clock.now(),
         version=api.VERSION,
-        cronjobs=services.extended.list(),
+        cronjobs=[cronjob async for cronjob in services.extended.each()],
         executions=services.history.executions.newest(limit=200).items,
         backups=services.history.backups.newest(limit=200).items,
         restores=services.history.restores.newest(limit=50).items,
         storages=services.backups.storages.list(),
-        alerts=services.alerts.unended()[:200],
+        alerts=services.alerts.unended(200),
         watches=watch_views(services),
         clusters=[
             api.ClusterView(id=recorder.cluster.id, name=recorder.cluster.name)
@@ -65,8 +65,8 @@ def _fresh(call: Call, found: api.ListOf[T]) -> api.ListOf[T]:
 async def cronjobs(call: Call) -> api.ListOf[CronJob]:
     """CronJobs that pass the filter."""
     found, now = parse(call.query.get("filter", "")), call.services.clock.now()
-    items = call.services.extended.list(call.query.get("namespace"))
-    return _fresh(call, api.ListOf(items=[item for item in items if found.takes(item, now)]))
+    each = call.services.extended.each(call.query.get("namespace"))
+    return _fresh(call, api.ListOf(items=[cronjob async for cronjob in each if found.takes(cronjob, now)]))
 
 
 async def manifests(call: Call) -> api.ListOf[api.ManifestFile]:
@@ -77,8 +77,8 @@ async def manifests(call: Call) -> api.ListOf[api.ManifestFile]:
 async def policies(call: Call) -> api.ListOf[api.PolicyView]:
     """The policies of all CronJobs that pass the filter."""
     found, now = parse(call.query.get("filter", "")), call.services.clock.now()
-    cronjobs = call.services.extended.list(call.query.get("namespace"))
-    views = [_policy_view(call.services, cronjob) for cronjob in cronjobs]
+    each = call.services.extended.each(call.query.get("namespace"))
+    views = [_policy_view(call.services, cronjob) async for cronjob in each]
     return api.ListOf(items=[view for view in views if view is not None and found.takes(view, now)])
 
 

@@ -28,6 +28,7 @@ from kronkeep_common.paths import check_length
 from kronkeep_common.text import clean
 from kronkeep_daemon.http import access, bodies, writes
 from kronkeep_daemon.http.access import Level, Peer
+from kronkeep_daemon.http.encoding import encoded
 from kronkeep_daemon.http.limits import Connection
 from kronkeep_daemon.http.problems import NoSuchRoute, problem
 from kronkeep_daemon.http.route import Call, Route
@@ -115,11 +116,12 @@ class Api:
         answer = await route.handler(call)
         if isinstance(answer, web.StreamResponse):
             return answer
-        tag = writes.etag(answer)
+        body = await encoded(answer)
+        tag = writes.etag(answer, body)
         asked = call.request.headers.get("If-None-Match")
         if asked is not None and writes.matches(asked, tag):
             return web.Response(status=304, headers={"ETag": tag})
-        return _answer(msgspec.json.encode(answer), route.status, {"ETag": tag})
+        return _answer(body, route.status, {"ETag": tag})
 
     async def _change(self, route: Route, call: Call, peer: Peer) -> web.StreamResponse:
         """One write: alone on its object, under the caller's key where there is one."""
@@ -209,7 +211,8 @@ def _rehearsed(route: Route, call: Call) -> bool:
 def _finished(answer: object, status: int) -> web.Response:
     if status == 204:
         return web.Response(status=204)
-    return _answer(msgspec.json.encode(answer), status, {"ETag": writes.etag(answer)})
+    body = msgspec.json.encode(answer)
+    return _answer(body, status, {"ETag": writes.etag(answer, body)})
 
 
 def _answer(body: bytes, status: int, headers: dict[str, str]) -> web.Response:

@@ -39,11 +39,11 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     taken_up: bool = False
 
 
-def etag(answer: object) -> str:
-    """The tag of what was answered: of a CronJob its version in Kubernetes, else a hash of the JSON."""
+def etag(answer: object, body: bytes | None = None) -> str:
+    """The tag of an answer: of a CronJob its version in Kubernetes, else a hash of `body`, its JSON."""
     if isinstance(answer, CronJob):
         return f'"{answer.id[:8]}-{answer.resource_version}"'
-    return f'"{hashlib.sha256(msgspec.json.encode(answer)).hexdigest()[:20]}"'
+    return f'"{hashlib.sha256(body or msgspec.json.encode(answer)).hexdigest()[:20]}"'
 
 
 def matches(header: str, tag: str) -> bool:

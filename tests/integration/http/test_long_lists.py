@@ -1,0 +1,84 @@
+"""Lists of everything hold the event loop for a few CronJobs at a time, however many there are."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+from tests.integration.http.many import many
+
+from kronkeep_common import api
+from kronkeep_daemon import extended
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.http import encoding, lists
+from kronkeep_daemon.http.route import Call
+from kronkeep_daemon.http.services import Services
+
+CRONJOBS, RUNS = 300, 3
+LISTS = (lists.cronjobs, lists.policies, lists.snapshot)
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    async with many(tmp_path / "h", CRONJOBS, RUNS) as found:
+        yield found
+
+
+class Turns:
+    """Counts the turns of the event loop while something is awaited."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    async def during(self, work: Awaitable[Any]) -> Any:
+        ticking = asyncio.create_task(self._tick())
+        try:
+            return await work
+        finally:
+            ticking.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            self.count += 1
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("handler", LISTS, ids=lambda handler: handler.__name__)
+async def test_a_list_of_all_cronjobs_lets_others_work_after_a_few_of_them(
+    services: Services, handler: Callable[[Call], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns, views, view = Turns(), Counter[int](), CronJobService.view
+
+    def counted(self: CronJobService, cluster: str, raw: dict[str, Any]) -> Any:
+        views[turns.count] += 1
+        return view(self, cluster, raw)
+
+    monkeypatch.setattr(CronJobService, "view", counted)
+    call = cast(Call, SimpleNamespace(services=services, query={}))
+    answer = await turns.during(handler(call))
+    assert views.total() == CRONJOBS
+    assert max(views.values()) <= extended.SLICE
+    shown = answer.cronjobs if isinstance(answer, api.Snapshot) else answer.items
+    assert len(shown) == (CRONJOBS // 2 if handler is lists.policies else CRONJOBS)
+
+
+async def test_what_came_while_a_list_was_made_is_in_it_and_what_went_is_not(services: Services) -> None:
+    known = services.cronjobs.recorders["many"].seen.cronjobs
+    names = []
+    async for cronjob in services.extended.each("ns-7"):
+        names.append(cronjob.name)
+        known.pop(("ns-7", "job-57"), None)
+    assert names == ["job-107", "job-157", "job-207", "job-257", "job-7"]
+
+
+async def test_a_long_answer_is_encoded_in_slices_and_says_the_same() -> None:
+    turns, items = Turns(), [api.Event(seq=n, table="t", id=str(n), op="put", record={}) for n in range(5000)]
+    answer = api.ListOf(items=items, next_cursor="c")
+    assert await turns.during(encoding.encoded(answer)) == msgspec.json.encode(answer)
+    assert turns.count >= len(items) / encoding.SLICE
+    for short in (api.ListOf(items=items[:3]), {"a": [1]}, None, items[:2]):
+        assert await encoding.encoded(short) == msgspec.json.encode(short)
