@@ -40,6 +40,7 @@ class Terminal:
 
     def __init__(self, argv: list[str], width: int, height: int, **environment: str) -> None:
         self.first = b""
+        self._told = False
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         read, self._control = os.pipe()
@@ -79,8 +80,9 @@ class Terminal:
                 found += os.read(self._master, 65536)
             except OSError:
                 break
-            if ASKED in found[-200:]:
+            if not self._told and ASKED in found:
                 os.write(self._master, KNOWN)
+                self._told = True
             if until and until in found:
                 break
         return Sent(found)

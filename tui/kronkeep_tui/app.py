@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App
+from textual.driver import Driver
 
 from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_common.errors import KronkeepError
@@ -15,6 +16,7 @@ from kronkeep_tui.changes import Changes
 from kronkeep_tui.frame import Frame
 from kronkeep_tui.reader import FLUSH_SECONDS, Reader
 from kronkeep_tui.settings import TerminalSettings
+from kronkeep_tui.thrift import thrifty
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
@@ -39,10 +41,14 @@ class KronkeepApp(App[int]):
         clock: Clock | None = None,
         start: str = "overview",
     ) -> None:
-        self.roles = colours.look("terminal").roles
-        super().__init__()
-        self.client = client
         self.settings = settings or TerminalSettings()
+        look = colours.look(self.settings.theme)
+        self.roles = look.roles
+        super().__init__()
+        for theme in colours.THEMES:
+            self.register_theme(theme)
+        self.theme = look.theme
+        self.client = client
         self.clock = clock or SystemClock()
         self.reader = Reader(client, self.clock, self._mark)
         self.changes = Changes(self)
@@ -51,12 +57,16 @@ class KronkeepApp(App[int]):
         self.drafts: dict[str, Filling] = {}  # forms that hold something typed
         self._changed = False
 
+    def get_driver_class(self) -> type[Driver]:
+        """The terminal's driver, which sends fewer bytes."""
+        return thrifty(super().get_driver_class())
+
+    def get_default_screen(self) -> Frame:
+        """The frame is the only screen: one below it would be drawn, and drawn through it, too."""
+        return self.frame
+
     def on_mount(self) -> None:
-        """Begins to read, and shows the frame."""
-        for theme in colours.THEMES:
-            self.register_theme(theme)
-        self.set_look(self.settings.theme)
-        self.push_screen(self.frame)
+        """Begins to read."""
         self.call_after_refresh(self._read)
 
     def _read(self) -> None:

@@ -6,11 +6,12 @@ an action, which is done by the view, or here, or refused with the reason.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
+from textual.geometry import Region
 from textual.screen import Screen
 
 from kronkeep_common.errors import KronkeepError
@@ -21,7 +22,7 @@ from kronkeep_tui.pages.bars import crumbs_line, keys_line, status_line, tabs_li
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.views.base import View
 from kronkeep_tui.views.table import TableView
-from kronkeep_tui.widgets.sheet import Bar, Sheet
+from kronkeep_tui.widgets.sheet import Bar, Sheet, Still
 
 if TYPE_CHECKING:
     from kronkeep_tui.app import KronkeepApp
@@ -30,12 +31,29 @@ KEPT_VIEWS = 16
 MOST_COPIED = 74_000  # bytes; many terminals drop a longer OSC 52
 
 
-class Frame(Screen[None]):
+class Behind(Still):
+    """What others cover wholly: it has nothing to paint; what comes or goes in it paints what it covers."""
+
+    def refresh(
+        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
+    ) -> Self:
+        """Paints parts that are asked for, never the whole."""
+        painted = repaint and bool(regions)
+        return super().refresh(*regions, repaint=painted, layout=layout, recompose=recompose)
+
+
+class Host(Container, Behind):
+    """Where views stand."""
+
+    DEFAULT_CSS = "Host { height: 1fr; }"
+
+
+class Frame(Screen[None], Behind):
     """Four fixed rows around a view."""
 
     BINDINGS = []
     AUTO_FOCUS = ""
-    CSS = "Frame { layout: vertical; } #host { height: 1fr; }"
+    CSS = "Frame { layout: vertical; }"
 
     def __init__(self, start: str = "overview") -> None:
         super().__init__()
@@ -62,7 +80,7 @@ class Frame(Screen[None]):
         yield Bar(id="status")
         yield Bar(id="tabs")
         yield Bar(id="crumbs")
-        yield Container(id="host")
+        yield Host()
         yield Bar(id="message")
         yield Bar(id="keys")
 
@@ -146,23 +164,28 @@ class Frame(Screen[None]):
 
     def _arrive(self) -> None:
         place = self.navigation.place
-        for other in self._views.values():
-            other.display = False
         view = self._views.get(place)
         if view is None:
             view = self._views[place] = views.make(place)
-            self.query_one("#host").mount(view)
-        else:
-            view.display = True
+            view.display = False
+            self.query_one(Host).mount(view)
+        elif view.ready:
+            self._bring(view)
         self._give_keys()
         self._views.move_to_end(place)
         self._forget_old()
         self._show_keys()
         self.show()
 
+    def _bring(self, view: View) -> None:
+        """Puts a view in front in one frame: until it is whole, the one before it stays."""
+        for other in self._views.values():
+            other.display = other is view
+
     def first_shown(self, view: View) -> None:
         """A view has come for the first time: it gets the keys and reads what it lacks."""
         if view is self.view:
+            self._bring(view)
             self._give_keys()
             self.show()
         self.kronkeep.attempt(view.load(), f"load {type(view).__name__} {view.of}")

@@ -13,7 +13,7 @@ from kronkeep_tui.pages import jobs as jobs_page
 from kronkeep_tui.pages import runs as runs_page
 from kronkeep_tui.pages.words import bar, blocks, strip
 from kronkeep_tui.store import Store, Table, table_of
-from kronkeep_tui.widgets.cells import columns, fit, fit_text, plain, wrap
+from kronkeep_tui.widgets.cells import columns, fit, fit_text, plain, shows_blanks, wrap
 from kronkeep_tui.widgets.log_pane import LogPane
 from kronkeep_tui.widgets.row_table import Column, Row, Rows, RowTable, choose_columns
 from kronkeep_tui.widgets.sheet import _differing
@@ -71,7 +71,7 @@ def test_what_differs_lies_within_the_region_that_is_sent(
 
     def cells(text: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
         return [
-            (letter if n == 0 else "", role if letter != " " or role else "")
+            (letter if n == 0 else "", role if letter != " " or shows_blanks(role) else "")
             for words, role in text
             for letter in words
             for n in range(cell_len(letter))

@@ -7,19 +7,22 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from textual.geometry import Size
 from textual.widget import Widget
 
 from kronkeep_tui.actions import ANY, Action
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.sheet import Scrolling
+from kronkeep_tui.widgets.sheet import Scrolling, Still
 
 if TYPE_CHECKING:
     from kronkeep_tui.app import KronkeepApp
     from kronkeep_tui.frame import Frame
 
+FIXED_ROWS = 5  # status, tabs, crumbs, message and keys
 
-class View(Widget):
+
+class View(Still):
     """The body of the frame; `of` says of what: a CronJob's or a run's id."""
 
     SCOPES: ClassVar[tuple[str, ...]] = (ANY,)
@@ -41,6 +44,12 @@ class View(Widget):
     def frame(self) -> "Frame":
         """The frame around the view."""
         return self.kronkeep.frame
+
+    @property
+    def room(self) -> Size:
+        """The view's size once it is in front, whether it is there yet or not."""
+        width, height = self.app.size
+        return Size(width, height - FIXED_ROWS)
 
     def on_mount(self) -> None:
         """Tells the frame that everything below the view is there."""

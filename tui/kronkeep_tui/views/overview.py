@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -16,7 +17,7 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.views.table import TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, Row, RowTable
-from kronkeep_tui.widgets.sheet import Pane
+from kronkeep_tui.widgets.sheet import Pane, Still
 
 ATTENTION = (
     Column("NEEDS ATTENTION", 16),
@@ -24,6 +25,10 @@ ATTENTION = (
     Column("SINCE", 6, right=True),
     Column("WHY", 20, drop=1, grow=6),
 )
+
+
+class Columns(Horizontal, Still):
+    """Two columns."""
 
 
 class OverviewView(TableView[Alert]):
@@ -37,12 +42,12 @@ class OverviewView(TableView[Alert]):
     OverviewView { layout: vertical; }
     .-wide OverviewView { layout: vertical; }
     OverviewView > RowTable { height: 4; }
-    OverviewView Horizontal { height: 1fr; padding: 1 1 0 1; }
+    OverviewView Columns { height: 1fr; padding: 1 1 0 1; }
     OverviewView #left { width: 1fr; padding-right: 2; }
     OverviewView #right { width: 1fr; }
     OverviewView #welcome { display: none; padding: 2 3; }
     OverviewView.-first #welcome { display: block; }
-    OverviewView.-first > RowTable, OverviewView.-first Horizontal { display: none; }
+    OverviewView.-first > RowTable, OverviewView.-first Columns { display: none; }
     """
 
     def __init__(self, of: str = "") -> None:
@@ -52,7 +57,7 @@ class OverviewView(TableView[Alert]):
     def compose(self) -> ComposeResult:
         """Attention, two columns, and the welcome in their place."""
         yield RowTable(self.COLUMNS)
-        with Horizontal():
+        with Columns():
             left, right = Pane(id="left"), Pane(id="right")
             left.reachable = right.reachable = False
             yield left
@@ -82,7 +87,7 @@ class OverviewView(TableView[Alert]):
         self.set_class(first, "-first")
         if first:
             pane = self.query_one("#welcome", Pane)
-            pane.show(page.welcome(store, min(76, max(20, pane.size.width))))
+            pane.show(lambda width: page.welcome(store, min(76, max(20, width))))
             return
         super().show(store, now)
         self._fit()
@@ -91,9 +96,9 @@ class OverviewView(TableView[Alert]):
         """The list is as high as what it lists, within 40 % of the view."""
         rows = len(self.table.rows)
         height = (
-            max(4, min(rows + 2, self.size.height * 2 // 5)) if self._own_height is None else self._own_height
+            max(4, min(rows + 2, self.room.height * 2 // 5)) if self._own_height is None else self._own_height
         )
-        if self.size.height and self.table.styles.height != Scalar.from_number(height):
+        if self.table.styles.height != Scalar.from_number(height):
             self.table.styles.height = height
 
     def headline(self) -> Text:
@@ -106,8 +111,8 @@ class OverviewView(TableView[Alert]):
         if now is None:
             return
         for name, sections in (("left", page.LEFT), ("right", page.RIGHT)):
-            pane = self.query_one(f"#{name}", Pane)
-            pane.show(page.column(sections, store, now, max(20, pane.size.width)))
+            made = partial(page.column, sections, store, now)
+            self.query_one(f"#{name}", Pane).show(made)
 
     def do_choose(self) -> None:
         """Goes to what is wrong."""

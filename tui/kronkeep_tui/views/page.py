@@ -39,10 +39,14 @@ class PageView(View):
 
     def show(self, store: Store, now: datetime) -> None:
         """Shows the page."""
-        lines = [((" ", ""), *line) for line in self.lines(store, now, max(20, self.size.width - 2))]
-        if self._searched and 0 <= self._found < len(lines):
-            lines[self._found] = over(lines[self._found], "found")
-        self.pane.show(lines)
+
+        def make(width: int) -> list[Text]:
+            lines = [((" ", ""), *line) for line in self.lines(store, now, max(20, width - 2))]
+            if self._searched and 0 <= self._found < len(lines):
+                lines[self._found] = over(lines[self._found], "found")
+            return lines
+
+        self.pane.show(make)
 
     def again(self) -> None:
         """Shows the same picture anew."""

@@ -78,11 +78,10 @@ class RunView(View):
         run = store.executions.get(self.of)
         head = self.query_one(".head", Pane)
         if run is not None:
-            lines = [((" ", ""), *line) for line in page.head(run, store, now, max(20, self.size.width - 2))]
-            height = len(lines)
-            if head.styles.height is None or head.styles.height.value != height:
-                head.styles.height = height
-            head.show(lines)
+            lines = [((" ", ""), *line) for line in page.head(run, store, now, self.room.width - 2)]
+            if head.styles.height is None or head.styles.height.value != len(lines):
+                head.styles.height = len(lines)
+            head.show(lambda _: lines)
         self._show_rule()
 
     def _show_rule(self) -> None:

@@ -145,11 +145,16 @@ class TableView(View, Generic[R]):
         pane, record = self.query_one(".detail", Pane), self.subject()
         if not pane.display:
             return
-        lines: list[Text] = []
-        if record is not None and self._now is not None:
-            lines = self.detail(record, self.kronkeep.reader.store, self._now, max(20, pane.size.width))
+        store, now = self.kronkeep.reader.store, self._now
         beside = self.screen.has_class("-wide")
-        pane.show(lines if beside else [(("─" * pane.size.width, "quiet"),), *lines])
+
+        def make(width: int) -> list[Text]:
+            lines: list[Text] = [] if beside else [(("─" * width, "quiet"),)]
+            if record is not None and now is not None:
+                lines += self.detail(record, store, now, max(20, width))
+            return lines
+
+        pane.show(make)
 
     def subject(self) -> R | None:
         """The record under the cursor."""

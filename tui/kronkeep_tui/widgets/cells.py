@@ -10,6 +10,7 @@ Span = tuple[str, str]
 """A text and its role (colours.py); roles may be joined by a space."""
 Text = tuple[Span, ...]
 Cell = str | Text
+GROUNDS = frozenset(("cursor", "chosen", "found"))
 
 
 def plain(text: Text) -> str:
@@ -32,7 +33,7 @@ def spans(cell: Cell, role: str = "") -> Text:
 
 
 def fit_text(text: Iterable[Span], width: int) -> Text:
-    """Spans in exactly `width` cells; neighbours of one role are joined, which is fewer bytes to send."""
+    """Spans in exactly `width` cells; neighbours that look the same are joined: fewer bytes to send."""
     left = width
     found: list[Span] = []
     for words, role in text:
@@ -43,13 +44,28 @@ def fit_text(text: Iterable[Span], width: int) -> Text:
         if wide > left:
             words, wide = fit(words, left), left
         left -= wide
-        if found and found[-1][1] == role:
-            words = found.pop()[0] + words
         if words:
-            found.append((words, role))
+            _join(found, words, role)
     if left > 0:
-        found.append((" " * left, ""))
+        _join(found, " " * left, "")
     return tuple(found)
+
+
+def _join(found: list[Span], words: str, role: str) -> None:
+    """Adds a span; blanks look the same in every role that gives no ground."""
+    if found and found[-1][1] != role and not (shows_blanks(role) or shows_blanks(found[-1][1])):
+        if not words.strip(" "):
+            role = found[-1][1]
+        elif not found[-1][0].strip(" "):
+            found[-1] = (found[-1][0], role)
+    if found and found[-1][1] == role:
+        words = found.pop()[0] + words
+    found.append((words, role))
+
+
+def shows_blanks(role: str) -> bool:
+    """Whether blanks are seen in a role: it gives a ground of its own."""
+    return bool(GROUNDS.intersection(role.split()))
 
 
 def over(text: Text, role: str) -> Text:

@@ -23,9 +23,13 @@ class FormMeaning(Pane):
         self, filling: Filling, fit: Fit, clock: Clock, storages: Sequence[BackupStorage] | None
     ) -> None:
         """Says what a form means now; `storages` None is that they were not read yet."""
-        width = max(30, self.size.width - 2)
-        lines = _yaml(filling, storages) if self.as_yaml else _meaning(filling, fit, clock, width)
-        self.show([((" ", ""), *line) for line in lines])
+
+        def make(width: int) -> list[Text]:
+            wide = max(30, width - 2)
+            lines = _yaml(filling, storages) if self.as_yaml else _meaning(filling, fit, clock, wide)
+            return [((" ", ""), *line) for line in lines]
+
+        self.show(make)
 
 
 def _meaning(filling: Filling, fit: Fit, clock: Clock, width: int) -> list[Text]:

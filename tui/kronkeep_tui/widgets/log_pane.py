@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from textual.geometry import Size
+
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.sheet import Scrolling
 
@@ -85,11 +87,11 @@ class LogPane(Scrolling):
         parts = re.split(f"({re.escape(self.searched)})", words, flags=re.IGNORECASE)
         return (*head, *((part, strong if n % 2 else role) for n, part in enumerate(parts) if part))
 
-    def on_resize(self) -> None:
-        """Lays the lines out for the new width."""
+    def lay_out(self, size: Size) -> None:
+        """Lays the lines out for another width."""
         if self.wrapped:
             self._lay_out()
-        last = max(0, len(self._rows) - self.size.height)
+        last = max(0, len(self._rows) - size.height)
         self.top = last if self.follow else min(self.top, last)
 
     def move(self, step: int) -> None:

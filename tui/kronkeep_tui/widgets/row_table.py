@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from textual import events
+from textual.geometry import Size
 from textual.message import Message
 
 from kronkeep_tui.widgets.cells import Cell, Text, fit_text, over, spans
@@ -156,7 +157,13 @@ class RowTable(Scrolling):
         if (found := self._rows.find(key, self.cursor)) is not None:
             self.go(found)
 
+    def lay_out(self, size: Size) -> None:
+        """Keeps the cursor on the screen."""
+        self._follow()
+
     def _follow(self) -> None:
+        if not self.size:
+            return
         height = max(1, self.size.height - 1)
         self.top = max(0, min(self.top, self.cursor, len(self._rows) - height))
         self.top = max(self.top, self.cursor - height + 1)
@@ -197,10 +204,6 @@ class RowTable(Scrolling):
         """Enters the row."""
         if (key := self.key) is not None:
             self.post_message(self.Chosen(self, key))
-
-    def on_resize(self) -> None:
-        """Fits the rows to the new size."""
-        self._follow()
 
     def on_click(self, event: events.Click) -> None:
         """Puts the cursor on a row, and enters it on a second click."""

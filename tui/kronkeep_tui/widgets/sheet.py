@@ -4,17 +4,19 @@ Textual writes a refreshed region out whole, so bytes are the area that was refr
 lines against those on the screen and refreshes the differing part of each. Nothing here changes the layout.
 """
 
+from collections.abc import Callable, Sequence
 from itertools import takewhile
 from typing import Protocol, cast
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual.geometry import Region, Size
+from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
 from kronkeep_tui.colours import Roles
-from kronkeep_tui.widgets.cells import Text, fit_text
+from kronkeep_tui.widgets.cells import Text, fit_text, shows_blanks
 
 
 class HasRoles(Protocol):
@@ -23,7 +25,13 @@ class HasRoles(Protocol):
     roles: Roles
 
 
-class Sheet(Widget):
+class Still(Widget):
+    """What never scrolls by Textual's means: its size asks for no second layout, and no second frame."""
+
+    virtual_size: Reactive[Size] = Reactive(Size(0, 0), layout=False, repaint=False)
+
+
+class Sheet(Still):
     """Lines of text; a subclass says in `line` what each one is."""
 
     DEFAULT_CSS = "Sheet { height: 1fr; width: 1fr; }"
@@ -37,6 +45,9 @@ class Sheet(Widget):
         """Line `y` of the widget."""
         raise NotImplementedError
 
+    def lay_out(self, size: Size) -> None:
+        """Fits what the lines are made from to another size; called before they are drawn for it."""
+
     @property
     def roles(self) -> Roles:
         """What roles look like now."""
@@ -44,15 +55,18 @@ class Sheet(Widget):
 
     def _draw(self) -> None:
         width, height = self._drawn_size = self.size
+        self.lay_out(self.size)
         self._drawn = [fit_text(self.line(y, width), width) for y in range(height)]
 
     def sync(self, *only: int) -> None:
         """Sends what differs from the screen, of all lines or of some.
 
-        A sheet that is hidden has no size and draws when it comes.
+        A sheet that is hidden has no size; what Textual keeps of it is thrown away, so that it is drawn anew
+        in the frame that it comes with, and not in one after that.
         """
         if not self.size:
             self._drawn_size = self.size
+            self._styles_cache.clear()
         elif self._drawn_size != self.size:
             self._draw()
             self.refresh()
@@ -97,7 +111,7 @@ def _cells(text: Text) -> int:
 def _blank(text: Text) -> int:
     """The cells at the end that show nothing."""
     words, role = text[-1] if text else ("", "")
-    return len(words) - len(words.rstrip(" ")) if not role else 0
+    return 0 if shows_blanks(role) else len(words) - len(words.rstrip(" "))
 
 
 def _differing(before: Text, after: Text, y: int, width: int) -> Region:
@@ -167,14 +181,21 @@ class Pane(Scrolling):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
+        self._make: Callable[[int], Sequence[Text]] = lambda _: ()
         self._lines: tuple[Text, ...] = ()
         self.top = 0
 
-    def show(self, lines: "list[Text] | tuple[Text, ...]") -> None:
-        """Shows other lines; the place stays where it can."""
-        self._lines = tuple(lines)
-        self._clamp()
+    def show(self, make: Callable[[int], Sequence[Text]]) -> None:
+        """Shows other lines, made for the width that the pane has or will have; the place stays."""
+        self._make = make
+        if self.size:
+            self.lay_out(self.size)
         self.sync()
+
+    def lay_out(self, size: Size) -> None:
+        """Makes the lines for a width."""
+        self._lines = tuple(self._make(size.width))
+        self._clamp()
 
     @property
     def lines(self) -> tuple[Text, ...]:
@@ -188,10 +209,6 @@ class Pane(Scrolling):
 
     def _clamp(self) -> None:
         self.top = max(0, min(self.top, len(self._lines) - self.size.height))
-
-    def on_resize(self) -> None:
-        """Keeps the place within the lines."""
-        self._clamp()
 
     def move(self, step: int) -> None:
         """Scrolls by lines."""
