@@ -105,6 +105,13 @@ RESULT = BackupResult(snapshot_id="s")
             [("DrillFailed", "critical")],
         ),
         (known(policy={"drill": DAILY}, drills=[drill(300, RestoreStatus.COMPLETED)]), []),
+        (known(drills=[drill(300, RestoreStatus.FAILED)]), []),  # the policy asks for drills no more
+        (
+            known(policy={"drill": DAILY}, drills=[drill(360, RestoreStatus.COMPLETED)])._replace(
+                drills_since=ago(3000)
+            ),
+            [],
+        ),
         (known(policy={"drill": DAILY})._replace(drills_since=ago(361)), [("DrillOverdue", "warning")]),
         (known(policy={"drill": DAILY})._replace(drills_since=ago(359)), []),
         (known(policy={"drill": DAILY}), []),

@@ -8,6 +8,7 @@ from kronkeep_common.errors import InvalidPolicy, KronkeepError
 from kronkeep_common.models import BackupPolicySpec
 from kronkeep_common.models.policy import (
     ClaimSource,
+    DatabaseDump,
     Encryption,
     Hook,
     Hooks,
@@ -20,6 +21,10 @@ from kronkeep_daemon.backups import policy
 
 def hook(name: str, image: str = "busybox:1.36", **fields: str) -> Hook:
     return Hook(name=name, image=image, command=("true",), **fields)  # type: ignore[arg-type]
+
+
+def dump(image: str, file_name: str = "dump") -> DatabaseDump:
+    return DatabaseDump(image=image, command=("pg_dump",), file_name=file_name)
 
 
 def cronjob(annotations: dict[str, str]) -> dict[str, object]:
@@ -77,6 +82,8 @@ def test_what_cannot_be_done_is_refused() -> None:
         BackupPolicySpec(storage_id="s", encryption=Encryption(enabled=False, key=SecretKeyRef(secret="k"))),
         BackupPolicySpec(storage_id="s", time_zone="UTC"),
         BackupPolicySpec(storage_id="s", include=Include(volumes=False)),
+        BackupPolicySpec(storage_id="s", include=Include(database=dump("no image"))),
+        BackupPolicySpec(storage_id="s", include=Include(database=dump("postgres:17", "source"))),
         BackupPolicySpec(
             storage_id="s",
             include=Include(volumes=False, configuration=True),
@@ -88,3 +95,27 @@ def test_what_cannot_be_done_is_refused() -> None:
     ):
         with pytest.raises(KronkeepError):
             policy.check(spec)
+
+
+def test_what_can_be_done_is_not_refused() -> None:
+    for spec in (
+        BackupPolicySpec(storage_id="s", encryption=Encryption(key=SecretKeyRef(secret="k"))),
+        BackupPolicySpec(storage_id="s", encryption=Encryption(enabled=False)),
+        BackupPolicySpec(storage_id="s", include=Include(volumes=False, configuration=True)),
+        BackupPolicySpec(storage_id="s", include=Include(volumes=False, database=dump("postgres:17"))),
+        BackupPolicySpec(
+            storage_id="s", source=Source(claims=(ClaimSource(claim="data", paths=("a..b/c",)),))
+        ),
+        BackupPolicySpec(storage_id="s", hooks=Hooks(post=(hook("a", when="failure"),))),
+    ):
+        policy.check(spec)
+
+
+def test_kubectl_shows_whether_the_policy_is_on() -> None:
+    for on in (True, False):
+        made = policy.new(BackupPolicySpec(storage_id="s", enabled=on))
+        assert policy.annotations(made)[keys.POLICY_ENABLED] == str(on).lower()
+
+
+def test_a_cronjob_without_the_annotation_has_no_policy_and_no_fault() -> None:
+    assert policy.read(cronjob({})) == policy.Found(None, None)

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -58,20 +59,27 @@ def test_the_newest_or_one_that_asking_again_picks_again() -> None:
     assert pick([], "newest", "00") is None
 
 
+def cronjob(policy: dict[str, Any] | None) -> dict[str, Any]:
+    text = msgspec.json.encode(policy).decode()
+    meta = {"namespace": "n", "name": "j", "uid": "u", "annotations": {keys.POLICY: text} if policy else {}}
+    return {"metadata": meta, "spec": {}}
+
+
 class Standing:
     """CronJobs and backups that stand still: one policy with a drill, and one good backup."""
 
     def __init__(self) -> None:
         drill = {"schedule": "0 3 * * *"}
         policy = {"id": "p", "storage_id": "s", "drill": drill}
-        text = msgspec.json.encode(policy).decode()
-        meta = {"namespace": "n", "name": "j", "uid": "u", "annotations": {keys.POLICY: text}}
-        self.raw = {"metadata": meta, "spec": {}}
+        self.raw = cronjob(policy)
         self.records = self
         self.first = "c"
 
     def raws(self) -> list[tuple[str, dict[str, Any]]]:
         return [("c", self.raw)]
+
+    def cluster(self, *_: str) -> SimpleNamespace:
+        return SimpleNamespace(id="c")
 
     def with_snapshot(self, _: str) -> list[BackupExecution]:
         return [backup(0)]
@@ -98,3 +106,30 @@ async def test_a_slot_is_drilled_once_over_restarts_and_a_long_sleep_is_caught_u
     await clock.advance(10 * 86400)
     assert await wakes() == [datetime(2026, 1, 21, 3, 0, tzinfo=UTC)]
     assert await wakes() == []
+
+
+@pytest.mark.parametrize("without", [None, {"drill": None}, {"enabled": False}])
+async def test_no_drill_without_a_policy_that_asks_for_it(
+    tmp_path: Path, without: dict[str, Any] | None
+) -> None:
+    clock, standing = FakeClock(SEEN), Standing()
+    policy = {"id": "p", "storage_id": "s", "drill": {"schedule": "0 3 * * *"}}
+    history = await History.open(tmp_path, clock=clock)
+    drills = Drills(standing, standing, RestoreRecords(history, Bus(), clock), history, clock, Settings)  # type: ignore[arg-type]
+    assert await drills.due() == []
+    standing.raw = cronjob(policy | without if without else None)
+    await clock.advance(2 * 86400)
+    assert await drills.due() == []
+    await history.close()
+
+
+async def test_a_drill_takes_no_other_cronjobs_backup(tmp_path: Path) -> None:
+    clock, standing = FakeClock(SEEN), Standing()
+    standing.raw["metadata"]["name"] = "copy"
+    history = await History.open(tmp_path, clock=clock)
+    drills = Drills(standing, standing, RestoreRecords(history, Bus(), clock), history, clock, Settings)  # type: ignore[arg-type]
+    assert await drills.due() == []
+    await clock.advance(86400)
+    (drill,) = await drills.due()
+    assert (drill.cronjob, drill.backup_id) == ("copy", None)
+    await history.close()

@@ -57,3 +57,36 @@ def test_different_files_are_counted_and_some_named() -> None:
     fault = outcome.different([f"/f{n}" for n in range(9)])
     assert fault.message.startswith("9 files are not what was archived: /f0, /f1")
     assert fault.message.endswith("and 4 more.")
+    few = outcome.different(["/f0", "/f1"])
+    assert few.message == "2 files are not what was archived: /f0, /f1."
+
+
+def test_files_that_could_not_be_restored_are_named() -> None:
+    fault = outcome.fault(job(Step("restore-0", 1, b"ignoring error for /a: operation not permitted\n")))
+    assert fault is not None
+    assert (fault.reason, fault.message) == (
+        "ResticFailed",
+        "1 files could not be restored: /a: operation not permitted",
+    )
+
+
+def test_the_files_of_every_call_count() -> None:
+    ended = job(Step("restore-0", 0, TEXT), Step("restore-1", 0, JSON), Step("names", 0, b"f/a\0"))
+    assert outcome.verified_files(ended) == 15
+
+
+def test_progress_is_restics_own_status() -> None:
+    line = (
+        b'{"message_type":"status","percent_done":0.256,"total_files":4,"files_restored":1,"total_bytes":9}'
+    )
+    told = outcome.progress(line)
+    assert told is not None
+    assert (told.percent, told.files_done, told.files_total, told.bytes_done, told.bytes_total) == (
+        25.6,
+        1,
+        4,
+        0,
+        9,
+    )
+    assert outcome.progress(JSON) is None
+    assert outcome.progress(b'{"message_type":"status", broken') is None

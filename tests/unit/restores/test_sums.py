@@ -18,6 +18,7 @@ def sums(text: bytes) -> dict[str, str]:
 def test_gnu_escapes_and_busybox_does_not() -> None:
     wanted = {"/a b": ONE, "/new\nline": TWO, "/back\\slash": ONE}
     gnu = f"{ONE}  /a b\n\\{TWO}  /new\\nline\n\\{ONE}  /back\\\\slash\n"
+    assert sums(f"{ONE}  /tab\\there\n".encode()) == {"/tab\\there": ONE}
     busybox = f"{ONE}  /a b\n{TWO}  /new\nline\n{ONE}  /back\\slash\n"
     assert sums(gnu.encode()) == wanted
     assert sums(busybox.encode()) == wanted
