@@ -58,7 +58,7 @@ newer-restic: $(VENV)/.dev ## a newer restic than this Debian's, for the tests o
 
 pytest: $(VENV)/.dev debian servers newer-restic ## the tests
 	@systemd/require-debian kubernetes-client >&2 || echo "kronkeep: the tests go on without Debian's kubectl" >&2
-	@systemd/require-debian tmux >&2
+	@systemd/require-debian tmux strace >&2
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not torture" $(ARGS)
 
 torture: $(VENV)/.dev debian servers newer-restic ## long fault injection: kills, power cuts, full disks

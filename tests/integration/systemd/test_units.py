@@ -41,6 +41,15 @@ def test_the_installed_programs_answer(installed: Path) -> None:
         assert done.stdout.startswith(f"usage: {program}")
 
 
+def test_no_setting_hides_who_asks(installed: Path) -> None:
+    """Peers' uids, and the names of their programs for the audit trail."""
+    for unit in ("system/kronkeepd.service", "user/kronkeepd.service"):
+        lines = (installed / "usr/lib/systemd" / unit).read_text().splitlines()
+        assert not [
+            line for line in lines if line.startswith(("PrivateUsers=", "ProtectProc=", "PrivatePIDs="))
+        ]
+
+
 @needs_systemd
 def test_the_units_hold_what_systemd_asks_of_them(installed: Path) -> None:
     units = installed / "usr/lib/systemd/system"
