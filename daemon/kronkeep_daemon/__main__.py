@@ -11,7 +11,7 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.journal_log import set_up_logging
 
 EXIT_REFUSED = 1
-EXIT_USAGE = 2
+PRIVATE = 0o077  # history, logs and an embedded cluster's Secrets are for the daemon's own user
 EXIT_CODES = """exit codes:
   0   stopped as asked
   1   refused: the sentence on standard error says why
@@ -102,6 +102,7 @@ def _cluster(options: argparse.Namespace) -> int:
 def main() -> int:
     """Runs `kronkeepd`; every refusal is one sentence with its next step and code on standard error."""
     options = parser().parse_args()
+    os.umask(PRIVATE)
     set_up_logging(getattr(options, "log_level", "info"))
     try:
         return int(options.func(options) or 0)

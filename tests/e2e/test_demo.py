@@ -67,6 +67,13 @@ def command_lines() -> list[str]:
     return found
 
 
+def open_to_others(state: Path) -> list[str]:
+    """What other users of the machine could read of logs and Secrets; what pods write is its own affair."""
+    ours = [path for room in ("history", "cluster/api") for path in (state / room).rglob("*")]
+    assert len(ours) > 20
+    return [str(path) for path in (state / "cluster", *ours) if path.stat().st_mode & 0o077]
+
+
 @pytest.fixture
 def demos(tmp_path: Path) -> Iterator[list[Demo]]:
     found = [Demo(tmp_path / name) for name in ("a", "b")]
@@ -111,6 +118,8 @@ async def test_two_demos_work_side_by_side_and_leave_nothing(demos: list[Demo], 
         claim = Path(demo.line["state"]) / "cluster/node/claims" / NAMESPACE / "shop-dumps/shop.sql"
         assert restored == claim.read_bytes()
         assert b"CREATE TABLE" in restored
+        assert claim.stat().st_mode & 0o777 == 0o644  # as in any container
+        assert open_to_others(Path(demo.line["state"])) == []
     one.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(one.process.wait, 60) == 0
     await gone(one)

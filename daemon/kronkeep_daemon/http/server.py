@@ -229,7 +229,9 @@ def bind(path: Path) -> socket.socket:
     check_length(path)
     found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            path.parent.mkdir(parents=True)
+            path.parent.chmod(0o755)  # who may connect is the socket's mode
         _clear(path)
         _bind(found, path)
     except OSError as fault:

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -14,6 +16,9 @@ CHUNK = 64 * 1024
 LONGEST_LINE = 16 * 1024
 TAIL = 2048  # bytes kept for terminationMessagePolicy: FallbackToLogsOnError
 NOT_STARTED = 128
+UMASK = (
+    0o022  # a container's, whatever the agent's own is: what it writes to claims is as it would be anywhere
+)
 
 
 class Process:
@@ -36,6 +41,7 @@ class Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
+            umask=UMASK,
         )
         assert self._process.stdout is not None
         while chunk := await self._process.stdout.read(CHUNK):
@@ -73,8 +79,6 @@ def _stamped(line: bytes) -> bytes:
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
-    import os
-
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -83,23 +87,22 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 async def _children(pid: int) -> list[int]:
     """The processes below bubblewrap's own: the sandbox's init, and the container's first process."""
-
-    def read() -> list[int]:
-        from pathlib import Path
-
-        found: list[int] = []
-        level = [pid]
-        for _ in range(2):
-            level = [
-                int(child)
-                for parent in level
-                for file in Path(f"/proc/{parent}/task").glob("*/children")
-                for child in file.read_text().split()
-            ]
-            found = level or found
-        return found
-
     try:
-        return await asyncio.to_thread(read) or [pid]
+        return await asyncio.to_thread(_grandchildren, pid) or [pid]
     except OSError:
         return [pid]
+
+
+def _grandchildren(pid: int) -> list[int]:
+    """The children's children, or the children where those have none."""
+    found: list[int] = []
+    level = [pid]
+    for _ in range(2):
+        level = [
+            int(child)
+            for parent in level
+            for file in Path(f"/proc/{parent}/task").glob("*/children")
+            for child in file.read_text().split()
+        ]
+        found = level or found
+    return found
