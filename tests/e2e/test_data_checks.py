@@ -51,7 +51,7 @@ async def test_damage_is_found_in_its_part_and_told_until_it_is_gone(
         bad = await checks.read(storages.get("vault"), part)
         assert bad.data_check is not None
         assert (bad.data_check.part, bad.data_check.ok, bad.check_ok) == (part, False, False)
-        assert (bad.reason, bool(bad.next_step)) == ("DataDamaged", True), bad
+        assert (bad.reason, bool(bad.next_step)) == ("RepositoryDamaged", True), bad
         assert (await services.backups.upkeep.check("vault")).check_ok is False
         pack.write_bytes(whole)
         good = await checks.read(storages.get("vault"), part)

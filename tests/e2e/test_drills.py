@@ -80,7 +80,7 @@ async def test_a_flipped_byte_and_a_lost_password_are_told_apart_and_nothing_is_
         await client.verify(backup.id)
     assert "damaged" in str(told.value)
     failed = await ended(client, await client.drill("default", "job"))
-    assert (failed.status, failed.reason) == ("failed", "DataDamaged"), failed
+    assert (failed.status, failed.reason) == ("failed", "RepositoryDamaged"), failed
     assert (await client.backup(backup.id)).verified_at == good.verified_at
     pack.write_bytes(whole)
     cluster = await daemon.cluster()

@@ -1,14 +1,11 @@
 """Where an archive runs, how long it waits for the repository, and whose lock may be taken from it."""
 
 import asyncio
-import base64
 import os
-import subprocess
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 from tests.e2e.conftest import eventually
@@ -30,11 +27,9 @@ from kronkeep_daemon.backups import service as backup_service
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.repositories import locks, repository
+from kronkeep_daemon.repositories import names, repository
 from kronkeep_daemon.settings import AllowSettings, ArchiveSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
-
-SOMEBODY = "kronkeep-prune-vault-abc123-9z9z9"
 
 
 class Two(NamedTuple):
@@ -137,38 +132,50 @@ def held(folder: Path) -> set[str]:
     return {path.name for path in (folder / "locks").iterdir()}
 
 
-def leave_lock(folder: Path, password: str) -> None:
-    """A restic that is killed while it holds the repository, on a host of a prune's pod's name."""
-    script = 'echo "$1" > /proc/sys/kernel/hostname; exec restic -r "$2" --no-cache backup --stdin'
-    line = ["unshare", "--uts", "sh", "-c", script, "sh", SOMEBODY, str(folder)]
-    environment = {**os.environ, "RESTIC_PASSWORD": password}
-    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment) as process:
-        end = time.monotonic() + 30
-        while not held(folder) and process.poll() is None and time.monotonic() < end:
-            time.sleep(0.05)
-        process.kill()
-    assert len(held(folder)) == 1
+class Prune:
+    """A Job of ours that holds the repository for itself until it is killed: restic waits for a password."""
+
+    STEPS: ClassVar = [("prune", ["sh", "-c", "sleep 300 | restic key passwd"])]
+
+    def __init__(self, two: Two, work: Coroutine[Any, Any, Any]) -> None:
+        self._two = two
+        self._task = asyncio.create_task(work)
+
+    async def locked(self) -> None:
+        """Waits until it holds the repository."""
+
+        async def look() -> set[str]:
+            return held(self._two.folder)
+
+        await eventually(look, lambda locks: len(locks) == 1)
+
+    async def kill(self) -> Any:
+        """SIGKILL to all of its pod, which is gone then; what its Job ended with."""
+        pods, _ = await self._two.cluster.list(paths.pods("kronkeep"))
+        for pod in pods:
+            if "-prune-" in pod["metadata"]["name"]:
+                await self._two.cluster.delete(
+                    paths.pods("kronkeep", pod["metadata"]["name"]), grace_seconds=0
+                )
+        return await self._task
 
 
-@pytest.mark.torture
-@pytest.mark.skipif(os.geteuid() != 0, reason="a host of another name needs root")
-async def test_a_dead_prunes_lock_goes_only_when_no_pod_of_ours_may_hold_it(
-    two: Two, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    retaining = two.services.backups.retaining
-    secret = await two.cluster.get(paths.secrets("kronkeep", "kronkeep-storage-vault"))
-    password = base64.b64decode(secret["data"]["password"]).decode()
-    await asyncio.to_thread(leave_lock, two.folder, password)
-    lock = held(two.folder)
-    with pytest.raises(StorageFailed) as fresh:  # perhaps alive: another kronkeep's
-        await retaining.prune("vault")
-    assert (fresh.value.details["reason"], held(two.folder)) == ("RepositoryLocked", lock)
-    monkeypatch.setattr(locks, "UNREFRESHED", timedelta(0))
-    await two.pod(SOMEBODY, nodeSelector={"no": "node"})
+async def test_a_killed_prunes_lock_goes_at_once_and_a_living_ones_stays(two: Two) -> None:
+    storages, retaining = two.services.backups.storages, two.services.backups.retaining
+    own = repository.Repository(storages.get("vault"))
+    ours = Prune(two, storages.maintenance.run("prune", Prune.STEPS, own, 60))
+    await ours.locked()
+    with pytest.raises(StorageFailed) as cut_off:
+        await ours.kill()
+    assert (cut_off.value.details["reason"], held(two.folder)) == ("Interrupted", set())
+    # One whose daemon was killed too: nobody hears of its end.
+    name = names.fresh("prune", own.storage)
+    unheard = Prune(two, storages.jobs.run(name, Prune.STEPS, own, 60))
+    await unheard.locked()
     with pytest.raises(StorageFailed) as alive:
         await retaining.prune("vault")
-    assert (alive.value.details["reason"], held(two.folder)) == ("RepositoryLocked", lock)
-    await two.cluster.delete(paths.pods("default", SOMEBODY))
-    await retaining.prune("vault")
-    assert held(two.folder) == set()
-    assert (await two.backup()).status == "succeeded"
+    assert (alive.value.details["reason"], len(held(two.folder))) == ("RepositoryLocked", 1)
+    assert not (await unheard.kill()).complete
+    assert len(held(two.folder)) == 1
+    backup = await two.backup()
+    assert (backup.status, backup.reason, held(two.folder)) == ("succeeded", None, set()), backup

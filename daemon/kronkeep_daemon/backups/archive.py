@@ -7,7 +7,6 @@ it. So a daemon that was killed goes on at the stage where it stopped, and post 
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ from kronkeep_daemon.backups.records import BackupRecords
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.repositories import jobs, manifests, repository_maker, restic
+from kronkeep_daemon.repositories import jobs, manifests, names, repository_maker, restic
 from kronkeep_daemon.repositories.known import KnownRepositories
 from kronkeep_daemon.repositories.locks import Locks
 from kronkeep_daemon.repositories.probing import Probe
@@ -128,7 +127,7 @@ class Archiver:
             ended = await self._attempt(backup_id, work)
             backup = self._records.get(backup_id)
             if ended.reason == "RepositoryLocked" and not free:
-                free += await self._cleared(work.repository)
+                free += await self._parts.locks.clear(work.repository)
                 again = bool(free)
             else:
                 again = False
@@ -182,7 +181,7 @@ class Archiver:
             words = "The archive's Job went before it ended; how it ended is not known."
             result = outcome.lost("JobGone", words)
         if result.reason in outcome.KILLED:
-            await self._cleared(work.repository)
+            await self._parts.locks.clear(work.repository)
         if result.reason in outcome.DOUBTFUL:
             result = await self._made_already(backup, work.repository, result, complete) or result
         return result
@@ -267,23 +266,15 @@ class Archiver:
     async def _step(
         self, what: str, argv: list[str], repository: Repository, seconds: float
     ) -> StorageFailed | None:
-        name = f"kronkeep-{what}-{repository.storage.id[:30]}-{secrets.token_hex(3)}"
+        name = names.fresh(what, repository.storage)
         return failed(await self._parts.repositories.run(name, [(what, argv)], repository, seconds))
-
-    async def _cleared(self, repository: Repository) -> bool:
-        """Whether no lock of our dead Jobs is left; a fault is logged and no reason to stop."""
-        try:
-            return await self._parts.locks.clear(repository)
-        except KronkeepError as fault:
-            log.warning("the locks of %s: %s", repository.id, fault)
-            return False
 
     async def _made_already(
         self, backup: BackupExecution, repository: Repository, before: Outcome, complete: bool
     ) -> Outcome | None:
         """The snapshot that a lost attempt had made after all, found by this backup's own tag."""
         argv = ["restic", "snapshots", "--no-lock", "--json", "--tag", manifests.backup_tag(backup)]
-        name = f"kronkeep-look-{backup.id}-{secrets.token_hex(3)}"
+        name = names.fresh("look", repository.storage)
         ended = await self._parts.repositories.run(name, [("snapshots", argv)], repository, LOOK_SECONDS)
         return outcome.found(outcome.snapshots(ended.step("snapshots")), before, complete)
 

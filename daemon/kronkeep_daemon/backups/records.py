@@ -25,10 +25,6 @@ class BackupRecords:
             raise BackupNotFound(f"There is no backup {clean(backup_id, 80)}.")
         return found
 
-    def known(self, backup_id: str) -> bool:
-        """Whether there is a backup of that id."""
-        return self._history.backups.get(backup_id) is not None
-
     async def put(self, old: BackupExecution | None, new: BackupExecution) -> None:
         """Keeps a backup durably and tells the bus."""
         self._history.backups.put(new)

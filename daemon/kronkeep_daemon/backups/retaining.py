@@ -5,7 +5,6 @@ follows each backup, and pruning the settings' schedule (or a person's word), wh
 """
 
 import logging
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -30,10 +29,9 @@ from kronkeep_daemon.backups.records import BackupRecords
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.repositories import repository as repositories
 from kronkeep_daemon.repositories.known import KnownRepositories
-from kronkeep_daemon.repositories.locks import Locks
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.repositories.repository_jobs import Steps, failed
+from kronkeep_daemon.repositories.repository_jobs import Steps
 from kronkeep_daemon.repositories.storage_service import StorageService
 from kronkeep_daemon.settings import Settings
 
@@ -41,6 +39,7 @@ log = logging.getLogger(__name__)
 IDS_AT_ONCE = 200  # snapshot ids in one command line
 FORGET_SECONDS, PRUNE_SECONDS = 3600.0, 86400.0
 LOOK_SECONDS = 30.0
+_PRUNE: Steps = [("prune", ["restic", "prune"])]
 
 
 class Retaining:
@@ -52,7 +51,6 @@ class Retaining:
         records: BackupRecords,
         known: KnownRepositories,
         storages: StorageService,
-        locks: Locks,
         queues: Queues,
         clock: Clock,
         settings: Callable[[], Settings],
@@ -62,7 +60,6 @@ class Retaining:
         self._records = records
         self._known = known
         self._storages = storages
-        self._locks = locks
         self._queues = queues
         self._clock = clock
         self._settings = settings
@@ -170,32 +167,19 @@ class Retaining:
             going = [b for b in fresh if b.snapshot_removed_at is None and not b.pinned]
             if not going:
                 return
-            await self._run("forget", ["restic", "forget", *_ids(going)], repository, FORGET_SECONDS)
+            steps: Steps = [("forget", ["restic", "forget", *_ids(going)])]
+            await self._storages.maintenance.run("forget", steps, repository, FORGET_SECONDS)
             for backup in going:
                 gone = msgspec.structs.replace(backup, snapshot_removed_at=self._clock.now())
                 await self._records.put(backup, gone)
             await self._known.note(repository, forgotten_at=self._clock.now())
-
-    async def _run(self, what: str, argv: list[str], repository: Repository, seconds: float) -> None:
-        """One Job; where a dead Job of ours has left its lock, that goes and the Job is tried once more."""
-        name = f"kronkeep-{what}-{repository.storage.id[:30]}-{secrets.token_hex(3)}"
-        steps: Steps = [(what, argv)]
-        fault = failed(await self._storages.jobs.run(name, steps, repository, seconds))
-        if (
-            fault is not None
-            and fault.details.get("reason") == "RepositoryLocked"
-            and await self._locks.clear(repository)
-        ):
-            fault = failed(await self._storages.jobs.run(f"{name}-2", steps, repository, seconds))
-        if fault is not None:
-            raise fault
 
     async def prune(self, storage_id: str) -> None:
         """Gives back the space of what was forgotten, in each of its repositories; raises StorageFailed."""
         storage = self._storages.active(storage_id)
         for repository in self._known.of_storage(storage):
             async with self._queues.alone(repository.id):
-                await self._run("prune", ["restic", "prune"], repository, PRUNE_SECONDS)
+                await self._storages.maintenance.run("prune", _PRUNE, repository, PRUNE_SECONDS)
                 await self._known.note(repository, pruned_at=self._clock.now())
         await self._measure(storage_id)
 

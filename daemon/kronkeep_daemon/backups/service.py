@@ -33,7 +33,6 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.repositories import manifests
 from kronkeep_daemon.repositories import repository as repositories
 from kronkeep_daemon.repositories.known import KnownRepositories
-from kronkeep_daemon.repositories.locks import Locks
 from kronkeep_daemon.repositories.probing import Probe
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.storage_service import StorageService
@@ -80,12 +79,13 @@ class BackupService:
             self.storages, known, history, bus, clock, settings, supervisor, cronjobs.lead
         )
         self.known = known
-        locks = Locks(cluster, self.records.known, jobs, clock)
         self.retaining = Retaining(
-            cronjobs, self.records, known, self.storages, locks, queues, clock, settings, self.upkeep.measure
+            cronjobs, self.records, known, self.storages, queues, clock, settings, self.upkeep.measure
         )
         hooks = HookRunner(cluster, self.records, self.logs, jobs, clock, settings)
-        parts = Parts(cluster, self.records, jobs, known, hooks, self.logs, locks, self.probe, queues)
+        parts = Parts(
+            cluster, self.records, jobs, known, hooks, self.logs, self.storages.locks, self.probe, queues
+        )
         self._archiver = Archiver(parts, self.work_of, self.retaining.after_backup, clock, settings)
         self._faults = PolicyFaults(cluster, cronjobs, bus, clock)
         bus.subscribe(ExecutionChanged, lambda _: self._wake.set())

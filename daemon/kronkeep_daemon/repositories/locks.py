@@ -2,13 +2,14 @@
 
 restic holds a lock to be stale after 30 minutes without a refresh, or when its process is gone on the same
 host; in a cluster every pod is another host, so a killed Job blocks exclusive work for half an hour. A
-lock's host is its pod's name, by which we know our own. It goes at once when our history knows the Job and
-no such pod is alive; one that only looks like ours goes when it was not refreshed (every 5 minutes) in 6.
-While one lock remains that is alive or not ours, only restic's own `unlock` runs, which takes stale ones.
+lock's host is its pod's name, by which we know our own. It goes at once when the Job is one of this history's
+(by the id of a backup or restore in its name, or by the mark that `names` gave it) and no such pod is alive;
+one that only looks like ours goes when it was not refreshed (every 5 minutes) in 6. While one lock remains
+that is alive, not ours or could not be read, only restic's own `unlock` runs, which takes stale ones.
 """
 
+import logging
 import re
-import secrets
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,18 +18,22 @@ import msgspec
 
 from kronkeep_common import keys
 from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import BackupStorage
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.repositories import jobs, restic
+from kronkeep_daemon.repositories import jobs, names, restic
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 
+log = logging.getLogger(__name__)
 Object = dict[str, Any]
 UNREFRESHED = timedelta(minutes=6)
+STALE = timedelta(minutes=30)  # for restic itself, whosever it is
 MOST = 50
 SECONDS = 120.0
-_ARCHIVE = re.compile(r"-bk-([0-9a-f]{12})-\d+")
-_MAINTENANCE = re.compile(r"kronkeep-[a-z]+-")
+_ALIKE = re.compile(r"kronkeep-[a-z]+-|.*-bk-[0-9a-f]{12}-\d+")
+_RECORD = re.compile(r"(?<=-)[0-9a-f]{12}(?=-)")
 _ID = re.compile(rb"[0-9a-f]{64}")
 
 
@@ -41,7 +46,7 @@ class Lock(msgspec.Struct, frozen=True):
 
 
 class Locks:
-    """Removes what our dead Jobs left; `known` tells whether the history has a backup of that id."""
+    """Removes what our dead Jobs left; `known` tells whether the history has a backup or restore of an id."""
 
     def __init__(
         self, cluster: Cluster, known: Callable[[str], bool], repositories: RepositoryJobs, clock: Clock
@@ -52,13 +57,29 @@ class Locks:
         self._clock = clock
 
     async def clear(self, repository: Repository) -> bool:
-        """Removes the locks of our dead Jobs, while the caller holds the repository; whether all went."""
+        """Removes the locks of our dead Jobs, while the caller holds the repository; whether all went.
+
+        A fault is logged and no reason to stop: then not all went.
+        """
+        try:
+            return await self._cleared(repository)
+        except KronkeepError as fault:
+            log.warning("the locks of %s: %s", repository.id, fault)
+            return False
+
+    async def _cleared(self, repository: Repository) -> bool:
         found = await self._read(repository)
         if not found:
             return True
-        alive = await self._alive()
-        all_dead = all(dead(lock, alive, self._known, self._clock.now()) for lock in found)
-        argv = ["restic", "unlock", "--remove-all"] if all_dead else ["restic", "unlock"]
+        alive, now = await self._alive(), self._clock.now()
+
+        def mine(host: str) -> bool:
+            return ours(host, repository.storage, self._known)
+
+        all_dead = all(dead(lock, alive, mine, now) for lock in found)
+        if not all_dead and all(now - lock.time < STALE for lock in found):
+            return False
+        argv = ["restic", "unlock", *(["--remove-all"] if all_dead else [])]
         ended = await self._run(repository, [("unlock", argv)])
         return all_dead and ended.complete
 
@@ -73,10 +94,11 @@ class Locks:
         if not cats:
             return []
         ended = await self._run(repository, cats)
-        return [read(step.log) for step in ended.steps if step.exit_code == 0]
+        logs = [step.log for step in ended.steps if step.exit_code == 0]
+        return [read(log) for log in [*logs, *[b""] * (len(ids) - len(logs))]]
 
     async def _run(self, repository: Repository, steps: list[tuple[str, list[str]]]) -> jobs.Ended:
-        name = f"kronkeep-locks-{repository.storage.id[:30]}-{secrets.token_hex(3)}"
+        name = names.fresh("locks", repository.storage)
         return await self._repositories.run(name, steps, repository, SECONDS)
 
     async def _alive(self) -> frozenset[str]:
@@ -99,11 +121,15 @@ def read(log: bytes) -> Lock:
         return Lock(time=datetime.max.replace(tzinfo=UTC))
 
 
-def dead(lock: Lock, alive: Iterable[str], known: Callable[[str], bool], now: datetime) -> bool:
+def ours(host: str, storage: BackupStorage, known: Callable[[str], bool]) -> bool:
+    """Whether the pod is of a Job of this history: of a record whose id is `known`, or named by us."""
+    return any(map(known, _RECORD.findall(host))) or names.is_ours(host, storage)
+
+
+def dead(lock: Lock, alive: Iterable[str], ours: Callable[[str], bool], now: datetime) -> bool:
     """Whether the lock is of a Job of ours that runs no more; a host's name is a pod's, cut to 63."""
     if any(name[:63] == lock.hostname for name in alive):
         return False
-    if (match := _ARCHIVE.search(lock.hostname)) and known(match[1]):
+    if ours(lock.hostname):
         return True
-    ours = match is not None or _MAINTENANCE.match(lock.hostname) is not None
-    return ours and now - lock.time > UNREFRESHED
+    return _ALIKE.match(lock.hostname) is not None and now - lock.time > UNREFRESHED

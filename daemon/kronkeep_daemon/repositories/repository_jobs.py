@@ -71,13 +71,6 @@ class RepositoryJobs:
         """Where the Jobs of a storage run: kronkeep's namespace, unless only another can reach it."""
         return storages.own_namespace(of(where).storage) or self._settings().namespace
 
-    async def alone(
-        self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float = LONGEST
-    ) -> jobs.Ended:
-        """`run` while nothing else of ours works on the repository."""
-        async with self._queues.alone(of(where).id):
-            return await self.run(name, steps, where, seconds)
-
     async def run(
         self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float = LONGEST
     ) -> jobs.Ended:

@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...]
 
 
-MISSING, THERE = "RepositoryMissing", "RepositoryThere"
+MISSING, THERE, DAMAGED = "RepositoryMissing", "RepositoryThere", "RepositoryDamaged"
 Fault = tuple[str, str, str]
 _LOST = "Check the storage, or create it anew."
 _NO_REPOSITORY: Fault = (MISSING, "There is no repository at the storage.", _LOST)
@@ -41,7 +41,7 @@ CONFIG_LOST: Fault = (
     "Put its config back from a copy, or choose a place that is empty.",
 )
 _DAMAGED: Fault = (
-    "RepositoryDamaged",
+    DAMAGED,
     "The repository is damaged: what restic read there is not what was written.",
     "Check the storage; copy the repository's folder before anything else is done to it.",
 )
@@ -110,6 +110,10 @@ _BY_TEXT: tuple[tuple[str, Fault], ...] = (
     ("not found in index", _DAMAGED),
     ("not found in any index", _DAMAGED),
     ("unable to load index", _DAMAGED),
+    ("pack id does not match", _DAMAGED),
+    ("load <data/", _DAMAGED),
+    ("load(<data/", _DAMAGED),
+    ("loadraw(<data/", _DAMAGED),
     ("repository contains errors", _DAMAGED),
     ("restic: not found", _NO_PROGRAM),
     ("restic: no such file", _NO_PROGRAM),

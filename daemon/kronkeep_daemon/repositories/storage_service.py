@@ -43,6 +43,8 @@ from kronkeep_daemon import storages
 from kronkeep_daemon.events import Bus, StorageChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.repositories.locks import Locks
+from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.repositories.storage_maker import StorageMaker
@@ -80,7 +82,12 @@ class StorageService:
         self._queues = queues
         self._supervisor = supervisor
         self.jobs = RepositoryJobs(cluster, history, clock, settings, queues)
+        self.locks = Locks(cluster, self._is_record, self.jobs, clock)
+        self.maintenance = Maintenance(self.jobs, self.locks, queues)
         self.maker = StorageMaker(cluster, self.jobs, queues, clock, settings)
+
+    def _is_record(self, record_id: str) -> bool:
+        return any(table.get(record_id) for table in (self._history.backups, self._history.restores))
 
     def list(self) -> list[BackupStorage]:
         """Every storage, by name."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -19,7 +18,7 @@ from kronkeep_daemon.kube.lease import Leadership
 from kronkeep_daemon.repositories import jobs, restic
 from kronkeep_daemon.repositories.known import KnownRepositories
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, Steps, failed, known_keys
+from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, Steps, known_keys
 from kronkeep_daemon.repositories.repository_maker import opening
 from kronkeep_daemon.repositories.storage_service import StorageService
 from kronkeep_daemon.settings import Settings, StorageSettings
@@ -192,11 +191,8 @@ class StorageUpkeep:
     async def _done(self, what: str, steps: Steps, repository: Repository) -> jobs.Ended:
         """A Job on the repository that succeeded; how it ended is on the storage's record."""
         storage = repository.storage
-        name = f"kronkeep-{what}-{storage.id[:30]}-{secrets.token_hex(3)}"
         try:
-            ended = await self._service.jobs.alone(name, steps, repository, SECONDS[what])
-            if (fault := failed(ended)) is not None:
-                raise fault
+            ended = await self._service.maintenance.alone(what, steps, repository, SECONDS[what])
         except StorageFailed as fault:
             await self._failed(storage.id, fault)
             raise

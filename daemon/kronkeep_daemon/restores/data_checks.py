@@ -5,20 +5,18 @@ of 30 parts. What cannot be looked at today (a lock, a server that is away) is l
 """
 
 import logging
-import secrets
 from datetime import datetime, timedelta
 
 import msgspec
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError
+from kronkeep_common.errors import KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage, DataCheck
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.kube.lease import Leadership
-from kronkeep_daemon.repositories.jobs import Ended
+from kronkeep_daemon.repositories import restic
 from kronkeep_daemon.repositories.known import KnownRepositories
 from kronkeep_daemon.repositories.storage_service import StorageService
-from kronkeep_daemon.restores import outcome
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -72,18 +70,16 @@ class DataChecks:
 
     async def read(self, storage: BackupStorage, part: int) -> BackupStorage:
         """Reads one part of every repository of the storage; the record says what was found."""
-        found: outcome.Fault | None = None
+        found: StorageFailed | None = None
+        argv = ["restic", "check", f"--read-data-subset={part}/{PARTS}"]
         for repository in self._known.of_storage(storage):
-            name = f"kronkeep-data-{storage.id[:30]}-{secrets.token_hex(3)}"
-            argv = ["restic", "check", f"--read-data-subset={part}/{PARTS}"]
-            ended = await self._storages.jobs.alone(name, [("check", argv)], repository, SECONDS)
-            step = ended.step("check")
-            if not ended.complete:
-                found = found or outcome.of_restic(
-                    step.exit_code if step else None, step.log if step else b""
-                )
+            try:
+                await self._storages.maintenance.alone("data", [("check", argv)], repository, SECONDS)
+            except StorageFailed as fault:
+                found = found or fault
+        reason = found.details.get("reason") if found else None
         old = self._storages.get(storage.id)
-        if found is not None and found.reason != outcome.DAMAGED.reason:
+        if found is not None and reason != restic.DAMAGED:
             log.warning("the data of storage %s was not read: %s", storage.id, found.message)
             return old
         check = DataCheck(part=part, parts=PARTS, checked_at=self._clock.now(), ok=found is None)
@@ -92,16 +88,11 @@ class DataChecks:
             data_check=check,
             check_ok=check.ok,
             checked_at=check.checked_at,
-            reason=found.reason if found else None,
+            reason=reason,
             message=found.message if found else None,
             next_step=found.next_step if found else None,
         )
         return await self._storages.put(old, new)
-
-
-def _fault(ended: Ended) -> outcome.Fault:
-    step = ended.step("check")
-    return outcome.of_restic(step.exit_code if step else None, step.log if step else b"")
 
 
 def due(storage: BackupStorage, tried: datetime | None, now: datetime) -> int | None:

@@ -26,7 +26,7 @@ class Fault(NamedTuple):
 
 
 DAMAGED = Fault(
-    "DataDamaged",
+    restic.DAMAGED,
     "The repository's data is damaged: restic could not read what it had stored.",
     "Check the storage (kronkeep storage check) and restore an earlier backup.",
 )
@@ -37,16 +37,6 @@ INTERRUPTED = Fault(
     "Look at the node and at the memory limit in the settings (archive.limits); restore again.",
 )
 _TOLD: tuple[tuple[str, Fault], ...] = (
-    ("ciphertext verification failed", DAMAGED),
-    ("invalid data returned", DAMAGED),
-    ("wrong data returned", DAMAGED),
-    ("Pack ID does not match", DAMAGED),
-    ("unable to load index", DAMAGED),
-    ("not found in index", DAMAGED),
-    ("not found in repository", DAMAGED),
-    ("load <data/", DAMAGED),
-    ("load(<data/", DAMAGED),
-    ("LoadRaw(<data/", DAMAGED),
     (
         "no matching ID found",
         Fault("SnapshotGone", "The repository no longer has that snapshot.", "Choose another backup."),
@@ -141,6 +131,8 @@ def of_restic(exit_code: int | None, log: bytes) -> Fault:
     if any("Unexpected content" in line for line in wrong):
         return different(wrong)
     reason, words, then = restic.fault(exit_code, log)
+    if reason == restic.DAMAGED:
+        return DAMAGED._replace(message=clean(f"{DAMAGED.message} restic: {_last(log)}", 500))
     if reason == "ResticFailed" and wrong:
         words = f"{len(wrong)} files could not be restored: {'; '.join(wrong[:EXAMPLES])}"
     return Fault(reason, clean(words, 1000), then)

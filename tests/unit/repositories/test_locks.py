@@ -2,17 +2,29 @@
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
-from kronkeep_daemon.repositories import locks
+from kronkeep_common.models import BackupStorage, SecretKeyRef
+from kronkeep_common.states import StorageStatus
+from kronkeep_daemon.repositories import locks, names
 from kronkeep_daemon.repositories.locks import Lock
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OURS = "shop-db-dump-bk-0123456789ab-1-x7k2p"
+VAULT = BackupStorage(
+    id="vault",
+    cluster="c",
+    kind="local",
+    password=SecretKeyRef(secret="s"),
+    status=StorageStatus.ACTIVE,
+    created_at=NOW,
+)
+ELSEWHERE = msgspec.structs.replace(VAULT, created_at=NOW + timedelta(microseconds=1))
 
 
 @pytest.mark.parametrize(
-    ("hostname", "age", "alive", "known", "gone"),
+    ("hostname", "age", "alive", "ours", "gone"),
     [
         (OURS, 1, [], True, True),
         (OURS, 1, [OURS], True, False),  # its pod is alive
@@ -21,14 +33,39 @@ OURS = "shop-db-dump-bk-0123456789ab-1-x7k2p"
         ("kronkeep-prune-vault-abc123-9z9z9", 1, [], False, False),
         ("kronkeep-prune-vault-abc123-9z9z9", 7, [], False, True),
         ("kronkeep-prune-vault-abc123-9z9z9", 7, ["kronkeep-prune-vault-abc123-9z9z9"], False, False),
-        ("somebodys-laptop", 600, [], True, False),
-        ("", 600, [], True, False),
+        ("somebodys-laptop", 600, [], False, False),
+        ("", 600, [], False, False),
         ("x" * 63, 1, ["x" * 80], True, False),
     ],
 )
-def test_whose_lock(hostname: str, age: int, alive: list[str], known: bool, gone: bool) -> None:
+def test_whose_lock(hostname: str, age: int, alive: list[str], ours: bool, gone: bool) -> None:
     lock = Lock(time=NOW - timedelta(minutes=age), hostname=hostname)
-    assert locks.dead(lock, alive, lambda _: known, NOW) is gone
+    assert locks.dead(lock, alive, lambda _: ours, NOW) is gone
+
+
+@pytest.mark.parametrize("storage", ["vault", "a-name-that-is-as-long-as-names-may-be-and-has-0a-in-it"])
+@pytest.mark.parametrize("try_", ["", "-2"])
+def test_our_own_names_are_known_for_ours_and_another_kronkeeps_are_not(storage: str, try_: str) -> None:
+    own, other = (msgspec.structs.replace(one, id=storage) for one in (VAULT, ELSEWHERE))
+    job = names.fresh("prune", own) + try_
+    assert len(job) <= 57  # then Kubernetes cuts nothing of it off in the pod's name
+    assert names.is_ours(f"{job}-x7k2p", own)
+    assert not names.is_ours(f"{job}-x7k2p", other)
+    assert not names.is_ours(f"{job}-x7k2p".replace("prune", "check"), own)
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        (OURS, True),
+        ("kronkeep-restore-0123456789ab-1-x7k2p", True),
+        ("kronkeep-files-0123456789ab-x7k2p", True),
+        ("kronkeep-files-ab0123456789-x7k2p", False),
+        ("0123456789ab", False),
+    ],
+)
+def test_a_pod_of_a_record_of_this_history_is_ours(host: str, known: bool) -> None:
+    assert locks.ours(host, VAULT, {"0123456789ab"}.__contains__) is known
 
 
 def test_a_lock_as_restic_prints_it() -> None:
@@ -47,4 +84,4 @@ def test_a_lock_as_restic_prints_it() -> None:
 @pytest.mark.parametrize("log", [b"", b"Fatal: no", b"{}", b'{"time": 3}'])
 def test_a_lock_that_cannot_be_read_is_nobodys(log: bytes) -> None:
     found = locks.read(log)
-    assert not locks.dead(found, [], lambda _: True, NOW)
+    assert not locks.dead(found, [], lambda _: False, NOW)

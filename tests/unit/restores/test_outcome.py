@@ -26,8 +26,13 @@ def test_a_good_end_needs_its_words(log: bytes, files: int | None) -> None:
     [
         ("restore-0", 1, b"Fatal: wrong password or no key found\n", "WrongPassword"),
         ("restore-0", 12, b"Fatal: wrong password or no key found\n", "WrongPassword"),
-        ("restore-0", 1, b"ignoring error for /a: ciphertext verification failed\n", "DataDamaged"),
-        ("restore-0", 1, b"ignoring error for /a: Load(<data/12>): invalid data returned\n", "DataDamaged"),
+        ("restore-0", 1, b"ignoring error for /a: ciphertext verification failed\n", "RepositoryDamaged"),
+        (
+            "restore-0",
+            1,
+            b"ignoring error for /a: Load(<data/12>): invalid data returned\n",
+            "RepositoryDamaged",
+        ),
         ("restore-0", 1, b"ignoring error for /a: Invalid file size for /a\n", "ChangedMeanwhile"),
         ("restore-0", 1, b"ignoring error for /a: Unexpected content in /a, at 0\n", "Different"),
         ("restore-0", 1, b"write /target/a: no space left on device\n", "TargetFull"),

@@ -1,0 +1,48 @@
+"""Work on a repository that our dead Jobs' locks do not stand in the way of."""
+
+from kronkeep_common.errors import StorageFailed
+from kronkeep_daemon.repositories import names
+from kronkeep_daemon.repositories.jobs import Ended
+from kronkeep_daemon.repositories.locks import Locks
+from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, RepositoryJobs, Steps, failed
+
+LATE = "DeadlineExceeded"
+
+
+class Maintenance:
+    """Runs Jobs on the repositories of one cluster's storages."""
+
+    def __init__(self, jobs: RepositoryJobs, locks: Locks, queues: Queues) -> None:
+        self._jobs = jobs
+        self._locks = locks
+        self._queues = queues
+
+    async def alone(self, what: str, steps: Steps, repository: Repository, seconds: float) -> Ended:
+        """`run` while nothing else of ours works on the repository."""
+        async with self._queues.alone(repository.id):
+            return await self.run(what, steps, repository, seconds)
+
+    async def run(self, what: str, steps: Steps, repository: Repository, seconds: float) -> Ended:
+        """One Job to its good end, while the caller holds the repository; raises StorageFailed.
+
+        Where it met a lock that a dead Job of ours had left, that goes and the Job is tried once more; where
+        it was cut off itself, what it left goes at once.
+        """
+        name = names.fresh(what, repository.storage)
+        try:
+            return await self._whole(name, steps, repository, seconds)
+        except StorageFailed as fault:
+            reason = fault.details.get("reason")
+            if reason not in ("RepositoryLocked", CUT_OFF, LATE):
+                raise
+            if not await self._locks.clear(repository) or reason != "RepositoryLocked":
+                raise
+        return await self._whole(f"{name}-2", steps, repository, seconds)
+
+    async def _whole(self, name: str, steps: Steps, repository: Repository, seconds: float) -> Ended:
+        ended = await self._jobs.run(name, steps, repository, seconds)
+        if (fault := failed(ended)) is not None:
+            raise fault
+        return ended
