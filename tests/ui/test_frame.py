@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from tests.ui.canned import CannedClient
-from tests.ui.scenes import busy
+from tests.ui.scenes import busy, storage
 from tests.ui.terminal import kronkeep
 from tests.ui.test_terminal import app_of, screen, until
 from textual import events
 from textual.pilot import Pilot
 
+from kronkeep_common.states import StorageStatus
 from kronkeep_tui.app import KronkeepApp
 
 
@@ -226,3 +227,20 @@ def test_colours_are_those_that_the_terminal_has(
         assert absent not in first
         copied = terminal.press(b"c")
         assert b"\x1b]52;c;" in copied.data
+
+
+async def test_the_key_bar_has_what_can_be_done_now_and_help_says_why_the_rest_cannot() -> None:
+    storages = [storage("broken", 1, 9, status=StorageStatus.FAILED), storage("vault", 1, 9)]
+    keys_of = lambda pilot: screen(pilot).splitlines()[-1]  # noqa: E731
+    async with app_of(CannedClient(storages=storages)).run_test(size=(120, 40)) as pilot:
+        await ready(pilot)
+        await pilot.press("6")
+        await until(pilot, lambda: "t try again" in keys_of(pilot))
+        await pilot.press("j")
+        await until(pilot, lambda: "t try again" not in keys_of(pilot))
+        await pilot.press("question_mark")
+        await until(pilot, lambda: "not now: vault is active" in screen(pilot))
+        await pilot.press("escape", "t")
+        await until(pilot, lambda: "vault is active; only one that failed" in screen(pilot))
+        await pilot.press("ctrl+p", *"try again")
+        await until(pilot, lambda: "vault is active; only" in screen(pilot))

@@ -5,7 +5,7 @@ in every view that has one of its scopes. `do_<name>` of the view does it, else 
 give other keys.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -97,7 +97,7 @@ ACTIONS = (
     Action("shift", ("f6",), "settle a conflict: move the backup", (FORM,)),
     Action("after_run", ("f7",), "settle a conflict: back up after the run", (FORM,)),
     Action("accept", ("f8",), "settle a conflict: accept it", (FORM,)),
-    Action("swap", ("ctrl+t",), "what somebody else wrote here, or mine again", (FORM,)),
+    Action("swap", ("ctrl+t",), "theirs, or mine again", (FORM,), 1),
     Action("command", ("colon",), "command", (ANY,), 8),
     Action("help", ("question_mark", "f1"), "help", (ANY,), 9),
     Action("palette", ("ctrl+p",), "every action, searched", (ANY,)),
@@ -160,9 +160,9 @@ class Keymap:
         """What a key does in a view."""
         return next((a for a in self.held(scopes) if key in a.keys), None)
 
-    def hints(self, scopes: Iterable[str], *, read_only: bool) -> list[tuple[str, str]]:
-        """Key and words for the key bar, the most wanted first."""
-        found = [a for a in self.held(scopes) if a.hint and not (read_only and a.changes)]
+    def hints(self, scopes: Iterable[str], refusal: Callable[[Action], str]) -> list[tuple[str, str]]:
+        """Key and words for the key bar, the most wanted first; help has what is refused, and why."""
+        found = [a for a in self.held(scopes) if a.hint and not refusal(a)]
         return [(shown(a.keys[0]), a.words) for a in sorted(found, key=lambda a: a.hint)]
 
 

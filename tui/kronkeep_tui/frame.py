@@ -75,6 +75,11 @@ class Frame(Screen[None], Behind):
         """The view in front."""
         return self._views[self.navigation.place]
 
+    @property
+    def below(self) -> View:
+        """The view from which help or the palette was opened."""
+        return self._views.get(self.navigation.way[-2], self.view)
+
     def compose(self) -> ComposeResult:
         """The fixed rows."""
         yield Bar(id="status")
@@ -112,18 +117,17 @@ class Frame(Screen[None], Behind):
         store = self.kronkeep.reader.store
         way = [self._views[place].crumb(store) for place in self.navigation.way if place in self._views]
         self._bar("crumbs").say(*crumbs_line(way, self.view.headline()))
+        self._show_keys()
         if self.kronkeep.settings.plain and self._prompt is None and isinstance(self.view, TableView):
             self._bar("message").say((self.view.spoken(), ""))
 
     def _show_keys(self) -> None:
-        app = self.kronkeep
-        hints = app.keymap.hints(self.view.SCOPES, read_only=app.settings.read_only)
+        hints = self.kronkeep.keymap.hints(self.view.SCOPES, self.refusal)
         self._bar("keys").say(*keys_line(hints, self.size.width))
 
     def on_resize(self) -> None:
         """Fits the lines to the width."""
         if self._views:
-            self._show_keys()
             self.call_after_refresh(self.show)
 
     def redraw(self) -> None:
@@ -174,7 +178,6 @@ class Frame(Screen[None], Behind):
         self._give_keys()
         self._views.move_to_end(place)
         self._forget_old()
-        self._show_keys()
         self.show()
 
     def _bring(self, view: View) -> None:
@@ -264,18 +267,19 @@ class Frame(Screen[None], Behind):
         else:
             self._show_prompt()
 
-    def refusal(self, action: Action) -> str:
-        """Why an action cannot be done now; empty where it can."""
-        app, scopes = self.kronkeep, self.view.SCOPES
+    def refusal(self, action: Action, view: View | None = None) -> str:
+        """Why an action cannot be done now, in the view in front or another; empty where it can."""
+        app, view = self.kronkeep, view or self.view
+        scopes = view.SCOPES
         if not set(action.where) & set(scopes):
             return f"{action.words} is for {', '.join(action.where)}; this is {scopes[0]}."
         if action.changes and app.settings.read_only:
             return "Read-only: nothing was done."
         if action.changes and app.reader.lost is not None and action.name not in ("create", "submit"):
             return "The daemon cannot be reached; nothing was done."
-        if action.row and self.view.subject() is None:
+        if action.row and view.subject() is None:
             return f"{action.words}: there is no row under the cursor."
-        return self.view.refusal(action)
+        return view.refusal(action)
 
     def perform(self, name: str) -> None:
         """Does an action, or says why not."""
@@ -347,10 +351,6 @@ class Frame(Screen[None], Behind):
         place = self.navigation.place
         if place.kind != "help":
             self.enter("help", place.kind)
-
-    def scopes_of(self, kind: str) -> tuple[str, ...]:
-        """The scopes of a kind of view."""
-        return views.scopes(kind)
 
     def do_palette(self) -> None:
         """Searches everything that can be done."""

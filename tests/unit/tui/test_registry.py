@@ -49,7 +49,7 @@ def test_in_a_form_characters_are_text() -> None:
     for key in ("q", "1", "colon", "question_mark", "slash", "minus"):
         assert keymap.at(("jobs", "table", "any"), key) is not None
         assert keymap.at(("form", "any"), key) is None
-    hints = dict(keymap.hints(("form", "any"), read_only=False))
+    hints = dict(keymap.hints(("form", "any"), lambda _: ""))
     assert hints["f1"] == "help"
     assert not {"?", ":", "q"} & hints.keys()
 
@@ -65,7 +65,8 @@ def test_keys_from_the_settings_replace_the_built_in_ones() -> None:
 
 
 def test_read_only_hints_leave_out_changes() -> None:
-    words = [words for _, words in Keymap().hints(("jobs", "table", "any"), read_only=True)]
+    refusal = lambda action: "Read-only." if action.changes else ""  # noqa: E731
+    words = [words for _, words in Keymap().hints(("jobs", "table", "any"), refusal)]
     assert "run now" not in words
     assert "open" in words
 

@@ -39,8 +39,3 @@ def kind(name: str) -> type[View]:
 def make(place: Place) -> View:
     """The view of a place."""
     return kind(place.kind)(place.of)
-
-
-def scopes(name: str) -> tuple[str, ...]:
-    """What holds in a kind of view."""
-    return kind(name).SCOPES

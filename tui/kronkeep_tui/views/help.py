@@ -24,16 +24,17 @@ class HelpView(PageView):
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """Keys and words, those of this view first; then commands and filters."""
         app = self.kronkeep
-        scopes = self.frame.scopes_of(self.of or "jobs")
+        below = self.frame.below
         lines: list[Text] = [((f"Keys in {self.of}", "title"), ("   / searches, esc goes back", "quiet")), ()]
-        for action in app.keymap.held(scopes):
+        for action in app.keymap.held(below.SCOPES):
             keys = " ".join(dict.fromkeys(map(shown, action.keys)))
-            why = "  (refused: read-only)" if action.changes and app.settings.read_only else ""
+            why = self.frame.refusal(action, below)
             lines.append(
                 (
                     (f"  {keys:16}", "accent"),
-                    (f"{action.words}{why}", ""),
+                    (action.words, "quiet" if why else ""),
                     (f"   :{_command(action.name)}", "quiet"),
+                    (f"   not now: {why}" if why else "", "warn"),
                 )
             )
         return [*lines, (), *(((line, "quiet"),) for line in FILTERS)]

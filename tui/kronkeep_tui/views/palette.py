@@ -9,6 +9,7 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table import TableView
+from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, Row
 
 
@@ -61,13 +62,10 @@ class PaletteView(TableView[Offer]):
         return [o for o in self._offers(store) if all(word in o.words.lower() for word in wanted)]
 
     def _offers(self, store: Store) -> list[Offer]:
-        app = self.kronkeep
-        read_only = "read-only" if app.settings.read_only else ""
-        lost = "the daemon cannot be reached" if app.reader.lost is not None else ""
-        actions = app.keymap.held(self.frame.scopes_of(self.of or "jobs"))
+        below = self.frame.below
         found = [
-            Offer(a.name, a.words, shown(a.keys[0]), (read_only or lost) if a.changes else "")
-            for a in actions
+            Offer(a.name, a.words, shown(a.keys[0]), self.frame.refusal(a, below))
+            for a in self.kronkeep.keymap.held(below.SCOPES)
             if a.name != "palette"
         ]
         return found + [Offer(f"job {c.id}", f"go to {c.namespace}/{c.name}", "") for c in store.cronjobs]
@@ -75,6 +73,10 @@ class PaletteView(TableView[Offer]):
     def row(self, record: Offer, store: Store, now: datetime) -> Row:
         """One offer."""
         return Row(record.id, (record.words, ((record.key, "accent"),), ((record.why_not, "quiet"),)))
+
+    def detail(self, record: Offer, store: Store, now: datetime, width: int) -> list[Text]:
+        """Why it cannot be done now."""
+        return [((part, "warn"),) for part in wrap(record.why_not, width)]
 
     def _accept(self, _: str) -> None:
         offer = self.subject()
