@@ -1,9 +1,36 @@
-"""Paths of the Kubernetes API, so that no other file spells one out."""
+"""Paths of the Kubernetes API, so that no other file spells one out.
+
+Names come from annotations and pod templates of anybody, and `../../kronkeep/secrets/vault` would have the
+daemon read with its own rights what that name's author may not. All raise NotFoundInCluster for a name that
+no object can have.
+"""
+
+from urllib.parse import quote
+
+from kronkeep_common.text import clean
+from kronkeep_daemon.kube.errors import NotFoundInCluster
 
 
 def _namespaced(base: str, plural: str, namespace: str | None, name: str | None) -> str:
-    scope = f"{base}/namespaces/{namespace}/{plural}" if namespace else f"{base}/{plural}"
-    return f"{scope}/{name}" if name else scope
+    scope = f"{base}/namespaces/{_segment(namespace)}/{plural}" if namespace else f"{base}/{plural}"
+    return one(scope, name) if name else scope
+
+
+def one(collection: str, name: str) -> str:
+    """The object of that name in a collection."""
+    return f"{collection}/{_segment(name)}"
+
+
+def _segment(name: str) -> str:
+    """A name as a part of a path: Kubernetes has none that is . or .. or has / or % in it.
+
+    The rule is IsValidPathSegmentName of apimachinery, which every object's name meets.
+    """
+    if name in (".", "..") or "/" in name or "%" in name:
+        raise NotFoundInCluster(
+            f"There is nothing named {clean(repr(name), 300)}: no object can have that name."
+        )
+    return quote(name, safe="")
 
 
 def core(plural: str, namespace: str | None = None, name: str | None = None) -> str:

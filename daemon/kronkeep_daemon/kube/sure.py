@@ -3,6 +3,7 @@
 from typing import Any
 
 from kronkeep_common.errors import ClusterUnreachable, KronkeepError, Unavailable
+from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 
 Object = dict[str, Any]
@@ -17,7 +18,7 @@ async def create(cluster: Cluster, path: str, body: Object) -> Object:
     try:
         return await cluster.create(path, body)
     except (ClusterUnreachable, Unavailable) as lost:
-        found = await _there(cluster, f"{path}/{body['metadata']['name']}", lost)
+        found = await _there(cluster, paths.one(path, body["metadata"]["name"]), lost)
         if not holds(found, body):
             raise
         return found
