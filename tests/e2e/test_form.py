@@ -76,7 +76,7 @@ async def test_create_over_a_conflict_a_dry_run_a_taken_name_and_a_lost_daemon(
         await shown(pilot, says(pilot, "No daemon answers; what you typed is kept"))
         assert form(pilot).draft["policy.schedule"] == "10 4 * * *"
         await daemon.start()
-        await shown(pilot, lambda: pilot.app.reader.lost is None)  # type: ignore[attr-defined]
+        await shown(pilot, lambda: pilot.app.reader.live)  # type: ignore[attr-defined]
         await pilot.press("ctrl+s")
         await shown(pilot, says(pilot, "default/nightly runs every day at 04:00"))
     async with daemon.client() as again:

@@ -127,8 +127,10 @@ def verdict(days: int, why: str) -> SnapshotVerdict:
 class FixedClock:
     """A clock that stands still, for pictures that repeat."""
 
+    moment = NOW
+
     def now(self) -> datetime:
-        return NOW
+        return self.moment
 
     def monotonic(self) -> float:
         return 0.0
@@ -161,6 +163,9 @@ class CannedClient:
         self.kept, self.removed, self.why = 7, 4, ""
         self.lost = asyncio.Event()
         self.away = False
+        self.answers = asyncio.Event()
+        self.answers.set()
+        self.watches: list[api.WatchView] = []
 
     def _answer(self, *asked: str) -> CronJob:
         self.asked.append(asked)
@@ -179,11 +184,12 @@ class CannedClient:
             storages=self.storages_given,
             alerts=self.alerts_given,
             restores=self.restores_given,
-            watches=[],
+            watches=self.watches,
         )
 
     async def ready(self) -> api.Ready:
-        return api.Ready(ready=True, watches=[])
+        await self.answers.wait()
+        return api.Ready(ready=True, watches=self.watches)
 
     async def executions(self, filter: str | None = None, **query: Any) -> api.ListOf[CronJobExecution]:
         found, start = parse(filter or ""), int(query.get("cursor") or 0)

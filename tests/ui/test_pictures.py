@@ -34,7 +34,7 @@ async def settled(pilot: Pilot[Any], client: CannedClient, state: str) -> None:
     if state == "lost":
         client.away = True
         client.lost.set()
-        await until(pilot, lambda: app.reader.lost is not None and app.reader.lost != "connecting")
+        await until(pilot, lambda: app.reader.lost is not None)
     await until(pilot, lambda: not working(app))
     app.frame.show()
     await pilot.pause()

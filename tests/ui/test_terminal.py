@@ -1,12 +1,14 @@
 """The terminal driven by keys over a canned client: what is asked, and what is on the screen."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.ui.canned import NOW, CannedClient, FixedClock, cronjob, run
 from tests.ui.canned import OK as SUCCEEDED
-from tests.ui.canned import CannedClient, FixedClock, cronjob, run
 from textual.pilot import Pilot
 
+from kronkeep_common.api import WatchView
 from kronkeep_tui.app import KronkeepApp
 from kronkeep_tui.settings import TerminalSettings
 
@@ -90,17 +92,59 @@ async def test_read_only_refuses_every_change() -> None:
         assert "run now" not in screen(pilot)
 
 
-async def test_a_lost_daemon_keeps_the_data_and_says_how_old_it_is() -> None:
+@pytest.mark.parametrize("width", [80, 40])
+async def test_a_lost_daemon_keeps_the_data_and_says_why_and_what_to_do_in_full(width: int) -> None:
     client = CannedClient()
-    async with app_of(client).run_test(size=(100, 24)) as pilot:
+    app = app_of(client)
+    async with app.run_test(size=(width, 24)) as pilot:
         await first(pilot)
         client.away = True
         client.lost.set()
-        await until(pilot, lambda: "NO DAEMON" in screen(pilot))
-        assert "pg-main-nightly" in screen(pilot)
+        await until(pilot, lambda: "NO DAEMON, data 0s old" in screen(pilot) or width < 80)
+        await until(pilot, lambda: "Nobody serves the socket." in screen(pilot))
+        whole = " ".join(screen(pilot).split())
+        assert (
+            "→ Start it (systemctl start kronkeepd, or make demo) or name its socket with --socket." in whole
+        )
+        assert "and at once with ctrl+r; what was read stays." in whole
+        assert "pg-main-nightly" in whole
+        await pilot.press("t")
+        await until(pilot, lambda: "ctrl+r tries it again." in " ".join(screen(pilot).split()))
         client.away = False
         client.lost.clear()
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "Nobody serves" not in screen(pilot))
+        await until(pilot, lambda: " live " in screen(pilot) or width < 80)
+
+
+async def test_a_daemon_that_does_not_answer_is_not_called_live() -> None:
+    client = CannedClient()
+    app = app_of(client)
+    async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: " live " in screen(pilot))
+        clock = app.clock
+        assert isinstance(clock, FixedClock)
+        client.answers.clear()
+        app.reader.resync()
+        await until(pilot, lambda: app.reader.asked_at is not None)
+        clock.moment += timedelta(seconds=12)
+        await until(pilot, lambda: "no answer for 12s" in screen(pilot))
+        client.answers.set()
+        await until(pilot, lambda: " live " in screen(pilot))
+
+
+async def test_a_stale_watch_says_why_in_full() -> None:
+    client = CannedClient()
+    why = "the API server at https://10.0.0.1:6443 refuses the connection; it was reached last at 03:02Z"
+    client.watches = [
+        WatchView(name=f"prod-eu {what}", status="stale", since=NOW - timedelta(minutes=9), why=why)
+        for what in ("jobs", "pods")
+    ]
+    async with app_of(client).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "stale 9m" in screen(pilot) and "1 more" in screen(pilot))
+        whole = " ".join(screen(pilot).split())
+        assert f"The watch of prod-eu jobs is stale: {why}. 1 more of the watches are not live." in whole
+        assert "What is shown may be old; kronkeepd tries again by itself." in whole
 
 
 async def test_an_empty_list_says_what_to_do() -> None:

@@ -11,22 +11,24 @@ from typing import TYPE_CHECKING, Self, cast
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.screen import Screen
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_tui import commands, views
 from kronkeep_tui.actions import BY_NAME, TABS, Action
 from kronkeep_tui.navigation import Navigation, Place, Way
-from kronkeep_tui.pages.bars import crumbs_line, keys_line, status_line, tabs_line
+from kronkeep_tui.pages.bars import crumbs_line, keys_line, status_line, tabs_line, trouble
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.views.base import View
 from kronkeep_tui.views.table import TableView
-from kronkeep_tui.widgets.sheet import Bar, Sheet, Still
+from kronkeep_tui.widgets.cells import wrap
+from kronkeep_tui.widgets.sheet import Bar, Note, Sheet, Still
 
 if TYPE_CHECKING:
     from kronkeep_tui.app import KronkeepApp
 
+FIXED_ROWS = 5  # status, tabs, crumbs, message and keys
 KEPT_VIEWS = 16
 MOST_COPIED = 74_000  # bytes; many terminals drop a longer OSC 52
 
@@ -53,7 +55,10 @@ class Frame(Screen[None], Behind):
 
     BINDINGS = []
     AUTO_FOCUS = ""
-    CSS = "Frame { layout: vertical; }"
+    CSS = """
+    Frame { layout: vertical; layers: default over; }
+    #more { layer: over; dock: bottom; margin-bottom: 1; background: $background; }
+    """
 
     def __init__(self, start: str = "overview") -> None:
         super().__init__()
@@ -85,9 +90,11 @@ class Frame(Screen[None], Behind):
         yield Bar(id="status")
         yield Bar(id="tabs")
         yield Bar(id="crumbs")
+        yield Note(id="trouble")
         yield Host()
         yield Bar(id="message")
         yield Bar(id="keys")
+        yield Note(id="more")
 
     def on_mount(self) -> None:
         """Shows the first view."""
@@ -104,10 +111,21 @@ class Frame(Screen[None], Behind):
         if not app.is_running:
             return
         now = app.clock.now()
+        self._show_trouble()
         if self.view.ready:
             self.view.show(app.reader.store, now)
         self._bar("status").say(*status_line(app.reader, self.namespace, now, self.size.width))
         self.show_place()
+
+    @property
+    def room(self) -> Size:
+        """What a view has, whether it is in front yet or not."""
+        width, height = self.app.size
+        return Size(width, height - FIXED_ROWS - len(trouble(self.kronkeep.reader, width - 2)))
+
+    def _show_trouble(self) -> None:
+        """Why nothing newer comes, in full above the view; the one thing that moves it, as it is rare."""
+        self.query_one("#trouble", Note).fit(trouble(self.kronkeep.reader, self.app.size.width - 2))
 
     def show_place(self) -> None:
         """Says where one is, and in plain mode reads the row aloud."""
@@ -136,10 +154,12 @@ class Frame(Screen[None], Behind):
             sheet.redraw()
 
     def tell(self, text: str, role: str = "warn") -> None:
-        """Says one sentence in the message line."""
+        """Says something in the message line; what is longer lies over the view until the next action."""
         self._said = (text, role)
         if self._prompt is None and self._letter is None:
-            self._bar("message").say((f" {text}" if text else "", role))
+            lines = wrap(text, self.app.size.width - 2)
+            self._bar("message").say((f" {lines[0]}" if text else "", role))
+            self.query_one("#more", Note).fit([((line, role),) for line in lines] if len(lines) > 1 else [])
 
     # going places
 
@@ -275,8 +295,8 @@ class Frame(Screen[None], Behind):
             return f"{action.words} is for {', '.join(action.where)}; this is {scopes[0]}."
         if action.changes and app.settings.read_only:
             return "Read-only: nothing was done."
-        if action.changes and app.reader.lost is not None and action.name not in ("create", "submit"):
-            return "The daemon cannot be reached; nothing was done."
+        if action.changes and not app.reader.live and action.name not in ("create", "submit"):
+            return "The daemon cannot be reached; nothing was done. ctrl+r tries it again."
         if action.row and view.subject() is None:
             return f"{action.words}: there is no row under the cursor."
         return view.refusal(action)

@@ -1,28 +1,31 @@
 """Reading the daemon: a snapshot, then every change after it; again after a loss, with a growing pause.
 
-What was read stays when the daemon is gone; `lost` says why nothing newer comes.
+What was read stays when the daemon is gone; `live` says whether it answers, `lost` why it does not.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import DaemonUnreachable, KronkeepError
-from kronkeep_tui.store import Store, apply, from_snapshot, with_records
+from kronkeep_tui.store import Store, apply, from_snapshot, joined, with_page, with_records
 
 if TYPE_CHECKING:
     from kronkeep_common.api import Event
     from kronkeep_common.client import Client
 
+T = TypeVar("T")
 FLUSH_SECONDS = 0.25
 REREAD_SECONDS = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 PENDING = 5000  # changes that wait for a flush; beyond it a new snapshot is cheaper
 PAGE = 1000
+ALL_RUNS = "executions"
 
 
 class Reader:
@@ -32,12 +35,16 @@ class Reader:
         self.client = client
         self.clock = clock
         self.store = Store()
-        self.lost: str | None = "connecting"
+        self.live = False
+        self.lost: KronkeepError | None = None
+        self.asked_at: datetime | None = None
+        """When the daemon was asked for what it has not answered yet."""
         self.read_once = False
         self._changed = changed
         self._pending: list[Event] = []
         self._unread = False
         self._reread = asyncio.Event()
+        self._retry = asyncio.Event()
         self._cursors: dict[str, str | None] = {}
 
     async def follow(self) -> None:
@@ -55,23 +62,30 @@ class Reader:
                 self._lose(error)
             except (msgspec.ValidationError, msgspec.DecodeError) as fault:
                 self._lose(DaemonUnreachable(f"The daemon's answer cannot be read: {fault}"))
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._retry.wait(), pause)
+            self._retry.clear()
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _connect(self) -> None:
-        fresh = from_snapshot(await self.client.snapshot())
+        fresh = from_snapshot(await self._answered(self.client.snapshot()))
         self._pending.clear()
         self._unread = False
-        for table in ("executions", "backups"):
-            known = getattr(fresh, table).records
-            older = [r for r in getattr(self.store, table).newest() if r.id not in known and r.ended_at]
-            fresh = with_records(fresh, table, older)
-        self.store, self.lost, self.read_once = fresh, None, True
+        if (fresh := joined(fresh, self.store)).since > self.store.since:
+            self._cursors.clear()  # runs came and went unseen: pages are read from the newest again
+        self.store, self.lost, self.live, self.read_once = fresh, None, True, True
         self._changed()
+
+    async def _answered(self, call: Awaitable[T]) -> T:
+        self.asked_at = self.clock.now()
+        try:
+            return await call
+        finally:
+            self.asked_at = None
 
     def _lose(self, error: KronkeepError) -> None:
         self.flush()
-        self.lost = error.message
+        self.lost, self.live = error, False
         self._changed()
 
     def flush(self) -> bool:
@@ -87,8 +101,8 @@ class Reader:
         return True
 
     def resync(self) -> None:
-        """Reads the CronJobs again at once."""
-        self._reread.set()
+        """Reads the CronJobs again at once, or tries a lost daemon."""
+        (self._reread if self.live else self._retry).set()
 
     async def follow_cronjobs(self) -> None:
         """CronJobs are the cluster's and send no events here: read after changes and every few seconds."""
@@ -96,27 +110,30 @@ class Reader:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._reread.wait(), REREAD_SECONDS)
             self._reread.clear()
-            if self.lost is None:
+            if self.live:
                 with contextlib.suppress(KronkeepError):
                     await self._read_cronjobs()
             await asyncio.sleep(FLUSH_SECONDS)
 
     async def _read_cronjobs(self) -> None:
-        cronjobs = tuple((await self.client.cronjobs()).items)
-        watches = tuple((await self.client.ready()).watches)
+        cronjobs = tuple((await self._answered(self.client.cronjobs())).items)
+        watches = tuple((await self._answered(self.client.ready())).watches)
         if (cronjobs, watches) != (self.store.cronjobs, self.store.watches):
             self.store = msgspec.structs.replace(self.store, cronjobs=cronjobs, watches=watches)
             self._changed()
 
     async def more(self, table: str, question: str = "", **query: Any) -> int:
         """Reads the next page of a list (`executions`, `backups`) and says how many came; 0 at its end."""
-        name = f"{table} {question} {sorted(query.items())}"
+        name = f"{table} {question} {sorted(query.items())}" if question or query else table
         if name in self._cursors and self._cursors[name] is None:
             return 0
         page = await getattr(self.client, table)(
             filter=question or None, limit=PAGE, cursor=self._cursors.get(name), **query
         )
         self._cursors[name] = page.next_cursor
-        self.store = with_records(self.store, table, page.items)
+        if name == ALL_RUNS:
+            self.store = with_page(self.store, page.items, last=page.next_cursor is None)
+        else:
+            self.store = with_records(self.store, table, page.items)
         self._changed()
         return len(page.items)

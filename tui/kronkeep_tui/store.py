@@ -6,7 +6,7 @@ second cost four copies a second and not two hundred.
 
 from bisect import insort
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -74,14 +74,20 @@ def table_of(records: Iterable[R]) -> Table[R]:
     return Table(found, sorted(found, key=lambda record_id: found[record_id].created_at, reverse=True))
 
 
+EVER = datetime.min.replace(tzinfo=UTC)
+NEVER = datetime.max.replace(tzinfo=UTC)
+
+
 class Store(msgspec.Struct, frozen=True, kw_only=True):
     """Everything known; `seq` is the last change, `at` when the daemon last spoke.
 
+    Every run that was created at `since` or later is here; of older ones perhaps only some.
     `last_backup` leads from a run's id, and `latest_backup` from a CronJob's, to the newest backup's id.
     """
 
     seq: int = 0
     at: datetime | None = None
+    since: datetime = NEVER
     version: str = ""
     cronjobs: tuple[CronJob, ...] = ()
     executions: Table[CronJobExecution] = Table()
@@ -110,6 +116,7 @@ def from_snapshot(snapshot: Snapshot) -> Store:
         Store(
             seq=snapshot.seq,
             at=snapshot.now,
+            since=min((run.created_at for run in snapshot.executions), default=EVER),
             version=snapshot.version,
             cronjobs=tuple(snapshot.cronjobs),
             executions=table_of(snapshot.executions),
@@ -150,6 +157,22 @@ def with_records(store: Store, table: str, records: Sequence[Any]) -> Store:
     """The picture with records that were read; what is known of them already is not older."""
     known = getattr(store, table).records
     return _changed(store, {table: {r.id: r for r in records if r.id not in known}})
+
+
+def with_page(store: Store, runs: Sequence[CronJobExecution], *, last: bool) -> Store:
+    """The picture with a page of all runs, which follows those that are here; the `last` has the oldest."""
+    since = EVER if last else min((run.created_at for run in runs), default=store.since)
+    return msgspec.structs.replace(with_records(store, "executions", runs), since=min(since, store.since))
+
+
+def joined(fresh: Store, old: Store) -> Store:
+    """A new picture with what ended before it begins; `since` stays where there is no gap between the two."""
+    for table in ("executions", "backups"):
+        known = getattr(fresh, table).records
+        older = [r for r in getattr(old, table).newest() if r.id not in known and r.ended_at]
+        fresh = with_records(fresh, table, older)
+    newest = max((run.created_at for run in old.executions.records.values()), default=EVER)
+    return msgspec.structs.replace(fresh, since=old.since) if old.since <= fresh.since <= newest else fresh
 
 
 def _changed(store: Store, changes: Mapping[str, Mapping[str, Any]]) -> Store:

@@ -1,16 +1,18 @@
 """The fixed lines: status, tabs, crumbs and keys."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kronkeep_common.text import age
 from kronkeep_tui.pages.alerts import unended
-from kronkeep_tui.pages.words import counts
+from kronkeep_tui.pages.words import cause, counts
 from kronkeep_tui.widgets.cells import Span, Text
 
 if TYPE_CHECKING:
     from kronkeep_tui.reader import Reader
+
+SLOW = timedelta(seconds=3)  # an answer takes milliseconds
 
 
 def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> Text:
@@ -35,15 +37,34 @@ def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> 
 
 
 def _fresh(reader: "Reader", now: datetime) -> list[Span]:
-    store = reader.store
-    if reader.lost is not None:
-        if store.at is None:
-            return [(f"connecting: {reader.lost}" if reader.lost != "connecting" else "connecting", "warn")]
-        return [(f"NO DAEMON, data {age(store.at, now)} old: {reader.lost}", "bad")]
+    store, asked = reader.store, reader.asked_at
+    if asked is not None and now - asked >= SLOW:
+        return [(f"no answer for {age(asked, now)}", "warn")]
+    if not reader.live:
+        return (
+            [(f"NO DAEMON, data {age(store.at, now)} old", "bad")] if store.at else [("connecting", "warn")]
+        )
     if store.stale:
-        watch = store.stale[0]
-        return [(f"{watch.name} stale {age(watch.since, now)}: {watch.why or watch.status}", "warn")]
+        return [(f"stale {age(min(watch.since for watch in store.stale), now)}", "warn")]
     return [("live", "ok")]
+
+
+RETRY = "It is tried again by itself, and at once with ctrl+r; what was read stays."
+
+
+def trouble(reader: "Reader", width: int) -> list[Text]:
+    """Why what is shown may not be the present, and what to do, in full; nothing while all is well."""
+    if reader.lost is not None:
+        return cause(reader.lost.message, f"{reader.lost.next_step} {RETRY}", width, "bad")
+    if not reader.live or not (stale := reader.store.stale):
+        return []
+    watch = stale[0]
+    more = f" {len(stale) - 1} more of the watches are not live." if len(stale) > 1 else ""
+    why = f"The watch of {watch.name} is {watch.status}: {(watch.why or 'no reason is known').rstrip('.')}."
+    step = (
+        "What is shown may be old; kronkeepd tries again by itself. kronkeep doctor looks at the way there."
+    )
+    return cause(why + more, step, width, "warn")
 
 
 def tabs_line(tabs: Sequence[str], chosen: str, width: int) -> Text:

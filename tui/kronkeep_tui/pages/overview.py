@@ -11,6 +11,7 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Span, Text, fit, wrap
 
 HOURS = 24
+HOUR = timedelta(hours=1)
 SOON = timedelta(minutes=60)
 FORTNIGHT = timedelta(days=14)
 Section = Callable[[Store, datetime, int], list[Text]]
@@ -59,7 +60,10 @@ def upcoming(store: Store, now: datetime, width: int) -> list[Text]:
 
 
 def last_day(store: Store, now: datetime, width: int) -> list[Text]:
-    """Runs by the hour: blocks for those that went well, digits for those that did not."""
+    """Runs by the hour: blocks for those that went well, digits for those that did not.
+
+    Hours of which not every run was read are blank.
+    """
     well, bad = [0] * HOURS, [0] * HOURS
     for run in store.executions.newest():
         hour = int((now - run.created_at).total_seconds() // 3600)
@@ -68,10 +72,12 @@ def last_day(store: Store, now: datetime, width: int) -> list[Text]:
         place = well if run.status in ("succeeded", "running", "pending") else bad
         place[HOURS - 1 - max(0, hour)] += 1
     top = max(*well, 1)
+    unread = min(HOURS, max(0, HOURS - int((now - min(now, store.since)) / HOUR)))
     good = "".join("·" if n == 0 else BLOCKS[min(7, 8 * n // (top + 1))] for n in well)
     ill = "".join("·" if n == 0 else str(min(n, 9)) for n in bad)
+    good, ill = (" " * unread + signs[unread:] for signs in (good, ill))
     return [
-        title("LAST 24 HOURS", "one column an hour"),
+        title("LAST 24 HOURS", f"read since {store.since:%H:%M}Z" if unread else "one column an hour"),
         (("ok    ", "quiet"), (good, "ok"), (f"  {sum(well)}", "")),
         (
             ("not   ", "quiet"),
@@ -84,7 +90,7 @@ def last_day(store: Store, now: datetime, width: int) -> list[Text]:
 def storages(store: Store, now: datetime, width: int) -> list[Text]:
     """How full storages are and when they were checked."""
     lines: list[Text] = [title("STORAGES")]
-    name = min(14, max(8, width // 4))
+    name = min(20, max(8, width - 28))
     for storage in store.storages.newest()[:5]:
         used = fill(storage)
         held = size(storage.usage.used_bytes) if storage.usage else "not measured"
@@ -97,15 +103,20 @@ def storages(store: Store, now: datetime, width: int) -> list[Text]:
     return lines if len(lines) > 1 else [*lines, (("no storage yet", "quiet"),)]
 
 
+def _span(begin: datetime, now: datetime) -> str:
+    return "14 days, every run" if now - begin >= FORTNIGHT else f"every run since {begin:%d %b %H:%M}Z"
+
+
 def success(store: Store, now: datetime, width: int) -> list[Text]:
-    """How many runs of each namespace went well in a fortnight, of those that were read."""
+    """How many of all runs of each namespace went well in a fortnight, or since when all were read."""
+    begin = max(store.since, now - FORTNIGHT)
     ended: defaultdict[str, list[bool]] = defaultdict(list)
     for run in store.executions.newest():
-        if now - run.created_at > FORTNIGHT:
+        if run.created_at < begin:
             break
         if run.status not in ("running", "pending"):
             ended[run.namespace].append(run.status == "succeeded")
-    lines: list[Text] = [title("SUCCESS", "14 days, runs that were read")]
+    lines: list[Text] = [title("SUCCESS", _span(begin, now))]
     for namespace in sorted(ended, key=lambda n: sum(ended[n]) / len(ended[n]))[:6]:
         rate = 100 * sum(ended[namespace]) / len(ended[namespace])
         kind = "ok" if rate >= 99 else "warn" if rate >= 90 else "bad"

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from kronkeep_tui.app import KronkeepApp
     from kronkeep_tui.frame import Frame
 
-FIXED_ROWS = 5  # status, tabs, crumbs, message and keys
-
 
 class View(Still):
     """The body of the frame; `of` says of what: a CronJob's or a run's id."""
@@ -48,8 +46,7 @@ class View(Still):
     @property
     def room(self) -> Size:
         """The view's size once it is in front, whether it is there yet or not."""
-        width, height = self.app.size
-        return Size(width, height - FIXED_ROWS)
+        return self.frame.room
 
     def on_mount(self) -> None:
         """Tells the frame that everything below the view is there."""

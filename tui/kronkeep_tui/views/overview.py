@@ -13,15 +13,17 @@ from kronkeep_common.text import age
 from kronkeep_tui.actions import ANY, TABLE
 from kronkeep_tui.pages import alerts
 from kronkeep_tui.pages import overview as page
+from kronkeep_tui.reader import ALL_RUNS
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table import TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, Row, RowTable
 from kronkeep_tui.widgets.sheet import Pane, Still
 
+PAGES = 5  # of 1,000 runs
 ATTENTION = (
-    Column("NEEDS ATTENTION", 16),
-    Column("WHAT", 20, grow=2),
+    Column("", 5),
+    Column("NEEDS ATTENTION", 22, grow=2),
     Column("SINCE", 6, right=True),
     Column("WHY", 20, drop=1, grow=6),
 )
@@ -63,6 +65,14 @@ class OverviewView(TableView[Alert]):
             yield left
             yield right
         yield Pane(id="welcome")
+
+    async def load(self) -> None:
+        """Reads on until every run of the fortnight is here, or as many as one screen is worth."""
+        reader = self.kronkeep.reader
+        begin = self.kronkeep.clock.now() - page.FORTNIGHT
+        for _ in range(PAGES):
+            if reader.store.since <= begin or not await reader.more(ALL_RUNS):
+                return
 
     def crumb(self, store: Store) -> str:
         """Where one is."""

@@ -79,9 +79,7 @@ class RunView(View):
         head = self.query_one(".head", Pane)
         if run is not None:
             lines = [((" ", ""), *line) for line in page.head(run, store, now, self.room.width - 2)]
-            if head.styles.height is None or head.styles.height.value != len(lines):
-                head.styles.height = len(lines)
-            head.show(lambda _: lines)
+            head.fit(lines)
         self._show_rule()
 
     def _show_rule(self) -> None:

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from rich.cells import cell_len
 from rich.segment import Segment
+from textual.css.scalar import Scalar
 from textual.geometry import Region, Size
 from textual.reactive import Reactive
 from textual.strip import Strip
@@ -192,6 +193,12 @@ class Pane(Scrolling):
             self.lay_out(self.size)
         self.sync()
 
+    def fit(self, lines: Sequence[Text]) -> None:
+        """Shows lines, and is as high as they are."""
+        if self.styles.height != Scalar.from_number(len(lines)):
+            self.styles.height = len(lines)
+        self.show(lambda _: lines)
+
     def lay_out(self, size: Size) -> None:
         """Makes the lines for a width."""
         self._lines = tuple(self._make(size.width))
@@ -223,3 +230,14 @@ class Pane(Scrolling):
     def edge(self, end: int) -> None:
         """Scrolls to the first or the last line."""
         self.move(len(self._lines) if end else -len(self._lines))
+
+
+class Note(Pane):
+    """Lines that are there for a while; without any it takes no place."""
+
+    DEFAULT_CSS = "Note { display: none; padding: 0 1; }"
+
+    def fit(self, lines: Sequence[Text]) -> None:
+        """Shows lines, or goes away."""
+        self.display = bool(lines)
+        super().fit(lines)
