@@ -50,14 +50,21 @@ class Supervisor:
             await asyncio.wait([task])
 
     async def close(self, timeout: float = 10.0) -> None:
-        """Cancels all tasks, newest first, and waits at most `timeout` seconds for them."""
-        tasks = list(self._tasks.values())
-        for task in reversed(tasks):
-            task.cancel()
-        if tasks:
-            _, stuck = await asyncio.wait(tasks, timeout=timeout)
-            for task in stuck:
+        """Cancels all tasks, newest first; what came late may need what came before it to its own end.
+
+        Waits at most `timeout` seconds in all, then cancels what is left together.
+        """
+        tasks = list(reversed(self._tasks.values()))
+        try:
+            async with asyncio.timeout(timeout):
+                for task in tasks:
+                    task.cancel()
+                    await asyncio.wait([task])
+        except TimeoutError:
+            for task in (task for task in tasks if not task.done()):
                 log.error("task %s did not stop within %.0f s", task.get_name(), timeout)
+                if not task.cancelling():
+                    task.cancel()
 
     async def _guard(self, name: str, work: Callable[[], Awaitable[None]], death: Death) -> None:
         pause = 1.0

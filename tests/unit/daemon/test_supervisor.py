@@ -70,3 +70,28 @@ async def test_close_cancels_everything_and_names_what_is_stuck(caplog: pytest.L
     assert "stubborn" in caplog.text
     release.set()
     await task
+
+
+async def test_what_came_late_ends_while_what_it_may_need_still_runs() -> None:
+    """As the end of a Job's task needs the embedded cluster, which is a task of the same supervisor."""
+    supervisor = Supervisor(FakeClock())
+    asked: asyncio.Queue[asyncio.Future[str]] = asyncio.Queue()
+
+    async def server() -> None:
+        while True:
+            (await asked.get()).set_result("removed")
+
+    async def client() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            await asked.put(answer)
+            said.append(await answer)
+
+    said: list[str] = []
+    supervisor.start("server", server, death="quiet")
+    supervisor.start("client", client, death="quiet")
+    await settle()
+    await supervisor.close(timeout=5)
+    assert said == ["removed"]
