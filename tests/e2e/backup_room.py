@@ -136,17 +136,11 @@ def room(folder: Path, program: str, **archive: Any) -> Iterator[Room]:
     config.write_text("\n".join(["[archive]", *lines]))
     daemon = Daemon(folder / "s")
     daemon.arguments = ("--config", str(config))
-    daemon._spawn()
+    asyncio.run(daemon.start())
     try:
-        daemon.line = daemon._ready()
         yield Room(daemon, program)
     finally:
-        assert daemon._process is not None
-        assert daemon._process.stdin is not None
-        if daemon._process.poll() is None:
-            daemon._process.stdin.close()
-            daemon._process.wait(30)
-        daemon._close()
+        asyncio.run(daemon.end())
 
 
 def hook(name: str, *command: str, **fields: Any) -> Hook:

@@ -35,6 +35,7 @@ class Daemon:
 
     def __init__(self, state: Path) -> None:
         self.state = state
+        self.log = state.parent / "kronkeepd.log"
         self.arguments: tuple[str, ...] = ()
         self.embedded = anywhere.KUBECONFIG is None
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,7 +70,7 @@ class Daemon:
     def _spawn(self) -> None:
         command = [sys.executable, "-m", "kronkeep_daemon", "--announce", "--attached"]
         command += ["--embedded"] if self.embedded else []
-        with (self.state.parent / "kronkeepd.log").open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--state", str(self.state), *self.arguments],
                 stdin=subprocess.PIPE,
@@ -84,7 +85,7 @@ class Daemon:
             found: dict[str, Any] = json.loads(line)
             if "progress" not in found:
                 return found
-        raise AssertionError((self.state.parent / "kronkeepd.log").read_text()[-3000:])
+        raise AssertionError(self.log.read_text()[-3000:])
 
     async def kill(self) -> None:
         """kill -9."""
@@ -101,6 +102,11 @@ class Daemon:
         code = await asyncio.to_thread(self._process.wait, 20)
         self._close()
         return code
+
+    async def end(self) -> None:
+        """Stops it, unless a test has ended it."""
+        if self._process is not None and self._process.poll() is None:
+            await self.stop()
 
     def _close(self) -> None:
         Daemon.alive -= 1
@@ -121,8 +127,7 @@ async def daemon(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Daem
     found = Daemon(tmp_path_factory.mktemp("d", numbered=True) / "s")
     await found.start()
     yield found
-    if found._process is not None and found._process.poll() is None:
-        await found.stop()
+    await found.end()
 
 
 @pytest.fixture

@@ -90,15 +90,9 @@ def _hang_up(request: web.Request) -> web.StreamResponse:
 class Outside(Daemon):
     """A daemon whose cluster is another process."""
 
-    def _spawn(self) -> None:
-        command = [sys.executable, "-m", "kronkeep_daemon", "--announce", "--attached", *self.arguments]
-        with (self.state.parent / "kronkeepd.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*command, "--state", str(self.state)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
+    def __init__(self, state: Path) -> None:
+        super().__init__(state)
+        self.embedded = False
 
     @property
     def pid(self) -> int:

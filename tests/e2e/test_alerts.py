@@ -15,7 +15,6 @@ from tests.e2e.conftest import Daemon, eventually
 from kronkeep_common.models import CronJobCreate
 from kronkeep_daemon.kube import paths
 
-pytestmark = pytest.mark.cluster
 SETTINGS = """
 [[alerts.channels]]
 name = "ops"

@@ -13,8 +13,6 @@ from kronkeep_common.errors import DaemonUnreachable, DamagedHistory, ReadOnlyHi
 from kronkeep_common.models import BackupStorageCreate
 from kronkeep_daemon.history.history import EXIT_SYNC_FAILED
 
-pytestmark = pytest.mark.cluster
-
 
 def storage(daemon: Daemon, name: str) -> BackupStorageCreate:
     return BackupStorageCreate(id=name, kind="local", settings={"path": str(daemon.state.parent / name)})
@@ -36,7 +34,6 @@ async def test_without_space_writes_are_refused_reads_go_on_and_it_resumes(
         assert [found.id for found in (await again.storages()).items] == [made.id]
 
 
-@pytest.mark.root
 @pytest.mark.skipif(shutil.which("strace") is None or os.getuid() != 0, reason="needs strace and root")
 async def test_a_failed_sync_ends_the_daemon_with_its_own_code(daemon: Daemon, client: Client) -> None:
     assert daemon._process is not None

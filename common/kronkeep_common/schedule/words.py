@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 
-from kronkeep_common.schedule.grammar import FIELDS, Parsed
+from kronkeep_common.schedule.grammar import Parsed
 from kronkeep_common.text import duration
 
 _MONTHS = [
@@ -88,6 +88,3 @@ def explain(day: date, expected: Sequence[int], actual: Sequence[int]) -> list[s
         elif counts[second] > 1:
             found.append(f"{clock} occurs twice on {day}: {counts[second]} runs")
     return found
-
-
-FIELD_NAMES = tuple(field.name for field in FIELDS)

@@ -67,7 +67,6 @@ class BackupService:
         self._settings = settings
         self._supervisor = supervisor
         self._wake = asyncio.Event()
-        self._started_at = clock.now()
         self.queues = queues = Queues()
         cluster = cronjobs.cluster()
         self.records = BackupRecords(history, bus)

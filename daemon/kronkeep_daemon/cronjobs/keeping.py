@@ -43,7 +43,6 @@ class _Copy(NamedTuple):
     container: str
     follow: bool = False
     failed: bool = False
-    tries: int = 0
 
 
 class LogKeeper:

@@ -215,7 +215,6 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.root
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
 async def test_levels_of_a_volume_that_others_fill(shared: Daemon, there: Client, small: Path) -> None:
     """85 % and 95 % of the volume, whoever fills it; a limit of the storage's own counts at once."""
@@ -274,7 +273,6 @@ async def test_a_place_with_keys_and_no_config_is_no_new_repository(there: Clien
     assert storage.next_step
 
 
-@pytest.mark.root
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
 async def test_a_place_that_can_only_be_read(there: Client, small: Path) -> None:
     (small / "vault").mkdir()

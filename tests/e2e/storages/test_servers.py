@@ -161,9 +161,7 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
     answers = [await there.storages(), await there.backups(), await there.audit(), await there.snapshot()]
     seen += [str(answer) for answer in answers]
     files = [path for path in (shared.state / "history").rglob("*") if path.is_file()]
-    seen += [
-        path.read_bytes().decode(errors="replace") for path in [*files, shared.state.parent / "kronkeepd.log"]
-    ]
+    seen += [path.read_bytes().decode(errors="replace") for path in [*files, shared.log]]
     assert any("job-quiet" in text for text in seen)
     canaries = (password, server.secret["RESTIC_REST_PASSWORD"].partition("%")[2])
     seen += lines

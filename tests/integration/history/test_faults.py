@@ -152,7 +152,6 @@ def cut_power(at: Path) -> None:
 
 
 @pytest.mark.torture
-@pytest.mark.root
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root for loop mounts")
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])

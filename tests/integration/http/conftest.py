@@ -1,6 +1,6 @@
 """A daemon whose levels belong to groups that every Debian has, with a socket that anybody may connect to."""
 
-import json
+import asyncio
 import subprocess
 import sys
 import tempfile
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.conftest import Daemon
 
 from kronkeep_daemon.http.access import Level
 
@@ -33,20 +34,34 @@ def open_folder() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def open_socket(open_folder: Path) -> Iterator[Path]:
     """The socket; at the end the log must hold no traceback."""
-    folder = open_folder
-    (folder / "kronkeepd.toml").write_text(SETTINGS)
-    command = [sys.executable, "-m", "kronkeep_daemon", "--embedded", "--attached", "--announce"]
-    command += ["--config", str(folder / "kronkeepd.toml"), "--state", str(folder / "s")]
-    with (folder / "log").open("wb") as log:
-        found = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
-    assert found.stdout is not None
-    assert found.stdin is not None
-    line = next(json.loads(line) for line in found.stdout if b'"pid"' in line)
-    path = Path(line["socket"])
+    settings = open_folder / "kronkeepd.toml"
+    settings.write_text(SETTINGS)
+    daemon = Daemon(open_folder / "s")
+    daemon.arguments = ("--config", str(settings))
+    asyncio.run(daemon.start())
+    yield opened(daemon)
+    assert asyncio.run(daemon.stop()) == 0
+    assert "Traceback" not in daemon.log.read_text()
+
+
+def opened(daemon: Daemon) -> Path:
+    """The daemon's socket, to which anybody may connect from now on."""
+    path = Path(daemon.line["socket"])
     path.chmod(0o666)
     path.parent.chmod(0o711)
-    yield path
-    found.stdin.close()
-    assert found.wait(30) == 0
-    found.stdout.close()
-    assert "Traceback" not in (folder / "log").read_text()
+    return path
+
+
+async def as_nobody(daemon: Daemon, path: str) -> bytes:
+    """What the daemon answers a user without any group; others may connect only meanwhile."""
+    script = (
+        "import os, socket, sys\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+        "head = f'GET {sys.argv[2]} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n'\n"
+        "s.sendall(head.encode())\n"
+        "data = b''\nwhile chunk := s.recv(4096): data += chunk\nsys.stdout.buffer.write(data)\n"
+    )
+    command = [sys.executable, "-c", script, str(opened(daemon)), path]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
+    Path(daemon.line["socket"]).chmod(0o660)
+    return done.stdout

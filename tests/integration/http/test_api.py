@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.e2e.conftest import Daemon, eventually
+from tests.integration.http.conftest import as_nobody
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client, SyncClient
@@ -50,23 +51,10 @@ async def test_the_socket_is_the_owner_s_and_the_group_s(daemon: Daemon) -> None
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
 async def test_a_stranger_is_refused_and_the_refusal_says_which_level(daemon: Daemon) -> None:
-    import subprocess
-    import sys
-
-    Path(daemon.line["socket"]).chmod(0o666)
-    Path(daemon.line["socket"]).parent.chmod(0o711)
-    script = (
-        "import os, socket, sys\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
-        "s.sendall(b'GET /v1/cronjobs HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n')\n"
-        "data = b''\nwhile chunk := s.recv(4096): data += chunk\nsys.stdout.buffer.write(data)\n"
-    )
-    command = [sys.executable, "-c", script, daemon.line["socket"]]
-    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
-    Path(daemon.line["socket"]).chmod(0o660)  # as the other tests expect it
-    assert b" 403 " in done.stdout.split(b"\r\n")[0]
-    assert b'"code":"Denied"' in done.stdout
-    assert b"you hold none" in done.stdout
+    said = await as_nobody(daemon, "/v1/cronjobs")
+    assert b" 403 " in said.split(b"\r\n")[0]
+    assert b'"code":"Denied"' in said
+    assert b"you hold none" in said
 
 
 @pytest.mark.parametrize(

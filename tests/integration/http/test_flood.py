@@ -80,7 +80,7 @@ def flooded(path: str) -> list[float]:
 
 
 async def test_another_user_does_not_notice(daemon: Daemon) -> None:
-    path, pid, log = daemon.line["socket"], daemon.line["pid"], daemon.state.parent / "kronkeepd.log"
+    path, pid, log = daemon.line["socket"], daemon.line["pid"], daemon.log
     Path(path).chmod(0o666)
     Path(path).parent.chmod(0o711)
     before, lines = resident(pid), len(log.read_text().splitlines())

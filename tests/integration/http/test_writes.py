@@ -2,8 +2,6 @@
 
 import asyncio
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 from tests.e2e.conftest import Daemon, eventually
+from tests.integration.http.conftest import as_nobody
 
 from kronkeep_common.errors import PreconditionFailed
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate
@@ -160,16 +159,7 @@ async def test_events_are_filtered_by_table_and_by_the_lists_grammar(daemon: Dae
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
 async def test_refusals_are_in_the_audit_trail_with_who_and_from_where(daemon: Daemon, http: HTTP) -> None:
-    Path(daemon.line["socket"]).chmod(0o666)
-    Path(daemon.line["socket"]).parent.chmod(0o711)
-    script = (
-        "import os, socket, sys\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
-        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
-        "s.sendall(b'GET /v1/cronjobs HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n')\n"
-        "while s.recv(4096): pass\n"
-    )
-    command = [sys.executable, "-c", script, daemon.line["socket"]]
-    await asyncio.to_thread(subprocess.run, command, check=True)
+    await as_nobody(daemon, "/v1/cronjobs")
     newest = (await http.get("/v1/audit?limit=1")).json()["items"][0]
     assert (newest["uid"], newest["outcome"], newest["route"]) == (65534, "Denied", "/v1/cronjobs")
     assert newest["program"].startswith("python")
@@ -219,4 +209,4 @@ async def test_what_is_no_http_is_a_problem_and_not_a_line_in_the_log(daemon: Da
     await writer.wait_closed()
     assert b" 400 " in answer
     assert b'"code":"InvalidRequest"' in answer
-    assert "Traceback" not in (daemon.state.parent / "kronkeepd.log").read_text()
+    assert "Traceback" not in daemon.log.read_text()

@@ -115,7 +115,7 @@ async def test_a_bad_file_is_reported_by_name_and_line_and_changes_nothing(
     assert (f"bad.yaml:{line}: " if line else "bad.yaml: ") in found.message
     async with daemon.client() as client:
         assert (await client.cronjobs()).items == []
-    assert "bad.yaml" in (daemon.state.parent / "kronkeepd.log").read_text()
+    assert "bad.yaml" in daemon.log.read_text()
     assert (await put(daemon, "bad.yaml", native("good"))).status == "applied"
 
 

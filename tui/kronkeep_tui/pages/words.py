@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, Progress
-from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import age, duration, size
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Span, Text, wrap
@@ -158,11 +157,6 @@ def good_age(cronjob: CronJob, now: datetime) -> Span:
         return "never", "bad" if cronjob.policy else "quiet"
     old = now - cronjob.last_good_backup_at
     return age(cronjob.last_good_backup_at, now), "warn" if old > timedelta(hours=36) else ""
-
-
-def is_open(backup: BackupExecution) -> bool:
-    """Whether a backup is still on its way."""
-    return backup.status in (BackupStatus.WAITING, BackupStatus.QUEUED, BackupStatus.RUNNING)
 
 
 def cause(message: str | None, step: str | None, width: int, kind: str) -> list[Text]:

@@ -36,7 +36,6 @@ class RunView(View):
         super().__init__(of)
         self._pending: list[str] = []
         self._rest = b""
-        self._shown_at_width = 0
 
     def compose(self) -> ComposeResult:
         """Record, rule, log."""

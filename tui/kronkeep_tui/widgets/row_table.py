@@ -120,7 +120,6 @@ class RowTable(Scrolling):
         self.cursor = self.top = self.left = 0
         self.wide = False
         self.sorted_by = ""
-        self.numbered = False
 
     @property
     def key(self) -> str | None:
