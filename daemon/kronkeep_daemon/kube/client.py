@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
@@ -40,6 +40,18 @@ _CONTENT_TYPES = {
     "json": "application/json-patch+json",
     "apply": "application/apply-patch+yaml",
 }
+
+
+class Asked(NamedTuple):
+    """One request; `deadline` is in seconds, of a stream for each byte, None for none."""
+
+    method: str
+    path: str
+    params: dict[str, str] = {}
+    body: object = None
+    kind: str = "application/json"
+    deadline: float | None = ANSWER_SECONDS
+    stream: bool = False
 
 
 class Cluster:
@@ -91,9 +103,7 @@ class Cluster:
 
     async def _uid(self) -> str:
         path = paths.namespaces("kube-system")
-        found: Object = msgspec.json.decode(
-            await answers.whole(await self._once("GET", path, {}, None, ANSWER_SECONDS))
-        )
+        found: Object = msgspec.json.decode(await answers.whole(await self._once(Asked("GET", path))))
         return str(found["metadata"]["uid"])
 
     async def _confirm(self) -> None:
@@ -146,14 +156,14 @@ class Cluster:
 
     async def about(self) -> tuple[Object, datetime | None]:
         """The server's version and the date of its answer."""
-        response = await self._authorised("GET", "/version", {}, None, ANSWER_SECONDS)
+        response = await self._authorised(Asked("GET", "/version"))
         date = response.headers.get("Date")
         version: Object = msgspec.json.decode(await answers.whole(response))
         return version, parsedate_to_datetime(date) if date else None
 
     async def get(self, path: str, **params: str) -> Object:
         """The object at `path`; raises NotFoundInCluster."""
-        return await self._json("GET", path, params)
+        return await self._json(Asked("GET", path, params))
 
     async def list(self, path: str, **params: str) -> tuple[Objects, str]:
         """Every item of the collection, read in pages of 500, and the version to watch from."""
@@ -173,7 +183,7 @@ class Cluster:
         token, decoder = "", msgspec.json.Decoder(objects.ListPage[kind])  # type: ignore[valid-type]
         while True:
             query = {"limit": str(PAGE), **params} | ({"continue": token} if token else {})
-            page = answers.page_of(await self._whole("GET", path, query), decoder, kind)
+            page = answers.page_of(await self._whole(Asked("GET", path, query)), decoder, kind)
             yield page.items or [], page.metadata.resource_version
             token = page.metadata.continue_ or ""
             if not token:
@@ -181,16 +191,16 @@ class Cluster:
 
     async def create(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
         """POSTs `body` to a collection; raises AlreadyExists, InvalidObject."""
-        return await self._json("POST", path, _dry(dry_run), body)
+        return await self._json(Asked("POST", path, _dry(dry_run), body))
 
     async def replace(self, path: str, body: Object) -> Object:
         """PUTs `body`; raises ConflictInCluster when its resourceVersion is stale."""
-        return await self._json("PUT", path, {}, body)
+        return await self._json(Asked("PUT", path, body=body))
 
     async def patch(self, path: str, body: object, *, kind: str = "merge", dry_run: bool = False) -> Object:
         """PATCHes an object; `kind` is merge, strategic, json or apply."""
         params = _dry(dry_run) | ({"fieldManager": "kronkeep", "force": "true"} if kind == "apply" else {})
-        return await self._json("PATCH", path, params, body, _CONTENT_TYPES[kind])
+        return await self._json(Asked("PATCH", path, params, body, _CONTENT_TYPES[kind]))
 
     async def delete(
         self,
@@ -207,7 +217,7 @@ class Cluster:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         try:
-            await self._json("DELETE", path, {}, options)
+            await self._json(Asked("DELETE", path, body=options))
         except NotFoundInCluster:
             return
 
@@ -219,7 +229,7 @@ class Cluster:
         Raises ClusterUnreachable after `read_deadline` seconds without a byte, Gone for a version too old.
         """
         query = {"watch": "1", **params}
-        response = await self._authorised("GET", path, query, None, read_deadline, stream=True)
+        response = await self._authorised(Asked("GET", path, query, deadline=read_deadline, stream=True))
         try:
             async for lines in answers.lines(response):
                 yield lines
@@ -245,7 +255,7 @@ class Cluster:
         if since_time:
             params["sinceTime"] = since_time
         path = f"{paths.pods(namespace, pod)}/log"
-        response = await self._authorised("GET", path, params, None, None, stream=True)
+        response = await self._authorised(Asked("GET", path, params, deadline=None, stream=True))
         try:
             async for chunk in answers.chunks(response):
                 yield chunk
@@ -255,82 +265,36 @@ class Cluster:
     async def push_log(self, path: str, uid: str, offset: int, lines: bytes, final: bool) -> Object:
         """Appends to a container's log in an embedded cluster; raises NotFoundInCluster."""
         params = {"uid": uid, "offset": str(offset), "final": "1" if final else "0"}
-        return await self._json("POST", path, params, lines, "text/plain")
+        return await self._json(Asked("POST", path, params, lines, "text/plain"))
 
-    async def _json(
-        self,
-        method: str,
-        path: str,
-        params: dict[str, str],
-        body: object = None,
-        kind: str = "application/json",
-    ) -> Object:
-        decoded: Object = msgspec.json.decode(await self._whole(method, path, params, body, kind))
+    async def _json(self, asked: Asked) -> Object:
+        decoded: Object = msgspec.json.decode(await self._whole(asked))
         return decoded
 
-    async def _whole(
-        self,
-        method: str,
-        path: str,
-        params: dict[str, str],
-        body: object = None,
-        kind: str = "application/json",
-    ) -> bytes:
-        return await answers.whole(
-            await self._authorised(method, path, params, body, ANSWER_SECONDS, kind=kind)
-        )
+    async def _whole(self, asked: Asked) -> bytes:
+        return await answers.whole(await self._authorised(asked))
 
-    async def _authorised(
-        self,
-        method: str,
-        path: str,
-        params: dict[str, str],
-        body: object,
-        read_deadline: float | None,
-        *,
-        kind: str = "application/json",
-        stream: bool = False,
-    ) -> aiohttp.ClientResponse:
+    async def _authorised(self, asked: Asked) -> aiohttp.ClientResponse:
         """The answer of the cluster that this is known to be."""
         if self._assumed:
             await self._confirm()
-        return await self._once(method, path, params, body, read_deadline, kind=kind, stream=stream)
+        return await self._once(asked)
 
-    async def _once(
-        self,
-        method: str,
-        path: str,
-        params: dict[str, str],
-        body: object,
-        read_deadline: float | None,
-        *,
-        kind: str = "application/json",
-        stream: bool = False,
-    ) -> aiohttp.ClientResponse:
+    async def _once(self, asked: Asked) -> aiohttp.ClientResponse:
         """The answer; a 401 reads the credentials anew, once: tokens, certificates and CAs are rotated."""
         generation = self._generation
         try:
-            return await self._send(method, path, params, body, read_deadline, kind=kind, stream=stream)
+            return await self._send(asked)
         except Unauthorized:
             await self._renew(generation)
-            return await self._send(method, path, params, body, read_deadline, kind=kind, stream=stream)
+            return await self._send(asked)
 
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        params: dict[str, str],
-        body: object,
-        read_deadline: float | None,
-        *,
-        kind: str = "application/json",
-        stream: bool = False,
-    ) -> aiohttp.ClientResponse:
+    async def _send(self, asked: Asked) -> aiohttp.ClientResponse:
         if self._client is None:
             raise ClusterUnreachable(f"the connection to {self.name} is closed")
-        url = f"{self._base}{path}" + (f"?{urlencode(params)}" if params else "")
-        headers = {"Accept": "application/json", "Content-Type": kind, **await self._credentials()}
-        response = await self._request(method, url, headers, body, _timeout(read_deadline, stream))
+        url = f"{self._base}{asked.path}" + (f"?{urlencode(asked.params)}" if asked.params else "")
+        headers = {"Accept": "application/json", "Content-Type": asked.kind, **await self._credentials()}
+        response = await self._request(asked.method, url, headers, asked.body, _timeout(asked))
         if response.status >= 400:
             raise refused(response.status, await answers.whole(response), response.headers.get("Retry-After"))
         return response
@@ -360,8 +324,8 @@ def _dry(dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
 
 
-def _timeout(read_deadline: float | None, stream: bool) -> object:
+def _timeout(asked: Asked) -> object:
     import aiohttp
 
-    total = None if stream else read_deadline
-    return aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_SECONDS, sock_read=read_deadline)
+    total = None if asked.stream else asked.deadline
+    return aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_SECONDS, sock_read=asked.deadline)
