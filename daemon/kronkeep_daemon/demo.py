@@ -49,14 +49,14 @@ print("shop.db is there")
 _DUMP = """
 import os, sqlite3
 database = sqlite3.connect("file:/data/shop.db?mode=ro", uri=True)
-lines = 0
-with open("/backup/shop.sql.new", "w") as dump:
+lines, new = 0, f"/backup/.shop.sql.{os.uname().nodename}"  # a run by hand may meet a scheduled one
+with open(new, "w") as dump:
     for line in database.iterdump():
         dump.write(line + "\\n")
         lines += 1
     dump.flush()
     os.fsync(dump.fileno())
-os.replace("/backup/shop.sql.new", "/backup/shop.sql")
+os.replace(new, "/backup/shop.sql")
 print(f"dumped {lines} statements, {os.path.getsize('/backup/shop.sql')} bytes")
 """
 
