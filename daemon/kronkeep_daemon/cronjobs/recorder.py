@@ -96,10 +96,13 @@ class Recorder:
                     if record.job is not None and self.uid_of(record) not in self.seen.jobs:
                         self._touch(self.uid_of(record))
 
-    def _id(self, uid: str) -> str:
-        """The record of a Job: its uid, unless a cluster made of another's etcd has a Job of the same."""
+    def _kept(self, uid: str) -> tuple[str, CronJobExecution | None]:
+        """A Job's record and its id: the uid, unless a cluster made of another's etcd has a Job of the same."""
         found = self._history.executions.get(uid)
-        return uid if found is None or found.cluster == self.cluster.id else f"{uid}@{self.cluster.id}"
+        if found is None or found.cluster == self.cluster.id:
+            return uid, found
+        own = f"{uid}@{self.cluster.id}"
+        return own, self._history.executions.get(own)
 
     @staticmethod
     def uid_of(record: CronJobExecution) -> str:
@@ -149,22 +152,23 @@ class Recorder:
 
     async def _write(self, touched: Iterable[str]) -> None:
         changed: list[ExecutionChanged] = []
+        records: dict[str, CronJobExecution | None] = dict.fromkeys(touched)
         for uid in touched:
             try:
-                self._record(uid, changed)
+                records[uid] = self._record(uid, changed)
             except (KeyError, TypeError, ValueError, msgspec.ValidationError):
                 log.exception("the Job %s cannot be read; it is passed over", uid)
         if changed:
             await self._history.commit()
         for event in changed:
             self._bus.publish(event)
-        for uid in touched:
-            self._after(uid)
+        for uid, record in records.items():
+            self._after(uid, record)
 
-    def _record(self, uid: str, changed: list[ExecutionChanged]) -> None:
-        record_id = self._id(uid)
-        old, job = self._history.executions.get(record_id), self.seen.jobs.get(uid)
-        new = old
+    def _record(self, uid: str, changed: list[ExecutionChanged]) -> CronJobExecution | None:
+        """The record of a Job as of now; one that is not as it was kept is put and added to `changed`."""
+        record_id, old = self._kept(uid)
+        job, new = self.seen.jobs.get(uid), old
         if job is not None:
             pods, told = self.seen.pods_of(uid), self.seen.told
             new = recording.record(self.cluster.id, record_id, job, pods, told, old)
@@ -176,6 +180,7 @@ class Recorder:
         if new is not None and new is not old:
             self._history.executions.put(new)
             changed.append(ExecutionChanged(old, new))
+        return new
 
     def _met(self, new: CronJobExecution) -> CronJobExecution:
         """A run seen for the first time: its slot was not missed after all, and it may be a late one."""
@@ -219,14 +224,13 @@ class Recorder:
             for job in self.seen.jobs.values()
         )
 
-    def _after(self, uid: str) -> None:
+    def _after(self, uid: str, record: CronJobExecution | None) -> None:
         """Copies the logs of what has ended; forgets a Job that is gone and whose end is recorded."""
         job = self.seen.jobs.get(uid)
         if job is None or cronjob_of(job) is None:
             if uid in self.seen.gone:
                 self.seen.forget_job(uid)
             return
-        record = self._history.executions.get(self._id(uid))
         if record is None:
             return
         for pod in self.seen.pods_of(uid):
@@ -252,11 +256,10 @@ class Recorder:
         uid = seen.metadata.uid
         self.seen.jobs.setdefault(uid, seen)
         changed: list[ExecutionChanged] = []
-        self._record(uid, changed)
+        record = self._record(uid, changed)
         await self._history.commit()
         for event in changed:
             self._bus.publish(event)
-        record = self._history.executions.get(self._id(uid))
         if record is None:
             raise KronkeepError(f"The Job {seen.metadata.name} has no CronJob.")
         return record

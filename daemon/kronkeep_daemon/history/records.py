@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -44,9 +44,8 @@ class Records(Generic[T]):
 
     def put(self, record: T) -> None:
         """Adds the record or replaces the one of the same id."""
-        doc: dict[str, Any] = msgspec.to_builtins(record)
         rows = self._table.documents.named(record.id)
-        self._table.put_document(rows[0][NUMBER] if rows else None, doc)
+        self._table.put_body(rows[0][NUMBER] if rows else None, msgspec.json.encode(record))
 
     def remove(self, record_id: str) -> None:
         """Removes the record, if it is there."""

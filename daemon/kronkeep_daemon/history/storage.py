@@ -5,6 +5,7 @@ so that a batch which found no space can be undone: a refused change must not co
 another change has replaced meanwhile stays, for that one is still to be written whole.
 """
 
+from collections import defaultdict
 from typing import Any
 
 import msgspec
@@ -40,13 +41,13 @@ class JournalStorage(Storage):
     """`read` and `write` are TinyDB's whole-file interface; the tables use `documents` and `change`."""
 
     def __init__(self) -> None:
-        self._tables: dict[str, Documents] = {}
+        self._tables: defaultdict[str, Documents] = defaultdict(Documents)
         self._queued: list[Pending] = []
         self._durable: dict[Key, Row | None] = {}
 
     def documents(self, table: str) -> Documents:
         """The documents of one table."""
-        return self._tables.setdefault(table, Documents())
+        return self._tables[table]
 
     def change(self, table: str, number: int, body: bytes | None) -> None:
         """Makes one change in memory and queues it for the journal."""

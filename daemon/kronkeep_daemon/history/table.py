@@ -87,7 +87,10 @@ class JournalTable(Table):
 
     def put_document(self, number: int | None, doc: Doc) -> int:
         """Adds a document, or replaces the one of that number, without a look at the others."""
-        body = msgspec.json.encode(doc)
+        return self.put_body(number, msgspec.json.encode(doc))
+
+    def put_body(self, number: int | None, body: bytes) -> int:
+        """`put_document` of a document that is JSON already."""
         number = self._get_next_id() if number is None else number
         self._change(self.name, number, body)
         return number

@@ -60,7 +60,7 @@ def observe(
         restarts=sum(pod.restarts for pod in seen),
         node=last.node if last else None,
         pods=seen,
-        cause=_cause(job, state, seen, _with_words(_held(job, pods, told), waited), waited),
+        cause=_cause(job, state, seen, pods, told, waited),
     )
 
 
@@ -122,13 +122,20 @@ def _with_words(held: Cause | None, waited: Cause | None) -> Cause | None:
 
 
 def _cause(
-    job: Job, state: ExecutionStatus, seen: tuple[PodSeen, ...], held: Cause | None, waited: Cause | None
+    job: Job,
+    state: ExecutionStatus,
+    seen: tuple[PodSeen, ...],
+    pods: Sequence[Pod],
+    told: Told,
+    waited: Cause | None,
 ) -> Cause | None:
+    failing = state is ExecutionStatus.FAILED or job.true("FailureTarget") is not None
+    if not failing and state is not ExecutionStatus.PENDING:
+        return None
+    held = _with_words(_held(job, pods, told), waited)
     if state is ExecutionStatus.FAILED:
         return _failed(job, seen, held or waited)
-    if job.true("FailureTarget"):
-        return held or waited
-    return held if state is ExecutionStatus.PENDING else None
+    return held or waited if failing else held
 
 
 def _failed(job: Job, seen: tuple[PodSeen, ...], held: Cause | None) -> Cause:
