@@ -274,7 +274,8 @@ async def _watchdog(services: Services) -> None:
     """
     while True:
         try:
-            await asyncio.wait_for(services.history.commit(), JOURNAL_PATIENCE)
+            async with asyncio.timeout(JOURNAL_PATIENCE):
+                await services.history.commit()
         except TimeoutError:
             notify("STATUS=the journal does not answer")
             continue

@@ -108,7 +108,8 @@ class Reader:
         """CronJobs are the cluster's and send no events here: read after changes and every few seconds."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._reread.wait(), REREAD_SECONDS)
+                async with asyncio.timeout(REREAD_SECONDS):
+                    await self._reread.wait()
             self._reread.clear()
             if self.live:
                 with contextlib.suppress(KronkeepError):

@@ -98,7 +98,8 @@ class AlertService:
             took = self._clock.monotonic() - began
             await self._clock.sleep(max(0.2, SHARE * took))
             try:
-                await asyncio.wait_for(self._wake.wait(), TICK_SECONDS)
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 

@@ -43,7 +43,8 @@ class PolicyFaults:
             self._wake.clear()
             await self._look()
             try:
-                await asyncio.wait_for(self._wake.wait(), AGAIN_SECONDS)
+                async with asyncio.timeout(AGAIN_SECONDS):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 

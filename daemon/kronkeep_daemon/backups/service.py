@@ -107,7 +107,8 @@ class BackupService:
             except KronkeepError as fault:
                 log.warning("planning backups: %s", fault)
             try:
-                await asyncio.wait_for(self._wake.wait(), TICK_SECONDS if leads else STANDBY_SECONDS)
+                async with asyncio.timeout(TICK_SECONDS if leads else STANDBY_SECONDS):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
             finally:

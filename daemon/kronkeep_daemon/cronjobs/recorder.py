@@ -97,7 +97,7 @@ class Recorder:
                         self._touch(self.uid_of(record))
 
     def _kept(self, uid: str) -> tuple[str, CronJobExecution | None]:
-        """A Job's record and its id: the uid, unless a cluster made of another's etcd has a Job of the same."""
+        """A Job's id and record: its uid, unless a cluster made of another's etcd has a Job of the same."""
         found = self._history.executions.get(uid)
         if found is None or found.cluster == self.cluster.id:
             return uid, found

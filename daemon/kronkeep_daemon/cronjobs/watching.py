@@ -109,7 +109,8 @@ class Watches:
     async def told(self, patience: float) -> None:
         """Returns once Events have been listed, or after `patience` seconds: they may be forbidden."""
         try:
-            await asyncio.wait_for(self._told.wait(), patience)
+            async with asyncio.timeout(patience):
+                await self._told.wait()
         except TimeoutError:
             return
 

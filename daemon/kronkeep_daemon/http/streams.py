@@ -137,7 +137,8 @@ async def _live(response: web.StreamResponse, reader: Reader) -> None:
             return
         reader.news.clear()
         try:
-            await asyncio.wait_for(reader.news.wait(), HEARTBEAT)
+            async with asyncio.timeout(HEARTBEAT):
+                await reader.news.wait()
         except TimeoutError:
             await _write(response, b": well\n\n")
 

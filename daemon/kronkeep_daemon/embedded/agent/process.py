@@ -60,7 +60,8 @@ class Process:
         for name in await _children(process.pid):
             _signal(name, signal.SIGTERM)
         try:
-            await asyncio.wait_for(process.wait(), grace)
+            async with asyncio.timeout(grace):
+                await process.wait()
         except TimeoutError:
             _signal(process.pid, signal.SIGKILL)
 

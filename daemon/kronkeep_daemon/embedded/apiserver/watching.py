@@ -81,7 +81,8 @@ class Watch:
         loop = asyncio.get_running_loop()
         while (left := end - loop.time()) > 0:
             try:
-                event = await asyncio.wait_for(self._queue.get(), min(left, BOOKMARK_SECONDS))
+                async with asyncio.timeout(min(left, BOOKMARK_SECONDS)):
+                    event = await self._queue.get()
             except TimeoutError:
                 if self._bookmarks:
                     yield self._bookmark({})

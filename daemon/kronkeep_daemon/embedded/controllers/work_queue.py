@@ -40,7 +40,8 @@ class WorkQueue:
             wait = max(0.0, self._heap[0][0] - now) if self._heap else None
             self._changed.clear()
             try:
-                await asyncio.wait_for(self._changed.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 
