@@ -65,6 +65,7 @@ class Limits:
         self.settings = settings
         self._connections: Counter[int] = Counter()
         self._streams: Counter[int] = Counter()
+        self._streaming: set[asyncio.Task[None]] = set()
         self._requests = Buckets()
         self._refusals = Buckets()
         self._lines = Buckets()
@@ -84,16 +85,23 @@ class Limits:
         self._connections -= Counter([uid])
 
     @contextmanager
-    def stream(self, uid: int) -> Iterator[None]:
-        """One stream of the uid while the block runs; raises TooMany."""
+    def stream(self, uid: int, task: "asyncio.Task[None]") -> Iterator[None]:
+        """One stream of the uid while the block runs, on its connection's task; raises TooMany."""
         most = self.settings().streams_per_uid
         if self._streams[uid] >= most:
             raise TooMany(f"You have {most} streams open, which is the most.", next_step="Close one first.")
         self._streams[uid] += 1
+        self._streaming.add(task)
         try:
             yield
         finally:
+            self._streaming.discard(task)
             self._streams -= Counter([uid])
+
+    def end_streams(self) -> None:
+        """Ends every stream: their readers come back, and a daemon that stops need not wait for them."""
+        for task in self._streaming:
+            task.cancel()
 
     def request(self, uid: int) -> None:
         """Counts one request; raises TooMany above the rate."""

@@ -36,7 +36,7 @@ async def _restore(call: Call) -> Restore | RestorePlan:
 
 async def _download(call: Call) -> web.StreamResponse:
     path = call.query.get("path", "")
-    with call.services.limits.stream(access.peer_of(call.request).uid):
+    with call.services.limits.stream(access.peer_of(call.request).uid, call.request.task):
         transport = call.request.transport
         gone = transport.is_closing if transport is not None else lambda: True
         async with call.services.restores.downloads.open(call.path["id"], path, gone) as sending:

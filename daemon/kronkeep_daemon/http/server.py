@@ -40,6 +40,7 @@ from kronkeep_daemon.kube.chosen import choosing
 log = logging.getLogger(__name__)
 MAX_BODY = 1024 * 1024
 SOCKET_MODE = 0o660
+GRACE = 2.0  # seconds for the requests that are being answered when the daemon stops
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -282,7 +283,7 @@ async def serve(services: Services, path: Path) -> AsyncIterator[None]:
     """Serves the API on systemd's socket, or on one made at `path` and removed at the end."""
     given = inherited()
     listening = given or bind(path)
-    runner = web.AppRunner(Api(services).application(), access_log=None, shutdown_timeout=2)
+    runner = web.AppRunner(Api(services).application(), access_log=None, shutdown_timeout=GRACE)
     await runner.setup()
     server = runner.server
     assert server is not None
@@ -295,6 +296,7 @@ async def serve(services: Services, path: Path) -> AsyncIterator[None]:
         yield
     finally:
         listener.close()
+        services.limits.end_streams()
         await runner.cleanup()
         if given is None:
             _remove(path)

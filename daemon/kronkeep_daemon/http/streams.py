@@ -76,7 +76,7 @@ def _stream(call: Call) -> Iterator[None]:
     """One of the user's streams, until it or its connection ends; raises TooMany."""
     connection = call.request.protocol
     assert isinstance(connection, Connection)
-    with call.services.limits.stream(access.peer_of(call.request).uid):
+    with call.services.limits.stream(access.peer_of(call.request).uid, call.request.task):
         connection.carries(call.request.task)
         yield
 
