@@ -63,7 +63,8 @@ class Reader:
             except (msgspec.ValidationError, msgspec.DecodeError) as fault:
                 self._lose(DaemonUnreachable(f"The daemon's answer cannot be read: {fault}"))
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._retry.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._retry.wait()
             self._retry.clear()
             pause = min(pause * 2, LONGEST_PAUSE)
 
