@@ -20,6 +20,13 @@ from kronkeep_common.models.base import Bytes, Moment, Record, Request
 PREFIX = "/v1"
 VERSION = "0.1.0"
 T = TypeVar("T")
+_OF_A_CLUSTER = ("/v1/cronjobs/", "/v1/policies/", "/v1/retention/", "/v1/schedules/")
+_MADE_ON_ONE = ("/v1/cronjobs", "/v1/storages")
+
+
+def takes_cluster(method: str, path: str) -> bool:
+    """Whether a request may name a cluster: it is about one of its CronJobs, or makes something there."""
+    return path.startswith(_OF_A_CLUSTER) or (method == "POST" and path in _MADE_ON_ONE)
 
 
 class TriggerRequest(Request, frozen=True, kw_only=True):
@@ -183,6 +190,7 @@ class WatchView(Record, frozen=True, kw_only=True):
     """How fresh one watch is; without one that is not `needed`, what is shown is right but tells less."""
 
     name: str
+    cluster: str = ""
     status: str
     since: Moment
     why: str | None = None

@@ -179,19 +179,20 @@ def _services(
     extended = ExtendedService(cronjobs, backups, history, schedules)
     applying = Applying(cronjobs, extended, backups.storages)
     folder = current().manifests
-    dropins = DropIns(Path(folder) if folder else None, applying, bus, clock, cronjobs.lead)
+    dropins = DropIns(Path(folder) if folder else None, applying, bus, clock, cronjobs)
     metrics = Metrics()
     sources = Sources(
         cronjobs.synced,
+        cronjobs.unknown,
         extended.each,
         backups.storages.list,
         cronjobs.watch_states,
         lambda cluster: cronjobs.recorders[cluster].watches.live(),
         schedules.found,
-        cronjobs.lead.stands_by,
+        cronjobs.leads.stands_by,
     )
     alerts = AlertService(
-        sources, history, bus, clock, current, supervisor, cronjobs.cluster(), metrics.registry
+        sources, history, bus, clock, current, supervisor, cronjobs.clusters.first, metrics.registry
     )
     cronjobs.start(supervisor)
     backups.start()

@@ -37,16 +37,12 @@ class Made(NamedTuple):
 
 
 class Applying:
-    """Applies manifests to the first cluster and to the storages."""
+    """Applies manifests to the cluster that the request names, and to the storages."""
 
     def __init__(self, cronjobs: CronJobService, extended: ExtendedService, storages: StorageService) -> None:
         self._cronjobs = cronjobs
         self._extended = extended
         self._storages = storages
-
-    async def ready(self) -> None:
-        """Returns once it is known what is there."""
-        await self._cronjobs.synced()
 
     async def apply(self, wanted: Wanted, *, dry_run: bool = False) -> Made:
         """Applies one; raises what creating and changing raise, NameTaken for a storage that differs."""

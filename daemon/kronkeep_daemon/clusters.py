@@ -19,13 +19,18 @@ from kronkeep_daemon.settings import ClusterSettings
 
 log = logging.getLogger(__name__)
 Configured = list[tuple[Cluster, ClusterSettings]]
+MOST_FORMER = 100
 
 
 class KnownCluster(Record, frozen=True, kw_only=True):
-    """A cluster that has answered; `id` is its name in the settings, `uid` that of its kube-system."""
+    """A cluster that has answered; `id` is its name in the settings, `uid` that of its kube-system.
+
+    `former` are the uids that were found under that name before: of clusters that it stands in for.
+    """
 
     id: str
     uid: str
+    former: tuple[str, ...] = ()
     created_at: datetime
 
 
@@ -34,10 +39,14 @@ async def connect(clusters: Mapping[str, ClusterSettings], history: History, clo
     known: Records[KnownCluster] = Records(history.table("clusters"), KnownCluster)
     found: Configured = []
     for name, configured in clusters.items():
-        cluster = await _one(name, configured, known.get(name))
-        if (before := known.get(name)) is None or before.uid != cluster.id:
-            known.put(KnownCluster(id=name, uid=cluster.id, created_at=clock.now()))
+        before = known.get(name)
+        cluster = await _one(name, configured, before)
+        if before is None or before.uid != cluster.id:
+            former = (*before.former, before.uid)[-MOST_FORMER:] if before else ()
+            before = KnownCluster(id=name, uid=cluster.id, former=former, created_at=clock.now())
+            known.put(before)
             await history.commit()
+        cluster.former = before.former
         _refuse_twin(cluster, found)
         found.append((cluster, configured))
     return found

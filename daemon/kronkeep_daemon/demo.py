@@ -71,7 +71,7 @@ print("booked 50 entries")
 
 async def fill(services: Services, folder: Path, say: Callable[[str], None]) -> None:
     """Makes the storage, the claims, the database and the CronJobs; what is there already is left alone."""
-    cluster = services.cronjobs.cluster()
+    cluster = services.cronjobs.clusters.first
     await services.cronjobs.synced()
     say("making the repository")
     await _storage(services, folder)

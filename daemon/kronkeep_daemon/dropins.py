@@ -1,16 +1,17 @@
 """Drop-in manifests: the files of one folder are applied, and kept applied.
 
-A pass goes over all files, by name: when one is written, when a CronJob or a storage changed, and every ten
-minutes. Of each file everything is checked first (a dry run at the API server), and only then applied, so
-that a file with a fault changes nothing. A file that goes takes nothing away: deleting is left to people.
-Where another daemon acts on the cluster, the files wait.
+The folder's own files are for the first cluster, those of its folder NAME for the cluster NAME. A pass goes
+over all files, by name: when one is written, when a CronJob or a storage changed, and every ten minutes. Of
+each file everything is checked first (a dry run at the API server), and only then applied, so that a file
+with a fault changes nothing. A file that goes takes nothing away: deleting is left to people. Where another
+daemon acts on the cluster, or none can, the files wait.
 """
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from watchfiles import awatch
@@ -23,12 +24,15 @@ from kronkeep_common.manifests import Document
 from kronkeep_common.models import BackupStorageCreate
 from kronkeep_common.text import clean
 from kronkeep_daemon.applying import Applying
-from kronkeep_daemon.events import Bus, CronJobChanged, StorageChanged
-from kronkeep_daemon.kube.lease import Leadership
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, StorageChanged
+from kronkeep_daemon.kube.chosen import choosing
+from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 AGAIN_SECONDS = 600.0
+PATIENCE = 10.0  # seconds, at the start, for a cluster that may be away
 MOST_FILES = 1000
 WRITABLE_BY_ALL = 0o002
 
@@ -37,17 +41,18 @@ class DropIns:
     """The manifest folder; nothing happens without one."""
 
     def __init__(
-        self, folder: Path | None, applying: Applying, bus: Bus, clock: Clock, lead: Leadership
+        self, folder: Path | None, applying: Applying, bus: Bus, clock: Clock, cronjobs: CronJobService
     ) -> None:
         self._folder = folder
         self._applying = applying
-        self._lead = lead
+        self._cronjobs = cronjobs
         self._clock = clock
         self._files: dict[str, ManifestFile] = {}
         self._wake = asyncio.Event()
         if folder is not None:
             bus.subscribe(CronJobChanged, lambda _: self._wake.set())
             bus.subscribe(StorageChanged, lambda _: self._wake.set())
+            bus.subscribe(ActingChanged, lambda _: self._wake.set())
 
     def files(self) -> list[ManifestFile]:
         """Every file by name, and how it stands."""
@@ -65,54 +70,48 @@ class DropIns:
         while not await asyncio.to_thread(self._folder.is_dir):
             await self._clock.sleep(60.0)
         self._wake.set()
-        async for _ in awatch(self._folder, recursive=False, debounce=200):
+        async for _ in awatch(self._folder, debounce=200):
             self._wake.set()
 
     async def _keep(self) -> None:
-        await self._applying.ready()
-        await self._lead.known()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._cronjobs.synced()
+                for lead in self._cronjobs.leads:
+                    await lead.known()
         while True:
             self._wake.clear()
-            leads = self._lead.leads()
-            if leads or self._lead.stands_by():
-                await self.apply_all(leads)
-            waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._wake.wait())]
-            waits.append(asyncio.ensure_future(self._clock.sleep(AGAIN_SECONDS)))
-            if not leads:
-                waits.append(asyncio.ensure_future(self._lead.acting()))
-            try:
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for wait in waits:
-                    wait.cancel()
+            await self.apply_all()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), AGAIN_SECONDS)
 
-    async def apply_all(self, leads: bool) -> None:
-        """One pass over the folder, which applies nothing where another daemon acts."""
-        paths = await asyncio.to_thread(lambda: list(self._paths()))
-        owners: dict[str, str] = {}
+    async def apply_all(self) -> None:
+        """One pass over the folder, which applies nothing to a cluster where this daemon does not act."""
+        assert self._folder is not None
+        folder, owners = self._folder, dict[str, str]()
+        paths = await asyncio.to_thread(lambda: list(_paths(folder)))
         for path in paths:
-            self._note(path.name, await self._apply(path, owners) if leads else self._waits(path))
-        for gone in set(self._files) - {path.name for path in paths}:
+            file = str(path.relative_to(folder))
+            self._note(file, await self._apply(file, path, owners))
+        for gone in set(self._files) - {str(path.relative_to(folder)) for path in paths}:
             del self._files[gone]
 
-    def _paths(self) -> Iterator[Path]:
-        assert self._folder is not None
-        if self._folder.is_dir():
-            found = sorted(p for p in self._folder.iterdir() if p.suffix in manifests.SUFFIXES)
-            yield from [p for p in found if not p.name.startswith(".") and p.is_file()][:MOST_FILES]
-
-    async def _apply(self, path: Path, owners: dict[str, str]) -> ManifestFile:
+    async def _apply(self, file: str, path: Path, owners: dict[str, str]) -> ManifestFile:
         """Applies one file; the record says how it went."""
         names: tuple[str, ...] = ()
+        clusters = self._cronjobs.clusters
         try:
+            cluster = clusters.first if path.name == file else clusters.named(path.parent.name)
+            self._acts(cluster)
             found = await asyncio.to_thread(_read, path)
             names = tuple(manifests.name_of(document.wanted) for document in found)
-            _claim(path.name, names, owners)
-            await self._apply_file(found)
+            _claim(file, [clusters.title(cluster.id, name) for name in names], owners)
+            with choosing(cluster.id):
+                await self._apply_file(found)
         except KronkeepError as fault:
             waits = fault.retryable or isinstance(fault, NotAllowedNow)
             return ManifestFile(
-                file=clean(path.name, 255),
+                file=clean(file, 255),
                 status="waiting" if waits else "refused",
                 since=self._clock.now(),
                 objects=names,
@@ -120,18 +119,18 @@ class DropIns:
                 next_step=clean(fault.next_step, 500),
                 code=fault.code,
             )
-        return ManifestFile(
-            file=clean(path.name, 255), status="applied", since=self._clock.now(), objects=names
-        )
+        return ManifestFile(file=clean(file, 255), status="applied", since=self._clock.now(), objects=names)
 
-    def _waits(self, path: Path) -> ManifestFile:
-        return ManifestFile(
-            file=clean(path.name, 255),
-            status="waiting",
-            since=self._clock.now(),
-            message=f"Another kronkeepd acts on the cluster: {clean(self._lead.other, 200)}.",
-            next_step="Look at that daemon's manifests, or stop it.",
-        )
+    def _acts(self, cluster: Cluster) -> None:
+        """Raises NotAllowedNow where another daemon acts, or none can."""
+        lead, name = self._cronjobs.leads.of(cluster.id), clean(cluster.name, 80)
+        if lead.stands_by():
+            raise NotAllowedNow(
+                f"Another kronkeepd acts on the cluster {name}: {clean(lead.other, 200)}.",
+                next_step="Look at that daemon's manifests, or stop it.",
+            )
+        if not lead.leads() or cluster.id in self._cronjobs.unknown():
+            raise NotAllowedNow(f"The cluster {name} has not answered.", next_step="kronkeep doctor.")
 
     async def _apply_file(self, found: list[Document]) -> None:
         """Checks all, then makes storages, then CronJobs (which wait for a storage of the same file)."""
@@ -170,6 +169,16 @@ class DropIns:
             log.warning("manifests: %s waits: %s [%s]", found.file, found.message, found.code)
 
 
+def _paths(folder: Path) -> Iterator[Path]:
+    """The files of the folder, then those of its folders, by name."""
+    if not folder.is_dir():
+        return
+    there = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    inner = [path for below in there if below.is_dir() for path in sorted(below.iterdir())]
+    files = [path for path in (*there, *inner) if path.suffix in manifests.SUFFIXES and path.is_file()]
+    yield from [path for path in files if not path.name.startswith(".")][:MOST_FILES]
+
+
 def _read(path: Path) -> list[Document]:
     """The file's documents; raises InvalidRequest also for a file that anybody could have written."""
     try:
@@ -187,7 +196,7 @@ def _words(fault: KronkeepError) -> str:
     return clean(f"{where}: {fault.message}" if where else fault.message, 1000)
 
 
-def _claim(file: str, names: tuple[str, ...], owners: dict[str, str]) -> None:
+def _claim(file: str, names: Iterable[str], owners: dict[str, str]) -> None:
     """Raises InvalidRequest when an earlier file, or this one before, describes the same object."""
     for name in names:
         if name in owners:

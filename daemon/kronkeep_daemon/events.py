@@ -48,6 +48,12 @@ class StorageChanged(msgspec.Struct, frozen=True):
     new: BackupStorage | None
 
 
+class ActingChanged(msgspec.Struct, frozen=True):
+    """What this daemon may do by itself on a cluster changed: it leads there or not, or knows it now."""
+
+    cluster: str
+
+
 class Bus:
     """Hands each event to the handlers of its type, in the order of subscription."""
 

@@ -9,7 +9,7 @@ import msgspec
 
 from kronkeep_common import keys
 from kronkeep_common.compatibility.strategies import Settled
-from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.errors import InvalidRequest, NotAllowedNow
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicy,
@@ -20,6 +20,7 @@ from kronkeep_common.models import (
     EnvVar,
 )
 from kronkeep_common.states import BackupStatus, RestoreStatus
+from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy as policies
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService, editing
@@ -130,10 +131,10 @@ class ExtendedService:
         self, namespace: str, name: str, schedule: str, zone: str | None, wanted: BackupPolicySpec
     ) -> Settled:
         """The policy as a CronJob of that schedule may carry it; raises what `create` raises for a policy."""
-        self._cronjobs.check_first(namespace, name)
-        self._backups.storages.usable(wanted.storage_id, namespace)
+        cluster = self._cronjobs.home(namespace, name)
+        self._backups.storages.usable(wanted.storage_id, cluster, namespace)
         policies.check(wanted)
-        await self._backups.probe.check(wanted)
+        await self._backups.probe.check(cluster, wanted)
         return await self._schedules.settle(namespace, name, schedule, zone, wanted)
 
     async def settled(self, spec: CronJobCreate) -> tuple[CronJobCreate, str | None]:
@@ -191,13 +192,17 @@ class ExtendedService:
         await self._cronjobs.delete(namespace, name, confirm=confirm)
 
     def storage_users(self, storage_id: str) -> Names:
-        """The CronJobs whose policies use a storage."""
-        users = []
-        for _, raw in self._cronjobs.raws():
-            policy = policies.read(raw).policy
-            if policy is not None and policy.storage_id == storage_id:
-                users.append(f"{raw['metadata']['namespace']}/{raw['metadata']['name']}")
-        return users
+        """The CronJobs whose policies use a storage; raises NotAllowedNow while a cluster is not listed."""
+        if unknown := self._cronjobs.unknown():
+            names = ", ".join(clean(self._cronjobs.clusters.of(one).name, 80) for one in sorted(unknown))
+            words = f"The CronJobs of {names} have not been listed, so who uses the storage is not known."
+            raise NotAllowedNow(words, next_step="Wait until the cluster answers: kronkeep doctor.")
+        found = [policies.carrier(cluster, raw) for cluster, raw in self._cronjobs.raws()]
+        return [
+            self._cronjobs.clusters.title(one.cluster, f"{one.namespace}/{one.cronjob}")
+            for one in found
+            if one is not None and one.policy.storage_id == storage_id
+        ]
 
     async def back_up_now(
         self, namespace: str, name: str, overrides: dict[str, str], *, key: str | None = None

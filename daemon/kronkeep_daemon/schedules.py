@@ -131,14 +131,15 @@ class ScheduleService:
     def _others(self, storage: str, uid: str | None) -> tuple[Busy, ...]:
         """The enabled policies of other CronJobs on the storage."""
         found = []
-        for _, raw in self._cronjobs.raws():
+        for cluster, raw in self._cronjobs.raws():
             meta, spec = raw["metadata"], raw["spec"]
             if meta["uid"] == uid or storage not in (meta.get("annotations") or {}).get(keys.POLICY, ""):
                 continue
             policy = policies.read(raw).policy
             if policy is None or policy.storage_id != storage or not policy.enabled:
                 continue
-            other = self._busy(f"{meta['namespace']}/{meta['name']}", meta["uid"], spec, policy)
+            name = self._cronjobs.clusters.title(cluster, f"{meta['namespace']}/{meta['name']}")
+            other = self._busy(name, meta["uid"], spec, policy)
             if other is not None:
                 found.append(other)
         return tuple(found)

@@ -95,7 +95,7 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
     async def _answered(
         self, method: str, path: str, body: object, if_match: str | None, query: dict[str, Any]
     ) -> Answer:
-        if path.startswith("/v1/cronjobs/") or (method, path) == ("POST", "/v1/cronjobs"):
+        if api.takes_cluster(method, path):
             query.setdefault("cluster", self.cluster)
         found = await self._sent(method, _target(path, query), body, if_match)
         if found.status >= 400:

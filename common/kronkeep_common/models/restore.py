@@ -13,12 +13,13 @@ from kronkeep_common.states import RestoreStatus
 class RestoreTarget(Request, frozen=True, kw_only=True):
     """Where a restore goes: a new claim, an existing claim, or in place (the claims it was archived from).
 
-    `claim` names the new or existing claim, `namespace` is the CronJob's without one; `path` is a folder
-    below the claim's root. `size_bytes` and `storage_class` are of a new claim; without a size it is a
-    fifth larger than what is restored, 1 GiB at least.
+    `claim` names the new or existing claim; `cluster` (a name of the settings, or an id) and `namespace` are
+    the CronJob's without one; `path` is a folder below the claim's root. `size_bytes` and `storage_class` are
+    of a new claim; without a size it is a fifth larger than what is restored, 1 GiB at least.
     """
 
     kind: Literal["new-claim", "claim", "in-place"] = "new-claim"
+    cluster: str | None = None
     namespace: Name | None = None
     claim: Name | None = None
     path: str = ""

@@ -63,7 +63,7 @@ class Dispatch:
         supervisor: Supervisor,
         cluster: Cluster,
         registry: CollectorRegistry,
-        stands_by: Callable[[], bool],
+        stands_by: Callable[[str], bool],
     ) -> None:
         self._history = history
         self._clock = clock
@@ -80,8 +80,9 @@ class Dispatch:
 
     def add(self, flips: Iterable[Flip]) -> None:
         """Buffers a notice for every channel that a flip concerns, until the history's next commit."""
-        now, held = self._clock.now(), self._stands_by()
+        now = self._clock.now()
         for flip in flips:
+            held = self._stands_by(flip.alert.cluster)
             for channel in self._settings().alerts.channels:
                 if wants(channel, flip):
                     name = f"{flip.alert.id}-{flip.event}-{now.timestamp():.0f}-{channel.name}"
@@ -113,9 +114,9 @@ class Dispatch:
 
     def _sort_held(self) -> None:
         """Frees what is held once nobody else acts, and drops what another daemon has told by now."""
-        stands_by, oldest = self._stands_by(), self._clock.now() - HELD
+        oldest = self._clock.now() - HELD
         for notice in [notice for notice in self._notices.all() if notice.held]:
-            if not stands_by:
+            if not self._stands_by(notice.alert.cluster):
                 self._notices.put(msgspec.structs.replace(notice, held=False))
             elif notice.created_at < oldest:
                 self._notices.remove(notice.id)

@@ -7,6 +7,7 @@ import msgspec
 
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
 from kronkeep_common.models.alert import Kind, Severity
+from kronkeep_daemon.kube.watch import WatchState
 
 Key = tuple[str, Kind, str]
 
@@ -94,6 +95,7 @@ def of_storage(storage: BackupStorage, told: Told) -> Finding:
     )
 
 
-def of_watch(name: str, told: Told) -> Finding:
+def of_watch(watch: WatchState, told: Told) -> Finding:
     """What is wrong with a watch."""
-    return Finding(**told._asdict(), kind="watch", object=name, object_id=name)
+    where = f"{watch.cluster}{watch.name}"
+    return Finding(**told._asdict(), kind="watch", object=watch.name, object_id=where, cluster=watch.cluster)

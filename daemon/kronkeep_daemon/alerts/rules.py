@@ -225,7 +225,7 @@ def about_watch(watch: WatchState, now: datetime, limit: float) -> list[Finding]
     words = f"The watch is {watch.status}: {watch.why or 'the cluster does not answer'}."
     step = "Look at the connection to the cluster: kronkeep doctor."
     severity: Severity = "critical" if watch.needed else "warning"
-    return [of_watch(watch.name, Told("WatchNotLive", severity, words, step, watch.since))]
+    return [of_watch(watch, Told("WatchNotLive", severity, words, step, watch.since))]
 
 
 def _ended_runs(known: Known, *, missed: bool) -> list[CronJobExecution]:

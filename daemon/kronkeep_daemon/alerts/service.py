@@ -8,6 +8,7 @@ times as long, so that alerts never take more than a tenth of the machine.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
@@ -46,15 +47,19 @@ NEVER_ENDED = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
 
 
 class Sources(NamedTuple):
-    """Where a look reads from: what other rooms show, and whether another daemon tells people."""
+    """Where a look reads from: what other rooms show, and whether another daemon tells people.
+
+    `synced` returns once every cluster has been listed, `unknown` are the ids of those that were not.
+    """
 
     synced: Callable[[], Awaitable[None]]
+    unknown: Callable[[], frozenset[str]]
     cronjobs: Callable[[], AsyncIterator[CronJob]]
     storages: Callable[[], Sequence[BackupStorage]]
     watches: Callable[[], Sequence[WatchState]]
     live: Callable[[str], bool]
     checked: Callable[[CronJob], bool]
-    stands_by: Callable[[], bool]
+    stands_by: Callable[[str], bool]
 
 
 class AlertService:
@@ -87,7 +92,8 @@ class AlertService:
         self._supervisor.start("alerts", self._look_forever, death="restart")
 
     async def _look_forever(self) -> None:
-        await self._sources.synced()
+        with suppress(TimeoutError):  # that a cluster is away is a thing to tell of
+            await asyncio.wait_for(self._sources.synced(), self._settings().alerts.watch_seconds)
         while True:
             self._wake.clear()
             began = self._clock.monotonic()
@@ -105,7 +111,10 @@ class AlertService:
 
     async def look(self) -> None:
         """One look; raises ReadOnlyHistory while the disk is full: the next look finds the same again."""
-        unsure: set[Key] = set()
+        unknown = self._sources.unknown()
+        unsure: set[Key] = {
+            (alert.code, alert.kind, alert.object_id) for alert in self.unended() if alert.cluster in unknown
+        }
         findings = await self._findings(unsure)
         now, repeat = self._clock.now(), self._settings().alerts.repeat_seconds
         changes = compare(self.unended(), findings, now, repeat, unsure)
@@ -152,7 +161,9 @@ class AlertService:
         """When the drills' planner first saw the policy's drill, as it notes among the facts."""
         if cronjob.policy is None or cronjob.policy.drill is None:
             return None
-        noted = self._history.table("facts").search(where("id") == f"drill-seen/{cronjob.policy.id}")
+        noted = self._history.table("facts").search(
+            where("id") == f"drill-seen/{cronjob.id}/{cronjob.policy.id}"
+        )
         return datetime.fromisoformat(noted[0]["created_at"]) if noted else None
 
     def unended(self, limit: int = 10_000) -> list[Alert]:

@@ -22,6 +22,7 @@ from kronkeep_daemon.backups.keeping import BackupLogs
 from kronkeep_daemon.backups.records import BackupRecords
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.repositories import jobs, manifests, names, repository_maker, restic
 from kronkeep_daemon.repositories.known import KnownRepositories
@@ -50,8 +51,9 @@ MADE = (BackupStatus.SUCCEEDED, BackupStatus.PARTIAL)
 
 
 class Work(NamedTuple):
-    """What a backup is about: `claims` are those that it archives."""
+    """What a backup is about, and on which cluster: `claims` are those that it archives."""
 
+    cluster: Cluster
     cronjob: Object
     policy: BackupPolicy
     repository: Repository
@@ -61,7 +63,7 @@ class Work(NamedTuple):
 class Parts(NamedTuple):
     """The rooms that an archive goes through."""
 
-    cluster: Cluster
+    clusters: Clusters
     records: BackupRecords
     repositories: RepositoryJobs
     known: KnownRepositories
@@ -73,19 +75,18 @@ class Parts(NamedTuple):
 
 
 class Archiver:
-    """Runs archives; `work_of` raises what is missing, `made` is told of the policy that has a new backup."""
+    """Runs archives; `work_of` raises what is missing, `made` is told of a new good backup."""
 
     def __init__(
         self,
         parts: Parts,
         work_of: Callable[[BackupExecution], Work],
-        made: Callable[[str], Awaitable[None]],
+        made: Callable[[BackupExecution], Awaitable[None]],
         clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
         self._parts = parts
         self._records = parts.records
-        self._cluster = parts.cluster
         self._work_of = work_of
         self._made = made
         self._clock = clock
@@ -106,7 +107,7 @@ class Archiver:
         await self._post(backup_id, work)
         done = await self._end(backup_id, self._records.get(backup_id).ending or BackupStatus.UNKNOWN)
         if done.status is BackupStatus.SUCCEEDED:
-            await self._made(work.policy.id)
+            await self._made(done)
 
     async def _archived(self, backup_id: str, work: Work) -> None:
         """Makes the archive and validates it, alone on the repository; raises TimeoutError in the queue."""
@@ -160,15 +161,15 @@ class Archiver:
             return refused(fault)
 
     async def _tried(self, before: BackupExecution, backup: BackupExecution, work: Work) -> Outcome:
-        await self._parts.probe.check(work.policy)
+        await self._parts.probe.check(work.cluster, work.policy)
         await self._ensure(backup, work.repository)
-        node = await placement.node_of(self._cluster, backup.namespace, work.claims)
+        node = await placement.node_of(work.cluster, backup.namespace, work.claims)
         around = Around(work.cronjob, work.claims, work.repository, node)
         verdict = await self._parts.hooks.stage(backup.id, "pre", around)
         if verdict.stopped_by is not None:
             reason = hooks.refusal("pre", verdict.stopped_by)
             return Outcome(BackupStatus.FAILED, None, *reason, verdict.warnings)
-        found = await self._ended_unseen(before, work.repository) or await self._job(backup, work, node)
+        found = await self._ended_unseen(before, work) or await self._job(backup, work, node)
         return found._replace(warnings=(*verdict.warnings, *found.warnings))
 
     async def _job(self, backup: BackupExecution, work: Work, node: str | None) -> Outcome:
@@ -191,43 +192,42 @@ class Archiver:
         name = manifests.archive_job_name(backup)
         files: dict[str, str] = {}
         if work.policy.include.configuration:
-            files = await configuration.files(self._cluster, work.cronjob)
+            files = await configuration.files(work.cluster, work.cronjob)
         job = archive_manifests.archive_job(
             backup, work.policy, work.repository, work.claims, sorted(files), self._settings().archive
         )
         archive_manifests.belongs(job, backup, owner, node)
-        await repositories.copy_credentials(work.repository, backup.namespace, name, owner)
+        await repositories.copy_credentials(work.repository, work.cluster, backup.namespace, name, owner)
         try:
             if files:
-                await self._carry(configuration.config_map(name, backup.namespace, files, owner))
-            await jobs.create_once(self._cluster, job)
+                await _carry(work.cluster, configuration.config_map(name, backup.namespace, files, owner))
+            await jobs.create_once(work.cluster, job)
             ended = await jobs.wait(
-                self._cluster, self._clock, backup.namespace, name, self._listener(backup.id)
+                work.cluster,
+                self._clock,
+                backup.namespace,
+                name,
+                self._listener(backup.id),
+                lost=hooks.LOST_SECONDS,
             )
         finally:
-            await repositories.remove_credentials(backup.namespace, name)
+            await repositories.remove_credentials(work.cluster, backup.namespace, name)
             if files:
-                await self._cluster.delete(paths.configmaps(backup.namespace, configuration.name_of(name)))
+                await work.cluster.delete(paths.configmaps(backup.namespace, configuration.name_of(name)))
         kept = await self._parts.logs.keep(backup.id, ended)
         old = self._records.get(backup.id)
         await self._records.put(old, msgspec.structs.replace(old, logs=(*old.logs, *kept)))
         return ended
 
-    async def _carry(self, config_map: Object) -> None:
-        try:
-            await self._cluster.create(paths.configmaps(config_map["metadata"]["namespace"]), config_map)
-        except AlreadyExists:
-            return
-
-    async def _ended_unseen(self, before: BackupExecution, repository: Repository) -> Outcome | None:
+    async def _ended_unseen(self, before: BackupExecution, work: Work) -> Outcome | None:
         """What an archive made whose Job ended and was removed unwatched; None if it must run."""
         if before.status is not BackupStatus.RUNNING or before.job is None:
             return None
         try:
-            await self._cluster.get(paths.jobs(before.namespace, before.job))
+            await work.cluster.get(paths.jobs(before.namespace, before.job))
         except NotFoundInCluster:
             gone = outcome.lost("JobGone", "The archive's Job went while nobody watched.")
-            return await self._made_already(before, repository, gone, complete=False)
+            return await self._made_already(before, work.repository, gone, complete=False)
         return None
 
     async def _running(self, backup_id: str) -> BackupExecution:
@@ -306,7 +306,7 @@ class Archiver:
         """The hooks after it all; what they do changes nothing of the backup's end."""
         if not work.policy.hooks.post or self._records.get(backup_id).started_at is None:
             return
-        node = await placement.node_of(self._cluster, self._records.get(backup_id).namespace, work.claims)
+        node = await placement.node_of(work.cluster, self._records.get(backup_id).namespace, work.claims)
         verdict = await self._parts.hooks.stage(
             backup_id, "post", Around(work.cronjob, work.claims, work.repository, node)
         )
@@ -346,9 +346,17 @@ class Archiver:
     async def remove_jobs(self, backup: BackupExecution) -> None:
         """Deletes the archive's Job and its hooks', with their copies of the password."""
         if backup.job is not None:
-            await self._cluster.delete(paths.jobs(backup.namespace, backup.job))
-            await self._parts.repositories.remove_credentials(backup.namespace, backup.job)
+            cluster = self._parts.clusters.of(backup.cluster)
+            await cluster.delete(paths.jobs(backup.namespace, backup.job))
+            await self._parts.repositories.remove_credentials(cluster, backup.namespace, backup.job)
         await self._parts.hooks.remove(backup)
+
+
+async def _carry(cluster: Cluster, config_map: Object) -> None:
+    try:
+        await cluster.create(paths.configmaps(config_map["metadata"]["namespace"]), config_map)
+    except AlreadyExists:
+        return
 
 
 def refused(fault: KronkeepError) -> Outcome:

@@ -6,10 +6,10 @@ from kronkeep_common import keys
 from kronkeep_common.models import BackupExecution, BackupPolicy, Hook, SecretKeyRef
 from kronkeep_daemon.backups import configuration, placement
 from kronkeep_daemon.repositories.manifests import (
-    HOST,
     archive_job_name,
     backup_tag,
     containers,
+    host,
     job,
     probe,
     reach,
@@ -48,7 +48,7 @@ def archive_job(
     steps.append(("repository", probe()))
     if paths:
         part = ("part=files",) if policy.include.database else ()
-        steps.append(("backup", [*_call(backup, policy, part), "--", *paths]))
+        steps.append(("backup", [*_call(backup, policy, repository, part), "--", *paths]))
     mounts = [*_claim_mounts(claims, read_only=True), *configuration.mounts(files)]
     ordered = containers(name, steps, repository, settings, mounts)
     if policy.include.database is not None:
@@ -65,8 +65,11 @@ def archive_job(
     return made
 
 
-def _call(backup: BackupExecution, policy: BackupPolicy, tags: tuple[str, ...]) -> list[str]:
-    call = ["restic", "backup", "--json", "--host", HOST, "--compression", compression(backup, policy)]
+def _call(
+    backup: BackupExecution, policy: BackupPolicy, repository: Repository, tags: tuple[str, ...]
+) -> list[str]:
+    call = ["restic", "backup", "--json", "--host", host(backup.cluster, repository)]
+    call += ["--compression", compression(backup, policy)]
     for tag in (
         f"policy={policy.id}",
         f"run={backup.cronjob_execution_id or backup.id}",
@@ -94,7 +97,7 @@ def _dump(
     assert dump is not None
     tools = [{"name": "tools", "mountPath": _TOOLS}]
     copied = f"{_TOOLS}/restic"
-    argv = [*_call(backup, policy, ("part=database",)), "--stdin-from-command"]
+    argv = [*_call(backup, policy, repository, ("part=database",)), "--stdin-from-command"]
     argv += ["--stdin-filename", dump.file_name, "--", *dump.command]  # 0.18 refuses one in a folder
     steps = [("tools", ["cp", settings.program, copied]), ("database", argv)]
     first, second = containers(name, steps, repository, settings, tools)

@@ -20,6 +20,7 @@ from kronkeep_daemon.backups.keeping import BackupLogs
 from kronkeep_daemon.backups.records import BackupRecords
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories import jobs, manifests, restic
 from kronkeep_daemon.repositories.repository import Repository
@@ -27,6 +28,8 @@ from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.settings import Settings
 
 Object = dict[str, Any]
+# How long a cluster may be away before a backup lets go of the repository, which other clusters may use too.
+LOST_SECONDS = 120.0
 Stage = Literal["pre", "validate", "post"]
 
 
@@ -51,14 +54,14 @@ class HookRunner:
 
     def __init__(
         self,
-        cluster: Cluster,
+        clusters: Clusters,
         records: BackupRecords,
         logs: BackupLogs,
         repositories: RepositoryJobs,
         clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
-        self._cluster = cluster
+        self._clusters = clusters
         self._records = records
         self._logs = logs
         self._repositories = repositories
@@ -84,6 +87,7 @@ class HookRunner:
     async def _once(self, backup_id: str, stage: Stage, place: int, hook: Hook, around: Around) -> HookRun:
         """The hook's run of this attempt, which is there already where a killed daemon had begun it."""
         backup = self._records.get(backup_id)
+        cluster = self._clusters.of(backup.cluster)
         name = archive_manifests.hook_job_name(backup, stage, place)
         known = next((run for run in backup.hooks if run.job == name), None)
         if known is not None and known.status != "running":
@@ -100,33 +104,45 @@ class HookRunner:
             await self._keep(backup_id, known)
         age = (self._clock.now() - known.started_at).total_seconds()
         if age < manifests.KEPT_SECONDS:  # then a Job that had run would still be there
-            await self._create(backup, stage, hook, name, around)
+            await self._create(cluster, backup, stage, hook, name, around)
         try:
             ended = await jobs.wait(
-                self._cluster, self._clock, backup.namespace, name, limit=hook.timeout_seconds
+                cluster,
+                self._clock,
+                backup.namespace,
+                name,
+                limit=hook.timeout_seconds,
+                lost=LOST_SECONDS,
             )
         except NotFoundInCluster:
             done = _over(known, "unknown", None, "Its Job went before it ended.")
         else:
             done = msgspec.structs.replace(judged(known, ended), logs=await self._logs.keep(backup_id, ended))
         finally:
-            await self._repositories.remove_credentials(backup.namespace, name)
+            await self._repositories.remove_credentials(cluster, backup.namespace, name)
         done = msgspec.structs.replace(done, ended_at=self._clock.now())
         await self._keep(backup_id, done)
         return done
 
     async def _create(
-        self, backup: BackupExecution, stage: Stage, hook: Hook, name: str, around: Around
+        self,
+        cluster: Cluster,
+        backup: BackupExecution,
+        stage: Stage,
+        hook: Hook,
+        name: str,
+        around: Around,
     ) -> None:
         """Creates the Job, unless a killed daemon had done so; a validate hook's restores the content."""
         owner = manifests.owner(around.cronjob)
         if stage == "validate":
-            await self._repositories.copy_credentials(around.repository, backup.namespace, name, owner)
+            where = around.repository
+            await self._repositories.copy_credentials(where, cluster, backup.namespace, name, owner)
         job = archive_manifests.hook_job(
             backup, stage, hook, name, around.repository, around.claims, self._settings().archive
         )
         archive_manifests.belongs(job, backup, owner, around.node)
-        await jobs.create_once(self._cluster, job)
+        await jobs.create_once(cluster, job)
 
     async def _keep(self, backup_id: str, run: HookRun) -> None:
         old = self._records.get(backup_id)
@@ -135,10 +151,11 @@ class HookRunner:
 
     async def remove(self, backup: BackupExecution) -> None:
         """Deletes the Job of a hook that is running, when its backup is cancelled."""
+        cluster = self._clusters.of(backup.cluster)
         for run in backup.hooks:
             if run.status == "running":
-                await self._cluster.delete(paths.jobs(backup.namespace, run.job))
-                await self._repositories.remove_credentials(backup.namespace, run.job)
+                await cluster.delete(paths.jobs(backup.namespace, run.job))
+                await self._repositories.remove_credentials(cluster, backup.namespace, run.job)
                 await self._keep(
                     backup.id, _over(run, "unknown", None, "It was stopped: the backup was cancelled.")
                 )

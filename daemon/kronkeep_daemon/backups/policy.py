@@ -25,6 +25,21 @@ class Found(NamedTuple):
     fault: str | None
 
 
+class Carrier(NamedTuple):
+    """A policy with the CronJob that carries it; two may carry one id, as of a manifest for two clusters."""
+
+    cluster: str
+    namespace: str
+    cronjob: str
+    policy: BackupPolicy
+
+
+def carrier(cluster: str, raw: Object) -> Carrier | None:
+    """The policy that a CronJob of that cluster carries; None without one that can be acted on."""
+    found, meta = read(raw).policy, raw["metadata"]
+    return Carrier(cluster, meta["namespace"], clean(meta["name"], 253), found) if found else None
+
+
 def new(spec: BackupPolicySpec, policy_id: str | None = None) -> BackupPolicy:
     """The policy of a spec, with a new identity unless one is given."""
     fields = {field: getattr(spec, field) for field in BackupPolicySpec.__struct_fields__}

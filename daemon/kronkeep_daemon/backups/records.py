@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from kronkeep_common.errors import BackupNotFound
 from kronkeep_common.models import BackupExecution
 from kronkeep_common.text import clean
+from kronkeep_daemon.backups.policy import Carrier
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.clusters import Clusters
 
 MOST_OF_A_POLICY = 100_000
 
@@ -14,8 +16,9 @@ MOST_OF_A_POLICY = 100_000
 class BackupRecords:
     """The backups of the history."""
 
-    def __init__(self, history: History, bus: Bus) -> None:
+    def __init__(self, history: History, bus: Bus, clusters: Clusters) -> None:
         self._history = history
+        self._clusters = clusters
         self._bus = bus
 
     def get(self, backup_id: str) -> BackupExecution:
@@ -35,7 +38,25 @@ class BackupRecords:
         """Keeps progress without waiting for the disk; the next commit takes it along."""
         self._history.backups.put(backup)
 
-    def with_snapshot(self, policy_id: str) -> Sequence[BackupExecution]:
+    def last(self, carrier: Carrier) -> BackupExecution | None:
+        """The newest backup of a policy."""
+        return next(iter(self._of(carrier, limit=1, cluster=carrier.cluster)), None)
+
+    def with_snapshot(self, carrier: Carrier) -> Sequence[BackupExecution]:
         """The backups of a policy whose snapshot is still there, newest first."""
-        found = self._history.backups.newest(limit=MOST_OF_A_POLICY, policy_id=policy_id).items
-        return [b for b in found if b.result is not None and b.snapshot_removed_at is None]
+        return [
+            backup
+            for backup in self._of(carrier, limit=MOST_OF_A_POLICY)
+            if backup.result is not None
+            and backup.snapshot_removed_at is None
+            and self._clusters.same(backup.cluster, carrier.cluster)
+        ]
+
+    def _of(self, carrier: Carrier, limit: int, cluster: str | None = None) -> Sequence[BackupExecution]:
+        return self._history.backups.newest(
+            limit=limit,
+            policy_id=carrier.policy.id,
+            namespace=carrier.namespace,
+            cronjob=carrier.cronjob,
+            cluster=cluster,
+        ).items

@@ -15,7 +15,6 @@ from kronkeep_daemon.backups import policy
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.repositories import manifests
 
@@ -25,10 +24,9 @@ AGAIN_SECONDS = 600.0
 
 
 class PolicyFaults:
-    """Reports the policies of one cluster that cannot be read."""
+    """Reports the policies that cannot be read, on the clusters where this daemon acts."""
 
-    def __init__(self, cluster: Cluster, cronjobs: CronJobService, bus: Bus, clock: Clock) -> None:
-        self._cluster = cluster
+    def __init__(self, cronjobs: CronJobService, bus: Bus, clock: Clock) -> None:
         self._cronjobs = cronjobs
         self._clock = clock
         self._told: dict[str, str] = {}
@@ -37,9 +35,9 @@ class PolicyFaults:
 
     async def forever(self) -> None:
         """Looks after every change of a CronJob."""
-        await self._cronjobs.synced()
+        await self._cronjobs.some_synced()
         while True:
-            await self._cronjobs.lead.acting()
+            await self._cronjobs.leads.acting()
             self._wake.clear()
             await self._look()
             try:
@@ -50,18 +48,16 @@ class PolicyFaults:
 
     async def _look(self) -> None:
         faulty: dict[str, str] = {}
-        for cluster, raw in self._cronjobs.raws():
-            if cluster != self._cluster.id:
-                continue
+        for cluster, raw in self._cronjobs.acting():
             found, meta = policy.read(raw), raw["metadata"]
             if found.fault is None:
                 continue
             text = manifests.short_hash(meta["uid"], meta["annotations"][keys.POLICY])
-            if self._told.get(meta["uid"]) == text or await self._tell(meta, found.fault, text):
+            if self._told.get(meta["uid"]) == text or await self._tell(cluster, meta, found.fault, text):
                 faulty[meta["uid"]] = text
         self._told = faulty
 
-    async def _tell(self, meta: dict[str, str], fault: str, text: str) -> bool:
+    async def _tell(self, cluster: str, meta: dict[str, str], fault: str, text: str) -> bool:
         """Whether the Event is there."""
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         about = {
@@ -83,7 +79,7 @@ class PolicyFaults:
             "type": "Warning",
         }
         try:
-            await self._cluster.create(paths.events(meta["namespace"]), body)
+            await self._cronjobs.clusters.of(cluster).create(paths.events(meta["namespace"]), body)
         except AlreadyExists:
             return True
         except KronkeepError as refusal:

@@ -14,19 +14,22 @@ import msgspec
 from kronkeep_common import keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
+    Conflict,
     KronkeepError,
     NotAllowedNow,
     PolicyNotFound,
     PreconditionFailed,
 )
-from kronkeep_common.models import BackupExecution, BackupPolicy, Retention, RetentionPlan
+from kronkeep_common.models import BackupExecution, Retention, RetentionPlan
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import StorageStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy as policies
 from kronkeep_daemon.backups import retention
+from kronkeep_daemon.backups.policy import Carrier
 from kronkeep_daemon.backups.records import BackupRecords
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.kube.chosen import chosen
 from kronkeep_daemon.repositories import repository as repositories
 from kronkeep_daemon.repositories.known import KnownRepositories
 from kronkeep_daemon.repositories.queue import Queues
@@ -43,7 +46,7 @@ _PRUNE: Steps = [("prune", ["restic", "prune"])]
 
 
 class Retaining:
-    """Retention of the policies of one cluster."""
+    """Retention of the policies of the clusters on which this daemon acts."""
 
     def __init__(
         self,
@@ -65,79 +68,89 @@ class Retaining:
         self._settings = settings
         self._measure = measure
         self._began = clock.now()
-        self._applied: dict[str, datetime] = {}
+        self._applied: dict[tuple[str, ...], datetime] = {}
 
-    def policy(self, policy_id: str) -> BackupPolicy:
-        """The policy of that id; raises PolicyNotFound, NotAllowedNow where two CronJobs carry it.
-
-        A copied manifest takes the id along, and of two CronJobs' snapshots held against one policy's rules
-        each would lose those that the other's replace.
-        """
+    def carrier(self, policy_id: str) -> Carrier:
+        """The policy of that id with its CronJob; raises PolicyNotFound, Conflict where several carry it."""
+        clusters, wanted = self._cronjobs.clusters, chosen()
+        only = clusters.named(wanted).id if wanted else None
         found = [
-            (raw["metadata"], policy)
-            for _, raw in self._cronjobs.raws()
-            if (policy := policies.read(raw).policy) is not None and policy.id == policy_id
+            carrier
+            for cluster, raw in self._cronjobs.raws()
+            if only in (None, cluster)
+            and (carrier := policies.carrier(cluster, raw)) is not None
+            and carrier.policy.id == policy_id
         ]
         if not found:
             raise PolicyNotFound(f"There is no policy {clean(policy_id, 80)}.")
         if len(found) > 1:
-            names = " and ".join(f"{meta['namespace']}/{meta['name']}" for meta, _ in found)
-            words = f"One policy's id is on {clean(names, 300)}."
-            raise NotAllowedNow(words, next_step=f"Take the id out of the copy's annotation {keys.POLICY}.")
-        return found[0][1]
+            names = ", ".join(clusters.title(c.cluster, f"{c.namespace}/{c.cronjob}") for c in found[:5])
+            raise Conflict(
+                f"The policy id {clean(policy_id, 80)} is carried by {names}.",
+                next_step=f"Name a cluster, or take the id out of the copy's annotation {keys.POLICY}.",
+            )
+        return found[0]
 
-    def preview(self, policy_id: str, rules: Retention | None = None) -> RetentionPlan:
-        """What the policy's rules, or others, would do now; raises PolicyNotFound."""
-        found = rules or self.policy(policy_id).retention
-        return retention.plan(policy_id, self._records.with_snapshot(policy_id), found, self._clock.now())
+    def preview(self, carrier: Carrier, rules: Retention | None = None) -> RetentionPlan:
+        """What the policy's rules, or others, would do now."""
+        backups, policy = self._records.with_snapshot(carrier), carrier.policy
+        return retention.plan(policy.id, backups, rules or policy.retention, self._clock.now())
 
     def preview_of(self, namespace: str, cronjob: str, rules: Retention) -> RetentionPlan:
-        """What the rules would do to a CronJob's snapshots; raises CronJobNotFound, and as `policy` does."""
-        found = policies.read(self._cronjobs.raw(namespace, cronjob))
-        if found.policy is None:
-            raise PolicyNotFound(found.fault or f"{namespace}/{cronjob} has no backup policy.")
-        self.policy(found.policy.id)
-        return self.preview(found.policy.id, rules)
+        """What the rules would do to a CronJob's snapshots; raises CronJobNotFound, PolicyNotFound."""
+        recorder, raw = self._cronjobs.find(namespace, cronjob)
+        found = policies.carrier(recorder.cluster.id, raw)
+        if found is None:
+            raise PolicyNotFound(policies.read(raw).fault or f"{namespace}/{cronjob} has no backup policy.")
+        return self.preview(found, rules)
 
-    def check_apply(self, policy_id: str) -> RetentionPlan:
+    def check_apply(self, carrier: Carrier) -> RetentionPlan:
         """The plan that `apply` carries out; raises NotAllowedNow where it needs approval."""
-        plan = self.preview(policy_id)
+        plan = self.preview(carrier)
         if plan.blocked_by is not None:
             raise NotAllowedNow(
                 plan.blocked_by, next_step="Look at the preview, then approve it with its token."
             )
         return plan
 
-    async def apply(self, policy_id: str) -> None:
+    async def apply(self, carrier: Carrier) -> None:
         """Removes what no rule keeps; raises what `check_apply` raises, and StorageFailed."""
-        await self._remove(self.check_apply(policy_id))
+        await self._remove(self.check_apply(carrier))
 
-    def check_approval(self, policy_id: str, token: str) -> RetentionPlan:
+    def check_approval(self, carrier: Carrier, token: str) -> RetentionPlan:
         """The plan that the token names; raises PreconditionFailed where it has changed."""
-        plan = self.preview(policy_id)
+        plan = self.preview(carrier)
         if plan.token != token:
             raise PreconditionFailed(
                 "What would go has changed since the preview.", next_step="Look at the preview again."
             )
         return plan
 
-    async def approve(self, policy_id: str, token: str) -> None:
+    async def approve(self, carrier: Carrier, token: str) -> None:
         """Removes exactly what the person has seen; raises PreconditionFailed, StorageFailed."""
-        await self._remove(self.check_approval(policy_id, token))
+        await self._remove(self.check_approval(carrier, token))
 
-    async def after_backup(self, policy_id: str) -> None:
-        """Applies retention where nobody need approve it; a fault is logged, the next time is soon."""
-        if not self._cronjobs.lead.leads():
-            return
-        self._applied[policy_id] = self._clock.now()
+    async def after_backup(self, backup: BackupExecution) -> None:
+        """Applies retention to the policy of a new backup, as its CronJob carries it now."""
         try:
-            plan = self.preview(policy_id)
+            raw = self._cronjobs.raw(backup.namespace, backup.cronjob, backup.cluster)
+        except KronkeepError:
+            return  # the CronJob went meanwhile
+        found = policies.carrier(backup.cluster, raw)
+        if found is not None and self._cronjobs.leads.leads(backup.cluster):
+            await self._retain(found)
+
+    async def _retain(self, carrier: Carrier) -> None:
+        """Applies retention where nobody need approve it; a fault is logged, the next time is soon."""
+        self._applied[_key(carrier)] = self._clock.now()
+        try:
+            plan = self.preview(carrier)
             if plan.blocked_by is None:
                 await self._remove(plan)
             else:
-                log.warning("retention of policy %s waits: %s", policy_id, plan.blocked_by)
+                log.warning("retention of policy %s waits: %s", carrier.policy.id, plan.blocked_by)
         except KronkeepError as fault:
-            log.warning("retention of policy %s: %s", policy_id, fault)
+            log.warning("retention of policy %s: %s", carrier.policy.id, fault)
 
     async def _remove(self, plan: RetentionPlan) -> None:
         """Forgets the plan's removals, repository by repository."""
@@ -185,9 +198,9 @@ class Retaining:
 
     async def forever(self) -> None:
         """At each slot of the settings' schedule: retention of every policy, then what is to be pruned."""
-        await self._cronjobs.synced()
+        await self._cronjobs.some_synced()
         while True:
-            await self._cronjobs.lead.acting()
+            await self._cronjobs.leads.acting()
             slot = self._slot()
             if slot is not None:
                 await self._daily(slot)
@@ -199,16 +212,21 @@ class Retaining:
         return schedule.previous(self._clock.now() + timedelta(seconds=1))
 
     async def _daily(self, slot: datetime) -> None:
-        for cluster, raw in self._cronjobs.raws():
-            found = policies.read(raw).policy if cluster == self._cronjobs.first else None
-            if found is not None and self._applied.get(found.id, self._began) < slot:
-                await self.after_backup(found.id)
+        for cluster, raw in self._cronjobs.acting():
+            found = policies.carrier(cluster, raw)
+            if found is not None and self._applied.get(_key(found), self._began) < slot:
+                await self._retain(found)
         for storage in self._storages.list():
-            if storage.status is StorageStatus.ACTIVE and self._known.to_prune(storage.id, slot):
+            acts = storage.status is StorageStatus.ACTIVE and self._cronjobs.leads.leads(storage.cluster)
+            if acts and self._known.to_prune(storage.id, slot):
                 try:
                     await self.prune(storage.id)
                 except KronkeepError as fault:
                     log.warning("pruning storage %s: %s", storage.id, fault)
+
+
+def _key(carrier: Carrier) -> tuple[str, ...]:
+    return (carrier.cluster, carrier.namespace, carrier.cronjob, carrier.policy.id)
 
 
 def _ids(backups: Iterable[BackupExecution]) -> list[str]:

@@ -23,12 +23,13 @@ from kronkeep_daemon.backups import plan, policy
 from kronkeep_daemon.backups.archive import Archiver, Parts, Work
 from kronkeep_daemon.backups.hooks import HookRunner
 from kronkeep_daemon.backups.keeping import BackupLogs
+from kronkeep_daemon.backups.policy import Carrier
 from kronkeep_daemon.backups.records import BackupRecords
 from kronkeep_daemon.backups.reporting import PolicyFaults
 from kronkeep_daemon.backups.retaining import Retaining
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.manifests import claims_of
-from kronkeep_daemon.events import Bus, CronJobChanged, ExecutionChanged
+from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.repositories import manifests
 from kronkeep_daemon.repositories import repository as repositories
@@ -43,13 +44,12 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
 TICK_SECONDS = 15.0
-STANDBY_SECONDS = 1.0  # between two looks whether this daemon is to act
 LONGEST_WAIT = timedelta(days=7)  # for a run to end
 LONGEST_QUEUE = timedelta(days=1)  # for a repository to be free
 
 
 class BackupService:
-    """Backups of the CronJobs of one cluster."""
+    """Backups of the CronJobs of every cluster, each made in its own."""
 
     def __init__(
         self,
@@ -68,27 +68,28 @@ class BackupService:
         self._supervisor = supervisor
         self._wake = asyncio.Event()
         self.queues = queues = Queues()
-        cluster = cronjobs.cluster()
-        self.records = BackupRecords(history, bus)
+        clusters = cronjobs.clusters
+        self.records = BackupRecords(history, bus, clusters)
         self.logs = BackupLogs(history)
-        self.storages = StorageService(cluster, history, bus, clock, settings, queues, supervisor)
-        self.probe = Probe(cluster, clock, settings)
+        self.storages = StorageService(clusters, history, bus, clock, settings, queues, supervisor)
+        self.probe = Probe(clock, settings)
         jobs, known = self.storages.jobs, KnownRepositories(history, clock)
         self.upkeep = StorageUpkeep(
-            self.storages, known, history, bus, clock, settings, supervisor, cronjobs.lead
+            self.storages, known, history, bus, clock, settings, supervisor, cronjobs.leads
         )
         self.known = known
         self.retaining = Retaining(
             cronjobs, self.records, known, self.storages, queues, clock, settings, self.upkeep.measure
         )
-        hooks = HookRunner(cluster, self.records, self.logs, jobs, clock, settings)
+        hooks = HookRunner(clusters, self.records, self.logs, jobs, clock, settings)
         parts = Parts(
-            cluster, self.records, jobs, known, hooks, self.logs, self.storages.locks, self.probe, queues
+            clusters, self.records, jobs, known, hooks, self.logs, self.storages.locks, self.probe, queues
         )
         self._archiver = Archiver(parts, self.work_of, self.retaining.after_backup, clock, settings)
-        self._faults = PolicyFaults(cluster, cronjobs, bus, clock)
+        self._faults = PolicyFaults(cronjobs, bus, clock)
         bus.subscribe(ExecutionChanged, lambda _: self._wake.set())
         bus.subscribe(CronJobChanged, lambda _: self._wake.set())
+        bus.subscribe(ActingChanged, lambda _: self._wake.set())
 
     def start(self) -> None:
         """Starts planning and goes on with what a stop of the daemon cut off."""
@@ -99,47 +100,47 @@ class BackupService:
         self._supervisor.start("policy faults", self._faults.forever, death="restart")
 
     async def _plan_forever(self) -> None:
-        await self._cronjobs.synced()
+        await self._cronjobs.some_synced()
         while True:
-            leads = self._cronjobs.lead.leads()
             try:
-                await self._plan(leads)
+                await self._plan()
             except KronkeepError as fault:
                 log.warning("planning backups: %s", fault)
             try:
-                async with asyncio.timeout(TICK_SECONDS if leads else STANDBY_SECONDS):
+                async with asyncio.timeout(TICK_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
                 continue
             finally:
                 self._wake.clear()
 
-    async def _plan(self, leads: bool) -> None:
+    async def _plan(self) -> None:
         """Brings every policy up to date: new backups, waiting ones that may go on, archives to run.
 
-        Where another daemon acts, only what people asked this one for goes on.
+        On a cluster where another daemon acts, only what people asked this one for goes on.
         """
-        now, first = self._clock.now(), self._cronjobs.first
-        for cluster, raw in self._cronjobs.raws() if leads else ():
-            found = policy.read(raw).policy if cluster == first else None
-            if found is not None and found.enabled:
-                await self._plan_policy(cluster, raw, found, now)
+        now, leads = self._clock.now(), self._cronjobs.leads
+        for cluster, raw in self._cronjobs.acting():
+            found = policy.carrier(cluster, raw)
+            if found is not None and found.policy.enabled:
+                await self._plan_policy(raw, found, now)
                 await asyncio.sleep(0)  # there may be thousands: others go on in between
         for status in (BackupStatus.WAITING, BackupStatus.QUEUED, BackupStatus.RUNNING):
             for backup in self._history.backups.newest(limit=1000, status=status).items:
-                if leads or backup.trigger == "manual":
+                if backup.trigger == "manual" or leads.leads(backup.cluster):
                     await self._step(backup, now)
 
-    async def _plan_policy(self, cluster: str, raw: Object, found: BackupPolicy, now: datetime) -> None:
-        began, uid = self._began(raw, found), raw["metadata"]["uid"]
-        runs = self._history.executions.newest(limit=20, cronjob_id=uid).items
+    async def _plan_policy(self, raw: Object, carrier: Carrier, now: datetime) -> None:
+        cluster, found = carrier.cluster, carrier.policy
+        began = self._began(raw, found)
+        runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
         if found.schedule is None:
             for run in reversed(runs):
                 if run.backup_id is None and run.created_at >= began:
                     await self._expect(cluster, raw, found, run)
             return
-        last = self._history.backups.newest(limit=1, policy_id=found.id, cronjob_id=uid).items
-        since = last[0].due_at or last[0].created_at if last else began
+        last = self.records.last(carrier)
+        since = last.due_at or last.created_at if last else began
         slot = plan.due_slot(found, since, now, self._settings().controller_zone)
         run_found = plan.newest_archivable(runs, found)
         if slot is not None and run_found is not None:
@@ -176,11 +177,11 @@ class BackupService:
         key: str,
         overrides: dict[str, str] | None = None,
     ) -> BackupExecution:
-        backup_id = manifests.short_hash(found.id, raw["metadata"]["uid"], key)
+        now, meta = self._clock.now(), raw["metadata"]
+        backup_id = manifests.short_hash(found.id, meta["uid"], key)
         known = self._history.backups.get(backup_id)
         if known is not None:
             return known
-        now, meta = self._clock.now(), raw["metadata"]
         backup = BackupExecution(
             id=backup_id,
             cluster=cluster,
@@ -268,9 +269,10 @@ class BackupService:
         found = backup.policy or policy.read(raw).policy
         if found is None:
             raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")
-        storage = self.storages.usable(backup.storage_id, backup.namespace)
-        repository = repositories.of_policy(found.id, backup.namespace, found.encryption, storage)
-        return Work(raw, found, repository, _claims(found, raw))
+        cluster = self._cronjobs.clusters.of(backup.cluster)
+        storage = self.storages.usable(backup.storage_id, cluster, backup.namespace)
+        where = repositories.of_policy(found.id, cluster.id, backup.namespace, found.encryption, storage)
+        return Work(cluster, raw, found, where, _claims(found, raw))
 
     def get(self, backup_id: str) -> BackupExecution:
         """One backup; raises BackupNotFound."""
@@ -298,17 +300,15 @@ class BackupService:
 
         `overrides` (backup_type, compression) are kept in the record. The same `key` is the same backup.
         """
-        self._cronjobs.check_first(namespace, name)
-        raw = self._cronjobs.raw(namespace, name)
+        recorder, raw = self._cronjobs.find(namespace, name)
         found = policy.read(raw)
         if found.policy is None:
             raise PolicyNotFound(found.fault or f"{namespace}/{name} has no backup policy.")
         runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
         run = plan.newest_archivable(runs, found.policy)
         key = f"manual/{key or self._clock.now().isoformat()}"
-        cluster = self._cronjobs.cluster().id
         backup = await self._new(
-            raw, cluster, found.policy, run, "manual", due_at=None, key=key, overrides=overrides
+            raw, recorder.cluster.id, found.policy, run, "manual", due_at=None, key=key, overrides=overrides
         )
         self._begin(backup)
         return backup
@@ -318,10 +318,10 @@ class BackupService:
 
         None where another daemon acts, which makes it.
         """
-        if self._cronjobs.lead.stands_by():
+        if self._cronjobs.leads.stands_by(run.cluster):
             return None
         raw = self._cronjobs.raw(run.namespace, run.cronjob, run.cluster)
-        found = policy.read(raw).policy if run.cluster == self._cronjobs.first else None
+        found = policy.read(raw).policy
         if found is None or not found.enabled or found.schedule is not None:
             return None
         return await self._expect(run.cluster, raw, found, self._cronjobs.execution(run.id))

@@ -50,8 +50,10 @@ class Recorder:
         grace: Callable[[], timedelta] = lambda: timedelta(seconds=120),
         controller_zone: Callable[[], str] = lambda: "UTC",
         patience: float = PATIENCE,
+        told: Callable[[], None] = lambda: None,
     ) -> None:
         self.cluster = cluster
+        self._synced_told = told
         self._history = history
         self._bus = bus
         self._clock = clock
@@ -85,6 +87,7 @@ class Recorder:
     def _first_list(self) -> None:
         self._while_away()
         self.synced.set()
+        self._synced_told()
         self._wake.set()
 
     def _while_away(self) -> None:

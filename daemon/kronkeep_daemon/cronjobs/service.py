@@ -1,5 +1,6 @@
 """CronJobs and their executions: list, create, trigger, suspend, resume, delete, logs."""
 
+import asyncio
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
@@ -10,14 +11,12 @@ import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
-    ClusterNotFound,
     ConfirmationMissing,
     Conflict,
     CronJobNotFound,
     ExecutionNotFound,
     KronkeepError,
     NameTaken,
-    NotAllowedNow,
 )
 from kronkeep_common.models import CronJob, CronJobCreate, CronJobExecution, EnvVar
 from kronkeep_common.names import check_image, check_name
@@ -28,13 +27,14 @@ from kronkeep_daemon.cronjobs import bounds, manifests, resuming
 from kronkeep_daemon.cronjobs.identity import holder_of
 from kronkeep_daemon.cronjobs.reading import RunReader
 from kronkeep_daemon.cronjobs.recorder import Recorder
-from kronkeep_daemon.events import Bus, CronJobChanged
+from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube import paths, sure
 from kronkeep_daemon.kube.chosen import chosen
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists
-from kronkeep_daemon.kube.lease import Leadership
+from kronkeep_daemon.kube.lease import Leadership, Leaderships
 from kronkeep_daemon.kube.observe import moment
 from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import ClusterSettings, Settings
@@ -46,7 +46,7 @@ GOING = frozenset(s for s in ExecutionStatus if not is_final(EXECUTION_TRANSITIO
 
 
 class CronJobService:
-    """The base service over all clusters; requests go to the first unless a record names another."""
+    """The base service over all clusters; `leads` says on which of them this daemon acts by itself."""
 
     def __init__(
         self,
@@ -68,22 +68,28 @@ class CronJobService:
                 configured.namespaces,
                 grace=lambda: timedelta(seconds=settings().late_after_seconds),
                 controller_zone=lambda: settings().controller_zone,
+                told=partial(bus.publish, ActingChanged(cluster.id)),
             )
             for cluster, configured in clusters
         }
-        self._first = clusters[0][0]
+        self.clusters = Clusters([cluster for cluster, _ in clusters])
         self._supervisor: Supervisor | None = None
         bus.subscribe(CronJobChanged, self._changed)
         holder = holder_of(history, clock)
-        self._leaderships = {
-            cluster.id: Leadership(cluster, settings().namespace, holder, clock) for cluster, _ in clusters
-        }
-        self.reader = RunReader(history, lambda run: self.recorders[run.cluster], clock)
+        namespace = settings().namespace
+        self.leads = Leaderships(
+            self.clusters,
+            [
+                Leadership(one, namespace, holder, clock, partial(bus.publish, ActingChanged(one.id)))
+                for one in self.clusters
+            ],
+        )
+        self.reader = RunReader(history, self._recorder_of, clock)
 
     def start(self, supervisor: Supervisor) -> None:
         """Starts watching."""
         self._supervisor = supervisor
-        for leadership in self._leaderships.values():
+        for leadership in self.leads:
             supervisor.start(f"lease {leadership.name}", leadership.run, death="restart")
         for recorder in self.recorders.values():
             recorder.start(supervisor)
@@ -93,61 +99,59 @@ class CronJobService:
         for recorder in self.recorders.values():
             await recorder.synced.wait()
 
-    @property
-    def lead(self) -> Leadership:
-        """Whether this daemon acts on what is due, on the first cluster, where backups are made."""
-        return self._leaderships[self._first.id]
+    async def some_synced(self) -> None:
+        """Returns once the collections of one cluster have been listed: another may be away for long."""
+        waits = [asyncio.ensure_future(recorder.synced.wait()) for recorder in self.recorders.values()]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def unknown(self) -> frozenset[str]:
+        """The ids of the clusters that have not been listed yet."""
+        return frozenset(i for i, recorder in self.recorders.items() if not recorder.synced.is_set())
+
+    def acting(self) -> Iterator[tuple[str, Object]]:
+        """(cluster id, object) of every CronJob of the clusters on which this daemon acts now."""
+        unknown = self.unknown()
+        return (pair for pair in self.raws() if pair[0] not in unknown and self.leads.leads(pair[0]))
 
     async def release(self) -> None:
         """Lets another daemon act at once."""
-        for leadership in self._leaderships.values():
+        for leadership in self.leads:
             await leadership.release()
 
     def watch_states(self) -> list[WatchState]:
         """How fresh what is shown is."""
         return [state for recorder in self.recorders.values() for state in recorder.watches.states()]
 
-    @property
-    def first(self) -> str:
-        """The id of the first cluster, where backups are made."""
-        return self._first.id
-
-    def cluster(self, cluster_id: str | None = None) -> Cluster:
-        """The connection to a cluster; without an id the one that the request names, else the first."""
-        return self._recorder(cluster_id or chosen()).cluster
-
-    def _recorder(self, cluster: str | None) -> Recorder:
-        """The recorder of a cluster by id or name, the first's without one; raises ClusterNotFound."""
-        if cluster is None:
-            return self.recorders[self._first.id]
-        for cluster_id, recorder in self.recorders.items():
-            if cluster in (cluster_id, recorder.cluster.name):
-                return recorder
-        raise ClusterNotFound(f"No cluster {clean(cluster, 80)} is configured.")
-
     def find(self, namespace: str, name: str, cluster: str | None = None) -> tuple[Recorder, Object]:
-        """The CronJob and who records its cluster; raises CronJobNotFound, Conflict where several have it."""
+        """The CronJob and who records its cluster; raises CronJobNotFound, Conflict where several have it.
+
+        A name alone is not enough either while a cluster that may have it too has not been listed.
+        """
         named = cluster or chosen()
-        among = [self._recorder(named)] if named else list(self.recorders.values())
+        among = list(self.recorders.values())
+        if named:
+            among = [self.recorders[self.clusters.named(named).id]]
         found = [(r, raw) for r in among if (raw := r.seen.cronjobs.get((namespace, name))) is not None]
         title = f"{clean(namespace, 63)}/{clean(name, 63)}"
         if not found:
             raise CronJobNotFound(f"There is no CronJob {title}.")
-        if len(found) > 1:
-            names = ", ".join(recorder.cluster.name for recorder, _ in found)
-            step = "Name one with ?cluster=NAME (on the command line --cluster NAME)."
-            raise Conflict(f"The clusters {names} each have a CronJob {title}.", next_step=step)
+        if len(among) > 1:
+            _sure(title, found, among)
         return found[0]
 
-    def check_first(self, namespace: str, name: str) -> None:
-        """Raises NotAllowedNow for a CronJob of another cluster than the first, where backups are made."""
+    def _recorder_of(self, run: CronJobExecution) -> Recorder:
+        return self.recorders[self.clusters.of(run.cluster).id]
+
+    def home(self, namespace: str, name: str) -> Cluster:
+        """The cluster of a CronJob, or the one where a request would make it; raises what `find` raises."""
         try:
-            cluster = self.find(namespace, name)[0].cluster
+            return self.find(namespace, name)[0].cluster
         except CronJobNotFound:
-            cluster = self.cluster()
-        if cluster.id != self._first.id:
-            words = f"Backups are made on the first cluster only, and this CronJob is on {cluster.name}."
-            raise NotAllowedNow(words, next_step="Run a kronkeepd of its own for that cluster.")
+            return self.clusters.named()
 
     def raw(self, namespace: str, name: str, cluster: str | None = None) -> Object:
         """The CronJob's Kubernetes object; raises what `find` raises."""
@@ -222,7 +226,7 @@ class CronJobService:
     async def create_raw(self, body: Object, *, dry_run: bool = False) -> CronJob:
         """Creates a CronJob as Kubernetes writes it; raises Denied, NameTaken, InvalidObject."""
         self.check_bounds(body)
-        meta, cluster = body["metadata"], self.cluster()
+        meta, cluster = body["metadata"], self.clusters.named()
         try:
             raw = await self._created(cluster, paths.cronjobs(meta["namespace"]), body, dry_run)
         except AlreadyExists as fault:
@@ -241,13 +245,15 @@ class CronJobService:
         """Shows a change of ours at once; the watch brings it again."""
         self.recorders[cluster_id].seen.cronjob_event("MODIFIED", raw)
 
-    async def patch(self, namespace: str, name: str, body: Object, *, dry_run: bool = False) -> CronJob:
+    async def patch(
+        self, namespace: str, name: str, body: Object, cluster: str | None = None, *, dry_run: bool = False
+    ) -> CronJob:
         """Merge-patches a CronJob; raises CronJobNotFound, InvalidObject."""
-        cluster = self.find(namespace, name)[0].cluster
-        raw = await cluster.patch(paths.cronjobs(namespace, name), body, dry_run=dry_run)
+        connection = self.find(namespace, name, cluster)[0].cluster
+        raw = await connection.patch(paths.cronjobs(namespace, name), body, dry_run=dry_run)
         if not dry_run:
-            self._known(cluster.id, raw)
-        return self.view(cluster.id, raw)
+            self._known(connection.id, raw)
+        return self.view(connection.id, raw)
 
     async def trigger(
         self, namespace: str, name: str, *, env: Sequence[EnvVar] = (), key: str | None = None
@@ -271,23 +277,23 @@ class CronJobService:
             await cluster.delete(paths.jobs(namespace, job_name), uid=job["metadata"]["uid"])
             raise
 
-    async def suspend(self, namespace: str, name: str) -> CronJob:
+    async def suspend(self, namespace: str, name: str, cluster: str | None = None) -> CronJob:
         """Stops new runs; those that are going on go on."""
-        return await self.patch(namespace, name, {"spec": {"suspend": True}})
+        return await self.patch(namespace, name, {"spec": {"suspend": True}}, cluster)
 
-    async def resume(self, namespace: str, name: str) -> CronJob:
+    async def resume(self, namespace: str, name: str, cluster: str | None = None) -> CronJob:
         """Allows new runs, from the next slot on; what was missed meanwhile is not started."""
-        raw = self.raw(namespace, name)
+        raw = self.raw(namespace, name, cluster)
         slot = resuming.missed(raw, self._schedule(raw["spec"]), self._clock.now())
         if slot is not None:
             await self._clock.sleep(resuming.patience(slot, self._clock.now()))
-        return await self.patch(namespace, name, resuming.body(raw, slot, self._clock.now()))
+        return await self.patch(namespace, name, resuming.body(raw, slot, self._clock.now()), cluster)
 
     def _changed(self, event: CronJobChanged) -> None:
         if event.kind == "removed" or resuming.given_back(event.raw) is None:
             return
         cluster, name = (
-            self.cluster(event.cluster),
+            self.clusters.of(event.cluster),
             f"give back {event.cluster} {event.namespace}/{event.name}",
         )
         if self._supervisor is not None and not self._supervisor.running(name):
@@ -320,5 +326,18 @@ class CronJobService:
         record = self.execution(execution_id)
         if record.job and not is_final(EXECUTION_TRANSITIONS, record.status):
             path = paths.jobs(record.namespace, record.job)
-            await self.cluster(record.cluster).delete(path, uid=Recorder.uid_of(record))
+            await self.clusters.of(record.cluster).delete(path, uid=Recorder.uid_of(record))
         return self.execution(execution_id)
+
+
+def _sure(title: str, found: list[tuple[Recorder, Object]], among: list[Recorder]) -> None:
+    """Raises Conflict where the name may mean another cluster's CronJob too."""
+    having = [recorder for recorder, _ in found]
+    unlisted = [r for r in among if r not in having and not r.synced.is_set()]
+    if len(having) == 1 and not unlisted:
+        return
+    names = ", ".join(clean(recorder.cluster.name, 80) for recorder in [*having, *unlisted])
+    words = f"The clusters {names} each have a CronJob {title}."
+    if unlisted:
+        words = f"Not all of the clusters {names} have been listed, so {title} may be on several."
+    raise Conflict(words, next_step="Name one with ?cluster=NAME (on the command line --cluster NAME).")

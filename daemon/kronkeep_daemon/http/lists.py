@@ -10,6 +10,7 @@ from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
 from kronkeep_common.query import parse
+from kronkeep_daemon.backups.policy import Carrier
 from kronkeep_daemon.history import Page, Records
 from kronkeep_daemon.history.records import HasId
 from kronkeep_daemon.http.route import Call
@@ -37,8 +38,7 @@ async def snapshot(call: Call) -> api.Snapshot:
         alerts=services.alerts.unended(200),
         watches=watch_views(services),
         clusters=[
-            api.ClusterView(id=recorder.cluster.id, name=recorder.cluster.name)
-            for recorder in services.cronjobs.recorders.values()
+            api.ClusterView(id=cluster.id, name=cluster.name) for cluster in services.cronjobs.clusters
         ],
     )
 
@@ -47,7 +47,12 @@ def watch_views(services: Services) -> list[api.WatchView]:
     """How fresh each watch is."""
     return [
         api.WatchView(
-            name=state.name, status=state.status, since=state.since, why=state.why, needed=state.needed
+            name=state.name,
+            cluster=state.cluster,
+            status=state.status,
+            since=state.since,
+            why=state.why,
+            needed=state.needed,
         )
         for state in services.cronjobs.watch_states()
     ]
@@ -85,7 +90,8 @@ async def policies(call: Call) -> api.ListOf[api.PolicyView]:
 def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
     if cronjob.policy is None:
         return None
-    there = services.backups.records.with_snapshot(cronjob.policy.id)
+    carrier = Carrier(cronjob.cluster, cronjob.namespace, cronjob.name, cronjob.policy)
+    there = services.backups.records.with_snapshot(carrier)
     stored = [b.result.bytes_stored for b in there if b.result and b.result.bytes_stored is not None]
     return api.PolicyView(
         id=cronjob.policy.id,
@@ -102,9 +108,7 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
         overdue=cronjob.backup_overdue,
         next_backup_at=cronjob.next_backup_at,
         findings=cronjob.policy_findings,
-        retention_waits=services.backups.retaining.preview(
-            cronjob.policy.id, cronjob.policy.retention
-        ).blocked_by,
+        retention_waits=services.backups.retaining.preview(carrier).blocked_by,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from kronkeep_common import api
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.services import Services
 
@@ -54,7 +55,6 @@ class Route(NamedTuple):
     @property
     def parameters(self) -> tuple[str, ...]:
         """Every parameter of the query that it takes."""
-        named = ("cluster",) if self.path.startswith("/v1/cronjobs") and self.path != "/v1/cronjobs" else ()
-        created = ("cluster",) if self.path == "/v1/cronjobs" and self.method == "POST" else ()
+        named = ("cluster",) if api.takes_cluster(self.method, self.path) else ()
         rehearsed = ("dry_run",) if self.writes and "dry_run" not in self.query else ()
-        return (*self.query, *named, *created, *rehearsed)
+        return (*self.query, *named, *rehearsed)

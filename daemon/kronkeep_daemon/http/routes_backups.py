@@ -10,6 +10,7 @@ from kronkeep_common.models import (
     RetentionPlan,
     RetentionPreview,
 )
+from kronkeep_daemon.backups.policy import Carrier
 from kronkeep_daemon.http import lists, streams
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
@@ -45,7 +46,8 @@ async def _back_up(call: Call) -> BackupExecution:
 
 
 async def _retention(call: Call) -> RetentionPlan:
-    return call.services.backups.retaining.preview(call.path["id"])
+    retaining = call.services.backups.retaining
+    return retaining.preview(retaining.carrier(call.path["id"]))
 
 
 async def _preview(call: Call) -> RetentionPlan:
@@ -54,17 +56,22 @@ async def _preview(call: Call) -> RetentionPlan:
 
 
 async def _apply(call: Call) -> api.Operation:
-    policy_id, retaining = call.path["id"], call.services.backups.retaining
-    retaining.check_apply(policy_id)
-    return await call.services.operations.start("retention", policy_id, lambda: retaining.apply(policy_id))
+    retaining = call.services.backups.retaining
+    found = retaining.carrier(call.path["id"])
+    retaining.check_apply(found)
+    return await _operation(call, found, lambda: retaining.apply(found))
 
 
 async def _approve(call: Call) -> api.Operation:
-    policy_id, token, retaining = call.path["id"], call.body.token, call.services.backups.retaining
-    retaining.check_approval(policy_id, token)
-    return await call.services.operations.start(
-        "retention", policy_id, lambda: retaining.approve(policy_id, token)
-    )
+    token, retaining = call.body.token, call.services.backups.retaining
+    found = retaining.carrier(call.path["id"])
+    retaining.check_approval(found, token)
+    return await _operation(call, found, lambda: retaining.approve(found, token))
+
+
+async def _operation(call: Call, policy: Carrier, work: Callable[[], Awaitable[None]]) -> api.Operation:
+    target = call.services.cronjobs.clusters.title(policy.cluster, policy.policy.id)
+    return await call.services.operations.start("retention", target, work)
 
 
 async def _prune(call: Call) -> api.Operation:

@@ -70,6 +70,9 @@ class Cluster:
         self._confirming = asyncio.Lock()
         self._base = ""
         self.id = ""
+        self.former: tuple[
+            str, ...
+        ] = ()  # ids of the clusters that its section of the settings led to before
         self._assumed = False
         self.name = name or context or ("in-cluster" if in_cluster else "default")
 

@@ -9,14 +9,16 @@ alone should.
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError
+from kronkeep_common.errors import ClusterNotFound, KronkeepError
 from kronkeep_common.text import clean
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, ConflictInCluster, Forbidden, NotFoundInCluster
 
 log = logging.getLogger(__name__)
@@ -28,8 +30,17 @@ LASTS, RENEW, DEADLINE = 15, 5.0, 10.0  # seconds, as Kubernetes' own controller
 class Leadership:
     """Holds the Lease of one cluster, or waits for it."""
 
-    def __init__(self, cluster: Cluster, namespace: str, holder: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        namespace: str,
+        holder: str,
+        clock: Clock,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._cluster = cluster
+        self._changed = changed
+        self._state = (False, False)
         self._namespace = namespace
         self._holder = holder
         self._clock = clock
@@ -74,7 +85,14 @@ class Leadership:
             await self._clock.sleep(RENEW)
 
     async def look(self) -> None:
-        """Takes the Lease where it is free or ours, and renews it."""
+        """Takes the Lease where it is free or ours, and renews it; tells when that made a difference."""
+        await self._look()
+        state = (self.leads(), self.stands_by())
+        if state != self._state:
+            self._state = state
+            self._changed()
+
+    async def _look(self) -> None:
         before, began = self.leads(), self._clock.monotonic()
         try:
             held = await self._take()
@@ -90,9 +108,9 @@ class Leadership:
             return
         self._free = False
         self._renewed, self._seen = (began, None) if held else (None, began)
+        self._told.set()
         if held:
             self._taken.set()
-        self._told.set()
         if self.leads() != before:
             words = "this daemon acts" if held else f"{clean(self.other, 200)} acts, this daemon only records"
             log.info("on %s %s", self._cluster.name, words)
@@ -149,6 +167,41 @@ class Leadership:
             "renewTime": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
             "leaseTransitions": transitions,
         }
+
+
+class Leaderships:
+    """The Leases of all clusters: on some this daemon may act, while on others another one does."""
+
+    def __init__(self, clusters: Clusters, each: Sequence[Leadership]) -> None:
+        self._clusters = clusters
+        self._each = dict(zip((cluster.id for cluster in clusters), each, strict=True))
+
+    def __iter__(self) -> Iterator[Leadership]:
+        return iter(self._each.values())
+
+    def of(self, cluster_id: str) -> Leadership:
+        """The Lease of a record's cluster; of one that is configured no longer, the first's."""
+        try:
+            return self._each[self._clusters.of(cluster_id).id]
+        except ClusterNotFound:
+            return self._each[self._clusters.first.id]
+
+    def leads(self, cluster_id: str) -> bool:
+        """Whether this daemon may act on a record's cluster now."""
+        return self.of(cluster_id).leads()
+
+    def stands_by(self, cluster_id: str) -> bool:
+        """Whether another daemon was seen to act on a record's cluster."""
+        return self.of(cluster_id).stands_by()
+
+    async def acting(self) -> None:
+        """Returns once this daemon may act on a cluster."""
+        waits = [asyncio.ensure_future(leadership.acting()) for leadership in self]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
 
 def _over(spec: Object, now: datetime) -> bool:

@@ -38,6 +38,7 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
+    cluster: str = ""
     status: Literal["starting", "live", "stale", "failing"]
     since: datetime
     why: str | None = None
@@ -83,7 +84,9 @@ class ListWatch(Generic[T]):
         self._name = " ".join([path, *self._params.values()])
         self.unreadable = 0
         self.lists = 0
-        self.state = WatchState(name=self._name, status="starting", since=clock.now(), needed=needed)
+        self.state = WatchState(
+            name=self._name, cluster=cluster.id, status="starting", since=clock.now(), needed=needed
+        )
 
     async def run(self, rounds: int | None = None) -> None:
         """Lists and watches for ever (or for so many rounds, in tests)."""

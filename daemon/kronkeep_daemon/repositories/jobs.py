@@ -59,16 +59,18 @@ async def wait(
     name: str,
     line: Callable[[bytes], None] | None = None,
     limit: float | None = None,
+    lost: float | None = None,
 ) -> Ended:
     """Waits for the Job's end; `line` hears the log lines of the container whose turn it is, as they come.
 
     A last container that runs for more than `limit` seconds is stopped: the Job is deleted and ended by
-    DeadlineExceeded. Raises NotFoundInCluster when the Job goes before its end.
+    DeadlineExceeded. Raises NotFoundInCluster when the Job goes before its end, ClusterUnreachable when the
+    cluster was away for `lost` seconds; without `lost` it is waited for.
     """
     following: tuple[str, asyncio.Task[None]] | None = None
     try:
         while True:
-            job = await _look(cluster, clock, namespace, name)
+            job = await _look(cluster, clock, namespace, name, lost)
             pod = await _pod(cluster, job)
             if (end := _end(job)) is not None:
                 return await _ended(cluster, end, pod)
@@ -106,15 +108,16 @@ def _age(pod: Object, clock: Clock) -> float:
     return (clock.now() - started).total_seconds() if started else 0.0
 
 
-async def _look(cluster: Cluster, clock: Clock, namespace: str, name: str) -> Object:
+async def _look(cluster: Cluster, clock: Clock, namespace: str, name: str, patience: float | None) -> Object:
     """The Job; an API server that is away is waited for."""
+    began = clock.monotonic()
     while True:
         try:
             return await cluster.get(paths.jobs(namespace, name))
         except NotFoundInCluster:
             raise
         except KronkeepError as fault:
-            if not fault.retryable:
+            if not fault.retryable or (patience is not None and clock.monotonic() - began > patience):
                 raise
             await clock.sleep(2.0)
 

@@ -8,16 +8,20 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.models.base import Record
 from kronkeep_daemon.history import History, Records
-from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository import Key, Repository
 
 
 class KnownRepository(Record, frozen=True, kw_only=True):
-    """A repository that is there; `namespace` and `key` name the Secret of a policy's own."""
+    """A repository that is there; `cluster`, `namespace` and `key` name the Secret of a policy's own.
+
+    Records of before there were several clusters have no `cluster`: it is the storage's.
+    """
 
     id: str
     created_at: datetime
     storage_id: str
     folder: str = ""
+    cluster: str = ""
     namespace: str = ""
     key: SecretKeyRef | None = None
     encrypted: bool = True
@@ -44,8 +48,9 @@ class KnownRepositories:
             created_at=self._clock.now(),
             storage_id=repository.storage.id,
             folder=repository.folder,
-            namespace=repository.key[0] if repository.key else "",
-            key=repository.key[1] if repository.key else None,
+            cluster=repository.key.cluster if repository.key else "",
+            namespace=repository.key.namespace if repository.key else "",
+            key=repository.key.ref if repository.key else None,
             encrypted=repository.encrypted,
         )
         self._table.put(msgspec.structs.replace(old, **fields))
@@ -53,12 +58,11 @@ class KnownRepositories:
 
     def of_storage(self, storage: BackupStorage) -> list[Repository]:
         """The storage's own repository and those below it."""
-        own = [
-            Repository(storage, r.folder, (r.namespace, r.key) if r.key else None, r.encrypted)
-            for r in self._table.all()
-            if r.storage_id == storage.id and r.folder
+        kept = [r for r in self._table.all() if r.storage_id == storage.id and r.folder]
+        return [
+            Repository(storage),
+            *(Repository(storage, r.folder, _key(r, storage), r.encrypted) for r in kept),
         ]
-        return [Repository(storage), *own]
 
     def to_prune(self, storage_id: str, slot: datetime) -> bool:
         """Whether something was forgotten before the slot, and nothing was pruned since."""
@@ -69,3 +73,7 @@ class KnownRepositories:
             for r in self._table.all()
             if r.storage_id == storage_id
         )
+
+
+def _key(known: KnownRepository, storage: BackupStorage) -> Key | None:
+    return Key(known.cluster or storage.cluster, known.namespace, known.key) if known.key else None

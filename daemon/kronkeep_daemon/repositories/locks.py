@@ -5,7 +5,8 @@ host; in a cluster every pod is another host, so a killed Job blocks exclusive w
 lock's host is its pod's name, by which we know our own. It goes at once when the Job is one of this history's
 (by the id of a backup or restore in its name, or by the mark that `names` gave it) and no such pod is alive;
 one that only looks like ours goes when it was not refreshed (every 5 minutes) in 6. While one lock remains
-that is alive, not ours or could not be read, only restic's own `unlock` runs, which takes stale ones.
+that is alive, not ours or could not be read, only restic's own `unlock` runs, which takes stale ones. Several
+clusters may use one repository: while one of them does not answer, every lock may be of a live Job.
 """
 
 import logging
@@ -20,8 +21,9 @@ from kronkeep_common import keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupStorage
+from kronkeep_daemon import storages
 from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories import jobs, names, restic
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
@@ -49,9 +51,9 @@ class Locks:
     """Removes what our dead Jobs left; `known` tells whether the history has a backup or restore of an id."""
 
     def __init__(
-        self, cluster: Cluster, known: Callable[[str], bool], repositories: RepositoryJobs, clock: Clock
+        self, clusters: Clusters, known: Callable[[str], bool], repositories: RepositoryJobs, clock: Clock
     ) -> None:
-        self._cluster = cluster
+        self._clusters = clusters
         self._known = known
         self._repositories = repositories
         self._clock = clock
@@ -71,12 +73,12 @@ class Locks:
         found = await self._read(repository)
         if not found:
             return True
-        alive, now = await self._alive(), self._clock.now()
+        alive, now = await self._alive(repository), self._clock.now()
 
         def mine(host: str) -> bool:
             return ours(host, repository.storage, self._known)
 
-        all_dead = all(dead(lock, alive, mine, now) for lock in found)
+        all_dead = alive is not None and all(dead(lock, alive, mine, now) for lock in found)
         if not all_dead and all(now - lock.time < STALE for lock in found):
             return False
         argv = ["restic", "unlock", *(["--remove-all"] if all_dead else [])]
@@ -101,10 +103,16 @@ class Locks:
         name = names.fresh("locks", repository.storage)
         return await self._repositories.run(name, steps, repository, SECONDS)
 
-    async def _alive(self) -> frozenset[str]:
-        """The names of our pods that have not ended."""
-        selector = f"{keys.MANAGED_BY_LABEL}={keys.MANAGED_BY}"
-        pods, _ = await self._cluster.list(paths.pods(), labelSelector=selector)
+    async def _alive(self, repository: Repository) -> frozenset[str] | None:
+        """The names of our pods that have not ended wherever they reach the repository; None if unknown."""
+        selector, pods = f"{keys.MANAGED_BY_LABEL}={keys.MANAGED_BY}", []
+        own = self._repositories.cluster(repository)
+        for cluster in [own] if storages.bound(repository.storage) else self._clusters:
+            try:
+                pods += (await cluster.list(paths.pods(), labelSelector=selector))[0]
+            except KronkeepError as fault:
+                log.warning("the locks of %s: the pods on %s: %s", repository.id, cluster.name, fault)
+                return None
         return frozenset(
             pod["metadata"]["name"]
             for pod in pods

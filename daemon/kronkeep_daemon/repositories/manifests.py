@@ -20,6 +20,14 @@ _CACHE = "/kronkeep/cache"
 PROBE_SECONDS = 60  # restic repeats a request that is not answered for up to 15 minutes
 
 
+def host(cluster: str, repository: Repository) -> str:
+    """What restic's `--host` is: it takes a snapshot of the same host and paths for the one before.
+
+    Where a storage is used from other clusters than its own, theirs have equal paths and are told apart.
+    """
+    return HOST if cluster == repository.storage.cluster else f"{HOST}-{cluster[:8]}"
+
+
 def short_hash(*parts: str) -> str:
     """Twelve hexadecimal digits of the parts."""
     return hashlib.sha256("/".join(parts).encode()).hexdigest()[:12]

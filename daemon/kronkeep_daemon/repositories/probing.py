@@ -1,4 +1,4 @@
-"""Asks the archives' image which restic it has, once for each image."""
+"""Asks the archives' image which restic it has, once for each image and cluster."""
 
 import secrets
 from collections.abc import Callable
@@ -15,34 +15,33 @@ SECONDS = 300
 
 
 class Probe:
-    """The versions of restic by image and program."""
+    """The versions of restic by cluster, image and program: each cluster has its own registry or nodes."""
 
-    def __init__(self, cluster: Cluster, clock: Clock, settings: Callable[[], Settings]) -> None:
-        self._cluster = cluster
+    def __init__(self, clock: Clock, settings: Callable[[], Settings]) -> None:
         self._clock = clock
         self._settings = settings
-        self._known: dict[tuple[str, str], versions.Version] = {}
+        self._known: dict[tuple[str, str, str], versions.Version] = {}
 
-    async def check(self, policy: BackupPolicySpec) -> None:
+    async def check(self, cluster: Cluster, policy: BackupPolicySpec) -> None:
         """Raises ToolMissing for a policy that the image's restic cannot carry out, StorageFailed."""
         if versions.needs(policy):
-            versions.check(await self.version(), policy)
+            versions.check(await self.version(cluster), policy)
 
-    async def version(self) -> versions.Version:
+    async def version(self, cluster: Cluster) -> versions.Version:
         """The version in the image that is set now; raises StorageFailed where it cannot be asked."""
         settings = self._settings().archive
-        key = (settings.image, settings.program)
+        key = (cluster.id, settings.image, settings.program)
         if key not in self._known:
-            self._known[key] = await self._ask(settings)
+            self._known[key] = await self._ask(cluster, settings)
         return self._known[key]
 
-    async def _ask(self, settings: ArchiveSettings) -> versions.Version:
+    async def _ask(self, cluster: Cluster, settings: ArchiveSettings) -> versions.Version:
         namespace, name = self._settings().namespace, f"kronkeep-version-{secrets.token_hex(3)}"
         step = manifests.container("version", [settings.program, "version"], [], [], settings)
         job = manifests.job(name, namespace, "maintenance", [step], settings)
         job["spec"]["activeDeadlineSeconds"] = SECONDS
-        await self._cluster.create(paths.jobs(namespace), job)
-        ended = await jobs.wait(self._cluster, self._clock, namespace, name)
+        await cluster.create(paths.jobs(namespace), job)
+        ended = await jobs.wait(cluster, self._clock, namespace, name)
         found = versions.parse(ended.steps[0].log.decode(errors="replace") if ended.steps else "")
         if found == versions.UNKNOWN:
             said = restic.lines(ended.steps[0].log)[-1:] if ended.steps else []

@@ -12,12 +12,20 @@ from kronkeep_daemon import storages
 from kronkeep_daemon.storages import Place
 
 
+class Key(NamedTuple):
+    """A policy's own key: the Secret beside its CronJob."""
+
+    cluster: str
+    namespace: str
+    ref: SecretKeyRef
+
+
 class Repository(NamedTuple):
-    """`folder` is empty for the storage's own; `key` is (namespace, Secret), None for the storage's."""
+    """`folder` is empty for the storage's own, whose key is the storage's password."""
 
     storage: BackupStorage
     folder: str = ""
-    key: tuple[str, SecretKeyRef] | None = None
+    key: Key | None = None
     encrypted: bool = True
 
     @property
@@ -41,12 +49,14 @@ def of(where: BackupStorage | Repository) -> Repository:
     return where if isinstance(where, Repository) else Repository(where)
 
 
-def of_policy(policy_id: str, namespace: str, encryption: Encryption, storage: BackupStorage) -> Repository:
-    """Where a policy of that namespace keeps its archives."""
+def of_policy(
+    policy_id: str, cluster: str, namespace: str, encryption: Encryption, storage: BackupStorage
+) -> Repository:
+    """Where a policy of that cluster and namespace keeps its archives."""
     if not encryption.enabled:
         return Repository(storage, f"open-{policy_id}", encrypted=False)
     if encryption.key is not None:
-        return Repository(storage, f"policy-{policy_id}", (namespace, encryption.key))
+        return Repository(storage, f"policy-{policy_id}", Key(cluster, namespace, encryption.key))
     return Repository(storage)
 
 
@@ -54,4 +64,5 @@ def of_backup(backup: BackupExecution, storage: BackupStorage) -> Repository:
     """Where a backup's snapshots are."""
     if backup.policy is None:
         return Repository(storage)
-    return of_policy(backup.policy_id, backup.namespace, backup.policy.encryption, storage)
+    encryption = backup.policy.encryption
+    return of_policy(backup.policy_id, backup.cluster, backup.namespace, encryption, storage)

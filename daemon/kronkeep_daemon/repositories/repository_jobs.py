@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from kronkeep_common import keys
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import InvalidRequest, KronkeepError, StorageFailed
+from kronkeep_common.errors import ClusterNotFound, InvalidRequest, KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.base import Record
 from kronkeep_common.models.storage_kinds import KINDS
@@ -24,6 +24,7 @@ from kronkeep_daemon import storages
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.kube import objects, paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.observe import observe
 from kronkeep_daemon.repositories import jobs, manifests, restic
@@ -40,32 +41,37 @@ CUT_OFF = "Interrupted"
 
 
 class CredentialCopy(Record, frozen=True, kw_only=True):
-    """A Secret that was copied for a Job; `id` is namespace/job."""
+    """A Secret that was copied for a Job; `cluster` is empty in records of before there were several."""
 
     id: str
+    cluster: str = ""
     namespace: str
     job: str
     created_at: datetime
 
 
 class RepositoryJobs:
-    """Runs Jobs on the repositories of one cluster's storages."""
+    """Runs Jobs on storages' repositories, each in its storage's own cluster."""
 
     def __init__(
         self,
-        cluster: Cluster,
+        clusters: Clusters,
         history: History,
         clock: Clock,
         settings: Callable[[], Settings],
         queues: Queues,
     ) -> None:
-        self._cluster = cluster
+        self._clusters = clusters
         self._history = history
         self._copies: Records[CredentialCopy] = Records(history.table("credential_copies"), CredentialCopy)
         self._in_use: set[str] = set()
         self._clock = clock
         self._settings = settings
         self._queues = queues
+
+    def cluster(self, where: BackupStorage | Repository) -> Cluster:
+        """Where the Jobs of a storage run; raises ClusterNotFound where it is configured no longer."""
+        return self._clusters.of(of(where).storage.cluster)
 
     def namespace(self, where: BackupStorage | Repository) -> str:
         """Where the Jobs of a storage run: kronkeep's namespace, unless only another can reach it."""
@@ -79,51 +85,37 @@ class RepositoryJobs:
         Raises StorageFailed: DeadlineExceeded, with what the pod waits for, after `seconds`, and Interrupted
         where the Job was deleted.
         """
-        namespace = self.namespace(where)
-        await self.copy_credentials(where, namespace, name, None)
+        namespace, cluster = self.namespace(where), self.cluster(where)
+        await self.copy_credentials(where, cluster, namespace, name, None)
         try:
             job = manifests.repository_job(
                 name, namespace, steps, where, self._settings().archive, seconds + 60
             )
-            await jobs.create_once(self._cluster, job)
+            await jobs.create_once(cluster, job)
             try:
                 async with asyncio.timeout(seconds):
-                    return await jobs.wait(self._cluster, self._clock, namespace, name)
+                    return await jobs.wait(cluster, self._clock, namespace, name)
             except NotFoundInCluster as fault:
                 raise StorageFailed("The storage's Job was deleted.", reason=CUT_OFF) from fault
             except TimeoutError as fault:
-                raise await self._too_long(namespace, name, seconds) from fault
+                raise await self._too_long(cluster, namespace, name, seconds) from fault
         finally:
-            await self.remove_credentials(namespace, name)
+            await self.remove_credentials(cluster, namespace, name)
 
-    async def _too_long(self, namespace: str, name: str, seconds: float) -> StorageFailed:
+    @staticmethod
+    async def _too_long(cluster: Cluster, namespace: str, name: str, seconds: float) -> StorageFailed:
         """The error of a Job that did not end in time; the Job is deleted."""
-        why = await self._waits_for(namespace, name)
-        await self._cluster.delete(paths.jobs(namespace, name))
+        why = await _waits_for(cluster, namespace, name)
+        await cluster.delete(paths.jobs(namespace, name))
         words = f"The storage's Job did not end within {seconds:.0f} s" + (f": {why}" if why else ".")
         return StorageFailed(
             words, next_step="Correct what the message names, then try again.", reason="DeadlineExceeded"
         )
 
-    async def _waits_for(self, namespace: str, name: str) -> str:
-        """What keeps the Job's pod from starting, in the cluster's words; empty where nothing does."""
-        try:
-            job = await self._cluster.get(paths.jobs(namespace, name))
-            selector = f"{keys.JOB_NAME_LABEL}={name}"
-            pods, _ = await self._cluster.list(paths.pods(namespace), labelSelector=selector)
-            seen = [objects.read(pod, objects.Pod) for pod in pods]
-            if (cause := observe(objects.read(job, objects.Job), seen).cause) is not None:
-                return cause.message
-            names = {pod["metadata"]["name"] for pod in pods}
-            events, _ = await self._cluster.list(paths.events(namespace))
-        except KronkeepError:
-            return ""
-        told = [e for e in events if e["involvedObject"].get("name") in names and e.get("type") == "Warning"]
-        return clean(str(told[-1].get("message", "")), 300) if told else ""
-
     async def copy_credentials(
         self,
         where: BackupStorage | Repository,
+        cluster: Cluster,
         namespace: str,
         job: str,
         owner: Object | None,
@@ -132,14 +124,18 @@ class RepositoryJobs:
         repository = of(where)
         data = await self._data(repository.storage, await self._key(repository))
         record = CredentialCopy(
-            id=f"{namespace}/{job}", namespace=namespace, job=job, created_at=self._clock.now()
+            id=_copy_id(cluster, namespace, job),
+            cluster=cluster.id,
+            namespace=namespace,
+            job=job,
+            created_at=self._clock.now(),
         )
         self._in_use.add(record.id)
         self._copies.put(record)
         await self._history.commit()
         body = manifests.secret(manifests.secret_name(job), namespace, data, owner)
         try:
-            await self._cluster.create(paths.secrets(namespace), body)
+            await cluster.create(paths.secrets(namespace), body)
         except AlreadyExists:
             return
 
@@ -149,8 +145,8 @@ class RepositoryJobs:
             return b""
         if repository.key is None:
             return await self.password(repository.storage)
-        namespace, ref = repository.key
-        found = await self.secret(ref.secret, namespace)
+        cluster, namespace, ref = repository.key
+        found = await self.secret(self._clusters.of(cluster), ref.secret, namespace)
         if not found.get(ref.key):
             raise StorageFailed(
                 f"The Secret {namespace}/{ref.secret} has no key {clean(ref.key, 100)}, or an empty one.",
@@ -176,27 +172,41 @@ class RepositoryJobs:
             data[key] = quote(value, safe="").encode() if key in quoted else value
         return data
 
-    async def remove_credentials(self, namespace: str, job: str) -> None:
+    async def remove_credentials(self, cluster: Cluster, namespace: str, job: str) -> None:
         """Removes the copy that belonged to a Job; where the cluster is away, a later sweep does."""
-        record_id = f"{namespace}/{job}"
+        record_id = _copy_id(cluster, namespace, job)
         self._in_use.discard(record_id)
         try:
-            await self._cluster.delete(paths.secrets(namespace, manifests.secret_name(job)))
+            await cluster.delete(paths.secrets(namespace, manifests.secret_name(job)))
         except KronkeepError as fault:
             log.warning("the credentials of the Job %s are removed later: %s", record_id, fault)
             return
         self._copies.remove(record_id)
+        self._copies.remove(f"{namespace}/{job}")  # as it was named before there were several clusters
         await self._history.commit()
 
     async def sweep(self) -> None:
         """Removes the copies that a killed daemon left and whose Job needs them no more."""
         for copy in list(self._copies.all()):
-            if copy.id not in self._in_use and not await self._runs(copy) and copy.id not in self._in_use:
-                await self.remove_credentials(copy.namespace, copy.job)
+            if copy.id in self._in_use:
+                continue
+            try:
+                cluster = self._clusters.of(copy.cluster) if copy.cluster else self._clusters.first
+                needed = await self._runs(cluster, copy)
+            except ClusterNotFound as gone:
+                log.warning("the copy of credentials %s is left where it is: %s", copy.id, gone)
+                self._copies.remove(copy.id)
+                continue
+            except KronkeepError as fault:
+                log.warning("the copy of credentials %s is looked at later: %s", copy.id, fault)
+                continue
+            if not needed and copy.id not in self._in_use:
+                await self.remove_credentials(cluster, copy.namespace, copy.job)
 
-    async def _runs(self, copy: CredentialCopy) -> bool:
+    @staticmethod
+    async def _runs(cluster: Cluster, copy: CredentialCopy) -> bool:
         try:
-            job = await self._cluster.get(paths.jobs(copy.namespace, copy.job))
+            job = await cluster.get(paths.jobs(copy.namespace, copy.job))
         except NotFoundInCluster:
             return False
         found = (job.get("status") or {}).get("conditions") or []
@@ -204,7 +214,7 @@ class RepositoryJobs:
 
     async def password(self, storage: BackupStorage) -> bytes:
         """The repository's password; raises StorageFailed where its Secret or key is gone."""
-        found = await self.secret(storage.password.secret)
+        found = await self.secret(self.cluster(storage), storage.password.secret)
         if storage.password.key not in found:
             raise StorageFailed(
                 f"The Secret {storage.password.secret} has no key {clean(storage.password.key, 100)}.",
@@ -215,29 +225,32 @@ class RepositoryJobs:
 
     async def credentials(self, storage: BackupStorage) -> dict[str, bytes]:
         """The Secret of the storage's credentials, by key; empty where it has none."""
-        return await self.secret(storage.credentials) if storage.credentials else {}
+        return await self.secret(self.cluster(storage), storage.credentials) if storage.credentials else {}
 
-    async def secret(self, name: str, namespace: str | None = None) -> dict[str, bytes]:
+    async def secret(self, cluster: Cluster, name: str, namespace: str | None = None) -> dict[str, bytes]:
         """A Secret of kronkeep's or another namespace, by key; raises StorageFailed where it is gone."""
         namespace = namespace or self._settings().namespace
         try:
-            found = await self._cluster.get(paths.secrets(namespace, name))
+            found = await cluster.get(paths.secrets(namespace, name))
         except NotFoundInCluster as fault:
+            place = self._clusters.title(cluster.id, f"the namespace {namespace}")
             raise StorageFailed(
-                f"There is no Secret {clean(name, 100)} in the namespace {namespace}.",
+                f"There is no Secret {clean(name, 100)} in {place}.",
                 next_step=f"Make it: kubectl -n {namespace} create secret generic {clean(name, 100)} ...",
                 reason="SecretMissing",
             ) from fault
         return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
 
-    async def named(self, name: str, field: str) -> dict[str, bytes]:
+    async def named(self, cluster: Cluster, name: str, field: str) -> dict[str, bytes]:
         """`secret` of a name that somebody wrote; raises InvalidRequest where it is not there."""
         try:
-            return await self.secret(name)
+            return await self.secret(cluster, name)
         except StorageFailed as fault:
             raise InvalidRequest(fault.message, next_step=fault.next_step, field=field) from fault
 
-    async def check_keys(self, kind: str, settings: Any, name: str | None) -> tuple[str, ...]:
+    async def check_keys(
+        self, cluster: Cluster, kind: str, settings: Any, name: str | None
+    ) -> tuple[str, ...]:
         """The keys of the Secret `name` that the kind knows; raises InvalidRequest where one is missing."""
         needed = storages.kind_of(kind).required(settings)
         if name is None:
@@ -249,13 +262,34 @@ class RepositoryJobs:
                     field="credentials",
                 )
             return ()
-        found = known_keys(kind, await self.named(name, "credentials"))
+        found = known_keys(kind, await self.named(cluster, name, "credentials"))
         missing = [key for key in needed if key not in found]
         if missing:
             raise InvalidRequest(
                 f"The Secret {clean(name, 100)} has no {', '.join(missing)}.", field="credentials"
             )
         return found
+
+
+async def _waits_for(cluster: Cluster, namespace: str, name: str) -> str:
+    """What keeps the Job's pod from starting, in the cluster's words; empty where nothing does."""
+    try:
+        job = await cluster.get(paths.jobs(namespace, name))
+        selector = f"{keys.JOB_NAME_LABEL}={name}"
+        pods, _ = await cluster.list(paths.pods(namespace), labelSelector=selector)
+        seen = [objects.read(pod, objects.Pod) for pod in pods]
+        if (cause := observe(objects.read(job, objects.Job), seen).cause) is not None:
+            return cause.message
+        names = {pod["metadata"]["name"] for pod in pods}
+        events, _ = await cluster.list(paths.events(namespace))
+    except KronkeepError:
+        return ""
+    told = [e for e in events if e["involvedObject"].get("name") in names and e.get("type") == "Warning"]
+    return clean(str(told[-1].get("message", "")), 300) if told else ""
+
+
+def _copy_id(cluster: Cluster, namespace: str, job: str) -> str:
+    return f"{cluster.id}/{namespace}/{job}"
 
 
 def known_keys(kind: str, found: dict[str, bytes]) -> tuple[str, ...]:

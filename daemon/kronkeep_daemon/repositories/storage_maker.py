@@ -8,7 +8,6 @@ from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupStorage
 from kronkeep_daemon import storages
 from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.repositories import manifests, repository_maker
 from kronkeep_daemon.repositories.queue import Queues
@@ -18,17 +17,11 @@ from kronkeep_daemon.settings import Settings
 
 
 class StorageMaker:
-    """Makes storages in one cluster."""
+    """Makes storages, each in its own cluster."""
 
     def __init__(
-        self,
-        cluster: Cluster,
-        jobs: RepositoryJobs,
-        queues: Queues,
-        clock: Clock,
-        settings: Callable[[], Settings],
+        self, jobs: RepositoryJobs, queues: Queues, clock: Clock, settings: Callable[[], Settings]
     ) -> None:
-        self._cluster = cluster
         self._jobs = jobs
         self._queues = queues
         self._clock = clock
@@ -48,7 +41,7 @@ class StorageMaker:
         data = {storage.password.key: secrets.token_urlsafe(32).encode()}
         try:
             body = manifests.secret(storage.password.secret, namespace, data, None)
-            await self._cluster.create(paths.secrets(namespace), body)
+            await self._jobs.cluster(storage).create(paths.secrets(namespace), body)
         except AlreadyExists:
             return
 
@@ -56,14 +49,15 @@ class StorageMaker:
         """The claim that the kind makes; raises StorageFailed where a claim that should be there is not."""
         kind, typed = storages.kind_of(storage.kind), storages.parse(storage.kind, storage.settings)
         namespace, claim = kind.namespace(typed), kind.claim(storage.id, typed)
+        cluster = self._jobs.cluster(storage)
         if claim is not None:
             try:
-                await self._cluster.create(paths.claims(namespace), claim)
+                await cluster.create(paths.claims(namespace), claim)
             except AlreadyExists:
                 return
         elif storage.kind == "pvc":
             try:
-                await self._cluster.get(paths.claims(namespace, typed.claim))
+                await cluster.get(paths.claims(namespace, typed.claim))
             except NotFoundInCluster as fault:
                 raise StorageFailed(
                     f"There is no claim {typed.claim} in the namespace {namespace}.",

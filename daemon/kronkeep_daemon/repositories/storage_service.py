@@ -43,6 +43,7 @@ from kronkeep_daemon import storages
 from kronkeep_daemon.events import Bus, StorageChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories.locks import Locks
 from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.queue import Queues
@@ -62,11 +63,11 @@ UNSETTLED = (StorageStatus.PENDING, StorageStatus.CREATING, StorageStatus.DELETI
 
 
 class StorageService:
-    """The storages of one cluster; `jobs` runs what works on their repositories."""
+    """The storages, each at home in one cluster; `jobs` runs there what works on their repositories."""
 
     def __init__(
         self,
-        cluster: Cluster,
+        clusters: Clusters,
         history: History,
         bus: Bus,
         clock: Clock,
@@ -74,17 +75,17 @@ class StorageService:
         queues: Queues,
         supervisor: Supervisor,
     ) -> None:
-        self._cluster = cluster
+        self._clusters = clusters
         self._history = history
         self._bus = bus
         self._clock = clock
         self._settings = settings
         self._queues = queues
         self._supervisor = supervisor
-        self.jobs = RepositoryJobs(cluster, history, clock, settings, queues)
-        self.locks = Locks(cluster, self._is_record, self.jobs, clock)
+        self.jobs = RepositoryJobs(clusters, history, clock, settings, queues)
+        self.locks = Locks(clusters, self._is_record, self.jobs, clock)
         self.maintenance = Maintenance(self.jobs, self.locks, queues)
-        self.maker = StorageMaker(cluster, self.jobs, queues, clock, settings)
+        self.maker = StorageMaker(self.jobs, queues, clock, settings)
 
     def _is_record(self, record_id: str) -> bool:
         return any(table.get(record_id) for table in (self._history.backups, self._history.restores))
@@ -112,12 +113,13 @@ class StorageService:
             )
         return storage
 
-    def usable(self, name: str, namespace: str) -> BackupStorage:
-        """One active storage that Jobs in `namespace` may use.
+    def usable(self, name: str, cluster: Cluster, namespace: str) -> BackupStorage:
+        """One active storage that Jobs in that cluster and namespace may use.
 
         Raises StorageNotFound, NotAllowedNow, Denied.
         """
         storage = self.active(name)
+        self.check_reach(storage, cluster)
         if storage.namespaces and namespace not in storage.namespaces:
             raise Denied(
                 f"The storage {name} may not be used from {clean(namespace, 63)}.",
@@ -125,6 +127,16 @@ class StorageService:
                 field="storage_id",
             )
         return storage
+
+    def check_reach(self, storage: BackupStorage, cluster: Cluster) -> None:
+        """Raises Denied for a storage that pods of that cluster cannot reach."""
+        if storages.bound(storage) and not self._clusters.same(storage.cluster, cluster.id):
+            home = self._clusters.title(storage.cluster, f"{storage.id} ({storage.kind})")
+            raise Denied(
+                f"Pods on {clean(cluster.name, 80)} cannot reach the storage {home}.",
+                next_step="Create one there (--cluster), or one that is a server: s3, sftp, rest, nfs.",
+                field="storage_id",
+            )
 
     def check_new(self, wanted: BackupStorageCreate) -> Any:
         """The kind's typed settings; raises NameTaken, InvalidName, InvalidRequest or Denied."""
@@ -144,13 +156,14 @@ class StorageService:
     async def create(self, wanted: BackupStorageCreate, *, dry_run: bool = False) -> BackupStorage:
         """Records the storage and begins to make its repository, or takes the one that is there.
 
+        Its home is the cluster that the request names, else the first: its Secrets and Jobs are there.
         A dry run only answers what would be recorded. Raises what `check_new` raises, and InvalidRequest for
         a Secret or key that is not there.
         """
-        typed = self.check_new(wanted)
-        found = await self.jobs.check_keys(wanted.kind, typed, wanted.credentials)
+        typed, cluster = self.check_new(wanted), self._clusters.named()
+        found = await self.jobs.check_keys(cluster, wanted.kind, typed, wanted.credentials)
         if wanted.password is not None and wanted.password.key not in await self.jobs.named(
-            wanted.password.secret, "password"
+            cluster, wanted.password.secret, "password"
         ):
             raise InvalidRequest(
                 f"The Secret {clean(wanted.password.secret, 100)} has no such key.", field="password.key"
@@ -158,7 +171,7 @@ class StorageService:
         own = storages.kind_of(wanted.kind).namespace(typed)
         storage = BackupStorage(
             id=wanted.id,
-            cluster=self._cluster.id,
+            cluster=cluster.id,
             kind=wanted.kind,
             settings=msgspec.to_builtins(typed),
             password=wanted.password or SecretKeyRef(secret=f"kronkeep-storage-{wanted.id}"),
@@ -188,7 +201,8 @@ class StorageService:
         if storage.status is not StorageStatus.FAILED:
             raise NotAllowedNow(f"The storage {name} is {storage.status}; only a failed one is tried again.")
         typed = storages.parse(storage.kind, storage.settings)
-        found = await self.jobs.check_keys(storage.kind, typed, storage.credentials)
+        home = self.jobs.cluster(storage)
+        found = await self.jobs.check_keys(home, storage.kind, typed, storage.credentials)
         deadline = self._deadline(self._settings().storages.create_seconds)
         again = msgspec.structs.replace(storage, credential_keys=found)
         new = await self.move(again, StorageStatus.CREATING, deadline_at=deadline)

@@ -14,7 +14,7 @@ from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storages
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History, Records
-from kronkeep_daemon.kube.lease import Leadership
+from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.repositories import jobs, restic
 from kronkeep_daemon.repositories.known import KnownRepositories
 from kronkeep_daemon.repositories.repository import Repository
@@ -45,7 +45,7 @@ class Figure(StorageUsage, frozen=True, kw_only=True):
 
 
 class StorageUpkeep:
-    """Looks after the storages of one cluster."""
+    """Looks after the storages of the clusters on which this daemon acts."""
 
     def __init__(
         self,
@@ -56,10 +56,10 @@ class StorageUpkeep:
         clock: Clock,
         settings: Callable[[], Settings],
         supervisor: Supervisor,
-        lead: Leadership,
+        leads: Leaderships,
     ) -> None:
         self._service = service
-        self._lead = lead
+        self._leads = leads
         self._known = known
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._history = history
@@ -84,13 +84,14 @@ class StorageUpkeep:
 
     async def _forever(self) -> None:
         while True:
-            await self._lead.acting()
+            await self._leads.acting()
             try:
                 await self._service.jobs.sweep()
             except KronkeepError as fault:
                 log.warning("copies of credentials are swept later: %s", fault)
             for storage in self._service.list():
-                self._look(storage)
+                if self._leads.leads(storage.cluster):
+                    self._look(storage)
             await self._clock.sleep(LOOK_SECONDS)
 
     def _look(self, storage: BackupStorage) -> None:

@@ -13,7 +13,7 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage, DataCheck
 from kronkeep_common.states import StorageStatus
-from kronkeep_daemon.kube.lease import Leadership
+from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.repositories import restic
 from kronkeep_daemon.repositories.known import KnownRepositories
 from kronkeep_daemon.repositories.storage_service import StorageService
@@ -27,7 +27,7 @@ LOOKS_SECONDS = 60.0
 
 
 class DataChecks:
-    """Reads the data of one cluster's storages."""
+    """Reads the data of the storages of the clusters on which this daemon acts."""
 
     def __init__(
         self,
@@ -35,13 +35,13 @@ class DataChecks:
         known: KnownRepositories,
         clock: Clock,
         supervisor: Supervisor,
-        lead: Leadership,
+        leads: Leaderships,
     ) -> None:
         self._storages = storages
         self._known = known
         self._clock = clock
         self._supervisor = supervisor
-        self._lead = lead
+        self._leads = leads
         self._tried: dict[str, datetime] = {}
 
     def start(self) -> None:
@@ -50,9 +50,10 @@ class DataChecks:
 
     async def _forever(self) -> None:
         while True:
-            await self._lead.acting()
+            await self._leads.acting()
             for storage in self._storages.list():
-                self._look(storage)
+                if self._leads.leads(storage.cluster):
+                    self._look(storage)
             await self._clock.sleep(LOOKS_SECONDS)
 
     def _look(self, storage: BackupStorage) -> None:

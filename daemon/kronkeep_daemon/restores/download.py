@@ -20,9 +20,10 @@ from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories.jobs import Ended
 from kronkeep_daemon.repositories.manifests import repository_job
+from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restores import layout, manifests, outcome
 from kronkeep_daemon.restores.layout import Call
-from kronkeep_daemon.restores.running import Runner
+from kronkeep_daemon.restores.running import Runner, Runners
 from kronkeep_daemon.restores.snapshots import Snapshots
 from kronkeep_daemon.settings import Settings
 
@@ -50,12 +51,12 @@ class Downloads:
         self,
         backups: BackupService,
         snapshots: Snapshots,
-        runner: Runner,
+        runners: Runners,
         settings: Callable[[], Settings],
     ) -> None:
         self._backups = backups
         self._snapshots = snapshots
-        self._runner = runner
+        self._runners = runners
         self._settings = settings
 
     @asynccontextmanager
@@ -71,22 +72,25 @@ class Downloads:
         if entry.size > MOST:
             words = f"The file has {entry.size:,} bytes; at most {MOST:,} go through a pod's log."
             raise FileTooLarge(words, field="path")
-        job = self._job(backup, path)
-        namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-        try:
-            pod = await self._begun(backup, job, gone)
-            said = await self._runner.said(pod, "sum")
-            digest = said.lstrip(b"\\")[:64].decode(errors="replace")
-            yield Sending(entry, digest, _checked(self._runner.chunks(pod, "send"), entry.size, digest))
-        finally:
-            await self._runner.remove(namespace, name)
-
-    async def _begun(self, backup: BackupExecution, job: Object, gone: Callable[[], bool]) -> Object:
-        """The pod once it sends; raises StorageFailed where it never will."""
         where = self._snapshots.repository(backup)
+        runner, namespace = self._runners.at(where)
+        job = self._job(backup, path, where, namespace)
+        name = job["metadata"]["name"]
+        try:
+            pod = await self._begun(runner, job, where, gone)
+            said = await runner.said(pod, "sum")
+            digest = said.lstrip(b"\\")[:64].decode(errors="replace")
+            yield Sending(entry, digest, _checked(runner.chunks(pod, "send"), entry.size, digest))
+        finally:
+            await runner.remove(namespace, name)
+
+    async def _begun(
+        self, runner: Runner, job: Object, where: Repository, gone: Callable[[], bool]
+    ) -> Object:
+        """The pod once it sends; raises StorageFailed where it never will."""
         async with self._backups.queues.reading(where.id):
             try:
-                found = await self._runner.until(job, where, "send", gone)
+                found = await runner.until(job, where, "send", gone)
             except NotFoundInCluster as removed:
                 raise StorageFailed("The Job that read the file went.", reason="JobGone") from removed
         if not isinstance(found, Ended):
@@ -94,11 +98,10 @@ class Downloads:
         fault = outcome.fault(found) or outcome.INTERRUPTED
         raise StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)
 
-    def _job(self, backup: BackupExecution, path: str) -> Object:
+    def _job(self, backup: BackupExecution, path: str, where: Repository, namespace: str) -> Object:
         """Restores the file, hashes it, prints it; only the first container knows the repository."""
         assert backup.result is not None
-        settings, where = self._settings(), self._snapshots.repository(backup)
-        name, namespace = f"kronkeep-file-{secrets.token_hex(6)}", self._runner.repositories.namespace(where)
+        settings, name = self._settings(), f"kronkeep-file-{secrets.token_hex(6)}"
         snapshot, _ = layout.parts(backup.result, (path,), None)[0]
         steps = manifests.restore_steps([Call(snapshot, layout.TARGET, layout.escaped((path,)))])
         job = repository_job(name, namespace, steps, where, settings.archive, SECONDS)

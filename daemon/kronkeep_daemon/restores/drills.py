@@ -44,7 +44,7 @@ def pick(good: Sequence[BackupExecution], how: str, seed: str) -> BackupExecutio
 
 
 class Drills:
-    """The drills of all policies."""
+    """The drills of the policies of the clusters on which this daemon acts."""
 
     def __init__(
         self,
@@ -65,25 +65,26 @@ class Drills:
     async def due(self) -> list[Restore]:
         """Records the drills that are due now."""
         found = []
-        for cluster, raw in self._cronjobs.raws():
-            policy = policies.read(raw).policy if cluster == self._cronjobs.first else None
-            if policy is None or policy.drill is None or not policy.enabled:
+        for cluster, raw in self._cronjobs.acting():
+            carrier = policies.carrier(cluster, raw)
+            policy = carrier.policy if carrier else None
+            if carrier is None or policy is None or policy.drill is None or not policy.enabled:
                 continue
             uid = raw["metadata"]["uid"]
             since = await self._since(policy, uid)
             slot = due_slot(policy.drill, since, self._clock.now(), self._settings().controller_zone)
             if slot is not None:
                 drill_id = short_hash(policy.id, uid, "drill", slot.isoformat())
-                found.append(await self._record(raw, policy, drill_id, slot))
+                found.append(await self._record(raw, carrier, drill_id, slot))
         return found
 
     async def now(self, namespace: str, name: str, key: str | None) -> Restore:
         """Records a drill by hand; raises PolicyNotFound. The same `key` is the same drill."""
-        raw = self._cronjobs.raw(namespace, name)
-        found = policies.read(raw)
-        if found.policy is None:
-            raise PolicyNotFound(found.fault or f"{namespace}/{name} has no backup policy.")
-        return await self._record(raw, found.policy, key[:12] if key else uuid.uuid4().hex[:12], None)
+        recorder, raw = self._cronjobs.find(namespace, name)
+        found = policies.carrier(recorder.cluster.id, raw)
+        if found is None:
+            raise PolicyNotFound(policies.read(raw).fault or f"{namespace}/{name} has no backup policy.")
+        return await self._record(raw, found, key[:12] if key else uuid.uuid4().hex[:12], None)
 
     async def verify(self, backup: BackupExecution) -> Restore:
         """Records the verification of one backup."""
@@ -98,7 +99,7 @@ class Drills:
         slots = [restore.due_at for restore in past if restore.due_at is not None]
         if slots:
             return max(slots)
-        facts, key = self._history.table("facts"), f"drill-seen/{policy.id}"
+        facts, key = self._history.table("facts"), f"drill-seen/{cronjob_id}/{policy.id}"
         kept = facts.search(where("id") == key)
         if kept:
             return datetime.fromisoformat(kept[0]["created_at"])
@@ -107,15 +108,11 @@ class Drills:
         return self._clock.now()
 
     async def _record(
-        self, raw: Object, policy: BackupPolicy, drill_id: str, slot: datetime | None
+        self, raw: Object, carrier: policies.Carrier, drill_id: str, slot: datetime | None
     ) -> Restore:
+        policy = carrier.policy
         drill = policy.drill or Drill(schedule="@daily")
-        of = raw["metadata"]["namespace"], raw["metadata"]["name"]
-        good = [
-            b
-            for b in self._backups.records.with_snapshot(policy.id)
-            if b.status is BackupStatus.SUCCEEDED and (b.namespace, b.cronjob) == of
-        ]
+        good = [b for b in self._backups.records.with_snapshot(carrier) if b.status is BackupStatus.SUCCEEDED]
         good.sort(key=lambda b: b.created_at, reverse=True)
         backup = pick(good, drill.pick, drill_id)
         deadline = self._clock.now() + timedelta(seconds=drill.deadline_seconds)
@@ -125,7 +122,7 @@ class Drills:
         meta = raw["metadata"]
         nothing = Restore(
             id=drill_id,
-            cluster=self._cronjobs.cluster().id,
+            cluster=carrier.cluster,
             namespace=meta["namespace"],
             cronjob=meta["name"],
             cronjob_id=meta["uid"],

@@ -18,9 +18,9 @@ from kronkeep_common.models import BackupExecution, BackupPolicy
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.events import BackupChanged, Bus
-from kronkeep_daemon.repositories.manifests import HOST, repository_job
+from kronkeep_daemon.repositories.manifests import host, repository_job
 from kronkeep_daemon.restores import layout, manifests
-from kronkeep_daemon.restores.running import Runner
+from kronkeep_daemon.restores.running import Runners
 from kronkeep_daemon.restores.snapshots import Snapshots
 from kronkeep_daemon.restores.sums import Changes, Manifests, Sums, lines
 from kronkeep_daemon.settings import Settings
@@ -39,7 +39,7 @@ class Maker:
         self,
         backups: BackupService,
         snapshots: Snapshots,
-        runner: Runner,
+        runners: Runners,
         kept: Manifests,
         bus: Bus,
         clock: Clock,
@@ -48,7 +48,7 @@ class Maker:
     ) -> None:
         self._backups = backups
         self._snapshots = snapshots
-        self._runner = runner
+        self._runners = runners
         self._kept = kept
         self._clock = clock
         self._settings = settings
@@ -70,7 +70,7 @@ class Maker:
         return self._clock.now() - backup.ended_at < YOUNG and policy is not None and policy.drill is not None
 
     def _policy(self, backup: BackupExecution) -> BackupPolicy | None:
-        return backup.policy or self._backups.policy_of(backup.namespace, backup.cronjob)
+        return backup.policy or self._backups.policy_of(backup.namespace, backup.cronjob, backup.cluster)
 
     async def _make(self, backup_id: str) -> None:
         backup = self._backups.get(backup_id)
@@ -92,16 +92,16 @@ class Maker:
         found = await asyncio.to_thread(lambda: layout.selection(entries(backup), ()))
         sums, changes = Sums(), Changes()
         job = self._job(backup, found.claims)
-        where = self._snapshots.repository(backup)
+        where, runner = self._snapshots.repository(backup), self._runners.on(backup.cluster)
 
         def hear(container: str, line: bytes) -> None:
             (sums if container == "sums" else changes).hear(line)
 
         async with self._backups.queues.reading(where.id):
             try:
-                ended = await self._runner.on_repository(job, where, hear)
+                ended = await runner.on_repository(job, where, hear)
             finally:
-                await self._runner.remove(backup.namespace, job["metadata"]["name"])
+                await runner.remove(backup.namespace, job["metadata"]["name"])
         if not ended.complete:
             log.info("the manifest of backup %s is not whole: %s", backup.id, ended.message or ended.reason)
         sums.end()
@@ -117,7 +117,15 @@ class Maker:
         assert backup.result is not None
         settings, where = self._settings(), self._snapshots.repository(backup)
         roots = _roots(self._policy(backup), claims)
-        call = ["restic", "backup", "--dry-run", "--json", "--verbose=2", "--host", HOST]
+        call = [
+            "restic",
+            "backup",
+            "--dry-run",
+            "--json",
+            "--verbose=2",
+            "--host",
+            host(backup.cluster, where),
+        ]
         call += ["--parent", backup.result.snapshot_id, "--", *roots]
         name = f"kronkeep-manifest-{backup.id}"
         job = repository_job(name, backup.namespace, [("changes", call)], where, settings.archive, SECONDS)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from kronkeep_common.errors import CronJobNotFound, Denied, InvalidRequest, PathNotFound
+from kronkeep_common.errors import Denied, InvalidRequest, NotFound, PathNotFound
 from kronkeep_common.models import BackupExecution, RestorePlan, RestoreRequest, RestoreTarget
 from kronkeep_common.states import EXECUTION_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
@@ -16,10 +16,11 @@ from kronkeep_daemon import storages
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.repositories.manifests import repository_job, short_hash
 from kronkeep_daemon.restores import layout, manifests
 from kronkeep_daemon.restores.layout import Mount, Selection
-from kronkeep_daemon.restores.running import Runner
+from kronkeep_daemon.restores.running import Runner, Runners
 from kronkeep_daemon.restores.snapshots import Snapshots
 from kronkeep_daemon.restores.sums import Names
 from kronkeep_daemon.settings import Settings
@@ -48,13 +49,13 @@ class Planner:
         cronjobs: CronJobService,
         backups: BackupService,
         snapshots: Snapshots,
-        runner: Runner,
+        runners: Runners,
         settings: Callable[[], Settings],
     ) -> None:
         self._cronjobs = cronjobs
         self._backups = backups
         self._snapshots = snapshots
-        self._runner = runner
+        self._runners = runners
         self._settings = settings
 
     async def wanted(self, backup_id: str, request: RestoreRequest, patience: float | None) -> Wanted:
@@ -91,20 +92,25 @@ class Planner:
             raise InvalidRequest("The target's path must stay below its claim.", field="target.path")
         if target.kind == "in-place":
             if target != RestoreTarget(kind="in-place"):
-                raise InvalidRequest("In place has no claim, namespace or path of its own.", field="target")
-            return msgspec.structs.replace(target, namespace=backup.namespace)
+                words = "In place has no cluster, claim, namespace or path of its own."
+                raise InvalidRequest(words, field="target")
+            home = self._cronjobs.clusters.of(backup.cluster).id
+            return msgspec.structs.replace(target, cluster=home, namespace=backup.namespace)
         if target.kind == "claim":
             if target.claim is None:
                 raise InvalidRequest("The claim to restore to is not named.", field="target.claim")
             if target.size_bytes is not None or target.storage_class is not None:
                 raise InvalidRequest("Only a new claim has a size and a class.", field="target")
+        clusters = self._cronjobs.clusters
+        cluster = clusters.named(target.cluster) if target.cluster else clusters.of(backup.cluster)
         namespace = target.namespace or backup.namespace
-        self._check_namespace(backup, namespace)
+        self._check_place(backup, cluster, namespace)
         claim = target.claim or f"{backup.cronjob[:40]}-restored-{backup.id[:6]}"
-        return msgspec.structs.replace(target, namespace=namespace, claim=claim)
+        return msgspec.structs.replace(target, cluster=cluster.id, namespace=namespace, claim=claim)
 
-    def _check_namespace(self, backup: BackupExecution, namespace: str) -> None:
+    def _check_place(self, backup: BackupExecution, cluster: Cluster, namespace: str) -> None:
         allow, storage = self._settings().allow, self._backups.storages.get(backup.storage_id)
+        self._backups.storages.check_reach(storage, cluster)
         if allow.namespaces and namespace not in allow.namespaces:
             raise Denied(f"Nothing may be restored to namespace {clean(namespace, 63)}.", field="namespace")
         if storage.namespaces and namespace not in storage.namespaces:
@@ -155,23 +161,27 @@ class Planner:
             size,
             wanted.target.storage_class,
         )
-        await self._runner.cluster.create(paths.claims(wanted.target.namespace), body, dry_run=True)
+        await self.runner(wanted).cluster.create(paths.claims(wanted.target.namespace), body, dry_run=True)
         return msgspec.structs.replace(plan, new_claim_bytes=size)
+
+    def runner(self, wanted: Wanted) -> Runner:
+        """What runs Jobs beside the request's target; raises ClusterNotFound."""
+        return self._runners.on(wanted.target.cluster or wanted.backup.cluster)
 
     async def look(self, wanted: Wanted, key: str) -> Names:
         """What the target's claims hold now; raises NotFoundInCluster for a claim that is not there."""
         settings, storage = self._settings(), self._snapshots.repository(wanted.backup)
-        namespace = wanted.target.namespace or ""
+        namespace, runner = wanted.target.namespace or "", self.runner(wanted)
         for mount in wanted.mounts:
-            await self._runner.cluster.get(paths.claims(namespace, mount.claim))
+            await runner.cluster.get(paths.claims(namespace, mount.claim))
         name = f"kronkeep-look-{short_hash(key, *[m.claim for m in wanted.mounts], namespace)}"
         base = repository_job(name, namespace, [("names", [])], storage, settings.archive, LOOK_SECONDS)
         job = manifests.look_job(name, namespace, wanted.mounts, base)
         names = Names()
         try:
-            ended = await self._runner.plain(job, lambda _, line: names.hear(line))
+            ended = await runner.plain(job, lambda _, line: names.hear(line))
         finally:
-            await self._runner.remove(namespace, name)
+            await runner.remove(namespace, name)
         if not ended.complete:
             raise InvalidRequest(
                 f"The target could not be looked at: {clean(ended.message or ended.reason, 300)}",
@@ -216,8 +226,8 @@ class Planner:
     def going(self, backup: BackupExecution) -> bool:
         """Whether a run of the backup's CronJob has not ended."""
         try:
-            self._cronjobs.raw(backup.namespace, backup.cronjob)
-        except CronJobNotFound:
+            self._cronjobs.raw(backup.namespace, backup.cronjob, backup.cluster)
+        except NotFound:
             return False
         recent = self._cronjobs.recent(backup.cronjob_id)
         return any(not is_final(EXECUTION_TRANSITIONS, run.status) for run in recent)

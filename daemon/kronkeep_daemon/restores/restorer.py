@@ -29,7 +29,7 @@ from kronkeep_daemon.restores.ears import Ears
 from kronkeep_daemon.restores.outcome import Fault
 from kronkeep_daemon.restores.planning import Planner, Wanted, size_of
 from kronkeep_daemon.restores.records import RestoreRecords
-from kronkeep_daemon.restores.running import Runner
+from kronkeep_daemon.restores.running import Runner, Runners
 from kronkeep_daemon.restores.snapshots import Snapshots
 from kronkeep_daemon.restores.sums import Line, Manifests, differences
 from kronkeep_daemon.settings import Settings
@@ -52,7 +52,7 @@ class Restorer:
         records: RestoreRecords,
         snapshots: Snapshots,
         planner: Planner,
-        runner: Runner,
+        runners: Runners,
         sums: Manifests,
         history: History,
         clock: Clock,
@@ -63,7 +63,7 @@ class Restorer:
         self._records = records
         self._snapshots = snapshots
         self._planner = planner
-        self._runner = runner
+        self._runners = runners
         self._sums = sums
         self._history = history
         self._clock = clock
@@ -100,6 +100,10 @@ class Restorer:
             raise NotFoundInCluster("The restore's Job went unseen; how it ended is not known.")
         await self._restore(restore, wanted)
 
+    def _runner(self, restore: Restore) -> Runner:
+        target = restore.target
+        return self._runners.on(target.cluster if target and target.cluster else restore.cluster)
+
     def _late(self, restore: Restore) -> bool:
         return restore.deadline_at is not None and self._clock.now() > restore.deadline_at
 
@@ -108,7 +112,7 @@ class Restorer:
         began = restore.started_at or restore.created_at
         if (self._clock.now() - began).total_seconds() < SAFE_SECONDS:
             return False  # it cannot have gone by its TTL: at most it was never made
-        return not await self._runner.exists(namespace_of(restore), restore.job or "")
+        return not await self._runner(restore).exists(namespace_of(restore), restore.job or "")
 
     async def _prepare(self, restore: Restore, wanted: Wanted) -> Restore:
         """The target is there, empty where it must be, and the CronJob rests where that was asked."""
@@ -143,10 +147,11 @@ class Restorer:
 
     async def _suspend(self, restore: Restore) -> None:
         """Stops new runs; that kronkeep did it is durable before it is done."""
-        raw = self._cronjobs.raw(restore.namespace, restore.cronjob)
+        home = self._cronjobs.clusters.of(restore.cluster).id
+        raw = self._cronjobs.raw(restore.namespace, restore.cronjob, home)
         if not raw["spec"].get("suspend"):
             await self._records.change(restore.id, suspended=True)
-            await self._cronjobs.suspend(restore.namespace, restore.cronjob)
+            await self._cronjobs.suspend(restore.namespace, restore.cronjob, home)
 
     async def release(self, restore_id: str) -> None:
         """Resumes a CronJob that was suspended for the restore."""
@@ -154,7 +159,8 @@ class Restorer:
         if not restore.suspended:
             return
         try:
-            await self._cronjobs.resume(restore.namespace, restore.cronjob)
+            home = self._cronjobs.clusters.of(restore.cluster).id
+            await self._cronjobs.resume(restore.namespace, restore.cronjob, home)
         except KronkeepError as fault:
             if fault.retryable:
                 raise
@@ -163,12 +169,13 @@ class Restorer:
 
     async def _make_claim(self, restore: Restore, wanted: Wanted) -> None:
         namespace, name = wanted.target.namespace or "", wanted.target.claim or ""
+        cluster = self._runner(restore).cluster
         size = wanted.target.size_bytes or size_of(wanted.selection)
         body = manifests.claim(namespace, name, restore.id, size, wanted.target.storage_class)
         try:
-            await self._runner.cluster.create(paths.claims(namespace), body)
+            await cluster.create(paths.claims(namespace), body)
         except AlreadyExists as taken:
-            found = await self._runner.cluster.get(paths.claims(namespace, name))
+            found = await cluster.get(paths.claims(namespace, name))
             if (found["metadata"].get("labels") or {}).get(keys.RESTORE_LABEL) != restore.id:
                 raise NameTaken(
                     f"There is a claim {namespace}/{name} already.", field="target.claim"
@@ -193,7 +200,7 @@ class Restorer:
         job = self._job(restore, wanted, sums=manifest is not None)
         where = self._snapshots.repository(wanted.backup)
         async with self._backups.queues.reading(where.id):
-            ended = await self._runner.on_repository(job, where, ears.hear)
+            ended = await self._runner(restore).on_repository(job, where, ears.hear)
         if staged(restore):
             await self._clean(restore, wanted)
         ears.sums.end()
@@ -202,7 +209,7 @@ class Restorer:
 
     async def _again(self, restore: Restore) -> Restore:
         """The next attempt; what the last one had written is written once more."""
-        await self._runner.remove(namespace_of(restore), restore.job or "")
+        await self._runner(restore).remove(namespace_of(restore), restore.job or "")
         attempt = restore.attempt + 1
         return await self._records.change(
             restore.id,
@@ -234,11 +241,11 @@ class Restorer:
         namespace, name = namespace_of(restore), f"kronkeep-clean-{restore.id}"
         base = repository_job(name, namespace, [("clean", [])], where, settings.archive, CLEAN_SECONDS)
         job = manifests.clean_job(base, wanted.mounts, layout.stage(restore.id))
-        ended = await self._runner.plain(job, lambda *_: None)
+        ended = await self._runner(restore).plain(job, lambda *_: None)
         if not ended.complete:
             words = f"The folder {layout.stage(restore.id)} is left in the target; remove it by hand."
             await self._records.change(restore.id, warnings=(*self._records.get(restore.id).warnings, words))
-        await self._runner.remove(namespace, name)
+        await self._runner(restore).remove(namespace, name)
 
     def _job(self, restore: Restore, wanted: Wanted, *, sums: bool) -> Object:
         settings, repository = self._settings(), self._snapshots.repository(wanted.backup)
@@ -258,7 +265,7 @@ class Restorer:
         """The check command of the policy as it stands; only a drill runs it."""
         if restore.purpose != "drill":
             return None
-        found = self._backups.policy_of(restore.namespace, restore.cronjob)
+        found = self._backups.policy_of(restore.namespace, restore.cronjob, restore.cluster)
         return found.drill.check if found is not None and found.drill is not None else None
 
     async def _missing(self, wanted: Wanted, ears: Ears) -> list[str]:
@@ -299,7 +306,7 @@ class Restorer:
     async def _fail(self, restore_id: str, fault: Fault) -> None:
         restore = self._records.get(restore_id)
         if restore.job is not None:
-            await self._runner.remove(namespace_of(restore), restore.job)
+            await self._runner(restore).remove(namespace_of(restore), restore.job)
         await self._records.end(
             restore_id,
             RestoreStatus.FAILED,

@@ -10,6 +10,7 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.backups import placement
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories import jobs
 from kronkeep_daemon.repositories.jobs import Ended, Step
@@ -36,10 +37,10 @@ class Runner:
     async def on_repository(self, job: Object, where: Repository, hear: Hear) -> Ended:
         """Runs a Job that has the repository's password until it ends."""
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-        await self.repositories.copy_credentials(where, namespace, name, None)
+        await self.repositories.copy_credentials(where, self.cluster, namespace, name, None)
         await self._create(job)
         ended = await self.heard(namespace, name, hear)
-        await self.repositories.remove_credentials(namespace, name)
+        await self.repositories.remove_credentials(self.cluster, namespace, name)
         return ended
 
     async def plain(self, job: Object, hear: Hear) -> Ended:
@@ -82,7 +83,7 @@ class Runner:
         Answers how the Job ended where it ended before; raises NotFoundInCluster when `gone` says so.
         """
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
-        await self.repositories.copy_credentials(where, namespace, name, None)
+        await self.repositories.copy_credentials(where, self.cluster, namespace, name, None)
         await self._create(job)
         while True:
             found = await self._look(namespace, name)
@@ -108,7 +109,7 @@ class Runner:
     async def remove(self, namespace: str, name: str) -> None:
         """Deletes a Job and its password; its pod is stopped."""
         await self.cluster.delete(paths.jobs(namespace, name))
-        await self.repositories.remove_credentials(namespace, name)
+        await self.repositories.remove_credentials(self.cluster, namespace, name)
 
     async def exists(self, namespace: str, name: str) -> bool:
         """Whether the cluster has the Job."""
@@ -162,6 +163,23 @@ class Runner:
             if not fault.retryable and not isinstance(fault, NotFoundInCluster):
                 raise
             return False
+
+
+class Runners:
+    """A runner for every cluster."""
+
+    def __init__(self, clusters: Clusters, repositories: RepositoryJobs, clock: Clock) -> None:
+        self._clusters = clusters
+        self._repositories = repositories
+        self._clock = clock
+
+    def on(self, cluster_id: str) -> Runner:
+        """Where a record's Jobs run; raises ClusterNotFound."""
+        return Runner(self._clusters.of(cluster_id), self._repositories, self._clock)
+
+    def at(self, where: Repository) -> tuple[Runner, str]:
+        """Where Jobs that only read a repository run, and in which namespace: at home with its storage."""
+        return self.on(where.storage.cluster), self._repositories.namespace(where)
 
 
 class _Ear:

@@ -28,7 +28,7 @@ from kronkeep_daemon.restores.making import Maker
 from kronkeep_daemon.restores.planning import Planner, Wanted
 from kronkeep_daemon.restores.records import RestoreRecords
 from kronkeep_daemon.restores.restorer import Restorer
-from kronkeep_daemon.restores.running import Runner
+from kronkeep_daemon.restores.running import Runners
 from kronkeep_daemon.restores.snapshots import PATIENCE, Snapshots
 from kronkeep_daemon.restores.sums import Manifests
 from kronkeep_daemon.settings import Settings
@@ -36,12 +36,11 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 15.0
-STANDBY_SECONDS = 1.0  # between two looks whether this daemon is to act
 LONGEST_PLAN = 25.0  # clients wait 30 s for an answer
 
 
 class RestoreService:
-    """Restores of the backups of one cluster."""
+    """Restores of backups, each on its target's cluster."""
 
     def __init__(
         self,
@@ -57,16 +56,15 @@ class RestoreService:
         self._backups = backups
         self._clock = clock
         self._supervisor = supervisor
-        cluster = cronjobs.cluster()
-        runner = Runner(cluster, backups.storages.jobs, clock)
+        runners = Runners(cronjobs.clusters, backups.storages.jobs, clock)
         self.records = RestoreRecords(history, bus, clock)
-        self.snapshots = Snapshots(runner, backups, clock, settings, supervisor)
-        self.planner = Planner(cronjobs, backups, self.snapshots, runner, settings)
+        self.snapshots = Snapshots(runners, backups, clock, settings, supervisor)
+        self.planner = Planner(cronjobs, backups, self.snapshots, runners, settings)
         sums = Manifests(Path(settings().state) / "manifests")
         self._drills = Drills(cronjobs, backups, self.records, history, clock, settings)
-        self._maker = Maker(backups, self.snapshots, runner, sums, bus, clock, settings, supervisor)
-        self.downloads = Downloads(backups, self.snapshots, runner, settings)
-        self.data_checks = DataChecks(backups.storages, backups.known, clock, supervisor, cronjobs.lead)
+        self._maker = Maker(backups, self.snapshots, runners, sums, bus, clock, settings, supervisor)
+        self.downloads = Downloads(backups, self.snapshots, runners, settings)
+        self.data_checks = DataChecks(backups.storages, backups.known, clock, supervisor, cronjobs.leads)
         self._history = history
         self._ended: dict[str, asyncio.Event] = {}
         bus.subscribe(RestoreChanged, self._heard)
@@ -76,7 +74,7 @@ class RestoreService:
             self.records,
             self.snapshots,
             self.planner,
-            runner,
+            runners,
             sums,
             history,
             clock,
@@ -89,19 +87,17 @@ class RestoreService:
         self._supervisor.start("restores", self._look_forever, death="restart")
 
     async def _look_forever(self) -> None:
-        await self._cronjobs.synced()
+        await self._cronjobs.some_synced()
         while True:
-            leads = self._cronjobs.lead.leads()
             try:
-                if leads:
-                    await self._drills.due()
+                await self._drills.due()
             except KronkeepError as fault:
                 log.warning("drills: %s", fault)
             for restore in self.records.under_way():
                 self.begin(restore)
             for backup in self._history.backups.newest(limit=50).items:
                 self._maker.consider(backup)
-            await self._clock.sleep(TICK_SECONDS if leads else STANDBY_SECONDS)
+            await self._clock.sleep(TICK_SECONDS)
 
     def _heard(self, change: RestoreChanged) -> None:
         if change.new.ended_at is not None and change.new.id in self._ended:
@@ -212,11 +208,11 @@ class RestoreService:
         return self.records.get(restore_id)
 
 
-def _place(restore: Restore) -> tuple[str, str | None]:
+def _place(restore: Restore) -> tuple[str | None, ...]:
     """What tells two targets apart: the claim, or the CronJob in whose claims it is; a drill has its own."""
     target = restore.target
     if target is None:
-        return restore.id, None
+        return (restore.id,)
     if target.kind == "in-place":
-        return restore.cronjob_id, None
-    return target.namespace or restore.namespace, target.claim
+        return (restore.cronjob_id,)
+    return target.cluster or restore.cluster, target.namespace or restore.namespace, target.claim

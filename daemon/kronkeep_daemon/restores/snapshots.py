@@ -30,7 +30,7 @@ from kronkeep_daemon.repositories.manifests import repository_job
 from kronkeep_daemon.repositories.repository import Repository, of_backup
 from kronkeep_daemon.repositories.repository_jobs import failed
 from kronkeep_daemon.restores import layout
-from kronkeep_daemon.restores.running import Runner
+from kronkeep_daemon.restores.running import Runners
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -47,13 +47,13 @@ class Snapshots:
 
     def __init__(
         self,
-        runner: Runner,
+        runners: Runners,
         backups: BackupService,
         clock: Clock,
         settings: Callable[[], Settings],
         supervisor: Supervisor,
     ) -> None:
-        self._runner = runner
+        self._runners = runners
         self._backups = backups
         self._clock = clock
         self._settings = settings
@@ -131,18 +131,18 @@ class Snapshots:
         ids = [found for found, _ in layout.parts(backup.result, (), None)]
         steps = [(f"ls-{n}", ["restic", "ls", "--json", found]) for n, found in enumerate(ids)]
         name = f"kronkeep-files-{backup.id}"
-        namespace = self._runner.repositories.namespace(where)
+        runner, namespace = self._runners.at(where)
         job = repository_job(name, namespace, steps, where, settings.archive, READ_SECONDS)
         path = self.path(backup.id)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         with Listing(path) as listing:
             async with self._backups.queues.reading(where.id):
                 try:
-                    ended = await self._runner.on_repository(job, where, listing.hear)
+                    ended = await runner.on_repository(job, where, listing.hear)
                 except NotFoundInCluster as gone:
                     raise StorageFailed("The Job that read the listing went.", reason="JobGone") from gone
                 finally:
-                    await self._runner.remove(namespace, name)
+                    await runner.remove(namespace, name)
             if (fault := failed(ended)) is not None:
                 raise fault
             await asyncio.to_thread(listing.keep)

@@ -29,7 +29,7 @@ from kronkeep_daemon.storages import (
 )
 from kronkeep_daemon.storages.place import Kind, Place, Space
 
-__all__ = ["KINDS", "Kind", "Place", "Space", "kind_of", "own_namespace", "parse", "place"]
+__all__ = ["KINDS", "Kind", "Place", "Space", "bound", "kind_of", "own_namespace", "parse", "place"]
 
 KINDS: dict[str, Kind] = {
     "local": local.KIND,
@@ -90,6 +90,12 @@ def _words(kind: str, fault: str) -> str:
 def place(storage: BackupStorage) -> Place:
     """How a pod reaches the storage's repository."""
     return kind_of(storage.kind).place(storage, parse(storage.kind, storage.settings))
+
+
+def bound(storage: BackupStorage) -> bool:
+    """Whether only pods of the storage's own cluster reach it: it is a claim, or a folder of the nodes."""
+    volume = place(storage).volume
+    return volume is not None and "nfs" not in volume
 
 
 def own_namespace(storage: BackupStorage) -> str:

@@ -89,14 +89,16 @@ class Daemon:
         self.checked = True
         self.number = 1
         self.stands_by = False
+        self.unknown: frozenset[str] = frozenset()
         sources = Sources(
             self.synced,
+            lambda: self.unknown,
             self.cronjobs,
             list,
             list,
             lambda _: True,
             lambda _: self.checked,
-            lambda: self.stands_by,
+            lambda _: self.stands_by,
         )
         self.service = AlertService(
             sources, history, Bus(), SystemClock(), lambda: settings, supervisor,

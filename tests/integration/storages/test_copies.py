@@ -15,6 +15,7 @@ from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories import jobs
 from kronkeep_daemon.repositories.manifests import secret
 from kronkeep_daemon.repositories.queue import Queues
@@ -47,7 +48,7 @@ class Room:
         if self.history is not None:
             await self.history.close()
         self.history = await History.open(self._folder, clock=SystemClock())
-        return RepositoryJobs(self.cluster, self.history, SystemClock(), Settings, Queues())
+        return RepositoryJobs(Clusters([self.cluster]), self.history, SystemClock(), Settings, Queues())
 
     async def copies(self) -> list[str]:
         """The names of the copies in the namespace default."""
@@ -76,7 +77,7 @@ async def room(embedded_cluster: EmbeddedCluster, tmp_path: Path) -> AsyncIterat
 
 async def test_a_copy_has_what_the_kind_needs_quoted_where_an_address_takes_it(room: Room) -> None:
     daemon = await room.daemon()
-    await daemon.copy_credentials(STORAGE, "default", "one", None)
+    await daemon.copy_credentials(STORAGE, room.cluster, "default", "one", None)
     copied = await room.cluster.get(paths.secrets("default", "one-key"))
     data = {key: base64.b64decode(value) for key, value in copied["data"].items()}
     assert data == {
@@ -84,7 +85,7 @@ async def test_a_copy_has_what_the_kind_needs_quoted_where_an_address_takes_it(r
         "RESTIC_REST_USERNAME": b"keeper",
         "RESTIC_REST_PASSWORD": b"p%40ss%2F%25",
     }
-    await daemon.remove_credentials("default", "one")
+    await daemon.remove_credentials(room.cluster, "default", "one")
     assert await room.copies() == []
 
 
@@ -93,17 +94,17 @@ async def test_the_sweep_takes_what_a_killed_daemon_left_and_no_more(room: Room)
     await room.job("runs", "sleep 600")
     await room.job("ended", "exit 1")
     for name in ("runs", "ended", "never-made"):
-        await killed.copy_credentials(STORAGE, "default", name, None)
+        await killed.copy_credentials(STORAGE, room.cluster, "default", name, None)
     await killed.sweep()  # its own are in use
     assert await room.copies() == ["ended-key", "never-made-key", "runs-key"]
     daemon = await room.daemon()
-    await daemon.copy_credentials(STORAGE, "default", "new", None)
+    await daemon.copy_credentials(STORAGE, room.cluster, "default", "new", None)
     await jobs.wait(room.cluster, SystemClock(), "default", "ended")
     await daemon.sweep()
     assert await room.copies() == ["new-key", "runs-key"]
     await room.cluster.delete(paths.jobs("default", "runs"))
     await daemon.sweep()
-    await daemon.remove_credentials("default", "new")
+    await daemon.remove_credentials(room.cluster, "default", "new")
     assert await room.copies() == []
     again = await room.daemon()
     await again.sweep()
@@ -114,10 +115,10 @@ async def test_what_is_missing_is_named_and_leaves_no_copy(room: Room) -> None:
     daemon = await room.daemon()
     await room.cluster.patch(paths.secrets("kronkeep", "keys"), {"data": {"RESTIC_REST_PASSWORD": None}})
     with pytest.raises(StorageFailed, match="lost its key RESTIC_REST_PASSWORD") as refusal:
-        await daemon.copy_credentials(STORAGE, "default", "one", None)
+        await daemon.copy_credentials(STORAGE, room.cluster, "default", "one", None)
     assert refusal.value.details["reason"] == "CredentialsMissing"
     await room.cluster.delete(paths.secrets("kronkeep", "vault"))
     with pytest.raises(StorageFailed) as refusal:
-        await daemon.copy_credentials(STORAGE, "default", "one", None)
+        await daemon.copy_credentials(STORAGE, room.cluster, "default", "one", None)
     assert refusal.value.details["reason"] == "SecretMissing"
     assert await room.copies() == []

@@ -10,8 +10,8 @@ from tests.integration.watch.test_doctor import kronkeep
 
 from kronkeep_common.api import Empty
 from kronkeep_common.client import Client
-from kronkeep_common.errors import Conflict, NotAllowedNow, NotFound
-from kronkeep_common.models import BackupPolicySpec, CronJob, CronJobCreate
+from kronkeep_common.errors import Conflict, NotFound
+from kronkeep_common.models import CronJob, CronJobCreate
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
@@ -62,9 +62,6 @@ async def in_both(client: Client, far: Cluster) -> None:
     assert (await far.get(paths.cronjobs("default", "here")))["spec"]["suspend"] is True
     assert len([c for c in (await client.cronjobs()).items if c.name == "here"]) == 2
     await by_hand(str(client.socket), far)
-    policy = BackupPolicySpec(storage_id="vault")
-    with pytest.raises(NotAllowedNow, match="first cluster only"):
-        await client.call("PUT", "/v1/cronjobs/default/there/policy", CronJob, policy)
 
 
 async def by_hand(socket: str, far: Cluster) -> None:

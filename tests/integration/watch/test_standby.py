@@ -46,7 +46,7 @@ ACTS: tuple[tuple[type, str], ...] = (
     (RepositoryJobs, "sweep"),
     (StorageUpkeep, "_look"),
     (DataChecks, "_look"),
-    (Drills, "due"),
+    (Drills, "_record"),
 )
 
 
@@ -113,7 +113,8 @@ async def test_it_acts_once_the_other_has_gone(
     (tmp_path / "manifests").mkdir()
     text = json.dumps({"kind": "CronJob", "name": "dropped", "image": "busybox", "schedule": "0 2 29 2 *"})
     (tmp_path / "manifests" / "dropped.yaml").write_text(text)
-    policy = {"id": "p", "storage_id": "vault"}
+    monkeypatch.setattr("kronkeep_daemon.restores.drills.due_slot", lambda *_: datetime.now(UTC))
+    policy = {"id": "p", "storage_id": "vault", "drill": {"schedule": "0 3 * * *"}}
     await make(cluster, "dump", {"kronkeep.dev/backup-policy": json.dumps(policy)})
     settings = Settings(state=str(tmp_path), manifests=str(tmp_path / "manifests"))
     async with composed(cluster, tmp_path / "h", Supervisor(SystemClock()), settings) as services:
@@ -121,15 +122,15 @@ async def test_it_acts_once_the_other_has_gone(
         async def files() -> tuple[str, ...]:
             return file_of(services)
 
-        found = await eventually(files, bool)
-        assert found == ("waiting Another kronkeepd acts on the cluster: other.",)
+        words = f"waiting Another kronkeepd acts on the cluster {cluster.name}: other."
+        await eventually(files, lambda found: found == (words,))
         run = await services.cronjobs.trigger("default", "dump")
         assert await services.backups.expect_now(run) is None
         assert services.cronjobs.execution(run.id).job == run.job
         assert acts.done == set()
         with pytest.raises(NotFoundInCluster):
             await cluster.get(paths.cronjobs("default", "dropped"))
-        await hand_over(other, services.cronjobs.lead)
+        await hand_over(other, services.cronjobs.leads.of(cluster.id))
         await acts.all()
         await eventually(files, lambda found: found == ("applied ",))
         assert await cluster.get(paths.cronjobs("default", "dropped"))

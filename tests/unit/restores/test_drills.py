@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ import pytest
 from kronkeep_common import keys
 from kronkeep_common.models import BackupExecution, Drill
 from kronkeep_common.states import BackupStatus
+from kronkeep_daemon.backups.policy import Carrier
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.restores.drills import Drills, due_slot, pick
@@ -73,16 +73,12 @@ class Standing:
         policy = {"id": "p", "storage_id": "s", "drill": drill}
         self.raw = cronjob(policy)
         self.records = self
-        self.first = "c"
 
-    def raws(self) -> list[tuple[str, dict[str, Any]]]:
+    def acting(self) -> list[tuple[str, dict[str, Any]]]:
         return [("c", self.raw)]
 
-    def cluster(self, *_: str) -> SimpleNamespace:
-        return SimpleNamespace(id="c")
-
-    def with_snapshot(self, _: str) -> list[BackupExecution]:
-        return [backup(0)]
+    def with_snapshot(self, of: Carrier) -> list[BackupExecution]:
+        return [backup(0)] if (of.cluster, of.namespace, of.cronjob) == ("c", "n", "j") else []
 
 
 async def test_a_slot_is_drilled_once_over_restarts_and_a_long_sleep_is_caught_up_once(

@@ -1,0 +1,66 @@
+"""The clusters that are connected: which one a record, a name or a request means."""
+
+from collections.abc import Iterator, Sequence
+
+from kronkeep_common.errors import ClusterNotFound
+from kronkeep_common.text import clean
+from kronkeep_daemon.kube.chosen import chosen
+from kronkeep_daemon.kube.client import Cluster
+
+
+class Clusters:
+    """One or several, in the order of the settings; the first is meant where nothing tells."""
+
+    def __init__(self, connected: Sequence[Cluster]) -> None:
+        self._connected = tuple(connected)
+
+    def __iter__(self) -> Iterator[Cluster]:
+        return iter(self._connected)
+
+    def __len__(self) -> int:
+        return len(self._connected)
+
+    @property
+    def first(self) -> Cluster:
+        """The first of the settings."""
+        return self._connected[0]
+
+    def of(self, cluster_id: str) -> Cluster:
+        """The cluster of a record; raises ClusterNotFound where it is configured no longer.
+
+        A section of the settings that led to that cluster before (it was built anew) stands in for it, and so
+        does the only cluster that there is: what was backed up must be restorable when a cluster was lost.
+        """
+        exactly = [cluster for cluster in self._connected if cluster.id == cluster_id]
+        found = exactly or [cluster for cluster in self._connected if cluster_id in cluster.former]
+        if not found and len(self._connected) > 1:
+            raise self._unknown(cluster_id)
+        return (found or self._connected)[0]
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether two records are of one cluster, or of one and what stands in for it."""
+        try:
+            return one == other or self.of(one) is self.of(other)
+        except ClusterNotFound:
+            return False
+
+    def named(self, name: str | None = None) -> Cluster:
+        """The cluster of that name or id, else of the request, else the first; raises ClusterNotFound."""
+        wanted = name or chosen()
+        if wanted is None:
+            return self.first
+        for cluster in self._connected:
+            if wanted in (cluster.id, cluster.name):
+                return cluster
+        raise self._unknown(wanted)
+
+    def title(self, cluster_id: str, name: str) -> str:
+        """`name`, with its cluster's where there are several."""
+        if len(self._connected) == 1:
+            return name
+        known = next((cluster.name for cluster in self._connected if cluster.id == cluster_id), cluster_id)
+        return f"{name} on {clean(known, 80)}"
+
+    def _unknown(self, wanted: str) -> ClusterNotFound:
+        names = ", ".join(clean(cluster.name, 80) for cluster in self._connected)
+        return ClusterNotFound(f"No cluster {clean(wanted, 80)} is configured; there are {names}.")
