@@ -83,7 +83,8 @@ class DropIns:
             self._wake.clear()
             await self.apply_all()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), AGAIN_SECONDS)
+                async with asyncio.timeout(AGAIN_SECONDS):
+                    await self._wake.wait()
 
     async def apply_all(self) -> None:
         """One pass over the folder, which applies nothing to a cluster where this daemon does not act."""

@@ -93,7 +93,8 @@ class AlertService:
 
     async def _look_forever(self) -> None:
         with suppress(TimeoutError):  # that a cluster is away is a thing to tell of
-            await asyncio.wait_for(self._sources.synced(), self._settings().alerts.watch_seconds)
+            async with asyncio.timeout(self._settings().alerts.watch_seconds):
+                await self._sources.synced()
         while True:
             self._wake.clear()
             began = self._clock.monotonic()
