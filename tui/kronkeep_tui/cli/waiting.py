@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from kronkeep_common.text import clean, duration, size
@@ -42,39 +43,33 @@ def bar(percent: float) -> str:
 
 async def run_ended(client: Any, execution_id: str) -> Any:
     """The run once it has ended."""
-    line = Line()
-    while (run := await client.execution(execution_id)).status not in FINAL:
-        line.show(f"run {clean(run.id, 80)} {run.status}")
-        await client.pause(STEP)
-    line.show(f"run {clean(run.id, 80)} {run.status}", duration(run.duration_seconds))
-    line.end()
-    return run
+    return await _ended(client, "run", lambda: client.execution(execution_id))
 
 
 async def backup_ended(client: Any, backup_id: str) -> Any:
     """The backup once it has ended."""
-    line = Line()
-    while (backup := await client.backup(backup_id)).status not in FINAL:
-        line.show(f"backup {clean(backup.id, 80)} {backup.status}", _progress(backup))
-        await client.pause(STEP)
-    line.show(f"backup {clean(backup.id, 80)} {backup.status}", duration(backup.duration_seconds))
-    line.end()
-    return backup
+    return await _ended(client, "backup", lambda: client.backup(backup_id))
 
 
 async def restore_ended(client: Any, restore_id: str) -> Any:
     """The restore or drill once it has ended."""
+    return await _ended(client, "restore", lambda: client.get_restore(restore_id))
+
+
+async def _ended(client: Any, what: str, look: Callable[[], Awaitable[Any]]) -> Any:
+    """The record once it has ended; until then a line says where it stands."""
     line = Line()
-    while (restore := await client.get_restore(restore_id)).status not in FINAL:
-        line.show(f"restore {clean(restore.id, 80)} {restore.status}", _progress(restore))
+    while (record := await look()).status not in FINAL:
+        line.show(f"{what} {clean(record.id, 80)} {record.status}", _progress(record))
         await client.pause(STEP)
-    line.show(f"restore {clean(restore.id, 80)} {restore.status}", duration(restore.duration_seconds))
+    line.show(f"{what} {clean(record.id, 80)} {record.status}", duration(record.duration_seconds))
     line.end()
-    return restore
+    return record
 
 
-def _progress(backup: Any) -> str:
-    found = backup.progress
+def _progress(record: Any) -> str:
+    """A bar for a backup or a restore that tells how far it is; runs do not."""
+    found = getattr(record, "progress", None)
     if found is None:
         return ""
     return f"{bar(found.percent)} {size(found.bytes_done)} of {size(found.bytes_total)}"
