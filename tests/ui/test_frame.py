@@ -2,18 +2,21 @@
 
 import gc
 import json
+import re
 from typing import Any
 
 import pytest
 from tests.ui.canned import CannedClient
 from tests.ui.scenes import busy, storage
 from tests.ui.terminal import kronkeep
+from tests.ui.test_hostile import places
 from tests.ui.test_terminal import app_of, screen, until
 from textual import events
 from textual.pilot import Pilot
 
 from kronkeep_common.states import StorageStatus
 from kronkeep_tui.app import KronkeepApp
+from kronkeep_tui.navigation import Place
 
 
 def client() -> CannedClient:
@@ -182,6 +185,26 @@ async def test_plain_mode_reads_the_row_and_shows_no_strips() -> None:
         await pilot.press("down")
         await until(pilot, lambda: "name pg-wal-hourly" in screen(pilot).split("\n")[-2])
         assert "........" not in screen(pilot)
+
+
+@pytest.mark.parametrize("width", [80, 200])
+async def test_plain_mode_draws_nothing_in_any_view(width: int) -> None:
+    app = app_of(client(), plain=True)
+    async with app.run_test(size=(width, 50)) as pilot:
+        await ready(pilot)
+        for way in places(app.reader.store):
+            app.frame.go(way)
+            await until(pilot, lambda: app.frame.view.ready)
+            await pilot.pause(0.05)
+            found = screen(pilot)
+            assert {sign for sign in found if not " " <= sign <= "~"} <= {"\n"}, (way, found)
+            assert not re.search(r"[#.|=_-]{5}|[.x>m]{8}", found), (way, found)
+        app.frame.go((Place("jobs"), Place("history", app.reader.store.cronjobs[0].id)))
+        await until(pilot, lambda: "Nov failed" in screen(pilot))
+        assert re.search(r"ended 3\d of \d\d ok", screen(pilot))
+        assert re.search(r"TOOK +usually 1?\dm\d\ds, most 11m26s", screen(pilot))
+        app.frame.go((Place("storages"),))
+        await until(pilot, lambda: "71%" in screen(pilot))
 
 
 async def test_two_runs_are_compared_and_beside_each_other() -> None:

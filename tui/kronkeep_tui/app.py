@@ -42,7 +42,7 @@ class KronkeepApp(App[int]):
         start: str = "overview",
     ) -> None:
         self.settings = settings or TerminalSettings()
-        look = colours.look(self.settings.theme)
+        look = colours.look(self.settings.theme, plain=self.settings.plain)
         self.roles = look.roles
         super().__init__()
         for theme in colours.THEMES:
@@ -81,7 +81,7 @@ class KronkeepApp(App[int]):
 
     def set_look(self, name: str) -> None:
         """Changes the colours."""
-        look = colours.look(name)
+        look = colours.look(name, plain=self.settings.plain)
         self.roles = look.roles
         self.theme = look.theme
         if self.frame.is_mounted:

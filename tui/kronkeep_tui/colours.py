@@ -26,10 +26,14 @@ ROLES = (
 
 
 class Roles(dict[str, Style]):
-    """Styles by role; roles joined by a space are the later laid over the earlier."""
+    """Styles by role; roles joined by a space are the later laid over the earlier.
 
-    def __init__(self, words: dict[str, str]) -> None:
+    `plain` says that nothing is drawn with signs: a screen reader speaks them one by one.
+    """
+
+    def __init__(self, words: dict[str, str], *, plain: bool = False) -> None:
         super().__init__()
+        self.plain = plain
         self._own = {role: Style.parse(style) for role, style in words.items()}
 
     def __missing__(self, key: str) -> Style:
@@ -121,12 +125,12 @@ LOOKS = {
 }
 
 
-def look(name: str) -> Look:
+def look(name: str, *, plain: bool = False) -> Look:
     """The look of a name; `auto` and unknown names are the terminal's own colours."""
     theme, words = LOOKS.get(name, LOOKS["terminal"])
     if theme == "ansi-dark" and _light_terminal():
         theme = "ansi-light"
-    return Look(theme, Roles(words))
+    return Look(theme, Roles(words, plain=plain))
 
 
 def _light_terminal() -> bool:

@@ -98,6 +98,7 @@ class Frame(Screen[None], Behind):
 
     def on_mount(self) -> None:
         """Shows the first view."""
+        self.set_class(self.kronkeep.settings.plain, "-plain")
         self._arrive()
 
     # what is on the screen

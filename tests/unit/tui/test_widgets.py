@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from tests.ui.scenes import busy, many
 
 from kronkeep_common.text import clean
+from kronkeep_tui.colours import look
 from kronkeep_tui.pages import history, overview
 from kronkeep_tui.pages import jobs as jobs_page
 from kronkeep_tui.pages import runs as runs_page
@@ -101,7 +102,7 @@ def test_strips_show_the_newest(statuses: list[str], width: int) -> None:
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1e15)), max_size=80), st.integers(1, 60))
 def test_blocks_never_fail(values: list[float | None], width: int) -> None:
-    assert len(blocks(values, width)) == min(len(values), width)
+    assert len(blocks(values, width, str)) == min(len(values), width)
 
 
 @given(st.floats(-1e6, 1e6), st.integers(1, 60))
@@ -133,6 +134,7 @@ class Bare(RowTable):
     """A table without a screen: steps only."""
 
     size = property(lambda self: (80, 20))  # type: ignore[assignment]
+    roles = property(lambda self: look("terminal").roles)  # type: ignore[assignment]
 
     def sync(self, *only: int) -> None:
         """Draws nowhere."""

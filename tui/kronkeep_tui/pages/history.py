@@ -1,16 +1,18 @@
 """A CronJob's past at a glance: success, durations and sizes over time, nights, two runs compared."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from statistics import median, quantiles
 
-from kronkeep_common.models import CronJob, CronJobExecution
+from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
 from kronkeep_common.text import clean, duration, size
-from kronkeep_tui.pages.words import STRIP, blocks, state, strip
+from kronkeep_tui.pages.plots import AXIS, Point, axis, plot
+from kronkeep_tui.pages.words import BLOCKS, STRIP, blocks, state, strip
 from kronkeep_tui.store import Store, backup_of, backups_of, runs_of
-from kronkeep_tui.widgets.cells import Span, Text
+from kronkeep_tui.widgets.cells import Drawn, Span, Text, columns
 
-WEEKS = 12
+WEEKS = 26
+PLOT_ROWS = 4
 _WORST = ("failed", "missed", "unknown", "cancelled", "running", "pending", "succeeded")
 
 
@@ -21,9 +23,8 @@ def figures(runs: Sequence[CronJobExecution]) -> list[Text]:
         return [(("no run has ended yet", "quiet"),)]
     well = sum(1 for run in ended if run.status == "succeeded")
     rate = 100 * well / len(ended)
-    kind = "ok" if rate >= 99 else "warn" if rate >= 90 else "bad"
+    words: list[Span] = [(f"{rate:.1f}%", rated(rate)), (f" of {len(ended)} runs went well", "")]
     took = sorted(run.duration_seconds for run in ended if run.duration_seconds is not None)
-    words: list[Span] = [(f"{rate:.1f}%", kind), (f" of {len(ended)} runs went well", "")]
     if len(took) >= 2:
         slow = quantiles(took, n=20)[-1]
         words.append(
@@ -32,90 +33,162 @@ def figures(runs: Sequence[CronJobExecution]) -> list[Text]:
     return [tuple(words)]
 
 
+def rated(rate: float) -> str:
+    """The role of a success rate in percent."""
+    return "ok" if rate >= 99 else "warn" if rate >= 90 else "bad"
+
+
 def sparks(store: Store, runs: Sequence[CronJobExecution], width: int) -> list[Text]:
-    """Durations and sizes of the newest runs, oldest first, in blocks."""
+    """Durations and sizes of the newest runs, oldest first, a line each."""
     count = max(8, min(width - 24, 60))
     newest = list(reversed(runs[:count]))
     took = [run.duration_seconds for run in newest]
-    held = [b.result.bytes_read if (b := backup_of(store, run)) and b.result else None for run in newest]
+    held = [_read(store, run) for run in newest]
     lines: list[Text] = []
-    if any(took):
-        lines.append(_spark("took", took, count, duration(max(t for t in took if t is not None))))
-    if any(held):
-        lines.append(_spark("size", held, count, size(max(h for h in held if h is not None))))
+    for name, values, said in (("took", took, duration), ("size", held, size)):
+        if known := [value for value in values if value is not None]:
+            found = blocks(values, count, said)
+            lines.append(((f"{name}  ", "quiet"), (found, "accent"), (f"  most {said(max(known))}", "quiet")))
     return lines
 
 
-def _spark(name: str, values: Sequence[float | None], width: int, top: str) -> Text:
-    return ((f"{name}  ", "quiet"), (blocks(values, width), "accent"), (f"  most {top}", "quiet"))
+def _read(store: Store, run: CronJobExecution) -> float | None:
+    backup = backup_of(store, run)
+    return backup.result.bytes_read if backup and backup.result else None
 
 
-def page(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
-    """The whole page."""
+def page(cronjob: CronJob, store: Store, now: datetime, width: int, *, plain: bool = False) -> list[Text]:
+    """The whole page: runs over time at the left, nights at the right (`plain`: below), backups last."""
     runs, backups = runs_of(store, cronjob.id), backups_of(store, cronjob.id)
-    lines: list[Text] = [
+    weeks = max(4, min(WEEKS, (width // 3 - 5) // 2))
+    right = calendar(runs, now, weeks)
+    wide = 5 + 2 * weeks
+    left = over_time(store, runs, width - wide - 3)
+    half = min(width - wide - 3, max(sum(len(words) for words, _ in line) for line in left))
+    both = [*left, (), *right] if plain else columns(left, right, half)
+    return [
         ((cronjob.name, "strong"), (f"  {cronjob.schedule_text or cronjob.schedule}", "quiet")),
-        (),
-        (("RUNS  ", "title"), *strip([run.status for run in reversed(runs[: width - 20])], 0)),
         *figures(runs),
-        *sparks(store, runs, width),
+        (),
+        *both,
+        *_backups(backups, width),
     ]
-    if backups:
-        well = [b for b in backups if b.result is not None]
-        lines += [
-            (),
-            (("BACKUPS  ", "title"), *strip([b.status for b in reversed(backups[: width - 20])], 0)),
-            (
-                (f"{len(well)} archives of {len(backups)}", ""),
-                (f"   new data in all {size(sum(b.result.bytes_added for b in well if b.result))}", "quiet"),
-            ),
-        ]
+
+
+def over_time(store: Store, runs: Sequence[CronJobExecution], width: int) -> list[Text]:
+    """How long runs took and what their backups read, a column a run, and below it how each ended."""
+    newest = list(reversed(runs[: max(8, width - AXIS - 1)]))
+    if not newest:
+        return [(("no run is known", "quiet"),)]
+    lines: list[Text] = []
+    took = [run.duration_seconds for run in newest]
+    held = [_read(store, run) for run in newest]
+    for name, values, said in (("TOOK", took, duration), ("BACKED UP", held, size)):
+        if known := [value for value in values if value is not None]:
+            points = [
+                Point(value, "bad" if run.status == "failed" else "accent")
+                for value, run in zip(values, newest, strict=True)
+            ]
+            usual = f"  usually {said(median(known))}, most {said(max(known))}, newest {said(known[-1])}"
+            lines += [((name, "title"), (usual, "quiet")), *plot(points, PLOT_ROWS, said)]
+    ended = strip([run.status for run in newest], 0)
+    began = [run.scheduled_at or run.started_at or run.created_at for run in (newest[0], newest[-1])]
     return [
         *lines,
-        (),
-        (("NIGHTS", "title"), ("  one column a week, one row a weekday", "quiet")),
-        *calendar(runs, now),
+        ((f"{'ended':>{AXIS}} ", "quiet"), *ended),
+        axis(began[0], began[1], len(newest)),
     ]
+
+
+def _backups(backups: Sequence[BackupExecution], width: int) -> list[Text]:
+    if not backups:
+        return []
+    well = [b for b in backups if b.result is not None]
+    added = sum(b.result.bytes_added for b in well if b.result)
+    return [
+        (),
+        (("BACKUPS  ", "title"), *strip([b.status for b in reversed(backups[: width - 20])], 0)),
+        ((f"{len(well)} archives of {len(backups)}", ""), (f"   new data in all {size(added)}", "quiet")),
+    ]
+
+
+def _when(run: CronJobExecution) -> date:
+    """The day (UTC) that a run belongs to."""
+    return (run.scheduled_at or run.started_at or run.created_at).astimezone(UTC).date()
 
 
 def by_day(runs: Sequence[CronJobExecution]) -> dict[date, str]:
     """The worst state of each day (UTC)."""
     found: dict[date, str] = {}
     for run in runs:
-        day = (run.scheduled_at or run.started_at or run.created_at).astimezone(UTC).date()
+        day = _when(run)
         if day not in found or _WORST.index(run.status) < _WORST.index(found[day]):
             found[day] = run.status
     return found
 
 
-def calendar(runs: Sequence[CronJobExecution], now: datetime) -> list[Text]:
+def calendar(runs: Sequence[CronJobExecution], now: datetime, weeks: int = 12) -> list[Text]:
     """Weekdays as rows, weeks as columns; a day without any run after the first one is a gap: `-`."""
     days = by_day(runs)
     today = now.astimezone(UTC).date()
-    monday = today - timedelta(days=today.weekday(), weeks=WEEKS - 1)
+    monday = today - timedelta(days=today.weekday(), weeks=weeks - 1)
     first = min(days, default=today)
-    head = [f"{monday + timedelta(weeks=week):%d.%m}"[:5] if week % 2 == 0 else "" for week in range(WEEKS)]
-    lines: list[Text] = [((" " * 5 + "".join(f"{text:3}" for text in head), "quiet"),)]
+    lines: list[Text] = [
+        (("NIGHTS", "title"), ("  by week, UTC", "quiet")),
+        ((Drawn(" " * 5 + _months(monday, weeks), ""), "quiet"),),
+    ]
     for weekday in range(7):
-        cells: list[Span] = [(f"{monday + timedelta(days=weekday):%a}  ", "quiet")]
-        for week in range(WEEKS):
+        cells: list[Span] = [(Drawn(f"{monday + timedelta(days=weekday):%a}  ", ""), "quiet")]
+        for week in range(weeks):
             day = monday + timedelta(days=weekday, weeks=week)
             cells.append(_day(days.get(day), first <= day <= today))
         lines.append(tuple(cells))
-    signs = [
-        (sign, kind) for sign, kind in dict.fromkeys(STRIP[s] for s in ("succeeded", "failed", "missed"))
-    ]
-    key: list[Span] = [("     ", "")]
-    for (sign, kind), words in zip(signs, ("well", "failed", "missed"), strict=True):
-        key += [(sign, kind), (f" {words}   ", "quiet")]
-    return [*lines, (*key, ("- no run at all", "quiet"))]
+    lines.append(((Drawn("well ", ""), "quiet"), *_weekly(runs, monday, weeks)))
+    return [*lines, *_key(_nights(days, max(first, monday), today))]
+
+
+def _months(monday: date, weeks: int) -> str:
+    """The day that each fourth column begins with, where there is room for it."""
+    said = range(0, weeks - 2, 4)
+    return "".join(f"{monday + timedelta(weeks=week):%d %b}".ljust(8) for week in said).rstrip()
 
 
 def _day(status: str | None, within: bool) -> Span:
     if status is None:
-        return ("-  ", "quiet") if within else ("   ", "")
+        return (Drawn("- ", ""), "quiet") if within else ("  ", "")
     sign, kind = STRIP.get(status, ("?", "warn"))
-    return f"{sign}  ", kind
+    return Drawn(f"{sign} ", ""), kind
+
+
+def _weekly(runs: Sequence[CronJobExecution], monday: date, weeks: int) -> Text:
+    """How many of each week's runs went well: a full block is all of them."""
+    ended: list[list[bool]] = [[] for _ in range(weeks)]
+    for run in runs:
+        week = (_when(run) - monday).days // 7
+        if 0 <= week < weeks and run.status not in ("running", "pending"):
+            ended[week].append(run.status == "succeeded")
+    cells: list[Span] = []
+    for found in ended:
+        rate = 100 * sum(found) / len(found) if found else None
+        sign = " " if rate is None else BLOCKS[min(7, int(rate * 8 / 100))]
+        cells.append((Drawn(f"{sign} ", ""), rated(rate) if rate is not None else ""))
+    return tuple(cells)
+
+
+def _nights(days: Mapping[date, str], first: date, last: date) -> str:
+    """The days that did not go well, in words, the newest first."""
+    every = (last - timedelta(days=ago) for ago in range((last - first).days + 1))
+    found = [f"{day:%d %b} {days.get(day, 'no run')}" for day in every if days.get(day) != "succeeded"]
+    return ", ".join(found) if found else "each day went well"
+
+
+def _key(nights: str) -> list[Text]:
+    """What the signs of the calendar mean; in plain mode `nights` instead."""
+    well, failed, missed = (
+        ((Drawn(STRIP[status][0], ""), STRIP[status][1]), (Drawn(f" {words}  ", ""), "quiet"))
+        for status, words in (("succeeded", "well"), ("failed", "failed"), ("missed", "missed"))
+    )
+    return [((Drawn("", nights), ""), *well, *failed), (*missed, (Drawn("- none", ""), "quiet"))]
 
 
 def compare(one: CronJobExecution, two: CronJobExecution, store: Store, width: int) -> list[Text]:

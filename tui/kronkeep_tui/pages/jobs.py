@@ -67,14 +67,14 @@ def facts(cronjob: CronJob) -> JobFacts:
     )
 
 
-def row(cronjob: CronJob, store: Store, now: datetime, *, plain: bool = False) -> Row:
+def row(cronjob: CronJob, store: Store, now: datetime) -> Row:
     """One CronJob."""
     shown = job_state(cronjob)
     backup = store.backups.get(store.latest_backup.get(cronjob.id))
     next_at = age(cronjob.next_at, now).removeprefix("in ") if cronjob.next_at else "--"
     cells = (
         shown,
-        _spoken_strip(cronjob) if plain else strip(cronjob.recent, 10),
+        strip(cronjob.recent, 10),
         cronjob.namespace,
         cronjob.name,
         cronjob.schedule,
@@ -95,11 +95,6 @@ def role_of(shown: str) -> str:
     return {"FAIL": "bad", "ok": "ok", "late": "warn", "run": "run", "MISS": "warn", "?": "warn"}.get(
         shown, "quiet"
     )
-
-
-def _spoken_strip(cronjob: CronJob) -> str:
-    last = cronjob.recent[-10:]
-    return f"{sum(1 for s in last if s == 'succeeded')} of {len(last)} ok"
 
 
 def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:

@@ -8,7 +8,7 @@ from kronkeep_common.models import BackupExecution
 from kronkeep_common.text import age, clean, duration, size
 from kronkeep_tui.pages.words import BLOCKS, bar, fill, progress_words
 from kronkeep_tui.store import Store
-from kronkeep_tui.widgets.cells import Span, Text, fit, wrap
+from kronkeep_tui.widgets.cells import Drawn, Span, Text, fit, wrap
 
 HOURS = 24
 HOUR = timedelta(hours=1)
@@ -33,7 +33,7 @@ def running(store: Store, now: datetime, width: int) -> list[Text]:
         if backup.status in ("running", "queued", "waiting"):
             words = _progress(backup, now, width)
             name = min(24, max(10, width // 3))
-            lines.append((("backup ", "run"), (fit(backup.cronjob, name), ""), (f" {words}", "quiet")))
+            lines.append((("backup ", "run"), (fit(backup.cronjob, name), ""), (" ", ""), (words, "quiet")))
     return lines if len(lines) > 1 else [*lines, (("nothing runs now", "quiet"),)]
 
 
@@ -78,13 +78,19 @@ def last_day(store: Store, now: datetime, width: int) -> list[Text]:
     good, ill = (" " * unread + signs[unread:] for signs in (good, ill))
     return [
         title("LAST 24 HOURS", f"read since {store.since:%H:%M}Z" if unread else "one column an hour"),
-        (("ok    ", "quiet"), (good, "ok"), (f"  {sum(well)}", "")),
+        (("ok    ", "quiet"), (Drawn(good, ""), "ok"), (f"  {sum(well)}", "")),
         (
             ("not   ", "quiet"),
-            (ill, "bad" if any(bad) else "quiet"),
+            (Drawn(ill, _when_bad(bad)), "bad" if any(bad) else "quiet"),
             (f"  {sum(bad)}", "bad" if any(bad) else ""),
         ),
     ]
+
+
+def _when_bad(bad: Sequence[int]) -> str:
+    """The newest hours with runs that did not go well, in words."""
+    hours = [f"{n} {HOURS - 1 - at}h ago" for at, n in enumerate(bad) if n]
+    return ", ".join(reversed(hours[-2:]))
 
 
 def storages(store: Store, now: datetime, width: int) -> list[Text]:
@@ -99,7 +105,9 @@ def storages(store: Store, now: datetime, width: int) -> list[Text]:
         kind = {True: "quiet", False: "bad", None: "quiet"}[storage.check_ok]
         if storage.status == "failed":
             words, kind = "FAIL", "bad"
-        lines.append(((fit(storage.id, name), ""), (f" {words}  ", ""), (check[storage.check_ok], kind)))
+        lines.append(
+            ((fit(storage.id, name), ""), (" ", ""), (words, ""), ("  ", ""), (check[storage.check_ok], kind))
+        )
     return lines if len(lines) > 1 else [*lines, (("no storage yet", "quiet"),)]
 
 

@@ -1,12 +1,12 @@
 """States in words with their roles, strips, bars and what is in trouble; words before colours."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, Progress
 from kronkeep_common.text import age, duration, size
 from kronkeep_tui.store import Store
-from kronkeep_tui.widgets.cells import Span, Text, wrap
+from kronkeep_tui.widgets.cells import Drawn, Span, Text, wrap
 
 WORDS = {
     "pending": "wait",
@@ -72,33 +72,44 @@ def state(status: str) -> Span:
 
 def strip(statuses: Sequence[str], width: int) -> Text:
     """The newest states, one character each, oldest first; equal neighbours are one span."""
+    shown = statuses[-width:]
+    well = sum(1 for status in shown if status == "succeeded")
+    words = f"{well} of {len(shown)} ok" if shown else "none"
+    signs = _strip(shown, width)
+    return ((Drawn(signs[0][0], words), signs[0][1]), *((Drawn(sign, ""), kind) for sign, kind in signs[1:]))
+
+
+def _strip(statuses: Sequence[str], width: int) -> list[Span]:
     found: list[Span] = [(" " * max(0, width - len(statuses)), "")]
-    for status in statuses[-width:]:
+    for status in statuses:
         sign, kind = STRIP.get(status, ("?", "warn"))
         if found[-1][1] == kind:
             found[-1] = (found[-1][0] + sign, kind)
         else:
             found.append((sign, kind))
-    return tuple(found)
+    return found
 
 
-def bar(percent: float, width: int) -> str:
+def bar(percent: float, width: int) -> Drawn:
     """`[####......] 41%`."""
     full = round(width * max(0.0, min(100.0, percent)) / 100)
-    return f"[{'#' * full}{'.' * (width - full)}] {percent:.0f}%"
+    return Drawn(f"[{'#' * full}{'.' * (width - full)}] {percent:.0f}%", f"{percent:.0f}%")
 
 
-def blocks(values: Sequence[float | None], width: int) -> str:
+def blocks(values: Sequence[float | None], width: int, said: Callable[[float], str]) -> Drawn:
     """The newest values as a row of blocks, the largest full; a gap where there is none."""
     shown = list(values)[-width:]
-    top = max((value for value in shown if value is not None), default=0) or 1
+    known = [value for value in shown if value is not None]
+    top = max(known, default=0) or 1
     signs = ["·" if v is None else BLOCKS[min(7, int(7.999 * max(0.0, v) / top))] for v in shown]
-    return "".join(signs)
+    words = f"least {said(min(known))}, newest {said(known[-1])}" if known else "none"
+    return Drawn("".join(signs), words)
 
 
-def progress_words(progress: Progress, backup: BackupExecution, now: datetime, width: int) -> str:
+def progress_words(progress: Progress, backup: BackupExecution, now: datetime, width: int) -> Drawn:
     """A bar, then how much of how much, the rate, and how long it may take."""
-    words = f"{bar(progress.percent, width)} {size(progress.bytes_done)}"
+    drawn = bar(progress.percent, width)
+    words = f" {size(progress.bytes_done)}"
     if progress.bytes_total:
         words += f" of {size(progress.bytes_total)}"
     seconds = (now - backup.started_at).total_seconds() if backup.started_at else 0
@@ -106,7 +117,7 @@ def progress_words(progress: Progress, backup: BackupExecution, now: datetime, w
         words += f"  {size(progress.bytes_done / seconds)}/s"
     if progress.remaining_seconds:
         words += f"  {duration(progress.remaining_seconds)} left"
-    return words
+    return Drawn(f"{drawn}{words}", f"{drawn.words}{words}")
 
 
 def job_state(cronjob: CronJob) -> str:

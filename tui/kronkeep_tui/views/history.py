@@ -21,7 +21,7 @@ class HistoryView(PageView):
         cronjob = store.cronjob(self.of)
         if cronjob is None:
             return [(("The CronJob is no longer there; its runs are in Runs.", "warn"),)]
-        return page.page(cronjob, store, now, width)
+        return page.page(cronjob, store, now, width, plain=self.kronkeep.settings.plain)
 
     async def load(self) -> None:
         """Reads its newest runs and backups."""

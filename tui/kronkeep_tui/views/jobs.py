@@ -60,7 +60,7 @@ class JobsView(TableView[CronJob]):
 
     def row(self, record: CronJob, store: Store, now: datetime) -> Row:
         """One CronJob."""
-        return page.row(record, store, now, plain=self.kronkeep.settings.plain)
+        return page.row(record, store, now)
 
     def facts(self, record: CronJob) -> Any:
         """What the filter looks at."""

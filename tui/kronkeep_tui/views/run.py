@@ -13,7 +13,7 @@ from kronkeep_tui.pages import runs as page
 from kronkeep_tui.prompt import Prompt, confirm
 from kronkeep_tui.store import Store, runs_of, with_records
 from kronkeep_tui.views.base import View
-from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.cells import Text, rule
 from kronkeep_tui.widgets.log_pane import LogPane
 from kronkeep_tui.widgets.sheet import Bar, Pane
 
@@ -82,9 +82,7 @@ class RunView(View):
         self._show_rule()
 
     def _show_rule(self) -> None:
-        log = self.log_pane
-        words = f"─── Log ({log.words}) "
-        self.query_one("#rule", Bar).say((words + "─" * max(0, self.size.width - len(words)), "quiet"))
+        self.query_one("#rule", Bar).say(rule(self.room.width, f"Log ({self.log_pane.words})"))
 
     async def load(self) -> None:
         """Reads a run that the snapshot lacks, then its log."""

@@ -126,7 +126,7 @@ class StoragesView(TableView[BackupStorage]):
             return []
         held = [float(figure.used_bytes) for figure in reversed(figures)]
         since = f"  since {figures[-1].measured_at:%d %b}"
-        return [(("held   ", "quiet"), (blocks(held, max(10, width - 24)), "accent"), (since, "quiet"))]
+        return [(("held   ", "quiet"), (blocks(held, max(10, width - 24), size), "accent"), (since, "quiet"))]
 
     def on_row_table_moved(self) -> None:
         """Reads what another storage held over time."""

@@ -13,7 +13,7 @@ from kronkeep_tui.actions import ANY, TABLE
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.base import View
-from kronkeep_tui.widgets.cells import Text, plain
+from kronkeep_tui.widgets.cells import Text, plain, rule, spans, spoken
 from kronkeep_tui.widgets.row_table import Column, Row, Rows, RowTable
 from kronkeep_tui.widgets.sheet import Pane
 
@@ -45,6 +45,7 @@ class TableView(View, Generic[R]):
     .-wide TableView { layout: horizontal; }
     .-wide TableView > .detail { width: 40%; height: 1fr; padding-left: 1;
         border-left: solid $foreground 20%; }
+    .-plain TableView > .detail { border-left: none; }
     """
 
     def __init__(self, of: str = "") -> None:
@@ -149,7 +150,7 @@ class TableView(View, Generic[R]):
         beside = self.screen.has_class("-wide")
 
         def make(width: int) -> list[Text]:
-            lines: list[Text] = [] if beside else [(("─" * width, "quiet"),)]
+            lines: list[Text] = [] if beside else [(rule(width),)]
             if record is not None and now is not None:
                 lines += self.detail(record, store, now, max(20, width))
             return lines
@@ -315,7 +316,7 @@ class TableView(View, Generic[R]):
         if not self._found:
             return ""
         cells = table.rows[table.cursor].cells
-        words = [cell if isinstance(cell, str) else plain(cell) for cell in cells]
+        words = [plain(spoken(spans(cell))) for cell in cells]
         return ", ".join(
             f"{c.title.lower()} {w.strip()}" for c, w in zip(self.COLUMNS, words, strict=True) if w.strip()
         )

@@ -1,6 +1,7 @@
 """Text in cells: spans with a role, cleaned and fitted to a width as terminals count it."""
 
 from collections.abc import Iterable, Sequence
+from typing import Self
 
 from rich.cells import cell_len, set_cell_size
 
@@ -11,6 +12,38 @@ Span = tuple[str, str]
 Text = tuple[Span, ...]
 Cell = str | Text
 GROUNDS = frozenset(("cursor", "chosen", "found"))
+
+
+class Drawn(str):
+    """Signs that draw something, and the words that plain mode has in their place."""
+
+    __slots__ = ("words",)
+    words: str
+
+    def __new__(cls, signs: str, words: str) -> Self:
+        """Signs and words."""
+        found = super().__new__(cls, signs)
+        found.words = words
+        return found
+
+
+def rule(width: int, title: str = "") -> Span:
+    """A line across, with a title in it."""
+    lead = f"─── {title} " if title else ""
+    return Drawn(lead + "─" * max(0, width - len(lead)), title), "quiet"
+
+
+_ASCII = str.maketrans({"…": "~", "→": ">", "›": ">", "─": "-", "·": "-"})
+
+
+def spoken(text: Text) -> Text:
+    """Spans for plain mode: words for what is drawn, and ASCII for the signs of our own."""
+    return tuple((w.words if isinstance(w, Drawn) else w.translate(_ASCII), role) for w, role in text)
+
+
+def only_draws(text: Text) -> bool:
+    """Whether nothing of a line is left in plain mode."""
+    return bool(plain(text).strip()) and not plain(spoken(text)).strip()
 
 
 def plain(text: Text) -> str:
@@ -102,9 +135,8 @@ def _head(word: str, width: int) -> str:
     return word
 
 
-def columns(left: Sequence[Text], right: Sequence[Text], width: int, gap: int = 2) -> list[Text]:
-    """Two lists of lines side by side, each half of `width`."""
-    half = (width - gap) // 2
+def columns(left: Sequence[Text], right: Sequence[Text], half: int, gap: int = 3) -> list[Text]:
+    """Two lists of lines side by side, the left one `half` cells wide."""
     rows = max(len(left), len(right))
     found = []
     for row in range(rows):

@@ -8,7 +8,7 @@ from textual.message import Message
 
 from kronkeep_tui.form.line import Line
 from kronkeep_tui.form.rows import Row
-from kronkeep_tui.widgets.cells import Text, fit
+from kronkeep_tui.widgets.cells import Text, fit, rule
 from kronkeep_tui.widgets.sheet import Sheet
 
 LABEL = 16
@@ -151,7 +151,7 @@ class FormSheet(Sheet, can_focus=True):
             return ()
         row = self._rows[place]
         if not row.key:
-            return ((f" {row.label} ", "title"), ("-" * max(0, width - len(row.label) - 3), "quiet"))
+            return ((f" {row.label} ", "title"), rule(width - len(row.label) - 3))
         here = place == self._at
         mark = "!" if row.fault else ">" if here else " "
         lead = (

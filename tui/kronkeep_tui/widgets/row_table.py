@@ -234,7 +234,7 @@ class RowTable(Scrolling):
     ) -> Text:
         found: list[tuple[str, str]] = [("*" if marked else ">" if under else " ", "mark" if marked else "")]
         for number, wide in choose_columns(self.columns, width - 1, self.wide):
-            cell = spans(cells[number], role if number == 0 else "")
+            cell = self.said(spans(cells[number], role if number == 0 else ""))
             if self.columns[number].right:
                 cell = ((" " * (wide - 1 - sum(len(words) for words, _ in cell)), ""), *cell)
             found += [*fit_text(cell, max(0, wide - 1)), (" ", "")]

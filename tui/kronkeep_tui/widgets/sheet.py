@@ -17,7 +17,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from kronkeep_tui.colours import Roles
-from kronkeep_tui.widgets.cells import Text, fit_text, shows_blanks
+from kronkeep_tui.widgets.cells import Text, fit_text, only_draws, shows_blanks, spoken
 
 
 class HasRoles(Protocol):
@@ -54,10 +54,18 @@ class Sheet(Still):
         """What roles look like now."""
         return cast("HasRoles", self.app).roles
 
+    def said(self, text: Text) -> Text:
+        """Spans as they are shown: in plain mode words for what is drawn."""
+        return spoken(text) if self.roles.plain else text
+
+    def _shown_line(self, y: int, width: int) -> Text:
+        """A line, cut before and made words after, so that no sign is left."""
+        return self.said(fit_text(self.said(self.line(y, width)), width))
+
     def _draw(self) -> None:
         width, height = self._drawn_size = self.size
         self.lay_out(self.size)
-        self._drawn = [fit_text(self.line(y, width), width) for y in range(height)]
+        self._drawn = [self._shown_line(y, width) for y in range(height)]
 
     def sync(self, *only: int) -> None:
         """Sends what differs from the screen, of all lines or of some.
@@ -77,7 +85,7 @@ class Sheet(Still):
 
     def _sync_line(self, y: int) -> None:
         width = self.size.width
-        before, after = self._drawn[y], fit_text(self.line(y, width), width)
+        before, after = self._drawn[y], self._shown_line(y, width)
         if before != after:
             self._drawn[y] = after
             self.refresh(_differing(before, after, y, width))
@@ -201,7 +209,8 @@ class Pane(Scrolling):
 
     def lay_out(self, size: Size) -> None:
         """Makes the lines for a width."""
-        self._lines = tuple(self._make(size.width))
+        made = self._make(size.width)
+        self._lines = tuple(line for line in made if not (self.roles.plain and only_draws(line)))
         self._clamp()
 
     @property
