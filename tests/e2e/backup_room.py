@@ -66,7 +66,7 @@ class Room:
         """A claim; its folder."""
         spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
         await self.put(paths.claims("default"), {"metadata": {"name": name}, "spec": spec})
-        folder = self.daemon.state / "cluster" / "node" / "claims" / "default" / name
+        folder = self.daemon.claims / "default" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 

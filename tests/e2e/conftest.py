@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
 from tests.e2e import anywhere
@@ -31,13 +31,14 @@ async def eventually(look: Callable[[], Awaitable[T]], done: Callable[[T], bool]
 class Daemon:
     """One kronkeepd with its embedded cluster; `kill` and `start` as often as a test likes."""
 
-    alive = 0
+    alive: ClassVar[set["Daemon"]] = set()
 
     def __init__(self, state: Path) -> None:
         self.state = state
         self.log = state.parent / "kronkeepd.log"
         self.arguments: tuple[str, ...] = ()
         self.embedded = anywhere.KUBECONFIG is None
+        self._new = True
         self._process: subprocess.Popen[bytes] | None = None
         self.line: dict[str, Any] = {}
 
@@ -51,9 +52,9 @@ class Daemon:
     async def start(self) -> None:
         if anywhere.KUBECONFIG is not None:
             await self._outside(anywhere.KUBECONFIG)
-        Daemon.alive += 1
         await asyncio.to_thread(self._spawn)
         self.line = await asyncio.to_thread(self._ready)
+        Daemon.alive.add(self)
 
     async def _outside(self, kubeconfig: str) -> None:
         """Adds the cluster that the tests are to run against to the settings; it is emptied first."""
@@ -61,8 +62,9 @@ class Daemon:
         text = file.read_text() if file.exists() else ""
         if "[clusters." in text:  # an earlier life's, or a cluster of the test's own
             return
-        if Daemon.alive == 0:
+        if self._new and not Daemon.alive:  # what a later life finds is its own
             await anywhere.emptied()
+        self._new = False
         added = f'\n[allow]\nhost_path = true\n[clusters.e2e]\nkubeconfig = "{kubeconfig}"\n'
         file.write_text(text + added)
         self.arguments = ("--config", str(file))
@@ -105,11 +107,11 @@ class Daemon:
 
     async def end(self) -> None:
         """Stops it, unless a test has ended it."""
-        if self._process is not None and self._process.poll() is None:
+        if self in Daemon.alive:
             await self.stop()
 
     def _close(self) -> None:
-        Daemon.alive -= 1
+        Daemon.alive.discard(self)
         assert self._process is not None
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
