@@ -215,8 +215,10 @@ async def test_a_repository_is_made_by_one_job_and_taken_by_a_second(
 async def test_a_place_with_keys_and_no_config_is_no_new_repository(there: Client, tmp_path: Path) -> None:
     """restic 0.14 makes another repository there, whose prune would remove what the old one holds."""
     folder = tmp_path / "vault"
-    (folder / "keys").mkdir(parents=True)
-    (folder / "keys" / ("0" * 64)).write_text("{}")
+    command = ["restic", "-r", str(folder), "--no-cache", "init"]
+    environment = {**os.environ, "RESTIC_PASSWORD": "first"}
+    await asyncio.to_thread(subprocess.run, command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    (folder / "config").unlink()
     wanted = BackupStorageCreate(id="rest-of", kind="local", settings={"path": str(folder)})
     storage = await made(there, wanted)
     assert (storage.status, storage.reason) == ("failed", "ConfigLost"), storage
