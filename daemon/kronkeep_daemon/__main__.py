@@ -5,6 +5,7 @@ import asyncio
 import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 from kronkeep_common.errors import KronkeepError
@@ -85,7 +86,7 @@ def _serve(options: argparse.Namespace) -> int:
 def _node_agent(options: argparse.Namespace) -> int:
     from kronkeep_daemon.embedded.agent import run_agent
 
-    folder = options.folder or Path(os.environ.get("XDG_STATE_HOME", "/tmp")) / f"node-{options.name}"  # noqa: S108
+    folder = options.folder or Path(tempfile.mkdtemp(prefix="kronkeep-node-"))
     asyncio.run(
         run_agent(options.kubeconfig, options.name, folder, address=options.address, place=options.place)
     )
