@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from kronkeep_common.errors import InvalidFilter
 
-_AGE = re.compile(r"([<>])(\d+)([smhd])")
+_AGE = re.compile(r"([<>])([0-9]{1,9})([smhd])")  # 999,999,999 days are the most that a timedelta holds
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _FIELDS = {
     "status": "status",

@@ -8,6 +8,9 @@ import msgspec
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A timezone-aware instant, kept in UTC."""
 
+MONTH, YEARS = 30 * 86400, 10 * 366 * 86400
+"""Bounds in seconds: an instant and what somebody asked for are an instant again."""
+
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Bytes = Annotated[int, msgspec.Meta(ge=0)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=253)]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from kronkeep_common.models.base import Name, Request, Seconds
+from kronkeep_common.models.base import MONTH, YEARS, Name, Request
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
@@ -129,7 +129,7 @@ class Drill(Request, frozen=True, kw_only=True):
     time_zone: str | None = None
     pick: Literal["newest", "random"] = "newest"
     check: DrillCheck | None = None
-    deadline_seconds: Annotated[float, msgspec.Meta(ge=1, le=30 * 86400)] = 6 * 3600
+    deadline_seconds: Annotated[float, msgspec.Meta(ge=1, le=MONTH)] = 6 * 3600
 
 
 class BackupPolicySpec(Request, frozen=True, kw_only=True):
@@ -142,7 +142,7 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     enabled: bool = True
     schedule: str | None = None
     time_zone: str | None = None
-    delay_seconds: Seconds = 0
+    delay_seconds: Annotated[float, msgspec.Meta(ge=0, le=MONTH)] = 0
     when: Literal["success", "always"] = "success"
     source: Source = Source()
     include: Include = Include()
@@ -151,9 +151,9 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     encryption: Encryption = Encryption()
     retention: Retention = Retention(days=30)
     hooks: Hooks = Hooks()
-    rpo_seconds: Annotated[float, msgspec.Meta(ge=60)] | None = None
-    expected_duration_seconds: Seconds | None = None
-    deadline_seconds: Annotated[float, msgspec.Meta(ge=1)] = 6 * 3600
+    rpo_seconds: Annotated[float, msgspec.Meta(ge=60, le=YEARS)] | None = None
+    expected_duration_seconds: Annotated[float, msgspec.Meta(ge=0, le=YEARS)] | None = None
+    deadline_seconds: Annotated[float, msgspec.Meta(ge=1, le=MONTH)] = 6 * 3600
     retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 1
     drill: Drill | None = None
     on_conflict: Literal["reject", "shift", "after-run", "accept"] = "reject"

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from kronkeep_common.models.base import Moment, Name, Record, Request, Seconds
+from kronkeep_common.models.base import YEARS, Moment, Name, Record, Request, Seconds
 
 
 class ScheduleCheckRequest(Request, frozen=True, kw_only=True):
@@ -19,7 +19,7 @@ class ScheduleCheckRequest(Request, frozen=True, kw_only=True):
     cronjob_time_zone: str | None = None
     backup_schedule: str
     backup_time_zone: str | None = None
-    expected_duration_seconds: Seconds | None = None
+    expected_duration_seconds: Annotated[float, msgspec.Meta(ge=0, le=YEARS)] | None = None
     horizon_days: Annotated[int, msgspec.Meta(ge=1, le=800)] = 400
     namespace: Name | None = None
     cronjob: Name | None = None

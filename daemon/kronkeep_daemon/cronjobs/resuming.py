@@ -63,7 +63,7 @@ def given_back(raw: Object) -> Object | None:
     last = moment((raw.get("status") or {}).get("lastScheduleTime"))
     if not raw["spec"].get("suspend") and slot is not None and (last is None or last <= slot):
         return None
-    seconds = int(deadline) if deadline.isdigit() else None
+    seconds = int(deadline) if deadline.isdecimal() and len(deadline) < 19 else None  # an int64's digits
     return {
         "metadata": {"annotations": {keys.STARTING_DEADLINE: None}},
         "spec": {"startingDeadlineSeconds": seconds},

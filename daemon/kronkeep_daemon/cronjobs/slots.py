@@ -16,6 +16,7 @@ from kronkeep_common.models import CronJobExecution
 from kronkeep_common.schedule import Schedule
 
 Object = dict[str, Any]
+LONGEST = 100 * 365 * 86400  # seconds; Kubernetes takes an int64 as a deadline, and no calendar does
 MOST = 2000  # slots of one CronJob that are looked at in one go
 
 
@@ -70,7 +71,7 @@ def plan_of(raw: Object, controller_zone: str) -> Plan:
         schedule=None if schedule is None or schedule.every is not None else schedule,
         suspended=bool(spec.get("suspend")),
         forbid=spec.get("concurrencyPolicy") == "Forbid",
-        deadline=None if seconds is None else timedelta(seconds=seconds),
+        deadline=None if seconds is None else timedelta(seconds=min(seconds, LONGEST)),
     )
 
 

@@ -56,6 +56,7 @@ FILE = ManifestFile(file="shop.yaml", status="refused", since=NOW)
         ("!status:failed", RUN, False),
         ("reason:OOMKilled trigger:manual", RUN, True),
         ("age:<3h", RUN, True),
+        ("age:<999999999d", RUN, True),
         ("age:>3h", RUN, False),
         ("!age:>3h", RUN, True),
         ("name:VOICE", RUN, True),
@@ -88,7 +89,8 @@ def test_an_index_may_answer_whole_words_that_are_not_turned_around() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "column"), [("a colour:red", 3), ("status:", 1), ("age:3h", 1), ("x age:<3y", 3)]
+    ("text", "column"),
+    [("a colour:red", 3), ("status:", 1), ("age:3h", 1), ("x age:<3y", 3), ("age:<9999999999d", 1)],
 )
 def test_refusals_name_the_column(text: str, column: int) -> None:
     with pytest.raises(InvalidFilter) as refused:

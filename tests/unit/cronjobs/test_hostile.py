@@ -1,0 +1,75 @@
+"""What anybody may write on a CronJob or a Job of theirs stops the recording of nobody's runs."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.cronjobs.test_slots import NOON, Scene, cronjob, job
+
+from kronkeep_common import keys
+from kronkeep_daemon.cronjobs import resuming
+
+NOTES = (
+    keys.SCHEDULED_TIMESTAMP,
+    keys.OVERRIDES_ANNOTATION,
+    keys.POLICY_REVISION,
+    keys.INSTANTIATE,
+    keys.STARTING_DEADLINE,
+)
+TEXTS = (
+    "",
+    "garbage",
+    "\x00",
+    "-1",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59Z",
+    "2026-01-15T12:00:00",
+    "2026-01-15T12:00:00+14:00",
+    "\N{SUPERSCRIPT TWO} 2026-01-15T12:00:00Z",
+    "9" * 5000 + " 2026-01-15T12:00:00Z",
+    "[" * 100_000,
+    '[{"name": "A", "value": 1}]',
+)
+
+
+async def recorded(folder: Path, spec: dict[str, Any], notes: dict[str, str]) -> list[tuple[Any, ...]]:
+    """The records of a run that came and ended, half an hour later."""
+    scene = Scene(folder)
+    await scene.open()
+    shown, begun = cronjob(last=NOON - timedelta(minutes=10), **spec), job(NOON)
+    shown["metadata"]["annotations"] = notes
+    begun["metadata"]["annotations"] |= notes
+    await scene.show(shown)
+    await scene.show(begun, kind="jobs")
+    ended = job(NOON, ended=NOON + timedelta(minutes=1))
+    ended["metadata"]["annotations"] |= notes
+    await scene.show(ended, kind="jobs")
+    await scene.at(30)
+    resuming.given_back(shown)
+    rows = scene.rows()
+    await scene.close()
+    return rows
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+@pytest.mark.parametrize("note", NOTES)
+async def test_annotations(tmp_path: Path, note: str, text: str) -> None:
+    assert (0.0, "succeeded", None) in await recorded(tmp_path, {}, {note: text})
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"schedule": ""},
+        {"schedule": "* " * 300},
+        {"schedule": "@every 1s"},
+        {"schedule": "0 0 31 2 *"},
+        {"schedule": "TZ=No/Where * * * * *"},
+        {"timeZone": "No/Where"},
+        {"startingDeadlineSeconds": 0},
+        {"startingDeadlineSeconds": 2**63 - 1},
+    ],
+)
+async def test_specs(tmp_path: Path, spec: dict[str, Any]) -> None:
+    assert (0.0, "succeeded", None) in await recorded(tmp_path, spec, {})
