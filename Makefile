@@ -61,6 +61,10 @@ pytest: $(VENV)/.dev debian servers newer-restic ## the tests
 	@systemd/require-debian tmux strace >&2
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not torture" $(ARGS)
 
+.PHONY: e2e
+e2e: $(VENV)/.dev debian servers newer-restic ## the end-to-end tests on any cluster: KRONKEEP_E2E_KUBECONFIG=FILE (tests/e2e/anywhere.py)
+	@$(BIN)/pytest -n 0 -m "not torture" tests/e2e $(ARGS)
+
 torture: $(VENV)/.dev debian servers newer-restic ## long fault injection: kills, power cuts, full disks
 	@systemd/require-debian strace xfsprogs >&2
 	@$(BIN)/pytest -m torture --timeout 3600 $(ARGS)
