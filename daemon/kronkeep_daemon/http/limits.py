@@ -16,13 +16,11 @@ from aiohttp import web
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, TooMany
 from kronkeep_common.text import clean
-from kronkeep_daemon.http.access import credentials
 from kronkeep_daemon.http.problems import problem
 from kronkeep_daemon.settings import LimitSettings
 
 RESERVED = 32
 MOST_BUCKETS = 1024
-FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
 
 
 class Bucket:
@@ -121,38 +119,24 @@ class Limits:
 class Connection(web.RequestHandler):
     """aiohttp's connection, counted by uid, closed when the headers of a request take too long."""
 
-    def __init__(self, server: web.Server, limits: Limits, **named: Any) -> None:
+    def __init__(self, server: web.Server, limits: Limits, uid: int, **named: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **named)
         self._limits = limits
-        self._uid: int | None = None
+        self._uid = uid
         self._patience: asyncio.TimerHandle | None = None
         self._working = False
         self._stream: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the connection, or answers 503 and closes it."""
-        assert isinstance(transport, asyncio.Transport)
-        _, uid, _ = credentials(transport.get_extra_info("socket"))
-        if not self._limits.admit(uid):
-            transport.write(FULL)
-            transport.close()
-            return
-        self._uid = uid
+        """Waits for the first request."""
         super().connection_made(transport)
         self._await_headers(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of a request; those of a refused connection are dropped."""
-        if self._uid is None:
-            return
+        """Bytes of a request."""
         if not self._working and self._patience is None and self.transport is not None:
             self._await_headers(self.transport)
         super().data_received(data)
-
-    def eof_received(self) -> None:
-        """Nothing more comes."""
-        if self._uid is not None:
-            super().eof_received()
 
     def handle_error(
         self,
@@ -172,9 +156,8 @@ class Connection(web.RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Counts the connection out."""
         self._stop_waiting()
-        if self._uid is not None:
-            self._limits.leave(self._uid)
-            super().connection_lost(exc)
+        self._limits.leave(self._uid)
+        super().connection_lost(exc)
         if self._stream is not None:
             self._stream.cancel()
 

@@ -28,6 +28,7 @@ from kronkeep_common.paths import check_length
 from kronkeep_common.text import clean
 from kronkeep_daemon.http import access, bodies, writes
 from kronkeep_daemon.http.access import Level, Peer
+from kronkeep_daemon.http.door import Door
 from kronkeep_daemon.http.encoding import encoded
 from kronkeep_daemon.http.limits import Connection
 from kronkeep_daemon.http.problems import NoSuchRoute, problem
@@ -244,7 +245,7 @@ def bind(path: Path) -> socket.socket:
     except StateInUse:
         found.close()
         raise
-    found.listen(512)
+    found.listen()
     return found
 
 
@@ -288,14 +289,15 @@ async def serve(services: Services, path: Path) -> AsyncIterator[None]:
     server = runner.server
     assert server is not None
 
-    def connection() -> Connection:
-        return Connection(server, services.limits, keepalive_timeout=15, lingering_time=1, access_log=None)
+    def connection(uid: int) -> Connection:
+        named = {"keepalive_timeout": 15, "lingering_time": 1, "access_log": None}
+        return Connection(server, services.limits, uid, **named)
 
-    listener = await asyncio.get_running_loop().create_server(connection, sock=listening, backlog=512)
+    door = Door(listening, services.limits, connection)
     try:
         yield
     finally:
-        listener.close()
+        door.close()
         services.limits.end_streams()
         await runner.cleanup()
         if given is None:
