@@ -14,6 +14,8 @@ import yaml
 from aiohttp import web
 from tests.e2e.conftest import Daemon, eventually
 
+from kronkeep_daemon.kube.client import Cluster
+
 How = Literal["refused", "cut", "lost"]
 
 
@@ -95,6 +97,13 @@ class Outside(Daemon):
         self.embedded = False
 
     @property
+    def claims(self) -> Path:
+        return self.state.parent / "cluster" / "node" / "claims"
+
+    async def cluster(self) -> Cluster:
+        return await Cluster.connect(kubeconfig=self.state.parent / "cluster" / "kubeconfig")
+
+    @property
     def pid(self) -> int:
         """The running process."""
         assert self._process is not None
@@ -109,11 +118,12 @@ def _cluster(folder: Path) -> "subprocess.Popen[bytes]":
 
 @asynccontextmanager
 async def proxied(
-    folder: Path, identify: Callable[[Path], Awaitable[str]] | None = None
+    folder: Path, identify: Callable[[Path], Awaitable[str]] | None = None, settings: str = ""
 ) -> AsyncIterator[tuple[Outside, Proxy, Path]]:
     """The daemon, the proxy, and the admin's kubeconfig that leads around it.
 
-    `identify` gives the token that the daemon shall use; without it, it is the admin too.
+    `identify` gives the token that the daemon shall use; without it, it is the admin too. `settings` are
+    added to its file.
     """
     cluster = _cluster(folder)
     runner: web.AppRunner | None = None
@@ -139,8 +149,8 @@ async def proxied(
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         server["server"] = f"http://127.0.0.1:{runner.addresses[0][1]}/{token}"
         (folder / "through").write_text(yaml.safe_dump(config))
-        settings = f'[allow]\nhost_path = true\n[clusters.far]\nkubeconfig = "{folder / "through"}"\n'
-        (folder / "kronkeepd.toml").write_text(settings)
+        text = f'[allow]\nhost_path = true\n[clusters.far]\nkubeconfig = "{folder / "through"}"\n'
+        (folder / "kronkeepd.toml").write_text(text + settings)
         daemon.arguments = ("--config", str(folder / "kronkeepd.toml"))
         await daemon.start()
         yield daemon, proxy, kubeconfig

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -41,12 +42,16 @@ CUT_OFF = "Interrupted"
 
 
 class CredentialCopy(Record, frozen=True, kw_only=True):
-    """A Secret that was copied for a Job; `cluster` is empty in records of before there were several."""
+    """A Secret that was copied for a Job, and in `holds` the repository that it works on alone, if it does.
+
+    `cluster` is empty in records of before there were several.
+    """
 
     id: str
     cluster: str = ""
     namespace: str
     job: str
+    holds: str = ""
     created_at: datetime
 
 
@@ -86,21 +91,43 @@ class RepositoryJobs:
         where the Job was deleted.
         """
         namespace, cluster = self.namespace(where), self.cluster(where)
-        await self.copy_credentials(where, cluster, namespace, name, None)
+        await self.copy_credentials(where, cluster, namespace, name, None, holds=of(where).id)
         try:
-            job = manifests.repository_job(
-                name, namespace, steps, where, self._settings().archive, seconds + 60
-            )
-            await jobs.create_once(cluster, job)
-            try:
-                async with asyncio.timeout(seconds):
-                    return await jobs.wait(cluster, self._clock, namespace, name)
-            except NotFoundInCluster as fault:
-                raise StorageFailed("The storage's Job was deleted.", reason=CUT_OFF) from fault
-            except TimeoutError as fault:
-                raise await self._too_long(cluster, namespace, name, seconds) from fault
-        finally:
+            ended = await self._ended(name, steps, where, seconds)
+        except asyncio.CancelledError:
+            self._in_use.discard(_copy_id(cluster, namespace, name))  # the Job runs on, and needs its copy
+            raise
+        except BaseException:
             await self.remove_credentials(cluster, namespace, name)
+            raise
+        await self.remove_credentials(cluster, namespace, name)
+        return ended
+
+    async def _ended(
+        self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float
+    ) -> jobs.Ended:
+        namespace, cluster = self.namespace(where), self.cluster(where)
+        job = manifests.repository_job(name, namespace, steps, where, self._settings().archive, seconds + 60)
+        await jobs.create_once(cluster, job)
+        try:
+            async with asyncio.timeout(seconds):
+                return await jobs.wait(cluster, self._clock, namespace, name)
+        except NotFoundInCluster as fault:
+            raise StorageFailed("The storage's Job was deleted.", reason=CUT_OFF) from fault
+        except TimeoutError as fault:
+            raise await self._too_long(cluster, namespace, name, seconds) from fault
+
+    def left(self) -> list[CredentialCopy]:
+        """The Jobs that an earlier life of the daemon began on repositories that they hold for themselves."""
+        return [copy for copy in self._copies.all() if copy.holds and copy.id not in self._in_use]
+
+    async def outlast(self, left: CredentialCopy) -> None:
+        """Holds the repository of such a Job until it has ended; raises ClusterNotFound."""
+        cluster = self._clusters.of(left.cluster)
+        async with self._queues.alone(left.holds):
+            with suppress(NotFoundInCluster):
+                await jobs.wait(cluster, self._clock, left.namespace, left.job)
+            await self.remove_credentials(cluster, left.namespace, left.job)
 
     @staticmethod
     async def _too_long(cluster: Cluster, namespace: str, name: str, seconds: float) -> StorageFailed:
@@ -119,6 +146,8 @@ class RepositoryJobs:
         namespace: str,
         job: str,
         owner: Object | None,
+        *,
+        holds: str = "",
     ) -> None:
         """Puts password and credentials where the Job's pod can have them, until `remove_credentials`."""
         repository = of(where)
@@ -128,6 +157,7 @@ class RepositoryJobs:
             cluster=cluster.id,
             namespace=namespace,
             job=job,
+            holds=holds,
             created_at=self._clock.now(),
         )
         self._in_use.add(record.id)

@@ -7,6 +7,7 @@ which it is failed; a stop of the daemon cuts nothing off, for `resume` goes on 
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -227,7 +228,9 @@ class StorageService:
         return await self.put(storage, new)
 
     def resume(self) -> None:
-        """Goes on with what a stop of the daemon cut off."""
+        """Goes on with what a stop of the daemon cut off, behind the Jobs that run on."""
+        for left in self.jobs.left():
+            self._supervisor.start(f"the Job {left.id}", partial(self.jobs.outlast, left), death="quiet")
         for storage in self.list():
             if storage.status in UNSETTLED:
                 self._begin(storage)
