@@ -11,7 +11,7 @@ clusters may use one repository: while one of them does not answer, every lock m
 
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,6 +33,7 @@ Object = dict[str, Any]
 UNREFRESHED = timedelta(minutes=6)
 STALE = timedelta(minutes=30)  # for restic itself, whosever it is
 MOST = 50
+ALL = "--remove-all"
 SECONDS = 120.0
 _ALIKE = re.compile(r"kronkeep-[a-z]+-|.*-bk-[0-9a-f]{12}-\d+")
 _RECORD = re.compile(r"(?<=-)[0-9a-f]{12}(?=-)")
@@ -78,12 +79,11 @@ class Locks:
         def mine(host: str) -> bool:
             return ours(host, repository.storage, self._known)
 
-        all_dead = alive is not None and all(dead(lock, alive, mine, now) for lock in found)
-        if not all_dead and all(now - lock.time < STALE for lock in found):
+        argv = unlocking(found, alive, mine, now)
+        if argv is None:
             return False
-        argv = ["restic", "unlock", *(["--remove-all"] if all_dead else [])]
         ended = await self._run(repository, [("unlock", argv)])
-        return all_dead and ended.complete
+        return ALL in argv and ended.complete
 
     async def _read(self, repository: Repository) -> list[Lock]:
         listed = await self._run(repository, [("list", ["restic", "list", "locks", "--no-lock"])])
@@ -120,12 +120,24 @@ class Locks:
         )
 
 
+def unlocking(
+    found: Sequence[Lock], alive: Collection[str] | None, mine: Callable[[str], bool], now: datetime
+) -> list[str] | None:
+    """restic's call: all locks where each is of a dead Job of ours, else only those that restic finds stale.
+
+    None where there is nothing that restic could take. `alive` is None while nobody can tell who is.
+    """
+    if alive is not None and all(dead(lock, alive, mine, now) for lock in found):
+        return ["restic", "unlock", ALL]
+    return ["restic", "unlock"] if any(now - lock.time >= STALE for lock in found) else None
+
+
 def read(log: bytes) -> Lock:
     """The lock in restic's answer, which is JSON over several lines; one that cannot be read is nobody's."""
     text = b"".join(restic.lines(log))
     try:
         return msgspec.json.decode(text[text.index(b"{") :], type=Lock)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Lock(time=datetime.max.replace(tzinfo=UTC))
 
 

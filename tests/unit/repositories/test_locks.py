@@ -85,3 +85,26 @@ def test_a_lock_as_restic_prints_it() -> None:
 def test_a_lock_that_cannot_be_read_is_nobodys(log: bytes) -> None:
     found = locks.read(log)
     assert not locks.dead(found, [], lambda _: False, NOW)
+
+
+DEAD, ALIVE = Lock(time=NOW, hostname=OURS), Lock(time=NOW, hostname="somebodys-laptop")
+STALE = Lock(time=NOW - locks.STALE, hostname="somebodys-laptop")
+REMOVE, ASK = ["restic", "unlock", "--remove-all"], ["restic", "unlock"]
+
+
+@pytest.mark.parametrize(
+    ("found", "alive", "argv"),
+    [
+        ([DEAD, DEAD], [], REMOVE),
+        ([DEAD, ALIVE], [], None),  # not one of somebody else's
+        ([DEAD, STALE], [], ASK),
+        ([DEAD], [OURS], None),
+        ([DEAD], None, None),  # nobody can tell who is alive
+        ([STALE], None, ASK),
+        ([locks.read(b"no JSON"), DEAD], [], None),
+    ],
+)
+def test_what_restic_is_asked_to_take_away(
+    found: list[Lock], alive: list[str] | None, argv: list[str] | None
+) -> None:
+    assert locks.unlocking(found, alive, lambda host: host == OURS, NOW) == argv
