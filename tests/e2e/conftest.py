@@ -4,7 +4,9 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -122,6 +124,23 @@ class Daemon:
 
     async def cluster(self) -> Cluster:
         return await Cluster.connect(kubeconfig=Path(anywhere.KUBECONFIG or self.line["kubeconfig"]))
+
+
+@contextmanager
+def cluster_apart(folder: Path, nodes: int = 1) -> Iterator[Path]:
+    """An embedded cluster as its own process, until the block ends; its admin's kubeconfig."""
+    kubeconfig = folder / "kubeconfig"
+    command = [sys.executable, "-m", "kronkeep_daemon", "cluster", "--folder", str(folder)]
+    with folder.with_suffix(".log").open("ab") as log:
+        process = subprocess.Popen([*command, "--nodes", str(nodes)], stdout=log, stderr=log)
+    try:
+        while not (kubeconfig.exists() and "users" in kubeconfig.read_text()):
+            assert process.poll() is None, folder.with_suffix(".log").read_text()[-3000:]
+            time.sleep(0.05)
+        yield kubeconfig
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

@@ -1,18 +1,15 @@
 """A cluster of its own process, and between it and a daemon a proxy that fails the requests a test names."""
 
-import asyncio
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
 import aiohttp
 import yaml
 from aiohttp import web
-from tests.e2e.conftest import Daemon, eventually
+from tests.e2e.conftest import Daemon, cluster_apart
 
 from kronkeep_daemon.kube.client import Cluster
 
@@ -110,12 +107,6 @@ class Outside(Daemon):
         return self._process.pid
 
 
-def _cluster(folder: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "kronkeep_daemon", "cluster", "--folder", str(folder / "cluster")]
-    with (folder / "cluster.log").open("ab") as log:
-        return subprocess.Popen(command, stderr=log)
-
-
 @asynccontextmanager
 async def proxied(
     folder: Path, identify: Callable[[Path], Awaitable[str]] | None = None, settings: str = ""
@@ -125,16 +116,10 @@ async def proxied(
     `identify` gives the token that the daemon shall use; without it, it is the admin too. `settings` are
     added to its file.
     """
-    cluster = _cluster(folder)
     runner: web.AppRunner | None = None
-    daemon = Outside(folder / "s")
+    daemon, apart = Outside(folder / "s"), ExitStack()
+    kubeconfig = apart.enter_context(cluster_apart(folder / "cluster"))
     try:
-        kubeconfig = folder / "cluster" / "kubeconfig"
-
-        async def written() -> bool:
-            return kubeconfig.exists() and kubeconfig.read_text() != ""
-
-        await eventually(written, bool)
         config = yaml.safe_load(kubeconfig.read_text())
         server = config["clusters"][0]["cluster"]
         origin, _, token = server["server"].rpartition("/")
@@ -159,5 +144,4 @@ async def proxied(
             await daemon.stop()
         if runner is not None:
             await runner.cleanup()
-        cluster.terminate()
-        await asyncio.to_thread(cluster.wait, 20)
+        apart.close()

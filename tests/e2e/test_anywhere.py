@@ -3,33 +3,24 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.e2e import anywhere
+from tests.e2e.conftest import cluster_apart
 
 CHOSEN = (
     "test_alerts.py",
     "test_backups.py::test_a_run_is_archived_linked_and_restored_byte_for_byte",
 )
-PATIENCE = 60.0  # seconds
 
 
 @pytest.fixture
 def kubeconfig(tmp_path: Path) -> Iterator[Path]:
     """That of a cluster without nodes, which is another process."""
-    found = tmp_path / "cluster" / "kubeconfig"
-    command = [sys.executable, "-m", "kronkeep_daemon", "cluster", "--folder", str(found.parent)]
-    with subprocess.Popen([*command, "--nodes", "0"], stderr=subprocess.DEVNULL) as cluster:
-        end = time.monotonic() + PATIENCE
-        while not (found.exists() and found.read_text()):
-            assert cluster.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.1)
+    with cluster_apart(tmp_path / "cluster", nodes=0) as found:
         yield found
-        cluster.terminate()
 
 
 @pytest.mark.skipif(anywhere.KUBECONFIG is not None, reason="they run on such a cluster now")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Daemon
+from tests.e2e.conftest import Daemon, cluster_apart
 
 OSC52 = "\x1b]52;c;aGk=\x07"
 HOSTILE = f"{OSC52}\x1b[2J\x9b31m[/]\u202eabc"
@@ -235,27 +235,13 @@ def test_the_help_tells_routes_and_levels(daemon: Daemon) -> None:
 
 def test_what_may_be_old_is_said_to_be(tmp_path: Path) -> None:
     """A daemon whose cluster does not answer shows what it has, and since when it has heard nothing."""
-    kubeconfig = tmp_path / "kubeconfig"
-    cluster = subprocess.Popen(
-        [sys.executable, "-m", "kronkeep_daemon", "cluster", "--folder", str(tmp_path / "c")],
-        stdout=subprocess.PIPE,
-    )
-    try:
-        made = tmp_path / "c" / "kubeconfig"
-        while not made.exists() or "users" not in made.read_text():
-            assert cluster.poll() is None
-        kubeconfig.write_text(made.read_text())
+    found = Daemon(tmp_path / "s")
+    found.arguments = ("--config", str(tmp_path / "kronkeepd.toml"))
+    found.embedded = False
+    with cluster_apart(tmp_path / "c") as kubeconfig:
         (tmp_path / "kronkeepd.toml").write_text(f'[clusters.one]\nkubeconfig = "{kubeconfig}"\n')
-        found = Daemon(tmp_path / "s")
-        found.arguments = ("--config", str(tmp_path / "kronkeepd.toml"))
-        found.embedded = False
         asyncio.run(found.start())
         assert "this may be old" not in kronkeep(found, "get", "cronjobs").stderr
-    finally:
-        cluster.kill()
-        cluster.wait()
-        assert cluster.stdout is not None
-        cluster.stdout.close()
     try:
         while "this may be old" not in (done := kronkeep(found, "get", "cronjobs")).stderr:
             assert done.returncode == 0
