@@ -16,6 +16,7 @@ from kronkeep_common.models import (
     BackupPolicy,
     BackupResult,
     BackupStorage,
+    BackupStorageCreate,
     CronJob,
     CronJobCreate,
     CronJobExecution,
@@ -27,13 +28,14 @@ from kronkeep_common.models import (
     RetentionPlan,
     ScheduleCheckRequest,
     ScheduleVerdict,
+    SecretKeyRef,
     SnapshotFile,
     SnapshotFolder,
     SnapshotVerdict,
     StorageUsage,
 )
 from kronkeep_common.query import parse
-from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, Trigger
+from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
 from kronkeep_tui.form.preview import reckon
 
 NOW = datetime(2026, 11, 24, 3, 14, 20, tzinfo=UTC)
@@ -235,11 +237,28 @@ class CannedClient:
     async def acknowledge(self, alert_id: str) -> CronJob:
         return self._answer("acknowledge", alert_id)
 
-    async def create_storage(self, storage: Any) -> CronJob:
-        return self._answer("create_storage", msgspec.json.encode(storage).decode())
+    async def create_storage(self, storage: BackupStorageCreate) -> BackupStorage:
+        self._answer("create_storage", msgspec.json.encode(storage).decode())
+        return BackupStorage(
+            id=storage.id,
+            cluster="c",
+            kind=storage.kind,
+            password=storage.password or SecretKeyRef(secret=f"kronkeep-storage-{storage.id}"),
+            status=StorageStatus.PENDING,
+            created_at=NOW,
+        )
 
     async def check_storage(self, name: str) -> CronJob:
         return self._answer("check", name)
+
+    async def test_storage(self, name: str) -> CronJob:
+        return self._answer("test", name)
+
+    async def prune_storage(self, name: str) -> CronJob:
+        return self._answer("prune", name)
+
+    async def change_storage(self, name: str, change: Any) -> CronJob:
+        return self._answer("change_storage", name, msgspec.json.encode(change).decode())
 
     async def delete_storage(self, name: str, confirm: str) -> CronJob:
         return self._answer("delete_storage", name, confirm)

@@ -88,7 +88,7 @@ def test_a_target_is_written_in_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "somewhere", "claim", "in-place folder=x", "claim a b", "claim a size=2", "claim 'a"]
+    "line", ["", "somewhere", "claim", "in-place folder=x", "claim a b", "claim a size=2Q", "claim 'a"]
 )
 def test_a_wrong_line_names_the_word(line: str) -> None:
     with pytest.raises(InvalidRequest):

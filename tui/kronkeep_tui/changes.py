@@ -9,6 +9,7 @@ from kronkeep_common.models import (
     Alert,
     BackupExecution,
     BackupStorage,
+    BackupStorageChange,
     BackupStorageCreate,
     CronJob,
     CronJobExecution,
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 AT_ONCE = 4
+STORAGE_WORKS = {
+    "check": "Checked",
+    "measure": "Measured",
+    "test": "Opened the repository of",
+    "prune": "Gave back the space of",
+    "retry": "Trying again",
+}
 
 
 class Changes:
@@ -69,13 +77,26 @@ class Changes:
 
     def create_storage(self, storage: BackupStorageCreate) -> None:
         """Creates a storage; its state tells when it can be used."""
+        self._app.attempt(self._make_storage(storage), "create")
+
+    async def _make_storage(self, storage: BackupStorageCreate) -> None:
+        made = await self._app.client.create_storage(storage)
+        self._app.reader.resync()
+        if storage.password is None:
+            copied = f"Keep a copy of the Secret {made.password.secret} elsewhere."
+            self._app.frame.tell(f"Making {made.id}. {copied}", "warn")
+        else:
+            self._app.frame.tell(f"Making {made.id}.", "ok")
+
+    def change_storage(self, storage: BackupStorage, change: BackupStorageChange) -> None:
+        """Changes who may use a storage and what it may hold."""
         client = self._app.client
-        self._all("create", [storage], client.create_storage, "Making the storage", lambda s: s.id)
+        call = lambda s: client.change_storage(s.id, change)  # noqa: E731
+        self._all(f"change {storage.id}", [storage], call, "Changed", lambda s: s.id)
 
     def storage(self, what: str, storage: BackupStorage) -> None:
-        """Does `check`, `measure` or `retry` on a storage, to its end."""
-        call = getattr(self._app.client, f"{what}_storage")
-        words = {"check": "Checked", "measure": "Measured", "retry": "Trying again"}[what]
+        """Does one of STORAGE_WORKS on a storage, to its end."""
+        call, words = getattr(self._app.client, f"{what}_storage"), STORAGE_WORKS[what]
         self._app.frame.tell(f"{what} of {storage.id} runs; it may take a while.", "quiet")
         self._all(f"{what} {storage.id}", [storage], lambda s: call(s.id), words, lambda s: s.id)
 

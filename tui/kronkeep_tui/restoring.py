@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import RestoreRequest, RestoreTarget
+from kronkeep_tui.form.texts import read_size
 
 KINDS = ("new-claim", "claim", "in-place")
 FLAGS = ("overwrite", "suspend")
 FIELDS = ("namespace", "folder", "class", "size")
-UNITS = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
 def parse(line: str, include: Sequence[str]) -> RestoreRequest:
@@ -47,7 +47,7 @@ def _target(kind: str, claim: str | None, values: dict[str, str]) -> RestoreTarg
         namespace=values.get("namespace"),
         path=values.get("folder", ""),
         storage_class=values.get("class"),
-        size_bytes=_bytes(size) if size else None,
+        size_bytes=read_size(size) if size else None,
     )
 
 
@@ -57,13 +57,6 @@ def _pair(word: str) -> tuple[str, str]:
         known = ", ".join([*FLAGS, *(f"{field}=" for field in FIELDS)])
         raise InvalidRequest(f"{word!r} is not known; there are {known}.")
     return name, value
-
-
-def _bytes(text: str) -> int:
-    number, unit = text[:-2], text[-2:]
-    if unit not in UNITS or not (number.isascii() and number.isdigit()):
-        raise InvalidRequest(f"{text!r} is no size such as 10Gi.")
-    return int(number) * UNITS[unit]
 
 
 def complete(line: str) -> Sequence[str]:

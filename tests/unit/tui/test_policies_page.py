@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from tests.ui.canned import NOW, cronjob
+from tests.ui.canned import BACKUPS, NOW, cronjob
 
+from kronkeep_common import api
 from kronkeep_common.models import BackupPolicy, CronJob, Retention
+from kronkeep_common.states import BackupStatus
 from kronkeep_tui.pages.policies import detail, findings, keeps, row, rpo, verified
-from kronkeep_tui.store import Store
+from kronkeep_tui.store import Store, from_snapshot
 from kronkeep_tui.widgets.cells import plain, spans
 
 POLICY = BackupPolicy(id="p", storage_id="vault", rpo_seconds=86400)
@@ -53,3 +55,34 @@ def test_a_row_and_its_detail_hold_the_promise() -> None:
     assert cells[3:7] == ["LATE", "never", "never", "46m"]
     first = plain(detail(shown, Store(), NOW, 120)[0])
     assert first == "a good backup every 1d00h LATE  last good never  verified never  next 46m  keeps 30 days"
+
+
+def test_why_the_backup_failed_and_what_to_do_are_within_six_lines_of_80_columns() -> None:
+    """What the details have room for at 80x24, however much else there is to say."""
+    late = policied(backup_overdue=True, policy_findings=("SameTime: Both start in the same minute.",))
+    failed = msgspec.structs.replace(
+        BACKUPS[0],
+        cronjob_id=late.id,
+        status=BackupStatus.FAILED,
+        result=None,
+        reason="StorageFull",
+        message="The storage vault has no space left.",
+        next_step="Free some, then press b.",
+    )
+    store = from_snapshot(
+        api.Snapshot(
+            seq=1,
+            now=NOW,
+            version="0",
+            cronjobs=[late],
+            executions=[],
+            backups=[failed],
+            storages=[],
+            watches=[],
+        )
+    )
+    lines = [plain(line) for line in detail(late, store, NOW, 80)][:6]
+    assert "The storage vault has no space left." in lines
+    assert "→ Free some, then press b." in lines
+    assert sum("SameTime" in line for line in lines) == 1
+    assert all(len(line) <= 80 for line in lines[:2])

@@ -12,9 +12,9 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean, duration, size
 from kronkeep_tui.cli import output, waiting
 from kronkeep_tui.cli.running import add_verb, run, split_name
+from kronkeep_tui.form.texts import read_size
 
 _B = "/v1/backups/{id}"
-UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
 def add_parser(verbs: Any) -> None:
@@ -113,7 +113,7 @@ async def _restore(client: Any, options: argparse.Namespace) -> int:
             namespace=options.namespace,
             claim=options.claim or options.new_claim,
             path=options.folder,
-            size_bytes=_bytes(options.size) if options.size else None,
+            size_bytes=read_size(options.size) if options.size else None,
             storage_class=options.storage_class,
         )
     request = RestoreRequest(
@@ -143,13 +143,6 @@ def _plan(plan: Any) -> int:
     for text in (*plan.warnings, *([plan.refusal] if plan.refusal else [])):
         print(clean(text, 500))
     return 1 if plan.refusal else 0
-
-
-def _bytes(text: str) -> int:
-    number, unit = text[:-2], text[-2:]
-    if unit not in UNITS or not (number.isascii() and number.isdigit()):
-        raise InvalidRequest(f"{clean(repr(text), 60)} is no size such as 10Gi.", field="size")
-    return int(number) * UNITS[unit]
 
 
 async def _verify(client: Any, options: argparse.Namespace) -> int:

@@ -4,14 +4,13 @@ import argparse
 import sys
 from typing import Any
 
-from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
 from kronkeep_common.models.storage_kinds import StorageKind, kinds
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output, waiting
 from kronkeep_tui.cli.running import add_verb, run_at_once
+from kronkeep_tui.form.texts import read_size
 
-UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
 ONE = "/v1/storages/{id}"
 _VERBS = (
     ("test", f"POST {ONE}/test"),
@@ -85,13 +84,7 @@ def _create_parser(of_kind: Any, kind: StorageKind) -> None:
 
 
 def _bytes(text: str | None) -> int | None:
-    """A size such as 500G in bytes; raises InvalidRequest."""
-    if text is None:
-        return None
-    number, unit = text.rstrip("KMGTPiB"), text.lstrip("0123456789").removesuffix("B").removesuffix("i")
-    if not number.isdigit() or unit not in UNITS:
-        raise InvalidRequest(f"{clean(repr(text), 40)} is no size.", next_step="Write it like 500G.")
-    return int(number) * UNITS[unit]
+    return None if text is None else read_size(text)
 
 
 async def _create(client: Any, options: argparse.Namespace) -> int:

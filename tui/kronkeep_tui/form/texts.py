@@ -16,6 +16,7 @@ from kronkeep_common.text import clean
 Plain = dict[str, Any]
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(r"(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+(?:\.[0-9]+)?)s)?")
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,3})?)([KMGTP]?)i?B?")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _FROM = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*) from (\S+)")
 
@@ -41,6 +42,22 @@ def write_duration(seconds: float) -> str:
         count, left = divmod(left, unit)
         parts += [f"{count}{name}"] if count else []
     return "".join(parts) or "0s"
+
+
+def read_size(text: str) -> int:
+    """Bytes; units are binary, however they are written: 500G, 500Gi and 500GiB are the same."""
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise InvalidRequest(f"{clean(repr(text), 40)} is no size.", next_step="Write it like 500Gi.")
+    return round(Decimal(found[1]) * (1 << 10 * " KMGTP".index(found[2] or " ")))
+
+
+def write_size(count: int) -> str:
+    """A text that reads as the same bytes, in the largest unit in which they are whole."""
+    power = 0
+    while count and count % 1024 == 0 and power < 5:
+        count, power = count // 1024, power + 1
+    return f"{count}{' KMGTP'[power]}i" if power else str(count)
 
 
 def read_words(text: str) -> list[str]:

@@ -2,12 +2,14 @@
 
 from datetime import datetime
 
-from kronkeep_common.models import CronJob, Retention
+import msgspec
+
+from kronkeep_common.models import BackupPolicy, CronJob, Retention
 from kronkeep_common.text import age, duration
 from kronkeep_tui.pages.jobs import detail as job_detail
-from kronkeep_tui.pages.words import backup_words, good_age
+from kronkeep_tui.pages.words import backup_words, cause, good_age, role
 from kronkeep_tui.store import Store
-from kronkeep_tui.widgets.cells import Span, Text, wrap
+from kronkeep_tui.widgets.cells import Span, Text, plain, wrap
 from kronkeep_tui.widgets.row_table import Column, Row
 
 COLUMNS = (
@@ -80,26 +82,25 @@ def keeps(retention: Retention) -> str:
 
 
 def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
-    """The promise and how it stands, what is wrong, then the CronJob."""
-    policy = cronjob.policy
-    if policy is None:
+    """The promise and how it stands, what is wrong with policy and backup, then the CronJob and its run."""
+    if cronjob.policy is None:
         return job_detail(cronjob, store, now, width)
+    lines = _promise(cronjob, cronjob.policy, now, width)
+    for finding in cronjob.policy_findings:
+        lines += [((part, "warn"),) for part in wrap(finding, width)]
+    backup = store.backups.get(store.latest_backup.get(cronjob.id) or cronjob.last_backup_id)
+    if backup is not None and backup.reason != "CronJobFailed":  # that is the run's, which is said below
+        lines += cause(backup.message, backup.next_step, width, role(backup.status))
+    return lines + job_detail(msgspec.structs.replace(cronjob, policy_findings=()), store, now, width)
+
+
+def _promise(cronjob: CronJob, policy: BackupPolicy, now: datetime, width: int) -> list[Text]:
     lead: list[Span] = [("no RPO is set", "quiet")]
     if policy.rpo_seconds is not None:
         lead = [(f"a good backup every {duration(policy.rpo_seconds)} ", "quiet"), rpo(cronjob)]
-    lead += [
-        ("  last good ", "quiet"),
-        good_age(cronjob, now),
-        ("  verified ", "quiet"),
-        verified(cronjob, now),
-    ]
-    lead += [("  next ", "quiet"), _ahead(cronjob, now), ("  keeps ", "quiet"), (keeps(policy.retention), "")]
-    faults = [part for finding in cronjob.policy_findings for part in wrap(finding, width)]
-    if len(faults) > 1:
-        return [
-            tuple(lead),
-            *(((part, "warn"),) for part in faults),
-            (),
-            *job_detail(cronjob, store, now, width),
-        ]
-    return [tuple(lead), *job_detail(cronjob, store, now, width)]
+    lead += [("  last good ", "quiet"), good_age(cronjob, now)]
+    lead += [("  verified ", "quiet"), verified(cronjob, now), ("  next ", "quiet"), _ahead(cronjob, now)]
+    kept: list[Span] = [("keeps ", "quiet"), (keeps(policy.retention), "")]
+    if len(plain((*lead, *kept))) + 2 <= width:
+        return [(*lead, ("  ", ""), *kept)]
+    return [tuple(lead), tuple(kept)]

@@ -2,13 +2,49 @@
 
 from datetime import datetime
 
+from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan, SnapshotVerdict
 from kronkeep_common.text import age, size
 from kronkeep_tui.pages.policies import keeps
 from kronkeep_tui.pages.words import cause, state
 from kronkeep_tui.widgets.cells import Text, plain, wrap
+from kronkeep_tui.widgets.row_table import Column, Row
 
 WITH_SIZE = 100  # cells from which there is room for what a snapshot stored
+COLUMNS = (
+    Column("CRONJOB", 18, grow=3, letter="n"),
+    Column("GOES", 5, right=True),
+    Column("STORED", 10, right=True),
+    Column("STAYS", 6, right=True),
+    Column("WHEN", 19, drop=1),
+    Column("KEEPS", 14, drop=2, grow=3),
+)
+
+
+def row(cronjob: CronJob, plan: RetentionPlan | KronkeepError | None) -> Row:
+    """One policy: how many snapshots would go, what these stored, and whether that waits for a person."""
+    name = f"{cronjob.namespace}/{cronjob.name}"
+    rules = keeps(cronjob.policy.retention) if cronjob.policy else "-"
+    if not isinstance(plan, RetentionPlan):
+        return Row(cronjob.id, (name, "-", "-", "-", "asking" if plan is None else "not known", rules))
+    goes = len(plan.remove)
+    when = (
+        ("waits for approval", "warn")
+        if plan.blocked_by
+        else ("after next backup" if goes else "-", "" if goes else "quiet")
+    )
+    stored = size(sum(verdict.bytes_stored or 0 for verdict in plan.remove)) if goes else "-"
+    return Row(cronjob.id, (name, str(goes), stored, str(len(plan.keep)), (when,), rules))
+
+
+def detail(plan: RetentionPlan | KronkeepError | None, now: datetime, width: int) -> list[Text]:
+    """How the removals stand and what goes; enter leads to each snapshot's reason."""
+    if plan is None:
+        return [(("Asking what would go ...", "quiet"),)]
+    if isinstance(plan, KronkeepError):
+        return cause(plan.message, plan.next_step, width, "bad")
+    goes = [line for verdict in plan.remove for line in _verdict(verdict, now, width)]
+    return [*_stands(plan, width, "enter shows them, and a there approves them."), *goes]
 
 
 def plan_lines(plan: RetentionPlan, cronjob: CronJob, now: datetime, width: int) -> list[Text]:
@@ -17,7 +53,7 @@ def plan_lines(plan: RetentionPlan, cronjob: CronJob, now: datetime, width: int)
     asked = f"  as of {age(plan.computed_at, now)} ago"
     lines: list[Text] = [
         ((f"{name}  ", "strong"), ("keeps ", "quiet"), (keeps(plan.retention), ""), (asked, "quiet")),
-        *_stands(plan, width),
+        *_stands(plan, width, "a approves exactly these removals, no others."),
         (),
         ((f"GOES  {len(plan.remove)}", "title"),),
         *(line for verdict in plan.remove for line in _verdict(verdict, now, width)),
@@ -27,9 +63,9 @@ def plan_lines(plan: RetentionPlan, cronjob: CronJob, now: datetime, width: int)
     return [*lines, *(line for verdict in plan.keep for line in _verdict(verdict, now, width))]
 
 
-def _stands(plan: RetentionPlan, width: int) -> list[Text]:
+def _stands(plan: RetentionPlan, width: int, step: str) -> list[Text]:
     if plan.blocked_by is not None:
-        return cause(plan.blocked_by, "a approves exactly these removals, no others.", width, "warn")
+        return cause(plan.blocked_by, step, width, "warn")
     if plan.remove:
         return cause("These go after the next backup; nobody need approve them.", None, width, "")
     return cause("Nothing would go now.", None, width, "quiet")

@@ -162,6 +162,11 @@ def fill(storage: BackupStorage) -> float | None:
     return usage.used_bytes / capacity if left is None else 1 - left / capacity
 
 
+def counted(count: int, word: str) -> str:
+    """`1 snapshot`, `2 snapshots`."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
 def good_age(cronjob: CronJob, now: datetime) -> Span:
     """How old the last good backup is."""
     if cronjob.last_good_backup_at is None:

@@ -11,6 +11,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "runs": ("runs", "RunsView"),
     "run": ("run", "RunView"),
     "policies": ("policies", "PoliciesView"),
+    "removals": ("removals", "RemovalsView"),
     "retention": ("retention", "RetentionView"),
     "restore": ("restore", "RestoreView"),
     "files": ("files", "FilesView"),

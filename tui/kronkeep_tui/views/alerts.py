@@ -17,6 +17,7 @@ class AlertsView(TableView[Alert]):
     """Alerts that have not ended, the worst first."""
 
     SCOPES = ("alerts", TABLE, ANY)
+    DEFAULT_CSS = "AlertsView > .detail { height: 7; }"
     COLUMNS = (
         Column("ST", 5, letter="s"),
         Column("SINCE", 7, letter="a", right=True),

@@ -23,6 +23,7 @@ class PoliciesView(TableView[CronJob]):
 
     SCOPES = ("policies", TABLE, ANY)
     COLUMNS = page.COLUMNS
+    DEFAULT_CSS = "PoliciesView > .detail { height: 7; }"
     EMPTY = (
         "No CronJob has a backup policy yet.",
         "",

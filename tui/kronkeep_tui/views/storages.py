@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
-from kronkeep_common.text import age, days, growth, size
+from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_tui import storing
 from kronkeep_tui.actions import ANY, TABLE, Action
-from kronkeep_tui.pages.words import CAPACITY_WARNING, bar, blocks, cause, fill, state
+from kronkeep_tui.pages import storages as page
+from kronkeep_tui.pages.words import CAPACITY_WARNING, fill
 from kronkeep_tui.prompt import Prompt, confirm
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table import Order, TableView
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Row
+
+_ACTIVE_ONLY = ("check", "measure", "test", "prune")
 
 
 class StorageFacts(NamedTuple):
@@ -35,18 +37,8 @@ class StoragesView(TableView[BackupStorage]):
     """Storages, one row each."""
 
     SCOPES = ("storages", TABLE, ANY)
-    COLUMNS = (
-        Column("ST", 5, letter="s"),
-        Column("STORAGE", 14, grow=2, letter="n"),
-        Column("KIND", 8, drop=4),
-        Column("USED", 26, drop=1),
-        Column("FULL IN", 8, drop=3, letter="f", right=True),
-        Column("GROWTH", 13, drop=6, right=True),
-        Column("SNAPSHOTS", 10, drop=5, right=True),
-        Column("CHECKED", 14, drop=2),
-        Column("POLICIES", 9, drop=7, right=True),
-        Column("REPOSITORY", 20, drop=8, grow=3),
-    )
+    COLUMNS = page.COLUMNS
+    DEFAULT_CSS = "StoragesView > .detail { height: 7; }"
     EMPTY = (
         "No storage yet. A storage is a named place for one restic repository.",
         "",
@@ -62,6 +54,7 @@ class StoragesView(TableView[BackupStorage]):
     def __init__(self, of: str = "") -> None:
         super().__init__(of)
         self._figures: dict[str, list[StorageUsage]] = {}
+        self._read_at: dict[str, datetime | None] = {}  # when what was read of a storage was measured
 
     def crumb(self, store: Store) -> str:
         """Where one is."""
@@ -81,52 +74,17 @@ class StoragesView(TableView[BackupStorage]):
 
     def is_fault(self, record: BackupStorage) -> bool:
         """Failed, found faulty, or nearly full."""
-        return (
-            record.status == "failed" or record.check_ok is False or (fill(record) or 0) >= CAPACITY_WARNING
-        )
+        data = record.data_check
+        faulty = record.check_ok is False or (data is not None and not data.ok)
+        return record.status == "failed" or faulty or (fill(record) or 0) >= CAPACITY_WARNING
 
     def row(self, record: BackupStorage, store: Store, now: datetime) -> Row:
         """One storage."""
-        shown, kind = state(record.status)
-        used = fill(record)
-        held = size(record.usage.used_bytes) if record.usage else "not measured"
-        full = "bad" if used is not None and used >= CAPACITY_WARNING else ""
-        policies = sum(1 for c in store.cronjobs if c.policy and c.policy.storage_id == record.id)
-        cells = (
-            shown,
-            record.id,
-            record.kind,
-            ((bar(100 * used, 12) if used is not None else held, full),),
-            days(record.usage.days_until_full) if record.usage else "-",
-            growth(record.usage.growth_bytes_per_day) if record.usage else "-",
-            str(record.usage.snapshots) if record.usage else "-",
-            _checked(record, now),
-            str(policies),
-            record.repository,
-        )
-        return Row(record.id, cells, kind)
+        return page.row(record, store, now)
 
     def detail(self, record: BackupStorage, store: Store, now: datetime, width: int) -> list[Text]:
         """State, figures, who uses it."""
-        lines: list[Text] = [
-            (state(record.status), (f"  {record.id}", "strong"), (f"  {record.repository}", "quiet"))
-        ]
-        lines += cause(record.message, record.next_step, width, "bad")
-        if record.usage is not None:
-            lines += _figures(record.usage, now)
-        lines += self._past(record, width)
-        lines.append((("check ", "quiet"), *_checked(record, now)))
-        names = [c.name for c in store.cronjobs if c.policy and c.policy.storage_id == record.id]
-        return [*lines, (("policies ", "quiet"), (", ".join(names) or "none", ""))]
-
-    def _past(self, record: BackupStorage, width: int) -> list[Text]:
-        """What it held over time, once that was read."""
-        figures = self._figures.get(record.id)
-        if not figures:
-            return []
-        held = [float(figure.used_bytes) for figure in reversed(figures)]
-        since = f"  since {figures[-1].measured_at:%d %b}"
-        return [(("held   ", "quiet"), (blocks(held, max(10, width - 24), size), "accent"), (since, "quiet"))]
+        return page.detail(record, self._figures.get(record.id, ()), store, now, width)
 
     def on_row_table_moved(self) -> None:
         """Reads what another storage held over time."""
@@ -139,8 +97,11 @@ class StoragesView(TableView[BackupStorage]):
 
     def _ask_past(self) -> None:
         storage = self.subject()
-        if storage is not None and storage.id not in self._figures:
-            self._figures[storage.id] = []
+        if storage is None:
+            return
+        measured = storage.usage.measured_at if storage.usage else None
+        if measured != self._read_at.get(storage.id):
+            self._read_at[storage.id] = measured
             self.kronkeep.attempt(self._read(storage.id), "storage usage")
 
     async def _read(self, storage_id: str) -> None:
@@ -152,11 +113,13 @@ class StoragesView(TableView[BackupStorage]):
         storage = self.subject()
         if storage is None:
             return ""
-        used = [c.name for c in self.kronkeep.reader.store.cronjobs if _uses(c, storage)]
+        used = [c.name for c in page.users(storage, self.kronkeep.reader.store)]
         if action.name == "delete" and used:
             return f"{storage.id} is used by {', '.join(used[:3])}."
         if action.name == "retry" and storage.status != "failed":
             return f"{storage.id} is {storage.status}; only one that failed is tried again."
+        if action.name in _ACTIVE_ONLY and storage.status != "active":
+            return f"{storage.id} is {storage.status}, not active."
         return ""
 
     def do_create(self) -> None:
@@ -178,6 +141,32 @@ class StoragesView(TableView[BackupStorage]):
         """Tries to make it again."""
         self._ask("retry")
 
+    def do_test(self) -> None:
+        """Opens the repository from the cluster."""
+        self._ask("test")
+
+    def do_prune(self) -> None:
+        """Gives back the space of removed snapshots, after a question."""
+        if (storage := self.subject()) is not None:
+            question = f"Prune {storage.id}? What no snapshot needs any more is deleted for good."
+            self.frame.ask(confirm(question, "y", lambda: self.kronkeep.changes.storage("prune", storage)))
+
+    def do_form(self) -> None:
+        """Asks for what may change of it, in one line."""
+        storage = self.subject()
+        if storage is None:
+            return
+
+        def accept(line: str) -> None:
+            self.frame.attempt(lambda: self.kronkeep.changes.change_storage(storage, storing.change(line)))
+
+        self.frame.ask(Prompt(f"Change {storage.id}: ", accept, text=storing.limits_of(storage)))
+
+    def do_retention(self) -> None:
+        """Shows what retention would remove from it now, by policy."""
+        if (storage := self.subject()) is not None:
+            self.frame.enter("removals", storage.id)
+
     def _ask(self, what: str) -> None:
         if (storage := self.subject()) is not None:
             self.kronkeep.changes.storage(what, storage)
@@ -198,31 +187,3 @@ class StoragesView(TableView[BackupStorage]):
         """Shows the record."""
         if (storage := self.subject()) is not None:
             self.frame.enter("yaml", f"storage {storage.id}")
-
-
-def _uses(cronjob: CronJob, storage: BackupStorage) -> bool:
-    return cronjob.policy is not None and cronjob.policy.storage_id == storage.id
-
-
-def _figures(usage: StorageUsage, now: datetime) -> list[Text]:
-    """How much of how much, how it grows and when it is full."""
-    of = f" of {size(usage.capacity_bytes)}" if usage.capacity_bytes else ""
-    level = {"critical": "bad", "warning": "warn"}.get(usage.level, "")
-    lines: list[Text] = [
-        (
-            (f"{size(usage.used_bytes)}{of}", level),
-            (f", {usage.snapshots} snapshots", ""),
-            (f"  measured {age(usage.measured_at, now)} ago", "quiet"),
-        )
-    ]
-    if usage.growth_bytes_per_day is not None:
-        full = f", full in {days(usage.days_until_full)}" if usage.days_until_full is not None else ""
-        lines.append(((f"grows {growth(usage.growth_bytes_per_day)}{full}", level),))
-    return lines
-
-
-def _checked(storage: BackupStorage, now: datetime) -> Text:
-    if storage.check_ok is None:
-        return (("never", "quiet"),)
-    words = "ok" if storage.check_ok else "FAILED"
-    return ((f"{words} {age(storage.checked_at, now)} ago", "ok" if storage.check_ok else "bad"),)

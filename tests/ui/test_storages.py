@@ -1,0 +1,90 @@
+"""Storages in the terminal: what is done to one from the screen, and what retention would remove there."""
+
+import json
+
+import msgspec
+import pytest
+from tests.ui.canned import POLICY, CannedClient, cronjob
+from tests.ui.scenes import storage
+from tests.ui.test_frame import type_line
+from tests.ui.test_terminal import app_of, screen, until
+
+from kronkeep_common.errors import PolicyNotFound
+from kronkeep_common.models import RetentionPlan
+from kronkeep_common.states import StorageStatus
+
+
+def client(**more: object) -> CannedClient:
+    return CannedClient(storages=[storage("s3-eu", 14, 20, **more), storage("spare", 1, None)])
+
+
+async def test_a_storage_is_made_with_its_limits_and_one_is_told_to_keep_its_password() -> None:
+    made = client()
+    async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "s3-eu" in screen(pilot))
+        await pilot.press("n", "ctrl+u")
+        await type_line(pilot, "vault local path=/v capacity=2T namespaces=a,b")
+        await until(pilot, lambda: "copy of the Secret kronkeep-storage-vault elsewhere" in screen(pilot))
+    sent = json.loads(made.asked[0][1])
+    assert (sent["capacity_bytes"], sent["namespaces"]) == (2 * 2**40, ["a", "b"])
+
+
+async def test_what_may_change_of_a_storage_is_offered_as_it_is() -> None:
+    made = client(capacity_bytes=20 * 2**30)
+    async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "s3-eu" in screen(pilot))
+        await pilot.press("e")
+        await until(pilot, lambda: "Change s3-eu: capacity=20Gi namespaces=_" in screen(pilot))
+        await type_line(pilot, "shop kind=nfs")
+        await until(pilot, lambda: "kind stays as it was made" in screen(pilot))
+        assert made.asked == []
+        await pilot.press("e")
+        await type_line(pilot, "shop")
+        await until(pilot, lambda: "Changed s3-eu" in screen(pilot))
+    assert json.loads(made.asked[0][2]) == {"namespaces": ["shop"], "capacity_bytes": 20 * 2**30}
+
+
+@pytest.mark.parametrize(("keys", "what"), [("v", "check"), ("T", "test"), ("Py", "prune")])
+async def test_work_on_a_storage_runs_to_its_end_and_one_that_failed_is_only_tried_again(
+    keys: str, what: str
+) -> None:
+    made = client()
+    async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "s3-eu" in screen(pilot))
+        await pilot.press(*keys)
+        await until(pilot, lambda: made.asked == [(what, "s3-eu")])
+    broken = client(status=StorageStatus.FAILED)
+    async with app_of(broken, start="storages").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "t try again" in screen(pilot))
+        await pilot.press(keys[0])
+        await until(pilot, lambda: "s3-eu is failed, not active." in screen(pilot))
+    assert broken.asked == []
+
+
+class Some(CannedClient):
+    """One of whose policies retention knows nothing."""
+
+    async def retention(self, policy_id: str) -> RetentionPlan:
+        if policy_id == "gone":
+            raise PolicyNotFound("There is no policy gone.")
+        return await super().retention(policy_id)
+
+
+async def test_retention_of_a_storage_is_each_policy_s_and_leads_to_the_approval() -> None:
+    lost = msgspec.structs.replace(POLICY, id="gone")
+    elsewhere = msgspec.structs.replace(POLICY, storage_id="spare")
+    jobs = [cronjob("a", policy=POLICY), cronjob("b", policy=lost), cronjob("c", policy=elsewhere)]
+    made = Some(cronjobs=jobs, storages=[storage("s3-eu", 14, 20), storage("spare", 1, None)])
+    async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "s3-eu" in screen(pilot))
+        await pilot.press("R")
+        await until(pilot, lambda: "waits for approval" in screen(pilot) and "not known" in screen(pilot))
+        lines = [" ".join(line.split()) for line in screen(pilot).splitlines()]
+        assert ">default/a 4 167.8 MiB 7 waits for approval 30 days" in lines
+        assert "default/c" not in screen(pilot)
+        await pilot.press("j")
+        await until(pilot, lambda: "There is no policy gone." in screen(pilot))
+        await pilot.press("k", "enter")
+        await until(pilot, lambda: "retention of a" in screen(pilot) and "GOES  4" in screen(pilot))
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: "FULL IN" in screen(pilot))

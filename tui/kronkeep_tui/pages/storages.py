@@ -1,0 +1,118 @@
+"""Storages: a row each, and what is said of the one under the cursor."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
+from kronkeep_common.text import age, days, growth, size
+from kronkeep_tui.pages.words import CAPACITY_WARNING, bar, blocks, cause, counted, fill, state
+from kronkeep_tui.store import Store
+from kronkeep_tui.widgets.cells import Text, wrap
+from kronkeep_tui.widgets.row_table import Column, Row
+
+COLUMNS = (
+    Column("ST", 5, letter="s"),
+    Column("STORAGE", 14, grow=2, letter="n"),
+    Column("KIND", 8, drop=4),
+    Column("USED", 26, drop=1, letter="u"),
+    Column("FULL IN", 8, drop=3, letter="f", right=True),
+    Column("GROWTH", 13, drop=6, right=True),
+    Column("SNAPSHOTS", 10, drop=5, right=True),
+    Column("CHECKED", 14, drop=2),
+    Column("POLICIES", 9, drop=7, right=True),
+    Column("REPOSITORY", 20, drop=8, grow=3),
+)
+
+
+def users(storage: BackupStorage, store: Store) -> list[CronJob]:
+    """The CronJobs whose policy keeps its backups there."""
+    return [c for c in store.cronjobs if c.policy is not None and c.policy.storage_id == storage.id]
+
+
+def row(storage: BackupStorage, store: Store, now: datetime) -> Row:
+    """One storage."""
+    shown, kind = state(storage.status)
+    used, usage = fill(storage), storage.usage
+    held = size(usage.used_bytes) if usage else "not measured"
+    full = "bad" if used is not None and used >= CAPACITY_WARNING else ""
+    cells = (
+        shown,
+        storage.id,
+        storage.kind,
+        ((bar(100 * used, 12) if used is not None else held, full),),
+        days(usage.days_until_full) if usage else "-",
+        growth(usage.growth_bytes_per_day) if usage else "-",
+        str(usage.snapshots) if usage else "-",
+        _checked(storage, now),
+        str(len(users(storage, store))),
+        storage.repository,
+    )
+    return Row(storage.id, cells, kind)
+
+
+def detail(
+    storage: BackupStorage, past: Sequence[StorageUsage], store: Store, now: datetime, width: int
+) -> list[Text]:
+    """State and cause, figures and how they grew, checks, who uses it, where its password is."""
+    lines: list[Text] = [
+        (state(storage.status), (f"  {storage.id}", "strong"), (f"  {storage.repository}", "quiet"))
+    ]
+    lines += cause(storage.message, storage.next_step, width, "bad")
+    if storage.usage is not None:
+        lines += _figures(storage.usage, now)
+    lines += _past(past, width)
+    lines.append((("check  ", "quiet"), *_checked(storage, now), *_data(storage, now)))
+    names = ", ".join(c.name for c in users(storage, store)) or "no policy uses it"
+    lines += _named("used by", names, width)
+    lines += _named("for", ", ".join(storage.namespaces) or "all namespaces", width)
+    secret = f"the Secret {storage.password.secret}; without a copy elsewhere nothing can be restored"
+    return lines + _named("password", secret, width)
+
+
+def _named(name: str, words: str, width: int) -> list[Text]:
+    """A name, then words, wrapped below each other."""
+    found = wrap(words, max(10, width - 9))
+    return [((f"{'' if number else name:9}", "quiet"), (part, "")) for number, part in enumerate(found)]
+
+
+def _past(figures: Sequence[StorageUsage], width: int) -> list[Text]:
+    """What it held over time, once that was read."""
+    if not figures:
+        return []
+    held = [float(figure.used_bytes) for figure in reversed(figures)]
+    since = f"  since {figures[-1].measured_at:%d %b}"
+    return [(("held   ", "quiet"), (blocks(held, max(10, width - 24), size), "accent"), (since, "quiet"))]
+
+
+def _figures(usage: StorageUsage, now: datetime) -> list[Text]:
+    """How much of how much, how it grows and when it is full."""
+    of = f" of {size(usage.capacity_bytes)}" if usage.capacity_bytes else ""
+    left = f", {size(usage.available_bytes)} left" if usage.available_bytes is not None else ""
+    level = {"critical": "bad", "warning": "warn"}.get(usage.level, "")
+    lines: list[Text] = [
+        (
+            (f"{size(usage.used_bytes)}{of}{left}", level),
+            (f", {counted(usage.snapshots, 'snapshot')}", ""),
+            (f"  measured {age(usage.measured_at, now)} ago", "quiet"),
+        )
+    ]
+    if usage.growth_bytes_per_day is not None:
+        full = f", full in {days(usage.days_until_full)}" if usage.days_until_full is not None else ""
+        lines.append(((f"grows {growth(usage.growth_bytes_per_day)}{full}", level),))
+    return lines
+
+
+def _checked(storage: BackupStorage, now: datetime) -> Text:
+    if storage.check_ok is None:
+        return (("never", "quiet"),)
+    words = "ok" if storage.check_ok else "FAILED"
+    return ((f"{words} {age(storage.checked_at, now)} ago", "ok" if storage.check_ok else "bad"),)
+
+
+def _data(storage: BackupStorage, now: datetime) -> Text:
+    """The part of all data that was read last."""
+    found = storage.data_check
+    if found is None:
+        return ()
+    words = f"  data {found.part} of {found.parts} read {age(found.checked_at, now)} ago"
+    return ((words, "quiet") if found.ok else (f"{words}: DAMAGED", "bad"),)

@@ -1,0 +1,80 @@
+"""What retention would remove from one storage now: a row for each policy that keeps its backups there."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import CronJob, RetentionPlan
+from kronkeep_tui.actions import ANY, TABLE
+from kronkeep_tui.pages import retention as page
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.table import Order, TableView
+from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.row_table import Row
+
+AT_ONCE = 4
+
+
+class RemovalsView(TableView[CronJob]):
+    """`of` is the storage's name."""
+
+    SCOPES = ("removals", TABLE, ANY)
+    COLUMNS = page.COLUMNS
+    DEFAULT_CSS = "RemovalsView > .detail { height: 7; }"
+    EMPTY = ("No policy keeps backups here, so retention removes nothing.",)
+    ORDERS = {"n": Order("name", lambda c: (c.namespace, c.name))}
+
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self._plans: dict[str, RetentionPlan | KronkeepError] = {}
+
+    def crumb(self, store: Store) -> str:
+        """Where one is."""
+        return f"retention in {self.of}"
+
+    def records(self, store: Store) -> Sequence[CronJob]:
+        """The CronJobs whose policy keeps its backups here."""
+        return [c for c in store.cronjobs if c.policy is not None and c.policy.storage_id == self.of]
+
+    def version(self, store: Store) -> object:
+        """The CronJobs and how many plans have come."""
+        return (store, len(self._plans))
+
+    def is_fault(self, record: CronJob) -> bool:
+        """What waits for a person."""
+        plan = self._plans.get(record.id)
+        return isinstance(plan, RetentionPlan) and plan.blocked_by is not None
+
+    def row(self, record: CronJob, store: Store, now: datetime) -> Row:
+        """One policy."""
+        return page.row(record, self._plans.get(record.id))
+
+    def detail(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
+        """Whether it waits, and what goes first."""
+        return page.detail(self._plans.get(record.id), now, width)
+
+    async def load(self) -> None:
+        """Asks for each policy's plan, a few at once."""
+        room = asyncio.Semaphore(AT_ONCE)
+
+        async def one(cronjob: CronJob) -> None:
+            assert cronjob.policy is not None
+            async with room:
+                try:
+                    self._plans[cronjob.id] = await self.kronkeep.client.retention(cronjob.policy.id)
+                except KronkeepError as error:
+                    self._plans[cronjob.id] = error
+            self.again()
+
+        await asyncio.gather(*map(one, self.records(self.kronkeep.reader.store)))
+
+    def do_resync(self) -> None:
+        """Asks again."""
+        self._plans.clear()
+        self.kronkeep.attempt(self.load(), f"removals {self.of}")
+
+    def do_choose(self) -> None:
+        """Shows each snapshot, and approves there."""
+        if (cronjob := self.subject()) is not None:
+            self.frame.enter("retention", cronjob.id)
