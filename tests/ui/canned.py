@@ -320,6 +320,10 @@ class CannedClient:
     async def get_restore(self, restore_id: str) -> Restore:
         return next(restore for restore in self.restores_given if restore.id == restore_id)
 
+    async def restore_log(self, restore_id: str) -> AsyncIterator[bytes]:
+        yield b"restoring <Snapshot \x1b[2Jabc>\nSumm"
+        yield b"ary: done"
+
     async def cancel_restore(self, restore_id: str) -> CronJob:
         return self._answer("cancel_restore", restore_id)
 

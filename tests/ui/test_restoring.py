@@ -8,7 +8,7 @@ from tests.ui.test_terminal import app_of, screen, until
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import RestoreRequest, RestoreTarget
-from kronkeep_tui.restoring import complete, parse
+from kronkeep_tui.restoring import complete, parse, written
 
 
 async def test_several_files_are_marked_planned_and_restored() -> None:
@@ -36,7 +36,10 @@ async def test_several_files_are_marked_planned_and_restored() -> None:
         request = json.loads(asked[2])
         assert (asked[0], request["include"]) == ("restore", ["/dump.sql", "/notes"])
         assert request["target"] == {"claim": "copy"}
-        await pilot.press("x", "y")
+        await pilot.press("l")
+        await until(pilot, lambda: "Summary: done" in screen(pilot))
+        assert "\x1b" not in screen(pilot)
+        await pilot.press("escape", "x", "y")
         await until(pilot, lambda: client.asked[-1] == ("cancel_restore", "r1"))
 
 
@@ -49,7 +52,13 @@ async def test_in_place_needs_the_cronjob_s_name_and_a_refused_plan_cannot_begin
         await pilot.press("enter")
         await pilot.pause(0.1)
         assert [name for name, *_ in client.asked] == ["plan"]
-        await pilot.press("escape", "r", "ctrl+u", *"in", "minus", *"place", "enter")
+        await pilot.press("r")
+        await until(pilot, lambda: "to: claim x_" in screen(pilot))
+        await pilot.press("space", *"overwrite", "enter")
+        await until(pilot, lambda: "enter begins it" in screen(pilot))
+        await pilot.press("escape")
+        await until(pilot, lambda: "SNAPSHOT" in screen(pilot))
+        await pilot.press("r", "ctrl+u", *"in", "minus", *"place", "enter")
         await until(pilot, lambda: "in place" in screen(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: "Type pg-main-nightly" in screen(pilot))
@@ -99,3 +108,18 @@ def test_what_may_follow_is_offered() -> None:
     assert complete("in") == ["in-place"]
     assert "claim x overwrite" in complete("claim x o")
     assert complete("in-place n") == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "in-place",
+        "in-place suspend",
+        "new-claim",
+        "claim 'odd name' overwrite suspend namespace=test folder=a/b class=fast size=1536Mi",
+    ],
+)
+def test_a_target_is_written_as_it_was_read(line: str) -> None:
+    request = parse(line, ("/x",))
+    assert parse(written(request), ("/x",)) == request
+    assert written(request) == line

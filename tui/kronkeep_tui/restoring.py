@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import RestoreRequest, RestoreTarget
-from kronkeep_tui.form.texts import read_size
+from kronkeep_tui.form.texts import read_size, write_size
 
 KINDS = ("new-claim", "claim", "in-place")
 FLAGS = ("overwrite", "suspend")
@@ -33,6 +33,22 @@ def parse(line: str, include: Sequence[str]) -> RestoreRequest:
         overwrite="overwrite" in flags or kind == "in-place",
         suspend="suspend" in flags,
     )
+
+
+def written(request: RestoreRequest) -> str:
+    """The line that `parse` reads as this request's target and options."""
+    target = request.target
+    if target is None or target.kind == "in-place":
+        return "in-place suspend" if request.suspend else "in-place"
+    values = {
+        "namespace": target.namespace,
+        "folder": target.path,
+        "class": target.storage_class,
+        "size": write_size(target.size_bytes) if target.size_bytes else None,
+    }
+    flags = [flag for flag in FLAGS if getattr(request, flag)]
+    fields = [f"{name}={value}" for name, value in values.items() if value]
+    return shlex.join([target.kind, *([target.claim] if target.claim else []), *flags, *fields])
 
 
 def _target(kind: str, claim: str | None, values: dict[str, str]) -> RestoreTarget:

@@ -142,7 +142,7 @@ def _running_backup(cronjob: CronJob, store: Store, now: datetime) -> list[Text]
     backup = store.backups.get(store.latest_backup.get(cronjob.id))
     if backup is None or backup.status != "running" or backup.progress is None:
         return []
-    return [((progress_words(backup.progress, backup, now, 20), "run"),)]
+    return [((progress_words(backup.progress, backup.started_at, now, 20), "run"),)]
 
 
 def _run_line(run: object, now: datetime) -> Text:

@@ -41,9 +41,9 @@ def _progress(backup: BackupExecution, now: datetime, width: int) -> str:
     """How far a backup is; a narrow column holds the bar alone, and half a figure says nothing."""
     if backup.progress is None:
         return backup.status
-    return (
-        bar(backup.progress.percent, 10) if width < 60 else progress_words(backup.progress, backup, now, 10)
-    )
+    if width < 60:
+        return bar(backup.progress.percent, 10)
+    return progress_words(backup.progress, backup.started_at, now, 10)
 
 
 def upcoming(store: Store, now: datetime, width: int) -> list[Text]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from kronkeep_common.models import Restore, RestorePlan, RestoreTarget
 from kronkeep_common.states import RestoreStatus
 from kronkeep_common.text import age, duration, size
-from kronkeep_tui.pages.words import bar, cause, state
+from kronkeep_tui.pages.words import cause, progress_words, state
 from kronkeep_tui.widgets.cells import Text, wrap
 
 CHAIN = (
@@ -63,10 +63,8 @@ def restore_lines(restore: Restore, now: datetime, width: int) -> list[Text]:
         _chain(restore),
         ((f"begun {age(restore.created_at, now)} ago", "quiet"), (_took(restore), "")),
     ]
-    if restore.progress is not None:
-        found = restore.progress
-        counted = f"  {size(found.bytes_done)} of {size(found.bytes_total)}"
-        lines.append(((bar(found.percent, max(10, min(40, width - 30))), "run"), (counted, "")))
+    if restore.ended_at is None:
+        lines.append(((_going(restore, now, width), "run"),))
     if restore.files_total is not None:
         lines.append(((f"{restore.files_total} files, {size(restore.bytes_total or 0)}", ""),))
     if restore.verified_against is not None:
@@ -79,6 +77,14 @@ def restore_lines(restore: Restore, now: datetime, width: int) -> list[Text]:
     for warning in restore.warnings:
         lines += [((part, "warn"),) for part in wrap(warning, width)]
     return lines + cause(restore.message, restore.next_step, width, "bad")
+
+
+def _going(restore: Restore, now: datetime, width: int) -> str:
+    """How far it is; restic tells from version 0.16 on."""
+    began = restore.started_at or restore.created_at
+    if restore.progress is None:
+        return f"{duration((now - began).total_seconds())} so far; it has not said how far it is"
+    return progress_words(restore.progress, began, now, max(10, min(40, width - 50)))
 
 
 def _took(restore: Restore) -> str:

@@ -103,7 +103,9 @@ def backup_lines(backup: BackupExecution | None, store: Store, now: datetime, wi
         )
     ]
     if backup.progress is not None and backup.result is None:
-        lines.append(((progress_words(backup.progress, backup, now, max(10, min(40, width - 50))), "run"),))
+        lines.append(
+            ((progress_words(backup.progress, backup.started_at, now, max(10, min(40, width - 50))), "run"),)
+        )
         if backup.progress.current_file:
             lines.append(((f"  {backup.progress.current_file}", "quiet"),))
     lines += cause(backup.message, backup.next_step, width, state(backup.status)[1])

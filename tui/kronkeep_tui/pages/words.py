@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, Progress
+from kronkeep_common.models import BackupStorage, CronJob, Progress
 from kronkeep_common.text import age, duration, size
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Drawn, Span, Text, wrap
@@ -106,17 +106,19 @@ def blocks(values: Sequence[float | None], width: int, said: Callable[[float], s
     return Drawn("".join(signs), words)
 
 
-def progress_words(progress: Progress, backup: BackupExecution, now: datetime, width: int) -> Drawn:
-    """A bar, then how much of how much, the rate, and how long it may take."""
+def progress_words(progress: Progress, began: datetime | None, now: datetime, width: int) -> Drawn:
+    """A bar, then how much of how much, the rate since it began, and how long the rest may take."""
     drawn = bar(progress.percent, width)
     words = f" {size(progress.bytes_done)}"
     if progress.bytes_total:
         words += f" of {size(progress.bytes_total)}"
-    seconds = (now - backup.started_at).total_seconds() if backup.started_at else 0
+    seconds = (now - began).total_seconds() if began else 0
+    left = progress.remaining_seconds
     if seconds > 0 and progress.bytes_done:
-        words += f"  {size(progress.bytes_done / seconds)}/s"
-    if progress.remaining_seconds:
-        words += f"  {duration(progress.remaining_seconds)} left"
+        rate = progress.bytes_done / seconds
+        words += f"  {size(rate)}/s"
+        left = left or max(0, progress.bytes_total - progress.bytes_done) / rate
+    words += f"  {duration(left)} left" if left else ""
     return Drawn(f"{drawn}{words}", f"{drawn.words}{words}")
 
 

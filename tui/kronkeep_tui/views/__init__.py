@@ -17,6 +17,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "files": ("files", "FilesView"),
     "plan": ("plan", "PlanView"),
     "restores": ("restored", "RestoresView"),
+    "restore_log": ("restored", "RestoreLogView"),
     "restored": ("restored", "RestoredView"),
     "storages": ("storages", "StoragesView"),
     "alerts": ("alerts", "AlertsView"),

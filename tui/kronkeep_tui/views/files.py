@@ -156,19 +156,20 @@ def _new(target: Path) -> IO[bytes]:
         raise InvalidRequest(f"{target} cannot be written: {fault.strerror}.") from fault
 
 
-def ask(view: View, backup_id: str, paths: Sequence[str]) -> None:
-    """Asks for the target of a restore, then shows what it would do."""
+def ask(view: View, backup_id: str, paths: Sequence[str], text: str = "new-claim ") -> None:
+    """Asks for the target of a restore, then shows what it would do: a step further, or in a plan's place."""
     what = "all" if not paths else paths[0] if len(paths) == 1 else f"{len(paths)} entries"
 
     def accept(line: str) -> None:
         request = restoring.parse(line, paths)
-        view.frame.enter("plan", f"{backup_id} {msgspec.json.encode(request).decode()}")
+        go = view.frame.instead if view.frame.navigation.place.kind == "plan" else view.frame.enter
+        go("plan", f"{backup_id} {msgspec.json.encode(request).decode()}")
 
     view.frame.ask(
         Prompt(
             f"Restore {what} to: ",
             lambda line: view.frame.attempt(lambda: accept(line)),
-            text="new-claim ",
+            text=text,
             complete=restoring.complete,
         )
     )

@@ -9,7 +9,9 @@ from kronkeep_common.models import RestorePlan, RestoreRequest
 from kronkeep_tui.actions import ANY, PAGE, Action
 from kronkeep_tui.pages.restores import plan_lines
 from kronkeep_tui.prompt import confirm
+from kronkeep_tui.restoring import written
 from kronkeep_tui.store import Store
+from kronkeep_tui.views.files import ask
 from kronkeep_tui.views.page import PageView
 from kronkeep_tui.widgets.cells import Text
 
@@ -34,7 +36,8 @@ class PlanView(PageView):
         if self._plan is None:
             return [(("Looking at the snapshot and at the target ...", "quiet"),)]
         found = plan_lines(self._plan, self._request.include, width)
-        return found if self._plan.refusal else [*found, (), (("enter begins it, esc leaves it.", ""),)]
+        begins = "" if self._plan.refusal else "enter begins it, "
+        return [*found, (), ((f"{begins}r changes the target, esc leaves it.", ""),)]
 
     async def load(self) -> None:
         """Asks for the plan as it would be once the CronJob's name is typed."""
@@ -44,6 +47,10 @@ class PlanView(PageView):
             self._request = msgspec.structs.replace(self._request, confirm=backup.cronjob)
         self._plan = await client.plan_restore(self.backup_id, self._request)
         self.again()
+
+    def subject(self) -> RestoreRequest:
+        """What is planned."""
+        return self._request
 
     def do_resync(self) -> None:
         """Asks again."""
@@ -56,6 +63,10 @@ class PlanView(PageView):
         if self._plan is None:
             return "The plan is not there yet."
         return self._plan.refusal or ""
+
+    def do_restore(self) -> None:
+        """Asks for the target again, as it was written."""
+        ask(self, self.backup_id, self._request.include, written(self._request))
 
     def do_begin(self) -> None:
         """Begins the restore, once the CronJob's name is typed where files are overwritten in place."""

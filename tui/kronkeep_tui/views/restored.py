@@ -1,10 +1,11 @@
 """Restores, drills and verifications: one row each, and the page of one."""
 
+from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 
 from kronkeep_common.models import Restore
-from kronkeep_common.text import age, duration
+from kronkeep_common.text import age, clean, duration
 from kronkeep_tui.actions import ANY, PAGE, TABLE, Action
 from kronkeep_tui.pages.restores import restore_lines, where
 from kronkeep_tui.pages.words import state
@@ -14,6 +15,8 @@ from kronkeep_tui.views.page import PageView
 from kronkeep_tui.views.table import Order, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, Row
+
+MOST_LINES = 5000
 
 
 class RestoresView(TableView[Restore]):
@@ -110,11 +113,51 @@ class RestoredView(PageView):
             return f"It has ended already: {restore.status}."
         return ""
 
+    def do_log(self) -> None:
+        """Shows what restic and the check said."""
+        self.frame.enter("restore_log", self.of)
+
     def do_cancel(self) -> None:
         """Stops the restore, after a question."""
         call = self.kronkeep.client.cancel_restore
         stop = lambda: self.kronkeep.attempt(_dropped(call(self.of)), "stop")  # noqa: E731
         self.frame.ask(confirm("Stop this restore? What it has written stays.", "y", stop))
+
+
+class RestoreLogView(PageView):
+    """What restic and the check of the restore `of` said."""
+
+    SCOPES = ("restore_log", PAGE, ANY)
+
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self._said: deque[str] | None = None
+
+    def crumb(self, store: Store) -> str:
+        """What it is."""
+        return "log"
+
+    def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
+        """The newest lines."""
+        if self._said is None:
+            return [(("Reading ...", "quiet"),)]
+        return [((line, ""),) for line in self._said] or [(("It has said nothing yet.", "quiet"),)]
+
+    async def load(self) -> None:
+        """Reads it as it is now."""
+        said: deque[str] = deque(maxlen=MOST_LINES)
+        rest = b""
+        async for chunk in self.kronkeep.client.restore_log(self.of):
+            *whole, rest = (rest + chunk).split(b"\n")
+            said += [clean(line.decode(errors="replace"), 1000) for line in whole]
+        self._said = said
+        if rest:
+            said.append(clean(rest.decode(errors="replace"), 1000))
+        self.again()
+
+    def do_resync(self) -> None:
+        """Reads it again."""
+        self.kronkeep.attempt(self.load(), "restore log")
 
 
 async def _dropped(work: object) -> None:

@@ -86,6 +86,7 @@ class FormSheet(Sheet, can_focus=True):
         """Moves to the first field of the next section; after the last comes the first."""
         heads = [number for number, row in enumerate(self._rows) if not row.key]
         following = next((number for number in heads if number > self._at), heads[0])
+        self.top = following
         self._stand(following + 1)
 
     def _stand(self, place: int) -> None:
@@ -183,7 +184,8 @@ def _is_text(character: str | None) -> bool:
 def _chosen(row: Row) -> Text:
     spans: list[Any] = []
     for choice in row.choices:
-        spans += [(f" {choice} ", "chosen" if choice == row.text else "quiet"), (" ", "")]
+        here = choice == row.text
+        spans += [(f"[{choice}]" if here else f" {choice} ", "chosen" if here else "quiet"), (" ", "")]
     return tuple(spans)
 
 
