@@ -25,7 +25,7 @@ async def test_several_files_are_marked_planned_and_restored() -> None:
         for letter in "copy overwrite":
             await pilot.press("space" if letter == " " else letter)
         await pilot.press("enter")
-        await until(pilot, lambda: "1 are overwritten" in screen(pilot))
+        await until(pilot, lambda: "1 overwritten" in screen(pilot))
         assert "/dump.sql" in screen(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: "y/n" in screen(pilot))

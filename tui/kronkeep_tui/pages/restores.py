@@ -5,7 +5,7 @@ from datetime import datetime
 from kronkeep_common.models import Restore, RestorePlan, RestoreTarget
 from kronkeep_common.states import RestoreStatus
 from kronkeep_common.text import age, duration, size
-from kronkeep_tui.pages.words import cause, progress_words, state
+from kronkeep_tui.pages.words import cause, counted, progress_words, state
 from kronkeep_tui.widgets.cells import Text, wrap
 
 CHAIN = (
@@ -32,13 +32,13 @@ def plan_lines(plan: RestorePlan, include: tuple[str, ...], width: int) -> list[
     """What would be written, overwritten and left."""
     lines: list[Text] = [
         (("restore ", "quiet"), (plan.snapshot_id[:12], "strong"), (f" → {where(plan.target)}", "")),
-        ((f"{plan.files} files, {plan.folders} folders, {size(plan.total_bytes)}", ""),),
-        ((f"{plan.written} are new there", ""),),
+        ((f"{_contents(plan)}, {size(plan.total_bytes)}", ""),),
         (
-            (f"{plan.overwritten} are overwritten", "warn" if plan.overwritten else ""),
+            (f"{plan.written} new, ", ""),
+            (f"{plan.overwritten} overwritten", "warn" if plan.overwritten else ""),
             (f" ({size(plan.overwritten_bytes)})" if plan.overwritten else "", ""),
+            (f", {plan.left} stay as they are", ""),
         ),
-        ((f"{plan.left} stay as they are", ""),),
     ]
     if plan.new_claim_bytes is not None:
         lines.append(((f"the new claim asks for {size(plan.new_claim_bytes)}", ""),))
@@ -49,6 +49,10 @@ def plan_lines(plan: RestorePlan, include: tuple[str, ...], width: int) -> list[
     for title, paths in (("overwritten", plan.overwritten_examples), ("stays", plan.left_examples)):
         lines += [((f"{title:12}", "quiet"), (path, "")) for path in paths]
     return lines
+
+
+def _contents(plan: RestorePlan) -> str:
+    return f"{counted(plan.files, 'file')}, {counted(plan.folders, 'folder')}"
 
 
 def restore_lines(restore: Restore, now: datetime, width: int) -> list[Text]:
@@ -66,10 +70,10 @@ def restore_lines(restore: Restore, now: datetime, width: int) -> list[Text]:
     if restore.ended_at is None:
         lines.append(((_going(restore, now, width), "run"),))
     if restore.files_total is not None:
-        lines.append(((f"{restore.files_total} files, {size(restore.bytes_total or 0)}", ""),))
+        lines.append(((f"{counted(restore.files_total, 'file')}, {size(restore.bytes_total or 0)}", ""),))
     if restore.verified_against is not None:
         words = "the manifest" if restore.verified_against == "manifest" else "restic's hashes"
-        lines.append(((f"{restore.files_verified} files compared with {words}", "ok"),))
+        lines.append(((f"{counted(restore.files_verified or 0, 'file')} compared with {words}", "ok"),))
     if restore.suspended:
         lines.append((("the CronJob is suspended meanwhile", "warn"),))
     for path in restore.include:

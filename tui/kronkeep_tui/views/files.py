@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
 import msgspec
@@ -11,7 +11,7 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import SnapshotFile
 from kronkeep_common.text import age, clean, size
 from kronkeep_tui import restoring
-from kronkeep_tui.actions import ANY, TABLE
+from kronkeep_tui.actions import ANY, TABLE, Action
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.base import View
@@ -55,8 +55,10 @@ class FilesView(TableView[SnapshotFile]):
         self._files: Sequence[SnapshotFile] = ()
 
     def crumb(self, store: Store) -> str:
-        """The folder."""
-        return self.folder
+        """The folder's name; of the topmost, whose it is."""
+        backup = store.backups.get(self.backup_id)
+        snapshot = backup.result.snapshot_id[:8] if backup and backup.result else "snapshot"
+        return clean(PurePosixPath(self.folder).name or f"{snapshot} /", 40)
 
     def key(self, record: SnapshotFile) -> str:
         """The path."""
@@ -118,6 +120,13 @@ class FilesView(TableView[SnapshotFile]):
         elif entry is not None:
             self.frame.tell(f"{entry.path}: {size(entry.size)}. r restores it, d downloads it.", "quiet")
 
+    def refusal(self, action: Action) -> str:
+        """Only files are downloaded."""
+        entry = self.subject()
+        if action.name == "download" and entry is not None and entry.kind != "file":
+            return "Only a regular file can be downloaded; r restores a folder."
+        return ""
+
     def do_restore(self) -> None:
         """Asks where to restore the marked entries, or this one."""
         paths = [entry.path for entry in self.targets()]
@@ -127,8 +136,7 @@ class FilesView(TableView[SnapshotFile]):
     def do_download(self) -> None:
         """Asks where to keep a file on the terminal's machine."""
         entry = self.subject()
-        if entry is None or entry.kind != "file":
-            self.frame.tell("Only a regular file can be downloaded.")
+        if entry is None:
             return
         name = clean(entry.name, 200).replace("/", "_")
         question = f"Download {size(entry.size)} to: "

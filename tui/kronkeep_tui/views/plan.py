@@ -37,7 +37,7 @@ class PlanView(PageView):
             return [(("Looking at the snapshot and at the target ...", "quiet"),)]
         found = plan_lines(self._plan, self._request.include, width)
         begins = "" if self._plan.refusal else "enter begins it, "
-        return [*found, (), ((f"{begins}r changes the target, esc leaves it.", ""),)]
+        return [*found, (), ((f"{begins}r names another target, esc leaves it.", ""),)]
 
     async def load(self) -> None:
         """Asks for the plan as it would be once the CronJob's name is typed."""
@@ -47,10 +47,6 @@ class PlanView(PageView):
             self._request = msgspec.structs.replace(self._request, confirm=backup.cronjob)
         self._plan = await client.plan_restore(self.backup_id, self._request)
         self.again()
-
-    def subject(self) -> RestoreRequest:
-        """What is planned."""
-        return self._request
 
     def do_resync(self) -> None:
         """Asks again."""
@@ -64,7 +60,7 @@ class PlanView(PageView):
             return "The plan is not there yet."
         return self._plan.refusal or ""
 
-    def do_restore(self) -> None:
+    def do_retarget(self) -> None:
         """Asks for the target again, as it was written."""
         ask(self, self.backup_id, self._request.include, written(self._request))
 

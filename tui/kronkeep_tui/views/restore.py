@@ -5,7 +5,7 @@ from datetime import datetime
 
 from kronkeep_common.models import BackupExecution
 from kronkeep_common.text import age, size
-from kronkeep_tui.actions import ANY, TABLE
+from kronkeep_tui.actions import ANY, TABLE, Action
 from kronkeep_tui.pages.runs import backup_lines
 from kronkeep_tui.pages.words import state
 from kronkeep_tui.store import Store
@@ -78,6 +78,18 @@ class RestoreView(TableView[BackupExecution]):
         """Reads the newest page of backups."""
         await self.kronkeep.reader.more("backups")
 
+    def refusal(self, action: Action) -> str:
+        """A drill needs a policy that has one, and a backup by hand has no run."""
+        backup = self.subject()
+        if backup is None:
+            return ""
+        if action.name == "open_run" and not backup.cronjob_execution_id:
+            return "It was made by hand and belongs to no run; y shows its record."
+        cronjob = self.kronkeep.reader.store.cronjob(backup.cronjob_id)
+        if action.name == "drill" and (cronjob is None or cronjob.policy is None):
+            return f"{backup.cronjob} has no policy any more; v verifies this snapshot."
+        return ""
+
     def do_choose(self) -> None:
         """Shows what the snapshot holds."""
         if (backup := self.subject()) is not None:
@@ -107,8 +119,6 @@ class RestoreView(TableView[BackupExecution]):
         backup = self.subject()
         if backup is not None and backup.cronjob_execution_id:
             self.frame.enter("run", backup.cronjob_execution_id)
-        else:
-            self.frame.tell("It was made by hand and belongs to no run; y shows its record.")
 
     def do_yaml(self) -> None:
         """Shows the record."""
