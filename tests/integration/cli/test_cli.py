@@ -156,6 +156,19 @@ def test_an_edit_does_not_overwrite_what_somebody_else_wrote_meanwhile(
     assert kronkeep(daemon, "resume", good).returncode == 0
 
 
+def test_a_run_is_cancelled_and_what_has_ended_is_not(daemon: Daemon) -> None:
+    made = kronkeep(
+        daemon, "create", "long", "--image", "busybox", "--schedule", "0 2 29 2 *", "--", "sleep", "600"
+    )
+    assert made.returncode == 0, made.stderr
+    run_id = kronkeep(daemon, "trigger", "long").stdout.split()[0]
+    stopped = kronkeep(daemon, "cancel", run_id)
+    assert (stopped.returncode, stopped.stdout.split()[0]) == (0, run_id), stopped.stderr
+    for flags in ((), ("--backup",), ("--restore",)):
+        refused = kronkeep(daemon, "cancel", "no-such-id", *flags)
+        assert (refused.returncode, "NotFound]" in refused.stderr) == (1, True), refused.stderr
+
+
 def test_the_audit_trail_and_completions(daemon: Daemon, good: str) -> None:
     assert "/v1/cronjobs" in kronkeep(daemon, "audit").stdout
     for shell in ("bash", "zsh", "fish"):

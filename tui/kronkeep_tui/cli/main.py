@@ -83,6 +83,7 @@ PARTS: tuple[tuple[tuple[str, ...], Callable[[Any], None]], ...] = (
     (("files", "download", "restore", "verify", "drill"), _part("restoring")),
     (("retention", "pin", "unpin"), _part("keeping")),
     (("acknowledge",), _part("acknowledging")),
+    (("cancel",), _part("cancelling")),
     (("apply", "edit"), _part("applying")),
     (("describe", "audit", "completion"), _part("describing", parser)),
     (("watch",), _part("waiting")),
