@@ -152,6 +152,7 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
         stack.push_async_callback(cluster.close)
     stack.push_async_callback(supervisor.close)
     services = _services(connected, history, current, supervisor)
+    _start(services, supervisor)
     stack.push_async_callback(services.cronjobs.release)
     await stack.enter_async_context(serve(services, Path(current().socket)))
     if options.config is not None:
@@ -171,6 +172,7 @@ def _services(
     current: Current,
     supervisor: Supervisor,
 ) -> Services:
+    """Every service over those it needs; nothing runs yet."""
     clock, bus = SystemClock(), Bus()
     cronjobs = CronJobService(clusters, history, bus, clock, current)
     backups = BackupService(cronjobs, history, bus, clock, current, supervisor)
@@ -194,12 +196,6 @@ def _services(
     alerts = AlertService(
         sources, history, bus, clock, current, supervisor, cronjobs.clusters.first, metrics.registry
     )
-    cronjobs.start(supervisor)
-    backups.start()
-    restores.start()
-    alerts.start()
-    supervisor.start("schedule findings", schedules.keep_findings, death="restart")
-    dropins.start(supervisor)
     return Services(
         cronjobs=cronjobs,
         backups=backups,
@@ -220,6 +216,16 @@ def _services(
     )
 
 
+def _start(services: Services, supervisor: Supervisor) -> None:
+    """Begins the services' background tasks."""
+    services.cronjobs.start(supervisor)
+    services.backups.start()
+    services.restores.start()
+    services.alerts.start()
+    supervisor.start("schedule findings", services.schedules.keep_findings, death="restart")
+    services.dropins.start(supervisor)
+
+
 @asynccontextmanager
 async def composed(
     cluster: Cluster, folder: Path, supervisor: Supervisor, settings: Settings
@@ -228,6 +234,7 @@ async def composed(
     history = await History.open(folder, clock=SystemClock())
     try:
         services = _services([(cluster, ClusterSettings())], history, Current(settings), supervisor)
+        _start(services, supervisor)
         await services.cronjobs.synced()
         try:
             yield services
