@@ -1,9 +1,9 @@
 """The client's calls about alerts."""
 
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote
 
 from kronkeep_common import api
+from kronkeep_common.client.transport import part
 from kronkeep_common.models import Alert
 
 T = TypeVar("T")
@@ -35,8 +35,8 @@ class AlertCalls:
 
     async def alert(self: Calls, alert_id: str) -> Alert:
         """One alert; raises AlertNotFound."""
-        return await self.call("GET", f"/v1/alerts/{quote(alert_id)}", Alert)
+        return await self.call("GET", f"/v1/alerts/{part(alert_id)}", Alert)
 
     async def acknowledge(self: Calls, alert_id: str) -> Alert:
         """Says that somebody knows of an alert; raises NotAllowedNow for one that has ended."""
-        return await self.call("POST", f"/v1/alerts/{quote(alert_id)}/acknowledge", Alert, api.Empty())
+        return await self.call("POST", f"/v1/alerts/{part(alert_id)}/acknowledge", Alert, api.Empty())

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -12,7 +12,7 @@ from kronkeep_common import api, errors
 from kronkeep_common.client.alerts import AlertCalls
 from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.restores import RestoreCalls
-from kronkeep_common.client.transport import Answer, Broken, Refused, Transport
+from kronkeep_common.client.transport import Answer, Broken, Refused, Transport, part
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicySpec,
@@ -207,7 +207,7 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
 
     async def execution(self, execution_id: str) -> CronJobExecution:
         """One run; raises ExecutionNotFound."""
-        return await self.call("GET", f"/v1/executions/{quote(execution_id)}", CronJobExecution)
+        return await self.call("GET", f"/v1/executions/{part(execution_id)}", CronJobExecution)
 
     async def doctor(self) -> api.ListOf[api.Check]:
         """What the daemon stands on, looked at now, with what to do."""
@@ -219,17 +219,17 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
 
     async def manifest(self, execution_id: str) -> dict[str, Any]:
         """A run's Job as Kubernetes writes it; raises ManifestNotFound."""
-        return await self.call("GET", f"/v1/executions/{quote(execution_id)}/manifest", dict[str, Any])
+        return await self.call("GET", f"/v1/executions/{part(execution_id)}/manifest", dict[str, Any])
 
     async def told(self, execution_id: str) -> api.ListOf[api.EventView]:
         """What Kubernetes said about a run, oldest first."""
         answer = api.ListOf[api.EventView]
-        return await self.call("GET", f"/v1/executions/{quote(execution_id)}/events", answer)
+        return await self.call("GET", f"/v1/executions/{part(execution_id)}/events", answer)
 
     async def cancel_execution(self, execution_id: str) -> CronJobExecution:
         """Stops a run."""
         return await self.call(
-            "POST", f"/v1/executions/{quote(execution_id)}/cancel", CronJobExecution, api.Empty()
+            "POST", f"/v1/executions/{part(execution_id)}/cancel", CronJobExecution, api.Empty()
         )
 
     async def backups(
@@ -251,7 +251,7 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
 
     async def storage(self, name: str) -> BackupStorage:
         """One storage; raises StorageNotFound."""
-        return await self.call("GET", f"/v1/storages/{quote(name)}", BackupStorage)
+        return await self.call("GET", f"/v1/storages/{part(name)}", BackupStorage)
 
     async def create_storage(self, storage: BackupStorageCreate, *, dry_run: bool = False) -> BackupStorage:
         """Creates a storage and its repository; its state tells when it is active."""
@@ -264,35 +264,35 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
 
     async def change_storage(self, name: str, change: BackupStorageChange) -> BackupStorage:
         """Changes who may use a storage and what it may hold."""
-        return await self.call("PATCH", f"/v1/storages/{quote(name)}", BackupStorage, change)
+        return await self.call("PATCH", f"/v1/storages/{part(name)}", BackupStorage, change)
 
     async def retry_storage(self, name: str) -> BackupStorage:
         """Tries again to create a storage that failed."""
-        return await self.call("POST", f"/v1/storages/{quote(name)}/retry", BackupStorage, api.Empty())
+        return await self.call("POST", f"/v1/storages/{part(name)}/retry", BackupStorage, api.Empty())
 
     async def storage_usage(self, name: str, limit: int | None = None) -> api.ListOf[StorageUsage]:
         """What a storage held, newest first."""
         answer = api.ListOf[StorageUsage]
-        return await self.call("GET", f"/v1/storages/{quote(name)}/usage", answer, limit=limit)
+        return await self.call("GET", f"/v1/storages/{part(name)}/usage", answer, limit=limit)
 
     async def test_storage(self, name: str) -> BackupStorage:
         """Opens a storage's repository from the cluster; raises StorageFailed."""
-        await self._operate(f"/v1/storages/{quote(name)}/test")
+        await self._operate(f"/v1/storages/{part(name)}/test")
         return await self.storage(name)
 
     async def check_storage(self, name: str) -> BackupStorage:
         """Runs `restic check` on a storage; answers when it has ended."""
-        await self._operate(f"/v1/storages/{quote(name)}/check")
+        await self._operate(f"/v1/storages/{part(name)}/check")
         return await self.storage(name)
 
     async def measure_storage(self, name: str) -> BackupStorage:
         """Measures what a storage holds; answers when it has ended."""
-        await self._operate(f"/v1/storages/{quote(name)}/usage")
+        await self._operate(f"/v1/storages/{part(name)}/usage")
         return await self.storage(name)
 
     async def operation(self, operation_id: str) -> api.Operation:
         """One operation; raises OperationNotFound."""
-        return await self.call("GET", f"/v1/operations/{quote(operation_id)}", api.Operation)
+        return await self.call("GET", f"/v1/operations/{part(operation_id)}", api.Operation)
 
     async def _operate(self, path: str, body: object = EMPTY) -> api.Operation:
         """Begins an operation and waits for its end; raises what it failed with."""
@@ -316,7 +316,7 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
     async def delete_storage(self, name: str, confirm: str) -> None:
         """Forgets a storage that no policy uses; `confirm` is its name."""
         body = api.DeleteRequest(confirm=confirm)
-        await self.call("DELETE", f"/v1/storages/{quote(name)}", object, body)
+        await self.call("DELETE", f"/v1/storages/{part(name)}", object, body)
 
     async def check_schedules(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
         """Whether a backup's schedule fits a CronJob's."""
@@ -324,7 +324,7 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
 
     async def log(self, execution_id: str, *, follow: bool = False) -> AsyncGenerator[bytes, None]:
         """A run's log, live while its pod is there, else as it was kept; raises LogNotFound."""
-        path = f"/v1/executions/{quote(execution_id)}/logs"
+        path = f"/v1/executions/{part(execution_id)}/logs"
         async for chunk in self.stream(path, {"follow": "true"} if follow else {}):
             yield chunk
 
@@ -365,7 +365,7 @@ def _target(path: str, query: dict[str, Any]) -> str:
 
 
 def _cronjob(namespace: str, name: str) -> str:
-    return f"/v1/cronjobs/{quote(namespace)}/{quote(name)}"
+    return f"/v1/cronjobs/{part(namespace)}/{part(name)}"
 
 
 def _problem(answer: Answer) -> errors.KronkeepError:

@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote
 
 from kronkeep_common import api
+from kronkeep_common.client.transport import part
 from kronkeep_common.errors import StillReading, VerificationFailed
 from kronkeep_common.models import BackupExecution, Restore, RestorePlan, RestoreRequest, SnapshotFolder
 
@@ -50,17 +50,17 @@ class RestoreCalls:
         self: Calls, backup_id: str, path: str = "/", limit: int | None = None, cursor: str | None = None
     ) -> SnapshotFolder:
         """A folder of a backup's snapshot; waits while its listing is read. Raises PathNotFound."""
-        where = f"/v1/backups/{quote(backup_id)}/files"
+        where = f"/v1/backups/{part(backup_id)}/files"
         return await _patiently(self, "GET", where, SnapshotFolder, path=path, limit=limit, cursor=cursor)
 
     async def plan_restore(self: Calls, backup_id: str, request: RestoreRequest) -> RestorePlan:
         """What a restore would write and overwrite; nothing is changed."""
-        where = f"/v1/backups/{quote(backup_id)}/restore"
+        where = f"/v1/backups/{part(backup_id)}/restore"
         return await _patiently(self, "POST", where, RestorePlan, request, dry_run="true")
 
     async def restore(self: Calls, backup_id: str, request: RestoreRequest) -> Restore:
         """Begins a restore; raises ConfirmationMissing, NotAllowedNow, PathNotFound."""
-        return await _patiently(self, "POST", f"/v1/backups/{quote(backup_id)}/restore", Restore, request)
+        return await _patiently(self, "POST", f"/v1/backups/{part(backup_id)}/restore", Restore, request)
 
     async def download(self: Calls, backup_id: str, path: str) -> AsyncGenerator[bytes, None]:
         """The bytes of one regular file; DaemonUnreachable when they end before the file does.
@@ -69,7 +69,7 @@ class RestoreCalls:
         """
         for _ in range(TRIES):
             try:
-                async for chunk in self.stream(f"/v1/backups/{quote(backup_id)}/download", {"path": path}):
+                async for chunk in self.stream(f"/v1/backups/{part(backup_id)}/download", {"path": path}):
                     yield chunk
                 return
             except StillReading:
@@ -80,18 +80,18 @@ class RestoreCalls:
 
         Raises VerificationFailed with the reason.
         """
-        where = f"/v1/backups/{quote(backup_id)}"
+        where = f"/v1/backups/{part(backup_id)}"
         operation = await self.call("POST", f"{where}/verify", api.Operation, api.Empty())
         while operation.status == "running":
             await self.pause(STEP)
-            operation = await self.call("GET", f"/v1/operations/{quote(operation.id)}", api.Operation)
+            operation = await self.call("GET", f"/v1/operations/{part(operation.id)}", api.Operation)
         if operation.status == "failed":
             raise VerificationFailed(operation.message or "It failed.", next_step=operation.next_step)
         return await self.call("GET", where, BackupExecution)
 
     async def drill(self: Calls, namespace: str, name: str) -> Restore:
         """Begins a drill of a CronJob's policy; raises PolicyNotFound."""
-        where = f"/v1/cronjobs/{quote(namespace)}/{quote(name)}/drill"
+        where = f"/v1/cronjobs/{part(namespace)}/{part(name)}/drill"
         return await self.call("POST", where, Restore, api.Empty())
 
     async def restores(
@@ -109,13 +109,13 @@ class RestoreCalls:
 
     async def get_restore(self: Calls, restore_id: str) -> Restore:
         """One restore; raises RestoreNotFound."""
-        return await self.call("GET", f"/v1/restores/{quote(restore_id)}", Restore)
+        return await self.call("GET", f"/v1/restores/{part(restore_id)}", Restore)
 
     async def cancel_restore(self: Calls, restore_id: str) -> Restore:
         """Stops a restore that has not ended."""
-        return await self.call("POST", f"/v1/restores/{quote(restore_id)}/cancel", Restore, api.Empty())
+        return await self.call("POST", f"/v1/restores/{part(restore_id)}/cancel", Restore, api.Empty())
 
     async def restore_log(self: Calls, restore_id: str) -> AsyncGenerator[bytes, None]:
         """What restic and the check of a restore said; raises RestoreNotFound, LogNotFound."""
-        async for chunk in self.stream(f"/v1/restores/{quote(restore_id)}/logs", {}):
+        async for chunk in self.stream(f"/v1/restores/{part(restore_id)}/logs", {}):
             yield chunk

@@ -11,10 +11,16 @@ import time
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
+from urllib.parse import quote
 
 T = TypeVar("T")
 SECONDS = 30.0
 CHUNK = 65536
+
+
+def part(name: str) -> str:
+    """A name or id as one part of a path, whatever is in it: `../x` leads to no other route."""
+    return quote(name, safe="")
 
 
 class Answer(NamedTuple):

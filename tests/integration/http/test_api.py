@@ -186,3 +186,10 @@ def test_a_dead_socket_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:
             bind(taken)
         assert "--socket" in refusal.value.next_step
     assert precious.read_text() == "x"
+
+
+async def test_a_name_leads_to_no_other_route(daemon: Daemon) -> None:
+    async with daemon.client() as client:
+        for name in ("../executions", "..", "x/usage", "x?limit=1", "%2e%2e"):
+            with pytest.raises(errors.NotFound):
+                await client.storage(name)
