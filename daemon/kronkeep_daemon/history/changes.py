@@ -1,8 +1,6 @@
 """What happened to one document, in the order of the journal."""
 
-from typing import Any, Literal, NamedTuple
-
-import msgspec
+from typing import Literal, NamedTuple
 
 
 class Change(NamedTuple):
@@ -13,8 +11,3 @@ class Change(NamedTuple):
     id: str
     op: Literal["put", "remove"]
     body: bytes | None
-
-    @property
-    def doc(self) -> dict[str, Any] | None:
-        """The document as plain values."""
-        return None if self.body is None else msgspec.json.decode(self.body)

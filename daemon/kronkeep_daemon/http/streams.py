@@ -150,7 +150,9 @@ async def _write(response: web.StreamResponse, block: bytes) -> None:
 
 
 def _block(change: Change) -> bytes:
-    event = api.Event(seq=change.seq, table=change.table, id=change.id, op=change.op, record=change.doc)
+    event = api.Event(seq=change.seq, table=change.table, id=change.id, op=change.op)
+    if change.body is not None:  # it is JSON already, and every reader gets the same
+        event = msgspec.structs.replace(event, record=msgspec.Raw(change.body))
     return b"id: %d\ndata: %s\n\n" % (change.seq, msgspec.json.encode(event))
 
 
