@@ -4,7 +4,7 @@ Old versions (0.14) use one exit code for most failures, so their text decides; 
 """
 
 import re
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -16,6 +16,7 @@ from kronkeep_daemon.repositories.versions import Version
 from kronkeep_daemon.storages import faults
 
 Object = dict[str, Any]
+T = TypeVar("T")
 _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT[0-9:.]+Z ")
 
 
@@ -163,19 +164,58 @@ def said(log: bytes) -> list[str]:
     return found
 
 
+class _Status(msgspec.Struct):
+    """A `status` line of `restic backup --json`; counts are of files and bytes, the rest is in seconds."""
+
+    percent_done: float = 0
+    bytes_done: int = 0
+    total_bytes: int = 0
+    files_done: int = 0
+    total_files: int = 0
+    seconds_remaining: float | None = None
+    current_files: list[str] = []
+
+
+class _Summary(msgspec.Struct):
+    """A `summary` line; the id, which becomes an argument of restic, cannot be one of its options."""
+
+    snapshot_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8,64}$")]
+    files_new: int = 0
+    files_changed: int = 0
+    files_unmodified: int = 0
+    total_files_processed: int = 0
+    total_bytes_processed: int = 0
+    total_duration: float = 0
+    data_added: int = 0
+    data_added_packed: int | None = None
+
+
+def _typed(obj: Object, message_type: str, kind: type[T]) -> T | None:
+    """A line of that type; None for any other, and for what only looks like one.
+
+    The command of a dump writes to the same log.
+    """
+    if obj.get("message_type") != message_type:
+        return None
+    try:
+        return msgspec.convert(obj, kind)
+    except msgspec.ValidationError:
+        return None
+
+
 def progress(obj: Object) -> Progress | None:
     """A `status` line as progress."""
-    if obj.get("message_type") != "status":
+    found = _typed(obj, "status", _Status)
+    if found is None:
         return None
-    files = obj.get("current_files") or []
     return Progress(
-        percent=round(100 * float(obj.get("percent_done", 0)), 1),
-        bytes_done=obj.get("bytes_done", 0),
-        bytes_total=obj.get("total_bytes", 0),
-        files_done=obj.get("files_done", 0),
-        files_total=obj.get("total_files", 0),
-        remaining_seconds=obj.get("seconds_remaining"),
-        current_file=clean(str(files[0]), 500) if files else None,
+        percent=round(100 * found.percent_done, 1),
+        bytes_done=found.bytes_done,
+        bytes_total=found.total_bytes,
+        files_done=found.files_done,
+        files_total=found.total_files,
+        remaining_seconds=found.seconds_remaining,
+        current_file=clean(found.current_files[0], 500) if found.current_files else None,
     )
 
 
@@ -185,22 +225,19 @@ def version(log: bytes) -> str:
 
 
 def summary(log: bytes, restic_version: str) -> BackupResult | None:
-    """The `summary` line of a backup."""
-    for obj in reversed(objects(log)):
-        if obj.get("message_type") == "summary" and obj.get("snapshot_id"):
-            return _result(obj, restic_version)
-    return None
-
-
-def _result(obj: Object, restic_version: str) -> BackupResult:
-    added, stored = obj.get("data_added", 0), obj.get("data_added_packed")
-    read, seconds = obj.get("total_bytes_processed", 0), obj.get("total_duration", 0)
+    """The last `summary` line of a backup that made a snapshot."""
+    lines = (_typed(obj, "summary", _Summary) for obj in reversed(objects(log)))
+    found = next((line for line in lines if line is not None), None)
+    if found is None:
+        return None
+    added, stored = found.data_added, found.data_added_packed
+    read, seconds = found.total_bytes_processed, found.total_duration
     return BackupResult(
-        snapshot_id=str(obj["snapshot_id"]),
-        files_new=obj.get("files_new", 0),
-        files_changed=obj.get("files_changed", 0),
-        files_unmodified=obj.get("files_unmodified", 0),
-        files_total=obj.get("total_files_processed", 0),
+        snapshot_id=found.snapshot_id,
+        files_new=found.files_new,
+        files_changed=found.files_changed,
+        files_unmodified=found.files_unmodified,
+        files_total=found.total_files_processed,
         bytes_read=read,
         bytes_added=added,
         bytes_stored=stored,

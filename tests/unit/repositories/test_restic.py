@@ -108,3 +108,26 @@ SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_proc
 def test_exit_codes(code: int | None, log: bytes, status: BackupStatus, reason: str | None) -> None:
     outcome = restic.archived(code, log, "0.14.0")
     assert (outcome.status, outcome.reason) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"message_type":"summary","snapshot_id":"--keep-last=0"}',
+        b'{"message_type":"summary","snapshot_id":"latest"}',
+        b'{"message_type":"summary","snapshot_id":7}',
+        b'{"message_type":"summary","snapshot_id":"0123abcd","data_added":"much"}',
+        b'{"message_type":"status","percent_done":"half"}',
+        b'{"message_type":"status","current_files":7}',
+        b'{"message_type":["status"]}',
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+    ],
+)
+def test_what_a_dumps_command_writes_is_taken_for_no_word_of_restic(line: bytes) -> None:
+    assert restic.summary(line, "0.19.1") is None
+    assert [restic.progress(obj) for obj in restic.objects(line)] in ([], [None])
+    made = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":1}'
+    found = restic.summary(made + b"\n" + line, "0.19.1")
+    assert found is not None
+    assert found.snapshot_id == "0123abcd"
