@@ -52,15 +52,24 @@ class Empty(Request, frozen=True, kw_only=True):
     """No field at all."""
 
 
+class ClusterView(Record, frozen=True, kw_only=True):
+    """A cluster that is watched: its identity in every record, and its name in the settings."""
+
+    id: str
+    name: str
+
+
 class ListOf(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_defaults=True):
     """A page of a list, newest first; `next_cursor` asks for the one after it.
 
     `stale_since` is set while a watch of a cluster is not live: what happened since then may be missing.
+    `clusters` are named where there are several and the list is of what belongs to one.
     """
 
     items: list[T]
     next_cursor: str | None = None
     stale_since: datetime | None = None
+    clusters: list[ClusterView] = []
 
 
 class Operation(Record, frozen=True, kw_only=True):
@@ -129,6 +138,7 @@ class PolicyView(Record, frozen=True, kw_only=True):
     """
 
     id: str
+    cluster: str
     namespace: str
     cronjob: str
     cronjob_id: str
@@ -202,13 +212,6 @@ class Ready(Record, frozen=True, kw_only=True):
 
     ready: bool
     watches: list[WatchView]
-
-
-class ClusterView(Record, frozen=True, kw_only=True):
-    """A cluster that is watched: its identity in every record, and its name in the settings."""
-
-    id: str
-    name: str
 
 
 class Snapshot(Record, frozen=True, kw_only=True):

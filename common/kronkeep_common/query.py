@@ -2,14 +2,15 @@
 
     status:failed ns:pay age:<24h !name:test text
 
-Terms are ANDed. `!` turns a term around. `status`, `ns`, `name`, `storage`, `policy`, `trigger`, `reason`,
-`severity` and `code` compare whole words (`name` and free text look inside); `age` takes < or > and a
-duration in s, m, h or d.
+Terms are ANDed. `!` turns a term around. `status`, `ns`, `cluster`, `name`, `storage`, `policy`, `trigger`,
+`reason`, `severity` and `code` compare whole words (`name` and free text look inside); `cluster` takes a name
+of the settings or an id; `age` takes < or > and a duration in s, m, h or d.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from kronkeep_common.errors import InvalidFilter
@@ -19,6 +20,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _FIELDS = {
     "status": "status",
     "ns": "namespace",
+    "cluster": "cluster",
     "storage": "storage_id",
     "policy": "policy_id",
     "trigger": "trigger",
@@ -26,7 +28,7 @@ _FIELDS = {
     "severity": "severity",
     "code": "code",
 }
-_INDEXED = ("status", "ns", "storage", "policy")
+_INDEXED = ("status", "ns", "cluster", "storage", "policy")
 Test = Callable[[Any, datetime], bool]
 
 
@@ -41,14 +43,15 @@ class Filter(NamedTuple):
         return all(test(record, now) for test in self.tests)
 
 
-def parse(text: str) -> Filter:
-    """The filter; raises InvalidFilter with the column of the fault."""
+def parse(text: str, clusters: Mapping[str, str] = MappingProxyType({})) -> Filter:
+    """The filter; raises InvalidFilter with the column of the fault. `clusters` are ids by name."""
     tests: list[Test] = []
     equal: dict[str, str] = {}
     for match in re.finditer(r"\S+", text):
         word, column = match.group(), match.start() + 1
         negated, body = word.startswith("!"), word.removeprefix("!")
         key, colon, value = body.partition(":")
+        value = clusters.get(value, value) if key == "cluster" else value
         if colon and key in _INDEXED and not negated:
             equal[_FIELDS[key]] = value
         test = _test(key, value, column) if colon else _contains(body)

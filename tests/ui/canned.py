@@ -168,6 +168,12 @@ class CannedClient:
         self.answers = asyncio.Event()
         self.answers.set()
         self.watches: list[api.WatchView] = []
+        self.clusters: list[api.ClusterView] = []
+        self.cluster = ""
+
+    def on(self, cluster: str) -> "CannedClient":
+        self.cluster = cluster
+        return self
 
     def _answer(self, *asked: str) -> CronJob:
         self.asked.append(asked)
@@ -187,6 +193,7 @@ class CannedClient:
             alerts=self.alerts_given,
             restores=self.restores_given,
             watches=self.watches,
+            clusters=self.clusters,
         )
 
     async def ready(self) -> api.Ready:

@@ -38,19 +38,22 @@ class Changes:
     def trigger(self, cronjobs: Sequence[CronJob]) -> None:
         """Runs CronJobs now."""
         client = self._app.client
-        self._all("trigger", cronjobs, lambda c: client.trigger(c.namespace, c.name), "Started", _name)
+        self._all(
+            "trigger", cronjobs, lambda c: client.on(c.cluster).trigger(c.namespace, c.name), "Started", _name
+        )
 
     def toggle(self, cronjobs: Sequence[CronJob]) -> None:
         """Suspends CronJobs, or resumes them where the first is suspended."""
         client, resume = self._app.client, cronjobs[0].suspended
-        call = client.resume if resume else client.suspend
-        word = "Resumed" if resume else "Suspended"
-        self._all("toggle", cronjobs, lambda c: call(c.namespace, c.name), word, _name)
+        verb, word = ("resume", "Resumed") if resume else ("suspend", "Suspended")
+        call = lambda c: getattr(client.on(c.cluster), verb)(c.namespace, c.name)  # noqa: E731
+        self._all("toggle", cronjobs, call, word, _name)
 
     def back_up(self, cronjobs: Sequence[CronJob]) -> None:
         """Backs CronJobs up now."""
         client = self._app.client
-        self._all("back up", cronjobs, lambda c: client.back_up(c.namespace, c.name), "Backing up", _name)
+        call = lambda c: client.on(c.cluster).back_up(c.namespace, c.name)  # noqa: E731
+        self._all("back up", cronjobs, call, "Backing up", _name)
 
     def delete(self, cronjob: CronJob) -> None:
         """Deletes a CronJob; its name was typed."""
@@ -58,7 +61,7 @@ class Changes:
         self._all(
             "delete",
             [cronjob],
-            lambda c: client.delete_cronjob(c.namespace, c.name, c.name),
+            lambda c: client.on(c.cluster).delete_cronjob(c.namespace, c.name, c.name),
             "Deleted",
             _name,
         )
@@ -117,7 +120,7 @@ class Changes:
         self._all(
             f"drill {backup.cronjob_id}",
             [backup],
-            lambda b: client.drill(b.namespace, b.cronjob),
+            lambda b: client.on(b.cluster).drill(b.namespace, b.cronjob),
             "Drilling",
             lambda b: f"{b.namespace}/{b.cronjob}",
         )

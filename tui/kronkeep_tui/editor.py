@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 
 async def edit(app: "KronkeepApp", cronjob: CronJob) -> None:
     """Leaves the screen to the editor and comes back; raises what the daemon refuses with."""
-    found = await app.client.tagged_spec(cronjob.namespace, cronjob.name)
+    client = app.client.on(cronjob.cluster)
+    found = await client.tagged_spec(cronjob.namespace, cronjob.name)
     path = written(found.spec)
     with app.suspend():
         code = run(path)
     app.refresh(layout=True)
-    wanted = await put(app.client, found, path, code)
+    wanted = await put(client, found, path, code)
     if wanted is None:
         app.frame.tell("Nothing was changed.", "quiet")
     else:

@@ -105,6 +105,12 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
         """The watches that do not tell the present."""
         return [watch for watch in self.watches if watch.status != "live"]
 
+    def on(self, cluster_id: str) -> str:
+        """` on NAME` of a record's cluster, where there are several; else nothing."""
+        if len(self.clusters) < 2:
+            return ""
+        return f" on {next((c.name for c in self.clusters if c.id == cluster_id), cluster_id)}"
+
     def cronjob(self, cronjob_id: str) -> CronJob | None:
         """A CronJob by its uid."""
         return next((c for c in self.cronjobs if c.id == cronjob_id), None)

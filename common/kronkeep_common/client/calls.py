@@ -60,6 +60,12 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
             self._opened = LoopTransport(self.socket)
         return self._opened
 
+    def on(self, cluster: str) -> "Client":
+        """The same connection, for calls about the CronJobs of a cluster (its name or id)."""
+        found = Client(self.socket, self._transport)
+        found.cluster = cluster
+        return found
+
     async def __aenter__(self) -> "Client":
         return self
 

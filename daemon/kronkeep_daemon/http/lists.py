@@ -9,7 +9,7 @@ import msgspec
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
-from kronkeep_common.query import parse
+from kronkeep_common.query import Filter, parse
 from kronkeep_daemon.backups.policy import Carrier
 from kronkeep_daemon.history import Page, Records
 from kronkeep_daemon.history.records import HasId
@@ -37,10 +37,24 @@ async def snapshot(call: Call) -> api.Snapshot:
         storages=services.backups.storages.list(),
         alerts=services.alerts.unended(200),
         watches=watch_views(services),
-        clusters=[
-            api.ClusterView(id=cluster.id, name=cluster.name) for cluster in services.cronjobs.clusters
-        ],
+        clusters=_clusters(services),
     )
+
+
+def _clusters(services: Services) -> list[api.ClusterView]:
+    return [api.ClusterView(id=cluster.id, name=cluster.name) for cluster in services.cronjobs.clusters]
+
+
+def of_clusters(call: Call, found: api.ListOf[T]) -> api.ListOf[T]:
+    """The list with the names of the clusters, where there are several."""
+    clusters = _clusters(call.services)
+    return msgspec.structs.replace(found, clusters=clusters) if len(clusters) > 1 else found
+
+
+def filter_of(call: Call) -> Filter:
+    """The request's filter; raises InvalidFilter."""
+    names = {cluster.name: cluster.id for cluster in call.services.cronjobs.clusters}
+    return parse(call.query.get("filter", ""), names)
 
 
 def watch_views(services: Services) -> list[api.WatchView]:
@@ -64,12 +78,12 @@ def stale_since(services: Services) -> datetime | None:
 
 
 def _fresh(call: Call, found: api.ListOf[T]) -> api.ListOf[T]:
-    return msgspec.structs.replace(found, stale_since=stale_since(call.services))
+    return msgspec.structs.replace(of_clusters(call, found), stale_since=stale_since(call.services))
 
 
 async def cronjobs(call: Call) -> api.ListOf[CronJob]:
     """CronJobs that pass the filter."""
-    found, now = parse(call.query.get("filter", "")), call.services.clock.now()
+    found, now = filter_of(call), call.services.clock.now()
     each = call.services.extended.each(call.query.get("namespace"))
     return _fresh(call, api.ListOf(items=[cronjob async for cronjob in each if found.takes(cronjob, now)]))
 
@@ -81,10 +95,11 @@ async def manifests(call: Call) -> api.ListOf[api.ManifestFile]:
 
 async def policies(call: Call) -> api.ListOf[api.PolicyView]:
     """The policies of all CronJobs that pass the filter."""
-    found, now = parse(call.query.get("filter", "")), call.services.clock.now()
+    found, now = filter_of(call), call.services.clock.now()
     each = call.services.extended.each(call.query.get("namespace"))
     views = [_policy_view(call.services, cronjob) async for cronjob in each]
-    return api.ListOf(items=[view for view in views if view is not None and found.takes(view, now)])
+    items = [view for view in views if view is not None and found.takes(view, now)]
+    return of_clusters(call, api.ListOf(items=items))
 
 
 def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
@@ -95,6 +110,7 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
     stored = [b.result.bytes_stored for b in there if b.result and b.result.bytes_stored is not None]
     return api.PolicyView(
         id=cronjob.policy.id,
+        cluster=cronjob.cluster,
         namespace=cronjob.namespace,
         cronjob=cronjob.name,
         cronjob_id=cronjob.id,
@@ -114,7 +130,7 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
 
 async def page(call: Call, records: Records[R]) -> api.ListOf[R]:
     """A page of records that pass the filter; indexed terms choose the candidates. Others go on meanwhile."""
-    found, now = parse(call.query.get("filter", "")), call.services.clock.now()
+    found, now = filter_of(call), call.services.clock.now()
     limit = limit_of(call)
     equal: dict[str, Any] = dict(found.equal) | {
         k: call.query[k] for k in ("cronjob_id", "namespace") if k in call.query

@@ -63,8 +63,15 @@ def _row(route: Route) -> str:
 
 
 def routes_of_help(routes: Sequence[Route]) -> str:
-    """`METHOD path` -> [level, sentence], as JSON."""
-    told = {f"{route.method} {route.path}": [route.level.name.lower(), route.sentence] for route in routes}
+    """`METHOD path` -> [level, sentence, and `cluster` where it may name one], as JSON."""
+    told = {
+        f"{route.method} {route.path}": [
+            route.level.name.lower(),
+            route.sentence,
+            *(name for name in route.parameters if name == "cluster"),
+        ]
+        for route in routes
+    }
     return json.dumps(told, indent=1) + "\n"
 
 

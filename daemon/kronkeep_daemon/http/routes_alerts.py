@@ -19,7 +19,7 @@ async def _one(call: Call) -> Alert:
 
 
 async def _list(call: Call) -> api.ListOf[Alert]:
-    return await lists.page(call, call.services.history.alerts)
+    return lists.of_clusters(call, await lists.page(call, call.services.history.alerts))
 
 
 async def _acknowledge(call: Call) -> Alert:

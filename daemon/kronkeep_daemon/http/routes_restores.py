@@ -81,7 +81,7 @@ async def _log(call: Call) -> web.StreamResponse:
 
 
 async def _list(call: Call) -> api.ListOf[Restore]:
-    return await lists.page(call, call.services.history.restores)
+    return lists.of_clusters(call, await lists.page(call, call.services.history.restores))
 
 
 def one(call: Call) -> Restore:

@@ -34,7 +34,7 @@ async def _kinds(_: Call) -> api.ListOf[StorageKind]:
 
 
 async def _all(call: Call) -> api.ListOf[BackupStorage]:
-    return api.ListOf(items=call.services.backups.storages.list())
+    return lists.of_clusters(call, api.ListOf(items=call.services.backups.storages.list()))
 
 
 async def _usage(call: Call) -> api.ListOf[StorageUsage]:

@@ -11,11 +11,11 @@ from aiohttp import web
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJobExecution, Restore
-from kronkeep_common.query import parse
 from kronkeep_common.text import clean
 from kronkeep_daemon.history import Change
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.limits import Connection
+from kronkeep_daemon.http.lists import filter_of
 from kronkeep_daemon.http.route import Call
 from kronkeep_daemon.http.services import Services
 
@@ -164,8 +164,7 @@ def _wanted(call: Call) -> Callable[[Change], bool]:
     tables = tuple(call.query["table"].split(",")) if "table" in call.query else SHOWN
     if unknown := set(tables) - set(SHOWN):
         raise InvalidRequest(f"There are no events of {clean(min(unknown), 60)}.", field="table")
-    text = call.query.get("filter", "")
-    found, clock = parse(text), call.services.clock
+    text, found, clock = call.query.get("filter", ""), filter_of(call), call.services.clock
 
     def wants(change: Change) -> bool:
         if change.table not in tables:

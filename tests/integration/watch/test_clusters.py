@@ -15,7 +15,7 @@ from kronkeep_common.models import CronJob, CronJobCreate
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_tui.cli.main import EXIT_INPUT, EXIT_REFUSED
+from kronkeep_tui.cli.main import EXIT_REFUSED
 
 
 @pytest.fixture
@@ -73,5 +73,19 @@ async def by_hand(socket: str, far: Cluster) -> None:
     assert (await kronkeep(socket, "resume", "here"))[0] == EXIT_REFUSED
     assert (await kronkeep(socket, "resume", "here", *there))[0] == 0
     assert (await far.get(paths.cronjobs("default", "here")))["spec"]["suspend"] is False
-    assert (await kronkeep(socket, "get", "executions", *there))[0] == EXIT_INPUT
     assert (await kronkeep(socket, "suspend", "here", *there))[0] == 0
+    assert (await kronkeep(socket, "describe", "cronjob", "default/here"))[0] == EXIT_REFUSED
+    code, text = await kronkeep(socket, "describe", "cronjob", "default/here", *there)
+    assert (code, far.id in text) == (0, True), text
+    code, text = await kronkeep(socket, "get", "cronjobs")
+    lines = sorted(line.split()[:3] for line in text.splitlines())
+    assert lines == [
+        ["CLUSTER", "NAMESPACE", "NAME"],
+        ["embedded", "default", "here"],
+        ["far", "default", "here"],
+        ["far", "default", "there"],
+    ]
+    code, text = await kronkeep(socket, "get", "executions", *there, "--no-headers")
+    assert {line.split()[0] for line in text.splitlines()} == {"far"}, text
+    code, text = await kronkeep(socket, "get", "executions", "--filter", "cluster:embedded")
+    assert (code, text) == (0, "")

@@ -9,7 +9,7 @@ from typing import Any
 from kronkeep_common.errors import LogNotFound
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import waiting
-from kronkeep_tui.cli.running import add_cluster, add_verb, run, split_name, variables
+from kronkeep_tui.cli.running import add_verb, run, split_name, variables
 
 _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ")  # as the kubelet writes it
 _ONE = "/v1/cronjobs/{namespace}/{name}"
@@ -42,7 +42,6 @@ def _cronjob_verb(verbs: Any, verb: str, route: str) -> None:
     one = add_verb(verbs, verb, route)
     one.add_argument("name", help="NAMESPACE/NAME, or NAME in the namespace default")
     one.add_argument("-n", "--namespace", default="default", help="where NAME alone is")
-    add_cluster(one)
     if verb in ("trigger", "backup"):
         one.add_argument("--wait", action="store_true", help="until the run and its backup have ended")
     if verb == "trigger":

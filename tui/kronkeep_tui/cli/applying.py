@@ -10,7 +10,7 @@ from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
 from kronkeep_common.manifests import Document, Wanted
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
 from kronkeep_common.models.storage_kinds import same
-from kronkeep_tui.cli.running import run, split_name
+from kronkeep_tui.cli.running import add_cluster, run, split_name
 
 
 def add_parser(verbs: Any) -> None:
@@ -23,9 +23,11 @@ def add_parser(verbs: Any) -> None:
         "-f", "--file", action="append", required=True, help="a file, a folder, or - for stdin"
     )
     apply.add_argument("--dry-run", action="store_true", help="check everything and change nothing")
+    add_cluster(apply)
     apply.set_defaults(func=run(apply_files))
     edit = verbs.add_parser("edit", help="change a CronJob in $VISUAL or $EDITOR")
     edit.add_argument("name", help="NAMESPACE/NAME, or NAME in the namespace default")
+    add_cluster(edit)
     edit.set_defaults(func=run(edit_one))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import applying
-from kronkeep_tui.cli.running import add_cluster, add_verb, pairs, run, split_name, variables
+from kronkeep_tui.cli.running import add_verb, pairs, run, split_name, variables
 
 
 def add_parser(verbs: Any) -> None:
@@ -16,7 +16,6 @@ def add_parser(verbs: Any) -> None:
     create.usage = "%(prog)s (-f FILE | NAME --image IMAGE --schedule CRON) [options] [-- COMMAND ...]"
     create.add_argument("name", nargs="?", help="NAMESPACE/NAME, or NAME in the namespace default")
     create.add_argument("-f", "--file", action="append", help="manifests, as those of apply, of what is new")
-    add_cluster(create)
     create.add_argument("--image")
     create.add_argument("--schedule")
     create.add_argument("--zone", help="an IANA time zone")

@@ -8,7 +8,7 @@ import msgspec
 
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.running import add_verb, run, split_name
+from kronkeep_tui.cli.running import add_cluster, add_verb, run, split_name
 
 
 def add_parser(verbs: Any, whole: Any) -> None:
@@ -18,6 +18,7 @@ def add_parser(verbs: Any, whole: Any) -> None:
     )
     describe.add_argument("kind", choices=("cronjob", "execution", "backup", "storage"))
     describe.add_argument("id", help="NAMESPACE/NAME of a CronJob, else an id")
+    add_cluster(describe)
     describe.set_defaults(func=run(show))
     audit = add_verb(verbs, "audit", "GET /v1/audit")
     audit.add_argument("--limit", type=int, default=50)

@@ -35,21 +35,20 @@ def add_parser(verbs: Any) -> None:
 
 
 async def _list(client: Any, options: argparse.Namespace) -> int:
-    if options.cluster and not (options.id and options.kind == "cronjobs"):
-        words = "--cluster tells which CronJob of one name is meant."
-        raise InvalidRequest(words, next_step="kronkeep get cronjobs NAMESPACE/NAME --cluster NAME.")
     if options.id:
         return await _one(client, options)
     terms = [options.filter] if options.filter else []
     terms += [f"ns:{options.namespace}"] if options.namespace else []
+    terms += [f"cluster:{options.cluster}"] if options.cluster else []
     wanted = " ".join(terms) or None
     if options.kind in PAGED:
         answer = await getattr(client, options.kind)(filter=wanted, limit=options.limit)
     else:
         answer = await getattr(client, options.kind)()
-    items = answer.items if options.kind in PAGED else _taken(answer.items, wanted)[: options.limit]
+    items = answer.items if options.kind in PAGED else _taken(answer, wanted)[: options.limit]
     items = output.ordered(items, options.sort_by) if options.sort_by else items
-    output.show(options.kind, items, options.output, headers=not options.no_headers)
+    names = {cluster.id: cluster.name for cluster in answer.clusters}
+    output.show(options.kind, items, options.output, headers=not options.no_headers, clusters=names)
     if answer.stale_since is not None:
         _warn(age(answer.stale_since, datetime.now(UTC)))
     return 0
@@ -59,14 +58,14 @@ def _warn(since: str) -> None:
     sys.stderr.write(f"A cluster was last heard {since} ago: this may be old. See kronkeep doctor.\n")
 
 
-def _taken(items: list[Any], wanted: str | None) -> list[Any]:
+def _taken(answer: Any, wanted: str | None) -> list[Any]:
     """Of lists that come whole, what the filter takes."""
     if wanted is None:
-        return items
+        return list(answer.items)
     from kronkeep_common.query import parse
 
-    found, now = parse(wanted), datetime.now(UTC)
-    return [item for item in items if found.takes(item, now)]
+    found, now = parse(wanted, {cluster.name: cluster.id for cluster in answer.clusters}), datetime.now(UTC)
+    return [item for item in answer.items if found.takes(item, now)]
 
 
 async def _one(client: Any, options: argparse.Namespace) -> int:

@@ -1,8 +1,9 @@
 """What the command line prints: tables, JSON, JSON lines, YAML, names; clean text, no colour."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -178,10 +179,19 @@ def ordered(records: Sequence[Any], field: str) -> list[Any]:
         return sorted(there, key=lambda r: str(getattr(r, name)), reverse=field != name) + gone
 
 
-def show(kind: str, records: Sequence[Any], form: str, *, headers: bool = True) -> None:
-    """Prints records of a kind."""
+def show(
+    kind: str,
+    records: Sequence[Any],
+    form: str,
+    *,
+    headers: bool = True,
+    clusters: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Prints records of a kind; `clusters` are the names of several by id, which a table then has first."""
     if form in ("table", "wide"):
         columns = COLUMNS[kind] + (MORE.get(kind, ()) if form == "wide" else ())
+        if clusters:
+            columns = (("CLUSTER", lambda r: clean(clusters.get(r.cluster, r.cluster) or "-")), *columns)
         _table(columns, records, headers)
     elif form == "name":
         _lines([_name(record) for record in records])

@@ -48,6 +48,7 @@ def _restore_verb(verbs: Any) -> None:
     where.add_argument("--claim", metavar="NAME", help="to a claim that is there")
     where.add_argument("--in-place", action="store_true", help="to where it was archived from")
     one.add_argument("-n", "--namespace", help="the claim's (default: the CronJob's)")
+    one.add_argument("--cluster", metavar="NAME", help="the claim's (default: the CronJob's)")
     one.add_argument("--folder", default="", help="a folder below the claim's root")
     one.add_argument("--size", help="of a new claim, such as 10Gi")
     one.add_argument("--storage-class", help="of a new claim")
@@ -110,6 +111,7 @@ async def _restore(client: Any, options: argparse.Namespace) -> int:
     else:
         target = RestoreTarget(
             kind="claim" if options.claim else "new-claim",
+            cluster=options.cluster,
             namespace=options.namespace,
             claim=options.claim or options.new_claim,
             path=options.folder,

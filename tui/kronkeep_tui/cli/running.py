@@ -15,7 +15,10 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def add_verb(verbs: Any, name: str, *routes: str, help: str | None = None) -> argparse.ArgumentParser:
-    """A verb over routes of the API (`METHOD path`): its help tells their sentences and levels."""
+    """A verb over routes of the API (`METHOD path`): its help tells their sentences and levels.
+
+    It has `--cluster` where a route is about what one of several clusters has.
+    """
     table: dict[str, list[str]] = json.loads(ROUTES.read_text())
     sentence = table[routes[0]][1]
     told = "".join(f"  {route}  ({table[route][0]})\n" for route in routes)
@@ -26,6 +29,8 @@ def add_verb(verbs: Any, name: str, *routes: str, help: str | None = None) -> ar
         epilog=f"of the API, with the level that it needs:\n{told}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    if any("cluster" in table[route][2:] for route in routes):
+        add_cluster(found)
     return found
 
 
@@ -64,10 +69,10 @@ def run(work: Work) -> Command:
     return start
 
 
-def add_cluster(verb: argparse.ArgumentParser) -> None:
-    """`--cluster`, for a verb about one CronJob."""
-    words = "the CronJob's cluster by its name in the settings, where several have one of that name"
-    verb.add_argument("--cluster", metavar="NAME", help=words)
+def add_cluster(verb: argparse.ArgumentParser, default: Any = None) -> None:
+    """`--cluster`, for a verb about something that one of several clusters has."""
+    words = "the cluster that is meant, by its name in the settings, where there are several"
+    verb.add_argument("--cluster", metavar="NAME", help=words, default=default)
 
 
 def split_name(name: str, otherwise: str = "default") -> tuple[str, str]:

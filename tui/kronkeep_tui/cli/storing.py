@@ -8,7 +8,7 @@ from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupSto
 from kronkeep_common.models.storage_kinds import StorageKind, kinds
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output, waiting
-from kronkeep_tui.cli.running import add_verb, run_at_once
+from kronkeep_tui.cli.running import add_cluster, add_verb, run_at_once
 from kronkeep_tui.form.texts import read_size
 
 ONE = "/v1/storages/{id}"
@@ -78,6 +78,7 @@ def _create_parser(of_kind: Any, kind: StorageKind) -> None:
     parser.add_argument("--password", metavar="SECRET[/KEY]", help="of the repository; default: a random one")
     parser.add_argument("--allow-namespace", action="append", default=[], metavar="NS", help="default: all")
     parser.add_argument("--capacity", metavar="SIZE", help="what it may hold, such as 500G (binary units)")
+    add_cluster(parser, argparse.SUPPRESS)  # as on `create` itself, whose value must stay
     parser.add_argument("--dry-run", action="store_true", help="only say whether it could be created")
     parser.add_argument("--wait", action="store_true", help="until it is active or failed")
     parser.set_defaults(func=run_at_once(_create), credentials=None)

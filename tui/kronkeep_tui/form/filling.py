@@ -11,11 +11,12 @@ from kronkeep_tui.form.merging import Difference
 from kronkeep_tui.form.rows import Row, field_of, row_of_fault, rows, storage_error
 
 if TYPE_CHECKING:
+    from kronkeep_common.client import Client
     from kronkeep_common.client.calls import Tagged
 
 
 class Filling:
-    """`of` is empty for a new CronJob, `edit NAMESPACE/NAME`, or `copy NAMESPACE/NAME`."""
+    """`of` is empty for a new CronJob, or `edit` or `copy` and a NAMESPACE/NAME@CLUSTER."""
 
     def __init__(self, of: str, storage: str = "") -> None:
         self.of = of
@@ -33,8 +34,13 @@ class Filling:
     @property
     def source(self) -> tuple[str, str] | None:
         """Namespace and name of the CronJob that it begins with."""
-        namespace, _, name = self.of.partition(" ")[2].partition("/")
+        namespace, _, name = self.of.partition("@")[0].partition(" ")[2].partition("/")
         return (namespace, name) if self.of else None
+
+    def client(self, client: "Client") -> "Client":
+        """The client for what is about its CronJob: on its own cluster, a new one's is the daemon's first."""
+        cluster = self.of.partition("@")[2]
+        return client.on(cluster) if cluster else client
 
     @property
     def target(self) -> tuple[str, str] | None:

@@ -42,6 +42,7 @@ class JobFacts(NamedTuple):
 
     id: str
     status: str
+    cluster: str
     namespace: str
     name: str
     storage_id: str
@@ -59,6 +60,7 @@ def facts(cronjob: CronJob) -> JobFacts:
     return JobFacts(
         cronjob.id,
         str(status),
+        cronjob.cluster,
         cronjob.namespace,
         cronjob.name,
         policy.storage_id if policy else "",
@@ -99,7 +101,7 @@ def role_of(shown: str) -> str:
 
 def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
     """What is wrong first, then policy and times, then the last runs at a glance."""
-    lines: list[Text] = [_head(cronjob, now)]
+    lines: list[Text] = [_head(cronjob, now, store.on(cronjob.cluster))]
     run = store.executions.get(cronjob.last_execution_id)
     if run is not None:
         lines += cause(run.message, run.next_step, width, role(run.status))
@@ -112,11 +114,11 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     return [*lines, *(_run_line(run, now) for run in runs[:12])]
 
 
-def _head(cronjob: CronJob, now: datetime) -> Text:
+def _head(cronjob: CronJob, now: datetime, where: str) -> Text:
     shown = job_state(cronjob)
     when = "suspended" if cronjob.suspended else f"next {age(cronjob.next_at, now)}"
     text = cronjob.schedule_text or cronjob.schedule
-    return ((shown, role_of(shown)), (f"  {cronjob.name}", "strong"), (f"  {text}, {when}", ""))
+    return ((shown, role_of(shown)), (f"  {cronjob.name}{where}", "strong"), (f"  {text}, {when}", ""))
 
 
 def _policy(cronjob: CronJob, store: Store, now: datetime) -> list[Text]:

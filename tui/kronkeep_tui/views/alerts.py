@@ -25,6 +25,7 @@ class AlertsView(TableView[Alert]):
         Column("WHY", 24, grow=5),
         Column("WHAT TO DO", 20, drop=1, grow=4),
     )
+    CLUSTER_AT = 2
     EMPTY = ("Nothing is wrong now.",)
     ORDERS = {
         "s": Order("severity", lambda a: (a.status, a.severity)),

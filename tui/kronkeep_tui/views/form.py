@@ -92,7 +92,7 @@ class FormView(View):
         """Reads the CronJob that this is of, unless something was typed already."""
         filling = self.filling
         if filling.source is not None and filling.unread:
-            filling.begin(await self.kronkeep.client.tagged_spec(*filling.source))
+            filling.begin(await filling.client(self.kronkeep.client).tagged_spec(*filling.source))
             self._changed(at="schedule" if filling.target else "name")
 
     # what is shown
@@ -183,7 +183,7 @@ class FormView(View):
             self._timer = self.set_timer(PAUSE, lambda: self.kronkeep.attempt(self._checked(request), check))
 
     async def _checked(self, request: ScheduleCheckRequest) -> None:
-        await self._fit.ask(request, self.kronkeep.client, self.kronkeep.clock)
+        await self._fit.ask(request, self.filling.client(self.kronkeep.client), self.kronkeep.clock)
         if self.is_mounted:
             self._preview()
 
@@ -296,7 +296,7 @@ class FormView(View):
         if not dry_run:
             self._fit.refuse(spec)
         try:
-            made = await send(self.kronkeep.client, self.filling, spec, dry_run=dry_run)
+            made = await send(self.filling.client(self.kronkeep.client), self.filling, spec, dry_run=dry_run)
         except KronkeepError as error:
             self._refused(error)
             raise

@@ -30,6 +30,7 @@ class JobsView(TableView[CronJob]):
 
     SCOPES = (JOBS, TABLE, ANY)
     COLUMNS = page.COLUMNS
+    CLUSTER_AT = 2
     EMPTY = (
         "No CronJob yet.",
         "",
@@ -106,7 +107,7 @@ class JobsView(TableView[CronJob]):
     def do_yaml(self) -> None:
         """Shows it as it would be written."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}")
+            self.frame.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")
 
     def do_create(self) -> None:
         """Opens the form."""
@@ -115,12 +116,12 @@ class JobsView(TableView[CronJob]):
     def do_form(self) -> None:
         """Opens it in the form."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("form", f"edit {self.label(cronjob)}")
+            self.frame.enter("form", f"edit {self.label(cronjob)}@{cronjob.cluster}")
 
     def do_clone(self) -> None:
         """Opens the form filled as it is."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("form", f"copy {self.label(cronjob)}")
+            self.frame.enter("form", f"copy {self.label(cronjob)}@{cronjob.cluster}")
 
     def do_edit(self) -> None:
         """Opens it in $EDITOR."""

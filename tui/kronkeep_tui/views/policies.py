@@ -24,6 +24,7 @@ class PoliciesView(TableView[CronJob]):
     SCOPES = ("policies", TABLE, ANY)
     COLUMNS = page.COLUMNS
     DEFAULT_CSS = "PoliciesView > .detail { height: 7; }"
+    CLUSTER_AT = 1
     EMPTY = (
         "No CronJob has a backup policy yet.",
         "",
@@ -70,7 +71,7 @@ class PoliciesView(TableView[CronJob]):
     def do_form(self) -> None:
         """Opens the CronJob with its policy in the form."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("form", f"edit {cronjob.namespace}/{cronjob.name}")
+            self.frame.enter("form", f"edit {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")
 
     def refusal(self, action: Action) -> str:
         """A policy that cannot be read removes nothing."""
@@ -87,4 +88,4 @@ class PoliciesView(TableView[CronJob]):
     def do_yaml(self) -> None:
         """Shows the CronJob with its policy as it would be written."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}")
+            self.frame.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")

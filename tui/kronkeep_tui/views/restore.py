@@ -30,6 +30,7 @@ class RestoreView(TableView[BackupExecution]):
         Column("FILES", 9, drop=3, right=True),
         Column("VERIFIED", 9, drop=2, right=True),
     )
+    CLUSTER_AT = 3
     EMPTY = ("No snapshot yet.", "", "b in Jobs backs a CronJob up now.")
     ORDERS = {
         "a": Order("age", lambda b: b.created_at, True),

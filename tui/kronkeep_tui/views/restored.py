@@ -32,6 +32,7 @@ class RestoresView(TableView[Restore]):
         Column("TOOK", 8, right=True, drop=3),
         Column("REASON", 14, drop=4, grow=1),
     )
+    CLUSTER_AT = 2
     EMPTY = ("Nothing was restored yet.", "", "r in Restore brings a snapshot back.")
     ORDERS = {
         "a": Order("age", lambda r: r.created_at, True),

@@ -42,7 +42,7 @@ class RetentionView(PageView):
         """Asks for the plan; it is not asked again by itself, for one approves what one has seen."""
         cronjob = self._cronjob(self.kronkeep.reader.store)
         if cronjob is not None and cronjob.policy is not None:
-            self._plan = await self.kronkeep.client.retention(cronjob.policy.id)
+            self._plan = await self.kronkeep.client.on(cronjob.cluster).retention(cronjob.policy.id)
             self.again()
 
     def do_resync(self) -> None:
@@ -63,11 +63,11 @@ class RetentionView(PageView):
         if plan is None or cronjob is None:
             return
         question = f"Remove {len(plan.remove)} snapshots for good?"
-        approve = lambda: self.kronkeep.attempt(self._approve(plan), "approve")  # noqa: E731
+        approve = lambda: self.kronkeep.attempt(self._approve(cronjob, plan), "approve")  # noqa: E731
         self.frame.ask(confirm(question, cronjob.name, approve))
 
-    async def _approve(self, plan: RetentionPlan) -> None:
+    async def _approve(self, cronjob: CronJob, plan: RetentionPlan) -> None:
         self.frame.tell(f"{len(plan.remove)} snapshots are being removed.", "quiet")
-        await self.kronkeep.client.approve_retention(plan.policy_id, plan.token)
+        await self.kronkeep.client.on(cronjob.cluster).approve_retention(plan.policy_id, plan.token)
         self.frame.tell(f"{len(plan.remove)} snapshots are removed; pruning gives their space back.")
         await self.load()

@@ -22,6 +22,7 @@ class RunsView(TableView[CronJobExecution]):
 
     SCOPES = (RUNS, TABLE, ANY)
     COLUMNS = page.COLUMNS
+    CLUSTER_AT = 3
     EMPTY = ("No run yet.",)
     ORDERS = {
         "s": Order("state", lambda r: (r.status not in FAULTS, r.status)),
@@ -45,9 +46,9 @@ class RunsView(TableView[CronJobExecution]):
         if not self.of:
             return "Runs"
         found = store.cronjob(self.of)
-        return (
-            found.name if found else next((r.cronjob for r in runs_of(store, self.of)), "a deleted CronJob")
-        )
+        if found is None:
+            return next((r.cronjob for r in runs_of(store, self.of)), "a deleted CronJob")
+        return found.name + store.on(found.cluster)
 
     def headline(self) -> Text:
         """Counts, and a + while older ones are not read yet."""

@@ -24,6 +24,7 @@ class StorageFacts(NamedTuple):
     id: str
     name: str
     status: str
+    cluster: str
     storage_id: str
     created_at: datetime
 
@@ -38,6 +39,7 @@ class StoragesView(TableView[BackupStorage]):
 
     SCOPES = ("storages", TABLE, ANY)
     COLUMNS = page.COLUMNS
+    CLUSTER_AT = 2
     DEFAULT_CSS = "StoragesView > .detail { height: 7; }"
     EMPTY = (
         "No storage yet. A storage is a named place for one restic repository.",
@@ -70,7 +72,7 @@ class StoragesView(TableView[BackupStorage]):
 
     def facts(self, record: BackupStorage) -> Any:
         """What the filter looks at."""
-        return StorageFacts(record.id, record.id, record.status, record.id, record.created_at)
+        return StorageFacts(record.id, record.id, record.status, record.cluster, record.id, record.created_at)
 
     def is_fault(self, record: BackupStorage) -> bool:
         """Failed, found faulty, or nearly full."""

@@ -10,6 +10,7 @@ from textual.timer import Timer
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.query import Filter, parse
 from kronkeep_tui.actions import ANY, TABLE
+from kronkeep_tui.pages import clusters
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.base import View
@@ -47,6 +48,8 @@ class TableView(View, Generic[R]):
         border-left: solid $foreground 20%; }
     .-plain TableView > .detail { border-left: none; }
     """
+
+    CLUSTER_AT: int | None = None  # where the column of the cluster belongs, which is there for several only
 
     def __init__(self, of: str = "") -> None:
         super().__init__(of)
@@ -115,7 +118,10 @@ class TableView(View, Generic[R]):
         table = self.table
         table.empty = () if self._found else self._empty()
         table.sorted_by = self.order
-        table.show(Rows(self._found, self.key, lambda record: self.row(record, store, now)))
+        at = self.CLUSTER_AT if len(store.clusters) > 1 else None
+        table.columns = clusters.columns(self.COLUMNS, at)
+        make = lambda r: clusters.row(self.row(r, store, now), at, r, store)  # noqa: E731
+        table.show(Rows(self._found, self.key, make))
         self.show_detail()
 
     def _select(self, store: Store, now: datetime) -> Sequence[R]:
@@ -206,7 +212,8 @@ class TableView(View, Generic[R]):
 
     def set_filter(self, text: str) -> None:
         """Filters; raises InvalidFilter and keeps the one in force."""
-        self._filter = parse(text)
+        names = {cluster.name: cluster.id for cluster in self.kronkeep.reader.store.clusters}
+        self._filter = parse(text, names)
         self.filter_text = text.strip()
         self.again()
 

@@ -14,7 +14,7 @@ from kronkeep_tui.widgets.cells import Text
 
 
 class YamlView(PageView):
-    """What `of` names: `cronjob NAMESPACE/NAME`, or another kind and an id; `manifest` is of a run."""
+    """What `of` names: `cronjob NAMESPACE/NAME@CLUSTER`, or a kind and an id; `manifest` is of a run."""
 
     SCOPES = ("yaml", PAGE, ANY)
 
@@ -44,7 +44,8 @@ class YamlView(PageView):
         kind, _, name = self.of.partition(" ")
         client = self.kronkeep.client
         if kind == "cronjob":
-            return await client.cronjob_spec(*name.split("/", 1))
+            name, _, cluster = name.partition("@")
+            return await client.on(cluster).cronjob_spec(*name.split("/", 1))
         return await getattr(client, kind)(name)
 
     def do_copy(self) -> None:
