@@ -32,6 +32,7 @@ from kronkeep_daemon.repositories import jobs, manifests, restic
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository, of
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.storages.faults import Fault
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
@@ -338,7 +339,6 @@ def failed(ended: jobs.Ended) -> StorageFailed | None:
     return because(restic.fault(step.exit_code, step.log))
 
 
-def because(fault: restic.Fault) -> StorageFailed:
+def because(fault: Fault) -> StorageFailed:
     """The error that says what restic's fault is."""
-    reason, message, then = fault
-    return StorageFailed(message, next_step=then, reason=reason)
+    return StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)

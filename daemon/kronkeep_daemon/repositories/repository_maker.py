@@ -13,12 +13,13 @@ from kronkeep_daemon.repositories import manifests, restic
 from kronkeep_daemon.repositories.jobs import Ended
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, RepositoryJobs, Steps, because, failed
+from kronkeep_daemon.storages.faults import Fault
 
 ATTEMPTS = 8  # of Jobs that were cut off
 # Seconds: over SFTP restic makes 256 folders one after the other, 51 s where an answer takes 0.2 s.
 INIT_SECONDS = 300
 _KEY = re.compile(rb"^[0-9a-f]{64}$")
-_NOT_KEPT: restic.Fault = (
+_NOT_KEPT = Fault(
     "NotKept",
     "The repository that was made is not there for the next container.",
     "Give the storage a place that outlasts a pod.",

@@ -14,6 +14,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.repositories import versions
 from kronkeep_daemon.repositories.versions import Version
 from kronkeep_daemon.storages import faults
+from kronkeep_daemon.storages.faults import Fault
 
 Object = dict[str, Any]
 T = TypeVar("T")
@@ -32,26 +33,25 @@ class Outcome(NamedTuple):
 
 
 MISSING, THERE, DAMAGED = "RepositoryMissing", "RepositoryThere", "RepositoryDamaged"
-Fault = tuple[str, str, str]
 _LOST = "Check the storage, or create it anew."
-_NO_REPOSITORY: Fault = (MISSING, "There is no repository at the storage.", _LOST)
-_THERE: Fault = (THERE, "There is a repository at the storage already.", "Open it with its password.")
-CONFIG_LOST: Fault = (
+_NO_REPOSITORY = Fault(MISSING, "There is no repository at the storage.", _LOST)
+_THERE = Fault(THERE, "There is a repository at the storage already.", "Open it with its password.")
+CONFIG_LOST = Fault(
     "ConfigLost",
     "The storage's place holds the keys of a repository whose config is gone.",
     "Put its config back from a copy, or choose a place that is empty.",
 )
-_DAMAGED: Fault = (
+_DAMAGED = Fault(
     DAMAGED,
     "The repository is damaged: what restic read there is not what was written.",
     "Check the storage; copy the repository's folder before anything else is done to it.",
 )
-_KILLED: Fault = (
+_KILLED = Fault(
     "Interrupted",
     "restic was killed before it ended.",
     "Run it again; if it happens again, look for OOMKilled and raise archive.limits.",
 )
-_NO_PROGRAM: Fault = (
+_NO_PROGRAM = Fault(
     "ToolMissing",
     "There is no restic where the archive ran.",
     "Use an image that has it (archive.image, archive.program), or install it: apt-get install -y restic.",
@@ -60,19 +60,21 @@ _NO_PROGRAM: Fault = (
 # The word for an exit code (versions.EXIT_CODES) -> reason, sentence, next step.
 _BY_WORD: dict[str, Fault] = {
     "no repository": _NO_REPOSITORY,
-    "locked": ("RepositoryLocked", "The repository is locked by somebody else.", "Wait until it is free."),
-    "wrong password": (
+    "locked": Fault(
+        "RepositoryLocked", "The repository is locked by somebody else.", "Wait until it is free."
+    ),
+    "wrong password": Fault(
         "WrongPassword",
         "The repository does not open with this password.",
         "Put the repository's password back into its Secret.",
     ),
-    "interrupted": ("Interrupted", "restic was interrupted.", "Run it again."),
+    "interrupted": Fault("Interrupted", "restic was interrupted.", "Run it again."),
     "killed": _KILLED,
-    "crashed": ("ResticCrashed", "restic crashed.", "Read the archive's log, and report it to restic."),
+    "crashed": Fault("ResticCrashed", "restic crashed.", "Read the archive's log, and report it to restic."),
     "not found": _NO_PROGRAM,
     "not started": _NO_PROGRAM,
     "not executable": _NO_PROGRAM,
-    "no answer": (
+    "no answer": Fault(
         "ServerUnreachable",
         "The storage did not answer in time.",
         "See that the storage's server runs and may be reached from the cluster's nodes.",
@@ -84,18 +86,27 @@ _BY_WORD: dict[str, Fault] = {
 _BY_TEXT: tuple[tuple[str, Fault], ...] = (
     ("wrong password", _BY_WORD["wrong password"]),
     ("repository is already locked", _BY_WORD["locked"]),
-    ("unable to create lock in backend: repository is already locked", _BY_WORD["locked"]),
     (
         "no space left on device",
-        ("StorageFull", "The storage has no space left.", "Free space there, or shorten the retention."),
+        Fault(
+            "StorageFull",
+            "The storage has no space left.",
+            "Free space there, or shorten the retention.",
+        ),
     ),
     (
         "disk quota exceeded",
-        ("StorageFull", "The storage's quota is used up.", "Free space there, or shorten the retention."),
+        Fault(
+            "StorageFull", "The storage's quota is used up.", "Free space there, or shorten the retention."
+        ),
     ),
     (
         "read-only file system",
-        ("StorageReadOnly", "The storage can only be read.", "Give its volume or folder write access again."),
+        Fault(
+            "StorageReadOnly",
+            "The storage can only be read.",
+            "Give its volume or folder write access again.",
+        ),
     ),
     ("config file already exists", _THERE),
     ("config already initialized", _THERE),
@@ -121,7 +132,7 @@ _BY_TEXT: tuple[tuple[str, Fault], ...] = (
     ('restic": executable file not found', _NO_PROGRAM),
     (
         "permission denied",
-        (
+        Fault(
             "PermissionDenied",
             "A file or the repository may not be used.",
             "Give the archive's user that right.",
@@ -311,11 +322,13 @@ def fault(exit_code: int | None, log: bytes, command: str = "", version: Version
         return _BY_WORD[word]
     text = log.decode(errors="replace").lower()
     if (reach := faults.find(text)) is not None:
-        return reach.reason, reach.message, reach.next_step
+        return reach
     for words, found in _BY_TEXT:
         if words in text:
             return found
     if word in _BY_WORD:
         return _BY_WORD[word]
     last = (said(log) or ["it said nothing"])[-1]
-    return "ResticFailed", f"restic ended with exit code {exit_code}: {last}", "Read the archive's log."
+    return Fault(
+        "ResticFailed", f"restic ended with exit code {exit_code}: {last}", "Read the archive's log."
+    )

@@ -1,7 +1,7 @@
 """How a restore ended, from what its containers said and their exit codes; pure."""
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -9,20 +9,13 @@ from kronkeep_common.models import Progress
 from kronkeep_common.text import clean
 from kronkeep_daemon.repositories import restic
 from kronkeep_daemon.repositories.jobs import Ended, Step
+from kronkeep_daemon.storages.faults import Fault
 
 Object = dict[str, Any]
 _VERIFIED = re.compile(rb"finished verifying (\d+) files")
 VERIFYING = b"verifying files in "
 _FILE = re.compile(r"ignoring error for (.+?): (.+)")
 EXAMPLES = 5
-
-
-class Fault(NamedTuple):
-    """Why a restore failed: a stable word, a sentence, what to do."""
-
-    reason: str
-    message: str
-    next_step: str
 
 
 DAMAGED = Fault(

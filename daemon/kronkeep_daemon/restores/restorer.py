@@ -26,13 +26,13 @@ from kronkeep_daemon.repositories.jobs import Ended
 from kronkeep_daemon.repositories.manifests import KEPT_SECONDS, repository_job
 from kronkeep_daemon.restores import layout, manifests, outcome
 from kronkeep_daemon.restores.ears import Ears
-from kronkeep_daemon.restores.outcome import Fault
 from kronkeep_daemon.restores.planning import Planner, Wanted, size_of
 from kronkeep_daemon.restores.records import RestoreRecords
 from kronkeep_daemon.restores.running import Runner, Runners
 from kronkeep_daemon.restores.snapshots import Snapshots
 from kronkeep_daemon.restores.sums import Line, Manifests, differences
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.storages.faults import Fault
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
