@@ -30,9 +30,17 @@ def takes_cluster(method: str, path: str) -> bool:
 
 
 class TriggerRequest(Request, frozen=True, kw_only=True):
-    """What a trigger may change for this one run."""
+    """What a trigger may change for this one run: plain variables.
+
+    Who may trigger may read the run's log, so a Secret in it is for those who may change the CronJob.
+    """
 
     env: tuple[EnvVar, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a variable from a Secret."""
+        if any(variable.secret is not None for variable in self.env):
+            raise ValueError("a run's own variables have values; a Secret is named in the CronJob")
 
 
 class BackupRequest(Request, frozen=True, kw_only=True):

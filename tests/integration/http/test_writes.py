@@ -210,3 +210,11 @@ async def test_what_is_no_http_is_a_problem_and_not_a_line_in_the_log(daemon: Da
     assert b" 400 " in answer
     assert b'"code":"InvalidRequest"' in answer
     assert "Traceback" not in daemon.log.read_text()
+
+
+async def test_a_trigger_brings_no_secret_into_a_run(http: HTTP) -> None:
+    env = [{"name": "A", "secret": {"secret": "kronkeep-storage-vault"}}]
+    refused = await http.post(TRIGGER, json={"env": env})
+    assert (refused.status_code, refused.json()["code"]) == (422, "InvalidRequest")
+    assert "a Secret is named in the CronJob" in refused.json()["detail"]
+    assert (await http.post(TRIGGER, json={"env": [{"name": "A", "value": "1"}]})).status_code == 201
