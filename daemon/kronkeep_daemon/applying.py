@@ -1,7 +1,8 @@
 """Makes the cluster as manifests say: creates what is missing, changes what differs, leaves the rest alone.
 
-A field that a manifest of Kubernetes does not name stays as it is (RFC 7386, JSON merge patch); lists are
-replaced whole. A manifest in kronkeep's own words is the whole of a CronJob, its policy included.
+A field that a manifest of Kubernetes does not name stays as it is (RFC 7386, JSON merge patch), unless the
+manifest named it when it was applied before: then it goes. Lists are replaced whole. A manifest in kronkeep's
+own words is the whole of a CronJob, its policy included.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.models.storage_kinds import same
 from kronkeep_daemon.backups import policy as policies
-from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.cronjobs import CronJobService, declared
 from kronkeep_daemon.extended import ExtendedService
 from kronkeep_daemon.repositories.storage_service import StorageService
 
@@ -84,13 +85,16 @@ class Applying:
             live = self._cronjobs.raw(wanted.namespace, wanted.name)
         except CronJobNotFound:
             await self._annotate(body, None)
+            _note(body)
             created = await self._cronjobs.create_raw(body, dry_run=dry_run)
             return Made("created", created if dry_run else self._extended.get(wanted.namespace, wanted.name))
         await self._annotate(body, live)
-        if covers(live, body):
+        _note(body)
+        patch = declared.dropping(live, body)
+        if declared.covers(live, patch):
             return Made("unchanged", self._extended.get(wanted.namespace, wanted.name))
         self._cronjobs.check_bounds(body)
-        patched = await self._cronjobs.patch(wanted.namespace, wanted.name, body, dry_run=dry_run)
+        patched = await self._cronjobs.patch(wanted.namespace, wanted.name, patch, dry_run=dry_run)
         return Made("changed", patched if dry_run else self._extended.get(wanted.namespace, wanted.name))
 
     async def _annotate(self, body: Object, live: Object | None) -> None:
@@ -120,6 +124,12 @@ class Applying:
         return None if held else policy_id
 
 
+def _note(body: Object) -> None:
+    """Keeps the names of what the manifest declares on the CronJob."""
+    noted = declared.noted(body)
+    body["metadata"]["annotations"] = (body["metadata"].get("annotations") or {}) | {keys.DECLARED: noted}
+
+
 def body_of(wanted: CronJobManifest) -> Object:
     """The object to send: of the metadata only what a person writes, with the namespace filled in."""
     meta = {key: wanted.metadata[key] for key in _KEPT_META if wanted.metadata.get(key)}
@@ -127,17 +137,3 @@ def body_of(wanted: CronJobManifest) -> Object:
     copied: Object = msgspec.json.decode(msgspec.json.encode(body | {"metadata": meta}))
     copied["metadata"]["namespace"] = wanted.namespace
     return copied
-
-
-def covers(live: Any, wanted: Any) -> bool:
-    """Whether all that is wanted is there already: what is more in the live object does not count.
-
-    Lists are compared entry by entry, so that what the API server filled in is no difference.
-    """
-    if isinstance(wanted, dict):
-        held = live if isinstance(live, dict) else {}
-        return all(covers(held.get(key), value) for key, value in wanted.items())
-    if isinstance(wanted, list):
-        there = live if isinstance(live, list) else []
-        return len(there) == len(wanted) and all(map(covers, there, wanted))
-    return bool(live == wanted)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -151,6 +152,34 @@ async def test_what_reaches_out_of_a_container_is_denied(daemon: Daemon) -> None
                 continue  # with --embedded folders of the node are allowed
             with pytest.raises(Denied):
                 await client.apply_cronjob(manifest)
+
+
+async def test_what_a_manifest_names_no_more_goes_and_what_others_set_stays(daemon: Daemon) -> None:
+    def manifest(spec: dict[str, Any], **labels: str) -> CronJobManifest:
+        meta = {"name": "x", "labels": labels}
+        return CronJobManifest(api_version="batch/v1", kind="CronJob", metadata=meta, spec=spec)
+
+    full = json.loads(json.dumps(SPEC))
+    (container,) = full["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    container |= {"resources": {"limits": {"cpu": "1000m"}}, "env": [{"name": "A", "value": "b"}]}
+    cluster, path = await daemon.cluster(), paths.cronjobs("default", "x")
+    async with daemon.client() as client:
+        await client.apply_cronjob(manifest(full | {"suspend": True}, team="a"))
+        template = {"spec": {"containers": [container | {"resources": {"limits": {"cpu": "1"}}}]}}
+        theirs = {"jobTemplate": {"spec": {"template": template}}}  # as a real API server writes it
+        await cluster.patch(path, {"metadata": {"labels": {"its": "own"}}, "spec": theirs})
+        version = (await cluster.get(path))["metadata"]["resourceVersion"]
+        await eventually(lambda: client.cronjob("default", "x"), lambda c: c.resource_version == version)
+        again = await client.apply_cronjob(manifest(full | {"suspend": True}, team="a"))
+        assert again.outcome == "unchanged"
+        assert (await client.apply_cronjob(manifest(SPEC))).outcome == "changed"
+    live = await cluster.get(path)
+    await cluster.close()
+    (left,) = live["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert "env" not in left
+    assert left.get("resources", {}) == {}
+    assert not live["spec"].get("suspend")
+    assert live["metadata"]["labels"] == {"its": "own"}
 
 
 async def test_a_manifest_is_applied_once_and_again(daemon: Daemon) -> None:

@@ -24,7 +24,8 @@ async def daemon(tmp_path: Path, embedded_cluster: EmbeddedCluster) -> AsyncIter
     found = Daemon(tmp_path / "s")
     file = tmp_path / "kronkeepd.toml"
     await asyncio.to_thread(
-        file.write_text, f'[clusters.far]\nkubeconfig = "{embedded_cluster.kubeconfig}"\n'
+        file.write_text,
+        f'manifests = "{tmp_path}/manifests"\n[clusters.far]\nkubeconfig = "{embedded_cluster.kubeconfig}"\n',
     )
     found.arguments = ("--config", str(file))
     await found.start()
@@ -49,6 +50,26 @@ async def test_writes_go_to_the_right_cluster(daemon: Daemon, embedded_cluster: 
         await eventually(lambda: client.execution(run.id), lambda found: found.status == "succeeded")
         await in_both(client, far)
     await far.close()
+
+
+async def test_a_folder_of_manifests_is_for_the_cluster_of_its_name(daemon: Daemon) -> None:
+    folder, text = (
+        daemon.state.parent / "manifests",
+        "kind: CronJob\nimage: busybox\nschedule: 0 2 29 2 *\nname: ",
+    )
+    for place, name in (("here", "dropped"), ("far/there", "dropped"), ("elsewhere/no", "other")):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / f"{place}.yaml").write_text(text + name)
+    async with daemon.client() as client:
+
+        async def stand() -> dict[str, str | None]:
+            return {found.file: found.code or found.status for found in (await client.manifests()).items}
+
+        wanted = {"here.yaml": "applied", "far/there.yaml": "applied", "elsewhere/no.yaml": "ClusterNotFound"}
+        await eventually(stand, lambda found: found == wanted)
+        made = (await client.cronjobs()).items
+    assert [cronjob.name for cronjob in made] == ["dropped", "dropped"]
+    assert len({cronjob.cluster for cronjob in made}) == 2
 
 
 async def in_both(client: Client, far: Cluster) -> None:
