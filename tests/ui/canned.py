@@ -141,6 +141,9 @@ class FixedClock:
         await asyncio.sleep(seconds)
 
 
+BROKEN = "The connection broke."
+
+
 class CannedClient:
     """The methods of Client that the terminal uses."""
 
@@ -164,7 +167,7 @@ class CannedClient:
         self.tag = '"1"'
         self.kept, self.removed, self.why = 7, 4, ""
         self.lost = asyncio.Event()
-        self.away = False
+        self.away = ""  # why nobody answers
         self.answers = asyncio.Event()
         self.answers.set()
         self.watches: list[api.WatchView] = []
@@ -181,7 +184,7 @@ class CannedClient:
 
     async def snapshot(self) -> api.Snapshot:
         if self.away:
-            raise DaemonUnreachable("Nobody serves the socket.")
+            raise DaemonUnreachable(self.away)
         return api.Snapshot(
             seq=1,
             now=NOW,
@@ -216,7 +219,7 @@ class CannedClient:
 
     async def events(self, after: int | None = None) -> AsyncIterator[api.Event]:
         await self.lost.wait()
-        raise DaemonUnreachable("The connection broke.")
+        raise DaemonUnreachable(BROKEN)
         yield
 
     async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
@@ -385,5 +388,5 @@ class CannedClient:
 
     async def check_schedules(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
         if self.away:
-            raise DaemonUnreachable("Nobody serves the socket.")
+            raise DaemonUnreachable(self.away)
         return reckon(request, NOW)

@@ -231,7 +231,7 @@ async def test_without_the_daemon_the_verdict_is_reckoned_here_and_nothing_is_lo
     client = Client()
     async with app_of(client).run_test(size=(80, 24)) as pilot:
         await opened(pilot)
-        client.away = True
+        client.away = "Nobody serves the socket."
         client.lost.set()
         await pilot.press(*"kept")
         await typed(pilot, "policy.storage_id", "vault")

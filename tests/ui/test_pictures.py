@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from tests.ui.canned import CannedClient
+from tests.ui.canned import BROKEN, CannedClient
 from tests.ui.scenes import Scene, busy, empty
 from tests.ui.test_terminal import app_of, screen, until
 from textual.pilot import Pilot
@@ -32,7 +32,7 @@ async def settled(pilot: Pilot[Any], client: CannedClient, state: str) -> None:
     app: Any = pilot.app
     await until(pilot, lambda: app.reader.read_once and app.frame.view.ready)
     if state == "lost":
-        client.away = True
+        client.away = BROKEN  # as the stream says, whichever of the two is heard last
         client.lost.set()
         await until(pilot, lambda: app.reader.lost is not None)
     await until(pilot, lambda: not working(app))

@@ -98,7 +98,7 @@ async def test_a_lost_daemon_keeps_the_data_and_says_why_and_what_to_do_in_full(
     app = app_of(client)
     async with app.run_test(size=(width, 24)) as pilot:
         await first(pilot)
-        client.away = True
+        client.away = "Nobody serves the socket."
         client.lost.set()
         await until(pilot, lambda: "NO DAEMON, data 0s old" in screen(pilot) or width < 80)
         await until(pilot, lambda: "Nobody serves the socket." in screen(pilot))
@@ -110,7 +110,7 @@ async def test_a_lost_daemon_keeps_the_data_and_says_why_and_what_to_do_in_full(
         assert "pg-main-nightly" in whole
         await pilot.press("t")
         await until(pilot, lambda: "ctrl+r tries it again." in " ".join(screen(pilot).split()))
-        client.away = False
+        client.away = ""
         client.lost.clear()
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "Nobody serves" not in screen(pilot))
