@@ -19,7 +19,7 @@ import msgspec
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import InvalidSettings, KronkeepError, ToolMissing
-from kronkeep_daemon import clusters
+from kronkeep_daemon import connecting
 from kronkeep_daemon import settings as settings_file
 from kronkeep_daemon.alerts import AlertService, Sources
 from kronkeep_daemon.applying import Applying
@@ -137,7 +137,7 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
     history = await History.open(state / "history", clock=clock)
     stack.push_async_callback(history.close)
     supervisor = Supervisor(clock)
-    connected: clusters.Configured = []
+    connected: connecting.Configured = []
     kubeconfig: Path | None = None
     if options.embedded:
         _require_restic()
@@ -147,7 +147,7 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
         kubeconfig = embedded.kubeconfig
         embedded_one = await Cluster.connect(kubeconfig=kubeconfig, name="embedded")
         connected.append((embedded_one, ClusterSettings()))
-    connected += await clusters.connect(current().clusters, history, clock)
+    connected += await connecting.connect(current().clusters, history, clock)
     for cluster, _ in connected:
         stack.push_async_callback(cluster.close)
     stack.push_async_callback(supervisor.close)
