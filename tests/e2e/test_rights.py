@@ -59,7 +59,7 @@ async def main_job(client: Client, folder: Path) -> None:
     wanted = CronJobCreate(
         name="dump",
         image="busybox",
-        command=("sh", "-c", "echo x > /data/x"),
+        command=("sh", "-c", "echo x | tee /data/x"),
         schedule="0 2 29 2 *",
         volumes=(VolumeMount(claim="data", mount_path="/data"),),
         policy=BackupPolicySpec(storage_id="vault"),
@@ -71,5 +71,6 @@ async def main_job(client: Client, folder: Path) -> None:
         lambda: client.backup(run.backup_id or ""), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
     )
     assert (backup.status, backup.reason) == ("succeeded", None)
-    assert b"".join([chunk async for chunk in client.log(run.id)]) is not None
+    log = b"".join([chunk async for chunk in client.log(run.id)])
+    assert log.endswith(b"Z x\n"), log
     await client.delete_cronjob("default", "dump", "dump")
