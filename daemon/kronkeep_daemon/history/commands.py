@@ -63,8 +63,11 @@ def _positive(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Runs one command; raises StateInUse, DamagedHistory, HistoryTooNew, InvalidRequest."""
-    if options.store_command != "import" and not options.folder.is_dir():
-        raise InvalidRequest(f"There is no folder {options.folder}.", field="folder")
+    if options.store_command != "import" and not any(options.folder.glob("*-*.jsonl")):
+        words = f"There is no history in {options.folder}."
+        raise InvalidRequest(
+            words, next_step="Name the folder `history` of the state folder.", field="folder"
+        )
     options.act(options)
     return 0
 

@@ -52,6 +52,16 @@ def test_an_export_imported_exports_the_same(older: Path, tmp_path: Path) -> Non
     assert b"not empty" in again.stderr
 
 
+def test_a_folder_without_a_history_is_no_sound_one(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    for folder in (tmp_path / "state", tmp_path / "nowhere"):
+        for command in (("check", folder), ("export", folder), ("salvage", folder, tmp_path / "new")):
+            refused = store(*command)
+            assert refused.returncode == 1
+            assert b"There is no history in" in refused.stderr
+    assert list(tmp_path.rglob("*")) == [tmp_path / "state"]
+
+
 def test_a_line_that_is_no_export_is_refused_by_its_number(tmp_path: Path) -> None:
     given = b'{"table":"t","number":1,"document":{}}\n{"table":5}\n'
     refused = store("import", tmp_path / "new", "-", given=given)
