@@ -30,7 +30,7 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
 FULL_DISK_PAUSE = 2.0
-BREATH = 0.05  # between two writes: what came meanwhile shares the second, and costs one look a Job
+BREATH, LONGEST_BREATH = 0.001, 0.05  # after a write, for each of its Jobs: a burst shares the next one
 PATIENCE = 3.0  # for what may still be told of a Job that has gone
 SLICE = 1000  # Jobs written at once: a first list of many costs no more memory than that
 MOST = 100_000  # runs that have not ended
@@ -142,7 +142,7 @@ class Recorder:
                 self._wake.set()
                 continue
             self._idle.set()
-            await asyncio.sleep(BREATH)
+            await asyncio.sleep(min(BREATH * len(touched), LONGEST_BREATH))
 
     async def _account_forever(self) -> None:
         """Judges slots only after every Job that was seen is recorded."""
