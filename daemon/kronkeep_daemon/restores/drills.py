@@ -22,7 +22,7 @@ from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.repositories.manifests import short_hash
-from kronkeep_daemon.restores.records import RestoreRecords
+from kronkeep_daemon.restores.records import RestoreRecords, of_backup
 from kronkeep_daemon.settings import Settings
 
 Object = dict[str, Any]
@@ -88,9 +88,10 @@ class Drills:
 
     async def verify(self, backup: BackupExecution) -> Restore:
         """Records the verification of one backup."""
-        deadline = self._clock.now() + timedelta(seconds=DEADLINE)
+        now, drill_id = self._clock.now(), uuid.uuid4().hex[:12]
+        deadline = now + timedelta(seconds=DEADLINE)
         return await self._records.add(
-            self._new(backup, uuid.uuid4().hex[:12], purpose="verify", deadline_at=deadline)
+            of_backup(backup, drill_id, now, purpose="verify", deadline_at=deadline)
         )
 
     async def _since(self, policy: BackupPolicy, cronjob_id: str) -> datetime:
@@ -117,7 +118,9 @@ class Drills:
         backup = pick(good, drill.pick, drill_id)
         deadline = self._clock.now() + timedelta(seconds=drill.deadline_seconds)
         if backup is not None:
-            made = self._new(backup, drill_id, purpose="drill", due_at=slot, deadline_at=deadline)
+            made = of_backup(
+                backup, drill_id, self._clock.now(), purpose="drill", due_at=slot, deadline_at=deadline
+            )
             return await self._records.add(made)
         meta = raw["metadata"]
         nothing = Restore(
@@ -136,19 +139,3 @@ class Drills:
             deadline_at=deadline,
         )
         return await self._records.add(nothing)
-
-    def _new(self, backup: BackupExecution, restore_id: str, **fields: Any) -> Restore:
-        return Restore(
-            id=restore_id,
-            cluster=backup.cluster,
-            namespace=backup.namespace,
-            cronjob=backup.cronjob,
-            cronjob_id=backup.cronjob_id,
-            policy_id=backup.policy_id,
-            backup_id=backup.id,
-            snapshot_id=backup.result.snapshot_id if backup.result else "",
-            storage_id=backup.storage_id,
-            status=RestoreStatus.PENDING,
-            created_at=self._clock.now(),
-            **fields,
-        )

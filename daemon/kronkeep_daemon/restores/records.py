@@ -1,18 +1,37 @@
 """The records of restores: durable before anything acts on them, every change along the table of states."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import RestoreNotFound
-from kronkeep_common.models import Restore
+from kronkeep_common.models import BackupExecution, Restore
 from kronkeep_common.states import RESTORE_TRANSITIONS, RestoreStatus, is_final, may_follow
 from kronkeep_common.text import clean
 from kronkeep_daemon.events import Bus, RestoreChanged
 from kronkeep_daemon.history import History
 
 UNDER_WAY = tuple(status for status in RestoreStatus if not is_final(RESTORE_TRANSITIONS, status))
+
+
+def of_backup(backup: BackupExecution, restore_id: str, now: datetime, **fields: Any) -> Restore:
+    """A new restore of a backup, which may be a drill or a verification."""
+    return Restore(
+        id=restore_id,
+        cluster=backup.cluster,
+        namespace=backup.namespace,
+        cronjob=backup.cronjob,
+        cronjob_id=backup.cronjob_id,
+        policy_id=backup.policy_id,
+        backup_id=backup.id,
+        snapshot_id=backup.result.snapshot_id if backup.result else "",
+        storage_id=backup.storage_id,
+        status=RestoreStatus.PENDING,
+        created_at=now,
+        **fields,
+    )
 
 
 class RestoreRecords:

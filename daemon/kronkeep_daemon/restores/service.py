@@ -26,7 +26,7 @@ from kronkeep_daemon.restores.download import Downloads
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.restores.making import Maker
 from kronkeep_daemon.restores.planning import Planner, Wanted
-from kronkeep_daemon.restores.records import RestoreRecords
+from kronkeep_daemon.restores.records import RestoreRecords, of_backup
 from kronkeep_daemon.restores.restorer import Restorer
 from kronkeep_daemon.restores.running import Runners
 from kronkeep_daemon.restores.snapshots import PATIENCE, Snapshots
@@ -170,23 +170,14 @@ class RestoreService:
 
     def _new(self, wanted: Wanted, request: RestoreRequest, restore_id: str) -> Restore:
         backup, now = wanted.backup, self._clock.now()
-        assert backup.result is not None
-        return Restore(
-            id=restore_id,
-            cluster=backup.cluster,
-            namespace=backup.namespace,
-            cronjob=backup.cronjob,
-            cronjob_id=backup.cronjob_id,
-            policy_id=backup.policy_id,
-            backup_id=backup.id,
-            snapshot_id=backup.result.snapshot_id,
-            storage_id=backup.storage_id,
+        return of_backup(
+            backup,
+            restore_id,
+            now,
             include=wanted.include,
             target=wanted.target,
             overwrite=request.overwrite,
             suspend=request.suspend,
-            status=RestoreStatus.PENDING,
-            created_at=now,
             deadline_at=now + timedelta(seconds=request.deadline_seconds),
             warnings=("The backup is partial.",) if backup.status is BackupStatus.PARTIAL else (),
         )
