@@ -112,10 +112,12 @@ class Reader:
                 async with asyncio.timeout(REREAD_SECONDS):
                     await self._reread.wait()
             self._reread.clear()
+            began = self.clock.monotonic()
             if self.live:
                 with contextlib.suppress(KronkeepError):
                     await self._read_cronjobs()
-            await asyncio.sleep(FLUSH_SECONDS)
+            took = self.clock.monotonic() - began  # of thousands: no more than a third of the time
+            await asyncio.sleep(max(FLUSH_SECONDS, 2 * took))
 
     async def _read_cronjobs(self) -> None:
         cronjobs = tuple((await self._answered(self.client.cronjobs())).items)
