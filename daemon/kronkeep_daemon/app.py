@@ -12,7 +12,7 @@ import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -50,6 +50,7 @@ EXIT_TASK_FAILED = 70
 WATCHDOG_SECONDS = 10.0
 RETENTION_SECONDS = 3600.0
 JOURNAL_PATIENCE = 5.0
+LIST_PATIENCE = 3.0  # seconds for the first lists, without which no CronJob is known
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +155,9 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
     services = _services(connected, history, current, supervisor)
     _start(services, supervisor)
     stack.push_async_callback(services.cronjobs.release)
+    with suppress(TimeoutError):  # whose cluster is away has its history served
+        async with asyncio.timeout(LIST_PATIENCE):
+            await services.cronjobs.synced()
     await stack.enter_async_context(serve(services, Path(current().socket)))
     if options.config is not None:
         supervisor.start("settings", lambda: _reload(options, current), death="restart")

@@ -17,6 +17,7 @@ from kronkeep_common.errors import (
     ExecutionNotFound,
     KronkeepError,
     NameTaken,
+    Unavailable,
 )
 from kronkeep_common.models import CronJob, CronJobCreate, CronJobExecution, EnvVar
 from kronkeep_common.names import check_image, check_name
@@ -129,7 +130,8 @@ class CronJobService:
     def find(self, namespace: str, name: str, cluster: str | None = None) -> tuple[Recorder, Object]:
         """The CronJob and who records its cluster; raises CronJobNotFound, Conflict where several have it.
 
-        A name alone is not enough either while a cluster that may have it too has not been listed.
+        A name alone is not enough either while a cluster that may have it too has not been listed; before
+        that nobody can say that it is not there: raises Unavailable.
         """
         named = cluster or chosen()
         among = list(self.recorders.values())
@@ -138,7 +140,7 @@ class CronJobService:
         found = [(r, raw) for r in among if (raw := r.seen.cronjobs.get((namespace, name))) is not None]
         title = f"{clean(namespace, 63)}/{clean(name, 63)}"
         if not found:
-            raise CronJobNotFound(f"There is no CronJob {title}.")
+            raise _absent(title, among)
         if len(among) > 1:
             _sure(title, found, among)
         return found[0]
@@ -150,7 +152,7 @@ class CronJobService:
         """The cluster of a CronJob, or the one where a request would make it; raises what `find` raises."""
         try:
             return self.find(namespace, name)[0].cluster
-        except CronJobNotFound:
+        except (CronJobNotFound, Unavailable):
             return self.clusters.named()
 
     def raw(self, namespace: str, name: str, cluster: str | None = None) -> Object:
@@ -328,6 +330,14 @@ class CronJobService:
             path = paths.jobs(record.namespace, record.job)
             await self.clusters.of(record.cluster).delete(path, uid=Recorder.uid_of(record))
         return self.execution(execution_id)
+
+
+def _absent(title: str, among: list[Recorder]) -> KronkeepError:
+    """That there is no such CronJob, where every cluster that may have it has been listed."""
+    names = ", ".join(clean(r.cluster.name, 80) for r in among if not r.synced.is_set())
+    if not names:
+        return CronJobNotFound(f"There is no CronJob {title}.")
+    return Unavailable(f"The CronJobs of {names} have not been listed yet, so {title} may be there.")
 
 
 def _sure(title: str, found: list[tuple[Recorder, Object]], among: list[Recorder]) -> None:

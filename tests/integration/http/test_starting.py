@@ -1,0 +1,19 @@
+"""What is answered before a cluster has been listed for the first time."""
+
+from pathlib import Path
+
+import pytest
+from tests.integration.http.many import CLUSTER, many
+
+from kronkeep_common.errors import CronJobNotFound, Unavailable
+
+
+async def test_nobody_says_that_a_cronjob_is_not_there_before_its_cluster_was_listed(tmp_path: Path) -> None:
+    async with many(tmp_path / "h", 2, 1) as services:
+        assert services.extended.get("ns-1", "job-1").name == "job-1"
+        with pytest.raises(Unavailable, match="ns-1/other may be there") as early:
+            services.extended.get("ns-1", "other")
+        assert early.value.retryable
+        services.cronjobs.recorders[CLUSTER].synced.set()
+        with pytest.raises(CronJobNotFound):
+            services.extended.get("ns-1", "other")
