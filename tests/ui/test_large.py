@@ -12,7 +12,7 @@ WIDE, HIGH = 300, 100
 async def test_every_view_draws_at_300_by_100() -> None:
     app = app_of(CannedClient(*busy(failing=True)))
     async with app.run_test(size=(WIDE, HIGH)) as pilot:
-        await until(pilot, lambda: "ST " in screen(pilot))
+        await until(pilot, lambda: app.reader.read_once)
         for way in places(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)

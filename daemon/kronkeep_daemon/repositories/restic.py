@@ -144,8 +144,8 @@ _EXACT = frozenset({"no repository", "locked", "wrong password", "killed", "not 
 
 
 def lines(log: bytes) -> list[bytes]:
-    """The lines of a pod's log without their timestamps."""
-    return [_STAMP.sub(b"", line) for line in log.split(b"\n") if line]
+    """The lines of a pod's log without their timestamps; empty ones say nothing."""
+    return [bare for line in log.split(b"\n") if (bare := _STAMP.sub(b"", line))]
 
 
 def objects(log: bytes) -> list[Object]:

@@ -131,3 +131,8 @@ def test_what_a_dumps_command_writes_is_taken_for_no_word_of_restic(line: bytes)
     found = restic.summary(made + b"\n" + line, "0.19.1")
     assert found is not None
     assert found.snapshot_id == "0123abcd"
+
+
+def test_the_last_word_is_not_an_empty_line() -> None:
+    log = b"2026-01-01T00:00:00.0Z Fatal: something new\n2026-01-01T00:00:00.1Z \n"
+    assert restic.fault(1, log).message == "restic ended with exit code 1: Fatal: something new"
