@@ -108,7 +108,9 @@ _S = StorageStatus
 STORAGE_TRANSITIONS: dict[StorageStatus, frozenset[StorageStatus]] = {
     _S.PENDING: frozenset({_S.CREATING, _S.DELETING, _S.FAILED}),
     _S.CREATING: frozenset({_S.ACTIVE, _S.DELETING, _S.FAILED}),
-    _S.ACTIVE: frozenset({_S.DELETING, _S.FAILED}),
+    # A repository that cannot be reached or is damaged leaves its storage active: `reason` and `check_ok` say
+    # so, and each archive tries anew.
+    _S.ACTIVE: frozenset({_S.DELETING}),
     _S.DELETING: frozenset({_S.FAILED}),
     _S.FAILED: frozenset({_S.CREATING, _S.DELETING}),
 }

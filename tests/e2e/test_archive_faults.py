@@ -54,6 +54,37 @@ async def test_a_wrong_password(place: Room) -> None:
         assert told(await place.backup(client, "password")) == ("failed", "WrongPassword")
 
 
+async def test_a_password_that_was_taken_away(place: Room) -> None:
+    async with place.client() as client:
+        await made(place, client, "keyless")
+        cluster = await place.daemon.cluster()
+        secret = paths.secrets("kronkeep", "kronkeep-storage-keyless")
+        await cluster.patch(secret, {"data": {"password": None}})
+        assert told(await place.backup(client, "keyless")) == ("failed", "PasswordMissing")
+        await cluster.delete(secret)
+        await cluster.close()
+        gone = await place.backup(client, "keyless")
+    assert told(gone) == ("failed", "SecretMissing")
+    assert "kronkeep-storage-keyless" in (gone.message or "")
+
+
+@pytest.mark.torture  # restic tries for the minute that the probe gives it
+@pytest.mark.skipif(os.geteuid() != 0, reason="a file system that can only be read needs a mount")
+async def test_a_repository_that_can_only_be_read(place: Room) -> None:
+    async with place.client() as client:
+        repository, _ = await made(place, client, "frozen")
+        for argv in (
+            ["--bind", str(repository), str(repository)],
+            ["-o", "remount,bind,ro", str(repository)],
+        ):
+            await asyncio.to_thread(subprocess.run, ["mount", *argv], check=True)
+        try:
+            assert told(await place.backup(client, "frozen")) == ("failed", "StorageReadOnly")
+        finally:
+            await asyncio.to_thread(subprocess.run, ["umount", "--lazy", str(repository)], check=True)
+        assert told(await place.backup(client, "frozen")) == ("succeeded", None)
+
+
 async def test_a_repository_that_is_gone(place: Room) -> None:
     async with place.client() as client:
         repository, _ = await made(place, client, "gone")
