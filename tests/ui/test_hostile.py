@@ -88,7 +88,7 @@ async def test_nothing_raw_reaches_the_screen_of_any_view(text: str, width: int)
     client.log_text = (text + "\n").encode() * 20
     app = app_of(client)
     async with app.run_test(size=(width, 40)) as pilot:
-        await until(pilot, lambda: "ST " in screen(pilot))
+        await until(pilot, lambda: app.reader.read_once)
         for way in places(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)
