@@ -140,9 +140,10 @@ class AuditEntry(Record, frozen=True, kw_only=True):
 class PolicyView(Record, frozen=True, kw_only=True):
     """A policy and the CronJob that carries it, with what it has archived.
 
-    `bytes_stored` is what its snapshots added to the repository, where restic told (0.17). `overdue` says
-    that its recovery point is missed, `findings` what is wrong with how its schedule fits the CronJob's
-    (`Code: sentence`), `retention_waits` why its retention waits for approval.
+    `bytes_stored` is what its snapshots added to the repository, where restic told it of each (0.17);
+    `sizes_unknown` says why not. `overdue` says that its recovery point is missed, `findings` what is wrong
+    with how its schedule fits the CronJob's (`Code: sentence`), `retention_waits` why its retention waits for
+    approval.
     """
 
     id: str
@@ -156,6 +157,7 @@ class PolicyView(Record, frozen=True, kw_only=True):
     policy: BackupPolicy
     snapshots: int = 0
     bytes_stored: Bytes | None = None
+    sizes_unknown: str | None = None
     last_good_backup_at: Moment | None = None
     overdue: bool = False
     next_backup_at: Moment | None = None

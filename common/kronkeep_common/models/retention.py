@@ -21,7 +21,8 @@ class RetentionPlan(Record, frozen=True, kw_only=True):
     """A preview of retention at `computed_at`; nothing else is ever removed.
 
     `token` names exactly these removals: approving it removes these or nothing. `blocked_by` says why the
-    removals wait: more than one snapshot and more than a fifth of them would go at once.
+    removals wait: more than one snapshot and more than a fifth of them would go at once. `sizes_unknown`
+    says why snapshots lack `bytes_stored`, where some do.
     """
 
     policy_id: str
@@ -31,6 +32,7 @@ class RetentionPlan(Record, frozen=True, kw_only=True):
     remove: tuple[SnapshotVerdict, ...] = ()
     token: str
     blocked_by: str | None = None
+    sizes_unknown: str | None = None
 
 
 class RetentionPreview(Request, frozen=True, kw_only=True):

@@ -55,6 +55,21 @@ def plan(
         remove=remove,
         token=_token(policy_id, remove),
         blocked_by=_blocked(len(remove), len(verdicts)),
+        sizes_unknown=sizes_unknown(backups),
+    )
+
+
+def sizes_unknown(backups: Sequence[BackupExecution]) -> str | None:
+    """Why it is not known what some of the snapshots take in the repository; None where all of it is.
+
+    restic 0.14 tells in its summary what was added, not what that became when it was compressed and stored.
+    """
+    silent = sum(b.result is not None and b.result.bytes_stored is None for b in backups)
+    if not silent:
+        return None
+    return (
+        f"What {silent} of {len(backups)} snapshots take in the repository is not known: "
+        "restic tells it since 0.17, at the end of each archive."
     )
 
 

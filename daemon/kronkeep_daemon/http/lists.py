@@ -10,6 +10,7 @@ from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
 from kronkeep_common.query import Filter, parse
+from kronkeep_daemon.backups import retention
 from kronkeep_daemon.backups.policy import Carrier
 from kronkeep_daemon.history import Page, Records
 from kronkeep_daemon.history.records import HasId
@@ -120,6 +121,7 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
         policy=cronjob.policy,
         snapshots=len(there),
         bytes_stored=sum(stored) if len(stored) == len(there) else None,
+        sizes_unknown=retention.sizes_unknown(there),
         last_good_backup_at=cronjob.last_good_backup_at,
         overdue=cronjob.backup_overdue,
         next_backup_at=cronjob.next_backup_at,

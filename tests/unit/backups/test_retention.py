@@ -132,3 +132,13 @@ def test_every_verdict_says_why() -> None:
     found = retention.plan("p", daily(3), Retention(keep_last=1, days=1), START + timedelta(days=2, hours=1))
     assert found.keep[0].why == "one of the newest 1 good ones, one of the newest 1, younger than 1 days"
     assert {verdict.why for verdict in found.remove} == {"no rule keeps it"}
+
+
+def test_why_sizes_are_not_known_is_said_where_restic_did_not_tell_them() -> None:
+    silent, told = daily(2)
+    assert told.result is not None
+    told = msgspec.structs.replace(told, result=msgspec.structs.replace(told.result, bytes_stored=10))
+    found = retention.plan("p", [silent, told], Retention(), START).sizes_unknown
+    assert found is not None
+    assert found.startswith("What 1 of 2 snapshots take")
+    assert retention.plan("p", [told], Retention(), START).sizes_unknown is None

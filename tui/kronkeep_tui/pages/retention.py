@@ -33,8 +33,13 @@ def row(cronjob: CronJob, plan: RetentionPlan | KronkeepError | None) -> Row:
         if plan.blocked_by
         else ("after next backup" if goes else "-", "" if goes else "quiet")
     )
-    stored = size(sum(verdict.bytes_stored or 0 for verdict in plan.remove)) if goes else "-"
-    return Row(cronjob.id, (name, str(goes), stored, str(len(plan.keep)), (when,), rules))
+    return Row(cronjob.id, (name, str(goes), _stored(plan.remove), str(len(plan.keep)), (when,), rules))
+
+
+def _stored(removals: tuple[SnapshotVerdict, ...]) -> str:
+    """What the removals stored, where restic told it of each of them."""
+    told = [verdict.bytes_stored for verdict in removals if verdict.bytes_stored is not None]
+    return size(sum(told)) if removals and len(told) == len(removals) else "-"
 
 
 def detail(plan: RetentionPlan | KronkeepError | None, now: datetime, width: int) -> list[Text]:
@@ -44,7 +49,11 @@ def detail(plan: RetentionPlan | KronkeepError | None, now: datetime, width: int
     if isinstance(plan, KronkeepError):
         return cause(plan.message, plan.next_step, width, "bad")
     goes = [line for verdict in plan.remove for line in _verdict(verdict, now, width)]
-    return [*_stands(plan, width, "enter shows them, and a there approves them."), *goes]
+    return [
+        *_stands(plan, width, "enter shows them, and a there approves them."),
+        *_unknown(plan, width),
+        *goes,
+    ]
 
 
 def plan_lines(plan: RetentionPlan, cronjob: CronJob, now: datetime, width: int) -> list[Text]:
@@ -54,6 +63,7 @@ def plan_lines(plan: RetentionPlan, cronjob: CronJob, now: datetime, width: int)
     lines: list[Text] = [
         ((f"{name}  ", "strong"), ("keeps ", "quiet"), (keeps(plan.retention), ""), (asked, "quiet")),
         *_stands(plan, width, "a approves exactly these removals, no others."),
+        *_unknown(plan, width),
         (),
         ((f"GOES  {len(plan.remove)}", "title"),),
         *(line for verdict in plan.remove for line in _verdict(verdict, now, width)),
@@ -61,6 +71,10 @@ def plan_lines(plan: RetentionPlan, cronjob: CronJob, now: datetime, width: int)
         ((f"STAYS  {len(plan.keep)}", "title"),),
     ]
     return [*lines, *(line for verdict in plan.keep for line in _verdict(verdict, now, width))]
+
+
+def _unknown(plan: RetentionPlan, width: int) -> list[Text]:
+    return cause(plan.sizes_unknown, None, width, "quiet") if plan.sizes_unknown else []
 
 
 def _stands(plan: RetentionPlan, width: int, step: str) -> list[Text]:
