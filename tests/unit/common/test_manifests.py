@@ -4,6 +4,7 @@ import pytest
 
 from kronkeep_common import manifests
 from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.models import CronJobManifest
 
 CRONJOB = "kind: CronJob\nname: a\nimage: busybox:1.36\nschedule: '* * * * *'\n"
 
@@ -41,3 +42,10 @@ def test_refusals_name_the_line(text: str, words: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         manifests.documents(text, "shop.yaml")
     assert refusal.value.message.startswith(words)
+
+
+def test_a_manifest_of_kubernetes_keeps_all_but_its_status() -> None:
+    text = "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: a}\nspec: {schedule: x}\nstatus: {active: []}\n"
+    (found,) = manifests.documents(text, "shop.yaml")
+    assert isinstance(found.wanted, CronJobManifest)
+    assert (found.wanted.name, found.wanted.spec) == ("a", {"schedule": "x"})
