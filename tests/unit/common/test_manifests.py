@@ -45,7 +45,7 @@ def test_refusals_name_the_line(text: str, words: str) -> None:
 
 
 def test_a_manifest_of_kubernetes_keeps_all_but_its_status() -> None:
-    text = "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: a}\nspec: {schedule: x}\nstatus: {active: []}\n"
+    text = "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: a}\nspec: {schedule: x}\nstatus: {}\n"
     (found,) = manifests.documents(text, "shop.yaml")
     assert isinstance(found.wanted, CronJobManifest)
     assert (found.wanted.name, found.wanted.spec) == ("a", {"schedule": "x"})
