@@ -106,6 +106,11 @@ async def test_a_conflict_is_refused_until_one_key_settles_it(
         await typed(pilot, "policy.schedule", "0 2 * * *")
         await until(pilot, lambda: "conflict  SameTime" in screen(pilot))
         assert "f6 shift to 10 2 * * *   f7 after-run   f8 accept" in screen(pilot)
+        assert "more lines" in screen(pilot)
+        for _ in range(3):
+            await pilot.press("pagedown")
+        assert "stays on record (SameTime)" in screen(pilot)
+        await pilot.press("pageup", "pageup", "pageup")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "f6 moves the backup" in screen(pilot))
         assert client.asked == []
@@ -187,7 +192,9 @@ async def test_from_a_template_and_from_a_cronjob_with_the_name_kept() -> None:
         await pilot.press("f4", *"default/pg-ledger", "enter")
         await until(pilot, lambda: "Filled from default/pg-ledger" in screen(pilot))
         assert (form(pilot).draft["name"], form(pilot).draft["schedule"]) == ("mine", "0 3 * * *")
-        await pilot.press("f4", *"nowhere", "enter")
+        await pilot.press("f4", "up", "up")
+        await until(pilot, lambda: "tab completes): postgres-nightly_" in screen(pilot))
+        await pilot.press("escape", "f4", *"nowhere", "enter")
         await until(pilot, lambda: "no template" in screen(pilot))
 
 

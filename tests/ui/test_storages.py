@@ -29,6 +29,18 @@ async def test_a_storage_is_made_with_its_limits_and_one_is_told_to_keep_its_pas
     assert (sent["capacity_bytes"], sent["namespaces"]) == (2 * 2**40, ["a", "b"])
 
 
+async def test_a_line_that_made_no_storage_is_there_again() -> None:
+    made = client()
+    async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "s3-eu" in screen(pilot))
+        await pilot.press("n", "ctrl+u")
+        await type_line(pilot, "vault local")
+        await until(pilot, lambda: "local needs path=" in screen(pilot))
+        await pilot.press("n")
+        await until(pilot, lambda: "New storage: vault local_" in screen(pilot))
+        assert made.asked == []
+
+
 async def test_what_may_change_of_a_storage_is_offered_as_it_is() -> None:
     made = client(capacity_bytes=20 * 2**30)
     async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:

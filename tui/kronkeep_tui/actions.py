@@ -32,7 +32,7 @@ ACTIONS = (
     Action("choose", ("enter",), "open", (TABLE,), 1, row=True),
     Action("back", ("escape",), "back", (ANY,), 8),
     Action("log", ("l",), "log", (JOBS, RUNS, "restored"), 2, row=True),
-    Action("create", ("n",), "new", (JOBS, "overview", STORAGES), 3, changes=True),
+    Action("create", ("n",), "new", (JOBS, "overview", "policies", STORAGES), 3, changes=True),
     Action("trigger", ("t",), "run now", (JOBS, RUNS, RUN), 3, changes=True, row=True),
     Action("suspend", ("s",), "suspend/resume", (JOBS,), 4, changes=True, row=True),
     Action("back_up", ("b",), "back up", (JOBS, RUNS, RUN), 4, changes=True, row=True),

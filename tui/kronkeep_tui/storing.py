@@ -26,6 +26,9 @@ def parse(line: str) -> BackupStorageCreate:
     known = {field.name for field in kind.fields}
     if strange := sorted(set(values) - known):
         raise InvalidRequest(f"{kind.kind} has no field {strange[0]}; it has {', '.join(sorted(known))}.")
+    for field in kind.fields:
+        if field.required and field.name not in values:
+            raise InvalidRequest(f"{kind.kind} needs {field.name}=: {field.description}.")
     return BackupStorageCreate(
         id=words[0],
         kind=kind.kind,

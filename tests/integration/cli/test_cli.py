@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import tty
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -212,9 +213,17 @@ def test_hostile_text_reaches_no_terminal_raw(daemon: Daemon, good: str) -> None
     )
 
 
-def on_a_pty(argv: list[str]) -> bytes:
-    """All that the program wrote to its terminal."""
+def test_a_socket_and_no_verb_is_the_terminal_on_a_screen_and_bad_input_in_a_script(daemon: Daemon) -> None:
+    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"]]
+    assert b"Overview" in on_a_pty(command, b"q")
+    assert kronkeep(daemon).returncode == 2
+
+
+def on_a_pty(argv: list[str], keys: bytes = b"") -> bytes:
+    """All that the program wrote to its terminal, where the keys wait for it to read them."""
     master, slave = pty.openpty()
+    tty.setraw(slave)  # keys that wait are not made into lines
+    os.write(master, keys)
     with subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave) as program:
         os.close(slave)
         shown = b""

@@ -25,6 +25,7 @@ def test_secrets_are_named_and_numbers_are_numbers() -> None:
         ("vault tape path=/x", "no kind 'tape'"),
         ("vault local path", "not like field=value"),
         ("vault local bucket=b", "no field bucket"),
+        ("vault local", "local needs path=: .*folder"),
         ("vault 'local", "cannot be read"),
     ],
 )

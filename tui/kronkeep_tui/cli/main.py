@@ -54,6 +54,12 @@ def _asked(argv: list[str]) -> str | None:
     return None
 
 
+def _is_for_the_terminal(argv: list[str]) -> bool:
+    """Whether there is no verb, as in `kronkeep --host ssh://bastion`, and a person at a screen."""
+    helped = {"-h", "--help"} & set(argv)
+    return _asked(argv) is None and not helped and sys.stdin.isatty() and sys.stdout.isatty()
+
+
 def _part(module: str, *more: Any) -> Callable[[Any], None]:
     """Verbs that live in a module of their own."""
 
@@ -99,6 +105,8 @@ def main(argv: list[str]) -> int:
     """Runs one command line; errors are a sentence, the next step and the code on standard error."""
     try:
         before, command = _without_command(argv)
+        if _is_for_the_terminal(before):
+            before = [*before, "terminal"]
         options = parser(_asked(before)).parse_args(before)
         options.command = command
         if options.host is None:

@@ -95,7 +95,7 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
 
 
 def _promise(cronjob: CronJob, policy: BackupPolicy, now: datetime, width: int) -> list[Text]:
-    lead: list[Span] = [("no RPO is set", "quiet")]
+    lead: list[Span] = [("no RPO: e sets one", "quiet")]
     if policy.rpo_seconds is not None:
         lead = [(f"a good backup every {duration(policy.rpo_seconds)} ", "quiet"), rpo(cronjob)]
     lead += [("  last good ", "quiet"), good_age(cronjob, now)]

@@ -226,10 +226,9 @@ class FormView(View):
         """Asks for a CronJob or a template to begin with; the name that was typed stays."""
         jobs = sorted(f"{c.namespace}/{c.name}" for c in self.kronkeep.reader.store.cronjobs)
         known = [*templates.names(), *jobs]
-        words = f"From ({', '.join(templates.names())}, or NAMESPACE/NAME): "
-        self.frame.ask(
-            Prompt(words, self._fill_from, complete=lambda text: [n for n in known if n.startswith(text)])
-        )
+        complete = lambda text: [name for name in known if name.startswith(text)]  # noqa: E731
+        words = "From (up and down choose, tab completes): "
+        self.frame.ask(Prompt(words, self._fill_from, complete=complete, past=known[::-1]))
 
     def _fill_from(self, name: str) -> None:
         if name:

@@ -28,7 +28,7 @@ class PoliciesView(TableView[CronJob]):
     EMPTY = (
         "No CronJob has a backup policy yet.",
         "",
-        "n in Jobs makes one with a policy, e there adds one.",
+        "n  makes a CronJob with its policy; e in Jobs adds one to a CronJob that is there",
     )
     ORDERS = {
         "a": Order("name", lambda c: c.name),
@@ -67,6 +67,10 @@ class PoliciesView(TableView[CronJob]):
         """Shows the CronJob's runs."""
         if (cronjob := self.subject()) is not None:
             self.frame.enter("runs", cronjob.id)
+
+    def do_create(self) -> None:
+        """Opens the form for a new CronJob with its policy."""
+        self.frame.enter("form")
 
     def do_form(self) -> None:
         """Opens the CronJob with its policy in the form."""

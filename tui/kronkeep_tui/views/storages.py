@@ -56,6 +56,7 @@ class StoragesView(TableView[BackupStorage]):
     def __init__(self, of: str = "") -> None:
         super().__init__(of)
         self._figures: dict[str, list[StorageUsage]] = {}
+        self._line = ""
         self._read_at: dict[str, datetime | None] = {}  # when what was read of a storage was measured
 
     def crumb(self, store: Store) -> str:
@@ -125,10 +126,13 @@ class StoragesView(TableView[BackupStorage]):
         return ""
 
     def do_create(self) -> None:
-        """Asks for a storage in one line, with an example to change."""
-        self.frame.ask(Prompt("New storage: ", self._create, text=storing.EXAMPLE, complete=storing.complete))
+        """Asks for a storage in one line, with an example to change, or the line that made none."""
+        made = self.kronkeep.reader.store.storages.get(self._line.partition(" ")[0])
+        text = storing.EXAMPLE if made is not None or not self._line else self._line
+        self.frame.ask(Prompt("New storage: ", self._create, text=text, complete=storing.complete))
 
     def _create(self, line: str) -> None:
+        self._line = line
         self.frame.attempt(lambda: self.kronkeep.changes.create_storage(storing.parse(line)))
 
     def do_check(self) -> None:

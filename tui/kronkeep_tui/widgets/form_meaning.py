@@ -31,6 +31,13 @@ class FormMeaning(Pane):
 
         self.show(make)
 
+    def line(self, y: int, width: int) -> Text:
+        """The line at the place; where more follow, the last one says so."""
+        below = len(self.lines) - self.top - self.size.height
+        if below > 0 and y == self.size.height - 1:
+            return ((f" pgdn: {below + 1} more lines", "quiet"),)
+        return super().line(y, width)
+
 
 def _meaning(filling: Filling, fit: Fit, clock: Clock, width: int) -> list[Text]:
     now = clock.now()
