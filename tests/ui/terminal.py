@@ -6,6 +6,7 @@ The answer to `?2026$p` says that synchronised output is known, so every frame i
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -13,10 +14,12 @@ import subprocess
 import sys
 import termios
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 ASKED, KNOWN = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
 FRAME = b"\x1b[?2026h"
+FIRST_ROW = 5  # of a table, below status, tabs, crumbs and titles
 QUIET = 0.4  # nothing came for so long: what was asked for is drawn
 LONGEST = 60.0
 
@@ -69,8 +72,8 @@ class Terminal:
         os.close(slave)
         os.close(read)
 
-    def read(self, seconds: float, *, until: bytes = b"") -> Sent:
-        """What comes until it has been quiet for QUIET seconds, or at once when `until` came."""
+    def read(self, seconds: float, *, until: bytes = b"", chunk: bool = False) -> Sent:
+        """What comes until QUIET seconds bring nothing, or at once when `until`, or any `chunk`, came."""
         found, end = b"", time.monotonic() + seconds
         while time.monotonic() < end:
             ready, _, _ = select.select([self._master], [], [], QUIET)
@@ -83,7 +86,7 @@ class Terminal:
             if not self._told and ASKED in found:
                 os.write(self._master, KNOWN)
                 self._told = True
-            if until and until in found:
+            if chunk or (until and until in found):
                 break
         return Sent(found)
 
@@ -109,13 +112,23 @@ class Terminal:
         """Sends keys."""
         os.write(self._master, keys)
 
+    def cursor(self, key: bytes, row: int) -> Sent:
+        """Sends a key and reads until the cursor of a table, as drawn, is on its row `row`."""
+        self.type(key)
+        there, found = re.compile(rb"\x1b\[%d;1H\x1b\[[0-9;]*7[0-9;]*m>" % (row + FIRST_ROW)), b""
+        while not there.search(found):
+            assert self.process.poll() is None, found[-3000:]
+            found += self.read(LONGEST, chunk=True).data
+        return Sent(found)
+
     def change(self, count: int) -> None:
         """Lets so many changes happen."""
         os.write(self._control, b"%d\n" % count)
 
     def cpu(self) -> float:
         """Seconds of processor time that the program has used."""
-        fields = (open(f"/proc/{self.process.pid}/stat").read()).rpartition(")")[2].split()  # noqa: SIM115
+        stat = Path(f"/proc/{self.process.pid}/stat").read_text()
+        fields = stat.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def __enter__(self) -> "Terminal":

@@ -96,7 +96,7 @@ def _when_bad(bad: Sequence[int]) -> str:
 def storages(store: Store, now: datetime, width: int) -> list[Text]:
     """How full storages are and when they were checked."""
     lines: list[Text] = [title("STORAGES")]
-    name = min(20, max(8, width - 28))
+    name = min(20, max(8, width - 27))
     for storage in store.storages.newest()[:5]:
         used = fill(storage)
         held = size(storage.usage.used_bytes) if storage.usage else "not measured"
