@@ -41,8 +41,8 @@ async def first(pilot: Pilot[Any]) -> None:
 async def test_jobs_are_listed_with_state_strip_and_backup() -> None:
     async with app_of(CannedClient()).run_test(size=(80, 24)) as pilot:
         await first(pilot)
+        await until(pilot, lambda: "5 jobs  1 FAIL" in screen(pilot) and "b back up" in screen(pilot))
         text = screen(pilot)
-        assert "5 jobs  1 FAIL" in text
         assert ".........x default    pg-main-nightly" in text
         for word in ("susp", "late", "live", "b back up"):
             assert word in text
