@@ -13,6 +13,7 @@ from kronkeep_common.client.alerts import AlertCalls
 from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.restores import RestoreCalls
 from kronkeep_common.client.transport import Answer, Broken, Refused, Transport, part
+from kronkeep_common.decoding import decoded
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicySpec,
@@ -375,9 +376,8 @@ def _cronjob(namespace: str, name: str) -> str:
 
 
 def _problem(answer: Answer) -> errors.KronkeepError:
-    try:
-        problem = msgspec.json.decode(answer.body, type=api.Problem)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    problem = decoded(answer.body, api.Problem)
+    if problem is None:
         return errors.Internal(f"The daemon answered {answer.status} without saying why.")
     kind = errors.of_code(problem.code, problem.status, retryable=problem.retryable)
     error = kind(problem.detail, next_step=problem.next_step)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kronkeep_common.decoding import decoded
 from kronkeep_common.models import BackupExecution, BackupResult
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
@@ -117,12 +118,8 @@ def final(outcome: Outcome) -> Outcome:
 def snapshots(step: jobs.Step | None) -> list[Object]:
     """The answer of `restic snapshots --json`, an array on a line of its own."""
     for line in restic.lines(step.log) if step else []:
-        if line.startswith(b"["):
-            try:
-                decoded: list[Object] = msgspec.json.decode(line)
-            except (msgspec.DecodeError, RecursionError):
-                continue
-            return decoded
+        if line.startswith(b"[") and (found := decoded(line, list[Object])) is not None:
+            return found
     return []
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kronkeep_common import keys
+from kronkeep_common.decoding import UNREADABLE
 from kronkeep_common.errors import InvalidPolicy, KronkeepError
 from kronkeep_common.models import BackupPolicy, BackupPolicySpec, Hook
 from kronkeep_common.names import check_image
@@ -76,7 +77,7 @@ def _read(text: str, uid: str) -> Found:
             given.setdefault("id", hashlib.sha256(uid.encode()).hexdigest()[:12])
         policy = msgspec.convert(given, BackupPolicy)
         check(policy)
-    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError, KronkeepError) as fault:
+    except (*UNREADABLE, KronkeepError) as fault:
         return Found(None, clean(f"The backup policy cannot be read: {fault}", 500))
     return Found(policy, None)
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from kronkeep_common import keys
+from kronkeep_common.decoding import decoded
 
 Object = dict[str, Any]
 # Fields that hold resource.Quantity, which the API server writes anew (1000m -> 1, 1024Mi -> 1Gi).
@@ -76,11 +77,8 @@ def dropping(live: Object, body: Object) -> Object:
     dropped, since RFC 7386 replaces lists whole.
     """
     text = (live["metadata"].get("annotations") or {}).get(keys.DECLARED)
-    try:
-        before = msgspec.json.decode(text or "{}")
-    except msgspec.DecodeError:
-        return body
-    return _without(before, body, live) if isinstance(before, dict) else body
+    before = decoded(text or "{}", Object)
+    return body if before is None else _without(before, body, live)
 
 
 def _without(before: Object, wanted: Object, live: Object) -> Object:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from kronkeep_common.decoding import decoded
 from kronkeep_common.models import Cause, CronJobExecution, EnvVar
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigger, is_final
 from kronkeep_common.text import clean
@@ -107,10 +108,7 @@ def caught_up(run: CronJobExecution, others: Sequence[CronJobExecution]) -> Cron
 
 
 def _overrides(text: str | None) -> tuple[EnvVar, ...]:
-    try:
-        return msgspec.json.decode(text, type=tuple[EnvVar, ...]) if text else ()
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError):
-        return ()
+    return (decoded(text, tuple[EnvVar, ...]) if text else None) or ()
 
 
 def _update(record: CronJobExecution, seen: Observation) -> CronJobExecution:

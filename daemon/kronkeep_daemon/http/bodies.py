@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from kronkeep_common.decoding import UNREADABLE
 from kronkeep_common.errors import InvalidRequest, TooSlow
 from kronkeep_common.text import clean
 
@@ -29,7 +30,7 @@ async def read(request: web.Request, decoder: "msgspec.json.Decoder[Any] | None"
     check_depth(raw)
     try:
         return decoder.decode(raw or b"{}")
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as fault:
+    except UNREADABLE as fault:
         raise InvalidRequest(f"The body is refused: {clean(str(fault), 300)}.") from fault
 
 

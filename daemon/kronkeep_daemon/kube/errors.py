@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from kronkeep_common.decoding import UNREADABLE
 from kronkeep_common.errors import (
     ClusterUnreachable,
     Denied,
@@ -102,7 +103,7 @@ def refused(status: int, body: bytes, retry_after: str | None = None) -> Kronkee
 def _status_object(body: bytes) -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return {"message": body[:500].decode(errors="replace")} if body else {}
     return decoded if isinstance(decoded, dict) else {}
 

@@ -19,6 +19,7 @@ import msgspec
 
 from kronkeep_common import keys
 from kronkeep_common.clock import Clock
+from kronkeep_common.decoding import UNREADABLE
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupStorage
 from kronkeep_daemon import storages
@@ -137,7 +138,7 @@ def read(log: bytes) -> Lock:
     text = b"".join(restic.lines(log))
     try:
         return msgspec.json.decode(text[text.index(b"{") :], type=Lock)
-    except (ValueError, RecursionError):
+    except UNREADABLE:
         return Lock(time=datetime.max.replace(tzinfo=UTC))
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 
+from kronkeep_common.decoding import decoded
 from kronkeep_common.models import BackupResult, Progress
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
@@ -150,16 +151,8 @@ def lines(log: bytes) -> list[bytes]:
 
 def objects(log: bytes) -> list[Object]:
     """The JSON objects among the lines."""
-    found = []
-    for line in lines(log):
-        if line.startswith(b"{"):
-            try:
-                decoded = msgspec.json.decode(line)
-            except (msgspec.DecodeError, RecursionError):
-                continue
-            if isinstance(decoded, dict):
-                found.append(decoded)
-    return found
+    found = (decoded(line, Object) for line in lines(log) if line.startswith(b"{"))
+    return [obj for obj in found if obj is not None]
 
 
 def said(log: bytes) -> list[str]:
@@ -201,7 +194,7 @@ class _Summary(msgspec.Struct):
     data_added_packed: int | None = None
 
 
-def _typed(obj: Object, message_type: str, kind: type[T]) -> T | None:
+def typed(obj: Object, message_type: str, kind: type[T]) -> T | None:
     """A line of that type; None for any other, and for what only looks like one.
 
     The command of a dump writes to the same log.
@@ -216,7 +209,7 @@ def _typed(obj: Object, message_type: str, kind: type[T]) -> T | None:
 
 def progress(obj: Object) -> Progress | None:
     """A `status` line as progress."""
-    found = _typed(obj, "status", _Status)
+    found = typed(obj, "status", _Status)
     if found is None:
         return None
     return Progress(
@@ -237,7 +230,7 @@ def version(log: bytes) -> str:
 
 def summary(log: bytes, restic_version: str) -> BackupResult | None:
     """The last `summary` line of a backup that made a snapshot."""
-    lines = (_typed(obj, "summary", _Summary) for obj in reversed(objects(log)))
+    lines = (typed(obj, "summary", _Summary) for obj in reversed(objects(log)))
     found = next((line for line in lines if line is not None), None)
     if found is None:
         return None

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from kronkeep_common.decoding import decoded
 from kronkeep_common.models import Progress
 from kronkeep_common.text import clean
 from kronkeep_daemon.repositories import restic
@@ -45,20 +46,29 @@ _TOLD: tuple[tuple[str, Fault], ...] = (
 )
 
 
+class _Status(msgspec.Struct):
+    """A `status` line of `restic restore --json`; counts are of files and bytes."""
+
+    percent_done: float = 0
+    bytes_restored: int = 0
+    total_bytes: int = 0
+    files_restored: int = 0
+    total_files: int = 0
+
+
 def progress(line: bytes) -> Progress | None:
     """restic's own status of a restore (0.16 and later; 0.14 says nothing on the way)."""
     if not line.startswith(b'{"message_type":"status"'):
         return None
-    try:
-        obj = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError):
+    found = decoded(line, _Status)
+    if found is None:
         return None
     return Progress(
-        percent=round(100 * float(obj.get("percent_done", 0)), 1),
-        bytes_done=obj.get("bytes_restored", 0),
-        bytes_total=obj.get("total_bytes", 0),
-        files_done=obj.get("files_restored", 0),
-        files_total=obj.get("total_files", 0),
+        percent=round(100 * found.percent_done, 1),
+        bytes_done=found.bytes_restored,
+        bytes_total=found.total_bytes,
+        files_done=found.files_restored,
+        files_total=found.total_files,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from kronkeep_common.clock import Clock
+from kronkeep_common.decoding import decoded
 from kronkeep_common.errors import (
     InvalidRequest,
     KronkeepError,
@@ -184,10 +185,10 @@ class Listing:
 
 def entry_of(line: bytes) -> SnapshotFile | None:
     """An entry from a line of `restic ls --json`; None for every other line."""
-    if not line.startswith(b"{"):
+    node = decoded(line, dict[str, Any]) if line.startswith(b"{") else None
+    if node is None:
         return None
     try:
-        node = msgspec.json.decode(line)
         if node.get("struct_type") != "node" and node.get("message_type") != "node":
             return None
         return SnapshotFile(
@@ -198,7 +199,7 @@ def entry_of(line: bytes) -> SnapshotFile | None:
             mode=node.get("mode", 0) & 0o777,  # above these bits are Go's, not the file system's
             modified_at=_time(node.get("mtime")),
         )
-    except (msgspec.DecodeError, msgspec.ValidationError, RecursionError, KeyError):
+    except KeyError:
         return None
 
 

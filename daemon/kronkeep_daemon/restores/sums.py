@@ -11,10 +11,11 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from kronkeep_common.decoding import decoded
 from kronkeep_daemon.history import durable
 
 _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](/.*)", re.DOTALL)
@@ -85,13 +86,8 @@ class Changes:
 
     def hear(self, line: bytes) -> None:
         """Takes one line."""
-        if b'"unchanged"' not in line:
-            return
-        try:
-            obj = msgspec.json.decode(line)
-        except (msgspec.DecodeError, RecursionError):
-            return
-        if isinstance(obj, dict) and obj.get("action") == "unchanged" and len(self.unchanged) < MOST_FILES:
+        obj = decoded(line, dict[str, Any]) if b'"unchanged"' in line else None
+        if obj and obj.get("action") == "unchanged" and len(self.unchanged) < MOST_FILES:
             self.unchanged.add(str(obj.get("item", "")))
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from kronkeep_common.decoding import decoded
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import ProxmoxSettings
@@ -76,10 +77,7 @@ def _read(settings: ProxmoxSettings, answer: httpx.Response) -> _Status:
             next_step="Correct the token in the Secret, or give it the role PVEDatastoreUser on the storage.",
             reason="CredentialsRefused",
         )
-    try:
-        found = msgspec.json.decode(answer.content, type=_Answer).data
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        found = None
+    found = (decoded(answer.content, _Answer) or _Answer()).data
     if answer.status_code != 200 or found is None:
         raise StorageFailed(
             f"Proxmox VE does not know the storage {where}: {clean(answer.reason_phrase, 200)}.",

@@ -120,6 +120,7 @@ def test_exit_codes(code: int | None, log: bytes, status: BackupStatus, reason: 
         b'{"message_type":"status","percent_done":"half"}',
         b'{"message_type":"status","current_files":7}',
         b'{"message_type":["status"]}',
+        b'{"message_type":"status","current_files":["\xff"]}',
         b"[" * 100_000,
         b'{"a":' * 100_000,
     ],

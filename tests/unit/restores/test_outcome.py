@@ -2,6 +2,7 @@
 
 import pytest
 
+from kronkeep_common.models import Progress
 from kronkeep_daemon.repositories.jobs import Ended, Step
 from kronkeep_daemon.restores import outcome
 
@@ -95,3 +96,6 @@ def test_progress_is_restics_own_status() -> None:
     )
     assert outcome.progress(JSON) is None
     assert outcome.progress(b'{"message_type":"status", broken') is None
+    assert outcome.progress(b'{"message_type":"status","percent_done":"half"}') is None
+    unknown = b'{"message_type":"status","percent_done":0.5,"action":"\xff"}'
+    assert outcome.progress(unknown) == Progress(percent=50.0)

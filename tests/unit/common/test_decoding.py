@@ -1,0 +1,28 @@
+"""JSON that others wrote is read or it is not; nothing else happens."""
+
+from typing import Any
+
+import pytest
+
+from kronkeep_common.decoding import decoded
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b'{"a": "\xff"}',
+        b'{"a":' * 100_000,
+        '{"a": "\ud800"}',
+    ],
+    ids=["empty", "torn", "another shape", "no UTF-8", "too deep", "half a character"],
+)
+def test_what_cannot_be_read_is_nothing(text: bytes | str) -> None:
+    assert decoded(text, dict[str, Any]) is None
+
+
+def test_what_can_be_read_is_of_the_kind_asked_for() -> None:
+    assert decoded(b'{"a": 1}', dict[str, int]) == {"a": 1}
+    assert decoded('["a"]', tuple[str, ...]) == ("a",)
