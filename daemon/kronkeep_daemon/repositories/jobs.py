@@ -72,21 +72,21 @@ async def wait(
         while True:
             job = await _look(cluster, clock, namespace, name, lost)
             pod = await _pod(cluster, job)
-            if (end := _end(job)) is not None:
+            if (end := end_of(job)) is not None:
                 return await _ended(cluster, end, pod)
             if pod is not None and limit is not None and _age(pod, clock) > limit:
                 return await _stopped(cluster, job, pod)
             current = _running(pod) if pod is not None and line is not None else None
             if current is not None and (following is None or following[0] != current):
-                await _end_of(following)
+                await _stop_following(following)
                 work = _follow(cluster, pod or {}, current, line or (lambda _: None))
                 following = current, asyncio.create_task(work, name=f"progress of {name}")
             await clock.sleep(LOOK_SECONDS)
     finally:
-        await _end_of(following)
+        await _stop_following(following)
 
 
-async def _end_of(following: tuple[str, asyncio.Task[None]] | None) -> None:
+async def _stop_following(following: tuple[str, asyncio.Task[None]] | None) -> None:
     if following is not None:
         following[1].cancel()
         await asyncio.wait([following[1]])
@@ -102,8 +102,8 @@ async def _stopped(cluster: Cluster, job: Object, pod: Object) -> Ended:
 
 def _age(pod: Object, clock: Clock) -> float:
     """Seconds that the pod's last container has been running."""
-    statuses = {entry["name"]: entry for entry in pod["status"].get("containerStatuses") or []}
-    last = statuses.get(pod["spec"]["containers"][-1]["name"]) or {}
+    entries = {entry["name"]: entry for entry in pod["status"].get("containerStatuses") or []}
+    last = entries.get(pod["spec"]["containers"][-1]["name"]) or {}
     started = moment(((last.get("state") or {}).get("running") or {}).get("startedAt"))
     return (clock.now() - started).total_seconds() if started else 0.0
 
@@ -131,14 +131,17 @@ async def _pod(cluster: Cluster, job: Object) -> Object | None:
 
 def _running(pod: Object) -> str | None:
     """The container that runs."""
-    entries = [
-        *(pod["status"].get("initContainerStatuses") or []),
-        *(pod["status"].get("containerStatuses") or []),
-    ]
-    return next((entry["name"] for entry in entries if "running" in (entry.get("state") or {})), None)
+    return next((entry["name"] for entry in statuses(pod) if "running" in (entry.get("state") or {})), None)
 
 
-def _end(job: Object) -> Object | None:
+def statuses(pod: Object) -> list[Object]:
+    """The statuses of a pod's containers, those of init containers first: the order in which they run."""
+    status = pod.get("status") or {}
+    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+
+
+def end_of(job: Object) -> Object | None:
+    """The condition that ended a Job; only `Complete` and `Failed` do."""
     for condition in (job.get("status") or {}).get("conditions") or []:
         if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
             found: Object = condition
@@ -161,9 +164,7 @@ async def _follow(cluster: Cluster, pod: Object, container: str, line: Callable[
 async def _ended(cluster: Cluster, end: Object, pod: Object | None) -> Ended:
     steps: list[Step] = []
     if pod is not None:
-        status = pod["status"]
-        entries = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-        for entry in entries:
+        for entry in statuses(pod):
             state = entry.get("state") or {}
             code = (state.get("terminated") or {}).get("exitCode")
             log = b"" if "waiting" in state or not state else await _log(cluster, pod, entry["name"])

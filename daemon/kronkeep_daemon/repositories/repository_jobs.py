@@ -240,8 +240,7 @@ class RepositoryJobs:
             job = await cluster.get(paths.jobs(copy.namespace, copy.job))
         except NotFoundInCluster:
             return False
-        found = (job.get("status") or {}).get("conditions") or []
-        return not any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in found)
+        return jobs.end_of(job) is None
 
     async def password(self, storage: BackupStorage) -> bytes:
         """The repository's password; raises StorageFailed where its Secret or key is gone."""

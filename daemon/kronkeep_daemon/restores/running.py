@@ -71,7 +71,7 @@ class Runner:
                 ear = ears.setdefault(container, _Ear(container, hear))
                 if pod is not None and not await self._listen(pod, ear, follow="running" in state):
                     break
-            if (end := _end(job)) is not None:
+            if (end := jobs.end_of(job)) is not None:
                 return _ended(end, pod, ears)
             await self._clock.sleep(LOOK_SECONDS)
 
@@ -90,7 +90,7 @@ class Runner:
             pod = await self._pod(namespace, name)
             if pod is not None and any(begun == container for begun, _ in _begun(pod)):
                 return pod
-            if _end(found) is not None:
+            if jobs.end_of(found) is not None:
                 return await self.heard(namespace, name, lambda *_: None)
             if gone():
                 raise NotFoundInCluster("The caller went before the file was there.")
@@ -213,21 +213,10 @@ class _Ear:
 
 def _begun(pod: Object | None) -> Iterator[tuple[str, Object]]:
     """(name, state) of the containers that have begun, in the order of the pod's spec."""
-    if pod is None:
-        return
-    status = pod.get("status") or {}
-    for entry in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+    for entry in jobs.statuses(pod) if pod else []:
         state = entry.get("state") or {}
         if "running" in state or "terminated" in state:
             yield entry["name"], state
-
-
-def _end(job: Object) -> Object | None:
-    for condition in (job.get("status") or {}).get("conditions") or []:
-        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
-            found: Object = condition
-            return found
-    return None
 
 
 def _ended(end: Object, pod: Object | None, ears: dict[str, _Ear]) -> Ended:
