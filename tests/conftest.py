@@ -1,5 +1,6 @@
 """Fixtures that several areas share."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.embedded import EmbeddedCluster
+from kronkeep_daemon.embedded.apiserver import ApiServer
 from kronkeep_daemon.supervisor import Supervisor
 
 
@@ -18,3 +20,15 @@ async def embedded_cluster(tmp_path: Path) -> AsyncIterator[EmbeddedCluster]:
     yield cluster
     await supervisor.close()
     await cluster.close()
+
+
+@pytest.fixture
+async def api_server(tmp_path: Path) -> AsyncIterator[ApiServer]:
+    """An embedded API server alone; the file `kubeconfig` leads to it as its admin."""
+    server = await ApiServer.start(tmp_path / "api")
+    task = asyncio.create_task(server.run())
+    server.write_kubeconfig(tmp_path / "kubeconfig")
+    yield server
+    task.cancel()
+    await asyncio.wait([task])
+    await server.close()

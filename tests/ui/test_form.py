@@ -1,14 +1,14 @@
 """The form over a canned client: what it says as one types, what it sends, what it keeps."""
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.ui.canned import NOW, CannedClient
+from tests.records import measured
+from tests.ui.canned import CannedClient
 from tests.ui.test_terminal import HOSTILE, app_of, first, screen, until
 from textual import events
 from textual.pilot import Pilot
@@ -16,19 +16,9 @@ from textual.pilot import Pilot
 from kronkeep_common import errors
 from kronkeep_common.api import Snapshot
 from kronkeep_common.client.calls import Tagged
-from kronkeep_common.models import (
-    BackupStorage,
-    ScheduleCheckRequest,
-    SecretKeyRef,
-    StorageUsage,
-)
-from kronkeep_common.states import StorageStatus
-from kronkeep_tui.form import preview, templates
-from kronkeep_tui.form.draft import new_draft, read
-from kronkeep_tui.form.line import Line
-from kronkeep_tui.form.rows import free, row_of_fault, rows, zones
+from kronkeep_tui.form.draft import new_draft
+from kronkeep_tui.form.rows import rows
 from kronkeep_tui.views.form import FormView
-from kronkeep_tui.widgets.cells import plain
 
 
 def form(pilot: Pilot[Any]) -> FormView:
@@ -52,25 +42,13 @@ async def typed(pilot: Pilot[Any], key: str, text: str) -> None:
     await until(pilot, lambda: form(pilot).draft.get(key) == text or sheet.row.locked)
 
 
-def storage(**usage: Any) -> BackupStorage:
-    return BackupStorage(
-        id="vault",
-        cluster="c",
-        kind="local",
-        password=SecretKeyRef(secret="s"),
-        status=StorageStatus.ACTIVE,
-        created_at=NOW,
-        usage=StorageUsage(measured_at=NOW, **usage) if usage else None,
-    )
-
-
 class Client(CannedClient):
     """One with a storage."""
 
     async def snapshot(self) -> Snapshot:
         found = await super().snapshot()
         return msgspec.structs.replace(
-            found, storages=[storage(used_bytes=1024**3, capacity_bytes=4 * 1024**3)]
+            found, storages=[measured(used_bytes=1024**3, capacity_bytes=4 * 1024**3)]
         )
 
 
@@ -272,134 +250,3 @@ async def test_any_text_in_any_field_is_no_crash(texts: list[tuple[str, str]]) -
             view._fill({key: text}, at=key if key in [r.key for r in rows(view.draft, {})] else "name")
         await pilot.press("f3", "down", "right", "space", "end", "f3")
         assert form(pilot) is view
-
-
-# the pure parts
-
-
-def lines_of(draft: dict[str, str], zone: timezone = UTC) -> list[str]:
-    request = preview.request(draft, None)
-    verdict = preview.reckon(request, NOW) if request else None
-    return [plain(line) for line in preview.lines(draft, verdict, NOW, zone, 78, alone=False)]
-
-
-def test_the_preview_says_both_schedules_in_their_zones_and_here() -> None:
-    draft = new_draft("vault") | {"time_zone": "Asia/Tokyo", "policy.schedule": "30 2 * * *"}
-    text = "\n".join(lines_of(draft | {"policy.time_zone": "Asia/Tokyo"}, timezone(timedelta(hours=1))))
-    assert "run     every day at 02:00, Asia/Tokyo" in text
-    assert "        02:00: Wed 25 Nov, Thu 26, Fri 27, Sat 28, Sun 29" in text
-    assert "  local 18:00: Tue 24 Nov, Wed 25, Thu 26, Fri 27, Sat 28" in text
-    assert "ok" in text
-
-
-def test_the_preview_says_why_there_is_no_verdict() -> None:
-    assert lines_of(new_draft())[-1] == "backup  none: no storage is named"
-    assert lines_of(new_draft("vault"))[-1] == "backup  when the run has ended"
-    later = new_draft("vault") | {"policy.delay_seconds": "5m"}
-    assert lines_of(later)[-1] == "backup  when the run has ended, 5m later"
-    assert "cannot be read" in lines_of(new_draft("vault") | {"schedule": "x"})[0]
-    assert "never" in lines_of(new_draft("vault") | {"schedule": "0 0 31 2 *"})[1]
-
-
-def test_several_times_a_day_and_turns_of_month_and_year_are_readable() -> None:
-    moments = [datetime(2026, 12, 31, hour, tzinfo=UTC) for hour in (6, 18)]
-    moments.append(datetime(2027, 1, 1, 6, tzinfo=UTC))
-    (line,) = preview._moments("", moments, UTC, 78)
-    assert plain(line).strip() == "Thu 31 Dec 06:00, 18:00, Fri 01 Jan 2027 06:00"
-
-
-def test_a_section_comes_with_its_lead_and_a_list_ends_with_an_empty_row() -> None:
-    shown = [row.label for row in rows(new_draft(), {}) if not row.key]
-    assert shown == ["CronJob", "Running", "Backup"]
-    assert "Hooks" in [row.label for row in rows(new_draft("vault"), {}) if not row.key]
-    keys = [row.key for row in rows(new_draft() | {"env.0": "A=b"}, {})]
-    assert [key for key in keys if key.startswith("env.")] == ["env.0", "env.1"]
-
-
-@pytest.mark.parametrize(
-    ("named", "key"),
-    [
-        ("name", "name"),
-        ("policy.schedule", "policy.schedule"),
-        ("storage_id", "policy.storage_id"),
-        ("source", "policy.source.claims.0"),
-        ("policy.encryption.enabled", "policy.encryption.enabled"),
-        ("hooks", "policy.hooks.pre.0"),
-        ("nonsense", None),
-    ],
-)
-def test_an_error_s_field_is_found_in_the_form(named: str, key: str | None) -> None:
-    assert row_of_fault(named) == key
-
-
-def test_free_space_is_what_is_left_of_the_capacity() -> None:
-    assert free(storage()) == "not measured"
-    assert free(storage(used_bytes=1024**3)) == "1.0 GiB used"
-    assert free(storage(used_bytes=1024**3, capacity_bytes=4 * 1024**3)) == "3.0 GiB of 4.0 GiB free"
-    assert free(storage(used_bytes=9, capacity_bytes=4 * 1024**3, available_bytes=1024**3)).startswith(
-        "1.0 GiB of"
-    )
-
-
-def test_every_template_makes_a_cronjob(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    assert templates.names() == list(templates.HOUSE)
-    for name in templates.names():
-        found = templates.texts(name)
-        assert found is not None
-        made = read(new_draft("vault") | found | {"name": "x"})
-        assert (made.faults, made.spec is not None) == ({}, True)
-
-
-def test_one_s_own_templates_are_manifests(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    folder = tmp_path / "kronkeep" / "templates"
-    folder.mkdir(parents=True)
-    (folder / "mine.yaml").write_text("kind: CronJob\nname: x\nimage: alpine\nschedule: 0 5 * * *\n")
-    assert templates.names()[0] == "mine"
-    found = templates.texts("mine")
-    assert found is not None
-    assert (found["image"], found["schedule"]) == ("alpine", "0 5 * * *")
-    assert templates.texts("nowhere") is None
-
-
-@given(
-    st.text(max_size=20),
-    st.lists(
-        st.sampled_from(
-            [
-                "left",
-                "right",
-                "home",
-                "end",
-                "backspace",
-                "delete",
-                "ctrl+w",
-                "ctrl+u",
-                "ctrl+k",
-                "ctrl+left",
-                "ctrl+right",
-                "a",
-                "é",
-            ]
-        ),
-        max_size=20,
-    ),
-)
-def test_the_cursor_stays_within_the_line(text: str, keys: list[str]) -> None:
-    line = Line(text, len(text))
-    for key in keys:
-        line = line.press(key, key if len(key) == 1 else None) or line
-        assert 0 <= line.at <= len(line.text)
-
-
-def test_zones_are_known_by_name() -> None:
-    assert "Europe/Berlin" in zones()
-
-
-def test_only_schedules_that_can_be_read_are_checked() -> None:
-    assert isinstance(
-        preview.request(new_draft("v") | {"policy.schedule": "@daily"}, None), ScheduleCheckRequest
-    )
-    assert preview.request(new_draft("v") | {"policy.schedule": "x"}, None) is None
-    assert preview.request(new_draft("") | {"policy.schedule": "@daily"}, None) is None

@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,14 +8,8 @@ from kronkeep_daemon.kube.client import Cluster
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[ApiServer]:
-    api = await ApiServer.start(tmp_path / "api")
-    task = asyncio.create_task(api.run())
-    api.write_kubeconfig(tmp_path / "kubeconfig")
-    yield api
-    task.cancel()
-    await asyncio.wait([task])
-    await api.close()
+def server(api_server: ApiServer) -> ApiServer:
+    return api_server
 
 
 @pytest.fixture

@@ -95,17 +95,6 @@ async def test_a_pods_token_is_read_again_when_it_has_been_rotated(
     await cluster.close()
 
 
-@pytest.fixture
-async def api(tmp_path: Path) -> AsyncIterator[ApiServer]:
-    found = await ApiServer.start(tmp_path / "api")
-    task = asyncio.create_task(found.run())
-    found.write_kubeconfig(tmp_path / "admin")
-    yield found
-    task.cancel()
-    await asyncio.wait([task])
-    await found.close()
-
-
 async def account(admin: Cluster, source: Path, target: Path) -> None:
     """Writes the kubeconfig of an account that may watch Jobs."""
     rules = [
@@ -132,11 +121,11 @@ async def grant(admin: Cluster) -> None:
 
 
 async def test_a_right_that_is_withdrawn_is_told_and_given_again_is_used(
-    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    api_server: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "WATCH_SECONDS", (1, 1))  # rights are looked at when a watch begins
-    admin = await Cluster.connect(kubeconfig=tmp_path / "admin")
-    await account(admin, tmp_path / "admin", tmp_path / "own")
+    admin = await Cluster.connect(kubeconfig=tmp_path / "kubeconfig")
+    await account(admin, tmp_path / "kubeconfig", tmp_path / "own")
     cluster = await Cluster.connect(kubeconfig=tmp_path / "own")
     watcher = Watcher(cluster, Quick())
     await watcher.until(lambda: watcher.watch.state.status == "live")

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 from tests.e2e.conftest import eventually
+from tests.records import VAULT
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_common.models import BackupStorage, SecretKeyRef
-from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.app import composed
 from kronkeep_daemon.backups.reporting import PolicyFaults
 from kronkeep_daemon.backups.retaining import Retaining
@@ -31,14 +30,6 @@ from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
-VAULT = BackupStorage(
-    id="vault",
-    cluster="c",
-    kind="local",
-    password=SecretKeyRef(secret="s"),
-    status=StorageStatus.ACTIVE,
-    created_at=datetime.now(UTC),
-)
 ACTS: tuple[tuple[type, str], ...] = (
     (BackupService, "_plan_policy"),
     (Retaining, "_daily"),

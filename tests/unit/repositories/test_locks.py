@@ -4,22 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from tests.records import VAULT
 
-from kronkeep_common.models import BackupStorage, SecretKeyRef
-from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.repositories import locks, names
 from kronkeep_daemon.repositories.locks import Lock
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OURS = "shop-db-dump-bk-0123456789ab-1-x7k2p"
-VAULT = BackupStorage(
-    id="vault",
-    cluster="c",
-    kind="local",
-    password=SecretKeyRef(secret="s"),
-    status=StorageStatus.ACTIVE,
-    created_at=NOW,
-)
 ELSEWHERE = msgspec.structs.replace(VAULT, created_at=NOW + timedelta(microseconds=1))
 
 

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import pytest
+from tests.records import vault
 
-from kronkeep_common.models import BackupStorage, SecretKeyRef, StorageUsage
+from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.repositories.storage_upkeep import due
 from kronkeep_daemon.settings import StorageSettings
@@ -21,17 +21,9 @@ def ago(**delta: float) -> datetime:
 def storage(
     measured: datetime | None = None, checked: datetime | None = None, **fields: object
 ) -> BackupStorage:
-    base = BackupStorage(
-        id="vault",
-        cluster="c",
-        kind="local",
-        password=SecretKeyRef(secret="p"),
-        status=StorageStatus.ACTIVE,
-        created_at=ago(hours=1),
-        checked_at=checked,
-        usage=StorageUsage(measured_at=measured, used_bytes=1) if measured else None,
-    )
-    return msgspec.structs.replace(base, **fields)
+    usage = StorageUsage(measured_at=measured, used_bytes=1) if measured else None
+    base: dict[str, object] = {"created_at": ago(hours=1), "checked_at": checked, "usage": usage}
+    return vault(**(base | fields))
 
 
 @pytest.mark.parametrize(
