@@ -127,20 +127,27 @@ class Daemon:
 
 
 @contextmanager
-def cluster_apart(folder: Path, nodes: int = 1) -> Iterator[Path]:
-    """An embedded cluster as its own process, until the block ends; its admin's kubeconfig."""
-    kubeconfig = folder / "kubeconfig"
-    command = [sys.executable, "-m", "kronkeep_daemon", "cluster", "--folder", str(folder)]
-    with folder.with_suffix(".log").open("ab") as log:
-        process = subprocess.Popen([*command, "--nodes", str(nodes)], stdout=log, stderr=log)
+def apart(kubeconfig: Path, *module: str) -> Iterator[Path]:
+    """A module as its own process from when it has written the kubeconfig that leads to it, until the end."""
+    log = kubeconfig.parent.with_suffix(".log")
+    with log.open("ab") as said:
+        process = subprocess.Popen([sys.executable, "-m", *module], stdout=said, stderr=said)
     try:
         while not (kubeconfig.exists() and "users" in kubeconfig.read_text()):
-            assert process.poll() is None, folder.with_suffix(".log").read_text()[-3000:]
+            assert process.poll() is None, log.read_text()[-3000:]
             time.sleep(0.05)
         yield kubeconfig
     finally:
         process.kill()
         process.wait()
+
+
+@contextmanager
+def cluster_apart(folder: Path, nodes: int = 1) -> Iterator[Path]:
+    """An embedded cluster as its own process, until the block ends; its admin's kubeconfig."""
+    command = ("kronkeep_daemon", "cluster", "--folder", str(folder), "--nodes", str(nodes))
+    with apart(folder / "kubeconfig", *command) as found:
+        yield found
 
 
 @pytest.fixture

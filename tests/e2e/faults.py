@@ -24,7 +24,7 @@ class Proxy:
     """
 
     def __init__(self, target: str) -> None:
-        self._target = target
+        self.target = target
         self._pattern: re.Pattern[str] | None = None
         self._how: How = "refused"
         self._left = 0
@@ -60,7 +60,7 @@ class Proxy:
 
     async def _pass_on(self, request: web.Request, *, lost: bool) -> web.StreamResponse:
         headers = {k: v for k, v in request.headers.items() if k.lower() not in ("host", "content-length")}
-        url = f"{self._target}{request.raw_path}"
+        url = f"{self.target}{request.raw_path}"
         body = await request.read()
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session,

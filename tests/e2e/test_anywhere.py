@@ -1,4 +1,4 @@
-"""The end-to-end tests themselves run on a cluster that is named, with a node agent beside it."""
+"""The end-to-end tests themselves run on a cluster that is named, whose node serves as a kubelet does."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e import anywhere
-from tests.e2e.conftest import cluster_apart
+from tests.e2e.conftest import apart, cluster_apart
 
 CHOSEN = (
     "test_alerts.py",
@@ -18,8 +18,13 @@ CHOSEN = (
 
 @pytest.fixture
 def kubeconfig(tmp_path: Path) -> Iterator[Path]:
-    """That of a cluster without nodes, which is another process."""
-    with cluster_apart(tmp_path / "cluster", nodes=0) as found:
+    """That of a cluster without nodes, which fetches the logs of those that come from them."""
+    plane = tmp_path / "plane" / "kubeconfig"
+    plane.parent.mkdir()
+    with (
+        cluster_apart(tmp_path / "cluster", nodes=0) as own,
+        apart(plane, "tests.e2e.control_plane", str(own), str(plane)) as found,
+    ):
         yield found
 
 
