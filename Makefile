@@ -81,7 +81,7 @@ picture: $(VENV)/.dev ## draw the README's picture of the terminal anew
 .PHONY: reference
 reference: $(VENV)/.runtime ## write the API's reference page, the help's routes and the README's keys anew from their tables
 	@$(BIN)/python -m kronkeep_daemon.http.reference daemon/API.md tui/kronkeep_tui/cli/routes.json
-	@$(BIN)/python -m kronkeep_tui.reference README.md
+	@$(BIN)/python -m kronkeep_tui.key_reference README.md
 
 locks: ## write the lock files anew (needs uv)
 	uv pip compile -q --generate-hashes --no-header --extra build -o requirements.lock pyproject.toml

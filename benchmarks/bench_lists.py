@@ -10,12 +10,12 @@ from typing import Any, cast
 
 from tests.integration.http.many import many
 
-from kronkeep_daemon.http import lists
-from kronkeep_daemon.http.encoding import encoded
+from kronkeep_daemon.http import list_handlers
+from kronkeep_daemon.http.json_encoding import encoded
 from kronkeep_daemon.http.route import Call
 
 CRONJOBS, RUNS, ROUNDS = 5_000, 20, 5
-LISTS = (lists.cronjobs, lists.policies, lists.snapshot)
+LISTS = (list_handlers.cronjobs, list_handlers.policies, list_handlers.snapshot)
 
 
 class _Held:

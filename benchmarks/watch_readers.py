@@ -58,7 +58,7 @@ def config(port: int) -> Path:
 def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
     """Kronkeep's recorder: from the wire to records that are durable."""
     from kronkeep_common.clock import SystemClock
-    from kronkeep_daemon.cronjobs.recorder import Recorder
+    from kronkeep_daemon.cronjobs.run_recorder import Recorder
     from kronkeep_daemon.events import Bus
     from kronkeep_daemon.history import History
     from kronkeep_daemon.kube.client import Cluster

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from kronkeep_common.errors import KronkeepError
-from kronkeep_daemon.journal_log import set_up_logging
+from kronkeep_daemon.log_format import set_up_logging
 
 EXIT_REFUSED = 1
 PRIVATE = 0o077  # history, logs and an embedded cluster's Secrets are for the daemon's own user
@@ -60,7 +60,7 @@ def _serve_options(top: argparse.ArgumentParser) -> None:
 
 
 def _store(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    from kronkeep_daemon.history import commands as history_commands
+    from kronkeep_daemon.history import store_commands as history_commands
 
     history_commands.add_parser(commands)
 

@@ -19,31 +19,31 @@ import msgspec
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import InvalidSettings, KronkeepError, ToolMissing
-from kronkeep_daemon import connecting
+from kronkeep_daemon import connect
 from kronkeep_daemon import settings as settings_file
 from kronkeep_daemon.alerts import AlertService, Sources
-from kronkeep_daemon.applying import Applying
+from kronkeep_daemon.apply import Applying
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.cronjobs_with_backups import ExtendedService
 from kronkeep_daemon.doctor import Doctor
-from kronkeep_daemon.dropins import DropIns
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.events import Bus
-from kronkeep_daemon.extended import ExtendedService
-from kronkeep_daemon.history import History, retention
+from kronkeep_daemon.history import History, expiry
 from kronkeep_daemon.history.history import EXIT_SYNC_FAILED
-from kronkeep_daemon.http.limits import Limits
+from kronkeep_daemon.http.idempotency import Answers
 from kronkeep_daemon.http.metrics import Metrics
 from kronkeep_daemon.http.operations import Operations
 from kronkeep_daemon.http.server import serve
 from kronkeep_daemon.http.services import Services
-from kronkeep_daemon.http.writes import Answers
+from kronkeep_daemon.http.user_limits import Limits
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.notify import notify
+from kronkeep_daemon.manifest_folder import DropIns
 from kronkeep_daemon.restores.service import RestoreService
-from kronkeep_daemon.schedules import ScheduleService
+from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import ClusterSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
+from kronkeep_daemon.systemd_notify import notify
 
 log = logging.getLogger(__name__)
 EXIT_TASK_FAILED = 70
@@ -138,7 +138,7 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
     history = await History.open(state / "history", clock=clock)
     stack.push_async_callback(history.close)
     supervisor = Supervisor(clock)
-    connected: connecting.Configured = []
+    connected: connect.Configured = []
     kubeconfig: Path | None = None
     if options.embedded:
         _require_restic()
@@ -148,7 +148,7 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
         kubeconfig = embedded.kubeconfig
         embedded_one = await Cluster.connect(kubeconfig=kubeconfig, name="embedded")
         connected.append((embedded_one, ClusterSettings()))
-    connected += await connecting.connect(current().clusters, history, clock)
+    connected += await connect.connect(current().clusters, history, clock)
     for cluster, _ in connected:
         stack.push_async_callback(cluster.close)
     stack.push_async_callback(supervisor.close)
@@ -271,10 +271,10 @@ async def _retain(history: History, current: Current, clock: SystemClock) -> Non
     """Lets the history go of what the settings no longer keep, every hour."""
     while True:
         wanted = current().history
-        rules = retention.Rules(
+        rules = expiry.Rules(
             days=wanted.keep_days, runs=wanted.keep_runs_per_cronjob, audit_days=wanted.keep_audit_days
         )
-        await retention.remove(history, await retention.plan(history, rules, clock.now()))
+        await expiry.remove(history, await expiry.plan(history, rules, clock.now()))
         await clock.sleep(RETENTION_SECONDS)
 
 

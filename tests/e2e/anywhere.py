@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from kronkeep_common import keys
+from kronkeep_common import object_keys
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
@@ -109,7 +109,7 @@ async def _refuse_foreign(cluster: Cluster) -> None:
         for item in items:
             labels = item["metadata"].get("labels") or {}
             owned = any(o["kind"] == "CronJob" for o in item["metadata"].get("ownerReferences") or [])
-            if labels.get(keys.MANAGED_BY_LABEL) != keys.MANAGED_BY and not owned:
+            if labels.get(object_keys.MANAGED_BY_LABEL) != object_keys.MANAGED_BY and not owned:
                 name = item["metadata"]["name"]
                 pytest.exit(f"the tests would delete {name} in the namespace default: use another cluster", 2)
 

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.backup_room import ended
 from tests.e2e.conftest import Daemon, eventually
 
-from kronkeep_common import keys
+from kronkeep_common import object_keys
 from kronkeep_common.client import Client
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import Conflict, Denied
@@ -192,7 +192,7 @@ async def one_policy_id_on_both(pair: Pair) -> None:
     for name, far in pair.far.items():
         policy = {"id": "shared", "storage_id": f"vault-{name}", "retries": 0}
         async with far.cluster() as cluster:
-            body = {"metadata": {"annotations": {keys.POLICY: json.dumps(policy)}}}
+            body = {"metadata": {"annotations": {object_keys.POLICY: json.dumps(policy)}}}
             await cluster.patch(paths.cronjobs("default", "dump"), body)
     async with pair.client() as client:
         await eventually(client.policies, lambda found: {view.id for view in found.items} == {"shared"})

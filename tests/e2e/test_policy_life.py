@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.backup_room import MACHINES, Room, ended, room, shell
 from tests.e2e.conftest import eventually
 
-from kronkeep_common import keys
+from kronkeep_common import object_keys
 from kronkeep_common.errors import Conflict
 from kronkeep_common.models import (
     CronJobCreate,
@@ -37,7 +37,7 @@ async def test_annotated_by_hand_broken_by_hand_and_removed(place: Room) -> None
     path = paths.cronjobs("default", "hand")
 
     async def annotate(text: str | None) -> None:
-        await cluster.patch(path, {"metadata": {"annotations": {keys.POLICY: text}}})
+        await cluster.patch(path, {"metadata": {"annotations": {object_keys.POLICY: text}}})
 
     async def told() -> list[str]:
         events, _ = await cluster.list(paths.events("default"))
@@ -83,7 +83,7 @@ async def test_a_copied_cronjob_is_backed_up_and_neither_loses_snapshots_to_the_
         policy_id = await place.cronjob(client, "first", "copied", "copied", retention=Retention(keep_last=1))
         cluster = await place.daemon.cluster()
         raw = await cluster.get(paths.cronjobs("default", "first"))
-        annotations = {keys.POLICY: raw["metadata"]["annotations"][keys.POLICY]}
+        annotations = {object_keys.POLICY: raw["metadata"]["annotations"][object_keys.POLICY]}
         meta = {"name": "second", "namespace": "default", "annotations": annotations}
         await cluster.create(paths.cronjobs("default"), {"metadata": meta, "spec": raw["spec"]})
         await cluster.close()
@@ -120,14 +120,16 @@ async def test_schedule_and_policy_change_in_one_request_and_runs_show_the_revis
         changed = msgspec.structs.replace(spec, schedule="0 3 29 2 *", policy=policy)
         await client.replace_cronjob(changed)
         after = await cluster.get(path)
-        revision = after["metadata"]["annotations"][keys.POLICY_REVISION]
-        assert revision != before["metadata"]["annotations"][keys.POLICY_REVISION]
+        revision = after["metadata"]["annotations"][object_keys.POLICY_REVISION]
+        assert revision != before["metadata"]["annotations"][object_keys.POLICY_REVISION]
         template = after["spec"]["jobTemplate"]["metadata"]["annotations"]
-        assert (after["spec"]["schedule"], template[keys.POLICY_REVISION]) == ("0 3 29 2 *", revision)
+        assert (after["spec"]["schedule"], template[object_keys.POLICY_REVISION]) == ("0 3 29 2 *", revision)
         assert (await client.cronjob("default", "both")).backup_overdue is False
         await client.remove_policy("default", "both")
         bare = await cluster.get(path)
-        assert keys.POLICY_REVISION not in (bare["spec"]["jobTemplate"]["metadata"].get("annotations") or {})
+        assert object_keys.POLICY_REVISION not in (
+            bare["spec"]["jobTemplate"]["metadata"].get("annotations") or {}
+        )
         await cluster.close()
 
 

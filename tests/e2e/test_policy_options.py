@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.backup_room import MACHINES, Room, ended, hook, room, shell
 from tests.e2e.conftest import eventually
 
-from kronkeep_common import errors, keys
+from kronkeep_common import errors, object_keys
 from kronkeep_common.models import (
     BackupPolicySpec,
     DatabaseDump,
@@ -218,8 +218,10 @@ async def test_what_the_machines_restic_cannot_do_is_refused(old: Room) -> None:
         await old.cronjob(client, "refused", "refused", "refused")
         cluster = await old.daemon.cluster()
         raw = await cluster.get(paths.cronjobs("default", "refused"))
-        by_hand = json.loads(raw["metadata"]["annotations"][keys.POLICY]) | {"encryption": {"enabled": False}}
-        body = {"metadata": {"annotations": {keys.POLICY: json.dumps(by_hand)}}}
+        by_hand = json.loads(raw["metadata"]["annotations"][object_keys.POLICY]) | {
+            "encryption": {"enabled": False}
+        }
+        body = {"metadata": {"annotations": {object_keys.POLICY: json.dumps(by_hand)}}}
         await cluster.patch(paths.cronjobs("default", "refused"), body)
         await cluster.close()
         policy = await eventually(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 from tests.e2e.conftest import eventually
 
-from kronkeep_common import keys
+from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import (
@@ -27,7 +27,7 @@ from kronkeep_daemon.backups import service as backup_service
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.repositories import names, repository
+from kronkeep_daemon.repositories import job_names, repository
 from kronkeep_daemon.settings import AllowSettings, ArchiveSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -67,7 +67,7 @@ class Two(NamedTuple):
             "volumeMounts": mounts,
         }
         volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
-        meta = {"name": name, "labels": {keys.MANAGED_BY_LABEL: keys.MANAGED_BY}}
+        meta = {"name": name, "labels": {object_keys.MANAGED_BY_LABEL: object_keys.MANAGED_BY}}
         pod = {"containers": [container], "volumes": volumes, "restartPolicy": "Never", **spec}
         await self.cluster.create(paths.pods("default"), {"metadata": meta, "spec": pod})
 
@@ -169,7 +169,7 @@ async def test_a_killed_prunes_lock_goes_at_once_and_a_living_ones_stays(two: Tw
         await ours.kill()
     assert (cut_off.value.details["reason"], held(two.folder)) == ("Interrupted", set())
     # One whose daemon was killed too: nobody hears of its end.
-    name = names.fresh("prune", own.storage)
+    name = job_names.fresh("prune", own.storage)
     unheard = Prune(two, storages.jobs.run(name, Prune.STEPS, own, 60))
     await unheard.locked()
     with pytest.raises(StorageFailed) as alive:

@@ -17,7 +17,7 @@ from kronkeep_common import errors
 from kronkeep_common.api import Snapshot
 from kronkeep_common.client.calls import Tagged
 from kronkeep_tui.form.draft import new_draft
-from kronkeep_tui.form.rows import rows
+from kronkeep_tui.form.form_rows import rows
 from kronkeep_tui.views.form import FormView
 
 

@@ -14,8 +14,8 @@ from textual.pilot import Pilot
 from kronkeep_common.client.calls import Tagged
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate, EnvVar
 from kronkeep_tui.form.draft import draft_of
-from kronkeep_tui.form.filling import Filling
-from kronkeep_tui.form.merging import differences, merged, put, texts_of
+from kronkeep_tui.form.form_state import Filling
+from kronkeep_tui.form.merge import differences, merged, put, texts_of
 
 SPEC = CronJobCreate(name="x", image="a", schedule="0 2 * * *", env=(EnvVar(name="A", value="1"),))
 

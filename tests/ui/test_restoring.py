@@ -8,7 +8,7 @@ from tests.ui.test_terminal import app_of, screen, until
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import RestoreRequest, RestoreTarget
-from kronkeep_tui.restoring import complete, parse, written
+from kronkeep_tui.restore_target_line import complete, parse, written
 
 
 async def test_several_files_are_marked_planned_and_restored() -> None:

@@ -12,15 +12,15 @@ from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_tui import colours
 from kronkeep_tui.actions import Keymap
-from kronkeep_tui.changes import Changes
+from kronkeep_tui.change_requests import Changes
 from kronkeep_tui.frame import Frame
 from kronkeep_tui.reader import FLUSH_SECONDS, Reader
 from kronkeep_tui.settings import TerminalSettings
-from kronkeep_tui.thrift import thrifty
+from kronkeep_tui.sgr_diff import thrifty
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
-    from kronkeep_tui.form.filling import Filling
+    from kronkeep_tui.form.form_state import Filling
 
 TICK_SECONDS = 1.0  # ages; what prints the same sends nothing
 

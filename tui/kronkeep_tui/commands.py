@@ -8,7 +8,7 @@ from kronkeep_tui.actions import BY_NAME, TABS
 from kronkeep_tui.colours import LOOKS
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table import TableView
+from kronkeep_tui.views.table_view import TableView
 
 if TYPE_CHECKING:
     from kronkeep_tui.frame import Frame

@@ -20,10 +20,10 @@ from kronkeep_tui.actions import BY_NAME, TABS, Action
 from kronkeep_tui.navigation import Navigation, Place, Way
 from kronkeep_tui.pages.bars import crumbs_line, keys_line, status_line, tabs_line, trouble
 from kronkeep_tui.prompt import Prompt
-from kronkeep_tui.views.base import View
-from kronkeep_tui.views.table import TableView
+from kronkeep_tui.views.table_view import TableView
+from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.cells import wrap
-from kronkeep_tui.widgets.sheet import Bar, Note, Sheet, Still
+from kronkeep_tui.widgets.line_widget import Bar, Note, Sheet, Still
 
 if TYPE_CHECKING:
     from kronkeep_tui.app import KronkeepApp

@@ -13,7 +13,7 @@ from kronkeep_common.client.alerts import AlertCalls
 from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.restores import RestoreCalls
 from kronkeep_common.client.transport import Answer, Broken, Refused, Transport, part
-from kronkeep_common.decoding import decoded
+from kronkeep_common.json_decoding import decoded
 from kronkeep_common.models import (
     BackupExecution,
     BackupPolicySpec,
@@ -30,7 +30,7 @@ from kronkeep_common.models import (
     StorageKind,
     StorageUsage,
 )
-from kronkeep_common.paths import check_length, check_server, socket_path
+from kronkeep_common.socket_path import check_length, check_server, socket_path
 
 T = TypeVar("T")
 EMPTY = api.Empty()

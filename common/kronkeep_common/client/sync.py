@@ -7,7 +7,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 from kronkeep_common.client.calls import Client
 from kronkeep_common.client.transport import BlockingTransport, finished
-from kronkeep_common.paths import socket_path
+from kronkeep_common.socket_path import socket_path
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -15,9 +15,9 @@ StorageBusy      another policy's backup holds the storage when this one starts 
 `check` finds them; `resolve` carries out one of the strategies that settle a conflict.
 """
 
-from kronkeep_common.compatibility.checking import DEFAULT_DURATION, HORIZON, Question, check
-from kronkeep_common.compatibility.expected import percentile_95
-from kronkeep_common.compatibility.storage import Busy
+from kronkeep_common.compatibility.check import DEFAULT_DURATION, HORIZON, Question, check
+from kronkeep_common.compatibility.expected_duration import percentile_95
+from kronkeep_common.compatibility.storage_overlap import Busy
 from kronkeep_common.compatibility.strategies import offers, resolve
 
 __all__ = [

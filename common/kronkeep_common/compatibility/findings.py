@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Literal
 
-from kronkeep_common.compatibility.fires import Fires, minute
+from kronkeep_common.compatibility.fire_times import Fires, minute
 from kronkeep_common.models import Finding
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.schedule.zone import load

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from kronkeep_common.compatibility.checking import Question
-from kronkeep_common.compatibility.shifting import shift
+from kronkeep_common.compatibility.check import Question
+from kronkeep_common.compatibility.shift import shift
 from kronkeep_common.errors import ScheduleConflict
 from kronkeep_common.models import BackupPolicySpec, Finding, Resolution, ScheduleVerdict
 from kronkeep_common.schedule import Schedule

@@ -10,8 +10,8 @@ from functools import cached_property, lru_cache
 from math import floor
 
 from kronkeep_common.errors import InvalidTimeZone
-from kronkeep_common.schedule import grammar, words, zone
-from kronkeep_common.schedule.walk import Walk, civil, midnight
+from kronkeep_common.schedule import description, grammar, zone
+from kronkeep_common.schedule.fire_search import Walk, civil, midnight
 
 KEPT = 4096  # schedules that are kept read: a look at all CronJobs of a large cluster asks for each again
 
@@ -98,7 +98,7 @@ class Schedule:
 
     @cached_property
     def _words(self) -> str:
-        return words.describe(self.parsed, self.zone)
+        return description.describe(self.parsed, self.zone)
 
     @property
     def times_of_day(self) -> tuple[int, ...]:
@@ -124,7 +124,7 @@ class Schedule:
         """What a change of the clocks does to the fire times of a local `day`; nothing on other days."""
         if self.every is not None or day not in self._walk.days:
             return []
-        return words.explain(day, self._walk.offsets, self.walls_of(day))
+        return description.explain(day, self._walk.offsets, self.walls_of(day))
 
 
 @lru_cache(maxsize=KEPT)

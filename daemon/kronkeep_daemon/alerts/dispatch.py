@@ -25,8 +25,8 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
 from kronkeep_common.models import Alert
 from kronkeep_common.models.base import Moment, Record
+from kronkeep_daemon.alerts.alert_changes import Event, Flip
 from kronkeep_daemon.alerts.channels import KINDS, Message, NotSent
-from kronkeep_daemon.alerts.flips import Event, Flip
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster

@@ -23,7 +23,7 @@ from kronkeep_common.states import (
     is_final,
 )
 from kronkeep_common.text import age, duration, size
-from kronkeep_daemon.alerts.findings import Finding, Key, Known, Told, of_cronjob, of_storage, of_watch
+from kronkeep_daemon.alerts.rule_results import Finding, Key, Known, Told, of_cronjob, of_storage, of_watch
 from kronkeep_daemon.kube.watch import WatchState
 
 BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)

@@ -22,9 +22,9 @@ from kronkeep_common.models import Alert, BackupStorage, CronJob
 from kronkeep_common.states import AlertStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.alerts import rules
+from kronkeep_daemon.alerts.alert_changes import compare
 from kronkeep_daemon.alerts.dispatch import Dispatch
-from kronkeep_daemon.alerts.findings import Finding, Key, Known
-from kronkeep_daemon.alerts.flips import compare
+from kronkeep_daemon.alerts.rule_results import Finding, Key, Known
 from kronkeep_daemon.events import (
     BackupChanged,
     Bus,

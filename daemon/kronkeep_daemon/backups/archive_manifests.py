@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from kronkeep_common import keys
+from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupPolicy, Hook, SecretKeyRef
-from kronkeep_daemon.backups import configuration, placement
-from kronkeep_daemon.repositories.manifests import (
+from kronkeep_daemon.backups import cronjob_configuration, node_placement
+from kronkeep_daemon.repositories.job_manifests import (
     archive_job_name,
     backup_tag,
     containers,
@@ -49,7 +49,7 @@ def archive_job(
     if paths:
         part = ("part=files",) if policy.include.database else ()
         steps.append(("backup", [*_call(backup, policy, repository, part), "--", *paths]))
-    mounts = [*_claim_mounts(claims, read_only=True), *configuration.mounts(files)]
+    mounts = [*_claim_mounts(claims, read_only=True), *cronjob_configuration.mounts(files)]
     ordered = containers(name, steps, repository, settings, mounts)
     if policy.include.database is not None:
         ordered += _dump(backup, policy, name, repository, settings)
@@ -59,7 +59,7 @@ def archive_job(
     volumes = made["spec"]["template"]["spec"]["volumes"]
     volumes += claim_volumes(claims)
     if files:
-        volumes.append(configuration.volume(name))
+        volumes.append(cronjob_configuration.volume(name))
     if policy.include.database is not None:
         volumes.append({"name": "tools", "emptyDir": {}})
     return made
@@ -123,7 +123,7 @@ def source_paths(policy: BackupPolicy, claims: tuple[str, ...], files: list[str]
     for claim in claims:
         base = f"{SOURCE}/{claim}"
         found += [f"{base}/{path}" for path in chosen.get(claim, ())] or [base]
-    return [*found, configuration.FOLDER] if files else found
+    return [*found, cronjob_configuration.FOLDER] if files else found
 
 
 def claim_volumes(claims: tuple[str, ...]) -> list[Object]:
@@ -202,7 +202,7 @@ def belongs(made: Object, backup: BackupExecution, owner: Object, node: str | No
     """Marks a Job as the backup's: deleted with the CronJob, on the node that its claims need."""
     meta = made["metadata"]
     meta["ownerReferences"] = [owner]
-    meta["labels"] |= {keys.BACKUP_LABEL: backup.id}
-    meta["annotations"] = {keys.RUN_ANNOTATION: backup.cronjob_execution_id or ""}
+    meta["labels"] |= {object_keys.BACKUP_LABEL: backup.id}
+    meta["annotations"] = {object_keys.RUN_ANNOTATION: backup.cronjob_execution_id or ""}
     if node is not None:
-        made["spec"]["template"]["spec"]["affinity"] = placement.on_node(node)
+        made["spec"]["template"]["spec"]["affinity"] = node_placement.on_node(node)

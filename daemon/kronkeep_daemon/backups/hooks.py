@@ -16,15 +16,17 @@ from kronkeep_common.models import BackupExecution, Hook, HookRun
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import archive_manifests
-from kronkeep_daemon.backups.keeping import BackupLogs
-from kronkeep_daemon.backups.records import BackupRecords
+from kronkeep_daemon.backups.backup_logs import BackupLogs
+from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.jobs import runner
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.repositories import jobs, manifests, restic
+from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.restic import output
 from kronkeep_daemon.settings import Settings
 
 Object = dict[str, Any]
@@ -103,10 +105,10 @@ class HookRunner:
             )
             await self._keep(backup_id, known)
         age = (self._clock.now() - known.started_at).total_seconds()
-        if age < manifests.KEPT_SECONDS:  # then a Job that had run would still be there
+        if age < job_manifests.KEPT_SECONDS:  # then a Job that had run would still be there
             await self._create(cluster, backup, stage, hook, name, around)
         try:
-            ended = await jobs.wait(
+            ended = await runner.wait(
                 cluster,
                 self._clock,
                 backup.namespace,
@@ -134,7 +136,7 @@ class HookRunner:
         around: Around,
     ) -> None:
         """Creates the Job, unless a killed daemon had done so; a validate hook's restores the content."""
-        owner = manifests.owner(around.cronjob)
+        owner = job_manifests.owner(around.cronjob)
         if stage == "validate":
             where = around.repository
             await self._repositories.copy_credentials(where, cluster, backup.namespace, name, owner)
@@ -142,7 +144,7 @@ class HookRunner:
             backup, stage, hook, name, around.repository, around.claims, self._settings().archive
         )
         archive_manifests.belongs(job, backup, owner, around.node)
-        await jobs.create_once(cluster, job)
+        await runner.create_once(cluster, job)
 
     async def _keep(self, backup_id: str, run: HookRun) -> None:
         old = self._records.get(backup_id)
@@ -166,7 +168,7 @@ def wanted(hook: Hook, status: BackupStatus) -> bool:
     return hook.when == "always" or (hook.when == "success") == (status is BackupStatus.SUCCEEDED)
 
 
-def judged(run: HookRun, ended: jobs.Ended) -> HookRun:
+def judged(run: HookRun, ended: runner.Ended) -> HookRun:
     """The run's end, from its container's exit code and the Job's reason."""
     step = ended.step("hook")
     code = step.exit_code if step else None
@@ -177,10 +179,10 @@ def judged(run: HookRun, ended: jobs.Ended) -> HookRun:
     if code is None:
         content = next((step for step in ended.steps if step.exit_code), None)
         if content is not None:
-            _, words, _ = restic.fault(content.exit_code, content.log)
+            _, words, _ = output.fault(content.exit_code, content.log)
             return _over(run, "failed", None, f"The snapshot's content could not be had: {words}")
         return _over(run, "failed", None, clean(f"It never ran: {ended.message or ended.reason}", 300))
-    said = [clean(line.decode(errors="replace"), 200) for line in restic.lines(step.log if step else b"")]
+    said = [clean(line.decode(errors="replace"), 200) for line in output.lines(step.log if step else b"")]
     return _over(run, "failed", code, f"It ended with exit code {code}: {said[-1] if said else 'no word'}")
 
 

@@ -19,26 +19,26 @@ from kronkeep_common.errors import InvalidPolicy, KronkeepError, NotAllowedNow, 
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
 from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups import plan, policy
-from kronkeep_daemon.backups.archive import Archiver, Parts, Work
+from kronkeep_daemon.backups import backup_plan, policy_annotations
+from kronkeep_daemon.backups.archiver import Archiver, Parts, Work
+from kronkeep_daemon.backups.backup_logs import BackupLogs
+from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hooks import HookRunner
-from kronkeep_daemon.backups.keeping import BackupLogs
-from kronkeep_daemon.backups.policy import Carrier
-from kronkeep_daemon.backups.records import BackupRecords
-from kronkeep_daemon.backups.reporting import PolicyFaults
-from kronkeep_daemon.backups.retaining import Retaining
+from kronkeep_daemon.backups.policy_annotations import Carrier
+from kronkeep_daemon.backups.policy_faults import PolicyFaults
+from kronkeep_daemon.backups.retention_service import Retaining
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.cronjobs.manifests import claims_of
+from kronkeep_daemon.cronjobs.cronjob_manifests import claims_of
 from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
-from kronkeep_daemon.repositories import manifests
+from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories import repository as repositories
-from kronkeep_daemon.repositories.known import KnownRepositories
-from kronkeep_daemon.repositories.probing import Probe
 from kronkeep_daemon.repositories.queue import Queues
-from kronkeep_daemon.repositories.storage_service import StorageService
-from kronkeep_daemon.repositories.storage_upkeep import StorageUpkeep
+from kronkeep_daemon.repositories.repository_index import KnownRepositories
+from kronkeep_daemon.repositories.version_probe import Probe
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storages.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ class BackupService:
         """
         now, leads = self._clock.now(), self._cronjobs.leads
         for cluster, raw in self._cronjobs.acting():
-            found = policy.carrier(cluster, raw)
+            found = policy_annotations.carrier(cluster, raw)
             if found is not None and found.policy.enabled:
                 await self._plan_policy(raw, found, now)
                 await asyncio.sleep(0)  # there may be thousands: others go on in between
@@ -141,8 +141,8 @@ class BackupService:
             return
         last = self.records.last(carrier)
         since = last.due_at or last.created_at if last else began
-        slot = plan.due_slot(found, since, now, self._settings().controller_zone)
-        run_found = plan.newest_archivable(runs, found)
+        slot = backup_plan.due_slot(found, since, now, self._settings().controller_zone)
+        run_found = backup_plan.newest_archivable(runs, found)
         if slot is not None and run_found is not None:
             trigger = "scheduled" if now - slot < timedelta(minutes=2) else "catch-up"
             await self._new(raw, cluster, found, run_found, trigger, due_at=slot, key=slot.isoformat())
@@ -178,7 +178,7 @@ class BackupService:
         overrides: dict[str, str] | None = None,
     ) -> BackupExecution:
         now, meta = self._clock.now(), raw["metadata"]
-        backup_id = manifests.short_hash(found.id, meta["uid"], key)
+        backup_id = job_manifests.short_hash(found.id, meta["uid"], key)
         known = self._history.backups.get(backup_id)
         if known is not None:
             return known
@@ -190,7 +190,7 @@ class BackupService:
             cronjob_id=meta["uid"],
             cronjob_execution_id=run.id if run else None,
             policy_id=found.id,
-            policy_revision=policy.revision(found),
+            policy_revision=policy_annotations.revision(found),
             policy=found,
             storage_id=found.storage_id,
             backup_type=(overrides or {}).get("backup_type", found.backup_type),  # type: ignore[arg-type]
@@ -221,12 +221,12 @@ class BackupService:
         found = self._policy_of(backup)
         if run is None or found is None:
             words = "The policy or the run went before the archive could be made."
-            gone = plan.Verdict(
+            gone = backup_plan.Verdict(
                 BackupStatus.CANCELLED, "PolicyGone", words, "Back up by hand if it is needed."
             )
             await self._settle(backup, gone, now)
             return
-        verdict = plan.follow(run, found, now) or plan.overdue(backup, now)
+        verdict = backup_plan.follow(run, found, now) or backup_plan.overdue(backup, now)
         if verdict is not None:
             await self._settle(backup, verdict, now)
         elif run.ended_at is not None and found.delay_seconds:
@@ -235,7 +235,7 @@ class BackupService:
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(min(seconds, TICK_SECONDS) + 0.05, self._wake.set)
 
-    async def _settle(self, backup: BackupExecution, verdict: plan.Verdict, now: datetime) -> None:
+    async def _settle(self, backup: BackupExecution, verdict: backup_plan.Verdict, now: datetime) -> None:
         final = is_final(BACKUP_TRANSITIONS, verdict.status)
         new = msgspec.structs.replace(
             backup,
@@ -259,14 +259,14 @@ class BackupService:
     def policy_of(self, namespace: str, name: str, cluster: str | None = None) -> BackupPolicy | None:
         """The policy that a CronJob carries now; None without one that can be acted on."""
         try:
-            return policy.read(self._cronjobs.raw(namespace, name, cluster)).policy
+            return policy_annotations.read(self._cronjobs.raw(namespace, name, cluster)).policy
         except KronkeepError:
             return None
 
     def work_of(self, backup: BackupExecution) -> Work:
         """What a backup archives, by the policy as it stood when it was made; raises what is missing."""
         raw = self._cronjobs.raw(backup.namespace, backup.cronjob, backup.cluster)
-        found = backup.policy or policy.read(raw).policy
+        found = backup.policy or policy_annotations.read(raw).policy
         if found is None:
             raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")
         cluster = self._cronjobs.clusters.of(backup.cluster)
@@ -289,7 +289,7 @@ class BackupService:
 
     def overdue(self, raw: Object, found: BackupPolicy, last_good: datetime | None) -> bool:
         """Whether the policy's recovery point is missed now."""
-        return found.rpo_seconds is not None and plan.rpo_overdue(
+        return found.rpo_seconds is not None and backup_plan.rpo_overdue(
             found, last_good, self._began(raw, found), self._clock.now()
         )
 
@@ -301,11 +301,11 @@ class BackupService:
         `overrides` (backup_type, compression) are kept in the record. The same `key` is the same backup.
         """
         recorder, raw = self._cronjobs.find(namespace, name)
-        found = policy.read(raw)
+        found = policy_annotations.read(raw)
         if found.policy is None:
             raise PolicyNotFound(found.fault or f"{namespace}/{name} has no backup policy.")
         runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
-        run = plan.newest_archivable(runs, found.policy)
+        run = backup_plan.newest_archivable(runs, found.policy)
         key = f"manual/{key or self._clock.now().isoformat()}"
         backup = await self._new(
             raw, recorder.cluster.id, found.policy, run, "manual", due_at=None, key=key, overrides=overrides
@@ -321,7 +321,7 @@ class BackupService:
         if self._cronjobs.leads.stands_by(run.cluster):
             return None
         raw = self._cronjobs.raw(run.namespace, run.cronjob, run.cluster)
-        found = policy.read(raw).policy
+        found = policy_annotations.read(raw).policy
         if found is None or not found.enabled or found.schedule is not None:
             return None
         return await self._expect(run.cluster, raw, found, self._cronjobs.execution(run.id))
@@ -334,7 +334,9 @@ class BackupService:
         await self._supervisor.stop(f"archive {backup.id}")
         await self._archiver.remove_jobs(self.get(backup_id))
         words = "The backup was cancelled by request."
-        verdict = plan.Verdict(BackupStatus.CANCELLED, "Cancelled", words, "Back up now when it is needed.")
+        verdict = backup_plan.Verdict(
+            BackupStatus.CANCELLED, "Cancelled", words, "Back up now when it is needed."
+        )
         old = self.get(backup_id)
         if old.status is BackupStatus.RUNNING and old.policy is not None and old.policy.hooks.post:
             _, reason, message, step = verdict

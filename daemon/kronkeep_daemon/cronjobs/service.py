@@ -20,23 +20,23 @@ from kronkeep_common.errors import (
     Unavailable,
 )
 from kronkeep_common.models import CronJob, CronJobCreate, CronJobExecution, EnvVar
-from kronkeep_common.names import check_image, check_name
+from kronkeep_common.name_rules import check_image, check_name
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
 from kronkeep_common.text import clean
-from kronkeep_daemon.cronjobs import bounds, manifests, resuming
-from kronkeep_daemon.cronjobs.identity import holder_of
-from kronkeep_daemon.cronjobs.reading import RunReader
-from kronkeep_daemon.cronjobs.recorder import Recorder
+from kronkeep_daemon.cronjobs import cronjob_manifests, resume, spec_limits
+from kronkeep_daemon.cronjobs.daemon_identity import holder_of
+from kronkeep_daemon.cronjobs.run_reader import RunReader
+from kronkeep_daemon.cronjobs.run_recorder import Recorder
 from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged
 from kronkeep_daemon.history import History
-from kronkeep_daemon.kube import paths, sure
+from kronkeep_daemon.kube import idempotent_create, paths
 from kronkeep_daemon.kube.chosen import chosen
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists
+from kronkeep_daemon.kube.job_state import moment
 from kronkeep_daemon.kube.lease import Leadership, Leaderships
-from kronkeep_daemon.kube.observe import moment
 from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import ClusterSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -196,7 +196,7 @@ class CronJobService:
             last_execution_id=last.id if last else None,
             last_started_at=last.started_at if last else None,
             last_duration_seconds=last.duration_seconds if last else None,
-            claims=manifests.claims_of(raw),
+            claims=cronjob_manifests.claims_of(raw),
         )
 
     def _schedule(self, spec: Object) -> Schedule | None:
@@ -211,18 +211,18 @@ class CronJobService:
         check_name(spec.name)
         check_image(spec.image)
         Schedule.parse(spec.schedule, spec.time_zone)
-        self.check_bounds(manifests.cronjob(spec.namespace, spec.name, spec, {}))
+        self.check_bounds(cronjob_manifests.cronjob(spec.namespace, spec.name, spec, {}))
 
     def check_bounds(self, body: Object) -> None:
         """Raises Denied for a CronJob that the settings do not let anybody make."""
-        bounds.check(body, self._settings().allow)
+        spec_limits.check(body, self._settings().allow)
 
     async def create(
         self, spec: CronJobCreate, *, annotations: dict[str, str] | None = None, dry_run: bool = False
     ) -> CronJob:
         """Creates a CronJob in one request; raises NameTaken and what `check` raises."""
         self.check(spec)
-        body = manifests.cronjob(spec.namespace, spec.name, spec, annotations or {})
+        body = cronjob_manifests.cronjob(spec.namespace, spec.name, spec, annotations or {})
         return await self.create_raw(body, dry_run=dry_run)
 
     async def create_raw(self, body: Object, *, dry_run: bool = False) -> CronJob:
@@ -241,7 +241,7 @@ class CronJobService:
     async def _created(self, cluster: Cluster, path: str, body: Object, dry_run: bool) -> Object:
         if dry_run:
             return await cluster.create(path, body, dry_run=True)
-        return await sure.create(cluster, path, body)
+        return await idempotent_create.create(cluster, path, body)
 
     def _known(self, cluster_id: str, raw: Object) -> None:
         """Shows a change of ours at once; the watch brings it again."""
@@ -267,8 +267,8 @@ class CronJobService:
         recorder, cronjob = self.find(namespace, name)
         cluster, job_name = recorder.cluster, f"{name[:43]}-manual-{key[:8] if key else secrets.token_hex(3)}"
         try:
-            body = manifests.manual_job(cronjob, job_name, env)
-            job = await sure.create(cluster, paths.jobs(namespace), body)
+            body = cronjob_manifests.manual_job(cronjob, job_name, env)
+            job = await idempotent_create.create(cluster, paths.jobs(namespace), body)
         except AlreadyExists:
             if key is None:
                 raise
@@ -286,13 +286,13 @@ class CronJobService:
     async def resume(self, namespace: str, name: str, cluster: str | None = None) -> CronJob:
         """Allows new runs, from the next slot on; what was missed meanwhile is not started."""
         raw = self.raw(namespace, name, cluster)
-        slot = resuming.missed(raw, self._schedule(raw["spec"]), self._clock.now())
+        slot = resume.missed(raw, self._schedule(raw["spec"]), self._clock.now())
         if slot is not None:
-            await self._clock.sleep(resuming.patience(slot, self._clock.now()))
-        return await self.patch(namespace, name, resuming.body(raw, slot, self._clock.now()), cluster)
+            await self._clock.sleep(resume.patience(slot, self._clock.now()))
+        return await self.patch(namespace, name, resume.body(raw, slot, self._clock.now()), cluster)
 
     def _changed(self, event: CronJobChanged) -> None:
-        if event.kind == "removed" or resuming.given_back(event.raw) is None:
+        if event.kind == "removed" or resume.given_back(event.raw) is None:
             return
         cluster, name = (
             self.clusters.of(event.cluster),
@@ -301,7 +301,7 @@ class CronJobService:
         if self._supervisor is not None and not self._supervisor.running(name):
             path = paths.cronjobs(event.namespace, event.name)
             self._supervisor.start(
-                name, lambda: resuming.give_back(event.raw, partial(cluster.patch, path)), death="quiet"
+                name, lambda: resume.give_back(event.raw, partial(cluster.patch, path)), death="quiet"
             )
 
     async def delete(self, namespace: str, name: str, *, confirm: str | None) -> None:

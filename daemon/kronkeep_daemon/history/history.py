@@ -27,13 +27,13 @@ from tinydb import TinyDB
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import DamagedHistory, ReadOnlyHistory
 from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJobExecution, Restore
-from kronkeep_daemon.history import files, loading
+from kronkeep_daemon.history import journal_files, loader
 from kronkeep_daemon.history.changes import Change
 from kronkeep_daemon.history.documents import Row
 from kronkeep_daemon.history.durable import NO_SPACE, SyncFailed
-from kronkeep_daemon.history.files import Segment
 from kronkeep_daemon.history.journal import VERSION, encode
-from kronkeep_daemon.history.logs import LogStore
+from kronkeep_daemon.history.journal_files import Segment
+from kronkeep_daemon.history.kept_logs import LogStore
 from kronkeep_daemon.history.records import Records
 from kronkeep_daemon.history.storage import JournalStorage, Pending
 from kronkeep_daemon.history.table import JournalTable
@@ -71,7 +71,7 @@ class History:
         self._compacting: asyncio.Task[None] | None = None
         self._full = False
         self.failed = asyncio.Event()
-        self._lock = files.lock(folder)
+        self._lock = journal_files.lock(folder)
         try:
             with self._guard():
                 self._load()
@@ -93,14 +93,14 @@ class History:
         return await asyncio.to_thread(cls, folder, clock)
 
     def _load(self) -> None:
-        loaded = loading.load(self._folder)
+        loaded = loader.load(self._folder)
         found = loaded.read
         self._storage.fill(loaded.tables)
-        self._recent: deque[Change] = deque(loaded.recent, maxlen=loading.RECENT)
+        self._recent: deque[Change] = deque(loaded.recent, maxlen=loader.RECENT)
         self.seq = found.seq
         self._compact_at = COMPACT_BYTES
         if found.torn and found.segment is not None:
-            files.set_aside(found.segment, found.good)
+            journal_files.set_aside(found.segment, found.good)
         if found.version < VERSION:
             self._upgrade()
         else:
@@ -111,7 +111,7 @@ class History:
         log.warning("the history in %s is brought to format %d", self._folder, VERSION)
         self.seq += 1
         self._segment = Segment(self._folder, self.seq)
-        files.write_snapshot(self._folder, self.seq, loading.batches(self._storage.picture()))
+        journal_files.write_snapshot(self._folder, self.seq, loader.batches(self._storage.picture()))
 
     @contextmanager
     def _guard(self) -> Iterator[None]:
@@ -249,7 +249,9 @@ class History:
 
     async def _compact(self, seq: int, picture: dict[str, list[Row]]) -> None:
         with self._guard():
-            size = await asyncio.to_thread(files.write_snapshot, self._folder, seq, loading.batches(picture))
+            size = await asyncio.to_thread(
+                journal_files.write_snapshot, self._folder, seq, loader.batches(picture)
+            )
         self._compact_at = max(COMPACT_BYTES, int(size * COMPACT_SHARE))
 
     def _compacted(self, task: "asyncio.Task[None]") -> None:

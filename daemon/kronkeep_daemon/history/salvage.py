@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_daemon.history import files, journal
+from kronkeep_daemon.history import journal, journal_files
 from kronkeep_daemon.history.documents import row_of
 from kronkeep_daemon.history.journal import Entry
-from kronkeep_daemon.history.loading import batches, collect
+from kronkeep_daemon.history.loader import batches, collect
 
 
 class Lost(NamedTuple):
@@ -29,9 +29,9 @@ def salvage(source: Path, target: Path) -> tuple[int, list[Lost]]:
     """(documents written, what is lost); raises InvalidRequest for a target that is there, StateInUse."""
     if target.exists():
         raise InvalidRequest(f"{target} is already there; a salvage needs a new folder.", field="target")
-    lock = files.lock(source)
+    lock = journal_files.lock(source)
     lost: list[Lost] = []
-    every = [*files.segments(source), *source.glob("snapshot-*.jsonl")]
+    every = [*journal_files.segments(source), *source.glob("snapshot-*.jsonl")]
     ordered = sorted(every, key=lambda path: (path.stem.rpartition("-")[2], path.name.startswith("journal")))
     bodies = collect(entry for path in ordered for entry in _readable(path, lost))
     tables = {
@@ -39,8 +39,8 @@ def salvage(source: Path, target: Path) -> tuple[int, list[Lost]]:
     }
     target.mkdir(parents=True, mode=0o700)
     seq = max((_last(path) for path in ordered), default=0) + 1
-    files.Segment(target, seq).close()
-    files.write_snapshot(target, seq, batches(tables))
+    journal_files.Segment(target, seq).close()
+    journal_files.write_snapshot(target, seq, batches(tables))
     if (source / "logs").is_dir():
         shutil.copytree(source / "logs", target / "logs")
     os.close(lock)

@@ -2,7 +2,7 @@
 
 from kronkeep_common import api
 from kronkeep_common.models import Alert
-from kronkeep_daemon.http import access, lists
+from kronkeep_daemon.http import access, list_handlers
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
 
@@ -19,7 +19,7 @@ async def _one(call: Call) -> Alert:
 
 
 async def _list(call: Call) -> api.ListOf[Alert]:
-    return lists.of_clusters(call, await lists.page(call, call.services.history.alerts))
+    return list_handlers.of_clusters(call, await list_handlers.page(call, call.services.history.alerts))
 
 
 async def _acknowledge(call: Call) -> Alert:
@@ -29,7 +29,7 @@ async def _acknowledge(call: Call) -> Alert:
 
 ROUTES: tuple[Route, ...] = (
     Route("GET", "/v1/alerts", Level.READ, None, api.ListOf[Alert], "Alerts, newest first.",
-          _list, lists.LIST),
+          _list, list_handlers.LIST),
     Route("GET", ONE, Level.READ, None, Alert, "One alert.", _one),
     Route("POST", ONE + "/acknowledge", Level.OPERATE, api.Empty, Alert,
           "Say that you know of an alert: nobody is told of it again.", _acknowledge),

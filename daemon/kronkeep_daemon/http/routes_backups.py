@@ -10,8 +10,8 @@ from kronkeep_common.models import (
     RetentionPlan,
     RetentionPreview,
 )
-from kronkeep_daemon.backups.policy import Carrier
-from kronkeep_daemon.http import lists, streams
+from kronkeep_daemon.backups.policy_annotations import Carrier
+from kronkeep_daemon.http import event_streams, list_handlers
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
 
@@ -84,10 +84,10 @@ ROUTES: tuple[Route, ...] = (
     Route("POST", "/v1/cronjobs/{namespace}/{name}/backup", Level.OPERATE, api.BackupRequest,
           BackupExecution, "Back up now.", _back_up, (), 202),
     Route("GET", "/v1/backups", Level.READ, None, api.ListOf[BackupExecution], "Backups, newest first.",
-          lists.backups, lists.LIST),
+          list_handlers.backups, list_handlers.LIST),
     Route("GET", ONE, Level.READ, None, BackupExecution, "One backup.", _one),
     Route("GET", ONE + "/logs", Level.READ, None, None, "What a backup's Jobs and hooks said.",
-          streams.backup_log, (), 200, "text/plain"),
+          event_streams.backup_log, (), 200, "text/plain"),
     Route("POST", ONE + "/cancel", Level.OPERATE, api.Empty, BackupExecution, "Stop a backup.", _cancel),
     Route("POST", ONE + "/pin", Level.OPERATE, api.Empty, BackupExecution,
           "Keep retention from its snapshot.", _pin(True)),

@@ -9,10 +9,10 @@ from aiohttp import web
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest, KronkeepError, LogNotFound
 from kronkeep_common.models import Restore, RestorePlan, RestoreRequest, SnapshotFolder
-from kronkeep_daemon.http import access, lists
+from kronkeep_daemon.http import access, list_handlers
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
-from kronkeep_daemon.restores.download import Sending
+from kronkeep_daemon.restores.file_download import Sending
 
 log = logging.getLogger(__name__)
 B, R = "/v1/backups/{id}", "/v1/restores"
@@ -23,7 +23,7 @@ async def _files(call: Call) -> SnapshotFolder:
     path = call.query.get("path", "/")
     if not path.startswith("/"):
         raise InvalidRequest("A path of a snapshot begins with /.", field="path")
-    limit, cursor = lists.limit_of(call), call.query.get("cursor")
+    limit, cursor = list_handlers.limit_of(call), call.query.get("cursor")
     return await call.services.restores.snapshots.folder(call.path["id"], path, limit, cursor)
 
 
@@ -81,7 +81,7 @@ async def _log(call: Call) -> web.StreamResponse:
 
 
 async def _list(call: Call) -> api.ListOf[Restore]:
-    return lists.of_clusters(call, await lists.page(call, call.services.history.restores))
+    return list_handlers.of_clusters(call, await list_handlers.page(call, call.services.history.restores))
 
 
 def one(call: Call) -> Restore:
@@ -106,7 +106,7 @@ ROUTES: tuple[Route, ...] = (
           "Drill now: restore a good backup to scratch, compare and check it.",
           lambda c: c.services.restores.drill(*c.name, key=c.key), (), 202),
     Route("GET", R, Level.READ, None, api.ListOf[Restore], "Restores and drills, newest first.",
-          _list, lists.LIST),
+          _list, list_handlers.LIST),
     Route("GET", R + "/{id}", Level.READ, None, Restore, "One restore.", _one),
     Route("GET", R + "/{id}/logs", Level.READ, None, None, "What restic and the check said.",
           _log, (), 200, "text/plain"),

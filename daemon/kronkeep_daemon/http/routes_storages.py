@@ -12,7 +12,7 @@ from kronkeep_common.models import (
     StorageUsage,
 )
 from kronkeep_common.models.storage_kinds import kinds
-from kronkeep_daemon.http import lists
+from kronkeep_daemon.http import list_handlers
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
 
@@ -34,11 +34,13 @@ async def _kinds(_: Call) -> api.ListOf[StorageKind]:
 
 
 async def _all(call: Call) -> api.ListOf[BackupStorage]:
-    return lists.of_clusters(call, api.ListOf(items=call.services.backups.storages.list()))
+    return list_handlers.of_clusters(call, api.ListOf(items=call.services.backups.storages.list()))
 
 
 async def _usage(call: Call) -> api.ListOf[StorageUsage]:
-    return api.ListOf(items=call.services.backups.upkeep.figures(call.path["id"])[: lists.limit_of(call)])
+    return api.ListOf(
+        items=call.services.backups.upkeep.figures(call.path["id"])[: list_handlers.limit_of(call)]
+    )
 
 
 async def _create(call: Call) -> BackupStorage:

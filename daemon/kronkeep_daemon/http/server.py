@@ -24,18 +24,18 @@ from kronkeep_common.errors import (
     NotFound,
     StateInUse,
 )
-from kronkeep_common.paths import check_length
+from kronkeep_common.socket_path import check_length
 from kronkeep_common.text import clean
-from kronkeep_daemon.http import access, bodies, writes
+from kronkeep_daemon.http import access, idempotency, request_bodies
+from kronkeep_daemon.http.acceptor import Door
 from kronkeep_daemon.http.access import Level, Peer
-from kronkeep_daemon.http.door import Door
-from kronkeep_daemon.http.encoding import encoded
-from kronkeep_daemon.http.limits import Connection
+from kronkeep_daemon.http.idempotency import Answered
+from kronkeep_daemon.http.json_encoding import encoded
 from kronkeep_daemon.http.problems import NoSuchRoute, problem
 from kronkeep_daemon.http.route import Call, Route
 from kronkeep_daemon.http.routes import ROUTES, current, forms, made
 from kronkeep_daemon.http.services import Services
-from kronkeep_daemon.http.writes import Answered
+from kronkeep_daemon.http.user_limits import Connection
 from kronkeep_daemon.kube.chosen import choosing
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Api:
                 self._allowed(peer, route.level)
                 self._known_query(request, route)
                 seconds = self._services.limits.settings().body_seconds
-                body = await bodies.read(request, decoder, seconds)
+                body = await request_bodies.read(request, decoder, seconds)
                 call = Call(self._services, dict(request.match_info), dict(request.query), body, request)
                 with choosing(call.query.get("cluster")):
                     response = await (self._change if route.writes else self._read)(route, call, peer)
@@ -119,9 +119,9 @@ class Api:
         if isinstance(answer, web.StreamResponse):
             return answer
         body = await encoded(answer)
-        tag = writes.etag(answer, body)
+        tag = idempotency.etag(answer, body)
         asked = call.request.headers.get("If-None-Match")
-        if asked is not None and writes.matches(asked, tag):
+        if asked is not None and idempotency.matches(asked, tag):
             return web.Response(status=304, headers={"ETag": tag})
         return _answer(body, route.status, {"ETag": tag})
 
@@ -131,16 +131,16 @@ class Api:
         lock = self._locks.setdefault(call.request.path, asyncio.Lock())
         if _rehearsed(route, call):
             found = current(route, call)
-            writes.require(headers.get("If-Match"), *forms(route, call))
+            idempotency.require(headers.get("If-Match"), *forms(route, call))
             shown = api.DryRun(would=route.sentence, object=msgspec.to_builtins(found) if found else {})
             return _answer(msgspec.json.encode(shown), 200, {})
         key = headers.get("Idempotency-Key")
         if key is None:
             async with lock:
-                writes.require(headers.get("If-Match"), *forms(route, call))
+                idempotency.require(headers.get("If-Match"), *forms(route, call))
                 return _finished(await route.handler(call), route.status)
-        record_id = writes.key_of(peer.uid, key)
-        asked = writes.fingerprint(
+        record_id = idempotency.key_of(peer.uid, key)
+        asked = idempotency.fingerprint(
             call.request.method, call.request.path, call.request.query_string, call.body
         )
         async with lock:
@@ -153,7 +153,7 @@ class Api:
         """The record with the answer in it; work that an earlier life of the daemon began is taken up."""
         try:
             if not begun.taken_up:
-                writes.require(call.request.headers.get("If-Match"), *forms(route, call))
+                idempotency.require(call.request.headers.get("If-Match"), *forms(route, call))
             answer = await route.handler(call._replace(key=begun.id))
         except (NameTaken, NotFound) as fault:
             if not begun.taken_up or isinstance(fault, NotFound) != (route.method == "DELETE"):
@@ -214,7 +214,7 @@ def _finished(answer: object, status: int) -> web.Response:
     if status == 204:
         return web.Response(status=204)
     body = msgspec.json.encode(answer)
-    return _answer(body, status, {"ETag": writes.etag(answer, body)})
+    return _answer(body, status, {"ETag": idempotency.etag(answer, body)})
 
 
 def _answer(body: bytes, status: int, headers: dict[str, str]) -> web.Response:

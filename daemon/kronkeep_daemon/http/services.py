@@ -5,19 +5,19 @@ from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
 from kronkeep_daemon.alerts import AlertService
-from kronkeep_daemon.applying import Applying
+from kronkeep_daemon.apply import Applying
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.cronjobs_with_backups import ExtendedService
 from kronkeep_daemon.doctor import Doctor
-from kronkeep_daemon.dropins import DropIns
-from kronkeep_daemon.extended import ExtendedService
 from kronkeep_daemon.history import History
-from kronkeep_daemon.http.limits import Limits
+from kronkeep_daemon.http.idempotency import Answers
 from kronkeep_daemon.http.metrics import Metrics
 from kronkeep_daemon.http.operations import Operations
-from kronkeep_daemon.http.writes import Answers
+from kronkeep_daemon.http.user_limits import Limits
+from kronkeep_daemon.manifest_folder import DropIns
 from kronkeep_daemon.restores.service import RestoreService
-from kronkeep_daemon.schedules import ScheduleService
+from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import Settings
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from kronkeep_common.errors import ClusterUnreachable
-from kronkeep_daemon.kube import answers, credentials, objects, paths
+from kronkeep_daemon.kube import credentials, objects, paths, response_readers
 from kronkeep_daemon.kube.errors import NotFoundInCluster, Unauthorized, refused
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 Object = dict[str, Any]
 Objects = list[Object]
-Lines = answers.Lines
+Lines = response_readers.Lines
 Page = tuple[list[T], str]
 PAGE = 500
 ANSWER_SECONDS = 30.0
@@ -106,7 +106,9 @@ class Cluster:
 
     async def _uid(self) -> str:
         path = paths.namespaces("kube-system")
-        found: Object = msgspec.json.decode(await answers.whole(await self._once(Asked("GET", path))))
+        found: Object = msgspec.json.decode(
+            await response_readers.whole(await self._once(Asked("GET", path)))
+        )
         return str(found["metadata"]["uid"])
 
     async def _confirm(self) -> None:
@@ -161,7 +163,7 @@ class Cluster:
         """The server's version and the date of its answer."""
         response = await self._authorised(Asked("GET", "/version"))
         date = response.headers.get("Date")
-        version: Object = msgspec.json.decode(await answers.whole(response))
+        version: Object = msgspec.json.decode(await response_readers.whole(response))
         return version, parsedate_to_datetime(date) if date else None
 
     async def get(self, path: str, **params: str) -> Object:
@@ -186,7 +188,7 @@ class Cluster:
         token, decoder = "", msgspec.json.Decoder(objects.ListPage[kind])  # type: ignore[valid-type]
         while True:
             query = {"limit": str(PAGE), **params} | ({"continue": token} if token else {})
-            page = answers.page_of(await self._whole(Asked("GET", path, query)), decoder, kind)
+            page = response_readers.page_of(await self._whole(Asked("GET", path, query)), decoder, kind)
             yield page.items or [], page.metadata.resource_version
             token = page.metadata.continue_ or ""
             if not token:
@@ -234,7 +236,7 @@ class Cluster:
         query = {"watch": "1", **params}
         response = await self._authorised(Asked("GET", path, query, deadline=read_deadline, stream=True))
         try:
-            async for lines in answers.lines(response):
+            async for lines in response_readers.lines(response):
                 yield lines
         finally:
             response.close()
@@ -260,7 +262,7 @@ class Cluster:
         path = f"{paths.pods(namespace, pod)}/log"
         response = await self._authorised(Asked("GET", path, params, deadline=None, stream=True))
         try:
-            async for chunk in answers.chunks(response):
+            async for chunk in response_readers.chunks(response):
                 yield chunk
         finally:
             response.close()
@@ -275,7 +277,7 @@ class Cluster:
         return decoded
 
     async def _whole(self, asked: Asked) -> bytes:
-        return await answers.whole(await self._authorised(asked))
+        return await response_readers.whole(await self._authorised(asked))
 
     async def _authorised(self, asked: Asked) -> aiohttp.ClientResponse:
         """The answer of the cluster that this is known to be."""
@@ -299,7 +301,9 @@ class Cluster:
         headers = {"Accept": "application/json", "Content-Type": asked.kind, **await self._credentials()}
         response = await self._request(asked.method, url, headers, asked.body, _timeout(asked))
         if response.status >= 400:
-            raise refused(response.status, await answers.whole(response), response.headers.get("Retry-After"))
+            raise refused(
+                response.status, await response_readers.whole(response), response.headers.get("Retry-After")
+            )
         return response
 
     async def _request(
@@ -312,9 +316,11 @@ class Cluster:
                 method, url, headers=headers, body=body, _request_timeout=timeout
             )
         except (aiohttp.ClientSSLError, ssl.SSLError) as fault:
-            raise Unauthorized(f"{self.name} is not trusted: {answers.words(fault)}") from fault
+            raise Unauthorized(f"{self.name} is not trusted: {response_readers.words(fault)}") from fault
         except (aiohttp.ClientError, OSError, TimeoutError) as fault:
-            raise ClusterUnreachable(f"{self.name} does not answer: {answers.words(fault)}") from fault
+            raise ClusterUnreachable(
+                f"{self.name} does not answer: {response_readers.words(fault)}"
+            ) from fault
         response: aiohttp.ClientResponse = answer.response
         return response
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 
-from kronkeep_common.decoding import UNREADABLE
 from kronkeep_common.errors import (
     ClusterUnreachable,
     Denied,
@@ -15,6 +14,7 @@ from kronkeep_common.errors import (
     PreconditionFailed,
     Unavailable,
 )
+from kronkeep_common.json_decoding import UNREADABLE
 from kronkeep_common.text import clean
 
 

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from kronkeep_common import keys
+from kronkeep_common import object_keys
 
 
 class _Part(msgspec.Struct, rename="camel", gc=False):
@@ -29,10 +29,10 @@ class Notes(
     msgspec.Struct,
     gc=False,
     rename={
-        "scheduled": keys.SCHEDULED_TIMESTAMP,
-        "instantiate": keys.INSTANTIATE,
-        "policy_revision": keys.POLICY_REVISION,
-        "overrides": keys.OVERRIDES_ANNOTATION,
+        "scheduled": object_keys.SCHEDULED_TIMESTAMP,
+        "instantiate": object_keys.INSTANTIATE,
+        "policy_revision": object_keys.POLICY_REVISION,
+        "overrides": object_keys.OVERRIDES_ANNOTATION,
     },
 ):
     """The annotations that are read."""

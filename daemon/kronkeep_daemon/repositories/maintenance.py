@@ -1,12 +1,12 @@
 """Work on a repository that our dead Jobs' locks do not stand in the way of."""
 
 from kronkeep_common.errors import StorageFailed
-from kronkeep_daemon.repositories import names
-from kronkeep_daemon.repositories.jobs import Ended
-from kronkeep_daemon.repositories.locks import Locks
+from kronkeep_daemon.jobs.runner import Ended
+from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, RepositoryJobs, Steps, failed
+from kronkeep_daemon.repositories.stale_locks import Locks
 
 LATE = "DeadlineExceeded"
 
@@ -30,7 +30,7 @@ class Maintenance:
         Where it met a lock that a dead Job of ours had left, that goes and the Job is tried once more; where
         it was cut off itself, what it left goes at once.
         """
-        name = names.fresh(what, repository.storage)
+        name = job_names.fresh(what, repository.storage)
         try:
             return await self._whole(name, steps, repository, seconds)
         except StorageFailed as fault:

@@ -8,8 +8,8 @@ to its repository, whatever becomes of the policy.
 from typing import NamedTuple
 
 from kronkeep_common.models import BackupExecution, BackupStorage, Encryption, SecretKeyRef
-from kronkeep_daemon import storages
-from kronkeep_daemon.storages import Place
+from kronkeep_daemon import storage_kinds
+from kronkeep_daemon.storage_kinds import Place
 
 
 class Key(NamedTuple):
@@ -36,7 +36,7 @@ class Repository(NamedTuple):
     @property
     def place(self) -> Place:
         """How a pod reaches it."""
-        place = storages.place(self.storage)
+        place = storage_kinds.place(self.storage)
         if self.folder:
             place = place.below(self.folder)
         if not self.encrypted:

@@ -14,25 +14,27 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from kronkeep_common import keys
+from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterNotFound, InvalidRequest, KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.base import Record
 from kronkeep_common.models.storage_kinds import KINDS
 from kronkeep_common.text import clean
-from kronkeep_daemon import storages
+from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.history import History, Records
+from kronkeep_daemon.jobs import runner
 from kronkeep_daemon.kube import objects, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.kube.observe import observe
-from kronkeep_daemon.repositories import jobs, manifests, restic
+from kronkeep_daemon.kube.job_state import observe
+from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository, of
+from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic.connection_faults import Fault
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages.faults import Fault
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
@@ -81,11 +83,11 @@ class RepositoryJobs:
 
     def namespace(self, where: BackupStorage | Repository) -> str:
         """Where the Jobs of a storage run: kronkeep's namespace, unless only another can reach it."""
-        return storages.own_namespace(of(where).storage) or self._settings().namespace
+        return storage_kinds.own_namespace(of(where).storage) or self._settings().namespace
 
     async def run(
         self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float = LONGEST
-    ) -> jobs.Ended:
+    ) -> runner.Ended:
         """One Job from its creation to its end; the caller holds the repository.
 
         Raises StorageFailed: DeadlineExceeded, with what the pod waits for, after `seconds`, and Interrupted
@@ -106,13 +108,15 @@ class RepositoryJobs:
 
     async def _ended(
         self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float
-    ) -> jobs.Ended:
+    ) -> runner.Ended:
         namespace, cluster = self.namespace(where), self.cluster(where)
-        job = manifests.repository_job(name, namespace, steps, where, self._settings().archive, seconds + 60)
-        await jobs.create_once(cluster, job)
+        job = job_manifests.repository_job(
+            name, namespace, steps, where, self._settings().archive, seconds + 60
+        )
+        await runner.create_once(cluster, job)
         try:
             async with asyncio.timeout(seconds):
-                return await jobs.wait(cluster, self._clock, namespace, name)
+                return await runner.wait(cluster, self._clock, namespace, name)
         except NotFoundInCluster as fault:
             raise StorageFailed("The storage's Job was deleted.", reason=CUT_OFF) from fault
         except TimeoutError as fault:
@@ -127,7 +131,7 @@ class RepositoryJobs:
         cluster = self._clusters.of(left.cluster)
         async with self._queues.alone(left.holds):
             with suppress(NotFoundInCluster):
-                await jobs.wait(cluster, self._clock, left.namespace, left.job)
+                await runner.wait(cluster, self._clock, left.namespace, left.job)
             await self.remove_credentials(cluster, left.namespace, left.job)
 
     @staticmethod
@@ -164,7 +168,7 @@ class RepositoryJobs:
         self._in_use.add(record.id)
         self._copies.put(record)
         await self._history.commit()
-        body = manifests.secret(manifests.secret_name(job), namespace, data, owner)
+        body = job_manifests.secret(job_manifests.secret_name(job), namespace, data, owner)
         try:
             await cluster.create(paths.secrets(namespace), body)
         except AlreadyExists:
@@ -187,7 +191,7 @@ class RepositoryJobs:
         return found[ref.key]
 
     async def _data(self, storage: BackupStorage, password: bytes) -> dict[str, bytes]:
-        place, quoted = storages.place(storage), storages.kind_of(storage.kind).quoted
+        place, quoted = storage_kinds.place(storage), storage_kinds.kind_of(storage.kind).quoted
         data = {"password": password}
         if not (place.secret_environment or place.secret_files):
             return data
@@ -208,7 +212,7 @@ class RepositoryJobs:
         record_id = _copy_id(cluster, namespace, job)
         self._in_use.discard(record_id)
         try:
-            await cluster.delete(paths.secrets(namespace, manifests.secret_name(job)))
+            await cluster.delete(paths.secrets(namespace, job_manifests.secret_name(job)))
         except KronkeepError as fault:
             log.warning("the credentials of the Job %s are removed later: %s", record_id, fault)
             return
@@ -240,7 +244,7 @@ class RepositoryJobs:
             job = await cluster.get(paths.jobs(copy.namespace, copy.job))
         except NotFoundInCluster:
             return False
-        return jobs.end_of(job) is None
+        return runner.end_of(job) is None
 
     async def password(self, storage: BackupStorage) -> bytes:
         """The repository's password; raises StorageFailed where its Secret or key is gone."""
@@ -282,7 +286,7 @@ class RepositoryJobs:
         self, cluster: Cluster, kind: str, settings: Any, name: str | None
     ) -> tuple[str, ...]:
         """The keys of the Secret `name` that the kind knows; raises InvalidRequest where one is missing."""
-        needed = storages.kind_of(kind).required(settings)
+        needed = storage_kinds.kind_of(kind).required(settings)
         if name is None:
             if needed:
                 raise InvalidRequest(
@@ -305,7 +309,7 @@ async def _waits_for(cluster: Cluster, namespace: str, name: str) -> str:
     """What keeps the Job's pod from starting, in the cluster's words; empty where nothing does."""
     try:
         job = await cluster.get(paths.jobs(namespace, name))
-        selector = f"{keys.JOB_NAME_LABEL}={name}"
+        selector = f"{object_keys.JOB_NAME_LABEL}={name}"
         pods, _ = await cluster.list(paths.pods(namespace), labelSelector=selector)
         seen = [objects.read(pod, objects.Pod) for pod in pods]
         if (cause := observe(objects.read(job, objects.Job), seen).cause) is not None:
@@ -327,7 +331,7 @@ def known_keys(kind: str, found: dict[str, bytes]) -> tuple[str, ...]:
     return tuple(key.name for key in KINDS[kind].credentials if key.name in found)
 
 
-def failed(ended: jobs.Ended) -> StorageFailed | None:
+def failed(ended: runner.Ended) -> StorageFailed | None:
     """Why a Job on a repository failed, from its first step that did; None where it did not."""
     if ended.complete:
         return None
@@ -335,7 +339,7 @@ def failed(ended: jobs.Ended) -> StorageFailed | None:
     if step is None or step.exit_code == KILLED:
         words = clean(f"The storage's Job was cut off: {ended.message or ended.reason}", 300)
         return StorageFailed(words, next_step="Try again.", reason=CUT_OFF)
-    return because(restic.fault(step.exit_code, step.log))
+    return because(output.fault(step.exit_code, step.log))
 
 
 def because(fault: Fault) -> StorageFailed:

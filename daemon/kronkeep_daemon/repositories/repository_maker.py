@@ -9,11 +9,12 @@ finds them instead of running a second `init` beside the first.
 import re
 
 from kronkeep_common.errors import StorageFailed
-from kronkeep_daemon.repositories import manifests, restic
-from kronkeep_daemon.repositories.jobs import Ended
+from kronkeep_daemon.jobs.runner import Ended
+from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, RepositoryJobs, Steps, because, failed
-from kronkeep_daemon.storages.faults import Fault
+from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic.connection_faults import Fault
 
 ATTEMPTS = 8  # of Jobs that were cut off
 # Seconds: over SFTP restic makes 256 folders one after the other, 51 s where an answer takes 0.2 s.
@@ -28,12 +29,12 @@ _NOT_KEPT = Fault(
 
 def opening(repository: Repository) -> Steps:
     """Opens the repository, connecting first where only that tells why it cannot be done."""
-    return [*_connecting(repository), ("repository", manifests.probe())]
+    return [*_connecting(repository), ("repository", job_manifests.probe())]
 
 
 def _making(repository: Repository) -> Steps:
     init = ["timeout", str(INIT_SECONDS), "restic", "init"]
-    keys = ["timeout", str(manifests.PROBE_SECONDS), "restic", "list", "keys", "--no-lock"]
+    keys = ["timeout", str(job_manifests.PROBE_SECONDS), "restic", "list", "keys", "--no-lock"]
     return [*_connecting(repository), ("init", init), ("repository", keys)]
 
 
@@ -62,7 +63,7 @@ async def make(jobs: RepositoryJobs, repository: Repository, mark: str, seconds:
 async def _once(jobs: RepositoryJobs, repository: Repository, name: str, seconds: float) -> None:
     ended = await jobs.run(f"kronkeep-init-{name}", _making(repository), repository, seconds)
     fault = _judged(ended)
-    if fault is not None and _reason(fault) == restic.THERE:
+    if fault is not None and _reason(fault) == output.THERE:
         ended = await jobs.run(f"kronkeep-open-{name}", opening(repository), repository, seconds)
         fault = failed(ended)
     if fault is not None:
@@ -73,9 +74,9 @@ def _judged(ended: Ended) -> StorageFailed | None:
     """Why the repository was not made; keys beside its own are the rest of another."""
     fault, init, keys = failed(ended), ended.step("init"), ended.step("repository")
     if fault is None and keys is not None:
-        found = [line for line in restic.lines(keys.log) if _KEY.match(line)]
-        return because(restic.CONFIG_LOST) if len(found) > 1 else None
-    if fault is not None and init is not None and init.exit_code == 0 and _reason(fault) == restic.MISSING:
+        found = [line for line in output.lines(keys.log) if _KEY.match(line)]
+        return because(output.CONFIG_LOST) if len(found) > 1 else None
+    if fault is not None and init is not None and init.exit_code == 0 and _reason(fault) == output.MISSING:
         return because(_NOT_KEPT)
     return fault
 

@@ -14,9 +14,9 @@ from kronkeep_common.errors import KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage, DataCheck
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.kube.lease import Leaderships
-from kronkeep_daemon.repositories import restic
-from kronkeep_daemon.repositories.known import KnownRepositories
-from kronkeep_daemon.repositories.storage_service import StorageService
+from kronkeep_daemon.repositories.repository_index import KnownRepositories
+from kronkeep_daemon.restic import output
+from kronkeep_daemon.storages.storage_service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class DataChecks:
                 found = found or fault
         reason = found.details.get("reason") if found else None
         old = self._storages.get(storage.id)
-        if found is not None and reason != restic.DAMAGED:
+        if found is not None and reason != output.DAMAGED:
             log.warning("the data of storage %s was not read: %s", storage.id, found.message)
             return old
         check = DataCheck(part=part, parts=PARTS, checked_at=self._clock.now(), ok=found is None)

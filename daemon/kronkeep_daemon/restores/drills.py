@@ -17,12 +17,12 @@ from kronkeep_common.errors import PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, Drill, Restore
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, RestoreStatus
-from kronkeep_daemon.backups import policy as policies
+from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
-from kronkeep_daemon.repositories.manifests import short_hash
-from kronkeep_daemon.restores.records import RestoreRecords, of_backup
+from kronkeep_daemon.repositories.job_manifests import short_hash
+from kronkeep_daemon.restores.restore_records import RestoreRecords, of_backup
 from kronkeep_daemon.settings import Settings
 
 Object = dict[str, Any]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from kronkeep_common import keys
+from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NameTaken, NotAllowedNow
 from kronkeep_common.models import DrillCheck, Restore, RestoreRequest, RestoreTarget
@@ -20,19 +20,19 @@ from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
+from kronkeep_daemon.jobs.runner import Ended
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.repositories.jobs import Ended
-from kronkeep_daemon.repositories.manifests import KEPT_SECONDS, repository_job
-from kronkeep_daemon.restores import layout, manifests, outcome
-from kronkeep_daemon.restores.ears import Ears
-from kronkeep_daemon.restores.planning import Planner, Wanted, size_of
-from kronkeep_daemon.restores.records import RestoreRecords
-from kronkeep_daemon.restores.running import Runner, Runners
-from kronkeep_daemon.restores.snapshots import Snapshots
-from kronkeep_daemon.restores.sums import Line, Manifests, differences
+from kronkeep_daemon.repositories.job_manifests import KEPT_SECONDS, repository_job
+from kronkeep_daemon.restic.connection_faults import Fault
+from kronkeep_daemon.restores import restore_manifests, restore_outcome, restore_paths
+from kronkeep_daemon.restores.checksums import Line, Manifests, differences
+from kronkeep_daemon.restores.job_runner import Runner, Runners
+from kronkeep_daemon.restores.log_parser import Ears
+from kronkeep_daemon.restores.restore_plan import Planner, Wanted, size_of
+from kronkeep_daemon.restores.restore_records import RestoreRecords
+from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages.faults import Fault
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
@@ -140,7 +140,9 @@ class Restorer:
             await self._make_claim(restore, wanted)
         names = None if restore.overwrite else await self._planner.look(wanted, restore.id)
         listed = [] if names is None else [*names.files, *names.folders]
-        if not layout.holds_nothing((p.removeprefix(layout.TARGET) for p in listed), wanted.mounts):
+        if not restore_paths.holds_nothing(
+            (p.removeprefix(restore_paths.TARGET) for p in listed), wanted.mounts
+        ):
             raise InvalidRequest(
                 "The target holds files.", next_step="Allow it with overwrite, or choose another."
             )
@@ -171,12 +173,12 @@ class Restorer:
         namespace, name = wanted.target.namespace or "", wanted.target.claim or ""
         cluster = self._runner(restore).cluster
         size = wanted.target.size_bytes or size_of(wanted.selection)
-        body = manifests.claim(namespace, name, restore.id, size, wanted.target.storage_class)
+        body = restore_manifests.claim(namespace, name, restore.id, size, wanted.target.storage_class)
         try:
             await cluster.create(paths.claims(namespace), body)
         except AlreadyExists as taken:
             found = await cluster.get(paths.claims(namespace, name))
-            if (found["metadata"].get("labels") or {}).get(keys.RESTORE_LABEL) != restore.id:
+            if (found["metadata"].get("labels") or {}).get(object_keys.RESTORE_LABEL) != restore.id:
                 raise NameTaken(
                     f"There is a claim {namespace}/{name} already.", field="target.claim"
                 ) from taken
@@ -185,7 +187,7 @@ class Restorer:
         manifest = await asyncio.to_thread(self._sums.read, wanted.backup.id)
         while True:
             found = await self._attempt(restore, wanted, manifest)
-            if found is not outcome.INTERRUPTED or restore.attempt >= ATTEMPTS:
+            if found is not restore_outcome.INTERRUPTED or restore.attempt >= ATTEMPTS:
                 break
             restore = await self._again(restore)
         if isinstance(found, Fault):
@@ -223,27 +225,27 @@ class Restorer:
         self, ended: Ended, ears: Ears, wanted: Wanted, manifest: list[Line] | None
     ) -> "Fault | Compared":
         """What the files were found to be: by restic itself, by the manifest where there is one."""
-        fault = outcome.fault(ended)
+        fault = restore_outcome.fault(ended)
         if fault is not None:
             return fault
         gone = await self._missing(wanted, ears)
         if gone:
-            return outcome.different(gone)
+            return restore_outcome.different(gone)
         if manifest is None or ears.sums.too_many:
-            return Compared(outcome.verified_files(ended), "restic")
-        mine = [line for line in manifest if layout.chosen(line.path, wanted.include)]
+            return Compared(restore_outcome.verified_files(ended), "restic")
+        mine = [line for line in manifest if restore_paths.chosen(line.path, wanted.include)]
         files, wrong = await asyncio.to_thread(differences, mine, ears.snapshot_sums())
-        return outcome.different(wrong) if wrong else Compared(files, "manifest")
+        return restore_outcome.different(wrong) if wrong else Compared(files, "manifest")
 
     async def _clean(self, restore: Restore, wanted: Wanted) -> None:
         """Removes the stage from the target's claims, however the restore ended."""
         settings, where = self._settings(), self._snapshots.repository(wanted.backup)
         namespace, name = namespace_of(restore), f"kronkeep-clean-{restore.id}"
         base = repository_job(name, namespace, [("clean", [])], where, settings.archive, CLEAN_SECONDS)
-        job = manifests.clean_job(base, wanted.mounts, layout.stage(restore.id))
+        job = restore_manifests.clean_job(base, wanted.mounts, restore_paths.stage(restore.id))
         ended = await self._runner(restore).plain(job, lambda *_: None)
         if not ended.complete:
-            words = f"The folder {layout.stage(restore.id)} is left in the target; remove it by hand."
+            words = f"The folder {restore_paths.stage(restore.id)} is left in the target; remove it by hand."
             await self._records.change(restore.id, warnings=(*self._records.get(restore.id).warnings, words))
         await self._runner(restore).remove(namespace, name)
 
@@ -254,12 +256,15 @@ class Restorer:
         left = (restore.deadline_at - self._clock.now()).total_seconds()
         where = wanted.mounts if restore.purpose == "restore" else []
         assert wanted.backup.result is not None
-        stage = layout.stage(restore.id) if staged(restore) else None
-        calls = layout.calls(wanted.backup.result, wanted.selection, where, wanted.include, stage)
-        steps, namespace = manifests.restore_steps(calls), namespace_of(restore)
+        stage = restore_paths.stage(restore.id) if staged(restore) else None
+        calls = restore_paths.calls(wanted.backup.result, wanted.selection, where, wanted.include, stage)
+        steps, namespace = restore_manifests.restore_steps(calls), namespace_of(restore)
         job = repository_job(restore.job, namespace, steps, repository, settings.archive, left)
-        job["metadata"]["labels"] |= {keys.RESTORE_LABEL: restore.id, keys.ROLE_LABEL: "restore"}
-        return manifests.restore_job(job, calls, where, sums=sums, check=self._check(restore))
+        job["metadata"]["labels"] |= {
+            object_keys.RESTORE_LABEL: restore.id,
+            object_keys.ROLE_LABEL: "restore",
+        }
+        return restore_manifests.restore_job(job, calls, where, sums=sums, check=self._check(restore))
 
     def _check(self, restore: Restore) -> DrillCheck | None:
         """The check command of the policy as it stands; only a drill runs it."""
@@ -273,18 +278,18 @@ class Restorer:
         if ears.names.more or wanted.selection.files + wanted.selection.folders > PRESENCE_FILES:
             return []
         there = ears.snapshot_names()
-        roots = {f"{layout.SOURCE}/{claim}" for claim in wanted.selection.claims}
+        roots = {f"{restore_paths.SOURCE}/{claim}" for claim in wanted.selection.claims}
 
         def missing() -> list[str]:
             return [
                 f"{entry.path} (missing)"
                 for entry in self._snapshots.entries(wanted.backup)
-                if layout.chosen(entry.path, wanted.include)
+                if restore_paths.chosen(entry.path, wanted.include)
                 and "�" not in entry.path  # a name that is no UTF-8 is told so by restic
                 and entry.path not in there
                 and entry.path not in roots
-                and entry.path != layout.SOURCE
-                and (wanted.target.kind != "in-place" or layout.claim_of(entry.path) is not None)
+                and entry.path != restore_paths.SOURCE
+                and (wanted.target.kind != "in-place" or restore_paths.claim_of(entry.path) is not None)
             ]
 
         return await asyncio.to_thread(missing)

@@ -21,16 +21,16 @@ from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, RestoreChanged
 from kronkeep_daemon.history import History
+from kronkeep_daemon.restores.checksum_jobs import Maker
+from kronkeep_daemon.restores.checksums import Manifests
 from kronkeep_daemon.restores.data_checks import DataChecks
-from kronkeep_daemon.restores.download import Downloads
 from kronkeep_daemon.restores.drills import Drills
-from kronkeep_daemon.restores.making import Maker
-from kronkeep_daemon.restores.planning import Planner, Wanted
-from kronkeep_daemon.restores.records import RestoreRecords, of_backup
+from kronkeep_daemon.restores.file_download import Downloads
+from kronkeep_daemon.restores.job_runner import Runners
+from kronkeep_daemon.restores.restore_plan import Planner, Wanted
+from kronkeep_daemon.restores.restore_records import RestoreRecords, of_backup
 from kronkeep_daemon.restores.restorer import Restorer
-from kronkeep_daemon.restores.running import Runners
-from kronkeep_daemon.restores.snapshots import PATIENCE, Snapshots
-from kronkeep_daemon.restores.sums import Manifests
+from kronkeep_daemon.restores.snapshot_listing import PATIENCE, Snapshots
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 

@@ -5,7 +5,7 @@ from typing import Any
 import aiohttp
 
 from kronkeep_daemon.embedded.apiserver import ApiServer
-from kronkeep_daemon.embedded.apiserver.wire import fields
+from kronkeep_daemon.embedded.apiserver.protobuf_wire import fields
 
 OLD = {"User-Agent": "kubectl/v1.20.2 (linux/amd64) kubernetes/faecb19"}
 NEW = {"User-Agent": "kubectl/v1.37.1 (linux/amd64) kubernetes/0000000"}

@@ -3,7 +3,7 @@
 from typing import Any
 
 from kronkeep_daemon.kube import paths
-from kronkeep_daemon.repositories.restic import fault
+from kronkeep_daemon.restic.output import fault
 
 Object = dict[str, Any]
 

@@ -16,7 +16,7 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import DamagedHistory, HistoryTooNew, KronkeepError, ReadOnlyHistory, StateInUse
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
-from kronkeep_daemon.history import History, files
+from kronkeep_daemon.history import History, journal_files
 from kronkeep_daemon.history import journal as journal_file
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -135,7 +135,7 @@ async def flip_every_bit(folder: Path, count: int, room: int) -> None:
             flipped[place] ^= 1 << bit
             segment.write_bytes(flipped)
             with pytest.raises(KronkeepError):
-                list(files.read_all(folder))
+                list(journal_files.read_all(folder))
 
 
 @pytest.mark.parametrize("room", [0, 300])

@@ -10,8 +10,8 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import Alert, BackupExecution, BackupResult, CronJobExecution
 from kronkeep_common.states import AlertStatus, BackupStatus, ExecutionStatus, Trigger
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.logs import Capped
-from kronkeep_daemon.history.retention import Plan, Rules, plan, remove
+from kronkeep_daemon.history.expiry import Plan, Rules, plan, remove
+from kronkeep_daemon.history.kept_logs import Capped
 from kronkeep_daemon.testing import FakeClock
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ import asyncio, sys
 from pathlib import Path
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.logs import Capped
+from kronkeep_daemon.history.kept_logs import Capped
 async def main():
     for again in range(2):
         history = await History.open(Path(sys.argv[1]), clock=SystemClock())

@@ -10,7 +10,7 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import BackupPolicySpec, CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
 from kronkeep_daemon import app
-from kronkeep_daemon.backups import policy
+from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.history import History
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.client import Cluster
@@ -34,7 +34,7 @@ def cronjob(number: int) -> dict[str, Any]:
             "uid": f"cronjob-{number}",
             "resourceVersion": str(number),
             "creationTimestamp": "2026-01-01T00:00:00Z",
-            "annotations": policy.annotations(policy.new(spec)) if number % 2 else {},
+            "annotations": policy_annotations.annotations(policy_annotations.new(spec)) if number % 2 else {},
         },
         "spec": {
             "schedule": f"{number % 60} {number // 60 % 24} * * *",

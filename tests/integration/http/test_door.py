@@ -11,9 +11,9 @@ from typing import Any, cast
 
 import pytest
 
-from kronkeep_daemon.http import door
-from kronkeep_daemon.http.door import Door
-from kronkeep_daemon.http.limits import Limits
+from kronkeep_daemon.http import acceptor
+from kronkeep_daemon.http.acceptor import Door
+from kronkeep_daemon.http.user_limits import Limits
 from kronkeep_daemon.settings import LimitSettings
 from kronkeep_daemon.testing import FakeClock
 
@@ -75,7 +75,7 @@ async def test_one_turn_of_the_loop_takes_only_a_few_of_a_flood(tmp_path: Path) 
             before = listening.taken
             await asyncio.sleep(0)
             most = max(most, listening.taken - before)
-        assert most <= door.AT_ONCE
+        assert most <= acceptor.AT_ONCE
         assert {await heard(guest) for guest in guests} == {b"uid %d" % os.getuid()}
         for guest in guests:
             guest.close()
@@ -86,14 +86,14 @@ async def test_above_the_limit_a_knock_is_answered_and_closed(tmp_path: Path) ->
         guests = [knock(tmp_path / "s") for _ in range(3)]
         assert (await heard(guests[0])).startswith(b"uid ")
         assert (await heard(guests[1])).startswith(b"uid ")
-        assert await heard(guests[2]) == door.FULL
+        assert await heard(guests[2]) == acceptor.FULL
         assert await heard(guests[2]) == b""
         for guest in guests:
             guest.close()
 
 
 async def test_without_files_it_pauses_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "PAUSE", 0.01)
+    monkeypatch.setattr(acceptor, "PAUSE", 0.01)
     async with asyncio.timeout(30), opened(tmp_path / "s", KNOCKS) as listening:
         listening.out_of_files = True
         guest = knock(tmp_path / "s")

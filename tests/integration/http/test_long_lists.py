@@ -12,14 +12,14 @@ import pytest
 from tests.integration.http.many import many
 
 from kronkeep_common import api
-from kronkeep_daemon import extended
+from kronkeep_daemon import cronjobs_with_backups
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.http import encoding, lists
+from kronkeep_daemon.http import json_encoding, list_handlers
 from kronkeep_daemon.http.route import Call
 from kronkeep_daemon.http.services import Services
 
 CRONJOBS, RUNS = 300, 3
-LISTS = (lists.cronjobs, lists.policies, lists.snapshot)
+LISTS = (list_handlers.cronjobs, list_handlers.policies, list_handlers.snapshot)
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ async def test_a_list_of_all_cronjobs_lets_others_work_after_a_few_of_them(
     call = cast(Call, SimpleNamespace(services=services, query={}))
     answer = await turns.during(handler(call))
     assert views.total() == CRONJOBS
-    assert max(views.values()) <= extended.SLICE
+    assert max(views.values()) <= cronjobs_with_backups.SLICE
     shown = answer.cronjobs if isinstance(answer, api.Snapshot) else answer.items
-    assert len(shown) == (CRONJOBS // 2 if handler is lists.policies else CRONJOBS)
+    assert len(shown) == (CRONJOBS // 2 if handler is list_handlers.policies else CRONJOBS)
 
 
 async def test_what_came_while_a_list_was_made_is_in_it_and_what_went_is_not(services: Services) -> None:
@@ -78,7 +78,7 @@ async def test_what_came_while_a_list_was_made_is_in_it_and_what_went_is_not(ser
 async def test_a_long_answer_is_encoded_in_slices_and_says_the_same() -> None:
     turns, items = Turns(), [api.Event(seq=n, table="t", id=str(n), op="put", record={}) for n in range(5000)]
     answer = api.ListOf(items=items, next_cursor="c")
-    assert await turns.during(encoding.encoded(answer)) == msgspec.json.encode(answer)
-    assert turns.count >= len(items) / encoding.SLICE
+    assert await turns.during(json_encoding.encoded(answer)) == msgspec.json.encode(answer)
+    assert turns.count >= len(items) / json_encoding.SLICE
     for short in (api.ListOf(items=items[:3]), {"a": [1]}, None, items[:2]):
-        assert await encoding.encoded(short) == msgspec.json.encode(short)
+        assert await json_encoding.encoded(short) == msgspec.json.encode(short)

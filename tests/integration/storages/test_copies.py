@@ -13,11 +13,11 @@ from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.history import History
+from kronkeep_daemon.jobs import runner
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
-from kronkeep_daemon.repositories import jobs
-from kronkeep_daemon.repositories.manifests import secret
+from kronkeep_daemon.repositories.job_manifests import secret
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.settings import Settings
@@ -99,7 +99,7 @@ async def test_the_sweep_takes_what_a_killed_daemon_left_and_no_more(room: Room)
     assert await room.copies() == ["ended-key", "never-made-key", "runs-key"]
     daemon = await room.daemon()
     await daemon.copy_credentials(STORAGE, room.cluster, "default", "new", None)
-    await jobs.wait(room.cluster, SystemClock(), "default", "ended")
+    await runner.wait(room.cluster, SystemClock(), "default", "ended")
     await daemon.sweep()
     assert await room.copies() == ["new-key", "runs-key"]
     await room.cluster.delete(paths.jobs("default", "runs"))

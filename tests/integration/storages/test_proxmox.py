@@ -10,7 +10,7 @@ from tests.integration.storages.proxmox import STATUS, TOKEN, Api, certificate, 
 
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models.storage_kinds import ProxmoxSettings
-from kronkeep_daemon.storages.proxmox import space
+from kronkeep_daemon.storage_kinds.proxmox import space
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="make servers has not run")
 KEYS = dict(zip(("PROXMOX_TOKEN_ID", "PROXMOX_TOKEN_SECRET"), TOKEN.split("="), strict=True))

@@ -11,7 +11,7 @@ import pytest
 from tests.integration.watch.world import Quick, World, job
 
 from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
-from kronkeep_daemon.cronjobs.recorder import Recorder
+from kronkeep_daemon.cronjobs.run_recorder import Recorder
 from kronkeep_daemon.events import Bus, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster

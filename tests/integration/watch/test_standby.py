@@ -13,8 +13,8 @@ from tests.records import VAULT
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.app import composed
-from kronkeep_daemon.backups.reporting import PolicyFaults
-from kronkeep_daemon.backups.retaining import Retaining
+from kronkeep_daemon.backups.policy_faults import PolicyFaults
+from kronkeep_daemon.backups.retention_service import Retaining
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.http.services import Services
@@ -23,11 +23,11 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.lease import Leadership
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
-from kronkeep_daemon.repositories.storage_service import StorageService
-from kronkeep_daemon.repositories.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.restores.data_checks import DataChecks
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storages.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
 
 ACTS: tuple[tuple[type, str], ...] = (

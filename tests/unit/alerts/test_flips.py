@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from kronkeep_common.models import Alert
 from kronkeep_common.states import ALERT_TRANSITIONS, AlertStatus, may_follow
-from kronkeep_daemon.alerts.findings import Finding
-from kronkeep_daemon.alerts.flips import Changes, compare
+from kronkeep_daemon.alerts.alert_changes import Changes, compare
+from kronkeep_daemon.alerts.rule_results import Finding
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -20,7 +20,7 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
 from kronkeep_daemon.alerts import rules
-from kronkeep_daemon.alerts.findings import Known
+from kronkeep_daemon.alerts.rule_results import Known
 from kronkeep_daemon.kube.watch import WatchState
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)

@@ -7,8 +7,8 @@ import pytest
 
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
-from kronkeep_daemon.backups import outcome, placement, plan
-from kronkeep_daemon.repositories.jobs import Ended, Step
+from kronkeep_daemon.backups import archive_outcome, backup_plan, node_placement
+from kronkeep_daemon.jobs.runner import Ended, Step
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 POLICY = BackupPolicy(id="p", storage_id="s", retries=1)
@@ -60,15 +60,15 @@ def run(status: ExecutionStatus, minutes_ago: float | None = None) -> CronJobExe
 )
 def test_a_backup_follows_its_run(status: str, when: str, told: tuple[str, str | None] | None) -> None:
     policy = msgspec.structs.replace(POLICY, when=when)
-    verdict = plan.follow(run(ExecutionStatus(status), 1), policy, NOW)
+    verdict = backup_plan.follow(run(ExecutionStatus(status), 1), policy, NOW)
     assert (verdict and (str(verdict.status), verdict.reason)) == told
 
 
 @pytest.mark.parametrize(("delay", "waits"), [(0, False), (60, False), (61, True)])
 def test_a_delay_counts_from_the_end_of_the_run(delay: float, waits: bool) -> None:
     policy = msgspec.structs.replace(POLICY, delay_seconds=delay)
-    assert (plan.follow(run(ExecutionStatus.SUCCEEDED, 1), policy, NOW) is None) is waits
-    without_end = plan.follow(run(ExecutionStatus.SUCCEEDED), policy, NOW)
+    assert (backup_plan.follow(run(ExecutionStatus.SUCCEEDED, 1), policy, NOW) is None) is waits
+    without_end = backup_plan.follow(run(ExecutionStatus.SUCCEEDED), policy, NOW)
     assert (without_end is None) is (delay > 0)
 
 
@@ -84,15 +84,18 @@ def test_a_delay_counts_from_the_end_of_the_run(delay: float, waits: bool) -> No
 )
 def test_the_slot_that_is_due(since: str, now: str, slot: str | None) -> None:
     policy = msgspec.structs.replace(POLICY, schedule="0 * * * *")
-    found = plan.due_slot(policy, at(since), at(now), "UTC")
+    found = backup_plan.due_slot(policy, at(since), at(now), "UTC")
     assert found == (at(slot) if slot else None)
-    assert plan.due_slot(msgspec.structs.replace(policy, enabled=False), at(since), at(now), "UTC") is None
-    assert plan.due_slot(POLICY, at(since), at(now), "UTC") is None
+    assert (
+        backup_plan.due_slot(msgspec.structs.replace(policy, enabled=False), at(since), at(now), "UTC")
+        is None
+    )
+    assert backup_plan.due_slot(POLICY, at(since), at(now), "UTC") is None
 
 
 def test_a_schedule_that_never_fired_is_not_due() -> None:
     policy = msgspec.structs.replace(POLICY, schedule="0 0 30 2 *")
-    assert plan.due_slot(policy, at("00:00:00"), NOW, "UTC") is None
+    assert backup_plan.due_slot(policy, at("00:00:00"), NOW, "UTC") is None
 
 
 def at(clock: str) -> datetime:
@@ -102,14 +105,14 @@ def at(clock: str) -> datetime:
 def test_a_scheduled_backup_takes_the_newest_run_that_it_may() -> None:
     runs = [run(ExecutionStatus(s)) for s in ("running", "failed", "succeeded", "succeeded")]
     always = msgspec.structs.replace(POLICY, when="always")
-    assert plan.newest_archivable(runs, POLICY) is runs[2]
-    assert plan.newest_archivable(runs, always) is runs[1]
-    assert plan.newest_archivable(runs[:1], always) is None
+    assert backup_plan.newest_archivable(runs, POLICY) is runs[2]
+    assert backup_plan.newest_archivable(runs, always) is runs[1]
+    assert backup_plan.newest_archivable(runs[:1], always) is None
 
 
 def test_a_waiting_backup_ends_at_its_deadline() -> None:
-    assert plan.overdue(BACKUP, NOW - timedelta(seconds=1)) is None
-    verdict = plan.overdue(BACKUP, NOW)
+    assert backup_plan.overdue(BACKUP, NOW - timedelta(seconds=1)) is None
+    verdict = backup_plan.overdue(BACKUP, NOW)
     assert verdict is not None
     assert (verdict.status, verdict.reason) == (BackupStatus.MISSED, "RunNeverEnded")
 
@@ -127,18 +130,18 @@ def test_a_waiting_backup_ends_at_its_deadline() -> None:
 def test_the_recovery_point(rpo: float | None, good: int | None, began: int, overdue: bool) -> None:
     policy = msgspec.structs.replace(POLICY, rpo_seconds=rpo)
     last = NOW - timedelta(minutes=good) if good is not None else None
-    assert plan.rpo_overdue(policy, last, NOW - timedelta(minutes=began), NOW) is overdue
+    assert backup_plan.rpo_overdue(policy, last, NOW - timedelta(minutes=began), NOW) is overdue
     off = msgspec.structs.replace(policy, enabled=False)
-    assert not plan.rpo_overdue(off, last, NOW - timedelta(minutes=began), NOW)
+    assert not backup_plan.rpo_overdue(off, last, NOW - timedelta(minutes=began), NOW)
 
 
 def test_what_is_tried_again() -> None:
     failed = msgspec.structs.replace(BACKUP, status=BackupStatus.FAILED, attempt=1)
     for reason, again in (("StorageFull", True), ("Interrupted", True), ("WrongPassword", False)):
-        assert plan.may_retry(msgspec.structs.replace(failed, reason=reason), POLICY) is again
+        assert backup_plan.may_retry(msgspec.structs.replace(failed, reason=reason), POLICY) is again
     second = msgspec.structs.replace(failed, attempt=2, reason="Interrupted")
-    assert not plan.may_retry(second, POLICY)
-    assert plan.may_retry(second, POLICY, free=1)
+    assert not backup_plan.may_retry(second, POLICY)
+    assert backup_plan.may_retry(second, POLICY, free=1)
 
 
 def pod(name: str, claim: str, node: str | None, phase: str = "Running") -> dict[str, object]:
@@ -154,9 +157,9 @@ def test_an_archive_runs_where_the_claims_user_runs() -> None:
         pod("unbound", "data", None, "Pending"),
         pod("user", "data", "n3"),
     ]
-    assert placement.user_node(pods, ["data"]) == "n3"
-    assert placement.user_node(pods[:3], ["data"]) is None
-    assert "n3" in str(placement.on_node("n3"))
+    assert node_placement.user_node(pods, ["data"]) == "n3"
+    assert node_placement.user_node(pods[:3], ["data"]) is None
+    assert "n3" in str(node_placement.on_node("n3"))
 
 
 def job(*steps: tuple[str, int | None, bytes], reason: str = "") -> Ended:
@@ -215,49 +218,51 @@ VERSION = ("version", 0, b"restic 0.19.1 compiled")
     ],
 )
 def test_how_a_job_ended(ended: Ended, status: str, reason: str | None, kept: str | None) -> None:
-    found = outcome.judge(ended)
+    found = archive_outcome.judge(ended)
     assert (found.status, found.reason) == (status, reason)
     assert (found.result.snapshot_id if found.result else None) == kept
 
 
 def test_a_failed_archive_that_left_its_dump_is_partial_once_it_is_over() -> None:
     ended = job(VERSION, ("database", 0, DUMP), ("backup", 1, b"no"), reason="F")
-    over = outcome.final(outcome.judge(ended))
+    over = archive_outcome.final(archive_outcome.judge(ended))
     assert over.status is BackupStatus.PARTIAL
     assert "dump is archived, the files are not" in (over.message or "")
-    for as_it_was in (outcome.lost("JobGone", "gone"), over):
-        assert outcome.final(as_it_was) is as_it_was
+    for as_it_was in (archive_outcome.lost("JobGone", "gone"), over):
+        assert archive_outcome.final(as_it_was) is as_it_was
 
 
 def test_a_dump_that_wrote_nothing_says_so() -> None:
     nothing = b'{"message_type":"summary","snapshot_id":"deadbeef","total_files_processed":0}\n'
-    found = outcome.judge(job(VERSION, ("database", 0, nothing), ("backup", None, b"")))
+    found = archive_outcome.judge(job(VERSION, ("database", 0, nothing), ("backup", None, b"")))
     assert (found.status, found.reason) == (BackupStatus.PARTIAL, "DumpEmpty")
 
 
 def test_a_dump_that_was_killed_is_interrupted() -> None:
     for code in (137, 143):
-        found = outcome.judge(job(VERSION, ("database", code, b""), ("backup", None, b""), reason="F"))
+        found = archive_outcome.judge(
+            job(VERSION, ("database", code, b""), ("backup", None, b""), reason="F")
+        )
         assert (found.status, found.reason) == (BackupStatus.FAILED, "Interrupted")
 
 
 def test_the_snapshots_of_a_log_are_its_array() -> None:
     log = b'warning: slow\n{"message_type":"status"}\n[broken\n[{"id":"0123"}]\n'
-    assert outcome.snapshots(Step("snapshots", 0, log)) == [{"id": "0123"}]
-    assert outcome.snapshots(Step("snapshots", 0, b"no answer")) == []
-    assert outcome.snapshots(None) == []
+    assert archive_outcome.snapshots(Step("snapshots", 0, log)) == [{"id": "0123"}]
+    assert archive_outcome.snapshots(Step("snapshots", 0, b"no answer")) == []
+    assert archive_outcome.snapshots(None) == []
 
 
 def test_a_snapshot_whose_exit_code_was_lost_is_unknown_and_never_green() -> None:
-    lost = outcome.lost("JobGone", "gone")
+    lost = archive_outcome.lost("JobGone", "gone")
     snapshot = {"short_id": "0123abcd", "tags": ["backup=b", "policy=p"]}
-    found = outcome.found([snapshot], lost, complete=False)
+    found = archive_outcome.found([snapshot], lost, complete=False)
     assert found is not None
     assert (found.status, found.reason) == (BackupStatus.UNKNOWN, "ResultLost")
-    whole = outcome.found([snapshot], lost, complete=True)
+    whole = archive_outcome.found([snapshot], lost, complete=True)
     assert whole is not None
     assert whole.status is BackupStatus.SUCCEEDED
     assert whole.warnings
     only_dump = snapshot | {"tags": ["backup=b", "part=database"]}
-    assert outcome.found([only_dump], lost, complete=False) is None
-    assert outcome.found([], lost, complete=True) is None
+    assert archive_outcome.found([only_dump], lost, complete=False) is None
+    assert archive_outcome.found([], lost, complete=True) is None

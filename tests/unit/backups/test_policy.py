@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from kronkeep_common import keys
+from kronkeep_common import object_keys
 from kronkeep_common.errors import InvalidPolicy, KronkeepError
 from kronkeep_common.models import BackupPolicySpec
 from kronkeep_common.models.policy import (
@@ -16,7 +16,7 @@ from kronkeep_common.models.policy import (
     SecretKeyRef,
     Source,
 )
-from kronkeep_daemon.backups import policy
+from kronkeep_daemon.backups import policy_annotations
 
 
 def hook(name: str, image: str = "busybox:1.36", **fields: str) -> Hook:
@@ -32,19 +32,25 @@ def cronjob(annotations: dict[str, str]) -> dict[str, object]:
 
 
 def test_there_and_back() -> None:
-    made = policy.new(BackupPolicySpec(storage_id="store", schedule="5 4 * * *", time_zone="Europe/Berlin"))
-    assert policy.read(cronjob(policy.annotations(made))) == policy.Found(made, None)
+    made = policy_annotations.new(
+        BackupPolicySpec(storage_id="store", schedule="5 4 * * *", time_zone="Europe/Berlin")
+    )
+    assert policy_annotations.read(cronjob(policy_annotations.annotations(made))) == policy_annotations.Found(
+        made, None
+    )
 
 
 def test_the_revision_follows_the_content() -> None:
-    made = policy.new(BackupPolicySpec(storage_id="store"), "same")
-    assert policy.revision(made) == policy.revision(msgspec.structs.replace(made))
-    assert policy.revision(made) != policy.revision(msgspec.structs.replace(made, retries=2))
+    made = policy_annotations.new(BackupPolicySpec(storage_id="store"), "same")
+    assert policy_annotations.revision(made) == policy_annotations.revision(msgspec.structs.replace(made))
+    assert policy_annotations.revision(made) != policy_annotations.revision(
+        msgspec.structs.replace(made, retries=2)
+    )
 
 
 def test_an_annotation_by_hand_needs_no_id() -> None:
-    by_hand = cronjob({keys.POLICY: '{"storage_id": "store"}'})
-    first, second = policy.read(by_hand).policy, policy.read(by_hand).policy
+    by_hand = cronjob({object_keys.POLICY: '{"storage_id": "store"}'})
+    first, second = policy_annotations.read(by_hand).policy, policy_annotations.read(by_hand).policy
     assert first is not None
     assert first == second
     assert first.id
@@ -69,7 +75,7 @@ def test_an_annotation_by_hand_needs_no_id() -> None:
     ],
 )
 def test_a_broken_annotation_is_a_fault(text: str) -> None:
-    found = policy.read(cronjob({keys.POLICY: text}))
+    found = policy_annotations.read(cronjob({object_keys.POLICY: text}))
     assert found.policy is None
     assert found.fault
 
@@ -78,7 +84,7 @@ def test_a_broken_annotation_is_a_fault(text: str) -> None:
 def test_paths_stay_below_the_claim(path: str) -> None:
     source = Source(claims=(ClaimSource(claim="data", paths=(path,)),))
     with pytest.raises(InvalidPolicy):
-        policy.check(BackupPolicySpec(storage_id="s", source=source))
+        policy_annotations.check(BackupPolicySpec(storage_id="s", source=source))
 
 
 def test_what_cannot_be_done_is_refused() -> None:
@@ -98,7 +104,7 @@ def test_what_cannot_be_done_is_refused() -> None:
         BackupPolicySpec(storage_id="s", hooks=Hooks(post=(hook("a", image="no image"),))),
     ):
         with pytest.raises(KronkeepError):
-            policy.check(spec)
+            policy_annotations.check(spec)
 
 
 def test_what_can_be_done_is_not_refused() -> None:
@@ -112,14 +118,14 @@ def test_what_can_be_done_is_not_refused() -> None:
         ),
         BackupPolicySpec(storage_id="s", hooks=Hooks(post=(hook("a", when="failure"),))),
     ):
-        policy.check(spec)
+        policy_annotations.check(spec)
 
 
 def test_kubectl_shows_whether_the_policy_is_on() -> None:
     for on in (True, False):
-        made = policy.new(BackupPolicySpec(storage_id="s", enabled=on))
-        assert policy.annotations(made)[keys.POLICY_ENABLED] == str(on).lower()
+        made = policy_annotations.new(BackupPolicySpec(storage_id="s", enabled=on))
+        assert policy_annotations.annotations(made)[object_keys.POLICY_ENABLED] == str(on).lower()
 
 
 def test_a_cronjob_without_the_annotation_has_no_policy_and_no_fault() -> None:
-    assert policy.read(cronjob({})) == policy.Found(None, None)
+    assert policy_annotations.read(cronjob({})) == policy_annotations.Found(None, None)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kronkeep_common.decoding import decoded
+from kronkeep_common.json_decoding import decoded
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from kronkeep_common.models import CronJobExecution
-from kronkeep_daemon.cronjobs.recorder import Recorder
+from kronkeep_daemon.cronjobs.run_recorder import Recorder
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import Event, Job, Pod

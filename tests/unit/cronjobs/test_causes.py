@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from kronkeep_daemon.kube.job_state import observe
 from kronkeep_daemon.kube.objects import Event, Job, Pod, read
-from kronkeep_daemon.kube.observe import observe
 
 PULL = 'Failed to pull image "x:1": rpc error: code = NotFound desc = no such manifest'
 

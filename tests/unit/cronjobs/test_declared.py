@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from kronkeep_common import keys
-from kronkeep_daemon.cronjobs import declared
+from kronkeep_common import object_keys
+from kronkeep_daemon.cronjobs import last_applied
 
 
 @pytest.mark.parametrize(
@@ -26,12 +26,12 @@ from kronkeep_daemon.cronjobs import declared
     ],
 )
 def test_a_quantity_is_its_amount(text: object, number: str) -> None:
-    assert declared.amount(text) == Decimal(number)
+    assert last_applied.amount(text) == Decimal(number)
 
 
 @pytest.mark.parametrize("text", ["", "one", "1 Gi", "1Kb", "1KiB", None, True, [], "1e9999"])
 def test_what_is_no_quantity_has_none(text: object) -> None:
-    assert declared.amount(text) is None
+    assert last_applied.amount(text) is None
 
 
 def pod(resources: Any, **more: Any) -> dict[str, Any]:
@@ -58,13 +58,13 @@ def pod(resources: Any, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_what_the_server_writes_in_its_own_way_is_no_difference(live: Any, wanted: Any, same: bool) -> None:
-    assert declared.covers(live, wanted) is same
+    assert last_applied.covers(live, wanted) is same
 
 
 def cronjob(spec: Any, before: Any = None, **labels: str) -> dict[str, Any]:
     body: dict[str, Any] = {"metadata": {"labels": labels}, "spec": spec}
     if before is not None:
-        body["metadata"]["annotations"] = {keys.DECLARED: declared.noted(before)}
+        body["metadata"]["annotations"] = {object_keys.DECLARED: last_applied.noted(before)}
     return body
 
 
@@ -74,17 +74,17 @@ def test_what_is_declared_no_more_goes_and_what_others_set_stays() -> None:
         {"suspend": True, "a": {"b": 1, "other": 2}, "c": {"d": 1}, "e": 5}, before, team="x", its="y"
     )
     wanted = {"metadata": {}, "spec": {}}
-    patch = declared.dropping(live, wanted)
+    patch = last_applied.dropping(live, wanted)
     assert patch["spec"] == {"suspend": None, "a": {"b": None}, "c": None}
     assert patch["metadata"] == {"labels": {"team": None}}
-    assert not declared.covers(live, patch)
+    assert not last_applied.covers(live, patch)
 
 
 def test_values_are_not_kept() -> None:
-    assert "secret" not in declared.noted(cronjob({"env": [{"name": "P", "value": "secret"}]}))
+    assert "secret" not in last_applied.noted(cronjob({"env": [{"name": "P", "value": "secret"}]}))
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null", "7"])
 def test_an_annotation_that_is_not_ours_drops_nothing(text: str) -> None:
-    live = {"metadata": {"annotations": {keys.DECLARED: text}}, "spec": {"a": 1}}
-    assert declared.dropping(live, {"metadata": {}, "spec": {}}) == {"metadata": {}, "spec": {}}
+    live = {"metadata": {"annotations": {object_keys.DECLARED: text}}, "spec": {"a": 1}}
+    assert last_applied.dropping(live, {"metadata": {}, "spec": {}}) == {"metadata": {}, "spec": {}}

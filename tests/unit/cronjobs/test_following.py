@@ -7,7 +7,7 @@ import pytest
 from tests.integration.watch.world import Quick
 
 from kronkeep_common.errors import ClusterUnreachable
-from kronkeep_daemon.cronjobs.following import Follower
+from kronkeep_daemon.cronjobs.log_follower import Follower
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
 from kronkeep_daemon.kube.objects import Pod, read
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from tests.unit.cronjobs.test_slots import NOON, Scene, cronjob, job
 
-from kronkeep_common import keys
-from kronkeep_daemon.cronjobs import resuming
+from kronkeep_common import object_keys
+from kronkeep_daemon.cronjobs import resume
 
 NOTES = (
-    keys.SCHEDULED_TIMESTAMP,
-    keys.OVERRIDES_ANNOTATION,
-    keys.POLICY_REVISION,
-    keys.INSTANTIATE,
-    keys.STARTING_DEADLINE,
+    object_keys.SCHEDULED_TIMESTAMP,
+    object_keys.OVERRIDES_ANNOTATION,
+    object_keys.POLICY_REVISION,
+    object_keys.INSTANTIATE,
+    object_keys.STARTING_DEADLINE,
 )
 TEXTS = (
     "",
@@ -46,7 +46,7 @@ async def recorded(folder: Path, spec: dict[str, Any], notes: dict[str, str]) ->
     ended["metadata"]["annotations"] |= notes
     await scene.show(ended, kind="jobs")
     await scene.at(30)
-    resuming.given_back(shown)
+    resume.given_back(shown)
     rows = scene.rows()
     await scene.close()
     return rows

@@ -8,8 +8,8 @@ import pytest
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import ExecutionStatus, Trigger
-from kronkeep_daemon.cronjobs import slots
-from kronkeep_daemon.cronjobs.slots import Became, Plan
+from kronkeep_daemon.cronjobs import slot_rules
+from kronkeep_daemon.cronjobs.slot_rules import Became, Plan
 
 NOON = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 GRACE = timedelta(seconds=120)
@@ -37,13 +37,13 @@ def seconds(number: float) -> datetime:
 def test_what_a_slot_became(deadline: int | None, held: bool, now: int, became: Became) -> None:
     limit = None if deadline is None else timedelta(seconds=deadline)
     plan = PLAN._replace(deadline=limit)
-    found = slots.judge(plan, [NOON, seconds(600)], {seconds(600)}, seconds(now), GRACE, lambda _: held)
+    found = slot_rules.judge(plan, [NOON, seconds(600)], {seconds(600)}, seconds(now), GRACE, lambda _: held)
     assert found == [(NOON, became)]
 
 
 def test_a_run_before_holds_only_where_runs_are_forbidden_to_overlap() -> None:
     plan = PLAN._replace(forbid=False)
-    assert slots.judge(plan, [NOON], (), seconds(120), GRACE, lambda _: True) == [(NOON, Became.LATE)]
+    assert slot_rules.judge(plan, [NOON], (), seconds(120), GRACE, lambda _: True) == [(NOON, Became.LATE)]
 
 
 def run(began: float, ended: float | None, job: str | None = "j") -> CronJobExecution:
@@ -67,24 +67,24 @@ def run(began: float, ended: float | None, job: str | None = "j") -> CronJobExec
 )
 def test_a_run_holds_a_slot_that_it_went_on_over(began: float, ended: float | None, holds: bool) -> None:
     others = [run(-900, -800), run(900, None)]
-    assert slots.held_by([*others, run(began, ended)])(NOON) is holds
+    assert slot_rules.held_by([*others, run(began, ended)])(NOON) is holds
 
 
 def test_a_record_without_a_job_holds_nothing() -> None:
     missed = msgspec.structs.replace(run(-60, None), job=None)
-    assert not slots.held_by([missed])(NOON)
+    assert not slot_rules.held_by([missed])(NOON)
 
 
 def test_slots_later_than_the_one_and_up_to_the_other() -> None:
-    assert slots.due(PLAN, NOON, seconds(1200)) == [seconds(600), seconds(1200)]
-    assert slots.due(PLAN, NOON, NOON) == []
-    assert slots.due(PLAN._replace(suspended=True), NOON, seconds(1200)) == []
-    assert slots.due(PLAN._replace(schedule=None), NOON, seconds(1200)) == []
+    assert slot_rules.due(PLAN, NOON, seconds(1200)) == [seconds(600), seconds(1200)]
+    assert slot_rules.due(PLAN, NOON, NOON) == []
+    assert slot_rules.due(PLAN._replace(suspended=True), NOON, seconds(1200)) == []
+    assert slot_rules.due(PLAN._replace(schedule=None), NOON, seconds(1200)) == []
 
 
 def test_of_very_many_slots_only_the_newest_are_looked_at() -> None:
     plan = PLAN._replace(schedule=Schedule.parse("* * * * *"))
-    found = slots.due(plan, NOON, NOON + timedelta(days=10))
-    assert len(found) == slots.MOST
+    found = slot_rules.due(plan, NOON, NOON + timedelta(days=10))
+    assert len(found) == slot_rules.MOST
     assert found[-1] == NOON + timedelta(days=10)
-    assert found[0] == found[-1] - timedelta(minutes=slots.MOST - 1)
+    assert found[0] == found[-1] - timedelta(minutes=slot_rules.MOST - 1)

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 from tests.unit.cronjobs.replaying import a_recorder, feed
 
-from kronkeep_daemon.cronjobs import resuming
-from kronkeep_daemon.cronjobs.ledger import Ledger
-from kronkeep_daemon.cronjobs.recorder import Recorder
+from kronkeep_daemon.cronjobs import resume
+from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.cronjobs.slot_tracker import Ledger
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.testing import FakeClock
@@ -268,9 +268,9 @@ class TestResume:
     def resumed(self, raw: dict[str, Any], now: datetime) -> dict[str, Any]:
         from kronkeep_common.schedule import Schedule
 
-        missed = resuming.missed(raw, Schedule.parse("*/10 * * * *"), now)
-        assert missed is None or resuming.patience(missed, now) == 0
-        return resuming.body(raw, missed, now)
+        missed = resume.missed(raw, Schedule.parse("*/10 * * * *"), now)
+        assert missed is None or resume.patience(missed, now) == 0
+        return resume.body(raw, missed, now)
 
     def test_the_deadline_excludes_the_missed_slot(self) -> None:
         now = slot(14)
@@ -280,7 +280,7 @@ class TestResume:
         assert deadline >= 10
 
     def test_a_young_slot_is_waited_for(self) -> None:
-        assert resuming.patience(slot(10), slot(10) + timedelta(seconds=5)) == 7.0
+        assert resume.patience(slot(10), slot(10) + timedelta(seconds=5)) == 7.0
 
     def test_without_a_missed_slot_nothing_is_lowered(self) -> None:
         assert self.resumed(cronjob(last=slot(10), suspend=True), slot(14)) == {"spec": {"suspend": False}}
@@ -297,9 +297,9 @@ class TestResume:
         body = self.resumed(raw, slot(14))
         raw["metadata"] |= body["metadata"]
         raw["spec"] |= body["spec"]
-        assert resuming.given_back(raw) is None
+        assert resume.given_back(raw) is None
         raw["status"]["lastScheduleTime"] = stamp(slot(20))
-        given = resuming.given_back(raw)
+        given = resume.given_back(raw)
         assert given is not None
         assert given["spec"] == {"startingDeadlineSeconds": back}
         assert list(given["metadata"]["annotations"].values()) == [None]
@@ -307,4 +307,4 @@ class TestResume:
     def test_a_broken_note_is_taken_away(self) -> None:
         raw = msgspec.json.decode(msgspec.json.encode(cronjob()))
         raw["metadata"]["annotations"] = {"kronkeep.dev/starting-deadline-seconds": "x y"}
-        assert resuming.given_back(raw) is not None
+        assert resume.given_back(raw) is not None

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kronkeep_daemon.embedded.controllers import cronjob as core
+from kronkeep_daemon.embedded.controllers import cronjob_plan as core
 
 Object = dict[str, Any]
 BORN = datetime(2026, 3, 1, 0, 0, 30, tzinfo=UTC)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kronkeep_daemon.embedded.apiserver.protobuf import MAGIC, decode
-from kronkeep_daemon.embedded.apiserver.status import Refusal
-from kronkeep_daemon.embedded.apiserver.wire import fields, message, signed
+from kronkeep_daemon.embedded.apiserver.protobuf_wire import fields, message, signed
+from kronkeep_daemon.embedded.apiserver.status_responses import Refusal
 
 
 def envelope(kind: str, raw: bytes, version: str = "v1") -> bytes:

@@ -3,8 +3,8 @@
 import asyncio
 from pathlib import Path
 
+from kronkeep_daemon.embedded.apiserver.object_store import Store
 from kronkeep_daemon.embedded.apiserver.registry import BY_PATH
-from kronkeep_daemon.embedded.apiserver.store import Store
 
 CONFIGMAPS = BY_PATH["", "v1", "configmaps"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kronkeep_daemon.embedded.controllers import job as core
+from kronkeep_daemon.embedded.controllers import job_plan as core
 
 RECORDINGS = Path(__file__).parents[2] / "data" / "recordings"
 START = datetime(2026, 11, 24, 3, 36, 39, 800_000, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """A controllers' copy of a collection: a write's answer that comes after the deletion brings nothing back."""
 
-from kronkeep_daemon.embedded.controllers.mirror import Mirror
+from kronkeep_daemon.embedded.controllers.object_cache import Mirror
 
 
 def pod(version: int) -> dict[str, object]:

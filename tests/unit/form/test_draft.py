@@ -23,7 +23,7 @@ from kronkeep_common.models.policy import (
     SecretKeyRef,
     Source,
 )
-from kronkeep_tui.form import texts
+from kronkeep_tui.form import value_texts
 from kronkeep_tui.form.draft import draft_of, new_draft, read, rows_of
 from kronkeep_tui.form.fields import FIELDS
 
@@ -220,24 +220,24 @@ def test_rows_keep_their_order() -> None:
 
 @given(st.floats(0, 10**9, allow_nan=False))
 def test_durations_read_as_they_were_written(seconds: float) -> None:
-    assert texts.read_duration(texts.write_duration(seconds)) == seconds
+    assert value_texts.read_duration(value_texts.write_duration(seconds)) == seconds
 
 
 @given(st.integers(0, 2**53))
 def test_sizes_read_as_they_were_written(count: int) -> None:
-    assert texts.read_size(texts.write_size(count)) == count
+    assert value_texts.read_size(value_texts.write_size(count)) == count
 
 
 @pytest.mark.parametrize("text", ["500G", "500Gi", "500GiB"])
 def test_sizes_are_binary_however_they_are_written(text: str) -> None:
-    assert texts.read_size(text) == 500 * 2**30
-    assert texts.read_size("1.5Ti") == 1536 * 2**30
+    assert value_texts.read_size(text) == 500 * 2**30
+    assert value_texts.read_size("1.5Ti") == 1536 * 2**30
 
 
 @pytest.mark.parametrize("text", ["", "2Q", "G", "-1G", "1e3", "١G"])
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="no size"):
-        texts.read_size(text)
+        value_texts.read_size(text)
 
 
 IN_ROWS: dict[type, dict[str, Any]] = {

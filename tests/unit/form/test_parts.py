@@ -12,8 +12,8 @@ from tests.ui.canned import NOW
 from kronkeep_common.models import ScheduleCheckRequest
 from kronkeep_tui.form import preview, templates
 from kronkeep_tui.form.draft import new_draft, read
-from kronkeep_tui.form.line import Line
-from kronkeep_tui.form.rows import free, row_of_fault, rows, zones
+from kronkeep_tui.form.form_rows import free, row_of_fault, rows, zones
+from kronkeep_tui.form.line_edit import Line
 from kronkeep_tui.widgets.cells import plain
 
 

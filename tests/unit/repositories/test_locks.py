@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from tests.records import VAULT
 
-from kronkeep_daemon.repositories import locks, names
-from kronkeep_daemon.repositories.locks import Lock
+from kronkeep_daemon.repositories import job_names, stale_locks
+from kronkeep_daemon.repositories.stale_locks import Lock
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OURS = "shop-db-dump-bk-0123456789ab-1-x7k2p"
@@ -31,18 +31,18 @@ ELSEWHERE = msgspec.structs.replace(VAULT, created_at=NOW + timedelta(microsecon
 )
 def test_whose_lock(hostname: str, age: int, alive: list[str], ours: bool, gone: bool) -> None:
     lock = Lock(time=NOW - timedelta(minutes=age), hostname=hostname)
-    assert locks.dead(lock, alive, lambda _: ours, NOW) is gone
+    assert stale_locks.dead(lock, alive, lambda _: ours, NOW) is gone
 
 
 @pytest.mark.parametrize("storage", ["vault", "a-name-that-is-as-long-as-names-may-be-and-has-0a-in-it"])
 @pytest.mark.parametrize("try_", ["", "-2"])
 def test_our_own_names_are_known_for_ours_and_another_kronkeeps_are_not(storage: str, try_: str) -> None:
     own, other = (msgspec.structs.replace(one, id=storage) for one in (VAULT, ELSEWHERE))
-    job = names.fresh("prune", own) + try_
+    job = job_names.fresh("prune", own) + try_
     assert len(job) <= 57  # then Kubernetes cuts nothing of it off in the pod's name
-    assert names.is_ours(f"{job}-x7k2p", own)
-    assert not names.is_ours(f"{job}-x7k2p", other)
-    assert not names.is_ours(f"{job}-x7k2p".replace("prune", "check"), own)
+    assert job_names.is_ours(f"{job}-x7k2p", own)
+    assert not job_names.is_ours(f"{job}-x7k2p", other)
+    assert not job_names.is_ours(f"{job}-x7k2p".replace("prune", "check"), own)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_our_own_names_are_known_for_ours_and_another_kronkeeps_are_not(storage:
     ],
 )
 def test_a_pod_of_a_record_of_this_history_is_ours(host: str, known: bool) -> None:
-    assert locks.ours(host, VAULT, {"0123456789ab"}.__contains__) is known
+    assert stale_locks.ours(host, VAULT, {"0123456789ab"}.__contains__) is known
 
 
 def test_a_lock_as_restic_prints_it() -> None:
@@ -68,18 +68,18 @@ def test_a_lock_as_restic_prints_it() -> None:
 2026-01-01T00:00:00.0Z   "pid": 7
 2026-01-01T00:00:00.0Z }
 """
-    found = locks.read(log)
+    found = stale_locks.read(log)
     assert (found.hostname, found.time.astimezone(UTC).hour) == ("pod", 10)
 
 
 @pytest.mark.parametrize("log", [b"", b"Fatal: no", b"{}", b'{"time": 3}'])
 def test_a_lock_that_cannot_be_read_is_nobodys(log: bytes) -> None:
-    found = locks.read(log)
-    assert not locks.dead(found, [], lambda _: False, NOW)
+    found = stale_locks.read(log)
+    assert not stale_locks.dead(found, [], lambda _: False, NOW)
 
 
 DEAD, ALIVE = Lock(time=NOW, hostname=OURS), Lock(time=NOW, hostname="somebodys-laptop")
-STALE = Lock(time=NOW - locks.STALE, hostname="somebodys-laptop")
+STALE = Lock(time=NOW - stale_locks.STALE, hostname="somebodys-laptop")
 REMOVE, ASK = ["restic", "unlock", "--remove-all"], ["restic", "unlock"]
 
 
@@ -92,10 +92,10 @@ REMOVE, ASK = ["restic", "unlock", "--remove-all"], ["restic", "unlock"]
         ([DEAD], [OURS], None),
         ([DEAD], None, None),  # nobody can tell who is alive
         ([STALE], None, ASK),
-        ([locks.read(b"no JSON"), DEAD], [], None),
+        ([stale_locks.read(b"no JSON"), DEAD], [], None),
     ],
 )
 def test_what_restic_is_asked_to_take_away(
     found: list[Lock], alive: list[str] | None, argv: list[str] | None
 ) -> None:
-    assert locks.unlocking(found, alive, lambda host: host == OURS, NOW) == argv
+    assert stale_locks.unlocking(found, alive, lambda host: host == OURS, NOW) == argv

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.repositories import restic
+from kronkeep_daemon.restic import output
 
 needs_restic = pytest.mark.skipif(shutil.which("restic") is None, reason="restic is not installed")
 
@@ -50,9 +50,9 @@ def test_a_backup_and_an_incremental_one(repository: Repository, tmp_path: Path)
     source = tmp_path / "source"
     source.mkdir()
     (source / "line\nfeed é").write_bytes(os.urandom(200_000))
-    first = restic.archived(*repository.call("backup", "--json", "--", str(source)), "0.14.0")
+    first = output.archived(*repository.call("backup", "--json", "--", str(source)), "0.14.0")
     (source / "new").write_bytes(b"more")
-    second = restic.archived(*repository.call("backup", "--json", "--", str(source)), "0.14.0")
+    second = output.archived(*repository.call("backup", "--json", "--", str(source)), "0.14.0")
     assert first.status is second.status is BackupStatus.SUCCEEDED
     assert first.result is not None
     assert second.result is not None
@@ -66,7 +66,7 @@ def test_a_backup_and_an_incremental_one(repository: Repository, tmp_path: Path)
 @needs_restic
 def test_an_empty_source_is_warned_of(repository: Repository, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    outcome = restic.archived(*repository.call("backup", "--json", "--", str(tmp_path / "empty")), "")
+    outcome = output.archived(*repository.call("backup", "--json", "--", str(tmp_path / "empty")), "")
     assert (outcome.status, outcome.reason) == (BackupStatus.PARTIAL, "SourceEmpty")
     assert any("empty" in warning for warning in outcome.warnings)
 
@@ -74,14 +74,14 @@ def test_an_empty_source_is_warned_of(repository: Repository, tmp_path: Path) ->
 @needs_restic
 def test_a_wrong_password(repository: Repository, tmp_path: Path) -> None:
     repository.password.write_text("wrong")
-    outcome = restic.archived(*repository.call("backup", "--json", "--", str(tmp_path)), "")
+    outcome = output.archived(*repository.call("backup", "--json", "--", str(tmp_path)), "")
     assert (outcome.status, outcome.reason) == (BackupStatus.FAILED, "WrongPassword")
 
 
 @needs_restic
 def test_a_repository_that_is_not_there(repository: Repository) -> None:
     shutil.rmtree(repository.path)
-    assert restic.fault(*repository.call("cat", "config"))[0] == "RepositoryMissing"
+    assert output.fault(*repository.call("cat", "config"))[0] == "RepositoryMissing"
 
 
 SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":2}\n'
@@ -106,7 +106,7 @@ SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_proc
     ],
 )
 def test_exit_codes(code: int | None, log: bytes, status: BackupStatus, reason: str | None) -> None:
-    outcome = restic.archived(code, log, "0.14.0")
+    outcome = output.archived(code, log, "0.14.0")
     assert (outcome.status, outcome.reason) == (status, reason)
 
 
@@ -126,14 +126,14 @@ def test_exit_codes(code: int | None, log: bytes, status: BackupStatus, reason: 
     ],
 )
 def test_what_a_dumps_command_writes_is_taken_for_no_word_of_restic(line: bytes) -> None:
-    assert restic.summary(line, "0.19.1") is None
-    assert [restic.progress(obj) for obj in restic.objects(line)] in ([], [None])
+    assert output.summary(line, "0.19.1") is None
+    assert [output.progress(obj) for obj in output.objects(line)] in ([], [None])
     made = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":1}'
-    found = restic.summary(made + b"\n" + line, "0.19.1")
+    found = output.summary(made + b"\n" + line, "0.19.1")
     assert found is not None
     assert found.snapshot_id == "0123abcd"
 
 
 def test_the_last_word_is_not_an_empty_line() -> None:
     log = b"2026-01-01T00:00:00.0Z Fatal: something new\n2026-01-01T00:00:00.1Z \n"
-    assert restic.fault(1, log).message == "restic ended with exit code 1: Fatal: something new"
+    assert output.fault(1, log).message == "restic ended with exit code 1: Fatal: something new"

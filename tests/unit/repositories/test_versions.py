@@ -5,8 +5,8 @@ import pytest
 from kronkeep_common.errors import ToolMissing
 from kronkeep_common.models import BackupPolicySpec, DatabaseDump, Encryption, Include
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.repositories import restic, versions
-from kronkeep_daemon.repositories.versions import Version
+from kronkeep_daemon.restic import output, versions
+from kronkeep_daemon.restic.versions import Version
 
 SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":2}\n'
 
@@ -67,7 +67,7 @@ def test_exit_codes_by_version(code: int, command: str, version: str, word: str)
 def test_archives_by_version(
     code: int, log: bytes, version: str, status: BackupStatus, reason: str | None
 ) -> None:
-    outcome = restic.archived(code, log, version)
+    outcome = output.archived(code, log, version)
     assert (outcome.status, outcome.reason) == (status, reason)
     assert status is BackupStatus.SUCCEEDED or (outcome.message and outcome.next_step)
 

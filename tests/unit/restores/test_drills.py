@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from kronkeep_common import keys
+from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, Drill
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.backups.policy import Carrier
+from kronkeep_daemon.backups.policy_annotations import Carrier
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.restores.drills import Drills, due_slot, pick
-from kronkeep_daemon.restores.records import RestoreRecords
+from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.testing import FakeClock
 
@@ -61,7 +61,12 @@ def test_the_newest_or_one_that_asking_again_picks_again() -> None:
 
 def cronjob(policy: dict[str, Any] | None) -> dict[str, Any]:
     text = msgspec.json.encode(policy).decode()
-    meta = {"namespace": "n", "name": "j", "uid": "u", "annotations": {keys.POLICY: text} if policy else {}}
+    meta = {
+        "namespace": "n",
+        "name": "j",
+        "uid": "u",
+        "annotations": {object_keys.POLICY: text} if policy else {},
+    }
     return {"metadata": meta, "spec": {}}
 
 

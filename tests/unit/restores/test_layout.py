@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
-from kronkeep_daemon.restores import layout
-from kronkeep_daemon.restores.layout import Call, Mount, Selection
+from kronkeep_daemon.restores import restore_paths
+from kronkeep_daemon.restores.restore_paths import Call, Mount, Selection
 
 FILES = BackupResult(snapshot_id="f1")
 BOTH = BackupResult(snapshot_id="f1", database_snapshot_id="d1")
@@ -20,35 +20,35 @@ def found(*claims: str, others: bool = False) -> Selection:
 
 
 def test_one_claim_lands_in_the_targets_folder_and_several_keep_their_paths() -> None:
-    assert layout.mounts(TO_CLAIM, found("data")) == [Mount("new", "/target/source/data", "sub")]
-    assert layout.mounts(TO_CLAIM, found("a", "b")) == [Mount("new", "/target", "sub")]
-    assert layout.mounts(TO_CLAIM, found("data", others=True)) == [Mount("new", "/target", "sub")]
-    assert layout.mounts(IN_PLACE, found("a", "b")) == [
+    assert restore_paths.mounts(TO_CLAIM, found("data")) == [Mount("new", "/target/source/data", "sub")]
+    assert restore_paths.mounts(TO_CLAIM, found("a", "b")) == [Mount("new", "/target", "sub")]
+    assert restore_paths.mounts(TO_CLAIM, found("data", others=True)) == [Mount("new", "/target", "sub")]
+    assert restore_paths.mounts(IN_PLACE, found("a", "b")) == [
         Mount("a", "/target/source/a", ""),
         Mount("b", "/target/source/b", ""),
     ]
 
 
 def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
-    whole = layout.mounts(TO_CLAIM, found("data", others=True))
-    assert layout.calls(BOTH, found("data", others=True), whole, (), None) == [
+    whole = restore_paths.mounts(TO_CLAIM, found("data", others=True))
+    assert restore_paths.calls(BOTH, found("data", others=True), whole, (), None) == [
         Call("f1", "/target", []),
         Call("d1", "/target", []),
     ]
-    assert layout.calls(BOTH, found(others=True), whole, ("/dump",), None) == [
+    assert restore_paths.calls(BOTH, found(others=True), whole, ("/dump",), None) == [
         Call("d1", "/target", ["/dump"])
     ]
-    back = layout.mounts(IN_PLACE, found("data", others=True))
+    back = restore_paths.mounts(IN_PLACE, found("data", others=True))
     stage = "/target/source/data/s"
-    assert layout.calls(BOTH, found("data", others=True), back, (), "s") == [
+    assert restore_paths.calls(BOTH, found("data", others=True), back, (), "s") == [
         Call("f1", stage, ["/source/data"], (f"{stage}/source/data", "/target/source/data"))
     ]
 
 
 def test_in_place_each_claim_is_restored_into_its_own_stage_with_its_own_paths() -> None:
     selection = found("a", "b")
-    calls = layout.calls(
-        FILES, selection, layout.mounts(IN_PLACE, selection), ("/source/a/x", "/source/b"), "s"
+    calls = restore_paths.calls(
+        FILES, selection, restore_paths.mounts(IN_PLACE, selection), ("/source/a/x", "/source/b"), "s"
     )
     assert [(call.folder, call.patterns) for call in calls] == [
         ("/target/source/a/s", ["/source/a/x"]),
@@ -59,17 +59,17 @@ def test_in_place_each_claim_is_restored_into_its_own_stage_with_its_own_paths()
 @pytest.mark.parametrize("path", ["source", "", "/a/../b", "/a\0b", "/./a"])
 def test_what_is_no_path_of_a_snapshot_is_refused(path: str) -> None:
     with pytest.raises(InvalidRequest):
-        layout.include_of([path])
+        restore_paths.include_of([path])
 
 
 def test_chosen_paths_lose_slashes_and_repetitions_and_the_root_means_all() -> None:
-    assert layout.include_of(["/a/", "/a", "/b"]) == ("/a", "/b")
-    assert layout.include_of(["/a", "/"]) == ()
+    assert restore_paths.include_of(["/a/", "/a", "/b"]) == ("/a", "/b")
+    assert restore_paths.include_of(["/a", "/"]) == ()
 
 
 @given(st.text(min_size=1).filter(lambda name: "/" not in name and "\0" not in name))
 def test_an_escaped_name_matches_itself_and_its_wildcards_nothing_else(name: str) -> None:
-    pattern = layout.escaped((f"/{name}",))[0]
+    pattern = restore_paths.escaped((f"/{name}",))[0]
     plain, at = "", 0
     while at < len(pattern):
         assert pattern[at] not in "*?["
@@ -81,10 +81,10 @@ def test_an_escaped_name_matches_itself_and_its_wildcards_nothing_else(name: str
 
 def test_a_fresh_file_system_is_empty_and_a_hidden_file_is_not() -> None:
     where = [Mount("new", "/target/source/data", "")]
-    assert layout.holds_nothing(["/source/data/lost+found"], where)
-    assert layout.holds_nothing([], where)
-    assert not layout.holds_nothing(["/source/data/.x"], where)
-    assert not layout.holds_nothing(["/source/data/d/lost+found"], where)
+    assert restore_paths.holds_nothing(["/source/data/lost+found"], where)
+    assert restore_paths.holds_nothing([], where)
+    assert not restore_paths.holds_nothing(["/source/data/.x"], where)
+    assert not restore_paths.holds_nothing(["/source/data/d/lost+found"], where)
 
 
 def test_a_selection_counts_files_and_claims() -> None:
@@ -95,4 +95,4 @@ def test_a_selection_counts_files_and_claims() -> None:
         SnapshotFile(name="l", path="/source/a/l", kind="symlink"),
         SnapshotFile(name="g", path="/source/ab", kind="file", size=9),
     ]
-    assert layout.selection(iter(entries), ("/source/a",)) == Selection(2, 1, 3, ("a",), False)
+    assert restore_paths.selection(iter(entries), ("/source/a",)) == Selection(2, 1, 3, ("a",), False)

@@ -3,8 +3,8 @@
 import pytest
 
 from kronkeep_common.models import Progress
-from kronkeep_daemon.repositories.jobs import Ended, Step
-from kronkeep_daemon.restores import outcome
+from kronkeep_daemon.jobs.runner import Ended, Step
+from kronkeep_daemon.restores import restore_outcome
 
 TEXT = b"verifying files in /target\nfinished verifying 11 files in /target (took 0s)\n"
 JSON = b'{"message_type":"summary","total_files":5,"files_restored":3,"files_skipped":1,"total_bytes":9}\n'
@@ -17,8 +17,8 @@ def job(*steps: Step, reason: str = "") -> Ended:
 @pytest.mark.parametrize(("log", "files"), [(TEXT, 11), (JSON, 4), (b"restoring <Snapshot 1>\n", None)])
 def test_a_good_end_needs_its_words(log: bytes, files: int | None) -> None:
     ended = job(Step("restore-0", 0, log))
-    assert outcome.verified(log) == files
-    fault = outcome.fault(ended)
+    assert restore_outcome.verified(log) == files
+    fault = restore_outcome.fault(ended)
     assert (fault.reason if fault else None) == (None if files is not None else "NoSummary")
 
 
@@ -46,7 +46,7 @@ def test_a_good_end_needs_its_words(log: bytes, files: int | None) -> None:
     ],
 )
 def test_every_failure_has_its_reason_and_a_next_step(name: str, code: int, log: bytes, reason: str) -> None:
-    fault = outcome.fault(job(Step("restore-0", 0, TEXT), Step(name, code, log)))
+    fault = restore_outcome.fault(job(Step("restore-0", 0, TEXT), Step(name, code, log)))
     assert fault is not None
     assert fault.reason == reason
     assert fault.message
@@ -54,21 +54,23 @@ def test_every_failure_has_its_reason_and_a_next_step(name: str, code: int, log:
 
 
 def test_the_deadline_comes_before_what_the_killed_containers_say() -> None:
-    fault = outcome.fault(job(Step("restore-0", 137, b""), reason="DeadlineExceeded"))
+    fault = restore_outcome.fault(job(Step("restore-0", 137, b""), reason="DeadlineExceeded"))
     assert fault is not None
     assert fault.reason == "DeadlineExceeded"
 
 
 def test_different_files_are_counted_and_some_named() -> None:
-    fault = outcome.different([f"/f{n}" for n in range(9)])
+    fault = restore_outcome.different([f"/f{n}" for n in range(9)])
     assert fault.message.startswith("9 files are not what was archived: /f0, /f1")
     assert fault.message.endswith("and 4 more.")
-    few = outcome.different(["/f0", "/f1"])
+    few = restore_outcome.different(["/f0", "/f1"])
     assert few.message == "2 files are not what was archived: /f0, /f1."
 
 
 def test_files_that_could_not_be_restored_are_named() -> None:
-    fault = outcome.fault(job(Step("restore-0", 1, b"ignoring error for /a: operation not permitted\n")))
+    fault = restore_outcome.fault(
+        job(Step("restore-0", 1, b"ignoring error for /a: operation not permitted\n"))
+    )
     assert fault is not None
     assert (fault.reason, fault.message) == (
         "ResticFailed",
@@ -78,14 +80,14 @@ def test_files_that_could_not_be_restored_are_named() -> None:
 
 def test_the_files_of_every_call_count() -> None:
     ended = job(Step("restore-0", 0, TEXT), Step("restore-1", 0, JSON), Step("names", 0, b"f/a\0"))
-    assert outcome.verified_files(ended) == 15
+    assert restore_outcome.verified_files(ended) == 15
 
 
 def test_progress_is_restics_own_status() -> None:
     line = (
         b'{"message_type":"status","percent_done":0.256,"total_files":4,"files_restored":1,"total_bytes":9}'
     )
-    told = outcome.progress(line)
+    told = restore_outcome.progress(line)
     assert told is not None
     assert (told.percent, told.files_done, told.files_total, told.bytes_done, told.bytes_total) == (
         25.6,
@@ -94,8 +96,8 @@ def test_progress_is_restics_own_status() -> None:
         0,
         9,
     )
-    assert outcome.progress(JSON) is None
-    assert outcome.progress(b'{"message_type":"status", broken') is None
-    assert outcome.progress(b'{"message_type":"status","percent_done":"half"}') is None
+    assert restore_outcome.progress(JSON) is None
+    assert restore_outcome.progress(b'{"message_type":"status", broken') is None
+    assert restore_outcome.progress(b'{"message_type":"status","percent_done":"half"}') is None
     unknown = b'{"message_type":"status","percent_done":0.5,"action":"\xff"}'
-    assert outcome.progress(unknown) == Progress(percent=50.0)
+    assert restore_outcome.progress(unknown) == Progress(percent=50.0)

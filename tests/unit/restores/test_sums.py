@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kronkeep_daemon.restores.sums import Changes, Line, Manifests, Names, Sums, differences, lines
+from kronkeep_daemon.restores.checksums import Changes, Line, Manifests, Names, Sums, differences, lines
 
 ONE, TWO = "1" * 64, "2" * 64
 

@@ -9,7 +9,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from kronkeep_common.compatibility import Busy, Question, check, offers, resolve
-from kronkeep_common.compatibility.shifting import candidates, shift
+from kronkeep_common.compatibility.shift import candidates, shift
 from kronkeep_common.errors import ScheduleConflict
 from kronkeep_common.models import BackupPolicySpec
 from kronkeep_common.schedule import Schedule

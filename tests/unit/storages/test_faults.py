@@ -2,7 +2,7 @@
 
 import pytest
 
-from kronkeep_daemon.repositories import restic
+from kronkeep_daemon.restic import output
 
 SAID = {
     "ServerUnreachable": [
@@ -38,7 +38,7 @@ SAID = {
         "section in config file"
     ],
     "RcloneMissing": ['Fatal: unable to open repository: exec: "rclone": executable file not found in $PATH'],
-    restic.MISSING: [
+    output.MISSING: [
         "Fatal: unable to open config file: <config/> does not exist\nIs there a repository at "
         "the following location?",
         "Fatal: unable to open config file: Stat: The specified key does not exist.\nIs there a repository",
@@ -55,12 +55,12 @@ SAID = {
 
 @pytest.mark.parametrize(("reason", "text"), [(r, text) for r, texts in SAID.items() for text in texts])
 def test_the_reason_of_what_was_said(reason: str, text: str) -> None:
-    found, message, step = restic.fault(1, text.encode())
+    found, message, step = output.fault(1, text.encode())
     assert found == reason
     assert message.endswith(".")
     assert step.endswith(".")
 
 
 def test_a_code_that_says_it_all_is_believed_over_words() -> None:
-    assert restic.fault(12, b"wrong password; connection refused before")[0] == "WrongPassword"
-    assert restic.fault(10, b"connection refused")[0] == restic.MISSING
+    assert output.fault(12, b"wrong password; connection refused before")[0] == "WrongPassword"
+    assert output.fault(10, b"connection refused")[0] == output.MISSING

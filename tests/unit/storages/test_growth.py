@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kronkeep_common.models import StorageUsage
-from kronkeep_daemon.storages import growth
+from kronkeep_daemon.storage_kinds import growth
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 GIB = 2**30

@@ -9,10 +9,10 @@ from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.models.storage_kinds import KINDS as ROWS
 from kronkeep_common.models.storage_kinds import kinds, same
 from kronkeep_common.states import StorageStatus
-from kronkeep_daemon import storages
-from kronkeep_daemon.repositories.manifests import repository_job
+from kronkeep_daemon import storage_kinds
+from kronkeep_daemon.repositories.job_manifests import repository_job
 from kronkeep_daemon.settings import ArchiveSettings
-from kronkeep_daemon.storages.place import Place
+from kronkeep_daemon.storage_kinds.place import Place
 
 Settings = dict[str, str | int]
 FINGERPRINT = ":".join(["AB"] * 32)
@@ -71,11 +71,11 @@ def storage(kind: str, settings: Settings) -> BackupStorage:
 
 
 def place(kind: str) -> Place:
-    return storages.place(storage(kind, GOOD[kind]))
+    return storage_kinds.place(storage(kind, GOOD[kind]))
 
 
 def test_every_kind_of_the_table_has_its_module_and_a_case_here() -> None:
-    assert list(storages.KINDS) == list(ROWS) == list(GOOD) == [kind.kind for kind in kinds()]
+    assert list(storage_kinds.KINDS) == list(ROWS) == list(GOOD) == [kind.kind for kind in kinds()]
     for kind in kinds():
         assert kind.description
         assert all(field.description for field in kind.fields)
@@ -111,13 +111,13 @@ def test_a_ceph_claim_and_a_proxmox_claim() -> None:
         "access_mode": "ReadWriteOnce",
     }
     for kind, settings, name in (("ceph", ceph, "rbd"), ("proxmox", PROXMOX, "proxmox-tank")):
-        typed = storages.parse(kind, settings)
-        claim = storages.KINDS[kind].claim("vault", typed)
+        typed = storage_kinds.parse(kind, settings)
+        claim = storage_kinds.KINDS[kind].claim("vault", typed)
         assert claim is not None
         assert claim["spec"]["storageClassName"] == name
         assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
-        assert storages.KINDS[kind].namespace(typed) == "shop"
-        assert storages.place(storage(kind, settings)).repository == "/repository"
+        assert storage_kinds.KINDS[kind].namespace(typed) == "shop"
+        assert storage_kinds.place(storage(kind, settings)).repository == "/repository"
 
 
 def test_ssh_is_told_everything_and_asks_nothing() -> None:
@@ -201,16 +201,16 @@ def test_a_node_selector_for_a_folder_of_one_node() -> None:
     ],
 )
 def test_what_a_kind_refuses(kind: str, change: Settings) -> None:
-    storages.parse(kind, GOOD[kind])
+    storage_kinds.parse(kind, GOOD[kind])
     with pytest.raises(InvalidRequest):
-        storages.parse(kind, GOOD[kind] | change)
+        storage_kinds.parse(kind, GOOD[kind] | change)
 
 
 def test_an_unknown_kind_and_a_missing_field() -> None:
     with pytest.raises(InvalidRequest, match="there are local, nfs"):
-        storages.parse("tape", {})
+        storage_kinds.parse("tape", {})
     with pytest.raises(InvalidRequest, match="missing required field `bucket`"):
-        storages.parse("s3", {})
+        storage_kinds.parse("s3", {})
 
 
 def test_settings_are_the_same_with_defaults_written_out_and_numbers_as_text() -> None:

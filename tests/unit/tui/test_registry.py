@@ -7,8 +7,8 @@ import pytest
 from kronkeep_tui import actions, views
 from kronkeep_tui.actions import ACTIONS, BY_NAME, Keymap, faults
 from kronkeep_tui.frame import Frame
+from kronkeep_tui.key_reference import with_table
 from kronkeep_tui.prompt import Prompt, confirm
-from kronkeep_tui.reference import with_table
 
 
 def test_every_action_is_done_by_each_view_that_holds_it_or_by_the_frame() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_tui.storing import EXAMPLE, complete, parse
+from kronkeep_tui.storage_line import EXAMPLE, complete, parse
 
 
 def test_the_example_is_a_storage() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.color import ColorSystem
 from rich.style import Style
 
-from kronkeep_tui.thrift import thin
+from kronkeep_tui.sgr_diff import thin
 
 _PART = re.compile(r"\x1b\[([0-9;]*)m|(\x1b\[[?>]?[0-9;]*[A-Za-ln-z])|([^\x1b])", re.DOTALL)
 

@@ -12,12 +12,12 @@ from kronkeep_tui.colours import look
 from kronkeep_tui.pages import history, overview
 from kronkeep_tui.pages import jobs as jobs_page
 from kronkeep_tui.pages import runs as runs_page
-from kronkeep_tui.pages.words import bar, blocks, strip
+from kronkeep_tui.pages.status_words import bar, blocks, strip
 from kronkeep_tui.store import Store, Table, table_of
 from kronkeep_tui.widgets.cells import columns, fit, fit_text, plain, shows_blanks, wrap
+from kronkeep_tui.widgets.line_widget import _differing
 from kronkeep_tui.widgets.log_pane import LogPane
 from kronkeep_tui.widgets.row_table import Column, Row, Rows, RowTable, choose_columns
-from kronkeep_tui.widgets.sheet import _differing
 
 ANY_TEXT = st.text(max_size=300)
 WIDTH = st.integers(1, 250)

@@ -111,9 +111,9 @@ def main(argv: list[str]) -> int:
         options.command = command
         if options.host is None:
             return int(options.func(options))
-        from kronkeep_tui.cli import remote
+        from kronkeep_tui.cli import ssh_tunnel
 
-        with remote.forwarded(options.host) as options.socket:
+        with ssh_tunnel.forwarded(options.host) as options.socket:
             return int(options.func(options))
     except DaemonUnreachable as error:
         return _tell(error, EXIT_UNREACHABLE)

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from kronkeep_common.decoding import UNREADABLE
 from kronkeep_common.errors import InvalidRequest, KronkeepError
+from kronkeep_common.json_decoding import UNREADABLE
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean, duration
 from kronkeep_tui.cli import output

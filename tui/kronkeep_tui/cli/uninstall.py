@@ -7,7 +7,7 @@ from typing import Any
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.running import add_verb, run_at_once
+from kronkeep_tui.cli.verb_runner import add_verb, run_at_once
 
 
 def add_parser(verbs: Any) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate
-from kronkeep_common.names import check_image, check_name
+from kronkeep_common.name_rules import check_image, check_name
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.schedule.zone import load
 from kronkeep_common.text import clean

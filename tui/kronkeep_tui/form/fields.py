@@ -7,7 +7,7 @@ field without which a group does not exist: no storage is no policy, no drill sc
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from kronkeep_tui.form import texts
+from kronkeep_tui.form import value_texts
 
 
 def _same(value: Any) -> Any:
@@ -31,23 +31,23 @@ def _integer(text: str) -> int:
 
 def _seconds(text: str) -> float | int:
     """Whole seconds as an integer, which fields of both kinds take."""
-    found = texts.read_duration(text)
+    found = value_texts.read_duration(text)
     return int(found) if found == int(found) else found
 
 
 TEXT = Kind(_same, str)
-WORDS = Kind(texts.read_words, texts.write_words)
+WORDS = Kind(value_texts.read_words, value_texts.write_words)
 INTEGER = Kind(_integer, str)
-DURATION = Kind(_seconds, texts.write_duration)
+DURATION = Kind(_seconds, value_texts.write_duration)
 YES = Kind(lambda text: text == "yes", lambda value: "yes" if value else "no")
-SECRET = Kind(texts.read_secret, texts.write_secret)
-ENV = Kind(texts.read_env, texts.write_env)
-VOLUME = Kind(texts.read_volume, texts.write_volume)
-CLAIM = Kind(texts.read_claim, texts.write_claim)
-HOOK = Kind(texts.read_hook, texts.write_hook)
+SECRET = Kind(value_texts.read_secret, value_texts.write_secret)
+ENV = Kind(value_texts.read_env, value_texts.write_env)
+VOLUME = Kind(value_texts.read_volume, value_texts.write_volume)
+CLAIM = Kind(value_texts.read_claim, value_texts.write_claim)
+HOOK = Kind(value_texts.read_hook, value_texts.write_hook)
 SECRET_ENV = Kind(
-    lambda text: dict([texts.read_secret_env(text)]),
-    lambda value: f"{next(iter(value))} from {texts.write_secret(next(iter(value.values())))}",
+    lambda text: dict([value_texts.read_secret_env(text)]),
+    lambda value: f"{next(iter(value))} from {value_texts.write_secret(next(iter(value.values())))}",
 )
 
 

@@ -12,8 +12,8 @@ from kronkeep_common.models import ScheduleCheckRequest, ScheduleVerdict
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import duration
 from kronkeep_tui.form.draft import Draft
-from kronkeep_tui.form.merging import NAMES, Difference, said, texts_of
-from kronkeep_tui.form.texts import read_duration
+from kronkeep_tui.form.merge import NAMES, Difference, said, texts_of
+from kronkeep_tui.form.value_texts import read_duration
 from kronkeep_tui.widgets.cells import Text, wrap
 
 NEXT = 5

@@ -5,7 +5,7 @@ from datetime import datetime
 from kronkeep_common.models import Alert
 from kronkeep_common.text import age
 from kronkeep_tui.navigation import Place
-from kronkeep_tui.pages.words import cause
+from kronkeep_tui.pages.status_words import cause
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Span, Text
 

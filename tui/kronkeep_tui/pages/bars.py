@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kronkeep_common.text import age
 from kronkeep_tui.pages.alerts import unended
-from kronkeep_tui.pages.words import cause, counts
+from kronkeep_tui.pages.status_words import cause, counts
 from kronkeep_tui.widgets.cells import Span, Text
 
 if TYPE_CHECKING:

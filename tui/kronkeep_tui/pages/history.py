@@ -7,7 +7,7 @@ from statistics import median, quantiles
 from kronkeep_common.models import BackupExecution, CronJob, CronJobExecution
 from kronkeep_common.text import clean, duration, size
 from kronkeep_tui.pages.plots import AXIS, Point, axis, plot
-from kronkeep_tui.pages.words import BLOCKS, STRIP, blocks, state, strip
+from kronkeep_tui.pages.status_words import BLOCKS, STRIP, blocks, state, strip
 from kronkeep_tui.store import Store, backup_of, backups_of, runs_of
 from kronkeep_tui.widgets.cells import Drawn, Span, Text, columns
 

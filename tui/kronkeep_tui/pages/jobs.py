@@ -6,7 +6,7 @@ from typing import NamedTuple
 from kronkeep_common.models import CronJob
 from kronkeep_common.text import age, duration, size
 from kronkeep_tui.pages.history import figures, sparks
-from kronkeep_tui.pages.words import (
+from kronkeep_tui.pages.status_words import (
     backup_words,
     cause,
     good_age,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from kronkeep_common.models import BackupExecution
 from kronkeep_common.text import age, clean, duration, size
-from kronkeep_tui.pages.words import BLOCKS, bar, fill, progress_words
+from kronkeep_tui.pages.status_words import BLOCKS, bar, fill, progress_words
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Drawn, Span, Text, fit, wrap
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from kronkeep_tui.pages.words import BLOCKS
+from kronkeep_tui.pages.status_words import BLOCKS
 from kronkeep_tui.widgets.cells import Drawn, Span, Text
 
 AXIS = 10  # cells of the scale left of a plot: `  41.2 GiB`

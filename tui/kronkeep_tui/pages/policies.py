@@ -7,7 +7,7 @@ import msgspec
 from kronkeep_common.models import BackupPolicy, CronJob, Retention
 from kronkeep_common.text import age, duration
 from kronkeep_tui.pages.jobs import detail as job_detail
-from kronkeep_tui.pages.words import backup_words, cause, good_age, role
+from kronkeep_tui.pages.status_words import backup_words, cause, good_age, role
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Span, Text, plain, wrap
 from kronkeep_tui.widgets.row_table import Column, Row

@@ -5,7 +5,7 @@ from datetime import datetime
 from kronkeep_common.models import Restore, RestorePlan, RestoreTarget
 from kronkeep_common.states import RestoreStatus
 from kronkeep_common.text import age, duration, size
-from kronkeep_tui.pages.words import cause, counted, progress_words, state
+from kronkeep_tui.pages.status_words import cause, counted, progress_words, state
 from kronkeep_tui.widgets.cells import Text, wrap
 
 CHAIN = (

@@ -6,7 +6,7 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan, SnapshotVerdict
 from kronkeep_common.text import age, size
 from kronkeep_tui.pages.policies import keeps
-from kronkeep_tui.pages.words import cause, state
+from kronkeep_tui.pages.status_words import cause, state
 from kronkeep_tui.widgets.cells import Text, plain, wrap
 from kronkeep_tui.widgets.row_table import Column, Row
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from kronkeep_common.models import BackupExecution, CronJobExecution, Restore
 from kronkeep_common.text import age, duration, size
-from kronkeep_tui.pages.words import cause, progress_words, state
+from kronkeep_tui.pages.status_words import cause, progress_words, state
 from kronkeep_tui.store import Store, backup_of
 from kronkeep_tui.widgets.cells import Span, Text
 from kronkeep_tui.widgets.row_table import Column, Row

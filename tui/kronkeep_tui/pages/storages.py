@@ -5,7 +5,7 @@ from datetime import datetime
 
 from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
 from kronkeep_common.text import age, days, growth, size
-from kronkeep_tui.pages.words import CAPACITY_WARNING, bar, blocks, cause, counted, fill, state
+from kronkeep_tui.pages.status_words import CAPACITY_WARNING, bar, blocks, cause, counted, fill, state
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, Row

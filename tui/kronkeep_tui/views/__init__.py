@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from kronkeep_tui.navigation import Place
-from kronkeep_tui.views.base import View
+from kronkeep_tui.views.view import View
 
 KINDS: dict[str, tuple[str, str]] = {
     "overview": ("overview", "OverviewView"),

@@ -6,7 +6,7 @@ from datetime import datetime
 from kronkeep_common.api import EventView
 from kronkeep_tui.actions import ANY, PAGE
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.page import PageView
+from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text, wrap
 
 

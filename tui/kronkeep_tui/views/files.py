@@ -10,12 +10,12 @@ import msgspec
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import SnapshotFile
 from kronkeep_common.text import age, clean, size
-from kronkeep_tui import restoring
+from kronkeep_tui import restore_target_line
 from kronkeep_tui.actions import ANY, TABLE, Action
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.base import View
-from kronkeep_tui.views.table import Order, TableView
+from kronkeep_tui.views.table_view import Order, TableView
+from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, Row
 
@@ -169,7 +169,7 @@ def ask(view: View, backup_id: str, paths: Sequence[str], text: str = "new-claim
     what = "all" if not paths else paths[0] if len(paths) == 1 else f"{len(paths)} entries"
 
     def accept(line: str) -> None:
-        request = restoring.parse(line, paths)
+        request = restore_target_line.parse(line, paths)
         go = view.frame.instead if view.frame.navigation.place.kind == "plan" else view.frame.enter
         go("plan", f"{backup_id} {msgspec.json.encode(request).decode()}")
 
@@ -178,6 +178,6 @@ def ask(view: View, backup_id: str, paths: Sequence[str], text: str = "new-claim
             f"Restore {what} to: ",
             lambda line: view.frame.attempt(lambda: accept(line)),
             text=text,
-            complete=restoring.complete,
+            complete=restore_target_line.complete,
         )
     )

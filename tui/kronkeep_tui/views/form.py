@@ -17,16 +17,16 @@ from kronkeep_common.models import BackupStorage, CronJobCreate, ScheduleCheckRe
 from kronkeep_tui.actions import ANY, FORM, Action
 from kronkeep_tui.form import preview, templates
 from kronkeep_tui.form.draft import draft_of
-from kronkeep_tui.form.filling import Filling
-from kronkeep_tui.form.fitting import Fit
-from kronkeep_tui.form.rows import hint, offered
-from kronkeep_tui.form.sending import send
+from kronkeep_tui.form.form_rows import hint, offered
+from kronkeep_tui.form.form_state import Filling
+from kronkeep_tui.form.schedule_fit import Fit
+from kronkeep_tui.form.submit import send
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.base import View
-from kronkeep_tui.widgets.form_meaning import FormMeaning
-from kronkeep_tui.widgets.form_sheet import FormSheet
-from kronkeep_tui.widgets.sheet import Bar
+from kronkeep_tui.views.view import View
+from kronkeep_tui.widgets.form_widget import FormSheet
+from kronkeep_tui.widgets.line_widget import Bar
+from kronkeep_tui.widgets.meaning_panel import FormMeaning
 
 PAUSE = 0.12  # seconds without a key before the daemon is asked how schedules fit
 KEPT_DRAFTS = 20

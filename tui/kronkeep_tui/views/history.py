@@ -5,7 +5,7 @@ from datetime import datetime
 
 from kronkeep_tui.pages import history as page
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.page import PageView
+from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text
 
 

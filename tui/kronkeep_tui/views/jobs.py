@@ -7,10 +7,10 @@ from typing import Any
 from kronkeep_common.models import CronJob
 from kronkeep_tui.actions import ANY, JOBS, TABLE, Action
 from kronkeep_tui.pages import jobs as page
-from kronkeep_tui.pages.words import FAULTS, job_state
+from kronkeep_tui.pages.status_words import FAULTS, job_state
 from kronkeep_tui.prompt import confirm
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table import Order, TableView
+from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Row
 

@@ -15,10 +15,10 @@ from kronkeep_tui.pages import alerts
 from kronkeep_tui.pages import overview as page
 from kronkeep_tui.reader import ALL_RUNS
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table import TableView
+from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.line_widget import Pane, Still
 from kronkeep_tui.widgets.row_table import Column, Row, RowTable
-from kronkeep_tui.widgets.sheet import Pane, Still
 
 PAGES = 5  # of 1,000 runs
 ATTENTION = (

@@ -8,7 +8,7 @@ from kronkeep_tui.actions import ANY, TABLE, shown
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table import TableView
+from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, Row
 

@@ -9,10 +9,10 @@ from kronkeep_common.models import RestorePlan, RestoreRequest
 from kronkeep_tui.actions import ANY, PAGE, Action
 from kronkeep_tui.pages.restores import plan_lines
 from kronkeep_tui.prompt import confirm
-from kronkeep_tui.restoring import written
+from kronkeep_tui.restore_target_line import written
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.files import ask
-from kronkeep_tui.views.page import PageView
+from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text
 
 

@@ -9,7 +9,7 @@ from kronkeep_common.models import CronJob, RetentionPlan
 from kronkeep_tui.actions import ANY, TABLE
 from kronkeep_tui.pages import retention as page
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table import Order, TableView
+from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Row
 

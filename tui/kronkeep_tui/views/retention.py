@@ -8,7 +8,7 @@ from kronkeep_tui.actions import ANY, PAGE, Action
 from kronkeep_tui.pages.retention import plan_lines
 from kronkeep_tui.prompt import confirm
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.page import PageView
+from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text
 
 

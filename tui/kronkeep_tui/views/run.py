@@ -12,10 +12,10 @@ from kronkeep_tui.actions import ANY, LOG, RUN, Action
 from kronkeep_tui.pages import runs as page
 from kronkeep_tui.prompt import Prompt, confirm
 from kronkeep_tui.store import Store, runs_of, with_records
-from kronkeep_tui.views.base import View
+from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.cells import Text, rule
+from kronkeep_tui.widgets.line_widget import Bar, Pane
 from kronkeep_tui.widgets.log_pane import LogPane
-from kronkeep_tui.widgets.sheet import Bar, Pane
 
 BATCH_SECONDS = 0.2
 PENDING_LINES = 20_000  # a log that comes faster than it is shown loses its middle here, not in the daemon

@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from kronkeep_common.models import BackupStorage, StorageUsage
-from kronkeep_tui import storing
+from kronkeep_tui import storage_line
 from kronkeep_tui.actions import ANY, TABLE, Action
 from kronkeep_tui.pages import storages as page
-from kronkeep_tui.pages.words import CAPACITY_WARNING, fill
+from kronkeep_tui.pages.status_words import CAPACITY_WARNING, fill
 from kronkeep_tui.prompt import Prompt, confirm
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table import Order, TableView
+from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Row
 
@@ -128,12 +128,12 @@ class StoragesView(TableView[BackupStorage]):
     def do_create(self) -> None:
         """Asks for a storage in one line, with an example to change, or the line that made none."""
         made = self.kronkeep.reader.store.storages.get(self._line.partition(" ")[0])
-        text = storing.EXAMPLE if made is not None or not self._line else self._line
-        self.frame.ask(Prompt("New storage: ", self._create, text=text, complete=storing.complete))
+        text = storage_line.EXAMPLE if made is not None or not self._line else self._line
+        self.frame.ask(Prompt("New storage: ", self._create, text=text, complete=storage_line.complete))
 
     def _create(self, line: str) -> None:
         self._line = line
-        self.frame.attempt(lambda: self.kronkeep.changes.create_storage(storing.parse(line)))
+        self.frame.attempt(lambda: self.kronkeep.changes.create_storage(storage_line.parse(line)))
 
     def do_check(self) -> None:
         """Runs restic check."""
@@ -164,9 +164,11 @@ class StoragesView(TableView[BackupStorage]):
             return
 
         def accept(line: str) -> None:
-            self.frame.attempt(lambda: self.kronkeep.changes.change_storage(storage, storing.change(line)))
+            self.frame.attempt(
+                lambda: self.kronkeep.changes.change_storage(storage, storage_line.change(line))
+            )
 
-        self.frame.ask(Prompt(f"Change {storage.id}: ", accept, text=storing.limits_of(storage)))
+        self.frame.ask(Prompt(f"Change {storage.id}: ", accept, text=storage_line.limits_of(storage)))
 
     def do_retention(self) -> None:
         """Shows what retention would remove from it now, by policy."""

@@ -9,7 +9,7 @@ import msgspec
 from kronkeep_common.text import clean_lines
 from kronkeep_tui.actions import ANY, PAGE
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.page import PageView
+from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text
 
 

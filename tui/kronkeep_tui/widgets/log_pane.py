@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from textual.geometry import Size
 
 from kronkeep_tui.widgets.cells import Text, wrap
-from kronkeep_tui.widgets.sheet import Scrolling
+from kronkeep_tui.widgets.line_widget import Scrolling
 
 KEPT_LINES = 50_000
 LONGEST = 2_000  # characters of one line; the kept copy in the daemon has all of it

@@ -12,7 +12,7 @@ from textual.geometry import Size
 from textual.message import Message
 
 from kronkeep_tui.widgets.cells import Cell, Text, fit_text, over, spans
-from kronkeep_tui.widgets.sheet import Scrolling
+from kronkeep_tui.widgets.line_widget import Scrolling
 
 R = TypeVar("R")
 

@@ -7,14 +7,14 @@ would log it, and are told to be quiet.
 import logging
 from collections.abc import Awaitable, Callable
 
-from kronkeep_daemon.alerts.channels import by_apprise, webhook
+from kronkeep_daemon.alerts.channels import apprise_channel, webhook
 from kronkeep_daemon.alerts.channels.message import Message, NotSent
 
 for name in ("httpx", "httpcore", "apprise"):
     logging.getLogger(name).setLevel(logging.WARNING)
 
 KINDS: dict[str, Callable[[str, Message], Awaitable[None]]] = {
-    "apprise": by_apprise.send,
+    "apprise": apprise_channel.send,
     "webhook": webhook.send,
 }
 

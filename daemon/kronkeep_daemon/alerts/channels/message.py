@@ -4,7 +4,7 @@ import msgspec
 
 from kronkeep_common.models import Alert
 from kronkeep_common.models.alert import Severity
-from kronkeep_daemon.alerts.flips import Event
+from kronkeep_daemon.alerts.alert_changes import Event
 
 NAMED = 30  # further alerts that a message's text names
 

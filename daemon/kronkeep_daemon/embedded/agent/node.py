@@ -10,9 +10,9 @@ from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.embedded.agent import sandbox
 from kronkeep_daemon.embedded.agent.kubelet import LogServer, Sink
-from kronkeep_daemon.embedded.agent.logpush import LogPush
-from kronkeep_daemon.embedded.agent.placing import Placer
+from kronkeep_daemon.embedded.agent.log_pusher import LogPush
 from kronkeep_daemon.embedded.agent.pod import PodRunner, stamp
+from kronkeep_daemon.embedded.agent.pod_binder import Placer
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster

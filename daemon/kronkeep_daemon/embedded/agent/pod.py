@@ -12,8 +12,8 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.text import clean
 from kronkeep_daemon.embedded.agent import sandbox
+from kronkeep_daemon.embedded.agent.container_process import NOT_STARTED, Process
 from kronkeep_daemon.embedded.agent.environment import ConfigMissing, environment, expand
-from kronkeep_daemon.embedded.agent.process import NOT_STARTED, Process
 from kronkeep_daemon.embedded.agent.volumes import Volumes
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kronkeep_common.clock import Clock
+from kronkeep_daemon.embedded.apiserver.object_store import Store
 from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, Resource
-from kronkeep_daemon.embedded.apiserver.status import forbidden
-from kronkeep_daemon.embedded.apiserver.store import Store
+from kronkeep_daemon.embedded.apiserver.status_responses import forbidden
 
 Object = dict[str, Any]
 MASTERS = "system:masters"

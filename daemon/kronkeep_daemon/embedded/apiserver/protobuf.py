@@ -8,8 +8,8 @@ an empty one is no field. A field that these tables lack is refused rather than 
 import base64
 from typing import Any
 
-from kronkeep_daemon.embedded.apiserver import wire
-from kronkeep_daemon.embedded.apiserver.status import Refusal
+from kronkeep_daemon.embedded.apiserver import protobuf_wire
+from kronkeep_daemon.embedded.apiserver.status_responses import Refusal
 
 Object = dict[str, Any]
 MAGIC = b"k8s\x00"
@@ -87,8 +87,8 @@ def decode(body: bytes, lacking: frozenset[str] = frozenset()) -> Object:
     try:
         if not body.startswith(MAGIC):
             raise ValueError("no envelope")
-        unknown = dict(wire.fields(body[4:]))
-        meta = {number: _text(value) for number, value in wire.fields(_raw(unknown[1]))}
+        unknown = dict(protobuf_wire.fields(body[4:]))
+        meta = {number: _text(value) for number, value in protobuf_wire.fields(_raw(unknown[1]))}
         kind = meta.get(2, "")
         if kind not in _MESSAGES:
             raise _unread(kind)
@@ -104,7 +104,7 @@ def _unread(what: str) -> Refusal:
 
 def _message(kind: str, data: bytes, lacking: frozenset[str] = frozenset()) -> Object:
     found: Object = {}
-    for number, value in wire.fields(data):
+    for number, value in protobuf_wire.fields(data):
         name, what = _MESSAGES[kind].get(number, ("", ""))
         if value == b"" and not what.startswith("["):
             continue
@@ -117,7 +117,7 @@ def _message(kind: str, data: bytes, lacking: frozenset[str] = frozenset()) -> O
 
 def _add(found: Object, name: str, what: str, value: bytes | int) -> None:
     if what in ("map", "data"):
-        pair = dict(wire.fields(_raw(value)))
+        pair = dict(protobuf_wire.fields(_raw(value)))
         entry = _raw(pair.get(2, b""))
         plain = entry.decode() if what == "map" else base64.b64encode(entry).decode()
         found.setdefault(name, {})[_text(pair.get(1, b""))] = plain
@@ -131,7 +131,7 @@ def _plain(what: str, value: bytes | int) -> Any:
     if what == "text":
         return _text(value)
     if what == "int":
-        return wire.signed(_whole(value))
+        return protobuf_wire.signed(_whole(value))
     if what in ("bool", "flag"):
         return bool(_whole(value))
     return _message(what, _raw(value))

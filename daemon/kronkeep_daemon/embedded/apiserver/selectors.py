@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from kronkeep_daemon.embedded.apiserver.status import bad_request
+from kronkeep_daemon.embedded.apiserver.status_responses import bad_request
 
 Object = dict[str, Any]
 Selector = Callable[[Object], bool]

@@ -10,15 +10,22 @@ import yaml
 from aiohttp import web
 
 from kronkeep_common.clock import Clock, SystemClock
-from kronkeep_daemon.embedded.apiserver import discovery, openapi, status
+from kronkeep_daemon.embedded.apiserver import discovery, openapi, status_responses
 from kronkeep_daemon.embedded.apiserver.access import Access, User, Wish
-from kronkeep_daemon.embedded.apiserver.logs import Logs
-from kronkeep_daemon.embedded.apiserver.operations import NAMESPACES, Operations
-from kronkeep_daemon.embedded.apiserver.podlog import open_log
+from kronkeep_daemon.embedded.apiserver.access_reviews import Reviews
+from kronkeep_daemon.embedded.apiserver.log_store import Logs
+from kronkeep_daemon.embedded.apiserver.object_operations import NAMESPACES, Operations
+from kronkeep_daemon.embedded.apiserver.object_store import Store
+from kronkeep_daemon.embedded.apiserver.pod_log_route import open_log
 from kronkeep_daemon.embedded.apiserver.registry import BY_PATH
-from kronkeep_daemon.embedded.apiserver.reviews import Reviews
-from kronkeep_daemon.embedded.apiserver.store import Store
-from kronkeep_daemon.embedded.apiserver.verbs import Target, Verbs, answer, is_watch, stream, target_of
+from kronkeep_daemon.embedded.apiserver.request_methods import (
+    Target,
+    Verbs,
+    answer,
+    is_watch,
+    stream,
+    target_of,
+)
 
 Object = dict[str, Any]
 Handler = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
@@ -111,7 +118,7 @@ class ApiServer:
         try:
             user, bare = self._authenticated(request)
             return await self._route(user, bare)
-        except status.Refusal as refusal:
+        except status_responses.Refusal as refusal:
             return answer(refusal.body, refusal.code)
 
     def _authenticated(self, request: web.Request) -> tuple[User, web.Request]:
@@ -123,7 +130,7 @@ class ApiServer:
             bare = request.rel_url.with_path(f"/{rest}").with_query(request.query)
             return found, request.clone(rel_url=bare)
         if user is None:
-            raise status.Refusal(401, "Unauthorized", "Unauthorized")
+            raise status_responses.Refusal(401, "Unauthorized", "Unauthorized")
         return user, request
 
     async def _route(self, user: User, request: web.Request) -> web.StreamResponse:
@@ -142,7 +149,7 @@ class ApiServer:
         handler = self._handler(user, request.method, target)
         if handler is None:
             words = "the server does not allow this method on the requested resource"
-            raise status.Refusal(405, "MethodNotAllowed", words, {})
+            raise status_responses.Refusal(405, "MethodNotAllowed", words, {})
         if target.resource.group != "authorization.k8s.io":  # anybody may ask what they may do
             self._access.check(user, _wish(request, target), target.resource)
         return await handler(request, target)
@@ -166,12 +173,12 @@ class ApiServer:
     async def _push_log(self, user: User, request: web.Request) -> web.StreamResponse:
         parts = request.path.split("/")
         if request.method != "POST" or len(parts) != 10:
-            raise status.no_path()
+            raise status_responses.no_path()
         self._access.check(user, Wish("create", "", "pods/log", parts[4], parts[6]), PODS)
         pod = self._verbs.object(Target(PODS, parts[4], parts[6], "", "v1"))
         uid = request.query.get("uid", "")
         if pod["metadata"]["uid"] != uid:
-            raise status.not_found(PODS, parts[6])
+            raise status_responses.not_found(PODS, parts[6])
         offset, final = int(request.query.get("offset", "0")), request.query.get("final") == "1"
         size = await self.logs.push(uid, parts[8], offset, await request.read(), final)
         return answer({"size": size})
@@ -180,7 +187,7 @@ class ApiServer:
 def _check_numbers(request: web.Request) -> None:
     for key in _NUMBERS:
         if not (text := request.query.get(key, "0")).isdigit():
-            raise status.bad_request(
+            raise status_responses.bad_request(
                 f"{key}: Invalid value: {json.dumps(text)}: must be a number, 0 or above"
             )
 

@@ -8,7 +8,7 @@ from kronkeep_common.errors import InvalidSchedule, InvalidTimeZone
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.schedule.zone import load as load_zone
 from kronkeep_daemon.embedded.apiserver.registry import Resource
-from kronkeep_daemon.embedded.apiserver.status import Refusal, bad_request, invalid
+from kronkeep_daemon.embedded.apiserver.status_responses import Refusal, bad_request, invalid
 
 Object = dict[str, Any]
 Cause = tuple[str, str, str]

@@ -5,10 +5,16 @@ from typing import Any
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_daemon.embedded.controllers import job as core
-from kronkeep_daemon.embedded.controllers.mirror import Mirrors, key_of
-from kronkeep_daemon.embedded.controllers.objects import TRACKING, controller_of, finished, moment, stamp
-from kronkeep_daemon.embedded.controllers.recorder import Recorder
+from kronkeep_daemon.embedded.controllers import job_plan as core
+from kronkeep_daemon.embedded.controllers.event_recorder import Recorder
+from kronkeep_daemon.embedded.controllers.object_cache import Mirrors, key_of
+from kronkeep_daemon.embedded.controllers.object_fields import (
+    TRACKING,
+    controller_of,
+    finished,
+    moment,
+    stamp,
+)
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from kronkeep_daemon.embedded.controllers.objects import (
+from kronkeep_daemon.embedded.controllers.object_fields import (
     INDEX,
     find_condition,
     moment,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from kronkeep_daemon.embedded.controllers.mirror import Mirrors
-from kronkeep_daemon.embedded.controllers.objects import find_condition, pod_finished
-from kronkeep_daemon.embedded.controllers.recorder import Recorder
+from kronkeep_daemon.embedded.controllers.event_recorder import Recorder
+from kronkeep_daemon.embedded.controllers.object_cache import Mirrors
+from kronkeep_daemon.embedded.controllers.object_fields import find_condition, pod_finished
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 

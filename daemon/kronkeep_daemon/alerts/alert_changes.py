@@ -1,0 +1,93 @@
+"""From what is wrong now to what changed: pure, so that a restart repeats nothing and loses nothing.
+
+The alerts that have not ended are the memory. What is found and not known is opened, what is known and not
+found is resolved, what has become critical is opened again even where it was acknowledged, and what nobody
+acknowledges is told again.
+"""
+
+import hashlib
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from kronkeep_common.models import Alert
+from kronkeep_common.states import AlertStatus
+from kronkeep_daemon.alerts.rule_results import Finding, Key
+
+Event = Literal["opened", "escalated", "repeated", "resolved"]
+
+
+class Flip(NamedTuple):
+    """What people are told about an alert."""
+
+    event: Event
+    alert: Alert
+
+
+class Changes(NamedTuple):
+    """Alerts as they are to be kept, and what is told of them."""
+
+    alerts: list[Alert]
+    flips: list[Flip]
+
+
+def compare(
+    unended: Iterable[Alert],
+    findings: Iterable[Finding],
+    now: datetime,
+    repeat: float,
+    unsure: Collection[Key] = (),
+) -> Changes:
+    """What changed; `repeat` is in seconds, 0 for never. What is `unsure` cannot be said to have ended."""
+    known: dict[Key, Alert] = {(alert.code, alert.kind, alert.object_id): alert for alert in unended}
+    found = {finding.key: finding for finding in findings}
+    steps = [
+        _opened(finding, now) if key not in known else _goes_on(known[key], finding, now, repeat)
+        for key, finding in found.items()
+    ]
+    steps += [_resolved(alert, now) for key, alert in known.items() if key not in found and key not in unsure]
+    return Changes(
+        [alert for alert, _ in steps if alert is not None],
+        [Flip(event, alert) for alert, event in steps if alert is not None and event is not None],
+    )
+
+
+Step = tuple[Alert | None, Event | None]
+
+
+def _opened(finding: Finding, now: datetime) -> Step:
+    seed = "\0".join((*finding.key, now.isoformat()))
+    fields = {field: getattr(finding, field) for field in finding.__struct_fields__}
+    fields["since"] = finding.since or now
+    alert = Alert(
+        id=hashlib.sha256(seed.encode()).hexdigest()[:12],
+        status=AlertStatus.OPEN,
+        created_at=now,
+        told_at=now,
+        **fields,
+    )
+    return alert, "opened"
+
+
+def _goes_on(alert: Alert, finding: Finding, now: datetime, repeat: float) -> Step:
+    new = msgspec.structs.replace(
+        alert,
+        severity=finding.severity,
+        message=finding.message,
+        next_step=finding.next_step,
+        record_id=finding.record_id,
+    )
+    if finding.severity == "critical" and alert.severity == "warning":
+        return msgspec.structs.replace(
+            new, status=AlertStatus.OPEN, told_at=now, acknowledged_at=None, acknowledged_by=None
+        ), "escalated"
+    told = alert.told_at or alert.created_at
+    if repeat and alert.status is AlertStatus.OPEN and now - told >= timedelta(seconds=repeat):
+        return msgspec.structs.replace(new, told_at=now), "repeated"
+    return (new if new != alert else None), None
+
+
+def _resolved(alert: Alert, now: datetime) -> Step:
+    return msgspec.structs.replace(alert, status=AlertStatus.RESOLVED, resolved_at=now), "resolved"

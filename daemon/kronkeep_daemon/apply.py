@@ -1,0 +1,141 @@
+"""Makes the cluster as manifests say: creates what is missing, changes what differs, leaves the rest alone.
+
+A field that a manifest of Kubernetes does not name stays as it is (RFC 7386, JSON merge patch), unless the
+manifest named it when it was applied before: then it goes. Lists are replaced whole. A manifest in kronkeep's
+own words is the whole of a CronJob, its policy included.
+"""
+
+import hashlib
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from kronkeep_common import name_rules, object_keys
+from kronkeep_common.errors import CronJobNotFound, InvalidPolicy, NameTaken, StorageNotFound
+from kronkeep_common.manifests import Wanted
+from kronkeep_common.models import (
+    BackupStorageCreate,
+    CronJob,
+    CronJobCreate,
+    CronJobManifest,
+)
+from kronkeep_common.models.storage_kinds import same
+from kronkeep_daemon.backups import policy_annotations as policies
+from kronkeep_daemon.cronjobs import CronJobService, last_applied
+from kronkeep_daemon.cronjobs_with_backups import ExtendedService
+from kronkeep_daemon.storages.storage_service import StorageService
+
+Object = dict[str, Any]
+Outcome = Literal["created", "changed", "unchanged"]
+_KEPT_META = ("name", "namespace", "labels", "annotations")
+
+
+class Made(NamedTuple):
+    """What became of a manifest; `cronjob` is None for a storage."""
+
+    outcome: Outcome
+    cronjob: CronJob | None
+
+
+class Applying:
+    """Applies manifests to the cluster that the request names, and to the storages."""
+
+    def __init__(self, cronjobs: CronJobService, extended: ExtendedService, storages: StorageService) -> None:
+        self._cronjobs = cronjobs
+        self._extended = extended
+        self._storages = storages
+
+    async def apply(self, wanted: Wanted, *, dry_run: bool = False) -> Made:
+        """Applies one; raises what creating and changing raise, NameTaken for a storage that differs."""
+        if isinstance(wanted, BackupStorageCreate):
+            return Made(await self._storage(wanted, dry_run), None)
+        if isinstance(wanted, CronJobCreate):
+            return await self._spec(wanted, dry_run)
+        return await self.manifest(wanted, dry_run=dry_run)
+
+    async def _storage(self, wanted: BackupStorageCreate, dry_run: bool) -> Outcome:
+        try:
+            there = self._storages.get(wanted.id)
+        except StorageNotFound:
+            self._storages.check_new(wanted)
+            if not dry_run:
+                await self._storages.create(wanted)
+            return "created"
+        if there.kind != wanted.kind or not same(there.kind, there.settings, wanted.settings):
+            words = f"The storage {wanted.id} is there with other settings."
+            raise NameTaken(words, next_step="Use another id.")
+        return "unchanged"
+
+    async def _spec(self, wanted: CronJobCreate, dry_run: bool) -> Made:
+        try:
+            there = self._extended.spec(wanted.namespace, wanted.name)
+        except CronJobNotFound:
+            return Made("created", await self._extended.create(wanted, dry_run=dry_run))
+        settled, _ = await self._extended.settled(wanted)
+        if there == settled:
+            return Made("unchanged", self._extended.get(wanted.namespace, wanted.name))
+        changed = await self._extended.replace(wanted.namespace, wanted.name, wanted, dry_run=dry_run)
+        return Made("changed", changed)
+
+    async def manifest(self, wanted: CronJobManifest, *, dry_run: bool = False) -> Made:
+        """Applies a CronJob as Kubernetes writes it; an invalid policy annotation refuses all of it."""
+        body = body_of(wanted)
+        name_rules.check_name(wanted.name)
+        try:
+            live = self._cronjobs.raw(wanted.namespace, wanted.name)
+        except CronJobNotFound:
+            await self._annotate(body, None)
+            _note(body)
+            created = await self._cronjobs.create_raw(body, dry_run=dry_run)
+            return Made("created", created if dry_run else self._extended.get(wanted.namespace, wanted.name))
+        await self._annotate(body, live)
+        _note(body)
+        patch = last_applied.dropping(live, body)
+        if last_applied.covers(live, patch):
+            return Made("unchanged", self._extended.get(wanted.namespace, wanted.name))
+        self._cronjobs.check_bounds(body)
+        patched = await self._cronjobs.patch(wanted.namespace, wanted.name, patch, dry_run=dry_run)
+        return Made("changed", patched if dry_run else self._extended.get(wanted.namespace, wanted.name))
+
+    async def _annotate(self, body: Object, live: Object | None) -> None:
+        """Checks the policy in the annotations and writes it out whole, with the identity it will keep."""
+        annotations = body["metadata"].get("annotations") or {}
+        if object_keys.POLICY not in annotations:
+            return
+        uid = live["metadata"]["uid"] if live else hashlib.sha256(repr(body).encode()).hexdigest()
+        old = policies.read(live).policy if live else None
+        found = policies.read({"metadata": {"annotations": annotations, "uid": uid}})
+        if found.policy is None:
+            raise InvalidPolicy(found.fault or "The backup policy cannot be read.", field=object_keys.POLICY)
+        spec = found.policy.spec
+        schedule, zone = str(body["spec"].get("schedule", "")), body["spec"].get("timeZone")
+        names = body["metadata"]["namespace"], body["metadata"]["name"]
+        settled = await self._extended.acceptable(*names, schedule, zone, spec)
+        policy = policies.new(settled.policy, old.id if old else self._unshared(found.policy.id))
+        body["metadata"]["annotations"] = annotations | policies.annotations(policy)
+        if isinstance(job := body["spec"].get("jobTemplate"), dict):
+            meta = job.setdefault("metadata", {})
+            revision = {object_keys.POLICY_REVISION: policies.revision(policy)}
+            meta["annotations"] = (meta.get("annotations") or {}) | revision
+
+    def _unshared(self, policy_id: str) -> str | None:
+        """The identity in a new CronJob's manifest; None where it was copied from a CronJob that has it."""
+        held = any((p := policies.read(raw).policy) and p.id == policy_id for _, raw in self._cronjobs.raws())
+        return None if held else policy_id
+
+
+def _note(body: Object) -> None:
+    """Keeps the names of what the manifest declares on the CronJob."""
+    noted = last_applied.noted(body)
+    body["metadata"]["annotations"] = (body["metadata"].get("annotations") or {}) | {
+        object_keys.DECLARED: noted
+    }
+
+
+def body_of(wanted: CronJobManifest) -> Object:
+    """The object to send: of the metadata only what a person writes, with the namespace filled in."""
+    meta = {key: wanted.metadata[key] for key in _KEPT_META if wanted.metadata.get(key)}
+    body = {"apiVersion": wanted.api_version, "kind": wanted.kind, "spec": wanted.spec}
+    copied: Object = msgspec.json.decode(msgspec.json.encode(body | {"metadata": meta}))
+    copied["metadata"]["namespace"] = wanted.namespace
+    return copied

@@ -1,0 +1,137 @@
+"""How an archive ended, from the steps of its Job; pure.
+
+The dump comes first, the files last: a dump that fails ends the pod with nothing archived, and files of which
+some cannot be read still have their dump beside them.
+"""
+
+from typing import Any
+
+import msgspec
+
+from kronkeep_common.json_decoding import decoded
+from kronkeep_common.models import BackupExecution, BackupResult
+from kronkeep_common.states import BackupStatus
+from kronkeep_common.text import clean
+from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic.output import Outcome
+
+Object = dict[str, Any]
+# Ends that leave open whether restic had made its snapshot; the repository is asked before they are believed.
+DOUBTFUL = frozenset({"JobGone", "JobFailed", "Interrupted", "NoSummary", "DeadlineExceeded"})
+# Ends after which restic may have left a lock of its own behind.
+KILLED = frozenset({"JobGone", "JobFailed", "Interrupted", "DeadlineExceeded"})
+# restic 0.19.1 ends with 130, as if it had been interrupted, when the command of a dump fails (measured).
+_COMMAND_FAILED = (b"command failed", b"failed to start command")
+_DEADLINE = ("The archive was stopped at its deadline.", "Raise the policy's deadline_seconds.")
+
+
+def judge(ended: runner.Ended) -> Outcome:
+    """The outcome: the first step that failed tells why; a dump that is there stays in a failed result."""
+    if ended.reason == "DeadlineExceeded":
+        return Outcome(BackupStatus.FAILED, None, "DeadlineExceeded", *_DEADLINE, ())
+    version = output.version(step.log) if (step := ended.step("version")) else ""
+    dump, files = ended.step("database"), ended.step("backup")
+    dumped = _ended(dump, version)
+    if dump is not None and (dumped is None or dumped.status is not BackupStatus.SUCCEEDED):
+        return _of_dump(dumped, dump) if dumped is not None else _unfinished(ended)
+    if files is None:
+        return dumped or _unfinished(ended)
+    outcome = _ended(files, version) or _unfinished(ended)
+    if dumped is None or dumped.result is None:
+        return outcome
+    if outcome.result is None:
+        return outcome._replace(result=dumped.result)
+    return outcome._replace(result=output.both(outcome.result, dumped.result))
+
+
+def _ended(step: runner.Step | None, version: str) -> Outcome | None:
+    """The end of a restic that ran; None for one that never did, or was killed."""
+    if step is None or step.exit_code is None or step.exit_code in (137, 143):
+        return None
+    return output.archived(step.exit_code, step.log, version)
+
+
+def _of_dump(outcome: Outcome, step: runner.Step) -> Outcome:
+    """A dump that failed: what its command said, unless the repository was at fault."""
+    if outcome.status is BackupStatus.PARTIAL and outcome.reason == "SourceEmpty":
+        words, then = "The dump's command wrote nothing.", "Run the command by hand; see what it says."
+        return outcome._replace(reason="DumpEmpty", message=words, next_step=then)
+    by_command = any(words in step.log for words in _COMMAND_FAILED)
+    if outcome.reason not in ("ResticFailed", "SourceMissing") and not by_command:
+        return outcome
+    words = f"The database's dump failed: {' / '.join(output.said(step.log)[-4:])}"
+    return outcome._replace(reason="DumpFailed", message=words, next_step="Correct the dump's command.")
+
+
+def _unfinished(ended: runner.Ended) -> Outcome:
+    """A Job in which restic's backup did not end: the step before it that failed, or what was done to it."""
+    failed = next((s for s in ended.steps if s.exit_code), None)
+    if failed is None:
+        return lost("JobFailed", clean(f"The archive's Job failed: {ended.message or ended.reason}", 500))
+    if failed.exit_code in (137, 143):
+        return lost("Interrupted", "The archive was killed before it ended.")
+    if failed.name == "sources":
+        said = clean(" ".join(line.decode(errors="replace") for line in output.lines(failed.log)), 500)
+        words, then = f"A path to archive does not exist: {said}", "Correct the policy's source."
+        return Outcome(BackupStatus.FAILED, None, "SourceMissing", words, then, ())
+    return Outcome(BackupStatus.FAILED, None, *output.fault(failed.exit_code, failed.log), ())
+
+
+def lost(reason: str, words: str) -> Outcome:
+    """An archive whose end nobody saw."""
+    then = "It is tried again where retries are left."
+    return Outcome(BackupStatus.FAILED, None, reason, words, then, ())
+
+
+def found(snapshots: list[Object], before: Outcome, complete: bool) -> Outcome | None:
+    """What the snapshots with a lost archive's tag tell; None where its files are not among them.
+
+    A Job that completed had the exit code 0, so its snapshot is whole; any other may lack files that could
+    not be read, so how it ended stays unknown until somebody verifies it.
+    """
+    ids = {_part(snapshot): str(snapshot.get("short_id") or snapshot["id"]) for snapshot in snapshots}
+    main = ids.get("files") or ids.get("")
+    if main is None:
+        return None
+    result = BackupResult(snapshot_id=main, database_snapshot_id=ids.get("database"))
+    if complete:
+        words = "The summary of this archive was lost; its snapshot was found by its tag."
+        return Outcome(BackupStatus.SUCCEEDED, result, None, None, None, (words,))
+    words = f"A snapshot is there, but how the archive ended was lost ({before.reason}): it may lack files."
+    step = "Verify it (kronkeep verify), or back up again."
+    return Outcome(BackupStatus.UNKNOWN, result, "ResultLost", words, step, ())
+
+
+def _part(snapshot: Object) -> str:
+    tags = snapshot.get("tags") or []
+    return next((tag.removeprefix("part=") for tag in tags if tag.startswith("part=")), "")
+
+
+def final(outcome: Outcome) -> Outcome:
+    """A failed archive that is not tried again, but left its dump behind, is partial."""
+    if outcome.status is not BackupStatus.FAILED or outcome.result is None:
+        return outcome
+    words = f"The database's dump is archived, the files are not: {outcome.message}"
+    return outcome._replace(status=BackupStatus.PARTIAL, message=words)
+
+
+def snapshots(step: runner.Step | None) -> list[Object]:
+    """The answer of `restic snapshots --json`, an array on a line of its own."""
+    for line in output.lines(step.log) if step else []:
+        if line.startswith(b"[") and (found := decoded(line, list[Object])) is not None:
+            return found
+    return []
+
+
+def written(backup: BackupExecution, outcome: Outcome) -> BackupExecution:
+    """The record with what the archive made and said."""
+    return msgspec.structs.replace(
+        backup,
+        result=outcome.result,
+        reason=outcome.reason,
+        message=outcome.message,
+        next_step=outcome.next_step,
+        warnings=outcome.warnings,
+        progress=None,
+    )

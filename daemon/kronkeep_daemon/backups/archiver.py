@@ -1,0 +1,382 @@
+"""One backup from `queued` to its end: hooks, the Job, its progress, its result, retries.
+
+A backup goes through stages, each recorded before the next: its archive with the hooks before it, then, with
+its result and its `ending` on the record, the hooks on its content, then those that run whatever became of
+it. So a daemon that was killed goes on at the stage where it stopped, and post hooks run after any end.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError, StorageFailed
+from kronkeep_common.models import BackupExecution, BackupPolicy
+from kronkeep_common.states import BackupStatus
+from kronkeep_daemon.backups import (
+    archive_manifests,
+    archive_outcome,
+    backup_plan,
+    cronjob_configuration,
+    hooks,
+    node_placement,
+)
+from kronkeep_daemon.backups.backup_logs import BackupLogs
+from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.hooks import Around, HookRunner
+from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.repositories import job_manifests, job_names, repository_maker
+from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_index import KnownRepositories
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, failed
+from kronkeep_daemon.repositories.stale_locks import Locks
+from kronkeep_daemon.repositories.version_probe import Probe
+from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic.output import Outcome
+from kronkeep_daemon.settings import Settings
+
+log = logging.getLogger(__name__)
+Object = dict[str, Any]
+FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0  # seconds before an archive is tried again
+SLACK = 900.0  # seconds beyond a Job's own deadline before its end is no longer waited for
+INIT_SECONDS, LOOK_SECONDS = 300.0, 900.0
+NOT_IN_TIME = Outcome(
+    BackupStatus.FAILED,
+    None,
+    "QueueTimeout",
+    "The repository was busy with other work until the backup's deadline.",
+    "Spread the schedules of the policies that share the storage.",
+    (),
+)
+MADE = (BackupStatus.SUCCEEDED, BackupStatus.PARTIAL)
+
+
+class Work(NamedTuple):
+    """What a backup is about, and on which cluster: `claims` are those that it archives."""
+
+    cluster: Cluster
+    cronjob: Object
+    policy: BackupPolicy
+    repository: Repository
+    claims: tuple[str, ...]
+
+
+class Parts(NamedTuple):
+    """The rooms that an archive goes through."""
+
+    clusters: Clusters
+    records: BackupRecords
+    repositories: RepositoryJobs
+    known: KnownRepositories
+    hooks: HookRunner
+    logs: BackupLogs
+    locks: Locks
+    probe: Probe
+    queues: Queues
+
+
+class Archiver:
+    """Runs archives; `work_of` raises what is missing, `made` is told of a new good backup."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        work_of: Callable[[BackupExecution], Work],
+        made: Callable[[BackupExecution], Awaitable[None]],
+        clock: Clock,
+        settings: Callable[[], Settings],
+    ) -> None:
+        self._parts = parts
+        self._records = parts.records
+        self._work_of = work_of
+        self._made = made
+        self._clock = clock
+        self._settings = settings
+
+    async def run(self, backup_id: str) -> None:
+        """Takes the backup to a final state; the task of one backup."""
+        backup = self._records.get(backup_id)
+        try:
+            work = self._work_of(backup)
+        except KronkeepError as fault:
+            await self._end(backup_id, backup.ending or BackupStatus.FAILED, refused(fault))
+            return
+        try:
+            await self._archived(backup_id, work)
+        except TimeoutError:
+            await self._conclude(backup_id, NOT_IN_TIME)
+        await self._post(backup_id, work)
+        done = await self._end(backup_id, self._records.get(backup_id).ending or BackupStatus.UNKNOWN)
+        if done.status is BackupStatus.SUCCEEDED:
+            await self._made(done)
+
+    async def _archived(self, backup_id: str, work: Work) -> None:
+        """Makes the archive and validates it, alone on the repository; raises TimeoutError in the queue."""
+        backup = self._records.get(backup_id)
+        if backup.ending is not None and backup.ending not in MADE:
+            return
+        patience = None
+        if backup.status is BackupStatus.QUEUED and backup.deadline_at is not None:
+            patience = (backup.deadline_at - self._clock.now()).total_seconds()
+        async with self._parts.queues.archiving(work.repository.id, patience):
+            if backup.ending is None:
+                await self._conclude(backup_id, await self._attempts(backup_id, work))
+            await self._validate(backup_id, work)
+
+    async def _attempts(self, backup_id: str, work: Work) -> Outcome:
+        free = 0  # attempts that only took a dead lock away do not count
+        while True:
+            ended = await self._attempt(backup_id, work)
+            backup = self._records.get(backup_id)
+            if ended.reason == "RepositoryLocked" and not free:
+                free += await self._parts.locks.clear(work.repository)
+                again = bool(free)
+            else:
+                again = False
+            tried = archive_outcome.written(backup, ended)
+            if ended.status is not BackupStatus.FAILED or not (
+                again or backup_plan.may_retry(tried, work.policy, free)
+            ):
+                return archive_outcome.final(ended)
+            await self._discard(ended, work.repository)
+            queued = msgspec.structs.replace(
+                tried, attempt=backup.attempt + 1, status=BackupStatus.QUEUED, result=None
+            )
+            await self._records.put(backup, queued)
+            if not again:
+                await self._clock.sleep(min(FIRST_PAUSE * 4 ** (backup.attempt - 1), LONGEST_PAUSE))
+
+    async def _attempt(self, backup_id: str, work: Work) -> Outcome:
+        """One attempt; a fault of ours or of the cluster that a repetition may heal is raised."""
+        before = self._records.get(backup_id)
+        backup = await self._running(backup_id)
+        try:
+            async with asyncio.timeout(work.policy.deadline_seconds + SLACK + _hook_seconds(work.policy)):
+                return await self._tried(before, backup, work)
+        except TimeoutError:
+            words = "Nothing was heard of the archive's Job until long after its deadline."
+            return archive_outcome.lost("JobGone", words)._replace(status=BackupStatus.UNKNOWN)
+        except KronkeepError as fault:
+            if fault.retryable:
+                raise  # the planner's next look begins it again
+            return refused(fault)
+
+    async def _tried(self, before: BackupExecution, backup: BackupExecution, work: Work) -> Outcome:
+        await self._parts.probe.check(work.cluster, work.policy)
+        await self._ensure(backup, work.repository)
+        node = await node_placement.node_of(work.cluster, backup.namespace, work.claims)
+        around = Around(work.cronjob, work.claims, work.repository, node)
+        verdict = await self._parts.hooks.stage(backup.id, "pre", around)
+        if verdict.stopped_by is not None:
+            reason = hooks.refusal("pre", verdict.stopped_by)
+            return Outcome(BackupStatus.FAILED, None, *reason, verdict.warnings)
+        found = await self._ended_unseen(before, work) or await self._job(backup, work, node)
+        return found._replace(warnings=(*verdict.warnings, *found.warnings))
+
+    async def _job(self, backup: BackupExecution, work: Work, node: str | None) -> Outcome:
+        """The archive's Job to its end; where that leaves doubt, what the repository holds decides."""
+        complete = False
+        try:
+            ended = await self._archive(backup, work, node)
+            complete, result = ended.complete, archive_outcome.judge(ended)
+        except NotFoundInCluster:
+            words = "The archive's Job went before it ended; how it ended is not known."
+            result = archive_outcome.lost("JobGone", words)
+        if result.reason in archive_outcome.KILLED:
+            await self._parts.locks.clear(work.repository)
+        if result.reason in archive_outcome.DOUBTFUL:
+            result = await self._made_already(backup, work.repository, result, complete) or result
+        return result
+
+    async def _archive(self, backup: BackupExecution, work: Work, node: str | None) -> runner.Ended:
+        repositories, owner = self._parts.repositories, job_manifests.owner(work.cronjob)
+        name = job_manifests.archive_job_name(backup)
+        files: dict[str, str] = {}
+        if work.policy.include.configuration:
+            files = await cronjob_configuration.files(work.cluster, work.cronjob)
+        job = archive_manifests.archive_job(
+            backup, work.policy, work.repository, work.claims, sorted(files), self._settings().archive
+        )
+        archive_manifests.belongs(job, backup, owner, node)
+        await repositories.copy_credentials(work.repository, work.cluster, backup.namespace, name, owner)
+        try:
+            if files:
+                await _carry(
+                    work.cluster, cronjob_configuration.config_map(name, backup.namespace, files, owner)
+                )
+            await runner.create_once(work.cluster, job)
+            ended = await runner.wait(
+                work.cluster,
+                self._clock,
+                backup.namespace,
+                name,
+                self._listener(backup.id),
+                lost=hooks.LOST_SECONDS,
+            )
+        finally:
+            await repositories.remove_credentials(work.cluster, backup.namespace, name)
+            if files:
+                await work.cluster.delete(
+                    paths.configmaps(backup.namespace, cronjob_configuration.name_of(name))
+                )
+        kept = await self._parts.logs.keep(backup.id, ended)
+        old = self._records.get(backup.id)
+        await self._records.put(old, msgspec.structs.replace(old, logs=(*old.logs, *kept)))
+        return ended
+
+    async def _ended_unseen(self, before: BackupExecution, work: Work) -> Outcome | None:
+        """What an archive made whose Job ended and was removed unwatched; None if it must run."""
+        if before.status is not BackupStatus.RUNNING or before.job is None:
+            return None
+        try:
+            await work.cluster.get(paths.jobs(before.namespace, before.job))
+        except NotFoundInCluster:
+            gone = archive_outcome.lost("JobGone", "The archive's Job went while nobody watched.")
+            return await self._made_already(before, work.repository, gone, complete=False)
+        return None
+
+    async def _running(self, backup_id: str) -> BackupExecution:
+        """Records the Job's name before the Job is made."""
+        backup = self._records.get(backup_id)
+        new = msgspec.structs.replace(
+            backup,
+            status=BackupStatus.RUNNING,
+            started_at=backup.started_at or self._clock.now(),
+            deadline_at=None,
+            job=job_manifests.archive_job_name(backup),
+        )
+        await self._records.put(backup, new)
+        return new
+
+    def _listener(self, backup_id: str) -> Callable[[bytes], None]:
+        """Keeps progress lines, at most one a second, as restic was told."""
+
+        def line(raw: bytes) -> None:
+            for obj in output.objects(raw):
+                found = output.progress(obj)
+                if found is not None:
+                    backup = self._records.get(backup_id)
+                    self._records.progressed(msgspec.structs.replace(backup, progress=found))
+
+        return line
+
+    async def _ensure(self, backup: BackupExecution, repository: Repository) -> None:
+        """Makes a policy's own repository before its first archive; raises StorageFailed."""
+        if self._parts.known.has(repository):
+            return
+        mark = job_manifests.short_hash(repository.id, backup.id, str(backup.attempt))
+        await repository_maker.make(self._parts.repositories, repository, mark[:6], INIT_SECONDS)
+        await self._parts.known.note(repository)
+
+    async def _step(
+        self, what: str, argv: list[str], repository: Repository, seconds: float
+    ) -> StorageFailed | None:
+        name = job_names.fresh(what, repository.storage)
+        return failed(await self._parts.repositories.run(name, [(what, argv)], repository, seconds))
+
+    async def _made_already(
+        self, backup: BackupExecution, repository: Repository, before: Outcome, complete: bool
+    ) -> Outcome | None:
+        """The snapshot that a lost attempt had made after all, found by this backup's own tag."""
+        argv = ["restic", "snapshots", "--no-lock", "--json", "--tag", job_manifests.backup_tag(backup)]
+        name = job_names.fresh("look", repository.storage)
+        ended = await self._parts.repositories.run(name, [("snapshots", argv)], repository, LOOK_SECONDS)
+        return archive_outcome.found(archive_outcome.snapshots(ended.step("snapshots")), before, complete)
+
+    async def _discard(self, ended: Outcome, repository: Repository) -> None:
+        """Forgets the dump of an attempt that is made again."""
+        if ended.result is not None:
+            argv = ["restic", "forget", ended.result.snapshot_id]
+            fault = await self._step("discard", argv, repository, LOOK_SECONDS)
+            if fault is not None:
+                log.warning("a dump of %s stays: %s", repository.id, fault)
+
+    async def _validate(self, backup_id: str, work: Work) -> None:
+        """The hooks on the snapshot's content; one that stops makes the backup failed, its snapshot stays."""
+        backup = self._records.get(backup_id)
+        if backup.ending not in MADE or not work.policy.hooks.validate:
+            return
+        around = Around(work.cronjob, work.claims, work.repository, None)
+        verdict = await self._parts.hooks.stage(backup_id, "validate", around)
+        new = old = self._records.get(backup_id)
+        if verdict.stopped_by is not None:
+            reason, words, step = hooks.refusal("validate", verdict.stopped_by)
+            new = msgspec.structs.replace(
+                old, ending=BackupStatus.FAILED, reason=reason, message=words, next_step=step
+            )
+        warnings = (*old.warnings, *verdict.warnings)
+        await self._records.put(old, msgspec.structs.replace(new, warnings=warnings))
+
+    async def _post(self, backup_id: str, work: Work) -> None:
+        """The hooks after it all; what they do changes nothing of the backup's end."""
+        if not work.policy.hooks.post or self._records.get(backup_id).started_at is None:
+            return
+        node = await node_placement.node_of(work.cluster, self._records.get(backup_id).namespace, work.claims)
+        verdict = await self._parts.hooks.stage(
+            backup_id, "post", Around(work.cronjob, work.claims, work.repository, node)
+        )
+        old, said = self._records.get(backup_id), verdict.warnings
+        if (run := verdict.stopped_by) is not None:
+            said = (
+                *said,
+                f"The post hook {run.name} {run.status}: {run.message} Those after it did not run.",
+            )
+        if said:
+            await self._records.put(old, msgspec.structs.replace(old, warnings=(*old.warnings, *said)))
+
+    async def _conclude(self, backup_id: str, ended: Outcome) -> None:
+        """Records how the archive ended, which its final state will say once its hooks have run."""
+        old = self._records.get(backup_id)
+        await self._records.put(
+            old, msgspec.structs.replace(archive_outcome.written(old, ended), ending=ended.status)
+        )
+
+    async def _end(
+        self, backup_id: str, status: BackupStatus, ended: Outcome | None = None
+    ) -> BackupExecution:
+        now, old = self._clock.now(), self._records.get(backup_id)
+        new = archive_outcome.written(old, ended) if ended is not None and old.ending is None else old
+        new = msgspec.structs.replace(
+            new,
+            status=status,
+            ending=None,
+            progress=None,
+            deadline_at=None,
+            ended_at=now,
+            duration_seconds=(now - old.started_at).total_seconds() if old.started_at else None,
+        )
+        await self._records.put(old, new)
+        return new
+
+    async def remove_jobs(self, backup: BackupExecution) -> None:
+        """Deletes the archive's Job and its hooks', with their copies of the password."""
+        if backup.job is not None:
+            cluster = self._parts.clusters.of(backup.cluster)
+            await cluster.delete(paths.jobs(backup.namespace, backup.job))
+            await self._parts.repositories.remove_credentials(cluster, backup.namespace, backup.job)
+        await self._parts.hooks.remove(backup)
+
+
+async def _carry(cluster: Cluster, config_map: Object) -> None:
+    try:
+        await cluster.create(paths.configmaps(config_map["metadata"]["namespace"]), config_map)
+    except AlreadyExists:
+        return
+
+
+def refused(fault: KronkeepError) -> Outcome:
+    """The outcome of an archive that could not be made for a reason that lasts."""
+    reason = str(fault.details.get("reason") or type(fault).code)
+    return Outcome(BackupStatus.FAILED, None, reason, fault.message, fault.next_step, ())
+
+
+def _hook_seconds(policy: BackupPolicy) -> float:
+    return sum(hook.timeout_seconds + archive_manifests.START_SECONDS for hook in policy.hooks.pre)

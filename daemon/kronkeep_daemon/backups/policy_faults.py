@@ -1,0 +1,88 @@
+"""Says on the CronJob itself, as a Kubernetes Event, that its backup policy cannot be acted on.
+
+One Event for each text of the annotation: its name is made from that, so that neither a restart nor a second
+daemon says it twice; `kubectl describe cronjob` shows it.
+"""
+
+import asyncio
+import logging
+
+from kronkeep_common import object_keys
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.text import clean
+from kronkeep_daemon.backups import policy_annotations
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.events import Bus, CronJobChanged
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.errors import AlreadyExists
+from kronkeep_daemon.repositories import job_manifests
+
+log = logging.getLogger(__name__)
+Object = dict[str, object]
+AGAIN_SECONDS = 600.0
+
+
+class PolicyFaults:
+    """Reports the policies that cannot be read, on the clusters where this daemon acts."""
+
+    def __init__(self, cronjobs: CronJobService, bus: Bus, clock: Clock) -> None:
+        self._cronjobs = cronjobs
+        self._clock = clock
+        self._told: dict[str, str] = {}
+        self._wake = asyncio.Event()
+        bus.subscribe(CronJobChanged, lambda _: self._wake.set())
+
+    async def forever(self) -> None:
+        """Looks after every change of a CronJob."""
+        await self._cronjobs.some_synced()
+        while True:
+            await self._cronjobs.leads.acting()
+            self._wake.clear()
+            await self._look()
+            try:
+                async with asyncio.timeout(AGAIN_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _look(self) -> None:
+        faulty: dict[str, str] = {}
+        for cluster, raw in self._cronjobs.acting():
+            found, meta = policy_annotations.read(raw), raw["metadata"]
+            if found.fault is None:
+                continue
+            text = job_manifests.short_hash(meta["uid"], meta["annotations"][object_keys.POLICY])
+            if self._told.get(meta["uid"]) == text or await self._tell(cluster, meta, found.fault, text):
+                faulty[meta["uid"]] = text
+        self._told = faulty
+
+    async def _tell(self, cluster: str, meta: dict[str, str], fault: str, text: str) -> bool:
+        """Whether the Event is there."""
+        now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        about = {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "namespace": meta["namespace"],
+            "name": meta["name"],
+            "uid": meta["uid"],
+        }
+        body = {
+            "metadata": {"name": f"{meta['name'][:200]}.{text}", "namespace": meta["namespace"]},
+            "involvedObject": about,
+            "reason": "InvalidBackupPolicy",
+            "message": clean(fault, 1000),
+            "source": {"component": "kronkeep"},
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "count": 1,
+            "type": "Warning",
+        }
+        try:
+            await self._cronjobs.clusters.of(cluster).create(paths.events(meta["namespace"]), body)
+        except AlreadyExists:
+            return True
+        except KronkeepError as refusal:
+            log.warning("the fault of %s/%s could not be told: %s", meta["namespace"], meta["name"], refusal)
+            return False
+        return True

@@ -1,0 +1,128 @@
+"""The Kubernetes objects of this room, as functions of what was asked for."""
+
+import copy
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from kronkeep_common import object_keys
+from kronkeep_common.models import CronJobSpec, EnvVar, VolumeMount
+
+Object = dict[str, Any]
+
+
+def cronjob(namespace: str, name: str, spec: CronJobSpec, annotations: dict[str, str]) -> Object:
+    """The batch/v1 CronJob of a spec."""
+    body: Object = {
+        "schedule": spec.schedule,
+        "suspend": spec.suspend,
+        "concurrencyPolicy": spec.concurrency_policy,
+        "successfulJobsHistoryLimit": spec.successful_jobs_history_limit,
+        "failedJobsHistoryLimit": spec.failed_jobs_history_limit,
+        "jobTemplate": {"metadata": _job_meta(annotations), "spec": _job(spec)},
+    }
+    if spec.time_zone is not None:
+        body["timeZone"] = spec.time_zone
+    if spec.starting_deadline_seconds is not None:
+        body["startingDeadlineSeconds"] = spec.starting_deadline_seconds
+    meta: Object = {
+        "name": name,
+        "namespace": namespace,
+        "labels": {object_keys.MANAGED_BY_LABEL: object_keys.MANAGED_BY},
+    }
+    if annotations:
+        meta["annotations"] = annotations
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": meta, "spec": body}
+
+
+def _job_meta(annotations: dict[str, str]) -> Object:
+    """Each run shows the policy's revision that it ran under."""
+    revision = annotations.get(object_keys.POLICY_REVISION)
+    return {"annotations": {object_keys.POLICY_REVISION: revision}} if revision else {}
+
+
+def _job(spec: CronJobSpec) -> Object:
+    container: Object = {"name": "main", "image": spec.image}
+    if spec.command:
+        container["command"] = list(spec.command)
+    if spec.args:
+        container["args"] = list(spec.args)
+    if spec.env:
+        container["env"] = [env_var(variable) for variable in spec.env]
+    if spec.volumes:
+        container["volumeMounts"] = [_mount(i, volume) for i, volume in enumerate(spec.volumes)]
+    pod: Object = {"restartPolicy": "Never", "containers": [container]}
+    if spec.volumes:
+        pod["volumes"] = [_volume(i, volume) for i, volume in enumerate(spec.volumes)]
+    if spec.service_account:
+        pod["serviceAccountName"] = spec.service_account
+    job: Object = {"backoffLimit": spec.backoff_limit, "template": {"spec": pod}}
+    if spec.active_deadline_seconds is not None:
+        job["activeDeadlineSeconds"] = spec.active_deadline_seconds
+    return job
+
+
+def env_var(variable: EnvVar) -> Object:
+    """One entry of a container's env."""
+    if variable.secret is None:
+        return {"name": variable.name, "value": variable.value or ""}
+    reference = {"name": variable.secret.secret, "key": variable.secret.key}
+    return {"name": variable.name, "valueFrom": {"secretKeyRef": reference}}
+
+
+def _mount(index: int, volume: VolumeMount) -> Object:
+    mount: Object = {"name": f"claim-{index}", "mountPath": volume.mount_path}
+    return mount | {"readOnly": True} if volume.read_only else mount
+
+
+def _volume(index: int, volume: VolumeMount) -> Object:
+    return {"name": f"claim-{index}", "persistentVolumeClaim": {"claimName": volume.claim}}
+
+
+def manual_job(cronjob: Object, name: str, env: Sequence[EnvVar]) -> Object:
+    """The Job that a trigger makes, as `kubectl create job --from` does; overrides are kept on it."""
+    meta, template = cronjob["metadata"], copy.deepcopy(cronjob["spec"]["jobTemplate"])
+    annotations = {**(template["metadata"].get("annotations") or {}), object_keys.INSTANTIATE: "manual"}
+    if env:
+        shown = [{"name": v.name, "value": v.value} for v in env if v.secret is None]
+        annotations[object_keys.OVERRIDES_ANNOTATION] = json.dumps(shown)
+        for container in template["spec"]["template"]["spec"]["containers"]:
+            _override(container, env)
+    owner = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": True,
+    }
+    job_meta: Object = {
+        "name": name,
+        "namespace": meta["namespace"],
+        "annotations": annotations,
+        "ownerReferences": [owner],
+    }
+    if template["metadata"].get("labels"):
+        job_meta["labels"] = template["metadata"]["labels"]
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": job_meta, "spec": template["spec"]}
+
+
+def _override(container: Object, env: Sequence[EnvVar]) -> None:
+    names = {variable.name for variable in env}
+    kept = [entry for entry in container.get("env") or [] if entry["name"] not in names]
+    container["env"] = kept + [env_var(variable) for variable in env]
+
+
+def claims_of(cronjob: Object) -> tuple[str, ...]:
+    """The PersistentVolumeClaims that the CronJob's containers mount, in order, each once."""
+    pod = cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    mounted = {
+        mount["name"]
+        for container in [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]
+        for mount in container.get("volumeMounts") or []
+    }
+    claims = [
+        volume["persistentVolumeClaim"]["claimName"]
+        for volume in pod.get("volumes") or []
+        if volume.get("persistentVolumeClaim") and volume["name"] in mounted
+    ]
+    return tuple(dict.fromkeys(claims))

@@ -1,0 +1,150 @@
+"""Records of runs that no Job was seen of: missed slots, and what an interval without a watch leaves; pure.
+
+After such an interval a slot later than status.lastScheduleTime has certainly not been started; that slot
+itself has; an Event that names the slot's Job tells how it ended; the others are one gap, with its interval.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from kronkeep_common.models import CronJobExecution
+from kronkeep_common.states import ExecutionStatus, Trigger
+from kronkeep_common.text import clean
+from kronkeep_daemon.cronjobs import slot_rules
+from kronkeep_daemon.kube.job_state import moment
+from kronkeep_daemon.kube.objects import Event
+
+Object = dict[str, Any]
+_TRACES = "Look for the run's own traces; run it again if in doubt."
+
+
+def slot_id(cronjob_id: str, slot: datetime) -> str:
+    """The identity of a run without a Job."""
+    return f"{cronjob_id}.{int(slot.timestamp()) // 60}"
+
+
+def _base(cluster: str, raw: Object, slot: datetime, **fields: Any) -> CronJobExecution:
+    meta = raw["metadata"]
+    fields.setdefault("id", slot_id(meta["uid"], slot))
+    return CronJobExecution(
+        cluster=cluster,
+        namespace=meta["namespace"],
+        cronjob=clean(meta["name"], 253),
+        cronjob_id=meta["uid"],
+        trigger=Trigger.SCHEDULED,
+        scheduled_at=slot,
+        created_at=slot,
+        **fields,
+    )
+
+
+def missed(
+    cluster: str, raw: Object, slot: datetime, why: slot_rules.Became, told: Mapping[str, Event]
+) -> CronJobExecution:
+    """The record of a slot that cannot start any more, with what the controller said about it."""
+    words, step = slot_rules.WORDS[why]
+    said = told.get("FailedCreate") or told.get("MissSchedule")
+    at = moment(said.at) if said else None
+    if said is not None and at is not None and at >= slot and why is not slot_rules.Became.STILL_RUNNING:
+        words = f"{words} Kubernetes says: {clean(said.message or '', 300)}"
+    return _base(
+        cluster, raw, slot, status=ExecutionStatus.MISSED, reason=why.value, message=words, next_step=step
+    )
+
+
+class Away(NamedTuple):
+    """What an interval without a watch leaves of one CronJob: records, and slots that may still start."""
+
+    records: list[CronJobExecution]
+    open: list[datetime]
+
+
+def away(
+    cluster: str,
+    raw: Object,
+    due: Sequence[datetime],
+    since: datetime,
+    until: datetime,
+    told: Mapping[str, Event],
+) -> Away:
+    """What is known of the slots `due` between `since` and `until` that no run belongs to."""
+    last = moment((raw.get("status") or {}).get("lastScheduleTime"))
+    found, lost, still = [], [], []
+    for slot in due:
+        if last is None or slot > last:
+            still.append(slot)
+        elif was_started(raw, slot, told):
+            found.append(started(cluster, raw, slot, told))
+        else:
+            lost.append(slot)
+    if lost:
+        found.append(_gap(cluster, raw, lost, since, until))
+    return Away(found, still)
+
+
+def _job(raw: Object, slot: datetime) -> str:
+    return f"{raw['metadata']['name']}-{int(slot.timestamp()) // 60}"
+
+
+def was_started(raw: Object, slot: datetime, told: Mapping[str, Event]) -> bool:
+    """Whether the CronJob's status or an Event proves that a Job was made for the slot."""
+    last, job = moment((raw.get("status") or {}).get("lastScheduleTime")), _job(raw, slot)
+    return slot == last or f"SuccessfulCreate {job}" in told or f"SawCompletedJob {job}" in told
+
+
+def started(cluster: str, raw: Object, slot: datetime, told: Mapping[str, Event]) -> CronJobExecution:
+    """The record of a slot whose Job came and went unseen, as far as it is told how it ended."""
+    job = _job(raw, slot)
+    seen = told.get(f"SawCompletedJob {job}")
+    words = (seen.message or "") if seen else ""
+    if seen is not None and "condition: Complete" in words:
+        status, reason, message = ExecutionStatus.SUCCEEDED, None, None
+    elif seen is not None and "condition: Failed" in words:
+        status, reason = ExecutionStatus.FAILED, "FailedWhileAway"
+        message = "The Job failed while kronkeep was not watching; it is gone."
+    else:
+        status, reason = ExecutionStatus.UNKNOWN, "GoneWhileAway"
+        message = "The Job was started and went while kronkeep was not watching; how it ended is not known."
+    return _base(
+        cluster,
+        raw,
+        slot,
+        job=job,
+        status=status,
+        ended_at=moment(seen.at) if seen else None,
+        reason=reason,
+        message=message,
+        next_step=_TRACES if reason else None,
+        evidence=_evidence(raw, slot, seen),
+    )
+
+
+def _evidence(raw: Object, slot: datetime, seen: Event | None) -> str:
+    if seen is not None:
+        return "the CronJob controller's Event SawCompletedJob"
+    good = (raw.get("status") or {}).get("lastSuccessfulTime")
+    later = moment(good)
+    if good and later is not None and later >= slot:
+        return f"status.lastScheduleTime; status.lastSuccessfulTime {clean(good, 40)} is later"
+    return "status.lastScheduleTime, or the Event SuccessfulCreate"
+
+
+def _gap(
+    cluster: str, raw: Object, lost: Sequence[datetime], since: datetime, until: datetime
+) -> CronJobExecution:
+    count = "one run was" if len(lost) == 1 else f"{len(lost)} runs were"
+    span = f"from {since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC"
+    return _base(
+        cluster,
+        raw,
+        lost[0],
+        id=f"{raw['metadata']['uid']}.gap.{int(since.timestamp())}",
+        status=ExecutionStatus.UNKNOWN,
+        reason="Gap",
+        message=f"kronkeep did not watch {span}; {count} due, and what became of that is not known.",
+        next_step=_TRACES,
+        evidence="no Job, Event or status tells of them",
+        gap_until=until,
+        gap_slots=len(lost),
+    )

@@ -1,0 +1,81 @@
+"""Resuming a CronJob without starting what it missed; pure but for the task that gives the spec back.
+
+Kubernetes starts the newest slot missed meanwhile as soon as a CronJob is resumed, and later at any change of
+it, unless startingDeadlineSeconds forbids that. So the deadline is lowered below the slot's age, and what it
+was is noted in an annotation; once a later slot has been started, or the CronJob is suspended again, no old
+slot can start any more, and the deadline is given back.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+from kronkeep_common import object_keys
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.schedule import Schedule
+from kronkeep_daemon.kube.job_state import moment
+
+log = logging.getLogger(__name__)
+Object = dict[str, Any]
+LEAST = 12.0  # seconds: below ten the controller may not start even the slots that come
+
+
+def missed(raw: Object, schedule: Schedule | None, now: datetime) -> datetime | None:
+    """The slot that Kubernetes would start at once."""
+    if schedule is None or not raw["spec"].get("suspend"):
+        return None
+    slot = schedule.previous(now)
+    last = moment((raw.get("status") or {}).get("lastScheduleTime"))
+    born = moment(raw["metadata"].get("creationTimestamp"))
+    since = max((at for at in (last, born) if at is not None), default=None)
+    return slot if slot is not None and (since is None or slot > since) else None
+
+
+def patience(slot: datetime, now: datetime) -> float:
+    """How many seconds to wait before a resume: a slot this young needs a deadline that is too short."""
+    return max(0.0, LEAST - (now - slot).total_seconds())
+
+
+def body(raw: Object, slot: datetime | None, now: datetime) -> Object:
+    """The merge patch that resumes."""
+    spec: Object = {"suspend": False}
+    if slot is None:
+        return {"spec": spec}
+    age, deadline = int((now - slot).total_seconds()), raw["spec"].get("startingDeadlineSeconds")
+    if deadline is not None and deadline < age:
+        return {"spec": spec}
+    spec["startingDeadlineSeconds"] = max(0, age - 1)
+    noted = f"{'none' if deadline is None else deadline} {slot:%Y-%m-%dT%H:%M:%SZ}"
+    return {"metadata": {"annotations": {object_keys.STARTING_DEADLINE: noted}}, "spec": spec}
+
+
+def given_back(raw: Object) -> Object | None:
+    """The merge patch that gives the deadline back; None while an old slot could still start."""
+    noted = (raw["metadata"].get("annotations") or {}).get(object_keys.STARTING_DEADLINE)
+    if noted is None:
+        return None
+    deadline, _, text = noted.partition(" ")
+    try:
+        slot = moment(text)
+    except ValueError:
+        slot = None
+    last = moment((raw.get("status") or {}).get("lastScheduleTime"))
+    if not raw["spec"].get("suspend") and slot is not None and (last is None or last <= slot):
+        return None
+    seconds = int(deadline) if deadline.isdecimal() and len(deadline) < 19 else None  # an int64's digits
+    return {
+        "metadata": {"annotations": {object_keys.STARTING_DEADLINE: None}},
+        "spec": {"startingDeadlineSeconds": seconds},
+    }
+
+
+async def give_back(raw: Object, patch: Callable[[Object], Awaitable[object]]) -> None:
+    """Gives the deadline of one CronJob back, when it is time; a fault is tried again at its next change."""
+    found = given_back(raw)
+    if found is None:
+        return
+    try:
+        await patch(found)
+    except KronkeepError as fault:
+        log.warning("startingDeadlineSeconds of %s: %s", raw["metadata"]["name"], fault)

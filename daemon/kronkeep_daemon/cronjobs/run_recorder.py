@@ -1,0 +1,268 @@
+"""Turns what a cluster shows into durable records: each Job once, its end once, its log before the pod goes.
+
+Watches only mark Jobs as touched. One task takes all that are touched, writes their records, commits once and
+then tells the bus; so a burst of events costs one sync, and nothing is told before it is durable.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
+from kronkeep_common.models import CronJobExecution, KeptLog
+from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigger, is_final
+from kronkeep_daemon.cronjobs import deleted_jobs, job_to_run, log_collector, missed_runs
+from kronkeep_daemon.cronjobs.cluster_cache import Kind, Seen
+from kronkeep_daemon.cronjobs.cluster_watch import Watches
+from kronkeep_daemon.cronjobs.slot_tracker import TICK_SECONDS, Ledger
+from kronkeep_daemon.events import Bus, CronJobChanged, ExecutionChanged
+from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import Job, cronjob_of, read
+from kronkeep_daemon.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+Object = dict[str, Any]
+FULL_DISK_PAUSE = 2.0
+BREATH, LONGEST_BREATH = 0.001, 0.05  # after a write, for each of its Jobs: a burst shares the next one
+PATIENCE = 3.0  # for what may still be told of a Job that has gone
+SLICE = 1000  # Jobs written at once: a first list of many costs no more memory than that
+MOST = 100_000  # runs that have not ended
+
+
+class Recorder:
+    """Records one cluster."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        history: History,
+        bus: Bus,
+        clock: Clock,
+        namespaces: tuple[str, ...] = (),
+        *,
+        grace: Callable[[], timedelta] = lambda: timedelta(seconds=120),
+        controller_zone: Callable[[], str] = lambda: "UTC",
+        patience: float = PATIENCE,
+        told: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.cluster = cluster
+        self._synced_told = told
+        self._history = history
+        self._bus = bus
+        self._clock = clock
+        self._patience = patience
+        self._touched: dict[str, None] = {}
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._waiting: dict[str, bool] = {}
+        self.seen = Seen(self._touch, self._turn)
+        self.keeper = log_collector.LogKeeper(cluster, history, self._log_kept)
+        self.watches = Watches(cluster, self.seen, clock, namespaces)
+        self.synced = asyncio.Event()
+        self.ledger = Ledger(
+            cluster.id,
+            self.seen,
+            history,
+            bus,
+            clock,
+            live=self.watches.live,
+            grace=grace,
+            controller_zone=controller_zone,
+        )
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Starts watches, the writer, the account of slots and the log keeper as tasks of the supervisor."""
+        self.watches.start(supervisor, self._first_list)
+        supervisor.start(f"recorder {self.cluster.name}", self._write_forever, death="restart")
+        supervisor.start(f"slots {self.cluster.name}", self._account_forever, death="restart")
+        self.keeper.start(supervisor)
+
+    def _first_list(self) -> None:
+        self._while_away()
+        self.synced.set()
+        self._synced_told()
+        self._wake.set()
+
+    def _while_away(self) -> None:
+        """Records that are not final and whose Job is no longer there: it went while nobody watched."""
+        for status in ExecutionStatus:
+            if not is_final(EXECUTION_TRANSITIONS, status):
+                page = self._history.executions.newest(limit=MOST, cluster=self.cluster.id, status=status)
+                for record in page.items:
+                    if record.job is not None and self.uid_of(record) not in self.seen.jobs:
+                        self._touch(self.uid_of(record))
+
+    def _kept(self, uid: str) -> tuple[str, CronJobExecution | None]:
+        """A Job's id and record: its uid, unless a cluster made of another's etcd has a Job of the same."""
+        found = self._history.executions.get(uid)
+        if found is None or found.cluster == self.cluster.id:
+            return uid, found
+        own = f"{uid}@{self.cluster.id}"
+        return own, self._history.executions.get(own)
+
+    @staticmethod
+    def uid_of(record: CronJobExecution) -> str:
+        """The uid of a record's Job."""
+        return record.id.partition("@")[0]
+
+    def _touch(self, uid: str) -> None:
+        self._touched[uid] = None
+        self._idle.clear()
+        self._wake.set()
+
+    def _turn(self, kind: Kind, raw: Object) -> None:
+        meta = raw["metadata"]
+        self._bus.publish(
+            CronJobChanged(
+                cluster=self.cluster.id, namespace=meta["namespace"], name=meta["name"], kind=kind, raw=raw
+            )
+        )
+
+    async def _write_forever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            touched = list(islice(self._touched, SLICE))
+            self._touched = dict.fromkeys(islice(self._touched, SLICE, None))
+            try:
+                await self._write(touched)
+            except ReadOnlyHistory as full:
+                log.error("recording waits: %s", full)
+                self._touched = dict.fromkeys(touched) | self._touched
+                await self._clock.sleep(FULL_DISK_PAUSE)
+                self._wake.set()
+            if self._touched:
+                self._wake.set()
+                continue
+            self._idle.set()
+            await asyncio.sleep(min(BREATH * len(touched), LONGEST_BREATH))
+
+    async def _account_forever(self) -> None:
+        """Judges slots only after every Job that was seen is recorded."""
+        await self.synced.wait()
+        await self.watches.told(self._patience)
+        while True:
+            await self._idle.wait()
+            await self.ledger.look()
+            await self._clock.sleep(TICK_SECONDS)
+
+    async def _write(self, touched: Iterable[str]) -> None:
+        changed: list[ExecutionChanged] = []
+        records: dict[str, CronJobExecution | None] = dict.fromkeys(touched)
+        for uid in touched:
+            try:
+                records[uid] = self._record(uid, changed)
+            except (KeyError, TypeError, ValueError, msgspec.ValidationError):
+                log.exception("the Job %s cannot be read; it is passed over", uid)
+        if changed:
+            await self._history.commit()
+        for event in changed:
+            self._bus.publish(event)
+        for uid, record in records.items():
+            self._after(uid, record)
+
+    def _record(self, uid: str, changed: list[ExecutionChanged]) -> CronJobExecution | None:
+        """The record of a Job as of now; one that is not as it was kept is put and added to `changed`."""
+        record_id, old = self._kept(uid)
+        job, new = self.seen.jobs.get(uid), old
+        if job is not None:
+            pods, told = self.seen.pods_of(uid), self.seen.told
+            new = job_to_run.record(self.cluster.id, record_id, job, pods, told, old)
+        if new is not None and old is None:
+            new = self._met(new)
+        gone = job is None or uid in self.seen.gone
+        if new is not None and gone and not is_final(EXECUTION_TRANSITIONS, new.status):
+            new = self._vanished(uid, new) or new
+        if new is not None and new is not old:
+            self._history.executions.put(new)
+            changed.append(ExecutionChanged(old, new))
+        return new
+
+    def _met(self, new: CronJobExecution) -> CronJobExecution:
+        """A run seen for the first time: its slot was not missed after all, and it may be a late one."""
+        if new.scheduled_at is not None and new.trigger is Trigger.SCHEDULED:
+            self._history.executions.remove(missed_runs.slot_id(new.cronjob_id, new.scheduled_at))
+            if job_to_run.is_late(new):
+                page = self._history.executions.newest(limit=5, cronjob_id=new.cronjob_id)
+                return job_to_run.caught_up(new, page.items)
+        return new
+
+    def _vanished(self, uid: str, run: CronJobExecution) -> CronJobExecution | None:
+        """The end of a Job that went without one; None when more may be told within the patience."""
+        raw = self.seen.cronjobs.get((run.namespace, run.cronjob))
+        there = raw is not None and raw["metadata"]["uid"] == run.cronjob_id
+        facts = deleted_jobs.Facts(
+            watched=uid in self.seen.gone,
+            replaces=raw is not None and there and raw["spec"].get("concurrencyPolicy") == "Replace",
+            newer=self._newer(run),
+            cronjob_there=there,
+            told=self.seen.told_of(run.cronjob_id),
+        )
+        found = deleted_jobs.verdict(run, facts, self._clock.now(), waited=self._waiting.get(uid, False))
+        if found is not None:
+            self._waiting.pop(uid, None)
+        elif uid not in self._waiting:
+            self._waiting[uid] = False
+            asyncio.get_running_loop().call_later(self._patience, self._waited_for, uid)
+        return found
+
+    def _waited_for(self, uid: str) -> None:
+        if uid in self._waiting:
+            self._waiting[uid] = True
+            self._touch(uid)
+
+    def _newer(self, run: CronJobExecution) -> bool:
+        """Whether a later Job of the same CronJob is there."""
+        return any(
+            (owner := cronjob_of(job)) is not None
+            and owner.uid == run.cronjob_id
+            and (job.metadata.creation_timestamp or "") > f"{run.created_at:%Y-%m-%dT%H:%M:%SZ}"
+            for job in self.seen.jobs.values()
+        )
+
+    def _after(self, uid: str, record: CronJobExecution | None) -> None:
+        """Copies the logs of what has ended; forgets a Job that is gone and whose end is recorded."""
+        job = self.seen.jobs.get(uid)
+        if job is None or cronjob_of(job) is None:
+            if uid in self.seen.gone:
+                self.seen.forget_job(uid)
+            return
+        if record is None:
+            return
+        for pod in self.seen.pods_of(uid):
+            if self.seen.pod_is_there(pod):
+                self.keeper.look(record.id, pod)
+        over = is_final(EXECUTION_TRANSITIONS, record.status)
+        if over:
+            self.keeper.close(record.id, job)
+        if uid in self.seen.gone and over:
+            self.seen.forget_job(uid)
+
+    async def _log_kept(self, record_id: str, kept: KeptLog) -> None:
+        record = self._history.executions.get(record_id)
+        if record is None:
+            return
+        new = log_collector.with_log(record, kept)
+        self._history.executions.put(new)
+        await self._history.commit()
+
+    async def adopt(self, job: Object) -> CronJobExecution:
+        """Records a Job that we have just created, before the watch tells of it."""
+        seen = read(job, Job)
+        uid = seen.metadata.uid
+        self.seen.jobs.setdefault(uid, seen)
+        changed: list[ExecutionChanged] = []
+        record = self._record(uid, changed)
+        await self._history.commit()
+        for event in changed:
+            self._bus.publish(event)
+        if record is None:
+            raise KronkeepError(f"The Job {seen.metadata.name} has no CronJob.")
+        return record

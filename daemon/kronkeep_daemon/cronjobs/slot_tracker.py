@@ -1,0 +1,225 @@
+"""Keeps account of every slot of one cluster's CronJobs: it ran, is late, was missed, or nobody watched.
+
+Slots are only judged while CronJobs and Jobs are watched live. How far that reaches is kept every half
+minute, so that after a stop, or a cut of more than a minute, the interval without a watch is known and told.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+from tinydb import where
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import CronJobExecution
+from kronkeep_daemon.cronjobs import missed_runs, slot_rules
+from kronkeep_daemon.cronjobs.cluster_cache import Seen
+from kronkeep_daemon.cronjobs.slot_rules import Became, Plan
+from kronkeep_daemon.events import Bus, ExecutionChanged
+from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.job_state import moment
+
+log = logging.getLogger(__name__)
+Object = dict[str, Any]
+TICK_SECONDS = 10.0
+KEEP_SECONDS = timedelta(seconds=30)
+AWAY = timedelta(seconds=60)
+MORE = 20  # runs that are read besides those of the slots that are due
+
+
+class Standing(NamedTuple):
+    """How a CronJob stands: the oldest slot that is late, and the one that Forbid holds back."""
+
+    late_since: datetime | None = None
+    delayed_since: datetime | None = None
+
+
+class _Account(NamedTuple):
+    """One CronJob: its plan, the instant up to which its slots are settled, when to look again."""
+
+    plan: Plan
+    settled: datetime
+    next: datetime | None
+    standing: Standing
+
+
+class Ledger:
+    """The account of one cluster."""
+
+    def __init__(
+        self,
+        cluster_id: str,
+        seen: Seen,
+        history: History,
+        bus: Bus,
+        clock: Clock,
+        *,
+        live: Callable[[], bool],
+        grace: Callable[[], timedelta],
+        controller_zone: Callable[[], str],
+    ) -> None:
+        self._cluster = cluster_id
+        self._seen = seen
+        self._history = history
+        self._bus = bus
+        self._clock = clock
+        self._live = live
+        self._grace = grace
+        self._zone = controller_zone
+        self._accounts: dict[str, _Account] = {}
+        self._watched_until: datetime | None = None
+        self._watched_since = clock.now()
+        self._kept: datetime | None = None
+
+    async def run(self) -> None:
+        """Looks every ten seconds, for ever."""
+        while True:
+            await self.look()
+            await self._clock.sleep(TICK_SECONDS)
+
+    async def look(self) -> None:
+        """Brings the account up to now, where everything needed is watched."""
+        if not self._live():
+            return
+        now = self._clock.now()
+        since = self._watched_until or self._remembered(now)
+        found = self._after_away(since, now) if now - since > AWAY else []
+        found += self._settle_all(since, now)
+        self._watched_until = now
+        await self._keep(found, now)
+
+    def standing(self, cronjob_id: str) -> Standing:
+        """How a CronJob stands as of the last look."""
+        account = self._accounts.get(cronjob_id)
+        return account.standing if account else Standing()
+
+    def _remembered(self, now: datetime) -> datetime:
+        """How far the last life of the daemon watched; also since when this cluster is watched at all."""
+        kept = self._history.table("facts").search(where("id") == self._fact)
+        if not kept:
+            self._watched_since = now
+            return now
+        self._watched_since = moment(kept[0]["since"]) or now
+        return moment(kept[0]["created_at"]) or now
+
+    @property
+    def _fact(self) -> str:
+        return f"watched-until/{self._cluster}"
+
+    def _after_away(self, since: datetime, now: datetime) -> list[CronJobExecution]:
+        """The records that an interval without a watch leaves; what may still start is settled later."""
+        found: list[CronJobExecution] = []
+        for raw in list(self._seen.cronjobs.values()):
+            uid = raw["metadata"]["uid"]
+            account = self._accounts.get(uid) or self._opened(raw, since)
+            plan, after = self._plan(raw), account.settled
+            ran = self._ran(uid, after)
+            due = [slot for slot in slot_rules.due(plan, after, now) if slot not in ran]
+            left = missed_runs.away(self._cluster, raw, due, since, now, self._seen.told_of(uid))
+            found += left.records
+            settled = left.open[0] - timedelta(seconds=1) if left.open else now
+            self._accounts[uid] = _Account(plan, settled, None, Standing())
+        return found
+
+    def _settle_all(self, since: datetime, now: datetime) -> list[CronJobExecution]:
+        found: list[CronJobExecution] = []
+        present = set()
+        for raw in list(self._seen.cronjobs.values()):
+            uid = raw["metadata"]["uid"]
+            present.add(uid)
+            account = self._accounts.get(uid) or self._opened(raw, since)
+            plan = self._plan(raw)
+            if account.plan != plan:
+                found += self._closed(raw, account)
+                account = _Account(plan, now, None, Standing())
+            if account.next is None or now >= account.next:
+                account, more = self._settled(raw, account, now)
+                found += more
+            self._accounts[uid] = account
+        for uid in self._accounts.keys() - present:
+            del self._accounts[uid]
+        return found
+
+    def _opened(self, raw: Object, since: datetime) -> _Account:
+        """A CronJob met for the first time: the slot before may still be open when it was watched before."""
+        plan, born = self._plan(raw), self._born(raw)
+        before = plan.schedule.previous(since) if plan.schedule else None
+        known = self._history.executions.newest(limit=1, cronjob_id=raw["metadata"]["uid"]).items
+        watched = bool(known) or born >= self._watched_since
+        start = before - timedelta(seconds=1) if before is not None and watched else since
+        return _Account(plan, max(born, start, self._watched_since), None, Standing())
+
+    def _settled(
+        self, raw: Object, account: _Account, now: datetime
+    ) -> tuple[_Account, list[CronJobExecution]]:
+        plan, uid = account.plan, raw["metadata"]["uid"]
+        due = slot_rules.due(plan, account.settled, now)
+        runs = self._history.executions.newest(limit=len(due) + MORE, cronjob_id=uid).items if due else []
+        ran = {run.scheduled_at for run in runs if run.scheduled_at}
+        judged = slot_rules.judge(plan, due, ran, now, self._grace(), slot_rules.held_by(runs))
+        found = [self._unseen(raw, slot, became) for slot, became in judged if became in slot_rules.MISSED]
+        waiting = [(slot, became) for slot, became in judged if became not in slot_rules.MISSED]
+        settled = due[-1] if due else account.settled
+        again = plan.schedule.next(now) if plan.schedule and not plan.suspended else now + timedelta(days=1)
+        if waiting:
+            settled, again = waiting[0][0] - timedelta(seconds=1), now
+        return _Account(plan, settled, again, self._standing(raw, waiting)), found
+
+    def _standing(self, raw: Object, waiting: Sequence[tuple[datetime, Became]]) -> Standing:
+        """A slot that the controller says it has started is not late: its Job is only still to be seen."""
+        last = moment((raw.get("status") or {}).get("lastScheduleTime"))
+        late = [slot for slot, became in waiting if became is Became.LATE and slot != last]
+        delayed = [slot for slot, became in waiting if became is Became.DELAYED]
+        return Standing(late[0] if late else None, delayed[0] if delayed else None)
+
+    def _closed(self, raw: Object, account: _Account) -> list[CronJobExecution]:
+        """What was late when the plan changed does not start by the old plan any more."""
+        late = account.standing.late_since
+        if late is None or late in self._ran(raw["metadata"]["uid"], late):
+            return []
+        return [self._unseen(raw, late, Became.NOT_STARTED)]
+
+    def _unseen(self, raw: Object, slot: datetime, became: Became) -> CronJobExecution:
+        """A slot that is over without a Job: missed, unless the cluster says that it was started."""
+        told = self._seen.told_of(raw["metadata"]["uid"])
+        if missed_runs.was_started(raw, slot, told):
+            return missed_runs.started(self._cluster, raw, slot, told)
+        return missed_runs.missed(self._cluster, raw, slot, became, told)
+
+    def _plan(self, raw: Object) -> Plan:
+        return slot_rules.plan_of(raw, self._zone())
+
+    def _born(self, raw: Object) -> datetime:
+        return moment(raw["metadata"]["creationTimestamp"]) or self._clock.now()
+
+    def _ran(self, cronjob_id: str, since: datetime) -> set[datetime]:
+        day = timedelta(days=1)
+        page = self._history.executions.newest(limit=10_000, since=since - day, cronjob_id=cronjob_id)
+        return {run.scheduled_at for run in page.items if run.scheduled_at}
+
+    async def _keep(self, found: Sequence[CronJobExecution], now: datetime) -> None:
+        """Makes the records and how far the watch reaches durable, and tells of the records."""
+        new = [record for record in found if self._history.executions.get(record.id) is None]
+        for record in new:
+            self._history.executions.put(record)
+        if self._kept is None or now - self._kept >= KEEP_SECONDS or new:
+            self._remember(now)
+            self._kept = now
+            try:
+                await self._history.commit()
+            except KronkeepError as fault:
+                log.error("the account of slots waits: %s", fault)
+                self._kept = None
+                return
+        for record in new:
+            self._bus.publish(ExecutionChanged(None, record))
+
+    def _remember(self, now: datetime) -> None:
+        facts = self._history.table("facts")
+        kept = facts.search(where("id") == self._fact)
+        since = msgspec.to_builtins(self._watched_since)
+        doc = {"id": self._fact, "created_at": msgspec.to_builtins(now), "since": since}
+        facts.put_document(kept[0].doc_id if kept else None, doc)

@@ -1,0 +1,124 @@
+"""The checks of one cluster: connection, version, clock, watches, kronkeep's namespace, every right."""
+
+from datetime import datetime
+from typing import Any
+
+from kronkeep_common.api import Check, Grade
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.text import clean
+from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.doctor import rights
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.errors import Forbidden, NotFoundInCluster
+
+Checks = list[Check]
+OLDEST, NEWEST = 27, 36  # minor versions of Kubernetes that kronkeep was tried on
+SKEW_WARN, SKEW_FAIL = 5.0, 60.0
+
+
+async def look(recorder: Recorder, own: str, clock: Clock) -> Checks:
+    """Every line about the cluster; when it does not answer, that alone."""
+    cluster, name = recorder.cluster, f"cluster {clean(recorder.cluster.name, 80)}"
+    try:
+        version, date = await cluster.about()
+    except KronkeepError as fault:
+        return [Check(name=name, status="fail", message=fault.message, next_step=fault.next_step)]
+    words = f"It answers and is known as {cluster.id} (the uid of kube-system)."
+    found = [Check(name=name, status="ok", message=words), _version(name, version)]
+    found += [_clock(name, date, clock.now()), _watches(name, recorder)]
+    found.append(await _namespace(name, cluster, own))
+    found += await _rights(name, cluster, recorder.watches.namespaces, own)
+    return found
+
+
+def _version(name: str, version: dict[str, Any]) -> Check:
+    text = clean(str(version.get("gitVersion", "?")), 60)
+    minor = str(version.get("minor", "")).rstrip("+")
+    if not minor.isdigit() or str(version.get("major")) != "1":
+        return Check(
+            name=f"{name} version",
+            status="warn",
+            message=f"Its version {text} cannot be read.",
+            next_step=f"kronkeep was tried on 1.{OLDEST} to 1.{NEWEST}.",
+        )
+    if int(minor) < OLDEST:
+        words = (
+            f"Kubernetes {text} is too old: pods do not say which Job they belong to in the way that is read."
+        )
+        step = f"Use 1.{OLDEST} or later."
+        return Check(name=f"{name} version", status="fail", message=words, next_step=step)
+    if int(minor) > NEWEST:
+        words = f"Kubernetes {text} is newer than 1.{NEWEST}, the newest that kronkeep was tried on."
+        step = "Look at runs after an upgrade of either."
+        return Check(name=f"{name} version", status="warn", message=words, next_step=step)
+    return Check(name=f"{name} version", status="ok", message=f"Kubernetes {text}.")
+
+
+def _clock(name: str, date: datetime | None, now: datetime) -> Check:
+    if date is None:
+        words, step = "The server's answers carry no date.", "Compare the clocks by hand."
+        return Check(name=f"{name} clock", status="warn", message=words, next_step=step)
+    skew = (now - date).total_seconds()
+    words = f"This machine's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's."
+    step = "Let both keep time by NTP: lateness and schedules are judged by this machine's clock."
+    if abs(skew) > SKEW_FAIL:
+        return Check(name=f"{name} clock", status="fail", message=words, next_step=step)
+    if abs(skew) > SKEW_WARN:
+        return Check(name=f"{name} clock", status="warn", message=words, next_step=step)
+    return Check(name=f"{name} clock", status="ok", message="The clocks agree to within 5 s.")
+
+
+def _watches(name: str, recorder: Recorder) -> Check:
+    states = recorder.watches.states()
+    bad = [state for state in states if state.status != "live"]
+    if not bad:
+        return Check(name=f"{name} watches", status="ok", message=f"All {len(states)} are live.")
+    words = (
+        f"{len(bad)} of {len(states)} are not live: {clean(bad[0].name, 200)}: {clean(bad[0].why or '', 300)}"
+    )
+    status: Grade = "fail" if any(state.needed for state in bad) else "warn"
+    step = "What they show is as old as the message says; correct what it names."
+    return Check(name=f"{name} watches", status=status, message=words, next_step=step)
+
+
+async def _namespace(name: str, cluster: Cluster, own: str) -> Check:
+    line = f"{name} namespace {clean(own, 63)}"
+    try:
+        await cluster.get(paths.namespaces(own))
+    except NotFoundInCluster:
+        step = f"kubectl create namespace {clean(own, 63)}."
+        words = "kronkeep's own namespace is not there, so no storage can be created."
+        return Check(name=line, status="fail", message=words, next_step=step)
+    except Forbidden:
+        return Check(name=line, status="ok", message="It may not be looked at, which is no fault.")
+    except KronkeepError as fault:
+        return Check(name=line, status="warn", message=fault.message, next_step=fault.next_step)
+    return Check(name=line, status="ok", message="It is there.")
+
+
+async def _rights(name: str, cluster: Cluster, namespaces: tuple[str, ...], own: str) -> Checks:
+    found = []
+    for right, namespace in rights.questions(namespaces, own):
+        where = f"in {clean(namespace, 63)}" if namespace else "in all namespaces"
+        line = f"{name} right {right.resource} {where}"
+        try:
+            denied = [verb for verb in right.verbs if not await _may(cluster, right, verb, namespace)]
+        except KronkeepError as fault:
+            found.append(Check(name=line, status="warn", message=fault.message, next_step=fault.next_step))
+            continue
+        if denied:
+            words = f"It may not {', '.join(denied)}, so it cannot {right.purpose}."
+            step = "Grant it: systemd/kubernetes/rights.yaml has the rules."
+            status: Grade = "fail" if right.needed else "warn"
+            found.append(Check(name=line, status=status, message=words, next_step=step))
+        else:
+            words = f"It may {', '.join(right.verbs)}: {right.purpose}."
+            found.append(Check(name=line, status="ok", message=words))
+    return found
+
+
+async def _may(cluster: Cluster, right: rights.Right, verb: str, namespace: str | None) -> bool:
+    answer = await cluster.create(paths.access_reviews(), rights.review(right, verb, namespace))
+    return bool((answer.get("status") or {}).get("allowed"))

@@ -1,0 +1,125 @@
+"""The checks of the daemon itself, its disk, socket, history and storages; clusters are in `clusters`."""
+
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from kronkeep_common.api import VERSION, Check, Grade
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.states import StorageStatus
+from kronkeep_common.text import clean, size
+from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.doctor import cluster_checks, leftovers
+from kronkeep_daemon.doctor.leftovers import Leftovers
+from kronkeep_daemon.history import History
+from kronkeep_daemon.settings import Settings
+
+Checks = list[Check]
+LEAST_ROOM, LITTLE_ROOM = 64 * 2**20, 2**30
+
+
+class Doctor:
+    """Makes every check, worst effects first in each group."""
+
+    def __init__(
+        self,
+        cronjobs: CronJobService,
+        backups: BackupService,
+        history: History,
+        clock: Clock,
+        settings: Callable[[], Settings],
+    ) -> None:
+        self._cronjobs = cronjobs
+        self._backups = backups
+        self._history = history
+        self._clock = clock
+        self._settings = settings
+
+    async def look(self) -> Checks:
+        """Every line; asks the clusters, which may take seconds."""
+        found = [_daemon(), _socket(Path(self._settings().socket)), _disk(Path(self._settings().state))]
+        found.append(await self._journal())
+        for recorder in self._cronjobs.recorders.values():
+            own = self._settings().namespace
+            found += await cluster_checks.look(recorder, own, self._clock)
+        found += self._storages()
+        found.append(self._restic())
+        return found
+
+    async def leftovers(self) -> Leftovers:
+        """What kronkeep has put into the clusters."""
+        return await leftovers.look(self._cronjobs, self._settings().namespace)
+
+    async def _journal(self) -> Check:
+        try:
+            await self._history.commit()
+        except KronkeepError as fault:
+            return Check(name="history", status="fail", message=fault.message, next_step=fault.next_step)
+        count = sum(self._history.executions.count().values())
+        return Check(name="history", status="ok", message=f"It takes changes and holds {count} runs.")
+
+    def _storages(self) -> Iterator[Check]:
+        storages = self._backups.storages.list()
+        if not storages:
+            step = "kronkeep storage create, where runs are to be backed up."
+            yield Check(name="storages", status="ok", message="There is none yet.", next_step=step)
+        for storage in storages:
+            name = f"storage {clean(storage.id, 63)}"
+            if storage.status is StorageStatus.ACTIVE:
+                yield Check(name=name, status="ok", message="It is active.")
+            else:
+                status: Grade = "fail" if storage.status is StorageStatus.FAILED else "warn"
+                words = f"It is {storage.status}: {storage.message or 'no reason is known'}"
+                step = storage.next_step or f"kronkeep storage retry {storage.id}."
+                yield Check(name=name, status=status, message=words, next_step=step)
+
+    def _restic(self) -> Check:
+        """The version that the newest backup ran; before the first, what the settings ask for."""
+        image = self._settings().archive.image
+        for backup in self._history.backups.newest(limit=50).items:
+            if backup.result is not None and backup.result.restic_version:
+                return _version(backup.result.restic_version, image)
+        words = f"No backup has been made yet; archive Jobs run {clean(image, 200)}."
+        return Check(name="restic", status="ok", message=words)
+
+
+def _version(version: str, image: str) -> Check:
+    number = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if number >= (0, 17):
+        return Check(name="restic", status="ok", message=f"The last backup ran restic {clean(version, 40)}.")
+    words = f"The last backup ran restic {clean(version, 40)}, which has one exit code for most failures."
+    step = f"Use an image of restic 0.17 or later (archive.image is {clean(image, 200)})."
+    return Check(name="restic", status="warn", message=words, next_step=step)
+
+
+def _daemon() -> Check:
+    python = ".".join(map(str, sys.version_info[:3]))
+    return Check(name="daemon", status="ok", message=f"kronkeepd {VERSION} answers (Python {python}).")
+
+
+def _socket(path: Path) -> Check:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as fault:
+        words = f"{path} cannot be looked at: {fault.strerror}."
+        return Check(name="socket", status="warn", message=words, next_step="Look at its folder's rights.")
+    if mode & stat.S_IWOTH:
+        words = f"Every user of this machine may connect to {path} (mode {mode:04o})."
+        return Check(name="socket", status="warn", message=words, next_step="Set SocketMode=0660.")
+    return Check(name="socket", status="ok", message=f"{path} has mode {mode:04o}.")
+
+
+def _disk(state: Path) -> Check:
+    room = shutil.disk_usage(state)
+    words = f"{size(room.free)} of {size(room.total)} are free below {state}."
+    step = "Free space, or let the history go of old runs (history.keep_days)."
+    if room.free < LEAST_ROOM or not os.access(state, os.W_OK):
+        return Check(name="disk", status="fail", message=words, next_step=step)
+    if room.free < LITTLE_ROOM:
+        return Check(name="disk", status="warn", message=words, next_step=step)
+    return Check(name="disk", status="ok", message=words)

@@ -1,0 +1,147 @@
+"""Patches: merge (RFC 7386), JSON (RFC 6902), strategic merge with Kubernetes' own merge keys."""
+
+import copy
+from typing import Any
+
+from kronkeep_daemon.embedded.apiserver.status_responses import Refusal, bad_request
+
+# patchMergeKey of the lists that strategic merge patches in these kinds.
+_MERGE_KEYS = {
+    "containers": "name",
+    "initContainers": "name",
+    "volumes": "name",
+    "env": "name",
+    "volumeMounts": "mountPath",
+    "ownerReferences": "uid",
+    "conditions": "type",
+    "addresses": "type",
+}
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """RFC 7386: null removes, objects merge, all else replaces."""
+    if not isinstance(patch, dict):
+        return copy.deepcopy(patch)
+    result = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge(result.get(key), value)
+    return result
+
+
+def strategic(target: Any, patch: Any) -> Any:
+    """Strategic merge: as merge, but lists with a merge key are merged item by item."""
+    if not isinstance(patch, dict):
+        return copy.deepcopy(patch)
+    result = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if key.startswith("$"):
+            continue
+        if value is None:
+            result.pop(key, None)
+        elif key in _MERGE_KEYS and isinstance(value, list) and isinstance(result.get(key), list):
+            result[key] = _merge_list(result[key], value, _MERGE_KEYS[key])
+        elif key == "finalizers" and _texts(result.get(key)) and _texts(value):
+            result[key] = list(dict.fromkeys([*result[key], *value]))
+        else:
+            result[key] = strategic(result.get(key), value)
+    for key, value in patch.items():
+        if key.startswith("$deleteFromPrimitiveList/"):
+            name = key.partition("/")[2]
+            result[name] = [item for item in result.get(name) or [] if item not in value]
+    return result
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+def _merge_list(old: list[Any], patch: list[Any], key: str) -> list[Any]:
+    result = list(old)
+    for item in patch:
+        if not isinstance(item, dict):
+            return copy.deepcopy(patch)
+        index = next((i for i, have in enumerate(result) if have.get(key) == item.get(key)), None)
+        if item.get("$patch") == "delete":
+            if index is not None:
+                del result[index]
+        elif index is None:
+            result.append(copy.deepcopy(item))
+        else:
+            result[index] = strategic(result[index], item)
+    return result
+
+
+def json_patch(target: Any, operations: Any) -> Any:
+    """RFC 6902; raises a 400 or 422 Refusal."""
+    if not isinstance(operations, list):
+        raise bad_request("a JSON patch is a list of operations")
+    document = copy.deepcopy(target)
+    for operation in operations:
+        document = _apply(document, operation)
+    return document
+
+
+def _apply(document: Any, operation: Any) -> Any:
+    if not isinstance(operation, dict):
+        raise bad_request("an operation of a JSON patch is an object")
+    kind, path = operation.get("op"), str(operation.get("path", ""))
+    try:
+        if kind == "test":
+            if _find(document, path) != operation.get("value"):
+                raise _failed(f"testing value {path} failed")
+        elif kind in ("move", "copy"):
+            value = copy.deepcopy(_find(document, operation["from"]))
+            document = _remove(document, operation["from"]) if kind == "move" else document
+            document = _add(document, path, value)
+        elif kind == "remove":
+            document = _remove(document, path)
+        elif kind == "replace":
+            document = _add(_remove(document, path), path, operation.get("value"))
+        elif kind == "add":
+            document = _add(document, path, operation.get("value"))
+        else:
+            raise bad_request(f"unexpected kind: {kind}")
+    except (KeyError, IndexError, ValueError, TypeError) as fault:
+        raise _failed(f"{kind} operation does not apply: doc is missing path: {path}") from fault
+    return document
+
+
+def _failed(message: str) -> Refusal:
+    return Refusal(
+        422, "Invalid", f"the server rejected our request due to an error in our request: {message}"
+    )
+
+
+def _steps(path: str) -> list[str]:
+    return [step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:]]
+
+
+def _find(document: Any, path: str) -> Any:
+    for step in _steps(path):
+        document = document[int(step)] if isinstance(document, list) else document[step]
+    return document
+
+
+def _parent(document: Any, path: str) -> tuple[Any, str]:
+    *way, last = _steps(path)
+    for step in way:
+        document = document[int(step)] if isinstance(document, list) else document[step]
+    return document, last
+
+
+def _remove(document: Any, path: str) -> Any:
+    parent, last = _parent(document, path)
+    del parent[int(last) if isinstance(parent, list) else last]
+    return document
+
+
+def _add(document: Any, path: str, value: Any) -> Any:
+    parent, last = _parent(document, path)
+    if isinstance(parent, list):
+        parent.insert(len(parent) if last == "-" else int(last), value)
+    else:
+        parent[last] = value
+    return document

@@ -1,0 +1,45 @@
+"""Bodies of requests: read within a deadline, bounded in size and depth, decoded by the route's struct."""
+
+import asyncio
+import re
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from kronkeep_common.errors import InvalidRequest, TooSlow
+from kronkeep_common.json_decoding import UNREADABLE
+from kronkeep_common.text import clean
+
+DEPTH = 32
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+
+
+async def read(request: web.Request, decoder: "msgspec.json.Decoder[Any] | None", seconds: float) -> Any:
+    """The decoded body; None for a route without one. Raises InvalidRequest, TooSlow."""
+    try:
+        async with asyncio.timeout(seconds):
+            raw = await request.read()
+    except TimeoutError as fault:
+        raise TooSlow(f"The body did not come within {seconds:.0f} s.") from fault
+    if decoder is None:
+        if raw:
+            raise InvalidRequest("This request takes no body.")
+        return None
+    check_depth(raw)
+    try:
+        return decoder.decode(raw or b"{}")
+    except UNREADABLE as fault:
+        raise InvalidRequest(f"The body is refused: {clean(str(fault), 300)}.") from fault
+
+
+def check_depth(raw: bytes) -> None:
+    """Raises InvalidRequest for JSON that is nested deeper than 32."""
+    if raw.count(b"[") + raw.count(b"{") <= DEPTH:
+        return
+    depth = 0
+    for match in _BRACKET.finditer(_STRING.sub(b"", raw)):
+        depth += 1 if match.group() in b"[{" else -1
+        if depth > DEPTH:
+            raise InvalidRequest(f"The body is nested deeper than {DEPTH}.")

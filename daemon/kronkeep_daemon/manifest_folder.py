@@ -1,0 +1,205 @@
+"""Drop-in manifests: the files of one folder are applied, and kept applied.
+
+The folder's own files are for the first cluster, those of its folder NAME for the cluster NAME. A pass goes
+over all files, by name: when one is written, when a CronJob or a storage changed, and every ten minutes. Of
+each file everything is checked first (a dry run at the API server), and only then applied, so that a file
+with a fault changes nothing. A file that goes takes nothing away: deleting is left to people. Where another
+daemon acts on the cluster, or none can, the files wait.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from watchfiles import awatch
+
+from kronkeep_common import manifests
+from kronkeep_common.api import ManifestFile
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow, StorageNotFound
+from kronkeep_common.manifests import Document
+from kronkeep_common.models import BackupStorageCreate
+from kronkeep_common.text import clean
+from kronkeep_daemon.apply import Applying
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, StorageChanged
+from kronkeep_daemon.kube.chosen import choosing
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+AGAIN_SECONDS = 600.0
+PATIENCE = 10.0  # seconds, at the start, for a cluster that may be away
+MOST_FILES = 1000
+WRITABLE_BY_ALL = 0o002
+
+
+class DropIns:
+    """The manifest folder; nothing happens without one."""
+
+    def __init__(
+        self, folder: Path | None, applying: Applying, bus: Bus, clock: Clock, cronjobs: CronJobService
+    ) -> None:
+        self._folder = folder
+        self._applying = applying
+        self._cronjobs = cronjobs
+        self._clock = clock
+        self._files: dict[str, ManifestFile] = {}
+        self._wake = asyncio.Event()
+        if folder is not None:
+            bus.subscribe(CronJobChanged, lambda _: self._wake.set())
+            bus.subscribe(StorageChanged, lambda _: self._wake.set())
+            bus.subscribe(ActingChanged, lambda _: self._wake.set())
+
+    def files(self) -> list[ManifestFile]:
+        """Every file by name, and how it stands."""
+        return [self._files[name] for name in sorted(self._files)]
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Begins to apply and to watch the folder."""
+        if self._folder is not None:
+            supervisor.start("manifest folder", self._keep, death="restart")
+            supervisor.start("manifest folder watch", self._watch, death="restart")
+
+    async def _watch(self) -> None:
+        """Wakes the passes at each change; a folder that is not there yet is looked for once a minute."""
+        assert self._folder is not None
+        while not await asyncio.to_thread(self._folder.is_dir):
+            await self._clock.sleep(60.0)
+        self._wake.set()
+        async for _ in awatch(self._folder, debounce=200):
+            self._wake.set()
+
+    async def _keep(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._cronjobs.synced()
+                for lead in self._cronjobs.leads:
+                    await lead.known()
+        while True:
+            self._wake.clear()
+            await self.apply_all()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN_SECONDS):
+                    await self._wake.wait()
+
+    async def apply_all(self) -> None:
+        """One pass over the folder, which applies nothing to a cluster where this daemon does not act."""
+        assert self._folder is not None
+        folder, owners = self._folder, dict[str, str]()
+        paths = await asyncio.to_thread(lambda: list(_paths(folder)))
+        for path in paths:
+            file = str(path.relative_to(folder))
+            self._note(file, await self._apply(file, path, owners))
+        for gone in set(self._files) - {str(path.relative_to(folder)) for path in paths}:
+            del self._files[gone]
+
+    async def _apply(self, file: str, path: Path, owners: dict[str, str]) -> ManifestFile:
+        """Applies one file; the record says how it went."""
+        names: tuple[str, ...] = ()
+        clusters = self._cronjobs.clusters
+        try:
+            cluster = clusters.first if path.name == file else clusters.named(path.parent.name)
+            self._acts(cluster)
+            found = await asyncio.to_thread(_read, path)
+            names = tuple(manifests.name_of(document.wanted) for document in found)
+            _claim(file, [clusters.title(cluster.id, name) for name in names], owners)
+            with choosing(cluster.id):
+                await self._apply_file(found)
+        except KronkeepError as fault:
+            waits = fault.retryable or isinstance(fault, NotAllowedNow)
+            return ManifestFile(
+                file=clean(file, 255),
+                status="waiting" if waits else "refused",
+                since=self._clock.now(),
+                objects=names,
+                message=_words(fault),
+                next_step=clean(fault.next_step, 500),
+                code=fault.code,
+            )
+        return ManifestFile(file=clean(file, 255), status="applied", since=self._clock.now(), objects=names)
+
+    def _acts(self, cluster: Cluster) -> None:
+        """Raises NotAllowedNow where another daemon acts, or none can."""
+        lead, name = self._cronjobs.leads.of(cluster.id), clean(cluster.name, 80)
+        if lead.stands_by():
+            raise NotAllowedNow(
+                f"Another kronkeepd acts on the cluster {name}: {clean(lead.other, 200)}.",
+                next_step="Look at that daemon's manifests, or stop it.",
+            )
+        if not lead.leads() or cluster.id in self._cronjobs.unknown():
+            raise NotAllowedNow(f"The cluster {name} has not answered.", next_step="kronkeep doctor.")
+
+    async def _apply_file(self, found: list[Document]) -> None:
+        """Checks all, then makes storages, then CronJobs (which wait for a storage of the same file)."""
+        storages = [one for one in found if isinstance(one.wanted, BackupStorageCreate)]
+        cronjobs = [one for one in found if not isinstance(one.wanted, BackupStorageCreate)]
+        for one in storages:
+            await self._one(one, dry_run=True)
+        for one in cronjobs:
+            try:
+                await self._one(one, dry_run=True)
+            except (StorageNotFound, NotAllowedNow):
+                if not storages:
+                    raise
+        for one in [*storages, *cronjobs]:
+            await self._one(one)
+
+    async def _one(self, document: Document, *, dry_run: bool = False) -> None:
+        """Applies one manifest; what it raises says where the manifest begins."""
+        try:
+            made = await self._applying.apply(document.wanted, dry_run=dry_run)
+        except KronkeepError as fault:
+            fault.details["where"] = Path(document.where).name
+            raise
+        if not dry_run and made.outcome != "unchanged":
+            log.info("manifests: %s %s", clean(manifests.name_of(document.wanted), 400), made.outcome)
+
+    def _note(self, name: str, found: ManifestFile) -> None:
+        """Keeps how a file stands; what is new of it is logged, and how long it has stood so stays."""
+        old = self._files.get(name)
+        if old is not None and msgspec.structs.replace(found, since=old.since) == old:
+            return
+        self._files[name] = found
+        if found.status == "refused":
+            log.error("manifests: %s is refused: %s [%s]", found.file, found.message, found.code)
+        elif found.status == "waiting":
+            log.warning("manifests: %s waits: %s [%s]", found.file, found.message, found.code)
+
+
+def _paths(folder: Path) -> Iterator[Path]:
+    """The files of the folder, then those of its folders, by name."""
+    if not folder.is_dir():
+        return
+    there = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    inner = [path for below in there if below.is_dir() for path in sorted(below.iterdir())]
+    files = [path for path in (*there, *inner) if path.suffix in manifests.SUFFIXES and path.is_file()]
+    yield from [path for path in files if not path.name.startswith(".")][:MOST_FILES]
+
+
+def _read(path: Path) -> list[Document]:
+    """The file's documents; raises InvalidRequest also for a file that anybody could have written."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as fault:
+        raise InvalidRequest(f"{clean(path.name)} cannot be read: {clean(str(fault), 200)}") from fault
+    if mode & WRITABLE_BY_ALL:
+        raise InvalidRequest(f"{clean(path.name)} may be written by anybody.", next_step="chmod o-w it.")
+    return manifests.file(path)
+
+
+def _words(fault: KronkeepError) -> str:
+    """The fault, with the line of the manifest that it is about."""
+    where = fault.details.get("where")
+    return clean(f"{where}: {fault.message}" if where else fault.message, 1000)
+
+
+def _claim(file: str, names: Iterable[str], owners: dict[str, str]) -> None:
+    """Raises InvalidRequest when an earlier file, or this one before, describes the same object."""
+    for name in names:
+        if name in owners:
+            raise InvalidRequest(f"{clean(file)}: {clean(name, 400)} is described in {owners[name]} already.")
+        owners[name] = clean(file)

@@ -1,0 +1,206 @@
+"""The Jobs that kronkeep makes, as functions of records; argv lists only, one restic call a container."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from kronkeep_common import object_keys
+from kronkeep_common.models import BackupExecution, BackupStorage
+from kronkeep_daemon.repositories.repository import Repository, of
+from kronkeep_daemon.settings import ArchiveSettings
+from kronkeep_daemon.storage_kinds.place import KEYS, Place
+
+Object = dict[str, Any]
+Steps = list[tuple[str, list[str]]]
+Mounts = Sequence[Object]
+HOST = "kronkeep"  # fixed: a pod's own name would make every file look new (restic #4597)
+KEPT_SECONDS = 3600  # how long an ended Job stays for people to look at
+_CACHE = "/kronkeep/cache"
+PROBE_SECONDS = 60  # restic repeats a request that is not answered for up to 15 minutes
+
+
+def host(cluster: str, repository: Repository) -> str:
+    """What restic's `--host` is: it takes a snapshot of the same host and paths for the one before.
+
+    Where a storage is used from other clusters than its own, theirs have equal paths and are told apart.
+    """
+    return HOST if cluster == repository.storage.cluster else f"{HOST}-{cluster[:8]}"
+
+
+def short_hash(*parts: str) -> str:
+    """Twelve hexadecimal digits of the parts."""
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:12]
+
+
+def archive_job_name(backup: BackupExecution) -> str:
+    """The name that makes creating the Job twice an AlreadyExists."""
+    return f"{backup.cronjob[:36]}-bk-{backup.id}-{backup.attempt}"
+
+
+def backup_tag(backup: BackupExecution) -> str:
+    """The snapshot's tag that no other backup has; a run's tag is shared by every backup of that run."""
+    return f"backup={backup.id}"
+
+
+def secret_name(job: str) -> str:
+    """The copy of the repository's password and credentials that belongs to a Job."""
+    return f"{job}-key"
+
+
+def secret(name: str, namespace: str, data: dict[str, bytes], owner: Object | None) -> Object:
+    """A Secret of ours; `data` by key."""
+    meta: Object = {"name": name, "namespace": namespace, "labels": labels("credentials")}
+    if owner is not None:
+        meta["ownerReferences"] = [owner]
+    encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded}
+
+
+def owner(cronjob: Object) -> Object:
+    """An owner reference without `controller`: the CronJob's history limit must not count our Jobs."""
+    meta = cronjob["metadata"]
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "name": meta["name"], "uid": meta["uid"]}
+
+
+def labels(role: str) -> dict[str, str]:
+    """What every object of ours carries."""
+    return {object_keys.MANAGED_BY_LABEL: object_keys.MANAGED_BY, object_keys.ROLE_LABEL: role}
+
+
+def probe() -> list[str]:
+    """Opens the repository, or tells within a minute why it cannot be opened."""
+    return ["timeout", str(PROBE_SECONDS), "restic", "cat", "config"]
+
+
+def repository_job(
+    name: str,
+    namespace: str,
+    steps: Steps,
+    where: BackupStorage | Repository,
+    settings: ArchiveSettings,
+    deadline_seconds: float,
+) -> Object:
+    """A Job that works on the repository alone."""
+    made = job(name, namespace, "maintenance", containers(name, steps, of(where), settings), settings)
+    reach(made, of(where), settings)
+    made["spec"]["activeDeadlineSeconds"] = max(1, int(deadline_seconds))
+    return made
+
+
+def job(name: str, namespace: str, role: str, ordered: list[Object], settings: ArchiveSettings) -> Object:
+    """Containers in order: all but the last are init containers, so that the first failure ends the Job.
+
+    No pod of ours has a service account's token, and its owner is the cluster's only where settings say so.
+    """
+    pod: Object = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "initContainers": ordered[:-1],
+        "containers": ordered[-1:],
+        "volumes": [],
+    }
+    if settings.node_selector:
+        pod["nodeSelector"] = dict(settings.node_selector)
+    if settings.tolerations:
+        pod["tolerations"] = list(settings.tolerations)
+    meta: Object = {"name": name, "namespace": namespace, "labels": labels(role)}
+    template = {"metadata": {"labels": labels(role)}, "spec": pod}
+    spec = {"backoffLimit": 0, "ttlSecondsAfterFinished": KEPT_SECONDS, "template": template}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
+
+
+def reach(made: Object, repository: Repository, settings: ArchiveSettings) -> None:
+    """Gives the Job's pod what its restic containers need: the repository, its key, a cache, a user."""
+    place, pod = repository.place, made["spec"]["template"]["spec"]
+    secret = {"secretName": secret_name(made["metadata"]["name"]), "defaultMode": _key_mode(settings)}
+    own = [{"name": "keys", "secret": secret}, {"name": "cache", "emptyDir": {}}]
+    pod["volumes"] += [*place.volumes[0], *own]
+    if place.node:
+        pod["nodeSelector"] = pod.get("nodeSelector", {}) | {"kubernetes.io/hostname": place.node}
+    user = {"runAsUser": settings.run_as_user, "runAsGroup": settings.run_as_group}
+    context: Object = {key: value for key, value in user.items() if value is not None}
+    if settings.run_as_user:
+        context["runAsNonRoot"] = True
+    if settings.fs_group is not None:
+        context["fsGroup"] = settings.fs_group
+    if context:
+        pod["securityContext"] = context
+
+
+def containers(
+    name: str, steps: Steps, repository: Repository, settings: ArchiveSettings, mounts: Mounts = ()
+) -> list[Object]:
+    """One container a step, each with the repository, its key and a cache, and `mounts`."""
+    place = repository.place
+    own = [
+        *place.volumes[1],
+        {"name": "keys", "mountPath": KEYS, "readOnly": True},
+        {"name": "cache", "mountPath": _CACHE},
+    ]
+    environment = _environment(place, secret_name(name), repository.encrypted)
+    return [
+        container(step, call(argv, place, settings), environment, [*own, *mounts], settings)
+        for step, argv in steps
+    ]
+
+
+def call(argv: list[str], place: Place, settings: ArchiveSettings) -> list[str]:
+    """The command line of a step: restic's own path, and the storage's options after it."""
+    line = place.call(argv)
+    if "restic" not in line:
+        return line
+    at = line.index("restic")
+    return [*line[:at], settings.program, *line[at + 1 :]]
+
+
+def _key_mode(settings: ArchiveSettings) -> int:
+    """ssh refuses a private key of its own user that others may read; other users must be let read root's."""
+    return 0o444 if settings.run_as_user else 0o400
+
+
+def _environment(place: Place, secret: str, encrypted: bool) -> list[Object]:
+    """Variables in order: the address may refer to what comes before it."""
+    secrets = [
+        {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+        for key in place.secret_environment
+    ]
+    own = {
+        "RESTIC_REPOSITORY": place.repository,
+        "RESTIC_PASSWORD_FILE": f"{KEYS}/password",
+        "RESTIC_CACHE_DIR": _CACHE,
+        "RESTIC_PROGRESS_FPS": "1",
+        "TMPDIR": _CACHE,
+    }
+    if not encrypted:
+        del own["RESTIC_PASSWORD_FILE"]
+    return [*secrets, *({"name": name, "value": value} for name, value in (place.environment | own).items())]
+
+
+def container(
+    name: str, argv: list[str], environment: list[Object], mounts: Mounts, settings: ArchiveSettings
+) -> Object:
+    """A container of the archives' image."""
+    found: Object = {
+        "name": name,
+        "image": settings.image,
+        "command": argv,
+        "env": environment,
+        "volumeMounts": list(mounts),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": _context(settings),
+    }
+    resources = {
+        key: value for key, value in (("requests", settings.requests), ("limits", settings.limits)) if value
+    }
+    return found | {"resources": resources} if resources else found
+
+
+def _context(settings: ArchiveSettings) -> Object:
+    """As little as restic needs: another user than root has no capability, root keeps those to read files."""
+    context: Object = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": settings.read_only_root,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    return context | {"capabilities": {"drop": ["ALL"]}} if settings.run_as_user else context

@@ -1,0 +1,158 @@
+"""Locks that our own killed Jobs left in a repository: found, judged, removed; never anybody else's.
+
+restic holds a lock to be stale after 30 minutes without a refresh, or when its process is gone on the same
+host; in a cluster every pod is another host, so a killed Job blocks exclusive work for half an hour. A
+lock's host is its pod's name, by which we know our own. It goes at once when the Job is one of this history's
+(by the id of a backup or restore in its name, or by the mark that `names` gave it) and no such pod is alive;
+one that only looks like ours goes when it was not refreshed (every 5 minutes) in 6. While one lock remains
+that is alive, not ours or could not be read, only restic's own `unlock` runs, which takes stale ones. Several
+clusters may use one repository: while one of them does not answer, every lock may be of a live Job.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from kronkeep_common import object_keys
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.json_decoding import UNREADABLE
+from kronkeep_common.models import BackupStorage
+from kronkeep_daemon import storage_kinds
+from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.repositories import job_names
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.restic import output
+
+log = logging.getLogger(__name__)
+Object = dict[str, Any]
+UNREFRESHED = timedelta(minutes=6)
+STALE = timedelta(minutes=30)  # for restic itself, whosever it is
+MOST = 50
+ALL = "--remove-all"
+SECONDS = 120.0
+_ALIKE = re.compile(r"kronkeep-[a-z]+-|.*-bk-[0-9a-f]{12}-\d+")
+_RECORD = re.compile(r"(?<=-)[0-9a-f]{12}(?=-)")
+_ID = re.compile(rb"[0-9a-f]{64}")
+
+
+class Lock(msgspec.Struct, frozen=True):
+    """restic's lock file."""
+
+    time: datetime
+    hostname: str = ""
+    exclusive: bool = False
+
+
+class Locks:
+    """Removes what our dead Jobs left; `known` tells whether the history has a backup or restore of an id."""
+
+    def __init__(
+        self, clusters: Clusters, known: Callable[[str], bool], repositories: RepositoryJobs, clock: Clock
+    ) -> None:
+        self._clusters = clusters
+        self._known = known
+        self._repositories = repositories
+        self._clock = clock
+
+    async def clear(self, repository: Repository) -> bool:
+        """Removes the locks of our dead Jobs, while the caller holds the repository; whether all went.
+
+        A fault is logged and no reason to stop: then not all went.
+        """
+        try:
+            return await self._cleared(repository)
+        except KronkeepError as fault:
+            log.warning("the locks of %s: %s", repository.id, fault)
+            return False
+
+    async def _cleared(self, repository: Repository) -> bool:
+        found = await self._read(repository)
+        if not found:
+            return True
+        alive, now = await self._alive(repository), self._clock.now()
+
+        def mine(host: str) -> bool:
+            return ours(host, repository.storage, self._known)
+
+        argv = unlocking(found, alive, mine, now)
+        if argv is None:
+            return False
+        ended = await self._run(repository, [("unlock", argv)])
+        return ALL in argv and ended.complete
+
+    async def _read(self, repository: Repository) -> list[Lock]:
+        listed = await self._run(repository, [("list", ["restic", "list", "locks", "--no-lock"])])
+        step = listed.step("list")
+        ids = _ID.findall(step.log) if step else []
+        cats = [
+            (f"lock-{n}", ["restic", "cat", "lock", i.decode(), "--no-lock"])
+            for n, i in enumerate(ids[:MOST])
+        ]
+        if not cats:
+            return []
+        ended = await self._run(repository, cats)
+        logs = [step.log for step in ended.steps if step.exit_code == 0]
+        return [read(log) for log in [*logs, *[b""] * (len(ids) - len(logs))]]
+
+    async def _run(self, repository: Repository, steps: list[tuple[str, list[str]]]) -> runner.Ended:
+        name = job_names.fresh("locks", repository.storage)
+        return await self._repositories.run(name, steps, repository, SECONDS)
+
+    async def _alive(self, repository: Repository) -> frozenset[str] | None:
+        """The names of our pods that have not ended wherever they reach the repository; None if unknown."""
+        selector, pods = f"{object_keys.MANAGED_BY_LABEL}={object_keys.MANAGED_BY}", []
+        own = self._repositories.cluster(repository)
+        for cluster in [own] if storage_kinds.bound(repository.storage) else self._clusters:
+            try:
+                pods += (await cluster.list(paths.pods(), labelSelector=selector))[0]
+            except KronkeepError as fault:
+                log.warning("the locks of %s: the pods on %s: %s", repository.id, cluster.name, fault)
+                return None
+        return frozenset(
+            pod["metadata"]["name"]
+            for pod in pods
+            if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        )
+
+
+def unlocking(
+    found: Sequence[Lock], alive: Collection[str] | None, mine: Callable[[str], bool], now: datetime
+) -> list[str] | None:
+    """restic's call: all locks where each is of a dead Job of ours, else only those that restic finds stale.
+
+    None where there is nothing that restic could take. `alive` is None while nobody can tell who is.
+    """
+    if alive is not None and all(dead(lock, alive, mine, now) for lock in found):
+        return ["restic", "unlock", ALL]
+    return ["restic", "unlock"] if any(now - lock.time >= STALE for lock in found) else None
+
+
+def read(log: bytes) -> Lock:
+    """The lock in restic's answer, which is JSON over several lines; one that cannot be read is nobody's."""
+    text = b"".join(output.lines(log))
+    try:
+        return msgspec.json.decode(text[text.index(b"{") :], type=Lock)
+    except UNREADABLE:
+        return Lock(time=datetime.max.replace(tzinfo=UTC))
+
+
+def ours(host: str, storage: BackupStorage, known: Callable[[str], bool]) -> bool:
+    """Whether the pod is of a Job of this history: of a record whose id is `known`, or named by us."""
+    return any(map(known, _RECORD.findall(host))) or job_names.is_ours(host, storage)
+
+
+def dead(lock: Lock, alive: Iterable[str], ours: Callable[[str], bool], now: datetime) -> bool:
+    """Whether the lock is of a Job of ours that runs no more; a host's name is a pod's, cut to 63."""
+    if any(name[:63] == lock.hostname for name in alive):
+        return False
+    if ours(lock.hostname):
+        return True
+    return _ALIKE.match(lock.hostname) is not None and now - lock.time > UNREFRESHED

@@ -1,0 +1,56 @@
+"""Asks the archives' image which restic it has, once for each image and cluster."""
+
+import secrets
+from collections.abc import Callable
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import StorageFailed
+from kronkeep_common.models import BackupPolicySpec
+from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.repositories import job_manifests
+from kronkeep_daemon.restic import output, versions
+from kronkeep_daemon.settings import ArchiveSettings, Settings
+
+SECONDS = 300
+
+
+class Probe:
+    """The versions of restic by cluster, image and program: each cluster has its own registry or nodes."""
+
+    def __init__(self, clock: Clock, settings: Callable[[], Settings]) -> None:
+        self._clock = clock
+        self._settings = settings
+        self._known: dict[tuple[str, str, str], versions.Version] = {}
+
+    async def check(self, cluster: Cluster, policy: BackupPolicySpec) -> None:
+        """Raises ToolMissing for a policy that the image's restic cannot carry out, StorageFailed."""
+        if versions.needs(policy):
+            versions.check(await self.version(cluster), policy)
+
+    async def version(self, cluster: Cluster) -> versions.Version:
+        """The version in the image that is set now; raises StorageFailed where it cannot be asked."""
+        settings = self._settings().archive
+        key = (cluster.id, settings.image, settings.program)
+        if key not in self._known:
+            self._known[key] = await self._ask(cluster, settings)
+        return self._known[key]
+
+    async def _ask(self, cluster: Cluster, settings: ArchiveSettings) -> versions.Version:
+        namespace, name = self._settings().namespace, f"kronkeep-version-{secrets.token_hex(3)}"
+        step = job_manifests.container("version", [settings.program, "version"], [], [], settings)
+        job = job_manifests.job(name, namespace, "maintenance", [step], settings)
+        job["spec"]["activeDeadlineSeconds"] = SECONDS
+        await cluster.create(paths.jobs(namespace), job)
+        ended = await runner.wait(cluster, self._clock, namespace, name)
+        found = versions.parse(ended.steps[0].log.decode(errors="replace") if ended.steps else "")
+        if found == versions.UNKNOWN:
+            said = output.lines(ended.steps[0].log)[-1:] if ended.steps else []
+            raise StorageFailed(
+                f"The version of restic in {settings.image} could not be had: "
+                f"{said[0].decode(errors='replace')[:200] if said else ended.message or ended.reason}",
+                next_step="Correct archive.image and archive.program in the settings.",
+                reason="VersionUnknown",
+            )
+        return found

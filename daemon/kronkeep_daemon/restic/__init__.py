@@ -1,0 +1,1 @@
+"""The restic command line: one module a subcommand, and what a version of restic can do."""

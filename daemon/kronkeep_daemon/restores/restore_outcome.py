@@ -1,0 +1,158 @@
+"""How a restore ended, from what its containers said and their exit codes; pure."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from kronkeep_common.json_decoding import decoded
+from kronkeep_common.models import Progress
+from kronkeep_common.text import clean
+from kronkeep_daemon.jobs.runner import Ended, Step
+from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic.connection_faults import Fault
+
+Object = dict[str, Any]
+_VERIFIED = re.compile(rb"finished verifying (\d+) files")
+VERIFYING = b"verifying files in "
+_FILE = re.compile(r"ignoring error for (.+?): (.+)")
+EXAMPLES = 5
+
+
+DAMAGED = Fault(
+    output.DAMAGED,
+    "The repository's data is damaged: restic could not read what it had stored.",
+    "Check the storage (kronkeep storage check) and restore an earlier backup.",
+)
+KILLED = 137
+INTERRUPTED = Fault(
+    "Interrupted",
+    "The restore's pod was killed before it had ended, by its node or for its use of memory.",
+    "Look at the node and at the memory limit in the settings (archive.limits); restore again.",
+)
+_TOLD: tuple[tuple[str, Fault], ...] = (
+    (
+        "no matching ID found",
+        Fault("SnapshotGone", "The repository no longer has that snapshot.", "Choose another backup."),
+    ),
+    (
+        "no space left on device",
+        Fault("TargetFull", "The target has no space left.", "Restore to a larger claim."),
+    ),
+    (
+        "read-only file system",
+        Fault("TargetReadOnly", "The target cannot be written.", "Choose a claim that may be written."),
+    ),
+)
+
+
+class _Status(msgspec.Struct):
+    """A `status` line of `restic restore --json`; counts are of files and bytes."""
+
+    percent_done: float = 0
+    bytes_restored: int = 0
+    total_bytes: int = 0
+    files_restored: int = 0
+    total_files: int = 0
+
+
+def progress(line: bytes) -> Progress | None:
+    """restic's own status of a restore (0.16 and later; 0.14 says nothing on the way)."""
+    if not line.startswith(b'{"message_type":"status"'):
+        return None
+    found = decoded(line, _Status)
+    if found is None:
+        return None
+    return Progress(
+        percent=round(100 * found.percent_done, 1),
+        bytes_done=found.bytes_restored,
+        bytes_total=found.total_bytes,
+        files_done=found.files_restored,
+        files_total=found.total_files,
+    )
+
+
+def verified(log: bytes) -> int | None:
+    """How many files restic compared after the restore; None when it did not say that it had ended."""
+    match = _VERIFIED.search(log)
+    if match:
+        return int(match[1])
+    for obj in output.objects(log):
+        if obj.get("message_type") == "summary":
+            return int(obj.get("files_restored", 0)) + int(obj.get("files_skipped", 0))
+    return None
+
+
+def restores(ended: Ended) -> list[Step]:
+    """The containers that restored."""
+    return [step for step in ended.steps if step.name.startswith("restore")]
+
+
+def verified_files(ended: Ended) -> int:
+    """How many files restic compared in all."""
+    return sum(verified(step.log) or 0 for step in restores(ended))
+
+
+def fault(ended: Ended) -> Fault | None:
+    """Why the Job of a restore failed; None when all its containers did what they should."""
+    if ended.complete:
+        calls = restores(ended)
+        if not calls or any(verified(step.log) is None for step in calls):
+            words = "restic ended without an error but did not say that it had compared the files."
+            return Fault("NoSummary", words, "Look at the target, and restore again.")
+        return None
+    if ended.reason == "DeadlineExceeded":
+        return Fault("DeadlineExceeded", "The restore was stopped at its deadline.", "Give it a longer one.")
+    failed = next((s for s in ended.steps if s.exit_code), None)
+    if failed is None:
+        words = clean(f"The Job failed: {ended.message or ended.reason}", 500)
+        return Fault("JobFailed", words, "Look at the Job's events with kubectl describe.")
+    if failed.exit_code == KILLED and failed.name != "check":
+        return INTERRUPTED
+    if failed.name == "check":
+        words = f"The drill's check command exited with {failed.exit_code}: {_last(failed.log)}"
+        return Fault("CheckFailed", words, "Look at what the check says in the drill's log.")
+    if failed.name.startswith("move"):
+        words = f"What was restored could not take its place: {_last(failed.log)}"
+        return Fault("MoveFailed", words, "Look at the target: some of it may have been replaced.")
+    if not failed.name.startswith("restore"):
+        words = f"What was restored could not be looked at: {_last(failed.log)}"
+        return Fault("LookFailed", words, "Look at the log, and restore again.")
+    return of_restic(failed.exit_code, failed.log)
+
+
+def of_restic(exit_code: int | None, log: bytes) -> Fault:
+    """Why a call of restic failed."""
+    text = log.decode(errors="replace")
+    for words, found in _TOLD:
+        if words in text:
+            return found._replace(message=clean(f"{found.message} restic: {_telling(text, words)}", 500))
+    wrong = [clean(f"{m[1]}: {m[2]}", 200) for m in _FILE.finditer(text)]
+    if any("Invalid file size" in line for line in wrong):
+        words = f"Files changed while they were archived: {'; '.join(wrong[:EXAMPLES])}"
+        return Fault("ChangedMeanwhile", words, "Archive when nothing writes, such as after the run.")
+    if any("Unexpected content" in line for line in wrong):
+        return different(wrong)
+    reason, words, then = output.fault(exit_code, log)
+    if reason == output.DAMAGED:
+        return DAMAGED._replace(message=clean(f"{DAMAGED.message} restic: {_last(log)}", 500))
+    if reason == "ResticFailed" and wrong:
+        words = f"{len(wrong)} files could not be restored: {'; '.join(wrong[:EXAMPLES])}"
+    return Fault(reason, clean(words, 1000), then)
+
+
+def _telling(text: str, words: str) -> str:
+    return next(line for line in text.splitlines() if words in line)[:200]
+
+
+def _last(log: bytes) -> str:
+    said = [line for line in log.decode(errors="replace").splitlines() if line.strip()]
+    return clean(said[-1], 300) if said else "it said nothing"
+
+
+def different(wrong: list[str]) -> Fault:
+    """The files that are not what was archived."""
+    shown = ", ".join(clean(path, 120) for path in wrong[:EXAMPLES])
+    more = f" and {len(wrong) - EXAMPLES} more" if len(wrong) > EXAMPLES else ""
+    words = f"{len(wrong)} files are not what was archived: {shown}{more}."
+    return Fault("Different", words, "Do not rely on this backup; back up again and check the storage.")

@@ -1,0 +1,220 @@
+"""Schedules held against each other with what the daemon knows: how long runs take, who uses the storage."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+
+from kronkeep_common import compatibility, object_keys
+from kronkeep_common.clock import Clock
+from kronkeep_common.compatibility import DEFAULT_DURATION, Busy, Question, percentile_95
+from kronkeep_common.compatibility.strategies import Settled
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import (
+    BackupPolicy,
+    BackupPolicySpec,
+    CronJob,
+    ScheduleCheckRequest,
+    ScheduleVerdict,
+)
+from kronkeep_common.schedule import Schedule
+from kronkeep_common.states import BackupStatus, ExecutionStatus
+from kronkeep_daemon.backups import policy_annotations as policies
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.history import History
+from kronkeep_daemon.settings import Settings
+
+RECENT = 100  # runs, or backups, whose durations are looked at
+KNOWN = 4096  # pairs of schedules whose findings are kept
+Object = dict[str, Any]
+Source = Literal["history", "policy", "default"]
+_Pair = tuple[str, str | None, str, str | None, int, int]
+
+
+class ScheduleService:
+    """The compatibility check and its strategies, in threads: schedules of every minute take seconds."""
+
+    def __init__(
+        self, cronjobs: CronJobService, history: History, clock: Clock, settings: Callable[[], Settings]
+    ) -> None:
+        self._cronjobs = cronjobs
+        self._history = history
+        self._clock = clock
+        self._settings = settings
+        self._found: dict[_Pair, tuple[str, ...]] = {}
+        self._asked: dict[_Pair, None] = {}
+        self._some_asked = asyncio.Event()
+
+    def parse(self, expr: str, zone: str | None) -> Schedule:
+        """The schedule, without a zone in the controller's; raises InvalidSchedule, InvalidTimeZone."""
+        return Schedule.parse(expr, zone, controller_zone=self._settings().controller_zone)
+
+    def _existing(self, expr: str, zone: str | None) -> Schedule:
+        return Schedule.existing(expr, zone, controller_zone=self._settings().controller_zone)
+
+    async def check(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
+        """The verdict, and what would settle a conflict; raises InvalidSchedule, InvalidTimeZone."""
+        cronjob = self.parse(request.cronjob_schedule, request.cronjob_time_zone)
+        backup = self.parse(request.backup_schedule, request.backup_time_zone)
+        named = self._named(request.namespace, request.cronjob)
+        question, source = self._question(
+            cronjob, named, request.expected_duration_seconds, request.storage_id
+        )
+        question = dataclasses.replace(question, horizon=timedelta(days=request.horizon_days))
+
+        def work() -> ScheduleVerdict:
+            verdict = compatibility.check(question, backup)
+            offers = tuple(compatibility.offers(backup, question, verdict))
+            return msgspec.structs.replace(verdict, resolutions=offers, expected_from=source)
+
+        return await asyncio.to_thread(work)
+
+    async def settle(
+        self, namespace: str, name: str, schedule: str, zone: str | None, wanted: BackupPolicySpec
+    ) -> Settled:
+        """The policy as the CronJob may carry it, after its strategy; raises ScheduleConflict."""
+        if wanted.schedule is None:
+            return Settled(wanted, "")
+        cronjob = self._existing(schedule, zone)
+        backup = self.parse(wanted.schedule, wanted.time_zone)
+        named = self._named(namespace, name)
+        question, _ = self._question(cronjob, named, wanted.expected_duration_seconds, wanted.storage_id)
+
+        def work() -> Settled:
+            verdict = compatibility.check(question, backup)
+            return compatibility.resolve(wanted.on_conflict, wanted, backup, question, verdict)
+
+        return await asyncio.to_thread(work)
+
+    def _named(self, namespace: str | None, name: str | None) -> Object | None:
+        try:
+            return self._cronjobs.raw(namespace, name) if namespace and name else None
+        except KronkeepError:
+            return None
+
+    def _question(
+        self, cronjob: Schedule, named: Object | None, stated: float | None, storage: str | None
+    ) -> tuple[Question, Source]:
+        uid = named["metadata"]["uid"] if named else None
+        expected, source = self._expected(uid, stated)
+        question = Question(
+            cronjob=cronjob,
+            now=self._clock.now(),
+            expected=timedelta(seconds=expected),
+            others=self._others(storage, uid) if storage else (),
+            lasting=timedelta(seconds=self._lasting(uid)),
+        )
+        return question, source
+
+    def _expected(self, uid: str | None, stated: float | None) -> tuple[float, Source]:
+        """How long a run takes: the history's 95th percentile, else what is stated, else the default."""
+        if uid is not None:
+            runs = self._history.executions.newest(
+                limit=RECENT, cronjob_id=uid, status=ExecutionStatus.SUCCEEDED
+            ).items
+            seen = percentile_95([run.duration_seconds for run in runs if run.duration_seconds is not None])
+            if seen is not None:
+                return seen, "history"
+        return (stated, "policy") if stated is not None else (DEFAULT_DURATION.total_seconds(), "default")
+
+    def _lasting(self, uid: str | None) -> float:
+        """How long a backup of the CronJob takes: the history's 95th percentile, else the default."""
+        if uid is None:
+            return DEFAULT_DURATION.total_seconds()
+        done = self._history.backups.newest(limit=RECENT, cronjob_id=uid, status=BackupStatus.SUCCEEDED).items
+        seen = percentile_95([one.duration_seconds for one in done if one.duration_seconds is not None])
+        return DEFAULT_DURATION.total_seconds() if seen is None else seen
+
+    def _others(self, storage: str, uid: str | None) -> tuple[Busy, ...]:
+        """The enabled policies of other CronJobs on the storage."""
+        found = []
+        for cluster, raw in self._cronjobs.raws():
+            meta, spec = raw["metadata"], raw["spec"]
+            if meta["uid"] == uid or storage not in (meta.get("annotations") or {}).get(
+                object_keys.POLICY, ""
+            ):
+                continue
+            policy = policies.read(raw).policy
+            if policy is None or policy.storage_id != storage or not policy.enabled:
+                continue
+            name = self._cronjobs.clusters.title(cluster, f"{meta['namespace']}/{meta['name']}")
+            other = self._busy(name, meta["uid"], spec, policy)
+            if other is not None:
+                found.append(other)
+        return tuple(found)
+
+    def _busy(self, name: str, uid: str, spec: Object, policy: BackupPolicy) -> Busy | None:
+        """When another policy's backups hold the storage; None where no schedule says so."""
+        lasting = self._lasting(uid)
+        try:
+            if policy.schedule is not None:
+                return Busy(name, self.parse(policy.schedule, policy.time_zone), lasting)
+            if spec.get("suspend"):
+                return None
+            run, _ = self._expected(uid, policy.expected_duration_seconds)
+            schedule = self._existing(spec.get("schedule", ""), spec.get("timeZone"))
+            return Busy(name, schedule, lasting, run + policy.delay_seconds)
+        except KronkeepError:
+            return None
+
+    def findings(self, cronjob: CronJob, policy: BackupPolicy | None) -> tuple[str, ...]:
+        """The findings on the CronJob's policy, as far as `keep_findings` has come: `Code: sentence`."""
+        pair = self._pair(cronjob, policy)
+        if pair is None:
+            return ()
+        if pair not in self._found and len(self._asked) < KNOWN:
+            self._asked[pair] = None
+            self._some_asked.set()
+        return self._found.get(pair, ())
+
+    def found(self, cronjob: CronJob) -> bool:
+        """Whether `findings` knows the answer for the policy that the CronJob carries."""
+        pair = self._pair(cronjob, cronjob.policy)
+        return pair is None or pair in self._found
+
+    def _pair(self, cronjob: CronJob, policy: BackupPolicy | None) -> _Pair | None:
+        if policy is None or policy.schedule is None:
+            return None
+        expected, _ = self._expected(cronjob.id, policy.expected_duration_seconds)
+        minutes, today = -int(-expected // 60), self._clock.now().toordinal()
+        return (cronjob.schedule, cronjob.time_zone, policy.schedule, policy.time_zone, minutes, today)
+
+    def next_backup(self, cronjob: CronJob, policy: BackupPolicy | None) -> datetime | None:
+        """When the next backup is due: by the policy's schedule, or with the run that it follows."""
+        if policy is None or not policy.enabled:
+            return None
+        if policy.schedule is None:
+            return cronjob.next_at
+        try:
+            return self.parse(policy.schedule, policy.time_zone).next(self._clock.now())
+        except KronkeepError:
+            return None
+
+    async def keep_findings(self) -> None:
+        """Finds what `findings` was asked and did not know, one pair of schedules after the other."""
+        while True:
+            await self._some_asked.wait()
+            self._some_asked.clear()
+            while self._asked:
+                pair = next(iter(self._asked))
+                found = await asyncio.to_thread(self._find, pair)
+                while len(self._found) >= KNOWN:
+                    del self._found[next(iter(self._found))]
+                self._found[pair] = found
+                del self._asked[pair]
+
+    def _find(self, pair: _Pair) -> tuple[str, ...]:
+        schedule, zone, backup, backup_zone, minutes, _ = pair
+        try:
+            question = Question(
+                cronjob=self._existing(schedule, zone),
+                now=self._clock.now(),
+                expected=timedelta(minutes=minutes),
+            )
+            verdict = compatibility.check(question, self.parse(backup, backup_zone))
+        except KronkeepError:
+            return ()
+        return tuple(f"{finding.code}: {finding.message}" for finding in verdict.findings)

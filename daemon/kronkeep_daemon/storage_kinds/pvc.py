@@ -1,0 +1,13 @@
+"""A PersistentVolumeClaim that is there already."""
+
+from kronkeep_common.models import BackupStorage
+from kronkeep_common.models.storage_kinds import PvcSettings
+from kronkeep_daemon.storage_kinds.place import MOUNT, Kind, Place, claim_volume, required
+
+
+def place(storage: BackupStorage, settings: PvcSettings) -> Place:
+    """The claim's root."""
+    return Place(MOUNT, volume=claim_volume(settings.claim))
+
+
+KIND = Kind(place, required("pvc"), namespace=lambda settings: str(settings.namespace))

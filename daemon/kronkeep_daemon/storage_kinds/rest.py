@@ -1,0 +1,21 @@
+"""A restic rest-server, or rclone serve restic."""
+
+from kronkeep_common.models import BackupStorage
+from kronkeep_common.models.storage_kinds import RestSettings
+from kronkeep_daemon.storage_kinds.place import Kind, Place, cloud, required
+
+USER, PASSWORD = "RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"
+
+
+def place(storage: BackupStorage, settings: RestSettings) -> Place:
+    """`rest:https://user:password@host/path/`, user and password filled in by the kubelet (`$(NAME)`).
+
+    restic reads those variables by itself from 0.17 on; in the address every version takes them.
+    """
+    scheme, _, rest = settings.url.partition("://")
+    known = USER in storage.credential_keys and PASSWORD in storage.credential_keys
+    user = f"$({USER}):$({PASSWORD})@" if known else ""
+    return cloud(storage, f"rest:{scheme}://{user}{rest.rstrip('/')}/")
+
+
+KIND = Kind(place, required("rest"), quoted=frozenset({USER, PASSWORD}))

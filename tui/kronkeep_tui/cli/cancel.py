@@ -1,0 +1,32 @@
+"""`cancel`: stop a run, a backup or a restore that goes on."""
+
+import argparse
+from typing import Any
+
+from kronkeep_tui.cli.verb_runner import add_verb, run_at_once
+
+
+def add_parser(verbs: Any) -> None:
+    """Adds the verb."""
+    cancel = add_verb(
+        verbs,
+        "cancel",
+        *(f"POST /v1/{of}/{{id}}/cancel" for of in ("executions", "backups", "restores")),
+        help="stop a run, a backup or a restore",
+    )
+    cancel.add_argument("id", help="the run's id, or with --backup or --restore that one's")
+    what = cancel.add_mutually_exclusive_group()
+    what.add_argument("--backup", action="store_true", help="stop a backup")
+    what.add_argument("--restore", action="store_true", help="stop a restore or a drill")
+    cancel.set_defaults(func=run_at_once(_cancel))
+
+
+async def _cancel(client: Any, options: argparse.Namespace) -> int:
+    if options.backup:
+        stopped = await client.cancel_backup(options.id)
+    elif options.restore:
+        stopped = await client.cancel_restore(options.id)
+    else:
+        stopped = await client.cancel_execution(options.id)
+    print(f"{stopped.id} {stopped.status}")
+    return 0

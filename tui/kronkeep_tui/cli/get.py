@@ -1,0 +1,82 @@
+"""`get`: lists, and one record whole."""
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.text import age
+from kronkeep_tui.cli import output
+from kronkeep_tui.cli.verb_runner import add_cluster, add_verb, run_at_once, split_name
+
+PAGED = ("executions", "backups", "restores", "alerts")
+KINDS = ("cronjobs", "executions", "backups", "restores", "storages", "policies", "manifests", "alerts")
+
+
+def add_parser(verbs: Any) -> None:
+    """Adds `get`."""
+    routes = [f"GET /v1/{kind}" for kind in KINDS]
+    get = add_verb(verbs, "get", *routes, help=f"list {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    get.add_argument("kind", choices=KINDS)
+    get.add_argument("id", nargs="?", help="NAMESPACE/NAME of a CronJob, else an id: only this one, whole")
+    get.add_argument("--filter", help="such as 'status:failed ns:pay age:<24h'")
+    where = get.add_mutually_exclusive_group()
+    where.add_argument("-n", "--namespace", help="only this one")
+    where.add_argument("-A", "--all-namespaces", action="store_true", help="all of them, as without -n")
+    add_cluster(get)
+    get.add_argument("--limit", type=int)
+    get.add_argument(
+        "--sort-by", metavar="FIELD", help="a field of the JSON, such as created_at; -FIELD turns it"
+    )
+    get.add_argument("-o", "--output", choices=output.FORMATS, default="table")
+    get.add_argument("--no-headers", action="store_true")
+    get.set_defaults(func=run_at_once(_list))
+
+
+async def _list(client: Any, options: argparse.Namespace) -> int:
+    if options.id:
+        return await _one(client, options)
+    terms = [options.filter] if options.filter else []
+    terms += [f"ns:{options.namespace}"] if options.namespace else []
+    terms += [f"cluster:{options.cluster}"] if options.cluster else []
+    wanted = " ".join(terms) or None
+    if options.kind in PAGED:
+        answer = await getattr(client, options.kind)(filter=wanted, limit=options.limit)
+    else:
+        answer = await getattr(client, options.kind)()
+    items = answer.items if options.kind in PAGED else _taken(answer, wanted)[: options.limit]
+    items = output.ordered(items, options.sort_by) if options.sort_by else items
+    names = {cluster.id: cluster.name for cluster in answer.clusters}
+    output.show(options.kind, items, options.output, headers=not options.no_headers, clusters=names)
+    if answer.stale_since is not None:
+        _warn(age(answer.stale_since, datetime.now(UTC)))
+    return 0
+
+
+def _warn(since: str) -> None:
+    sys.stderr.write(f"A cluster was last heard {since} ago: this may be old. See kronkeep doctor.\n")
+
+
+def _taken(answer: Any, wanted: str | None) -> list[Any]:
+    """Of lists that come whole, what the filter takes."""
+    if wanted is None:
+        return list(answer.items)
+    from kronkeep_common.query import parse
+
+    found, now = parse(wanted, {cluster.name: cluster.id for cluster in answer.clusters}), datetime.now(UTC)
+    return [item for item in answer.items if found.takes(item, now)]
+
+
+async def _one(client: Any, options: argparse.Namespace) -> int:
+    if options.kind in ("policies", "manifests"):
+        words = f"There is no way to ask for one of the {options.kind}."
+        raise InvalidRequest(words, next_step=f"kronkeep get {options.kind}.")
+    if options.kind == "cronjobs":
+        record = await client.cronjob(*split_name(options.id))
+    elif options.kind == "restores":
+        record = await client.get_restore(options.id)
+    else:
+        record = await getattr(client, options.kind.removesuffix("s"))(options.id)
+    output.document(record, "yaml" if options.output in ("table", "wide", "yaml", "name") else "json")
+    return 0

@@ -1,0 +1,67 @@
+"""`--host ssh://user@bastion`: the daemon's socket on another machine, through ssh's own forwarding.
+
+The remote daemon sees the user that ssh logged in as, with that user's groups; keys and agents are ssh's.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kronkeep_common.errors import DaemonUnreachable, InvalidRequest
+from kronkeep_common.socket_path import SYSTEM_SOCKET
+from kronkeep_common.text import clean
+
+PATIENCE = 30.0  # seconds for logging in
+
+
+def command(host: str, local: Path) -> list[str]:
+    """ssh's argument list; raises InvalidRequest for what is not ssh://[USER@]HOST[:PORT][/SOCKET]."""
+    parts = urlsplit(host)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    name = parts.hostname or ""
+    words = [name, parts.username or ""]
+    if parts.scheme != "ssh" or not name or port == -1 or any(word.startswith("-") for word in words):
+        raise InvalidRequest(
+            f"{clean(repr(host), 120)} is not a host.",
+            next_step="Write ssh://user@host or ssh://host/run/x.sock.",
+        )
+    remote = parts.path if len(parts.path) > 1 else str(SYSTEM_SOCKET)
+    options = ["-N", "-T", "-o", "ExitOnForwardFailure=yes", "-L", f"{local}:{remote}"]
+    target = f"{parts.username}@{name}" if parts.username else name
+    return ["ssh", *options, *(["-p", str(port)] if port else []), "--", target]
+
+
+@contextmanager
+def forwarded(host: str) -> Iterator[Path]:
+    """A local socket that leads to the remote one while the block runs; raises DaemonUnreachable."""
+    with tempfile.TemporaryDirectory(prefix="kronkeep-") as folder:
+        local = Path(folder) / "api.sock"
+        try:
+            ssh = subprocess.Popen(command(host, local), stdin=subprocess.DEVNULL, stdout=sys.stderr)
+        except OSError as fault:
+            raise DaemonUnreachable("ssh could not be started.", next_step="Install ssh.") from fault
+        try:
+            _await(local, ssh, host)
+            yield local
+        finally:
+            ssh.terminate()
+            ssh.wait()
+
+
+def _await(local: Path, ssh: "subprocess.Popen[bytes]", host: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not local.exists():
+        if ssh.poll() is not None or time.monotonic() > end:
+            raise DaemonUnreachable(
+                f"ssh did not reach {clean(host, 120)}.",
+                next_step=f"Try it alone: ssh {clean(host, 120)} true.",
+            )
+        time.sleep(0.05)

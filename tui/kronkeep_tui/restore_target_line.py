@@ -1,0 +1,88 @@
+"""A restore's target written in one line: `new-claim NAME`, `claim NAME` or `in-place`, and options; pure."""
+
+import shlex
+from collections.abc import Sequence
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.models import RestoreRequest, RestoreTarget
+from kronkeep_tui.form.value_texts import read_size, write_size
+
+KINDS = ("new-claim", "claim", "in-place")
+FLAGS = ("overwrite", "suspend")
+FIELDS = ("namespace", "folder", "class", "size")
+
+
+def parse(line: str, include: Sequence[str]) -> RestoreRequest:
+    """The request; raises InvalidRequest that names the word. In place overwrites by its nature."""
+    try:
+        words = shlex.split(line)
+    except ValueError as fault:
+        raise InvalidRequest(f"The line cannot be read: {fault}.") from fault
+    if not words or words[0] not in KINDS:
+        raise InvalidRequest(f"A target begins with {', '.join(KINDS)}.")
+    kind, rest = words[0], words[1:]
+    named = kind != "in-place" and rest and rest[0] not in FLAGS and "=" not in rest[0]
+    claim = rest.pop(0) if named else None
+    flags = {word for word in rest if word in FLAGS}
+    values = dict(_pair(word) for word in rest if word not in FLAGS)
+    if kind == "claim" and claim is None:
+        raise InvalidRequest("The claim's name is missing: claim NAME.")
+    return RestoreRequest(
+        target=_target(kind, claim, values),
+        include=tuple(include),
+        overwrite="overwrite" in flags or kind == "in-place",
+        suspend="suspend" in flags,
+    )
+
+
+def written(request: RestoreRequest) -> str:
+    """The line that `parse` reads as this request's target and options."""
+    target = request.target
+    if target is None or target.kind == "in-place":
+        return "in-place suspend" if request.suspend else "in-place"
+    values = {
+        "namespace": target.namespace,
+        "folder": target.path,
+        "class": target.storage_class,
+        "size": write_size(target.size_bytes) if target.size_bytes else None,
+    }
+    flags = [flag for flag in FLAGS if getattr(request, flag)]
+    fields = [f"{name}={value}" for name, value in values.items() if value]
+    return shlex.join([target.kind, *([target.claim] if target.claim else []), *flags, *fields])
+
+
+def _target(kind: str, claim: str | None, values: dict[str, str]) -> RestoreTarget:
+    if kind == "in-place":
+        if values:
+            raise InvalidRequest("in-place takes no fields.")
+        return RestoreTarget(kind="in-place")
+    size = values.get("size")
+    return RestoreTarget(
+        kind="claim" if kind == "claim" else "new-claim",
+        claim=claim,
+        namespace=values.get("namespace"),
+        path=values.get("folder", ""),
+        storage_class=values.get("class"),
+        size_bytes=read_size(size) if size else None,
+    )
+
+
+def _pair(word: str) -> tuple[str, str]:
+    name, sign, value = word.partition("=")
+    if not sign or not value or name not in FIELDS:
+        known = ", ".join([*FLAGS, *(f"{field}=" for field in FIELDS)])
+        raise InvalidRequest(f"{word!r} is not known; there are {known}.")
+    return name, value
+
+
+def complete(line: str) -> Sequence[str]:
+    """What may follow a beginning."""
+    words = line.split(" ")
+    before, last = " ".join(words[:-1]), words[-1]
+    if len(words) == 1:
+        return [kind for kind in KINDS if kind.startswith(last)]
+    given = {word.partition("=")[0] for word in words[1:-1]}
+    names = [flag for flag in FLAGS if flag not in given]
+    if words[0] != "in-place":
+        names += [f"{field}=" for field in FIELDS if field not in given]
+    return [f"{before} {name}" for name in names if name.startswith(last)]

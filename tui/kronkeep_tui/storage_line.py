@@ -1,0 +1,106 @@
+"""A storage written in one line: `NAME KIND field=value ...`, completed from the kinds' fields; pure."""
+
+import shlex
+from collections.abc import Sequence
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
+from kronkeep_common.models.storage_kinds import StorageKind, kinds
+from kronkeep_tui.form.value_texts import read_secret, read_size, write_size
+
+EXAMPLE = "vault local path=/var/backups/vault"
+LIMITS = ("capacity", "namespaces")
+_MORE = ("credentials", "password", *LIMITS)
+
+
+def parse(line: str) -> BackupStorageCreate:
+    """The storage; raises InvalidRequest that names the word."""
+    words = _words(line)
+    if len(words) < 2:
+        raise InvalidRequest("A storage is NAME KIND field=value ...", next_step=f"Such as: {EXAMPLE}")
+    kind = _kind(words[1])
+    values = dict(_pair(word) for word in words[2:])
+    password, credentials = values.pop("password", None), values.pop("credentials", None)
+    limits = _limits(values)
+    numbers = {field.name for field in kind.fields if field.type == "number"}
+    known = {field.name for field in kind.fields}
+    if strange := sorted(set(values) - known):
+        raise InvalidRequest(f"{kind.kind} has no field {strange[0]}; it has {', '.join(sorted(known))}.")
+    for field in kind.fields:
+        if field.required and field.name not in values:
+            raise InvalidRequest(f"{kind.kind} needs {field.name}=: {field.description}.")
+    return BackupStorageCreate(
+        id=words[0],
+        kind=kind.kind,
+        settings={name: _number(name, v) if name in numbers else v for name, v in values.items()},
+        credentials=credentials,
+        password=SecretKeyRef(**read_secret(password)) if password else None,
+        namespaces=limits.namespaces or (),
+        capacity_bytes=limits.capacity_bytes,
+    )
+
+
+def change(line: str) -> BackupStorageChange:
+    """What a line such as `capacity=2Ti namespaces=shop,billing` changes; raises InvalidRequest."""
+    values = dict(_pair(word, empty=True) for word in _words(line))
+    limits = _limits(values)
+    if values:
+        raise InvalidRequest(f"{next(iter(values))} stays as it was made; {' and '.join(LIMITS)} may change.")
+    return limits
+
+
+def limits_of(storage: BackupStorage) -> str:
+    """What may change of a storage, as it is now, in a line that `change` reads."""
+    capacity = f"capacity={write_size(storage.capacity_bytes)} " if storage.capacity_bytes else ""
+    return f"{capacity}namespaces={','.join(storage.namespaces)}"
+
+
+def _limits(values: dict[str, str]) -> BackupStorageChange:
+    """Takes capacity and namespaces out of a line's values."""
+    capacity, namespaces = values.pop("capacity", None), values.pop("namespaces", None)
+    return BackupStorageChange(
+        namespaces=None if namespaces is None else tuple(name for name in namespaces.split(",") if name),
+        capacity_bytes=read_size(capacity) if capacity else None,
+    )
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as fault:
+        raise InvalidRequest(f"The line cannot be read: {fault}.") from fault
+
+
+def _kind(name: str) -> StorageKind:
+    found = {kind.kind: kind for kind in kinds()}
+    if name not in found:
+        raise InvalidRequest(f"There is no kind {name!r}; there are {', '.join(found)}.")
+    return found[name]
+
+
+def _pair(word: str, *, empty: bool = False) -> tuple[str, str]:
+    name, sign, value = word.partition("=")
+    if not sign or not (value or empty):
+        raise InvalidRequest(f"{word!r} is not like field=value.")
+    return name, value
+
+
+def _number(name: str, value: str) -> int:
+    if not value.isdigit():
+        raise InvalidRequest(f"{name} must be a number.")
+    return int(value)
+
+
+def complete(line: str) -> Sequence[str]:
+    """What may follow a beginning: a kind, then the fields that it still lacks, those it needs first."""
+    words = line.split(" ")
+    before, last = " ".join(words[:-1]), words[-1]
+    if len(words) == 2:
+        return [f"{before} {kind.kind}" for kind in kinds() if kind.kind.startswith(last)]
+    kind = next((k for k in kinds() if len(words) > 2 and k.kind == words[1]), None)
+    if kind is None or "=" in last:
+        return []
+    given = {word.partition("=")[0] for word in words[2:-1]}
+    fields = sorted(kind.fields, key=lambda field: not field.required)
+    names = [name for name in (*(field.name for field in fields), *_MORE) if name not in given]
+    return [f"{before} {name}=" for name in names if name.startswith(last)]

@@ -1,0 +1,79 @@
+"""A view that is one page of lines: it scrolls and is searched."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar
+
+from textual.app import ComposeResult
+
+from kronkeep_tui.actions import ANY, PAGE
+from kronkeep_tui.prompt import Prompt
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.view import View
+from kronkeep_tui.widgets.cells import Text, over, plain
+from kronkeep_tui.widgets.line_widget import Pane
+
+
+class PageView(View):
+    """Lines; a subclass gives `lines`."""
+
+    SCOPES: ClassVar[tuple[str, ...]] = (PAGE, ANY)
+
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self._searched = ""
+        self._found = -1
+
+    def compose(self) -> ComposeResult:
+        """The page."""
+        yield Pane()
+
+    @property
+    def pane(self) -> Pane:
+        """The page."""
+        return self.query_one(Pane)
+
+    def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
+        """What the page says."""
+        raise NotImplementedError
+
+    def show(self, store: Store, now: datetime) -> None:
+        """Shows the page."""
+
+        def make(width: int) -> list[Text]:
+            lines = [((" ", ""), *line) for line in self.lines(store, now, max(20, width - 2))]
+            if self._searched and 0 <= self._found < len(lines):
+                lines[self._found] = over(lines[self._found], "found")
+            return lines
+
+        self.pane.show(make)
+
+    def again(self) -> None:
+        """Shows the same picture anew."""
+        self.show(self.kronkeep.reader.store, self.kronkeep.clock.now())
+
+    def do_search(self) -> None:
+        """Asks what to search."""
+        self.frame.ask(Prompt("/", self._search, text=self._searched, change=self._search))
+
+    def _search(self, words: str) -> None:
+        self._searched, self._found = words, -1
+        self._step(1)
+
+    def do_next_found(self) -> None:
+        """Goes to the next line found."""
+        self._step(1)
+
+    def do_previous_found(self) -> None:
+        """Goes to the line found before."""
+        self._step(-1)
+
+    def _step(self, step: int) -> None:
+        words, lines = self._searched.lower(), self.pane.lines
+        order = [
+            n % len(lines) for n in range(self._found + step, self._found + step + step * len(lines), step)
+        ]
+        self._found = next((n for n in order if words and words in plain(lines[n]).lower()), -1)
+        if self._found >= 0:
+            self.pane.top = max(0, self._found - self.pane.size.height // 2)
+        self.again()

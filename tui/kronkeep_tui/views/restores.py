@@ -1,0 +1,165 @@
+"""Restores, drills and verifications: one row each, and the page of one."""
+
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+
+from kronkeep_common.models import Restore
+from kronkeep_common.text import age, clean, duration
+from kronkeep_tui.actions import ANY, PAGE, TABLE, Action
+from kronkeep_tui.pages.restores import restore_lines, where
+from kronkeep_tui.pages.status_words import state
+from kronkeep_tui.prompt import confirm
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.page_view import PageView
+from kronkeep_tui.views.table_view import Order, TableView
+from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.row_table import Column, Row
+
+MOST_LINES = 5000
+
+
+class RestoresView(TableView[Restore]):
+    """The newest restores."""
+
+    SCOPES = ("restores", TABLE, ANY)
+    COLUMNS = (
+        Column("ST", 5),
+        Column("PURPOSE", 8, drop=2),
+        Column("CRONJOB", 18, grow=3, letter="n"),
+        Column("TARGET", 24, grow=3, drop=1),
+        Column("AGE", 6, right=True, letter="a"),
+        Column("TOOK", 8, right=True, drop=3),
+        Column("REASON", 14, drop=4, grow=1),
+    )
+    CLUSTER_AT = 2
+    EMPTY = ("Nothing was restored yet.", "", "r in Restore brings a snapshot back.")
+    ORDERS = {
+        "a": Order("age", lambda r: r.created_at, True),
+        "n": Order("CronJob", lambda r: r.cronjob),
+    }
+
+    def crumb(self, store: Store) -> str:
+        """Where one is."""
+        return "restores"
+
+    def records(self, store: Store) -> Sequence[Restore]:
+        """Newest first."""
+        return store.restores.newest()
+
+    def version(self, store: Store) -> object:
+        """The restores."""
+        return store.restores
+
+    def is_fault(self, record: Restore) -> bool:
+        """Those that failed."""
+        return record.status == "failed"
+
+    def row(self, record: Restore, store: Store, now: datetime) -> Row:
+        """One restore."""
+        shown, kind = state(record.status)
+        cells = (
+            shown,
+            record.purpose,
+            record.cronjob,
+            where(record.target),
+            age(record.created_at, now),
+            duration(record.duration_seconds),
+            record.reason or "-",
+        )
+        return Row(record.id, cells, kind)
+
+    def detail(self, record: Restore, store: Store, now: datetime, width: int) -> list[Text]:
+        """How far it is, or how it ended."""
+        return restore_lines(record, now, width)
+
+    def do_choose(self) -> None:
+        """Shows its page."""
+        if (restore := self.subject()) is not None:
+            self.frame.enter("restored", restore.id)
+
+
+class RestoredView(PageView):
+    """The restore `of`, followed to its end."""
+
+    SCOPES = ("restored", PAGE, ANY)
+
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self._read: Restore | None = None
+
+    def crumb(self, store: Store) -> str:
+        """What it is."""
+        return f"restore {self.of[:12]}"
+
+    def subject(self) -> Restore | None:
+        """The restore as it is known: from the events, or as it was when the page came."""
+        store: Store = self.kronkeep.reader.store
+        return store.restores.get(self.of) or self._read
+
+    async def load(self) -> None:
+        """Reads it: it may be older than what the terminal holds."""
+        self._read = await self.kronkeep.client.get_restore(self.of)
+        self.again()
+
+    def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
+        """How far it is, or how it ended."""
+        restore = self.subject()
+        return restore_lines(restore, now, width) if restore else [(("Reading ...", "quiet"),)]
+
+    def refusal(self, action: Action) -> str:
+        """What has ended is not stopped."""
+        restore = self.subject()
+        if action.name == "cancel" and restore is not None and restore.ended_at is not None:
+            return f"It has ended already: {restore.status}."
+        return ""
+
+    def do_log(self) -> None:
+        """Shows what restic and the check said."""
+        self.frame.enter("restore_log", self.of)
+
+    def do_cancel(self) -> None:
+        """Stops the restore, after a question."""
+        call = self.kronkeep.client.cancel_restore
+        stop = lambda: self.kronkeep.attempt(_dropped(call(self.of)), "stop")  # noqa: E731
+        self.frame.ask(confirm("Stop this restore? What it has written stays.", "y", stop))
+
+
+class RestoreLogView(PageView):
+    """What restic and the check of the restore `of` said."""
+
+    SCOPES = ("restore_log", PAGE, ANY)
+
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self._said: deque[str] | None = None
+
+    def crumb(self, store: Store) -> str:
+        """What it is."""
+        return "log"
+
+    def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
+        """The newest lines."""
+        if self._said is None:
+            return [(("Reading ...", "quiet"),)]
+        return [((line, ""),) for line in self._said] or [(("It has said nothing yet.", "quiet"),)]
+
+    async def load(self) -> None:
+        """Reads it as it is now."""
+        said: deque[str] = deque(maxlen=MOST_LINES)
+        rest = b""
+        async for chunk in self.kronkeep.client.restore_log(self.of):
+            *whole, rest = (rest + chunk).split(b"\n")
+            said += [clean(line.decode(errors="replace"), 1000) for line in whole]
+        self._said = said
+        if rest:
+            said.append(clean(rest.decode(errors="replace"), 1000))
+        self.again()
+
+    def do_resync(self) -> None:
+        """Reads it again."""
+        self.kronkeep.attempt(self.load(), "restore log")
+
+
+async def _dropped(work: object) -> None:
+    await work  # type: ignore[misc]

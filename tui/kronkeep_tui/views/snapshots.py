@@ -1,0 +1,127 @@
+"""The snapshots that something can be restored from."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from kronkeep_common.models import BackupExecution
+from kronkeep_common.text import age, size
+from kronkeep_tui.actions import ANY, TABLE, Action
+from kronkeep_tui.pages.runs import backup_lines
+from kronkeep_tui.pages.status_words import state
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.files import ask
+from kronkeep_tui.views.table_view import Order, TableView
+from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.row_table import Column, Row
+
+
+class RestoreView(TableView[BackupExecution]):
+    """Backups that left a snapshot, newest first."""
+
+    SCOPES = ("restore", TABLE, ANY)
+    COLUMNS = (
+        Column("ST", 5),
+        Column("SNAPSHOT", 10),
+        Column("AGE", 6, right=True, letter="a"),
+        Column("CRONJOB", 18, grow=3, letter="n"),
+        Column("STORAGE", 12, drop=2, grow=1),
+        Column("SIZE", 10, drop=1, right=True, letter="z"),
+        Column("NEW", 10, drop=4, right=True),
+        Column("FILES", 9, drop=3, right=True),
+        Column("VERIFIED", 9, drop=2, right=True),
+    )
+    CLUSTER_AT = 3
+    EMPTY = ("No snapshot yet.", "", "b in Jobs backs a CronJob up now.")
+    ORDERS = {
+        "a": Order("age", lambda b: b.created_at, True),
+        "n": Order("CronJob", lambda b: b.cronjob),
+        "z": Order("size", lambda b: b.result.bytes_read if b.result else 0, True),
+    }
+
+    def crumb(self, store: Store) -> str:
+        """Where one is."""
+        return "Restore"
+
+    def records(self, store: Store) -> Sequence[BackupExecution]:
+        """Backups whose snapshot is kept."""
+        return [b for b in store.backups.newest() if b.result is not None and b.snapshot_removed_at is None]
+
+    def version(self, store: Store) -> object:
+        """The backups."""
+        return store.backups
+
+    def row(self, record: BackupExecution, store: Store, now: datetime) -> Row:
+        """One snapshot."""
+        shown, kind = state(record.status)
+        result = record.result
+        cells = (
+            shown,
+            result.snapshot_id[:8] if result else "-",
+            age(record.ended_at or record.created_at, now),
+            record.cronjob,
+            record.storage_id,
+            size(result.bytes_read) if result else "-",
+            size(result.bytes_added) if result else "-",
+            str(result.files_total) if result else "-",
+            age(record.verified_at, now) if record.verified_at else "-",
+        )
+        return Row(record.id, cells, kind)
+
+    def detail(self, record: BackupExecution, store: Store, now: datetime, width: int) -> list[Text]:
+        """The backup and its snapshot."""
+        return backup_lines(record, store, now, width)
+
+    def label(self, record: BackupExecution) -> str:
+        """The snapshot's id."""
+        return record.result.snapshot_id if record.result else record.id
+
+    async def load(self) -> None:
+        """Reads the newest page of backups."""
+        await self.kronkeep.reader.more("backups")
+
+    def refusal(self, action: Action) -> str:
+        """A drill needs a policy that has one, and a backup by hand has no run."""
+        backup = self.subject()
+        if backup is None:
+            return ""
+        if action.name == "open_run" and not backup.cronjob_execution_id:
+            return "It was made by hand and belongs to no run; y shows its record."
+        cronjob = self.kronkeep.reader.store.cronjob(backup.cronjob_id)
+        if action.name == "drill" and (cronjob is None or cronjob.policy is None):
+            return f"{backup.cronjob} has no policy any more; v verifies this snapshot."
+        return ""
+
+    def do_choose(self) -> None:
+        """Shows what the snapshot holds."""
+        if (backup := self.subject()) is not None:
+            self.frame.enter("files", f"{backup.id} /")
+
+    def do_restore(self) -> None:
+        """Asks where to restore the whole snapshot."""
+        if (backup := self.subject()) is not None:
+            ask(self, backup.id, ())
+
+    def do_verify(self) -> None:
+        """Restores it to scratch and compares it."""
+        if (backup := self.subject()) is not None:
+            self.kronkeep.changes.verify(backup)
+
+    def do_drill(self) -> None:
+        """Drills the CronJob's policy now."""
+        if (backup := self.subject()) is not None:
+            self.kronkeep.changes.drill(backup)
+
+    def do_restores(self) -> None:
+        """Shows restores and drills."""
+        self.frame.enter("restores")
+
+    def do_open_run(self) -> None:
+        """Shows the run that the snapshot belongs to."""
+        backup = self.subject()
+        if backup is not None and backup.cronjob_execution_id:
+            self.frame.enter("run", backup.cronjob_execution_id)
+
+    def do_yaml(self) -> None:
+        """Shows the record."""
+        if (backup := self.subject()) is not None:
+            self.frame.enter("yaml", f"backup {backup.id}")

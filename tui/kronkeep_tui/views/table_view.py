@@ -1,0 +1,329 @@
+"""A view that is a table: filter, sort, faults, marks, and the details of the row under the cursor."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+from textual.app import ComposeResult
+from textual.timer import Timer
+
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.query import Filter, parse
+from kronkeep_tui.actions import ANY, TABLE
+from kronkeep_tui.pages import clusters
+from kronkeep_tui.prompt import Prompt
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.view import View
+from kronkeep_tui.widgets.cells import Text, plain, rule, spans, spoken
+from kronkeep_tui.widgets.line_widget import Pane
+from kronkeep_tui.widgets.row_table import Column, Row, Rows, RowTable
+
+R = TypeVar("R")
+FILTER_SECONDS = 0.12
+REST_SECONDS = 0.12
+
+
+class Order(NamedTuple):
+    """How a letter sorts: its words and the key; `down` puts the largest first."""
+
+    words: str
+    key: Callable[[Any], Any]
+    down: bool = False
+
+
+class TableView(View, Generic[R]):
+    """Records as rows. A subclass gives `records`, `row` and what else it wants to change."""
+
+    SCOPES: ClassVar[tuple[str, ...]] = (TABLE, ANY)
+    COLUMNS: ClassVar[tuple[Column, ...]] = ()
+    ORDERS: ClassVar[dict[str, Order]] = {}
+    EMPTY: ClassVar[tuple[str, ...]] = ("Nothing here yet.",)
+    SCOPED_CSS = False  # widths and heights are classes of the screen, above the view
+    DEFAULT_CSS = """
+    TableView { layout: vertical; }
+    TableView > .detail { height: 4; }
+    .-tall TableView > .detail { height: 14; }
+    .-wide TableView { layout: horizontal; }
+    .-wide TableView > .detail { width: 40%; height: 1fr; padding-left: 1;
+        border-left: solid $foreground 20%; }
+    .-plain TableView > .detail { border-left: none; }
+    """
+
+    CLUSTER_AT: int | None = None  # where the column of the cluster belongs, which is there for several only
+
+    def __init__(self, of: str = "") -> None:
+        super().__init__(of)
+        self.filter_text = ""
+        self.faults_only = False
+        self.order = ""
+        self._filter: Filter = parse("")
+        self._seen: tuple[object, ...] = ()
+        self._found: Sequence[R] = ()
+        self._all = 0
+        self._resting: Timer | None = None
+        self._now: datetime | None = None
+
+    def compose(self) -> ComposeResult:
+        """The table and its details."""
+        yield RowTable(self.COLUMNS)
+        yield Pane(classes="detail")
+
+    @property
+    def table(self) -> RowTable:
+        """The table."""
+        return self.query_one(RowTable)
+
+    def records(self, store: Store) -> Sequence[R]:
+        """What the view is about, in its natural order."""
+        raise NotImplementedError
+
+    def version(self, store: Store) -> object:
+        """Something that is another object when `records` would say something else."""
+        return store
+
+    def key(self, record: R) -> str:
+        """The identity of a record."""
+        return str(record.id)  # type: ignore[attr-defined]  # records have ids; views of others override this
+
+    def row(self, record: R, store: Store, now: datetime) -> Row:
+        """A record as a row."""
+        raise NotImplementedError
+
+    def facts(self, record: R) -> Any:
+        """What the filter looks at."""
+        return record
+
+    def is_fault(self, record: R) -> bool:
+        """Whether a record stays when only faults are shown."""
+        return False
+
+    def detail(self, record: R, store: Store, now: datetime, width: int) -> list[Text]:
+        """Lines about the record under the cursor."""
+        return []
+
+    def label(self, record: R) -> str:
+        """What `copy` copies."""
+        return self.key(record)
+
+    def show(self, store: Store, now: datetime) -> None:
+        """Shows the records that pass, in order; walks over them only when something changed."""
+        seen = (self.version(store), self.filter_text, self.faults_only, self.order, self.frame.namespace)
+        same = len(seen) == len(self._seen) and all(
+            a is b or a == b for a, b in zip(seen[1:], self._seen[1:], strict=True)
+        )
+        if not (same and self._seen[0] is seen[0]):
+            self._seen = seen
+            self._found = self._select(store, now)
+        self._now = now
+        table = self.table
+        table.empty = () if self._found else self._empty()
+        table.sorted_by = self.order
+        at = self.CLUSTER_AT if len(store.clusters) > 1 else None
+        table.columns = clusters.columns(self.COLUMNS, at)
+        make = lambda r: clusters.row(self.row(r, store, now), at, r, store)  # noqa: E731
+        table.show(Rows(self._found, self.key, make))
+        self.show_detail()
+
+    def _select(self, store: Store, now: datetime) -> Sequence[R]:
+        found = self.records(store)
+        self._all = len(found)
+        if self.frame.namespace:
+            found = [r for r in found if getattr(r, "namespace", "") in ("", self.frame.namespace)]
+        if self.filter_text:
+            takes, facts = self._filter.takes, self.facts
+            found = [r for r in found if takes(facts(r), now)]
+        if self.faults_only:
+            found = [r for r in found if self.is_fault(r)]
+        if order := self.ORDERS.get(self.order):
+            found = sorted(found, key=order.key, reverse=order.down)
+        return found
+
+    def _empty(self) -> tuple[Text, ...]:
+        if self._all:
+            return (
+                (("  Nothing of ", ""), (str(self._all), "strong"), (" passes. esc shows all again.", "")),
+            )
+        if not self.kronkeep.reader.read_once:
+            return ((("  Reading ...", "quiet"),),)
+        return tuple(((f"  {line}", ""),) for line in self.EMPTY)
+
+    def show_detail(self) -> None:
+        """Shows the details of the row under the cursor."""
+        pane, record = self.query_one(".detail", Pane), self.subject()
+        if not pane.display:
+            return
+        store, now = self.kronkeep.reader.store, self._now
+        beside = self.screen.has_class("-wide")
+
+        def make(width: int) -> list[Text]:
+            lines: list[Text] = [] if beside else [(rule(width),)]
+            if record is not None and now is not None:
+                lines += self.detail(record, store, now, max(20, width))
+            return lines
+
+        pane.show(make)
+
+    def subject(self) -> R | None:
+        """The record under the cursor."""
+        table = self.table
+        return self._found[table.cursor] if table.cursor < len(self._found) else None
+
+    def targets(self) -> list[R]:
+        """The marked records, else the one under the cursor."""
+        marks = self.table.marks
+        marked = [r for r in self._found if self.key(r) in marks] if marks else []
+        subject = self.subject()
+        return marked or ([subject] if subject is not None else [])
+
+    def headline(self) -> Text:
+        """Counts, filter, order, faults, marks."""
+        found: list[tuple[str, str]] = []
+        count = len(self._found)
+        found.append((f"{count}" if count == self._all else f"{count}/{self._all}", "strong"))
+        if self.filter_text:
+            found += [("  filter: ", "quiet"), (self.filter_text, "warn")]
+        if self.order:
+            found += [("  sort: ", "quiet"), (self.ORDERS[self.order].words, "")]
+        if self.faults_only:
+            found.append(("  faults only", "warn"))
+        if self.table.marks:
+            found.append((f"  {len(self.table.marks)} marked", "mark"))
+        return tuple(found)
+
+    def on_row_table_moved(self) -> None:
+        """Shows the details of another row, once the cursor rests: a held key sends only the cursor."""
+        if self._resting is not None:
+            self._resting.stop()
+        self._resting = self.set_timer(REST_SECONDS, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = None
+        self.show_detail()
+        self.frame.show_place()
+
+    def on_row_table_chosen(self) -> None:
+        """Opens the row, after a double click."""
+        self.frame.perform("choose")
+
+    def again(self) -> None:
+        """Shows the same picture anew."""
+        self.show(self.kronkeep.reader.store, self.kronkeep.clock.now())
+        self.frame.show_place()
+
+    def set_filter(self, text: str) -> None:
+        """Filters; raises InvalidFilter and keeps the one in force."""
+        names = {cluster.name: cluster.id for cluster in self.kronkeep.reader.store.clusters}
+        self._filter = parse(text, names)
+        self.filter_text = text.strip()
+        self.again()
+
+    def _try_filter(self, text: str) -> None:
+        try:
+            self.set_filter(text)
+        except KronkeepError:
+            return  # half a word is typed; enter says what is wrong
+
+    def do_filter(self) -> None:
+        """Asks for a filter, and filters as one types."""
+        before = self.filter_text
+        timer: list[Any] = []
+
+        def change(text: str) -> None:
+            for old in timer:
+                old.stop()
+            timer[:] = [self.set_timer(FILTER_SECONDS, lambda: self._try_filter(text))]
+
+        def accept(text: str) -> None:
+            for old in timer:
+                old.stop()
+            self.frame.attempt(lambda: self.filtered(text))
+
+        self.frame.ask(
+            Prompt("/", accept, text=before, change=change, cancel=lambda: self.set_filter(before))
+        )
+
+    def filtered(self, text: str) -> None:
+        """A filter was finished with enter."""
+        self.set_filter(text)
+
+    def unwind(self) -> bool:
+        """Takes away marks, then the filter, then faults only; False where there is none."""
+        if self.table.marks:
+            self.table.marks = frozenset()
+        elif self.filter_text:
+            self.set_filter("")
+        elif self.faults_only:
+            self.faults_only = False
+        else:
+            return False
+        self.again()
+        return True
+
+    def do_sort(self) -> None:
+        """Asks for the letter of a column."""
+        words = "  ".join(f"{letter} {order.words}" for letter, order in self.ORDERS.items())
+        self.frame.ask_letter(f"Sort by:  {words}  (any other: natural order)", self.sort_by)
+
+    def sort_by(self, letter: str) -> None:
+        """Sorts by the letter of an order; any other letter is the natural order."""
+        self.order = letter if letter in self.ORDERS else ""
+        self.again()
+
+    def do_faults(self) -> None:
+        """Shows only what is wrong, or everything again."""
+        self.faults_only = not self.faults_only
+        self.again()
+
+    def do_wide(self) -> None:
+        """Shows every column, or those that fit."""
+        self.table.wide = not self.table.wide
+        self.table.left = 0
+        self.table.sync()
+
+    def do_left(self) -> None:
+        """Scrolls wide rows."""
+        self.table.sideways(-1)
+
+    def do_right(self) -> None:
+        """Scrolls wide rows."""
+        self.table.sideways(1)
+
+    def do_mark(self) -> None:
+        """Marks the row."""
+        self.table.mark()
+        self.frame.show_place()
+
+    def do_mark_range(self) -> None:
+        """Marks up to here."""
+        self.table.mark_range()
+        self.frame.show_place()
+
+    def do_copy(self) -> None:
+        """Copies the names of the marked rows, or of this one."""
+        self.frame.copy("\n".join(self.label(record) for record in self.targets()))
+
+    def do_grow(self) -> None:
+        """Makes the details larger."""
+        self._resize(1)
+
+    def do_shrink(self) -> None:
+        """Makes the details smaller."""
+        self._resize(-1)
+
+    def _resize(self, step: int) -> None:
+        pane = self.query_one(".detail", Pane)
+        if self.screen.has_class("-wide"):
+            pane.styles.width = max(20, min(self.size.width - 40, pane.outer_size.width + 8 * step))
+        else:
+            pane.styles.height = max(2, min(self.size.height - 5, pane.outer_size.height + 2 * step))
+
+    def spoken(self) -> str:
+        """The row under the cursor as one sentence, for screen readers."""
+        table = self.table
+        if not self._found:
+            return ""
+        cells = table.rows[table.cursor].cells
+        words = [plain(spoken(spans(cell))) for cell in cells]
+        return ", ".join(
+            f"{c.title.lower()} {w.strip()}" for c, w in zip(self.COLUMNS, words, strict=True) if w.strip()
+        )

@@ -1,0 +1,58 @@
+"""What the fields of a form mean, beside or below them: in words, or as the manifest that would be sent."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.models import BackupStorage
+from kronkeep_common.text import clean_lines
+from kronkeep_tui.form import preview
+from kronkeep_tui.form.form_state import Filling
+from kronkeep_tui.form.schedule_fit import Fit
+from kronkeep_tui.widgets.cells import Text
+from kronkeep_tui.widgets.line_widget import Pane
+
+
+class FormMeaning(Pane):
+    """Schedules in words with their next fire times and how they fit; `as_yaml` shows the manifest."""
+
+    as_yaml = False
+
+    def tell(
+        self, filling: Filling, fit: Fit, clock: Clock, storages: Sequence[BackupStorage] | None
+    ) -> None:
+        """Says what a form means now; `storages` None is that they were not read yet."""
+
+        def make(width: int) -> list[Text]:
+            wide = max(30, width - 2)
+            lines = _yaml(filling, storages) if self.as_yaml else _meaning(filling, fit, clock, wide)
+            return [((" ", ""), *line) for line in lines]
+
+        self.show(make)
+
+    def line(self, y: int, width: int) -> Text:
+        """The line at the place; where more follow, the last one says so."""
+        below = len(self.lines) - self.top - self.size.height
+        if below > 0 and y == self.size.height - 1:
+            return ((f" pgdn: {below + 1} more lines", "quiet"),)
+        return super().line(y, width)
+
+
+def _meaning(filling: Filling, fit: Fit, clock: Clock, width: int) -> list[Text]:
+    now = clock.now()
+    local = now.astimezone().tzinfo
+    assert local is not None
+    met = preview.met_lines(filling.met.values(), filling.draft, width)
+    return [*met, *preview.lines(filling.draft, fit.verdict, now, local, width, alone=fit.alone)]
+
+
+def _yaml(filling: Filling, storages: Sequence[BackupStorage] | None) -> list[Text]:
+    """The manifest, or why there is none."""
+    if filling.spec is None:
+        return [((error.message, "bad"),) for error in filling.errors(storages).values()]
+    import yaml
+
+    body = {"kind": "CronJob", **msgspec.to_builtins(filling.spec)}
+    text = yaml.safe_dump(body, sort_keys=False, allow_unicode=True)
+    return [((line, ""),) for line in clean_lines(text)]
