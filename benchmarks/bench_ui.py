@@ -48,7 +48,7 @@ async def _drawn(pilot: Pilot[Any], do: Callable[[], object], rounds: int = 20) 
 async def ours() -> dict[str, float]:
     """Load, scroll, filter, sort and 50 changes at once, with every run in the store."""
     runs = many(COUNT)
-    client: Any = CannedClient(busy().cronjobs, runs[:200], [], [])
+    client: Any = CannedClient(cronjobs=busy().cronjobs, runs=runs[:200], backups=[], storages=[])
     app = KronkeepApp(client, clock=FixedClock(), start="jobs")
     async with app.run_test(size=SIZE) as pilot:
         while not app.reader.read_once:

@@ -68,7 +68,7 @@ def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
         clock = SystemClock()
         cluster = await Cluster.connect(kubeconfig=config(port))
         history = await History.open(folder, clock=clock)
-        recorder = Recorder(cluster, history, Bus(), clock)
+        recorder = Recorder(cluster=cluster, history=history, bus=Bus(), clock=clock)
         recorder.keeper.close = lambda *_: None  # type: ignore[method-assign]  # papers are no part of a watch
         supervisor, meter = Supervisor(clock), Meter()
         recorder.start(supervisor)

@@ -178,27 +178,46 @@ def _services(
 ) -> Services:
     """Every service over those it needs; nothing runs yet."""
     clock, bus = SystemClock(), Bus()
-    cronjobs = CronJobService(clusters, history, bus, clock, current)
-    backups = BackupService(cronjobs, history, bus, clock, current, supervisor)
-    restores = RestoreService(cronjobs, backups, history, bus, clock, current, supervisor)
-    schedules = ScheduleService(cronjobs, history, clock, current)
-    extended = ExtendedService(cronjobs, backups, history, schedules)
+    cronjobs = CronJobService(clusters=clusters, history=history, bus=bus, clock=clock, settings=current)
+    backups = BackupService(
+        cronjobs=cronjobs, history=history, bus=bus, clock=clock, settings=current, supervisor=supervisor
+    )
+    restores = RestoreService(
+        cronjobs=cronjobs,
+        backups=backups,
+        history=history,
+        bus=bus,
+        clock=clock,
+        settings=current,
+        supervisor=supervisor,
+    )
+    schedules = ScheduleService(cronjobs=cronjobs, history=history, clock=clock, settings=current)
+    extended = ExtendedService(cronjobs=cronjobs, backups=backups, history=history, schedules=schedules)
     applying = Applying(cronjobs, extended, backups.storages)
     folder = current().manifests
-    dropins = DropIns(Path(folder) if folder else None, applying, bus, clock, cronjobs)
+    dropins = DropIns(
+        folder=Path(folder) if folder else None, applying=applying, bus=bus, clock=clock, cronjobs=cronjobs
+    )
     metrics = Metrics()
     sources = Sources(
-        cronjobs.synced,
-        cronjobs.unknown,
-        extended.each,
-        backups.storages.list,
-        cronjobs.watch_states,
-        lambda cluster: cronjobs.recorders[cluster].watches.live(),
-        schedules.found,
-        cronjobs.leads.stands_by,
+        synced=cronjobs.synced,
+        unknown=cronjobs.unknown,
+        cronjobs=extended.each,
+        storages=backups.storages.list,
+        watches=cronjobs.watch_states,
+        live=lambda cluster: cronjobs.recorders[cluster].watches.live(),
+        checked=schedules.found,
+        stands_by=cronjobs.leads.stands_by,
     )
     alerts = AlertService(
-        sources, history, bus, clock, current, supervisor, cronjobs.clusters.first, metrics.registry
+        sources=sources,
+        history=history,
+        bus=bus,
+        clock=clock,
+        settings=current,
+        supervisor=supervisor,
+        cluster=cronjobs.clusters.first,
+        registry=metrics.registry,
     )
     return Services(
         cronjobs=cronjobs,
@@ -208,7 +227,7 @@ def _services(
         schedules=schedules,
         applying=applying,
         dropins=dropins,
-        doctor=Doctor(cronjobs, backups, history, clock, current),
+        doctor=Doctor(cronjobs=cronjobs, backups=backups, history=history, clock=clock, settings=current),
         history=history,
         clock=clock,
         settings=current,

@@ -151,12 +151,14 @@ class ScheduleService:
         lasting = self._lasting(uid)
         try:
             if policy.schedule is not None:
-                return Busy(name, self.parse(policy.schedule, policy.time_zone), lasting)
+                return Busy(
+                    name=name, schedule=self.parse(policy.schedule, policy.time_zone), duration=lasting
+                )
             if spec.get("suspend"):
                 return None
             run, _ = self._expected(uid, policy.expected_duration_seconds)
             schedule = self._existing(spec.get("schedule", ""), spec.get("timeZone"))
-            return Busy(name, schedule, lasting, run + policy.delay_seconds)
+            return Busy(name=name, schedule=schedule, duration=lasting, delay=run + policy.delay_seconds)
         except KronkeepError:
             return None
 

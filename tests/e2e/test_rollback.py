@@ -58,7 +58,7 @@ class Room:
 async def room(tmp_path: Path) -> AsyncIterator[Room]:
     async with proxied(tmp_path) as (daemon, proxy, kubeconfig), daemon.client() as client:
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
-        found = Room(daemon, proxy, cluster, client, tmp_path)
+        found = Room(daemon=daemon, proxy=proxy, cluster=cluster, client=client, folder=tmp_path)
         await found.storage("vault")
         yield found
         await cluster.close()

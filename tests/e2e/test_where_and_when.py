@@ -118,7 +118,7 @@ async def test_a_backup_whose_turn_does_not_come_in_time_says_so(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backup_service, "LONGEST_QUEUE", timedelta(seconds=1))
-    own = repository.Repository(two.services.backups.storages.get("vault"))
+    own = repository.Repository(storage=two.services.backups.storages.get("vault"))
     async with two.services.backups.queues.alone(own.id):
         late = await two.backup()
     assert (late.status, late.started_at, late.job, late.result) == ("failed", None, None, None)
@@ -162,7 +162,7 @@ class Prune:
 
 async def test_a_killed_prunes_lock_goes_at_once_and_a_living_ones_stays(two: Two) -> None:
     storages, retaining = two.services.backups.storages, two.services.backups.retaining
-    own = repository.Repository(storages.get("vault"))
+    own = repository.Repository(storage=storages.get("vault"))
     ours = Prune(two, storages.maintenance.run("prune", Prune.STEPS, own, 60))
     await ours.locked()
     with pytest.raises(StorageFailed) as cut_off:

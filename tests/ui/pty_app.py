@@ -19,7 +19,9 @@ SCENES = {
     "empty": scenes.empty,
     "busy": scenes.busy,
     "failing": lambda: scenes.busy(failing=True),
-    "many": lambda: scenes.Scene(scenes.busy().cronjobs, scenes.many(100_000), [], []),
+    "many": lambda: scenes.Scene(
+        cronjobs=scenes.busy().cronjobs, runs=scenes.many(100_000), backups=[], storages=[]
+    ),
 }
 
 

@@ -168,7 +168,13 @@ def busy(*, failing: bool = False) -> Scene:
     nearly = 3.86 * 1024 if failing else 1.9 * 1024
     storages = [storage("s3-eu", 14.2 * 1024, 20 * 1024), storage("nfs-1", nearly, 4 * 1024)]
     runs.sort(key=lambda r: r.created_at, reverse=True)
-    return Scene(cronjobs, runs, backups, storages, alerts(runs, cronjobs) if failing else [])
+    return Scene(
+        cronjobs=cronjobs,
+        runs=runs,
+        backups=backups,
+        storages=storages,
+        alerts=alerts(runs, cronjobs) if failing else [],
+    )
 
 
 def _cronjob(name: str, namespace: str, schedule: str, own: list[CronJobExecution], failing: bool) -> CronJob:
@@ -271,7 +277,7 @@ def alert(code: str, name: str, namespace: str, minutes: int, **more: Any) -> Al
 
 def empty() -> Scene:
     """Nothing at all."""
-    return Scene([], [], [], [])
+    return Scene(cronjobs=[], runs=[], backups=[], storages=[])
 
 
 def many(count: int) -> list[CronJobExecution]:

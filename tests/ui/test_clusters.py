@@ -11,7 +11,7 @@ def two() -> CannedClient:
     """The same CronJob on `east` and on `west`."""
     one = msgspec.structs.replace(CRONJOBS[0], cluster="uid-e")
     other = msgspec.structs.replace(CRONJOBS[0], id="other", cluster="uid-w")
-    client = CannedClient([one, other], [], [])
+    client = CannedClient(cronjobs=[one, other], runs=[], backups=[])
     client.clusters = [ClusterView(id="uid-e", name="east"), ClusterView(id="uid-w", name="west")]
     return client
 

@@ -49,11 +49,11 @@ def scene(text: str) -> Scene:
     cronjobs = [hostile(c, text) for c in whole.cronjobs]
     cronjobs[0] = msgspec.structs.replace(cronjobs[0], policy_fault=text)
     return Scene(
-        cronjobs,
-        [hostile(r, text) for r in whole.runs],
-        [hostile(b, text) for b in whole.backups],
-        [hostile(s, text) for s in whole.storages],
-        [hostile(a, text) for a in whole.alerts],
+        cronjobs=cronjobs,
+        runs=[hostile(r, text) for r in whole.runs],
+        backups=[hostile(b, text) for b in whole.backups],
+        storages=[hostile(s, text) for s in whole.storages],
+        alerts=[hostile(a, text) for a in whole.alerts],
     )
 
 

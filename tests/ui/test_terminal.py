@@ -148,14 +148,14 @@ async def test_a_stale_watch_says_why_in_full() -> None:
 
 
 async def test_an_empty_list_says_what_to_do() -> None:
-    async with app_of(CannedClient([], [])).run_test(size=(80, 24)) as pilot:
+    async with app_of(CannedClient(cronjobs=[], runs=[])).run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "makes the first one" in screen(pilot))
 
 
 async def test_hostile_text_in_every_field_is_shown_harmless() -> None:
     bad = cronjob(HOSTILE, SUCCEEDED, schedule=HOSTILE, schedule_text=HOSTILE)
     bad_run = run(HOSTILE, SUCCEEDED, message=HOSTILE, next_step=HOSTILE)
-    async with app_of(CannedClient([bad], [bad_run])).run_test(size=(120, 24)) as pilot:
+    async with app_of(CannedClient(cronjobs=[bad], runs=[bad_run])).run_test(size=(120, 24)) as pilot:
         await until(pilot, lambda: "␛]52" in screen(pilot))
         await pilot.press("enter")
         await until(pilot, lambda: "STARTED" in screen(pilot))

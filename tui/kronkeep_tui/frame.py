@@ -360,7 +360,7 @@ class Frame(Screen[None], Behind):
     def do_command(self) -> None:
         """Asks for a command."""
         complete = commands.completer(self.kronkeep.reader.store)
-        self.ask(Prompt(":", self.command, complete=complete, past=self._past))
+        self.ask(Prompt(lead=":", accept=self.command, complete=complete, past=self._past))
 
     def command(self, text: str) -> None:
         """Does a command."""

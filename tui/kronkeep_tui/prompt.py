@@ -91,4 +91,4 @@ class Prompt:
 def confirm(question: str, wanted: str, do: Callable[[], None]) -> Prompt:
     """A question before a change: `y` by one key, or a name that is typed."""
     lead = f"{question} y/n" if wanted == "y" else f"{question} Type {wanted} and enter: "
-    return Prompt(lead, lambda _: do(), wanted=wanted)
+    return Prompt(lead=lead, accept=lambda _: do(), wanted=wanted)

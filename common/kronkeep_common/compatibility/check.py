@@ -47,8 +47,8 @@ def check(question: Question, backup: Schedule) -> ScheduleVerdict:
 
 def _all(fires: Fires, question: Question) -> Iterator[Finding]:
     alone = (
-        clock_changes.Named("CronJob", fires.cronjob, fires.runs, fires.start),
-        clock_changes.Named("backup", fires.backup, fires.backups, fires.start),
+        clock_changes.Named(name="CronJob", schedule=fires.cronjob, fires=fires.runs, start=fires.start),
+        clock_changes.Named(name="backup", schedule=fires.backup, fires=fires.backups, start=fires.start),
     )
     silent = [found for named in alone if (found := clock_changes.never(named)) is not None]
     if not silent:

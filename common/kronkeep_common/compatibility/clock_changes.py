@@ -29,7 +29,7 @@ def never(named: Named) -> Finding | None:
     if named.fires:
         return None
     words = f"The {named.name}'s schedule {named.schedule.expr!r} never fires."
-    return finding("NeverFires", "conflict", words, [], 0, named.schedule)
+    return finding(code="NeverFires", severity="conflict", message=words, hits=[], of=0, zone=named.schedule)
 
 
 def rarely(named: Named) -> Finding | None:
@@ -44,7 +44,14 @@ def rarely(named: Named) -> Finding | None:
         f"{_local(named.schedule, end):%Y-%m-%d %H:%M}."
     )
     hits = [later for _, later in ends]
-    return finding("RarelyFires", "warning", words, hits, len(named.fires), named.schedule)
+    return finding(
+        code="RarelyFires",
+        severity="warning",
+        message=words,
+        hits=hits,
+        of=len(named.fires),
+        zone=named.schedule,
+    )
 
 
 def changed(named: Named, end: int) -> Iterator[Finding]:
@@ -72,7 +79,9 @@ def changed(named: Named, end: int) -> Iterator[Finding]:
             days = ", ".join(said for _, said in found[:LISTED])
             message = words.format(name=named.name, days=days)
             hits = [at for at, _ in found]
-            yield finding(code, "warning", message, hits, len(named.fires), schedule)
+            yield finding(
+                code=code, severity="warning", message=message, hits=hits, of=len(named.fires), zone=schedule
+            )
 
 
 def _said(times: list[str], day: date) -> str:

@@ -40,7 +40,18 @@ def same_time(fires: Fires) -> Finding | None:
     minutes = {run // 60 for run in fires.runs}
     hits = [backup for backup in fires.backups if backup // 60 in minutes]
     words = f"Run and backup start in the same minute, {len(hits)} times of {len(fires.backups)}."
-    return finding("SameTime", "conflict", words, hits, len(fires.backups), fires.cronjob) if hits else None
+    return (
+        finding(
+            code="SameTime",
+            severity="conflict",
+            message=words,
+            hits=hits,
+            of=len(fires.backups),
+            zone=fires.cronjob,
+        )
+        if hits
+        else None
+    )
 
 
 def before_run(fires: Fires) -> Finding | None:
@@ -49,7 +60,18 @@ def before_run(fires: Fires) -> Finding | None:
     both = sorted(runs.keys() & backups.keys())
     hits = [backups[day] for day in both if minute(backups[day]) < minute(runs[day])]
     words = f"The day's first backup comes before its first run, on {len(hits)} of {len(both)} days."
-    return finding("BackupBeforeRun", "conflict", words, hits, len(both), fires.cronjob) if hits else None
+    return (
+        finding(
+            code="BackupBeforeRun",
+            severity="conflict",
+            message=words,
+            hits=hits,
+            of=len(both),
+            zone=fires.cronjob,
+        )
+        if hits
+        else None
+    )
 
 
 def _first_of_days(fires: Fires, seconds: Sequence[int]) -> dict[int, int]:
@@ -78,7 +100,9 @@ def too_close(fires: Fires, expected: float) -> Finding | None:
         f"The backup starts before the run has had its expected {duration(expected)}, "
         f"{len(hits)} times of {len(runs)}."
     )
-    return finding("TooClose", severity, words, hits, len(runs), fires.cronjob)
+    return finding(
+        code="TooClose", severity=severity, message=words, hits=hits, of=len(runs), zone=fires.cronjob
+    )
 
 
 def nothing_new(fires: Fires) -> Finding | None:
@@ -90,7 +114,18 @@ def nothing_new(fires: Fires) -> Finding | None:
         if before == after
     ]
     words = f"{len(hits)} of {len(fires.backups)} backups have no new run before them."
-    return finding("NothingNew", "warning", words, hits, len(fires.backups), fires.cronjob) if hits else None
+    return (
+        finding(
+            code="NothingNew",
+            severity="warning",
+            message=words,
+            hits=hits,
+            of=len(fires.backups),
+            zone=fires.cronjob,
+        )
+        if hits
+        else None
+    )
 
 
 def not_archived(fires: Fires) -> Finding | None:
@@ -103,7 +138,18 @@ def not_archived(fires: Fires) -> Finding | None:
         if bisect_left(backups, minute(earlier) + 60) == bisect_left(backups, minute(later))
     ]
     words = f"{len(hits)} of {len(fires.runs)} runs are followed by another run before any backup."
-    return finding("RunNotArchived", "warning", words, hits, len(fires.runs), fires.cronjob) if hits else None
+    return (
+        finding(
+            code="RunNotArchived",
+            severity="warning",
+            message=words,
+            hits=hits,
+            of=len(fires.runs),
+            zone=fires.cronjob,
+        )
+        if hits
+        else None
+    )
 
 
 def slack(fires: Fires) -> float | None:

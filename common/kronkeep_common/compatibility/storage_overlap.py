@@ -46,4 +46,6 @@ def busy(fires: Fires, others: Sequence[Busy], lasting: float) -> Finding | None
         return None
     listed = ", ".join(list(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     words = f"{len(hits)} of {len(looked)} backups meet those of {listed} on the same storage, and wait."
-    return finding("StorageBusy", "warning", words, hits, len(looked), fires.cronjob)
+    return finding(
+        code="StorageBusy", severity="warning", message=words, hits=hits, of=len(looked), zone=fires.cronjob
+    )

@@ -130,7 +130,7 @@ class Schedule:
 @lru_cache(maxsize=KEPT)
 def _parse(expr: str, zone_name: str) -> Schedule:
     parsed = grammar.parse(expr)
-    return Schedule(expr, zone_name, Walk(parsed, zone.load(zone_name)), parsed)
+    return Schedule(expr=expr, zone_name=zone_name, walk=Walk(parsed, zone.load(zone_name)), parsed=parsed)
 
 
 __all__ = ["Schedule"]

@@ -42,11 +42,11 @@ class Field(NamedTuple):
 
 
 FIELDS = (
-    Field("minute", 0, 59, {}),
-    Field("hour", 0, 23, {}),
-    Field("day of month", 1, 31, {}),
-    Field("month", 1, 12, {name: i for i, name in enumerate(_MONTHS, 1)}),
-    Field("day of week", 0, 6, {name: i for i, name in enumerate(_DAYS)}),
+    Field(name="minute", low=0, high=59, names={}),
+    Field(name="hour", low=0, high=23, names={}),
+    Field(name="day of month", low=1, high=31, names={}),
+    Field(name="month", low=1, high=12, names={name: i for i, name in enumerate(_MONTHS, 1)}),
+    Field(name="day of week", low=0, high=6, names={name: i for i, name in enumerate(_DAYS)}),
 )
 
 
@@ -92,7 +92,15 @@ def _descriptor(expr: str) -> Parsed:
             )
             raise _refusal(expr, "@every needs a duration such as 90s, 5m or 1h30m", upstream)
         seconds = max(1, nanoseconds // 10**9)  # robfig ConstantDelaySchedule: whole seconds, at least one
-        return Parsed((), (), (), (), (), False, timedelta(seconds=seconds))
+        return Parsed(
+            minutes=(),
+            hours=(),
+            days=(),
+            months=(),
+            weekdays=(),
+            any_of_days=False,
+            every=timedelta(seconds=seconds),
+        )
     known = " ".join([*DESCRIPTORS, "@every"])
     raise _refusal(expr, f"no such descriptor; there are {known}", f"unrecognized descriptor: {expr}")
 
@@ -101,7 +109,15 @@ def _five(expr: str, words: list[str]) -> Parsed:
     items = [_field(expr, word, field) for word, field in zip(words, FIELDS, strict=True)]
     values = _expand([canonical for canonical, _ in items])
     stars = items[2][1] or items[4][1]
-    return Parsed(values[0], values[1], values[2], values[3], values[4], not stars, None)
+    return Parsed(
+        minutes=values[0],
+        hours=values[1],
+        days=values[2],
+        months=values[3],
+        weekdays=values[4],
+        any_of_days=not stars,
+        every=None,
+    )
 
 
 def _expand(fields: list[str]) -> list[tuple[int, ...]]:
@@ -138,7 +154,7 @@ def _item(expr: str, item: str, field: Field) -> tuple[str, bool]:
     step = _number(expr, field, item, steps[0]) if steps else 1
     if steps and not star and not rest:
         high = field.high
-    _check(expr, field, item, low, high, step)
+    _check(expr=expr, field=field, item=item, low=low, high=high, step=step)
     return _canonical(low, high, step), star and step == 1
 
 

@@ -136,7 +136,7 @@ def _stretch(starts: list[int], offsets: list[int], end: int) -> _Stretch:
         Calm(start, until if offset % 60 == 0 else start, offset)  # robfig's minutes are UTC's: never calm
         for start, until, offset in zip(froms, [*untils, end], offsets, strict=True)
     ]
-    return _Stretch(starts, offsets, calm, wild)
+    return _Stretch(starts=starts, offsets=offsets, calm=calm, wild=wild)
 
 
 def _tame(before: int, after: int) -> bool:

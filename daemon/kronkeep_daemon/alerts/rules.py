@@ -38,12 +38,12 @@ def run_failed(known: Known) -> Told | None:
     newest, many = row[0], len(row) >= known.failing_runs
     words = f"The last {len(row)} runs failed." if len(row) > 1 else "The newest run failed."
     return Told(
-        "RunFailed",
-        "critical" if many else "warning",
-        f"{words} {newest.message or newest.reason or ''}".strip(),
-        newest.next_step or "Look at the run's log.",
-        row[-1].ended_at or row[-1].created_at,
-        newest.id,
+        code="RunFailed",
+        severity="critical" if many else "warning",
+        message=f"{words} {newest.message or newest.reason or ''}".strip(),
+        next_step=newest.next_step or "Look at the run's log.",
+        since=row[-1].ended_at or row[-1].created_at,
+        record_id=newest.id,
     )
 
 
@@ -53,10 +53,23 @@ def run_missed(known: Known) -> Told | None:
     ended = _ended_runs(known, missed=True)
     if ended and ended[0].status is ExecutionStatus.MISSED:
         slot = ended[0].scheduled_at or ended[0].created_at
-        return Told("RunMissed", "warning", f"No run came at {_at(slot)}.", step, slot, ended[0].id)
+        return Told(
+            code="RunMissed",
+            severity="warning",
+            message=f"No run came at {_at(slot)}.",
+            next_step=step,
+            since=slot,
+            record_id=ended[0].id,
+        )
     late = known.cronjob.late_since
     if late is not None and known.live:
-        return Told("RunMissed", "warning", f"The run of {_at(late)} has not begun.", step, late)
+        return Told(
+            code="RunMissed",
+            severity="warning",
+            message=f"The run of {_at(late)} has not begun.",
+            next_step=step,
+            since=late,
+        )
     return None
 
 
@@ -67,7 +80,14 @@ def backup_failed(known: Known) -> Told | None:
         return None
     words = f"The newest backup is {newest.status}. {newest.message or newest.reason or ''}".strip()
     step = newest.next_step or "Look at the backup, and back up again."
-    return Told("BackupFailed", "critical", words, step, newest.ended_at or newest.created_at, newest.id)
+    return Told(
+        code="BackupFailed",
+        severity="critical",
+        message=words,
+        next_step=step,
+        since=newest.ended_at or newest.created_at,
+        record_id=newest.id,
+    )
 
 
 def backup_partial(known: Known) -> Told | None:
@@ -77,7 +97,14 @@ def backup_partial(known: Known) -> Told | None:
         return None
     words = f"The newest backup is partial. {newest.message or ''}".strip()
     step = newest.next_step or "Look at what could not be read."
-    return Told("BackupPartial", "warning", words, step, newest.ended_at or newest.created_at, newest.id)
+    return Told(
+        code="BackupPartial",
+        severity="warning",
+        message=words,
+        next_step=step,
+        since=newest.ended_at or newest.created_at,
+        record_id=newest.id,
+    )
 
 
 def backup_overdue(known: Known) -> Told | None:
@@ -88,7 +115,13 @@ def backup_overdue(known: Known) -> Told | None:
     due = good + timedelta(seconds=policy.rpo_seconds) if good else None
     last = f"The newest good backup is {age(good, known.now)} old" if good else "There is no good backup"
     words = f"{last}; one is wanted every {duration(policy.rpo_seconds)}."
-    return Told("BackupOverdue", "critical", words, "Back up now, and look at why none was made.", due)
+    return Told(
+        code="BackupOverdue",
+        severity="critical",
+        message=words,
+        next_step="Back up now, and look at why none was made.",
+        since=due,
+    )
 
 
 def drill_failed(known: Known) -> Told | None:
@@ -100,7 +133,14 @@ def drill_failed(known: Known) -> Told | None:
     newest = ended[0]
     words = f"The newest drill failed. {newest.message or newest.reason or ''}".strip()
     step = newest.next_step or "Look at the drill; the backup may not be restorable."
-    return Told("DrillFailed", "critical", words, step, newest.ended_at or newest.created_at, newest.id)
+    return Told(
+        code="DrillFailed",
+        severity="critical",
+        message=words,
+        next_step=step,
+        since=newest.ended_at or newest.created_at,
+        record_id=newest.id,
+    )
 
 
 def drill_overdue(known: Known) -> Told | None:
@@ -119,7 +159,13 @@ def drill_overdue(known: Known) -> Told | None:
     if any((one.due_at or one.created_at) >= slot for one in known.drills):
         return None
     step = "Begin a drill now, and look at why none was begun."
-    return Told("DrillOverdue", "warning", f"The drill of {_at(slot)} was not made.", step, slot)
+    return Told(
+        code="DrillOverdue",
+        severity="warning",
+        message=f"The drill of {_at(slot)} was not made.",
+        next_step=step,
+        since=slot,
+    )
 
 
 def policy_invalid(known: Known) -> Told | None:
@@ -127,7 +173,12 @@ def policy_invalid(known: Known) -> Told | None:
     fault = known.cronjob.policy_fault
     if fault is None:
         return None
-    return Told("PolicyInvalid", "critical", fault, "Correct the annotation kronkeep.dev/backup-policy.")
+    return Told(
+        code="PolicyInvalid",
+        severity="critical",
+        message=fault,
+        next_step="Correct the annotation kronkeep.dev/backup-policy.",
+    )
 
 
 def conflict_accepted(known: Known) -> Told | None:
@@ -136,7 +187,7 @@ def conflict_accepted(known: Known) -> Told | None:
     if policy is None or policy.on_conflict != "accept" or not findings:
         return None
     step = "Shift the backup's schedule, or back up after each run."
-    return Told("ScheduleConflictAccepted", "warning", findings[0], step)
+    return Told(code="ScheduleConflictAccepted", severity="warning", message=findings[0], next_step=step)
 
 
 CRONJOB_RULES: tuple[Callable[[Known], Told | None], ...] = (
@@ -170,7 +221,12 @@ def storage_failed(storage: BackupStorage) -> Told | None:
     if storage.status is not StorageStatus.FAILED:
         return None
     step = storage.next_step or "Look at the storage, and try it again."
-    return Told("StorageFailed", "critical", _why(storage, "The storage has failed."), step)
+    return Told(
+        code="StorageFailed",
+        severity="critical",
+        message=_why(storage, "The storage has failed."),
+        next_step=step,
+    )
 
 
 def storage_unreachable(storage: BackupStorage) -> Told | None:
@@ -178,7 +234,12 @@ def storage_unreachable(storage: BackupStorage) -> Told | None:
     if storage.status is not StorageStatus.ACTIVE or storage.reason is None or storage.check_ok is False:
         return None
     step = storage.next_step or "Look at the storage's server and credentials."
-    return Told("StorageUnreachable", "critical", _why(storage, "The storage does not answer."), step)
+    return Told(
+        code="StorageUnreachable",
+        severity="critical",
+        message=_why(storage, "The storage does not answer."),
+        next_step=step,
+    )
 
 
 def storage_damaged(storage: BackupStorage) -> Told | None:
@@ -187,7 +248,9 @@ def storage_damaged(storage: BackupStorage) -> Told | None:
         return None
     step = storage.next_step or "Run restic check and repair; back up to another storage meanwhile."
     why = _why(storage, "The repository's check found errors.")
-    return Told("StorageDamaged", "critical", why, step, storage.checked_at)
+    return Told(
+        code="StorageDamaged", severity="critical", message=why, next_step=step, since=storage.checked_at
+    )
 
 
 def storage_filling(storage: BackupStorage) -> Told | None:
@@ -200,7 +263,12 @@ def storage_filling(storage: BackupStorage) -> Told | None:
         if usage.available_bytes is not None:
             percent = max(percent, 100 - 100 * usage.available_bytes / usage.capacity_bytes)
         words = f"{percent:.0f} % of {size(usage.capacity_bytes)} are used."
-        return Told("StorageFilling", usage.level, words, "Add space, or keep fewer backups.")
+        return Told(
+            code="StorageFilling",
+            severity=usage.level,
+            message=words,
+            next_step="Add space, or keep fewer backups.",
+        )
     return None
 
 
@@ -225,7 +293,12 @@ def about_watch(watch: WatchState, now: datetime, limit: float) -> list[Finding]
     words = f"The watch is {watch.status}: {watch.why or 'the cluster does not answer'}."
     step = "Look at the connection to the cluster: kronkeep doctor."
     severity: Severity = "critical" if watch.needed else "warning"
-    return [of_watch(watch, Told("WatchNotLive", severity, words, step, watch.since))]
+    return [
+        of_watch(
+            watch,
+            Told(code="WatchNotLive", severity=severity, message=words, next_step=step, since=watch.since),
+        )
+    ]
 
 
 def _ended_runs(known: Known, *, missed: bool) -> list[CronJobExecution]:

@@ -81,7 +81,15 @@ class AlertService:
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
-        self._dispatch = Dispatch(history, clock, settings, supervisor, cluster, registry, sources.stands_by)
+        self._dispatch = Dispatch(
+            history=history,
+            clock=clock,
+            settings=settings,
+            supervisor=supervisor,
+            cluster=cluster,
+            registry=registry,
+            stands_by=sources.stands_by,
+        )
         self._wake = asyncio.Event()
         for event in (ExecutionChanged, BackupChanged, RestoreChanged, StorageChanged, CronJobChanged):
             bus.subscribe(event, lambda _: self._wake.set())

@@ -74,14 +74,23 @@ def _unfinished(ended: runner.Ended) -> Outcome:
     if failed.name == "sources":
         said = clean(" ".join(line.decode(errors="replace") for line in output.lines(failed.log)), 500)
         words, then = f"A path to archive does not exist: {said}", "Correct the policy's source."
-        return Outcome(BackupStatus.FAILED, None, "SourceMissing", words, then, ())
+        return Outcome(
+            status=BackupStatus.FAILED,
+            result=None,
+            reason="SourceMissing",
+            message=words,
+            next_step=then,
+            warnings=(),
+        )
     return Outcome(BackupStatus.FAILED, None, *output.fault(failed.exit_code, failed.log), ())
 
 
 def lost(reason: str, words: str) -> Outcome:
     """An archive whose end nobody saw."""
     then = "It is tried again where retries are left."
-    return Outcome(BackupStatus.FAILED, None, reason, words, then, ())
+    return Outcome(
+        status=BackupStatus.FAILED, result=None, reason=reason, message=words, next_step=then, warnings=()
+    )
 
 
 def found(snapshots: list[Object], before: Outcome, complete: bool) -> Outcome | None:
@@ -97,10 +106,24 @@ def found(snapshots: list[Object], before: Outcome, complete: bool) -> Outcome |
     result = BackupResult(snapshot_id=main, database_snapshot_id=ids.get("database"))
     if complete:
         words = "The summary of this archive was lost; its snapshot was found by its tag."
-        return Outcome(BackupStatus.SUCCEEDED, result, None, None, None, (words,))
+        return Outcome(
+            status=BackupStatus.SUCCEEDED,
+            result=result,
+            reason=None,
+            message=None,
+            next_step=None,
+            warnings=(words,),
+        )
     words = f"A snapshot is there, but how the archive ended was lost ({before.reason}): it may lack files."
     step = "Verify it (kronkeep verify), or back up again."
-    return Outcome(BackupStatus.UNKNOWN, result, "ResultLost", words, step, ())
+    return Outcome(
+        status=BackupStatus.UNKNOWN,
+        result=result,
+        reason="ResultLost",
+        message=words,
+        next_step=step,
+        warnings=(),
+    )
 
 
 def _part(snapshot: Object) -> str:

@@ -49,12 +49,12 @@ FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0  # seconds before an archive is tried ag
 SLACK = 900.0  # seconds beyond a Job's own deadline before its end is no longer waited for
 INIT_SECONDS, LOOK_SECONDS = 300.0, 900.0
 NOT_IN_TIME = Outcome(
-    BackupStatus.FAILED,
-    None,
-    "QueueTimeout",
-    "The repository was busy with other work until the backup's deadline.",
-    "Spread the schedules of the policies that share the storage.",
-    (),
+    status=BackupStatus.FAILED,
+    result=None,
+    reason="QueueTimeout",
+    message="The repository was busy with other work until the backup's deadline.",
+    next_step="Spread the schedules of the policies that share the storage.",
+    warnings=(),
 )
 MADE = (BackupStatus.SUCCEEDED, BackupStatus.PARTIAL)
 
@@ -173,7 +173,7 @@ class Archiver:
         await self._parts.probe.check(work.cluster, work.policy)
         await self._ensure(backup, work.repository)
         node = await node_placement.node_of(work.cluster, backup.namespace, work.claims)
-        around = Around(work.cronjob, work.claims, work.repository, node)
+        around = Around(cronjob=work.cronjob, claims=work.claims, repository=work.repository, node=node)
         verdict = await self._parts.hooks.stage(backup.id, "pre", around)
         if verdict.stopped_by is not None:
             reason = hooks.refusal("pre", verdict.stopped_by)
@@ -203,7 +203,12 @@ class Archiver:
         if work.policy.include.configuration:
             files = await cronjob_configuration.files(work.cluster, work.cronjob)
         job = archive_manifests.archive_job(
-            backup, work.policy, work.repository, work.claims, sorted(files), self._settings().archive
+            backup=backup,
+            policy=work.policy,
+            repository=work.repository,
+            claims=work.claims,
+            files=sorted(files),
+            settings=self._settings().archive,
         )
         archive_manifests.belongs(job, backup, owner, node)
         await repositories.copy_credentials(work.repository, work.cluster, backup.namespace, name, owner)
@@ -304,7 +309,7 @@ class Archiver:
         backup = self._records.get(backup_id)
         if backup.ending not in MADE or not work.policy.hooks.validate:
             return
-        around = Around(work.cronjob, work.claims, work.repository, None)
+        around = Around(cronjob=work.cronjob, claims=work.claims, repository=work.repository, node=None)
         verdict = await self._parts.hooks.stage(backup_id, "validate", around)
         new = old = self._records.get(backup_id)
         if verdict.stopped_by is not None:
@@ -321,7 +326,9 @@ class Archiver:
             return
         node = await node_placement.node_of(work.cluster, self._records.get(backup_id).namespace, work.claims)
         verdict = await self._parts.hooks.stage(
-            backup_id, "post", Around(work.cronjob, work.claims, work.repository, node)
+            backup_id,
+            "post",
+            Around(cronjob=work.cronjob, claims=work.claims, repository=work.repository, node=node),
         )
         old, said = self._records.get(backup_id), verdict.warnings
         if (run := verdict.stopped_by) is not None:
@@ -375,7 +382,14 @@ async def _carry(cluster: Cluster, config_map: Object) -> None:
 def refused(fault: KronkeepError) -> Outcome:
     """The outcome of an archive that could not be made for a reason that lasts."""
     reason = str(fault.details.get("reason") or type(fault).code)
-    return Outcome(BackupStatus.FAILED, None, reason, fault.message, fault.next_step, ())
+    return Outcome(
+        status=BackupStatus.FAILED,
+        result=None,
+        reason=reason,
+        message=fault.message,
+        next_step=fault.next_step,
+        warnings=(),
+    )
 
 
 def _hook_seconds(policy: BackupPolicy) -> float:

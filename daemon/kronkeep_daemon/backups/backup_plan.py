@@ -25,18 +25,30 @@ def follow(run: CronJobExecution, policy: BackupPolicy, now: datetime) -> Verdic
     ):
         ended = run.ended_at or now
         return (
-            Verdict(BackupStatus.QUEUED) if now >= ended + timedelta(seconds=policy.delay_seconds) else None
+            Verdict(status=BackupStatus.QUEUED)
+            if now >= ended + timedelta(seconds=policy.delay_seconds)
+            else None
         )
     if run.status is ExecutionStatus.FAILED:
         words = f"The run failed ({run.reason}), so nothing was archived."
-        return Verdict(BackupStatus.FAILED, "CronJobFailed", words, run.next_step)
+        return Verdict(
+            status=BackupStatus.FAILED, reason="CronJobFailed", message=words, next_step=run.next_step
+        )
     if run.status is ExecutionStatus.CANCELLED:
         words = "The run was cancelled, so nothing was archived."
-        return Verdict(BackupStatus.CANCELLED, "CronJobCancelled", words, "Run the CronJob again.")
+        return Verdict(
+            status=BackupStatus.CANCELLED,
+            reason="CronJobCancelled",
+            message=words,
+            next_step="Run the CronJob again.",
+        )
     if run.status in (ExecutionStatus.UNKNOWN, ExecutionStatus.MISSED):
         words = "How the run ended is not known, so nothing was archived."
         return Verdict(
-            BackupStatus.UNKNOWN, "CronJobUnknown", words, "Run the CronJob again, or back up now."
+            status=BackupStatus.UNKNOWN,
+            reason="CronJobUnknown",
+            message=words,
+            next_step="Run the CronJob again, or back up now.",
         )
     return None
 
@@ -90,7 +102,12 @@ def overdue(backup: BackupExecution, now: datetime) -> Verdict | None:
     if backup.deadline_at is None or now < backup.deadline_at:
         return None
     words = "The run did not end within the backup's deadline, so nothing was archived."
-    return Verdict(BackupStatus.MISSED, "RunNeverEnded", words, "Look at the run; back up now if need be.")
+    return Verdict(
+        status=BackupStatus.MISSED,
+        reason="RunNeverEnded",
+        message=words,
+        next_step="Look at the run; back up now if need be.",
+    )
 
 
 def rpo_overdue(policy: BackupPolicy, last_good: datetime | None, began: datetime, now: datetime) -> bool:

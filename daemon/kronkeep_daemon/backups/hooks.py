@@ -141,7 +141,13 @@ class HookRunner:
             where = around.repository
             await self._repositories.copy_credentials(where, cluster, backup.namespace, name, owner)
         job = archive_manifests.hook_job(
-            backup, stage, hook, name, around.repository, around.claims, self._settings().archive
+            backup=backup,
+            stage=stage,
+            hook=hook,
+            name=name,
+            repository=around.repository,
+            claims=around.claims,
+            settings=self._settings().archive,
         )
         archive_manifests.belongs(job, backup, owner, around.node)
         await runner.create_once(cluster, job)

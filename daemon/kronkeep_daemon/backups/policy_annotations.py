@@ -38,7 +38,11 @@ class Carrier(NamedTuple):
 def carrier(cluster: str, raw: Object) -> Carrier | None:
     """The policy that a CronJob of that cluster carries; None without one that can be acted on."""
     found, meta = read(raw).policy, raw["metadata"]
-    return Carrier(cluster, meta["namespace"], clean(meta["name"], 253), found) if found else None
+    return (
+        Carrier(cluster=cluster, namespace=meta["namespace"], cronjob=clean(meta["name"], 253), policy=found)
+        if found
+        else None
+    )
 
 
 def new(spec: BackupPolicySpec, policy_id: str | None = None) -> BackupPolicy:

@@ -71,21 +71,64 @@ class BackupService:
         clusters = cronjobs.clusters
         self.records = BackupRecords(history, bus, clusters)
         self.logs = BackupLogs(history)
-        self.storages = StorageService(clusters, history, bus, clock, settings, queues, supervisor)
+        self.storages = StorageService(
+            clusters=clusters,
+            history=history,
+            bus=bus,
+            clock=clock,
+            settings=settings,
+            queues=queues,
+            supervisor=supervisor,
+        )
         self.probe = Probe(clock, settings)
         jobs, known = self.storages.jobs, KnownRepositories(history, clock)
         self.upkeep = StorageUpkeep(
-            self.storages, known, history, bus, clock, settings, supervisor, cronjobs.leads
+            service=self.storages,
+            known=known,
+            history=history,
+            bus=bus,
+            clock=clock,
+            settings=settings,
+            supervisor=supervisor,
+            leads=cronjobs.leads,
         )
         self.known = known
         self.retaining = Retaining(
-            cronjobs, self.records, known, self.storages, queues, clock, settings, self.upkeep.measure
+            cronjobs=cronjobs,
+            records=self.records,
+            known=known,
+            storages=self.storages,
+            queues=queues,
+            clock=clock,
+            settings=settings,
+            measure=self.upkeep.measure,
         )
-        hooks = HookRunner(clusters, self.records, self.logs, jobs, clock, settings)
+        hooks = HookRunner(
+            clusters=clusters,
+            records=self.records,
+            logs=self.logs,
+            repositories=jobs,
+            clock=clock,
+            settings=settings,
+        )
         parts = Parts(
-            clusters, self.records, jobs, known, hooks, self.logs, self.storages.locks, self.probe, queues
+            clusters=clusters,
+            records=self.records,
+            repositories=jobs,
+            known=known,
+            hooks=hooks,
+            logs=self.logs,
+            locks=self.storages.locks,
+            probe=self.probe,
+            queues=queues,
         )
-        self._archiver = Archiver(parts, self.work_of, self.retaining.after_backup, clock, settings)
+        self._archiver = Archiver(
+            parts=parts,
+            work_of=self.work_of,
+            made=self.retaining.after_backup,
+            clock=clock,
+            settings=settings,
+        )
         self._faults = PolicyFaults(cronjobs, bus, clock)
         bus.subscribe(ExecutionChanged, lambda _: self._wake.set())
         bus.subscribe(CronJobChanged, lambda _: self._wake.set())
@@ -222,7 +265,10 @@ class BackupService:
         if run is None or found is None:
             words = "The policy or the run went before the archive could be made."
             gone = backup_plan.Verdict(
-                BackupStatus.CANCELLED, "PolicyGone", words, "Back up by hand if it is needed."
+                status=BackupStatus.CANCELLED,
+                reason="PolicyGone",
+                message=words,
+                next_step="Back up by hand if it is needed.",
             )
             await self._settle(backup, gone, now)
             return
@@ -272,7 +318,7 @@ class BackupService:
         cluster = self._cronjobs.clusters.of(backup.cluster)
         storage = self.storages.usable(backup.storage_id, cluster, backup.namespace)
         where = repositories.of_policy(found.id, cluster.id, backup.namespace, found.encryption, storage)
-        return Work(cluster, raw, found, where, _claims(found, raw))
+        return Work(cluster=cluster, cronjob=raw, policy=found, repository=where, claims=_claims(found, raw))
 
     def get(self, backup_id: str) -> BackupExecution:
         """One backup; raises BackupNotFound."""
@@ -335,7 +381,10 @@ class BackupService:
         await self._archiver.remove_jobs(self.get(backup_id))
         words = "The backup was cancelled by request."
         verdict = backup_plan.Verdict(
-            BackupStatus.CANCELLED, "Cancelled", words, "Back up now when it is needed."
+            status=BackupStatus.CANCELLED,
+            reason="Cancelled",
+            message=words,
+            next_step="Back up now when it is needed.",
         )
         old = self.get(backup_id)
         if old.status is BackupStatus.RUNNING and old.policy is not None and old.policy.hooks.post:

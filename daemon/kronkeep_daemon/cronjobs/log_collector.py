@@ -75,13 +75,22 @@ class LogKeeper:
             began = ended or (entry.state is not None and entry.state.waiting is None)
             if (ended or (going and began)) and not self._has(record_id, meta.name, entry.name):
                 failed = not ended or _failed(entry)
-                copy = _Copy(record_id, meta.namespace, meta.name, entry.name, not ended, failed)
+                copy = _Copy(
+                    record_id=record_id,
+                    namespace=meta.namespace,
+                    pod=meta.name,
+                    container=entry.name,
+                    follow=not ended,
+                    failed=failed,
+                )
                 self._want((meta.uid, entry.name), copy)
 
     def close(self, record_id: str, job: Job) -> None:
         """Queues the manifest and Events of a Job whose end is recorded."""
         meta = job.metadata
-        self._want((record_id, ""), _Copy(record_id, meta.namespace, meta.name, ""))
+        self._want(
+            (record_id, ""), _Copy(record_id=record_id, namespace=meta.namespace, pod=meta.name, container="")
+        )
 
     def _want(self, key: tuple[str, str], copy: _Copy) -> None:
         if key not in self._known and not self._queue.full():

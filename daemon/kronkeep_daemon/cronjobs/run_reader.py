@@ -90,7 +90,9 @@ class RunReader:
             found = pods.get(pod.metadata.uid)
             return found is None or not recorder.seen.pod_is_there(found) or _ended(found, container)
 
-        return Follower(recorder.cluster, pod, container, over, self._clock).lines()
+        return Follower(
+            cluster=recorder.cluster, pod=pod, container=container, over=over, clock=self._clock
+        ).lines()
 
     async def _now(self, recorder: Recorder, pod: Pod, container: str) -> AsyncIterator[bytes]:
         meta = pod.metadata

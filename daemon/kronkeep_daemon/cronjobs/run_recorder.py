@@ -63,15 +63,15 @@ class Recorder:
         self._idle = asyncio.Event()
         self._waiting: dict[str, bool] = {}
         self.seen = Seen(self._touch, self._turn)
-        self.keeper = log_collector.LogKeeper(cluster, history, self._log_kept)
-        self.watches = Watches(cluster, self.seen, clock, namespaces)
+        self.keeper = log_collector.LogKeeper(cluster=cluster, history=history, kept=self._log_kept)
+        self.watches = Watches(cluster=cluster, seen=self.seen, clock=clock, namespaces=namespaces)
         self.synced = asyncio.Event()
         self.ledger = Ledger(
-            cluster.id,
-            self.seen,
-            history,
-            bus,
-            clock,
+            cluster_id=cluster.id,
+            seen=self.seen,
+            history=history,
+            bus=bus,
+            clock=clock,
             live=self.watches.live,
             grace=grace,
             controller_zone=controller_zone,
@@ -174,7 +174,9 @@ class Recorder:
         job, new = self.seen.jobs.get(uid), old
         if job is not None:
             pods, told = self.seen.pods_of(uid), self.seen.told
-            new = job_to_run.record(self.cluster.id, record_id, job, pods, told, old)
+            new = job_to_run.record(
+                cluster=self.cluster.id, record_id=record_id, job=job, pods=pods, told=told, old=old
+            )
         if new is not None and old is None:
             new = self._met(new)
         gone = job is None or uid in self.seen.gone

@@ -62,11 +62,11 @@ class CronJobService:
         self._settings = settings
         self.recorders = {
             cluster.id: Recorder(
-                cluster,
-                history,
-                bus,
-                clock,
-                configured.namespaces,
+                cluster=cluster,
+                history=history,
+                bus=bus,
+                clock=clock,
+                namespaces=configured.namespaces,
                 grace=lambda: timedelta(seconds=settings().late_after_seconds),
                 controller_zone=lambda: settings().controller_zone,
                 told=partial(bus.publish, ActingChanged(cluster.id)),
@@ -81,7 +81,13 @@ class CronJobService:
         self.leads = Leaderships(
             self.clusters,
             [
-                Leadership(one, namespace, holder, clock, partial(bus.publish, ActingChanged(one.id)))
+                Leadership(
+                    cluster=one,
+                    namespace=namespace,
+                    holder=holder,
+                    clock=clock,
+                    changed=partial(bus.publish, ActingChanged(one.id)),
+                )
                 for one in self.clusters
             ],
         )

@@ -104,7 +104,19 @@ def judge(
     for place, slot in enumerate(slots):
         if slot not in ran:
             newer = slots[place + 1] if place + 1 < len(slots) else None
-            found.append((slot, _one(plan, slot, newer, now, grace, plan.forbid and held(slot))))
+            found.append(
+                (
+                    slot,
+                    _one(
+                        plan=plan,
+                        slot=slot,
+                        newer=newer,
+                        now=now,
+                        grace=grace,
+                        held=plan.forbid and held(slot),
+                    ),
+                )
+            )
     return found
 
 

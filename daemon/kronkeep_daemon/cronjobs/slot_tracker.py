@@ -118,10 +118,12 @@ class Ledger:
             plan, after = self._plan(raw), account.settled
             ran = self._ran(uid, after)
             due = [slot for slot in slot_rules.due(plan, after, now) if slot not in ran]
-            left = missed_runs.away(self._cluster, raw, due, since, now, self._seen.told_of(uid))
+            left = missed_runs.away(
+                cluster=self._cluster, raw=raw, due=due, since=since, until=now, told=self._seen.told_of(uid)
+            )
             found += left.records
             settled = left.open[0] - timedelta(seconds=1) if left.open else now
-            self._accounts[uid] = _Account(plan, settled, None, Standing())
+            self._accounts[uid] = _Account(plan=plan, settled=settled, next=None, standing=Standing())
         return found
 
     def _settle_all(self, since: datetime, now: datetime) -> list[CronJobExecution]:
@@ -134,7 +136,7 @@ class Ledger:
             plan = self._plan(raw)
             if account.plan != plan:
                 found += self._closed(raw, account)
-                account = _Account(plan, now, None, Standing())
+                account = _Account(plan=plan, settled=now, next=None, standing=Standing())
             if account.next is None or now >= account.next:
                 account, more = self._settled(raw, account, now)
                 found += more
@@ -150,7 +152,9 @@ class Ledger:
         known = self._history.executions.newest(limit=1, cronjob_id=raw["metadata"]["uid"]).items
         watched = bool(known) or born >= self._watched_since
         start = before - timedelta(seconds=1) if before is not None and watched else since
-        return _Account(plan, max(born, start, self._watched_since), None, Standing())
+        return _Account(
+            plan=plan, settled=max(born, start, self._watched_since), next=None, standing=Standing()
+        )
 
     def _settled(
         self, raw: Object, account: _Account, now: datetime
@@ -159,14 +163,16 @@ class Ledger:
         due = slot_rules.due(plan, account.settled, now)
         runs = self._history.executions.newest(limit=len(due) + MORE, cronjob_id=uid).items if due else []
         ran = {run.scheduled_at for run in runs if run.scheduled_at}
-        judged = slot_rules.judge(plan, due, ran, now, self._grace(), slot_rules.held_by(runs))
+        judged = slot_rules.judge(
+            plan=plan, slots=due, ran=ran, now=now, grace=self._grace(), held=slot_rules.held_by(runs)
+        )
         found = [self._unseen(raw, slot, became) for slot, became in judged if became in slot_rules.MISSED]
         waiting = [(slot, became) for slot, became in judged if became not in slot_rules.MISSED]
         settled = due[-1] if due else account.settled
         again = plan.schedule.next(now) if plan.schedule and not plan.suspended else now + timedelta(days=1)
         if waiting:
             settled, again = waiting[0][0] - timedelta(seconds=1), now
-        return _Account(plan, settled, again, self._standing(raw, waiting)), found
+        return _Account(plan=plan, settled=settled, next=again, standing=self._standing(raw, waiting)), found
 
     def _standing(self, raw: Object, waiting: Sequence[tuple[datetime, Became]]) -> Standing:
         """A slot that the controller says it has started is not late: its Job is only still to be seen."""

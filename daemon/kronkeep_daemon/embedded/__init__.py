@@ -39,7 +39,13 @@ class EmbeddedCluster:
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
         Controllers(cluster, clock).start(supervisor)
         for number in range(1, nodes + 1):
-            agent = NodeAgent(cluster, f"node-{number}", folder / "node", clock, supervisor)
+            agent = NodeAgent(
+                cluster=cluster,
+                name=f"node-{number}",
+                folder=folder / "node",
+                clock=clock,
+                supervisor=supervisor,
+            )
             await agent.start()
         return cls(api, cluster, kubeconfig)
 

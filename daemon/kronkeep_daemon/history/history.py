@@ -104,13 +104,13 @@ class History:
         if found.version < VERSION:
             self._upgrade()
         else:
-            self._segment = Segment(self._folder, found.seq, found.segment, found.good)
+            self._segment = Segment(folder=self._folder, after=found.seq, path=found.segment, size=found.good)
 
     def _upgrade(self) -> None:
         """Writes what an older version wrote anew; a sequence is skipped, for the new names."""
         log.warning("the history in %s is brought to format %d", self._folder, VERSION)
         self.seq += 1
-        self._segment = Segment(self._folder, self.seq)
+        self._segment = Segment(folder=self._folder, after=self.seq)
         journal_files.write_snapshot(self._folder, self.seq, loader.batches(self._storage.picture()))
 
     @contextmanager
@@ -199,7 +199,13 @@ class History:
         for number, pending in enumerate(batch, 1):
             self.seq += 1
             body = pending.entry.body
-            change = Change(self.seq, pending.table, pending.id, "remove" if body is None else "put", body)
+            change = Change(
+                seq=self.seq,
+                table=pending.table,
+                id=pending.id,
+                op="remove" if body is None else "put",
+                body=body,
+            )
             self._recent.append(change)
             for listener in list(self._listeners):
                 listener(change)

@@ -149,10 +149,10 @@ def read(path: Path) -> Generator[Line, None, End]:
     closing = b'{"end":%d}\n' % count if version == 1 else end(count if snapshot else seq)
     left = tail if snapshot else tail.rstrip(b"\0")
     if left == closing:
-        return End(seq, version, good, 0, closed=True)
+        return End(seq=seq, version=version, good=good, torn=0, closed=True)
     if snapshot or not torn(left):
         raise damaged(path, good)
-    return End(seq, version, good, len(left), closed=False)
+    return End(seq=seq, version=version, good=good, torn=len(left), closed=False)
 
 
 def torn(left: bytes) -> bool:

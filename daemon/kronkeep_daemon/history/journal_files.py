@@ -88,7 +88,7 @@ def read_all(folder: Path) -> Generator[Line, None, Read]:
         seq, good, bad, version = ended.seq, ended.good, ended.torn, min(version, ended.version)
         if ended.closed and number + 1 == len(found):
             raise journal.damaged(path, good)  # its successor is lost
-    return Read(seq, version, found[-1] if found else None, good, bad)
+    return Read(seq=seq, version=version, segment=found[-1] if found else None, good=good, torn=bad)
 
 
 def set_aside(path: Path, good: int) -> None:
@@ -144,7 +144,7 @@ class Segment:
         """The segment after `seq`; this one is closed. Raises SyncFailed, OSError."""
         if seq == self.after:
             return self
-        following = Segment(self.path.parent, seq)
+        following = Segment(folder=self.path.parent, after=seq)
         try:
             self.append(journal.end(seq))
         except OSError as fault:

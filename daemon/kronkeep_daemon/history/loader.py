@@ -92,7 +92,13 @@ def _change(seq: int, entry: Entry, old: bytes | None, tables: dict[str, dict[in
     if body and (row is None or row[BODY] is not body):
         row = row_of(entry.number, body)
     name = row[ID] if row and body else ""
-    return Change(seq, entry.table, name or str(entry.number), "put" if entry.body else "remove", entry.body)
+    return Change(
+        seq=seq,
+        table=entry.table,
+        id=name or str(entry.number),
+        op="put" if entry.body else "remove",
+        body=entry.body,
+    )
 
 
 def batches(tables: dict[str, list[Row]], size: int = 500) -> Generator[list[Entry], None, None]:

@@ -39,7 +39,7 @@ def salvage(source: Path, target: Path) -> tuple[int, list[Lost]]:
     }
     target.mkdir(parents=True, mode=0o700)
     seq = max((_last(path) for path in ordered), default=0) + 1
-    journal_files.Segment(target, seq).close()
+    journal_files.Segment(folder=target, after=seq).close()
     journal_files.write_snapshot(target, seq, batches(tables))
     if (source / "logs").is_dir():
         shutil.copytree(source / "logs", target / "logs")

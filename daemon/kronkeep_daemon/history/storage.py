@@ -57,7 +57,7 @@ class JournalStorage(Storage):
             return
         self._durable.setdefault((table, number), old)
         self._apply(table, number, new)
-        self._queued.append(Pending(table, number, old, new))
+        self._queued.append(Pending(table=table, number=number, old=old, new=new))
 
     def _apply(self, table: str, number: int, row: Row | None) -> None:
         if row is None:

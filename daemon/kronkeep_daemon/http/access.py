@@ -48,7 +48,7 @@ def peer_of(request: web.Request) -> Peer:
     except OSError as fault:  # ERANGE
         raise Denied(f"You are in more than {_MOST_GROUPS} groups, which cannot be told apart.") from fault
     groups = struct.unpack(f"{len(raw) // 4}I", raw)
-    return Peer(uid, gid, pid, frozenset([*groups, gid]))
+    return Peer(uid=uid, gid=gid, pid=pid, groups=frozenset([*groups, gid]))
 
 
 def credentials(connection: socket.socket) -> tuple[int, int, int]:

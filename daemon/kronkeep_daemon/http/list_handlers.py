@@ -106,7 +106,9 @@ async def policies(call: Call) -> api.ListOf[api.PolicyView]:
 def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
     if cronjob.policy is None:
         return None
-    carrier = Carrier(cronjob.cluster, cronjob.namespace, cronjob.name, cronjob.policy)
+    carrier = Carrier(
+        cluster=cronjob.cluster, namespace=cronjob.namespace, cronjob=cronjob.name, policy=cronjob.policy
+    )
     there = services.backups.records.with_snapshot(carrier)
     stored = [b.result.bytes_stored for b in there if b.result and b.result.bytes_stored is not None]
     return api.PolicyView(

@@ -28,9 +28,9 @@ async def _acknowledge(call: Call) -> Alert:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "/v1/alerts", Level.READ, None, api.ListOf[Alert], "Alerts, newest first.",
-          _list, list_handlers.LIST),
-    Route("GET", ONE, Level.READ, None, Alert, "One alert.", _one),
-    Route("POST", ONE + "/acknowledge", Level.OPERATE, api.Empty, Alert,
-          "Say that you know of an alert: nobody is told of it again.", _acknowledge),
+    Route(method="GET", path="/v1/alerts", level=Level.READ, request=None, answer=api.ListOf[Alert], sentence="Alerts, newest first.",
+          handler=_list, query=list_handlers.LIST),
+    Route(method="GET", path=ONE, level=Level.READ, request=None, answer=Alert, sentence="One alert.", handler=_one),
+    Route(method="POST", path=ONE + "/acknowledge", level=Level.OPERATE, request=api.Empty, answer=Alert,
+          sentence="Say that you know of an alert: nobody is told of it again.", handler=_acknowledge),
 )  # fmt: skip

@@ -103,7 +103,13 @@ class Api:
                 self._known_query(request, route)
                 seconds = self._services.limits.settings().body_seconds
                 body = await request_bodies.read(request, decoder, seconds)
-                call = Call(self._services, dict(request.match_info), dict(request.query), body, request)
+                call = Call(
+                    services=self._services,
+                    path=dict(request.match_info),
+                    query=dict(request.query),
+                    body=body,
+                    request=request,
+                )
                 with choosing(call.query.get("cluster")):
                     response = await (self._change if route.writes else self._read)(route, call, peer)
             except KronkeepError as error:

@@ -172,7 +172,13 @@ async def _ended(cluster: Cluster, end: Object, pod: Object | None) -> Ended:
             log = b"" if "waiting" in state or not state else await _log(cluster, pod, entry["name"])
             steps.append(Step(entry["name"], code, log))
     name = pod["metadata"]["name"] if pod else ""
-    return Ended(end["type"] == "Complete", end.get("reason", ""), end.get("message", ""), steps, name)
+    return Ended(
+        complete=end["type"] == "Complete",
+        reason=end.get("reason", ""),
+        message=end.get("message", ""),
+        steps=steps,
+        pod=name,
+    )
 
 
 async def _log(cluster: Cluster, pod: Object, container: str) -> bytes:

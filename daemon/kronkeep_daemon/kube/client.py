@@ -107,7 +107,7 @@ class Cluster:
     async def _uid(self) -> str:
         path = paths.namespaces("kube-system")
         found: Object = msgspec.json.decode(
-            await response_readers.whole(await self._once(Asked("GET", path)))
+            await response_readers.whole(await self._once(Asked(method="GET", path=path)))
         )
         return str(found["metadata"]["uid"])
 
@@ -161,14 +161,14 @@ class Cluster:
 
     async def about(self) -> tuple[Object, datetime | None]:
         """The server's version and the date of its answer."""
-        response = await self._authorised(Asked("GET", "/version"))
+        response = await self._authorised(Asked(method="GET", path="/version"))
         date = response.headers.get("Date")
         version: Object = msgspec.json.decode(await response_readers.whole(response))
         return version, parsedate_to_datetime(date) if date else None
 
     async def get(self, path: str, **params: str) -> Object:
         """The object at `path`; raises NotFoundInCluster."""
-        return await self._json(Asked("GET", path, params))
+        return await self._json(Asked(method="GET", path=path, params=params))
 
     async def list(self, path: str, **params: str) -> tuple[Objects, str]:
         """Every item of the collection, read in pages of 500, and the version to watch from."""
@@ -188,7 +188,9 @@ class Cluster:
         token, decoder = "", msgspec.json.Decoder(objects.ListPage[kind])  # type: ignore[valid-type]
         while True:
             query = {"limit": str(PAGE), **params} | ({"continue": token} if token else {})
-            page = response_readers.page_of(await self._whole(Asked("GET", path, query)), decoder, kind)
+            page = response_readers.page_of(
+                await self._whole(Asked(method="GET", path=path, params=query)), decoder, kind
+            )
             yield page.items or [], page.metadata.resource_version
             token = page.metadata.continue_ or ""
             if not token:
@@ -196,16 +198,18 @@ class Cluster:
 
     async def create(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
         """POSTs `body` to a collection; raises AlreadyExists, InvalidObject."""
-        return await self._json(Asked("POST", path, _dry(dry_run), body))
+        return await self._json(Asked(method="POST", path=path, params=_dry(dry_run), body=body))
 
     async def replace(self, path: str, body: Object) -> Object:
         """PUTs `body`; raises ConflictInCluster when its resourceVersion is stale."""
-        return await self._json(Asked("PUT", path, body=body))
+        return await self._json(Asked(method="PUT", path=path, body=body))
 
     async def patch(self, path: str, body: object, *, kind: str = "merge", dry_run: bool = False) -> Object:
         """PATCHes an object; `kind` is merge, strategic, json or apply."""
         params = _dry(dry_run) | ({"fieldManager": "kronkeep", "force": "true"} if kind == "apply" else {})
-        return await self._json(Asked("PATCH", path, params, body, _CONTENT_TYPES[kind]))
+        return await self._json(
+            Asked(method="PATCH", path=path, params=params, body=body, kind=_CONTENT_TYPES[kind])
+        )
 
     async def delete(
         self,
@@ -222,7 +226,7 @@ class Cluster:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         try:
-            await self._json(Asked("DELETE", path, body=options))
+            await self._json(Asked(method="DELETE", path=path, body=options))
         except NotFoundInCluster:
             return
 
@@ -234,7 +238,9 @@ class Cluster:
         Raises ClusterUnreachable after `read_deadline` seconds without a byte, Gone for a version too old.
         """
         query = {"watch": "1", **params}
-        response = await self._authorised(Asked("GET", path, query, deadline=read_deadline, stream=True))
+        response = await self._authorised(
+            Asked(method="GET", path=path, params=query, deadline=read_deadline, stream=True)
+        )
         try:
             async for lines in response_readers.lines(response):
                 yield lines
@@ -260,7 +266,9 @@ class Cluster:
         if since_time:
             params["sinceTime"] = since_time
         path = f"{paths.pods(namespace, pod)}/log"
-        response = await self._authorised(Asked("GET", path, params, deadline=None, stream=True))
+        response = await self._authorised(
+            Asked(method="GET", path=path, params=params, deadline=None, stream=True)
+        )
         try:
             async for chunk in response_readers.chunks(response):
                 yield chunk
@@ -270,7 +278,7 @@ class Cluster:
     async def push_log(self, path: str, uid: str, offset: int, lines: bytes, final: bool) -> Object:
         """Appends to a container's log in an embedded cluster; raises NotFoundInCluster."""
         params = {"uid": uid, "offset": str(offset), "final": "1" if final else "0"}
-        return await self._json(Asked("POST", path, params, lines, "text/plain"))
+        return await self._json(Asked(method="POST", path=path, params=params, body=lines, kind="text/plain"))
 
     async def _json(self, asked: Asked) -> Object:
         decoded: Object = msgspec.json.decode(await self._whole(asked))

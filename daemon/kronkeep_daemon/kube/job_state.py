@@ -60,7 +60,7 @@ def observe(
         restarts=sum(pod.restarts for pod in seen),
         node=last.node if last else None,
         pods=seen,
-        cause=_cause(job, state, seen, pods, told, waited),
+        cause=_cause(job=job, state=state, seen=seen, pods=pods, told=told, waited=waited),
     )
 
 

@@ -46,7 +46,7 @@ class Repository(NamedTuple):
 
 def of(where: BackupStorage | Repository) -> Repository:
     """The storage's own repository, or the one that is given."""
-    return where if isinstance(where, Repository) else Repository(where)
+    return where if isinstance(where, Repository) else Repository(storage=where)
 
 
 def of_policy(
@@ -54,15 +54,17 @@ def of_policy(
 ) -> Repository:
     """Where a policy of that cluster and namespace keeps its archives."""
     if not encryption.enabled:
-        return Repository(storage, f"open-{policy_id}", encrypted=False)
+        return Repository(storage=storage, folder=f"open-{policy_id}", encrypted=False)
     if encryption.key is not None:
-        return Repository(storage, f"policy-{policy_id}", Key(cluster, namespace, encryption.key))
-    return Repository(storage)
+        return Repository(
+            storage=storage, folder=f"policy-{policy_id}", key=Key(cluster, namespace, encryption.key)
+        )
+    return Repository(storage=storage)
 
 
 def of_backup(backup: BackupExecution, storage: BackupStorage) -> Repository:
     """Where a backup's snapshots are."""
     if backup.policy is None:
-        return Repository(storage)
+        return Repository(storage=storage)
     encryption = backup.policy.encryption
     return of_policy(backup.policy_id, backup.cluster, backup.namespace, encryption, storage)

@@ -60,8 +60,11 @@ class KnownRepositories:
         """The storage's own repository and those below it."""
         kept = [r for r in self._table.all() if r.storage_id == storage.id and r.folder]
         return [
-            Repository(storage),
-            *(Repository(storage, r.folder, _key(r, storage), r.encrypted) for r in kept),
+            Repository(storage=storage),
+            *(
+                Repository(storage=storage, folder=r.folder, key=_key(r, storage), encrypted=r.encrypted)
+                for r in kept
+            ),
         ]
 
     def to_prune(self, storage_id: str, slot: datetime) -> bool:

@@ -111,7 +111,12 @@ class RepositoryJobs:
     ) -> runner.Ended:
         namespace, cluster = self.namespace(where), self.cluster(where)
         job = job_manifests.repository_job(
-            name, namespace, steps, where, self._settings().archive, seconds + 60
+            name=name,
+            namespace=namespace,
+            steps=steps,
+            where=where,
+            settings=self._settings().archive,
+            deadline_seconds=seconds + 60,
         )
         await runner.create_once(cluster, job)
         try:

@@ -289,22 +289,64 @@ def archived(exit_code: int | None, log: bytes, restic_version: str) -> Outcome:
     if word == "done" and result is not None and result.files_total == 0:
         words = "The archive is empty: its sources hold no file."
         step = "See that the run writes to the claims that the policy names."
-        return Outcome(BackupStatus.PARTIAL, result, "SourceEmpty", words, step, (*warnings, words))
+        return Outcome(
+            status=BackupStatus.PARTIAL,
+            result=result,
+            reason="SourceEmpty",
+            message=words,
+            next_step=step,
+            warnings=(*warnings, words),
+        )
     if word == "done" and result is not None:
-        return Outcome(BackupStatus.SUCCEEDED, result, None, None, None, warnings)
+        return Outcome(
+            status=BackupStatus.SUCCEEDED,
+            result=result,
+            reason=None,
+            message=None,
+            next_step=None,
+            warnings=warnings,
+        )
     if word == "incomplete" and result is not None:
         words = f"{len(warnings) or 'Some'} files could not be read; the others are in the snapshot."
         step = "Read the warnings; make those files readable for the archive."
-        return Outcome(BackupStatus.PARTIAL, result, "Incomplete", words, step, warnings)
+        return Outcome(
+            status=BackupStatus.PARTIAL,
+            result=result,
+            reason="Incomplete",
+            message=words,
+            next_step=step,
+            warnings=warnings,
+        )
     if word == "incomplete":
         words, step = "A path to archive does not exist.", "Correct the policy's source."
-        return Outcome(BackupStatus.FAILED, None, "SourceMissing", words, step, warnings)
+        return Outcome(
+            status=BackupStatus.FAILED,
+            result=None,
+            reason="SourceMissing",
+            message=words,
+            next_step=step,
+            warnings=warnings,
+        )
     if word == "done":
         words = "restic ended without an error but said nothing of a snapshot."
         step = "Look at the storage's snapshots."
-        return Outcome(BackupStatus.UNKNOWN, None, "NoSummary", words, step, warnings)
+        return Outcome(
+            status=BackupStatus.UNKNOWN,
+            result=None,
+            reason="NoSummary",
+            message=words,
+            next_step=step,
+            warnings=warnings,
+        )
     reason, words, step = fault(exit_code, log, "backup", version)
-    return Outcome(BackupStatus.FAILED, None, reason, words, step, warnings)
+    return Outcome(
+        status=BackupStatus.FAILED,
+        result=None,
+        reason=reason,
+        message=words,
+        next_step=step,
+        warnings=warnings,
+    )
 
 
 def fault(exit_code: int | None, log: bytes, command: str = "", version: Version = versions.UNKNOWN) -> Fault:

@@ -84,21 +84,21 @@ class Meaning(NamedTuple):
 
 # The last row that fits decides; a code without a row is a failure that only restic's words explain.
 EXIT_CODES: tuple[Meaning, ...] = (
-    Meaning(0, Version(), None, "done"),
-    Meaning(1, Version(), None, "failed"),
-    Meaning(2, Version(), None, "crashed"),
-    Meaning(3, Version(), "backup", "incomplete"),
-    Meaning(3, Version(0, 19, 0), "forget", "incomplete"),
-    Meaning(10, Version(0, 17, 0), None, "no repository"),
-    Meaning(11, Version(0, 17, 0), None, "locked"),
-    Meaning(12, Version(0, 17, 1), None, "wrong password"),
-    Meaning(124, Version(), None, "no answer"),  # timeout(1) around the probe
-    Meaning(126, Version(), None, "not executable"),
-    Meaning(127, Version(), None, "not found"),
-    Meaning(128, Version(), None, "not started"),
-    Meaning(130, Version(0, 19, 0), None, "interrupted"),
-    Meaning(137, Version(), None, "killed"),
-    Meaning(143, Version(), None, "killed"),
+    Meaning(code=0, since=Version(), command=None, word="done"),
+    Meaning(code=1, since=Version(), command=None, word="failed"),
+    Meaning(code=2, since=Version(), command=None, word="crashed"),
+    Meaning(code=3, since=Version(), command="backup", word="incomplete"),
+    Meaning(code=3, since=Version(0, 19, 0), command="forget", word="incomplete"),
+    Meaning(code=10, since=Version(0, 17, 0), command=None, word="no repository"),
+    Meaning(code=11, since=Version(0, 17, 0), command=None, word="locked"),
+    Meaning(code=12, since=Version(0, 17, 1), command=None, word="wrong password"),
+    Meaning(code=124, since=Version(), command=None, word="no answer"),  # timeout(1) around the probe
+    Meaning(code=126, since=Version(), command=None, word="not executable"),
+    Meaning(code=127, since=Version(), command=None, word="not found"),
+    Meaning(code=128, since=Version(), command=None, word="not started"),
+    Meaning(code=130, since=Version(0, 19, 0), command=None, word="interrupted"),
+    Meaning(code=137, since=Version(), command=None, word="killed"),
+    Meaning(code=143, since=Version(), command=None, word="killed"),
 )
 
 

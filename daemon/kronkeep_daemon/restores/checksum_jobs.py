@@ -128,7 +128,14 @@ class Maker:
         ]
         call += ["--parent", backup.result.snapshot_id, "--", *roots]
         name = f"kronkeep-manifest-{backup.id}"
-        job = repository_job(name, backup.namespace, [("changes", call)], where, settings.archive, SECONDS)
+        job = repository_job(
+            name=name,
+            namespace=backup.namespace,
+            steps=[("changes", call)],
+            where=where,
+            settings=settings.archive,
+            deadline_seconds=SECONDS,
+        )
         pod = job["spec"]["template"]["spec"]
         volumes, mounts = restore_manifests.source_mounts(claims)
         pod["volumes"] += volumes

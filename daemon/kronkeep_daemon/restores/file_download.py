@@ -104,9 +104,16 @@ class Downloads:
         settings, name = self._settings(), f"kronkeep-file-{secrets.token_hex(6)}"
         snapshot, _ = restore_paths.parts(backup.result, (path,), None)[0]
         steps = restore_manifests.restore_steps(
-            [Call(snapshot, restore_paths.TARGET, restore_paths.escaped((path,)))]
+            [Call(snapshot_id=snapshot, folder=restore_paths.TARGET, patterns=restore_paths.escaped((path,)))]
         )
-        job = repository_job(name, namespace, steps, where, settings.archive, SECONDS)
+        job = repository_job(
+            name=name,
+            namespace=namespace,
+            steps=steps,
+            where=where,
+            settings=settings.archive,
+            deadline_seconds=SECONDS,
+        )
         return restore_manifests.sending_job(job, f"{restore_paths.TARGET}{path}", LINE)
 
 

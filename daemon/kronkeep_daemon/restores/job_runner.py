@@ -225,4 +225,10 @@ def _ended(end: Object, pod: Object | None, ears: dict[str, _Ear]) -> Ended:
         for name, state in _begun(pod)
     ]
     name = pod["metadata"]["name"] if pod else ""
-    return Ended(end["type"] == "Complete", end.get("reason", ""), end.get("message", ""), steps, name)
+    return Ended(
+        complete=end["type"] == "Complete",
+        reason=end.get("reason", ""),
+        message=end.get("message", ""),
+        steps=steps,
+        pod=name,
+    )

@@ -97,14 +97,19 @@ def calls(
     if stage_name is None:
         mount = where[0] if len(where) == 1 else None
         shares = parts(result, include, mount)
-        return [Call(snapshot, TARGET, patterns(mount, found, share)) for snapshot, share in shares]
+        return [
+            Call(snapshot_id=snapshot, folder=TARGET, patterns=patterns(mount, found, share))
+            for snapshot, share in shares
+        ]
     made = []
     for mount in where:
         folder, shares = f"{mount.path}/{stage_name}", parts(result, include, mount)
         moved = (folder + mount.path.removeprefix(TARGET), mount.path)
         for number, (snapshot, share) in enumerate(shares, 1):
             last = moved if number == len(shares) else None
-            made.append(Call(snapshot, folder, patterns(mount, found, share), last))
+            made.append(
+                Call(snapshot_id=snapshot, folder=folder, patterns=patterns(mount, found, share), moved=last)
+            )
     return made
 
 
@@ -126,7 +131,7 @@ def selection(entries: Iterator[SnapshotFile], include: tuple[str, ...]) -> Sele
         else:
             files += 1
             size += entry.size
-    return Selection(files, folders, size, tuple(claims), others)
+    return Selection(files=files, folders=folders, total_bytes=size, claims=tuple(claims), others=others)
 
 
 def mounts(target: RestoreTarget, found: Selection) -> list[Mount]:

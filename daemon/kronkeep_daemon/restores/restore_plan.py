@@ -70,7 +70,13 @@ class Planner:
         await self._every_path_is_there(backup, include)
         if target.kind == "in-place" and not found.claims:
             raise InvalidRequest("Nothing of the selection came from a claim.", field="include")
-        return Wanted(backup, target, include, found, restore_paths.mounts(target, found))
+        return Wanted(
+            backup=backup,
+            target=target,
+            include=include,
+            selection=found,
+            mounts=restore_paths.mounts(target, found),
+        )
 
     async def _every_path_is_there(self, backup: BackupExecution, include: tuple[str, ...]) -> None:
         if not include:
@@ -177,7 +183,14 @@ class Planner:
         for mount in wanted.mounts:
             await runner.cluster.get(paths.claims(namespace, mount.claim))
         name = f"kronkeep-look-{short_hash(key, *[m.claim for m in wanted.mounts], namespace)}"
-        base = repository_job(name, namespace, [("names", [])], storage, settings.archive, LOOK_SECONDS)
+        base = repository_job(
+            name=name,
+            namespace=namespace,
+            steps=[("names", [])],
+            where=storage,
+            settings=settings.archive,
+            deadline_seconds=LOOK_SECONDS,
+        )
         job = restore_manifests.look_job(name, namespace, wanted.mounts, base)
         names = Names()
         try:

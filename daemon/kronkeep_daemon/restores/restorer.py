@@ -241,7 +241,14 @@ class Restorer:
         """Removes the stage from the target's claims, however the restore ended."""
         settings, where = self._settings(), self._snapshots.repository(wanted.backup)
         namespace, name = namespace_of(restore), f"kronkeep-clean-{restore.id}"
-        base = repository_job(name, namespace, [("clean", [])], where, settings.archive, CLEAN_SECONDS)
+        base = repository_job(
+            name=name,
+            namespace=namespace,
+            steps=[("clean", [])],
+            where=where,
+            settings=settings.archive,
+            deadline_seconds=CLEAN_SECONDS,
+        )
         job = restore_manifests.clean_job(base, wanted.mounts, restore_paths.stage(restore.id))
         ended = await self._runner(restore).plain(job, lambda *_: None)
         if not ended.complete:
@@ -259,7 +266,14 @@ class Restorer:
         stage = restore_paths.stage(restore.id) if staged(restore) else None
         calls = restore_paths.calls(wanted.backup.result, wanted.selection, where, wanted.include, stage)
         steps, namespace = restore_manifests.restore_steps(calls), namespace_of(restore)
-        job = repository_job(restore.job, namespace, steps, repository, settings.archive, left)
+        job = repository_job(
+            name=restore.job,
+            namespace=namespace,
+            steps=steps,
+            where=repository,
+            settings=settings.archive,
+            deadline_seconds=left,
+        )
         job["metadata"]["labels"] |= {
             object_keys.RESTORE_LABEL: restore.id,
             object_keys.ROLE_LABEL: "restore",

@@ -58,27 +58,55 @@ class RestoreService:
         self._supervisor = supervisor
         runners = Runners(cronjobs.clusters, backups.storages.jobs, clock)
         self.records = RestoreRecords(history, bus, clock)
-        self.snapshots = Snapshots(runners, backups, clock, settings, supervisor)
-        self.planner = Planner(cronjobs, backups, self.snapshots, runners, settings)
+        self.snapshots = Snapshots(
+            runners=runners, backups=backups, clock=clock, settings=settings, supervisor=supervisor
+        )
+        self.planner = Planner(
+            cronjobs=cronjobs, backups=backups, snapshots=self.snapshots, runners=runners, settings=settings
+        )
         sums = Manifests(Path(settings().state) / "manifests")
-        self._drills = Drills(cronjobs, backups, self.records, history, clock, settings)
-        self._maker = Maker(backups, self.snapshots, runners, sums, bus, clock, settings, supervisor)
-        self.downloads = Downloads(backups, self.snapshots, runners, settings)
-        self.data_checks = DataChecks(backups.storages, backups.known, clock, supervisor, cronjobs.leads)
+        self._drills = Drills(
+            cronjobs=cronjobs,
+            backups=backups,
+            records=self.records,
+            history=history,
+            clock=clock,
+            settings=settings,
+        )
+        self._maker = Maker(
+            backups=backups,
+            snapshots=self.snapshots,
+            runners=runners,
+            kept=sums,
+            bus=bus,
+            clock=clock,
+            settings=settings,
+            supervisor=supervisor,
+        )
+        self.downloads = Downloads(
+            backups=backups, snapshots=self.snapshots, runners=runners, settings=settings
+        )
+        self.data_checks = DataChecks(
+            storages=backups.storages,
+            known=backups.known,
+            clock=clock,
+            supervisor=supervisor,
+            leads=cronjobs.leads,
+        )
         self._history = history
         self._ended: dict[str, asyncio.Event] = {}
         bus.subscribe(RestoreChanged, self._heard)
         self._restorer = Restorer(
-            cronjobs,
-            backups,
-            self.records,
-            self.snapshots,
-            self.planner,
-            runners,
-            sums,
-            history,
-            clock,
-            settings,
+            cronjobs=cronjobs,
+            backups=backups,
+            records=self.records,
+            snapshots=self.snapshots,
+            planner=self.planner,
+            runners=runners,
+            sums=sums,
+            history=history,
+            clock=clock,
+            settings=settings,
         )
 
     def start(self) -> None:

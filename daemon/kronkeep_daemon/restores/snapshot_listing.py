@@ -133,7 +133,14 @@ class Snapshots:
         steps = [(f"ls-{n}", ["restic", "ls", "--json", found]) for n, found in enumerate(ids)]
         name = f"kronkeep-files-{backup.id}"
         runner, namespace = self._runners.at(where)
-        job = repository_job(name, namespace, steps, where, settings.archive, READ_SECONDS)
+        job = repository_job(
+            name=name,
+            namespace=namespace,
+            steps=steps,
+            where=where,
+            settings=settings.archive,
+            deadline_seconds=READ_SECONDS,
+        )
         path = self.path(backup.id)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         with Listing(path) as listing:
@@ -243,7 +250,7 @@ def _folder(
             below[1] += 1
     if not known:
         raise PathNotFound(f"The snapshot has no folder {clean(repr(folder), 300)}.", field="path")
-    return _page(backup, base or "/", found, sums, limit, cursor)
+    return _page(backup=backup, folder=base or "/", found=found, sums=sums, limit=limit, cursor=cursor)
 
 
 def _page(

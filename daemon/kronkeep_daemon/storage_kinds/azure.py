@@ -12,4 +12,4 @@ def place(storage: BackupStorage, settings: AzureSettings) -> Place:
     return cloud(storage, repository, environment=environment)
 
 
-KIND = Kind(place, required("azure"))
+KIND = Kind(place=place, required=required("azure"))

@@ -10,4 +10,4 @@ def place(storage: BackupStorage, settings: B2Settings) -> Place:
     return cloud(storage, f"b2:{settings.bucket}:{joined(settings.prefix)}")
 
 
-KIND = Kind(place, required("b2"))
+KIND = Kind(place=place, required=required("b2"))

@@ -23,7 +23,7 @@ _GATEWAY = ("endpoint", "bucket")
 def place(storage: BackupStorage, settings: CephSettings) -> Place:
     """The claim that was made for the storage, or the bucket; the gateway takes bucket names in the path."""
     if settings.storage_class:
-        return Place(MOUNT, volume=claim_volume(claim_name(storage.id)))
+        return Place(repository=MOUNT, volume=claim_volume(claim_name(storage.id)))
     repository = s3.address(settings.endpoint, settings.bucket, settings.prefix)
     return cloud(storage, repository, options=("-o", "s3.bucket-lookup=path"))
 
@@ -52,5 +52,9 @@ def _required(settings: CephSettings) -> tuple[str, ...]:
 
 
 KIND = Kind(
-    place, _required, validate=validate, claim=claim, namespace=lambda settings: str(settings.namespace)
+    place=place,
+    required=_required,
+    validate=validate,
+    claim=claim,
+    namespace=lambda settings: str(settings.namespace),
 )

@@ -13,7 +13,7 @@ def place(storage: BackupStorage, settings: GsSettings) -> Place:
     if settings.project:
         environment["GOOGLE_PROJECT_ID"] = settings.project
     repository = f"gs:{settings.bucket}:/{joined(settings.prefix)}"
-    return Place(repository, environment=environment, secret_files=(FILE,))
+    return Place(repository=repository, environment=environment, secret_files=(FILE,))
 
 
-KIND = Kind(place, required("gs"))
+KIND = Kind(place=place, required=required("gs"))

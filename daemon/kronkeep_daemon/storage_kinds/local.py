@@ -8,7 +8,7 @@ from kronkeep_daemon.storage_kinds.place import MOUNT, Kind, Place, required
 def place(storage: BackupStorage, settings: LocalSettings) -> Place:
     """The folder, made if it is not there."""
     volume = {"hostPath": {"path": settings.path, "type": "DirectoryOrCreate"}}
-    return Place(MOUNT, volume=volume, node=settings.node)
+    return Place(repository=MOUNT, volume=volume, node=settings.node)
 
 
-KIND = Kind(place, required("local"))
+KIND = Kind(place=place, required=required("local"))

@@ -7,7 +7,7 @@ from kronkeep_daemon.storage_kinds.place import MOUNT, Kind, Place, required
 
 def place(storage: BackupStorage, settings: NfsSettings) -> Place:
     """The exported folder."""
-    return Place(MOUNT, volume={"nfs": {"server": settings.server, "path": settings.path}})
+    return Place(repository=MOUNT, volume={"nfs": {"server": settings.server, "path": settings.path}})
 
 
-KIND = Kind(place, required("nfs"))
+KIND = Kind(place=place, required=required("nfs"))

@@ -117,4 +117,10 @@ def cloud(
     names = tuple(key for key in storage.credential_keys if key != CA_KEY)
     files = (CA_KEY,) if CA_KEY in storage.credential_keys else ()
     trust = ("--cacert", f"{KEYS}/{CA_KEY}") if files else ()
-    return Place(repository, (*trust, *options), environment or {}, names, files)
+    return Place(
+        repository=repository,
+        options=(*trust, *options),
+        environment=environment or {},
+        secret_environment=names,
+        secret_files=files,
+    )

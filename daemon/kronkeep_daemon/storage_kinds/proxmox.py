@@ -48,7 +48,7 @@ class _Answer(msgspec.Struct):
 
 def place(storage: BackupStorage, settings: ProxmoxSettings) -> Place:
     """The claim that was made for the storage."""
-    return Place(MOUNT, volume=claim_volume(claim_name(storage.id)))
+    return Place(repository=MOUNT, volume=claim_volume(claim_name(storage.id)))
 
 
 def claim(name: str, settings: ProxmoxSettings) -> dict[str, Any]:
@@ -127,8 +127,8 @@ def _unreachable(settings: ProxmoxSettings, why: str) -> StorageFailed:
 
 
 KIND = Kind(
-    place,
-    required("proxmox"),
+    place=place,
+    required=required("proxmox"),
     claim=claim,
     namespace=lambda settings: str(settings.namespace),
     space=space,

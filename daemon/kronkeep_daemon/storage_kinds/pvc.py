@@ -7,7 +7,7 @@ from kronkeep_daemon.storage_kinds.place import MOUNT, Kind, Place, claim_volume
 
 def place(storage: BackupStorage, settings: PvcSettings) -> Place:
     """The claim's root."""
-    return Place(MOUNT, volume=claim_volume(settings.claim))
+    return Place(repository=MOUNT, volume=claim_volume(settings.claim))
 
 
-KIND = Kind(place, required("pvc"), namespace=lambda settings: str(settings.namespace))
+KIND = Kind(place=place, required=required("pvc"), namespace=lambda settings: str(settings.namespace))

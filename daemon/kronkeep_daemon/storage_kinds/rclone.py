@@ -10,7 +10,9 @@ FILE = "rclone.conf"
 def place(storage: BackupStorage, settings: RcloneSettings) -> Place:
     """`rclone:remote:path` with the configuration as a file."""
     environment = {"RCLONE_CONFIG": f"{KEYS}/{FILE}"}
-    return Place(f"rclone:{settings.remote}:{settings.path}", environment=environment, secret_files=(FILE,))
+    return Place(
+        repository=f"rclone:{settings.remote}:{settings.path}", environment=environment, secret_files=(FILE,)
+    )
 
 
-KIND = Kind(place, required("rclone"))
+KIND = Kind(place=place, required=required("rclone"))

@@ -18,4 +18,4 @@ def place(storage: BackupStorage, settings: RestSettings) -> Place:
     return cloud(storage, f"rest:{scheme}://{user}{rest.rstrip('/')}/")
 
 
-KIND = Kind(place, required("rest"), quoted=frozenset({USER, PASSWORD}))
+KIND = Kind(place=place, required=required("rest"), quoted=frozenset({USER, PASSWORD}))

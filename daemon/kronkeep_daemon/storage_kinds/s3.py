@@ -20,4 +20,4 @@ def address(endpoint: str, bucket: str, prefix: str) -> str:
     return f"s3:{endpoint.rstrip('/')}/{joined(bucket, prefix)}"
 
 
-KIND = Kind(place, required("s3"))
+KIND = Kind(place=place, required=required("s3"))

@@ -26,11 +26,11 @@ def place(storage: BackupStorage, settings: SftpSettings) -> Place:
     command += ["-l", settings.user, settings.host, "-s", "sftp"]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     return Place(
-        f"sftp:{settings.user}@{host}:{settings.path}",
-        ("-o", f"sftp.command={' '.join(command)}"),
+        repository=f"sftp:{settings.user}@{host}:{settings.path}",
+        options=("-o", f"sftp.command={' '.join(command)}"),
         secret_files=("ssh-privatekey", "known_hosts"),
         connect=tuple(command),
     )
 
 
-KIND = Kind(place, required("sftp"))
+KIND = Kind(place=place, required=required("sftp"))

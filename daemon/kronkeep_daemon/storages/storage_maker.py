@@ -81,4 +81,4 @@ class StorageMaker:
             storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
         )
         async with self._queues.alone(storage.id):
-            await repository_maker.make(self._jobs, Repository(storage), mark[:6], left)
+            await repository_maker.make(self._jobs, Repository(storage=storage), mark[:6], left)

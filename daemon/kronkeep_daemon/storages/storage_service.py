@@ -83,10 +83,12 @@ class StorageService:
         self._settings = settings
         self._queues = queues
         self._supervisor = supervisor
-        self.jobs = RepositoryJobs(clusters, history, clock, settings, queues)
-        self.locks = Locks(clusters, self._is_record, self.jobs, clock)
+        self.jobs = RepositoryJobs(
+            clusters=clusters, history=history, clock=clock, settings=settings, queues=queues
+        )
+        self.locks = Locks(clusters=clusters, known=self._is_record, repositories=self.jobs, clock=clock)
         self.maintenance = Maintenance(self.jobs, self.locks, queues)
-        self.maker = StorageMaker(self.jobs, queues, clock, settings)
+        self.maker = StorageMaker(jobs=self.jobs, queues=queues, clock=clock, settings=settings)
 
     def _is_record(self, record_id: str) -> bool:
         return any(table.get(record_id) for table in (self._history.backups, self._history.restores))

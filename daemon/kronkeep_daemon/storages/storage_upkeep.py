@@ -126,7 +126,7 @@ class StorageUpkeep:
                 storage, msgspec.structs.replace(storage, credential_keys=found)
             )
         await self._asked(storage)
-        await self._done("test", opening(Repository(storage)), Repository(storage))
+        await self._done("test", opening(Repository(storage=storage)), Repository(storage=storage))
         return self._service.get(name)
 
     async def check(self, name: str) -> BackupStorage:

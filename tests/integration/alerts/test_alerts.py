@@ -91,18 +91,18 @@ class Daemon:
         self.stands_by = False
         self.unknown: frozenset[str] = frozenset()
         sources = Sources(
-            self.synced,
-            lambda: self.unknown,
-            self.cronjobs,
-            list,
-            list,
-            lambda _: True,
-            lambda _: self.checked,
-            lambda _: self.stands_by,
+            synced=self.synced,
+            unknown=lambda: self.unknown,
+            cronjobs=self.cronjobs,
+            storages=list,
+            watches=list,
+            live=lambda _: True,
+            checked=lambda _: self.checked,
+            stands_by=lambda _: self.stands_by,
         )
         self.service = AlertService(
-            sources, history, Bus(), SystemClock(), lambda: settings, supervisor,
-            None, CollectorRegistry(),  # type: ignore[arg-type]
+            sources=sources, history=history, bus=Bus(), clock=SystemClock(), settings=lambda: settings, supervisor=supervisor,
+            cluster=None, registry=CollectorRegistry(),  # type: ignore[arg-type]
         )  # fmt: skip
 
     async def all_sent(self) -> None:

@@ -87,7 +87,7 @@ async def test_the_volume_of_the_service_account_is_made(tmp_path: Path) -> None
     async def token(seconds: int, audience: str | None) -> str:
         return f"token for {seconds} s"
 
-    volumes = Volumes(tmp_path, pod, fetch, token)
+    volumes = Volumes(folder=tmp_path, pod=pod, fetch=fetch, token=token)
     await volumes.prepare()
     mount = {"name": "kube-api-access", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
     (made,) = volumes.mounts({"volumeMounts": [mount]})

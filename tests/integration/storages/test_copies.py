@@ -48,7 +48,13 @@ class Room:
         if self.history is not None:
             await self.history.close()
         self.history = await History.open(self._folder, clock=SystemClock())
-        return RepositoryJobs(Clusters([self.cluster]), self.history, SystemClock(), Settings, Queues())
+        return RepositoryJobs(
+            clusters=Clusters([self.cluster]),
+            history=self.history,
+            clock=SystemClock(),
+            settings=Settings,
+            queues=Queues(),
+        )
 
     async def copies(self) -> list[str]:
         """The names of the copies in the namespace default."""

@@ -24,7 +24,9 @@ def clock() -> FakeClock:
 
 async def test_one_leads_until_it_stops_renewing(cluster: Cluster) -> None:
     time = clock()
-    one, two = (Leadership(cluster, "kronkeep", name, time) for name in ("one", "two"))
+    one, two = (
+        Leadership(cluster=cluster, namespace="kronkeep", holder=name, clock=time) for name in ("one", "two")
+    )
     await one.look()
     await two.look()
     assert (one.leads(), two.leads(), two.other) == (True, False, "one")
@@ -43,7 +45,9 @@ async def test_one_leads_until_it_stops_renewing(cluster: Cluster) -> None:
 
 async def test_what_is_given_back_is_taken_at_once(cluster: Cluster) -> None:
     time = clock()
-    one, two = (Leadership(cluster, "kronkeep", name, time) for name in ("one", "two"))
+    one, two = (
+        Leadership(cluster=cluster, namespace="kronkeep", holder=name, clock=time) for name in ("one", "two")
+    )
     await one.look()
     await one.release()
     await two.look()
@@ -52,8 +56,8 @@ async def test_what_is_given_back_is_taken_at_once(cluster: Cluster) -> None:
 
 async def test_a_restart_is_the_same_holder(cluster: Cluster) -> None:
     time = clock()
-    await Leadership(cluster, "kronkeep", "one", time).look()
-    again = Leadership(cluster, "kronkeep", "one", time)
+    await Leadership(cluster=cluster, namespace="kronkeep", holder="one", clock=time).look()
+    again = Leadership(cluster=cluster, namespace="kronkeep", holder="one", clock=time)
     await again.look()
     assert again.leads()
 
@@ -62,6 +66,9 @@ async def test_of_two_at_the_same_moment_one_wins(cluster: Cluster) -> None:
     import asyncio
 
     time = clock()
-    all_of_them = [Leadership(cluster, "kronkeep", f"d{number}", time) for number in range(8)]
+    all_of_them = [
+        Leadership(cluster=cluster, namespace="kronkeep", holder=f"d{number}", clock=time)
+        for number in range(8)
+    ]
     await asyncio.gather(*(one.look() for one in all_of_them))
     assert sum(one.leads() for one in all_of_them) == 1

@@ -50,11 +50,11 @@ async def opened(folder: Path) -> AsyncIterator[Room]:
     async with world.served(folder) as kubeconfig:
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
         history = await History.open(folder / "history", clock=clock)
-        recorder = Recorder(cluster, history, bus, clock, patience=0.2)
+        recorder = Recorder(cluster=cluster, history=history, bus=bus, clock=clock, patience=0.2)
         recorder.start(supervisor)
         await asyncio.wait_for(recorder.synced.wait(), 30)
         try:
-            yield Room(world, history, recorder, bus)
+            yield Room(world=world, history=history, recorder=recorder, bus=bus)
         finally:
             await supervisor.close()
             await cluster.close()
@@ -137,7 +137,7 @@ async def test_two_clusters_with_the_same_uid_have_a_record_each(room: Room, tmp
     async with copy.served(tmp_path / "copy") as kubeconfig:
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
         cluster.id = "copy"
-        other = Recorder(cluster, room.history, Bus(), Quick(), patience=0.2)
+        other = Recorder(cluster=cluster, history=room.history, bus=Bus(), clock=Quick(), patience=0.2)
         supervisor = Supervisor(Quick())
         copy.put("jobs", job("dump-1", "u1", ended=True))
         other.start(supervisor)

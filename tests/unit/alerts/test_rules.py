@@ -64,7 +64,15 @@ def known(
     held = None if bare else BackupPolicy(id="p", storage_id="vault", **(policy or {}))
     fields = {"policy": held, "created_at": ago(10_000)} | cronjob
     shown = CronJob(id="j", cluster="c", namespace="shop", name="dump", schedule="* * * * *", **fields)
-    return Known(shown, runs or [], backups or [], drills or [], NOW, 3, "UTC")
+    return Known(
+        cronjob=shown,
+        runs=runs or [],
+        backups=backups or [],
+        drills=drills or [],
+        now=NOW,
+        failing_runs=3,
+        controller_zone="UTC",
+    )
 
 
 def told(found: Known) -> list[tuple[str, str]]:

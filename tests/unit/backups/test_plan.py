@@ -163,7 +163,9 @@ def test_an_archive_runs_where_the_claims_user_runs() -> None:
 
 
 def job(*steps: tuple[str, int | None, bytes], reason: str = "") -> Ended:
-    return Ended(not reason, reason, "", [Step(*step) for step in steps], "pod")
+    return Ended(
+        complete=not reason, reason=reason, message="", steps=[Step(*step) for step in steps], pod="pod"
+    )
 
 
 VERSION = ("version", 0, b"restic 0.19.1 compiled")

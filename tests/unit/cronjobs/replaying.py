@@ -60,7 +60,7 @@ def without_cluster(cluster_id: str = "c") -> Any:
 
 
 def a_recorder(history: History, clock: FakeClock) -> Recorder:
-    return Recorder(without_cluster(), history, Bus(), clock, patience=PATIENCE)
+    return Recorder(cluster=without_cluster(), history=history, bus=Bus(), clock=clock, patience=PATIENCE)
 
 
 def feed(recorder: Recorder, kind: str, what: str, obj: Object) -> None:

@@ -72,11 +72,11 @@ class Scene:
         self.history = await History.open(self.folder, clock=self.clock)
         self.recorder = a_recorder(self.history, self.clock)
         self.recorder.ledger = Ledger(
-            "c",
-            self.recorder.seen,
-            self.history,
-            Bus(),
-            self.clock,
+            cluster_id="c",
+            seen=self.recorder.seen,
+            history=self.history,
+            bus=Bus(),
+            clock=self.clock,
             live=lambda: self.live,
             grace=lambda: GRACE,
             controller_zone=lambda: "UTC",

@@ -81,7 +81,7 @@ QUERIES = st.recursive(TERMS, lambda inner: st.tuples(inner, inner, st.booleans(
 
 @given(st.lists(DOCS, max_size=15), QUERIES)
 def test_a_query_finds_what_stock_finds(docs: list[dict[str, str]], query: QueryInstance) -> None:
-    stock, ours = TinyDB(storage=MemoryStorage).table("t"), JournalTable(JournalStorage(), "t")
+    stock, ours = TinyDB(storage=MemoryStorage).table("t"), JournalTable(storage=JournalStorage(), name="t")
     for table in (stock, ours):
         table.insert_multiple(docs)
     assert ours.search(query) == stock.search(query)
@@ -103,7 +103,7 @@ def test_a_query_finds_what_stock_finds(docs: list[dict[str, str]], query: Query
     ],
 )
 def test_a_query_on_indexed_fields_looks_only_at_what_can_meet_it(query: QueryInstance, most: int) -> None:
-    table = JournalTable(JournalStorage(), "t")
+    table = JournalTable(storage=JournalStorage(), name="t")
     table.insert_multiple(
         {
             "id": f"u{number}",

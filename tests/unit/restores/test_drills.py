@@ -95,7 +95,14 @@ async def test_a_slot_is_drilled_once_over_restarts_and_a_long_sleep_is_caught_u
         """A daemon starts, looks twice, and is gone; the slots that it found."""
         history = await History.open(tmp_path, clock=clock)
         records = RestoreRecords(history, Bus(), clock)
-        drills = Drills(standing, standing, records, history, clock, Settings)  # type: ignore[arg-type]
+        drills = Drills(
+            cronjobs=standing,
+            backups=standing,
+            records=records,
+            history=history,
+            clock=clock,
+            settings=Settings,
+        )  # type: ignore[arg-type]
         found = [drill.due_at for _ in range(2) for drill in await drills.due()]
         await history.close()
         return found
@@ -116,7 +123,14 @@ async def test_no_drill_without_a_policy_that_asks_for_it(
     clock, standing = FakeClock(SEEN), Standing()
     policy = {"id": "p", "storage_id": "s", "drill": {"schedule": "0 3 * * *"}}
     history = await History.open(tmp_path, clock=clock)
-    drills = Drills(standing, standing, RestoreRecords(history, Bus(), clock), history, clock, Settings)  # type: ignore[arg-type]
+    drills = Drills(
+        cronjobs=standing,
+        backups=standing,
+        records=RestoreRecords(history, Bus(), clock),
+        history=history,
+        clock=clock,
+        settings=Settings,
+    )  # type: ignore[arg-type]
     assert await drills.due() == []
     standing.raw = cronjob(policy | without if without else None)
     await clock.advance(2 * 86400)
@@ -128,7 +142,14 @@ async def test_a_drill_takes_no_other_cronjobs_backup(tmp_path: Path) -> None:
     clock, standing = FakeClock(SEEN), Standing()
     standing.raw["metadata"]["name"] = "copy"
     history = await History.open(tmp_path, clock=clock)
-    drills = Drills(standing, standing, RestoreRecords(history, Bus(), clock), history, clock, Settings)  # type: ignore[arg-type]
+    drills = Drills(
+        cronjobs=standing,
+        backups=standing,
+        records=RestoreRecords(history, Bus(), clock),
+        history=history,
+        clock=clock,
+        settings=Settings,
+    )  # type: ignore[arg-type]
     assert await drills.due() == []
     await clock.advance(86400)
     (drill,) = await drills.due()

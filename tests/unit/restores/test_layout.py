@@ -16,7 +16,7 @@ TO_CLAIM = RestoreTarget(kind="claim", claim="new", namespace="n", path="/sub/")
 
 
 def found(*claims: str, others: bool = False) -> Selection:
-    return Selection(1, 1, 1, claims, others)
+    return Selection(files=1, folders=1, total_bytes=1, claims=claims, others=others)
 
 
 def test_one_claim_lands_in_the_targets_folder_and_several_keep_their_paths() -> None:
@@ -32,16 +32,21 @@ def test_one_claim_lands_in_the_targets_folder_and_several_keep_their_paths() ->
 def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
     whole = restore_paths.mounts(TO_CLAIM, found("data", others=True))
     assert restore_paths.calls(BOTH, found("data", others=True), whole, (), None) == [
-        Call("f1", "/target", []),
-        Call("d1", "/target", []),
+        Call(snapshot_id="f1", folder="/target", patterns=[]),
+        Call(snapshot_id="d1", folder="/target", patterns=[]),
     ]
     assert restore_paths.calls(BOTH, found(others=True), whole, ("/dump",), None) == [
-        Call("d1", "/target", ["/dump"])
+        Call(snapshot_id="d1", folder="/target", patterns=["/dump"])
     ]
     back = restore_paths.mounts(IN_PLACE, found("data", others=True))
     stage = "/target/source/data/s"
     assert restore_paths.calls(BOTH, found("data", others=True), back, (), "s") == [
-        Call("f1", stage, ["/source/data"], (f"{stage}/source/data", "/target/source/data"))
+        Call(
+            snapshot_id="f1",
+            folder=stage,
+            patterns=["/source/data"],
+            moved=(f"{stage}/source/data", "/target/source/data"),
+        )
     ]
 
 
@@ -95,4 +100,6 @@ def test_a_selection_counts_files_and_claims() -> None:
         SnapshotFile(name="l", path="/source/a/l", kind="symlink"),
         SnapshotFile(name="g", path="/source/ab", kind="file", size=9),
     ]
-    assert restore_paths.selection(iter(entries), ("/source/a",)) == Selection(2, 1, 3, ("a",), False)
+    assert restore_paths.selection(iter(entries), ("/source/a",)) == Selection(
+        files=2, folders=1, total_bytes=3, claims=("a",), others=False
+    )

@@ -11,7 +11,13 @@ JSON = b'{"message_type":"summary","total_files":5,"files_restored":3,"files_ski
 
 
 def job(*steps: Step, reason: str = "") -> Ended:
-    return Ended(all(s.exit_code == 0 for s in steps) and not reason, reason, "", list(steps), "pod")
+    return Ended(
+        complete=all(s.exit_code == 0 for s in steps) and not reason,
+        reason=reason,
+        message="",
+        steps=list(steps),
+        pod="pod",
+    )
 
 
 @pytest.mark.parametrize(("log", "files"), [(TEXT, 11), (JSON, 4), (b"restoring <Snapshot 1>\n", None)])

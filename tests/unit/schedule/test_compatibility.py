@@ -122,10 +122,15 @@ STARTS = st.integers(29_450_000, 31_550_000)  # minutes; 2025-12 to 2029-12
 
 @settings(max_examples=8, deadline=None)
 @given(TIMES, TIMES, STARTS, st.integers(0, 180))
-@example(Times({0}, {2}, set(range(7)), "Europe/Berlin"), Times({0}, {2}, {1}, "UTC"), 29_800_000, 60)
 @example(
-    Times({30}, {1, 2, 3}, set(range(7)), "America/New_York"),
-    Times({30, 45}, {2}, set(range(7)), "America/New_York"),
+    Times(minutes={0}, hours={2}, weekdays=set(range(7)), zone="Europe/Berlin"),
+    Times(minutes={0}, hours={2}, weekdays={1}, zone="UTC"),
+    29_800_000,
+    60,
+)
+@example(
+    Times(minutes={30}, hours={1, 2, 3}, weekdays=set(range(7)), zone="America/New_York"),
+    Times(minutes={30, 45}, hours={2}, weekdays=set(range(7)), zone="America/New_York"),
     29_700_000,
     30,
 )
@@ -168,7 +173,9 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 def question(run: str, *others: Busy, minutes: int = 10, zone: str = "UTC") -> Question:
-    return Question(Schedule.parse(run, zone), NOW, timedelta(minutes=minutes), others=others)
+    return Question(
+        cronjob=Schedule.parse(run, zone), now=NOW, expected=timedelta(minutes=minutes), others=others
+    )
 
 
 @pytest.mark.parametrize(
@@ -198,7 +205,7 @@ def test_shift_is_the_earliest_minute_that_fits(
 
 
 def test_shift_avoids_minutes_at_which_the_storage_is_held() -> None:
-    other = Busy("shop/other", Schedule.parse("15 2 * * *"), duration=1800)
+    other = Busy(name="shop/other", schedule=Schedule.parse("15 2 * * *"), duration=1800)
     asked = question("0 2 * * *", other)
     found = shift(Schedule.parse("0 2 * * *"), asked)
     assert found is not None
@@ -206,7 +213,7 @@ def test_shift_avoids_minutes_at_which_the_storage_is_held() -> None:
 
 
 def test_shift_takes_a_held_minute_when_there_is_no_other() -> None:
-    always = Busy("shop/other", Schedule.parse("* * * * *"), duration=60)
+    always = Busy(name="shop/other", schedule=Schedule.parse("* * * * *"), duration=60)
     found = shift(Schedule.parse("0 2 * * *"), question("0 2 * * *", always))
     assert found is not None
     assert found.expr == "10 2 * * *"

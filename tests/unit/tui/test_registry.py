@@ -94,7 +94,9 @@ def test_a_name_must_be_typed_whole() -> None:
 
 def test_a_prompt_is_edited_completed_and_remembers() -> None:
     got: list[str] = []
-    prompt = Prompt(":", got.append, complete=lambda text: [f"{text}bs"], past=["runs", "jobs failed"])
+    prompt = Prompt(
+        lead=":", accept=got.append, complete=lambda text: [f"{text}bs"], past=["runs", "jobs failed"]
+    )
     for key, character in (("j", "j"), ("o", "o"), ("tab", "\t")):
         prompt.press(key, character)
     assert prompt.text == "jobs"

@@ -86,7 +86,9 @@ def test_what_differs_lies_within_the_region_that_is_sent(
 
 @given(COLUMNS, WIDTH)
 def test_columns_fit_where_they_may_drop(found: list[tuple[int, int, int]], width: int) -> None:
-    columns = [Column(str(n), wide, drop, grow) for n, (wide, drop, grow) in enumerate(found)]
+    columns = [
+        Column(title=str(n), width=wide, drop=drop, grow=grow) for n, (wide, drop, grow) in enumerate(found)
+    ]
     chosen = choose_columns(columns, width, wide=False)
     must = sum(c.width for c in columns if not c.drop)
     assert sum(wide for _, wide in chosen) <= max(width, must)
@@ -164,7 +166,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_the_cursor_stays_on_a_row_and_in_sight(steps: list[tuple[str, int]]) -> None:
-    table = Bare([Column("A", 10)])
+    table = Bare([Column(title="A", width=10)])
     Bare.size = property(lambda self: Size((80, 20)))  # type: ignore[assignment]
     for step, count in [("show", 30), *steps]:
         if step == "show":
@@ -189,7 +191,7 @@ def test_a_hundred_thousand_rows_make_only_those_in_sight() -> None:
         made.append(str(run))
         return Row("", ("",))
 
-    table = Bare([Column("A", 10)])
+    table = Bare([Column(title="A", width=10)])
     Bare.size = property(lambda self: Size((80, 50)))  # type: ignore[assignment]
     rows = Rows(records, lambda run: run.id, make)
     table.show(rows)

@@ -31,7 +31,7 @@ def rows(draft: Draft, faults: Mapping[str, str], locked: frozenset[str] = froze
     for section in SECTIONS:
         if section.leads and not draft.get(section.leads, "").strip():
             continue
-        found.append(Row("", section.title))
+        found.append(Row(key="", label=section.title))
         for field in section.fields:
             if field.path == "policy.storage_id" or counts(draft, field.path):
                 found += _rows_of(draft, field, faults, field.path in locked)
@@ -41,12 +41,24 @@ def rows(draft: Draft, faults: Mapping[str, str], locked: frozenset[str] = froze
 def _rows_of(draft: Draft, field: Field, faults: Mapping[str, str], locked: bool) -> list[Row]:
     if not field.many:
         text = draft.get(field.path, "")
-        return [Row(field.path, field.label, text, field.choices, faults.get(field.path, ""), locked)]
+        return [
+            Row(
+                key=field.path,
+                label=field.label,
+                text=text,
+                choices=field.choices,
+                fault=faults.get(field.path, ""),
+                locked=locked,
+            )
+        ]
     there = rows_of(draft, field.path)
     last = max((int(key.rpartition(".")[2]) for key, _ in there), default=-1)
     if not there or there[-1][1].strip():
         there.append((f"{field.path}.{last + 1}", ""))
-    return [Row(key, field.label, text, (), faults.get(key, "")) for key, text in there]
+    return [
+        Row(key=key, label=field.label, text=text, choices=(), fault=faults.get(key, ""))
+        for key, text in there
+    ]
 
 
 def field_of(key: str) -> Field:

@@ -47,7 +47,9 @@ def put(draft: Draft, path: str, texts: Texts) -> dict[str, str]:
 def differences(base: Draft, mine: Draft, theirs: Draft) -> list[Difference]:
     """The fields in which `theirs` is not `base`, in the form's order."""
     found = [
-        Difference(path, texts_of(base, path), texts_of(theirs, path), texts_of(mine, path))
+        Difference(
+            path=path, was=texts_of(base, path), theirs=texts_of(theirs, path), mine=texts_of(mine, path)
+        )
         for path in FIELDS
         if counts(theirs, path)
     ]

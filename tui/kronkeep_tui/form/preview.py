@@ -77,9 +77,9 @@ def reckon(request: ScheduleCheckRequest, now: datetime) -> ScheduleVerdict:
     """The verdict without the daemon, which would know runs and other policies."""
     backup = Schedule.parse(request.backup_schedule, request.backup_time_zone)
     stated = request.expected_duration_seconds
-    question = Question(Schedule.parse(request.cronjob_schedule, request.cronjob_time_zone), now)
+    question = Question(cronjob=Schedule.parse(request.cronjob_schedule, request.cronjob_time_zone), now=now)
     if stated is not None:
-        question = Question(question.cronjob, now, timedelta(seconds=stated))
+        question = Question(cronjob=question.cronjob, now=now, expected=timedelta(seconds=stated))
     verdict = check(question, backup)
     return msgspec.structs.replace(verdict, resolutions=tuple(offers(backup, question, verdict)))
 

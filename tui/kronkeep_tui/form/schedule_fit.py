@@ -57,11 +57,18 @@ class Fit:
             words = offer.message if offer else "There is no conflict to settle."
             raise InvalidRequest(words, next_step="f7 runs the backup after each run." if offer else "")
         if strategy == "shift":
-            return Settled({"policy.schedule": offer.schedule or ""}, "policy.schedule", offer.message)
+            return Settled(
+                texts={"policy.schedule": offer.schedule or ""}, at="policy.schedule", message=offer.message
+            )
         if strategy == "after-run":
             follows = {"policy.schedule": "", "policy.time_zone": ""}
-            return Settled(follows, "policy.schedule", offer.message)
-        return Settled({"policy.on_conflict": "accept"}, "policy.on_conflict", offer.message, "warn")
+            return Settled(texts=follows, at="policy.schedule", message=offer.message)
+        return Settled(
+            texts={"policy.on_conflict": "accept"},
+            at="policy.on_conflict",
+            message=offer.message,
+            role="warn",
+        )
 
     def refuse(self, spec: CronJobCreate) -> None:
         """Raises ScheduleConflict for what the daemon would refuse, with the keys that settle it."""

@@ -6,7 +6,7 @@ from typing import Any
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.row_table import Column, Row
 
-COLUMN = Column("CLUSTER", 10, grow=1)
+COLUMN = Column(title="CLUSTER", width=10, grow=1)
 
 
 def columns(known: Sequence[Column], at: int | None) -> tuple[Column, ...]:

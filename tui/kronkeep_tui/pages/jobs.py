@@ -21,19 +21,19 @@ from kronkeep_tui.widgets.cells import Span, Text, wrap
 from kronkeep_tui.widgets.row_table import Column, Row
 
 COLUMNS = (
-    Column("ST", 5, letter="s"),
-    Column("LAST 10", 11, drop=5),
-    Column("NAMESPACE", 11, drop=3, grow=2, letter="n"),
-    Column("NAME", 16, grow=6, letter="a"),
-    Column("SCHEDULE", 13, drop=6, grow=2),
-    Column("NEXT", 6, drop=2, letter="x", right=True),
-    Column("LAST", 6, drop=4, letter="l", right=True),
-    Column("BACKUP", 10, drop=1, letter="b"),
-    Column("DUR", 8, drop=7, letter="d", right=True),
-    Column("GOOD", 6, drop=8, letter="g", right=True),
-    Column("SIZE", 10, drop=9, right=True),
-    Column("STORAGE", 12, drop=10),
-    Column("ZONE", 14, drop=11),
+    Column(title="ST", width=5, letter="s"),
+    Column(title="LAST 10", width=11, drop=5),
+    Column(title="NAMESPACE", width=11, drop=3, grow=2, letter="n"),
+    Column(title="NAME", width=16, grow=6, letter="a"),
+    Column(title="SCHEDULE", width=13, drop=6, grow=2),
+    Column(title="NEXT", width=6, drop=2, letter="x", right=True),
+    Column(title="LAST", width=6, drop=4, letter="l", right=True),
+    Column(title="BACKUP", width=10, drop=1, letter="b"),
+    Column(title="DUR", width=8, drop=7, letter="d", right=True),
+    Column(title="GOOD", width=6, drop=8, letter="g", right=True),
+    Column(title="SIZE", width=10, drop=9, right=True),
+    Column(title="STORAGE", width=12, drop=10),
+    Column(title="ZONE", width=14, drop=11),
 )
 
 
@@ -58,14 +58,14 @@ def facts(cronjob: CronJob) -> JobFacts:
         cronjob.recent[-1] if cronjob.recent else "new"
     )
     return JobFacts(
-        cronjob.id,
-        str(status),
-        cronjob.cluster,
-        cronjob.namespace,
-        cronjob.name,
-        policy.storage_id if policy else "",
-        policy.id if policy else "",
-        cronjob.last_started_at or cronjob.created_at,
+        id=cronjob.id,
+        status=str(status),
+        cluster=cronjob.cluster,
+        namespace=cronjob.namespace,
+        name=cronjob.name,
+        storage_id=policy.storage_id if policy else "",
+        policy_id=policy.id if policy else "",
+        created_at=cronjob.last_started_at or cronjob.created_at,
     )
 
 

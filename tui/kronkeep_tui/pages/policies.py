@@ -13,17 +13,17 @@ from kronkeep_tui.widgets.cells import Span, Text, plain, wrap
 from kronkeep_tui.widgets.row_table import Column, Row
 
 COLUMNS = (
-    Column("BACKUP", 10, letter="b"),
-    Column("NAMESPACE", 11, drop=5, grow=1, letter="n"),
-    Column("CRONJOB", 16, grow=3, letter="a"),
-    Column("RPO", 5, letter="o"),
-    Column("GOOD", 6, letter="g", right=True),
-    Column("VERIFIED", 9, drop=2, letter="v", right=True),
-    Column("NEXT", 6, drop=1, letter="x", right=True),
-    Column("FINDINGS", 16, drop=3, grow=2),
-    Column("STORAGE", 12, drop=4, grow=1),
-    Column("WHEN", 15, drop=6, grow=1),
-    Column("KEEPS", 14, drop=7, grow=1),
+    Column(title="BACKUP", width=10, letter="b"),
+    Column(title="NAMESPACE", width=11, drop=5, grow=1, letter="n"),
+    Column(title="CRONJOB", width=16, grow=3, letter="a"),
+    Column(title="RPO", width=5, letter="o"),
+    Column(title="GOOD", width=6, letter="g", right=True),
+    Column(title="VERIFIED", width=9, drop=2, letter="v", right=True),
+    Column(title="NEXT", width=6, drop=1, letter="x", right=True),
+    Column(title="FINDINGS", width=16, drop=3, grow=2),
+    Column(title="STORAGE", width=12, drop=4, grow=1),
+    Column(title="WHEN", width=15, drop=6, grow=1),
+    Column(title="KEEPS", width=14, drop=7, grow=1),
 )
 
 

@@ -12,12 +12,12 @@ from kronkeep_tui.widgets.row_table import Column, Row
 
 WITH_SIZE = 100  # cells from which there is room for what a snapshot stored
 COLUMNS = (
-    Column("CRONJOB", 18, grow=3, letter="n"),
-    Column("GOES", 5, right=True),
-    Column("STORED", 10, right=True),
-    Column("STAYS", 6, right=True),
-    Column("WHEN", 19, drop=1),
-    Column("KEEPS", 14, drop=2, grow=3),
+    Column(title="CRONJOB", width=18, grow=3, letter="n"),
+    Column(title="GOES", width=5, right=True),
+    Column(title="STORED", width=10, right=True),
+    Column(title="STAYS", width=6, right=True),
+    Column(title="WHEN", width=19, drop=1),
+    Column(title="KEEPS", width=14, drop=2, grow=3),
 )
 
 

@@ -10,17 +10,17 @@ from kronkeep_tui.widgets.cells import Span, Text
 from kronkeep_tui.widgets.row_table import Column, Row
 
 COLUMNS = (
-    Column("ST", 5, letter="s"),
-    Column("STARTED", 8, letter="a", right=True),
-    Column("TOOK", 8, letter="d", right=True),
-    Column("NAMESPACE", 11, drop=6, grow=1),
-    Column("CRONJOB", 18, grow=3, letter="n"),
-    Column("BY", 10, drop=4),
-    Column("BACKUP", 8, drop=1),
-    Column("WHY", 15, drop=2, grow=4),
-    Column("EXIT", 5, drop=7),
-    Column("NODE", 12, drop=8),
-    Column("JOB", 24, drop=9, grow=1),
+    Column(title="ST", width=5, letter="s"),
+    Column(title="STARTED", width=8, letter="a", right=True),
+    Column(title="TOOK", width=8, letter="d", right=True),
+    Column(title="NAMESPACE", width=11, drop=6, grow=1),
+    Column(title="CRONJOB", width=18, grow=3, letter="n"),
+    Column(title="BY", width=10, drop=4),
+    Column(title="BACKUP", width=8, drop=1),
+    Column(title="WHY", width=15, drop=2, grow=4),
+    Column(title="EXIT", width=5, drop=7),
+    Column(title="NODE", width=12, drop=8),
+    Column(title="JOB", width=24, drop=9, grow=1),
 )
 
 

@@ -11,16 +11,16 @@ from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, Row
 
 COLUMNS = (
-    Column("ST", 5, letter="s"),
-    Column("STORAGE", 14, grow=2, letter="n"),
-    Column("KIND", 8, drop=4),
-    Column("USED", 26, drop=1, letter="u"),
-    Column("FULL IN", 8, drop=3, letter="f", right=True),
-    Column("GROWTH", 13, drop=6, right=True),
-    Column("SNAPSHOTS", 10, drop=5, right=True),
-    Column("CHECKED", 14, drop=2),
-    Column("POLICIES", 9, drop=7, right=True),
-    Column("REPOSITORY", 20, drop=8, grow=3),
+    Column(title="ST", width=5, letter="s"),
+    Column(title="STORAGE", width=14, grow=2, letter="n"),
+    Column(title="KIND", width=8, drop=4),
+    Column(title="USED", width=26, drop=1, letter="u"),
+    Column(title="FULL IN", width=8, drop=3, letter="f", right=True),
+    Column(title="GROWTH", width=13, drop=6, right=True),
+    Column(title="SNAPSHOTS", width=10, drop=5, right=True),
+    Column(title="CHECKED", width=14, drop=2),
+    Column(title="POLICIES", width=9, drop=7, right=True),
+    Column(title="REPOSITORY", width=20, drop=8, grow=3),
 )
 
 

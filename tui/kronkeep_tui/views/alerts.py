@@ -19,11 +19,11 @@ class AlertsView(TableView[Alert]):
     SCOPES = ("alerts", TABLE, ANY)
     DEFAULT_CSS = "AlertsView > .detail { height: 7; }"
     COLUMNS = (
-        Column("ST", 5, letter="s"),
-        Column("SINCE", 7, letter="a", right=True),
-        Column("WHAT", 22, grow=2, letter="n"),
-        Column("WHY", 24, grow=5),
-        Column("WHAT TO DO", 20, drop=1, grow=4),
+        Column(title="ST", width=5, letter="s"),
+        Column(title="SINCE", width=7, letter="a", right=True),
+        Column(title="WHAT", width=22, grow=2, letter="n"),
+        Column(title="WHY", width=24, grow=5),
+        Column(title="WHAT TO DO", width=20, drop=1, grow=4),
     )
     CLUSTER_AT = 2
     EMPTY = ("Nothing is wrong now.",)

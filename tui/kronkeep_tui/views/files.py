@@ -34,12 +34,12 @@ class FilesView(TableView[SnapshotFile]):
 
     SCOPES = ("files", TABLE, ANY)
     COLUMNS = (
-        Column("KIND", 7, drop=2),
-        Column("NAME", 24, grow=4, letter="n"),
-        Column("SIZE", 10, right=True, letter="z"),
-        Column("FILES", 8, right=True, drop=3),
-        Column("CHANGED", 8, right=True, drop=1, letter="a"),
-        Column("MODE", 5, drop=4),
+        Column(title="KIND", width=7, drop=2),
+        Column(title="NAME", width=24, grow=4, letter="n"),
+        Column(title="SIZE", width=10, right=True, letter="z"),
+        Column(title="FILES", width=8, right=True, drop=3),
+        Column(title="CHANGED", width=8, right=True, drop=1, letter="a"),
+        Column(title="MODE", width=5, drop=4),
     )
     EMPTY = ("Reading the snapshot; a Job lists it once.",)
     ORDERS = {
@@ -140,7 +140,7 @@ class FilesView(TableView[SnapshotFile]):
             return
         name = clean(entry.name, 200).replace("/", "_")
         question = f"Download {size(entry.size)} to: "
-        self.frame.ask(Prompt(question, lambda text: self._keep(entry, text), text=name))
+        self.frame.ask(Prompt(lead=question, accept=lambda text: self._keep(entry, text), text=name))
 
     def _keep(self, entry: SnapshotFile, text: str) -> None:
         self.kronkeep.attempt(self._download(entry, Path(text)), f"download {entry.path}")
@@ -175,8 +175,8 @@ def ask(view: View, backup_id: str, paths: Sequence[str], text: str = "new-claim
 
     view.frame.ask(
         Prompt(
-            f"Restore {what} to: ",
-            lambda line: view.frame.attempt(lambda: accept(line)),
+            lead=f"Restore {what} to: ",
+            accept=lambda line: view.frame.attempt(lambda: accept(line)),
             text=text,
             complete=restore_target_line.complete,
         )

@@ -228,7 +228,7 @@ class FormView(View):
         known = [*templates.names(), *jobs]
         complete = lambda text: [name for name in known if name.startswith(text)]  # noqa: E731
         words = "From (up and down choose, tab completes): "
-        self.frame.ask(Prompt(words, self._fill_from, complete=complete, past=known[::-1]))
+        self.frame.ask(Prompt(lead=words, accept=self._fill_from, complete=complete, past=known[::-1]))
 
     def _fill_from(self, name: str) -> None:
         if name:

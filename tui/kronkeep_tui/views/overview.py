@@ -22,10 +22,10 @@ from kronkeep_tui.widgets.row_table import Column, Row, RowTable
 
 PAGES = 5  # of 1,000 runs
 ATTENTION = (
-    Column("", 5),
-    Column("NEEDS ATTENTION", 22, grow=2),
-    Column("SINCE", 6, right=True),
-    Column("WHY", 20, drop=1, grow=6),
+    Column(title="", width=5),
+    Column(title="NEEDS ATTENTION", width=22, grow=2),
+    Column(title="SINCE", width=6, right=True),
+    Column(title="WHY", width=20, drop=1, grow=6),
 )
 
 

@@ -54,7 +54,7 @@ class PageView(View):
 
     def do_search(self) -> None:
         """Asks what to search."""
-        self.frame.ask(Prompt("/", self._search, text=self._searched, change=self._search))
+        self.frame.ask(Prompt(lead="/", accept=self._search, text=self._searched, change=self._search))
 
     def _search(self, words: str) -> None:
         self._searched, self._found = words, -1

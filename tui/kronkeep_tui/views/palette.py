@@ -26,7 +26,11 @@ class PaletteView(TableView[Offer]):
     """Offers for the view kind `of`."""
 
     SCOPES = ("palette", TABLE, ANY)
-    COLUMNS = (Column("DO", 34, grow=3), Column("KEY", 10), Column("WHY NOT", 20, drop=1, grow=2))
+    COLUMNS = (
+        Column(title="DO", width=34, grow=3),
+        Column(title="KEY", width=10),
+        Column(title="WHY NOT", width=20, drop=1, grow=2),
+    )
 
     def __init__(self, of: str = "") -> None:
         super().__init__(of)
@@ -43,7 +47,11 @@ class PaletteView(TableView[Offer]):
     def _ask(self) -> None:
         self.frame.ask(
             Prompt(
-                "> ", self._accept, change=self._type, cancel=self.frame.leave_view, arrows=self.table.move
+                lead="> ",
+                accept=self._accept,
+                change=self._type,
+                cancel=self.frame.leave_view,
+                arrows=self.table.move,
             )
         )
 
@@ -64,11 +72,13 @@ class PaletteView(TableView[Offer]):
     def _offers(self, store: Store) -> list[Offer]:
         below = self.frame.below
         found = [
-            Offer(a.name, a.words, shown(a.keys[0]), self.frame.refusal(a, below))
+            Offer(id=a.name, words=a.words, key=shown(a.keys[0]), why_not=self.frame.refusal(a, below))
             for a in self.kronkeep.keymap.held(below.SCOPES)
             if a.name != "palette"
         ]
-        return found + [Offer(f"job {c.id}", f"go to {c.namespace}/{c.name}", "") for c in store.cronjobs]
+        return found + [
+            Offer(id=f"job {c.id}", words=f"go to {c.namespace}/{c.name}", key="") for c in store.cronjobs
+        ]
 
     def row(self, record: Offer, store: Store, now: datetime) -> Row:
         """One offer."""

@@ -24,13 +24,13 @@ class RestoresView(TableView[Restore]):
 
     SCOPES = ("restores", TABLE, ANY)
     COLUMNS = (
-        Column("ST", 5),
-        Column("PURPOSE", 8, drop=2),
-        Column("CRONJOB", 18, grow=3, letter="n"),
-        Column("TARGET", 24, grow=3, drop=1),
-        Column("AGE", 6, right=True, letter="a"),
-        Column("TOOK", 8, right=True, drop=3),
-        Column("REASON", 14, drop=4, grow=1),
+        Column(title="ST", width=5),
+        Column(title="PURPOSE", width=8, drop=2),
+        Column(title="CRONJOB", width=18, grow=3, letter="n"),
+        Column(title="TARGET", width=24, grow=3, drop=1),
+        Column(title="AGE", width=6, right=True, letter="a"),
+        Column(title="TOOK", width=8, right=True, drop=3),
+        Column(title="REASON", width=14, drop=4, grow=1),
     )
     CLUSTER_AT = 2
     EMPTY = ("Nothing was restored yet.", "", "r in Restore brings a snapshot back.")

@@ -220,7 +220,9 @@ class RunView(View):
 
     def do_search(self) -> None:
         """Asks what to search in the log."""
-        self.frame.ask(Prompt("/", self._search, text=self.log_pane.searched, change=self._search))
+        self.frame.ask(
+            Prompt(lead="/", accept=self._search, text=self.log_pane.searched, change=self._search)
+        )
 
     def _search(self, words: str) -> None:
         self.log_pane.search(words)

@@ -20,15 +20,15 @@ class RestoreView(TableView[BackupExecution]):
 
     SCOPES = ("restore", TABLE, ANY)
     COLUMNS = (
-        Column("ST", 5),
-        Column("SNAPSHOT", 10),
-        Column("AGE", 6, right=True, letter="a"),
-        Column("CRONJOB", 18, grow=3, letter="n"),
-        Column("STORAGE", 12, drop=2, grow=1),
-        Column("SIZE", 10, drop=1, right=True, letter="z"),
-        Column("NEW", 10, drop=4, right=True),
-        Column("FILES", 9, drop=3, right=True),
-        Column("VERIFIED", 9, drop=2, right=True),
+        Column(title="ST", width=5),
+        Column(title="SNAPSHOT", width=10),
+        Column(title="AGE", width=6, right=True, letter="a"),
+        Column(title="CRONJOB", width=18, grow=3, letter="n"),
+        Column(title="STORAGE", width=12, drop=2, grow=1),
+        Column(title="SIZE", width=10, drop=1, right=True, letter="z"),
+        Column(title="NEW", width=10, drop=4, right=True),
+        Column(title="FILES", width=9, drop=3, right=True),
+        Column(title="VERIFIED", width=9, drop=2, right=True),
     )
     CLUSTER_AT = 3
     EMPTY = ("No snapshot yet.", "", "b in Jobs backs a CronJob up now.")

@@ -73,7 +73,14 @@ class StoragesView(TableView[BackupStorage]):
 
     def facts(self, record: BackupStorage) -> Any:
         """What the filter looks at."""
-        return StorageFacts(record.id, record.id, record.status, record.cluster, record.id, record.created_at)
+        return StorageFacts(
+            id=record.id,
+            name=record.id,
+            status=record.status,
+            cluster=record.cluster,
+            storage_id=record.id,
+            created_at=record.created_at,
+        )
 
     def is_fault(self, record: BackupStorage) -> bool:
         """Failed, found faulty, or nearly full."""
@@ -129,7 +136,9 @@ class StoragesView(TableView[BackupStorage]):
         """Asks for a storage in one line, with an example to change, or the line that made none."""
         made = self.kronkeep.reader.store.storages.get(self._line.partition(" ")[0])
         text = storage_line.EXAMPLE if made is not None or not self._line else self._line
-        self.frame.ask(Prompt("New storage: ", self._create, text=text, complete=storage_line.complete))
+        self.frame.ask(
+            Prompt(lead="New storage: ", accept=self._create, text=text, complete=storage_line.complete)
+        )
 
     def _create(self, line: str) -> None:
         self._line = line
@@ -168,7 +177,9 @@ class StoragesView(TableView[BackupStorage]):
                 lambda: self.kronkeep.changes.change_storage(storage, storage_line.change(line))
             )
 
-        self.frame.ask(Prompt(f"Change {storage.id}: ", accept, text=storage_line.limits_of(storage)))
+        self.frame.ask(
+            Prompt(lead=f"Change {storage.id}: ", accept=accept, text=storage_line.limits_of(storage))
+        )
 
     def do_retention(self) -> None:
         """Shows what retention would remove from it now, by policy."""

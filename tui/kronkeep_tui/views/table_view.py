@@ -239,7 +239,9 @@ class TableView(View, Generic[R]):
             self.frame.attempt(lambda: self.filtered(text))
 
         self.frame.ask(
-            Prompt("/", accept, text=before, change=change, cancel=lambda: self.set_filter(before))
+            Prompt(
+                lead="/", accept=accept, text=before, change=change, cancel=lambda: self.set_filter(before)
+            )
         )
 
     def filtered(self, text: str) -> None:

@@ -124,7 +124,9 @@ class NodeAgent:
             self._start(f"pod {uid} lost", lambda: self._lost(pod))
             self._ended.add(uid)
             return
-        runner = self._runners[uid] = PodRunner(self._cluster, pod, self._folder, self._clock, self._sink)
+        runner = self._runners[uid] = PodRunner(
+            cluster=self._cluster, pod=pod, folder=self._folder, clock=self._clock, sink=self._sink
+        )
         self._start(f"pod {uid}", lambda: self._run(uid, runner))
 
     def _sink(self, pod: Object, container: str) -> Sink | LogPush:
@@ -201,7 +203,15 @@ async def run_agent(
         if OURS not in str((await cluster.get("/version")).get("gitVersion")):
             logs = LogServer(folder, address, cluster.ca_file)
             await logs.start()
-        agent = NodeAgent(cluster, name, folder, clock, supervisor, logs=logs, address=address)
+        agent = NodeAgent(
+            cluster=cluster,
+            name=name,
+            folder=folder,
+            clock=clock,
+            supervisor=supervisor,
+            logs=logs,
+            address=address,
+        )
         await agent.start()
         if place:
             await _place(cluster, name, clock, supervisor)

@@ -47,7 +47,7 @@ class PodRunner:
         self._pod = pod
         self._clock = clock
         self._meta = pod["metadata"]
-        self._volumes = Volumes(folder, pod, self._fetch, self._token)
+        self._volumes = Volumes(folder=folder, pod=pod, fetch=self._fetch, token=self._token)
         self._status: Object = copy.deepcopy(pod.get("status") or {})
         self._processes: dict[str, Process] = {}
         self._stopping = asyncio.Event()

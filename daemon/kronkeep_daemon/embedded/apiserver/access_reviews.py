@@ -29,7 +29,13 @@ class Reviews:
         parts = (asked.get("resource", ""), asked.get("subresource", ""))
         resource = "/".join(part for part in parts if part)
         namespace, name = asked.get("namespace") or None, asked.get("name", "")
-        wish = Wish(asked.get("verb", ""), asked.get("group", ""), resource, namespace, name)
+        wish = Wish(
+            verb=asked.get("verb", ""),
+            group=asked.get("group", ""),
+            resource=resource,
+            namespace=namespace,
+            name=name,
+        )
         allowed = self._access.allowed(user, wish)
         return answer(_answered("SelfSubjectAccessReview", review, {"allowed": allowed}), 201)
 

@@ -37,5 +37,5 @@ def _read(token: str) -> tuple[tuple[str, str], str]:
     try:
         namespace, name, version = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except ValueError as fault:
-        raise Refusal(400, "BadRequest", "continue key is not valid") from fault
+        raise Refusal(code=400, reason="BadRequest", message="continue key is not valid") from fault
     return (namespace, name), str(version)

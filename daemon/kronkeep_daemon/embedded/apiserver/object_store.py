@@ -86,7 +86,10 @@ class Store:
         self._objects[resource][key] = body
         where = (resource.group, resource.version, resource.plural, *key)
         self._queue("replace into objects values(?,?,?,?,?,?)", (*where, msgspec.json.encode(body)))
-        self._publish(resource, Event(self.version, "ADDED" if old is None else "MODIFIED", body, old))
+        self._publish(
+            resource,
+            Event(version=self.version, type="ADDED" if old is None else "MODIFIED", object=body, old=old),
+        )
         return body
 
     def remove(self, resource: Resource, body: Object) -> Object:
@@ -100,7 +103,7 @@ class Store:
         self._queue(
             "delete from objects where grp=? and version=? and plural=? and namespace=? and name=?", where
         )
-        self._publish(resource, Event(self.version, "DELETED", last, old))
+        self._publish(resource, Event(version=self.version, type="DELETED", object=last, old=old))
         return last
 
     def since(self, resource: Resource, version: int) -> list[Event] | None:

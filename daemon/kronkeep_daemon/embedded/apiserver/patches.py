@@ -111,7 +111,9 @@ def _apply(document: Any, operation: Any) -> Any:
 
 def _failed(message: str) -> Refusal:
     return Refusal(
-        422, "Invalid", f"the server rejected our request due to an error in our request: {message}"
+        code=422,
+        reason="Invalid",
+        message=f"the server rejected our request due to an error in our request: {message}",
     )
 
 

@@ -94,12 +94,18 @@ def decode(body: bytes, lacking: frozenset[str] = frozenset()) -> Object:
             raise _unread(kind)
         found = _message(kind, _raw(unknown[2]), lacking)
     except (ValueError, KeyError, TypeError) as fault:
-        raise Refusal(400, "BadRequest", f"the body is no Kubernetes protobuf: {fault}") from fault
+        raise Refusal(
+            code=400, reason="BadRequest", message=f"the body is no Kubernetes protobuf: {fault}"
+        ) from fault
     return {"apiVersion": meta.get(1, ""), "kind": kind, **found}
 
 
 def _unread(what: str) -> Refusal:
-    return Refusal(415, "UnsupportedMediaType", f"this server does not read {what} in protobuf; send JSON")
+    return Refusal(
+        code=415,
+        reason="UnsupportedMediaType",
+        message=f"this server does not read {what} in protobuf; send JSON",
+    )
 
 
 def _message(kind: str, data: bytes, lacking: frozenset[str] = frozenset()) -> Object:

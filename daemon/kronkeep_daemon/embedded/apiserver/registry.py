@@ -41,24 +41,69 @@ class Resource(NamedTuple):
 
 ALL = ("all",)
 RESOURCES = (
-    Resource("", "v1", "namespaces", "Namespace", namespaced=False, short=("ns",), status=True),
-    Resource("", "v1", "nodes", "Node", namespaced=False, short=("no",), status=True),
-    Resource("", "v1", "pods", "Pod", short=("po",), status=True, categories=ALL),
-    Resource("", "v1", "events", "Event", short=("ev",)),
-    Resource("", "v1", "secrets", "Secret"),
-    Resource("", "v1", "configmaps", "ConfigMap", short=("cm",)),
-    Resource("", "v1", "serviceaccounts", "ServiceAccount", short=("sa",)),
-    Resource("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", short=("pvc",), status=True),
-    Resource("batch", "v1", "cronjobs", "CronJob", short=("cj",), status=True, categories=ALL),
-    Resource("batch", "v1", "jobs", "Job", status=True, categories=ALL),
-    Resource("storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False, short=("sc",)),
-    Resource("coordination.k8s.io", "v1", "leases", "Lease"),
+    Resource(
+        group="",
+        version="v1",
+        plural="namespaces",
+        kind="Namespace",
+        namespaced=False,
+        short=("ns",),
+        status=True,
+    ),
+    Resource(
+        group="", version="v1", plural="nodes", kind="Node", namespaced=False, short=("no",), status=True
+    ),
+    Resource(group="", version="v1", plural="pods", kind="Pod", short=("po",), status=True, categories=ALL),
+    Resource(group="", version="v1", plural="events", kind="Event", short=("ev",)),
+    Resource(group="", version="v1", plural="secrets", kind="Secret"),
+    Resource(group="", version="v1", plural="configmaps", kind="ConfigMap", short=("cm",)),
+    Resource(group="", version="v1", plural="serviceaccounts", kind="ServiceAccount", short=("sa",)),
+    Resource(
+        group="",
+        version="v1",
+        plural="persistentvolumeclaims",
+        kind="PersistentVolumeClaim",
+        short=("pvc",),
+        status=True,
+    ),
+    Resource(
+        group="batch",
+        version="v1",
+        plural="cronjobs",
+        kind="CronJob",
+        short=("cj",),
+        status=True,
+        categories=ALL,
+    ),
+    Resource(group="batch", version="v1", plural="jobs", kind="Job", status=True, categories=ALL),
+    Resource(
+        group="storage.k8s.io",
+        version="v1",
+        plural="storageclasses",
+        kind="StorageClass",
+        namespaced=False,
+        short=("sc",),
+    ),
+    Resource(group="coordination.k8s.io", version="v1", plural="leases", kind="Lease"),
     *(
-        Resource("rbac.authorization.k8s.io", "v1", f"{kind.lower()}s", kind, not kind.startswith("Cluster"))
+        Resource(
+            group="rbac.authorization.k8s.io",
+            version="v1",
+            plural=f"{kind.lower()}s",
+            kind=kind,
+            namespaced=not kind.startswith("Cluster"),
+        )
         for kind in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding")
     ),
     *(
-        Resource("authorization.k8s.io", "v1", f"{kind.lower()}s", kind, namespaced=False, verbs=("create",))
+        Resource(
+            group="authorization.k8s.io",
+            version="v1",
+            plural=f"{kind.lower()}s",
+            kind=kind,
+            namespaced=False,
+            verbs=("create",),
+        )
         for kind in ("SelfSubjectAccessReview", "SelfSubjectRulesReview")
     ),
 )

@@ -86,10 +86,10 @@ class Verbs:
 
     async def _watch(self, request: web.Request, target: Target, selected: Selected) -> web.StreamResponse:
         watch = Watch(
-            self._store,
-            target.resource,
-            target.api_version,
-            selected,
+            store=self._store,
+            resource=target.resource,
+            api_version=target.api_version,
+            selected=selected,
             as_table=TABLE in request.headers.get("Accept", ""),
             bookmarks=request.query.get("allowWatchBookmarks") in _YES,
         )
@@ -134,7 +134,9 @@ class Verbs:
             new = patches.strategic(old, patch)
         else:
             raise status_responses.Refusal(
-                415, "UnsupportedMediaType", f"the body of the request was in an unknown format: {kind}"
+                code=415,
+                reason="UnsupportedMediaType",
+                message=f"the body of the request was in an unknown format: {kind}",
             )
         if isinstance(patch, list) or "resourceVersion" not in (patch.get("metadata") or {}):
             new["metadata"] = {**new["metadata"], "resourceVersion": old["metadata"]["resourceVersion"]}
@@ -220,7 +222,13 @@ def target_of(path: str, old: bool) -> Target:
     subresource = rest[2] if len(rest) > 2 else ""
     if subresource and not _has(resource, subresource):
         raise status_responses.no_path()
-    return Target(resource, namespace, rest[1] if len(rest) > 1 else None, subresource, shown)
+    return Target(
+        resource=resource,
+        namespace=namespace,
+        name=rest[1] if len(rest) > 1 else None,
+        subresource=subresource,
+        api_version=shown,
+    )
 
 
 def _has(resource: Resource, subresource: str) -> bool:
@@ -247,11 +255,13 @@ def _start(request: web.Request) -> Start:
     query = request.query
     version = query.get("resourceVersion", "")
     if version and not version.isdigit():
-        raise status_responses.Refusal(400, "BadRequest", f"Invalid resource version {json.dumps(version)}")
+        raise status_responses.Refusal(
+            code=400, reason="BadRequest", message=f"Invalid resource version {json.dumps(version)}"
+        )
     initial = query.get("sendInitialEvents") == "true"
     if initial and "resourceVersionMatch" not in query:
         words = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-        raise status_responses.Refusal(422, "Invalid", words)
+        raise status_responses.Refusal(code=422, reason="Invalid", message=words)
     existing = initial or version in ("", "0")
     return Start(None if existing else int(version), mark_end=initial)
 

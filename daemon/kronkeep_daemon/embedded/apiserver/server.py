@@ -130,7 +130,7 @@ class ApiServer:
             bare = request.rel_url.with_path(f"/{rest}").with_query(request.query)
             return found, request.clone(rel_url=bare)
         if user is None:
-            raise status_responses.Refusal(401, "Unauthorized", "Unauthorized")
+            raise status_responses.Refusal(code=401, reason="Unauthorized", message="Unauthorized")
         return user, request
 
     async def _route(self, user: User, request: web.Request) -> web.StreamResponse:
@@ -149,7 +149,7 @@ class ApiServer:
         handler = self._handler(user, request.method, target)
         if handler is None:
             words = "the server does not allow this method on the requested resource"
-            raise status_responses.Refusal(405, "MethodNotAllowed", words, {})
+            raise status_responses.Refusal(code=405, reason="MethodNotAllowed", message=words, details={})
         if target.resource.group != "authorization.k8s.io":  # anybody may ask what they may do
             self._access.check(user, _wish(request, target), target.resource)
         return await handler(request, target)
@@ -174,8 +174,12 @@ class ApiServer:
         parts = request.path.split("/")
         if request.method != "POST" or len(parts) != 10:
             raise status_responses.no_path()
-        self._access.check(user, Wish("create", "", "pods/log", parts[4], parts[6]), PODS)
-        pod = self._verbs.object(Target(PODS, parts[4], parts[6], "", "v1"))
+        self._access.check(
+            user, Wish(verb="create", group="", resource="pods/log", namespace=parts[4], name=parts[6]), PODS
+        )
+        pod = self._verbs.object(
+            Target(resource=PODS, namespace=parts[4], name=parts[6], subresource="", api_version="v1")
+        )
         uid = request.query.get("uid", "")
         if pod["metadata"]["uid"] != uid:
             raise status_responses.not_found(PODS, parts[6])
@@ -199,7 +203,13 @@ def _wish(request: web.Request, target: Target) -> Wish:
     elif verb == "delete" and not target.name:
         verb = "deletecollection"
     resource = target.resource.plural + (f"/{target.subresource}" if target.subresource else "")
-    return Wish(verb, target.resource.group, resource, target.namespace, target.name or "")
+    return Wish(
+        verb=verb,
+        group=target.resource.group,
+        resource=resource,
+        namespace=target.namespace,
+        name=target.name or "",
+    )
 
 
 def _token(path: Path) -> str:

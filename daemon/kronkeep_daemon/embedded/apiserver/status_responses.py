@@ -32,18 +32,25 @@ def _named(resource: Resource, name: str) -> Object:
 
 def not_found(resource: Resource, name: str) -> Refusal:
     """404 for an object."""
-    return Refusal(404, "NotFound", f'{resource.qualified} "{name}" not found', _named(resource, name))
+    return Refusal(
+        code=404,
+        reason="NotFound",
+        message=f'{resource.qualified} "{name}" not found',
+        details=_named(resource, name),
+    )
 
 
 def no_path() -> Refusal:
     """404 for a path that nothing serves."""
-    return Refusal(404, "NotFound", "the server could not find the requested resource", {})
+    return Refusal(
+        code=404, reason="NotFound", message="the server could not find the requested resource", details={}
+    )
 
 
 def already_exists(resource: Resource, name: str) -> Refusal:
     """409 for a name that is taken."""
     message = f'{resource.qualified} "{name}" already exists'
-    return Refusal(409, "AlreadyExists", message, _named(resource, name))
+    return Refusal(code=409, reason="AlreadyExists", message=message, details=_named(resource, name))
 
 
 def modified(resource: Resource, name: str) -> Refusal:
@@ -52,7 +59,7 @@ def modified(resource: Resource, name: str) -> Refusal:
         f'Operation cannot be fulfilled on {resource.qualified} "{name}": the object has been modified; '
         "please apply your changes to the latest version and try again"
     )
-    return Refusal(409, "Conflict", message, _named(resource, name))
+    return Refusal(code=409, reason="Conflict", message=message, details=_named(resource, name))
 
 
 def precondition(resource: Resource, name: str, field: str, wanted: str, found: str) -> Refusal:
@@ -61,7 +68,7 @@ def precondition(resource: Resource, name: str, field: str, wanted: str, found: 
         f'Operation cannot be fulfilled on {resource.qualified} "{name}": Precondition failed: '
         f"{field} in precondition: {wanted}, {field} in object meta: {found}"
     )
-    return Refusal(409, "Conflict", message, _named(resource, name))
+    return Refusal(code=409, reason="Conflict", message=message, details=_named(resource, name))
 
 
 def invalid(resource: Resource, name: str, causes: list[tuple[str, str, str]]) -> Refusal:
@@ -72,31 +79,38 @@ def invalid(resource: Resource, name: str, causes: list[tuple[str, str, str]]) -
     details: Object = {"name": name} | ({"group": resource.group} if resource.group else {})
     details["kind"] = resource.kind
     details["causes"] = [{"reason": r, "message": m, "field": f} for f, r, m in causes]
-    return Refusal(422, "Invalid", f'{resource.qualified_kind} "{name}" is invalid: {joined}', details)
+    return Refusal(
+        code=422,
+        reason="Invalid",
+        message=f'{resource.qualified_kind} "{name}" is invalid: {joined}',
+        details=details,
+    )
 
 
 def forbidden(resource: Resource, name: str, why: str) -> Refusal:
     """403; `why` is what RBAC says."""
     subject = f'{resource.qualified} "{name}"' if name else resource.qualified
     details = {key: value for key, value in _named(resource, name).items() if value}
-    return Refusal(403, "Forbidden", f"{subject} is forbidden: {why}", details)
+    return Refusal(code=403, reason="Forbidden", message=f"{subject} is forbidden: {why}", details=details)
 
 
 def bad_request(message: str) -> Refusal:
     """400."""
-    return Refusal(400, "BadRequest", message)
+    return Refusal(code=400, reason="BadRequest", message=message)
 
 
 def expired(version: int, oldest: int) -> Object:
     """The ERROR object of a watch from a version that the window no longer holds."""
-    return Refusal(410, "Expired", f"too old resource version: {version} ({oldest})").body
+    return Refusal(code=410, reason="Expired", message=f"too old resource version: {version} ({oldest})").body
 
 
 def too_large(version: int, current: int) -> Refusal:
     """504 for a list at a version that this server has not reached."""
     cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
     message = f"Timeout: Too large resource version: {version}, current: {current}"
-    return Refusal(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
+    return Refusal(
+        code=504, reason="Timeout", message=message, details={"causes": [cause], "retryAfterSeconds": 1}
+    )
 
 
 def success(resource: Resource, name: str, uid: str) -> Object:

@@ -247,4 +247,6 @@ def _immutable(spec: Object, old: Object | None) -> list[Cause]:
 def namespace_missing(namespace: str) -> Refusal:
     """404 for an object in a namespace that does not exist."""
     message = f'namespaces "{namespace}" not found'
-    return Refusal(404, "NotFound", message, {"name": namespace, "kind": "namespaces"})
+    return Refusal(
+        code=404, reason="NotFound", message=message, details={"name": namespace, "kind": "namespaces"}
+    )

@@ -51,10 +51,12 @@ class Controllers:
             nodes=Mirror(lambda *_: self._node_changed()),
         )
         recorder = Recorder(cluster, clock)
-        self._jobs = JobController(cluster, self._mirrors, recorder, clock)
-        garbage = GarbageCollector(cluster, self._mirrors, self._jobs, clock)
+        self._jobs = JobController(cluster=cluster, mirrors=self._mirrors, recorder=recorder, clock=clock)
+        garbage = GarbageCollector(cluster=cluster, mirrors=self._mirrors, jobs=self._jobs, clock=clock)
         self._syncs: dict[str, Sync] = {
-            "cronjob": CronJobController(cluster, self._mirrors, recorder, clock).sync,
+            "cronjob": CronJobController(
+                cluster=cluster, mirrors=self._mirrors, recorder=recorder, clock=clock
+            ).sync,
             "job": self._jobs.sync,
             "pod": Scheduler(cluster, self._mirrors, recorder).sync,
             "claim": ClaimBinder(cluster, self._mirrors).sync,

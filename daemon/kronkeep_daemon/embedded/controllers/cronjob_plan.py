@@ -61,7 +61,13 @@ def plan(cronjob: Object, jobs: list[Object], now: datetime) -> Plan:
         status["lastSuccessfulTime"] = success
     deleted = [*surplus, *start.replace]
     told = [("Normal", "SuccessfulDelete", f"Deleted job {job['metadata']['name']}") for job in surplus]
-    return Plan(deleted, start.create, status, [*told, *events, *start.events], start.requeue)
+    return Plan(
+        delete=deleted,
+        create=start.create,
+        status=status,
+        events=[*told, *events, *start.events],
+        requeue=start.requeue,
+    )
 
 
 def with_active(status: Object, job: Object | None) -> Object:
@@ -185,7 +191,7 @@ def _at(
     names = [job["metadata"]["name"] for job in replaced]
     events = [("Normal", "SuccessfulDelete", f"Deleted job {name}") for name in names]
     events.append(("Normal", "SuccessfulCreate", f"Created job {_name(cronjob, slot)}"))
-    return _Start(replaced, job_for(cronjob, slot), slot, events)
+    return _Start(replace=replaced, create=job_for(cronjob, slot), slot=slot, events=events)
 
 
 def _name(cronjob: Object, slot: datetime) -> str:
