@@ -11,7 +11,9 @@ from tests.e2e.conftest import Daemon
 
 from kronkeep_common.models import CronJobCreate
 
-REQUESTS, READERS, ROUNDS = 300, 50, 5
+REQUESTS = 300
+READERS = 50
+ROUNDS = 5
 RUNS = 60
 PATIENCE = 60.0  # seconds; a reader that was sent away would be waited for without end
 SETTINGS = """
@@ -56,7 +58,9 @@ async def _reader(path: str, seen: asyncio.Queue[float], ready: asyncio.Semaphor
 
 async def _fan_out(daemon: Daemon) -> float:
     """Milliseconds between the first and the last of 50 readers that hear of one change: the median."""
-    seen, ready, spread = asyncio.Queue[float](), asyncio.Semaphore(0), list[float]()
+    seen = asyncio.Queue[float]()
+    ready = asyncio.Semaphore(0)
+    spread = list[float]()
     tasks = [asyncio.create_task(_reader(daemon.line["socket"], seen, ready)) for _ in range(READERS)]
     for _ in tasks:
         await ready.acquire()

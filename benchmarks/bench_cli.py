@@ -16,7 +16,9 @@ from kronkeep_common.models import CronJobCreate, CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
 from kronkeep_daemon.history import History
 
-KEPT, ROUNDS, JOBS = 100_000, 7, 50
+KEPT = 100_000
+ROUNDS = 7
+JOBS = 50
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 

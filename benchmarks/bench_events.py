@@ -16,7 +16,8 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.watch import ListWatch
 
-RUNS, AT_ONCE = 200, 10
+RUNS = 200
+AT_ONCE = 10
 
 
 def _ended(job: dict[str, Any]) -> bool:
@@ -44,7 +45,9 @@ async def _client_times(client: Client, seen: dict[str, float]) -> None:
 async def _measure(folder: Path) -> list[float]:
     daemon = Daemon(folder / "s")
     await daemon.start()
-    cluster, there, here = await daemon.cluster(), dict[str, float](), dict[str, float]()
+    cluster = await daemon.cluster()
+    there = dict[str, float]()
+    here = dict[str, float]()
     async with daemon.client() as client:
         tasks = [
             asyncio.create_task(_cluster_times(cluster, there)),

@@ -31,8 +31,10 @@ def waits(rate: int) -> list[float]:
 
 def run() -> dict[str, float]:
     """Median and 99th percentile in milliseconds, and the busy median to the idle one."""
-    idle, busy = waits(0), waits(RATE)
-    middle, most = KEYS // 2, KEYS * 99 // 100 - 1
+    idle = waits(0)
+    busy = waits(RATE)
+    middle = KEYS // 2
+    most = KEYS * 99 // 100 - 1
     return {
         "keys_idle_p50_ms": round(idle[middle], 1),
         "keys_idle_p99_ms": round(idle[most], 1),

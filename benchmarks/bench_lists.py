@@ -14,7 +14,9 @@ from kronkeep_daemon.http import list_handlers
 from kronkeep_daemon.http.json_encoding import encoded
 from kronkeep_daemon.http.route import Call
 
-CRONJOBS, RUNS, ROUNDS = 5_000, 20, 5
+CRONJOBS = 5_000
+RUNS = 20
+ROUNDS = 5
 LISTS = (list_handlers.cronjobs, list_handlers.policies, list_handlers.snapshot)
 
 
@@ -30,7 +32,8 @@ class _Held:
         while True:
             await asyncio.sleep(0)
             now = time.thread_time()
-            self.longest, last = max(self.longest, now - last), now
+            self.longest = max(self.longest, now - last)
+            last = now
 
 
 async def _once(answer: Awaitable[Any]) -> tuple[float, float]:

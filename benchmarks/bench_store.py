@@ -28,7 +28,9 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.history import History
 
 SIZES = tuple(int(size) for size in os.environ.get("STORE_SIZES", "1000,10000,100000,500000").split(","))
-ROUNDS, MANY, PAGE = 30, 200, 50
+ROUNDS = 30
+MANY = 200
+PAGE = 50
 CRONJOBS = 100
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Doc = dict[str, Any]
@@ -36,7 +38,8 @@ Doc = dict[str, Any]
 
 def document(number: int, status: str = "succeeded") -> Doc:
     """A run as it is kept, about 700 bytes."""
-    at, cronjob = START + timedelta(seconds=number, microseconds=123_456), number % CRONJOBS
+    at = START + timedelta(seconds=number, microseconds=123_456)
+    cronjob = number % CRONJOBS
     stamp = at.isoformat().replace("+00:00", "Z")
     return {
         "id": f"{number:08x}-1f2e-4d3c-9a8b-{number:012x}",
@@ -59,7 +62,8 @@ class Ours:
     """The history."""
 
     def __init__(self, history: History) -> None:
-        self.history, self.table = history, history.table("executions")
+        self.table = history.table("executions")
+        self.history = history
 
     async def fill(self, count: int) -> None:
         for number in range(count):
@@ -218,7 +222,10 @@ def opening(kind: str, path: Path, rounds: int = 3) -> tuple[float, float]:
 
 async def bytes_a_change(ours: Ours, size: int, folder: Path) -> float:
     """Bytes written for each byte of changed document, from the end of one compaction to that of a later."""
-    snapshots, changes, before, length = set[str](), 0, 0, 0
+    snapshots = set[str]()
+    changes = 0
+    before = 0
+    length = 0
     while len(snapshots) < 3:
         docs = [document((changes + place) % size) | {"exit_code": changes} for place in range(20)]
         await ours.put(docs)
@@ -226,7 +233,8 @@ async def bytes_a_change(ours: Ours, size: int, folder: Path) -> float:
         length += sum(len(msgspec.json.encode(doc)) for doc in docs)
         new = _snapshots(folder) - snapshots
         if new and not snapshots:
-            before, length = _written(), 0
+            before = _written()
+            length = 0
         snapshots |= new
     return (_written() - before) / length
 

@@ -18,7 +18,8 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.store import apply, with_records
 from kronkeep_tui.views.runs import RunsView
 
-COUNT, OTHERS = 100_000, 10_000
+COUNT = 100_000
+OTHERS = 10_000
 ROUNDS = 50
 SIZE = (200, 50)
 

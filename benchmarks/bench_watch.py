@@ -5,7 +5,9 @@ import statistics
 import subprocess
 import sys
 
-EVENTS, LISTED, ROUNDS = 20_000, 20_000, 3
+EVENTS = 20_000
+LISTED = 20_000
+ROUNDS = 3
 READERS = ("kronkeep", "typed", "lightkube", "kr8s", "kopf")
 
 

@@ -35,7 +35,8 @@ class Meter:
 
     def read(self, events: int) -> dict[str, float]:
         """Events a second, microseconds of CPU an event, and MB of peak memory."""
-        cpu, wall = time.process_time() - self._cpu, time.perf_counter() - self._wall
+        cpu = time.process_time() - self._cpu
+        wall = time.perf_counter() - self._wall
         return {
             "per_second": events / wall,
             "cpu_us": cpu / max(events, 1) * 1e6,
@@ -70,7 +71,8 @@ def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
         history = await History.open(folder, clock=clock)
         recorder = Recorder(cluster=cluster, history=history, bus=Bus(), clock=clock)
         recorder.keeper.close = lambda *_: None  # type: ignore[method-assign]  # papers are no part of a watch
-        supervisor, meter = Supervisor(clock), Meter()
+        supervisor = Supervisor(clock)
+        meter = Meter()
         recorder.start(supervisor)
         wanted = listed or events // 5
         while history.executions.count().get("succeeded", 0) < wanted:
@@ -92,7 +94,8 @@ def typed(port: int, events: int, listed: int) -> dict[str, float]:
     from kubernetes import config as kube_config
 
     kube_config.load_kube_config(str(config(port)))
-    api, meter = client.BatchV1Api(), Meter()
+    api = client.BatchV1Api()
+    meter = Meter()
     if listed:
         kept = api.list_job_for_all_namespaces()
         return meter.read(len(kept.items))
@@ -119,7 +122,8 @@ def kr8s(port: int, events: int, _: int) -> dict[str, float]:
 
     async def work() -> dict[str, float]:
         api = await kr8s.asyncio.api(kubeconfig=str(config(port)))
-        meter, count = Meter(), 0
+        meter = Meter()
+        count = 0
         async for _ in api.watch("jobs", namespace=kr8s.ALL):
             count += 1
             if count == events:
@@ -136,7 +140,8 @@ def kopf(port: int, events: int, _: int) -> dict[str, float]:
     import kopf as framework
 
     logging.disable(logging.CRITICAL)
-    stop, seen = asyncio.Event(), [0]
+    stop = asyncio.Event()
+    seen = [0]
     meter = Meter()
 
     @framework.on.login()
@@ -153,7 +158,8 @@ def kopf(port: int, events: int, _: int) -> dict[str, float]:
 
     async def work() -> dict[str, float]:
         running = asyncio.create_task(framework.operator(standalone=True, clusterwide=True, stop_flag=stop))
-        last, still = 0, 0
+        last = 0
+        still = 0
         while still < 40:  # it may merge events of one object; the end is two seconds without one
             await asyncio.sleep(0.05)
             still = still + 1 if seen[0] == last and last else 0

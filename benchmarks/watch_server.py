@@ -55,7 +55,8 @@ def job(event: dict[str, Any], number: int, version: int) -> dict[str, Any]:
 
 def stream(count: int) -> bytes:
     """So many lines, with some Jobs going on at once."""
-    steps, lines = life(), list[bytes]()
+    steps = life()
+    lines = list[bytes]()
     for first in range(0, count // len(steps), TOGETHER):
         for step in steps:
             for number in range(first, min(first + TOGETHER, count // len(steps))):

@@ -48,8 +48,10 @@ def parse(text: str, clusters: Mapping[str, str] = MappingProxyType({})) -> Filt
     tests: list[Test] = []
     equal: dict[str, str] = {}
     for match in re.finditer(r"\S+", text):
-        word, column = match.group(), match.start() + 1
-        negated, body = word.startswith("!"), word.removeprefix("!")
+        word = match.group()
+        column = match.start() + 1
+        negated = word.startswith("!")
+        body = word.removeprefix("!")
         key, colon, value = body.partition(":")
         value = clusters.get(value, value) if key == "cluster" else value
         if colon and key in _INDEXED and not negated:

@@ -134,7 +134,8 @@ def _require_restic() -> None:
 
 async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> tuple[Supervisor, History]:
     """Brings everything up in order; the stack takes it down in reverse."""
-    clock, state = SystemClock(), Path(current().state)
+    clock = SystemClock()
+    state = Path(current().state)
     history = await History.open(state / "history", clock=clock)
     stack.push_async_callback(history.close)
     supervisor = Supervisor(clock)
@@ -177,7 +178,8 @@ def _services(
     supervisor: Supervisor,
 ) -> Services:
     """Every service over those it needs; nothing runs yet."""
-    clock, bus = SystemClock(), Bus()
+    clock = SystemClock()
+    bus = Bus()
     cronjobs = CronJobService(clusters=clusters, history=history, bus=bus, clock=clock, settings=current)
     backups = BackupService(
         cronjobs=cronjobs, history=history, bus=bus, clock=clock, settings=current, supervisor=supervisor

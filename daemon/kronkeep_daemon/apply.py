@@ -108,7 +108,8 @@ class Applying:
         if found.policy is None:
             raise InvalidPolicy(found.fault or "The backup policy cannot be read.", field=object_keys.POLICY)
         spec = found.policy.spec
-        schedule, zone = str(body["spec"].get("schedule", "")), body["spec"].get("timeZone")
+        schedule = str(body["spec"].get("schedule", ""))
+        zone = body["spec"].get("timeZone")
         names = body["metadata"]["namespace"], body["metadata"]["name"]
         settled = await self._extended.acceptable(*names, schedule, zone, spec)
         policy = policies.new(settled.policy, old.id if old else self._unshared(found.policy.id))

@@ -89,7 +89,8 @@ class DropIns:
     async def apply_all(self) -> None:
         """One pass over the folder, which applies nothing to a cluster where this daemon does not act."""
         assert self._folder is not None
-        folder, owners = self._folder, dict[str, str]()
+        folder = self._folder
+        owners = dict[str, str]()
         paths = await asyncio.to_thread(lambda: list(_paths(folder)))
         for path in paths:
             file = str(path.relative_to(folder))
@@ -124,7 +125,8 @@ class DropIns:
 
     def _acts(self, cluster: Cluster) -> None:
         """Raises NotAllowedNow where another daemon acts, or none can."""
-        lead, name = self._cronjobs.leads.of(cluster.id), clean(cluster.name, 80)
+        lead = self._cronjobs.leads.of(cluster.id)
+        name = clean(cluster.name, 80)
         if lead.stands_by():
             raise NotAllowedNow(
                 f"Another kronkeepd acts on the cluster {name}: {clean(lead.other, 200)}.",

@@ -132,7 +132,8 @@ class ScheduleService:
         """The enabled policies of other CronJobs on the storage."""
         found = []
         for cluster, raw in self._cronjobs.raws():
-            meta, spec = raw["metadata"], raw["spec"]
+            meta = raw["metadata"]
+            spec = raw["spec"]
             if meta["uid"] == uid or storage not in (meta.get("annotations") or {}).get(
                 object_keys.POLICY, ""
             ):
@@ -181,7 +182,8 @@ class ScheduleService:
         if policy is None or policy.schedule is None:
             return None
         expected, _ = self._expected(cronjob.id, policy.expected_duration_seconds)
-        minutes, today = -int(-expected // 60), self._clock.now().toordinal()
+        minutes = -int(-expected // 60)
+        today = self._clock.now().toordinal()
         return (cronjob.schedule, cronjob.time_zone, policy.schedule, policy.time_zone, minutes, today)
 
     def next_backup(self, cronjob: CronJob, policy: BackupPolicy | None) -> datetime | None:

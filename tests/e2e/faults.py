@@ -33,7 +33,10 @@ class Proxy:
 
     def fail(self, pattern: str, number: int, how: How) -> None:
         """Fails the `number`th (from 0) request whose `METHOD /path` matches, and no other."""
-        self._pattern, self._left, self._how, self.failed = re.compile(pattern), number, how, False
+        self._pattern = re.compile(pattern)
+        self._left = number
+        self._how = how
+        self.failed = False
 
     def heal(self) -> None:
         """Fails nothing more."""
@@ -117,7 +120,8 @@ async def proxied(
     added to its file.
     """
     runner: web.AppRunner | None = None
-    daemon, apart = Outside(folder / "s"), ExitStack()
+    daemon = Outside(folder / "s")
+    apart = ExitStack()
     kubeconfig = apart.enter_context(cluster_apart(folder / "cluster"))
     try:
         config = yaml.safe_load(kubeconfig.read_text())

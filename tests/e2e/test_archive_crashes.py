@@ -79,7 +79,8 @@ async def strike(place: Room, client: Client, backup: BackupExecution, chance: r
 async def rounds(place: Room, name: str, number: int, seed: int) -> dict[str, int]:
     """Kills so many archives, each time looking at the record and the repository; how they ended."""
     chance = random.Random(seed)
-    folder, data = await place.storage(name), await place.claim(name)
+    folder = await place.storage(name)
+    data = await place.claim(name)
     password = await place.password(name)
     seen: dict[str, int] = {}
     async with place.client() as client:
@@ -127,7 +128,8 @@ async def test_fifty_killed_archives(place: Room) -> None:
 
 
 async def test_a_killed_archive_is_tried_again_and_leaves_no_lock(place: Room) -> None:
-    folder, data = await place.storage("again"), await place.claim("again")
+    folder = await place.storage("again")
+    data = await place.claim("again")
     await asyncio.to_thread(fill, data, 1)
     async with place.client() as client:
         await place.cronjob(client, "again", "again", "again", retries=2)

@@ -38,7 +38,8 @@ def told(backup: BackupExecution) -> tuple[str, str | None]:
 
 async def made(place: Room, client: Client, name: str, **policy: object) -> tuple[Path, Path]:
     """(repository, claim) with 2 MB in it and a policy."""
-    repository, data = await place.storage(name), await place.claim(name)
+    repository = await place.storage(name)
+    data = await place.claim(name)
     (data / "file").write_bytes(os.urandom(2_000_000))
     await place.cronjob(client, name, name, name, **policy)
     return repository, data
@@ -182,7 +183,8 @@ def small(folder: Path) -> Iterator[None]:
 @pytest.mark.torture  # restic tries for the minute that the probe gives it
 async def test_a_server_that_went_away(place: Room) -> None:
     """A REST server that made the repository and is gone at the archive."""
-    folder, data = place.daemon.state.parent / "served", await place.claim("away")
+    folder = place.daemon.state.parent / "served"
+    data = await place.claim("away")
     (data / "file").write_text("x")
     server = Server(folder)
     server.start()

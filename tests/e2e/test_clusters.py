@@ -31,7 +31,8 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.supervisor import Supervisor
 
-EAST, WEST = "east", "west"
+EAST = "east"
+WEST = "west"
 
 
 class Far:

@@ -26,9 +26,11 @@ async def test_damage_is_found_in_its_part_and_told_until_it_is_gone(
 ) -> None:
     cluster = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
     settings = Settings(state=str(tmp_path), allow=AllowSettings(host_path=True), archive=ArchiveSettings())
-    folder, clock = tmp_path / "vault", SystemClock()
+    folder = tmp_path / "vault"
+    clock = SystemClock()
     async with composed(cluster, tmp_path / "history", Supervisor(clock), settings) as services:
-        storages, checks = services.backups.storages, services.restores.data_checks
+        storages = services.backups.storages
+        checks = services.restores.data_checks
         wanted = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
         await storages.create(wanted)
 

@@ -55,7 +55,8 @@ def archives(backup: BackupExecution) -> bool:
 
 
 async def test_killed_in_every_state_a_backup_is_made_once_and_each_hook_runs_once(place: Room) -> None:
-    folder, data = await place.storage("states"), await place.claim("states")
+    folder = await place.storage("states")
+    data = await place.claim("states")
     (data / "file").write_bytes(b"x" * 1000)
     ran = data / "ran"
     hooks = Hooks(
@@ -99,7 +100,8 @@ async def prunes(place: Room) -> int:
 
 
 async def test_killed_while_it_prunes_the_next_backup_waits_its_turn(place: Room) -> None:
-    folder, data = await place.storage("kept"), await place.claim("data")
+    folder = await place.storage("kept")
+    data = await place.claim("data")
     (data / "file").write_bytes(b"x" * 1000)
 
     async def prune(client: Client) -> None:

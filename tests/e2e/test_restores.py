@@ -48,7 +48,8 @@ def picture(folder: Path) -> dict[str, tuple[object, ...]]:
     """Everything below a folder: kind, mode, bytes or target, which names are one file."""
     found: dict[str, tuple[object, ...]] = {}
     for path in sorted(folder.rglob("*")):
-        name, stat = str(path.relative_to(folder)), path.lstat()
+        name = str(path.relative_to(folder))
+        stat = path.lstat()
         if path.is_symlink():
             found[name] = ("link", str(path.readlink()))
         elif path.is_dir():
@@ -102,10 +103,12 @@ async def ended(client: Client, restore: Restore) -> Restore:
 
 async def test_old_and_new_come_back_byte_for_byte_and_what_is_in_the_way_is_refused(ready: Ready) -> None:
     client = ready.client
-    old, first = await backed_up(client), picture(ready.claim)
+    old = await backed_up(client)
+    first = picture(ready.claim)
     fill(ready.claim, "two")
     (ready.claim / "later").write_text("x")
-    new, second = await backed_up(client), picture(ready.claim)
+    new = await backed_up(client)
+    second = picture(ready.claim)
     for backup, wanted, name in ((old, first, "old"), (new, second, "new")):
         request = RestoreRequest(target=RestoreTarget(kind="new-claim", claim=name))
         plan = await client.plan_restore(backup.id, request)
@@ -167,7 +170,8 @@ async def test_a_snapshot_is_browsed_folder_by_folder(ready: Ready) -> None:
 
 async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(ready: Ready) -> None:
     client = ready.client
-    backup, first = await backed_up(client), picture(ready.claim)
+    backup = await backed_up(client)
+    first = picture(ready.claim)
     (ready.claim / "program").write_text("broken")
     (ready.claim / "odd dir" / "a file").unlink()
     (ready.claim / "mine").write_text("stays")
@@ -197,7 +201,8 @@ async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(ready: Read
 
 async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(ready: Ready) -> None:
     (ready.claim / "large").write_bytes(os.urandom(20_000_000))
-    backup, first = await backed_up(ready.client), picture(ready.claim)
+    backup = await backed_up(ready.client)
+    first = picture(ready.claim)
     request = RestoreRequest(
         target=RestoreTarget(kind="in-place"), overwrite=True, suspend=True, confirm="job"
     )
@@ -229,7 +234,8 @@ async def fetched(client: Client, backup: BackupExecution, path: str) -> bytes:
 
 
 async def test_a_file_is_downloaded_as_it_was_or_not_at_all(ready: Ready) -> None:
-    client, odd = ready.client, "odd dir/*[x]?\\"
+    client = ready.client
+    odd = "odd dir/*[x]?\\"
     large = ready.claim / "large"
     large.write_bytes(os.urandom(3_000_000))
     (ready.claim / "huge").touch()
@@ -259,12 +265,14 @@ async def test_a_file_is_downloaded_as_it_was_or_not_at_all(ready: Ready) -> Non
 
 
 async def test_a_policy_s_own_key_opens_its_own_repository_and_a_wrong_one_does_not(ready: Ready) -> None:
-    client, cluster = ready.client, await ready.daemon.cluster()
+    client = ready.client
+    cluster = await ready.daemon.cluster()
     body = {"metadata": {"name": "own"}, "data": {"password": base64.b64encode(b"mine").decode()}}
     await cluster.create(paths.secrets("default"), body)
     own = Encryption(key=SecretKeyRef(secret="own"))
     await client.set_policy("default", "job", BackupPolicySpec(storage_id="vault", encryption=own))
-    backup, first = await backed_up(client), picture(ready.claim)
+    backup = await backed_up(client)
+    first = picture(ready.claim)
     assert {f.name for f in (await client.files(backup.id, "/source/data")).items} >= {"program", "odd dir"}
     request = RestoreRequest(target=RestoreTarget(claim="new"))
     done = await ended(client, await client.restore(backup.id, request))

@@ -27,7 +27,8 @@ async def test_a_dump_and_files_come_back_together_and_links_in_place(new: Room)
     dump = DatabaseDump(image="postgres:16", command=("echo", "rows"), file_name="shop.sql")
     async with new.client() as client:
         await new.cronjob(client, "both", "both", "both", include=Include(configuration=True, database=dump))
-        backup, first = await new.backup(client, "both"), picture(claim)
+        backup = await new.backup(client, "both")
+        first = picture(claim)
         assert backup.status == "succeeded", backup
         top = {f.name for f in (await client.files(backup.id)).items}
         assert top == {"source", "configuration", "shop.sql"}
@@ -47,7 +48,8 @@ async def test_a_dump_and_files_come_back_together_and_links_in_place(new: Room)
 
 
 async def test_a_drill_passes_and_a_damaged_pack_fails_with_its_reason(new: Room) -> None:
-    folder, claim = await new.storage("drilled"), await new.claim("drilled")
+    folder = await new.storage("drilled")
+    claim = await new.claim("drilled")
     (claim / "large").write_bytes(os.urandom(2_000_000))
     async with new.client() as client:
         await new.cronjob(client, "drilled", "drilled", "drilled", drill=Drill(schedule="0 3 29 2 *"))

@@ -48,7 +48,8 @@ class Room:
         ):
             items, _ = await self.cluster.list(path)
             found[kind] = sorted(f"{i['metadata']['namespace']}/{i['metadata']['name']}" for i in items)
-        runs, backups = await self.client.executions(), await self.client.backups()
+        runs = await self.client.executions()
+        backups = await self.client.backups()
         found["history"] = sorted([r.id for r in runs.items] + [b.id for b in backups.items])
         found["storages"] = [s.id for s in (await self.client.storages()).items]
         return found
@@ -92,7 +93,8 @@ async def each_step_failed(
     """
     for step in range(MOST_STEPS):
         how = hows[step % len(hows)]
-        before, name = await room.there(), f"{hows[0]}-{step}"
+        before = await room.there()
+        name = f"{hows[0]}-{step}"
         room.proxy.fail(pattern, step, how)
         refusal = await refused(make, name)
         failed = room.proxy.failed

@@ -172,7 +172,8 @@ async def test_a_killed_daemon_leaves_its_picture_and_comes_back(
     await tmux.see("live", "steady")
 
 
-MOST_KEYS, MOST_SECONDS = 40, 120
+MOST_KEYS = 40
+MOST_SECONDS = 120
 
 
 async def test_from_an_empty_start_to_the_first_good_backup(

@@ -84,7 +84,8 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
     data.mkdir(parents=True, exist_ok=True)
     (data / "file").write_bytes(os.urandom(1000))
     async with composed(cluster, tmp_path / "history", Supervisor(SystemClock()), settings) as services:
-        storages, folder = services.backups.storages, tmp_path / "vault"
+        storages = services.backups.storages
+        folder = tmp_path / "vault"
         wanted = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
         await storages.create(wanted)
 
@@ -161,7 +162,8 @@ class Prune:
 
 
 async def test_a_killed_prunes_lock_goes_at_once_and_a_living_ones_stays(two: Two) -> None:
-    storages, retaining = two.services.backups.storages, two.services.backups.retaining
+    storages = two.services.backups.storages
+    retaining = two.services.backups.retaining
     own = repository.Repository(storage=storages.get("vault"))
     ours = Prune(two, storages.maintenance.run("prune", Prune.STEPS, own, 60))
     await ours.locked()

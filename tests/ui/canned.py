@@ -39,7 +39,8 @@ from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus,
 from kronkeep_tui.form.preview import reckon
 
 NOW = datetime(2026, 11, 24, 3, 14, 20, tzinfo=UTC)
-OK, BAD = ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED
+OK = ExecutionStatus.SUCCEEDED
+BAD = ExecutionStatus.FAILED
 
 
 def cronjob(name: str, *recent: ExecutionStatus, **more: Any) -> CronJob:
@@ -165,7 +166,9 @@ class CannedClient:
         self.log_text = LOG
         self.spec = CronJobCreate(name="x", image="busybox", schedule="0 3 * * *")
         self.tag = '"1"'
-        self.kept, self.removed, self.why = 7, 4, ""
+        self.kept = 7
+        self.removed = 4
+        self.why = ""
         self.lost = asyncio.Event()
         self.away = ""  # why nobody answers
         self.answers = asyncio.Event()
@@ -204,7 +207,8 @@ class CannedClient:
         return api.Ready(ready=True, watches=self.watches)
 
     async def executions(self, filter: str | None = None, **query: Any) -> api.ListOf[CronJobExecution]:
-        found, start = parse(filter or ""), int(query.get("cursor") or 0)
+        found = parse(filter or "")
+        start = int(query.get("cursor") or 0)
         only = query.get("cronjob_id")
         runs = [r for r in self.runs if only in (None, r.cronjob_id) and found.takes(r, NOW)]
         more = str(start + 1000) if start + 1000 < len(runs) else None

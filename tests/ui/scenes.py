@@ -20,12 +20,10 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.states import BackupStatus, ExecutionStatus, StorageStatus
 
-OK, BAD, MISSED, RUNS = (
-    ExecutionStatus.SUCCEEDED,
-    ExecutionStatus.FAILED,
-    ExecutionStatus.MISSED,
-    ExecutionStatus.RUNNING,
-)
+OK = ExecutionStatus.SUCCEEDED
+BAD = ExecutionStatus.FAILED
+MISSED = ExecutionStatus.MISSED
+RUNS = ExecutionStatus.RUNNING
 GIB = 1024**3
 
 

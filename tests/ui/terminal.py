@@ -17,7 +17,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-ASKED, KNOWN = b"\x1b[?2026$p", b"\x1b[?2026;2$y"
+ASKED = b"\x1b[?2026$p"
+KNOWN = b"\x1b[?2026;2$y"
 FRAME = b"\x1b[?2026h"
 FIRST_ROW = 5  # of a table, below status, tabs, crumbs and titles
 QUIET = 0.4  # nothing came for so long: what was asked for is drawn
@@ -74,7 +75,8 @@ class Terminal:
 
     def read(self, seconds: float, *, until: bytes = b"", chunk: bool = False) -> Sent:
         """What comes until QUIET seconds bring nothing, or at once when `until`, or any `chunk`, came."""
-        found, end = b"", time.monotonic() + seconds
+        found = b""
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             ready, _, _ = select.select([self._master], [], [], QUIET)
             if not ready:
@@ -96,7 +98,8 @@ class Terminal:
 
     def wait_for(self, text: bytes) -> Sent:
         """Reads until `text` was drawn; fails when it never is."""
-        found, end = b"", time.monotonic() + LONGEST
+        found = b""
+        end = time.monotonic() + LONGEST
         while text not in found:
             assert time.monotonic() < end, found[-3000:]
             assert self.process.poll() is None, found[-3000:]
@@ -115,7 +118,8 @@ class Terminal:
     def cursor(self, key: bytes, row: int) -> Sent:
         """Sends a key and reads until the cursor of a table, as drawn, is on its row `row`."""
         self.type(key)
-        there, found = re.compile(rb"\x1b\[%d;1H\x1b\[[0-9;]*7[0-9;]*m>" % (row + FIRST_ROW)), b""
+        there = re.compile(rb"\x1b\[%d;1H\x1b\[[0-9;]*7[0-9;]*m>" % (row + FIRST_ROW))
+        found = b""
         while not there.search(found):
             assert self.process.poll() is None, found[-3000:]
             found += self.read(LONGEST, chunk=True).data

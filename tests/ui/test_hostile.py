@@ -59,7 +59,8 @@ def scene(text: str) -> Scene:
 
 def places(store: Store) -> list[tuple[Place, ...]]:
     """A way to every kind of view."""
-    cronjob, run = store.cronjobs[0], store.executions.order
+    cronjob = store.cronjobs[0]
+    run = store.executions.order
     tabs = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
     ways: list[tuple[Place, ...]] = [(Place(tab),) for tab in tabs]
     below = (

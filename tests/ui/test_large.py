@@ -6,7 +6,8 @@ from tests.ui.scenes import busy
 from tests.ui.test_hostile import places
 from tests.ui.test_terminal import app_of, screen, until
 
-WIDE, HIGH = 300, 100
+WIDE = 300
+HIGH = 100
 
 
 async def test_every_view_draws_at_300_by_100() -> None:

@@ -17,7 +17,8 @@ from textual.pilot import Pilot
 from kronkeep_tui.navigation import Place
 
 VIEWS = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
-SMALL, LARGE = (80, 24), (200, 50)
+SMALL = (80, 24)
+LARGE = (200, 50)
 STATES = ("empty", "busy", "failing", "lost")
 CASES = list(product(VIEWS, STATES, ("dark", "light"), (SMALL, LARGE)))
 Compare = Callable[..., bool]

@@ -25,8 +25,15 @@ class Action(NamedTuple):
 
 
 TABS = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
-ANY, TABLE, PAGE, LOG = "any", "table", "page", "log"
-JOBS, RUNS, RUN, FORM, STORAGES = "jobs", "runs", "run", "form", "storages"
+ANY = "any"
+TABLE = "table"
+PAGE = "page"
+LOG = "log"
+JOBS = "jobs"
+RUNS = "runs"
+RUN = "run"
+FORM = "form"
+STORAGES = "storages"
 ACTIONS = (
     *(
         Action(name=f"view-{tab}", keys=(str(n),), words=tab.title(), where=(ANY,))

@@ -44,7 +44,8 @@ class Changes:
 
     def toggle(self, cronjobs: Sequence[CronJob]) -> None:
         """Suspends CronJobs, or resumes them where the first is suspended."""
-        client, resume = self._app.client, cronjobs[0].suspended
+        client = self._app.client
+        resume = cronjobs[0].suspended
         verb, word = ("resume", "Resumed") if resume else ("suspend", "Suspended")
         call = lambda c: getattr(client.on(c.cluster), verb)(c.namespace, c.name)  # noqa: E731
         self._all("toggle", cronjobs, call, word, _name)
@@ -99,7 +100,8 @@ class Changes:
 
     def storage(self, what: str, storage: BackupStorage) -> None:
         """Does one of STORAGE_WORKS on a storage, to its end."""
-        call, words = getattr(self._app.client, f"{what}_storage"), STORAGE_WORKS[what]
+        call = getattr(self._app.client, f"{what}_storage")
+        words = STORAGE_WORKS[what]
         self._app.frame.tell(f"{what} of {storage.id} runs; it may take a while.", "quiet")
         self._all(f"{what} {storage.id}", [storage], lambda s: call(s.id), words, lambda s: s.id)
 

@@ -234,7 +234,8 @@ class Frame(Screen[None], Behind):
             again = events.Key(event.key, event.character)
             self.view.when_ready(lambda: self._press_again(again))
         elif self._letter is not None:
-            do, self._letter = self._letter, None
+            do = self._letter
+            self._letter = None
             self.tell("")
             do(event.character or "")
         elif self._prompt is not None:
@@ -290,7 +291,8 @@ class Frame(Screen[None], Behind):
 
     def refusal(self, action: Action, view: View | None = None) -> str:
         """Why an action cannot be done now, in the view in front or another; empty where it can."""
-        app, view = self.kronkeep, view or self.view
+        app = self.kronkeep
+        view = view or self.view
         scopes = view.SCOPES
         if not set(action.where) & set(scopes):
             return f"{action.words} is for {', '.join(action.where)}; this is {scopes[0]}."

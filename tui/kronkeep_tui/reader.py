@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FLUSH_SECONDS = 0.25
 REREAD_SECONDS = 5.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 8.0
 PENDING = 5000  # changes that wait for a flush; beyond it a new snapshot is cheaper
 PAGE = 1000
 ALL_RUNS = "executions"
@@ -74,7 +75,10 @@ class Reader:
         self._unread = False
         if (fresh := joined(fresh, self.store)).since > self.store.since:
             self._cursors.clear()  # runs came and went unseen: pages are read from the newest again
-        self.store, self.lost, self.live, self.read_once = fresh, None, True, True
+        self.store = fresh
+        self.lost = None
+        self.live = True
+        self.read_once = True
         self._changed()
 
     async def _answered(self, call: Awaitable[T]) -> T:
@@ -86,14 +90,16 @@ class Reader:
 
     def _lose(self, error: KronkeepError) -> None:
         self.flush()
-        self.lost, self.live = error, False
+        self.lost = error
+        self.live = False
         self._changed()
 
     def flush(self) -> bool:
         """Applies the changes that came since the last flush; whether there were any."""
         if not self._pending:
             return False
-        events, self._pending = self._pending, []
+        events = self._pending
+        self._pending = []
         try:
             self.store = apply(self.store, events, self.clock.now())
         except (msgspec.ValidationError, msgspec.DecodeError):

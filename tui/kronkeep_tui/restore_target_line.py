@@ -20,7 +20,8 @@ def parse(line: str, include: Sequence[str]) -> RestoreRequest:
         raise InvalidRequest(f"The line cannot be read: {fault}.") from fault
     if not words or words[0] not in KINDS:
         raise InvalidRequest(f"A target begins with {', '.join(KINDS)}.")
-    kind, rest = words[0], words[1:]
+    kind = words[0]
+    rest = words[1:]
     named = kind != "in-place" and rest and rest[0] not in FLAGS and "=" not in rest[0]
     claim = rest.pop(0) if named else None
     flags = {word for word in rest if word in FLAGS}
@@ -78,7 +79,8 @@ def _pair(word: str) -> tuple[str, str]:
 def complete(line: str) -> Sequence[str]:
     """What may follow a beginning."""
     words = line.split(" ")
-    before, last = " ".join(words[:-1]), words[-1]
+    before = " ".join(words[:-1])
+    last = words[-1]
     if len(words) == 1:
         return [kind for kind in KINDS if kind.startswith(last)]
     given = {word.partition("=")[0] for word in words[1:-1]}

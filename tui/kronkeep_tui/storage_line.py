@@ -20,7 +20,8 @@ def parse(line: str) -> BackupStorageCreate:
         raise InvalidRequest("A storage is NAME KIND field=value ...", next_step=f"Such as: {EXAMPLE}")
     kind = _kind(words[1])
     values = dict(_pair(word) for word in words[2:])
-    password, credentials = values.pop("password", None), values.pop("credentials", None)
+    password = values.pop("password", None)
+    credentials = values.pop("credentials", None)
     limits = _limits(values)
     numbers = {field.name for field in kind.fields if field.type == "number"}
     known = {field.name for field in kind.fields}
@@ -57,7 +58,8 @@ def limits_of(storage: BackupStorage) -> str:
 
 def _limits(values: dict[str, str]) -> BackupStorageChange:
     """Takes capacity and namespaces out of a line's values."""
-    capacity, namespaces = values.pop("capacity", None), values.pop("namespaces", None)
+    capacity = values.pop("capacity", None)
+    namespaces = values.pop("namespaces", None)
     return BackupStorageChange(
         namespaces=None if namespaces is None else tuple(name for name in namespaces.split(",") if name),
         capacity_bytes=read_size(capacity) if capacity else None,
@@ -94,7 +96,8 @@ def _number(name: str, value: str) -> int:
 def complete(line: str) -> Sequence[str]:
     """What may follow a beginning: a kind, then the fields that it still lacks, those it needs first."""
     words = line.split(" ")
-    before, last = " ".join(words[:-1]), words[-1]
+    before = " ".join(words[:-1])
+    last = words[-1]
     if len(words) == 2:
         return [f"{before} {kind.kind}" for kind in kinds() if kind.kind.startswith(last)]
     kind = next((k for k in kinds() if len(words) > 2 and k.kind == words[1]), None)

@@ -44,7 +44,8 @@ class Table(msgspec.Struct, Generic[R], frozen=True, gc=False):
     def with_changes(self, changes: Mapping[str, R | None]) -> "Table[R]":
         """The table after changes; None removes."""
         records = dict(self.records)
-        fresh, gone = [], set()
+        fresh = []
+        gone = set()
         for record_id, record in changes.items():
             if record is None:
                 gone |= {record_id} if records.pop(record_id, None) is not None else set()

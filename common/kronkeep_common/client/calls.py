@@ -161,7 +161,8 @@ class Client(AlertCalls, BackupCalls, RestoreCalls):
 
         With a tag in `if_match` only where it is still what was read: raises PreconditionFailed.
         """
-        path, flag = _cronjob(spec.namespace, spec.name), "true" if dry_run else None
+        path = _cronjob(spec.namespace, spec.name)
+        flag = "true" if dry_run else None
         return await self.call("PUT", path, CronJob, spec, if_match=if_match, dry_run=flag)
 
     async def apply_cronjob(self, manifest: CronJobManifest, *, dry_run: bool = False) -> api.Applied:

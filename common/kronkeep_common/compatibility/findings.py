@@ -56,7 +56,8 @@ def same_time(fires: Fires) -> Finding | None:
 
 def before_run(fires: Fires) -> Finding | None:
     """BackupBeforeRun: counts local days of the CronJob's zone on which the backup is the first of both."""
-    runs, backups = _first_of_days(fires, fires.runs), _first_of_days(fires, fires.backups)
+    runs = _first_of_days(fires, fires.runs)
+    backups = _first_of_days(fires, fires.backups)
     both = sorted(runs.keys() & backups.keys())
     hits = [backups[day] for day in both if minute(backups[day]) < minute(runs[day])]
     words = f"The day's first backup comes before its first run, on {len(hits)} of {len(both)} days."
@@ -87,7 +88,9 @@ def _first_of_days(fires: Fires, seconds: Sequence[int]) -> dict[int, int]:
 
 def too_close(fires: Fires, expected: float) -> Finding | None:
     """TooClose: counts runs during whose expected seconds a backup starts, later than in their own minute."""
-    runs, hits, hit = fires.runs, [], -1
+    runs = fires.runs
+    hits = []
+    hit = -1
     for backup in fires.backups:
         index = bisect_left(runs, minute(backup)) - 1
         if index > hit and backup - runs[index] < expected:

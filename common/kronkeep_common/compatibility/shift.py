@@ -90,7 +90,8 @@ def candidates(backup: Schedule) -> Iterator[Schedule]:
     if backup.every is not None:
         return
     words = DESCRIPTORS.get(backup.expr, backup.expr).split()
-    minutes, hours = backup.parsed.minutes, backup.parsed.hours
+    minutes = backup.parsed.minutes
+    hours = backup.parsed.hours
     daily = words[2:] == ["*", "*", "*"]
     seen = {(minutes, hours)}
     for delay in range(1, _DAY):

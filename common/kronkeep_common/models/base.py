@@ -8,7 +8,8 @@ import msgspec
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A timezone-aware instant, kept in UTC."""
 
-MONTH, YEARS = 30 * 86400, 10 * 366 * 86400
+MONTH = 30 * 86400
+YEARS = 10 * 366 * 86400
 """Bounds in seconds: an instant and what somebody asked for are an instant again."""
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]

@@ -7,7 +7,8 @@ from kronkeep_common.models.policy import SecretKeyRef
 from kronkeep_common.states import StorageStatus
 
 Settings = dict[str, str | int]
-WARNING, CRITICAL = 0.85, 0.95
+WARNING = 0.85
+CRITICAL = 0.95
 
 
 class BackupStorageCreate(Request, frozen=True, kw_only=True):

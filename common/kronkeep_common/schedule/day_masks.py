@@ -34,7 +34,8 @@ class Days:
     def first(self, ordinal: int, skipped: int = 0) -> int | None:
         """The first matching day from `ordinal` + `skipped` (0 or 1) on; None when there is none in YEARS."""
         day = date.fromordinal(ordinal)
-        year, month = day.year, day.month
+        year = day.year
+        month = day.month
         first = ordinal - day.day + 1
         past = day.day - 1 + skipped
         last_year = min(year + YEARS, LAST_YEAR)
@@ -48,14 +49,17 @@ class Days:
             past = 0
             month += 1
             if month == 13:
-                month, year = 1, year + 1
+                month = 1
+                year = year + 1
                 if year > last_year:
                     return None
 
     def last(self, ordinal: int) -> int | None:
         """The last matching day up to `ordinal`, at most eight calendar years back."""
         day = date.fromordinal(ordinal)
-        year, month, until = day.year, day.month, day.day
+        year = day.year
+        month = day.month
+        until = day.day
         first = ordinal - until + 1
         first_year = max(1, year - _BACK)
         while True:
@@ -63,7 +67,8 @@ class Days:
                 return first + bits.bit_length() - 1
             month -= 1
             if month == 0:
-                month, year = 12, year - 1
+                month = 12
+                year = year - 1
                 if year < first_year:
                     return None
             until = 29 if month == 2 and _leap(year) else _LENGTHS[month]
@@ -72,7 +77,9 @@ class Days:
     def within(self, ordinal: int, end: int) -> Iterator[int]:
         """Every matching day from `ordinal` up to, not including, `end`."""
         day = date.fromordinal(ordinal)
-        year, month, past = day.year, day.month, day.day - 1
+        year = day.year
+        month = day.month
+        past = day.day - 1
         first = ordinal - past
         while first < end:
             length = 29 if month == 2 and _leap(year) else _LENGTHS[month]
@@ -82,7 +89,8 @@ class Days:
                 lowest = bits & -bits
                 yield first + lowest.bit_length() - 1
                 bits ^= lowest
-            first, past = first + length, 0
+            first = first + length
+            past = 0
             month, year = (1, year + 1) if month == 12 else (month + 1, year)
 
 

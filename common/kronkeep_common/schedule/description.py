@@ -36,7 +36,8 @@ def describe(parsed: Parsed, zone: str) -> str:
 
 
 def _times(parsed: Parsed) -> str:
-    minutes, hours = parsed.minutes, parsed.hours
+    minutes = parsed.minutes
+    hours = parsed.hours
     if len(hours) == 24:
         return _every("minute", minutes, 60) or f"at {_list([f':{m:02d}' for m in minutes])} of every hour"
     if len(minutes) * len(hours) <= _LISTED:

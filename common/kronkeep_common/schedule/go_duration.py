@@ -30,7 +30,8 @@ def parse_duration(text: str) -> int | None:
 
 def _sum(rest: str) -> int | None:
     """The sum of the parts; None where something is left over or a number is missing."""
-    total, position = 0, 0
+    total = 0
+    position = 0
     while position < len(rest):
         match = _PART.match(rest, position)
         if match is None or not (match[1] or match[2]):

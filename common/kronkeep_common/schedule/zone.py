@@ -65,7 +65,8 @@ class Zone:
 
     def settled(self, start: int, end: int) -> bool:
         """Whether every midnight in [start, end] exists once: no change of the clocks was a wild one."""
-        start, end = start - _MARGIN, end + _MARGIN
+        start = start - _MARGIN
+        end = end + _MARGIN
         for bucket in range(start // _STRETCH, end // _STRETCH + 1):
             wild = self._stretch(bucket).wild
             if wild and bisect_right(wild, end) > bisect_left(wild, start):
@@ -97,7 +98,8 @@ class Zone:
         return known
 
     def _read(self, start: int, end: int) -> _Stretch:
-        starts, offsets = [start], [self._ask(start)]
+        starts = [start]
+        offsets = [self._ask(start)]
         for day in range(start + _DAY, end + _DAY, _DAY):
             if self._ask(day) != offsets[-1]:
                 starts.append(self._change(day - _DAY, day, offsets[-1]))
@@ -122,7 +124,9 @@ class Zone:
 
 
 def _stretch(starts: list[int], offsets: list[int], end: int) -> _Stretch:
-    froms, untils, wild = [starts[0]], [], []
+    froms = [starts[0]]
+    untils = []
+    wild = []
     for at, (old, new) in zip(starts[1:], pairwise(offsets), strict=True):
         day = min(at + old, at + new) // _DAY * _DAY
         if _tame(at + old, at + new):
@@ -141,7 +145,8 @@ def _stretch(starts: list[int], offsets: list[int], end: int) -> _Stretch:
 
 def _tame(before: int, after: int) -> bool:
     """Whether a change between these wall clocks stays within one local day, its midnights untouched."""
-    low, high = min(before, after), max(before, after)
+    low = min(before, after)
+    high = max(before, after)
     return low // _DAY == high // _DAY and low % _DAY > 0 and before % 60 == 0 == after % 60
 
 

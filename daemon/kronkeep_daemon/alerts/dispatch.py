@@ -151,7 +151,8 @@ class Dispatch:
 
     async def _deliver(self, some: list[Notice]) -> str:
         """`sent` or `dropped`, after at most seven tries within 22 minutes."""
-        notice, others = some[0], tuple(other.alert for other in some[1:])
+        notice = some[0]
+        others = tuple(other.alert for other in some[1:])
         message = Message(id=notice.id, event=notice.event, alert=notice.alert, others=others)
         for pause in (*PAUSES, None):
             channel = self._channel(notice.channel)

@@ -35,7 +35,8 @@ def run_failed(known: Known) -> Told | None:
     row = list(takewhile(lambda run: run.status in BAD_RUNS, _ended_runs(known, missed=False)))
     if not row:
         return None
-    newest, many = row[0], len(row) >= known.failing_runs
+    newest = row[0]
+    many = len(row) >= known.failing_runs
     words = f"The last {len(row)} runs failed." if len(row) > 1 else "The newest run failed."
     return Told(
         code="RunFailed",
@@ -109,7 +110,8 @@ def backup_partial(known: Known) -> Told | None:
 
 def backup_overdue(known: Known) -> Told | None:
     """The newest good backup is older than the policy allows (rpo_seconds), or there never was one."""
-    policy, good = known.cronjob.policy, known.cronjob.last_good_backup_at
+    policy = known.cronjob.policy
+    good = known.cronjob.last_good_backup_at
     if policy is None or policy.rpo_seconds is None or not known.cronjob.backup_overdue:
         return None
     due = good + timedelta(seconds=policy.rpo_seconds) if good else None
@@ -183,7 +185,8 @@ def policy_invalid(known: Known) -> Told | None:
 
 def conflict_accepted(known: Known) -> Told | None:
     """The backup's schedule does not fit the CronJob's, and the policy accepts that."""
-    policy, findings = known.cronjob.policy, known.cronjob.policy_findings
+    policy = known.cronjob.policy
+    findings = known.cronjob.policy_findings
     if policy is None or policy.on_conflict != "accept" or not findings:
         return None
     step = "Shift the backup's schedule, or back up after each run."

@@ -125,7 +125,8 @@ class AlertService:
             (alert.code, alert.kind, alert.object_id) for alert in self.unended() if alert.cluster in unknown
         }
         findings = await self._findings(unsure)
-        now, repeat = self._clock.now(), self._settings().alerts.repeat_seconds
+        now = self._clock.now()
+        repeat = self._settings().alerts.repeat_seconds
         changes = compare(self.unended(), findings, now, repeat, unsure)
         for alert in changes.alerts:
             self._history.alerts.put(alert)
@@ -151,7 +152,8 @@ class AlertService:
         return found
 
     def _known(self, cronjob: CronJob) -> Known:
-        history, settings = self._history, self._settings()
+        history = self._history
+        settings = self._settings()
         restores = history.restores.newest(limit=RECENT, cronjob_id=cronjob.id).items
         return Known(
             cronjob=cronjob,

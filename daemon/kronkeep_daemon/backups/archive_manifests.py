@@ -18,7 +18,8 @@ from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.settings import ArchiveSettings
 
 Object = dict[str, Any]
-SOURCE, CONTENT = "/source", "/content"
+SOURCE = "/source"
+CONTENT = "/content"
 _TOOLS = "/kronkeep/tools"
 # Seconds for the pod of a hook to be scheduled and its image to be had, which its timeout leaves out.
 START_SECONDS = 120
@@ -41,7 +42,8 @@ def archive_job(
 
     `files` are the names of the configuration's files, which come from the Job's ConfigMap.
     """
-    name, paths = archive_job_name(backup), source_paths(policy, claims, files)
+    name = archive_job_name(backup)
+    paths = source_paths(policy, claims, files)
     steps = [("version", ["restic", "version"])]
     if paths:
         steps.append(("sources", ["ls", "-d", "--", *paths]))

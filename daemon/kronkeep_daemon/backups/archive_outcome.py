@@ -31,7 +31,8 @@ def judge(ended: runner.Ended) -> Outcome:
     if ended.reason == "DeadlineExceeded":
         return Outcome(BackupStatus.FAILED, None, "DeadlineExceeded", *_DEADLINE, ())
     version = output.version(step.log) if (step := ended.step("version")) else ""
-    dump, files = ended.step("database"), ended.step("backup")
+    dump = ended.step("database")
+    files = ended.step("backup")
     dumped = _ended(dump, version)
     if dump is not None and (dumped is None or dumped.status is not BackupStatus.SUCCEEDED):
         return _of_dump(dumped, dump) if dumped is not None else _unfinished(ended)
@@ -55,7 +56,8 @@ def _ended(step: runner.Step | None, version: str) -> Outcome | None:
 def _of_dump(outcome: Outcome, step: runner.Step) -> Outcome:
     """A dump that failed: what its command said, unless the repository was at fault."""
     if outcome.status is BackupStatus.PARTIAL and outcome.reason == "SourceEmpty":
-        words, then = "The dump's command wrote nothing.", "Run the command by hand; see what it says."
+        words = "The dump's command wrote nothing."
+        then = "Run the command by hand; see what it says."
         return outcome._replace(reason="DumpEmpty", message=words, next_step=then)
     by_command = any(words in step.log for words in _COMMAND_FAILED)
     if outcome.reason not in ("ResticFailed", "SourceMissing") and not by_command:
@@ -73,7 +75,8 @@ def _unfinished(ended: runner.Ended) -> Outcome:
         return lost("Interrupted", "The archive was killed before it ended.")
     if failed.name == "sources":
         said = clean(" ".join(line.decode(errors="replace") for line in output.lines(failed.log)), 500)
-        words, then = f"A path to archive does not exist: {said}", "Correct the policy's source."
+        words = f"A path to archive does not exist: {said}"
+        then = "Correct the policy's source."
         return Outcome(
             status=BackupStatus.FAILED,
             result=None,

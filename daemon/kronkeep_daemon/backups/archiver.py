@@ -45,9 +45,11 @@ from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
-FIRST_PAUSE, LONGEST_PAUSE = 5.0, 300.0  # seconds before an archive is tried again
+FIRST_PAUSE = 5.0
+LONGEST_PAUSE = 300.0  # seconds before an archive is tried again
 SLACK = 900.0  # seconds beyond a Job's own deadline before its end is no longer waited for
-INIT_SECONDS, LOOK_SECONDS = 300.0, 900.0
+INIT_SECONDS = 300.0
+LOOK_SECONDS = 900.0
 NOT_IN_TIME = Outcome(
     status=BackupStatus.FAILED,
     result=None,
@@ -186,7 +188,8 @@ class Archiver:
         complete = False
         try:
             ended = await self._archive(backup, work, node)
-            complete, result = ended.complete, archive_outcome.judge(ended)
+            complete = ended.complete
+            result = archive_outcome.judge(ended)
         except NotFoundInCluster:
             words = "The archive's Job went before it ended; how it ended is not known."
             result = archive_outcome.lost("JobGone", words)
@@ -197,7 +200,8 @@ class Archiver:
         return result
 
     async def _archive(self, backup: BackupExecution, work: Work, node: str | None) -> runner.Ended:
-        repositories, owner = self._parts.repositories, job_manifests.owner(work.cronjob)
+        repositories = self._parts.repositories
+        owner = job_manifests.owner(work.cronjob)
         name = job_manifests.archive_job_name(backup)
         files: dict[str, str] = {}
         if work.policy.include.configuration:
@@ -330,7 +334,8 @@ class Archiver:
             "post",
             Around(cronjob=work.cronjob, claims=work.claims, repository=work.repository, node=node),
         )
-        old, said = self._records.get(backup_id), verdict.warnings
+        old = self._records.get(backup_id)
+        said = verdict.warnings
         if (run := verdict.stopped_by) is not None:
             said = (
                 *said,
@@ -349,7 +354,8 @@ class Archiver:
     async def _end(
         self, backup_id: str, status: BackupStatus, ended: Outcome | None = None
     ) -> BackupExecution:
-        now, old = self._clock.now(), self._records.get(backup_id)
+        now = self._clock.now()
+        old = self._records.get(backup_id)
         new = archive_outcome.written(old, ended) if ended is not None and old.ending is None else old
         new = msgspec.structs.replace(
             new,

@@ -32,7 +32,8 @@ async def _single(cluster: Cluster, namespace: str, claim: str) -> bool:
 def user_node(pods: list[Object], claims: list[str]) -> str | None:
     """The node of the first pod that has not ended and mounts one of the claims."""
     for pod in pods:
-        node, phase = pod["spec"].get("nodeName"), (pod.get("status") or {}).get("phase")
+        node = pod["spec"].get("nodeName")
+        phase = (pod.get("status") or {}).get("phase")
         if node and phase not in ("Succeeded", "Failed") and _uses(pod, claims):
             return str(node)
     return None

@@ -37,7 +37,8 @@ class Carrier(NamedTuple):
 
 def carrier(cluster: str, raw: Object) -> Carrier | None:
     """The policy that a CronJob of that cluster carries; None without one that can be acted on."""
-    found, meta = read(raw).policy, raw["metadata"]
+    found = read(raw).policy
+    meta = raw["metadata"]
     return (
         Carrier(cluster=cluster, namespace=meta["namespace"], cronjob=clean(meta["name"], 253), policy=found)
         if found

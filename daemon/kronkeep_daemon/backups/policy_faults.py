@@ -49,7 +49,8 @@ class PolicyFaults:
     async def _look(self) -> None:
         faulty: dict[str, str] = {}
         for cluster, raw in self._cronjobs.acting():
-            found, meta = policy_annotations.read(raw), raw["metadata"]
+            found = policy_annotations.read(raw)
+            meta = raw["metadata"]
             if found.fault is None:
                 continue
             text = job_manifests.short_hash(meta["uid"], meta["annotations"][object_keys.POLICY])

@@ -40,7 +40,8 @@ from kronkeep_daemon.storages.storage_service import StorageService
 
 log = logging.getLogger(__name__)
 IDS_AT_ONCE = 200  # snapshot ids in one command line
-FORGET_SECONDS, PRUNE_SECONDS = 3600.0, 86400.0
+FORGET_SECONDS = 3600.0
+PRUNE_SECONDS = 86400.0
 LOOK_SECONDS = 30.0
 _PRUNE: Steps = [("prune", ["restic", "prune"])]
 
@@ -72,7 +73,8 @@ class Retaining:
 
     def carrier(self, policy_id: str) -> Carrier:
         """The policy of that id with its CronJob; raises PolicyNotFound, Conflict where several carry it."""
-        clusters, wanted = self._cronjobs.clusters, chosen()
+        clusters = self._cronjobs.clusters
+        wanted = chosen()
         only = clusters.named(wanted).id if wanted else None
         found = [
             carrier
@@ -93,7 +95,8 @@ class Retaining:
 
     def preview(self, carrier: Carrier, rules: Retention | None = None) -> RetentionPlan:
         """What the policy's rules, or others, would do now."""
-        backups, policy = self._records.with_snapshot(carrier), carrier.policy
+        backups = self._records.with_snapshot(carrier)
+        policy = carrier.policy
         return retention_rules.plan(policy.id, backups, rules or policy.retention, self._clock.now())
 
     def preview_of(self, namespace: str, cronjob: str, rules: Retention) -> RetentionPlan:

@@ -81,7 +81,8 @@ class BackupService:
             supervisor=supervisor,
         )
         self.probe = Probe(clock, settings)
-        jobs, known = self.storages.jobs, KnownRepositories(history, clock)
+        jobs = self.storages.jobs
+        known = KnownRepositories(history, clock)
         self.upkeep = StorageUpkeep(
             service=self.storages,
             known=known,
@@ -162,7 +163,8 @@ class BackupService:
 
         On a cluster where another daemon acts, only what people asked this one for goes on.
         """
-        now, leads = self._clock.now(), self._cronjobs.leads
+        now = self._clock.now()
+        leads = self._cronjobs.leads
         for cluster, raw in self._cronjobs.acting():
             found = policy_annotations.carrier(cluster, raw)
             if found is not None and found.policy.enabled:
@@ -174,7 +176,8 @@ class BackupService:
                     await self._step(backup, now)
 
     async def _plan_policy(self, raw: Object, carrier: Carrier, now: datetime) -> None:
-        cluster, found = carrier.cluster, carrier.policy
+        cluster = carrier.cluster
+        found = carrier.policy
         began = self._began(raw, found)
         runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
         if found.schedule is None:
@@ -220,7 +223,8 @@ class BackupService:
         key: str,
         overrides: dict[str, str] | None = None,
     ) -> BackupExecution:
-        now, meta = self._clock.now(), raw["metadata"]
+        now = self._clock.now()
+        meta = raw["metadata"]
         backup_id = job_manifests.short_hash(found.id, meta["uid"], key)
         known = self._history.backups.get(backup_id)
         if known is not None:

@@ -134,7 +134,8 @@ class Seen:
 
     def event_event(self, kind: str, item: Event) -> None:
         """One event of the Events' watch; an Event that expires has still been told."""
-        about, reason = item.involved_object.uid, item.reason
+        about = item.involved_object.uid
+        reason = item.reason
         if kind == "DELETED" or not about or not reason:
             return
         told = self.told.get(about)
@@ -171,5 +172,6 @@ def _key(item: Object) -> tuple[str, str]:
 
 
 def _older(item: Meta, known: Meta) -> bool:
-    new, old = item.resource_version, known.resource_version
+    new = item.resource_version
+    old = known.resource_version
     return new.isdigit() and old.isdigit() and int(new) < int(old)

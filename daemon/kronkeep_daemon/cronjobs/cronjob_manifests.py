@@ -81,7 +81,8 @@ def _volume(index: int, volume: VolumeMount) -> Object:
 
 def manual_job(cronjob: Object, name: str, env: Sequence[EnvVar]) -> Object:
     """The Job that a trigger makes, as `kubectl create job --from` does; overrides are kept on it."""
-    meta, template = cronjob["metadata"], copy.deepcopy(cronjob["spec"]["jobTemplate"])
+    meta = cronjob["metadata"]
+    template = copy.deepcopy(cronjob["spec"]["jobTemplate"])
     annotations = {**(template["metadata"].get("annotations") or {}), object_keys.INSTANTIATE: "manual"}
     if env:
         shown = [{"name": v.name, "value": v.value} for v in env if v.secret is None]

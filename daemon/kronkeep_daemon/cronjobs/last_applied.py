@@ -84,7 +84,8 @@ def dropping(live: Object, body: Object) -> Object:
 def _without(before: Object, wanted: Object, live: Object) -> Object:
     found = dict(wanted)
     for key, declared in before.items():
-        held, value = live.get(key), wanted.get(key)
+        held = live.get(key)
+        value = wanted.get(key)
         if not isinstance(declared, dict) or not isinstance(held, dict):
             found.setdefault(key, None)
         elif key not in wanted:

@@ -31,7 +31,8 @@ KNOWN = 100_000
 FULL_DISK_PAUSE = 2.0
 TRIES = 5
 LONGEST_COPY = 120.0  # seconds; a pod's grace period is 30
-LAST_LINES, LINE_LENGTH = 5, 300
+LAST_LINES = 5
+LINE_LENGTH = 300
 
 
 class _Copy(NamedTuple):
@@ -69,7 +70,8 @@ class LogKeeper:
 
     def look(self, record_id: str, pod: Pod) -> None:
         """Queues the containers of `pod` that have ended or are about to go."""
-        meta, going = pod.metadata, pod.metadata.deletion_timestamp is not None
+        meta = pod.metadata
+        going = pod.metadata.deletion_timestamp is not None
         for entry in pod.entries:
             ended = entry.state is not None and entry.state.terminated is not None
             began = ended or (entry.state is not None and entry.state.waiting is None)
@@ -180,7 +182,8 @@ def last_lines(text: bytes) -> tuple[str, ...]:
 def with_log(record: CronJobExecution, kept: KeptLog) -> CronJobExecution:
     """The record with a log that was copied; an exit code is told with the last thing that was said."""
     others = tuple(log for log in record.logs if (log.pod, log.container) != (kept.pod, kept.container))
-    message, said = record.message, kept.last_lines[-1:]
+    message = record.message
+    said = kept.last_lines[-1:]
     named = message is not None and message.startswith(f"Container {kept.container} ended with exit code ")
     if (
         said

@@ -51,7 +51,8 @@ class Follower:
             await self._clock.sleep(PAUSE)
 
     async def _stream(self, *, follow: bool) -> AsyncIterator[bytes]:
-        meta, skip = self._pod.metadata, self._given
+        meta = self._pod.metadata
+        skip = self._given
         since = f"{self._second.decode()}Z" if self._second else None
         chunks = self._cluster.log_chunks(
             meta.namespace, meta.name, self._container, follow=follow, since_time=since
@@ -64,7 +65,8 @@ class Follower:
             if second < self._second:
                 continue
             if second != self._second:
-                self._second, self._given = second, 0
+                self._second = second
+                self._given = 0
             self._given += 1
             yield line
 

@@ -70,7 +70,9 @@ def away(
 ) -> Away:
     """What is known of the slots `due` between `since` and `until` that no run belongs to."""
     last = moment((raw.get("status") or {}).get("lastScheduleTime"))
-    found, lost, still = [], [], []
+    found = []
+    lost = []
+    still = []
     for slot in due:
         if last is None or slot > last:
             still.append(slot)
@@ -89,7 +91,8 @@ def _job(raw: Object, slot: datetime) -> str:
 
 def was_started(raw: Object, slot: datetime, told: Mapping[str, Event]) -> bool:
     """Whether the CronJob's status or an Event proves that a Job was made for the slot."""
-    last, job = moment((raw.get("status") or {}).get("lastScheduleTime")), _job(raw, slot)
+    last = moment((raw.get("status") or {}).get("lastScheduleTime"))
+    job = _job(raw, slot)
     return slot == last or f"SuccessfulCreate {job}" in told or f"SawCompletedJob {job}" in told
 
 
@@ -99,12 +102,16 @@ def started(cluster: str, raw: Object, slot: datetime, told: Mapping[str, Event]
     seen = told.get(f"SawCompletedJob {job}")
     words = (seen.message or "") if seen else ""
     if seen is not None and "condition: Complete" in words:
-        status, reason, message = ExecutionStatus.SUCCEEDED, None, None
+        status = ExecutionStatus.SUCCEEDED
+        reason = None
+        message = None
     elif seen is not None and "condition: Failed" in words:
-        status, reason = ExecutionStatus.FAILED, "FailedWhileAway"
+        status = ExecutionStatus.FAILED
+        reason = "FailedWhileAway"
         message = "The Job failed while kronkeep was not watching; it is gone."
     else:
-        status, reason = ExecutionStatus.UNKNOWN, "GoneWhileAway"
+        status = ExecutionStatus.UNKNOWN
+        reason = "GoneWhileAway"
         message = "The Job was started and went while kronkeep was not watching; how it ended is not known."
     return _base(
         cluster,

@@ -42,7 +42,8 @@ def body(raw: Object, slot: datetime | None, now: datetime) -> Object:
     spec: Object = {"suspend": False}
     if slot is None:
         return {"spec": spec}
-    age, deadline = int((now - slot).total_seconds()), raw["spec"].get("startingDeadlineSeconds")
+    age = int((now - slot).total_seconds())
+    deadline = raw["spec"].get("startingDeadlineSeconds")
     if deadline is not None and deadline < age:
         return {"spec": spec}
     spec["startingDeadlineSeconds"] = max(0, age - 1)

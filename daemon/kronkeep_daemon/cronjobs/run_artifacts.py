@@ -17,7 +17,8 @@ from kronkeep_daemon.kube.job_state import moment
 from kronkeep_daemon.kube.objects import Event
 
 log = logging.getLogger(__name__)
-MANIFEST, EVENTS = "_manifest", "_events"  # beside the logs; no container's name begins with _
+MANIFEST = "_manifest"
+EVENTS = "_events"  # beside the logs; no container's name begins with _
 MOST_PODS = 10
 
 
@@ -85,7 +86,8 @@ async def _told(cluster: Cluster, run: CronJobExecution) -> list[EventView]:
 
 
 def _view(event: Event) -> EventView | None:
-    at, about = moment(event.at), event.involved_object
+    at = moment(event.at)
+    about = event.involved_object
     if at is None:
         return None
     return EventView(

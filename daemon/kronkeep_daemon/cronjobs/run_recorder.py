@@ -30,7 +30,8 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
 FULL_DISK_PAUSE = 2.0
-BREATH, LONGEST_BREATH = 0.001, 0.05  # after a write, for each of its Jobs: a burst shares the next one
+BREATH = 0.001
+LONGEST_BREATH = 0.05  # after a write, for each of its Jobs: a burst shares the next one
 PATIENCE = 3.0  # for what may still be told of a Job that has gone
 SLICE = 1000  # Jobs written at once: a first list of many costs no more memory than that
 MOST = 100_000  # runs that have not ended
@@ -171,9 +172,11 @@ class Recorder:
     def _record(self, uid: str, changed: list[ExecutionChanged]) -> CronJobExecution | None:
         """The record of a Job as of now; one that is not as it was kept is put and added to `changed`."""
         record_id, old = self._kept(uid)
-        job, new = self.seen.jobs.get(uid), old
+        job = self.seen.jobs.get(uid)
+        new = old
         if job is not None:
-            pods, told = self.seen.pods_of(uid), self.seen.told
+            pods = self.seen.pods_of(uid)
+            told = self.seen.told
             new = job_to_run.record(
                 cluster=self.cluster.id, record_id=record_id, job=job, pods=pods, told=told, old=old
             )

@@ -175,7 +175,9 @@ class CronJobService:
 
     def view(self, cluster_id: str, raw: Object) -> CronJob:
         """The CronJob as it is shown, with what the history knows of its runs."""
-        meta, spec, status = raw["metadata"], raw["spec"], raw.get("status") or {}
+        meta = raw["metadata"]
+        spec = raw["spec"]
+        status = raw.get("status") or {}
         last, statuses = self._history.executions.recent(RECENT, cronjob_id=meta["uid"])
         schedule = self._schedule(spec)
         next_at = schedule.next(self._clock.now()) if schedule and not spec.get("suspend") else None
@@ -234,7 +236,8 @@ class CronJobService:
     async def create_raw(self, body: Object, *, dry_run: bool = False) -> CronJob:
         """Creates a CronJob as Kubernetes writes it; raises Denied, NameTaken, InvalidObject."""
         self.check_bounds(body)
-        meta, cluster = body["metadata"], self.clusters.named()
+        meta = body["metadata"]
+        cluster = self.clusters.named()
         try:
             raw = await self._created(cluster, paths.cronjobs(meta["namespace"]), body, dry_run)
         except AlreadyExists as fault:
@@ -271,7 +274,8 @@ class CronJobService:
         A Job whose execution cannot be recorded is deleted again, and the reason raised.
         """
         recorder, cronjob = self.find(namespace, name)
-        cluster, job_name = recorder.cluster, f"{name[:43]}-manual-{key[:8] if key else secrets.token_hex(3)}"
+        cluster = recorder.cluster
+        job_name = f"{name[:43]}-manual-{key[:8] if key else secrets.token_hex(3)}"
         try:
             body = cronjob_manifests.manual_job(cronjob, job_name, env)
             job = await idempotent_create.create(cluster, paths.jobs(namespace), body)
@@ -300,10 +304,8 @@ class CronJobService:
     def _changed(self, event: CronJobChanged) -> None:
         if event.kind == "removed" or resume.given_back(event.raw) is None:
             return
-        cluster, name = (
-            self.clusters.of(event.cluster),
-            f"give back {event.cluster} {event.namespace}/{event.name}",
-        )
+        cluster = self.clusters.of(event.cluster)
+        name = f"give back {event.cluster} {event.namespace}/{event.name}"
         if self._supervisor is not None and not self._supervisor.running(name):
             path = paths.cronjobs(event.namespace, event.name)
             self._supervisor.start(

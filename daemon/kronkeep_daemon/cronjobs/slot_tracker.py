@@ -115,7 +115,8 @@ class Ledger:
         for raw in list(self._seen.cronjobs.values()):
             uid = raw["metadata"]["uid"]
             account = self._accounts.get(uid) or self._opened(raw, since)
-            plan, after = self._plan(raw), account.settled
+            plan = self._plan(raw)
+            after = account.settled
             ran = self._ran(uid, after)
             due = [slot for slot in slot_rules.due(plan, after, now) if slot not in ran]
             left = missed_runs.away(
@@ -147,7 +148,8 @@ class Ledger:
 
     def _opened(self, raw: Object, since: datetime) -> _Account:
         """A CronJob met for the first time: the slot before may still be open when it was watched before."""
-        plan, born = self._plan(raw), self._born(raw)
+        plan = self._plan(raw)
+        born = self._born(raw)
         before = plan.schedule.previous(since) if plan.schedule else None
         known = self._history.executions.newest(limit=1, cronjob_id=raw["metadata"]["uid"]).items
         watched = bool(known) or born >= self._watched_since
@@ -159,7 +161,8 @@ class Ledger:
     def _settled(
         self, raw: Object, account: _Account, now: datetime
     ) -> tuple[_Account, list[CronJobExecution]]:
-        plan, uid = account.plan, raw["metadata"]["uid"]
+        plan = account.plan
+        uid = raw["metadata"]["uid"]
         due = slot_rules.due(plan, account.settled, now)
         runs = self._history.executions.newest(limit=len(due) + MORE, cronjob_id=uid).items if due else []
         ran = {run.scheduled_at for run in runs if run.scheduled_at}
@@ -171,7 +174,8 @@ class Ledger:
         settled = due[-1] if due else account.settled
         again = plan.schedule.next(now) if plan.schedule and not plan.suspended else now + timedelta(days=1)
         if waiting:
-            settled, again = waiting[0][0] - timedelta(seconds=1), now
+            settled = waiting[0][0] - timedelta(seconds=1)
+            again = now
         return _Account(plan=plan, settled=settled, next=again, standing=self._standing(raw, waiting)), found
 
     def _standing(self, raw: Object, waiting: Sequence[tuple[datetime, Became]]) -> Standing:

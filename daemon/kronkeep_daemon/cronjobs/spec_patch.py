@@ -24,8 +24,10 @@ _BY_KUBECTL = "Change it with kubectl."
 
 def spec_of(raw: Object, policy: BackupPolicy | None) -> CronJobCreate:
     """The spec of a CronJob; raises NotAllowedNow for one that says more than a spec can."""
-    spec, pod = raw["spec"], _pod(raw)
-    job, container = spec["jobTemplate"]["spec"], _container(raw)
+    spec = raw["spec"]
+    pod = _pod(raw)
+    job = spec["jobTemplate"]["spec"]
+    container = _container(raw)
     return CronJobCreate(
         namespace=raw["metadata"]["namespace"],
         name=raw["metadata"]["name"],

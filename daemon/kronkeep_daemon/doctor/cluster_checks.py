@@ -14,13 +14,16 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import Forbidden, NotFoundInCluster
 
 Checks = list[Check]
-OLDEST, NEWEST = 27, 36  # minor versions of Kubernetes that kronkeep was tried on
-SKEW_WARN, SKEW_FAIL = 5.0, 60.0
+OLDEST = 27
+NEWEST = 36  # minor versions of Kubernetes that kronkeep was tried on
+SKEW_WARN = 5.0
+SKEW_FAIL = 60.0
 
 
 async def look(recorder: Recorder, own: str, clock: Clock) -> Checks:
     """Every line about the cluster; when it does not answer, that alone."""
-    cluster, name = recorder.cluster, f"cluster {clean(recorder.cluster.name, 80)}"
+    cluster = recorder.cluster
+    name = f"cluster {clean(recorder.cluster.name, 80)}"
     try:
         version, date = await cluster.about()
     except KronkeepError as fault:
@@ -58,7 +61,8 @@ def _version(name: str, version: dict[str, Any]) -> Check:
 
 def _clock(name: str, date: datetime | None, now: datetime) -> Check:
     if date is None:
-        words, step = "The server's answers carry no date.", "Compare the clocks by hand."
+        words = "The server's answers carry no date."
+        step = "Compare the clocks by hand."
         return Check(name=f"{name} clock", status="warn", message=words, next_step=step)
     skew = (now - date).total_seconds()
     words = f"This machine's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's."

@@ -20,7 +20,8 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.settings import Settings
 
 Checks = list[Check]
-LEAST_ROOM, LITTLE_ROOM = 64 * 2**20, 2**30
+LEAST_ROOM = 64 * 2**20
+LITTLE_ROOM = 2**30
 
 
 class Doctor:

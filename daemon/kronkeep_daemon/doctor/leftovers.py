@@ -29,7 +29,8 @@ async def look(cronjobs: CronJobService, own: str) -> Leftovers:
     """Everything in every cluster, in the order in which it may go."""
     found: Leftovers = []
     for recorder in cronjobs.recorders.values():
-        cluster, name = recorder.cluster, clean(recorder.cluster.name, 80)
+        cluster = recorder.cluster
+        name = clean(recorder.cluster.name, 80)
         namespaces: tuple[str | None, ...] = recorder.watches.namespaces or (None,)
         found += [line for raw in recorder.seen.cronjobs.values() for line in _annotated(name, raw)]
         for plural, listing in (("jobs", paths.jobs), ("persistentvolumeclaims", paths.claims)):

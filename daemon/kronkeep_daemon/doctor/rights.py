@@ -6,7 +6,8 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-WATCHED, OWN = "watched", "own"
+WATCHED = "watched"
+OWN = "own"
 
 
 class Right(NamedTuple):

@@ -96,7 +96,8 @@ def of_one_cronjob(
     cut: datetime | None,
 ) -> tuple[list[str], list[str]]:
     """The ids of runs and of backups that go; both are given newest first."""
-    runs, backups = list(runs), list(backups)
+    runs = list(runs)
+    backups = list(backups)
     staying = _staying(backups)
     needed = {backup.cronjob_execution_id for backup in backups if backup.id in staying}
     going = [
@@ -106,7 +107,8 @@ def of_one_cronjob(
         and is_final(EXECUTION_TRANSITIONS, run.status)
         and run.id not in needed
     ]
-    gone, known = set(going), {run.id for run in runs}
+    gone = set(going)
+    known = {run.id for run in runs}
     with_them = [
         backup.id
         for backup in backups

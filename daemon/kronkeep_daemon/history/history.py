@@ -157,7 +157,8 @@ class History:
         It runs to its end even when a caller is cancelled: no write may be done twice.
         """
         async with self._committing:
-            self._flying, self._coming = self._coming, None
+            self._flying = self._coming
+            self._coming = None
             try:
                 return await self._write_queued()
             finally:

@@ -109,7 +109,8 @@ def read_header(line: bytes, path: Path) -> tuple[int, int]:
     match = _HEADER.fullmatch(line)
     if match is None:
         raise damaged(path, 0)
-    version, after = int(match[1]), int(match[2])
+    version = int(match[1])
+    after = int(match[2])
     first = version == 1 and line == b'{"kronkeep":"history","version":1,"after":%d}\n' % after
     crc = _CRC.search(line)
     if not first and (version < 2 or crc is None or line != signed(line[: crc.start()])):
@@ -136,13 +137,17 @@ def read(path: Path) -> Generator[Line, None, End]:
     with path.open("rb") as file:
         first = file.readline()
         version, after = read_header(first, path)
-        seq, good, count = after, len(first), 0
+        seq = after
+        good = len(first)
+        count = 0
         for raw in file:
             line = decode(raw)
             if line is None or line.seq != (seq if snapshot else seq + len(line.entries)):
                 tail = raw + file.read()
                 break
-            seq, good, count = line.seq, good + len(raw), count + 1
+            seq = line.seq
+            good = good + len(raw)
+            count = count + 1
             yield line._replace(snapshot=True) if snapshot else line
         else:
             tail = b""

@@ -74,7 +74,10 @@ def read_all(folder: Path) -> Generator[Line, None, Read]:
 
     Raises DamagedHistory naming file and offset, HistoryTooNew, OSError.
     """
-    seq, version, good, bad = 0, journal.VERSION, 0, 0
+    seq = 0
+    version = journal.VERSION
+    good = 0
+    bad = 0
     snapshot = newest_snapshot(folder)
     if snapshot is not None:
         seq, version, *_ = yield from journal.read(snapshot)
@@ -85,7 +88,10 @@ def read_all(folder: Path) -> Generator[Line, None, Read]:
         if sequence(path) != seq:
             raise journal.damaged(path, 0)
         ended = yield from journal.read(path)
-        seq, good, bad, version = ended.seq, ended.good, ended.torn, min(version, ended.version)
+        seq = ended.seq
+        good = ended.good
+        bad = ended.torn
+        version = min(version, ended.version)
         if ended.closed and number + 1 == len(found):
             raise journal.damaged(path, good)  # its successor is lost
     return Read(seq=seq, version=version, segment=found[-1] if found else None, good=good, torn=bad)
@@ -120,7 +126,8 @@ class Segment:
         """Writes and syncs; raises SyncFailed, and OSError with nothing of the lines left behind."""
         try:
             self._lengthen(self.size + len(lines))
-            view, place = memoryview(lines), self.size
+            view = memoryview(lines)
+            place = self.size
             while place < self.size + len(lines):
                 place += os.pwrite(self._handle, view[place - self.size :], place)
         except OSError:

@@ -23,7 +23,10 @@ class Pending:
     __slots__ = ("new", "number", "old", "table")
 
     def __init__(self, table: str, number: int, old: Row | None, new: Row | None) -> None:
-        self.table, self.number, self.old, self.new = table, number, old, new
+        self.table = table
+        self.number = number
+        self.old = old
+        self.new = new
 
     @property
     def entry(self) -> Entry:
@@ -52,7 +55,8 @@ class JournalStorage(Storage):
     def change(self, table: str, number: int, body: bytes | None) -> None:
         """Makes one change in memory and queues it for the journal."""
         documents = self.documents(table)
-        old, new = documents.rows.get(number), row_of(number, body) if body is not None else None
+        old = documents.rows.get(number)
+        new = row_of(number, body) if body is not None else None
         if (old[BODY] if old else None) == body:
             return
         self._durable.setdefault((table, number), old)
@@ -72,7 +76,8 @@ class JournalStorage(Storage):
 
     def take(self) -> list[Pending]:
         """What is queued, which is then no longer."""
-        queued, self._queued = self._queued, []
+        queued = self._queued
+        self._queued = []
         return queued
 
     def settle(self, batch: list[Pending]) -> None:

@@ -105,7 +105,8 @@ def _import(options: argparse.Namespace) -> None:
 
 
 async def _take(history: History, lines: Iterable[bytes]) -> None:
-    decoder, count = msgspec.json.Decoder(Exported), 0
+    decoder = msgspec.json.Decoder(Exported)
+    count = 0
     for count, raw in enumerate(lines, 1):
         try:
             line = decoder.decode(raw)

@@ -170,7 +170,8 @@ def offered(documents: Documents, condition: Any) -> list[Row] | None:
     terms = list(_conjuncts(condition))
     lists = [rows for term in terms if (rows := _alternatives(documents, term)) is not None]
     equal: dict[str, str] = {}
-    low, high = "", LATEST
+    low = ""
+    high = LATEST
     for term in terms:
         match term:
             case ("==", (str(field),), str(value)) if field in INDEXED and value:

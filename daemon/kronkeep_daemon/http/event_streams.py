@@ -46,7 +46,8 @@ async def backup_log(call: Call) -> web.StreamResponse:
 
 
 async def _log(request: web.Request, services: Services) -> web.StreamResponse:
-    run, follow = services.cronjobs.execution(request.match_info["id"]), request.query.get("follow") == "true"
+    run = services.cronjobs.execution(request.match_info["id"])
+    follow = request.query.get("follow") == "true"
     return await _text(request, services.cronjobs.reader.log(run, follow=follow))
 
 
@@ -82,7 +83,8 @@ def _stream(call: Call) -> Iterator[None]:
 
 
 async def _events(call: Call) -> web.StreamResponse:
-    reader, history = Reader(_wanted(call)), call.services.history
+    reader = Reader(_wanted(call))
+    history = call.services.history
     after = _after(call.request)
     past = history.changes_since(after) if after is not None else iter(())
     stop = history.subscribe(reader.offer)
@@ -164,7 +166,9 @@ def _wanted(call: Call) -> Callable[[Change], bool]:
     tables = tuple(call.query["table"].split(",")) if "table" in call.query else SHOWN
     if unknown := set(tables) - set(SHOWN):
         raise InvalidRequest(f"There are no events of {clean(min(unknown), 60)}.", field="table")
-    text, found, clock = call.query.get("filter", ""), filter_of(call), call.services.clock
+    text = call.query.get("filter", "")
+    found = filter_of(call)
+    clock = call.services.clock
 
     def wants(change: Change) -> bool:
         if change.table not in tables:

@@ -19,7 +19,8 @@ from kronkeep_daemon.http.services import Services
 
 T = TypeVar("T")
 R = TypeVar("R", bound=HasId)
-LIMIT, MOST = 50, 1000
+LIMIT = 50
+MOST = 1000
 LIST = ("filter", "limit", "cursor", "cronjob_id", "namespace")
 SCANNED = 20_000
 
@@ -84,7 +85,8 @@ def _fresh(call: Call, found: api.ListOf[T]) -> api.ListOf[T]:
 
 async def cronjobs(call: Call) -> api.ListOf[CronJob]:
     """CronJobs that pass the filter."""
-    found, now = filter_of(call), call.services.clock.now()
+    found = filter_of(call)
+    now = call.services.clock.now()
     each = call.services.extended.each(call.query.get("namespace"))
     return _fresh(call, api.ListOf(items=[cronjob async for cronjob in each if found.takes(cronjob, now)]))
 
@@ -96,7 +98,8 @@ async def manifests(call: Call) -> api.ListOf[api.ManifestFile]:
 
 async def policies(call: Call) -> api.ListOf[api.PolicyView]:
     """The policies of all CronJobs that pass the filter."""
-    found, now = filter_of(call), call.services.clock.now()
+    found = filter_of(call)
+    now = call.services.clock.now()
     each = call.services.extended.each(call.query.get("namespace"))
     views = [_policy_view(call.services, cronjob) async for cronjob in each]
     items = [view for view in views if view is not None and found.takes(view, now)]
@@ -134,13 +137,15 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
 
 async def page(call: Call, records: Records[R]) -> api.ListOf[R]:
     """A page of records that pass the filter; indexed terms choose the candidates. Others go on meanwhile."""
-    found, now = filter_of(call), call.services.clock.now()
+    found = filter_of(call)
+    now = call.services.clock.now()
     limit = limit_of(call)
     equal: dict[str, Any] = dict(found.equal) | {
         k: call.query[k] for k in ("cronjob_id", "namespace") if k in call.query
     }
     items: list[R] = []
-    cursor, scanned = call.query.get("cursor"), 0
+    cursor = call.query.get("cursor")
+    scanned = 0
     while scanned < SCANNED:
         some: Page[R] = records.newest(limit=limit, cursor=cursor, **equal)
         scanned += len(some.items)

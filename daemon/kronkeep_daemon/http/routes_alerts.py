@@ -28,9 +28,32 @@ async def _acknowledge(call: Call) -> Alert:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route(method="GET", path="/v1/alerts", level=Level.READ, request=None, answer=api.ListOf[Alert], sentence="Alerts, newest first.",
-          handler=_list, query=list_handlers.LIST),
-    Route(method="GET", path=ONE, level=Level.READ, request=None, answer=Alert, sentence="One alert.", handler=_one),
-    Route(method="POST", path=ONE + "/acknowledge", level=Level.OPERATE, request=api.Empty, answer=Alert,
-          sentence="Say that you know of an alert: nobody is told of it again.", handler=_acknowledge),
-)  # fmt: skip
+    Route(
+        method="GET",
+        path="/v1/alerts",
+        level=Level.READ,
+        request=None,
+        answer=api.ListOf[Alert],
+        sentence="Alerts, newest first.",
+        handler=_list,
+        query=list_handlers.LIST,
+    ),
+    Route(
+        method="GET",
+        path=ONE,
+        level=Level.READ,
+        request=None,
+        answer=Alert,
+        sentence="One alert.",
+        handler=_one,
+    ),
+    Route(
+        method="POST",
+        path=ONE + "/acknowledge",
+        level=Level.OPERATE,
+        request=api.Empty,
+        answer=Alert,
+        sentence="Say that you know of an alert: nobody is told of it again.",
+        handler=_acknowledge,
+    ),
+)

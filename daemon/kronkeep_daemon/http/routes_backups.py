@@ -63,7 +63,8 @@ async def _apply(call: Call) -> api.Operation:
 
 
 async def _approve(call: Call) -> api.Operation:
-    token, retaining = call.body.token, call.services.backups.retaining
+    token = call.body.token
+    retaining = call.services.backups.retaining
     found = retaining.carrier(call.path["id"])
     retaining.check_approval(found, token)
     return await _operation(call, found, lambda: retaining.approve(found, token))
@@ -75,32 +76,131 @@ async def _operation(call: Call, policy: Carrier, work: Callable[[], Awaitable[N
 
 
 async def _prune(call: Call) -> api.Operation:
-    name, backups = call.path["id"], call.services.backups
+    name = call.path["id"]
+    backups = call.services.backups
     backups.storages.active(name)
     return await call.services.operations.start("prune", name, lambda: backups.retaining.prune(name))
 
 
 ROUTES: tuple[Route, ...] = (
-    Route(method="POST", path="/v1/cronjobs/{namespace}/{name}/backup", level=Level.OPERATE, request=api.BackupRequest,
-          answer=BackupExecution, sentence="Back up now.", handler=_back_up, query=(), status=202),
-    Route(method="GET", path="/v1/backups", level=Level.READ, request=None, answer=api.ListOf[BackupExecution], sentence="Backups, newest first.",
-          handler=list_handlers.backups, query=list_handlers.LIST),
-    Route(method="GET", path=ONE, level=Level.READ, request=None, answer=BackupExecution, sentence="One backup.", handler=_one),
-    Route(method="GET", path=ONE + "/logs", level=Level.READ, request=None, answer=None, sentence="What a backup's Jobs and hooks said.",
-          handler=event_streams.backup_log, query=(), status=200, media="text/plain"),
-    Route(method="POST", path=ONE + "/cancel", level=Level.OPERATE, request=api.Empty, answer=BackupExecution, sentence="Stop a backup.", handler=_cancel),
-    Route(method="POST", path=ONE + "/pin", level=Level.OPERATE, request=api.Empty, answer=BackupExecution,
-          sentence="Keep retention from its snapshot.", handler=_pin(True)),
-    Route(method="POST", path=ONE + "/unpin", level=Level.ADMIN, request=api.Empty, answer=BackupExecution,
-          sentence="Let retention have its snapshot.", handler=_pin(False)),
-    Route(method="GET", path=RETENTION, level=Level.READ, request=None, answer=RetentionPlan,
-          sentence="What retention would remove now, what stays and why.", handler=_retention),
-    Route(method="POST", path=RETENTION + "/apply", level=Level.ADMIN, request=api.Empty, answer=api.Operation,
-          sentence="Remove what no rule keeps, where that needs no approval.", handler=_apply, query=(), status=202),
-    Route(method="POST", path=RETENTION + "/approve", level=Level.ADMIN, request=RetentionApproval, answer=api.Operation,
-          sentence="Remove exactly what a previewed plan names.", handler=_approve, query=(), status=202),
-    Route(method="POST", path="/v1/retention/preview", level=Level.READ, request=RetentionPreview, answer=RetentionPlan,
-          sentence="What other rules would do to a CronJob's snapshots.", handler=_preview),
-    Route(method="POST", path="/v1/storages/{id}/prune", level=Level.ADMIN, request=api.Empty, answer=api.Operation,
-          sentence="Give back the space of what was forgotten.", handler=_prune, query=(), status=202),
-)  # fmt: skip
+    Route(
+        method="POST",
+        path="/v1/cronjobs/{namespace}/{name}/backup",
+        level=Level.OPERATE,
+        request=api.BackupRequest,
+        answer=BackupExecution,
+        sentence="Back up now.",
+        handler=_back_up,
+        query=(),
+        status=202,
+    ),
+    Route(
+        method="GET",
+        path="/v1/backups",
+        level=Level.READ,
+        request=None,
+        answer=api.ListOf[BackupExecution],
+        sentence="Backups, newest first.",
+        handler=list_handlers.backups,
+        query=list_handlers.LIST,
+    ),
+    Route(
+        method="GET",
+        path=ONE,
+        level=Level.READ,
+        request=None,
+        answer=BackupExecution,
+        sentence="One backup.",
+        handler=_one,
+    ),
+    Route(
+        method="GET",
+        path=ONE + "/logs",
+        level=Level.READ,
+        request=None,
+        answer=None,
+        sentence="What a backup's Jobs and hooks said.",
+        handler=event_streams.backup_log,
+        query=(),
+        status=200,
+        media="text/plain",
+    ),
+    Route(
+        method="POST",
+        path=ONE + "/cancel",
+        level=Level.OPERATE,
+        request=api.Empty,
+        answer=BackupExecution,
+        sentence="Stop a backup.",
+        handler=_cancel,
+    ),
+    Route(
+        method="POST",
+        path=ONE + "/pin",
+        level=Level.OPERATE,
+        request=api.Empty,
+        answer=BackupExecution,
+        sentence="Keep retention from its snapshot.",
+        handler=_pin(True),
+    ),
+    Route(
+        method="POST",
+        path=ONE + "/unpin",
+        level=Level.ADMIN,
+        request=api.Empty,
+        answer=BackupExecution,
+        sentence="Let retention have its snapshot.",
+        handler=_pin(False),
+    ),
+    Route(
+        method="GET",
+        path=RETENTION,
+        level=Level.READ,
+        request=None,
+        answer=RetentionPlan,
+        sentence="What retention would remove now, what stays and why.",
+        handler=_retention,
+    ),
+    Route(
+        method="POST",
+        path=RETENTION + "/apply",
+        level=Level.ADMIN,
+        request=api.Empty,
+        answer=api.Operation,
+        sentence="Remove what no rule keeps, where that needs no approval.",
+        handler=_apply,
+        query=(),
+        status=202,
+    ),
+    Route(
+        method="POST",
+        path=RETENTION + "/approve",
+        level=Level.ADMIN,
+        request=RetentionApproval,
+        answer=api.Operation,
+        sentence="Remove exactly what a previewed plan names.",
+        handler=_approve,
+        query=(),
+        status=202,
+    ),
+    Route(
+        method="POST",
+        path="/v1/retention/preview",
+        level=Level.READ,
+        request=RetentionPreview,
+        answer=RetentionPlan,
+        sentence="What other rules would do to a CronJob's snapshots.",
+        handler=_preview,
+    ),
+    Route(
+        method="POST",
+        path="/v1/storages/{id}/prune",
+        level=Level.ADMIN,
+        request=api.Empty,
+        answer=api.Operation,
+        sentence="Give back the space of what was forgotten.",
+        handler=_prune,
+        query=(),
+        status=202,
+    ),
+)

@@ -15,7 +15,8 @@ from kronkeep_daemon.http.route import Call, Route
 from kronkeep_daemon.restores.file_download import Sending
 
 log = logging.getLogger(__name__)
-B, R = "/v1/backups/{id}", "/v1/restores"
+B = "/v1/backups/{id}"
+R = "/v1/restores"
 ONE = R + "/{id}"
 
 
@@ -23,12 +24,14 @@ async def _files(call: Call) -> SnapshotFolder:
     path = call.query.get("path", "/")
     if not path.startswith("/"):
         raise InvalidRequest("A path of a snapshot begins with /.", field="path")
-    limit, cursor = list_handlers.limit_of(call), call.query.get("cursor")
+    limit = list_handlers.limit_of(call)
+    cursor = call.query.get("cursor")
     return await call.services.restores.snapshots.folder(call.path["id"], path, limit, cursor)
 
 
 async def _restore(call: Call) -> Restore | RestorePlan:
-    service, backup_id = call.services.restores, call.path["id"]
+    service = call.services.restores
+    backup_id = call.path["id"]
     if call.query.get("dry_run") == "true":
         return await service.plan(backup_id, call.body)
     return await service.restore(backup_id, call.body, key=call.key)
@@ -67,7 +70,8 @@ async def _send(request: web.Request, sending: Sending) -> web.StreamResponse:
 
 
 async def _verify(call: Call) -> api.Operation:
-    backup_id, service = call.path["id"], call.services.restores
+    backup_id = call.path["id"]
+    service = call.services.restores
     service.snapshots.restorable(backup_id)
     return await call.services.operations.start("verify", backup_id, lambda: service.verify(backup_id))
 
@@ -94,22 +98,99 @@ async def _one(call: Call) -> Restore:
 
 
 ROUTES: tuple[Route, ...] = (
-    Route(method="GET", path=B + "/files", level=Level.READ, request=None, answer=SnapshotFolder, sentence="A folder of the backup's snapshot.",
-          handler=_files, query=("path", "limit", "cursor")),
-    Route(method="GET", path=B + "/download", level=Level.ADMIN, request=None, answer=None, sentence="One file of the backup's snapshot.",
-          handler=_download, query=("path",), status=200, media="application/octet-stream"),
-    Route(method="POST", path=B + "/restore", level=Level.ADMIN, request=RestoreRequest, answer=Restore,
-          sentence="Restore a backup; a dry run answers a RestorePlan.", handler=_restore, query=("dry_run",), status=202),
-    Route(method="POST", path=B + "/verify", level=Level.OPERATE, request=api.Empty, answer=api.Operation,
-          sentence="Restore a backup to scratch and compare it.", handler=_verify, query=(), status=202),
-    Route(method="POST", path="/v1/cronjobs/{namespace}/{name}/drill", level=Level.OPERATE, request=api.Empty, answer=Restore,
-          sentence="Drill now: restore a good backup to scratch, compare and check it.",
-          handler=lambda c: c.services.restores.drill(*c.name, key=c.key), query=(), status=202),
-    Route(method="GET", path=R, level=Level.READ, request=None, answer=api.ListOf[Restore], sentence="Restores and drills, newest first.",
-          handler=_list, query=list_handlers.LIST),
-    Route(method="GET", path=R + "/{id}", level=Level.READ, request=None, answer=Restore, sentence="One restore.", handler=_one),
-    Route(method="GET", path=R + "/{id}/logs", level=Level.READ, request=None, answer=None, sentence="What restic and the check said.",
-          handler=_log, query=(), status=200, media="text/plain"),
-    Route(method="POST", path=R + "/{id}/cancel", level=Level.OPERATE, request=api.Empty, answer=Restore, sentence="Stop a restore.",
-          handler=lambda c: c.services.restores.cancel(c.path["id"])),
-)  # fmt: skip
+    Route(
+        method="GET",
+        path=B + "/files",
+        level=Level.READ,
+        request=None,
+        answer=SnapshotFolder,
+        sentence="A folder of the backup's snapshot.",
+        handler=_files,
+        query=("path", "limit", "cursor"),
+    ),
+    Route(
+        method="GET",
+        path=B + "/download",
+        level=Level.ADMIN,
+        request=None,
+        answer=None,
+        sentence="One file of the backup's snapshot.",
+        handler=_download,
+        query=("path",),
+        status=200,
+        media="application/octet-stream",
+    ),
+    Route(
+        method="POST",
+        path=B + "/restore",
+        level=Level.ADMIN,
+        request=RestoreRequest,
+        answer=Restore,
+        sentence="Restore a backup; a dry run answers a RestorePlan.",
+        handler=_restore,
+        query=("dry_run",),
+        status=202,
+    ),
+    Route(
+        method="POST",
+        path=B + "/verify",
+        level=Level.OPERATE,
+        request=api.Empty,
+        answer=api.Operation,
+        sentence="Restore a backup to scratch and compare it.",
+        handler=_verify,
+        query=(),
+        status=202,
+    ),
+    Route(
+        method="POST",
+        path="/v1/cronjobs/{namespace}/{name}/drill",
+        level=Level.OPERATE,
+        request=api.Empty,
+        answer=Restore,
+        sentence="Drill now: restore a good backup to scratch, compare and check it.",
+        handler=lambda c: c.services.restores.drill(*c.name, key=c.key),
+        query=(),
+        status=202,
+    ),
+    Route(
+        method="GET",
+        path=R,
+        level=Level.READ,
+        request=None,
+        answer=api.ListOf[Restore],
+        sentence="Restores and drills, newest first.",
+        handler=_list,
+        query=list_handlers.LIST,
+    ),
+    Route(
+        method="GET",
+        path=R + "/{id}",
+        level=Level.READ,
+        request=None,
+        answer=Restore,
+        sentence="One restore.",
+        handler=_one,
+    ),
+    Route(
+        method="GET",
+        path=R + "/{id}/logs",
+        level=Level.READ,
+        request=None,
+        answer=None,
+        sentence="What restic and the check said.",
+        handler=_log,
+        query=(),
+        status=200,
+        media="text/plain",
+    ),
+    Route(
+        method="POST",
+        path=R + "/{id}/cancel",
+        level=Level.OPERATE,
+        request=api.Empty,
+        answer=Restore,
+        sentence="Stop a restore.",
+        handler=lambda c: c.services.restores.cancel(c.path["id"]),
+    ),
+)

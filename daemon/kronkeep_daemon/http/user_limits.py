@@ -27,8 +27,10 @@ class Bucket:
     """Tokens that come back at `rate` a second, `burst` of them at most."""
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
-        self._rate, self._burst = rate, burst
-        self._tokens, self._at = burst, now
+        self._rate = rate
+        self._burst = burst
+        self._tokens = burst
+        self._at = now
 
     def take(self, now: float) -> bool:
         """Takes one token, if there is one."""

@@ -152,7 +152,8 @@ def end_of(job: Object) -> Object | None:
 
 
 async def _follow(cluster: Cluster, pod: Object, container: str, line: Callable[[bytes], None]) -> None:
-    meta, rest = pod["metadata"], b""
+    meta = pod["metadata"]
+    rest = b""
     try:
         async for chunk in cluster.log_chunks(meta["namespace"], meta["name"], container, follow=True):
             *whole, rest = (rest + chunk).split(b"\n")

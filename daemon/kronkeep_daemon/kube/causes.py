@@ -153,7 +153,8 @@ def deciding(pod: Pod) -> tuple[ContainerStatus, Terminated] | None:
 
 
 def _exit(pod: Pod, entry: ContainerStatus, end: Terminated) -> Cause:
-    name, code = clean(entry.name, 63), end.exit_code
+    name = clean(entry.name, 63)
+    code = end.exit_code
     said = f": {_words(end.message)}" if end.message else "."
     if end.reason == "OOMKilled":
         words = f"Container {name} was killed: it needed more memory than its limit{_limit(pod, entry.name)}."

@@ -102,7 +102,8 @@ class Cluster:
 
     def assume(self, uid: str) -> None:
         """Takes the cluster for the one it was; its first answer confirms that, before any other is heard."""
-        self.id, self._assumed = uid, True
+        self.id = uid
+        self._assumed = True
 
     async def _uid(self) -> str:
         path = paths.namespaces("kube-system")
@@ -133,7 +134,8 @@ class Cluster:
         from kubernetes.aio import client
 
         settings = await credentials.load(self._kubeconfig, self._context, self._in_cluster)
-        before, self._before = self._before, self._client
+        before = self._before
+        self._before = self._client
         self._client = client.ApiClient(configuration=settings)
         self._base = settings.host.rstrip("/")
         self._generation += 1
@@ -185,7 +187,8 @@ class Cluster:
 
     async def pages_of(self, path: str, kind: type[T], **params: str) -> AsyncIterator[Page[T]]:
         """`pages` decoded as `kind`; an item that cannot be read is logged and left out."""
-        token, decoder = "", msgspec.json.Decoder(objects.ListPage[kind])  # type: ignore[valid-type]
+        token = ""
+        decoder = msgspec.json.Decoder(objects.ListPage[kind])  # type: ignore[valid-type]
         while True:
             query = {"limit": str(PAGE), **params} | ({"continue": token} if token else {})
             page = response_readers.page_of(

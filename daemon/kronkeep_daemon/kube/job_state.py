@@ -47,7 +47,8 @@ def observe(
 
     `before` is what is kept of its pods already, `waited` what held it up when it was last looked at.
     """
-    told, status = told or {}, job.status
+    told = told or {}
+    status = job.status
     seen = _merged(before, [_pod(pod) for pod in pods])
     state, over = _state(job)
     last = _deciding(seen)
@@ -141,7 +142,8 @@ def _cause(
 def _failed(job: Job, seen: tuple[PodSeen, ...], held: Cause | None) -> Cause:
     condition = job.true("Failed")
     assert condition is not None
-    reason, message = condition.reason or "Failed", clean(condition.message or "", causes.LONGEST)
+    reason = condition.reason or "Failed"
+    message = clean(condition.message or "", causes.LONGEST)
     if reason == "PodFailurePolicy":
         step = "Look at the exit code in the podFailurePolicy rules."
         return Cause(reason=reason, message=message + ".", next_step=step)

@@ -24,7 +24,9 @@ from kronkeep_daemon.kube.errors import AlreadyExists, ConflictInCluster, Forbid
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
 NAME = "kronkeepd"
-LASTS, RENEW, DEADLINE = 15, 5.0, 10.0  # seconds, as Kubernetes' own controllers have them
+LASTS = 15
+RENEW = 5.0
+DEADLINE = 10.0  # seconds, as Kubernetes' own controllers have them
 
 
 class Leadership:
@@ -46,7 +48,8 @@ class Leadership:
         self._clock = clock
         self._renewed: float | None = None
         self._free = False  # there are no Leases to hold
-        self._taken, self._told = asyncio.Event(), asyncio.Event()
+        self._taken = asyncio.Event()
+        self._told = asyncio.Event()
         self._seen: float | None = None
         self.other = ""
 
@@ -93,13 +96,15 @@ class Leadership:
             self._changed()
 
     async def _look(self) -> None:
-        before, began = self.leads(), self._clock.monotonic()
+        before = self.leads()
+        began = self._clock.monotonic()
         try:
             held = await self._take()
         except (Forbidden, NotFoundInCluster) as fault:
             if not self._free:
                 log.info("no Lease is held on %s, so this daemon acts: %s", self._cluster.name, fault)
-            self._free, self._seen = True, None
+            self._free = True
+            self._seen = None
             self._taken.set()
             self._told.set()
             return

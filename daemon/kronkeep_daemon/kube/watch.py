@@ -28,7 +28,8 @@ READ_DEADLINE = 70.0
 RELIST_SECONDS = 600.0
 LONGEST_GAP = 30.0
 WATCH_SECONDS = (180, 240)  # below the idle limit of common load balancers (240 s)
-FIRST_PAUSE, LONGEST_PAUSE = 0.8, 30.0
+FIRST_PAUSE = 0.8
+LONGEST_PAUSE = 30.0
 
 
 class WatchState(msgspec.Struct, frozen=True, kw_only=True):

@@ -112,7 +112,8 @@ def job(name: str, namespace: str, role: str, ordered: list[Object], settings: A
 
 def reach(made: Object, repository: Repository, settings: ArchiveSettings) -> None:
     """Gives the Job's pod what its restic containers need: the repository, its key, a cache, a user."""
-    place, pod = repository.place, made["spec"]["template"]["spec"]
+    place = repository.place
+    pod = made["spec"]["template"]["spec"]
     secret = {"secretName": secret_name(made["metadata"]["name"]), "defaultMode": _key_mode(settings)}
     own = [{"name": "keys", "secret": secret}, {"name": "cache", "emptyDir": {}}]
     pod["volumes"] += [*place.volumes[0], *own]

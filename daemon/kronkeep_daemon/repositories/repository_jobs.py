@@ -93,7 +93,8 @@ class RepositoryJobs:
         Raises StorageFailed: DeadlineExceeded, with what the pod waits for, after `seconds`, and Interrupted
         where the Job was deleted.
         """
-        namespace, cluster = self.namespace(where), self.cluster(where)
+        namespace = self.namespace(where)
+        cluster = self.cluster(where)
         await self.copy_credentials(where, cluster, namespace, name, None, holds=of(where).id)
         try:
             ended = await self._ended(name, steps, where, seconds)
@@ -109,7 +110,8 @@ class RepositoryJobs:
     async def _ended(
         self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float
     ) -> runner.Ended:
-        namespace, cluster = self.namespace(where), self.cluster(where)
+        namespace = self.namespace(where)
+        cluster = self.cluster(where)
         job = job_manifests.repository_job(
             name=name,
             namespace=namespace,
@@ -196,7 +198,8 @@ class RepositoryJobs:
         return found[ref.key]
 
     async def _data(self, storage: BackupStorage, password: bytes) -> dict[str, bytes]:
-        place, quoted = storage_kinds.place(storage), storage_kinds.kind_of(storage.kind).quoted
+        place = storage_kinds.place(storage)
+        quoted = storage_kinds.kind_of(storage.kind).quoted
         data = {"password": password}
         if not (place.secret_environment or place.secret_files):
             return data

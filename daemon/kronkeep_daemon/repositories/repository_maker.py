@@ -72,7 +72,9 @@ async def _once(jobs: RepositoryJobs, repository: Repository, name: str, seconds
 
 def _judged(ended: Ended) -> StorageFailed | None:
     """Why the repository was not made; keys beside its own are the rest of another."""
-    fault, init, keys = failed(ended), ended.step("init"), ended.step("repository")
+    fault = failed(ended)
+    init = ended.step("init")
+    keys = ended.step("repository")
     if fault is None and keys is not None:
         found = [line for line in output.lines(keys.log) if _KEY.match(line)]
         return because(output.CONFIG_LOST) if len(found) > 1 else None

@@ -77,7 +77,8 @@ class Locks:
         found = await self._read(repository)
         if not found:
             return True
-        alive, now = await self._alive(repository), self._clock.now()
+        alive = await self._alive(repository)
+        now = self._clock.now()
 
         def mine(host: str) -> bool:
             return ours(host, repository.storage, self._known)
@@ -108,7 +109,8 @@ class Locks:
 
     async def _alive(self, repository: Repository) -> frozenset[str] | None:
         """The names of our pods that have not ended wherever they reach the repository; None if unknown."""
-        selector, pods = f"{object_keys.MANAGED_BY_LABEL}={object_keys.MANAGED_BY}", []
+        selector = f"{object_keys.MANAGED_BY_LABEL}={object_keys.MANAGED_BY}"
+        pods = []
         own = self._repositories.cluster(repository)
         for cluster in [own] if storage_kinds.bound(repository.storage) else self._clusters:
             try:

@@ -38,7 +38,8 @@ class Probe:
         return self._known[key]
 
     async def _ask(self, cluster: Cluster, settings: ArchiveSettings) -> versions.Version:
-        namespace, name = self._settings().namespace, f"kronkeep-version-{secrets.token_hex(3)}"
+        namespace = self._settings().namespace
+        name = f"kronkeep-version-{secrets.token_hex(3)}"
         step = job_manifests.container("version", [settings.program, "version"], [], [], settings)
         job = job_manifests.job(name, namespace, "maintenance", [step], settings)
         job["spec"]["activeDeadlineSeconds"] = SECONDS

@@ -32,7 +32,9 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...]
 
 
-MISSING, THERE, DAMAGED = "RepositoryMissing", "RepositoryThere", "RepositoryDamaged"
+MISSING = "RepositoryMissing"
+THERE = "RepositoryThere"
+DAMAGED = "RepositoryDamaged"
 _LOST = "Check the storage, or create it anew."
 _NO_REPOSITORY = Fault(MISSING, "There is no repository at the storage.", _LOST)
 _THERE = Fault(THERE, "There is a repository at the storage already.", "Open it with its password.")
@@ -233,8 +235,10 @@ def summary(log: bytes, restic_version: str) -> BackupResult | None:
     found = next((line for line in lines if line is not None), None)
     if found is None:
         return None
-    added, stored = found.data_added, found.data_added_packed
-    read, seconds = found.total_bytes_processed, found.total_duration
+    added = found.data_added
+    stored = found.data_added_packed
+    read = found.total_bytes_processed
+    seconds = found.total_duration
     return BackupResult(
         snapshot_id=found.snapshot_id,
         files_new=found.files_new,
@@ -284,7 +288,8 @@ def errors(log: bytes) -> tuple[str, ...]:
 def archived(exit_code: int | None, log: bytes, restic_version: str) -> Outcome:
     """The end of `restic backup`, from its exit code and its summary line, never from one alone."""
     version = versions.parse(f"restic {restic_version}")
-    result, warnings = summary(log, restic_version), errors(log)
+    result = summary(log, restic_version)
+    warnings = errors(log)
     word = "failed" if exit_code is None else versions.meaning(exit_code, "backup", version)
     if word == "done" and result is not None and result.files_total == 0:
         words = "The archive is empty: its sources hold no file."
@@ -318,7 +323,8 @@ def archived(exit_code: int | None, log: bytes, restic_version: str) -> Outcome:
             warnings=warnings,
         )
     if word == "incomplete":
-        words, step = "A path to archive does not exist.", "Correct the policy's source."
+        words = "A path to archive does not exist."
+        step = "Correct the policy's source."
         return Outcome(
             status=BackupStatus.FAILED,
             result=None,

@@ -80,7 +80,8 @@ class Maker:
         except KronkeepError as fault:
             if fault.retryable:
                 return  # the next look begins it again, for an hour
-            files, warning = 0, (clean(f"No manifest could be made: {fault.message}", 500),)
+            files = 0
+            warning = (clean(f"No manifest could be made: {fault.message}", 500),)
         now = self._backups.get(backup_id)
         made = msgspec.structs.replace(now, manifest_files=files, warnings=(*now.warnings, *warning))
         await self._backups.records.put(now, made)
@@ -90,9 +91,11 @@ class Maker:
         await self._snapshots.ready(backup, None)
         entries = self._snapshots.entries
         found = await asyncio.to_thread(lambda: restore_paths.selection(entries(backup), ()))
-        sums, changes = Sums(), Changes()
+        sums = Sums()
+        changes = Changes()
         job = self._job(backup, found.claims)
-        where, runner = self._snapshots.repository(backup), self._runners.on(backup.cluster)
+        where = self._snapshots.repository(backup)
+        runner = self._runners.on(backup.cluster)
 
         def hear(container: str, line: bytes) -> None:
             (sums if container == "sums" else changes).hear(line)
@@ -115,7 +118,8 @@ class Maker:
     def _job(self, backup: BackupExecution, claims: tuple[str, ...]) -> Object:
         """Hashes the sources, then asks restic what of them is as the snapshot has it."""
         assert backup.result is not None
-        settings, where = self._settings(), self._snapshots.repository(backup)
+        settings = self._settings()
+        where = self._snapshots.repository(backup)
         roots = _roots(self._policy(backup), claims)
         call = [
             "restic",

@@ -71,7 +71,8 @@ class Names:
             self._rest = text + b"\n"
             return
         self._rest = b""
-        kind, path = text[:1], os.fsdecode(text[1:-1])
+        kind = text[:1]
+        path = os.fsdecode(text[1:-1])
         if len(self.files) + len(self.folders) >= self._most:
             self.more += 1
         elif kind in (b"d", b"f"):
@@ -137,7 +138,8 @@ class Manifests:
 
 def differences(manifest: list[Line], restored: dict[str, str]) -> tuple[int, list[str]]:
     """How many files were compared, and the paths that are missing or not the same."""
-    compared, wrong = 0, []
+    compared = 0
+    wrong = []
     for line in manifest:
         found = restored.get(line.path)
         if found is None:

@@ -57,7 +57,8 @@ class DataChecks:
             await self._clock.sleep(LOOKS_SECONDS)
 
     def _look(self, storage: BackupStorage) -> None:
-        now, name = self._clock.now(), f"data check of {storage.id}"
+        now = self._clock.now()
+        name = f"data check of {storage.id}"
         part = due(storage, self._tried.get(storage.id), now)
         if part is not None and not self._supervisor.running(name):
             self._tried[storage.id] = now

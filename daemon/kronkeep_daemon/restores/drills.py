@@ -88,7 +88,8 @@ class Drills:
 
     async def verify(self, backup: BackupExecution) -> Restore:
         """Records the verification of one backup."""
-        now, drill_id = self._clock.now(), uuid.uuid4().hex[:12]
+        now = self._clock.now()
+        drill_id = uuid.uuid4().hex[:12]
         deadline = now + timedelta(seconds=DEADLINE)
         return await self._records.add(
             of_backup(backup, drill_id, now, purpose="verify", deadline_at=deadline)
@@ -100,7 +101,8 @@ class Drills:
         slots = [restore.due_at for restore in past if restore.due_at is not None]
         if slots:
             return max(slots)
-        facts, key = self._history.table("facts"), f"drill-seen/{cronjob_id}/{policy.id}"
+        facts = self._history.table("facts")
+        key = f"drill-seen/{cronjob_id}/{policy.id}"
         kept = facts.search(where("id") == key)
         if kept:
             return datetime.fromisoformat(kept[0]["created_at"])

@@ -101,7 +101,8 @@ class Downloads:
     def _job(self, backup: BackupExecution, path: str, where: Repository, namespace: str) -> Object:
         """Restores the file, hashes it, prints it; only the first container knows the repository."""
         assert backup.result is not None
-        settings, name = self._settings(), f"kronkeep-file-{secrets.token_hex(6)}"
+        settings = self._settings()
+        name = f"kronkeep-file-{secrets.token_hex(6)}"
         snapshot, _ = restore_paths.parts(backup.result, (path,), None)[0]
         steps = restore_manifests.restore_steps(
             [Call(snapshot_id=snapshot, folder=restore_paths.TARGET, patterns=restore_paths.escaped((path,)))]
@@ -119,7 +120,10 @@ class Downloads:
 
 async def _checked(chunks: AsyncIterator[bytes], size: int, digest: str) -> AsyncIterator[bytes]:
     """The decoded bytes, one line behind; raises ClusterUnreachable when they are not what was hashed."""
-    found, count, last, rest = hashlib.sha256(), 0, b"", b""
+    found = hashlib.sha256()
+    count = 0
+    last = b""
+    rest = b""
     while (chunk := await _next(chunks)) is not None:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:

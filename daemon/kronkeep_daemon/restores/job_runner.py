@@ -36,7 +36,8 @@ class Runner:
 
     async def on_repository(self, job: Object, where: Repository, hear: Hear) -> Ended:
         """Runs a Job that has the repository's password until it ends."""
-        namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
+        namespace = job["metadata"]["namespace"]
+        name = job["metadata"]["name"]
         await self.repositories.copy_credentials(where, self.cluster, namespace, name, None)
         await self._create(job)
         ended = await self.heard(namespace, name, hear)
@@ -50,7 +51,8 @@ class Runner:
 
     async def _create(self, job: Object) -> None:
         """Creates the Job once, on the node that holds one of its claims already."""
-        pod, namespace = job["spec"]["template"]["spec"], job["metadata"]["namespace"]
+        pod = job["spec"]["template"]["spec"]
+        namespace = job["metadata"]["namespace"]
         claims = [volume.get("persistentVolumeClaim") for volume in pod["volumes"]]
         names = tuple(claim["claimName"] for claim in claims if claim)
         node = await node_placement.node_of(self.cluster, namespace, names)
@@ -82,7 +84,8 @@ class Runner:
 
         Answers how the Job ended where it ended before; raises NotFoundInCluster when `gone` says so.
         """
-        namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
+        namespace = job["metadata"]["namespace"]
+        name = job["metadata"]["name"]
         await self.repositories.copy_credentials(where, self.cluster, namespace, name, None)
         await self._create(job)
         while True:
@@ -98,7 +101,8 @@ class Runner:
 
     def chunks(self, pod: Object, container: str) -> AsyncIterator[bytes]:
         """The log of a container that has begun, to its end."""
-        meta, state = pod["metadata"], dict(_begun(pod))[container]
+        meta = pod["metadata"]
+        state = dict(_begun(pod))[container]
         return self.cluster.log_chunks(meta["namespace"], meta["name"], container, follow="running" in state)
 
     async def said(self, pod: Object, container: str) -> bytes:
@@ -196,7 +200,8 @@ class _Ear:
 
     def again(self) -> None:
         """The log comes from its beginning."""
-        self._at, self._rest = 0, b""
+        self._at = 0
+        self._rest = b""
 
     def take(self, chunk: bytes) -> None:
         """Takes the next bytes."""

@@ -11,7 +11,8 @@ from kronkeep_daemon.restores.restore_paths import SOURCE, TARGET, Call, Mount
 
 Object = dict[str, Any]
 Steps = list[tuple[str, list[str]]]
-SCRATCH, RESTORED = "scratch", "/restored"
+SCRATCH = "scratch"
+RESTORED = "/restored"
 
 
 def find_argv(roots: list[str]) -> list[str]:
@@ -67,7 +68,8 @@ def restore_job(
             steps.append(plain(like, f"move-{number}", move_argv(*call.moved), claims))
     if check is not None:
         steps.append(_check(like, check))
-    pod["initContainers"], pod["containers"] = steps[:-1], steps[-1:]
+    pod["initContainers"] = steps[:-1]
+    pod["containers"] = steps[-1:]
     return job
 
 
@@ -82,7 +84,8 @@ def move_argv(source: str, target: str) -> list[str]:
 def sending_job(job: Object, path: str, width: str) -> Object:
     """Makes of a Job that restores one that then hashes one file and prints it as base64 lines."""
     pod = job["spec"]["template"]["spec"]
-    restore, scratch = pod["containers"][0], [{"name": SCRATCH, "mountPath": TARGET}]
+    restore = pod["containers"][0]
+    scratch = [{"name": SCRATCH, "mountPath": TARGET}]
     pod["volumes"].append({"name": SCRATCH, "emptyDir": {}})
     restore["volumeMounts"] = [*restore["volumeMounts"], *scratch]
     pod["initContainers"] = [restore, plain(restore, "sum", ["sha256sum", path], scratch)]

@@ -12,7 +12,8 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
 from kronkeep_common.text import clean
 
-SOURCE, TARGET = "/source", "/target"
+SOURCE = "/source"
+TARGET = "/target"
 _FILES = ("source", "configuration")  # the folders of the files' snapshot; a dump is one file at the root
 LOST = "lost+found"  # a fresh ext4 has it: it makes no claim full
 _SPECIAL = re.compile(r"([\\*?\[])")
@@ -103,7 +104,8 @@ def calls(
         ]
     made = []
     for mount in where:
-        folder, shares = f"{mount.path}/{stage_name}", parts(result, include, mount)
+        folder = f"{mount.path}/{stage_name}"
+        shares = parts(result, include, mount)
         moved = (folder + mount.path.removeprefix(TARGET), mount.path)
         for number, (snapshot, share) in enumerate(shares, 1):
             last = moved if number == len(shares) else None

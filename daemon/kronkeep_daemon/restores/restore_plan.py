@@ -117,7 +117,8 @@ class Planner:
         return msgspec.structs.replace(target, cluster=cluster.id, namespace=namespace, claim=claim)
 
     def _check_place(self, backup: BackupExecution, cluster: Cluster, namespace: str) -> None:
-        allow, storage = self._settings().allow, self._backups.storages.get(backup.storage_id)
+        allow = self._settings().allow
+        storage = self._backups.storages.get(backup.storage_id)
         self._backups.storages.check_reach(storage, cluster)
         if allow.namespaces and namespace not in allow.namespaces:
             raise Denied(f"Nothing may be restored to namespace {clean(namespace, 63)}.", field="namespace")
@@ -178,8 +179,10 @@ class Planner:
 
     async def look(self, wanted: Wanted, key: str) -> Names:
         """What the target's claims hold now; raises NotFoundInCluster for a claim that is not there."""
-        settings, storage = self._settings(), self._snapshots.repository(wanted.backup)
-        namespace, runner = wanted.target.namespace or "", self.runner(wanted)
+        settings = self._settings()
+        storage = self._snapshots.repository(wanted.backup)
+        namespace = wanted.target.namespace or ""
+        runner = self.runner(wanted)
         for mount in wanted.mounts:
             await runner.cluster.get(paths.claims(namespace, mount.claim))
         name = f"kronkeep-look-{short_hash(key, *[m.claim for m in wanted.mounts], namespace)}"

@@ -170,7 +170,8 @@ class Restorer:
         await self._records.change(restore_id, suspended=False)
 
     async def _make_claim(self, restore: Restore, wanted: Wanted) -> None:
-        namespace, name = wanted.target.namespace or "", wanted.target.claim or ""
+        namespace = wanted.target.namespace or ""
+        name = wanted.target.claim or ""
         cluster = self._runner(restore).cluster
         size = wanted.target.size_bytes or size_of(wanted.selection)
         body = restore_manifests.claim(namespace, name, restore.id, size, wanted.target.storage_class)
@@ -239,8 +240,10 @@ class Restorer:
 
     async def _clean(self, restore: Restore, wanted: Wanted) -> None:
         """Removes the stage from the target's claims, however the restore ended."""
-        settings, where = self._settings(), self._snapshots.repository(wanted.backup)
-        namespace, name = namespace_of(restore), f"kronkeep-clean-{restore.id}"
+        settings = self._settings()
+        where = self._snapshots.repository(wanted.backup)
+        namespace = namespace_of(restore)
+        name = f"kronkeep-clean-{restore.id}"
         base = repository_job(
             name=name,
             namespace=namespace,
@@ -257,7 +260,8 @@ class Restorer:
         await self._runner(restore).remove(namespace, name)
 
     def _job(self, restore: Restore, wanted: Wanted, *, sums: bool) -> Object:
-        settings, repository = self._settings(), self._snapshots.repository(wanted.backup)
+        settings = self._settings()
+        repository = self._snapshots.repository(wanted.backup)
         assert restore.job is not None
         assert restore.deadline_at is not None
         left = (restore.deadline_at - self._clock.now()).total_seconds()
@@ -265,7 +269,8 @@ class Restorer:
         assert wanted.backup.result is not None
         stage = restore_paths.stage(restore.id) if staged(restore) else None
         calls = restore_paths.calls(wanted.backup.result, wanted.selection, where, wanted.include, stage)
-        steps, namespace = restore_manifests.restore_steps(calls), namespace_of(restore)
+        steps = restore_manifests.restore_steps(calls)
+        namespace = namespace_of(restore)
         job = repository_job(
             name=restore.job,
             namespace=namespace,

@@ -197,7 +197,8 @@ class RestoreService:
             raise NotAllowedNow(words, next_step="Wait for its end, or cancel it.")
 
     def _new(self, wanted: Wanted, request: RestoreRequest, restore_id: str) -> Restore:
-        backup, now = wanted.backup, self._clock.now()
+        backup = wanted.backup
+        now = self._clock.now()
         return of_backup(
             backup,
             restore_id,

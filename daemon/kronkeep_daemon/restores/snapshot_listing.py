@@ -128,7 +128,8 @@ class Snapshots:
 
     async def _read_once(self, backup: BackupExecution) -> None:
         assert backup.result is not None
-        where, settings = self.repository(backup), self._settings()
+        where = self.repository(backup)
+        settings = self._settings()
         ids = [found for found, _ in restore_paths.parts(backup.result, (), None)]
         steps = [(f"ls-{n}", ["restic", "ls", "--json", found]) for n, found in enumerate(ids)]
         name = f"kronkeep-files-{backup.id}"

@@ -12,7 +12,8 @@ Usages = Sequence[StorageUsage]
 WINDOW = timedelta(days=30)
 SHORTEST = timedelta(days=1)  # below a day one backup more or less is all that a line would show
 DAY = 86400.0
-HOURLY, DAILY = timedelta(days=7), timedelta(days=730)
+HOURLY = timedelta(days=7)
+DAILY = timedelta(days=730)
 
 
 def with_limit(usage: StorageUsage, limit: int | None) -> StorageUsage:
@@ -20,7 +21,8 @@ def with_limit(usage: StorageUsage, limit: int | None) -> StorageUsage:
 
     `limit` is the storage's own; of that and what its server or volume has, the one with less left counts.
     """
-    total, free = usage.total_bytes, usage.free_bytes
+    total = usage.total_bytes
+    free = usage.free_bytes
     left = max(0, limit - usage.used_bytes) if limit is not None else None
     if left is not None and (free is None or left <= free):
         return _levelled(usage, limit, left)
@@ -46,7 +48,8 @@ def with_growth(usage: StorageUsage, earlier: Usages) -> StorageUsage:
 
 def _slope(points: Usages) -> float | None:
     """Bytes a day of the line with the least squares; None for less than a day of figures."""
-    first, last = points[0].measured_at, points[-1].measured_at
+    first = points[0].measured_at
+    last = points[-1].measured_at
     if last - first < SHORTEST:
         return None
     days = [(point.measured_at - first).total_seconds() / DAY for point in points]

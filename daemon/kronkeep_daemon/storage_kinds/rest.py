@@ -4,7 +4,8 @@ from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import RestSettings
 from kronkeep_daemon.storage_kinds.place import Kind, Place, cloud, required
 
-USER, PASSWORD = "RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"
+USER = "RESTIC_REST_USERNAME"
+PASSWORD = "RESTIC_REST_PASSWORD"  # noqa: S105 (the name of a variable)
 
 
 def place(storage: BackupStorage, settings: RestSettings) -> Place:

@@ -47,8 +47,10 @@ class StorageMaker:
 
     async def _claim(self, storage: BackupStorage) -> None:
         """The claim that the kind makes; raises StorageFailed where a claim that should be there is not."""
-        kind, typed = storage_kinds.kind_of(storage.kind), storage_kinds.parse(storage.kind, storage.settings)
-        namespace, claim = kind.namespace(typed), kind.claim(storage.id, typed)
+        kind = storage_kinds.kind_of(storage.kind)
+        typed = storage_kinds.parse(storage.kind, storage.settings)
+        namespace = kind.namespace(typed)
+        claim = kind.claim(storage.id, typed)
         cluster = self._jobs.cluster(storage)
         if claim is not None:
             try:
@@ -67,7 +69,8 @@ class StorageMaker:
 
     async def ask_server(self, storage: BackupStorage) -> storage_kinds.Space | None:
         """What the storage's server says that it has, for kinds whose server tells; raises StorageFailed."""
-        kind, typed = storage_kinds.kind_of(storage.kind), storage_kinds.parse(storage.kind, storage.settings)
+        kind = storage_kinds.kind_of(storage.kind)
+        typed = storage_kinds.parse(storage.kind, storage.settings)
         if kind.space is None:
             return None
         found = await self._jobs.credentials(storage)

@@ -163,7 +163,8 @@ class StorageService:
         A dry run only answers what would be recorded. Raises what `check_new` raises, and InvalidRequest for
         a Secret or key that is not there.
         """
-        typed, cluster = self.check_new(wanted), self._clusters.named()
+        typed = self.check_new(wanted)
+        cluster = self._clusters.named()
         found = await self.jobs.check_keys(cluster, wanted.kind, typed, wanted.credentials)
         if wanted.password is not None and wanted.password.key not in await self.jobs.named(
             cluster, wanted.password.secret, "password"

@@ -96,8 +96,10 @@ class StorageUpkeep:
             await self._clock.sleep(LOOK_SECONDS)
 
     def _look(self, storage: BackupStorage) -> None:
-        now, name = self._clock.now(), f"upkeep of {storage.id}"
-        changed, tried = self._changed.get(storage.id), self._tried.get(storage.id)
+        now = self._clock.now()
+        name = f"upkeep of {storage.id}"
+        changed = self._changed.get(storage.id)
+        tried = self._tried.get(storage.id)
         if (tried is not None and now - tried < AGAIN) or self._supervisor.running(name):
             return
         what = due(storage, changed, now, self._settings().storages)
@@ -151,7 +153,8 @@ class StorageUpkeep:
         and what the server tells.
         """
         storage = self._service.active(name)
-        began, changed = self._clock.monotonic(), self._changed.get(name)
+        began = self._clock.monotonic()
+        changed = self._changed.get(name)
         space = await self._asked(storage)
         own, *below = self._known.of_storage(storage)
         ended = [await self._done("usage", _steps(storage), own)]
@@ -246,7 +249,8 @@ def _usage(
 ) -> StorageUsage:
     """What the Jobs' steps and the server said, the storage's own repository first."""
     found = [_stats(one) for one in ended]
-    words, told = _numbers(ended[0].step("files")), space or _file_system(ended[0])
+    words = _numbers(ended[0].step("files"))
+    told = space or _file_system(ended[0])
     used = words[0] * 1024 if words else sum(stats.get("total_size", 0) for stats in found)
     return StorageUsage(
         measured_at=now,

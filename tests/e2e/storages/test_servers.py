@@ -32,7 +32,8 @@ PASSWORD = "of the repository"
 async def test_a_server_s_storage_from_creation_to_its_end(
     shared: Daemon, there: Client, served: dict[str, Served], kind: str
 ) -> None:
-    server, name = served[kind], f"{kind}-whole"
+    server = served[kind]
+    name = f"{kind}-whole"
     await secret(shared, name, server.secret)
     await secret(shared, f"{name}-password", {"password": PASSWORD})
     storage = await made(
@@ -122,7 +123,8 @@ async def test_each_refusal_has_its_own_reason(
         new = {"known_hosts": f"{host} {public}", "ssh-privatekey": (tmp_path / "key").read_text()}
         keys = {key: new[key] for key in keys}
     name = f"no-{kind}-{reason.lower()}"
-    settings, credentials = server.settings | change, server.secret | keys
+    settings = server.settings | change
+    credentials = server.secret | keys
     storage = await refused(shared, there, name, kind, settings, credentials)
     assert storage.reason == reason, storage
 

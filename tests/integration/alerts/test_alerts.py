@@ -24,9 +24,14 @@ from kronkeep_daemon.settings import AlertSettings, ChannelSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 WRONG = CronJob(
-    id="j", cluster="c", namespace="shop", name="dump", schedule="* * * * *", policy_fault="No JSON.",
+    id="j",
+    cluster="c",
+    namespace="shop",
+    name="dump",
+    schedule="* * * * *",
+    policy_fault="No JSON.",
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
-)  # fmt: skip
+)
 WELL = msgspec.structs.replace(WRONG, policy_fault=None)
 
 
@@ -101,9 +106,15 @@ class Daemon:
             stands_by=lambda _: self.stands_by,
         )
         self.service = AlertService(
-            sources=sources, history=history, bus=Bus(), clock=SystemClock(), settings=lambda: settings, supervisor=supervisor,
-            cluster=None, registry=CollectorRegistry(),  # type: ignore[arg-type]
-        )  # fmt: skip
+            sources=sources,
+            history=history,
+            bus=Bus(),
+            clock=SystemClock(),
+            settings=lambda: settings,
+            supervisor=supervisor,
+            cluster=None,
+            registry=CollectorRegistry(),  # type: ignore[arg-type]
+        )
 
     async def all_sent(self) -> None:
         """Returns once no message waits any more."""
@@ -127,7 +138,8 @@ class Daemon:
 @asynccontextmanager
 async def daemon(folder: Path, *channels: ChannelSettings, repeat: float = 0) -> AsyncIterator[Daemon]:
     settings = Settings(alerts=AlertSettings(channels=channels, repeat_seconds=repeat))
-    history, supervisor = await History.open(folder / "h", clock=SystemClock()), Supervisor(SystemClock())
+    history = await History.open(folder / "h", clock=SystemClock())
+    supervisor = Supervisor(SystemClock())
     try:
         yield Daemon(history, supervisor, settings)
     finally:
@@ -167,7 +179,8 @@ async def test_what_cannot_be_told_stays_as_it_is(tmp_path: Path, receiver: Rece
     async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
         it.cronjob = msgspec.structs.replace(WELL, policy=policy, policy_findings=("Overlap: they meet.",))
         await it.service.look()
-        it.cronjob, it.checked = msgspec.structs.replace(WELL, policy=policy), False
+        it.cronjob = msgspec.structs.replace(WELL, policy=policy)
+        it.checked = False
         await it.service.look()
         assert [alert.code for alert in it.service.unended()] == ["ScheduleConflictAccepted"]
         it.checked = True
@@ -277,7 +290,8 @@ async def test_where_another_daemon_acts_it_tells_and_what_it_left_is_told_here(
         await it.service.look()
         await receiver.until(lambda: receiver.events == ["opened"])
         await it.all_sent()
-        it.stands_by, it.cronjob = True, WELL
+        it.stands_by = True
+        it.cronjob = WELL
         await it.service.look()
         monkeypatch.setattr(dispatch, "HELD", timedelta(0))
         await it.service.look()

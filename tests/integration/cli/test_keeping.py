@@ -30,7 +30,8 @@ def size(folder: Path) -> int:
 
 
 async def test_a_backup_is_compressed_as_asked_and_its_log_is_shown(place: Room) -> None:
-    folder, data = await place.storage("pressed"), await place.claim("pressed")
+    folder = await place.storage("pressed")
+    data = await place.claim("pressed")
     (data / "file").write_bytes(os.urandom(100) * 4000)
     async with place.client() as client:
         await place.cronjob(client, "pressed", "pressed", "pressed")
@@ -44,7 +45,8 @@ async def test_a_backup_is_compressed_as_asked_and_its_log_is_shown(place: Room)
 
 
 async def test_what_goes_is_shown_approved_and_its_space_given_back(place: Room) -> None:
-    folder, data = await place.storage("going"), await place.claim("going")
+    folder = await place.storage("going")
+    data = await place.claim("going")
     made = []
     async with place.client() as client:
         await place.cronjob(client, "going", "going", "going", retention=Retention(days=30))

@@ -54,7 +54,8 @@ async def test_the_requests_of_api_errors(server: ApiServer) -> None:
         )
         compared = 0
         for record in requests("api-errors.jsonl"):
-            request, expected = record["request"], record["response"]
+            request = record["request"]
+            expected = record["response"]
             code, raw = await answer(http, server, request)
             assert code == expected["status"], (request, raw[:500])
             if code >= 400:
@@ -83,7 +84,8 @@ async def test_a_list_at_a_version_not_reached(server: ApiServer) -> None:
     record = requests("watch-errors.jsonl")[1]
     async with aiohttp.ClientSession() as http:
         code, raw = await answer(http, server, record["request"])
-    found, expected = json.loads(raw), record["response"]["body"]
+    found = json.loads(raw)
+    expected = record["response"]["body"]
     assert code == expected["code"]
     assert found["reason"] == expected["reason"]
     assert found["details"] == expected["details"]

@@ -34,7 +34,8 @@ async def server(tmp_path: Path) -> AsyncIterator[LogServer]:
 def caller(server: LogServer, certificate: tuple[str, str] | None = None) -> httpx.AsyncClient:
     """As kube-apiserver calls a kubelet that it has no CA for."""
     context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
     if certificate is not None:
         context.load_cert_chain(*certificate)
     return httpx.AsyncClient(base_url=f"https://127.0.0.1:{server.port}", verify=context, trust_env=False)
@@ -99,7 +100,8 @@ async def test_the_volume_of_the_service_account_is_made(tmp_path: Path) -> None
 
 async def certified(folder: Path, name: str, *signer: str) -> tuple[str, str]:
     """A certificate and its key, signed by itself or by the signer's."""
-    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
+    certificate = folder / f"{name}.crt"
+    key = folder / f"{name}.key"
     argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={name}"]
     argv += ["-keyout", str(key), "-out", str(certificate), *signer]
     done = await asyncio.create_subprocess_exec(*argv, stderr=asyncio.subprocess.DEVNULL)

@@ -149,7 +149,8 @@ TIMED = (
 async def test_jobs_live_as_recorded(embedded_cluster: EmbeddedCluster) -> None:
     found = await lives(embedded_cluster, JOBS)
     for name, life in found.items():
-        lived, wanted = life.statuses("jobs", plain), nameless(recorded(name))
+        lived = life.statuses("jobs", plain)
+        wanted = nameless(recorded(name))
         assert told_once(lived, *TIMED) == told_once(wanted, *TIMED), name
         assert lived[-1] == wanted[-1], name
         assert sorted(life.events("Job")) == sorted(recorded_events(name, "Job")), name

@@ -61,7 +61,8 @@ async def main():
 asyncio.run(main())
 """
 CLONE_NEWNS = 0x00020000  # linux/sched.h
-SHUTDOWN, NO_LOG_FLUSH = 0x8004587D, struct.pack("I", 2)  # EXT4_IOC_SHUTDOWN is XFS_IOC_GOINGDOWN
+SHUTDOWN = 0x8004587D
+NO_LOG_FLUSH = struct.pack("I", 2)  # EXT4_IOC_SHUTDOWN is XFS_IOC_GOINGDOWN
 
 
 def found_in(folder: Path) -> list[str]:
@@ -160,7 +161,8 @@ def test_power_cuts_lose_nothing_acknowledged(tmp_path: Path, kind: str) -> None
     if make is None:
         pytest.skip(f"needs mkfs.{kind}")
     in_a_namespace_of_our_own()
-    image, at = tmp_path / "image", tmp_path / "at"
+    image = tmp_path / "image"
+    at = tmp_path / "at"
     with image.open("wb") as file:
         file.truncate(512 * 1024 * 1024)
     at.mkdir()

@@ -183,7 +183,8 @@ async def test_segments_dropped_swapped_or_doubled_are_refused(tmp_path: Path, s
     if spoil == "drop":
         second.unlink()
     elif spoil == "swap":
-        a, b = first.read_bytes(), second.read_bytes()
+        a = first.read_bytes()
+        b = second.read_bytes()
         first.write_bytes(b)
         second.write_bytes(a)
     else:

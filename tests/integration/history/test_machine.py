@@ -104,7 +104,8 @@ class Machine(RuleBasedStateMachine):
     @rule(torn=st.sampled_from([b"", b'{"seq":', b"\0" * 100]))
     def crash(self, torn: bytes) -> None:
         """Goes on with the files as they are at this moment, as after a kill -9 or a torn last line."""
-        old, left = self.folder, self.history
+        old = self.folder
+        left = self.history
         self.lives += 1
         shutil.copytree(old, self.folder)
         segment = max(self.folder.glob("journal-*.jsonl"))

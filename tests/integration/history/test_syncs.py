@@ -46,7 +46,8 @@ def unsynced(trace: str, folder: Path) -> list[str]:
         if match is None:
             continue
         call, words = match.groups()
-        handle, names = HANDLE.match(words), re.findall(r'"([^"]*)"', words)
+        handle = HANDLE.match(words)
+        names = re.findall(r'"([^"]*)"', words)
         if call == "write" and words.startswith("1<"):
             faults += [f"not synced at an acknowledgement: {name}" for name in sorted(waiting)]
         elif call in ("fsync", "fdatasync") and handle:
@@ -63,7 +64,8 @@ def unsynced(trace: str, folder: Path) -> list[str]:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
 def test_nothing_is_acknowledged_before_it_is_synced(tmp_path: Path) -> None:
-    folder, out = tmp_path / "h", tmp_path / "trace"
+    folder = tmp_path / "h"
+    out = tmp_path / "trace"
     folder.mkdir()
     trace = ["strace", "-f", "-y", "-qq", "-z", "-s", "300", "-o", str(out), f"-etrace={CALLS}"]
     subprocess.run([*trace, sys.executable, "-c", ACTOR, str(folder)], check=True, capture_output=True)

@@ -72,7 +72,8 @@ def runs(number: int, count: int) -> list[CronJobExecution]:
 @asynccontextmanager
 async def many(folder: Path, cronjobs: int, each: int) -> AsyncIterator[Services]:
     """The services as the daemon has them, with so many CronJobs of so many runs each; no task goes on."""
-    history, supervisor = await History.open(folder, clock=SystemClock()), Supervisor(SystemClock())
+    history = await History.open(folder, clock=SystemClock())
+    supervisor = Supervisor(SystemClock())
     cluster = Cluster(None, None, in_cluster=False, name=CLUSTER)
     cluster.id = CLUSTER
     current = app.Current(Settings())

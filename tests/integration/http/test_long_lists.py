@@ -18,7 +18,8 @@ from kronkeep_daemon.http import json_encoding, list_handlers
 from kronkeep_daemon.http.route import Call
 from kronkeep_daemon.http.services import Services
 
-CRONJOBS, RUNS = 300, 3
+CRONJOBS = 300
+RUNS = 3
 LISTS = (list_handlers.cronjobs, list_handlers.policies, list_handlers.snapshot)
 
 
@@ -51,7 +52,9 @@ class Turns:
 async def test_a_list_of_all_cronjobs_lets_others_work_after_a_few_of_them(
     services: Services, handler: Callable[[Call], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    turns, views, view = Turns(), Counter[int](), CronJobService.view
+    turns = Turns()
+    views = Counter[int]()
+    view = CronJobService.view
 
     def counted(self: CronJobService, cluster: str, raw: dict[str, Any]) -> Any:
         views[turns.count] += 1
@@ -76,7 +79,8 @@ async def test_what_came_while_a_list_was_made_is_in_it_and_what_went_is_not(ser
 
 
 async def test_a_long_answer_is_encoded_in_slices_and_says_the_same() -> None:
-    turns, items = Turns(), [api.Event(seq=n, table="t", id=str(n), op="put", record={}) for n in range(5000)]
+    turns = Turns()
+    items = [api.Event(seq=n, table="t", id=str(n), op="put", record={}) for n in range(5000)]
     answer = api.ListOf(items=items, next_cursor="c")
     assert await turns.during(json_encoding.encoded(answer)) == msgspec.json.encode(answer)
     assert turns.count >= len(items) / json_encoding.SLICE

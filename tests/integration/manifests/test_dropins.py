@@ -162,7 +162,8 @@ async def test_what_a_manifest_names_no_more_goes_and_what_others_set_stays(daem
     full = json.loads(json.dumps(SPEC))
     (container,) = full["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     container |= {"resources": {"limits": {"cpu": "1000m"}}, "env": [{"name": "A", "value": "b"}]}
-    cluster, path = await daemon.cluster(), paths.cronjobs("default", "x")
+    cluster = await daemon.cluster()
+    path = paths.cronjobs("default", "x")
     async with daemon.client() as client:
         await client.apply_cronjob(manifest(full | {"suspend": True}, team="a"))
         template = {"spec": {"containers": [container | {"resources": {"limits": {"cpu": "1"}}}]}}

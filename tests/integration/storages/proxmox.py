@@ -79,7 +79,8 @@ def certificate(folder: Path, name: str) -> tuple[Path, str]:
 def serving(file: Path) -> Iterator[Api]:
     """The API with the certificate of `file`, on a free port."""
     server = Api(("127.0.0.1", 0), _Handler)
-    server.status, server.seen = dict(STATUS), []
+    server.status = dict(STATUS)
+    server.seen = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     server.socket = context.wrap_socket(server.socket, server_side=True)

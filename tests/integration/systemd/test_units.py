@@ -125,7 +125,9 @@ def ask(path: Path) -> bytes:
 
 @pytest.mark.parametrize("restarts", [2, pytest.param(10, marks=pytest.mark.torture)])
 def test_no_request_is_lost_over_restarts(tmp_path: Path, restarts: int) -> None:
-    activated, stop, answers = Activated(tmp_path), threading.Event(), list[bytes]()
+    activated = Activated(tmp_path)
+    stop = threading.Event()
+    answers = list[bytes]()
     faults: list[OSError] = []
 
     def loop() -> None:
@@ -135,7 +137,8 @@ def test_no_request_is_lost_over_restarts(tmp_path: Path, restarts: int) -> None
             except OSError as fault:
                 faults.append(fault)
 
-    daemon, client = activated.start(), threading.Thread(target=loop)
+    daemon = activated.start()
+    client = threading.Thread(target=loop)
     client.start()
     try:
         for number in range(restarts + 1):

@@ -53,10 +53,8 @@ async def test_writes_go_to_the_right_cluster(daemon: Daemon, embedded_cluster: 
 
 
 async def test_a_folder_of_manifests_is_for_the_cluster_of_its_name(daemon: Daemon) -> None:
-    folder, text = (
-        daemon.state.parent / "manifests",
-        "kind: CronJob\nimage: busybox\nschedule: 0 2 29 2 *\nname: ",
-    )
+    folder = daemon.state.parent / "manifests"
+    text = "kind: CronJob\nimage: busybox\nschedule: 0 2 29 2 *\nname: "
     for place, name in (("here", "dropped"), ("far/there", "dropped"), ("elsewhere/no", "other")):
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / f"{place}.yaml").write_text(text + name)
@@ -87,7 +85,8 @@ async def in_both(client: Client, far: Cluster) -> None:
 
 async def by_hand(socket: str, far: Cluster) -> None:
     """The same with the verbs."""
-    here, there = ("get", "cronjobs", "default/here"), ("--cluster", "far")
+    here = ("get", "cronjobs", "default/here")
+    there = ("--cluster", "far")
     assert (await kronkeep(socket, *here))[0] == EXIT_REFUSED
     code, text = await kronkeep(socket, *here, *there)
     assert (code, f"cluster: {far.id}" in text) == (0, True), text

@@ -247,7 +247,8 @@ class TestCredentials:
     """Tokens are rotated under a running daemon: the next refusal reads them anew, once for all."""
 
     async def test_a_token_file_is_read_again(self, world: World, tmp_path: Path) -> None:
-        config, token = tmp_path / "kubeconfig", tmp_path / "token"
+        config = tmp_path / "kubeconfig"
+        token = tmp_path / "token"
         server = server_of(config)
         token.write_text("one")
         world.write(config, server, {"tokenFile": str(token)})
@@ -260,7 +261,8 @@ class TestCredentials:
         await cluster.close()
 
     async def test_an_exec_plugin_is_run_again(self, world: World, tmp_path: Path) -> None:
-        config, script = tmp_path / "kubeconfig", tmp_path / "plugin.py"
+        config = tmp_path / "kubeconfig"
+        script = tmp_path / "plugin.py"
         server = server_of(config)
         api = "client.authentication.k8s.io/v1"
         (tmp_path / "secret").write_text("one")

@@ -45,7 +45,9 @@ class Room:
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Room]:
-    world, clock, bus = World(), Quick(), Bus()
+    world = World()
+    clock = Quick()
+    bus = Bus()
     supervisor = Supervisor(clock)
     async with world.served(folder) as kubeconfig:
         cluster = await Cluster.connect(kubeconfig=kubeconfig)

@@ -22,7 +22,8 @@ ROLE = "watcher"
 
 async def authority(folder: Path, name: str) -> tuple[Path, Path]:
     """A certificate for 127.0.0.1 that is its own authority, and its key."""
-    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
+    certificate = folder / f"{name}.crt"
+    key = folder / f"{name}.key"
     argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     argv += ["-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
     argv += ["-days", "2", "-keyout", str(key), "-out", str(certificate)]

@@ -134,7 +134,8 @@ class World:
 
     def _list(self, request: web.Request, kind: str) -> web.Response:
         items = list(self.objects[kind].values())
-        start, limit = int(request.query.get("continue", 0)), min(self.page, int(request.query["limit"]))
+        start = int(request.query.get("continue", 0))
+        limit = min(self.page, int(request.query["limit"]))
         meta: Object = {"resourceVersion": str(self.version)}
         if start + limit < len(items):
             meta["continue"] = str(start + limit)

@@ -24,7 +24,8 @@ from kronkeep_daemon.alerts.rule_results import Known
 from kronkeep_daemon.kube.watch import WatchState
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
-E, B = ExecutionStatus, BackupStatus
+E = ExecutionStatus
+B = BackupStatus
 
 
 def ago(minutes: float) -> datetime:

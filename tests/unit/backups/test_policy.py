@@ -50,7 +50,8 @@ def test_the_revision_follows_the_content() -> None:
 
 def test_an_annotation_by_hand_needs_no_id() -> None:
     by_hand = cronjob({object_keys.POLICY: '{"storage_id": "store"}'})
-    first, second = policy_annotations.read(by_hand).policy, policy_annotations.read(by_hand).policy
+    first = policy_annotations.read(by_hand).policy
+    second = policy_annotations.read(by_hand).policy
     assert first is not None
     assert first == second
     assert first.id

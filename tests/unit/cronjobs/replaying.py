@@ -65,7 +65,8 @@ def a_recorder(history: History, clock: FakeClock) -> Recorder:
 
 def feed(recorder: Recorder, kind: str, what: str, obj: Object) -> None:
     """One event, as a watch would hand it on."""
-    seen, item = recorder.seen, msgspec.convert(copy.deepcopy(obj), KINDS[kind], strict=False)
+    seen = recorder.seen
+    item = msgspec.convert(copy.deepcopy(obj), KINDS[kind], strict=False)
     handlers = {
         "cronjobs": seen.cronjob_event,
         "jobs": seen.job_event,
@@ -90,7 +91,8 @@ def listed(recorder: Recorder, there: dict[str, list[Object]]) -> None:
 
 async def write(recorder: Recorder) -> None:
     """Writes what is touched, as the recorder's own task does."""
-    touched, recorder._touched = recorder._touched, {}
+    touched = recorder._touched
+    recorder._touched = {}
     await recorder._write(touched)
 
 

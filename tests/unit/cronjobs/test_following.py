@@ -51,7 +51,8 @@ async def test_a_stream_that_breaks_is_taken_up_without_a_hole_and_without_a_lin
 
 
 async def test_a_container_that_has_not_started_yet_is_waited_for() -> None:
-    kubelet, over = Kubelet(10_000), [False, False, True]
+    kubelet = Kubelet(10_000)
+    over = [False, False, True]
     kubelet.refusals = [InvalidObject("waiting to start"), InvalidObject("waiting to start")]
     follower = Follower(cluster=kubelet, pod=POD, container="main", over=lambda: over.pop(0), clock=Quick())  # type: ignore[arg-type]
     assert [line async for line in follower.lines()] == LINES

@@ -37,7 +37,8 @@ async def recorded(folder: Path, spec: dict[str, Any], notes: dict[str, str]) ->
     """The records of a run that came and ended, half an hour later."""
     scene = Scene(folder)
     await scene.open()
-    shown, begun = cronjob(last=NOON - timedelta(minutes=10), **spec), job(NOON)
+    shown = cronjob(last=NOON - timedelta(minutes=10), **spec)
+    begun = job(NOON)
     shown["metadata"]["annotations"] = notes
     begun["metadata"]["annotations"] |= notes
     await scene.show(shown)

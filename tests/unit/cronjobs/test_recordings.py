@@ -82,7 +82,8 @@ async def test_modified_events_in_the_wrong_order_change_nothing(name: str, tmp_
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_all_at_once_gives_the_same_history(name: str, tmp_path: Path) -> None:
-    events, clock = replaying.told(name), FakeClock()
+    events = replaying.told(name)
+    clock = FakeClock()
     once = await replayed(tmp_path / "a", events)
     history = await opened(tmp_path / "b", clock)
     recorder = replaying.a_recorder(history, clock)

@@ -88,7 +88,8 @@ class Scene:
     async def show(self, *objects: dict[str, Any], kind: str = "cronjobs") -> None:
         for obj in objects:
             feed(self.recorder, kind, "MODIFIED", obj)
-        touched, self.recorder._touched = self.recorder._touched, {}
+        touched = self.recorder._touched
+        self.recorder._touched = {}
         await self.recorder._write(touched)
 
     async def at(self, minute: float) -> None:

@@ -30,7 +30,8 @@ EQUAL = st.dictionaries(st.sampled_from(["cronjob", "status", "id"]), st.sampled
 def test_newest_and_counts_are_those_of_a_plain_list(
     changes: list[tuple[int, dict[str, str] | None]], equal: dict[str, str], before: int | None, since: int
 ) -> None:
-    documents, model = Documents(), dict[int, dict[str, str]]()
+    documents = Documents()
+    model = dict[int, dict[str, str]]()
     for number, doc in changes:
         if doc is None:
             documents.remove(number)
@@ -38,7 +39,8 @@ def test_newest_and_counts_are_those_of_a_plain_list(
         else:
             documents.put(row_of(number, msgspec.json.encode(doc)))
             model[number] = doc
-    low, place = f"2026-01-01T00:00:0{since}", (f"2026-01-01T00:00:0{before}", -1)
+    low = f"2026-01-01T00:00:0{since}"
+    place = (f"2026-01-01T00:00:0{before}", -1)
     wanted = sorted(
         (
             (doc["created_at"][:-1], number)
@@ -81,7 +83,8 @@ QUERIES = st.recursive(TERMS, lambda inner: st.tuples(inner, inner, st.booleans(
 
 @given(st.lists(DOCS, max_size=15), QUERIES)
 def test_a_query_finds_what_stock_finds(docs: list[dict[str, str]], query: QueryInstance) -> None:
-    stock, ours = TinyDB(storage=MemoryStorage).table("t"), JournalTable(storage=JournalStorage(), name="t")
+    stock = TinyDB(storage=MemoryStorage).table("t")
+    ours = JournalTable(storage=JournalStorage(), name="t")
     for table in (stock, ours):
         table.insert_multiple(docs)
     assert ours.search(query) == stock.search(query)

@@ -50,11 +50,9 @@ def replayed(name: str) -> list[dict[str, Any]]:
     for record in records(name):
         if record.get("watch") not in ("cronjobs", "jobs") or record["event"]["type"] == "BOOKMARK":
             continue
-        obj, kind, now = (
-            record["event"]["object"],
-            record["event"]["type"],
-            START + timedelta(seconds=record["at"]),
-        )
+        obj = record["event"]["object"]
+        kind = record["event"]["type"]
+        now = START + timedelta(seconds=record["at"])
         if record["watch"] == "cronjobs":
             cronjob = obj
         else:

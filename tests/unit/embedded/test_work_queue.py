@@ -10,7 +10,8 @@ from kronkeep_daemon.embedded.controllers.work_queue import WorkQueue
 @pytest.mark.parametrize("turns", range(6))
 async def test_a_worker_stops_even_as_a_key_comes(turns: int) -> None:
     """asyncio.wait_for would give the key out and lose the stop at one of these turns of the loop."""
-    queue, done = WorkQueue(), list[tuple[str, str, str]]()
+    queue = WorkQueue()
+    done = list[tuple[str, str, str]]()
 
     async def work() -> None:
         while True:

@@ -282,7 +282,8 @@ def test_every_field_of_what_is_written_in_one_row_is_in_its_row() -> None:
         fields = msgspec.structs.fields(kind)
         assert set(values) == {field.name for field in fields}, kind
         assert all(values[field.name] != field.default for field in fields)
-    hook, claim = Hook(**IN_ROWS[Hook]), ClaimSource(**IN_ROWS[ClaimSource])
+    hook = Hook(**IN_ROWS[Hook])
+    claim = ClaimSource(**IN_ROWS[ClaimSource])
     spec = CronJobCreate(
         name="x",
         image="x",

@@ -78,9 +78,11 @@ def test_a_lock_that_cannot_be_read_is_nobodys(log: bytes) -> None:
     assert not stale_locks.dead(found, [], lambda _: False, NOW)
 
 
-DEAD, ALIVE = Lock(time=NOW, hostname=OURS), Lock(time=NOW, hostname="somebodys-laptop")
+DEAD = Lock(time=NOW, hostname=OURS)
+ALIVE = Lock(time=NOW, hostname="somebodys-laptop")
 STALE = Lock(time=NOW - stale_locks.STALE, hostname="somebodys-laptop")
-REMOVE, ASK = ["restic", "unlock", "--remove-all"], ["restic", "unlock"]
+REMOVE = ["restic", "unlock", "--remove-all"]
+ASK = ["restic", "unlock"]
 
 
 @pytest.mark.parametrize(

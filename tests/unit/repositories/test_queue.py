@@ -50,7 +50,9 @@ async def test_what_is_alone_waits_for_readers_and_lets_no_new_ones_in() -> None
     queues = Queues()
     reader = Person(queues.reading("r"))
     await settle()
-    alone, late, other = Person(queues.alone("r")), None, Person(queues.alone("another"))
+    alone = Person(queues.alone("r"))
+    late = None
+    other = Person(queues.alone("another"))
     await settle()
     late = Person(queues.reading("r"))
     await settle()
@@ -79,7 +81,8 @@ async def test_who_gives_up_leaves_the_repository_open() -> None:
     with pytest.raises(TimeoutError):
         async with queues.alone("r", 0.01):
             pass
-    third, archive = Person(queues.reading("r")), Person(queues.archiving("r"))
+    third = Person(queues.reading("r"))
+    archive = Person(queues.archiving("r"))
     await settle()
     assert third.inside
     assert archive.inside

@@ -17,7 +17,8 @@ class Repository:
     """A repository in a folder and the call of restic on it."""
 
     def __init__(self, folder: Path) -> None:
-        self.path, self.password = folder / "repository", folder / "password"
+        self.path = folder / "repository"
+        self.password = folder / "password"
         self.password.write_text("right")
         self.cache = folder / "cache"
 

@@ -23,7 +23,9 @@ def storage(check: DataCheck | None = None, status: StorageStatus = StorageStatu
 
 
 def test_every_part_is_read_once_in_thirty_days() -> None:
-    now, check, read = BORN, None, []
+    now = BORN
+    check = None
+    read = []
     for _ in range(PARTS):
         assert due(storage(check), None, now + DAY / 2) is None
         now += DAY

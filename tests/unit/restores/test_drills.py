@@ -89,7 +89,8 @@ class Standing:
 async def test_a_slot_is_drilled_once_over_restarts_and_a_long_sleep_is_caught_up_once(
     tmp_path: Path,
 ) -> None:
-    clock, standing = FakeClock(SEEN), Standing()
+    clock = FakeClock(SEEN)
+    standing = Standing()
 
     async def wakes() -> list[datetime | None]:
         """A daemon starts, looks twice, and is gone; the slots that it found."""
@@ -120,7 +121,8 @@ async def test_a_slot_is_drilled_once_over_restarts_and_a_long_sleep_is_caught_u
 async def test_no_drill_without_a_policy_that_asks_for_it(
     tmp_path: Path, without: dict[str, Any] | None
 ) -> None:
-    clock, standing = FakeClock(SEEN), Standing()
+    clock = FakeClock(SEEN)
+    standing = Standing()
     policy = {"id": "p", "storage_id": "s", "drill": {"schedule": "0 3 * * *"}}
     history = await History.open(tmp_path, clock=clock)
     drills = Drills(
@@ -139,7 +141,8 @@ async def test_no_drill_without_a_policy_that_asks_for_it(
 
 
 async def test_a_drill_takes_no_other_cronjobs_backup(tmp_path: Path) -> None:
-    clock, standing = FakeClock(SEEN), Standing()
+    clock = FakeClock(SEEN)
+    standing = Standing()
     standing.raw["metadata"]["name"] = "copy"
     history = await History.open(tmp_path, clock=clock)
     drills = Drills(

@@ -75,7 +75,8 @@ def test_chosen_paths_lose_slashes_and_repetitions_and_the_root_means_all() -> N
 @given(st.text(min_size=1).filter(lambda name: "/" not in name and "\0" not in name))
 def test_an_escaped_name_matches_itself_and_its_wildcards_nothing_else(name: str) -> None:
     pattern = restore_paths.escaped((f"/{name}",))[0]
-    plain, at = "", 0
+    plain = ""
+    at = 0
     while at < len(pattern):
         assert pattern[at] not in "*?["
         at += pattern[at] == "\\"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from kronkeep_daemon.restores.checksums import Changes, Line, Manifests, Names, Sums, differences, lines
 
-ONE, TWO = "1" * 64, "2" * 64
+ONE = "1" * 64
+TWO = "2" * 64
 
 
 def sums(text: bytes) -> dict[str, str]:

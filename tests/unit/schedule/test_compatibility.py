@@ -24,7 +24,10 @@ class Times:
     """One schedule as sets of wall-clock fields, matched minute by minute, without the code tested."""
 
     def __init__(self, minutes: set[int], hours: set[int], weekdays: set[int], zone: str) -> None:
-        self.minutes, self.hours, self.weekdays, self.zone = minutes, hours, weekdays, zone
+        self.minutes = minutes
+        self.hours = hours
+        self.weekdays = weekdays
+        self.zone = zone
 
     def expr(self) -> str:
         fields = (self.minutes, self.hours, self.weekdays)
@@ -74,7 +77,9 @@ class Walk:
             self._backup(minute, day, run)
         if run:
             self.run_days.setdefault(day, minute)
-            self.last_run, self.archived, self.new_runs = minute, False, self.new_runs + 1
+            self.last_run = minute
+            self.archived = False
+            self.new_runs = self.new_runs + 1
         elif backup:
             self.archived = True
 
@@ -87,13 +92,16 @@ class Walk:
             self.hit = last
         self.counts["NothingNew"] += self.backed_up and self.new_runs == 0
         self.counts["RunNotArchived"] += self.passed_over
-        self.backed_up, self.new_runs, self.passed_over = True, 0, 0
+        self.backed_up = True
+        self.new_runs = 0
+        self.passed_over = 0
 
 
 def simulate(run: Times, backup: Times, start: int, expected: int) -> dict[str, int]:
     """The count of each finding from one walk over 400 days; `start` and `expected` in minutes."""
     walk = Walk(expected)
-    run_zone, backup_zone = ZoneInfo(run.zone), ZoneInfo(backup.zone)
+    run_zone = ZoneInfo(run.zone)
+    backup_zone = ZoneInfo(backup.zone)
     ours = theirs = 0
     for minute in range(start, start + DAYS * 1440):
         if minute % 30 == 0 or minute == start:
@@ -251,7 +259,8 @@ POLICY = BackupPolicySpec(storage_id="vault", schedule="0 3 * * *", time_zone="U
 def test_a_strategy_gives_the_changed_policy_and_says_so(
     strategy: str, schedule: str | None, said: str
 ) -> None:
-    asked, backup = question("0 4 * * *"), Schedule.parse("0 3 * * *")
+    asked = question("0 4 * * *")
+    backup = Schedule.parse("0 3 * * *")
     verdict = check(asked, backup)
     settled = resolve(strategy, POLICY, backup, asked, verdict)
     assert settled.policy.schedule == schedule
@@ -262,18 +271,21 @@ def test_a_strategy_gives_the_changed_policy_and_says_so(
 
 
 def test_reject_and_a_shift_in_vain_are_refused() -> None:
-    asked, backup = question("0 4 * * *"), Schedule.parse("0 3 * * *")
+    asked = question("0 4 * * *")
+    backup = Schedule.parse("0 3 * * *")
     with pytest.raises(ScheduleConflict) as refusal:
         resolve("reject", POLICY, backup, asked, check(asked, backup))
     assert refusal.value.details["finding"] == "BackupBeforeRun"
-    asked, backup = question("*/30 * * * *", minutes=45), Schedule.parse("0 * * * *")
+    asked = question("*/30 * * * *", minutes=45)
+    backup = Schedule.parse("0 * * * *")
     with pytest.raises(ScheduleConflict, match="No minute"):
         resolve("shift", POLICY, backup, asked, check(asked, backup))
     assert [offer.possible for offer in offers(backup, asked, check(asked, backup))] == [False, True, True]
 
 
 def test_where_nothing_conflicts_no_strategy_changes_anything() -> None:
-    asked, backup = question("0 2 * * *"), Schedule.parse("0 3 * * *")
+    asked = question("0 2 * * *")
+    backup = Schedule.parse("0 3 * * *")
     verdict = check(asked, backup)
     assert list(offers(backup, asked, verdict)) == []
     for strategy in ("reject", "shift", "after-run", "accept"):

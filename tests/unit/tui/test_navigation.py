@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from kronkeep_tui.navigation import KEPT, Navigation, Place
 
-JOBS, RUNS, RUN = Place("jobs"), Place("runs", "c1"), Place("run", "r1")
+JOBS = Place("jobs")
+RUNS = Place("runs", "c1")
+RUN = Place("run", "r1")
 
 
 def test_in_and_out_again() -> None:

@@ -38,7 +38,8 @@ def test_a_key_of_a_narrower_scope_goes_before() -> None:
     found = keymap.at(("run", "log", "any"), "left_square_bracket")
     assert found is not None
     assert found.name == "older"
-    wide, wrap = keymap.at(("jobs", "table", "any"), "w"), keymap.at(("run", "log", "any"), "w")
+    wide = keymap.at(("jobs", "table", "any"), "w")
+    wrap = keymap.at(("run", "log", "any"), "w")
     assert wide is not None
     assert wrap is not None
     assert (wide.name, wrap.name) == ("wide", "wrap")

@@ -48,7 +48,8 @@ def test_what_was_read_before_a_loss_counts_where_there_is_no_gap() -> None:
 
 
 def test_the_overview_counts_all_runs_or_says_since_when() -> None:
-    short, whole = snapshot(0, 200), with_page(snapshot(0, 200), RUNS, last=True)
+    short = snapshot(0, 200)
+    whole = with_page(snapshot(0, 200), RUNS, last=True)
     title, *lines = [plain(line) for line in success(short, NOW, 40)]
     assert title == f"SUCCESS  every run since {RUNS[199].created_at:%d %b %H:%M}Z"
     assert sum(int(line.rpartition(" of ")[2]) for line in lines) == 200

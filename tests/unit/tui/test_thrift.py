@@ -25,10 +25,13 @@ def cells(data: str) -> list[tuple[str, object]]:
         while words:
             word = words.pop(0)
             if word == "0":
-                flags, fore, back = set(), "default", "default"
+                flags = set()
+                fore = "default"
+                back = "default"
             elif word in ("38", "48"):
                 count = {"5": 2, "2": 4}[words[0]]
-                colour, words = ";".join(words[:count]), words[count:]
+                colour = ";".join(words[:count])
+                words = words[count:]
                 fore, back = (colour, back) if word == "38" else (fore, colour)
             elif word in ("39", "49"):
                 fore, back = ("default", back) if word == "39" else (fore, "default")

@@ -64,7 +64,8 @@ def test_wrapped_lines_fit_and_lose_nothing(text: str, width: int) -> None:
 def test_what_differs_lies_within_the_region_that_is_sent(
     one: list[tuple[str, str]], two: list[tuple[str, str]], width: int
 ) -> None:
-    before, after = fit_text(one, width), fit_text(two, width)
+    before = fit_text(one, width)
+    after = fit_text(two, width)
     assume(before != after)
     region = _differing(before, after, 0, width)
     assert 0 <= region.x < width
@@ -78,7 +79,8 @@ def test_what_differs_lies_within_the_region_that_is_sent(
             for n in range(cell_len(letter))
         ]
 
-    old, new = cells(before), cells(after)
+    old = cells(before)
+    new = cells(after)
     if len(old) == len(new) == width:
         changed = [n for n, (a, b) in enumerate(zip(old, new, strict=True)) if a != b]
         assert all(region.x <= n < region.right for n in changed)

@@ -64,7 +64,8 @@ def _taken(answer: Any, wanted: str | None) -> list[Any]:
         return list(answer.items)
     from kronkeep_common.query import parse
 
-    found, now = parse(wanted, {cluster.name: cluster.id for cluster in answer.clusters}), datetime.now(UTC)
+    found = parse(wanted, {cluster.name: cluster.id for cluster in answer.clusters})
+    now = datetime.now(UTC)
     return [item for item in answer.items if found.takes(item, now)]
 
 

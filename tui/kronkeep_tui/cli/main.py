@@ -14,7 +14,10 @@ from typing import Any
 from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError
 from kronkeep_common.text import clean
 
-EXIT_REFUSED, EXIT_INPUT, EXIT_UNREACHABLE, EXIT_INTERRUPTED = 1, 2, 3, 130
+EXIT_REFUSED = 1
+EXIT_INPUT = 2
+EXIT_UNREACHABLE = 3
+EXIT_INTERRUPTED = 130
 EXIT_CODES = """exit codes:
   0    done
   1    refused or failed; with --wait or --follow: the run or its backup did not succeed

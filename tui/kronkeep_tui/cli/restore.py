@@ -136,7 +136,8 @@ def _plan(plan: Any) -> int:
     """Prints a plan; 1 where the restore would be refused as it was asked."""
     target = plan.target
     place = "in place" if target.kind == "in-place" else f"claim {target.claim}/{target.path}".rstrip("/")
-    again, stay = f"{plan.overwritten} overwritten ({size(plan.overwritten_bytes)})", f"{plan.left} stay"
+    again = f"{plan.overwritten} overwritten ({size(plan.overwritten_bytes)})"
+    stay = f"{plan.left} stay"
     print(f"to {target.namespace}, {clean(place, 500)}: {plan.files} files, {size(plan.total_bytes)}")
     print(f"{plan.written} new, {again}, {stay}")
     for sign, paths in (("overwritten", plan.overwritten_examples), ("stays", plan.left_examples)):

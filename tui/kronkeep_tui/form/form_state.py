@@ -59,7 +59,9 @@ class Filling:
     def begin(self, found: "Tagged") -> None:
         """Fills the fields with the CronJob that this is of."""
         self.draft = draft_of(found.spec) | ({} if self.target else {"name": ""})
-        self._base, self.tag, self.unread = dict(self.draft), found.tag, False
+        self._base = dict(self.draft)
+        self.tag = found.tag
+        self.unread = False
         self.look()
 
     def fill_from(self, found: Mapping[str, str]) -> None:
@@ -82,7 +84,8 @@ class Filling:
 
     def errors(self, storages: Sequence[BackupStorage] | None) -> dict[str, KronkeepError]:
         """What is wrong as far as is known here; `storages` None is that they were not read yet."""
-        name, namespace = self.draft.get("policy.storage_id", "").strip(), self.draft.get("namespace", "")
+        name = self.draft.get("policy.storage_id", "").strip()
+        namespace = self.draft.get("namespace", "")
         error = storage_error(name, namespace.strip(), storages) if storages is not None else None
         return self._read.errors | ({"policy.storage_id": error} if error is not None else {})
 
@@ -115,7 +118,8 @@ class Filling:
         theirs = draft_of(now.spec)
         found = merge.differences(self._base, self.draft, theirs)
         self.draft = merge.merged(self.draft, found)
-        self._base, self.tag = theirs, now.tag
+        self._base = theirs
+        self.tag = now.tag
         self.met |= {one.path: one for one in found}
         self.look()
         return found
@@ -140,7 +144,8 @@ class Filling:
 
     def swap(self, path: str) -> None:
         """Puts in theirs, or what stood there before."""
-        one, here = self.met[path], merge.texts_of(self.draft, path)
+        one = self.met[path]
+        here = merge.texts_of(self.draft, path)
         if here != one.theirs:
             self.met[path] = one._replace(mine=here)
         before = one.was if one.mine == one.theirs else one.mine

@@ -49,9 +49,11 @@ def fires(expr: str, zone: str, now: datetime) -> Fires | None:
 
 def request(draft: Draft, existing: tuple[str, str] | None) -> ScheduleCheckRequest | None:
     """What the daemon is asked about the draft's schedules; None where there are not two that can be read."""
-    schedule, backup = draft.get("schedule", "").strip(), draft.get("policy.schedule", "").strip()
+    schedule = draft.get("schedule", "").strip()
+    backup = draft.get("policy.schedule", "").strip()
     storage = draft.get("policy.storage_id", "").strip()
-    zone, backup_zone = draft.get("time_zone", "").strip(), draft.get("policy.time_zone", "").strip()
+    zone = draft.get("time_zone", "").strip()
+    backup_zone = draft.get("policy.time_zone", "").strip()
     try:
         Schedule.parse(schedule, zone or None)
         Schedule.parse(backup, backup_zone or None)

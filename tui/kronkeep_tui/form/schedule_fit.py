@@ -33,17 +33,21 @@ class Fit:
         """Whether it is another question than the last one, whose answer is then forgotten."""
         if request == self.asked:
             return False
-        self.asked, self.verdict = request, None
+        self.asked = request
+        self.verdict = None
         return True
 
     async def ask(self, request: ScheduleCheckRequest, client: "Client", clock: "Clock") -> None:
         """Asks the daemon, which knows runs and other policies; without it, reckons here."""
         try:
-            verdict, alone = await client.check_schedules(request), False
+            verdict = await client.check_schedules(request)
+            alone = False
         except KronkeepError:
-            verdict, alone = await asyncio.to_thread(preview.reckon, request, clock.now()), True
+            verdict = await asyncio.to_thread(preview.reckon, request, clock.now())
+            alone = True
         if request == self.asked:
-            self.verdict, self.alone = verdict, alone
+            self.verdict = verdict
+            self.alone = alone
 
     def offer(self, strategy: str) -> Resolution | None:
         """What a strategy would do; None where there is no conflict."""

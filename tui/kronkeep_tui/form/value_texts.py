@@ -37,7 +37,8 @@ def write_duration(seconds: float) -> str:
     """A text that reads as the same seconds, in units where they are whole."""
     if seconds != int(seconds):
         return f"{Decimal(repr(seconds)):f}s"
-    left, parts = int(seconds), []
+    left = int(seconds)
+    parts = []
     for name, unit in _UNITS.items():
         count, left = divmod(left, unit)
         parts += [f"{count}{name}"] if count else []
@@ -56,7 +57,8 @@ def write_size(count: int) -> str:
     """A text that reads as the same bytes, in the largest unit in which they are whole."""
     power = 0
     while count and count % 1024 == 0 and power < 5:
-        count, power = count // 1024, power + 1
+        count = count // 1024
+        power = power + 1
     return f"{count}{' KMGTP'[power]}i" if power else str(count)
 
 

@@ -37,7 +37,8 @@ def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> 
 
 
 def _fresh(reader: "Reader", now: datetime) -> list[Span]:
-    store, asked = reader.store, reader.asked_at
+    store = reader.store
+    asked = reader.asked_at
     if asked is not None and now - asked >= SLOW:
         return [(f"no answer for {age(asked, now)}", "warn")]
     if not reader.live:

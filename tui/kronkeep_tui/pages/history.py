@@ -59,7 +59,8 @@ def _read(store: Store, run: CronJobExecution) -> float | None:
 
 def page(cronjob: CronJob, store: Store, now: datetime, width: int, *, plain: bool = False) -> list[Text]:
     """The whole page: runs over time at the left, nights at the right (`plain`: below), backups last."""
-    runs, backups = runs_of(store, cronjob.id), backups_of(store, cronjob.id)
+    runs = runs_of(store, cronjob.id)
+    backups = backups_of(store, cronjob.id)
     weeks = max(4, min(WEEKS, (width // 3 - 5) // 2))
     right = calendar(runs, now, weeks)
     wide = 5 + 2 * weeks
@@ -193,7 +194,8 @@ def _key(nights: str) -> list[Text]:
 
 def compare(one: CronJobExecution, two: CronJobExecution, store: Store, width: int) -> list[Text]:
     """Two runs, field by field; what differs is strong."""
-    left, right = _fields(one, store), _fields(two, store)
+    left = _fields(one, store)
+    right = _fields(two, store)
     wide = max(10, (width - 18) // 2)
     lines: list[Text] = [_pair("", "earlier", "later", wide, "title"), ()]
     for name in left:

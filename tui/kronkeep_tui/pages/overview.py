@@ -64,7 +64,8 @@ def last_day(store: Store, now: datetime, width: int) -> list[Text]:
 
     Hours of which not every run was read are blank.
     """
-    well, bad = [0] * HOURS, [0] * HOURS
+    well = [0] * HOURS
+    bad = [0] * HOURS
     for run in store.executions.newest():
         hour = int((now - run.created_at).total_seconds() // 3600)
         if hour >= HOURS:
@@ -104,7 +105,8 @@ def storages(store: Store, now: datetime, width: int) -> list[Text]:
         check = {True: f"check ok {age(storage.checked_at, now)}", False: "CHECK FAILED", None: "not checked"}
         kind = {True: "quiet", False: "bad", None: "quiet"}[storage.check_ok]
         if storage.status == "failed":
-            words, kind = "FAIL", "bad"
+            words = "FAIL"
+            kind = "bad"
         lines.append(
             ((fit(storage.id, name), ""), (" ", ""), (words, ""), ("  ", ""), (check[storage.check_ok], kind))
         )

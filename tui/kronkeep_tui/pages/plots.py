@@ -64,7 +64,8 @@ def _joined(cells: Sequence[Span]) -> Text:
 def axis(first: datetime, last: datetime, width: int) -> Text:
     """When the first and the last column began, below a plot `width` columns wide."""
     form = "%H:%MZ" if last - first < SHORT_SPAN else "%d %b"
-    left, right = first.strftime(form), last.strftime(form)
+    left = first.strftime(form)
+    right = last.strftime(form)
     gap = width - len(left) - len(right)
     words = f"{left}{' ' * gap}{right}" if gap > 0 else left
     return ((Drawn(" " * (AXIS + 1), ""), ""), (Drawn(words, f"from {left} to {right}"), "quiet"))

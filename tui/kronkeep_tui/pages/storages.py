@@ -32,7 +32,8 @@ def users(storage: BackupStorage, store: Store) -> list[CronJob]:
 def row(storage: BackupStorage, store: Store, now: datetime) -> Row:
     """One storage."""
     shown, kind = state(storage.status)
-    used, usage = fill(storage), storage.usage
+    used = fill(storage)
+    usage = storage.usage
     held = size(usage.used_bytes) if usage else "not measured"
     full = "bad" if used is not None and used >= CAPACITY_WARNING else ""
     cells = (

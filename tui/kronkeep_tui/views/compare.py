@@ -19,7 +19,8 @@ class CompareView(PageView):
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """Field by field."""
         early, _, late = self.of.partition(" ")
-        one, two = store.executions.get(early), store.executions.get(late)
+        one = store.executions.get(early)
+        two = store.executions.get(late)
         if one is None or two is None:
             return [(("One of the two runs is no longer known.", "warn"),)]
         return compare(one, two, store, width)

@@ -99,7 +99,8 @@ class FilesView(TableView[SnapshotFile]):
 
     async def load(self) -> None:
         """Reads the folder, page by page."""
-        client, cursor = self.kronkeep.client, None
+        client = self.kronkeep.client
+        cursor = None
         found: list[SnapshotFile] = []
         while len(found) < MOST:
             page = await client.files(self.backup_id, self.folder, 1000, cursor)

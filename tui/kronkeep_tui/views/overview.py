@@ -60,7 +60,8 @@ class OverviewView(TableView[Alert]):
         """Attention, two columns, and the welcome in their place."""
         yield RowTable(self.COLUMNS)
         with Columns():
-            left, right = Pane(id="left"), Pane(id="right")
+            left = Pane(id="left")
+            right = Pane(id="right")
             left.reachable = right.reachable = False
             yield left
             yield right
@@ -117,7 +118,8 @@ class OverviewView(TableView[Alert]):
 
     def show_detail(self) -> None:
         """The two columns stand in the place of details."""
-        store, now = self.kronkeep.reader.store, self._now
+        store = self.kronkeep.reader.store
+        now = self._now
         if now is None:
             return
         for name, sections in (("left", page.LEFT), ("right", page.RIGHT)):

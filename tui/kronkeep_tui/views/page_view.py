@@ -57,7 +57,8 @@ class PageView(View):
         self.frame.ask(Prompt(lead="/", accept=self._search, text=self._searched, change=self._search))
 
     def _search(self, words: str) -> None:
-        self._searched, self._found = words, -1
+        self._searched = words
+        self._found = -1
         self._step(1)
 
     def do_next_found(self) -> None:
@@ -69,7 +70,8 @@ class PageView(View):
         self._step(-1)
 
     def _step(self, step: int) -> None:
-        words, lines = self._searched.lower(), self.pane.lines
+        words = self._searched.lower()
+        lines = self.pane.lines
         order = [
             n % len(lines) for n in range(self._found + step, self._found + step + step * len(lines), step)
         ]

@@ -59,7 +59,8 @@ class RetentionView(PageView):
 
     def do_approve(self) -> None:
         """Approves exactly what the page shows, once the CronJob's name is typed."""
-        plan, cronjob = self._plan, self._cronjob(self.kronkeep.reader.store)
+        plan = self._plan
+        cronjob = self._cronjob(self.kronkeep.reader.store)
         if plan is None or cronjob is None:
             return
         question = f"Remove {len(plan.remove)} snapshots for good?"

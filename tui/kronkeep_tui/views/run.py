@@ -119,20 +119,23 @@ class RunView(View):
     def _take(self, chunk: bytes) -> None:
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > LONGEST:
-            whole, self._rest = [*whole, self._rest], b""
+            whole = [*whole, self._rest]
+            self._rest = b""
         self._pending += [clean(line.decode(errors="replace").removesuffix("\r")) for line in whole]
         if len(self._pending) > PENDING_LINES:
             del self._pending[: -PENDING_LINES // 2]
 
     def _show_lines(self) -> None:
         if self._pending and self.display and self.frame.view is self:
-            lines, self._pending = self._pending, []
+            lines = self._pending
+            self._pending = []
             self.log_pane.add(lines)
             self._show_rule()
 
     def refusal(self, action: Action) -> str:
         """What needs the CronJob needs it to be there still; only what runs can be stopped."""
-        run, cronjob = self.run, self._cronjob()
+        run = self.run
+        cronjob = self._cronjob()
         if action.name in ("trigger", "back_up") and cronjob is None:
             return "The CronJob is no longer there."
         if action.name == "back_up" and cronjob is not None and cronjob.policy is None:

@@ -130,7 +130,8 @@ class TableView(View, Generic[R]):
         if self.frame.namespace:
             found = [r for r in found if getattr(r, "namespace", "") in ("", self.frame.namespace)]
         if self.filter_text:
-            takes, facts = self._filter.takes, self.facts
+            takes = self._filter.takes
+            facts = self.facts
             found = [r for r in found if takes(facts(r), now)]
         if self.faults_only:
             found = [r for r in found if self.is_fault(r)]
@@ -149,10 +150,12 @@ class TableView(View, Generic[R]):
 
     def show_detail(self) -> None:
         """Shows the details of the row under the cursor."""
-        pane, record = self.query_one(".detail", Pane), self.subject()
+        pane = self.query_one(".detail", Pane)
+        record = self.subject()
         if not pane.display:
             return
-        store, now = self.kronkeep.reader.store, self._now
+        store = self.kronkeep.reader.store
+        now = self._now
         beside = self.screen.has_class("-wide")
 
         def make(width: int) -> list[Text]:

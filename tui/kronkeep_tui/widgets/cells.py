@@ -75,7 +75,8 @@ def fit_text(text: Iterable[Span], width: int) -> Text:
         words = clean(words, max(8, left * 4 + 8))
         wide = len(words) if words.isascii() else cell_len(words)
         if wide > left:
-            words, wide = fit(words, left), left
+            words = fit(words, left)
+            wide = left
         left -= wide
         if words:
             _join(found, words, role)
@@ -108,7 +109,8 @@ def over(text: Text, role: str) -> Text:
 
 def wrap(words: str, width: int) -> list[str]:
     """Lines of at most `width` cells, broken at spaces where there are any; never no line."""
-    lines, line = [], ""
+    lines = []
+    line = ""
     for word in clean(words).split(" "):
         while cell_len(word) > width > 0:
             if line:

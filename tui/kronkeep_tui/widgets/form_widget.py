@@ -139,7 +139,8 @@ class FormSheet(Sheet, can_focus=True):
         if self.row.locked:
             self.post_message(self.Moved(self.row.key))
             return
-        changed, self._line = line.text != self.row.text, line
+        changed = line.text != self.row.text
+        self._line = line
         if changed:
             self._rows[self._at] = self.row._replace(text=line.text)
             self.post_message(self.Changed(self.row.key, line.text))

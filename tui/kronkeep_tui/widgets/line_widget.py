@@ -85,7 +85,8 @@ class Sheet(Still):
 
     def _sync_line(self, y: int) -> None:
         width = self.size.width
-        before, after = self._drawn[y], self._shown_line(y, width)
+        before = self._drawn[y]
+        after = self._shown_line(y, width)
         if before != after:
             self._drawn[y] = after
             self.refresh(_differing(before, after, y, width))

@@ -46,7 +46,8 @@ class LogPane(Scrolling):
 
     def clear(self) -> None:
         """Begins anew."""
-        self._lines, self._rows = [], []
+        self._lines = []
+        self._rows = []
         self.top = self.left = self.dropped = 0
         self.found = -1
         self._place()
@@ -79,7 +80,8 @@ class LogPane(Scrolling):
         role = "bad" if _BAD.search(words) else "warn" if _WARN.search(words) else ""
         head: Text = ()
         if self.times and (match := _TIME.fullmatch(words)):
-            head, words = ((f"{match[2]} ", "quiet"),), match[3]
+            head = ((f"{match[2]} ", "quiet"),)
+            words = match[3]
         words = words[self.left :]
         if not self.searched:
             return (*head, (words, role))
@@ -124,14 +126,16 @@ class LogPane(Scrolling):
 
     def search(self, words: str) -> None:
         """Marks what is searched, and goes to the last line with it."""
-        self.searched, self.found = words, -1
+        self.searched = words
+        self.found = -1
         self.sync()
         if words:
             self.step_found(-1)
 
     def step_found(self, step: int) -> bool:
         """Goes to the next line with what is searched; False where there is none."""
-        words, count = self.searched.lower(), len(self._lines)
+        words = self.searched.lower()
+        count = len(self._lines)
         start = self.found if self.found >= 0 else (count if step < 0 else -1)
         for index in range(start + step, count if step > 0 else -1, step):
             if words and words in self._lines[index].lower():

@@ -145,7 +145,8 @@ class RowTable(Scrolling):
         """Puts the cursor on a row."""
         index = max(0, min(index, len(self._rows) - 1))
         if index != self.cursor and self._rows:
-            before, top = self.cursor, self.top
+            before = self.cursor
+            top = self.top
             self.cursor = index
             self._follow()
             self.sync(*((before - top + 1, index - top + 1) if top == self.top else ()))

@@ -69,7 +69,8 @@ class Process:
         self.tail = (self.tail + chunk)[-TAIL:]
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         if len(self._rest) > LONGEST_LINE:
-            whole, self._rest = [*whole, self._rest], b""
+            whole = [*whole, self._rest]
+            self._rest = b""
         if whole:
             await self._push(b"".join(_stamped(line) + b"\n" for line in whole), False)
 

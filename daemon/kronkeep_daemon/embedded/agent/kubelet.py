@@ -60,7 +60,8 @@ class LogServer:
 
     async def _certificate(self) -> ssl.SSLContext:
         await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
-        key, certificate = self._folder / "kubelet.key", self._folder / "kubelet.crt"
+        key = self._folder / "kubelet.key"
+        certificate = self._folder / "kubelet.crt"
         argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "365"]
         argv += ["-subj", "/CN=kronkeep-node", "-keyout", str(key), "-out", str(certificate)]
         try:

@@ -117,7 +117,8 @@ class NodeAgent:
             self._take(pod)
 
     def _take(self, pod: Object) -> None:
-        uid, status = pod["metadata"]["uid"], pod.get("status") or {}
+        uid = pod["metadata"]["uid"]
+        status = pod.get("status") or {}
         if status.get("phase") in ("Succeeded", "Failed"):
             return
         if status.get("startTime"):
@@ -141,7 +142,8 @@ class NodeAgent:
 
     async def _lost(self, pod: Object) -> None:
         """A pod that ran under an earlier agent: its processes ended with that agent."""
-        now, meta = stamp(self._clock.now()), pod["metadata"]
+        now = stamp(self._clock.now())
+        meta = pod["metadata"]
         status = pod["status"]
         for field in ("initContainerStatuses", "containerStatuses"):
             for entry in status.get(field) or []:
@@ -164,7 +166,8 @@ class NodeAgent:
 
     async def _deleted(self, pod: Object) -> None:
         """Ends the processes within the grace period, then deletes the pod for good."""
-        meta, uid = pod["metadata"], pod["metadata"]["uid"]
+        meta = pod["metadata"]
+        uid = pod["metadata"]["uid"]
         grace = float(meta.get("deletionGracePeriodSeconds", GRACE_SECONDS))
         try:
             if (runner := self._runners.get(uid)) is not None:

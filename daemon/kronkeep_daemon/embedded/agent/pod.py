@@ -22,7 +22,8 @@ from kronkeep_daemon.kube.errors import NotFoundInCluster
 log = logging.getLogger(__name__)
 Object = dict[str, Any]
 RETRY_SECONDS = 2.0
-RESTART_BACKOFF, LONGEST_BACKOFF = 10.0, 300.0
+RESTART_BACKOFF = 10.0
+LONGEST_BACKOFF = 300.0
 UNPULLABLE = "missing.invalid/"
 
 
@@ -100,7 +101,8 @@ class PodRunner:
 
     async def _container(self, field: str, container: Object) -> int:
         """Runs one container to its end, restarted after failures where the pod's policy says so."""
-        restarts, pause = 0, RESTART_BACKOFF
+        restarts = 0
+        pause = RESTART_BACKOFF
         while True:
             code = await self._once(field, container, restarts)
             again = self._pod["spec"].get("restartPolicy") == "OnFailure" and code != 0
@@ -121,7 +123,8 @@ class PodRunner:
         if argv is None:
             return NOT_STARTED
         push = self._sink(self._pod, name)
-        folder, hostname = container.get("workingDir") or "/", variables["HOSTNAME"]
+        folder = container.get("workingDir") or "/"
+        hostname = variables["HOSTNAME"]
         line = sandbox.command(argv, self._volumes.mounts(container), folder, hostname)
         process = self._processes[name] = Process(line, variables, push)
         started = stamp(self._clock.now())
@@ -150,7 +153,8 @@ class PodRunner:
                 variables = await environment(self._pod, container, self._fetch)
                 fault = _image_fault(container, pulls)
             except ConfigMissing as missing:
-                variables, fault = {}, {"reason": "CreateContainerConfigError", "message": str(missing)}
+                variables = {}
+                fault = {"reason": "CreateContainerConfigError", "message": str(missing)}
             argv = [*(container.get("command") or []), *(container.get("args") or [])]
             if fault is None and argv:
                 return [expand(word, variables) for word in argv], variables

@@ -28,7 +28,8 @@ class Reviews:
         asked = (review.get("spec") or {}).get("resourceAttributes") or {}
         parts = (asked.get("resource", ""), asked.get("subresource", ""))
         resource = "/".join(part for part in parts if part)
-        namespace, name = asked.get("namespace") or None, asked.get("name", "")
+        namespace = asked.get("namespace") or None
+        name = asked.get("name", "")
         wish = Wish(
             verb=asked.get("verb", ""),
             group=asked.get("group", ""),

@@ -45,7 +45,8 @@ def _cronjob(obj: Object) -> None:
 
 def _job(obj: Object) -> None:
     spec = obj.setdefault("spec", {})
-    uid, name = obj["metadata"]["uid"], obj["metadata"]["name"]
+    uid = obj["metadata"]["uid"]
+    name = obj["metadata"]["name"]
     if spec.get("parallelism") is None:
         spec["parallelism"] = 1
     if spec.get("completions") is None and "parallelism" in spec and spec["parallelism"] == 1:

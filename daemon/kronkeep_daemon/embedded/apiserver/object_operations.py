@@ -78,7 +78,8 @@ class Operations:
         field_types.check(resource.kind, new)
         for key in ("kind", "apiVersion"):
             new.pop(key, None)
-        meta, before = new.setdefault("metadata", {}), old["metadata"]
+        meta = new.setdefault("metadata", {})
+        before = old["metadata"]
         if meta.get("resourceVersion") not in (None, "", before["resourceVersion"]):
             raise status_responses.modified(resource, before["name"])
         if meta.get("uid") not in (None, "", before["uid"]):

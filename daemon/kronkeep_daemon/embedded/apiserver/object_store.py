@@ -129,8 +129,10 @@ class Store:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            pending, self._pending = self._pending, []
-            waiting, self._flushed = self._flushed, None
+            pending = self._pending
+            self._pending = []
+            waiting = self._flushed
+            self._flushed = None
             await self._committed(pending, self.version)
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)

@@ -87,7 +87,8 @@ def json_patch(target: Any, operations: Any) -> Any:
 def _apply(document: Any, operation: Any) -> Any:
     if not isinstance(operation, dict):
         raise bad_request("an operation of a JSON patch is an object")
-    kind, path = operation.get("op"), str(operation.get("path", ""))
+    kind = operation.get("op")
+    path = str(operation.get("path", ""))
     try:
         if kind == "test":
             if _find(document, path) != operation.get("value"):

@@ -27,7 +27,8 @@ def open_log(logs: Logs, pod: Object, query: Mapping[str, str]) -> AsyncIterator
 
 
 def _container(pod: Object, asked: str | None) -> str:
-    spec, name = pod["spec"], pod["metadata"]["name"]
+    spec = pod["spec"]
+    name = pod["metadata"]["name"]
     names = [c["name"] for c in [*(spec.get("initContainers") or []), *spec["containers"]]]
     if asked is None:
         if len(spec["containers"]) > 1:

@@ -28,7 +28,8 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     while at < len(data) and shift < 64:
         byte = data[at]
         value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
+        at = at + 1
+        shift = shift + 7
         if byte < 0x80:
             return value, at
     raise ValueError("a number has no end")

@@ -205,14 +205,19 @@ def target_of(path: str, old: bool) -> Target:
     """What a path points at; `old` kubectls see CronJobs in v1beta1 too. Raises a 404 Refusal."""
     parts = path.strip("/").split("/")
     if parts[:2] == ["api", "v1"]:
-        group, version, rest = "", "v1", parts[2:]
+        group = ""
+        version = "v1"
+        rest = parts[2:]
     elif parts[0] == "apis" and len(parts) > 3:
-        group, version, rest = parts[1], parts[2], parts[3:]
+        group = parts[1]
+        version = parts[2]
+        rest = parts[3:]
     else:
         raise status_responses.no_path()
     namespace = None
     if rest and rest[0] == "namespaces" and len(rest) > 2 and rest[2] != "status":
-        namespace, rest = rest[1], rest[2:]
+        namespace = rest[1]
+        rest = rest[2:]
     shown = f"{group}/{version}" if group else version
     if old and (group, version, rest[:1]) == ("batch", OLD_CRONJOBS, ["cronjobs"]):
         version = "v1"

@@ -25,7 +25,9 @@ def labels(text: str) -> Selector:
 
 def _label(part: str) -> Callable[[dict[str, str]], bool]:
     if match := _SET.match(part):
-        key, values, wanted = match[1], {v.strip() for v in match[3].split(",")}, match[2] == "in"
+        key = match[1]
+        values = {v.strip() for v in match[3].split(",")}
+        wanted = match[2] == "in"
         return lambda found: (found.get(key) in values) == wanted
     if part.startswith("!"):
         return lambda found: part[1:] not in found
@@ -48,7 +50,8 @@ def _field(part: str) -> Selector:
     for operator in ("!=", "==", "="):
         if operator in part:
             path, _, value = part.partition(operator)
-            steps, same = path.split("."), operator != "!="
+            steps = path.split(".")
+            same = operator != "!="
             return lambda obj: (_at(obj, steps) == value) == same
     raise bad_request(f"invalid field selector: {part}")
 

@@ -183,7 +183,8 @@ class ApiServer:
         uid = request.query.get("uid", "")
         if pod["metadata"]["uid"] != uid:
             raise status_responses.not_found(PODS, parts[6])
-        offset, final = int(request.query.get("offset", "0")), request.query.get("final") == "1"
+        offset = int(request.query.get("offset", "0"))
+        final = request.query.get("final") == "1"
         size = await self.logs.push(uid, parts[8], offset, await request.read(), final)
         return answer({"size": size})
 

@@ -21,7 +21,9 @@ def _since(stamp: str | None, until: datetime) -> str:
 def _span(seconds: float) -> str:
     """kubectl's HumanDuration: 45s, 3m20s, 15m, 5h10m, 23h, 3d4h, 20d."""
     whole = max(0, int(seconds))
-    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    minutes = whole // 60
+    hours = whole // 3600
+    days = whole // 86400
     if whole < 120:
         return f"{whole}s"
     if minutes < 10:

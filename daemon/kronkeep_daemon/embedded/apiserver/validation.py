@@ -66,7 +66,8 @@ _KNOWN = {
 
 def drop_unknown(resource: Resource, obj: Object, strict: bool) -> None:
     """Removes fields that the kind does not have; with fieldValidation=Strict they are a 400 Refusal."""
-    known, spec = _KNOWN.get(resource.kind), obj.get("spec")
+    known = _KNOWN.get(resource.kind)
+    spec = obj.get("spec")
     if known is None or not isinstance(spec, dict):
         return
     unknown = [key for key in spec if key not in known]

@@ -32,7 +32,8 @@ Sync = Callable[[str, str], Awaitable[float | None]]
 WORKERS = 8
 BATCH_SECONDS = 1.0  # the real Job controller gathers pod updates for a second before it looks
 GARBAGE_SECONDS = 0.05  # many deletions in a row are one look
-CONFLICT_SECONDS, FAULT_SECONDS = 0.2, 2.0
+CONFLICT_SECONDS = 0.2
+FAULT_SECONDS = 2.0
 EVENT_SECONDS = 3600.0  # kube-apiserver --event-ttl
 
 

@@ -111,7 +111,9 @@ def _active(old: Object, jobs: list[Object], gone: set[str]) -> tuple[list[Objec
     active = {ref["uid"]: ref for ref in old.get("active") or [] if ref["uid"] not in gone}
     events: list[Event] = []
     for job in jobs:
-        uid, name, end = job["metadata"]["uid"], job["metadata"]["name"], finished(job)
+        uid = job["metadata"]["uid"]
+        name = job["metadata"]["name"]
+        end = finished(job)
         if uid not in active and not end and not _going(job):
             words = f"Saw a job that the controller did not create or forgot: {name}"
             events.append(("Warning", "UnexpectedJob", words))
@@ -200,7 +202,8 @@ def _name(cronjob: Object, slot: datetime) -> str:
 
 def job_for(cronjob: Object, slot: datetime) -> Object:
     """The Job of a slot: its name holds the slot's minute, its annotation the slot in the CronJob's zone."""
-    meta, template = cronjob["metadata"], copy.deepcopy(cronjob["spec"]["jobTemplate"])
+    meta = cronjob["metadata"]
+    template = copy.deepcopy(cronjob["spec"]["jobTemplate"])
     owner = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",

@@ -38,9 +38,11 @@ def due(schedule: Schedule, earliest: datetime, now: datetime) -> Due:
         return Due(earliest, first, 0)
     distance = timedelta(seconds=round((second - first).total_seconds()))
     missed = (now - first) // distance + 1
-    found, at = None, schedule.next(first + (missed - 2) * distance)
+    found = None
+    at = schedule.next(first + (missed - 2) * distance)
     while at is not None and at <= now:
-        found, at = at, schedule.next(at)
+        found = at
+        at = schedule.next(at)
     return Due(earliest, found, missed)
 
 

@@ -35,7 +35,8 @@ class Recorder:
         name, count = self._known.pop(key, (self._name(meta["name"]), 0))
         try:
             if count == 0 or not await self._count(meta["namespace"], name, count + 1):
-                name, count = self._name(meta["name"]), 0
+                name = self._name(meta["name"])
+                count = 0
                 body = self._first(kind, obj, level, reason, message)
                 await self._create(meta["namespace"], name, body)
         except KronkeepError as fault:
@@ -47,7 +48,8 @@ class Recorder:
 
     async def scheduled(self, pod: Object, node: str) -> None:
         """The scheduler's Event of a binding, in the newer shape that has `eventTime` and no counter."""
-        meta, now = pod["metadata"], self._clock.now()
+        meta = pod["metadata"]
+        now = self._clock.now()
         body = {
             "involvedObject": _involved("Pod", pod),
             "reason": "Scheduled",
@@ -79,7 +81,8 @@ class Recorder:
         return True
 
     def _first(self, kind: str, obj: Object, level: str, reason: str, message: str) -> Object:
-        now, component = stamp(self._clock.now()), f"{kind.lower()}-controller"
+        now = stamp(self._clock.now())
+        component = f"{kind.lower()}-controller"
         return {
             "involvedObject": _involved(kind, obj),
             "reason": reason,

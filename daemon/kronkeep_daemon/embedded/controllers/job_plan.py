@@ -202,7 +202,8 @@ def _manage(look: _Look) -> _Deeds:
 
 
 def _wanted(look: _Look) -> int:
-    parallelism, completions = int(look.spec.get("parallelism", 1)), look.spec.get("completions")
+    parallelism = int(look.spec.get("parallelism", 1))
+    completions = look.spec.get("completions")
     if completions is None:
         return len(look.pods.active) if look.successes else parallelism
     return max(0, min(parallelism, int(completions) - look.successes))

@@ -14,7 +14,8 @@ from kronkeep_daemon.embedded.controllers.object_fields import (
 )
 
 Object = dict[str, Any]
-FIRST_BACKOFF, LONGEST_BACKOFF = 10.0, 600.0
+FIRST_BACKOFF = 10.0
+LONGEST_BACKOFF = 600.0
 
 
 class Tally(msgspec.Struct, frozen=True):

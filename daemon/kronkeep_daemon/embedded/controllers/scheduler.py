@@ -13,7 +13,8 @@ Object = dict[str, Any]
 
 def choose(pod: Object, nodes: list[Object], pods: list[Object]) -> str | None:
     """The node for the pod, by readiness, nodeSelector, affinity and load; None when there is none."""
-    selector, named = pod["spec"].get("nodeSelector") or {}, _named(pod)
+    selector = pod["spec"].get("nodeSelector") or {}
+    named = _named(pod)
     load = {node["metadata"]["name"]: 0 for node in nodes if _takes(node, selector)}
     load = {name: 0 for name in load if named is None or name in named}
     for other in pods:

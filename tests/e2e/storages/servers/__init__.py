@@ -82,7 +82,8 @@ def s3(folder: Path) -> Iterator[Served]:
 @contextmanager
 def rest(folder: Path) -> Iterator[Served]:
     """rclone serve restic, with a user and a password that has signs an address gives a meaning to."""
-    port, served = free_port(), folder / "rest"
+    port = free_port()
+    served = folder / "rest"
     served.mkdir()
     secret = {"RESTIC_REST_USERNAME": "keeper", "RESTIC_REST_PASSWORD": f"p@ss/w:rd%{token_hex(8)}"}
     argv = ["rclone", "serve", "restic", "--addr", f"127.0.0.1:{port}", str(served)]
@@ -94,7 +95,8 @@ def rest(folder: Path) -> Iterator[Served]:
 @contextmanager
 def sftp(folder: Path) -> Iterator[Served]:
     """OpenSSH's sshd; where that is not installed, rclone serve sftp."""
-    port, served = free_port(), folder / "sftp"
+    port = free_port()
+    served = folder / "sftp"
     served.mkdir()
     for name in ("host", "user"):
         argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]
@@ -130,7 +132,8 @@ def _rclone_sftp(folder: Path, port: int, served: Path) -> tuple[list[str], str]
 @contextmanager
 def rclone(folder: Path) -> Iterator[Served]:
     """rclone serve webdav, as a remote of rclone's own configuration."""
-    port, served = free_port(), folder / "webdav"
+    port = free_port()
+    served = folder / "webdav"
     served.mkdir()
     config = f"[vault]\ntype = webdav\nurl = http://127.0.0.1:{port}\nvendor = other\n"
     argv = ["rclone", "serve", "webdav", "--addr", f"127.0.0.1:{port}", str(served)]
