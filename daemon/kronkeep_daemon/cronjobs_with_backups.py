@@ -43,6 +43,7 @@ class ExtendedService:
 
     def __init__(
         self,
+        *,
         cronjobs: CronJobService,
         backups: BackupService,
         history: History,

@@ -17,7 +17,7 @@ class ExecutionChanged(msgspec.Struct, frozen=True):
     new: CronJobExecution
 
 
-class CronJobChanged(msgspec.Struct, frozen=True):
+class CronJobChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A CronJob came, changed or went; `raw` is its last known Kubernetes object."""
 
     cluster: str

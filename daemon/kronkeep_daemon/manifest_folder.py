@@ -41,7 +41,7 @@ class DropIns:
     """The manifest folder; nothing happens without one."""
 
     def __init__(
-        self, folder: Path | None, applying: Applying, bus: Bus, clock: Clock, cronjobs: CronJobService
+        self, *, folder: Path | None, applying: Applying, bus: Bus, clock: Clock, cronjobs: CronJobService
     ) -> None:
         self._folder = folder
         self._applying = applying

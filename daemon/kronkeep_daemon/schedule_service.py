@@ -38,7 +38,7 @@ class ScheduleService:
     """The compatibility check and its strategies, in threads: schedules of every minute take seconds."""
 
     def __init__(
-        self, cronjobs: CronJobService, history: History, clock: Clock, settings: Callable[[], Settings]
+        self, *, cronjobs: CronJobService, history: History, clock: Clock, settings: Callable[[], Settings]
     ) -> None:
         self._cronjobs = cronjobs
         self._history = history

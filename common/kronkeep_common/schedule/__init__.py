@@ -19,7 +19,7 @@ KEPT = 4096  # schedules that are kept read: a look at all CronJobs of a large c
 class Schedule:
     """A cron expression in a zone; immutable. Instants in and out are aware datetimes, out in UTC."""
 
-    def __init__(self, expr: str, zone_name: str, walk: Walk, parsed: grammar.Parsed) -> None:
+    def __init__(self, *, expr: str, zone_name: str, walk: Walk, parsed: grammar.Parsed) -> None:
         self.expr = expr
         self.zone = zone_name
         self.every = parsed.every

@@ -57,6 +57,7 @@ class Dispatch:
 
     def __init__(
         self,
+        *,
         history: History,
         clock: Clock,
         settings: Callable[[], Settings],

@@ -67,6 +67,7 @@ class AlertService:
 
     def __init__(
         self,
+        *,
         sources: Sources,
         history: History,
         bus: Bus,

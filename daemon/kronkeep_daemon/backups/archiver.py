@@ -90,6 +90,7 @@ class Archiver:
 
     def __init__(
         self,
+        *,
         parts: Parts,
         work_of: Callable[[BackupExecution], Work],
         made: Callable[[BackupExecution], Awaitable[None]],

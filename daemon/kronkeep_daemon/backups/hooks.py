@@ -56,6 +56,7 @@ class HookRunner:
 
     def __init__(
         self,
+        *,
         clusters: Clusters,
         records: BackupRecords,
         logs: BackupLogs,

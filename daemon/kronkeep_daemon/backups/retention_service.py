@@ -51,6 +51,7 @@ class Retaining:
 
     def __init__(
         self,
+        *,
         cronjobs: CronJobService,
         records: BackupRecords,
         known: KnownRepositories,

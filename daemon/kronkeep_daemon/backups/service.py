@@ -53,6 +53,7 @@ class BackupService:
 
     def __init__(
         self,
+        *,
         cronjobs: CronJobService,
         history: History,
         bus: Bus,

@@ -24,7 +24,7 @@ ABOUT = (
 class Watches:
     """Feeds what is seen of the chosen namespaces, or of all."""
 
-    def __init__(self, cluster: Cluster, seen: Seen, clock: Clock, namespaces: tuple[str, ...]) -> None:
+    def __init__(self, *, cluster: Cluster, seen: Seen, clock: Clock, namespaces: tuple[str, ...]) -> None:
         self._cluster = cluster
         self._seen = seen
         self._clock = clock

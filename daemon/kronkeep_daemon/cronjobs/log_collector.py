@@ -51,6 +51,7 @@ class LogKeeper:
 
     def __init__(
         self,
+        *,
         cluster: Cluster,
         history: History,
         kept: Callable[[str, KeptLog], Awaitable[None]],

@@ -21,7 +21,7 @@ class Follower:
     """Follows one container; `over` says whether it has ended or its pod is gone."""
 
     def __init__(
-        self, cluster: Cluster, pod: Pod, container: str, over: Callable[[], bool], clock: Clock
+        self, *, cluster: Cluster, pod: Pod, container: str, over: Callable[[], bool], clock: Clock
     ) -> None:
         self._cluster = cluster
         self._pod = pod

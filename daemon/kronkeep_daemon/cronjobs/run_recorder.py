@@ -42,12 +42,12 @@ class Recorder:
 
     def __init__(
         self,
+        *,
         cluster: Cluster,
         history: History,
         bus: Bus,
         clock: Clock,
         namespaces: tuple[str, ...] = (),
-        *,
         grace: Callable[[], timedelta] = lambda: timedelta(seconds=120),
         controller_zone: Callable[[], str] = lambda: "UTC",
         patience: float = PATIENCE,

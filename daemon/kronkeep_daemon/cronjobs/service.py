@@ -51,6 +51,7 @@ class CronJobService:
 
     def __init__(
         self,
+        *,
         clusters: Sequence[tuple[Cluster, ClusterSettings]],
         history: History,
         bus: Bus,

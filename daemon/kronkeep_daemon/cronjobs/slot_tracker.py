@@ -51,12 +51,12 @@ class Ledger:
 
     def __init__(
         self,
+        *,
         cluster_id: str,
         seen: Seen,
         history: History,
         bus: Bus,
         clock: Clock,
-        *,
         live: Callable[[], bool],
         grace: Callable[[], timedelta],
         controller_zone: Callable[[], str],

@@ -29,6 +29,7 @@ class Doctor:
 
     def __init__(
         self,
+        *,
         cronjobs: CronJobService,
         backups: BackupService,
         history: History,

@@ -112,7 +112,7 @@ class Segment:
     the time.
     """
 
-    def __init__(self, folder: Path, after: int, path: Path | None = None, size: int = 0) -> None:
+    def __init__(self, *, folder: Path, after: int, path: Path | None = None, size: int = 0) -> None:
         self.path = path or folder / f"journal-{after:016d}.jsonl"
         self.after = sequence(self.path)
         self.size = size

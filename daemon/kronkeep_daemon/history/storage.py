@@ -22,7 +22,7 @@ class Pending:
 
     __slots__ = ("new", "number", "old", "table")
 
-    def __init__(self, table: str, number: int, old: Row | None, new: Row | None) -> None:
+    def __init__(self, *, table: str, number: int, old: Row | None, new: Row | None) -> None:
         self.table = table
         self.number = number
         self.old = old

@@ -34,6 +34,7 @@ class Leadership:
 
     def __init__(
         self,
+        *,
         cluster: Cluster,
         namespace: str,
         holder: str,

@@ -34,6 +34,7 @@ class Notes(
         "policy_revision": object_keys.POLICY_REVISION,
         "overrides": object_keys.OVERRIDES_ANNOTATION,
     },
+    kw_only=True,
 ):
     """The annotations that are read."""
 

@@ -63,6 +63,7 @@ class RepositoryJobs:
 
     def __init__(
         self,
+        *,
         clusters: Clusters,
         history: History,
         clock: Clock,

@@ -55,7 +55,7 @@ class Locks:
     """Removes what our dead Jobs left; `known` tells whether the history has a backup or restore of an id."""
 
     def __init__(
-        self, clusters: Clusters, known: Callable[[str], bool], repositories: RepositoryJobs, clock: Clock
+        self, *, clusters: Clusters, known: Callable[[str], bool], repositories: RepositoryJobs, clock: Clock
     ) -> None:
         self._clusters = clusters
         self._known = known

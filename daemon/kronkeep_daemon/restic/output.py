@@ -169,7 +169,7 @@ def said(log: bytes) -> list[str]:
     return found
 
 
-class _Status(msgspec.Struct):
+class _Status(msgspec.Struct, kw_only=True):
     """A `status` line of `restic backup --json`; counts are of files and bytes, the rest is in seconds."""
 
     percent_done: float = 0
@@ -181,7 +181,7 @@ class _Status(msgspec.Struct):
     current_files: list[str] = []
 
 
-class _Summary(msgspec.Struct):
+class _Summary(msgspec.Struct, kw_only=True):
     """A `summary` line; the id, which becomes an argument of restic, cannot be one of its options."""
 
     snapshot_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8,64}$")]

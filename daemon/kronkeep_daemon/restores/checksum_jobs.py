@@ -37,6 +37,7 @@ class Maker:
 
     def __init__(
         self,
+        *,
         backups: BackupService,
         snapshots: Snapshots,
         runners: Runners,

@@ -31,6 +31,7 @@ class DataChecks:
 
     def __init__(
         self,
+        *,
         storages: StorageService,
         known: KnownRepositories,
         clock: Clock,

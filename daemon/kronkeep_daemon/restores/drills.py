@@ -48,6 +48,7 @@ class Drills:
 
     def __init__(
         self,
+        *,
         cronjobs: CronJobService,
         backups: BackupService,
         records: RestoreRecords,

@@ -49,6 +49,7 @@ class Downloads:
 
     def __init__(
         self,
+        *,
         backups: BackupService,
         snapshots: Snapshots,
         runners: Runners,

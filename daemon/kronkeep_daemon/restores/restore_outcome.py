@@ -46,7 +46,7 @@ _TOLD: tuple[tuple[str, Fault], ...] = (
 )
 
 
-class _Status(msgspec.Struct):
+class _Status(msgspec.Struct, kw_only=True):
     """A `status` line of `restic restore --json`; counts are of files and bytes."""
 
     percent_done: float = 0

@@ -46,6 +46,7 @@ class Planner:
 
     def __init__(
         self,
+        *,
         cronjobs: CronJobService,
         backups: BackupService,
         snapshots: Snapshots,

@@ -47,6 +47,7 @@ class Restorer:
 
     def __init__(
         self,
+        *,
         cronjobs: CronJobService,
         backups: BackupService,
         records: RestoreRecords,

@@ -44,6 +44,7 @@ class RestoreService:
 
     def __init__(
         self,
+        *,
         cronjobs: CronJobService,
         backups: BackupService,
         history: History,

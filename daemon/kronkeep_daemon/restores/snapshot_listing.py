@@ -48,6 +48,7 @@ class Snapshots:
 
     def __init__(
         self,
+        *,
         runners: Runners,
         backups: BackupService,
         clock: Clock,

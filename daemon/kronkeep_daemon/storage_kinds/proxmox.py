@@ -33,7 +33,7 @@ from kronkeep_daemon.storage_kinds.place import (
 SECONDS = 15.0
 
 
-class _Status(msgspec.Struct):
+class _Status(msgspec.Struct, kw_only=True):
     """What GET /nodes/{node}/storage/{storage}/status answers (Proxmox VE 7 and 8); sizes in bytes."""
 
     total: int = 0

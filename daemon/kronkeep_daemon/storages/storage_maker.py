@@ -20,7 +20,7 @@ class StorageMaker:
     """Makes storages, each in its own cluster."""
 
     def __init__(
-        self, jobs: RepositoryJobs, queues: Queues, clock: Clock, settings: Callable[[], Settings]
+        self, *, jobs: RepositoryJobs, queues: Queues, clock: Clock, settings: Callable[[], Settings]
     ) -> None:
         self._jobs = jobs
         self._queues = queues

@@ -68,6 +68,7 @@ class StorageService:
 
     def __init__(
         self,
+        *,
         clusters: Clusters,
         history: History,
         bus: Bus,

@@ -50,6 +50,7 @@ class StorageUpkeep:
 
     def __init__(
         self,
+        *,
         service: StorageService,
         known: KnownRepositories,
         history: History,

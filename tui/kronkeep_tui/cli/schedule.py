@@ -19,7 +19,7 @@ VERDICT_EXIT = {"ok": 0, "warning": 0, "conflict": 1}
 MOST = 10_000  # fire times of one answer
 
 
-class Question(msgspec.Struct, frozen=True):
+class Question(msgspec.Struct, frozen=True, kw_only=True):
     """One line of `--batch`; fields of other names are passed over."""
 
     expr: str
@@ -28,7 +28,7 @@ class Question(msgspec.Struct, frozen=True):
     n: Annotated[int, msgspec.Meta(ge=0, le=MOST)] = 5
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One line of `--batch`'s answer; `next` are UTC instants like 2026-01-15T10:08:00Z."""
 
     valid: bool

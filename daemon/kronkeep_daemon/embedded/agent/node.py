@@ -31,12 +31,12 @@ class NodeAgent:
 
     def __init__(
         self,
+        *,
         cluster: Cluster,
         name: str,
         folder: Path,
         clock: Clock,
         supervisor: Supervisor,
-        *,
         logs: LogServer | None = None,
         address: str = "127.0.0.1",
     ) -> None:

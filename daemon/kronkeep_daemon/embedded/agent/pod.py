@@ -37,6 +37,7 @@ class PodRunner:
 
     def __init__(
         self,
+        *,
         cluster: Cluster,
         pod: Object,
         folder: Path,

@@ -17,7 +17,7 @@ _MADE = {"emptyDir", "secret", "configMap", "downwardAPI", "projected"}
 class Volumes:
     """Claims live below `claims/<namespace>/<name>`; all else below the pod's folder and goes with it."""
 
-    def __init__(self, folder: Path, pod: Object, fetch: Fetch, token: Token) -> None:
+    def __init__(self, *, folder: Path, pod: Object, fetch: Fetch, token: Token) -> None:
         self._token = token
         self._claims = folder / "claims"
         self._own = folder / "pods" / pod["metadata"]["uid"]

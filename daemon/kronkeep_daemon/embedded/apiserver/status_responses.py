@@ -10,7 +10,7 @@ Object = dict[str, Any]
 class Refusal(Exception):
     """An answer of 4xx or 5xx; `body` is a Status object."""
 
-    def __init__(self, code: int, reason: str, message: str, details: Object | None = None) -> None:
+    def __init__(self, *, code: int, reason: str, message: str, details: Object | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.body: Object = {

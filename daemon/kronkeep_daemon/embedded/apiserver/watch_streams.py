@@ -34,11 +34,11 @@ class Watch:
 
     def __init__(
         self,
+        *,
         store: Store,
         resource: Resource,
         api_version: str,
         selected: Selected,
-        *,
         as_table: bool,
         bookmarks: bool,
     ) -> None:

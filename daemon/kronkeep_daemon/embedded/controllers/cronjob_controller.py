@@ -18,7 +18,7 @@ Object = dict[str, Any]
 class CronJobController:
     """Starts each CronJob's Jobs when they are due, and keeps its status and history."""
 
-    def __init__(self, cluster: Cluster, mirrors: Mirrors, recorder: Recorder, clock: Clock) -> None:
+    def __init__(self, *, cluster: Cluster, mirrors: Mirrors, recorder: Recorder, clock: Clock) -> None:
         self._cluster = cluster
         self._mirrors = mirrors
         self._recorder = recorder

@@ -23,7 +23,7 @@ _ACTIVE = "Not starting job because prior execution is running and concurrency p
 _TOO_MANY = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What to do, in this order: delete Jobs, create one, write the status, tell; and to look again after
     `requeue` seconds. A Job that is created enters the status by `with_active`."""
 
@@ -34,7 +34,7 @@ class Plan(msgspec.Struct, frozen=True):
     requeue: float | None = None
 
 
-class _Start(msgspec.Struct, frozen=True):
+class _Start(msgspec.Struct, frozen=True, kw_only=True):
     """What the schedule asks for."""
 
     replace: list[Object] = []

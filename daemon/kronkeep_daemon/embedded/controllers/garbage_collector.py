@@ -70,7 +70,7 @@ def _in_foreground(obj: Object) -> bool:
 class GarbageCollector:
     """Takes one look at a namespace whenever something in it was deleted."""
 
-    def __init__(self, cluster: Cluster, mirrors: Mirrors, jobs: JobController, clock: Clock) -> None:
+    def __init__(self, *, cluster: Cluster, mirrors: Mirrors, jobs: JobController, clock: Clock) -> None:
         self._cluster = cluster
         self._mirrors = mirrors
         self._jobs = jobs

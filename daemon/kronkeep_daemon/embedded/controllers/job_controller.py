@@ -25,7 +25,7 @@ Object = dict[str, Any]
 class JobController:
     """Brings each Job's pods and status to what they should be."""
 
-    def __init__(self, cluster: Cluster, mirrors: Mirrors, recorder: Recorder, clock: Clock) -> None:
+    def __init__(self, *, cluster: Cluster, mirrors: Mirrors, recorder: Recorder, clock: Clock) -> None:
         self._cluster = cluster
         self._mirrors = mirrors
         self._recorder = recorder

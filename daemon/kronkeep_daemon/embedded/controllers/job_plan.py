@@ -31,7 +31,7 @@ _LIMIT = ("BackoffLimitExceeded", "Job has reached the specified backoff limit")
 _DEADLINE = ("DeadlineExceeded", "Job was active longer than specified deadline")
 
 
-class Plan(msgspec.Struct, frozen=True):
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What to do, in this order: create, discard (release, then delete), delete, write `before`, release,
     write `after`, tell; and to look again after `requeue` seconds."""
 
@@ -45,7 +45,7 @@ class Plan(msgspec.Struct, frozen=True):
     requeue: float | None = None
 
 
-class _Look(msgspec.Struct, frozen=True):
+class _Look(msgspec.Struct, frozen=True, kw_only=True):
     """One look at a Job: what is read once and used by every step."""
 
     job: Object
@@ -79,7 +79,7 @@ class _Look(msgspec.Struct, frozen=True):
         return int(self.old.get("failed", 0)) + len(self.failed)
 
 
-class _Deeds(msgspec.Struct, frozen=True):
+class _Deeds(msgspec.Struct, frozen=True, kw_only=True):
     """What is done to the pods."""
 
     create: list[Object] = []

@@ -18,7 +18,7 @@ FIRST_BACKOFF = 10.0
 LONGEST_BACKOFF = 600.0
 
 
-class Tally(msgspec.Struct, frozen=True):
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """A Job's pods by what they mean to it; `succeeded` and `failed` are those that still await counting."""
 
     active: list[Object]

@@ -89,7 +89,7 @@ class Mirror:
         return [obj for key, obj in self._objects.items() if namespace in (None, key[0])]
 
 
-class Mirrors(msgspec.Struct, frozen=True):
+class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
     """The collections that the controllers share."""
 
     cronjobs: Mirror
