@@ -1,10 +1,11 @@
 """JSON that others wrote: read as what it should be, or not at all."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+JsonObject = dict[str, Any]
 # What msgspec raises: its own errors and that of a text which is no UTF-8 are ValueErrors, and nesting that
 # is deeper than Python's stack is a RecursionError.
 UNREADABLE = (ValueError, RecursionError)

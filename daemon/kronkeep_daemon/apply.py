@@ -6,7 +6,7 @@ own words is the whole of a CronJob, its policy included.
 """
 
 import hashlib
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -23,9 +23,9 @@ from kronkeep_common.models.storage_kinds import same
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService, last_applied
 from kronkeep_daemon.cronjobs_with_backups import ExtendedService
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.storages.storage_service import StorageService
 
-Object = dict[str, Any]
 Outcome = Literal["created", "changed", "unchanged"]
 _KEPT_META = ("name", "namespace", "labels", "annotations")
 
@@ -97,7 +97,7 @@ class Applying:
         patched = await self._cronjobs.patch(wanted.namespace, wanted.name, patch, dry_run=dry_run)
         return Made("changed", patched if dry_run else self._extended.get(wanted.namespace, wanted.name))
 
-    async def _annotate(self, body: Object, live: Object | None) -> None:
+    async def _annotate(self, body: JsonObject, live: JsonObject | None) -> None:
         """Checks the policy in the annotations and writes it out whole, with the identity it will keep."""
         annotations = body["metadata"].get("annotations") or {}
         if object_keys.POLICY not in annotations:
@@ -125,7 +125,7 @@ class Applying:
         return None if held else policy_id
 
 
-def _note(body: Object) -> None:
+def _note(body: JsonObject) -> None:
     """Keeps the names of what the manifest declares on the CronJob."""
     noted = last_applied.noted(body)
     body["metadata"]["annotations"] = (body["metadata"].get("annotations") or {}) | {
@@ -133,10 +133,10 @@ def _note(body: Object) -> None:
     }
 
 
-def body_of(wanted: CronJobManifest) -> Object:
+def body_of(wanted: CronJobManifest) -> JsonObject:
     """The object to send: of the metadata only what a person writes, with the namespace filled in."""
     meta = {key: wanted.metadata[key] for key in _KEPT_META if wanted.metadata.get(key)}
     body = {"apiVersion": wanted.api_version, "kind": wanted.kind, "spec": wanted.spec}
-    copied: Object = msgspec.json.decode(msgspec.json.encode(body | {"metadata": meta}))
+    copied: JsonObject = msgspec.json.decode(msgspec.json.encode(body | {"metadata": meta}))
     copied["metadata"]["namespace"] = wanted.namespace
     return copied

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -25,9 +24,9 @@ from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService, spec_patch
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.schedule_service import ScheduleService
 
-Object = dict[str, Any]
 Names = list[str]
 SLICE = 16  # CronJobs between two turns of the event loop: about a millisecond
 _POLICY_KEYS = (
@@ -66,7 +65,7 @@ class ExtendedService:
         recorder, raw = self._cronjobs.find(namespace, name)
         return self._with_policy(self._cronjobs.view(recorder.cluster.id, raw), raw)
 
-    def _with_policy(self, cronjob: CronJob, raw: Object) -> CronJob:
+    def _with_policy(self, cronjob: CronJob, raw: JsonObject) -> CronJob:
         found = policies.read(raw)
         last = self._history.backups.newest(limit=1, cronjob_id=cronjob.id).items
         good = self._history.backups.newest(

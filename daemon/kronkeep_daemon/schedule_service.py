@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -25,11 +25,11 @@ from kronkeep_common.states import BackupStatus, ExecutionStatus
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.settings import Settings
 
 RECENT = 100  # runs, or backups, whose durations are looked at
 KNOWN = 4096  # pairs of schedules whose findings are kept
-Object = dict[str, Any]
 Source = Literal["history", "policy", "default"]
 _Pair = tuple[str, str | None, str, str | None, int, int]
 
@@ -89,14 +89,14 @@ class ScheduleService:
 
         return await asyncio.to_thread(work)
 
-    def _named(self, namespace: str | None, name: str | None) -> Object | None:
+    def _named(self, namespace: str | None, name: str | None) -> JsonObject | None:
         try:
             return self._cronjobs.raw(namespace, name) if namespace and name else None
         except KronkeepError:
             return None
 
     def _question(
-        self, cronjob: Schedule, named: Object | None, stated: float | None, storage: str | None
+        self, cronjob: Schedule, named: JsonObject | None, stated: float | None, storage: str | None
     ) -> tuple[Question, Source]:
         uid = named["metadata"]["uid"] if named else None
         expected, source = self._expected(uid, stated)
@@ -147,7 +147,7 @@ class ScheduleService:
                 found.append(other)
         return tuple(found)
 
-    def _busy(self, name: str, uid: str, spec: Object, policy: BackupPolicy) -> Busy | None:
+    def _busy(self, name: str, uid: str, spec: JsonObject, policy: BackupPolicy) -> Busy | None:
         """When another policy's backups hold the storage; None where no schedule says so."""
         lasting = self._lasting(uid)
         try:

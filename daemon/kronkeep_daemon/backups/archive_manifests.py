@@ -1,10 +1,9 @@
 """The Jobs of one backup: the archive itself and its hooks; pure."""
 
-from typing import Any
-
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupPolicy, Hook, SecretKeyRef
 from kronkeep_daemon.backups import cronjob_configuration, node_placement
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import (
     archive_job_name,
     backup_tag,
@@ -17,7 +16,6 @@ from kronkeep_daemon.repositories.job_manifests import (
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.settings import ArchiveSettings
 
-Object = dict[str, Any]
 SOURCE = "/source"
 CONTENT = "/content"
 _TOOLS = "/kronkeep/tools"
@@ -37,7 +35,7 @@ def archive_job(
     claims: tuple[str, ...],
     files: list[str],
     settings: ArchiveSettings,
-) -> Object:
+) -> JsonObject:
     """The Job of one archive: probe restic, the sources and the repository, then back up; then the dump.
 
     `files` are the names of the configuration's files, which come from the Job's ConfigMap.
@@ -93,7 +91,7 @@ def _dump(
     name: str,
     repository: Repository,
     settings: ArchiveSettings,
-) -> list[Object]:
+) -> list[JsonObject]:
     """The dump runs in its own image, so restic is put beside it: `tools` copies the program there."""
     dump = policy.include.database
     assert dump is not None
@@ -110,7 +108,7 @@ def _dump(
     return [first, second]
 
 
-def secret_variables(env: dict[str, SecretKeyRef]) -> list[Object]:
+def secret_variables(env: dict[str, SecretKeyRef]) -> list[JsonObject]:
     """Variables from Secrets of the pod's namespace."""
     return [
         {"name": name, "valueFrom": {"secretKeyRef": {"name": ref.secret, "key": ref.key}}}
@@ -128,7 +126,7 @@ def source_paths(policy: BackupPolicy, claims: tuple[str, ...], files: list[str]
     return [*found, cronjob_configuration.FOLDER] if files else found
 
 
-def claim_volumes(claims: tuple[str, ...]) -> list[Object]:
+def claim_volumes(claims: tuple[str, ...]) -> list[JsonObject]:
     """The volumes of the claims."""
     return [
         {"name": f"claim-{i}", "persistentVolumeClaim": {"claimName": claim}}
@@ -136,7 +134,7 @@ def claim_volumes(claims: tuple[str, ...]) -> list[Object]:
     ]
 
 
-def _claim_mounts(claims: tuple[str, ...], *, read_only: bool) -> list[Object]:
+def _claim_mounts(claims: tuple[str, ...], *, read_only: bool) -> list[JsonObject]:
     mounts = [{"name": f"claim-{i}", "mountPath": f"{SOURCE}/{claim}"} for i, claim in enumerate(claims)]
     return [mount | {"readOnly": True} for mount in mounts] if read_only else mounts
 
@@ -149,9 +147,9 @@ def hook_job(
     repository: Repository,
     claims: tuple[str, ...],
     settings: ArchiveSettings,
-) -> Object:
+) -> JsonObject:
     """The Job of a hook; a validate hook's restores the snapshot's content first and reads nothing else."""
-    ordered: list[Object] = []
+    ordered: list[JsonObject] = []
     mounts = _claim_mounts(claims, read_only=False)
     if stage == "validate":
         mounts = [{"name": "content", "mountPath": CONTENT}]
@@ -181,7 +179,7 @@ def restores(backup: BackupExecution) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _hook_container(backup: BackupExecution, hook: Hook, mounts: list[Object]) -> Object:
+def _hook_container(backup: BackupExecution, hook: Hook, mounts: list[JsonObject]) -> JsonObject:
     told = {
         "KRONKEEP_BACKUP": backup.id,
         "KRONKEEP_CRONJOB": f"{backup.namespace}/{backup.cronjob}",
@@ -200,7 +198,7 @@ def _hook_container(backup: BackupExecution, hook: Hook, mounts: list[Object]) -
     }
 
 
-def belongs(made: Object, backup: BackupExecution, owner: Object, node: str | None) -> None:
+def belongs(made: JsonObject, backup: BackupExecution, owner: JsonObject, node: str | None) -> None:
     """Marks a Job as the backup's: deleted with the CronJob, on the node that its claims need."""
     meta = made["metadata"]
     meta["ownerReferences"] = [owner]

@@ -4,8 +4,6 @@ The dump comes first, the files last: a dump that fails ends the pod with nothin
 some cannot be read still have their dump beside them.
 """
 
-from typing import Any
-
 import msgspec
 
 from kronkeep_common.json_decoding import decoded
@@ -13,10 +11,10 @@ from kronkeep_common.models import BackupExecution, BackupResult
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.restic import output
 from kronkeep_daemon.restic.output import Outcome
 
-Object = dict[str, Any]
 # Ends that leave open whether restic had made its snapshot; the repository is asked before they are believed.
 DOUBTFUL = frozenset({"JobGone", "JobFailed", "Interrupted", "NoSummary", "DeadlineExceeded"})
 # Ends after which restic may have left a lock of its own behind.
@@ -96,7 +94,7 @@ def lost(reason: str, words: str) -> Outcome:
     )
 
 
-def found(snapshots: list[Object], before: Outcome, complete: bool) -> Outcome | None:
+def found(snapshots: list[JsonObject], before: Outcome, complete: bool) -> Outcome | None:
     """What the snapshots with a lost archive's tag tell; None where its files are not among them.
 
     A Job that completed had the exit code 0, so its snapshot is whole; any other may lack files that could
@@ -129,7 +127,7 @@ def found(snapshots: list[Object], before: Outcome, complete: bool) -> Outcome |
     )
 
 
-def _part(snapshot: Object) -> str:
+def _part(snapshot: JsonObject) -> str:
     tags = snapshot.get("tags") or []
     return next((tag.removeprefix("part=") for tag in tags if tag.startswith("part=")), "")
 
@@ -142,10 +140,10 @@ def final(outcome: Outcome) -> Outcome:
     return outcome._replace(status=BackupStatus.PARTIAL, message=words)
 
 
-def snapshots(step: runner.Step | None) -> list[Object]:
+def snapshots(step: runner.Step | None) -> list[JsonObject]:
     """The answer of `restic snapshots --json`, an array on a line of its own."""
     for line in output.lines(step.log) if step else []:
-        if line.startswith(b"[") and (found := decoded(line, list[Object])) is not None:
+        if line.startswith(b"[") and (found := decoded(line, list[JsonObject])) is not None:
             return found
     return []
 

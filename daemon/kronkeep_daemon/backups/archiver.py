@@ -8,7 +8,7 @@ it. So a daemon that was killed goes on at the stage where it stopped, and post 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -32,6 +32,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests, job_names, repository_maker
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository
@@ -44,7 +45,6 @@ from kronkeep_daemon.restic.output import Outcome
 from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 300.0  # seconds before an archive is tried again
 SLACK = 900.0  # seconds beyond a Job's own deadline before its end is no longer waited for
@@ -65,7 +65,7 @@ class Work(NamedTuple):
     """What a backup is about, and on which cluster: `claims` are those that it archives."""
 
     cluster: Cluster
-    cronjob: Object
+    cronjob: JsonObject
     policy: BackupPolicy
     repository: Repository
     claims: tuple[str, ...]
@@ -379,7 +379,7 @@ class Archiver:
         await self._parts.hooks.remove(backup)
 
 
-async def _carry(cluster: Cluster, config_map: Object) -> None:
+async def _carry(cluster: Cluster, config_map: JsonObject) -> None:
     try:
         await cluster.create(paths.configmaps(config_map["metadata"]["namespace"]), config_map)
     except AlreadyExists:

@@ -12,9 +12,9 @@ from kronkeep_common.errors import Conflict
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
 
-Object = dict[str, Any]
 FOLDER = "/configuration"
 MOST_BYTES = 1_000_000  # of a ConfigMap's 1 MiB
 _KEPT_META = ("name", "namespace", "labels", "annotations")
@@ -32,7 +32,7 @@ def name_of(job: str) -> str:
     return f"{job}-configuration"
 
 
-async def files(cluster: Cluster, cronjob: Object) -> dict[str, str]:
+async def files(cluster: Cluster, cronjob: JsonObject) -> dict[str, str]:
     """File name to content; a ConfigMap that is not there is named in `missing.json`."""
     namespace = cronjob["metadata"]["namespace"]
     found: dict[str, str] = {"cronjob.json": _text(_stripped(cronjob, "batch/v1", "CronJob"))}
@@ -52,7 +52,7 @@ async def files(cluster: Cluster, cronjob: Object) -> dict[str, str]:
     return found
 
 
-def config_map(job: str, namespace: str, content: dict[str, str], owner: Object) -> Object:
+def config_map(job: str, namespace: str, content: dict[str, str], owner: JsonObject) -> JsonObject:
     """The ConfigMap for the Job's pod."""
     meta = {
         "name": name_of(job),
@@ -63,12 +63,12 @@ def config_map(job: str, namespace: str, content: dict[str, str], owner: Object)
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": content}
 
 
-def volume(job: str) -> Object:
+def volume(job: str) -> JsonObject:
     """The pod's volume."""
     return {"name": "configuration", "configMap": {"name": name_of(job)}}
 
 
-def mounts(names: list[str]) -> list[Object]:
+def mounts(names: list[str]) -> list[JsonObject]:
     """One mount a file: in a ConfigMap's folder the kubelet makes links into a folder with a date."""
     return [
         {"name": "configuration", "mountPath": f"{FOLDER}/{name}", "subPath": name, "readOnly": True}
@@ -91,7 +91,7 @@ def _named(value: Any, kind: str) -> Iterator[str]:
         yield from _named(inner, kind)
 
 
-def _stripped(raw: Object, api_version: str, kind: str) -> Object:
+def _stripped(raw: JsonObject, api_version: str, kind: str) -> JsonObject:
     """The object as a person would write it: without what the cluster keeps for itself."""
     meta = {key: raw["metadata"][key] for key in _KEPT_META if raw["metadata"].get(key)}
     body = {k: v for k, v in raw.items() if k not in ("metadata", "status", "apiVersion", "kind")}

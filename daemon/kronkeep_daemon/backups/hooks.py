@@ -23,13 +23,13 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.restic import output
 from kronkeep_daemon.settings import Settings
 
-Object = dict[str, Any]
 # How long a cluster may be away before a backup lets go of the repository, which other clusters may use too.
 LOST_SECONDS = 120.0
 Stage = Literal["pre", "validate", "post"]
@@ -38,7 +38,7 @@ Stage = Literal["pre", "validate", "post"]
 class Around(NamedTuple):
     """What the hooks of one backup run beside."""
 
-    cronjob: Object
+    cronjob: JsonObject
     claims: tuple[str, ...]
     repository: Repository
     node: str | None

@@ -1,12 +1,9 @@
 """On which node an archive must run: a claim that one node may hold is read where its user runs."""
 
-from typing import Any
-
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-
-Object = dict[str, Any]
+from kronkeep_daemon.kube.objects import JsonObject
 
 
 async def node_of(cluster: Cluster, namespace: str, claims: tuple[str, ...]) -> str | None:
@@ -29,7 +26,7 @@ async def _single(cluster: Cluster, namespace: str, claim: str) -> bool:
     return set(found["spec"].get("accessModes") or []) == {"ReadWriteOnce"}
 
 
-def user_node(pods: list[Object], claims: list[str]) -> str | None:
+def user_node(pods: list[JsonObject], claims: list[str]) -> str | None:
     """The node of the first pod that has not ended and mounts one of the claims."""
     for pod in pods:
         node = pod["spec"].get("nodeName")
@@ -39,12 +36,12 @@ def user_node(pods: list[Object], claims: list[str]) -> str | None:
     return None
 
 
-def _uses(pod: Object, claims: list[str]) -> bool:
+def _uses(pod: JsonObject, claims: list[str]) -> bool:
     volumes = pod["spec"].get("volumes") or []
     return any((v.get("persistentVolumeClaim") or {}).get("claimName") in claims for v in volumes)
 
 
-def on_node(node: str) -> Object:
+def on_node(node: str) -> JsonObject:
     """The affinity that binds a pod to a node by its name, through the scheduler."""
     field = {"key": "metadata.name", "operator": "In", "values": [node]}
     terms = {"nodeSelectorTerms": [{"matchFields": [field]}]}

@@ -3,7 +3,7 @@
 import hashlib
 import uuid
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,8 +14,8 @@ from kronkeep_common.models import BackupPolicy, BackupPolicySpec, Hook
 from kronkeep_common.name_rules import check_image
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 KEPT = 16_384  # policies that are kept read, about 2 KB each
 
 
@@ -35,7 +35,7 @@ class Carrier(NamedTuple):
     policy: BackupPolicy
 
 
-def carrier(cluster: str, raw: Object) -> Carrier | None:
+def carrier(cluster: str, raw: JsonObject) -> Carrier | None:
     """The policy that a CronJob of that cluster carries; None without one that can be acted on."""
     found = read(raw).policy
     meta = raw["metadata"]
@@ -67,7 +67,7 @@ def revision(policy: BackupPolicy) -> str:
     return hashlib.sha256(msgspec.json.encode(policy, order="sorted")).hexdigest()[:10]
 
 
-def read(raw: Object) -> Found:
+def read(raw: JsonObject) -> Found:
     """The policy on a CronJob; an invalid annotation is a fault and is never half-applied."""
     text = (raw["metadata"].get("annotations") or {}).get(object_keys.POLICY)
     return Found(None, None) if text is None else _read(text, raw["metadata"]["uid"])

@@ -31,6 +31,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.cronjob_manifests import claims_of
 from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories import repository as repositories
 from kronkeep_daemon.repositories.queue import Queues
@@ -42,7 +43,6 @@ from kronkeep_daemon.storages.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 TICK_SECONDS = 15.0
 LONGEST_WAIT = timedelta(days=7)  # for a run to end
 LONGEST_QUEUE = timedelta(days=1)  # for a repository to be free
@@ -176,7 +176,7 @@ class BackupService:
                 if backup.trigger == "manual" or leads.leads(backup.cluster):
                     await self._step(backup, now)
 
-    async def _plan_policy(self, raw: Object, carrier: Carrier, now: datetime) -> None:
+    async def _plan_policy(self, raw: JsonObject, carrier: Carrier, now: datetime) -> None:
         cluster = carrier.cluster
         found = carrier.policy
         began = self._began(raw, found)
@@ -194,7 +194,7 @@ class BackupService:
             trigger = "scheduled" if now - slot < timedelta(minutes=2) else "catch-up"
             await self._new(raw, cluster, found, run_found, trigger, due_at=slot, key=slot.isoformat())
 
-    def _began(self, raw: Object, found: BackupPolicy) -> datetime:
+    def _began(self, raw: JsonObject, found: BackupPolicy) -> datetime:
         """When the policy was first seen, kept for restarts; runs before it are not archived."""
         facts = self._history.table("facts")
         key = f"policy-seen/{raw['metadata']['uid']}/{found.id}"
@@ -207,14 +207,14 @@ class BackupService:
         return datetime.fromisoformat(kept[0]["created_at"])
 
     async def _expect(
-        self, cluster: str, raw: Object, found: BackupPolicy, run: CronJobExecution
+        self, cluster: str, raw: JsonObject, found: BackupPolicy, run: CronJobExecution
     ) -> BackupExecution:
         """The backup that belongs to a run; the run is linked to it in the same commit."""
         return await self._new(raw, cluster, found, run, "after-run", due_at=None, key=run.id)
 
     async def _new(
         self,
-        raw: Object,
+        raw: JsonObject,
         cluster: str,
         found: BackupPolicy,
         run: CronJobExecution | None,
@@ -338,7 +338,7 @@ class BackupService:
         await self.records.put(old, new)
         return new
 
-    def overdue(self, raw: Object, found: BackupPolicy, last_good: datetime | None) -> bool:
+    def overdue(self, raw: JsonObject, found: BackupPolicy, last_good: datetime | None) -> bool:
         """Whether the policy's recovery point is missed now."""
         return found.rpo_seconds is not None and backup_plan.rpo_overdue(
             found, last_good, self._began(raw, found), self._clock.now()
@@ -404,7 +404,7 @@ class BackupService:
         return self.get(backup_id)
 
 
-def _claims(found: BackupPolicy, raw: Object) -> tuple[str, ...]:
+def _claims(found: BackupPolicy, raw: JsonObject) -> tuple[str, ...]:
     """The claims to archive; raises InvalidPolicy where nothing at all would be archived."""
     if not found.include.volumes:
         return ()

@@ -6,11 +6,10 @@ been deleted; a full list is always believed, for a restored etcd begins again w
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
-from kronkeep_daemon.kube.objects import Event, Job, Meta, Pod, uid_of_job
+from kronkeep_daemon.kube.objects import Event, Job, JsonObject, Meta, Pod, uid_of_job
 
-Object = dict[str, Any]
 Kind = Literal["added", "changed", "removed"]
 K = TypeVar("K")
 V = TypeVar("V")
@@ -37,10 +36,10 @@ class Bounded(OrderedDict[K, V], Generic[K, V]):
 class Seen:
     """Mirrors of the collections; `touched` hears the uid of a Job to look at, `turned` of CronJobs."""
 
-    def __init__(self, touched: Callable[[str], None], turned: Callable[[Kind, Object], None]) -> None:
+    def __init__(self, touched: Callable[[str], None], turned: Callable[[Kind, JsonObject], None]) -> None:
         self._touched = touched
         self._turned = turned
-        self.cronjobs: dict[tuple[str, str], Object] = {}
+        self.cronjobs: dict[tuple[str, str], JsonObject] = {}
         self.jobs: dict[str, Job] = {}
         self.gone: set[str] = set()
         self.pods: dict[str, dict[str, Pod]] = {}
@@ -48,7 +47,7 @@ class Seen:
         self._deleted: Bounded[str, bool] = Bounded(TOMBSTONES)
         self._job_of: Bounded[str, str] = Bounded(TOMBSTONES)
 
-    def sync_cronjobs(self, namespace: str | None, items: list[Object]) -> None:
+    def sync_cronjobs(self, namespace: str | None, items: list[JsonObject]) -> None:
         """A full list of CronJobs of one namespace or, with None, of all."""
         found = {_key(item): item for item in items}
         for key in [key for key in self.cronjobs if key not in found and namespace in (None, key[0])]:
@@ -56,7 +55,7 @@ class Seen:
         for item in items:
             self.cronjob_event("MODIFIED" if _key(item) in self.cronjobs else "ADDED", item)
 
-    def cronjob_event(self, kind: str, item: Object) -> None:
+    def cronjob_event(self, kind: str, item: JsonObject) -> None:
         """One event of the CronJobs' watch."""
         old = self.cronjobs.get(_key(item))
         if kind == "DELETED":
@@ -167,7 +166,7 @@ def job_named(item: Event) -> str:
     return words[words.index("job") + 1] if "job" in words[:-1] else ""
 
 
-def _key(item: Object) -> tuple[str, str]:
+def _key(item: JsonObject) -> tuple[str, str]:
     return item["metadata"]["namespace"], item["metadata"]["name"]
 
 

@@ -8,11 +8,10 @@ from kronkeep_common.clock import Clock
 from kronkeep_daemon.cronjobs.cluster_cache import Seen
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.objects import Event, Job, Pod
+from kronkeep_daemon.kube.objects import Event, Job, JsonObject, Pod
 from kronkeep_daemon.kube.watch import ListWatch, WatchState
 from kronkeep_daemon.supervisor import Supervisor
 
-Object = dict[str, Any]
 OF_JOBS = {"labelSelector": "batch.kubernetes.io/job-name"}  # every pod of a Job has it since Kubernetes 1.27
 ABOUT = (
     "involvedObject.kind=CronJob",
@@ -55,13 +54,13 @@ class Watches:
     def _start_needed(self, supervisor: Supervisor, namespace: str | None) -> None:
         seen = self._seen
 
-        def cronjobs(items: list[Object]) -> None:
+        def cronjobs(items: list[JsonObject]) -> None:
             seen.sync_cronjobs(namespace, items)
 
         def jobs(items: list[Job]) -> None:
             seen.sync_jobs(namespace, items)
 
-        self._watch(supervisor, paths.cronjobs(namespace), Object, cronjobs, seen.cronjob_event)
+        self._watch(supervisor, paths.cronjobs(namespace), JsonObject, cronjobs, seen.cronjob_event)
         self._watch(supervisor, paths.pods(namespace), Pod, seen.sync_pods, seen.pod_event, OF_JOBS)
         self._watch(supervisor, paths.jobs(namespace), Job, jobs, seen.job_event)
 

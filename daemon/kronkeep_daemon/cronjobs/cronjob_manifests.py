@@ -3,17 +3,15 @@
 import copy
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from kronkeep_common import object_keys
 from kronkeep_common.models import CronJobSpec, EnvVar, VolumeMount
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 
-
-def cronjob(namespace: str, name: str, spec: CronJobSpec, annotations: dict[str, str]) -> Object:
+def cronjob(namespace: str, name: str, spec: CronJobSpec, annotations: dict[str, str]) -> JsonObject:
     """The batch/v1 CronJob of a spec."""
-    body: Object = {
+    body: JsonObject = {
         "schedule": spec.schedule,
         "suspend": spec.suspend,
         "concurrencyPolicy": spec.concurrency_policy,
@@ -25,7 +23,7 @@ def cronjob(namespace: str, name: str, spec: CronJobSpec, annotations: dict[str,
         body["timeZone"] = spec.time_zone
     if spec.starting_deadline_seconds is not None:
         body["startingDeadlineSeconds"] = spec.starting_deadline_seconds
-    meta: Object = {
+    meta: JsonObject = {
         "name": name,
         "namespace": namespace,
         "labels": {object_keys.MANAGED_BY_LABEL: object_keys.MANAGED_BY},
@@ -35,14 +33,14 @@ def cronjob(namespace: str, name: str, spec: CronJobSpec, annotations: dict[str,
     return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": meta, "spec": body}
 
 
-def _job_meta(annotations: dict[str, str]) -> Object:
+def _job_meta(annotations: dict[str, str]) -> JsonObject:
     """Each run shows the policy's revision that it ran under."""
     revision = annotations.get(object_keys.POLICY_REVISION)
     return {"annotations": {object_keys.POLICY_REVISION: revision}} if revision else {}
 
 
-def _job(spec: CronJobSpec) -> Object:
-    container: Object = {"name": "main", "image": spec.image}
+def _job(spec: CronJobSpec) -> JsonObject:
+    container: JsonObject = {"name": "main", "image": spec.image}
     if spec.command:
         container["command"] = list(spec.command)
     if spec.args:
@@ -51,18 +49,18 @@ def _job(spec: CronJobSpec) -> Object:
         container["env"] = [env_var(variable) for variable in spec.env]
     if spec.volumes:
         container["volumeMounts"] = [_mount(i, volume) for i, volume in enumerate(spec.volumes)]
-    pod: Object = {"restartPolicy": "Never", "containers": [container]}
+    pod: JsonObject = {"restartPolicy": "Never", "containers": [container]}
     if spec.volumes:
         pod["volumes"] = [_volume(i, volume) for i, volume in enumerate(spec.volumes)]
     if spec.service_account:
         pod["serviceAccountName"] = spec.service_account
-    job: Object = {"backoffLimit": spec.backoff_limit, "template": {"spec": pod}}
+    job: JsonObject = {"backoffLimit": spec.backoff_limit, "template": {"spec": pod}}
     if spec.active_deadline_seconds is not None:
         job["activeDeadlineSeconds"] = spec.active_deadline_seconds
     return job
 
 
-def env_var(variable: EnvVar) -> Object:
+def env_var(variable: EnvVar) -> JsonObject:
     """One entry of a container's env."""
     if variable.secret is None:
         return {"name": variable.name, "value": variable.value or ""}
@@ -70,16 +68,16 @@ def env_var(variable: EnvVar) -> Object:
     return {"name": variable.name, "valueFrom": {"secretKeyRef": reference}}
 
 
-def _mount(index: int, volume: VolumeMount) -> Object:
-    mount: Object = {"name": f"claim-{index}", "mountPath": volume.mount_path}
+def _mount(index: int, volume: VolumeMount) -> JsonObject:
+    mount: JsonObject = {"name": f"claim-{index}", "mountPath": volume.mount_path}
     return mount | {"readOnly": True} if volume.read_only else mount
 
 
-def _volume(index: int, volume: VolumeMount) -> Object:
+def _volume(index: int, volume: VolumeMount) -> JsonObject:
     return {"name": f"claim-{index}", "persistentVolumeClaim": {"claimName": volume.claim}}
 
 
-def manual_job(cronjob: Object, name: str, env: Sequence[EnvVar]) -> Object:
+def manual_job(cronjob: JsonObject, name: str, env: Sequence[EnvVar]) -> JsonObject:
     """The Job that a trigger makes, as `kubectl create job --from` does; overrides are kept on it."""
     meta = cronjob["metadata"]
     template = copy.deepcopy(cronjob["spec"]["jobTemplate"])
@@ -96,7 +94,7 @@ def manual_job(cronjob: Object, name: str, env: Sequence[EnvVar]) -> Object:
         "uid": meta["uid"],
         "controller": True,
     }
-    job_meta: Object = {
+    job_meta: JsonObject = {
         "name": name,
         "namespace": meta["namespace"],
         "annotations": annotations,
@@ -107,13 +105,13 @@ def manual_job(cronjob: Object, name: str, env: Sequence[EnvVar]) -> Object:
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": job_meta, "spec": template["spec"]}
 
 
-def _override(container: Object, env: Sequence[EnvVar]) -> None:
+def _override(container: JsonObject, env: Sequence[EnvVar]) -> None:
     names = {variable.name for variable in env}
     kept = [entry for entry in container.get("env") or [] if entry["name"] not in names]
     container["env"] = kept + [env_var(variable) for variable in env]
 
 
-def claims_of(cronjob: Object) -> tuple[str, ...]:
+def claims_of(cronjob: JsonObject) -> tuple[str, ...]:
     """The PersistentVolumeClaims that the CronJob's containers mount, in order, each once."""
     pod = cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     mounted = {

@@ -13,8 +13,8 @@ import msgspec
 
 from kronkeep_common import object_keys
 from kronkeep_common.json_decoding import decoded
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 # Fields that hold resource.Quantity, which the API server writes anew (1000m -> 1, 1024Mi -> 1Gi).
 _QUANTITIES = frozenset({"requests", "limits", "sizeLimit", "divisor"})
 # Plain booleans of core/v1: false is how they are left out. Others (*bool) mean something else when absent.
@@ -57,7 +57,7 @@ def amount(value: Any) -> Decimal | None:
     return Decimal(number).scaleb(scale)
 
 
-def noted(body: Object) -> str:
+def noted(body: JsonObject) -> str:
     """The names of the fields that a manifest declares, for the annotation."""
     return msgspec.json.encode(
         _names({key: body[key] for key in ("metadata", "spec")}), order="sorted"
@@ -70,18 +70,18 @@ def _names(value: Any) -> Any:
     return list(map(_names, value)) if isinstance(value, list) else 0
 
 
-def dropping(live: Object, body: Object) -> Object:
+def dropping(live: JsonObject, body: JsonObject) -> JsonObject:
     """The merge patch of a manifest: `body`, with null for each field that was declared and is not now.
 
     An object in which others set fields too loses only its declared ones. Below a list nothing need be
     dropped, since RFC 7386 replaces lists whole.
     """
     text = (live["metadata"].get("annotations") or {}).get(object_keys.DECLARED)
-    before = decoded(text or "{}", Object)
+    before = decoded(text or "{}", JsonObject)
     return body if before is None else _without(before, body, live)
 
 
-def _without(before: Object, wanted: Object, live: Object) -> Object:
+def _without(before: JsonObject, wanted: JsonObject, live: JsonObject) -> JsonObject:
     found = dict(wanted)
     for key, declared in before.items():
         held = live.get(key)

@@ -13,9 +13,8 @@ from kronkeep_common.states import ExecutionStatus, Trigger
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import slot_rules
 from kronkeep_daemon.kube.job_state import moment
-from kronkeep_daemon.kube.objects import Event
+from kronkeep_daemon.kube.objects import Event, JsonObject
 
-Object = dict[str, Any]
 _TRACES = "Look for the run's own traces; run it again if in doubt."
 
 
@@ -24,7 +23,7 @@ def slot_id(cronjob_id: str, slot: datetime) -> str:
     return f"{cronjob_id}.{int(slot.timestamp()) // 60}"
 
 
-def _base(cluster: str, raw: Object, slot: datetime, **fields: Any) -> CronJobExecution:
+def _base(cluster: str, raw: JsonObject, slot: datetime, **fields: Any) -> CronJobExecution:
     meta = raw["metadata"]
     fields.setdefault("id", slot_id(meta["uid"], slot))
     return CronJobExecution(
@@ -40,7 +39,7 @@ def _base(cluster: str, raw: Object, slot: datetime, **fields: Any) -> CronJobEx
 
 
 def missed(
-    cluster: str, raw: Object, slot: datetime, why: slot_rules.Became, told: Mapping[str, Event]
+    cluster: str, raw: JsonObject, slot: datetime, why: slot_rules.Became, told: Mapping[str, Event]
 ) -> CronJobExecution:
     """The record of a slot that cannot start any more, with what the controller said about it."""
     words, step = slot_rules.WORDS[why]
@@ -62,7 +61,7 @@ class Away(NamedTuple):
 
 def away(
     cluster: str,
-    raw: Object,
+    raw: JsonObject,
     due: Sequence[datetime],
     since: datetime,
     until: datetime,
@@ -85,18 +84,18 @@ def away(
     return Away(found, still)
 
 
-def _job(raw: Object, slot: datetime) -> str:
+def _job(raw: JsonObject, slot: datetime) -> str:
     return f"{raw['metadata']['name']}-{int(slot.timestamp()) // 60}"
 
 
-def was_started(raw: Object, slot: datetime, told: Mapping[str, Event]) -> bool:
+def was_started(raw: JsonObject, slot: datetime, told: Mapping[str, Event]) -> bool:
     """Whether the CronJob's status or an Event proves that a Job was made for the slot."""
     last = moment((raw.get("status") or {}).get("lastScheduleTime"))
     job = _job(raw, slot)
     return slot == last or f"SuccessfulCreate {job}" in told or f"SawCompletedJob {job}" in told
 
 
-def started(cluster: str, raw: Object, slot: datetime, told: Mapping[str, Event]) -> CronJobExecution:
+def started(cluster: str, raw: JsonObject, slot: datetime, told: Mapping[str, Event]) -> CronJobExecution:
     """The record of a slot whose Job came and went unseen, as far as it is told how it ended."""
     job = _job(raw, slot)
     seen = told.get(f"SawCompletedJob {job}")
@@ -127,7 +126,7 @@ def started(cluster: str, raw: Object, slot: datetime, told: Mapping[str, Event]
     )
 
 
-def _evidence(raw: Object, slot: datetime, seen: Event | None) -> str:
+def _evidence(raw: JsonObject, slot: datetime, seen: Event | None) -> str:
     if seen is not None:
         return "the CronJob controller's Event SawCompletedJob"
     good = (raw.get("status") or {}).get("lastSuccessfulTime")
@@ -138,7 +137,7 @@ def _evidence(raw: Object, slot: datetime, seen: Event | None) -> str:
 
 
 def _gap(
-    cluster: str, raw: Object, lost: Sequence[datetime], since: datetime, until: datetime
+    cluster: str, raw: JsonObject, lost: Sequence[datetime], since: datetime, until: datetime
 ) -> CronJobExecution:
     count = "one run was" if len(lost) == 1 else f"{len(lost)} runs were"
     span = f"from {since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC"

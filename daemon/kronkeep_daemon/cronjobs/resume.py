@@ -9,19 +9,18 @@ slot can start any more, and the deadline is given back.
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any
 
 from kronkeep_common import object_keys
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.schedule import Schedule
 from kronkeep_daemon.kube.job_state import moment
+from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 LEAST = 12.0  # seconds: below ten the controller may not start even the slots that come
 
 
-def missed(raw: Object, schedule: Schedule | None, now: datetime) -> datetime | None:
+def missed(raw: JsonObject, schedule: Schedule | None, now: datetime) -> datetime | None:
     """The slot that Kubernetes would start at once."""
     if schedule is None or not raw["spec"].get("suspend"):
         return None
@@ -37,9 +36,9 @@ def patience(slot: datetime, now: datetime) -> float:
     return max(0.0, LEAST - (now - slot).total_seconds())
 
 
-def body(raw: Object, slot: datetime | None, now: datetime) -> Object:
+def body(raw: JsonObject, slot: datetime | None, now: datetime) -> JsonObject:
     """The merge patch that resumes."""
-    spec: Object = {"suspend": False}
+    spec: JsonObject = {"suspend": False}
     if slot is None:
         return {"spec": spec}
     age = int((now - slot).total_seconds())
@@ -51,7 +50,7 @@ def body(raw: Object, slot: datetime | None, now: datetime) -> Object:
     return {"metadata": {"annotations": {object_keys.STARTING_DEADLINE: noted}}, "spec": spec}
 
 
-def given_back(raw: Object) -> Object | None:
+def given_back(raw: JsonObject) -> JsonObject | None:
     """The merge patch that gives the deadline back; None while an old slot could still start."""
     noted = (raw["metadata"].get("annotations") or {}).get(object_keys.STARTING_DEADLINE)
     if noted is None:
@@ -71,7 +70,7 @@ def given_back(raw: Object) -> Object | None:
     }
 
 
-async def give_back(raw: Object, patch: Callable[[Object], Awaitable[object]]) -> None:
+async def give_back(raw: JsonObject, patch: Callable[[JsonObject], Awaitable[object]]) -> None:
     """Gives the deadline of one CronJob back, when it is time; a fault is tried again at its next change."""
     found = given_back(raw)
     if found is None:

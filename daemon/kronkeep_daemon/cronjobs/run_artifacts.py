@@ -11,10 +11,10 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import Capped
 from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.client import Cluster, Object
+from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.job_state import moment
-from kronkeep_daemon.kube.objects import Event
+from kronkeep_daemon.kube.objects import Event, JsonObject
 
 log = logging.getLogger(__name__)
 MANIFEST = "_manifest"
@@ -39,7 +39,7 @@ async def _save(history: History, record_id: str, name: str, body: bytes) -> Non
         await history.logs.save(record_id, name, "", capped)
 
 
-async def manifest(cluster: Cluster, history: History, run: CronJobExecution) -> Object | None:
+async def manifest(cluster: Cluster, history: History, run: CronJobExecution) -> JsonObject | None:
     """The Job as Kubernetes writes it; None when it is gone and was not kept."""
     try:
         found = await _job(cluster, run)
@@ -47,7 +47,7 @@ async def manifest(cluster: Cluster, history: History, run: CronJobExecution) ->
         log.info("the manifest of run %s is answered as it was kept: %s", run.id, fault)
         found = None
     if found is None and (kept := await history.logs.read(run.id, MANIFEST)) is not None:
-        found = msgspec.json.decode(kept, type=Object)
+        found = msgspec.json.decode(kept, type=JsonObject)
     return found
 
 
@@ -63,7 +63,7 @@ async def events(cluster: Cluster, history: History, run: CronJobExecution) -> l
     return sorted(each.values(), key=lambda event: event.at)
 
 
-async def _job(cluster: Cluster, run: CronJobExecution) -> Object | None:
+async def _job(cluster: Cluster, run: CronJobExecution) -> JsonObject | None:
     if run.job is None:
         return None
     try:

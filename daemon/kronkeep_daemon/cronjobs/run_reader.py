@@ -12,9 +12,8 @@ from kronkeep_daemon.cronjobs import run_artifacts
 from kronkeep_daemon.cronjobs.log_follower import Follower
 from kronkeep_daemon.cronjobs.run_recorder import Recorder
 from kronkeep_daemon.history import History
-from kronkeep_daemon.kube.client import Object
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
-from kronkeep_daemon.kube.objects import Pod
+from kronkeep_daemon.kube.objects import JsonObject, Pod
 
 LOOK_SECONDS = 0.5
 Events = list[EventView]
@@ -30,7 +29,7 @@ class RunReader:
         self._recorder = recorder
         self._clock = clock
 
-    async def manifest(self, run: CronJobExecution) -> Object:
+    async def manifest(self, run: CronJobExecution) -> JsonObject:
         """The run's Job as Kubernetes writes it; raises ManifestNotFound."""
         found = await run_artifacts.manifest(self._recorder(run).cluster, self._history, run)
         if found is None:

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from itertools import islice
-from typing import Any
 
 import msgspec
 
@@ -24,11 +23,10 @@ from kronkeep_daemon.cronjobs.slot_tracker import TICK_SECONDS, Ledger
 from kronkeep_daemon.events import Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.objects import Job, cronjob_of, read
+from kronkeep_daemon.kube.objects import Job, JsonObject, cronjob_of, read
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 FULL_DISK_PAUSE = 2.0
 BREATH = 0.001
 LONGEST_BREATH = 0.05  # after a write, for each of its Jobs: a burst shares the next one
@@ -118,7 +116,7 @@ class Recorder:
         self._idle.clear()
         self._wake.set()
 
-    def _turn(self, kind: Kind, raw: Object) -> None:
+    def _turn(self, kind: Kind, raw: JsonObject) -> None:
         meta = raw["metadata"]
         self._bus.publish(
             CronJobChanged(
@@ -258,7 +256,7 @@ class Recorder:
         self._history.executions.put(new)
         await self._history.commit()
 
-    async def adopt(self, job: Object) -> CronJobExecution:
+    async def adopt(self, job: JsonObject) -> CronJobExecution:
         """Records a Job that we have just created, before the watch tells of it."""
         seen = read(job, Job)
         uid = seen.metadata.uid

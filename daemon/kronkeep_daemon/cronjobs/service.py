@@ -5,7 +5,6 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -37,11 +36,11 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.job_state import moment
 from kronkeep_daemon.kube.lease import Leadership, Leaderships
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import ClusterSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 
-Object = dict[str, Any]
 RECENT = 20
 GOING = frozenset(s for s in ExecutionStatus if not is_final(EXECUTION_TRANSITIONS, s))
 
@@ -120,7 +119,7 @@ class CronJobService:
         """The ids of the clusters that have not been listed yet."""
         return frozenset(i for i, recorder in self.recorders.items() if not recorder.synced.is_set())
 
-    def acting(self) -> Iterator[tuple[str, Object]]:
+    def acting(self) -> Iterator[tuple[str, JsonObject]]:
         """(cluster id, object) of every CronJob of the clusters on which this daemon acts now."""
         unknown = self.unknown()
         return (pair for pair in self.raws() if pair[0] not in unknown and self.leads.leads(pair[0]))
@@ -134,7 +133,7 @@ class CronJobService:
         """How fresh what is shown is."""
         return [state for recorder in self.recorders.values() for state in recorder.watches.states()]
 
-    def find(self, namespace: str, name: str, cluster: str | None = None) -> tuple[Recorder, Object]:
+    def find(self, namespace: str, name: str, cluster: str | None = None) -> tuple[Recorder, JsonObject]:
         """The CronJob and who records its cluster; raises CronJobNotFound, Conflict where several have it.
 
         A name alone is not enough either while a cluster that may have it too has not been listed; before
@@ -162,11 +161,11 @@ class CronJobService:
         except (CronJobNotFound, Unavailable):
             return self.clusters.named()
 
-    def raw(self, namespace: str, name: str, cluster: str | None = None) -> Object:
+    def raw(self, namespace: str, name: str, cluster: str | None = None) -> JsonObject:
         """The CronJob's Kubernetes object; raises what `find` raises."""
         return self.find(namespace, name, cluster)[1]
 
-    def raws(self, namespace: str | None = None) -> Iterator[tuple[str, Object]]:
+    def raws(self, namespace: str | None = None) -> Iterator[tuple[str, JsonObject]]:
         """(cluster id, object) of every CronJob, by namespace and name, each as it is at its turn."""
         for cluster_id, recorder in list(self.recorders.items()):
             known = recorder.seen.cronjobs
@@ -174,7 +173,7 @@ class CronJobService:
                 if key in known:
                     yield cluster_id, known[key]
 
-    def view(self, cluster_id: str, raw: Object) -> CronJob:
+    def view(self, cluster_id: str, raw: JsonObject) -> CronJob:
         """The CronJob as it is shown, with what the history knows of its runs."""
         meta = raw["metadata"]
         spec = raw["spec"]
@@ -208,7 +207,7 @@ class CronJobService:
             claims=cronjob_manifests.claims_of(raw),
         )
 
-    def _schedule(self, spec: Object) -> Schedule | None:
+    def _schedule(self, spec: JsonObject) -> Schedule | None:
         try:
             zone = self._settings().controller_zone
             return Schedule.existing(spec.get("schedule", ""), spec.get("timeZone"), controller_zone=zone)
@@ -222,7 +221,7 @@ class CronJobService:
         Schedule.parse(spec.schedule, spec.time_zone)
         self.check_bounds(cronjob_manifests.cronjob(spec.namespace, spec.name, spec, {}))
 
-    def check_bounds(self, body: Object) -> None:
+    def check_bounds(self, body: JsonObject) -> None:
         """Raises Denied for a CronJob that the settings do not let anybody make."""
         spec_limits.check(body, self._settings().allow)
 
@@ -234,7 +233,7 @@ class CronJobService:
         body = cronjob_manifests.cronjob(spec.namespace, spec.name, spec, annotations or {})
         return await self.create_raw(body, dry_run=dry_run)
 
-    async def create_raw(self, body: Object, *, dry_run: bool = False) -> CronJob:
+    async def create_raw(self, body: JsonObject, *, dry_run: bool = False) -> CronJob:
         """Creates a CronJob as Kubernetes writes it; raises Denied, NameTaken, InvalidObject."""
         self.check_bounds(body)
         meta = body["metadata"]
@@ -248,17 +247,23 @@ class CronJobService:
             self._known(cluster.id, raw)
         return self.view(cluster.id, raw)
 
-    async def _created(self, cluster: Cluster, path: str, body: Object, dry_run: bool) -> Object:
+    async def _created(self, cluster: Cluster, path: str, body: JsonObject, dry_run: bool) -> JsonObject:
         if dry_run:
             return await cluster.create(path, body, dry_run=True)
         return await idempotent_create.create(cluster, path, body)
 
-    def _known(self, cluster_id: str, raw: Object) -> None:
+    def _known(self, cluster_id: str, raw: JsonObject) -> None:
         """Shows a change of ours at once; the watch brings it again."""
         self.recorders[cluster_id].seen.cronjob_event("MODIFIED", raw)
 
     async def patch(
-        self, namespace: str, name: str, body: Object, cluster: str | None = None, *, dry_run: bool = False
+        self,
+        namespace: str,
+        name: str,
+        body: JsonObject,
+        cluster: str | None = None,
+        *,
+        dry_run: bool = False,
     ) -> CronJob:
         """Merge-patches a CronJob; raises CronJobNotFound, InvalidObject."""
         connection = self.find(namespace, name, cluster)[0].cluster
@@ -349,7 +354,7 @@ def _absent(title: str, among: list[Recorder]) -> KronkeepError:
     return Unavailable(f"The CronJobs of {names} have not been listed yet, so {title} may be there.")
 
 
-def _sure(title: str, found: list[tuple[Recorder, Object]], among: list[Recorder]) -> None:
+def _sure(title: str, found: list[tuple[Recorder, JsonObject]], among: list[Recorder]) -> None:
     """Raises Conflict where the name may mean another cluster's CronJob too."""
     having = [recorder for recorder, _ in found]
     unlisted = [r for r in among if r not in having and not r.synced.is_set()]

@@ -9,13 +9,13 @@ behind the run before it, delayed. The grace also covers what a silent watch may
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.schedule import Schedule
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 LONGEST = 100 * 365 * 86400  # seconds; Kubernetes takes an int64 as a deadline, and no calendar does
 MOST = 2000  # slots of one CronJob that are looked at in one go
 
@@ -57,7 +57,7 @@ WORDS = {
 }
 
 
-def plan_of(raw: Object, controller_zone: str) -> Plan:
+def plan_of(raw: JsonObject, controller_zone: str) -> Plan:
     """The plan of a CronJob's Kubernetes object; `@every` counts from an instant that nobody is told."""
     spec = raw["spec"]
     try:

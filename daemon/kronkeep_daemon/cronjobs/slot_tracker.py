@@ -7,7 +7,7 @@ minute, so that after a stop, or a cut of more than a minute, the interval witho
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 from tinydb import where
@@ -21,9 +21,9 @@ from kronkeep_daemon.cronjobs.slot_rules import Became, Plan
 from kronkeep_daemon.events import Bus, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.job_state import moment
+from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 TICK_SECONDS = 10.0
 KEEP_SECONDS = timedelta(seconds=30)
 AWAY = timedelta(seconds=60)
@@ -146,7 +146,7 @@ class Ledger:
             del self._accounts[uid]
         return found
 
-    def _opened(self, raw: Object, since: datetime) -> _Account:
+    def _opened(self, raw: JsonObject, since: datetime) -> _Account:
         """A CronJob met for the first time: the slot before may still be open when it was watched before."""
         plan = self._plan(raw)
         born = self._born(raw)
@@ -159,7 +159,7 @@ class Ledger:
         )
 
     def _settled(
-        self, raw: Object, account: _Account, now: datetime
+        self, raw: JsonObject, account: _Account, now: datetime
     ) -> tuple[_Account, list[CronJobExecution]]:
         plan = account.plan
         uid = raw["metadata"]["uid"]
@@ -178,31 +178,31 @@ class Ledger:
             again = now
         return _Account(plan=plan, settled=settled, next=again, standing=self._standing(raw, waiting)), found
 
-    def _standing(self, raw: Object, waiting: Sequence[tuple[datetime, Became]]) -> Standing:
+    def _standing(self, raw: JsonObject, waiting: Sequence[tuple[datetime, Became]]) -> Standing:
         """A slot that the controller says it has started is not late: its Job is only still to be seen."""
         last = moment((raw.get("status") or {}).get("lastScheduleTime"))
         late = [slot for slot, became in waiting if became is Became.LATE and slot != last]
         delayed = [slot for slot, became in waiting if became is Became.DELAYED]
         return Standing(late[0] if late else None, delayed[0] if delayed else None)
 
-    def _closed(self, raw: Object, account: _Account) -> list[CronJobExecution]:
+    def _closed(self, raw: JsonObject, account: _Account) -> list[CronJobExecution]:
         """What was late when the plan changed does not start by the old plan any more."""
         late = account.standing.late_since
         if late is None or late in self._ran(raw["metadata"]["uid"], late):
             return []
         return [self._unseen(raw, late, Became.NOT_STARTED)]
 
-    def _unseen(self, raw: Object, slot: datetime, became: Became) -> CronJobExecution:
+    def _unseen(self, raw: JsonObject, slot: datetime, became: Became) -> CronJobExecution:
         """A slot that is over without a Job: missed, unless the cluster says that it was started."""
         told = self._seen.told_of(raw["metadata"]["uid"])
         if missed_runs.was_started(raw, slot, told):
             return missed_runs.started(self._cluster, raw, slot, told)
         return missed_runs.missed(self._cluster, raw, slot, became, told)
 
-    def _plan(self, raw: Object) -> Plan:
+    def _plan(self, raw: JsonObject) -> Plan:
         return slot_rules.plan_of(raw, self._zone())
 
-    def _born(self, raw: Object) -> datetime:
+    def _born(self, raw: JsonObject) -> datetime:
         return moment(raw["metadata"]["creationTimestamp"]) or self._clock.now()
 
     def _ran(self, cronjob_id: str, since: datetime) -> set[datetime]:

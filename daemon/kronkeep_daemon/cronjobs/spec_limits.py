@@ -9,14 +9,14 @@ from typing import Any
 
 from kronkeep_common.errors import Denied
 from kronkeep_common.text import clean
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.settings import AllowSettings
 
-Object = dict[str, Any]
 _NODE = ("hostNetwork", "hostPID", "hostIPC")
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
 
-def check(cronjob: Object, allow: AllowSettings) -> None:
+def check(cronjob: JsonObject, allow: AllowSettings) -> None:
     """Raises Denied naming the first field of a batch/v1 CronJob that `allow` does not cover."""
     namespace = cronjob["metadata"]["namespace"]
     if allow.namespaces and namespace not in allow.namespaces:
@@ -31,24 +31,24 @@ def check(cronjob: Object, allow: AllowSettings) -> None:
         raise Denied(f"{field} is not allowed here (allow.privileged).", field=field)
 
 
-def _pod(cronjob: Object) -> Object:
+def _pod(cronjob: JsonObject) -> JsonObject:
     """The pod's spec, empty where the manifest has none: the API server says that then."""
-    found: Object = cronjob["spec"]
+    found: JsonObject = cronjob["spec"]
     for step in ("jobTemplate", "spec", "template", "spec"):
         found = _object(found.get(step))
     return found
 
 
-def _object(value: Any) -> Object:
+def _object(value: Any) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def _objects(value: Any) -> list[Object]:
+def _objects(value: Any) -> list[JsonObject]:
     """What is well-formed of a list; the API server refuses the rest."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _privileged(pod: Object) -> Iterator[str]:
+def _privileged(pod: JsonObject) -> Iterator[str]:
     """The fields by which a pod leaves its containers (Pod Security Standards, baseline)."""
     yield from (field for field in _NODE if pod.get(field))
     if _object(_object(pod.get("securityContext")).get("windowsOptions")).get("hostProcess"):

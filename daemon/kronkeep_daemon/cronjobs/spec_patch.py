@@ -4,8 +4,6 @@ Only what a CronJobSpec can say is read: a CronJob that says more (several conta
 sources of variables) is refused here, so that an edit never loses what it cannot show.
 """
 
-from typing import Any
-
 from kronkeep_common import object_keys
 from kronkeep_common.errors import NotAllowedNow
 from kronkeep_common.models import (
@@ -16,13 +14,13 @@ from kronkeep_common.models import (
     VolumeMount,
 )
 from kronkeep_daemon.cronjobs import cronjob_manifests
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 _OURS = ("image", "command", "args", "env", "volumeMounts")
 _BY_KUBECTL = "Change it with kubectl."
 
 
-def spec_of(raw: Object, policy: BackupPolicy | None) -> CronJobCreate:
+def spec_of(raw: JsonObject, policy: BackupPolicy | None) -> CronJobCreate:
     """The spec of a CronJob; raises NotAllowedNow for one that says more than a spec can."""
     spec = raw["spec"]
     pod = _pod(raw)
@@ -50,7 +48,7 @@ def spec_of(raw: Object, policy: BackupPolicy | None) -> CronJobCreate:
     )
 
 
-def patch(raw: Object, wanted: CronJobCreate, annotations: dict[str, str | None]) -> Object:
+def patch(raw: JsonObject, wanted: CronJobCreate, annotations: dict[str, str | None]) -> JsonObject:
     """The merge patch that makes the CronJob as wanted; fields that no spec has stay as they are."""
     made = cronjob_manifests.cronjob(wanted.namespace, wanted.name, wanted, {})["spec"]
     made_job = made["jobTemplate"]["spec"]
@@ -74,25 +72,25 @@ def patch(raw: Object, wanted: CronJobCreate, annotations: dict[str, str | None]
     }
 
 
-def _revision(annotations: dict[str, str | None]) -> Object:
+def _revision(annotations: dict[str, str | None]) -> JsonObject:
     """Each later run shows the policy's revision that it ran under, or none."""
     return {"annotations": {object_keys.POLICY_REVISION: annotations.get(object_keys.POLICY_REVISION)}}
 
 
-def _pod(raw: Object) -> Object:
-    pod: Object = raw["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+def _pod(raw: JsonObject) -> JsonObject:
+    pod: JsonObject = raw["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     return pod
 
 
-def _container(raw: Object) -> Object:
+def _container(raw: JsonObject) -> JsonObject:
     pod = _pod(raw)
-    containers: list[Object] = pod.get("containers") or []
+    containers: list[JsonObject] = pod.get("containers") or []
     if len(containers) != 1 or pod.get("initContainers"):
         raise NotAllowedNow("The CronJob has more than one container.", next_step=_BY_KUBECTL)
     return containers[0]
 
 
-def _env(entry: Object) -> EnvVar:
+def _env(entry: JsonObject) -> EnvVar:
     source = entry.get("valueFrom")
     if source is None:
         return EnvVar(name=entry["name"], value=entry.get("value", ""))
@@ -103,7 +101,7 @@ def _env(entry: Object) -> EnvVar:
     return EnvVar(name=entry["name"], secret=SecretKeyRef(secret=ref["name"], key=ref["key"]))
 
 
-def _volumes(pod: Object, container: Object) -> tuple[VolumeMount, ...]:
+def _volumes(pod: JsonObject, container: JsonObject) -> tuple[VolumeMount, ...]:
     claims = {v["name"]: v.get("persistentVolumeClaim") for v in pod.get("volumes") or []}
     if not all(claims.values()):
         words = "The CronJob mounts something other than claims."

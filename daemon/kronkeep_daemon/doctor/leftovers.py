@@ -5,7 +5,6 @@ The Secrets with the repositories' passwords come last: without them no backup c
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from kronkeep_common import object_keys
 from kronkeep_common.api import Leftover
@@ -14,8 +13,8 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube import lease, paths
 from kronkeep_daemon.kube.client import Cluster, Objects
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 Leftovers = list[Leftover]
 OURS = {"labelSelector": f"{object_keys.MANAGED_BY_LABEL}={object_keys.MANAGED_BY}"}
 _OPENS = "It holds what opens a repository: save it, or its backups are lost."
@@ -64,7 +63,7 @@ async def _lease(cluster: Cluster, name: str, own: str) -> Leftovers:
     return [_line(name, "leases", found, "It says which daemon acts.")]
 
 
-def _annotated(cluster: str, raw: Object) -> Iterator[Leftover]:
+def _annotated(cluster: str, raw: JsonObject) -> Iterator[Leftover]:
     noted = [key for key in raw["metadata"].get("annotations") or {} if key.startswith(object_keys.PREFIX)]
     if noted:
         flags = " ".join(f"{key}-" for key in sorted(noted))
@@ -73,18 +72,18 @@ def _annotated(cluster: str, raw: Object) -> Iterator[Leftover]:
         )
 
 
-def _secret(cluster: str, item: Object) -> Leftover:
+def _secret(cluster: str, item: JsonObject) -> Leftover:
     labels = item["metadata"].get("labels") or {}
     lent = labels.get(object_keys.ROLE_LABEL) == "credentials" or item["metadata"].get("ownerReferences")
     why = "Credentials that were lent to one Job." if lent else _OPENS
     return _line(cluster, "secrets", item, why)
 
 
-def _line(cluster: str, plural: str, item: Object, why: str) -> Leftover:
+def _line(cluster: str, plural: str, item: JsonObject, why: str) -> Leftover:
     return _named(cluster, plural, item, why, "delete {}")
 
 
-def _named(cluster: str, plural: str, item: Object, why: str, verb: str) -> Leftover:
+def _named(cluster: str, plural: str, item: JsonObject, why: str, verb: str) -> Leftover:
     meta = item["metadata"]
     target = f"-n {meta['namespace']} {plural}/{meta['name']}"
     return Leftover(

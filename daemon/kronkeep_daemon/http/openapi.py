@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
 from kronkeep_common import api
+from kronkeep_common.json_decoding import JsonObject
 from kronkeep_daemon.http.route import Route
 
-Object = dict[str, Any]
-_TEXT: Object = {"type": "string"}
-_BOOLEAN: Object = {"type": "string", "enum": ["true", "false"]}
-_QUERY: dict[str, Object] = {
+_TEXT: JsonObject = {"type": "string"}
+_BOOLEAN: JsonObject = {"type": "string", "enum": ["true", "false"]}
+_QUERY: dict[str, JsonObject] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": 1000},
     "dry_run": _BOOLEAN,
     "follow": _BOOLEAN,
@@ -24,14 +23,14 @@ _WRITES = {
 _REFERENCE = "#/components/schemas/{name}"
 
 
-def document(routes: Sequence[Route]) -> Object:
+def document(routes: Sequence[Route]) -> JsonObject:
     """The whole document."""
     types = [t for route in routes for t in (route.request, route.answer) if t is not None]
     schemas, components = msgspec.json.schema_components(
         [*types, api.Problem, api.DryRun], ref_template=_REFERENCE
     )
     found = iter(schemas)
-    paths: Object = {}
+    paths: JsonObject = {}
     for route in routes:
         request = next(found) if route.request is not None else None
         answer = next(found) if route.answer is not None else None
@@ -40,7 +39,7 @@ def document(routes: Sequence[Route]) -> Object:
     return {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": components}}
 
 
-def _operation(route: Route, request: Object | None, answer: Object | None) -> Object:
+def _operation(route: Route, request: JsonObject | None, answer: JsonObject | None) -> JsonObject:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"\{(\w+)\}", route.path)
@@ -52,7 +51,7 @@ def _operation(route: Route, request: Object | None, answer: Object | None) -> O
         parameters += [_header(name, words) for name, words in _WRITES.items()]
     if route.media == "text/event-stream":
         parameters.append(_header("Last-Event-ID", "the number of the last change that was read"))
-    good: Object = {"description": route.sentence}
+    good: JsonObject = {"description": route.sentence}
     if answer is not None:
         good["content"] = {"application/json": {"schema": answer}}
     elif route.media != "application/json":
@@ -61,7 +60,7 @@ def _operation(route: Route, request: Object | None, answer: Object | None) -> O
     if route.writes and "dry_run" not in route.query and route.status == 200 and answer is not None:
         rehearsal = {"$ref": _REFERENCE.format(name="DryRun")}
         good["content"]["application/json"]["schema"] = {"anyOf": [answer, rehearsal]}
-    operation: Object = {
+    operation: JsonObject = {
         "summary": route.sentence,
         "x-kronkeep-level": route.level.name.lower(),
         "parameters": parameters,
@@ -76,11 +75,11 @@ def _operation(route: Route, request: Object | None, answer: Object | None) -> O
     return operation
 
 
-def _header(name: str, words: str) -> Object:
+def _header(name: str, words: str) -> JsonObject:
     return {"name": name, "in": "header", "required": False, "description": words, "schema": _TEXT}
 
 
-def _others(route: Route) -> Object:
+def _others(route: Route) -> JsonObject:
     """The good answers besides the usual one: dry runs, what has not changed, what is not ready."""
     if route.writes and "dry_run" not in route.query:
         schema = {"$ref": _REFERENCE.format(name="DryRun")}

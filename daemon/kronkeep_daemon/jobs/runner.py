@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
@@ -12,8 +12,8 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.job_state import moment
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 LOOK_SECONDS = 0.5
 LONGEST_LOG = 8 * 1024 * 1024
 
@@ -40,7 +40,7 @@ class Ended(NamedTuple):
         return next((step for step in self.steps if step.name == name), None)
 
 
-async def create_once(cluster: Cluster, job: Object) -> Object:
+async def create_once(cluster: Cluster, job: JsonObject) -> JsonObject:
     """Creates the Job, or adopts the one of that name when it is ours; raises NameTaken otherwise."""
     meta = job["metadata"]
     try:
@@ -94,7 +94,7 @@ async def _stop_following(following: tuple[str, asyncio.Task[None]] | None) -> N
         await asyncio.wait([following[1]])
 
 
-async def _stopped(cluster: Cluster, job: Object, pod: Object) -> Ended:
+async def _stopped(cluster: Cluster, job: JsonObject, pod: JsonObject) -> Ended:
     """Deletes a Job that took too long, when its logs have been read."""
     ended = await _ended(cluster, {"type": "Failed", "reason": "DeadlineExceeded"}, pod)
     meta = job["metadata"]
@@ -102,7 +102,7 @@ async def _stopped(cluster: Cluster, job: Object, pod: Object) -> Ended:
     return ended
 
 
-def _age(pod: Object, clock: Clock) -> float:
+def _age(pod: JsonObject, clock: Clock) -> float:
     """Seconds that the pod's last container has been running."""
     entries = {entry["name"]: entry for entry in pod["status"].get("containerStatuses") or []}
     last = entries.get(pod["spec"]["containers"][-1]["name"]) or {}
@@ -110,7 +110,9 @@ def _age(pod: Object, clock: Clock) -> float:
     return (clock.now() - started).total_seconds() if started else 0.0
 
 
-async def _look(cluster: Cluster, clock: Clock, namespace: str, name: str, patience: float | None) -> Object:
+async def _look(
+    cluster: Cluster, clock: Clock, namespace: str, name: str, patience: float | None
+) -> JsonObject:
     """The Job; an API server that is away is waited for."""
     began = clock.monotonic()
     while True:
@@ -124,34 +126,34 @@ async def _look(cluster: Cluster, clock: Clock, namespace: str, name: str, patie
             await clock.sleep(2.0)
 
 
-async def _pod(cluster: Cluster, job: Object) -> Object | None:
+async def _pod(cluster: Cluster, job: JsonObject) -> JsonObject | None:
     meta = job["metadata"]
     selector = f"{object_keys.JOB_NAME_LABEL}={meta['name']}"
     items, _ = await cluster.list(paths.pods(meta["namespace"]), labelSelector=selector)
     return items[-1] if items else None
 
 
-def _running(pod: Object) -> str | None:
+def _running(pod: JsonObject) -> str | None:
     """The container that runs."""
     return next((entry["name"] for entry in statuses(pod) if "running" in (entry.get("state") or {})), None)
 
 
-def statuses(pod: Object) -> list[Object]:
+def statuses(pod: JsonObject) -> list[JsonObject]:
     """The statuses of a pod's containers, those of init containers first: the order in which they run."""
     status = pod.get("status") or {}
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
-def end_of(job: Object) -> Object | None:
+def end_of(job: JsonObject) -> JsonObject | None:
     """The condition that ended a Job; only `Complete` and `Failed` do."""
     for condition in (job.get("status") or {}).get("conditions") or []:
         if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
-            found: Object = condition
+            found: JsonObject = condition
             return found
     return None
 
 
-async def _follow(cluster: Cluster, pod: Object, container: str, line: Callable[[bytes], None]) -> None:
+async def _follow(cluster: Cluster, pod: JsonObject, container: str, line: Callable[[bytes], None]) -> None:
     meta = pod["metadata"]
     rest = b""
     try:
@@ -164,7 +166,7 @@ async def _follow(cluster: Cluster, pod: Object, container: str, line: Callable[
         return  # progress is a courtesy; the end is read from the whole log
 
 
-async def _ended(cluster: Cluster, end: Object, pod: Object | None) -> Ended:
+async def _ended(cluster: Cluster, end: JsonObject, pod: JsonObject | None) -> Ended:
     steps: list[Step] = []
     if pod is not None:
         for entry in statuses(pod):
@@ -182,7 +184,7 @@ async def _ended(cluster: Cluster, end: Object, pod: Object | None) -> Ended:
     )
 
 
-async def _log(cluster: Cluster, pod: Object, container: str) -> bytes:
+async def _log(cluster: Cluster, pod: JsonObject, container: str) -> bytes:
     capped = Capped()
     meta = pod["metadata"]
     try:

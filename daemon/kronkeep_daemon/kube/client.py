@@ -21,14 +21,14 @@ import msgspec
 from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.kube import credentials, objects, paths, response_readers
 from kronkeep_daemon.kube.errors import NotFoundInCluster, Unauthorized, refused
+from kronkeep_daemon.kube.objects import JsonObject
 
 if TYPE_CHECKING:
     import aiohttp
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-Object = dict[str, Any]
-Objects = list[Object]
+Objects = list[JsonObject]
 Lines = response_readers.Lines
 Page = tuple[list[T], str]
 PAGE = 500
@@ -107,7 +107,7 @@ class Cluster:
 
     async def _uid(self) -> str:
         path = paths.namespaces("kube-system")
-        found: Object = msgspec.json.decode(
+        found: JsonObject = msgspec.json.decode(
             await response_readers.whole(await self._once(Asked(method="GET", path=path)))
         )
         return str(found["metadata"]["uid"])
@@ -161,14 +161,14 @@ class Cluster:
                 await client.close()
         self._client = self._before = None
 
-    async def about(self) -> tuple[Object, datetime | None]:
+    async def about(self) -> tuple[JsonObject, datetime | None]:
         """The server's version and the date of its answer."""
         response = await self._authorised(Asked(method="GET", path="/version"))
         date = response.headers.get("Date")
-        version: Object = msgspec.json.decode(await response_readers.whole(response))
+        version: JsonObject = msgspec.json.decode(await response_readers.whole(response))
         return version, parsedate_to_datetime(date) if date else None
 
-    async def get(self, path: str, **params: str) -> Object:
+    async def get(self, path: str, **params: str) -> JsonObject:
         """The object at `path`; raises NotFoundInCluster."""
         return await self._json(Asked(method="GET", path=path, params=params))
 
@@ -180,9 +180,9 @@ class Cluster:
             items += page
         return items, version
 
-    async def pages(self, path: str, **params: str) -> AsyncIterator[Page[Object]]:
+    async def pages(self, path: str, **params: str) -> AsyncIterator[Page[JsonObject]]:
         """The collection page by page, each with the list's version (the same for all); raises Gone."""
-        async for page in self.pages_of(path, Object, **params):
+        async for page in self.pages_of(path, JsonObject, **params):
             yield page
 
     async def pages_of(self, path: str, kind: type[T], **params: str) -> AsyncIterator[Page[T]]:
@@ -199,15 +199,17 @@ class Cluster:
             if not token:
                 return
 
-    async def create(self, path: str, body: Object, *, dry_run: bool = False) -> Object:
+    async def create(self, path: str, body: JsonObject, *, dry_run: bool = False) -> JsonObject:
         """POSTs `body` to a collection; raises AlreadyExists, InvalidObject."""
         return await self._json(Asked(method="POST", path=path, params=_dry(dry_run), body=body))
 
-    async def replace(self, path: str, body: Object) -> Object:
+    async def replace(self, path: str, body: JsonObject) -> JsonObject:
         """PUTs `body`; raises ConflictInCluster when its resourceVersion is stale."""
         return await self._json(Asked(method="PUT", path=path, body=body))
 
-    async def patch(self, path: str, body: object, *, kind: str = "merge", dry_run: bool = False) -> Object:
+    async def patch(
+        self, path: str, body: object, *, kind: str = "merge", dry_run: bool = False
+    ) -> JsonObject:
         """PATCHes an object; `kind` is merge, strategic, json or apply."""
         params = _dry(dry_run) | ({"fieldManager": "kronkeep", "force": "true"} if kind == "apply" else {})
         return await self._json(
@@ -223,7 +225,7 @@ class Cluster:
         grace_seconds: int | None = None,
     ) -> None:
         """DELETEs an object, of that uid where one is named; one that is absent is fine."""
-        options: Object = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
+        options: JsonObject = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
         if grace_seconds is not None:
@@ -278,13 +280,13 @@ class Cluster:
         finally:
             response.close()
 
-    async def push_log(self, path: str, uid: str, offset: int, lines: bytes, final: bool) -> Object:
+    async def push_log(self, path: str, uid: str, offset: int, lines: bytes, final: bool) -> JsonObject:
         """Appends to a container's log in an embedded cluster; raises NotFoundInCluster."""
         params = {"uid": uid, "offset": str(offset), "final": "1" if final else "0"}
         return await self._json(Asked(method="POST", path=path, params=params, body=lines, kind="text/plain"))
 
-    async def _json(self, asked: Asked) -> Object:
-        decoded: Object = msgspec.json.decode(await self._whole(asked))
+    async def _json(self, asked: Asked) -> JsonObject:
+        decoded: JsonObject = msgspec.json.decode(await self._whole(asked))
         return decoded
 
     async def _whole(self, asked: Asked) -> bytes:

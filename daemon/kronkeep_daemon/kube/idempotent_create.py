@@ -5,11 +5,10 @@ from typing import Any
 from kronkeep_common.errors import ClusterUnreachable, KronkeepError, Unavailable
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 
-
-async def create(cluster: Cluster, path: str, body: Object) -> Object:
+async def create(cluster: Cluster, path: str, body: JsonObject) -> JsonObject:
     """POSTs `body`, which has a name, to the collection `path`; raises what Cluster.create raises.
 
     Where the answer does not come (or is a 5xx, as when etcd times out) the object may have been made all the
@@ -24,7 +23,7 @@ async def create(cluster: Cluster, path: str, body: Object) -> Object:
         return found
 
 
-async def _there(cluster: Cluster, path: str, lost: ClusterUnreachable | Unavailable) -> Object:
+async def _there(cluster: Cluster, path: str, lost: ClusterUnreachable | Unavailable) -> JsonObject:
     try:
         return await cluster.get(path)
     except KronkeepError as fault:

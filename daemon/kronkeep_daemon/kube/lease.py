@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterNotFound, KronkeepError
@@ -20,9 +19,9 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, ConflictInCluster, Forbidden, NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 NAME = "kronkeepd"
 LASTS = 15
 RENEW = 5.0
@@ -159,14 +158,14 @@ class Leadership:
 
     async def _create(self, now: datetime) -> bool:
         kind = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
-        body: Object = {**kind, "metadata": {"name": NAME}, "spec": self._spec(now, 0)}
+        body: JsonObject = {**kind, "metadata": {"name": NAME}, "spec": self._spec(now, 0)}
         try:
             await self._cluster.create(paths.leases(self._namespace), body)
         except AlreadyExists:
             return False
         return True
 
-    def _spec(self, now: datetime, transitions: int) -> Object:
+    def _spec(self, now: datetime, transitions: int) -> JsonObject:
         return {
             "holderIdentity": self._holder,
             "leaseDurationSeconds": LASTS,
@@ -210,7 +209,7 @@ class Leaderships:
                 wait.cancel()
 
 
-def _over(spec: Object, now: datetime) -> bool:
+def _over(spec: JsonObject, now: datetime) -> bool:
     """Whether the holder has not renewed for as long as its Lease lasts."""
     try:
         renewed = datetime.fromisoformat(spec["renewTime"])

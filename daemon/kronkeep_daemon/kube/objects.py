@@ -5,11 +5,12 @@ package's typed models cost 150 and keep forty. Field names are Kubernetes' own 
 server leaves out has a default, so that a bookmark, which carries a version only, is read the same way.
 """
 
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
 from kronkeep_common import object_keys
+from kronkeep_common.json_decoding import JsonObject as JsonObject
 
 
 class _Part(msgspec.Struct, rename="camel", gc=False):
@@ -223,7 +224,7 @@ class Event(_Part):
 T = TypeVar("T")
 
 
-def read(plain: dict[str, Any], kind: type[T]) -> T:
+def read(plain: JsonObject, kind: type[T]) -> T:
     """A plain object as one of these; raises msgspec.ValidationError."""
     return msgspec.convert(plain, kind, strict=False)
 

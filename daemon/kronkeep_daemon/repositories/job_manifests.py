@@ -3,17 +3,16 @@
 import base64
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupStorage
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.repository import Repository, of
 from kronkeep_daemon.settings import ArchiveSettings
 from kronkeep_daemon.storage_kinds.place import KEYS, Place
 
-Object = dict[str, Any]
 Steps = list[tuple[str, list[str]]]
-Mounts = Sequence[Object]
+Mounts = Sequence[JsonObject]
 HOST = "kronkeep"  # fixed: a pod's own name would make every file look new (restic #4597)
 KEPT_SECONDS = 3600  # how long an ended Job stays for people to look at
 _CACHE = "/kronkeep/cache"
@@ -48,16 +47,16 @@ def secret_name(job: str) -> str:
     return f"{job}-key"
 
 
-def secret(name: str, namespace: str, data: dict[str, bytes], owner: Object | None) -> Object:
+def secret(name: str, namespace: str, data: dict[str, bytes], owner: JsonObject | None) -> JsonObject:
     """A Secret of ours; `data` by key."""
-    meta: Object = {"name": name, "namespace": namespace, "labels": labels("credentials")}
+    meta: JsonObject = {"name": name, "namespace": namespace, "labels": labels("credentials")}
     if owner is not None:
         meta["ownerReferences"] = [owner]
     encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded}
 
 
-def owner(cronjob: Object) -> Object:
+def owner(cronjob: JsonObject) -> JsonObject:
     """An owner reference without `controller`: the CronJob's history limit must not count our Jobs."""
     meta = cronjob["metadata"]
     return {"apiVersion": "batch/v1", "kind": "CronJob", "name": meta["name"], "uid": meta["uid"]}
@@ -80,7 +79,7 @@ def repository_job(
     where: BackupStorage | Repository,
     settings: ArchiveSettings,
     deadline_seconds: float,
-) -> Object:
+) -> JsonObject:
     """A Job that works on the repository alone."""
     made = job(name, namespace, "maintenance", containers(name, steps, of(where), settings), settings)
     reach(made, of(where), settings)
@@ -88,12 +87,14 @@ def repository_job(
     return made
 
 
-def job(name: str, namespace: str, role: str, ordered: list[Object], settings: ArchiveSettings) -> Object:
+def job(
+    name: str, namespace: str, role: str, ordered: list[JsonObject], settings: ArchiveSettings
+) -> JsonObject:
     """Containers in order: all but the last are init containers, so that the first failure ends the Job.
 
     No pod of ours has a service account's token, and its owner is the cluster's only where settings say so.
     """
-    pod: Object = {
+    pod: JsonObject = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "initContainers": ordered[:-1],
@@ -104,13 +105,13 @@ def job(name: str, namespace: str, role: str, ordered: list[Object], settings: A
         pod["nodeSelector"] = dict(settings.node_selector)
     if settings.tolerations:
         pod["tolerations"] = list(settings.tolerations)
-    meta: Object = {"name": name, "namespace": namespace, "labels": labels(role)}
+    meta: JsonObject = {"name": name, "namespace": namespace, "labels": labels(role)}
     template = {"metadata": {"labels": labels(role)}, "spec": pod}
     spec = {"backoffLimit": 0, "ttlSecondsAfterFinished": KEPT_SECONDS, "template": template}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
-def reach(made: Object, repository: Repository, settings: ArchiveSettings) -> None:
+def reach(made: JsonObject, repository: Repository, settings: ArchiveSettings) -> None:
     """Gives the Job's pod what its restic containers need: the repository, its key, a cache, a user."""
     place = repository.place
     pod = made["spec"]["template"]["spec"]
@@ -120,7 +121,7 @@ def reach(made: Object, repository: Repository, settings: ArchiveSettings) -> No
     if place.node:
         pod["nodeSelector"] = pod.get("nodeSelector", {}) | {"kubernetes.io/hostname": place.node}
     user = {"runAsUser": settings.run_as_user, "runAsGroup": settings.run_as_group}
-    context: Object = {key: value for key, value in user.items() if value is not None}
+    context: JsonObject = {key: value for key, value in user.items() if value is not None}
     if settings.run_as_user:
         context["runAsNonRoot"] = True
     if settings.fs_group is not None:
@@ -131,7 +132,7 @@ def reach(made: Object, repository: Repository, settings: ArchiveSettings) -> No
 
 def containers(
     name: str, steps: Steps, repository: Repository, settings: ArchiveSettings, mounts: Mounts = ()
-) -> list[Object]:
+) -> list[JsonObject]:
     """One container a step, each with the repository, its key and a cache, and `mounts`."""
     place = repository.place
     own = [
@@ -160,7 +161,7 @@ def _key_mode(settings: ArchiveSettings) -> int:
     return 0o444 if settings.run_as_user else 0o400
 
 
-def _environment(place: Place, secret: str, encrypted: bool) -> list[Object]:
+def _environment(place: Place, secret: str, encrypted: bool) -> list[JsonObject]:
     """Variables in order: the address may refer to what comes before it."""
     secrets = [
         {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
@@ -179,10 +180,10 @@ def _environment(place: Place, secret: str, encrypted: bool) -> list[Object]:
 
 
 def container(
-    name: str, argv: list[str], environment: list[Object], mounts: Mounts, settings: ArchiveSettings
-) -> Object:
+    name: str, argv: list[str], environment: list[JsonObject], mounts: Mounts, settings: ArchiveSettings
+) -> JsonObject:
     """A container of the archives' image."""
-    found: Object = {
+    found: JsonObject = {
         "name": name,
         "image": settings.image,
         "command": argv,
@@ -197,9 +198,9 @@ def container(
     return found | {"resources": resources} if resources else found
 
 
-def _context(settings: ArchiveSettings) -> Object:
+def _context(settings: ArchiveSettings) -> JsonObject:
     """As little as restic needs: another user than root has no capability, root keeps those to read files."""
-    context: Object = {
+    context: JsonObject = {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": settings.read_only_root,
         "seccompProfile": {"type": "RuntimeDefault"},

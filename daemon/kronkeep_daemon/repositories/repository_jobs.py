@@ -29,6 +29,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.job_state import observe
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository, of
@@ -37,7 +38,6 @@ from kronkeep_daemon.restic.connection_faults import Fault
 from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 Steps = list[tuple[str, list[str]]]
 LONGEST = 86400.0
 KILLED = 137  # 128 + SIGKILL: the node went, or its memory was full
@@ -158,7 +158,7 @@ class RepositoryJobs:
         cluster: Cluster,
         namespace: str,
         job: str,
-        owner: Object | None,
+        owner: JsonObject | None,
         *,
         holds: str = "",
     ) -> None:

@@ -13,7 +13,6 @@ import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -32,7 +31,6 @@ from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.restic import output
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 UNREFRESHED = timedelta(minutes=6)
 STALE = timedelta(minutes=30)  # for restic itself, whosever it is
 MOST = 50

@@ -4,11 +4,11 @@ Old versions (0.14) use one exit code for most failures, so their text decides; 
 """
 
 import re
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
-from kronkeep_common.json_decoding import decoded
+from kronkeep_common.json_decoding import JsonObject, decoded
 from kronkeep_common.models import BackupResult, Progress
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
@@ -16,7 +16,6 @@ from kronkeep_daemon.restic import connection_faults, versions
 from kronkeep_daemon.restic.connection_faults import Fault
 from kronkeep_daemon.restic.versions import Version
 
-Object = dict[str, Any]
 T = TypeVar("T")
 _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT[0-9:.]+Z ")
 
@@ -150,9 +149,9 @@ def lines(log: bytes) -> list[bytes]:
     return [bare for line in log.split(b"\n") if (bare := _STAMP.sub(b"", line))]
 
 
-def objects(log: bytes) -> list[Object]:
+def objects(log: bytes) -> list[JsonObject]:
     """The JSON objects among the lines."""
-    found = (decoded(line, Object) for line in lines(log) if line.startswith(b"{"))
+    found = (decoded(line, JsonObject) for line in lines(log) if line.startswith(b"{"))
     return [obj for obj in found if obj is not None]
 
 
@@ -195,7 +194,7 @@ class _Summary(msgspec.Struct, kw_only=True):
     data_added_packed: int | None = None
 
 
-def typed(obj: Object, message_type: str, kind: type[T]) -> T | None:
+def typed(obj: JsonObject, message_type: str, kind: type[T]) -> T | None:
     """A line of that type; None for any other, and for what only looks like one.
 
     The command of a dump writes to the same log.
@@ -208,7 +207,7 @@ def typed(obj: Object, message_type: str, kind: type[T]) -> T | None:
         return None
 
 
-def progress(obj: Object) -> Progress | None:
+def progress(obj: JsonObject) -> Progress | None:
     """A `status` line as progress."""
     found = typed(obj, "status", _Status)
     if found is None:

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
 
 import msgspec
 
@@ -18,6 +17,7 @@ from kronkeep_common.models import BackupExecution, BackupPolicy
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.events import BackupChanged, Bus
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import host, repository_job
 from kronkeep_daemon.restores import restore_manifests, restore_paths
 from kronkeep_daemon.restores.checksums import Changes, Manifests, Sums, lines
@@ -27,7 +27,6 @@ from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 SECONDS = 6 * 3600.0
 YOUNG = timedelta(hours=1)  # later than this most of the source may have changed
 
@@ -116,7 +115,7 @@ class Maker:
         self._kept.write(backup.id, made)
         return sum(line.sha256 is not None for line in made)
 
-    def _job(self, backup: BackupExecution, claims: tuple[str, ...]) -> Object:
+    def _job(self, backup: BackupExecution, claims: tuple[str, ...]) -> JsonObject:
         """Hashes the sources, then asks restic what of them is as the snapshot has it."""
         assert backup.result is not None
         settings = self._settings()

@@ -7,7 +7,6 @@ newest slot alone is caught up.
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 from tinydb import where
@@ -21,11 +20,11 @@ from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import short_hash
 from kronkeep_daemon.restores.restore_records import RestoreRecords, of_backup
 from kronkeep_daemon.settings import Settings
 
-Object = dict[str, Any]
 DEADLINE = Drill(schedule="@daily").deadline_seconds
 
 
@@ -112,7 +111,7 @@ class Drills:
         return self._clock.now()
 
     async def _record(
-        self, raw: Object, carrier: policies.Carrier, drill_id: str, slot: datetime | None
+        self, raw: JsonObject, carrier: policies.Carrier, drill_id: str, slot: datetime | None
     ) -> Restore:
         policy = carrier.policy
         drill = policy.drill or Drill(schedule="@daily")

@@ -11,7 +11,7 @@ import hashlib
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kronkeep_common.errors import ClusterUnreachable, FileTooLarge, InvalidRequest, StorageFailed
 from kronkeep_common.models import BackupExecution, SnapshotFile
@@ -19,6 +19,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.jobs.runner import Ended
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import repository_job
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restores import restore_manifests, restore_outcome, restore_paths
@@ -27,7 +28,6 @@ from kronkeep_daemon.restores.restore_paths import Call
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.settings import Settings
 
-Object = dict[str, Any]
 # A kubelet keeps 5 files of 10 MiB of a container's log (containerLogMaxSize, containerLogMaxFiles), and a
 # reader that is slower than the container loses what is older: 32 MiB are 43 MiB as base64.
 MOST = 32 * 1024 * 1024
@@ -86,8 +86,8 @@ class Downloads:
             await runner.remove(namespace, name)
 
     async def _begun(
-        self, runner: Runner, job: Object, where: Repository, gone: Callable[[], bool]
-    ) -> Object:
+        self, runner: Runner, job: JsonObject, where: Repository, gone: Callable[[], bool]
+    ) -> JsonObject:
         """The pod once it sends; raises StorageFailed where it never will."""
         async with self._backups.queues.reading(where.id):
             try:
@@ -99,7 +99,7 @@ class Downloads:
         fault = restore_outcome.fault(found) or restore_outcome.INTERRUPTED
         raise StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)
 
-    def _job(self, backup: BackupExecution, path: str, where: Repository, namespace: str) -> Object:
+    def _job(self, backup: BackupExecution, path: str, where: Repository, namespace: str) -> JsonObject:
         """Restores the file, hashes it, prints it; only the first container knows the repository."""
         assert backup.result is not None
         settings = self._settings()

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
@@ -14,10 +13,10 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 
-Object = dict[str, Any]
 Hear = Callable[[str, bytes], None]
 LOOK_SECONDS = 0.3
 AWAY_SECONDS = 2.0
@@ -34,7 +33,7 @@ class Runner:
         self.repositories = repositories
         self._clock = clock
 
-    async def on_repository(self, job: Object, where: Repository, hear: Hear) -> Ended:
+    async def on_repository(self, job: JsonObject, where: Repository, hear: Hear) -> Ended:
         """Runs a Job that has the repository's password until it ends."""
         namespace = job["metadata"]["namespace"]
         name = job["metadata"]["name"]
@@ -44,12 +43,12 @@ class Runner:
         await self.repositories.remove_credentials(self.cluster, namespace, name)
         return ended
 
-    async def plain(self, job: Object, hear: Hear) -> Ended:
+    async def plain(self, job: JsonObject, hear: Hear) -> Ended:
         """Runs a Job that needs no repository."""
         await self._create(job)
         return await self.heard(job["metadata"]["namespace"], job["metadata"]["name"], hear)
 
-    async def _create(self, job: Object) -> None:
+    async def _create(self, job: JsonObject) -> None:
         """Creates the Job once, on the node that holds one of its claims already."""
         pod = job["spec"]["template"]["spec"]
         namespace = job["metadata"]["namespace"]
@@ -78,8 +77,8 @@ class Runner:
             await self._clock.sleep(LOOK_SECONDS)
 
     async def until(
-        self, job: Object, where: Repository, container: str, gone: Callable[[], bool]
-    ) -> Object | Ended:
+        self, job: JsonObject, where: Repository, container: str, gone: Callable[[], bool]
+    ) -> JsonObject | Ended:
         """Runs a Job on a repository until one of its containers has begun: the pod then.
 
         Answers how the Job ended where it ended before; raises NotFoundInCluster when `gone` says so.
@@ -99,13 +98,13 @@ class Runner:
                 raise NotFoundInCluster("The caller went before the file was there.")
             await self._clock.sleep(LOOK_SECONDS)
 
-    def chunks(self, pod: Object, container: str) -> AsyncIterator[bytes]:
+    def chunks(self, pod: JsonObject, container: str) -> AsyncIterator[bytes]:
         """The log of a container that has begun, to its end."""
         meta = pod["metadata"]
         state = dict(_begun(pod))[container]
         return self.cluster.log_chunks(meta["namespace"], meta["name"], container, follow="running" in state)
 
-    async def said(self, pod: Object, container: str) -> bytes:
+    async def said(self, pod: JsonObject, container: str) -> bytes:
         """The first line of an ended container's log, without its time."""
         text = b"".join([chunk async for chunk in self.chunks(pod, container)])
         return text.partition(b"\n")[0].partition(b" ")[2]
@@ -123,7 +122,7 @@ class Runner:
             return False
         return True
 
-    async def _look(self, namespace: str, name: str) -> Object:
+    async def _look(self, namespace: str, name: str) -> JsonObject:
         """The Job; an API server that is away is waited for."""
         while True:
             try:
@@ -133,7 +132,7 @@ class Runner:
                     raise
                 await self._clock.sleep(AWAY_SECONDS)
 
-    async def _pod(self, namespace: str, name: str) -> Object | None:
+    async def _pod(self, namespace: str, name: str) -> JsonObject | None:
         try:
             items, _ = await self.cluster.list(
                 paths.pods(namespace), labelSelector=f"{object_keys.JOB_NAME_LABEL}={name}"
@@ -144,7 +143,7 @@ class Runner:
             return None
         return items[-1] if items else None
 
-    async def _listen(self, pod: Object, ear: "_Ear", *, follow: bool) -> bool:
+    async def _listen(self, pod: JsonObject, ear: "_Ear", *, follow: bool) -> bool:
         """Hears a container to its end; False when the stream broke or was silent before it.
 
         A silent stream may be one whose node is gone, so the Job is looked at again.
@@ -216,7 +215,7 @@ class _Ear:
                 self._hear(self.container, text)
 
 
-def _begun(pod: Object | None) -> Iterator[tuple[str, Object]]:
+def _begun(pod: JsonObject | None) -> Iterator[tuple[str, JsonObject]]:
     """(name, state) of the containers that have begun, in the order of the pod's spec."""
     for entry in runner.statuses(pod) if pod else []:
         state = entry.get("state") or {}
@@ -224,7 +223,7 @@ def _begun(pod: Object | None) -> Iterator[tuple[str, Object]]:
             yield entry["name"], state
 
 
-def _ended(end: Object, pod: Object | None, ears: dict[str, _Ear]) -> Ended:
+def _ended(end: JsonObject, pod: JsonObject | None, ears: dict[str, _Ear]) -> Ended:
     steps = [
         Step(name, (state.get("terminated") or {}).get("exitCode"), ears[name].tail if name in ears else b"")
         for name, state in _begun(pod)

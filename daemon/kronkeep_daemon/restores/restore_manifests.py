@@ -3,13 +3,11 @@
 Only restic's containers see the repository and its password; what merely looks at files does not.
 """
 
-from typing import Any
-
 from kronkeep_common import object_keys
 from kronkeep_common.models import DrillCheck
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.restores.restore_paths import SOURCE, TARGET, Call, Mount
 
-Object = dict[str, Any]
 Steps = list[tuple[str, list[str]]]
 SCRATCH = "scratch"
 RESTORED = "/restored"
@@ -42,8 +40,8 @@ def restore_steps(calls: list[Call]) -> Steps:
 
 
 def restore_job(
-    job: Object, calls: list[Call], where: list[Mount], *, sums: bool, check: DrillCheck | None = None
-) -> Object:
+    job: JsonObject, calls: list[Call], where: list[Mount], *, sums: bool, check: DrillCheck | None = None
+) -> JsonObject:
     """Makes of a Job of `restore_steps` one that also lists what is there then, and hashes it.
 
     /target is scratch space of the pod; the target's claims are mounted in it. What was restored to a
@@ -81,7 +79,7 @@ def move_argv(source: str, target: str) -> list[str]:
     return ["cp", "-al", "--remove-destination", f"{source}/.", f"{target}/"]
 
 
-def sending_job(job: Object, path: str, width: str) -> Object:
+def sending_job(job: JsonObject, path: str, width: str) -> JsonObject:
     """Makes of a Job that restores one that then hashes one file and prints it as base64 lines."""
     pod = job["spec"]["template"]["spec"]
     restore = pod["containers"][0]
@@ -93,7 +91,7 @@ def sending_job(job: Object, path: str, width: str) -> Object:
     return job
 
 
-def clean_job(job: Object, where: list[Mount], stage: str) -> Object:
+def clean_job(job: JsonObject, where: list[Mount], stage: str) -> JsonObject:
     """Makes of a Job one that removes the stage of a restore from its claims."""
     pod = job["spec"]["template"]["spec"]
     pod["volumes"] = _claim_volumes(where)
@@ -103,7 +101,7 @@ def clean_job(job: Object, where: list[Mount], stage: str) -> Object:
     return job
 
 
-def look_job(name: str, namespace: str, where: list[Mount], base: Object) -> Object:
+def look_job(name: str, namespace: str, where: list[Mount], base: JsonObject) -> JsonObject:
     """A Job that lists what claims hold; `base` is a Job of ours whose repository is taken away."""
     job = without_repository(base, name, namespace)
     pod = job["spec"]["template"]["spec"]
@@ -113,23 +111,23 @@ def look_job(name: str, namespace: str, where: list[Mount], base: Object) -> Obj
     return job
 
 
-def without_repository(base: Object, name: str, namespace: str) -> Object:
+def without_repository(base: JsonObject, name: str, namespace: str) -> JsonObject:
     """The Job without the repository's volumes and password."""
     base["metadata"] |= {"name": name, "namespace": namespace}
     base["spec"]["template"]["spec"]["volumes"] = []
     return base
 
 
-def plain(like: Object, name: str, argv: list[str], mounts: list[Object]) -> Object:
+def plain(like: JsonObject, name: str, argv: list[str], mounts: list[JsonObject]) -> JsonObject:
     """A container with the image and limits of another one, without its environment and mounts."""
     kept = {key: value for key, value in like.items() if key not in ("env", "envFrom")}
     return kept | {"name": name, "command": argv, "volumeMounts": mounts}
 
 
-def claim(namespace: str, name: str, restore_id: str, size: int, storage_class: str | None) -> Object:
+def claim(namespace: str, name: str, restore_id: str, size: int, storage_class: str | None) -> JsonObject:
     """A new claim for a restore, marked as its own."""
     labels = {object_keys.MANAGED_BY_LABEL: object_keys.MANAGED_BY, object_keys.RESTORE_LABEL: restore_id}
-    spec: Object = {
+    spec: JsonObject = {
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": str(size)}},
     }
@@ -143,26 +141,26 @@ def claim(namespace: str, name: str, restore_id: str, size: int, storage_class: 
     }
 
 
-def source_mounts(claims: tuple[str, ...]) -> tuple[list[Object], list[Object]]:
+def source_mounts(claims: tuple[str, ...]) -> tuple[list[JsonObject], list[JsonObject]]:
     """(volumes, mounts) of claims as an archive sees them, read only."""
     where = [Mount(claim, f"{SOURCE}/{claim}", "") for claim in claims]
     mounts = [_claim_mount(number, mount) | {"readOnly": True} for number, mount in enumerate(where)]
     return _claim_volumes(where), mounts
 
 
-def _claim_mount(number: int, mount: Mount) -> Object:
-    found: Object = {"name": f"claim-{number}", "mountPath": mount.path}
+def _claim_mount(number: int, mount: Mount) -> JsonObject:
+    found: JsonObject = {"name": f"claim-{number}", "mountPath": mount.path}
     return found | {"subPath": mount.sub_path} if mount.sub_path else found
 
 
-def _claim_volumes(where: list[Mount]) -> list[Object]:
+def _claim_volumes(where: list[Mount]) -> list[JsonObject]:
     return [
         {"name": f"claim-{number}", "persistentVolumeClaim": {"claimName": mount.claim}}
         for number, mount in enumerate(where)
     ]
 
 
-def _check(like: Object, check: DrillCheck) -> Object:
+def _check(like: JsonObject, check: DrillCheck) -> JsonObject:
     mounts = [{"name": SCRATCH, "mountPath": RESTORED}]
     found = plain(like, "check", list(check.command), mounts)
     return found | {"image": check.image, "securityContext": {"allowPrivilegeEscalation": False}}

@@ -1,7 +1,6 @@
 """How a restore ended, from what its containers said and their exit codes; pure."""
 
 import re
-from typing import Any
 
 import msgspec
 
@@ -12,7 +11,6 @@ from kronkeep_daemon.jobs.runner import Ended, Step
 from kronkeep_daemon.restic import output
 from kronkeep_daemon.restic.connection_faults import Fault
 
-Object = dict[str, Any]
 _VERIFIED = re.compile(rb"finished verifying (\d+) files")
 VERIFYING = b"verifying files in "
 _FILE = re.compile(r"ignoring error for (.+?): (.+)")

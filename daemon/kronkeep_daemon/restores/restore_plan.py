@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,7 +25,6 @@ from kronkeep_daemon.restores.restore_paths import Mount, Selection
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.settings import Settings
 
-Object = dict[str, Any]
 EXAMPLES = 20
 SMALLEST_CLAIM = 1024**3
 LOOK_SECONDS = 600

@@ -23,6 +23,7 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.jobs.runner import Ended
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import KEPT_SECONDS, repository_job
 from kronkeep_daemon.restic.connection_faults import Fault
 from kronkeep_daemon.restores import restore_manifests, restore_outcome, restore_paths
@@ -35,7 +36,6 @@ from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 PRESENCE_FILES = 200_000  # more than these are only compared by restic itself
 SAFE_SECONDS = KEPT_SECONDS * 0.8  # younger than this an ended Job cannot have been removed by its TTL
 CLEAN_SECONDS = 3600
@@ -260,7 +260,7 @@ class Restorer:
             await self._records.change(restore.id, warnings=(*self._records.get(restore.id).warnings, words))
         await self._runner(restore).remove(namespace, name)
 
-    def _job(self, restore: Restore, wanted: Wanted, *, sums: bool) -> Object:
+    def _job(self, restore: Restore, wanted: Wanted, *, sums: bool) -> JsonObject:
         settings = self._settings()
         repository = self._snapshots.repository(wanted.backup)
         assert restore.job is not None

@@ -35,7 +35,6 @@ from kronkeep_daemon.restores.job_runner import Runners
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
-Object = dict[str, Any]
 KEPT = 200
 MOST_ENTRIES = 1_000_000
 READ_SECONDS = 3600.0

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from kronkeep_common.models import BackupStorage
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 MOUNT = "/repository"
 KEYS = "/kronkeep/keys"
 CA_KEY = "ca.crt"
@@ -25,7 +25,7 @@ class Place(NamedTuple):
     environment: dict[str, str] = {}
     secret_environment: tuple[str, ...] = ()
     secret_files: tuple[str, ...] = ()
-    volume: Object | None = None
+    volume: JsonObject | None = None
     node: str = ""
     connect: tuple[str, ...] = ()
 
@@ -41,7 +41,7 @@ class Place(NamedTuple):
         return [*argv[:after], *self.options, *argv[after:]]
 
     @property
-    def volumes(self) -> tuple[list[Object], list[Object]]:
+    def volumes(self) -> tuple[list[JsonObject], list[JsonObject]]:
         """(volumes of the pod, mounts of its containers)."""
         if self.volume is None:
             return [], []
@@ -69,7 +69,7 @@ class Kind(NamedTuple):
     validate: Callable[[Any], None] = lambda settings: None
     quoted: frozenset[str] = frozenset()
     namespace: Callable[[Any], str] = lambda settings: ""
-    claim: Callable[[str, Any], Object | None] = lambda name, settings: None
+    claim: Callable[[str, Any], JsonObject | None] = lambda name, settings: None
     space: Callable[[Any, Secrets], Awaitable[Space]] | None = None
 
 
@@ -86,7 +86,7 @@ def joined(*parts: str) -> str:
     return "/".join(part.strip("/") for part in parts if part.strip("/"))
 
 
-def claim_volume(name: str) -> Object:
+def claim_volume(name: str) -> JsonObject:
     """The volume of a claim."""
     return {"persistentVolumeClaim": {"claimName": name}}
 
@@ -96,7 +96,7 @@ def claim_name(storage: str) -> str:
     return f"kronkeep-storage-{storage}"
 
 
-def claim_of_class(name: str, storage_class: str, size: str, access_mode: str) -> Object:
+def claim_of_class(name: str, storage_class: str, size: str, access_mode: str) -> JsonObject:
     """A claim of a StorageClass."""
     spec = {
         "storageClassName": storage_class,

@@ -45,6 +45,7 @@ from kronkeep_daemon.events import Bus, StorageChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
@@ -54,7 +55,6 @@ from kronkeep_daemon.storage_kinds import growth
 from kronkeep_daemon.storages.storage_maker import StorageMaker
 from kronkeep_daemon.supervisor import Supervisor
 
-Object = dict[str, Any]
 Names = list[str]
 RETRY_SECONDS = 5.0
 DELETE_SECONDS = 600.0
@@ -329,7 +329,7 @@ class StorageService:
         """Puts the storage into another state, without deadline and reasons but those given."""
         if not may_follow(STORAGE_TRANSITIONS, storage.status, status):
             raise NotAllowedNow(f"The storage {storage.id} is {storage.status}.")
-        cleared: Object = dict.fromkeys(("deadline_at", "reason", "message", "next_step"))
+        cleared: JsonObject = dict.fromkeys(("deadline_at", "reason", "message", "next_step"))
         new = msgspec.structs.replace(storage, status=status, **(cleared | fields))
         return await self.put(storage, new)
 

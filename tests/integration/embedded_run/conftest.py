@@ -8,8 +8,8 @@ from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 PATIENCE = 30.0
 
 
@@ -19,7 +19,7 @@ class Room:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
 
-    async def job(self, name: str, script: str, pod: Object | None = None, **spec: Any) -> Object:
+    async def job(self, name: str, script: str, pod: JsonObject | None = None, **spec: Any) -> JsonObject:
         """A Job whose one container runs a shell script; `pod` adds to the pod's spec."""
         container = {"name": "main", "image": "busybox:1.36", "command": ["sh", "-c", script]}
         container |= (pod or {}).pop("container", {})
@@ -40,12 +40,12 @@ class Room:
 
         return await self.until(look, lambda found: found in ("Complete", "Failed"))
 
-    async def pod(self, job: str) -> Object:
+    async def pod(self, job: str) -> JsonObject:
         """The Job's newest pod."""
         pods = await self.until(lambda: self.pods(job), bool)
         return max(pods, key=lambda pod: int(pod["metadata"]["resourceVersion"]))
 
-    async def pods(self, job: str) -> list[Object]:
+    async def pods(self, job: str) -> list[JsonObject]:
         pods, _ = await self.cluster.list(paths.pods("default"), labelSelector=f"job-name={job}")
         return pods
 
@@ -54,7 +54,7 @@ class Room:
         chunks = self.cluster.log_chunks("default", pod, container, follow=False, timestamps=False)
         return b"".join([chunk async for chunk in chunks]).decode()
 
-    async def output(self, name: str, script: str, pod: Object | None = None, **spec: Any) -> str:
+    async def output(self, name: str, script: str, pod: JsonObject | None = None, **spec: Any) -> str:
         """What a Job prints that must succeed."""
         await self.job(name, script, pod, **spec)
         end = await self.ended(name)

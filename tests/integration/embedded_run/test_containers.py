@@ -3,9 +3,8 @@
 from typing import Any
 
 from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.restic.output import fault
-
-Object = dict[str, Any]
 
 
 async def test_a_job_runs_a_process_and_keeps_its_log(room: Any) -> None:
@@ -77,7 +76,7 @@ async def test_volumes(room: Any, tmp_path: Any) -> None:
 
 
 async def test_init_containers_run_in_order_and_share_volumes(room: Any) -> None:
-    def step(name: str) -> Object:
+    def step(name: str) -> JsonObject:
         script = f"echo {name} >> /w/order"
         mounts = [{"name": "w", "mountPath": "/w"}]
         return {"name": name, "image": "b", "command": ["sh", "-c", script], "volumeMounts": mounts}

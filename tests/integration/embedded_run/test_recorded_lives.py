@@ -17,8 +17,7 @@ from tests.unit.embedded_run.test_job_recordings import SCENARIOS as JOBS
 from tests.unit.embedded_run.test_job_recordings import plain, recorded, records, unnamed
 
 from kronkeep_daemon.embedded import EmbeddedCluster
-
-Object = dict[str, Any]
+from kronkeep_daemon.kube.objects import JsonObject
 
 
 class Life:
@@ -30,7 +29,7 @@ class Life:
         self._name = name
         self._records = records(name)
         self._uids: dict[str, str] = {}
-        self.told: list[tuple[str, str, Object]] = []
+        self.told: list[tuple[str, str, JsonObject]] = []
 
     async def live(self) -> None:
         """Returns when the recording's time is over, and a second more."""
@@ -61,7 +60,7 @@ class Life:
                 event = json.loads(line)
                 self.told.append((what, event["type"], event["object"]))
 
-    async def _send(self, request: Object, recorded: Object) -> None:
+    async def _send(self, request: JsonObject, recorded: JsonObject) -> None:
         """Asks what was asked then, of the objects that are here now."""
         text = json.dumps(request.get("body"))
         for then, now in self._uids.items():
@@ -70,17 +69,17 @@ class Life:
         if uid := (recorded.get("metadata") or {}).get("uid"):
             self._uids[uid] = found["metadata"]["uid"]
 
-    async def _ask(self, method: str, path: str, body: Any, kind: str) -> Object:
+    async def _ask(self, method: str, path: str, body: Any, kind: str) -> JsonObject:
         data = None if body is None else json.dumps(body)
         headers = {"Content-Type": kind}
         async with self._http.request(method, self._url + path, data=data, headers=headers) as answer:
             assert answer.status < 300, await answer.text()
-            found: Object = await answer.json()
+            found: JsonObject = await answer.json()
             return found
 
-    def statuses(self, what: str, shape: Any) -> list[Object]:
+    def statuses(self, what: str, shape: Any) -> list[JsonObject]:
         """The distinct statuses in the order in which they were told."""
-        found: list[Object] = []
+        found: list[JsonObject] = []
         for told, kind, obj in self.told:
             if told == what and kind != "DELETED":
                 status = nameless(shape(obj.get("status") or {}))
@@ -102,11 +101,11 @@ def nameless(status: Any) -> Any:
     return json.loads(re.sub(r"-[a-z0-9]{5}\b(?= |\")", "-*", json.dumps(status)))
 
 
-def _of(event: Object, kind: str) -> bool:
+def _of(event: JsonObject, kind: str) -> bool:
     return bool(event["involvedObject"]["kind"] == kind)
 
 
-def _event(event: Object) -> tuple[str, str, str]:
+def _event(event: JsonObject) -> tuple[str, str, str]:
     return event["type"], event["reason"], str(nameless(unnamed(event["message"])))
 
 
@@ -125,9 +124,9 @@ async def lives(cluster: EmbeddedCluster, names: list[str]) -> dict[str, Life]:
     return found
 
 
-def told_once(statuses: list[Object], *counters: str) -> list[Object]:
+def told_once(statuses: list[JsonObject], *counters: str) -> list[JsonObject]:
     """Without counters whose steps depend on how long a process took within the controller's second."""
-    found: list[Object] = []
+    found: list[JsonObject] = []
     for status in statuses:
         kept = {key: value for key, value in status.items() if key not in counters}
         if not found or found[-1] != kept:

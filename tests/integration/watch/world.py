@@ -6,14 +6,13 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import yaml
 from aiohttp import web
 
 from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 Fault = Callable[[web.Request], web.Response | None]
 KINDS = {"cronjobs": "/apis/batch/v1", "jobs": "/apis/batch/v1", "pods": "/api/v1", "events": "/api/v1"}
 
@@ -39,13 +38,13 @@ class World:
         self.token = ""
         self.fault: Fault = lambda _: None
         self.requests: list[str] = []
-        self.objects: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
+        self.objects: dict[str, dict[str, JsonObject]] = {kind: {} for kind in KINDS}
         self._happened: dict[str, list[tuple[int, bytes]]] = {kind: [] for kind in KINDS}
         self._open: list[web.Request] = []
         self.silent = False
         self.page = 500
 
-    def put(self, kind: str, obj: Object) -> None:
+    def put(self, kind: str, obj: JsonObject) -> None:
         """Creates or changes an object; watches hear of it at their next look."""
         self.version += 1
         known = obj["metadata"]["uid"] in self.objects[kind]
@@ -60,7 +59,7 @@ class World:
         obj["metadata"]["resourceVersion"] = str(self.version)
         self._tell(kind, "DELETED", obj)
 
-    def _tell(self, kind: str, what: str, obj: Object) -> None:
+    def _tell(self, kind: str, what: str, obj: JsonObject) -> None:
         self.say(kind, json.dumps({"type": what, "object": obj}).encode())
 
     def say(self, kind: str, line: bytes) -> None:
@@ -106,7 +105,7 @@ class World:
             await runner.cleanup()
 
     @staticmethod
-    def write(file: Path, server: str, user: Object, **fields: str) -> None:
+    def write(file: Path, server: str, user: JsonObject, **fields: str) -> None:
         """Writes a kubeconfig with these credentials; `fields` are of its cluster."""
         config = {
             "apiVersion": "v1",
@@ -136,7 +135,7 @@ class World:
         items = list(self.objects[kind].values())
         start = int(request.query.get("continue", 0))
         limit = min(self.page, int(request.query["limit"]))
-        meta: Object = {"resourceVersion": str(self.version)}
+        meta: JsonObject = {"resourceVersion": str(self.version)}
         if start + limit < len(items):
             meta["continue"] = str(start + limit)
         return web.json_response({"metadata": meta, "items": items[start : start + limit]})
@@ -182,7 +181,7 @@ def status(code: int, reason: str, **headers: str) -> web.Response:
     return web.json_response(body, status=code, headers=headers)
 
 
-def job(name: str, uid: str, *, owner: str = "dump", ended: bool = False, bad: bool = False) -> Object:
+def job(name: str, uid: str, *, owner: str = "dump", ended: bool = False, bad: bool = False) -> JsonObject:
     """A Job of the CronJob `owner`."""
     at = "2026-01-15T10:00:00Z"
     kind = "Failed" if bad else "Complete"

@@ -13,12 +13,11 @@ from kronkeep_common.models import CronJobExecution
 from kronkeep_daemon.cronjobs.run_recorder import Recorder
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
-from kronkeep_daemon.kube.objects import Event, Job, Pod
+from kronkeep_daemon.kube.objects import Event, Job, JsonObject, Pod
 from kronkeep_daemon.testing import FakeClock
 
 RECORDINGS = Path(__file__).parents[2] / "data" / "recordings"
-Object = dict[str, Any]
-Told = tuple[str, str, Object]
+Told = tuple[str, str, JsonObject]
 KINDS: dict[str, type] = {"cronjobs": dict, "jobs": Job, "pods": Pod, "events": Event}
 OWNER = {"kind": "CronJob", "name": "owner", "uid": "owner-uid", "controller": True}
 PATIENCE = 0.05
@@ -38,9 +37,9 @@ def told(name: str) -> list[Told]:
     return found
 
 
-def state(events: Iterable[Told]) -> dict[str, list[Object]]:
+def state(events: Iterable[Told]) -> dict[str, list[JsonObject]]:
     """What a list would answer after these events."""
-    there: dict[str, dict[str, Object]] = {kind: {} for kind in KINDS}
+    there: dict[str, dict[str, JsonObject]] = {kind: {} for kind in KINDS}
     for kind, what, obj in events:
         if what == "DELETED":
             there[kind].pop(obj["metadata"]["uid"], None)
@@ -63,7 +62,7 @@ def a_recorder(history: History, clock: FakeClock) -> Recorder:
     return Recorder(cluster=without_cluster(), history=history, bus=Bus(), clock=clock, patience=PATIENCE)
 
 
-def feed(recorder: Recorder, kind: str, what: str, obj: Object) -> None:
+def feed(recorder: Recorder, kind: str, what: str, obj: JsonObject) -> None:
     """One event, as a watch would hand it on."""
     seen = recorder.seen
     item = msgspec.convert(copy.deepcopy(obj), KINDS[kind], strict=False)
@@ -76,7 +75,7 @@ def feed(recorder: Recorder, kind: str, what: str, obj: Object) -> None:
     handlers[kind](what, item)
 
 
-def listed(recorder: Recorder, there: dict[str, list[Object]]) -> None:
+def listed(recorder: Recorder, there: dict[str, list[JsonObject]]) -> None:
     """Full lists, as at a start or after a gap."""
     seen = recorder.seen
     items = {
@@ -105,7 +104,7 @@ async def told_all(recorder: Recorder) -> None:
 
 
 async def restarted(
-    recorder: Recorder, history: History, clock: FakeClock, there: dict[str, list[Object]]
+    recorder: Recorder, history: History, clock: FakeClock, there: dict[str, list[JsonObject]]
 ) -> Recorder:
     """A new life of the daemon on the same history, which lists what is there."""
     fresh = a_recorder(history, clock)

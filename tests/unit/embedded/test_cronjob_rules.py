@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from kronkeep_daemon.embedded.controllers import cronjob_plan as core
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 BORN = datetime(2026, 3, 1, 0, 0, 30, tzinfo=UTC)
 NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 
-def cronjob(schedule: str = "0 12 * * *", last: str | None = None, **spec: Any) -> Object:
+def cronjob(schedule: str = "0 12 * * *", last: str | None = None, **spec: Any) -> JsonObject:
     template = {"metadata": {}, "spec": {"template": {"spec": {}}}}
     return {
         "metadata": {
@@ -82,7 +82,7 @@ def test_a_schedule_that_never_fires_is_told_once_and_not_looked_at_again(schedu
     assert (started(plan), reasons(plan), plan.requeue) == (None, ["InvalidSchedule"], None)
 
 
-def job(slot: datetime, **more: Any) -> Object:
+def job(slot: datetime, **more: Any) -> JsonObject:
     meta = {
         "name": name(slot),
         "namespace": "n",
@@ -105,7 +105,7 @@ def test_a_running_job_meets_the_concurrency_policy(policy: str, starts: bool, d
     assert ("JobAlreadyActive" in reasons(plan)) == (policy == "Forbid")
 
 
-def ended(slot: datetime, kind: str) -> Object:
+def ended(slot: datetime, kind: str) -> JsonObject:
     condition = {"type": kind, "status": "True"}
     return job(slot, status={"startTime": slot.isoformat(), "conditions": [condition]})
 

@@ -7,10 +7,8 @@ import signal
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 Push = Callable[[bytes, bool], Awaitable[None]]
 CHUNK = 64 * 1024
 LONGEST_LINE = 16 * 1024

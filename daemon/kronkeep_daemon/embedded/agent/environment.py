@@ -3,10 +3,10 @@
 import base64
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
 
-Object = dict[str, Any]
-Fetch = Callable[[str, str], Awaitable[Object | None]]
+from kronkeep_daemon.kube.objects import JsonObject
+
+Fetch = Callable[[str, str], Awaitable[JsonObject | None]]
 _REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_.-][A-Za-z0-9_.-]*)\)")
 _KEYED = re.compile(r"metadata\.(annotations|labels)\['([^']+)'\]")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -16,7 +16,7 @@ class ConfigMissing(Exception):
     """A Secret, ConfigMap or key that a container needs is not there; the text is the kubelet's."""
 
 
-def decoded(kind: str, obj: Object) -> dict[str, str]:
+def decoded(kind: str, obj: JsonObject) -> dict[str, str]:
     """The data of a Secret or ConfigMap as text."""
     data = obj.get("data") or {}
     if kind == "configmaps":
@@ -24,7 +24,7 @@ def decoded(kind: str, obj: Object) -> dict[str, str]:
     return {key: base64.b64decode(value).decode(errors="surrogateescape") for key, value in data.items()}
 
 
-async def environment(pod: Object, container: Object, fetch: Fetch) -> dict[str, str]:
+async def environment(pod: JsonObject, container: JsonObject, fetch: Fetch) -> dict[str, str]:
     """Name to value; raises ConfigMissing."""
     found = {"PATH": PATH, "HOSTNAME": pod["spec"].get("hostname") or pod["metadata"]["name"], "HOME": "/tmp"}  # noqa: S108
     for source in container.get("envFrom") or []:
@@ -40,7 +40,7 @@ async def environment(pod: Object, container: Object, fetch: Fetch) -> dict[str,
     return found
 
 
-async def _value(pod: Object, variable: Object, fetch: Fetch) -> str | None:
+async def _value(pod: JsonObject, variable: JsonObject, fetch: Fetch) -> str | None:
     source = variable.get("valueFrom")
     if not source:
         return str(variable.get("value") or "")
@@ -60,14 +60,14 @@ async def _value(pod: Object, variable: Object, fetch: Fetch) -> str | None:
     return ""
 
 
-async def _referenced(kind: str, ref: Object, fetch: Fetch) -> Object | None:
+async def _referenced(kind: str, ref: JsonObject, fetch: Fetch) -> JsonObject | None:
     obj = await fetch(kind, ref["name"])
     if obj is None and not ref.get("optional"):
         raise ConfigMissing(f'{kind.removesuffix("s")} "{ref["name"]}" not found')
     return obj
 
 
-def field_of(pod: Object, path: str) -> str:
+def field_of(pod: JsonObject, path: str) -> str:
     """The downward API's fieldPath."""
     meta = pod["metadata"]
     if match := _KEYED.fullmatch(path):

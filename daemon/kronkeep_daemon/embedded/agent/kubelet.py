@@ -10,7 +10,6 @@ import asyncio
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -19,8 +18,7 @@ from kronkeep_common.errors import InvalidSettings, ToolMissing
 from kronkeep_daemon.embedded.apiserver.log_store import Logs
 from kronkeep_daemon.embedded.apiserver.pod_log_route import open_log
 from kronkeep_daemon.embedded.apiserver.status_responses import Refusal
-
-Object = dict[str, Any]
+from kronkeep_daemon.kube.objects import JsonObject
 
 
 class LogServer:
@@ -31,7 +29,7 @@ class LogServer:
         self._address = address
         self._client_ca = client_ca
         self._logs = Logs(folder / "logs")
-        self._pods: dict[tuple[str, str], Object] = {}
+        self._pods: dict[tuple[str, str], JsonObject] = {}
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -77,7 +75,7 @@ class LogServer:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
-    def saw(self, kind: str, pod: Object) -> None:
+    def saw(self, kind: str, pod: JsonObject) -> None:
         """Takes note of a pod of this node; the logs of one that is gone go too."""
         key = (pod["metadata"]["namespace"], pod["metadata"]["name"])
         if kind == "DELETED":
@@ -86,7 +84,7 @@ class LogServer:
         else:
             self._pods[key] = pod
 
-    def sink(self, pod: Object, container: str) -> "Sink":
+    def sink(self, pod: JsonObject, container: str) -> "Sink":
         """What a container's output is written to."""
         return Sink(self._logs, pod["metadata"]["uid"], container)
 

@@ -16,11 +16,11 @@ from kronkeep_daemon.embedded.agent.pod_binder import Placer
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.watch import ListWatch
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 HEARTBEAT_SECONDS = 10.0
 GRACE_SECONDS = 30.0
 OURS = "+kronkeep"  # in the version of an embedded API server
@@ -62,14 +62,16 @@ class NodeAgent:
             on_sync=self._sync,
             on_event=self._event,
             clock=self._clock,
-            kind=Object,
+            kind=JsonObject,
             params={"fieldSelector": f"spec.nodeName={self._name}"},
         )
         self._supervisor.start(f"node {self._name} heartbeat", self._beat, death="restart")
         self._supervisor.start(f"node {self._name} watch", watch.run, death="restart")
 
     async def _register(self) -> None:
-        body: Object = {"metadata": {"name": self._name, "labels": {"kubernetes.io/hostname": self._name}}}
+        body: JsonObject = {
+            "metadata": {"name": self._name, "labels": {"kubernetes.io/hostname": self._name}}
+        }
         try:
             await self._cluster.create(paths.nodes(), {"apiVersion": "v1", "kind": "Node", **body})
         except AlreadyExists:
@@ -80,7 +82,7 @@ class NodeAgent:
         now = stamp(self._clock.now())
         ready = {"type": "Ready", "status": "True", "reason": "AgentReady", "lastHeartbeatTime": now}
         room = {"cpu": str(os.cpu_count() or 1), "memory": "8Gi", "pods": "110", "ephemeral-storage": "64Gi"}
-        status: Object = {
+        status: JsonObject = {
             "conditions": [ready],
             "nodeInfo": {"kubeletVersion": "v1.36.2+kronkeep"},
             "capacity": room,
@@ -97,14 +99,14 @@ class NodeAgent:
             await self._clock.sleep(HEARTBEAT_SECONDS)
             await self._well()
 
-    def _sync(self, pods: list[Object]) -> None:
+    def _sync(self, pods: list[JsonObject]) -> None:
         present = {pod["metadata"]["uid"] for pod in pods}
         for uid in [uid for uid in self._runners if uid not in present]:
             self._end(uid, 0.0)
         for pod in pods:
             self._event("ADDED", pod)
 
-    def _event(self, kind: str, pod: Object) -> None:
+    def _event(self, kind: str, pod: JsonObject) -> None:
         uid = pod["metadata"]["uid"]
         if self._logs is not None:
             self._logs.saw(kind, pod)
@@ -116,7 +118,7 @@ class NodeAgent:
         elif uid not in self._runners and uid not in self._ended:
             self._take(pod)
 
-    def _take(self, pod: Object) -> None:
+    def _take(self, pod: JsonObject) -> None:
         uid = pod["metadata"]["uid"]
         status = pod.get("status") or {}
         if status.get("phase") in ("Succeeded", "Failed"):
@@ -130,7 +132,7 @@ class NodeAgent:
         )
         self._start(f"pod {uid}", lambda: self._run(uid, runner))
 
-    def _sink(self, pod: Object, container: str) -> Sink | LogPush:
+    def _sink(self, pod: JsonObject, container: str) -> Sink | LogPush:
         return self._logs.sink(pod, container) if self._logs else LogPush(self._cluster, pod, container)
 
     async def _run(self, uid: str, runner: PodRunner) -> None:
@@ -140,7 +142,7 @@ class NodeAgent:
             self._runners.pop(uid, None)
             self._ended.add(uid)
 
-    async def _lost(self, pod: Object) -> None:
+    async def _lost(self, pod: JsonObject) -> None:
         """A pod that ran under an earlier agent: its processes ended with that agent."""
         now = stamp(self._clock.now())
         meta = pod["metadata"]
@@ -158,13 +160,13 @@ class NodeAgent:
         body = {"status": status | {"phase": "Failed"}}
         await self._cluster.patch(f"{paths.pods(meta['namespace'], meta['name'])}/status", body)
 
-    def _delete(self, pod: Object) -> None:
+    def _delete(self, pod: JsonObject) -> None:
         uid = pod["metadata"]["uid"]
         if uid not in self._deleting:
             self._deleting.add(uid)
             self._start(f"pod {uid} deletion", lambda: self._deleted(pod))
 
-    async def _deleted(self, pod: Object) -> None:
+    async def _deleted(self, pod: JsonObject) -> None:
         """Ends the processes within the grace period, then deletes the pod for good."""
         meta = pod["metadata"]
         uid = pod["metadata"]["uid"]
@@ -237,7 +239,7 @@ async def _place(cluster: Cluster, name: str, clock: Clock, supervisor: Supervis
         on_sync=placer.sync,
         on_event=placer.event,
         clock=clock,
-        kind=Object,
+        kind=JsonObject,
         params={"fieldSelector": "spec.nodeName="},
     )
     supervisor.start(f"node {name} unplaced pods", watch.run, death="restart")

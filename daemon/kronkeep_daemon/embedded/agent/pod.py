@@ -6,7 +6,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
@@ -18,9 +17,9 @@ from kronkeep_daemon.embedded.agent.volumes import Volumes
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 RETRY_SECONDS = 2.0
 RESTART_BACKOFF = 10.0
 LONGEST_BACKOFF = 300.0
@@ -39,10 +38,10 @@ class PodRunner:
         self,
         *,
         cluster: Cluster,
-        pod: Object,
+        pod: JsonObject,
         folder: Path,
         clock: Clock,
-        sink: Callable[[Object, str], Callable[[bytes, bool], Awaitable[None]]],
+        sink: Callable[[JsonObject, str], Callable[[bytes, bool], Awaitable[None]]],
     ) -> None:
         self._cluster = cluster
         self._sink = sink
@@ -50,7 +49,7 @@ class PodRunner:
         self._clock = clock
         self._meta = pod["metadata"]
         self._volumes = Volumes(folder=folder, pod=pod, fetch=self._fetch, token=self._token)
-        self._status: Object = copy.deepcopy(pod.get("status") or {})
+        self._status: JsonObject = copy.deepcopy(pod.get("status") or {})
         self._processes: dict[str, Process] = {}
         self._stopping = asyncio.Event()
 
@@ -76,7 +75,7 @@ class PodRunner:
         self._stopping.set()
         await asyncio.gather(*(process.stop(grace) for process in self._processes.values()))
 
-    def _begin(self, field: str, containers: list[Object]) -> None:
+    def _begin(self, field: str, containers: list[JsonObject]) -> None:
         reason = "PodInitializing" if self._pod["spec"].get("initContainers") else "ContainerCreating"
         entries = [_waiting(container, reason) for container in containers]
         if entries:
@@ -100,7 +99,7 @@ class PodRunner:
                 return False
         return not self._stopping.is_set()
 
-    async def _container(self, field: str, container: Object) -> int:
+    async def _container(self, field: str, container: JsonObject) -> int:
         """Runs one container to its end, restarted after failures where the pod's policy says so."""
         restarts = 0
         pause = RESTART_BACKOFF
@@ -118,7 +117,7 @@ class PodRunner:
             await self._pause(pause)
             pause = min(pause * 2, LONGEST_BACKOFF)
 
-    async def _once(self, field: str, container: Object, restarts: int) -> int:
+    async def _once(self, field: str, container: JsonObject, restarts: int) -> int:
         name = container["name"]
         argv, variables = await self._resolved(field, container, restarts)
         if argv is None:
@@ -135,7 +134,7 @@ class PodRunner:
         except OSError as fault:
             await push(f"{fault}\n".encode(), True)
             code = NOT_STARTED
-        ended: Object = {"exitCode": code, "reason": "Completed" if code == 0 else "Error"}
+        ended: JsonObject = {"exitCode": code, "reason": "Completed" if code == 0 else "Error"}
         if code and container.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             ended["message"] = process.tail.decode(errors="replace")
         if 128 < code < 160:
@@ -145,7 +144,7 @@ class PodRunner:
         return code
 
     async def _resolved(
-        self, field: str, container: Object, restarts: int
+        self, field: str, container: JsonObject, restarts: int
     ) -> tuple[list[str] | None, dict[str, str]]:
         """The command and environment; waits, with the kubelet's reason, while they cannot be had."""
         pulls = 0
@@ -176,7 +175,7 @@ class PodRunner:
         good = all(end is not None and end["exitCode"] == 0 for end in ended)
         await self._write(phase="Succeeded" if good else "Failed")
 
-    async def _set(self, field: str, container: Object, state: Object, restarts: int) -> None:
+    async def _set(self, field: str, container: JsonObject, state: JsonObject, restarts: int) -> None:
         entry = next(e for e in self._status[field] if e["name"] == container["name"])
         if "terminated" in entry["state"]:
             entry["lastState"] = entry["state"]
@@ -189,7 +188,7 @@ class PodRunner:
             return
         await self._write()
 
-    def _last_of_a_running_pod(self, field: str, state: Object) -> bool:
+    def _last_of_a_running_pod(self, field: str, state: JsonObject) -> bool:
         """Whether this end is also the pod's, so that one write tells both, as a kubelet does."""
         if field != "containerStatuses" or "terminated" not in state:
             return False
@@ -214,10 +213,10 @@ class PodRunner:
                     raise
                 await self._clock.sleep(1.0)
 
-    def _conditions(self) -> list[Object]:
+    def _conditions(self) -> list[JsonObject]:
         at = stamp(self._clock.now())
         ready = self._status.get("phase") == "Running"
-        entry: Object = {
+        entry: JsonObject = {
             "type": "Ready",
             "status": str(ready),
             "lastProbeTime": None,
@@ -238,7 +237,7 @@ class PodRunner:
         for wait in left:
             wait.cancel()
 
-    async def _fetch(self, kind: str, name: str) -> Object | None:
+    async def _fetch(self, kind: str, name: str) -> JsonObject | None:
         try:
             return await self._cluster.get(paths.core(kind, self._meta["namespace"], name))
         except NotFoundInCluster:
@@ -247,7 +246,7 @@ class PodRunner:
     async def _token(self, seconds: int, audience: str | None) -> str:
         """A token of the pod's service account, bound to the pod (TokenRequest)."""
         bound = {"kind": "Pod", "apiVersion": "v1", "name": self._meta["name"], "uid": self._meta["uid"]}
-        spec: Object = {"expirationSeconds": seconds, "boundObjectRef": bound, "audiences": []}
+        spec: JsonObject = {"expirationSeconds": seconds, "boundObjectRef": bound, "audiences": []}
         if audience:
             spec["audiences"] = [audience]
         account = self._pod["spec"].get("serviceAccountName") or "default"
@@ -278,7 +277,7 @@ class PodRunner:
         await self._cluster.create(paths.events(meta["namespace"]), body)
 
 
-def _waiting(container: Object, reason: str) -> Object:
+def _waiting(container: JsonObject, reason: str) -> JsonObject:
     return {
         "name": container["name"],
         "state": {"waiting": {"reason": reason}},
@@ -291,7 +290,7 @@ def _waiting(container: Object, reason: str) -> Object:
     }
 
 
-def _image_fault(container: Object, pulls: int) -> Object | None:
+def _image_fault(container: JsonObject, pulls: int) -> JsonObject | None:
     image = container["image"]
     if not image.startswith(UNPULLABLE):
         return None

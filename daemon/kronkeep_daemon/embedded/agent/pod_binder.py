@@ -2,14 +2,13 @@
 
 import asyncio
 import logging
-from typing import Any
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 PATIENCE = 1.0  # for a scheduler, if there is one after all
 
 
@@ -19,14 +18,14 @@ class Placer:
     def __init__(self, cluster: Cluster, node: str) -> None:
         self._cluster = cluster
         self._node = node
-        self._queue: asyncio.Queue[Object] = asyncio.Queue(10_000)
+        self._queue: asyncio.Queue[JsonObject] = asyncio.Queue(10_000)
 
-    def sync(self, pods: list[Object]) -> None:
+    def sync(self, pods: list[JsonObject]) -> None:
         """A full list of pods without a node."""
         for pod in pods:
             self.event("ADDED", pod)
 
-    def event(self, kind: str, pod: Object) -> None:
+    def event(self, kind: str, pod: JsonObject) -> None:
         """One event of their watch."""
         gone = kind == "DELETED" or pod["metadata"].get("deletionTimestamp")
         held = pod["spec"].get("nodeName") or pod["spec"].get("schedulingGates")

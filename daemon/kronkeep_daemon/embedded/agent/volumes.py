@@ -4,12 +4,11 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 from kronkeep_daemon.embedded.agent.environment import ConfigMissing, Fetch, decoded, field_of
 from kronkeep_daemon.embedded.agent.sandbox import Mount
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 Token = Callable[[int, str | None], Awaitable[str]]
 _MADE = {"emptyDir", "secret", "configMap", "downwardAPI", "projected"}
 
@@ -17,7 +16,7 @@ _MADE = {"emptyDir", "secret", "configMap", "downwardAPI", "projected"}
 class Volumes:
     """Claims live below `claims/<namespace>/<name>`; all else below the pod's folder and goes with it."""
 
-    def __init__(self, *, folder: Path, pod: Object, fetch: Fetch, token: Token) -> None:
+    def __init__(self, *, folder: Path, pod: JsonObject, fetch: Fetch, token: Token) -> None:
         self._token = token
         self._claims = folder / "claims"
         self._own = folder / "pods" / pod["metadata"]["uid"]
@@ -34,7 +33,7 @@ class Volumes:
         """Removes what was made for the pod alone."""
         shutil.rmtree(self._own, ignore_errors=True)
 
-    def mounts(self, container: Object) -> list[Mount]:
+    def mounts(self, container: JsonObject) -> list[Mount]:
         """The mounts of one container."""
         found = []
         for mount in container.get("volumeMounts") or []:
@@ -46,7 +45,7 @@ class Volumes:
             found.append(Mount(source, mount["mountPath"], read_only or bool(mount.get("readOnly"))))
         return found
 
-    async def _one(self, volume: Object) -> tuple[Path, bool]:
+    async def _one(self, volume: JsonObject) -> tuple[Path, bool]:
         if claim := volume.get("persistentVolumeClaim"):
             return await self._claim(claim)
         if host := volume.get("hostPath"):
@@ -63,7 +62,7 @@ class Volumes:
             await self._written(source, own)
         return own, True
 
-    async def _written(self, source: Object, own: Path) -> None:
+    async def _written(self, source: JsonObject, own: Path) -> None:
         """The files of one source; a projected volume has several, with every API server's own among them."""
         if secret := source.get("secret"):
             await self._files("secrets", secret.get("secretName") or secret["name"], secret, own)
@@ -76,7 +75,7 @@ class Volumes:
             for item in downward.get("items") or []:
                 _write(own, item["path"], field_of(self._pod, item["fieldRef"]["fieldPath"]), 0o644)
 
-    async def _claim(self, claim: Object) -> tuple[Path, bool]:
+    async def _claim(self, claim: JsonObject) -> tuple[Path, bool]:
         name = claim["claimName"]
         if await self._fetch("persistentvolumeclaims", name) is None:
             raise ConfigMissing(f'persistentvolumeclaim "{name}" not found')
@@ -84,7 +83,7 @@ class Volumes:
         path.mkdir(parents=True, exist_ok=True)
         return path, bool(claim.get("readOnly"))
 
-    async def _files(self, kind: str, name: str, source: Object, folder: Path) -> None:
+    async def _files(self, kind: str, name: str, source: JsonObject, folder: Path) -> None:
         obj = await self._fetch(kind, name)
         if obj is None:
             if source.get("optional"):
@@ -99,7 +98,7 @@ class Volumes:
             _write(folder, item["path"], data[item["key"]], mode)
 
 
-def _host_path(host: Object) -> Path:
+def _host_path(host: JsonObject) -> Path:
     path = Path(host["path"])
     if host.get("type") == "DirectoryOrCreate":
         path.mkdir(parents=True, exist_ok=True)

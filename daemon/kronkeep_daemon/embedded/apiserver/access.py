@@ -10,7 +10,7 @@ import hashlib
 import hmac
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -18,8 +18,8 @@ from kronkeep_common.clock import Clock
 from kronkeep_daemon.embedded.apiserver.object_store import Store
 from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, Resource
 from kronkeep_daemon.embedded.apiserver.status_responses import forbidden
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 MASTERS = "system:masters"
 _RBAC = {
     kind: BY_PATH["rbac.authorization.k8s.io", "v1", kind]
@@ -89,7 +89,7 @@ class Access:
         """Whether a rule bound to the user takes the wish."""
         return MASTERS in user.groups or any(_takes(rule, wish) for rule in self.rules(user, wish.namespace))
 
-    def rules(self, user: User, namespace: str | None) -> Iterator[Object]:
+    def rules(self, user: User, namespace: str | None) -> Iterator[JsonObject]:
         """The rules that hold for the user in the namespace (None: in the whole cluster)."""
         if MASTERS in user.groups:
             yield {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
@@ -100,7 +100,7 @@ class Access:
             if any(_is(user, subject) for subject in binding.get("subjects") or []):
                 yield from self._role(binding)
 
-    def _role(self, binding: Object) -> Iterable[Object]:
+    def _role(self, binding: JsonObject) -> Iterable[JsonObject]:
         ref = binding.get("roleRef") or {}
         cluster = ref.get("kind") == "ClusterRole"
         namespace = "" if cluster else binding["metadata"].get("namespace", "")
@@ -115,13 +115,13 @@ def _named(name: str) -> User:
     return User(name, frozenset({"system:authenticated"}))
 
 
-def _is(user: User, subject: Object) -> bool:
+def _is(user: User, subject: JsonObject) -> bool:
     if subject.get("kind") == "ServiceAccount":
         return user.name == f"system:serviceaccount:{subject.get('namespace')}:{subject.get('name')}"
     return subject.get("name") in (user.groups if subject.get("kind") == "Group" else {user.name})
 
 
-def _takes(rule: Object, wish: Wish) -> bool:
+def _takes(rule: JsonObject, wish: Wish) -> bool:
     names = rule.get("resourceNames") or []
     return (
         _any(rule.get("verbs"), wish.verb)

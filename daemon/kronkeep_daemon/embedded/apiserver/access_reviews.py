@@ -1,7 +1,6 @@
 """Questions about access: SelfSubjectAccessReview, SelfSubjectRulesReview, and TokenRequest for accounts."""
 
 from datetime import timedelta
-from typing import Any
 
 from aiohttp import web
 
@@ -9,8 +8,8 @@ from kronkeep_common.clock import Clock
 from kronkeep_daemon.embedded.apiserver.access import Access, User, Wish
 from kronkeep_daemon.embedded.apiserver.object_operations import stamp
 from kronkeep_daemon.embedded.apiserver.request_methods import Target, Verbs, answer
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 TOKEN_SECONDS = 3600  # what TokenRequest gives where nothing is asked
 
 
@@ -59,6 +58,6 @@ class Reviews:
         return answer({**body, **named, "metadata": {}, "status": status}, 201)
 
 
-def _answered(kind: str, review: Object, status: Object) -> Object:
+def _answered(kind: str, review: JsonObject, status: JsonObject) -> JsonObject:
     named = {"apiVersion": "authorization.k8s.io/v1", "kind": kind}
     return {**review, **named, "metadata": {}, "status": status}

@@ -1,15 +1,13 @@
 """What a real API server fills in; the recordings show each default."""
 
-from typing import Any
-
 from kronkeep_daemon.embedded.apiserver.registry import Resource
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 CONTROLLER_UID = ("batch.kubernetes.io/controller-uid", "controller-uid")
 JOB_NAME = ("batch.kubernetes.io/job-name", "job-name")
 
 
-def fill(resource: Resource, obj: Object) -> None:
+def fill(resource: Resource, obj: JsonObject) -> None:
     """Adds the defaults of the object's kind, in place."""
     if resource.kind == "CronJob":
         _cronjob(obj)
@@ -31,7 +29,7 @@ def fill(resource: Resource, obj: Object) -> None:
         obj.setdefault("type", "Opaque")
 
 
-def _cronjob(obj: Object) -> None:
+def _cronjob(obj: JsonObject) -> None:
     spec = obj.setdefault("spec", {})
     spec.setdefault("concurrencyPolicy", "Allow")
     spec.setdefault("suspend", False)
@@ -43,7 +41,7 @@ def _cronjob(obj: Object) -> None:
     obj.setdefault("status", {})
 
 
-def _job(obj: Object) -> None:
+def _job(obj: JsonObject) -> None:
     spec = obj.setdefault("spec", {})
     uid = obj["metadata"]["uid"]
     name = obj["metadata"]["name"]
@@ -67,13 +65,13 @@ def _job(obj: Object) -> None:
     obj.setdefault("status", {})
 
 
-def _template(job_spec: Object) -> None:
+def _template(job_spec: JsonObject) -> None:
     template = job_spec.setdefault("template", {})
     template.setdefault("metadata", {})
     _pod_spec(template.setdefault("spec", {}))
 
 
-def _pod_spec(spec: Object) -> None:
+def _pod_spec(spec: JsonObject) -> None:
     for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
         _container(container)
     spec.setdefault("restartPolicy", "Always")
@@ -83,7 +81,7 @@ def _pod_spec(spec: Object) -> None:
     spec.setdefault("schedulerName", "default-scheduler")
 
 
-def _container(container: Object) -> None:
+def _container(container: JsonObject) -> None:
     container.setdefault("resources", {})
     container.setdefault("terminationMessagePath", "/dev/termination-log")
     container.setdefault("terminationMessagePolicy", "File")

@@ -5,13 +5,11 @@ kubectl before 1.21 (Debian 12 has 1.20) knows CronJobs only as batch/v1beta1, w
 """
 
 import re
-from typing import Any
 
 from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, GROUPS, RESOURCES, SUBRESOURCES, Resource
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
-
-VERSION: Object = {
+VERSION: JsonObject = {
     "major": "1",
     "minor": "36",
     "emulationMajor": "1",
@@ -39,7 +37,7 @@ def is_old(user_agent: str) -> bool:
     return found is not None and int(found[1]) < 21
 
 
-def document(path: str, old: bool) -> Object | None:
+def document(path: str, old: bool) -> JsonObject | None:
     """The discovery document at `path` for an old kubectl or for all others; None where there is none."""
     if path in ("/version", "/version/"):
         return VERSION
@@ -63,17 +61,17 @@ def _prefix(group: str, version: str) -> str:
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
 
-def _group(group: str, version: str, old: bool) -> Object:
+def _group(group: str, version: str, old: bool) -> JsonObject:
     versions = [OLD_CRONJOBS, version] if old and group == "batch" else [version]
     entries = [{"groupVersion": f"{group}/{found}", "version": found} for found in versions]
     return {"name": group, "versions": entries, "preferredVersion": entries[0]}
 
 
-def _resources(group: str, version: str) -> Object:
+def _resources(group: str, version: str) -> JsonObject:
     return _listed(group, version, [r for r in RESOURCES if (r.group, r.version) == (group, version)])
 
 
-def _listed(group: str, version: str, resources: list[Resource]) -> Object:
+def _listed(group: str, version: str, resources: list[Resource]) -> JsonObject:
     entries = [entry for resource in resources for entry in _entries(resource)]
     return {
         "kind": "APIResourceList",
@@ -83,8 +81,8 @@ def _listed(group: str, version: str, resources: list[Resource]) -> Object:
     }
 
 
-def _entries(resource: Resource) -> list[Object]:
-    entry: Object = {
+def _entries(resource: Resource) -> list[JsonObject]:
+    entry: JsonObject = {
         "name": resource.plural,
         "singularName": resource.singular,
         "namespaced": resource.namespaced,

@@ -6,8 +6,8 @@ Fields are told by name alone: within the kinds served here no name has two type
 from typing import Any
 
 from kronkeep_daemon.embedded.apiserver import status_responses
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 _OBJECTS = (
     "metadata spec jobTemplate template selector matchLabels securityContext resources limits requests "
     "nodeSelector labels annotations valueFrom secretKeyRef configMapKeyRef fieldRef emptyDir secret "
@@ -36,7 +36,7 @@ _TEXT_LISTS = ("finalizers", "accessModes", "command", "args")
 _WORDS = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
 
-def check(kind: str, obj: Object) -> None:
+def check(kind: str, obj: JsonObject) -> None:
     """Raises a 400 for the first field of another type, as encoding/json words it; nulls are dropped.
 
     The status is left alone: only controllers write it, and its conditions have a `status` of their own.
@@ -47,7 +47,7 @@ def check(kind: str, obj: Object) -> None:
     _object(kind, {key: value for key, value in obj.items() if key != "status"}, "")
 
 
-def _rbac(kind: str, obj: Object) -> None:
+def _rbac(kind: str, obj: JsonObject) -> None:
     _object(kind, {"metadata": obj.get("metadata")}, "")
     for key, wanted in _RBAC.items():
         found = obj.get(key)
@@ -57,7 +57,7 @@ def _rbac(kind: str, obj: Object) -> None:
             _list(kind, [entry for entry in found if not isinstance(entry, dict)], key, objects=True)
 
 
-def _object(kind: str, value: Object, path: str) -> None:
+def _object(kind: str, value: JsonObject, path: str) -> None:
     for key in [key for key, entry in value.items() if entry is None]:
         del value[key]
     for key, entry in value.items():
@@ -74,7 +74,7 @@ def _object(kind: str, value: Object, path: str) -> None:
             _list(kind, entry, where, objects=_TYPES.get(key) is list and key not in _TEXT_LISTS)
 
 
-def _texts(kind: str, entries: Object, where: str) -> None:
+def _texts(kind: str, entries: JsonObject, where: str) -> None:
     """Values of labels and the like are texts, nulls empty ones; quantities may be numbers."""
     for key in [key for key, entry in entries.items() if entry is None]:
         entries[key] = ""

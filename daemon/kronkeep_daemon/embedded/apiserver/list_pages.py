@@ -3,16 +3,16 @@
 import base64
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from kronkeep_daemon.embedded.apiserver.status_responses import Refusal
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 
-
-def page(found: list[Object], version: int, query: Mapping[str, str]) -> tuple[list[Object], Object]:
+def page(
+    found: list[JsonObject], version: int, query: Mapping[str, str]
+) -> tuple[list[JsonObject], JsonObject]:
     """The page of the ordered items that the query asks for, and the list's metadata."""
-    meta: Object = {"resourceVersion": str(version)}
+    meta: JsonObject = {"resourceVersion": str(version)}
     if token := query.get("continue"):
         start, meta["resourceVersion"] = _read(token)
         found = [obj for obj in found if _key(obj) > start]
@@ -25,7 +25,7 @@ def page(found: list[Object], version: int, query: Mapping[str, str]) -> tuple[l
     return found[:limit], meta
 
 
-def _key(obj: Object) -> tuple[str, str]:
+def _key(obj: JsonObject) -> tuple[str, str]:
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
 

@@ -5,15 +5,14 @@ import copy
 import secrets
 import uuid
 from datetime import datetime, timedelta
-from typing import Any
 
 from kronkeep_common.clock import Clock
 from kronkeep_daemon.embedded.apiserver import defaults, field_types, status_responses, validation
 from kronkeep_daemon.embedded.apiserver.log_store import Logs
 from kronkeep_daemon.embedded.apiserver.object_store import Store
 from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, RESOURCES, Resource
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 NAMESPACES = BY_PATH["", "v1", "namespaces"]
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"  # Kubernetes' own alphabet for generated names
 
@@ -31,7 +30,9 @@ class Operations:
         self._logs = logs
         self._clock = clock
 
-    def create(self, resource: Resource, namespace: str, body: Object, *, dry: bool, strict: bool) -> Object:
+    def create(
+        self, resource: Resource, namespace: str, body: JsonObject, *, dry: bool, strict: bool
+    ) -> JsonObject:
         """Adds an object; 404 without its namespace, 409 for a taken name, 422 for an invalid one."""
         obj = copy.deepcopy(body)
         field_types.check(resource.kind, obj)
@@ -52,7 +53,7 @@ class Operations:
             raise status_responses.already_exists(resource, meta["name"])
         return obj if dry else self._store.put(resource, obj)
 
-    def _birth(self, resource: Resource, obj: Object) -> None:
+    def _birth(self, resource: Resource, obj: JsonObject) -> None:
         for key in ("kind", "apiVersion"):
             obj.pop(key, None)
         meta = obj["metadata"]
@@ -72,7 +73,9 @@ class Operations:
                 {key: base64.b64encode(value.encode()).decode() for key, value in plain.items()}
             )
 
-    def update(self, resource: Resource, old: Object, body: Object, *, subresource: str, dry: bool) -> Object:
+    def update(
+        self, resource: Resource, old: JsonObject, body: JsonObject, *, subresource: str, dry: bool
+    ) -> JsonObject:
         """Replaces an object (or only its status); 409 for a stale version, 422 for an invalid one."""
         new = copy.deepcopy(body)
         field_types.check(resource.kind, new)
@@ -101,7 +104,9 @@ class Operations:
         return self._write(resource, old, new, dry)
 
     @staticmethod
-    def _merge_subresource(resource: Resource, old: Object, new: Object, subresource: str) -> Object:
+    def _merge_subresource(
+        resource: Resource, old: JsonObject, new: JsonObject, subresource: str
+    ) -> JsonObject:
         """A status update changes only the status; any other leaves the status alone."""
         if subresource == "status":
             return {**copy.deepcopy(old), "status": new.get("status") or {}}
@@ -109,7 +114,7 @@ class Operations:
             return {**new, "status": copy.deepcopy(old.get("status") or {})}
         return new
 
-    def _write(self, resource: Resource, old: Object, new: Object, dry: bool) -> Object:
+    def _write(self, resource: Resource, old: JsonObject, new: JsonObject, dry: bool) -> JsonObject:
         meta = new["metadata"]
         if "generation" in meta and new.get("spec") != old.get("spec"):
             meta["generation"] += 1
@@ -121,13 +126,15 @@ class Operations:
         return old if new == old else self._store.put(resource, new)
 
     @staticmethod
-    def _graceful(resource: Resource, obj: Object) -> bool:
+    def _graceful(resource: Resource, obj: JsonObject) -> bool:
         """Whether a pod that is being deleted still waits for its node's agent."""
         if resource.kind != "Pod" or not (obj.get("spec") or {}).get("nodeName"):
             return False
         return bool(obj["metadata"].get("deletionGracePeriodSeconds"))
 
-    def delete(self, resource: Resource, obj: Object, options: Object, *, dry: bool) -> tuple[Object, bool]:
+    def delete(
+        self, resource: Resource, obj: JsonObject, options: JsonObject, *, dry: bool
+    ) -> tuple[JsonObject, bool]:
         """Deletes, or begins to; returns the last state and whether it is gone."""
         meta = obj["metadata"]
         self._preconditions(resource, meta, options.get("preconditions") or {})
@@ -143,7 +150,9 @@ class Operations:
             new["metadata"].setdefault("finalizers", []).append("foregroundDeletion")
         return self._begin(resource, obj, new, options.get("gracePeriodSeconds"))
 
-    def _begin(self, resource: Resource, obj: Object, new: Object, grace: int | None) -> tuple[Object, bool]:
+    def _begin(
+        self, resource: Resource, obj: JsonObject, new: JsonObject, grace: int | None
+    ) -> tuple[JsonObject, bool]:
         meta = new["metadata"]
         seconds = self._grace(resource, obj, grace)
         now = self._clock.now()
@@ -157,19 +166,19 @@ class Operations:
         return self._remove(resource, obj), True
 
     @staticmethod
-    def _grace(resource: Resource, obj: Object, asked: int | None) -> int:
+    def _grace(resource: Resource, obj: JsonObject, asked: int | None) -> int:
         if resource.kind != "Pod" or not (obj.get("spec") or {}).get("nodeName"):
             return 0
         if (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
             return 0
         return int(obj["spec"].get("terminationGracePeriodSeconds", 30)) if asked is None else asked
 
-    def _remove(self, resource: Resource, obj: Object) -> Object:
+    def _remove(self, resource: Resource, obj: JsonObject) -> JsonObject:
         if resource.kind == "Pod":
             self._logs.remove(obj["metadata"]["uid"])
         return self._store.remove(resource, obj)
 
-    def _preconditions(self, resource: Resource, meta: Object, wanted: Object) -> None:
+    def _preconditions(self, resource: Resource, meta: JsonObject, wanted: JsonObject) -> None:
         for field, key in (("UID", "uid"), ("ResourceVersion", "resourceVersion")):
             if wanted.get(key) not in (None, meta[key]):
                 raise status_responses.precondition(resource, meta["name"], field, wanted[key], meta[key])

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, Resource
+from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 Key = tuple[str, str]
 WINDOW = 20_000
 FIRST_VERSION = 1000
@@ -32,8 +32,8 @@ class Event(NamedTuple):
 
     version: int
     type: str
-    object: Object
-    old: Object | None
+    object: JsonObject
+    old: JsonObject | None
 
 
 class Store:
@@ -42,7 +42,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.version = FIRST_VERSION
         self.oldest = FIRST_VERSION
-        self._objects: dict[Resource, dict[Key, Object]] = {r: {} for r in BY_PATH.values()}
+        self._objects: dict[Resource, dict[Key, JsonObject]] = {r: {} for r in BY_PATH.values()}
         self._windows: dict[Resource, deque[Event]] = {r: deque(maxlen=WINDOW) for r in BY_PATH.values()}
         self._listeners: dict[Resource, set[Callable[[Event], None]]] = {r: set() for r in BY_PATH.values()}
         self._pending: list[tuple[str, tuple[Any, ...]]] = []
@@ -67,16 +67,16 @@ class Store:
         found = run("select max(version) from counter").fetchone()[0]
         self.version = self.oldest = max(FIRST_VERSION, (found or 0) + 1)
 
-    def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
+    def get(self, resource: Resource, namespace: str, name: str) -> JsonObject | None:
         """The object, or None."""
         return self._objects[resource].get((namespace, name))
 
-    def all(self, resource: Resource, namespace: str | None) -> Iterable[Object]:
+    def all(self, resource: Resource, namespace: str | None) -> Iterable[JsonObject]:
         """The objects of one namespace (None for all), ordered by namespace and name."""
         found = self._objects[resource]
         return [found[key] for key in sorted(found) if namespace is None or key[0] == namespace]
 
-    def put(self, resource: Resource, body: Object) -> Object:
+    def put(self, resource: Resource, body: JsonObject) -> JsonObject:
         """Adds or replaces an object under the next version; what is returned must not be changed."""
         self.version += 1
         meta = body["metadata"]
@@ -92,7 +92,7 @@ class Store:
         )
         return body
 
-    def remove(self, resource: Resource, body: Object) -> Object:
+    def remove(self, resource: Resource, body: JsonObject) -> JsonObject:
         """Removes an object; its last state, under the next version, is the DELETED event's."""
         self.version += 1
         meta = body["metadata"]

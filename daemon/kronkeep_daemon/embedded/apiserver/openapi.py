@@ -4,19 +4,17 @@ kubectl from 1.27 on reads version 3 in JSON, looking for `fieldValidation`; bef
 (gnostic's OpenAPIv2.proto), looking for `dryRun`. A kind without a schema is not validated on its side.
 """
 
-from typing import Any
-
 from kronkeep_daemon.embedded.apiserver.discovery import OLD_CRONJOBS
 from kronkeep_daemon.embedded.apiserver.protobuf_wire import message
 from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, GROUPS, RESOURCES, Resource
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 V2_PATH = "/openapi/v2"
 V2_TYPE = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 _VERSION = "v1.36.2"
 
 
-def document(path: str) -> Object | None:
+def document(path: str) -> JsonObject | None:
     """The document of version 3 at `path`, or None where there is none."""
     prefixes = {(f"apis/{group}/{v}" if group else f"api/{v}"): (group, v) for group, v in GROUPS}
     if path == "/openapi/v3":
@@ -25,7 +23,7 @@ def document(path: str) -> Object | None:
     return None if found is None or not path.startswith("/openapi/v3/") else _version_3(*found)
 
 
-def _version_3(group: str, version: str) -> Object:
+def _version_3(group: str, version: str) -> JsonObject:
     paths = {}
     for resource in RESOURCES:
         if (resource.group, resource.version) == (group, version):

@@ -3,17 +3,16 @@
 import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from kronkeep_daemon.embedded.apiserver.log_store import Logs
 from kronkeep_daemon.embedded.apiserver.status_responses import bad_request
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 _YES = ("true", "1")
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
-def open_log(logs: Logs, pod: Object, query: Mapping[str, str]) -> AsyncIterator[bytes]:
+def open_log(logs: Logs, pod: JsonObject, query: Mapping[str, str]) -> AsyncIterator[bytes]:
     """The lines asked for; raises a 400 Refusal for a container that is unknown or has not started."""
     name = pod["metadata"]["name"]
     container = _container(pod, query.get("container"))
@@ -26,7 +25,7 @@ def open_log(logs: Logs, pod: Object, query: Mapping[str, str]) -> AsyncIterator
     return _shape(lines, query)
 
 
-def _container(pod: Object, asked: str | None) -> str:
+def _container(pod: JsonObject, asked: str | None) -> str:
     spec = pod["spec"]
     name = pod["metadata"]["name"]
     names = [c["name"] for c in [*(spec.get("initContainers") or []), *spec["containers"]]]
@@ -40,11 +39,11 @@ def _container(pod: Object, asked: str | None) -> str:
     return asked
 
 
-def _state(pod: Object, container: str) -> Object:
+def _state(pod: JsonObject, container: str) -> JsonObject:
     status = pod.get("status") or {}
     for entry in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         if entry["name"] == container:
-            found: Object = entry.get("state") or {}
+            found: JsonObject = entry.get("state") or {}
             return found
     return {}
 

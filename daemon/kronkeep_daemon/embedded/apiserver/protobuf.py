@@ -10,8 +10,8 @@ from typing import Any
 
 from kronkeep_daemon.embedded.apiserver import protobuf_wire
 from kronkeep_daemon.embedded.apiserver.status_responses import Refusal
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 MAGIC = b"k8s\x00"
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
 
@@ -79,7 +79,7 @@ def _table(text: str) -> dict[int, tuple[str, str]]:
 _MESSAGES = {name: _table(text) for name, text in _TABLES.items()}
 
 
-def decode(body: bytes, lacking: frozenset[str] = frozenset()) -> Object:
+def decode(body: bytes, lacking: frozenset[str] = frozenset()) -> JsonObject:
     """The object in `body` with its kind and apiVersion; top-level fields in `lacking` are not read.
 
     Raises a 415 Refusal for a kind or field that the tables lack, 400 for what is no protobuf.
@@ -108,8 +108,8 @@ def _unread(what: str) -> Refusal:
     )
 
 
-def _message(kind: str, data: bytes, lacking: frozenset[str] = frozenset()) -> Object:
-    found: Object = {}
+def _message(kind: str, data: bytes, lacking: frozenset[str] = frozenset()) -> JsonObject:
+    found: JsonObject = {}
     for number, value in protobuf_wire.fields(data):
         name, what = _MESSAGES[kind].get(number, ("", ""))
         if value == b"" and not what.startswith("["):
@@ -121,7 +121,7 @@ def _message(kind: str, data: bytes, lacking: frozenset[str] = frozenset()) -> O
     return found
 
 
-def _add(found: Object, name: str, what: str, value: bytes | int) -> None:
+def _add(found: JsonObject, name: str, what: str, value: bytes | int) -> None:
     if what in ("map", "data"):
         pair = dict(protobuf_wire.fields(_raw(value)))
         entry = _raw(pair.get(2, b""))

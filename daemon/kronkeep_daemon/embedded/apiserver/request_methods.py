@@ -15,9 +15,9 @@ from kronkeep_daemon.embedded.apiserver.object_operations import Operations
 from kronkeep_daemon.embedded.apiserver.object_store import Store
 from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, SUBRESOURCES, Resource
 from kronkeep_daemon.embedded.apiserver.watch_streams import Start, Watch
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
-Selected = Callable[[Object], bool]
+Selected = Callable[[JsonObject], bool]
 Answer = Awaitable[web.StreamResponse]
 CRONJOBS = BY_PATH["batch", "v1", "cronjobs"]
 TABLE = "as=Table"
@@ -33,7 +33,7 @@ class Target(NamedTuple):
     subresource: str
     api_version: str
 
-    def full(self, obj: Object) -> Object:
+    def full(self, obj: JsonObject) -> JsonObject:
         """An object of the store with its kind."""
         return {"kind": self.resource.kind, "apiVersion": self.api_version, **obj}
 
@@ -58,7 +58,7 @@ class Verbs:
         }
         return handlers.get(f"{method} {'item' if target.name else 'collection'}")
 
-    def object(self, target: Target) -> Object:
+    def object(self, target: Target) -> JsonObject:
         """The object that the path names; raises a 404 Refusal."""
         obj = self._store.get(target.resource, target.namespace or "", target.name or "")
         if obj is None:
@@ -94,7 +94,7 @@ class Verbs:
             bookmarks=request.query.get("allowWatchBookmarks") in _YES,
         )
 
-        def existing() -> list[Object]:
+        def existing() -> list[JsonObject]:
             return [obj for obj in self._store.all(target.resource, target.namespace) if selected(obj)]
 
         lines = watch.lines(_start(request), float(request.query.get("timeoutSeconds", "3000")), existing)
@@ -146,7 +146,7 @@ class Verbs:
         return self._store.get(target.resource, target.namespace or "", target.name or "") is None
 
     async def _update(
-        self, request: web.Request, target: Target, old: Object, new: Object
+        self, request: web.Request, target: Target, old: JsonObject, new: JsonObject
     ) -> web.StreamResponse:
         obj = self._operations.update(
             target.resource, old, new, subresource=target.subresource, dry=_dry(request)
@@ -174,7 +174,7 @@ class Verbs:
         await self._store.durable()
         return answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
 
-    async def body(self, request: web.Request) -> Object:
+    async def body(self, request: web.Request) -> JsonObject:
         """The object sent, in JSON or protobuf; raises a 400 or 415 Refusal."""
         raw = await request.read()
         if request.content_type != protobuf.CONTENT_TYPE:
@@ -185,7 +185,7 @@ class Verbs:
             self._from_cronjob(meta, owners[0]) if meta["kind"] == "Job" and owners else protobuf.decode(raw)
         )
 
-    def _from_cronjob(self, job: Object, owner: Object) -> Object:
+    def _from_cronjob(self, job: JsonObject, owner: JsonObject) -> JsonObject:
         """The Job of `create job --from=cronjob/...`: kubectl copies the CronJob's template, and so do we.
 
         It saves reading all that a pod's spec may hold in protobuf.
@@ -279,14 +279,14 @@ def decode(raw: bytes) -> Any:
         raise status_responses.bad_request(f"the object provided is unrecognized: {fault}") from fault
 
 
-def shaped(value: Any) -> Object:
+def shaped(value: Any) -> JsonObject:
     """The value, where it can be an object at all; raises a 400 Refusal."""
     parts = [value.get(key) for key in ("metadata", "spec")] if isinstance(value, dict) else [0]
     if any(part is not None and not isinstance(part, dict) for part in parts):
         raise status_responses.bad_request(
             "the object provided is unrecognized: it has no metadata and spec as objects"
         )
-    found: Object = {key: entry for key, entry in value.items() if entry is not None}
+    found: JsonObject = {key: entry for key, entry in value.items() if entry is not None}
     return found
 
 
@@ -297,7 +297,7 @@ def _yaml(raw: bytes) -> Any:
         raise status_responses.bad_request(f"error decoding YAML: {fault}") from fault
 
 
-def answer(body: Object, code: int = 200) -> web.Response:
+def answer(body: JsonObject, code: int = 200) -> web.Response:
     """JSON."""
     return web.Response(body=msgspec.json.encode(body), status=code, content_type="application/json")
 
@@ -306,7 +306,7 @@ def _dry(request: web.Request) -> bool:
     return request.query.get("dryRun") == "All"
 
 
-def _delete_options(request: web.Request, raw: bytes) -> Object:
+def _delete_options(request: web.Request, raw: bytes) -> JsonObject:
     encoded = raw and request.content_type == protobuf.CONTENT_TYPE
     body = protobuf.decode(raw) if encoded else shaped(decode(raw)) if raw else {}
     for key in ("propagationPolicy", "gracePeriodSeconds"):

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from kronkeep_daemon.embedded.apiserver.status_responses import bad_request
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
-Selector = Callable[[Object], bool]
+Selector = Callable[[JsonObject], bool]
 _SET = re.compile(r"^\s*([^\s!=()]+)\s+(in|notin)\s+\(([^)]*)\)\s*$")
 _PARTS = re.compile(r",(?![^(]*\))")
 
@@ -16,7 +16,7 @@ def labels(text: str) -> Selector:
     """`a=b,c!=d,e in (x,y),f notin (z),g,!h`; raises a 400 Refusal."""
     tests = [_label(part.strip()) for part in _PARTS.split(text) if part.strip()]
 
-    def selected(obj: Object) -> bool:
+    def selected(obj: JsonObject) -> bool:
         found = obj["metadata"].get("labels") or {}
         return all(test(found) for test in tests)
 

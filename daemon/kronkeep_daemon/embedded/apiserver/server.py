@@ -4,7 +4,6 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import yaml
 from aiohttp import web
@@ -27,7 +26,6 @@ from kronkeep_daemon.embedded.apiserver.request_methods import (
     target_of,
 )
 
-Object = dict[str, Any]
 Handler = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
 PODS = BY_PATH["", "v1", "pods"]
 MAX_BODY = 3 * 1024 * 1024  # the real server's limit

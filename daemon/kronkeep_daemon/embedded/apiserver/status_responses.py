@@ -1,19 +1,16 @@
 """Answers that are not objects: Status, with the words and codes of a real API server."""
 
-from typing import Any
-
 from kronkeep_daemon.embedded.apiserver.registry import Resource
-
-Object = dict[str, Any]
+from kronkeep_daemon.kube.objects import JsonObject
 
 
 class Refusal(Exception):
     """An answer of 4xx or 5xx; `body` is a Status object."""
 
-    def __init__(self, *, code: int, reason: str, message: str, details: Object | None = None) -> None:
+    def __init__(self, *, code: int, reason: str, message: str, details: JsonObject | None = None) -> None:
         super().__init__(message)
         self.code = code
-        self.body: Object = {
+        self.body: JsonObject = {
             "kind": "Status",
             "apiVersion": "v1",
             "metadata": {},
@@ -26,7 +23,7 @@ class Refusal(Exception):
         self.body["code"] = code
 
 
-def _named(resource: Resource, name: str) -> Object:
+def _named(resource: Resource, name: str) -> JsonObject:
     return {"name": name} | ({"group": resource.group} if resource.group else {}) | {"kind": resource.plural}
 
 
@@ -76,7 +73,7 @@ def invalid(resource: Resource, name: str, causes: list[tuple[str, str, str]]) -
     words = [f"{field}: {message}" for field, _, message in causes]
     unique = list(dict.fromkeys(words))
     joined = unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]"
-    details: Object = {"name": name} | ({"group": resource.group} if resource.group else {})
+    details: JsonObject = {"name": name} | ({"group": resource.group} if resource.group else {})
     details["kind"] = resource.kind
     details["causes"] = [{"reason": r, "message": m, "field": f} for f, r, m in causes]
     return Refusal(
@@ -99,7 +96,7 @@ def bad_request(message: str) -> Refusal:
     return Refusal(code=400, reason="BadRequest", message=message)
 
 
-def expired(version: int, oldest: int) -> Object:
+def expired(version: int, oldest: int) -> JsonObject:
     """The ERROR object of a watch from a version that the window no longer holds."""
     return Refusal(code=410, reason="Expired", message=f"too old resource version: {version} ({oldest})").body
 
@@ -113,7 +110,7 @@ def too_large(version: int, current: int) -> Refusal:
     )
 
 
-def success(resource: Resource, name: str, uid: str) -> Object:
+def success(resource: Resource, name: str, uid: str) -> JsonObject:
     """What a delete answers when the object is gone."""
     details = _named(resource, name) | {"uid": uid}
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kronkeep_daemon.embedded.apiserver.registry import Resource
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
-Cell = Callable[[Object, datetime], object]
+Cell = Callable[[JsonObject, datetime], object]
 
 
-def _age(obj: Object, now: datetime) -> str:
+def _age(obj: JsonObject, now: datetime) -> str:
     return _since(obj["metadata"].get("creationTimestamp"), now)
 
 
@@ -37,12 +37,12 @@ def _span(seconds: float) -> str:
     return f"{days}d{hours % 24}h" if days < 8 and hours % 24 else f"{days}d"
 
 
-def _pod_ready(pod: Object, _: datetime) -> str:
+def _pod_ready(pod: JsonObject, _: datetime) -> str:
     statuses = pod.get("status", {}).get("containerStatuses") or []
     return f"{sum(bool(s.get('ready')) for s in statuses)}/{len(pod['spec'].get('containers') or [])}"
 
 
-def _pod_status(pod: Object, _: datetime) -> str:
+def _pod_status(pod: JsonObject, _: datetime) -> str:
     if pod["metadata"].get("deletionTimestamp"):
         return "Terminating"
     status = pod.get("status", {})
@@ -60,11 +60,11 @@ def _pod_status(pod: Object, _: datetime) -> str:
     return str(status.get("reason") or status.get("phase") or "Unknown")
 
 
-def _restarts(pod: Object, _: datetime) -> int:
+def _restarts(pod: JsonObject, _: datetime) -> int:
     return sum(s.get("restartCount", 0) for s in pod.get("status", {}).get("containerStatuses") or [])
 
 
-def _job_status(job: Object, _: datetime) -> str:
+def _job_status(job: JsonObject, _: datetime) -> str:
     true = {c["type"] for c in job["status"].get("conditions") or [] if c["status"] == "True"}
     for kind, word in (("Complete", "Complete"), ("Failed", "Failed"), ("Suspended", "Suspended")):
         if kind in true:
@@ -76,14 +76,14 @@ def _job_status(job: Object, _: datetime) -> str:
     )
 
 
-def _completions(job: Object, _: datetime) -> str:
+def _completions(job: JsonObject, _: datetime) -> str:
     spec = job["spec"]
     succeeded = job["status"].get("succeeded", 0)
     wanted = spec.get("completions")
     return f"{succeeded}/{wanted}" if wanted is not None else f"{succeeded}/1 of {spec.get('parallelism', 1)}"
 
 
-def _job_duration(job: Object, now: datetime) -> str:
+def _job_duration(job: JsonObject, now: datetime) -> str:
     status = job["status"]
     if not status.get("startTime"):
         return ""
@@ -91,7 +91,7 @@ def _job_duration(job: Object, now: datetime) -> str:
     return _since(status["startTime"], datetime.fromisoformat(ended) if ended else now)
 
 
-def _failed_at(status: Object) -> str | None:
+def _failed_at(status: JsonObject) -> str | None:
     found = [c["lastTransitionTime"] for c in status.get("conditions") or [] if c["type"] == "Failed"]
     return found[0] if found else None
 
@@ -105,25 +105,25 @@ def _at(*steps: str, default: object = "<none>") -> Cell:
     return cell
 
 
-def _last_schedule(cronjob: Object, now: datetime) -> str:
+def _last_schedule(cronjob: JsonObject, now: datetime) -> str:
     return _since((cronjob.get("status") or {}).get("lastScheduleTime"), now)
 
 
-def _event_object(event: Object, _: datetime) -> str:
+def _event_object(event: JsonObject, _: datetime) -> str:
     involved = event["involvedObject"]
     return f"{involved.get('kind', '').lower()}/{involved.get('name', '')}"
 
 
-def _event_seen(event: Object, now: datetime) -> str:
+def _event_seen(event: JsonObject, now: datetime) -> str:
     return _since(event.get("lastTimestamp") or event.get("eventTime"), now)
 
 
-def _node_status(node: Object, _: datetime) -> str:
+def _node_status(node: JsonObject, _: datetime) -> str:
     ready = [c for c in node.get("status", {}).get("conditions") or [] if c["type"] == "Ready"]
     return "Ready" if ready and ready[0]["status"] == "True" else "NotReady"
 
 
-def _data(obj: Object, _: datetime) -> int:
+def _data(obj: JsonObject, _: datetime) -> int:
     return len(obj.get("data") or {})
 
 
@@ -174,7 +174,9 @@ COLUMNS: dict[str, tuple[tuple[str, str, Cell], ...]] = {
 }
 
 
-def table(resource: Resource, objects: list[Object], meta: Object, *, columns: bool = True) -> Object:
+def table(
+    resource: Resource, objects: list[JsonObject], meta: JsonObject, *, columns: bool = True
+) -> JsonObject:
     """A Table of the objects; later events of a watch leave the column definitions out."""
     now = datetime.now(UTC)
     defined = COLUMNS.get(resource.kind, (NAME, AGE))
@@ -198,5 +200,5 @@ def table(resource: Resource, objects: list[Object], meta: Object, *, columns: b
     }
 
 
-def _partial(obj: Object) -> Object:
+def _partial(obj: JsonObject) -> JsonObject:
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}

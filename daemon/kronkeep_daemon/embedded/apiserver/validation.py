@@ -2,15 +2,14 @@
 
 import json
 import re
-from typing import Any
 
 from kronkeep_common.errors import InvalidSchedule, InvalidTimeZone
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.schedule.zone import load as load_zone
 from kronkeep_daemon.embedded.apiserver.registry import Resource
 from kronkeep_daemon.embedded.apiserver.status_responses import Refusal, bad_request, invalid
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 Cause = tuple[str, str, str]
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _SUBDOMAIN_WORDS = (
@@ -64,7 +63,7 @@ _KNOWN = {
 }
 
 
-def drop_unknown(resource: Resource, obj: Object, strict: bool) -> None:
+def drop_unknown(resource: Resource, obj: JsonObject, strict: bool) -> None:
     """Removes fields that the kind does not have; with fieldValidation=Strict they are a 400 Refusal."""
     known = _KNOWN.get(resource.kind)
     spec = obj.get("spec")
@@ -81,7 +80,7 @@ def drop_unknown(resource: Resource, obj: Object, strict: bool) -> None:
         del spec[key]
 
 
-def check(resource: Resource, obj: Object, old: Object | None) -> None:
+def check(resource: Resource, obj: JsonObject, old: JsonObject | None) -> None:
     """Raises the 422 Refusal that a real server answers for what is wrong with the object."""
     causes = _metadata(resource, obj, old)
     spec = obj.get("spec") or {}
@@ -95,7 +94,7 @@ def check(resource: Resource, obj: Object, old: Object | None) -> None:
         raise invalid(resource, obj["metadata"]["name"], causes)
 
 
-def _metadata(resource: Resource, obj: Object, old: Object | None) -> list[Cause]:
+def _metadata(resource: Resource, obj: JsonObject, old: JsonObject | None) -> list[Cause]:
     meta = obj["metadata"]
     name = meta["name"]
     causes = [] if old else _name(name)
@@ -138,7 +137,7 @@ def _required(field: str, words: str = "") -> Cause:
     return field, "FieldValueRequired", f"Required value{': ' + words if words else ''}"
 
 
-def _cronjob(obj: Object, old: Object | None) -> list[Cause]:
+def _cronjob(obj: JsonObject, old: JsonObject | None) -> list[Cause]:
     spec = obj.get("spec") or {}
     causes = _schedule(spec, ((old or {}).get("spec") or {}).get("schedule"))
     if spec.get("timeZone") is not None:
@@ -153,7 +152,7 @@ def _cronjob(obj: Object, old: Object | None) -> list[Cause]:
     return causes
 
 
-def _schedule(spec: Object, old: str | None) -> list[Cause]:
+def _schedule(spec: JsonObject, old: str | None) -> list[Cause]:
     expr = spec.get("schedule") or ""
     if not expr:
         return [_required("spec.schedule")]
@@ -178,14 +177,14 @@ def _zone(zone: str) -> list[Cause]:
     return []
 
 
-def _not_negative(spec: Object, field: str, path: str) -> list[Cause]:
+def _not_negative(spec: JsonObject, field: str, path: str) -> list[Cause]:
     value = spec.get(field)
     if isinstance(value, int) and value < 0:
         return [_bad(f"{path}.{field}", value, "must be greater than or equal to 0")]
     return []
 
 
-def _job(spec: Object, path: str = "spec") -> list[Cause]:
+def _job(spec: JsonObject, path: str = "spec") -> list[Cause]:
     causes: list[Cause] = []
     for field in (
         "parallelism",
@@ -209,7 +208,7 @@ def _job(spec: Object, path: str = "spec") -> list[Cause]:
     return causes
 
 
-def _pod_spec(spec: Object, path: str) -> list[Cause]:
+def _pod_spec(spec: JsonObject, path: str) -> list[Cause]:
     containers = spec.get("containers")
     if not containers:
         return [_required(f"{path}.containers")]
@@ -220,7 +219,7 @@ def _pod_spec(spec: Object, path: str) -> list[Cause]:
     return causes
 
 
-def _container(container: Object, path: str, spec: Object) -> list[Cause]:
+def _container(container: JsonObject, path: str, spec: JsonObject) -> list[Cause]:
     causes = []
     if not container.get("name"):
         causes.append(_required(f"{path}.name"))
@@ -234,7 +233,7 @@ def _container(container: Object, path: str, spec: Object) -> list[Cause]:
     return causes
 
 
-def _immutable(spec: Object, old: Object | None) -> list[Cause]:
+def _immutable(spec: JsonObject, old: JsonObject | None) -> list[Cause]:
     before = (old or {}).get("spec") or {}
     if before.get("suspend") and spec.get("suspend") is not None:
         return []

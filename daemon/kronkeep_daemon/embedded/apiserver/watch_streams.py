@@ -6,7 +6,7 @@ gets what the window still holds.
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,9 +14,9 @@ from kronkeep_daemon.embedded.apiserver import tables
 from kronkeep_daemon.embedded.apiserver.object_store import Event, Store
 from kronkeep_daemon.embedded.apiserver.registry import Resource
 from kronkeep_daemon.embedded.apiserver.status_responses import expired
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
-Selected = Callable[[Object], bool]
+Selected = Callable[[JsonObject], bool]
 QUEUE = 20_000
 BOOKMARK_SECONDS = 30.0
 INITIAL_END = {"k8s.io/initial-events-end": "true"}
@@ -52,7 +52,7 @@ class Watch:
         self._queue: asyncio.Queue[Event | None] = asyncio.Queue(QUEUE)
 
     async def lines(
-        self, start: Start, seconds: float, existing: Callable[[], list[Object]]
+        self, start: Start, seconds: float, existing: Callable[[], list[JsonObject]]
     ) -> AsyncIterator[bytes]:
         """The lines until `seconds` have passed."""
         first = self._first(start, existing)
@@ -67,7 +67,7 @@ class Watch:
         finally:
             stop()
 
-    def _first(self, start: Start, existing: Callable[[], list[Object]]) -> list[bytes]:
+    def _first(self, start: Start, existing: Callable[[], list[JsonObject]]) -> list[bytes]:
         """What a watch says of the past: what exists, or the window's later events, or that it is gone."""
         if start.version is None:
             end = [self._bookmark(INITIAL_END)] if start.mark_end else []
@@ -109,7 +109,7 @@ class Watch:
             return self._line("MODIFIED" if before else "ADDED", event.object)
         return self._line("DELETED", event.object) if before else None
 
-    def _line(self, kind: str, obj: Object) -> bytes:
+    def _line(self, kind: str, obj: JsonObject) -> bytes:
         full = {**self._named, **obj}
         if self._table:
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
@@ -118,11 +118,11 @@ class Watch:
         return _json(kind, full)
 
     def _bookmark(self, annotations: dict[str, str]) -> bytes:
-        meta: Object = {"resourceVersion": str(self._store.version)}
+        meta: JsonObject = {"resourceVersion": str(self._store.version)}
         if annotations:
             meta["annotations"] = annotations
         return _json("BOOKMARK", {**self._named, "metadata": meta})
 
 
-def _json(kind: str, obj: Object) -> bytes:
+def _json(kind: str, obj: JsonObject) -> bytes:
     return msgspec.json.encode({"type": kind, "object": obj}) + b"\n"

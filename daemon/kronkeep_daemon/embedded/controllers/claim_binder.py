@@ -1,12 +1,8 @@
 """The claim binder: a PersistentVolumeClaim is bound at once, to a folder that the node's agent makes."""
 
-from typing import Any
-
 from kronkeep_daemon.embedded.controllers.object_cache import Mirrors
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-
-Object = dict[str, Any]
 
 
 class ClaimBinder:

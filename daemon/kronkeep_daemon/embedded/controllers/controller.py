@@ -7,7 +7,6 @@ They speak to the API server over HTTP alone and keep nothing that they could no
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
@@ -23,11 +22,11 @@ from kronkeep_daemon.embedded.controllers.work_queue import Key, WorkQueue
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import ConflictInCluster, NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.watch import ListWatch
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 Sync = Callable[[str, str], Awaitable[float | None]]
 WORKERS = 8
 BATCH_SECONDS = 1.0  # the real Job controller gathers pod updates for a second before it looks
@@ -80,14 +79,14 @@ class Controllers:
                 on_sync=mirror.sync,
                 on_event=mirror.event,
                 clock=self._clock,
-                kind=Object,
+                kind=JsonObject,
             )
             supervisor.start(f"controllers watch {path}", watch.run, death="restart")
         for number in range(WORKERS):
             supervisor.start(f"controllers worker {number}", self._work, death="restart")
         supervisor.start("controllers sweep", self._sweep, death="restart")
 
-    def _changed(self, kind: str, what: str, obj: Object) -> None:
+    def _changed(self, kind: str, what: str, obj: JsonObject) -> None:
         """Wants a look at the object, and at its namespace's garbage where that may have changed."""
         namespace, name = key_of(obj)
         if kind != "DELETED":
@@ -95,16 +94,16 @@ class Controllers:
         if kind == "DELETED" or obj["metadata"].get("deletionTimestamp") or (kind == "ADDED" and owners(obj)):
             self._queue.add(("garbage", namespace, ""), GARBAGE_SECONDS)
 
-    def _cronjob_changed(self, kind: str, obj: Object) -> None:
+    def _cronjob_changed(self, kind: str, obj: JsonObject) -> None:
         self._changed(kind, "cronjob", obj)
 
-    def _job_changed(self, kind: str, obj: Object) -> None:
+    def _job_changed(self, kind: str, obj: JsonObject) -> None:
         self._changed(kind, "job", obj)
         owner = controller_of(obj)
         if owner is not None and owner["kind"] == "CronJob":
             self._queue.add(("cronjob", obj["metadata"]["namespace"], owner["name"]))
 
-    def _pod_changed(self, kind: str, obj: Object) -> None:
+    def _pod_changed(self, kind: str, obj: JsonObject) -> None:
         self._changed(kind, "pod", obj)
         owner = controller_of(obj)
         if owner is not None and owner["kind"] == "Job":

@@ -1,7 +1,5 @@
 """The CronJob controller: applies what the core plans."""
 
-from typing import Any
-
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.embedded.controllers import cronjob_plan as core
@@ -11,8 +9,7 @@ from kronkeep_daemon.embedded.controllers.object_fields import controller_of, fi
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists
-
-Object = dict[str, Any]
+from kronkeep_daemon.kube.objects import JsonObject
 
 
 class CronJobController:
@@ -45,7 +42,7 @@ class CronJobController:
             await self._recorder.tell("CronJob", cronjob, level, reason, message)
         return plan.requeue
 
-    async def _start(self, cronjob: Object, wanted: Object) -> Object | None:
+    async def _start(self, cronjob: JsonObject, wanted: JsonObject) -> JsonObject | None:
         """The slot's Job: a new one, or the one that an interrupted look has made; None when it has ended, or
         when its name was taken by another's."""
         namespace = cronjob["metadata"]["namespace"]

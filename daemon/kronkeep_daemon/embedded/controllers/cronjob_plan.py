@@ -2,7 +2,6 @@
 
 import copy
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -16,8 +15,8 @@ from kronkeep_daemon.embedded.controllers.object_fields import (
     moment,
     stamp,
 )
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 Event = tuple[str, str, str]
 _ACTIVE = "Not starting job because prior execution is running and concurrency policy is Forbid"
 _TOO_MANY = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
@@ -27,9 +26,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What to do, in this order: delete Jobs, create one, write the status, tell; and to look again after
     `requeue` seconds. A Job that is created enters the status by `with_active`."""
 
-    delete: list[Object]
-    create: Object | None
-    status: Object
+    delete: list[JsonObject]
+    create: JsonObject | None
+    status: JsonObject
     events: list[Event]
     requeue: float | None = None
 
@@ -37,14 +36,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class _Start(msgspec.Struct, frozen=True, kw_only=True):
     """What the schedule asks for."""
 
-    replace: list[Object] = []
-    create: Object | None = None
+    replace: list[JsonObject] = []
+    create: JsonObject | None = None
     slot: datetime | None = None
     events: list[Event] = []
     requeue: float | None = None
 
 
-def plan(cronjob: Object, jobs: list[Object], now: datetime) -> Plan:
+def plan(cronjob: JsonObject, jobs: list[JsonObject], now: datetime) -> Plan:
     """The next steps for the CronJob, whose Jobs are those that it controls."""
     old = cronjob.get("status") or {}
     surplus = _surplus(cronjob, jobs)
@@ -70,7 +69,7 @@ def plan(cronjob: Object, jobs: list[Object], now: datetime) -> Plan:
     )
 
 
-def with_active(status: Object, job: Object | None) -> Object:
+def with_active(status: JsonObject, job: JsonObject | None) -> JsonObject:
     """The status with a Job that has just been created among the active ones."""
     if job is None:
         return status
@@ -87,9 +86,9 @@ def with_active(status: Object, job: Object | None) -> Object:
     return {**status, "active": [*others, reference]}
 
 
-def _surplus(cronjob: Object, jobs: list[Object]) -> list[Object]:
+def _surplus(cronjob: JsonObject, jobs: list[JsonObject]) -> list[JsonObject]:
     """The finished Jobs past the history limits, oldest by start first."""
-    found: list[Object] = []
+    found: list[JsonObject] = []
     for kind, field in (("Complete", "successfulJobsHistoryLimit"), ("Failed", "failedJobsHistoryLimit")):
         limit = cronjob["spec"].get(field)
         ended = sorted((job for job in jobs if finished(job) == kind and not _going(job)), key=_started)
@@ -98,15 +97,15 @@ def _surplus(cronjob: Object, jobs: list[Object]) -> list[Object]:
     return found
 
 
-def _going(job: Object) -> bool:
+def _going(job: JsonObject) -> bool:
     return bool(job["metadata"].get("deletionTimestamp"))
 
 
-def _started(job: Object) -> tuple[str, str]:
+def _started(job: JsonObject) -> tuple[str, str]:
     return (job.get("status") or {}).get("startTime") or "9", job["metadata"]["name"]
 
 
-def _active(old: Object, jobs: list[Object], gone: set[str]) -> tuple[list[Object], list[Event]]:
+def _active(old: JsonObject, jobs: list[JsonObject], gone: set[str]) -> tuple[list[JsonObject], list[Event]]:
     """The references to Jobs that run, without those in `gone`; and what is told of the others."""
     active = {ref["uid"]: ref for ref in old.get("active") or [] if ref["uid"] not in gone}
     events: list[Event] = []
@@ -127,12 +126,12 @@ def _active(old: Object, jobs: list[Object], gone: set[str]) -> tuple[list[Objec
     return [ref for uid, ref in active.items() if uid in present], events
 
 
-def _last_success(old: Object, jobs: list[Object]) -> str | None:
+def _last_success(old: JsonObject, jobs: list[JsonObject]) -> str | None:
     ends = [job["status"].get("completionTime") for job in jobs if finished(job) == "Complete"]
     return max((end for end in [*ends, old.get("lastSuccessfulTime")] if end), default=None)
 
 
-def _start(cronjob: Object, jobs: list[Object], active: list[Object], now: datetime) -> _Start:
+def _start(cronjob: JsonObject, jobs: list[JsonObject], active: list[JsonObject], now: datetime) -> _Start:
     """What the schedule asks for now, and when to look again."""
     spec = cronjob["spec"]
     if _going(cronjob) or spec.get("suspend"):
@@ -155,27 +154,31 @@ def _start(cronjob: Object, jobs: list[Object], active: list[Object], now: datet
     return msgspec.structs.replace(start, events=[*warnings, *start.events], requeue=requeue)
 
 
-def _unreadable(spec: Object, fault: KronkeepError) -> Event:
+def _unreadable(spec: JsonObject, fault: KronkeepError) -> Event:
     if isinstance(fault, InvalidTimeZone):
         return "Warning", "UnknownTimeZone", f'invalid timeZone: "{spec.get("timeZone")}": {fault}'
     return "Warning", "UnparseableSchedule", f'unparseable schedule: "{spec["schedule"]}" : {fault}'
 
 
-def _since(cronjob: Object) -> datetime:
+def _since(cronjob: JsonObject) -> datetime:
     last = (cronjob.get("status") or {}).get("lastScheduleTime")
     found = moment(last or cronjob["metadata"]["creationTimestamp"])
     assert found is not None
     return found
 
 
-def _raised(spec: Object, since: datetime, now: datetime) -> datetime:
+def _raised(spec: JsonObject, since: datetime, now: datetime) -> datetime:
     """The start of the search, no earlier than what startingDeadlineSeconds still allows."""
     deadline = spec.get("startingDeadlineSeconds")
     return since if deadline is None else max(since, now - timedelta(seconds=deadline))
 
 
 def _at(
-    cronjob: Object, jobs: list[Object], active: list[Object], slot: datetime | None, now: datetime
+    cronjob: JsonObject,
+    jobs: list[JsonObject],
+    active: list[JsonObject],
+    slot: datetime | None,
+    now: datetime,
 ) -> _Start:
     """What is done about a slot that is due."""
     if slot is None or _name(cronjob, slot) in [ref["name"] for ref in active]:
@@ -196,11 +199,11 @@ def _at(
     return _Start(replace=replaced, create=job_for(cronjob, slot), slot=slot, events=events)
 
 
-def _name(cronjob: Object, slot: datetime) -> str:
+def _name(cronjob: JsonObject, slot: datetime) -> str:
     return f"{cronjob['metadata']['name']}-{int(slot.timestamp()) // 60}"
 
 
-def job_for(cronjob: Object, slot: datetime) -> Object:
+def job_for(cronjob: JsonObject, slot: datetime) -> JsonObject:
     """The Job of a slot: its name holds the slot's minute, its annotation the slot in the CronJob's zone."""
     meta = cronjob["metadata"]
     template = copy.deepcopy(cronjob["spec"]["jobTemplate"])
@@ -213,7 +216,7 @@ def job_for(cronjob: Object, slot: datetime) -> Object:
         "blockOwnerDeletion": True,
     }
     copied = template.get("metadata") or {}
-    job_meta: Object = {
+    job_meta: JsonObject = {
         "name": _name(cronjob, slot),
         "namespace": meta["namespace"],
         "annotations": {**(copied.get("annotations") or {}), SCHEDULED: _local(cronjob, slot)},
@@ -224,7 +227,7 @@ def job_for(cronjob: Object, slot: datetime) -> Object:
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": job_meta, "spec": template["spec"]}
 
 
-def _local(cronjob: Object, slot: datetime) -> str:
+def _local(cronjob: JsonObject, slot: datetime) -> str:
     """The slot with the offset of spec.timeZone, which tells the two runs of a repeated hour apart."""
     zone = cronjob["spec"].get("timeZone")
     if not zone:
@@ -234,7 +237,7 @@ def _local(cronjob: Object, slot: datetime) -> str:
     return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
 
 
-def controlled(cronjob: Object, jobs: list[Object]) -> list[Object]:
+def controlled(cronjob: JsonObject, jobs: list[JsonObject]) -> list[JsonObject]:
     """The Jobs whose controlling owner has the CronJob's name (Kubernetes looks at nothing else)."""
     meta = cronjob["metadata"]
     return [

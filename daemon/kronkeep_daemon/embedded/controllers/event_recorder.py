@@ -3,7 +3,6 @@
 import itertools
 import logging
 from collections import OrderedDict
-from typing import Any
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
@@ -11,9 +10,9 @@ from kronkeep_daemon.embedded.controllers.object_fields import stamp
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)
-Object = dict[str, Any]
 Key = tuple[str, ...]
 REMEMBERED = 4096  # events whose repetition is recognised, as in client-go
 API_VERSIONS = {"Job": "batch/v1", "CronJob": "batch/v1"}
@@ -28,7 +27,7 @@ class Recorder:
         self._numbers = itertools.count()
         self._known: OrderedDict[Key, tuple[str, int]] = OrderedDict()
 
-    async def tell(self, kind: str, obj: Object, level: str, reason: str, message: str) -> None:
+    async def tell(self, kind: str, obj: JsonObject, level: str, reason: str, message: str) -> None:
         """An Event of the kind's controller about `obj`; `level` is Normal or Warning."""
         meta = obj["metadata"]
         key = (kind, meta["uid"], level, reason, message)
@@ -46,7 +45,7 @@ class Recorder:
         if len(self._known) > REMEMBERED:
             self._known.popitem(last=False)
 
-    async def scheduled(self, pod: Object, node: str) -> None:
+    async def scheduled(self, pod: JsonObject, node: str) -> None:
         """The scheduler's Event of a binding, in the newer shape that has `eventTime` and no counter."""
         meta = pod["metadata"]
         now = self._clock.now()
@@ -80,7 +79,7 @@ class Recorder:
             return False
         return True
 
-    def _first(self, kind: str, obj: Object, level: str, reason: str, message: str) -> Object:
+    def _first(self, kind: str, obj: JsonObject, level: str, reason: str, message: str) -> JsonObject:
         now = stamp(self._clock.now())
         component = f"{kind.lower()}-controller"
         return {
@@ -97,12 +96,12 @@ class Recorder:
             "reportingInstance": "",
         }
 
-    async def _create(self, namespace: str, name: str, body: Object) -> None:
+    async def _create(self, namespace: str, name: str, body: JsonObject) -> None:
         meta = {"name": name, "namespace": namespace}
         await self._cluster.create(paths.events(namespace), {"metadata": meta, **body})
 
 
-def _involved(kind: str, obj: Object) -> Object:
+def _involved(kind: str, obj: JsonObject) -> JsonObject:
     meta = obj["metadata"]
     return {
         "kind": kind,

@@ -16,8 +16,8 @@ from kronkeep_daemon.embedded.controllers.object_fields import FOREGROUND, stamp
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 PLURALS = {
     "CronJob": "cronjobs",
     "Job": "jobs",
@@ -33,12 +33,12 @@ LISTED = ("Secret", "ConfigMap")  # kinds without a mirror: read when a look is 
 class Plan(msgspec.Struct, frozen=True):
     """(kind, object) pairs: to delete with what hangs on them, to let go, to unlink from vanished owners."""
 
-    delete: list[tuple[str, Object]]
-    let_go: list[tuple[str, Object]]
-    unlink: list[tuple[str, Object]]
+    delete: list[tuple[str, JsonObject]]
+    let_go: list[tuple[str, JsonObject]]
+    unlink: list[tuple[str, JsonObject]]
 
 
-def plan(objects: list[tuple[str, Object]], absent: set[str]) -> Plan:
+def plan(objects: list[tuple[str, JsonObject]], absent: set[str]) -> Plan:
     """What to do with the objects of one namespace, given the uids of owners that do not exist."""
     going = {obj["metadata"]["uid"] for _, obj in objects if _in_foreground(obj)}
     blocked = {ref["uid"] for _, obj in objects for ref in owners(obj) if ref.get("blockOwnerDeletion")}
@@ -57,12 +57,12 @@ def plan(objects: list[tuple[str, Object]], absent: set[str]) -> Plan:
     return found
 
 
-def owners(obj: Object) -> list[Object]:
+def owners(obj: JsonObject) -> list[JsonObject]:
     """The object's owner references."""
     return obj["metadata"].get("ownerReferences") or []
 
 
-def _in_foreground(obj: Object) -> bool:
+def _in_foreground(obj: JsonObject) -> bool:
     meta = obj["metadata"]
     return bool(meta.get("deletionTimestamp")) and FOREGROUND in (meta.get("finalizers") or [])
 
@@ -90,7 +90,7 @@ class GarbageCollector:
             await self._patch(kind, obj, "ownerReferences", kept)
         return None
 
-    async def _objects(self, namespace: str) -> list[tuple[str, Object]]:
+    async def _objects(self, namespace: str) -> list[tuple[str, JsonObject]]:
         mirrors = {
             "CronJob": self._mirrors.cronjobs,
             "Job": self._mirrors.jobs,
@@ -103,7 +103,7 @@ class GarbageCollector:
             found += [(kind, obj) for obj in items]
         return found
 
-    async def _absent(self, namespace: str, objects: list[tuple[str, Object]]) -> set[str]:
+    async def _absent(self, namespace: str, objects: list[tuple[str, JsonObject]]) -> set[str]:
         """The uids of owners that do not exist; the API server has the last word, for mirrors may lag."""
         present = {obj["metadata"]["uid"] for _, obj in objects}
         wanted = {ref["uid"]: ref for _, obj in objects for ref in owners(obj) if ref["kind"] in PLURALS}
@@ -113,14 +113,14 @@ class GarbageCollector:
                 found.add(uid)
         return found
 
-    async def _exists(self, namespace: str, ref: Object) -> bool:
+    async def _exists(self, namespace: str, ref: JsonObject) -> bool:
         try:
             owner = await self._cluster.get(path_of(ref["kind"], namespace, ref["name"]))
         except NotFoundInCluster:
             return False
         return bool(owner["metadata"]["uid"] == ref["uid"])
 
-    async def _delete(self, kind: str, obj: Object) -> None:
+    async def _delete(self, kind: str, obj: JsonObject) -> None:
         meta = obj["metadata"]
         if kind == "Pod" and tracked(obj):
             await self._jobs.release(obj)
@@ -130,7 +130,7 @@ class GarbageCollector:
         if kind == "Pod":
             self._mirrors.pods.expect_deletion(obj, stamp(self._clock.now()))
 
-    async def _patch(self, kind: str, obj: Object, field: str, kept: list[Any]) -> None:
+    async def _patch(self, kind: str, obj: JsonObject, field: str, kept: list[Any]) -> None:
         meta = obj["metadata"]
         body = {"metadata": {"uid": meta["uid"], field: kept or None}}
         try:
@@ -139,7 +139,7 @@ class GarbageCollector:
             return
 
 
-def _finalizers(obj: Object) -> list[str]:
+def _finalizers(obj: JsonObject) -> list[str]:
     return obj["metadata"].get("finalizers") or []
 
 

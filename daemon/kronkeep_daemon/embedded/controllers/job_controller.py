@@ -1,7 +1,6 @@
 """The Job controller: applies what the core plans, and removes finished Jobs whose time is over."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
@@ -18,8 +17,7 @@ from kronkeep_daemon.embedded.controllers.object_fields import (
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-
-Object = dict[str, Any]
+from kronkeep_daemon.kube.objects import JsonObject
 
 
 class JobController:
@@ -56,7 +54,7 @@ class JobController:
             await self._recorder.tell("Job", job, level, reason, message)
         return plan.requeue
 
-    async def _create(self, job: Object, pod: Object) -> None:
+    async def _create(self, job: JsonObject, pod: JsonObject) -> None:
         try:
             made = await self._cluster.create(paths.pods(job["metadata"]["namespace"]), pod)
         except KronkeepError as fault:
@@ -67,13 +65,13 @@ class JobController:
         words = f"Created pod: {made['metadata']['name']}"
         await self._recorder.tell("Job", job, "Normal", "SuccessfulCreate", words)
 
-    async def _delete(self, job: Object, pod: Object) -> None:
+    async def _delete(self, job: JsonObject, pod: JsonObject) -> None:
         await self._cluster.delete(paths.pods(*key_of(pod)), uid=pod["metadata"]["uid"])
         self._mirrors.pods.expect_deletion(pod, stamp(self._clock.now()))
         words = f"Deleted pod: {pod['metadata']['name']}"
         await self._recorder.tell("Job", job, "Normal", "SuccessfulDelete", words)
 
-    async def release(self, pod: Object) -> None:
+    async def release(self, pod: JsonObject) -> None:
         """Takes the finalizer by which a pod waits to be counted."""
         kept = [f for f in pod["metadata"].get("finalizers") or [] if f != TRACKING]
         body = {"metadata": {"uid": pod["metadata"]["uid"], "finalizers": kept or None}}
@@ -82,7 +80,7 @@ class JobController:
         except NotFoundInCluster:
             self._mirrors.pods.drop(pod)
 
-    async def _write(self, job: Object, status: Object) -> Object:
+    async def _write(self, job: JsonObject, status: JsonObject) -> JsonObject:
         path = f"{paths.jobs(*key_of(job))}/status"
         try:
             new = await self._cluster.replace(path, {**job, "status": status})
@@ -101,7 +99,7 @@ class JobController:
                 await self._cluster.delete(paths.jobs(*key_of(job)), uid=uid, propagation="Foreground")
 
 
-def _expired(job: Object, now: datetime) -> bool:
+def _expired(job: JsonObject, now: datetime) -> bool:
     seconds = job["spec"].get("ttlSecondsAfterFinished")
     if seconds is None or not finished(job):
         return False

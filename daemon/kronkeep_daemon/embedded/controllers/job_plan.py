@@ -7,7 +7,6 @@ written. Successes of Indexed Jobs need no list: their set of indexes can be wri
 """
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -22,8 +21,8 @@ from kronkeep_daemon.embedded.controllers.object_fields import (
     tracked,
 )
 from kronkeep_daemon.embedded.controllers.pod_template import pod_for
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 Event = tuple[str, str, str]
 MOST_AT_ONCE = 500  # pods made or removed in one look, as upstream
 _REACHED = ("CompletionsReached", "Reached expected number of succeeded pods")
@@ -35,12 +34,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What to do, in this order: create, discard (release, then delete), delete, write `before`, release,
     write `after`, tell; and to look again after `requeue` seconds."""
 
-    create: list[Object] = []
-    discard: list[Object] = []
-    delete: list[Object] = []
-    before: list[Object] = []
-    release: list[Object] = []
-    after: list[Object] = []
+    create: list[JsonObject] = []
+    discard: list[JsonObject] = []
+    delete: list[JsonObject] = []
+    before: list[JsonObject] = []
+    release: list[JsonObject] = []
+    after: list[JsonObject] = []
     events: list[Event] = []
     requeue: float | None = None
 
@@ -48,8 +47,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class _Look(msgspec.Struct, frozen=True, kw_only=True):
     """One look at a Job: what is read once and used by every step."""
 
-    job: Object
-    old: Object
+    job: JsonObject
+    old: JsonObject
     pods: Tally
     now: datetime
     start: datetime | None
@@ -58,8 +57,8 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
     done: set[int]  # completion indexes reached, those of this look included
 
     @property
-    def spec(self) -> Object:
-        spec: Object = self.job["spec"]
+    def spec(self) -> JsonObject:
+        spec: JsonObject = self.job["spec"]
         return spec
 
     @property
@@ -82,13 +81,13 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
 class _Deeds(msgspec.Struct, frozen=True, kw_only=True):
     """What is done to the pods."""
 
-    create: list[Object] = []
-    discard: list[Object] = []
-    delete: list[Object] = []
+    create: list[JsonObject] = []
+    discard: list[JsonObject] = []
+    delete: list[JsonObject] = []
     requeue: float | None = None
 
 
-def plan(job: Object, pods: list[Object], now: datetime) -> Plan:
+def plan(job: JsonObject, pods: list[JsonObject], now: datetime) -> Plan:
     """The next steps for the Job; an empty plan when there is nothing to do."""
     if finished(job) or job["metadata"].get("deletionTimestamp"):
         return Plan(release=[pod for pod in pods if tracked(pod)])
@@ -104,7 +103,7 @@ def plan(job: Object, pods: list[Object], now: datetime) -> Plan:
     return _written(look, deeds, outcome)
 
 
-def _look(job: Object, pods: list[Object], now: datetime) -> _Look:
+def _look(job: JsonObject, pods: list[JsonObject], now: datetime) -> _Look:
     old = job.get("status") or {}
     tally = job_pods.read(job, pods)
     indexed = job["spec"].get("completionMode") == "Indexed"
@@ -132,17 +131,17 @@ def _all_failed(look: _Look) -> _Look:
     return msgspec.structs.replace(look, failed=_listed(look.failed, left))
 
 
-def _listed(before: list[str] | None, pods: list[Object]) -> list[str]:
+def _listed(before: list[str] | None, pods: list[JsonObject]) -> list[str]:
     return list(dict.fromkeys([*(before or []), *(pod["metadata"]["uid"] for pod in pods)]))
 
 
-def _decided(look: _Look) -> Object | None:
+def _decided(look: _Look) -> JsonObject | None:
     """The outcome that an earlier look has written."""
     conditions = look.old.get("conditions") or []
     return find_condition(conditions, "SuccessCriteriaMet") or find_condition(conditions, "FailureTarget")
 
 
-def _failure(look: _Look) -> Object | None:
+def _failure(look: _Look) -> JsonObject | None:
     words = _failure_words(look)
     return condition("FailureTarget", *words, look.now) if words else None
 
@@ -209,7 +208,7 @@ def _wanted(look: _Look) -> int:
     return max(0, min(parallelism, int(completions) - look.successes))
 
 
-def _least_worth(pods: list[Object]) -> list[Object]:
+def _least_worth(pods: list[JsonObject]) -> list[JsonObject]:
     """Those that have done least first: not ready before ready, younger before older."""
     young_first = sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
     return sorted(young_first, key=job_pods.ready)
@@ -222,7 +221,7 @@ def _free_indexes(look: _Look) -> list[int | None]:
     return [number for number in range(look.spec["completions"]) if number not in taken]
 
 
-def _completion(look: _Look, deeds: _Deeds) -> Object | None:
+def _completion(look: _Look, deeds: _Deeds) -> JsonObject | None:
     if len(look.pods.active) + len(deeds.create) - len(deeds.discard):
         return None
     completions = look.spec.get("completions")
@@ -230,7 +229,7 @@ def _completion(look: _Look, deeds: _Deeds) -> Object | None:
     return condition("SuccessCriteriaMet", *_REACHED, look.now) if enough else None
 
 
-def _written(look: _Look, deeds: _Deeds, outcome: Object | None) -> Plan:
+def _written(look: _Look, deeds: _Deeds, outcome: JsonObject | None) -> Plan:
     """The statuses, in order, and the words to tell."""
     conditions, events = _conditions(look, outcome)
     base = _base(look, deeds, conditions)
@@ -254,9 +253,9 @@ def _written(look: _Look, deeds: _Deeds, outcome: Object | None) -> Plan:
     )
 
 
-def _conditions(look: _Look, outcome: Object | None) -> tuple[list[Object], list[Event]]:
+def _conditions(look: _Look, outcome: JsonObject | None) -> tuple[list[JsonObject], list[Event]]:
     """The conditions with an outcome added, or Suspended kept true; and the words on suspension."""
-    old: list[Object] = look.old.get("conditions") or []
+    old: list[JsonObject] = look.old.get("conditions") or []
     if outcome is not None:
         return (old if find_condition(old, outcome["type"]) else [*old, outcome]), []
     others = [entry for entry in old if entry["type"] != "Suspended"]
@@ -270,11 +269,11 @@ def _conditions(look: _Look, outcome: Object | None) -> tuple[list[Object], list
     return old, []
 
 
-def _base(look: _Look, deeds: _Deeds, conditions: list[Object]) -> Object:
+def _base(look: _Look, deeds: _Deeds, conditions: list[JsonObject]) -> JsonObject:
     """The status of this look before the listed pods are counted."""
     removed = [*deeds.discard, *deeds.delete]
     kept = [pod for pod in look.pods.active if pod not in removed]
-    status: Object = {
+    status: JsonObject = {
         "conditions": conditions,
         "startTime": stamp(look.start) if look.start else None,
         "active": len(kept) + len(deeds.create),
@@ -289,25 +288,25 @@ def _base(look: _Look, deeds: _Deeds, conditions: list[Object]) -> Object:
     }
 
 
-def _counts(look: _Look) -> Object:
+def _counts(look: _Look) -> JsonObject:
     counts = {"succeeded": look.successes, "failed": look.failures}
     return {key: count for key, count in counts.items() if count}
 
 
-def _final(status: Object, outcome: Object, now: datetime) -> Object:
+def _final(status: JsonObject, outcome: JsonObject, now: datetime) -> JsonObject:
     failing = outcome["type"] == "FailureTarget"
     end = condition("Failed" if failing else "Complete", outcome["reason"], outcome["message"], now)
     final = status | {"conditions": [*status["conditions"], end]}
     return final if failing else final | {"completionTime": stamp(now)}
 
 
-def _told(outcome: Object) -> Event:
+def _told(outcome: JsonObject) -> Event:
     if outcome["type"] == "FailureTarget":
         return "Warning", outcome["reason"], outcome["message"]
     return "Normal", "Completed", "Job completed"
 
 
-def _released(look: _Look, outcome: Object | None) -> list[Object]:
+def _released(look: _Look, outcome: JsonObject | None) -> list[JsonObject]:
     """The pods whose finalizer goes: those listed, and with an outcome all that are left."""
     if outcome is None:
         return [*look.pods.succeeded, *look.pods.failed, *look.pods.ignored]

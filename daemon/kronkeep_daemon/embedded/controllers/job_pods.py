@@ -1,7 +1,6 @@
 """What a Job's pods tell: which run, which have ended uncounted, what the failure policy says."""
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -12,8 +11,8 @@ from kronkeep_daemon.embedded.controllers.object_fields import (
     pod_finished,
     tracked,
 )
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 FIRST_BACKOFF = 10.0
 LONGEST_BACKOFF = 600.0
 
@@ -21,15 +20,15 @@ LONGEST_BACKOFF = 600.0
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """A Job's pods by what they mean to it; `succeeded` and `failed` are those that still await counting."""
 
-    active: list[Object]
-    terminating: list[Object]
-    succeeded: list[Object]
-    failed: list[Object]
-    ignored: list[Object]
-    every: list[Object]
+    active: list[JsonObject]
+    terminating: list[JsonObject]
+    succeeded: list[JsonObject]
+    failed: list[JsonObject]
+    ignored: list[JsonObject]
+    every: list[JsonObject]
 
 
-def read(job: Object, pods: list[Object]) -> Tally:
+def read(job: JsonObject, pods: list[JsonObject]) -> Tally:
     """Sorts the pods. One that is being deleted has failed, unless the Job replaces only what has ended."""
     patient = replaces_only_failed(job)
     awaiting = [pod for pod in pods if tracked(pod)]
@@ -45,37 +44,37 @@ def read(job: Object, pods: list[Object]) -> Tally:
     )
 
 
-def replaces_only_failed(job: Object) -> bool:
+def replaces_only_failed(job: JsonObject) -> bool:
     """podReplacementPolicy Failed, which is also the default of a Job with a podFailurePolicy."""
     spec = job["spec"]
     return spec.get("podReplacementPolicy") == "Failed" or bool(spec.get("podFailurePolicy"))
 
 
-def _phase(pod: Object) -> str:
+def _phase(pod: JsonObject) -> str:
     return str((pod.get("status") or {}).get("phase", ""))
 
 
-def _deleted(pod: Object) -> bool:
+def _deleted(pod: JsonObject) -> bool:
     return bool(pod["metadata"].get("deletionTimestamp"))
 
 
-def _failed(pod: Object, patient: bool) -> bool:
+def _failed(pod: JsonObject, patient: bool) -> bool:
     if _phase(pod) == "Failed":
         return True
     return _deleted(pod) and _phase(pod) != "Succeeded" and not patient
 
 
-def ready(pod: Object) -> bool:
+def ready(pod: JsonObject) -> bool:
     """Whether the pod's condition Ready is true."""
     return find_condition((pod.get("status") or {}).get("conditions") or [], "Ready") is not None
 
 
-def index_of(pod: Object) -> int:
+def index_of(pod: JsonObject) -> int:
     """The completion index of an Indexed Job's pod."""
     return int(pod["metadata"]["annotations"][INDEX])
 
 
-def policy_match(job: Object, pod: Object, action: str) -> tuple[int, str, int] | None:
+def policy_match(job: JsonObject, pod: JsonObject, action: str) -> tuple[int, str, int] | None:
     """(rule, container, exit code) where the first podFailurePolicy rule that the pod meets has `action`."""
     for number, rule in enumerate((job["spec"].get("podFailurePolicy") or {}).get("rules") or []):
         if found := _exit_code_match(pod, rule.get("onExitCodes")):
@@ -83,7 +82,7 @@ def policy_match(job: Object, pod: Object, action: str) -> tuple[int, str, int] 
     return None
 
 
-def _exit_code_match(pod: Object, rule: Object | None) -> tuple[str, int] | None:
+def _exit_code_match(pod: JsonObject, rule: JsonObject | None) -> tuple[str, int] | None:
     if rule is None:
         return None
     for entry in _statuses(pod):
@@ -95,17 +94,17 @@ def _exit_code_match(pod: Object, rule: Object | None) -> tuple[str, int] | None
     return None
 
 
-def _statuses(pod: Object) -> list[Object]:
+def _statuses(pod: JsonObject) -> list[JsonObject]:
     status = pod.get("status") or {}
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
-def restarts(pods: list[Object]) -> int:
+def restarts(pods: list[JsonObject]) -> int:
     """How often containers of running pods were started again (restartPolicy OnFailure)."""
     return sum(entry.get("restartCount", 0) for pod in pods for entry in _statuses(pod))
 
 
-def backoff(pods: list[Object], now: datetime) -> float:
+def backoff(pods: list[JsonObject], now: datetime) -> float:
     """Seconds until the next pod may be made: 10 s after a failure, doubling with each, at most 10 min.
 
     Only failures since the last success count.
@@ -119,7 +118,7 @@ def backoff(pods: list[Object], now: datetime) -> float:
     return (max(failures) + timedelta(seconds=pause) - now).total_seconds()
 
 
-def _ended_at(pod: Object) -> datetime | None:
+def _ended_at(pod: JsonObject) -> datetime | None:
     """When its last container ended; where none began, when the pod ceased to be ready or was made."""
     ended = [
         ((entry.get("state") or {}).get("terminated") or {}).get("finishedAt") for entry in _statuses(pod)

@@ -1,14 +1,12 @@
 """The pod that a Job's template makes."""
 
 import copy
-from typing import Any
 
 from kronkeep_daemon.embedded.controllers.object_fields import INDEX, TRACKING
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 
-
-def pod_for(job: Object, index: int | None) -> Object:
+def pod_for(job: JsonObject, index: int | None) -> JsonObject:
     """A pod of the Job, for one completion index of an Indexed one."""
     template = copy.deepcopy(job["spec"]["template"])
     name = job["metadata"]["name"] if index is None else f"{job['metadata']['name']}-{index}"
@@ -20,7 +18,7 @@ def pod_for(job: Object, index: int | None) -> Object:
         "controller": True,
         "blockOwnerDeletion": True,
     }
-    meta: Object = {
+    meta: JsonObject = {
         "generateName": f"{name}-",
         "namespace": job["metadata"]["namespace"],
         "ownerReferences": [owner],

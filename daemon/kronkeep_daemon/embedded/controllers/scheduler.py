@@ -1,17 +1,14 @@
 """The scheduler: binds a pending pod to the ready node with the fewest running pods that may take it."""
 
-from typing import Any
-
 from kronkeep_daemon.embedded.controllers.event_recorder import Recorder
 from kronkeep_daemon.embedded.controllers.object_cache import Mirrors
 from kronkeep_daemon.embedded.controllers.object_fields import find_condition, pod_finished
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import JsonObject
 
-Object = dict[str, Any]
 
-
-def choose(pod: Object, nodes: list[Object], pods: list[Object]) -> str | None:
+def choose(pod: JsonObject, nodes: list[JsonObject], pods: list[JsonObject]) -> str | None:
     """The node for the pod, by readiness, nodeSelector, affinity and load; None when there is none."""
     selector = pod["spec"].get("nodeSelector") or {}
     named = _named(pod)
@@ -24,7 +21,7 @@ def choose(pod: Object, nodes: list[Object], pods: list[Object]) -> str | None:
     return min(load, key=lambda name: (load[name], name), default=None)
 
 
-def _named(pod: Object) -> set[str] | None:
+def _named(pod: JsonObject) -> set[str] | None:
     """The nodes that a required affinity names by `metadata.name`; None where it names none."""
     affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
@@ -37,7 +34,7 @@ def _named(pod: Object) -> set[str] | None:
     return names if fields else None
 
 
-def _takes(node: Object, selector: dict[str, str]) -> bool:
+def _takes(node: JsonObject, selector: dict[str, str]) -> bool:
     conditions = (node.get("status") or {}).get("conditions") or []
     labels = node["metadata"].get("labels") or {}
     if find_condition(conditions, "Ready") is None or (node.get("spec") or {}).get("unschedulable"):
