@@ -21,10 +21,30 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("common", "daemon", "tui")
 IRREGULAR = frozenset(
-    """
-    told said met heard found made kept held sent gone born began given taken
-    known seen built left lost shown written read_
-    """.split()
+    [
+        "told",
+        "said",
+        "met",
+        "heard",
+        "found",
+        "made",
+        "kept",
+        "held",
+        "sent",
+        "gone",
+        "born",
+        "began",
+        "given",
+        "taken",
+        "known",
+        "seen",
+        "built",
+        "left",
+        "lost",
+        "shown",
+        "written",
+        "read_",
+    ]
 )
 NO_PARTICIPLE = {
     "need",
@@ -44,16 +64,111 @@ METAPHORS = re.compile(
     re.I,
 )
 THIRD_PERSON = frozenset(
-    """
-    Shows Runs Takes Makes Reads Asks Raises Adds Keeps Goes Removes Moves Begins Stops
-    Opens Waits Creates Returns Deletes Writes Restores Gives Scrolls Sends Forgets Serves Starts Counts
-    Puts Does Applies Closes Says Copies Lets Marks Binds Draws Prints Looks Commits Ends
-    Brings Tells Calls Holds Backs Leaves Allows Tries Measures Checks Carries Connects Cancels Cuts
-    Hears Wants Sorts Sets Pushes Appends Follows POSTs Fits Suspends Compares Fills Enters Signs
-    Passes Fails Owns Hands Finds Wakes Reports Resumes Remembers Updates Publishes Registers Replaces Turns
-    Judges Feeds Frees Reloads PUTs PATCHes DELETEs Paints Searches Drops Strips Wraps Approves Offers
-    Lays Switches Inserts Kills Merge-patches
-    """.split()
+    [
+        "Shows",
+        "Runs",
+        "Takes",
+        "Makes",
+        "Reads",
+        "Asks",
+        "Raises",
+        "Adds",
+        "Keeps",
+        "Goes",
+        "Removes",
+        "Moves",
+        "Begins",
+        "Stops",
+        "Opens",
+        "Waits",
+        "Creates",
+        "Returns",
+        "Deletes",
+        "Writes",
+        "Restores",
+        "Gives",
+        "Scrolls",
+        "Sends",
+        "Forgets",
+        "Serves",
+        "Starts",
+        "Counts",
+        "Puts",
+        "Does",
+        "Applies",
+        "Closes",
+        "Says",
+        "Copies",
+        "Lets",
+        "Marks",
+        "Binds",
+        "Draws",
+        "Prints",
+        "Looks",
+        "Commits",
+        "Ends",
+        "Brings",
+        "Tells",
+        "Calls",
+        "Holds",
+        "Backs",
+        "Leaves",
+        "Allows",
+        "Tries",
+        "Measures",
+        "Checks",
+        "Carries",
+        "Connects",
+        "Cancels",
+        "Cuts",
+        "Hears",
+        "Wants",
+        "Sorts",
+        "Sets",
+        "Pushes",
+        "Appends",
+        "Follows",
+        "POSTs",
+        "Fits",
+        "Suspends",
+        "Compares",
+        "Fills",
+        "Enters",
+        "Signs",
+        "Passes",
+        "Fails",
+        "Owns",
+        "Hands",
+        "Finds",
+        "Wakes",
+        "Reports",
+        "Resumes",
+        "Remembers",
+        "Updates",
+        "Publishes",
+        "Registers",
+        "Replaces",
+        "Turns",
+        "Judges",
+        "Feeds",
+        "Frees",
+        "Reloads",
+        "PUTs",
+        "PATCHes",
+        "DELETEs",
+        "Paints",
+        "Searches",
+        "Drops",
+        "Strips",
+        "Wraps",
+        "Approves",
+        "Offers",
+        "Lays",
+        "Switches",
+        "Inserts",
+        "Kills",
+        "Merge-patches",
+    ]
 )
 NAMED_TUPLE = {"_replace", "_asdict", "_fields", "_make", "_field_defaults"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -356,9 +471,8 @@ def print_figures(sources: list[Source], *, with_places: bool) -> None:
     files = sorted(len(source.text.splitlines()) for source in sources)
     code = code_lines(sources)
     classes = Counter(isinstance(node, ast.ClassDef) for source in sources for node in ast.walk(source.tree))
-    print(
-        f"{len(files)} files, median {statistics.median(files):.0f}, longest {files[-1]} lines; {code} lines of code"
-    )
+    print(f"{len(files)} files, median {statistics.median(files):.0f}, longest {files[-1]} lines")
+    print(f"{code} lines of code, {classes[True]} classes")
     print(
         f"{len(lengths)} functions, median {statistics.median(lengths):.0f}, "
         f"90th percentile {lengths[len(lengths) * 9 // 10]}, longest {lengths[-1]} lines"
