@@ -9,8 +9,8 @@ from typing import Any
 from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.embedded.agent import sandbox
-from kronkeep_daemon.embedded.agent.kubelet import LogServer, Sink
 from kronkeep_daemon.embedded.agent.log_pusher import LogPush
+from kronkeep_daemon.embedded.agent.log_server import LogServer, Sink
 from kronkeep_daemon.embedded.agent.pod import PodRunner, stamp
 from kronkeep_daemon.embedded.agent.pod_binder import Placer
 from kronkeep_daemon.kube import paths

@@ -5,9 +5,9 @@ from datetime import timedelta
 from aiohttp import web
 
 from kronkeep_common.clock import Clock
-from kronkeep_daemon.embedded.apiserver.access import Access, User, Wish
+from kronkeep_daemon.embedded.apiserver.access_control import Access, User, Wish
 from kronkeep_daemon.embedded.apiserver.object_operations import stamp
-from kronkeep_daemon.embedded.apiserver.request_methods import Target, Verbs, answer
+from kronkeep_daemon.embedded.apiserver.request_handlers import Target, Verbs, answer
 from kronkeep_daemon.kube.objects import JsonObject
 
 TOKEN_SECONDS = 3600  # what TokenRequest gives where nothing is asked

@@ -1,6 +1,6 @@
 """What a real API server fills in; the recordings show each default."""
 
-from kronkeep_daemon.embedded.apiserver.registry import Resource
+from kronkeep_daemon.embedded.apiserver.resources import Resource
 from kronkeep_daemon.kube.objects import JsonObject
 
 CONTROLLER_UID = ("batch.kubernetes.io/controller-uid", "controller-uid")

@@ -6,7 +6,7 @@ kubectl before 1.21 (Debian 12 has 1.20) knows CronJobs only as batch/v1beta1, w
 
 import re
 
-from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, GROUPS, RESOURCES, SUBRESOURCES, Resource
+from kronkeep_daemon.embedded.apiserver.resources import BY_PATH, GROUPS, RESOURCES, SUBRESOURCES, Resource
 from kronkeep_daemon.kube.objects import JsonObject
 
 VERSION: JsonObject = {

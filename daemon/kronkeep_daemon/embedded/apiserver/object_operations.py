@@ -10,7 +10,7 @@ from kronkeep_common.clock import Clock
 from kronkeep_daemon.embedded.apiserver import defaults, field_types, status_responses, validation
 from kronkeep_daemon.embedded.apiserver.log_store import Logs
 from kronkeep_daemon.embedded.apiserver.object_store import Store
-from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, RESOURCES, Resource
+from kronkeep_daemon.embedded.apiserver.resources import BY_PATH, RESOURCES, Resource
 from kronkeep_daemon.kube.objects import JsonObject
 
 NAMESPACES = BY_PATH["", "v1", "namespaces"]

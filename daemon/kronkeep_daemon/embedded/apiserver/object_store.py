@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, Resource
+from kronkeep_daemon.embedded.apiserver.resources import BY_PATH, Resource
 from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)

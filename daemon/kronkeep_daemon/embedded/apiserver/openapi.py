@@ -6,7 +6,7 @@ kubectl from 1.27 on reads version 3 in JSON, looking for `fieldValidation`; bef
 
 from kronkeep_daemon.embedded.apiserver.discovery import OLD_CRONJOBS
 from kronkeep_daemon.embedded.apiserver.protobuf_wire import message
-from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, GROUPS, RESOURCES, Resource
+from kronkeep_daemon.embedded.apiserver.resources import BY_PATH, GROUPS, RESOURCES, Resource
 from kronkeep_daemon.kube.objects import JsonObject
 
 V2_PATH = "/openapi/v2"

@@ -10,14 +10,13 @@ from aiohttp import web
 
 from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_daemon.embedded.apiserver import discovery, openapi, status_responses
-from kronkeep_daemon.embedded.apiserver.access import Access, User, Wish
+from kronkeep_daemon.embedded.apiserver.access_control import Access, User, Wish
 from kronkeep_daemon.embedded.apiserver.access_reviews import Reviews
+from kronkeep_daemon.embedded.apiserver.log_reader import open_log
 from kronkeep_daemon.embedded.apiserver.log_store import Logs
 from kronkeep_daemon.embedded.apiserver.object_operations import NAMESPACES, Operations
 from kronkeep_daemon.embedded.apiserver.object_store import Store
-from kronkeep_daemon.embedded.apiserver.pod_log_route import open_log
-from kronkeep_daemon.embedded.apiserver.registry import BY_PATH
-from kronkeep_daemon.embedded.apiserver.request_methods import (
+from kronkeep_daemon.embedded.apiserver.request_handlers import (
     Target,
     Verbs,
     answer,
@@ -25,6 +24,7 @@ from kronkeep_daemon.embedded.apiserver.request_methods import (
     stream,
     target_of,
 )
+from kronkeep_daemon.embedded.apiserver.resources import BY_PATH
 
 Handler = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
 PODS = BY_PATH["", "v1", "pods"]

@@ -1,6 +1,6 @@
 """Answers that are not objects: Status, with the words and codes of a real API server."""
 
-from kronkeep_daemon.embedded.apiserver.registry import Resource
+from kronkeep_daemon.embedded.apiserver.resources import Resource
 from kronkeep_daemon.kube.objects import JsonObject
 
 

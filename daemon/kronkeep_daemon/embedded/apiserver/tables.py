@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from kronkeep_daemon.embedded.apiserver.registry import Resource
+from kronkeep_daemon.embedded.apiserver.resources import Resource
 from kronkeep_daemon.kube.objects import JsonObject
 
 Cell = Callable[[JsonObject, datetime], object]

@@ -12,7 +12,7 @@ import msgspec
 
 from kronkeep_daemon.embedded.apiserver import tables
 from kronkeep_daemon.embedded.apiserver.object_store import Event, Store
-from kronkeep_daemon.embedded.apiserver.registry import Resource
+from kronkeep_daemon.embedded.apiserver.resources import Resource
 from kronkeep_daemon.embedded.apiserver.status_responses import expired
 from kronkeep_daemon.kube.objects import JsonObject
 

@@ -3,6 +3,6 @@
 Each has a pure core (what should be, from what is) and shares one shell, which watches and applies over HTTP.
 """
 
-from kronkeep_daemon.embedded.controllers.controller import Controllers
+from kronkeep_daemon.embedded.controllers.controller_manager import Controllers
 
 __all__ = ["Controllers"]

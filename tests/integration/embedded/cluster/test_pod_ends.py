@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from tests.integration.embedded_run.conftest import Room
+from tests.integration.embedded.cluster.conftest import Room
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.embedded import EmbeddedCluster

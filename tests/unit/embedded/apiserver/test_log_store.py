@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from kronkeep_daemon.embedded.apiserver.log_reader import open_log
 from kronkeep_daemon.embedded.apiserver.log_store import Logs
-from kronkeep_daemon.embedded.apiserver.pod_log_route import open_log
 
 POD = {
     "metadata": {"name": "p", "uid": "u"},

@@ -16,7 +16,7 @@ import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_daemon.embedded.apiserver.object_store import Store
-from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, Resource
+from kronkeep_daemon.embedded.apiserver.resources import BY_PATH, Resource
 from kronkeep_daemon.embedded.apiserver.status_responses import forbidden
 from kronkeep_daemon.kube.objects import JsonObject
 

@@ -13,7 +13,7 @@ from kronkeep_daemon.embedded.apiserver.discovery import OLD_CRONJOBS
 from kronkeep_daemon.embedded.apiserver.list_pages import page
 from kronkeep_daemon.embedded.apiserver.object_operations import Operations
 from kronkeep_daemon.embedded.apiserver.object_store import Store
-from kronkeep_daemon.embedded.apiserver.registry import BY_PATH, SUBRESOURCES, Resource
+from kronkeep_daemon.embedded.apiserver.resources import BY_PATH, SUBRESOURCES, Resource
 from kronkeep_daemon.embedded.apiserver.watch_streams import Start, Watch
 from kronkeep_daemon.kube.objects import JsonObject
 

@@ -11,7 +11,7 @@ import pytest
 
 from kronkeep_daemon.embedded.controllers import job_plan as core
 
-RECORDINGS = Path(__file__).parents[2] / "data" / "recordings"
+RECORDINGS = Path(__file__).parents[3] / "data" / "recordings"
 START = datetime(2026, 11, 24, 3, 36, 39, 800_000, tzinfo=UTC)
 TIMES = ("startTime", "completionTime", "lastProbeTime", "lastTransitionTime")
 SCENARIOS = [

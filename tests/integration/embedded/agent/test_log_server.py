@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from kronkeep_common.errors import InvalidSettings
-from kronkeep_daemon.embedded.agent.kubelet import LogServer
+from kronkeep_daemon.embedded.agent.log_server import LogServer
 from kronkeep_daemon.embedded.agent.volumes import Volumes
 
 STATE: dict[str, Any] = {"name": "main", "state": {"running": {}}}

@@ -15,8 +15,8 @@ import msgspec
 from aiohttp import web
 
 from kronkeep_common.errors import InvalidSettings, ToolMissing
+from kronkeep_daemon.embedded.apiserver.log_reader import open_log
 from kronkeep_daemon.embedded.apiserver.log_store import Logs
-from kronkeep_daemon.embedded.apiserver.pod_log_route import open_log
 from kronkeep_daemon.embedded.apiserver.status_responses import Refusal
 from kronkeep_daemon.kube.objects import JsonObject
 

@@ -10,11 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
-from tests.unit.embedded.test_cronjob_recordings import SCENARIOS as CRONJOBS
-from tests.unit.embedded.test_cronjob_recordings import plain as shown
-from tests.unit.embedded.test_cronjob_recordings import recorded as recorded_cronjob
-from tests.unit.embedded_run.test_job_recordings import SCENARIOS as JOBS
-from tests.unit.embedded_run.test_job_recordings import plain, recorded, records, unnamed
+from tests.unit.embedded.controllers.test_cronjob_recordings import SCENARIOS as CRONJOBS
+from tests.unit.embedded.controllers.test_cronjob_recordings import plain as shown
+from tests.unit.embedded.controllers.test_cronjob_recordings import recorded as recorded_cronjob
+from tests.unit.embedded.controllers.test_job_recordings import SCENARIOS as JOBS
+from tests.unit.embedded.controllers.test_job_recordings import plain, recorded, records, unnamed
 
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube.objects import JsonObject

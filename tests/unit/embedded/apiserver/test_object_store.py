@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from kronkeep_daemon.embedded.apiserver.object_store import Store
-from kronkeep_daemon.embedded.apiserver.registry import BY_PATH
+from kronkeep_daemon.embedded.apiserver.resources import BY_PATH
 
 CONFIGMAPS = BY_PATH["", "v1", "configmaps"]
 

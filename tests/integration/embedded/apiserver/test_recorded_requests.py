@@ -9,7 +9,7 @@ import pytest
 
 from kronkeep_daemon.embedded.apiserver import ApiServer
 
-RECORDINGS = Path(__file__).parents[2] / "data" / "recordings"
+RECORDINGS = Path(__file__).parents[3] / "data" / "recordings"
 NAMESPACE = "rec-api-errors"
 
 

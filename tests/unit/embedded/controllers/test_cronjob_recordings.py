@@ -9,7 +9,7 @@ import pytest
 
 from kronkeep_daemon.embedded.controllers import cronjob_plan as core
 
-RECORDINGS = Path(__file__).parents[2] / "data" / "recordings"
+RECORDINGS = Path(__file__).parents[3] / "data" / "recordings"
 START = datetime(2026, 11, 24, 3, 36, 39, 750_000, tzinfo=UTC)
 SCENARIOS = [
     "cronjob-two-runs-and-history-limit",
