@@ -79,7 +79,7 @@ figures: $(VENV)/.dev ## what makes the code hard to read, counted (ARGS=--list 
 .PHONY: reference
 reference: $(VENV)/.runtime ## write the generated pages from their tables: daemon/API.md, the help's routes, the keys
 	@$(BIN)/python -m kronkeep_daemon.http.reference daemon/API.md tui/kronkeep_tui/cli/routes.json
-	@$(BIN)/python -m kronkeep_tui.key_reference README.md
+	@$(BIN)/python -m kronkeep_tui.key_reference tui/KEYS.md
 
 .PHONY: picture
 picture: $(VENV)/.dev ## draw the README's picture of the terminal

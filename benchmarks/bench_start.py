@@ -54,7 +54,7 @@ class Bare(App):
 Bare().run()
 """
 OURS = (
-    "from pathlib import Path; from kronkeep_tui.__main__ import open_terminal; open_terminal(Path({path!r}))"
+    "from pathlib import Path; from kronkeep_tui.terminal import open_terminal; open_terminal(Path({path!r}))"
 )
 TICK = os.sysconf("SC_CLK_TCK")
 

@@ -1,4 +1,4 @@
-"""The one registry of actions: keys, hints, palette, `:` commands, help and the README's key table.
+"""The one registry of actions: keys, hints, palette, `:` commands, help and tui/KEYS.md.
 
 A view has scopes (its own kind, then what it is made of: `table`, `page`, `log`; then `any`); an action holds
 in every view that has one of its scopes. `do_<name>` of the view does it, else of the frame. Settings may
@@ -255,7 +255,7 @@ def faults(own: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 
 def key_table() -> str:
-    """The README's table of keys, in Markdown."""
+    """Return the table of keys for tui/KEYS.md, in Markdown."""
     lines = ["| keys | does | where |", "|---|---|---|"]
     for action in ACTIONS:
         keys = " ".join(f"`{shown(key)}`" for key in dict.fromkeys(map(shown, action.keys)))

@@ -2,7 +2,6 @@
 
 import gc
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual.app import App
@@ -114,16 +113,3 @@ class KronkeepApp(App[int]):
         """ctrl+c ends nothing here."""
         self.frame.tell("ctrl+c stops nothing here; q quits, and what runs in the daemon goes on.", "quiet")
 
-
-def run(socket: Path | None, *, read_only: bool = False) -> int:
-    """Shows the terminal on a socket until it is quit; raises InvalidSettings."""
-    import msgspec
-
-    from kronkeep_common.client import Client
-    from kronkeep_tui.settings import read
-
-    settings = read()
-    if read_only:
-        settings = msgspec.structs.replace(settings, read_only=True)
-    app = KronkeepApp(Client(socket), settings)
-    return app.run(mouse=settings.mouse) or 0

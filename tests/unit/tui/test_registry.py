@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from kronkeep_tui import actions, views
+from kronkeep_tui import views
 from kronkeep_tui.actions import ACTIONS, BY_NAME, Keymap, faults
 from kronkeep_tui.frame import Frame
-from kronkeep_tui.key_reference import with_table
+from kronkeep_tui.key_reference import reference_page
 from kronkeep_tui.prompt import Prompt, confirm
 
 
@@ -27,10 +27,9 @@ def test_names_are_unique_and_no_scope_has_a_key_twice() -> None:
     assert faults({}) == []
 
 
-def test_the_readme_s_key_table_is_the_registry_s() -> None:
-    readme = (Path(__file__).parents[3] / "README.md").read_text()
-    assert actions.key_table() in readme, "make reference writes it anew"
-    assert with_table(readme) == readme
+def test_the_key_reference_lists_the_registry() -> None:
+    page = (Path(__file__).parents[3] / "tui/KEYS.md").read_text()
+    assert page == reference_page(), "run make reference"
 
 
 def test_a_key_of_a_narrower_scope_goes_before() -> None:

@@ -92,7 +92,7 @@ def _headless(daemon: subprocess.Popen[bytes], ready: dict[str, Any], seconds: f
 
 
 def _terminal(ready: dict[str, Any]) -> int:
-    from kronkeep_tui.__main__ import open_terminal
+    from kronkeep_tui.terminal import open_terminal
 
     return open_terminal(Path(ready["socket"]))
 

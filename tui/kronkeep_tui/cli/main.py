@@ -79,7 +79,7 @@ def _terminal_verb(verbs: Any) -> None:
 
 
 def _terminal(options: argparse.Namespace) -> int:
-    from kronkeep_tui.__main__ import open_terminal
+    from kronkeep_tui.terminal import open_terminal
 
     return open_terminal(options.socket, read_only=options.read_only)
 
