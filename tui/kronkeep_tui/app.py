@@ -112,4 +112,3 @@ class KronkeepApp(App[int]):
     def action_help_quit(self) -> None:
         """ctrl+c ends nothing here."""
         self.frame.tell("ctrl+c stops nothing here; q quits, and what runs in the daemon goes on.", "quiet")
-
