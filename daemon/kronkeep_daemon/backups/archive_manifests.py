@@ -2,7 +2,8 @@
 
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupPolicy, Hook, SecretKeyRef
-from kronkeep_daemon.backups import cronjob_configuration, node_placement
+from kronkeep_daemon.backups import cronjob_configuration
+from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import (
     archive_job_name,

@@ -22,12 +22,11 @@ from kronkeep_daemon.backups import (
     backup_plan,
     cronjob_configuration,
     hooks,
-    node_placement,
 )
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hooks import Around, HookRunner
-from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.jobs import node_placement, runner
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters

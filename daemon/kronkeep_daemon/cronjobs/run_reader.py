@@ -9,10 +9,10 @@ from kronkeep_common.models import CronJobExecution, KeptLog
 from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import run_artifacts
-from kronkeep_daemon.cronjobs.log_follower import Follower
 from kronkeep_daemon.cronjobs.run_recorder import Recorder
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
+from kronkeep_daemon.kube.log_follower import Follower
 from kronkeep_daemon.kube.objects import JsonObject, Pod
 
 LOOK_SECONDS = 0.5

@@ -19,7 +19,7 @@ from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import host, repository_job
-from kronkeep_daemon.restores import restore_manifests, restore_paths
+from kronkeep_daemon.restores import path_mapping, restore_manifests
 from kronkeep_daemon.restores.checksums import Changes, Manifests, Sums, lines
 from kronkeep_daemon.restores.job_runner import Runners
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
@@ -90,7 +90,7 @@ class Maker:
         """Keeps the manifest and answers how many of its files have a hash."""
         await self._snapshots.ready(backup, None)
         entries = self._snapshots.entries
-        found = await asyncio.to_thread(lambda: restore_paths.selection(entries(backup), ()))
+        found = await asyncio.to_thread(lambda: path_mapping.selection(entries(backup), ()))
         sums = Sums()
         changes = Changes()
         job = self._job(backup, found.claims)
@@ -157,8 +157,8 @@ def _roots(policy: BackupPolicy | None, claims: tuple[str, ...]) -> list[str]:
     return [
         path
         for claim in claims
-        for path in [f"{restore_paths.SOURCE}/{claim}/{p}" for p in chosen.get(claim, ())]
-        or [f"{restore_paths.SOURCE}/{claim}"]
+        for path in [f"{path_mapping.SOURCE}/{claim}/{p}" for p in chosen.get(claim, ())]
+        or [f"{path_mapping.SOURCE}/{claim}"]
     ]
 
 

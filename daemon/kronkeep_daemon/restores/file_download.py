@@ -22,9 +22,9 @@ from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import repository_job
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.restores import restore_manifests, restore_outcome, restore_paths
+from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
 from kronkeep_daemon.restores.job_runner import Runner, Runners
-from kronkeep_daemon.restores.restore_paths import Call
+from kronkeep_daemon.restores.path_mapping import Call
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.settings import Settings
 
@@ -104,9 +104,9 @@ class Downloads:
         assert backup.result is not None
         settings = self._settings()
         name = f"kronkeep-file-{secrets.token_hex(6)}"
-        snapshot, _ = restore_paths.parts(backup.result, (path,), None)[0]
+        snapshot, _ = path_mapping.parts(backup.result, (path,), None)[0]
         steps = restore_manifests.restore_steps(
-            [Call(snapshot_id=snapshot, folder=restore_paths.TARGET, patterns=restore_paths.escaped((path,)))]
+            [Call(snapshot_id=snapshot, folder=path_mapping.TARGET, patterns=path_mapping.escaped((path,)))]
         )
         job = repository_job(
             name=name,
@@ -116,7 +116,7 @@ class Downloads:
             settings=settings.archive,
             deadline_seconds=SECONDS,
         )
-        return restore_manifests.sending_job(job, f"{restore_paths.TARGET}{path}", LINE)
+        return restore_manifests.sending_job(job, f"{path_mapping.TARGET}{path}", LINE)
 
 
 async def _checked(chunks: AsyncIterator[bytes], size: int, digest: str) -> AsyncIterator[bytes]:

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_daemon.backups import node_placement
-from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.jobs import node_placement, runner
 from kronkeep_daemon.jobs.runner import Ended, Step
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster

@@ -4,7 +4,7 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.models import Restore
 from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.history.kept_logs import Capped
-from kronkeep_daemon.restores import restore_outcome, restore_paths
+from kronkeep_daemon.restores import path_mapping, restore_outcome
 from kronkeep_daemon.restores.checksums import Names, Sums
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 
@@ -22,7 +22,7 @@ class Ears:
         self._id = restore.id
         self._clock = clock
         self._told = 0.0
-        self._stage = restore_paths.stage(restore.id)
+        self._stage = path_mapping.stage(restore.id)
         self._verifying = restore.status is RestoreStatus.VERIFYING
 
     def hear(self, container: str, line: bytes) -> None:
@@ -38,11 +38,11 @@ class Ears:
 
     def snapshot_names(self) -> set[str]:
         """What was listed, as the snapshot has it."""
-        return {restore_paths.snapshot_path(p, self._stage) for p in (*self.names.files, *self.names.folders)}
+        return {path_mapping.snapshot_path(p, self._stage) for p in (*self.names.files, *self.names.folders)}
 
     def snapshot_sums(self) -> dict[str, str]:
         """What was hashed, by the snapshot's paths."""
-        return {restore_paths.snapshot_path(p, self._stage): found for p, found in self.sums.found.items()}
+        return {path_mapping.snapshot_path(p, self._stage): found for p, found in self.sums.found.items()}
 
     def _verify(self) -> None:
         if not self._verifying:

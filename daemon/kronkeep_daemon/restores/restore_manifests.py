@@ -6,7 +6,7 @@ Only restic's containers see the repository and its password; what merely looks 
 from kronkeep_common import object_keys
 from kronkeep_common.models import DrillCheck
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.restores.restore_paths import SOURCE, TARGET, Call, Mount
+from kronkeep_daemon.restores.path_mapping import SOURCE, TARGET, Call, Mount
 
 Steps = list[tuple[str, list[str]]]
 SCRATCH = "scratch"

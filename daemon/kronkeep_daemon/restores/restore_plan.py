@@ -18,10 +18,10 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.repositories.job_manifests import repository_job, short_hash
-from kronkeep_daemon.restores import restore_manifests, restore_paths
+from kronkeep_daemon.restores import path_mapping, restore_manifests
 from kronkeep_daemon.restores.checksums import Names
 from kronkeep_daemon.restores.job_runner import Runner, Runners
-from kronkeep_daemon.restores.restore_paths import Mount, Selection
+from kronkeep_daemon.restores.path_mapping import Mount, Selection
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.settings import Settings
 
@@ -61,11 +61,11 @@ class Planner:
     async def wanted(self, backup_id: str, request: RestoreRequest, patience: float | None) -> Wanted:
         """The request made whole; raises what cannot be carried out, and StillReading."""
         backup = self._snapshots.restorable(backup_id)
-        include = restore_paths.include_of(request.include)
+        include = path_mapping.include_of(request.include)
         target = self._target(backup, request.target)
         await self._snapshots.ready(backup, patience)
         found = await asyncio.to_thread(
-            lambda: restore_paths.selection(self._snapshots.entries(backup), include)
+            lambda: path_mapping.selection(self._snapshots.entries(backup), include)
         )
         await self._every_path_is_there(backup, include)
         if target.kind == "in-place" and not found.claims:
@@ -75,7 +75,7 @@ class Planner:
             target=target,
             include=include,
             selection=found,
-            mounts=restore_paths.mounts(target, found),
+            mounts=path_mapping.mounts(target, found),
         )
 
     async def _every_path_is_there(self, backup: BackupExecution, include: tuple[str, ...]) -> None:
@@ -209,7 +209,7 @@ class Planner:
         return names
 
     async def _compared(self, plan: RestorePlan, wanted: Wanted, names: Names) -> RestorePlan:
-        there = {path.removeprefix(restore_paths.TARGET) for path in names.files}
+        there = {path.removeprefix(path_mapping.TARGET) for path in names.files}
 
         def compare() -> RestorePlan:
             hit: list[str] = []
@@ -218,7 +218,7 @@ class Planner:
                 if (
                     entry.kind != "dir"
                     and entry.path in there
-                    and restore_paths.chosen(entry.path, wanted.include)
+                    and path_mapping.chosen(entry.path, wanted.include)
                 ):
                     there.discard(entry.path)
                     hit.append(entry.path)

@@ -29,7 +29,7 @@ from kronkeep_daemon.restores.file_download import Downloads
 from kronkeep_daemon.restores.job_runner import Runners
 from kronkeep_daemon.restores.restore_plan import Planner, Wanted
 from kronkeep_daemon.restores.restore_records import RestoreRecords, of_backup
-from kronkeep_daemon.restores.restorer import Restorer
+from kronkeep_daemon.restores.restore_runner import Restorer
 from kronkeep_daemon.restores.snapshot_listing import PATIENCE, Snapshots
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor

@@ -30,7 +30,7 @@ from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories.job_manifests import repository_job
 from kronkeep_daemon.repositories.repository import Repository, of_backup
 from kronkeep_daemon.repositories.repository_jobs import failed
-from kronkeep_daemon.restores import restore_paths
+from kronkeep_daemon.restores import path_mapping
 from kronkeep_daemon.restores.job_runner import Runners
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -130,7 +130,7 @@ class Snapshots:
         assert backup.result is not None
         where = self.repository(backup)
         settings = self._settings()
-        ids = [found for found, _ in restore_paths.parts(backup.result, (), None)]
+        ids = [found for found, _ in path_mapping.parts(backup.result, (), None)]
         steps = [(f"ls-{n}", ["restic", "ls", "--json", found]) for n, found in enumerate(ids)]
         name = f"kronkeep-files-{backup.id}"
         runner, namespace = self._runners.at(where)

@@ -7,7 +7,8 @@ import pytest
 
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
-from kronkeep_daemon.backups import archive_outcome, backup_plan, node_placement
+from kronkeep_daemon.backups import archive_outcome, backup_plan
+from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.runner import Ended, Step
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -26,7 +26,7 @@ from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import KEPT_SECONDS, repository_job
 from kronkeep_daemon.restic.connection_faults import Fault
-from kronkeep_daemon.restores import restore_manifests, restore_outcome, restore_paths
+from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
 from kronkeep_daemon.restores.checksums import Line, Manifests, differences
 from kronkeep_daemon.restores.job_runner import Runner, Runners
 from kronkeep_daemon.restores.log_parser import Ears
@@ -141,8 +141,8 @@ class Restorer:
             await self._make_claim(restore, wanted)
         names = None if restore.overwrite else await self._planner.look(wanted, restore.id)
         listed = [] if names is None else [*names.files, *names.folders]
-        if not restore_paths.holds_nothing(
-            (p.removeprefix(restore_paths.TARGET) for p in listed), wanted.mounts
+        if not path_mapping.holds_nothing(
+            (p.removeprefix(path_mapping.TARGET) for p in listed), wanted.mounts
         ):
             raise InvalidRequest(
                 "The target holds files.", next_step="Allow it with overwrite, or choose another."
@@ -235,7 +235,7 @@ class Restorer:
             return restore_outcome.different(gone)
         if manifest is None or ears.sums.too_many:
             return Compared(restore_outcome.verified_files(ended), "restic")
-        mine = [line for line in manifest if restore_paths.chosen(line.path, wanted.include)]
+        mine = [line for line in manifest if path_mapping.chosen(line.path, wanted.include)]
         files, wrong = await asyncio.to_thread(differences, mine, ears.snapshot_sums())
         return restore_outcome.different(wrong) if wrong else Compared(files, "manifest")
 
@@ -253,10 +253,10 @@ class Restorer:
             settings=settings.archive,
             deadline_seconds=CLEAN_SECONDS,
         )
-        job = restore_manifests.clean_job(base, wanted.mounts, restore_paths.stage(restore.id))
+        job = restore_manifests.clean_job(base, wanted.mounts, path_mapping.stage(restore.id))
         ended = await self._runner(restore).plain(job, lambda *_: None)
         if not ended.complete:
-            words = f"The folder {restore_paths.stage(restore.id)} is left in the target; remove it by hand."
+            words = f"The folder {path_mapping.stage(restore.id)} is left in the target; remove it by hand."
             await self._records.change(restore.id, warnings=(*self._records.get(restore.id).warnings, words))
         await self._runner(restore).remove(namespace, name)
 
@@ -268,8 +268,8 @@ class Restorer:
         left = (restore.deadline_at - self._clock.now()).total_seconds()
         where = wanted.mounts if restore.purpose == "restore" else []
         assert wanted.backup.result is not None
-        stage = restore_paths.stage(restore.id) if staged(restore) else None
-        calls = restore_paths.calls(wanted.backup.result, wanted.selection, where, wanted.include, stage)
+        stage = path_mapping.stage(restore.id) if staged(restore) else None
+        calls = path_mapping.calls(wanted.backup.result, wanted.selection, where, wanted.include, stage)
         steps = restore_manifests.restore_steps(calls)
         namespace = namespace_of(restore)
         job = repository_job(
@@ -298,18 +298,18 @@ class Restorer:
         if ears.names.more or wanted.selection.files + wanted.selection.folders > PRESENCE_FILES:
             return []
         there = ears.snapshot_names()
-        roots = {f"{restore_paths.SOURCE}/{claim}" for claim in wanted.selection.claims}
+        roots = {f"{path_mapping.SOURCE}/{claim}" for claim in wanted.selection.claims}
 
         def missing() -> list[str]:
             return [
                 f"{entry.path} (missing)"
                 for entry in self._snapshots.entries(wanted.backup)
-                if restore_paths.chosen(entry.path, wanted.include)
+                if path_mapping.chosen(entry.path, wanted.include)
                 and "�" not in entry.path  # a name that is no UTF-8 is told so by restic
                 and entry.path not in there
                 and entry.path not in roots
-                and entry.path != restore_paths.SOURCE
-                and (wanted.target.kind != "in-place" or restore_paths.claim_of(entry.path) is not None)
+                and entry.path != path_mapping.SOURCE
+                and (wanted.target.kind != "in-place" or path_mapping.claim_of(entry.path) is not None)
             ]
 
         return await asyncio.to_thread(missing)

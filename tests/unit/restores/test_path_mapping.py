@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
-from kronkeep_daemon.restores import restore_paths
-from kronkeep_daemon.restores.restore_paths import Call, Mount, Selection
+from kronkeep_daemon.restores import path_mapping
+from kronkeep_daemon.restores.path_mapping import Call, Mount, Selection
 
 FILES = BackupResult(snapshot_id="f1")
 BOTH = BackupResult(snapshot_id="f1", database_snapshot_id="d1")
@@ -20,27 +20,27 @@ def found(*claims: str, others: bool = False) -> Selection:
 
 
 def test_one_claim_lands_in_the_targets_folder_and_several_keep_their_paths() -> None:
-    assert restore_paths.mounts(TO_CLAIM, found("data")) == [Mount("new", "/target/source/data", "sub")]
-    assert restore_paths.mounts(TO_CLAIM, found("a", "b")) == [Mount("new", "/target", "sub")]
-    assert restore_paths.mounts(TO_CLAIM, found("data", others=True)) == [Mount("new", "/target", "sub")]
-    assert restore_paths.mounts(IN_PLACE, found("a", "b")) == [
+    assert path_mapping.mounts(TO_CLAIM, found("data")) == [Mount("new", "/target/source/data", "sub")]
+    assert path_mapping.mounts(TO_CLAIM, found("a", "b")) == [Mount("new", "/target", "sub")]
+    assert path_mapping.mounts(TO_CLAIM, found("data", others=True)) == [Mount("new", "/target", "sub")]
+    assert path_mapping.mounts(IN_PLACE, found("a", "b")) == [
         Mount("a", "/target/source/a", ""),
         Mount("b", "/target/source/b", ""),
     ]
 
 
 def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
-    whole = restore_paths.mounts(TO_CLAIM, found("data", others=True))
-    assert restore_paths.calls(BOTH, found("data", others=True), whole, (), None) == [
+    whole = path_mapping.mounts(TO_CLAIM, found("data", others=True))
+    assert path_mapping.calls(BOTH, found("data", others=True), whole, (), None) == [
         Call(snapshot_id="f1", folder="/target", patterns=[]),
         Call(snapshot_id="d1", folder="/target", patterns=[]),
     ]
-    assert restore_paths.calls(BOTH, found(others=True), whole, ("/dump",), None) == [
+    assert path_mapping.calls(BOTH, found(others=True), whole, ("/dump",), None) == [
         Call(snapshot_id="d1", folder="/target", patterns=["/dump"])
     ]
-    back = restore_paths.mounts(IN_PLACE, found("data", others=True))
+    back = path_mapping.mounts(IN_PLACE, found("data", others=True))
     stage = "/target/source/data/s"
-    assert restore_paths.calls(BOTH, found("data", others=True), back, (), "s") == [
+    assert path_mapping.calls(BOTH, found("data", others=True), back, (), "s") == [
         Call(
             snapshot_id="f1",
             folder=stage,
@@ -52,8 +52,8 @@ def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
 
 def test_in_place_each_claim_is_restored_into_its_own_stage_with_its_own_paths() -> None:
     selection = found("a", "b")
-    calls = restore_paths.calls(
-        FILES, selection, restore_paths.mounts(IN_PLACE, selection), ("/source/a/x", "/source/b"), "s"
+    calls = path_mapping.calls(
+        FILES, selection, path_mapping.mounts(IN_PLACE, selection), ("/source/a/x", "/source/b"), "s"
     )
     assert [(call.folder, call.patterns) for call in calls] == [
         ("/target/source/a/s", ["/source/a/x"]),
@@ -64,17 +64,17 @@ def test_in_place_each_claim_is_restored_into_its_own_stage_with_its_own_paths()
 @pytest.mark.parametrize("path", ["source", "", "/a/../b", "/a\0b", "/./a"])
 def test_what_is_no_path_of_a_snapshot_is_refused(path: str) -> None:
     with pytest.raises(InvalidRequest):
-        restore_paths.include_of([path])
+        path_mapping.include_of([path])
 
 
 def test_chosen_paths_lose_slashes_and_repetitions_and_the_root_means_all() -> None:
-    assert restore_paths.include_of(["/a/", "/a", "/b"]) == ("/a", "/b")
-    assert restore_paths.include_of(["/a", "/"]) == ()
+    assert path_mapping.include_of(["/a/", "/a", "/b"]) == ("/a", "/b")
+    assert path_mapping.include_of(["/a", "/"]) == ()
 
 
 @given(st.text(min_size=1).filter(lambda name: "/" not in name and "\0" not in name))
 def test_an_escaped_name_matches_itself_and_its_wildcards_nothing_else(name: str) -> None:
-    pattern = restore_paths.escaped((f"/{name}",))[0]
+    pattern = path_mapping.escaped((f"/{name}",))[0]
     plain = ""
     at = 0
     while at < len(pattern):
@@ -87,10 +87,10 @@ def test_an_escaped_name_matches_itself_and_its_wildcards_nothing_else(name: str
 
 def test_a_fresh_file_system_is_empty_and_a_hidden_file_is_not() -> None:
     where = [Mount("new", "/target/source/data", "")]
-    assert restore_paths.holds_nothing(["/source/data/lost+found"], where)
-    assert restore_paths.holds_nothing([], where)
-    assert not restore_paths.holds_nothing(["/source/data/.x"], where)
-    assert not restore_paths.holds_nothing(["/source/data/d/lost+found"], where)
+    assert path_mapping.holds_nothing(["/source/data/lost+found"], where)
+    assert path_mapping.holds_nothing([], where)
+    assert not path_mapping.holds_nothing(["/source/data/.x"], where)
+    assert not path_mapping.holds_nothing(["/source/data/d/lost+found"], where)
 
 
 def test_a_selection_counts_files_and_claims() -> None:
@@ -101,6 +101,6 @@ def test_a_selection_counts_files_and_claims() -> None:
         SnapshotFile(name="l", path="/source/a/l", kind="symlink"),
         SnapshotFile(name="g", path="/source/ab", kind="file", size=9),
     ]
-    assert restore_paths.selection(iter(entries), ("/source/a",)) == Selection(
+    assert path_mapping.selection(iter(entries), ("/source/a",)) == Selection(
         files=2, folders=1, total_bytes=3, claims=("a",), others=False
     )

@@ -7,8 +7,8 @@ import pytest
 from tests.integration.watch.world import Quick
 
 from kronkeep_common.errors import ClusterUnreachable
-from kronkeep_daemon.cronjobs.log_follower import Follower
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
+from kronkeep_daemon.kube.log_follower import Follower
 from kronkeep_daemon.kube.objects import Pod, read
 
 LINES = [f"2026-01-15T10:00:{number // 3:02d}.{number:09d}Z line {number}\n".encode() for number in range(30)]
