@@ -8,8 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.e2e.conftest import Daemon, eventually
-from tests.ui.test_form import form, typed
-from tests.ui.test_terminal import screen
+from tests.ui.driving import fill_field, form, screen
 from textual.pilot import Pilot
 
 from kronkeep_common import errors
@@ -54,8 +53,8 @@ async def test_create_over_a_conflict_a_dry_run_a_taken_name_and_a_lost_daemon(
     async with terminal(daemon) as pilot:
         await shown(pilot, lambda: form(pilot).draft.get("policy.storage_id") == "vault")
         await pilot.press(*"taken", "tab", *"busybox", "tab", *"true")
-        await typed(pilot, "schedule", "0 4 * * *")
-        await typed(pilot, "policy.schedule", "0 3 * * *")
+        await fill_field(pilot, "schedule", "0 4 * * *")
+        await fill_field(pilot, "policy.schedule", "0 3 * * *")
         await shown(pilot, says(pilot, "conflict  BackupBeforeRun"))
         await pilot.press("ctrl+s")
         await shown(pilot, says(pilot, "f6 moves the backup"))
@@ -65,7 +64,7 @@ async def test_create_over_a_conflict_a_dry_run_a_taken_name_and_a_lost_daemon(
         await shown(pilot, says(pilot, "CronJob default/taken already"))
         assert form(pilot).draft["image"] == "busybox"
 
-        await typed(pilot, "name", "nightly")
+        await fill_field(pilot, "name", "nightly")
         await pilot.press("f2")
         await shown(pilot, says(pilot, "would take it"))
         with pytest.raises(errors.CronJobNotFound):
@@ -99,11 +98,11 @@ async def test_a_cronjob_with_its_policy_is_changed_and_another_made_from_it(
     created = await client.create_cronjob(spec)
     async with terminal(daemon, ("e",)) as pilot:
         await shown(pilot, lambda: form(pilot).draft.get("name") == "one")
-        await typed(pilot, "policy.hooks.pre.0", "flush busybox timeout=2m -- sync")
-        await typed(pilot, "policy.retention.keep_weekly", "8")
-        await typed(pilot, "policy.storage_id", "nowhere")
+        await fill_field(pilot, "policy.hooks.pre.0", "flush busybox timeout=2m -- sync")
+        await fill_field(pilot, "policy.retention.keep_weekly", "8")
+        await fill_field(pilot, "policy.storage_id", "nowhere")
         assert "There is no storage 'nowhere'" in screen(pilot)
-        await typed(pilot, "policy.storage_id", "vault")
+        await fill_field(pilot, "policy.storage_id", "vault")
         await pilot.press("ctrl+s")
         await shown(pilot, says(pilot, "default/one runs"))
         changed = await client.cronjob("default", "one")
@@ -118,7 +117,7 @@ async def test_a_cronjob_with_its_policy_is_changed_and_another_made_from_it(
         await shown(pilot, lambda: form(pilot).draft.get("policy.compression") == "max")
         theirs = await client.cronjob_spec("default", "one")
         await client.replace_cronjob(msgspec.structs.replace(theirs, schedule="0 6 * * *"))
-        await typed(pilot, "image", "mine")
+        await fill_field(pilot, "image", "mine")
         await pilot.press("ctrl+s")
         await shown(pilot, says(pilot, "Somebody else changed CronJob schedule"))
         assert (await client.cronjob_spec("default", "one")).image == "busybox"
@@ -141,10 +140,10 @@ async def test_a_template_becomes_a_cronjob_and_the_daemon_s_refusal_is_shown_at
         await shown(pilot, lambda: form(pilot).draft.get("policy.storage_id") == "vault")
         await pilot.press(*"hourly", "f4", *"command-h", "tab", "enter")
         await shown(pilot, says(pilot, "Filled from command-hourly"))
-        await typed(pilot, "namespace", "nowhere")
+        await fill_field(pilot, "namespace", "nowhere")
         await pilot.press("ctrl+s")
         await shown(pilot, lambda: "nowhere" in screen(pilot) and "not found" in screen(pilot))
-        await typed(pilot, "namespace", "default")
+        await fill_field(pilot, "namespace", "default")
         await pilot.press("ctrl+s")
         await shown(pilot, says(pilot, "default/hourly runs"))
     made = await client.cronjob("default", "hourly")

@@ -2,7 +2,7 @@
 
 import msgspec
 from tests.ui.canned import CRONJOBS, CannedClient
-from tests.ui.test_terminal import app_of, screen, until
+from tests.ui.driving import app_of, screen, until
 
 from kronkeep_common.api import ClusterView
 

@@ -1,65 +1,36 @@
 """The form over a canned client: what it says as one types, what it sends, what it keeps."""
 
 import json
-from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.records import measured
-from tests.ui.canned import CannedClient
-from tests.ui.test_terminal import HOSTILE, app_of, first, screen, until
-from textual import events
-from textual.pilot import Pilot
+from tests.ui.driving import (
+    HOSTILE,
+    ClientWithStorage,
+    app_of,
+    fill_field,
+    form,
+    open_form,
+    screen,
+    until,
+    wait_for_jobs,
+)
 
 from kronkeep_common import errors
-from kronkeep_common.api import Snapshot
 from kronkeep_common.client.calls import Tagged
 from kronkeep_tui.form.draft import new_draft
 from kronkeep_tui.form.form_rows import rows
-from kronkeep_tui.views.form import FormView
-
-
-def form(pilot: Pilot[Any]) -> FormView:
-    view = pilot.app.frame.view  # type: ignore[attr-defined]
-    assert isinstance(view, FormView)
-    return view
-
-
-async def opened(pilot: Pilot[Any]) -> None:
-    await first(pilot)
-    await pilot.press("n")
-    await until(pilot, lambda: "every day at 02:00" in screen(pilot))
-
-
-async def typed(pilot: Pilot[Any], key: str, text: str) -> None:
-    """Types over what a field holds, by pasting, which is faster here."""
-    sheet = form(pilot).sheet
-    sheet.show(sheet._rows, at=key)
-    await pilot.press("end", "ctrl+u")
-    sheet.post_message(events.Paste(text))
-    await until(pilot, lambda: form(pilot).draft.get(key) == text or sheet.row.locked)
-
-
-class Client(CannedClient):
-    """One with a storage."""
-
-    async def snapshot(self) -> Snapshot:
-        found = await super().snapshot()
-        return msgspec.structs.replace(
-            found, storages=[measured(used_bytes=1024**3, capacity_bytes=4 * 1024**3)]
-        )
 
 
 async def test_it_is_usable_at_80x24_and_creates_with_a_policy() -> None:
-    client = Client()
+    client = ClientWithStorage()
     async with app_of(client).run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
+        await open_form(pilot)
         await pilot.press(*"nightly", "tab", *"busybox", "tab", *"sh -c 'echo hi'")
-        await typed(pilot, "policy.storage_id", "vault")
+        await fill_field(pilot, "policy.storage_id", "vault")
         assert "vault local 3.0 GiB of 4.0 GiB free" in screen(pilot)
-        await typed(pilot, "policy.schedule", "0 3 * * *")
+        await fill_field(pilot, "policy.schedule", "0 3 * * *")
         await until(pilot, lambda: "ok  " in screen(pilot))
         assert "03:00: Wed 25 Nov" in screen(pilot)
         await pilot.press("ctrl+s")
@@ -77,11 +48,11 @@ async def test_it_is_usable_at_80x24_and_creates_with_a_policy() -> None:
 async def test_a_conflict_is_refused_until_one_key_settles_it(
     key: str, schedule: str | None, strategy: str
 ) -> None:
-    client = Client()
+    client = ClientWithStorage()
     async with app_of(client).run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
+        await open_form(pilot)
         await pilot.press(*"x", "tab", *"busybox")
-        await typed(pilot, "policy.schedule", "0 2 * * *")
+        await fill_field(pilot, "policy.schedule", "0 2 * * *")
         await until(pilot, lambda: "conflict  SameTime" in screen(pilot))
         assert "f6 shift to 10 2 * * *   f7 after-run   f8 accept" in screen(pilot)
         assert "more lines" in screen(pilot)
@@ -101,12 +72,12 @@ async def test_a_conflict_is_refused_until_one_key_settles_it(
 
 
 async def test_a_fault_is_said_as_one_types_and_the_first_is_gone_to() -> None:
-    client = Client()
+    client = ClientWithStorage()
     async with app_of(client).run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
+        await open_form(pilot)
         await pilot.press(*"Kept")
         assert "not a CronJob's name" in screen(pilot)
-        await typed(pilot, "schedule", "61 * * * *")
+        await fill_field(pilot, "schedule", "61 * * * *")
         await until(pilot, lambda: "ends above 59" in screen(pilot))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: form(pilot).sheet.row.key == "name")
@@ -115,8 +86,8 @@ async def test_a_fault_is_said_as_one_types_and_the_first_is_gone_to() -> None:
 
 
 async def test_what_was_typed_is_there_again_after_leaving_and_f5_forgets_it() -> None:
-    async with app_of(Client()).run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
+    async with app_of(ClientWithStorage()).run_test(size=(80, 24)) as pilot:
+        await open_form(pilot)
         await pilot.press(*"kept", "escape")
         await until(pilot, lambda: "is kept until" in screen(pilot))
         await pilot.press("n")
@@ -126,15 +97,15 @@ async def test_what_was_typed_is_there_again_after_leaving_and_f5_forgets_it() -
 
 
 async def test_keys_that_are_actions_elsewhere_are_text_here() -> None:
-    async with app_of(Client()).run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
+    async with app_of(ClientWithStorage()).run_test(size=(80, 24)) as pilot:
+        await open_form(pilot)
         await pilot.press(*"q1:?/jkxn", "left", "backspace", "home", "Z", "delete")
         assert form(pilot).draft["name"] == "Z1:?/jkn"
 
 
 async def test_f9_goes_from_section_to_section_and_round_again() -> None:
-    async with app_of(Client()).run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
+    async with app_of(ClientWithStorage()).run_test(size=(80, 24)) as pilot:
+        await open_form(pilot)
         seen = []
         for _ in range(8):
             await pilot.press("f9")
@@ -144,9 +115,9 @@ async def test_f9_goes_from_section_to_section_and_round_again() -> None:
 
 
 async def test_yaml_a_dry_run_and_a_strategy_without_a_conflict() -> None:
-    client = Client()
+    client = ClientWithStorage()
     async with app_of(client).run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
+        await open_form(pilot)
         await pilot.press("f3")
         await until(pilot, lambda: "The name is empty" in screen(pilot))
         await pilot.press(*"x", "tab", *"busybox")
@@ -161,8 +132,8 @@ async def test_yaml_a_dry_run_and_a_strategy_without_a_conflict() -> None:
 
 
 async def test_from_a_template_and_from_a_cronjob_with_the_name_kept() -> None:
-    async with app_of(Client()).run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
+    async with app_of(ClientWithStorage()).run_test(size=(80, 24)) as pilot:
+        await open_form(pilot)
         await pilot.press(*"mine", "f4", *"postgres-n", "tab", "enter")
         await until(pilot, lambda: "Filled from postgres-nightly" in screen(pilot))
         assert form(pilot).draft["name"] == "mine"
@@ -177,15 +148,15 @@ async def test_from_a_template_and_from_a_cronjob_with_the_name_kept() -> None:
 
 
 async def test_one_that_is_there_is_changed_under_its_own_name() -> None:
-    client = Client()
+    client = ClientWithStorage()
     async with app_of(client).run_test(size=(80, 24)) as pilot:
-        await first(pilot)
+        await wait_for_jobs(pilot)
         await pilot.press("e")
         await until(pilot, lambda: "edit default/pg-main-nightly" in screen(pilot))
         await until(pilot, lambda: form(pilot).draft.get("schedule") == "0 3 * * *")
-        await typed(pilot, "name", "other")
+        await fill_field(pilot, "name", "other")
         assert form(pilot).draft["name"] == "pg-main-nightly"
-        await typed(pilot, "schedule", "0 4 * * *")
+        await fill_field(pilot, "schedule", "0 4 * * *")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: client.asked)
         assert client.asked[0][0] == "replace"
@@ -193,16 +164,16 @@ async def test_one_that_is_there_is_changed_under_its_own_name() -> None:
 
 
 async def test_one_that_cannot_be_read_is_not_overwritten() -> None:
-    class Unreadable(Client):
+    class Unreadable(ClientWithStorage):
         async def tagged_spec(self, namespace: str, name: str) -> Tagged:
             raise errors.NotAllowedNow("It has two containers.")
 
     client = Unreadable()
     async with app_of(client).run_test(size=(80, 24)) as pilot:
-        await first(pilot)
+        await wait_for_jobs(pilot)
         await pilot.press("e")
         await until(pilot, lambda: "two containers" in screen(pilot))
-        await typed(pilot, "image", "busybox")
+        await fill_field(pilot, "image", "busybox")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "was not read, so nothing is sent" in screen(pilot))
         await pilot.press("escape", "e")
@@ -213,22 +184,22 @@ async def test_one_that_cannot_be_read_is_not_overwritten() -> None:
 
 
 async def test_without_the_daemon_the_verdict_is_reckoned_here_and_nothing_is_lost() -> None:
-    client = Client()
+    client = ClientWithStorage()
     async with app_of(client).run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
+        await open_form(pilot)
         client.away = "Nobody serves the socket."
         client.lost.set()
         await pilot.press(*"kept")
-        await typed(pilot, "policy.storage_id", "vault")
-        await typed(pilot, "policy.schedule", "0 1 * * *")
+        await fill_field(pilot, "policy.storage_id", "vault")
+        await fill_field(pilot, "policy.schedule", "0 1 * * *")
         await until(pilot, lambda: "conflict  BackupBeforeRun" in screen(pilot))
         assert form(pilot).draft["name"] == "kept"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 50)])
 async def test_hostile_text_in_every_field_is_shown_harmless(size: tuple[int, int]) -> None:
-    async with app_of(Client()).run_test(size=size) as pilot:
-        await opened(pilot)
+    async with app_of(ClientWithStorage()).run_test(size=size) as pilot:
+        await open_form(pilot)
         view = form(pilot)
         for key in [row.key for row in rows(new_draft("vault"), {}) if row.key]:
             view.draft[key] = HOSTILE
@@ -243,8 +214,8 @@ async def test_hostile_text_in_every_field_is_shown_harmless(size: tuple[int, in
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.sampled_from(sorted(new_draft("v"))), st.text(max_size=30)), max_size=5))
 async def test_any_text_in_any_field_is_no_crash(texts: list[tuple[str, str]]) -> None:
-    async with app_of(Client()).run_test(size=(80, 24)) as pilot:
-        await opened(pilot)
+    async with app_of(ClientWithStorage()).run_test(size=(80, 24)) as pilot:
+        await open_form(pilot)
         view = form(pilot)
         for key, text in texts:
             view._fill({key: text}, at=key if key in [r.key for r in rows(view.draft, {})] else "name")

@@ -7,8 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ui.test_form import Client, form, typed
-from tests.ui.test_terminal import app_of, first, screen, until
+from tests.ui.driving import ClientWithStorage, app_of, fill_field, form, screen, until, wait_for_jobs
 from textual.pilot import Pilot
 
 from kronkeep_common.client.calls import Tagged
@@ -21,22 +20,22 @@ SPEC = CronJobCreate(name="x", image="a", schedule="0 2 * * *", env=(EnvVar(name
 
 
 async def edited(pilot: Pilot[Any]) -> None:
-    await first(pilot)
+    await wait_for_jobs(pilot)
     await pilot.press("e")
     await until(pilot, lambda: form(pilot).draft.get("schedule") == "0 3 * * *")
 
 
-def theirs(client: Client, **changes: Any) -> None:
+def theirs(client: ClientWithStorage, **changes: Any) -> None:
     client.spec = msgspec.structs.replace(client.spec, **changes)
     client.tag = '"2"'
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 async def test_theirs_is_told_field_by_field_and_can_be_taken_or_not(size: tuple[int, int]) -> None:
-    client = Client()
+    client = ClientWithStorage()
     async with app_of(client).run_test(size=size) as pilot:
         await edited(pilot)
-        await typed(pilot, "image", "mine:1")
+        await fill_field(pilot, "image", "mine:1")
         theirs(client, image="theirs:1", schedule="0 5 * * *")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "Somebody else changed CronJob image, CronJob schedule" in screen(pilot))
@@ -54,10 +53,10 @@ async def test_theirs_is_told_field_by_field_and_can_be_taken_or_not(size: tuple
 
 
 async def test_a_form_that_was_left_still_knows_what_it_began_with() -> None:
-    client = Client()
+    client = ClientWithStorage()
     async with app_of(client).run_test(size=(80, 24)) as pilot:
         await edited(pilot)
-        await typed(pilot, "image", "mine:1")
+        await fill_field(pilot, "image", "mine:1")
         await pilot.press("escape")
         theirs(client, image="theirs:1")
         await pilot.press("e")
@@ -68,17 +67,17 @@ async def test_a_form_that_was_left_still_knows_what_it_began_with() -> None:
 
 
 async def test_a_change_that_was_saved_although_its_answer_got_lost_is_no_conflict() -> None:
-    client = Client()
+    client = ClientWithStorage()
     async with app_of(client).run_test(size=(80, 24)) as pilot:
         await edited(pilot)
-        await typed(pilot, "image", "mine:1")
+        await fill_field(pilot, "image", "mine:1")
         theirs(client, image="mine:1")
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "default/pg-main-nightly runs every day" in screen(pilot))
 
 
 async def test_without_somebody_else_s_change_the_key_says_so() -> None:
-    async with app_of(Client()).run_test(size=(80, 24)) as pilot:
+    async with app_of(ClientWithStorage()).run_test(size=(80, 24)) as pilot:
         await edited(pilot)
         await pilot.press("ctrl+t")
         await until(pilot, lambda: "Nobody else has changed this field" in screen(pilot))

@@ -3,16 +3,13 @@
 import gc
 import json
 import re
-from typing import Any
 
 import pytest
 from tests.ui.canned import CannedClient
+from tests.ui.driving import a_way_to_every_view, app_of, screen, type_line, until, wait_for_jobs
 from tests.ui.scenes import busy, storage
 from tests.ui.terminal import kronkeep
-from tests.ui.test_hostile import places
-from tests.ui.test_terminal import app_of, screen, until
 from textual import events
-from textual.pilot import Pilot
 
 from kronkeep_common.states import StorageStatus
 from kronkeep_tui.app import KronkeepApp
@@ -23,25 +20,9 @@ def client() -> CannedClient:
     return CannedClient(*busy(failing=True))
 
 
-async def type_line(pilot: Pilot[Any], text: str) -> None:
-    names = {
-        " ": "space",
-        ":": "colon",
-        "/": "slash",
-        "-": "minus",
-        "!": "exclamation_mark",
-        "=": "equals_sign",
-    }
-    await pilot.press(*(names.get(letter, letter) for letter in text), "enter")
-
-
-async def ready(pilot: Pilot[Any]) -> None:
-    await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
-
-
 async def test_commands_lead_everywhere_and_an_unknown_one_is_named() -> None:
     async with app_of(client()).run_test(size=(100, 30)) as pilot:
-        await ready(pilot)
+        await wait_for_jobs(pilot)
         for line, seen in (
             (":job pg-ledger", "Jobs › pg-ledger"),
             (":runs status:failed", "filter: status:failed"),
@@ -69,7 +50,7 @@ async def test_garbage_is_collected_again_once_something_is_shown() -> None:
 
 async def test_the_history_of_views_goes_back_and_forward() -> None:
     async with app_of(client()).run_test(size=(100, 30)) as pilot:
-        await ready(pilot)
+        await wait_for_jobs(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: "Jobs › pg-main-nightly" in screen(pilot))
         await pilot.press("7")
@@ -84,7 +65,7 @@ async def test_the_history_of_views_goes_back_and_forward() -> None:
 
 async def test_filter_sort_and_cursor_of_a_view_are_remembered() -> None:
     async with app_of(client()).run_test(size=(100, 30)) as pilot:
-        await ready(pilot)
+        await wait_for_jobs(pilot)
         await pilot.press("S", "a", "down", "down", "z")
         await until(pilot, lambda: "faults only" in screen(pilot) and "sort: name" in screen(pilot))
         before = screen(pilot)
@@ -96,7 +77,7 @@ async def test_filter_sort_and_cursor_of_a_view_are_remembered() -> None:
 
 async def test_the_palette_finds_actions_and_cronjobs() -> None:
     async with app_of(client()).run_test(size=(100, 30)) as pilot:
-        await ready(pilot)
+        await wait_for_jobs(pilot)
         await pilot.press("ctrl+p", *"ledger")
         await until(pilot, lambda: "go to billing/pg-ledger" in screen(pilot))
         await pilot.press("enter")
@@ -108,7 +89,7 @@ async def test_the_palette_finds_actions_and_cronjobs() -> None:
 async def test_marked_rows_are_changed_together_after_one_question() -> None:
     given = client()
     async with app_of(given).run_test(size=(100, 30)) as pilot:
-        await ready(pilot)
+        await wait_for_jobs(pilot)
         await pilot.press("space", "down", "ctrl+@", "t")
         await until(pilot, lambda: "Run now pg-main-nightly, pg-wal-hourly, pg-ledger? y/n" in screen(pilot))
         await pilot.press("y")
@@ -119,7 +100,7 @@ async def test_marked_rows_are_changed_together_after_one_question() -> None:
 async def test_a_disabled_action_says_why() -> None:
     given = CannedClient()
     async with app_of(given).run_test(size=(100, 30)) as pilot:
-        await ready(pilot)
+        await wait_for_jobs(pilot)
         await pilot.press("end", "b")
         await until(pilot, lambda: "pg-old has no backup policy" in screen(pilot))
         await pilot.press("home", "enter")
@@ -154,7 +135,7 @@ async def test_a_storage_is_made_in_one_line() -> None:
 async def test_keys_pressed_before_their_view_is_there_are_not_lost() -> None:
     app = app_of(CannedClient())
     async with app.run_test(size=(100, 30)) as pilot:
-        await ready(pilot)
+        await wait_for_jobs(pilot)
         for key in ("6", "n"):
             app.post_message(events.Key(key, key))
         await until(pilot, lambda: "New storage: vault" in screen(pilot))
@@ -173,14 +154,14 @@ async def test_keys_pressed_before_their_view_is_there_are_not_lost() -> None:
 async def test_keys_from_the_settings_hold() -> None:
     app = app_of(client(), keys={"trigger": ("ctrl+t",)})
     async with app.run_test(size=(100, 30)) as pilot:
-        await ready(pilot)
+        await wait_for_jobs(pilot)
         await pilot.press("ctrl+t")
         await until(pilot, lambda: "Run now pg-main-nightly? y/n" in screen(pilot))
 
 
 async def test_plain_mode_reads_the_row_and_shows_no_strips() -> None:
     async with app_of(client(), plain=True).run_test(size=(200, 40)) as pilot:
-        await ready(pilot)
+        await wait_for_jobs(pilot)
         await until(pilot, lambda: "st FAIL, last 10 8 of 10 ok" in screen(pilot))
         await pilot.press("down")
         await until(pilot, lambda: "name pg-wal-hourly" in screen(pilot).split("\n")[-2])
@@ -191,8 +172,8 @@ async def test_plain_mode_reads_the_row_and_shows_no_strips() -> None:
 async def test_plain_mode_draws_nothing_in_any_view(width: int) -> None:
     app = app_of(client(), plain=True)
     async with app.run_test(size=(width, 50)) as pilot:
-        await ready(pilot)
-        for way in places(app.reader.store):
+        await wait_for_jobs(pilot)
+        for way in a_way_to_every_view(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)
             await pilot.pause(0.05)
@@ -210,7 +191,7 @@ async def test_plain_mode_draws_nothing_in_any_view(width: int) -> None:
 async def test_two_runs_are_compared_and_beside_each_other() -> None:
     app: KronkeepApp = app_of(client())
     async with app.run_test(size=(120, 40)) as pilot:
-        await ready(pilot)
+        await wait_for_jobs(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: "STARTED" in screen(pilot))
         await pilot.press("space", "space", "equals_sign")
@@ -226,7 +207,7 @@ async def test_two_runs_are_compared_and_beside_each_other() -> None:
 
 async def test_a_click_moves_the_cursor_and_a_second_one_enters() -> None:
     async with app_of(client()).run_test(size=(100, 30)) as pilot:
-        await ready(pilot)
+        await wait_for_jobs(pilot)
         await pilot.click("RowTable", offset=(20, 3))
         await until(pilot, lambda: ">run" in screen(pilot).split("\n")[6])
         await pilot.click("RowTable", offset=(20, 3), times=2)
@@ -256,7 +237,7 @@ async def test_the_key_bar_has_what_can_be_done_now_and_help_says_why_the_rest_c
     storages = [storage("broken", 1, 9, status=StorageStatus.FAILED), storage("vault", 1, 9)]
     keys_of = lambda pilot: screen(pilot).splitlines()[-1]  # noqa: E731
     async with app_of(CannedClient(storages=storages)).run_test(size=(120, 40)) as pilot:
-        await ready(pilot)
+        await wait_for_jobs(pilot)
         await pilot.press("6")
         await until(pilot, lambda: "t try again" in keys_of(pilot))
         await pilot.press("j")

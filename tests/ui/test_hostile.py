@@ -7,13 +7,9 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 from tests.ui.canned import CannedClient
+from tests.ui.driving import HOSTILE, a_way_to_every_view, app_of, screen, until
 from tests.ui.scenes import Scene, busy
-from tests.ui.test_terminal import app_of, screen, until
 
-from kronkeep_tui.navigation import Place
-from kronkeep_tui.store import Store
-
-HOSTILE = "x\x1b]52;c;aGk=\x07\x1b[2J\x9b31m[/] [bold] \u202e\ud7ff\U000e0041日本\r\n\t" + "e\u0301" * 20
 RAW = set("\x1b\x07\x9b\u202e\r\U000e0041\t")
 SAFE = (
     "id",
@@ -57,27 +53,6 @@ def scene(text: str) -> Scene:
     )
 
 
-def places(store: Store) -> list[tuple[Place, ...]]:
-    """A way to every kind of view."""
-    cronjob = store.cronjobs[0]
-    run = store.executions.order
-    tabs = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
-    ways: list[tuple[Place, ...]] = [(Place(tab),) for tab in tabs]
-    below = (
-        Place("runs", cronjob.id),
-        Place("run", run[0]),
-        Place("history", cronjob.id),
-        Place("compare", f"{run[1]} {run[0]}"),
-        Place("yaml", f"execution {run[0]}"),
-        Place("events", run[0]),
-        Place("help", "jobs"),
-        Place("palette", "jobs"),
-        Place("form"),
-    )
-    policy = (Place("policies"), Place("retention", cronjob.id))
-    return [*ways, policy, *((Place("jobs"), place) for place in below)]
-
-
 @pytest.mark.parametrize(
     ("text", "width"),
     [(HOSTILE, 80), (HOSTILE, 200), ("a" * 100_000 + "\x1b[2J", 80), ("\u202e\u0300" * 4000, 200)],
@@ -90,7 +65,7 @@ async def test_nothing_raw_reaches_the_screen_of_any_view(text: str, width: int)
     app = app_of(client)
     async with app.run_test(size=(width, 40)) as pilot:
         await until(pilot, lambda: app.reader.read_once)
-        for way in places(app.reader.store):
+        for way in a_way_to_every_view(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)
             await pilot.pause(0.05)

@@ -2,9 +2,8 @@
 
 from rich.cells import cell_len
 from tests.ui.canned import CannedClient
+from tests.ui.driving import a_way_to_every_view, app_of, screen, until
 from tests.ui.scenes import busy
-from tests.ui.test_hostile import places
-from tests.ui.test_terminal import app_of, screen, until
 
 WIDE = 300
 HIGH = 100
@@ -14,7 +13,7 @@ async def test_every_view_draws_at_300_by_100() -> None:
     app = app_of(CannedClient(*busy(failing=True)))
     async with app.run_test(size=(WIDE, HIGH)) as pilot:
         await until(pilot, lambda: app.reader.read_once)
-        for way in places(app.reader.store):
+        for way in a_way_to_every_view(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)
             await pilot.pause(0.05)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from tests.ui.canned import BROKEN, CannedClient
+from tests.ui.driving import app_of, screen, until
 from tests.ui.scenes import Scene, busy, empty
-from tests.ui.test_terminal import app_of, screen, until
 from textual.pilot import Pilot
 
 from kronkeep_tui.navigation import Place

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from tests.ui.canned import CannedClient
-from tests.ui.test_terminal import app_of, screen, until
+from tests.ui.driving import app_of, screen, until
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import RestoreRequest, RestoreTarget

@@ -1,7 +1,7 @@
 """Retention in the terminal: what would go, what stays and why; an approval needs the CronJob's name."""
 
 from tests.ui.canned import CannedClient
-from tests.ui.test_terminal import app_of, screen, until
+from tests.ui.driving import app_of, screen, until
 
 
 async def test_what_goes_is_shown_and_approved_with_the_typed_name() -> None:

@@ -5,9 +5,8 @@ import json
 import msgspec
 import pytest
 from tests.ui.canned import POLICY, CannedClient, cronjob
+from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.scenes import storage
-from tests.ui.test_frame import type_line
-from tests.ui.test_terminal import app_of, screen, until
 
 from kronkeep_common.errors import PolicyNotFound
 from kronkeep_common.models import RetentionPlan

@@ -1,46 +1,18 @@
 """The terminal driven by keys over a canned client: what is asked, and what is on the screen."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from tests.ui.canned import NOW, CannedClient, FixedClock, cronjob, run
 from tests.ui.canned import OK as SUCCEEDED
-from textual.pilot import Pilot
+from tests.ui.driving import HOSTILE, app_of, screen, until, wait_for_jobs
 
 from kronkeep_common.api import WatchView
-from kronkeep_tui.app import KronkeepApp
-from kronkeep_tui.settings import TerminalSettings
-
-HOSTILE = "x\x1b]52;c;aGk=\x07\x1b[2J\x9b31m[/] [bold] \u202e\r\n"
-
-
-def app_of(client: CannedClient, *, start: str = "jobs", **settings: Any) -> KronkeepApp:
-    return KronkeepApp(client, TerminalSettings(**settings), clock=FixedClock(), start=start)  # type: ignore[arg-type]
-
-
-async def until(pilot: Pilot[Any], done: Any) -> None:
-    for _ in range(200):
-        if done():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError(screen(pilot))
-
-
-def screen(pilot: Pilot[Any]) -> str:
-    """What a person sees, line by line."""
-    size = pilot.app.size
-    lines = pilot.app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip) for strip in lines[: size.height])
-
-
-async def first(pilot: Pilot[Any]) -> None:
-    await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
 
 
 async def test_jobs_are_listed_with_state_strip_and_backup() -> None:
     async with app_of(CannedClient()).run_test(size=(80, 24)) as pilot:
-        await first(pilot)
+        await wait_for_jobs(pilot)
         await until(pilot, lambda: "5 jobs  1 FAIL" in screen(pilot) and "b back up" in screen(pilot))
         text = screen(pilot)
         assert ".........x default    pg-main-nightly" in text
@@ -50,7 +22,7 @@ async def test_jobs_are_listed_with_state_strip_and_backup() -> None:
 
 async def test_a_run_s_page_shows_cause_backup_and_log() -> None:
     async with app_of(CannedClient()).run_test(size=(80, 24)) as pilot:
-        await first(pilot)
+        await wait_for_jobs(pilot)
         await pilot.press("enter", "enter")
         await until(pilot, lambda: "end of log" in screen(pilot))
         text = screen(pilot)
@@ -75,7 +47,7 @@ async def test_a_run_s_page_shows_cause_backup_and_log() -> None:
 async def test_changes_need_their_confirmation(keys: list[str], asked: list[tuple[str, ...]]) -> None:
     client = CannedClient()
     async with app_of(client).run_test(size=(80, 24)) as pilot:
-        await first(pilot)
+        await wait_for_jobs(pilot)
         for key in keys:
             await pilot.press("minus" if key == "-" else key)
         await pilot.pause(0.1)
@@ -85,7 +57,7 @@ async def test_changes_need_their_confirmation(keys: list[str], asked: list[tupl
 async def test_read_only_refuses_every_change() -> None:
     client = CannedClient()
     async with app_of(client, read_only=True).run_test(size=(80, 24)) as pilot:
-        await first(pilot)
+        await wait_for_jobs(pilot)
         await pilot.press("t")
         await until(pilot, lambda: "Read-only" in screen(pilot))
         assert client.asked == []
@@ -97,7 +69,7 @@ async def test_a_lost_daemon_keeps_the_data_and_says_why_and_what_to_do_in_full(
     client = CannedClient()
     app = app_of(client)
     async with app.run_test(size=(width, 24)) as pilot:
-        await first(pilot)
+        await wait_for_jobs(pilot)
         client.away = "Nobody serves the socket."
         client.lost.set()
         await until(pilot, lambda: "NO DAEMON, data 0s old" in screen(pilot) or width < 80)

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.conftest import Daemon
 from tests.e2e.faults import proxied
 from tests.integration.cli.test_cli import kronkeep
-from tests.ui.test_terminal import screen, until
+from tests.ui.driving import screen, until
 
 from kronkeep_common.client import Client
 from kronkeep_common.models import CronJobCreate

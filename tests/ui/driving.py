@@ -1,0 +1,106 @@
+"""Drive the terminal in tests: start it on a canned client, press keys, wait for what the screen shows."""
+
+from typing import Any
+
+import msgspec
+from tests.records import measured
+from tests.ui.canned import CannedClient, FixedClock
+from textual import events
+from textual.pilot import Pilot
+
+from kronkeep_common.api import Snapshot
+from kronkeep_tui.app import KronkeepApp
+from kronkeep_tui.navigation import Place
+from kronkeep_tui.settings import TerminalSettings
+from kronkeep_tui.store import Store
+from kronkeep_tui.views.form import FormView
+
+HOSTILE = "x\x1b]52;c;aGk=\x07\x1b[2J\x9b31m[/] [bold] \u202e\ud7ff\U000e0041日本\r\n\t" + "e\u0301" * 20
+
+
+def app_of(client: CannedClient, *, start: str = "jobs", **settings: Any) -> KronkeepApp:
+    return KronkeepApp(client, TerminalSettings(**settings), clock=FixedClock(), start=start)  # type: ignore[arg-type]
+
+
+async def until(pilot: Pilot[Any], done: Any) -> None:
+    for _ in range(200):
+        if done():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError(screen(pilot))
+
+
+def screen(pilot: Pilot[Any]) -> str:
+    """What a person sees, line by line."""
+    size = pilot.app.size
+    lines = pilot.app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in lines[: size.height])
+
+
+async def wait_for_jobs(pilot: Pilot[Any]) -> None:
+    """Wait until the CronJobs are listed."""
+    await until(pilot, lambda: "pg-main-nightly" in screen(pilot))
+
+
+async def type_line(pilot: Pilot[Any], text: str) -> None:
+    names = {
+        " ": "space",
+        ":": "colon",
+        "/": "slash",
+        "-": "minus",
+        "!": "exclamation_mark",
+        "=": "equals_sign",
+    }
+    await pilot.press(*(names.get(letter, letter) for letter in text), "enter")
+
+
+def a_way_to_every_view(store: Store) -> list[tuple[Place, ...]]:
+    """Return a way to each kind of view."""
+    cronjob = store.cronjobs[0]
+    run = store.executions.order
+    tabs = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
+    ways: list[tuple[Place, ...]] = [(Place(tab),) for tab in tabs]
+    below = (
+        Place("runs", cronjob.id),
+        Place("run", run[0]),
+        Place("history", cronjob.id),
+        Place("compare", f"{run[1]} {run[0]}"),
+        Place("yaml", f"execution {run[0]}"),
+        Place("events", run[0]),
+        Place("help", "jobs"),
+        Place("palette", "jobs"),
+        Place("form"),
+    )
+    policy = (Place("policies"), Place("retention", cronjob.id))
+    return [*ways, policy, *((Place("jobs"), place) for place in below)]
+
+
+def form(pilot: Pilot[Any]) -> FormView:
+    view = pilot.app.frame.view  # type: ignore[attr-defined]
+    assert isinstance(view, FormView)
+    return view
+
+
+async def open_form(pilot: Pilot[Any]) -> None:
+    await wait_for_jobs(pilot)
+    await pilot.press("n")
+    await until(pilot, lambda: "every day at 02:00" in screen(pilot))
+
+
+async def fill_field(pilot: Pilot[Any], key: str, text: str) -> None:
+    """Types over what a field holds, by pasting, which is faster here."""
+    sheet = form(pilot).sheet
+    sheet.show(sheet._rows, at=key)
+    await pilot.press("end", "ctrl+u")
+    sheet.post_message(events.Paste(text))
+    await until(pilot, lambda: form(pilot).draft.get(key) == text or sheet.row.locked)
+
+
+class ClientWithStorage(CannedClient):
+    """A canned daemon that has one storage, `vault`."""
+
+    async def snapshot(self) -> Snapshot:
+        found = await super().snapshot()
+        return msgspec.structs.replace(
+            found, storages=[measured(used_bytes=1024**3, capacity_bytes=4 * 1024**3)]
+        )
