@@ -10,7 +10,7 @@ from kronkeep_common.json_decoding import decoded
 from kronkeep_common.models import BackupExecution, BackupResult
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.restic import output
 from kronkeep_daemon.restic.output import Outcome
@@ -24,13 +24,13 @@ _COMMAND_FAILED = (b"command failed", b"failed to start command")
 _DEADLINE = ("The archive was stopped at its deadline.", "Raise the policy's deadline_seconds.")
 
 
-def judge(ended: runner.Ended) -> Outcome:
+def judge(ended: FinishedJob) -> Outcome:
     """The outcome: the first step that failed tells why; a dump that is there stays in a failed result."""
     if ended.reason == "DeadlineExceeded":
         return Outcome(BackupStatus.FAILED, None, "DeadlineExceeded", *_DEADLINE, ())
-    version = output.version(step.log) if (step := ended.step("version")) else ""
-    dump = ended.step("database")
-    files = ended.step("backup")
+    version = output.version(step.log) if (step := ended.container("version")) else ""
+    dump = ended.container("database")
+    files = ended.container("backup")
     dumped = _ended(dump, version)
     if dump is not None and (dumped is None or dumped.status is not BackupStatus.SUCCEEDED):
         return _of_dump(dumped, dump) if dumped is not None else _unfinished(ended)
@@ -44,14 +44,14 @@ def judge(ended: runner.Ended) -> Outcome:
     return outcome._replace(result=output.both(outcome.result, dumped.result))
 
 
-def _ended(step: runner.Step | None, version: str) -> Outcome | None:
+def _ended(step: ContainerResult | None, version: str) -> Outcome | None:
     """The end of a restic that ran; None for one that never did, or was killed."""
     if step is None or step.exit_code is None or step.exit_code in (137, 143):
         return None
     return output.archived(step.exit_code, step.log, version)
 
 
-def _of_dump(outcome: Outcome, step: runner.Step) -> Outcome:
+def _of_dump(outcome: Outcome, step: ContainerResult) -> Outcome:
     """A dump that failed: what its command said, unless the repository was at fault."""
     if outcome.status is BackupStatus.PARTIAL and outcome.reason == "SourceEmpty":
         words = "The dump's command wrote nothing."
@@ -64,9 +64,9 @@ def _of_dump(outcome: Outcome, step: runner.Step) -> Outcome:
     return outcome._replace(reason="DumpFailed", message=words, next_step="Correct the dump's command.")
 
 
-def _unfinished(ended: runner.Ended) -> Outcome:
+def _unfinished(ended: FinishedJob) -> Outcome:
     """A Job in which restic's backup did not end: the step before it that failed, or what was done to it."""
-    failed = next((s for s in ended.steps if s.exit_code), None)
+    failed = ended.first_failure
     if failed is None:
         return lost("JobFailed", clean(f"The archive's Job failed: {ended.message or ended.reason}", 500))
     if failed.exit_code in (137, 143):
@@ -140,7 +140,7 @@ def final(outcome: Outcome) -> Outcome:
     return outcome._replace(status=BackupStatus.PARTIAL, message=words)
 
 
-def snapshots(step: runner.Step | None) -> list[JsonObject]:
+def snapshots(step: ContainerResult | None) -> list[JsonObject]:
     """The answer of `restic snapshots --json`, an array on a line of its own."""
     for line in output.lines(step.log) if step else []:
         if line.startswith(b"[") and (found := decoded(line, list[JsonObject])) is not None:

@@ -27,6 +27,7 @@ from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hooks import Around, HookRunner
 from kronkeep_daemon.jobs import node_placement, runner
+from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
@@ -199,7 +200,7 @@ class Archiver:
             result = await self._made_already(backup, work.repository, result, complete) or result
         return result
 
-    async def _archive(self, backup: BackupExecution, work: Work, node: str | None) -> runner.Ended:
+    async def _archive(self, backup: BackupExecution, work: Work, node: str | None) -> FinishedJob:
         repositories = self._parts.repositories
         owner = job_manifests.owner(work.cronjob)
         name = job_manifests.archive_job_name(backup)
@@ -298,7 +299,9 @@ class Archiver:
         argv = ["restic", "snapshots", "--no-lock", "--json", "--tag", job_manifests.backup_tag(backup)]
         name = job_names.fresh("look", repository.storage)
         ended = await self._parts.repositories.run(name, [("snapshots", argv)], repository, LOOK_SECONDS)
-        return archive_outcome.found(archive_outcome.snapshots(ended.step("snapshots")), before, complete)
+        return archive_outcome.found(
+            archive_outcome.snapshots(ended.container("snapshots")), before, complete
+        )
 
     async def _discard(self, ended: Outcome, repository: Repository) -> None:
         """Forgets the dump of an attempt that is made again."""

@@ -8,7 +8,7 @@ from kronkeep_common.errors import LogNotFound, ReadOnlyHistory
 from kronkeep_common.models import BackupExecution, KeptLog
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import Capped
-from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.jobs.outcome import FinishedJob
 
 _PROGRESS = b'{"message_type":"status"'
 
@@ -19,10 +19,10 @@ class BackupLogs:
     def __init__(self, history: History) -> None:
         self._history = history
 
-    async def keep(self, backup_id: str, ended: runner.Ended) -> tuple[KeptLog, ...]:
+    async def keep(self, backup_id: str, ended: FinishedJob) -> tuple[KeptLog, ...]:
         """Keeps what each step said, without restic's progress; a full disk keeps nothing."""
         found: list[KeptLog] = []
-        for step in ended.steps:
+        for step in ended.containers:
             capped = Capped()
             capped.add(
                 b"".join(line + b"\n" for line in step.log.split(b"\n") if line and not _progress(line))

@@ -19,6 +19,7 @@ from kronkeep_daemon.backups import archive_manifests
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
@@ -175,16 +176,16 @@ def wanted(hook: Hook, status: BackupStatus) -> bool:
     return hook.when == "always" or (hook.when == "success") == (status is BackupStatus.SUCCEEDED)
 
 
-def judged(run: HookRun, ended: runner.Ended) -> HookRun:
+def judged(run: HookRun, ended: FinishedJob) -> HookRun:
     """The run's end, from its container's exit code and the Job's reason."""
-    step = ended.step("hook")
+    step = ended.container("hook")
     code = step.exit_code if step else None
     if ended.reason == "DeadlineExceeded":
         return _over(run, "timed-out", None, "It took longer than its timeout and was stopped.")
     if code == 0:
         return _over(run, "succeeded", 0, None)
     if code is None:
-        content = next((step for step in ended.steps if step.exit_code), None)
+        content = ended.first_failure
         if content is not None:
             _, words, _ = output.fault(content.exit_code, content.log)
             return _over(run, "failed", None, f"The snapshot's content could not be had: {words}")

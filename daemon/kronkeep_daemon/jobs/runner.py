@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, NameTaken
 from kronkeep_daemon.history.kept_logs import Capped
+from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
@@ -16,28 +16,6 @@ from kronkeep_daemon.kube.objects import JsonObject
 
 LOOK_SECONDS = 0.5
 LONGEST_LOG = 8 * 1024 * 1024
-
-
-class Step(NamedTuple):
-    """One container: its exit code (None when it never ended) and its log."""
-
-    name: str
-    exit_code: int | None
-    log: bytes
-
-
-class Ended(NamedTuple):
-    """A Job that ended: whether it completed, the reason of its failure, its steps in order."""
-
-    complete: bool
-    reason: str
-    message: str
-    steps: list[Step]
-    pod: str
-
-    def step(self, name: str) -> Step | None:
-        """The step of that name."""
-        return next((step for step in self.steps if step.name == name), None)
 
 
 async def create_once(cluster: Cluster, job: JsonObject) -> JsonObject:
@@ -62,7 +40,7 @@ async def wait(
     line: Callable[[bytes], None] | None = None,
     limit: float | None = None,
     lost: float | None = None,
-) -> Ended:
+) -> FinishedJob:
     """Waits for the Job's end; `line` hears the log lines of the container whose turn it is, as they come.
 
     A last container that runs for more than `limit` seconds is stopped: the Job is deleted and ended by
@@ -94,7 +72,7 @@ async def _stop_following(following: tuple[str, asyncio.Task[None]] | None) -> N
         await asyncio.wait([following[1]])
 
 
-async def _stopped(cluster: Cluster, job: JsonObject, pod: JsonObject) -> Ended:
+async def _stopped(cluster: Cluster, job: JsonObject, pod: JsonObject) -> FinishedJob:
     """Deletes a Job that took too long, when its logs have been read."""
     ended = await _ended(cluster, {"type": "Failed", "reason": "DeadlineExceeded"}, pod)
     meta = job["metadata"]
@@ -166,20 +144,20 @@ async def _follow(cluster: Cluster, pod: JsonObject, container: str, line: Calla
         return  # progress is a courtesy; the end is read from the whole log
 
 
-async def _ended(cluster: Cluster, end: JsonObject, pod: JsonObject | None) -> Ended:
-    steps: list[Step] = []
+async def _ended(cluster: Cluster, end: JsonObject, pod: JsonObject | None) -> FinishedJob:
+    steps: list[ContainerResult] = []
     if pod is not None:
         for entry in statuses(pod):
             state = entry.get("state") or {}
             code = (state.get("terminated") or {}).get("exitCode")
             log = b"" if "waiting" in state or not state else await _log(cluster, pod, entry["name"])
-            steps.append(Step(entry["name"], code, log))
+            steps.append(ContainerResult(name=entry["name"], exit_code=code, log=log))
     name = pod["metadata"]["name"] if pod else ""
-    return Ended(
+    return FinishedJob(
         complete=end["type"] == "Complete",
         reason=end.get("reason", ""),
         message=end.get("message", ""),
-        steps=steps,
+        containers=tuple(steps),
         pod=name,
     )
 

@@ -1,7 +1,7 @@
 """Work on a repository that our dead Jobs' locks do not stand in the way of."""
 
 from kronkeep_common.errors import StorageFailed
-from kronkeep_daemon.jobs.runner import Ended
+from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository
@@ -19,12 +19,12 @@ class Maintenance:
         self._locks = locks
         self._queues = queues
 
-    async def alone(self, what: str, steps: Steps, repository: Repository, seconds: float) -> Ended:
+    async def alone(self, what: str, steps: Steps, repository: Repository, seconds: float) -> FinishedJob:
         """`run` while nothing else of ours works on the repository."""
         async with self._queues.alone(repository.id):
             return await self.run(what, steps, repository, seconds)
 
-    async def run(self, what: str, steps: Steps, repository: Repository, seconds: float) -> Ended:
+    async def run(self, what: str, steps: Steps, repository: Repository, seconds: float) -> FinishedJob:
         """One Job to its good end, while the caller holds the repository; raises StorageFailed.
 
         Where it met a lock that a dead Job of ours had left, that goes and the Job is tried once more; where
@@ -41,7 +41,7 @@ class Maintenance:
                 raise
         return await self._whole(f"{name}-2", steps, repository, seconds)
 
-    async def _whole(self, name: str, steps: Steps, repository: Repository, seconds: float) -> Ended:
+    async def _whole(self, name: str, steps: Steps, repository: Repository, seconds: float) -> FinishedJob:
         ended = await self._jobs.run(name, steps, repository, seconds)
         if (fault := failed(ended)) is not None:
             raise fault

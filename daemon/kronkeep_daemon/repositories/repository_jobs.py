@@ -24,6 +24,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube import objects, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
@@ -88,7 +89,7 @@ class RepositoryJobs:
 
     async def run(
         self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float = LONGEST
-    ) -> runner.Ended:
+    ) -> FinishedJob:
         """One Job from its creation to its end; the caller holds the repository.
 
         Raises StorageFailed: DeadlineExceeded, with what the pod waits for, after `seconds`, and Interrupted
@@ -110,7 +111,7 @@ class RepositoryJobs:
 
     async def _ended(
         self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float
-    ) -> runner.Ended:
+    ) -> FinishedJob:
         namespace = self.namespace(where)
         cluster = self.cluster(where)
         job = job_manifests.repository_job(
@@ -340,11 +341,11 @@ def known_keys(kind: str, found: dict[str, bytes]) -> tuple[str, ...]:
     return tuple(key.name for key in KINDS[kind].credentials if key.name in found)
 
 
-def failed(ended: runner.Ended) -> StorageFailed | None:
+def failed(ended: FinishedJob) -> StorageFailed | None:
     """Why a Job on a repository failed, from its first step that did; None where it did not."""
     if ended.complete:
         return None
-    step = next((step for step in ended.steps if step.exit_code), None)
+    step = ended.first_failure
     if step is None or step.exit_code == KILLED:
         words = clean(f"The storage's Job was cut off: {ended.message or ended.reason}", 300)
         return StorageFailed(words, next_step="Try again.", reason=CUT_OFF)

@@ -9,7 +9,7 @@ finds them instead of running a second `init` beside the first.
 import re
 
 from kronkeep_common.errors import StorageFailed
-from kronkeep_daemon.jobs.runner import Ended
+from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, RepositoryJobs, Steps, because, failed
@@ -70,11 +70,11 @@ async def _once(jobs: RepositoryJobs, repository: Repository, name: str, seconds
         raise fault
 
 
-def _judged(ended: Ended) -> StorageFailed | None:
+def _judged(ended: FinishedJob) -> StorageFailed | None:
     """Why the repository was not made; keys beside its own are the rest of another."""
     fault = failed(ended)
-    init = ended.step("init")
-    keys = ended.step("repository")
+    init = ended.container("init")
+    keys = ended.container("repository")
     if fault is None and keys is not None:
         found = [line for line in output.lines(keys.log) if _KEY.match(line)]
         return because(output.CONFIG_LOST) if len(found) > 1 else None

@@ -22,7 +22,7 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_common.json_decoding import UNREADABLE
 from kronkeep_common.models import BackupStorage
 from kronkeep_daemon import storage_kinds
-from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories import job_names
@@ -89,7 +89,7 @@ class Locks:
 
     async def _read(self, repository: Repository) -> list[Lock]:
         listed = await self._run(repository, [("list", ["restic", "list", "locks", "--no-lock"])])
-        step = listed.step("list")
+        step = listed.container("list")
         ids = _ID.findall(step.log) if step else []
         cats = [
             (f"lock-{n}", ["restic", "cat", "lock", i.decode(), "--no-lock"])
@@ -98,10 +98,10 @@ class Locks:
         if not cats:
             return []
         ended = await self._run(repository, cats)
-        logs = [step.log for step in ended.steps if step.exit_code == 0]
+        logs = [step.log for step in ended.containers if step.exit_code == 0]
         return [read(log) for log in [*logs, *[b""] * (len(ids) - len(logs))]]
 
-    async def _run(self, repository: Repository, steps: list[tuple[str, list[str]]]) -> runner.Ended:
+    async def _run(self, repository: Repository, steps: list[tuple[str, list[str]]]) -> FinishedJob:
         name = job_names.fresh("locks", repository.storage)
         return await self._repositories.run(name, steps, repository, SECONDS)
 

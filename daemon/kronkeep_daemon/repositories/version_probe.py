@@ -45,9 +45,9 @@ class Probe:
         job["spec"]["activeDeadlineSeconds"] = SECONDS
         await cluster.create(paths.jobs(namespace), job)
         ended = await runner.wait(cluster, self._clock, namespace, name)
-        found = versions.parse(ended.steps[0].log.decode(errors="replace") if ended.steps else "")
+        found = versions.parse(ended.containers[0].log.decode(errors="replace") if ended.containers else "")
         if found == versions.UNKNOWN:
-            said = output.lines(ended.steps[0].log)[-1:] if ended.steps else []
+            said = output.lines(ended.containers[0].log)[-1:] if ended.containers else []
             raise StorageFailed(
                 f"The version of restic in {settings.image} could not be had: "
                 f"{said[0].decode(errors='replace')[:200] if said else ended.message or ended.reason}",

@@ -17,7 +17,7 @@ from kronkeep_common.errors import ClusterUnreachable, FileTooLarge, InvalidRequ
 from kronkeep_common.models import BackupExecution, SnapshotFile
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.service import BackupService
-from kronkeep_daemon.jobs.runner import Ended
+from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import repository_job
@@ -94,7 +94,7 @@ class Downloads:
                 found = await runner.until(job, where, "send", gone)
             except NotFoundInCluster as removed:
                 raise StorageFailed("The Job that read the file went.", reason="JobGone") from removed
-        if not isinstance(found, Ended):
+        if not isinstance(found, FinishedJob):
             return found
         fault = restore_outcome.fault(found) or restore_outcome.INTERRUPTED
         raise StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)

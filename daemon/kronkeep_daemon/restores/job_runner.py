@@ -7,7 +7,7 @@ from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.jobs import node_placement, runner
-from kronkeep_daemon.jobs.runner import Ended, Step
+from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
@@ -32,7 +32,7 @@ class Runner:
         self.repositories = repositories
         self._clock = clock
 
-    async def on_repository(self, job: JsonObject, where: Repository, hear: Hear) -> Ended:
+    async def on_repository(self, job: JsonObject, where: Repository, hear: Hear) -> FinishedJob:
         """Runs a Job that has the repository's password until it ends."""
         namespace = job["metadata"]["namespace"]
         name = job["metadata"]["name"]
@@ -42,7 +42,7 @@ class Runner:
         await self.repositories.remove_credentials(self.cluster, namespace, name)
         return ended
 
-    async def plain(self, job: JsonObject, hear: Hear) -> Ended:
+    async def plain(self, job: JsonObject, hear: Hear) -> FinishedJob:
         """Runs a Job that needs no repository."""
         await self._create(job)
         return await self.heard(job["metadata"]["namespace"], job["metadata"]["name"], hear)
@@ -58,7 +58,7 @@ class Runner:
             pod["affinity"] = node_placement.on_node(node)
         await runner.create_once(self.cluster, job)
 
-    async def heard(self, namespace: str, name: str, hear: Hear) -> Ended:
+    async def heard(self, namespace: str, name: str, hear: Hear) -> FinishedJob:
         """Waits for the Job's end; `hear(container, line)` gets each line once, without its time.
 
         Raises NotFoundInCluster when the Job goes before its end, and what `hear` raises.
@@ -77,7 +77,7 @@ class Runner:
 
     async def until(
         self, job: JsonObject, where: Repository, container: str, gone: Callable[[], bool]
-    ) -> JsonObject | Ended:
+    ) -> JsonObject | FinishedJob:
         """Runs a Job on a repository until one of its containers has begun: the pod then.
 
         Answers how the Job ended where it ended before; raises NotFoundInCluster when `gone` says so.
@@ -222,16 +222,20 @@ def _begun(pod: JsonObject | None) -> Iterator[tuple[str, JsonObject]]:
             yield entry["name"], state
 
 
-def _ended(end: JsonObject, pod: JsonObject | None, ears: dict[str, _Ear]) -> Ended:
+def _ended(end: JsonObject, pod: JsonObject | None, ears: dict[str, _Ear]) -> FinishedJob:
     steps = [
-        Step(name, (state.get("terminated") or {}).get("exitCode"), ears[name].tail if name in ears else b"")
+        ContainerResult(
+            name=name,
+            exit_code=(state.get("terminated") or {}).get("exitCode"),
+            log=ears[name].tail if name in ears else b"",
+        )
         for name, state in _begun(pod)
     ]
     name = pod["metadata"]["name"] if pod else ""
-    return Ended(
+    return FinishedJob(
         complete=end["type"] == "Complete",
         reason=end.get("reason", ""),
         message=end.get("message", ""),
-        steps=steps,
+        containers=tuple(steps),
         pod=name,
     )

@@ -7,7 +7,7 @@ import msgspec
 from kronkeep_common.json_decoding import decoded
 from kronkeep_common.models import Progress
 from kronkeep_common.text import clean
-from kronkeep_daemon.jobs.runner import Ended, Step
+from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.restic import output
 from kronkeep_daemon.restic.connection_faults import Fault
 
@@ -81,17 +81,17 @@ def verified(log: bytes) -> int | None:
     return None
 
 
-def restores(ended: Ended) -> list[Step]:
+def restores(ended: FinishedJob) -> list[ContainerResult]:
     """The containers that restored."""
-    return [step for step in ended.steps if step.name.startswith("restore")]
+    return [step for step in ended.containers if step.name.startswith("restore")]
 
 
-def verified_files(ended: Ended) -> int:
+def verified_files(ended: FinishedJob) -> int:
     """How many files restic compared in all."""
     return sum(verified(step.log) or 0 for step in restores(ended))
 
 
-def fault(ended: Ended) -> Fault | None:
+def fault(ended: FinishedJob) -> Fault | None:
     """Why the Job of a restore failed; None when all its containers did what they should."""
     if ended.complete:
         calls = restores(ended)
@@ -101,7 +101,7 @@ def fault(ended: Ended) -> Fault | None:
         return None
     if ended.reason == "DeadlineExceeded":
         return Fault("DeadlineExceeded", "The restore was stopped at its deadline.", "Give it a longer one.")
-    failed = next((s for s in ended.steps if s.exit_code), None)
+    failed = ended.first_failure
     if failed is None:
         words = clean(f"The Job failed: {ended.message or ended.reason}", 500)
         return Fault("JobFailed", words, "Look at the Job's events with kubectl describe.")

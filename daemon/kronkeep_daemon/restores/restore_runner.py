@@ -20,7 +20,7 @@ from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
-from kronkeep_daemon.jobs.runner import Ended
+from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
@@ -224,7 +224,7 @@ class Restorer:
         )
 
     async def _compared(
-        self, ended: Ended, ears: Ears, wanted: Wanted, manifest: list[Line] | None
+        self, ended: FinishedJob, ears: Ears, wanted: Wanted, manifest: list[Line] | None
     ) -> "Fault | Compared":
         """What the files were found to be: by restic itself, by the manifest where there is one."""
         fault = restore_outcome.fault(ended)
@@ -314,7 +314,7 @@ class Restorer:
 
         return await asyncio.to_thread(missing)
 
-    async def _keep_logs(self, restore: Restore, ears: Ears, ended: Ended) -> None:
+    async def _keep_logs(self, restore: Restore, ears: Ears, ended: FinishedJob) -> None:
         kept = []
         for name, capped in ears.logs.items():
             kept.append(await self._history.logs.save(restore.id, name, ended.pod, capped))

@@ -14,7 +14,7 @@ from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History, Records
-from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
@@ -194,7 +194,7 @@ class StorageUpkeep:
             await self._failed(storage.id, fault)
             raise
 
-    async def _done(self, what: str, steps: Steps, repository: Repository) -> runner.Ended:
+    async def _done(self, what: str, steps: Steps, repository: Repository) -> FinishedJob:
         """A Job on the repository that succeeded; how it ended is on the storage's record."""
         storage = repository.storage
         try:
@@ -246,11 +246,11 @@ def _steps(storage: BackupStorage) -> Steps:
 
 
 def _usage(
-    ended: list[runner.Ended], space: storage_kinds.Space | None, now: datetime, seconds: float
+    ended: list[FinishedJob], space: storage_kinds.Space | None, now: datetime, seconds: float
 ) -> StorageUsage:
     """What the Jobs' steps and the server said, the storage's own repository first."""
     found = [_stats(one) for one in ended]
-    words = _numbers(ended[0].step("files"))
+    words = _numbers(ended[0].container("files"))
     told = space or _file_system(ended[0])
     used = words[0] * 1024 if words else sum(stats.get("total_size", 0) for stats in found)
     return StorageUsage(
@@ -263,21 +263,21 @@ def _usage(
     )
 
 
-def _stats(ended: runner.Ended) -> dict[str, int]:
-    step = ended.step("stats")
+def _stats(ended: FinishedJob) -> dict[str, int]:
+    step = ended.container("stats")
     found = output.objects(step.log) if step else []
     if not found:
         raise StorageFailed("restic stats said nothing that could be read.", reason="NoFigures")
     return found[-1]
 
 
-def _file_system(ended: runner.Ended) -> storage_kinds.Space | None:
+def _file_system(ended: FinishedJob) -> storage_kinds.Space | None:
     """What `stat -f` said: block size, blocks in all, blocks that are free to others than root."""
-    words = _numbers(ended.step("space"))
+    words = _numbers(ended.container("space"))
     return storage_kinds.Space(words[0] * words[1], words[0] * words[2]) if len(words) == 3 else None
 
 
-def _numbers(step: runner.Step | None) -> list[int]:
+def _numbers(step: ContainerResult | None) -> list[int]:
     """The numbers that a step's first line begins with."""
     lines = output.lines(step.log) if step else []
     words = lines[0].split() if lines else []

@@ -9,7 +9,7 @@ from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecuti
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
 from kronkeep_daemon.backups import archive_outcome, backup_plan
 from kronkeep_daemon.jobs import node_placement
-from kronkeep_daemon.jobs.runner import Ended, Step
+from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 POLICY = BackupPolicy(id="p", storage_id="s", retries=1)
@@ -163,9 +163,17 @@ def test_an_archive_runs_where_the_claims_user_runs() -> None:
     assert "n3" in str(node_placement.on_node("n3"))
 
 
-def job(*steps: tuple[str, int | None, bytes], reason: str = "") -> Ended:
-    return Ended(
-        complete=not reason, reason=reason, message="", steps=[Step(*step) for step in steps], pod="pod"
+def container(name: str, exit_code: int | None, log: bytes) -> ContainerResult:
+    return ContainerResult(name=name, exit_code=exit_code, log=log)
+
+
+def job(*steps: tuple[str, int | None, bytes], reason: str = "") -> FinishedJob:
+    return FinishedJob(
+        complete=not reason,
+        reason=reason,
+        message="",
+        containers=tuple(container(*step) for step in steps),
+        pod="pod",
     )
 
 
@@ -220,7 +228,7 @@ VERSION = ("version", 0, b"restic 0.19.1 compiled")
         ),
     ],
 )
-def test_how_a_job_ended(ended: Ended, status: str, reason: str | None, kept: str | None) -> None:
+def test_how_a_job_ended(ended: FinishedJob, status: str, reason: str | None, kept: str | None) -> None:
     found = archive_outcome.judge(ended)
     assert (found.status, found.reason) == (status, reason)
     assert (found.result.snapshot_id if found.result else None) == kept
@@ -251,8 +259,8 @@ def test_a_dump_that_was_killed_is_interrupted() -> None:
 
 def test_the_snapshots_of_a_log_are_its_array() -> None:
     log = b'warning: slow\n{"message_type":"status"}\n[broken\n[{"id":"0123"}]\n'
-    assert archive_outcome.snapshots(Step("snapshots", 0, log)) == [{"id": "0123"}]
-    assert archive_outcome.snapshots(Step("snapshots", 0, b"no answer")) == []
+    assert archive_outcome.snapshots(container("snapshots", 0, log)) == [{"id": "0123"}]
+    assert archive_outcome.snapshots(container("snapshots", 0, b"no answer")) == []
     assert archive_outcome.snapshots(None) == []
 
 

@@ -3,26 +3,30 @@
 import pytest
 
 from kronkeep_common.models import Progress
-from kronkeep_daemon.jobs.runner import Ended, Step
+from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.restores import restore_outcome
 
 TEXT = b"verifying files in /target\nfinished verifying 11 files in /target (took 0s)\n"
 JSON = b'{"message_type":"summary","total_files":5,"files_restored":3,"files_skipped":1,"total_bytes":9}\n'
 
 
-def job(*steps: Step, reason: str = "") -> Ended:
-    return Ended(
+def container(name: str, exit_code: int | None, log: bytes) -> ContainerResult:
+    return ContainerResult(name=name, exit_code=exit_code, log=log)
+
+
+def job(*steps: ContainerResult, reason: str = "") -> FinishedJob:
+    return FinishedJob(
         complete=all(s.exit_code == 0 for s in steps) and not reason,
         reason=reason,
         message="",
-        steps=list(steps),
+        containers=steps,
         pod="pod",
     )
 
 
 @pytest.mark.parametrize(("log", "files"), [(TEXT, 11), (JSON, 4), (b"restoring <Snapshot 1>\n", None)])
 def test_a_good_end_needs_its_words(log: bytes, files: int | None) -> None:
-    ended = job(Step("restore-0", 0, log))
+    ended = job(container("restore-0", 0, log))
     assert restore_outcome.verified(log) == files
     fault = restore_outcome.fault(ended)
     assert (fault.reason if fault else None) == (None if files is not None else "NoSummary")
@@ -52,7 +56,7 @@ def test_a_good_end_needs_its_words(log: bytes, files: int | None) -> None:
     ],
 )
 def test_every_failure_has_its_reason_and_a_next_step(name: str, code: int, log: bytes, reason: str) -> None:
-    fault = restore_outcome.fault(job(Step("restore-0", 0, TEXT), Step(name, code, log)))
+    fault = restore_outcome.fault(job(container("restore-0", 0, TEXT), container(name, code, log)))
     assert fault is not None
     assert fault.reason == reason
     assert fault.message
@@ -60,7 +64,7 @@ def test_every_failure_has_its_reason_and_a_next_step(name: str, code: int, log:
 
 
 def test_the_deadline_comes_before_what_the_killed_containers_say() -> None:
-    fault = restore_outcome.fault(job(Step("restore-0", 137, b""), reason="DeadlineExceeded"))
+    fault = restore_outcome.fault(job(container("restore-0", 137, b""), reason="DeadlineExceeded"))
     assert fault is not None
     assert fault.reason == "DeadlineExceeded"
 
@@ -75,7 +79,7 @@ def test_different_files_are_counted_and_some_named() -> None:
 
 def test_files_that_could_not_be_restored_are_named() -> None:
     fault = restore_outcome.fault(
-        job(Step("restore-0", 1, b"ignoring error for /a: operation not permitted\n"))
+        job(container("restore-0", 1, b"ignoring error for /a: operation not permitted\n"))
     )
     assert fault is not None
     assert (fault.reason, fault.message) == (
@@ -85,7 +89,11 @@ def test_files_that_could_not_be_restored_are_named() -> None:
 
 
 def test_the_files_of_every_call_count() -> None:
-    ended = job(Step("restore-0", 0, TEXT), Step("restore-1", 0, JSON), Step("names", 0, b"f/a\0"))
+    ended = job(
+        container("restore-0", 0, TEXT),
+        container("restore-1", 0, JSON),
+        container("names", 0, b"f/a\0"),
+    )
     assert restore_outcome.verified_files(ended) == 15
 
 
