@@ -11,8 +11,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import msgspec
@@ -21,26 +20,13 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import InvalidSettings, KronkeepError, ToolMissing
 from kronkeep_daemon import connect
 from kronkeep_daemon import settings as settings_file
-from kronkeep_daemon.alerts import AlertService, Sources
-from kronkeep_daemon.apply import Applying
-from kronkeep_daemon.backups.service import BackupService
-from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.cronjobs_with_backups import ExtendedService
-from kronkeep_daemon.doctor import Doctor
+from kronkeep_daemon.composition import CurrentSettings, compose
 from kronkeep_daemon.embedded import EmbeddedCluster
-from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History, expiry
 from kronkeep_daemon.history.history import EXIT_SYNC_FAILED
-from kronkeep_daemon.http.idempotency import Answers
-from kronkeep_daemon.http.metrics import Metrics
-from kronkeep_daemon.http.operations import Operations
 from kronkeep_daemon.http.server import serve
 from kronkeep_daemon.http.services import Services
-from kronkeep_daemon.http.user_limits import Limits
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.manifest_folder import DropIns
-from kronkeep_daemon.restores.service import RestoreService
-from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import ClusterSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.systemd_notify import notify
@@ -65,16 +51,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     attached: bool = False
 
 
-class Current:
-    """The settings in force; a reload changes them, and those who ask get the new ones."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-
-    def __call__(self) -> Settings:
-        return self.settings
-
-
 async def run(options: Options) -> int:
     """Serves until a signal, a closed standard input (`attached`) or the end of a fatal task."""
     stop = asyncio.Event()
@@ -83,7 +59,7 @@ async def run(options: Options) -> int:
         loop.add_signal_handler(number, stop.set)
     if options.attached:
         loop.add_reader(sys.stdin.fileno(), _until_closed, stop)
-    current = Current(_settings(options))
+    current = CurrentSettings(_settings(options))
     async with AsyncExitStack() as stack:
         supervisor, history = await _serve(options, current, stack)
         failed = (supervisor.failed, history.failed)
@@ -132,7 +108,9 @@ def _require_restic() -> None:
         raise ToolMissing("The program restic is not installed.", next_step="Run: apt-get install -y restic.")
 
 
-async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> tuple[Supervisor, History]:
+async def _serve(
+    options: Options, current: CurrentSettings, stack: AsyncExitStack
+) -> tuple[Supervisor, History]:
     """Brings everything up in order; the stack takes it down in reverse."""
     clock = SystemClock()
     state = Path(current().state)
@@ -153,8 +131,9 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
     for cluster, _ in connected:
         stack.push_async_callback(cluster.close)
     stack.push_async_callback(supervisor.close)
-    services = _services(connected, history, current, supervisor)
-    _start(services, supervisor)
+    composition = compose(connected, history, current, supervisor)
+    composition.start()
+    services = composition.services
     stack.push_async_callback(services.cronjobs.release)
     with suppress(TimeoutError):  # whose cluster is away has its history served
         async with asyncio.timeout(LIST_PATIENCE):
@@ -171,106 +150,7 @@ async def _serve(options: Options, current: Current, stack: AsyncExitStack) -> t
     return supervisor, history
 
 
-def _services(
-    clusters: list[tuple[Cluster, ClusterSettings]],
-    history: History,
-    current: Current,
-    supervisor: Supervisor,
-) -> Services:
-    """Every service over those it needs; nothing runs yet."""
-    clock = SystemClock()
-    bus = Bus()
-    cronjobs = CronJobService(clusters=clusters, history=history, bus=bus, clock=clock, settings=current)
-    backups = BackupService(
-        cronjobs=cronjobs, history=history, bus=bus, clock=clock, settings=current, supervisor=supervisor
-    )
-    restores = RestoreService(
-        cronjobs=cronjobs,
-        backups=backups,
-        history=history,
-        bus=bus,
-        clock=clock,
-        settings=current,
-        supervisor=supervisor,
-    )
-    schedules = ScheduleService(cronjobs=cronjobs, history=history, clock=clock, settings=current)
-    extended = ExtendedService(cronjobs=cronjobs, backups=backups, history=history, schedules=schedules)
-    applying = Applying(cronjobs, extended, backups.storages)
-    folder = current().manifests
-    dropins = DropIns(
-        folder=Path(folder) if folder else None, applying=applying, bus=bus, clock=clock, cronjobs=cronjobs
-    )
-    metrics = Metrics()
-    sources = Sources(
-        synced=cronjobs.synced,
-        unknown=cronjobs.unknown,
-        cronjobs=extended.each,
-        storages=backups.storages.list,
-        watches=cronjobs.watch_states,
-        live=lambda cluster: cronjobs.recorders[cluster].watches.live(),
-        checked=schedules.found,
-        stands_by=cronjobs.leads.stands_by,
-    )
-    alerts = AlertService(
-        sources=sources,
-        history=history,
-        bus=bus,
-        clock=clock,
-        settings=current,
-        supervisor=supervisor,
-        cluster=cronjobs.clusters.first,
-        registry=metrics.registry,
-    )
-    return Services(
-        cronjobs=cronjobs,
-        backups=backups,
-        restores=restores,
-        extended=extended,
-        schedules=schedules,
-        applying=applying,
-        dropins=dropins,
-        doctor=Doctor(cronjobs=cronjobs, backups=backups, history=history, clock=clock, settings=current),
-        history=history,
-        clock=clock,
-        settings=current,
-        operations=Operations(history, clock, supervisor),
-        answers=Answers(history, clock),
-        limits=Limits(clock, lambda: current().limits),
-        metrics=metrics,
-        alerts=alerts,
-    )
-
-
-def _start(services: Services, supervisor: Supervisor) -> None:
-    """Begins the services' background tasks."""
-    services.cronjobs.start(supervisor)
-    services.backups.start()
-    services.restores.start()
-    services.alerts.start()
-    supervisor.start("schedule findings", services.schedules.keep_findings, death="restart")
-    services.dropins.start(supervisor)
-
-
-@asynccontextmanager
-async def composed(
-    cluster: Cluster, folder: Path, supervisor: Supervisor, settings: Settings
-) -> AsyncIterator[Services]:
-    """The services over one cluster without socket or signals, for programs that embed kronkeep."""
-    history = await History.open(folder, clock=SystemClock())
-    try:
-        services = _services([(cluster, ClusterSettings())], history, Current(settings), supervisor)
-        _start(services, supervisor)
-        await services.cronjobs.synced()
-        try:
-            yield services
-        finally:
-            await services.cronjobs.release()
-    finally:
-        await supervisor.close()
-        await history.close()
-
-
-async def _reload(options: Options, current: Current) -> None:
+async def _reload(options: Options, current: CurrentSettings) -> None:
     """Takes each new version of the settings file; one that is wrong changes nothing."""
     assert options.config is not None
     async for version in settings_file.reloads(options.config):
@@ -288,7 +168,7 @@ async def _reload(options: Options, current: Current) -> None:
         log.info("the settings were read anew")
 
 
-async def _retain(history: History, current: Current, clock: SystemClock) -> None:
+async def _retain(history: History, current: CurrentSettings, clock: SystemClock) -> None:
     """Lets the history go of what the settings no longer keep, every hour."""
     while True:
         wanted = current().history
@@ -343,7 +223,7 @@ def _announce(options: Options, services: Services, state: Path, kubeconfig: Pat
             "repository": storage.settings.get("path", ""),
             "password_file": str(_password(state, storage.id)),
         }
-        for storage in services.backups.storages.list()
+        for storage in services.storages.list()
     }
     line = {
         "socket": services.settings().socket,

@@ -25,7 +25,9 @@ from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService, spec_patch
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.repositories.version_probe import Probe
 from kronkeep_daemon.schedule_service import ScheduleService
+from kronkeep_daemon.storages.storage_service import StorageService
 
 Names = list[str]
 SLICE = 16  # CronJobs between two turns of the event loop: about a millisecond
@@ -45,11 +47,15 @@ class ExtendedService:
         *,
         cronjobs: CronJobService,
         backups: BackupService,
+        storages: StorageService,
+        probe: Probe,
         history: History,
         schedules: ScheduleService,
     ) -> None:
         self._cronjobs = cronjobs
         self._backups = backups
+        self._storages = storages
+        self._probe = probe
         self._history = history
         self._schedules = schedules
 
@@ -137,9 +143,9 @@ class ExtendedService:
     ) -> Settled:
         """The policy as a CronJob of that schedule may carry it; raises what `create` raises for a policy."""
         cluster = self._cronjobs.home(namespace, name)
-        self._backups.storages.usable(wanted.storage_id, cluster, namespace)
+        self._storages.usable(wanted.storage_id, cluster, namespace)
         policies.check(wanted)
-        await self._backups.probe.check(cluster, wanted)
+        await self._probe.check(cluster, wanted)
         return await self._schedules.settle(namespace, name, schedule, zone, wanted)
 
     async def settled(self, spec: CronJobCreate) -> tuple[CronJobCreate, str | None]:

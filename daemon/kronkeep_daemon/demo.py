@@ -92,12 +92,12 @@ async def fill(services: Services, folder: Path, say: Callable[[str], None]) -> 
 
 
 async def _storage(services: Services, folder: Path) -> None:
-    storages = services.backups.storages
+    storages = services.storages
     if STORAGE not in {found.id for found in storages.list()}:
         await storages.create(storage(folder))
     while storages.get(STORAGE).status in (StorageStatus.PENDING, StorageStatus.CREATING):
         await services.clock.sleep(0.1)
-    password = await storages.jobs.password(storages.get(STORAGE))
+    password = await storages.password(storages.get(STORAGE))
     await asyncio.to_thread(_keep_password, folder.with_suffix(".password"), password.decode())
 
 

@@ -1,8 +1,18 @@
-"""The fakes that ship: a clock that a test moves."""
+"""Support for tests and embedding programs: a clock that a test moves, the services without a socket."""
 
 import asyncio
 import heapq
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.composition import Composition, CurrentSettings, compose
+from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.settings import ClusterSettings, Settings
+from kronkeep_daemon.supervisor import Supervisor
 
 
 class FakeClock:
@@ -53,3 +63,23 @@ async def settle(turns: int = 20) -> None:
     """Lets ready callbacks run for some turns of the event loop."""
     for _ in range(turns):
         await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def composed(
+    cluster: Cluster, folder: Path, supervisor: Supervisor, settings: Settings
+) -> AsyncIterator[Composition]:
+    """Run the services over one cluster without socket or signals; the history is kept in `folder`."""
+    history = await History.open(folder, clock=SystemClock())
+    try:
+        composition = compose([(cluster, ClusterSettings())], history, CurrentSettings(settings), supervisor)
+        composition.start()
+        cronjobs = composition.services.cronjobs
+        await cronjobs.synced()
+        try:
+            yield composition
+        finally:
+            await cronjobs.release()
+    finally:
+        await supervisor.close()
+        await history.close()

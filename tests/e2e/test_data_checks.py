@@ -11,12 +11,12 @@ from tests.e2e.conftest import eventually
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import BackupStorageCreate
-from kronkeep_daemon.app import composed
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.settings import AllowSettings, ArchiveSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
+from kronkeep_daemon.testing import composed
 
 PARTS = 30
 
@@ -28,9 +28,9 @@ async def test_damage_is_found_in_its_part_and_told_until_it_is_gone(
     settings = Settings(state=str(tmp_path), allow=AllowSettings(host_path=True), archive=ArchiveSettings())
     folder = tmp_path / "vault"
     clock = SystemClock()
-    async with composed(cluster, tmp_path / "history", Supervisor(clock), settings) as services:
-        storages = services.backups.storages
-        checks = services.restores.data_checks
+    async with composed(cluster, tmp_path / "history", Supervisor(clock), settings) as composition:
+        storages = composition.services.storages
+        checks = composition.data_checks
         wanted = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
         await storages.create(wanted)
 
@@ -54,7 +54,7 @@ async def test_damage_is_found_in_its_part_and_told_until_it_is_gone(
         assert bad.data_check is not None
         assert (bad.data_check.part, bad.data_check.ok, bad.check_ok) == (part, False, False)
         assert (bad.reason, bool(bad.next_step)) == ("RepositoryDamaged", True), bad
-        assert (await services.backups.upkeep.check("vault")).check_ok is False
+        assert (await composition.services.storage_upkeep.check("vault")).check_ok is False
         pack.write_bytes(whole)
         good = await checks.read(storages.get("vault"), part)
         assert good.data_check == msgspec.structs.replace(bad.data_check, ok=True, checked_at=good.checked_at)

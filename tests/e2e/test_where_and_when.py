@@ -22,22 +22,28 @@ from kronkeep_common.models import (
     Source,
 )
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
-from kronkeep_daemon.app import composed
 from kronkeep_daemon.backups import service as backup_service
+from kronkeep_daemon.composition import Composition
 from kronkeep_daemon.embedded import EmbeddedCluster
+from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.repositories import job_names, repository
 from kronkeep_daemon.settings import AllowSettings, ArchiveSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
+from kronkeep_daemon.testing import composed
 
 
 class Two(NamedTuple):
     """Services over a cluster of two nodes, a storage `vault` in `folder` and a claim `data`."""
 
-    services: Any
+    composition: Composition
     cluster: Cluster
     folder: Path
+
+    @property
+    def services(self) -> Services:
+        return self.composition.services
 
     async def cronjob(self) -> None:
         """A CronJob that never runs by itself, whose policy archives `data`."""
@@ -83,8 +89,8 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
     data = tmp_path / "cluster" / "node" / "claims" / "default" / "data"
     data.mkdir(parents=True, exist_ok=True)
     (data / "file").write_bytes(os.urandom(1000))
-    async with composed(cluster, tmp_path / "history", Supervisor(SystemClock()), settings) as services:
-        storages = services.backups.storages
+    async with composed(cluster, tmp_path / "history", Supervisor(SystemClock()), settings) as composition:
+        storages = composition.services.storages
         folder = tmp_path / "vault"
         wanted = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
         await storages.create(wanted)
@@ -93,7 +99,7 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
             return str(storages.get("vault").status)
 
         await eventually(look, lambda status: status == "active")
-        found = Two(services, cluster, folder)
+        found = Two(composition, cluster, folder)
         await found.cronjob()
         yield found
     await cluster.close()
@@ -119,8 +125,8 @@ async def test_a_backup_whose_turn_does_not_come_in_time_says_so(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backup_service, "LONGEST_QUEUE", timedelta(seconds=1))
-    own = repository.Repository(storage=two.services.backups.storages.get("vault"))
-    async with two.services.backups.queues.alone(own.id):
+    own = repository.Repository(storage=two.services.storages.get("vault"))
+    async with two.composition.queues.alone(own.id):
         late = await two.backup()
     assert (late.status, late.started_at, late.job, late.result) == ("failed", None, None, None)
     assert (late.reason, bool(late.next_step)) == ("QueueTimeout", True), late
@@ -162,20 +168,21 @@ class Prune:
 
 
 async def test_a_killed_prunes_lock_goes_at_once_and_a_living_ones_stays(two: Two) -> None:
-    storages = two.services.backups.storages
-    retaining = two.services.backups.retaining
+    storages = two.services.storages
+    maintenance = two.composition.maintenance
+    jobs = two.composition.repository_jobs
     own = repository.Repository(storage=storages.get("vault"))
-    ours = Prune(two, storages.maintenance.run("prune", Prune.STEPS, own, 60))
+    ours = Prune(two, maintenance.run("prune", Prune.STEPS, own, 60))
     await ours.locked()
     with pytest.raises(StorageFailed) as cut_off:
         await ours.kill()
     assert (cut_off.value.details["reason"], held(two.folder)) == ("Interrupted", set())
     # One whose daemon was killed too: nobody hears of its end.
     name = job_names.fresh("prune", own.storage)
-    unheard = Prune(two, storages.jobs.run(name, Prune.STEPS, own, 60))
+    unheard = Prune(two, jobs.run(name, Prune.STEPS, own, 60))
     await unheard.locked()
     with pytest.raises(StorageFailed) as alive:
-        await retaining.prune("vault")
+        await two.services.retention.prune("vault")
     assert (alive.value.details["reason"], len(held(two.folder))) == ("RepositoryLocked", 1)
     assert not (await unheard.kill()).complete
     assert len(held(two.folder)) == 1

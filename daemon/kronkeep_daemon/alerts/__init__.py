@@ -1,5 +1,6 @@
 """Alerts: rules find what is wrong, flips tell what changed about it, channels tell people."""
 
-from kronkeep_daemon.alerts.service import AlertService, Sources
+from kronkeep_daemon.alerts.inputs import AlertInputs
+from kronkeep_daemon.alerts.service import AlertService
 
-__all__ = ["AlertService", "Sources"]
+__all__ = ["AlertInputs", "AlertService"]

@@ -7,10 +7,9 @@ times as long, so that alerts never take more than a tenth of the machine.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from typing import NamedTuple
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -18,12 +17,13 @@ from tinydb import where
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import AlertNotFound, KronkeepError, NotAllowedNow
-from kronkeep_common.models import Alert, BackupStorage, CronJob
+from kronkeep_common.models import Alert, CronJob
 from kronkeep_common.states import AlertStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.alerts import rules
 from kronkeep_daemon.alerts.alert_changes import compare
 from kronkeep_daemon.alerts.dispatch import Dispatch
+from kronkeep_daemon.alerts.inputs import AlertInputs
 from kronkeep_daemon.alerts.rule_results import Finding, Key, Known
 from kronkeep_daemon.events import (
     BackupChanged,
@@ -35,7 +35,6 @@ from kronkeep_daemon.events import (
 )
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -46,29 +45,13 @@ RECENT = 20
 NEVER_ENDED = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
 
 
-class Sources(NamedTuple):
-    """Where a look reads from: what other rooms show, and whether another daemon tells people.
-
-    `synced` returns once every cluster has been listed, `unknown` are the ids of those that were not.
-    """
-
-    synced: Callable[[], Awaitable[None]]
-    unknown: Callable[[], frozenset[str]]
-    cronjobs: Callable[[], AsyncIterator[CronJob]]
-    storages: Callable[[], Sequence[BackupStorage]]
-    watches: Callable[[], Sequence[WatchState]]
-    live: Callable[[str], bool]
-    checked: Callable[[CronJob], bool]
-    stands_by: Callable[[str], bool]
-
-
 class AlertService:
     """The alerts, and what tells people of them."""
 
     def __init__(
         self,
         *,
-        sources: Sources,
+        inputs: AlertInputs,
         history: History,
         bus: Bus,
         clock: Clock,
@@ -77,7 +60,7 @@ class AlertService:
         cluster: Cluster,
         registry: CollectorRegistry,
     ) -> None:
-        self._sources = sources
+        self._inputs = inputs
         self._history = history
         self._clock = clock
         self._settings = settings
@@ -89,7 +72,7 @@ class AlertService:
             supervisor=supervisor,
             cluster=cluster,
             registry=registry,
-            stands_by=sources.stands_by,
+            stands_by=inputs.stands_by,
         )
         self._wake = asyncio.Event()
         for event in (ExecutionChanged, BackupChanged, RestoreChanged, StorageChanged, CronJobChanged):
@@ -103,7 +86,7 @@ class AlertService:
     async def _look_forever(self) -> None:
         with suppress(TimeoutError):  # that a cluster is away is a thing to tell of
             async with asyncio.timeout(self._settings().alerts.watch_seconds):
-                await self._sources.synced()
+                await self._inputs.synced()
         while True:
             self._wake.clear()
             began = self._clock.monotonic()
@@ -121,7 +104,7 @@ class AlertService:
 
     async def look(self) -> None:
         """One look; raises ReadOnlyHistory while the disk is full: the next look finds the same again."""
-        unknown = self._sources.unknown()
+        unknown = self._inputs.unlisted_clusters()
         unsure: set[Key] = {
             (alert.code, alert.kind, alert.object_id) for alert in self.unended() if alert.cluster in unknown
         }
@@ -141,14 +124,14 @@ class AlertService:
     async def _findings(self, unsure: set[Key]) -> list[Finding]:
         """All that is wrong; what cannot be told is added to `unsure`."""
         found: list[Finding] = []
-        async for cronjob in self._sources.cronjobs():
+        async for cronjob in self._inputs.cronjobs():
             known = self._known(cronjob)
             found += rules.about_cronjob(known)
             unsure |= rules.unsure_of(known)
-        for storage in self._sources.storages():
+        for storage in self._inputs.storages():
             found += rules.about_storage(storage)
         limit = self._settings().alerts.watch_seconds
-        for watch in self._sources.watches():
+        for watch in self._inputs.watch_states():
             found += rules.about_watch(watch, self._clock.now(), limit)
         return found
 
@@ -165,8 +148,8 @@ class AlertService:
             failing_runs=settings.alerts.failing_runs,
             controller_zone=settings.controller_zone,
             drills_since=self._drills_since(cronjob),
-            live=self._sources.live(cronjob.cluster),
-            checked=self._sources.checked(cronjob),
+            live=self._inputs.is_live(cronjob.cluster),
+            checked=self._inputs.has_findings(cronjob),
         )
 
     def _drills_since(self, cronjob: CronJob) -> datetime | None:

@@ -7,8 +7,7 @@ it. So a daemon that was killed goes on at the stage where it stopped, and post 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from collections.abc import Callable
 
 import msgspec
 
@@ -23,6 +22,7 @@ from kronkeep_daemon.backups import (
     cronjob_configuration,
     hooks,
 )
+from kronkeep_daemon.backups.archive_work import ArchiveWork, ArchiveWorkResolver
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hooks import Around, HookRunner
@@ -61,46 +61,35 @@ NOT_IN_TIME = Outcome(
 MADE = (BackupStatus.SUCCEEDED, BackupStatus.PARTIAL)
 
 
-class Work(NamedTuple):
-    """What a backup is about, and on which cluster: `claims` are those that it archives."""
-
-    cluster: Cluster
-    cronjob: JsonObject
-    policy: BackupPolicy
-    repository: Repository
-    claims: tuple[str, ...]
-
-
-class Parts(NamedTuple):
-    """The rooms that an archive goes through."""
-
-    clusters: Clusters
-    records: BackupRecords
-    repositories: RepositoryJobs
-    known: KnownRepositories
-    hooks: HookRunner
-    logs: BackupLogs
-    locks: Locks
-    probe: Probe
-    queues: Queues
-
-
 class Archiver:
-    """Runs archives; `work_of` raises what is missing, `made` is told of a new good backup."""
+    """Runs archives."""
 
     def __init__(
         self,
         *,
-        parts: Parts,
-        work_of: Callable[[BackupExecution], Work],
-        made: Callable[[BackupExecution], Awaitable[None]],
+        clusters: Clusters,
+        works: ArchiveWorkResolver,
+        records: BackupRecords,
+        logs: BackupLogs,
+        hooks: HookRunner,
+        repository_jobs: RepositoryJobs,
+        known: KnownRepositories,
+        locks: Locks,
+        probe: Probe,
+        queues: Queues,
         clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
-        self._parts = parts
-        self._records = parts.records
-        self._work_of = work_of
-        self._made = made
+        self._clusters = clusters
+        self._works = works
+        self._records = records
+        self._logs = logs
+        self._hooks = hooks
+        self._repository_jobs = repository_jobs
+        self._known = known
+        self._locks = locks
+        self._probe = probe
+        self._queues = queues
         self._clock = clock
         self._settings = settings
 
@@ -108,7 +97,7 @@ class Archiver:
         """Takes the backup to a final state; the task of one backup."""
         backup = self._records.get(backup_id)
         try:
-            work = self._work_of(backup)
+            work = self._works.resolve(backup)
         except KronkeepError as fault:
             await self._end(backup_id, backup.ending or BackupStatus.FAILED, refused(fault))
             return
@@ -117,11 +106,9 @@ class Archiver:
         except TimeoutError:
             await self._conclude(backup_id, NOT_IN_TIME)
         await self._post(backup_id, work)
-        done = await self._end(backup_id, self._records.get(backup_id).ending or BackupStatus.UNKNOWN)
-        if done.status is BackupStatus.SUCCEEDED:
-            await self._made(done)
+        await self._end(backup_id, self._records.get(backup_id).ending or BackupStatus.UNKNOWN)
 
-    async def _archived(self, backup_id: str, work: Work) -> None:
+    async def _archived(self, backup_id: str, work: ArchiveWork) -> None:
         """Makes the archive and validates it, alone on the repository; raises TimeoutError in the queue."""
         backup = self._records.get(backup_id)
         if backup.ending is not None and backup.ending not in MADE:
@@ -129,18 +116,18 @@ class Archiver:
         patience = None
         if backup.status is BackupStatus.QUEUED and backup.deadline_at is not None:
             patience = (backup.deadline_at - self._clock.now()).total_seconds()
-        async with self._parts.queues.archiving(work.repository.id, patience):
+        async with self._queues.archiving(work.repository.id, patience):
             if backup.ending is None:
                 await self._conclude(backup_id, await self._attempts(backup_id, work))
             await self._validate(backup_id, work)
 
-    async def _attempts(self, backup_id: str, work: Work) -> Outcome:
+    async def _attempts(self, backup_id: str, work: ArchiveWork) -> Outcome:
         free = 0  # attempts that only took a dead lock away do not count
         while True:
             ended = await self._attempt(backup_id, work)
             backup = self._records.get(backup_id)
             if ended.reason == "RepositoryLocked" and not free:
-                free += await self._parts.locks.clear(work.repository)
+                free += await self._locks.clear(work.repository)
                 again = bool(free)
             else:
                 again = False
@@ -157,7 +144,7 @@ class Archiver:
             if not again:
                 await self._clock.sleep(min(FIRST_PAUSE * 4 ** (backup.attempt - 1), LONGEST_PAUSE))
 
-    async def _attempt(self, backup_id: str, work: Work) -> Outcome:
+    async def _attempt(self, backup_id: str, work: ArchiveWork) -> Outcome:
         """One attempt; a fault of ours or of the cluster that a repetition may heal is raised."""
         before = self._records.get(backup_id)
         backup = await self._running(backup_id)
@@ -172,19 +159,19 @@ class Archiver:
                 raise  # the planner's next look begins it again
             return refused(fault)
 
-    async def _tried(self, before: BackupExecution, backup: BackupExecution, work: Work) -> Outcome:
-        await self._parts.probe.check(work.cluster, work.policy)
+    async def _tried(self, before: BackupExecution, backup: BackupExecution, work: ArchiveWork) -> Outcome:
+        await self._probe.check(work.cluster, work.policy)
         await self._ensure(backup, work.repository)
         node = await node_placement.node_of(work.cluster, backup.namespace, work.claims)
         around = Around(cronjob=work.cronjob, claims=work.claims, repository=work.repository, node=node)
-        verdict = await self._parts.hooks.stage(backup.id, "pre", around)
+        verdict = await self._hooks.stage(backup.id, "pre", around)
         if verdict.stopped_by is not None:
             reason = hooks.refusal("pre", verdict.stopped_by)
             return Outcome(BackupStatus.FAILED, None, *reason, verdict.warnings)
         found = await self._ended_unseen(before, work) or await self._job(backup, work, node)
         return found._replace(warnings=(*verdict.warnings, *found.warnings))
 
-    async def _job(self, backup: BackupExecution, work: Work, node: str | None) -> Outcome:
+    async def _job(self, backup: BackupExecution, work: ArchiveWork, node: str | None) -> Outcome:
         """The archive's Job to its end; where that leaves doubt, what the repository holds decides."""
         complete = False
         try:
@@ -195,13 +182,12 @@ class Archiver:
             words = "The archive's Job went before it ended; how it ended is not known."
             result = archive_outcome.lost("JobGone", words)
         if result.reason in archive_outcome.KILLED:
-            await self._parts.locks.clear(work.repository)
+            await self._locks.clear(work.repository)
         if result.reason in archive_outcome.DOUBTFUL:
             result = await self._made_already(backup, work.repository, result, complete) or result
         return result
 
-    async def _archive(self, backup: BackupExecution, work: Work, node: str | None) -> FinishedJob:
-        repositories = self._parts.repositories
+    async def _archive(self, backup: BackupExecution, work: ArchiveWork, node: str | None) -> FinishedJob:
         owner = job_manifests.owner(work.cronjob)
         name = job_manifests.archive_job_name(backup)
         files: dict[str, str] = {}
@@ -216,7 +202,9 @@ class Archiver:
             settings=self._settings().archive,
         )
         archive_manifests.belongs(job, backup, owner, node)
-        await repositories.copy_credentials(work.repository, work.cluster, backup.namespace, name, owner)
+        await self._repository_jobs.copy_credentials(
+            work.repository, work.cluster, backup.namespace, name, owner
+        )
         try:
             if files:
                 await _carry(
@@ -232,17 +220,17 @@ class Archiver:
                 lost=hooks.LOST_SECONDS,
             )
         finally:
-            await repositories.remove_credentials(work.cluster, backup.namespace, name)
+            await self._repository_jobs.remove_credentials(work.cluster, backup.namespace, name)
             if files:
                 await work.cluster.delete(
                     paths.configmaps(backup.namespace, cronjob_configuration.name_of(name))
                 )
-        kept = await self._parts.logs.keep(backup.id, ended)
+        kept = await self._logs.keep(backup.id, ended)
         old = self._records.get(backup.id)
         await self._records.put(old, msgspec.structs.replace(old, logs=(*old.logs, *kept)))
         return ended
 
-    async def _ended_unseen(self, before: BackupExecution, work: Work) -> Outcome | None:
+    async def _ended_unseen(self, before: BackupExecution, work: ArchiveWork) -> Outcome | None:
         """What an archive made whose Job ended and was removed unwatched; None if it must run."""
         if before.status is not BackupStatus.RUNNING or before.job is None:
             return None
@@ -280,17 +268,17 @@ class Archiver:
 
     async def _ensure(self, backup: BackupExecution, repository: Repository) -> None:
         """Makes a policy's own repository before its first archive; raises StorageFailed."""
-        if self._parts.known.has(repository):
+        if self._known.has(repository):
             return
         mark = job_manifests.short_hash(repository.id, backup.id, str(backup.attempt))
-        await repository_maker.make(self._parts.repositories, repository, mark[:6], INIT_SECONDS)
-        await self._parts.known.note(repository)
+        await repository_maker.make(self._repository_jobs, repository, mark[:6], INIT_SECONDS)
+        await self._known.note(repository)
 
     async def _step(
         self, what: str, argv: list[str], repository: Repository, seconds: float
     ) -> StorageFailed | None:
         name = job_names.fresh(what, repository.storage)
-        return failed(await self._parts.repositories.run(name, [(what, argv)], repository, seconds))
+        return failed(await self._repository_jobs.run(name, [(what, argv)], repository, seconds))
 
     async def _made_already(
         self, backup: BackupExecution, repository: Repository, before: Outcome, complete: bool
@@ -298,7 +286,7 @@ class Archiver:
         """The snapshot that a lost attempt had made after all, found by this backup's own tag."""
         argv = ["restic", "snapshots", "--no-lock", "--json", "--tag", job_manifests.backup_tag(backup)]
         name = job_names.fresh("look", repository.storage)
-        ended = await self._parts.repositories.run(name, [("snapshots", argv)], repository, LOOK_SECONDS)
+        ended = await self._repository_jobs.run(name, [("snapshots", argv)], repository, LOOK_SECONDS)
         return archive_outcome.found(
             archive_outcome.snapshots(ended.container("snapshots")), before, complete
         )
@@ -311,13 +299,13 @@ class Archiver:
             if fault is not None:
                 log.warning("a dump of %s stays: %s", repository.id, fault)
 
-    async def _validate(self, backup_id: str, work: Work) -> None:
+    async def _validate(self, backup_id: str, work: ArchiveWork) -> None:
         """The hooks on the snapshot's content; one that stops makes the backup failed, its snapshot stays."""
         backup = self._records.get(backup_id)
         if backup.ending not in MADE or not work.policy.hooks.validate:
             return
         around = Around(cronjob=work.cronjob, claims=work.claims, repository=work.repository, node=None)
-        verdict = await self._parts.hooks.stage(backup_id, "validate", around)
+        verdict = await self._hooks.stage(backup_id, "validate", around)
         new = old = self._records.get(backup_id)
         if verdict.stopped_by is not None:
             reason, words, step = hooks.refusal("validate", verdict.stopped_by)
@@ -327,12 +315,12 @@ class Archiver:
         warnings = (*old.warnings, *verdict.warnings)
         await self._records.put(old, msgspec.structs.replace(new, warnings=warnings))
 
-    async def _post(self, backup_id: str, work: Work) -> None:
+    async def _post(self, backup_id: str, work: ArchiveWork) -> None:
         """The hooks after it all; what they do changes nothing of the backup's end."""
         if not work.policy.hooks.post or self._records.get(backup_id).started_at is None:
             return
         node = await node_placement.node_of(work.cluster, self._records.get(backup_id).namespace, work.claims)
-        verdict = await self._parts.hooks.stage(
+        verdict = await self._hooks.stage(
             backup_id,
             "post",
             Around(cronjob=work.cronjob, claims=work.claims, repository=work.repository, node=node),
@@ -354,9 +342,7 @@ class Archiver:
             old, msgspec.structs.replace(archive_outcome.written(old, ended), ending=ended.status)
         )
 
-    async def _end(
-        self, backup_id: str, status: BackupStatus, ended: Outcome | None = None
-    ) -> BackupExecution:
+    async def _end(self, backup_id: str, status: BackupStatus, ended: Outcome | None = None) -> None:
         now = self._clock.now()
         old = self._records.get(backup_id)
         new = archive_outcome.written(old, ended) if ended is not None and old.ending is None else old
@@ -370,15 +356,14 @@ class Archiver:
             duration_seconds=(now - old.started_at).total_seconds() if old.started_at else None,
         )
         await self._records.put(old, new)
-        return new
 
     async def remove_jobs(self, backup: BackupExecution) -> None:
         """Deletes the archive's Job and its hooks', with their copies of the password."""
         if backup.job is not None:
-            cluster = self._parts.clusters.of(backup.cluster)
+            cluster = self._clusters.of(backup.cluster)
             await cluster.delete(paths.jobs(backup.namespace, backup.job))
-            await self._parts.repositories.remove_credentials(cluster, backup.namespace, backup.job)
-        await self._parts.hooks.remove(backup)
+            await self._repository_jobs.remove_credentials(cluster, backup.namespace, backup.job)
+        await self._hooks.remove(backup)
 
 
 async def _carry(cluster: Cluster, config_map: JsonObject) -> None:

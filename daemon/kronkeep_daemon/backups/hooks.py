@@ -61,14 +61,14 @@ class HookRunner:
         clusters: Clusters,
         records: BackupRecords,
         logs: BackupLogs,
-        repositories: RepositoryJobs,
+        repository_jobs: RepositoryJobs,
         clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
         self._clusters = clusters
         self._records = records
         self._logs = logs
-        self._repositories = repositories
+        self._repository_jobs = repository_jobs
         self._clock = clock
         self._settings = settings
 
@@ -123,7 +123,7 @@ class HookRunner:
         else:
             done = msgspec.structs.replace(judged(known, ended), logs=await self._logs.keep(backup_id, ended))
         finally:
-            await self._repositories.remove_credentials(cluster, backup.namespace, name)
+            await self._repository_jobs.remove_credentials(cluster, backup.namespace, name)
         done = msgspec.structs.replace(done, ended_at=self._clock.now())
         await self._keep(backup_id, done)
         return done
@@ -141,7 +141,7 @@ class HookRunner:
         owner = job_manifests.owner(around.cronjob)
         if stage == "validate":
             where = around.repository
-            await self._repositories.copy_credentials(where, cluster, backup.namespace, name, owner)
+            await self._repository_jobs.copy_credentials(where, cluster, backup.namespace, name, owner)
         job = archive_manifests.hook_job(
             backup=backup,
             stage=stage,
@@ -165,7 +165,7 @@ class HookRunner:
         for run in backup.hooks:
             if run.status == "running":
                 await cluster.delete(paths.jobs(backup.namespace, run.job))
-                await self._repositories.remove_credentials(cluster, backup.namespace, run.job)
+                await self._repository_jobs.remove_credentials(cluster, backup.namespace, run.job)
                 await self._keep(
                     backup.id, _over(run, "unknown", None, "It was stopped: the backup was cancelled.")
                 )

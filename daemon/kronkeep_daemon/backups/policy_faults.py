@@ -17,6 +17,7 @@ from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.repositories import job_manifests
+from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 Object = dict[str, object]
@@ -26,15 +27,19 @@ AGAIN_SECONDS = 600.0
 class PolicyFaults:
     """Reports the policies that cannot be read, on the clusters where this daemon acts."""
 
-    def __init__(self, cronjobs: CronJobService, bus: Bus, clock: Clock) -> None:
+    def __init__(self, *, cronjobs: CronJobService, bus: Bus, clock: Clock, supervisor: Supervisor) -> None:
         self._cronjobs = cronjobs
         self._clock = clock
+        self._supervisor = supervisor
         self._told: dict[str, str] = {}
         self._wake = asyncio.Event()
         bus.subscribe(CronJobChanged, lambda _: self._wake.set())
 
-    async def forever(self) -> None:
-        """Looks after every change of a CronJob."""
+    def start(self) -> None:
+        """Start reporting after every change of a CronJob."""
+        self._supervisor.start("policy faults", self._report_forever, death="restart")
+
+    async def _report_forever(self) -> None:
         await self._cronjobs.some_synced()
         while True:
             await self._cronjobs.leads.acting()

@@ -5,38 +5,39 @@ follows each backup, and pruning the settings' schedule (or a person's word), wh
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import groupby
 
 import msgspec
 
-from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
-    Conflict,
     KronkeepError,
     NotAllowedNow,
-    PolicyNotFound,
     PreconditionFailed,
 )
 from kronkeep_common.models import BackupExecution, Retention, RetentionPlan
 from kronkeep_common.schedule import Schedule
-from kronkeep_common.states import StorageStatus
-from kronkeep_common.text import clean
+from kronkeep_common.states import BackupStatus, StorageStatus
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups import retention_rules
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_annotations import Carrier
+from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.kube.chosen import chosen
+from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.repositories import repository as repositories
+from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
 from kronkeep_daemon.repositories.repository_jobs import Steps
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storages.storage_upkeep import StorageUpkeep
+from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 IDS_AT_ONCE = 200  # snapshot ids in one command line
@@ -46,53 +47,39 @@ LOOK_SECONDS = 30.0
 _PRUNE: Steps = [("prune", ["restic", "prune"])]
 
 
-class Retaining:
+class RetentionService:
     """Retention of the policies of the clusters on which this daemon acts."""
 
     def __init__(
         self,
         *,
         cronjobs: CronJobService,
+        policies: PolicyLookup,
         records: BackupRecords,
         known: KnownRepositories,
         storages: StorageService,
+        upkeep: StorageUpkeep,
+        maintenance: Maintenance,
         queues: Queues,
+        bus: Bus,
         clock: Clock,
         settings: Callable[[], Settings],
-        measure: Callable[[str], Awaitable[object]],
+        supervisor: Supervisor,
     ) -> None:
         self._cronjobs = cronjobs
+        self._policies = policies
         self._records = records
         self._known = known
         self._storages = storages
+        self._upkeep = upkeep
+        self._maintenance = maintenance
         self._queues = queues
         self._clock = clock
         self._settings = settings
-        self._measure = measure
+        self._supervisor = supervisor
         self._began = clock.now()
         self._applied: dict[tuple[str, ...], datetime] = {}
-
-    def carrier(self, policy_id: str) -> Carrier:
-        """The policy of that id with its CronJob; raises PolicyNotFound, Conflict where several carry it."""
-        clusters = self._cronjobs.clusters
-        wanted = chosen()
-        only = clusters.named(wanted).id if wanted else None
-        found = [
-            carrier
-            for cluster, raw in self._cronjobs.raws()
-            if only in (None, cluster)
-            and (carrier := policies.carrier(cluster, raw)) is not None
-            and carrier.policy.id == policy_id
-        ]
-        if not found:
-            raise PolicyNotFound(f"There is no policy {clean(policy_id, 80)}.")
-        if len(found) > 1:
-            names = ", ".join(clusters.title(c.cluster, f"{c.namespace}/{c.cronjob}") for c in found[:5])
-            raise Conflict(
-                f"The policy id {clean(policy_id, 80)} is carried by {names}.",
-                next_step=f"Name a cluster, or remove the id in the annotation {object_keys.POLICY}.",
-            )
-        return found[0]
+        bus.subscribe(BackupChanged, self._schedule_after_backup)
 
     def preview(self, carrier: Carrier, rules: Retention | None = None) -> RetentionPlan:
         """What the policy's rules, or others, would do now."""
@@ -102,11 +89,7 @@ class Retaining:
 
     def preview_of(self, namespace: str, cronjob: str, rules: Retention) -> RetentionPlan:
         """What the rules would do to a CronJob's snapshots; raises CronJobNotFound, PolicyNotFound."""
-        recorder, raw = self._cronjobs.find(namespace, cronjob)
-        found = policies.carrier(recorder.cluster.id, raw)
-        if found is None:
-            raise PolicyNotFound(policies.read(raw).fault or f"{namespace}/{cronjob} has no backup policy.")
-        return self.preview(found, rules)
+        return self.preview(self._policies.carrier_of(namespace, cronjob), rules)
 
     def check_apply(self, carrier: Carrier) -> RetentionPlan:
         """The plan that `apply` carries out; raises NotAllowedNow where it needs approval."""
@@ -134,8 +117,21 @@ class Retaining:
         """Removes exactly what the person has seen; raises PreconditionFailed, StorageFailed."""
         await self._remove(self.check_approval(carrier, token))
 
-    async def after_backup(self, backup: BackupExecution) -> None:
-        """Applies retention to the policy of a new backup, as its CronJob carries it now."""
+    def _schedule_after_backup(self, change: BackupChanged) -> None:
+        """Start a task that applies retention once a backup has succeeded."""
+        backup = change.new
+        just_succeeded = (
+            backup.status is BackupStatus.SUCCEEDED
+            and change.old is not None
+            and change.old.status is not BackupStatus.SUCCEEDED
+        )
+        if just_succeeded:
+            self._supervisor.start(
+                f"retention after backup {backup.id}", partial(self._apply_after, backup), death="quiet"
+            )
+
+    async def _apply_after(self, backup: BackupExecution) -> None:
+        """Apply retention to the policy of a new backup, as its CronJob carries it now."""
         try:
             raw = self._cronjobs.raw(backup.namespace, backup.cronjob, backup.cluster)
         except KronkeepError:
@@ -185,7 +181,7 @@ class Retaining:
             if not going:
                 return
             steps: Steps = [("forget", ["restic", "forget", *_ids(going)])]
-            await self._storages.maintenance.run("forget", steps, repository, FORGET_SECONDS)
+            await self._maintenance.run("forget", steps, repository, FORGET_SECONDS)
             for backup in going:
                 gone = msgspec.structs.replace(backup, snapshot_removed_at=self._clock.now())
                 await self._records.put(backup, gone)
@@ -196,11 +192,15 @@ class Retaining:
         storage = self._storages.active(storage_id)
         for repository in self._known.of_storage(storage):
             async with self._queues.alone(repository.id):
-                await self._storages.maintenance.run("prune", _PRUNE, repository, PRUNE_SECONDS)
+                await self._maintenance.run("prune", _PRUNE, repository, PRUNE_SECONDS)
                 await self._known.note(repository, pruned_at=self._clock.now())
-        await self._measure(storage_id)
+        await self._upkeep.measure(storage_id)
 
-    async def forever(self) -> None:
+    def start(self) -> None:
+        """Start the daily pass over every policy and storage."""
+        self._supervisor.start("retention", self._run_forever, death="restart")
+
+    async def _run_forever(self) -> None:
         """At each slot of the settings' schedule: retention of every policy, then what is to be pruned."""
         await self._cronjobs.some_synced()
         while True:

@@ -15,31 +15,21 @@ import msgspec
 from tinydb import where
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import InvalidPolicy, KronkeepError, NotAllowedNow, PolicyNotFound
+from kronkeep_common.errors import KronkeepError, NotAllowedNow, PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
 from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import backup_plan, policy_annotations
-from kronkeep_daemon.backups.archiver import Archiver, Parts, Work
-from kronkeep_daemon.backups.backup_logs import BackupLogs
+from kronkeep_daemon.backups.archiver import Archiver
 from kronkeep_daemon.backups.backup_records import BackupRecords
-from kronkeep_daemon.backups.hooks import HookRunner
 from kronkeep_daemon.backups.policy_annotations import Carrier
-from kronkeep_daemon.backups.policy_faults import PolicyFaults
-from kronkeep_daemon.backups.retention_service import Retaining
+from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.cronjobs.cronjob_manifests import claims_of
 from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
-from kronkeep_daemon.repositories import repository as repositories
-from kronkeep_daemon.repositories.queue import Queues
-from kronkeep_daemon.repositories.repository_index import KnownRepositories
-from kronkeep_daemon.repositories.version_probe import Probe
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages.storage_service import StorageService
-from kronkeep_daemon.storages.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -55,6 +45,9 @@ class BackupService:
         self,
         *,
         cronjobs: CronJobService,
+        policies: PolicyLookup,
+        records: BackupRecords,
+        archiver: Archiver,
         history: History,
         bus: Bus,
         clock: Clock,
@@ -62,87 +55,21 @@ class BackupService:
         supervisor: Supervisor,
     ) -> None:
         self._cronjobs = cronjobs
+        self._policies = policies
+        self._records = records
+        self._archiver = archiver
         self._history = history
-        self._bus = bus
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
         self._wake = asyncio.Event()
-        self.queues = queues = Queues()
-        clusters = cronjobs.clusters
-        self.records = BackupRecords(history, bus, clusters)
-        self.logs = BackupLogs(history)
-        self.storages = StorageService(
-            clusters=clusters,
-            history=history,
-            bus=bus,
-            clock=clock,
-            settings=settings,
-            queues=queues,
-            supervisor=supervisor,
-        )
-        self.probe = Probe(clock, settings)
-        jobs = self.storages.jobs
-        known = KnownRepositories(history, clock)
-        self.upkeep = StorageUpkeep(
-            service=self.storages,
-            known=known,
-            history=history,
-            bus=bus,
-            clock=clock,
-            settings=settings,
-            supervisor=supervisor,
-            leads=cronjobs.leads,
-        )
-        self.known = known
-        self.retaining = Retaining(
-            cronjobs=cronjobs,
-            records=self.records,
-            known=known,
-            storages=self.storages,
-            queues=queues,
-            clock=clock,
-            settings=settings,
-            measure=self.upkeep.measure,
-        )
-        hooks = HookRunner(
-            clusters=clusters,
-            records=self.records,
-            logs=self.logs,
-            repositories=jobs,
-            clock=clock,
-            settings=settings,
-        )
-        parts = Parts(
-            clusters=clusters,
-            records=self.records,
-            repositories=jobs,
-            known=known,
-            hooks=hooks,
-            logs=self.logs,
-            locks=self.storages.locks,
-            probe=self.probe,
-            queues=queues,
-        )
-        self._archiver = Archiver(
-            parts=parts,
-            work_of=self.work_of,
-            made=self.retaining.after_backup,
-            clock=clock,
-            settings=settings,
-        )
-        self._faults = PolicyFaults(cronjobs, bus, clock)
         bus.subscribe(ExecutionChanged, lambda _: self._wake.set())
         bus.subscribe(CronJobChanged, lambda _: self._wake.set())
         bus.subscribe(ActingChanged, lambda _: self._wake.set())
 
     def start(self) -> None:
         """Starts planning and goes on with what a stop of the daemon cut off."""
-        self.storages.resume()
-        self.upkeep.start()
         self._supervisor.start("backup planner", self._plan_forever, death="restart")
-        self._supervisor.start("retention", self.retaining.forever, death="restart")
-        self._supervisor.start("policy faults", self._faults.forever, death="restart")
 
     async def _plan_forever(self) -> None:
         await self._cronjobs.some_synced()
@@ -186,7 +113,7 @@ class BackupService:
                 if run.backup_id is None and run.created_at >= began:
                     await self._expect(cluster, raw, found, run)
             return
-        last = self.records.last(carrier)
+        last = self._records.last(carrier)
         since = last.due_at or last.created_at if last else began
         slot = backup_plan.due_slot(found, since, now, self._settings().controller_zone)
         run_found = backup_plan.newest_archivable(runs, found)
@@ -254,7 +181,7 @@ class BackupService:
             self._history.executions.put(
                 msgspec.structs.replace(fresh, backup_id=backup_id, policy_id=found.id)
             )
-        await self.records.put(None, backup)
+        await self._records.put(None, backup)
         return backup
 
     async def _step(self, backup: BackupExecution, now: datetime) -> None:
@@ -266,7 +193,7 @@ class BackupService:
 
     async def _follow(self, backup: BackupExecution, now: datetime) -> None:
         run = self._history.executions.get(backup.cronjob_execution_id or "")
-        found = self._policy_of(backup)
+        found = self._policies.policy_of(backup.namespace, backup.cronjob, backup.cluster)
         if run is None or found is None:
             words = "The policy or the run went before the archive could be made."
             gone = backup_plan.Verdict(
@@ -297,37 +224,16 @@ class BackupService:
             deadline_at=None if final else now + LONGEST_QUEUE,
             ended_at=now if final else None,
         )
-        await self.records.put(backup, new)
+        await self._records.put(backup, new)
 
     def _begin(self, backup: BackupExecution) -> None:
         name = f"archive {backup.id}"
         if not self._supervisor.running(name):
             self._supervisor.start(name, lambda: self._archiver.run(backup.id), death="quiet")
 
-    def _policy_of(self, backup: BackupExecution) -> BackupPolicy | None:
-        return self.policy_of(backup.namespace, backup.cronjob, backup.cluster)
-
-    def policy_of(self, namespace: str, name: str, cluster: str | None = None) -> BackupPolicy | None:
-        """The policy that a CronJob carries now; None without one that can be acted on."""
-        try:
-            return policy_annotations.read(self._cronjobs.raw(namespace, name, cluster)).policy
-        except KronkeepError:
-            return None
-
-    def work_of(self, backup: BackupExecution) -> Work:
-        """What a backup archives, by the policy as it stood when it was made; raises what is missing."""
-        raw = self._cronjobs.raw(backup.namespace, backup.cronjob, backup.cluster)
-        found = backup.policy or policy_annotations.read(raw).policy
-        if found is None:
-            raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")
-        cluster = self._cronjobs.clusters.of(backup.cluster)
-        storage = self.storages.usable(backup.storage_id, cluster, backup.namespace)
-        where = repositories.of_policy(found.id, cluster.id, backup.namespace, found.encryption, storage)
-        return Work(cluster=cluster, cronjob=raw, policy=found, repository=where, claims=_claims(found, raw))
-
     def get(self, backup_id: str) -> BackupExecution:
         """One backup; raises BackupNotFound."""
-        return self.records.get(backup_id)
+        return self._records.get(backup_id)
 
     async def pin(self, backup_id: str, pinned: bool) -> BackupExecution:
         """Keeps retention from a backup's snapshot, or lets it go on; raises NotAllowedNow."""
@@ -335,7 +241,7 @@ class BackupService:
         if pinned and (old.result is None or old.snapshot_removed_at is not None):
             raise NotAllowedNow("The backup has no snapshot that could be kept.")
         new = msgspec.structs.replace(old, pinned=pinned)
-        await self.records.put(old, new)
+        await self._records.put(old, new)
         return new
 
     def overdue(self, raw: JsonObject, found: BackupPolicy, last_good: datetime | None) -> bool:
@@ -397,21 +303,8 @@ class BackupService:
             ending = msgspec.structs.replace(
                 old, ending=BackupStatus.CANCELLED, reason=reason, message=message, next_step=step
             )
-            await self.records.put(old, ending)
+            await self._records.put(old, ending)
             self._begin(ending)
         else:
             await self._settle(old, verdict, self._clock.now())
         return self.get(backup_id)
-
-
-def _claims(found: BackupPolicy, raw: JsonObject) -> tuple[str, ...]:
-    """The claims to archive; raises InvalidPolicy where nothing at all would be archived."""
-    if not found.include.volumes:
-        return ()
-    claims = tuple(source.claim for source in found.source.claims) or claims_of(raw)
-    if not claims and not found.include.configuration and found.include.database is None:
-        raise InvalidPolicy(
-            "There is nothing to archive: the CronJob mounts no claim and the policy names none.",
-            next_step="Name a claim in the policy's source.",
-        )
-    return claims

@@ -1,6 +1,6 @@
 """What is to be read of one run: its log, live or kept, its manifest, its Events."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Mapping
 
 from kronkeep_common.api import EventView
 from kronkeep_common.clock import Clock
@@ -11,6 +11,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import run_artifacts
 from kronkeep_daemon.cronjobs.run_recorder import Recorder
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
 from kronkeep_daemon.kube.log_follower import Follower
 from kronkeep_daemon.kube.objects import JsonObject, Pod
@@ -20,14 +21,18 @@ Events = list[EventView]
 
 
 class RunReader:
-    """Reads of the runs of all clusters; `recorder` gives the one that records a run."""
+    """Reads of the runs of all clusters."""
 
     def __init__(
-        self, history: History, recorder: Callable[[CronJobExecution], Recorder], clock: Clock
+        self, *, history: History, clusters: Clusters, recorders: Mapping[str, Recorder], clock: Clock
     ) -> None:
         self._history = history
-        self._recorder = recorder
+        self._clusters = clusters
+        self._recorders = recorders
         self._clock = clock
+
+    def _recorder(self, run: CronJobExecution) -> Recorder:
+        return self._recorders[self._clusters.of(run.cluster).id]
 
     async def manifest(self, run: CronJobExecution) -> JsonObject:
         """The run's Job as Kubernetes writes it; raises ManifestNotFound."""

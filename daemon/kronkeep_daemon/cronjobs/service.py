@@ -2,8 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -24,10 +23,9 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import cronjob_manifests, resume, spec_limits
-from kronkeep_daemon.cronjobs.daemon_identity import holder_of
 from kronkeep_daemon.cronjobs.run_reader import RunReader
 from kronkeep_daemon.cronjobs.run_recorder import Recorder
-from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged
+from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube import idempotent_create, paths
 from kronkeep_daemon.kube.chosen import chosen
@@ -35,10 +33,10 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.job_state import moment
-from kronkeep_daemon.kube.lease import Leadership, Leaderships
+from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.watch import WatchState
-from kronkeep_daemon.settings import ClusterSettings, Settings
+from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 RECENT = 20
@@ -51,47 +49,24 @@ class CronJobService:
     def __init__(
         self,
         *,
-        clusters: Sequence[tuple[Cluster, ClusterSettings]],
+        clusters: Clusters,
+        recorders: Mapping[str, Recorder],
+        leads: Leaderships,
+        reader: RunReader,
         history: History,
         bus: Bus,
         clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
+        self.clusters = clusters
+        self.recorders = recorders
+        self.leads = leads
+        self.reader = reader
         self._history = history
         self._clock = clock
         self._settings = settings
-        self.recorders = {
-            cluster.id: Recorder(
-                cluster=cluster,
-                history=history,
-                bus=bus,
-                clock=clock,
-                namespaces=configured.namespaces,
-                grace=lambda: timedelta(seconds=settings().late_after_seconds),
-                controller_zone=lambda: settings().controller_zone,
-                told=partial(bus.publish, ActingChanged(cluster.id)),
-            )
-            for cluster, configured in clusters
-        }
-        self.clusters = Clusters([cluster for cluster, _ in clusters])
         self._supervisor: Supervisor | None = None
         bus.subscribe(CronJobChanged, self._changed)
-        holder = holder_of(history, clock)
-        namespace = settings().namespace
-        self.leads = Leaderships(
-            self.clusters,
-            [
-                Leadership(
-                    cluster=one,
-                    namespace=namespace,
-                    holder=holder,
-                    clock=clock,
-                    changed=partial(bus.publish, ActingChanged(one.id)),
-                )
-                for one in self.clusters
-            ],
-        )
-        self.reader = RunReader(history, self._recorder_of, clock)
 
     def start(self, supervisor: Supervisor) -> None:
         """Starts watching."""
@@ -150,9 +125,6 @@ class CronJobService:
         if len(among) > 1:
             _sure(title, found, among)
         return found[0]
-
-    def _recorder_of(self, run: CronJobExecution) -> Recorder:
-        return self.recorders[self.clusters.of(run.cluster).id]
 
     def home(self, namespace: str, name: str) -> Cluster:
         """The cluster of a CronJob, or the one where a request would make it; raises what `find` raises."""

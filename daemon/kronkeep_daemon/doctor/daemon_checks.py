@@ -12,12 +12,12 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.states import StorageStatus
 from kronkeep_common.text import clean, size
-from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.doctor import cluster_checks, leftovers
 from kronkeep_daemon.doctor.leftovers import Leftovers
 from kronkeep_daemon.history import History
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.storages.storage_service import StorageService
 
 Checks = list[Check]
 LEAST_ROOM = 64 * 2**20
@@ -31,13 +31,13 @@ class Doctor:
         self,
         *,
         cronjobs: CronJobService,
-        backups: BackupService,
+        storages: StorageService,
         history: History,
         clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
         self._cronjobs = cronjobs
-        self._backups = backups
+        self._storages = storages
         self._history = history
         self._clock = clock
         self._settings = settings
@@ -49,7 +49,7 @@ class Doctor:
         for recorder in self._cronjobs.recorders.values():
             own = self._settings().namespace
             found += await cluster_checks.look(recorder, own, self._clock)
-        found += self._storages()
+        found += self._check_storages()
         found.append(self._restic())
         return found
 
@@ -65,8 +65,8 @@ class Doctor:
         count = sum(self._history.executions.count().values())
         return Check(name="history", status="ok", message=f"It takes changes and holds {count} runs.")
 
-    def _storages(self) -> Iterator[Check]:
-        storages = self._backups.storages.list()
+    def _check_storages(self) -> Iterator[Check]:
+        storages = self._storages.list()
         if not storages:
             step = "kronkeep storage create, where runs are to be backed up."
             yield Check(name="storages", status="ok", message="There is none yet.", next_step=step)

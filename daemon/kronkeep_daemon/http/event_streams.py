@@ -40,9 +40,9 @@ async def log(call: Call) -> web.StreamResponse:
 
 async def backup_log(call: Call) -> web.StreamResponse:
     """What a backup's Jobs said as text; refused before anything is sent when nothing is kept."""
-    backups = call.services.backups
+    backup = call.services.backups.get(call.path["id"])
     with _stream(call):
-        return await _text(call.request, backups.logs.read(backups.get(call.path["id"])))
+        return await _text(call.request, call.services.backup_logs.read(backup))
 
 
 async def _log(request: web.Request, services: Services) -> web.StreamResponse:

@@ -36,7 +36,7 @@ async def snapshot(call: Call) -> api.Snapshot:
         executions=services.history.executions.newest(limit=200).items,
         backups=services.history.backups.newest(limit=200).items,
         restores=services.history.restores.newest(limit=50).items,
-        storages=services.backups.storages.list(),
+        storages=services.storages.list(),
         alerts=services.alerts.unended(200),
         watches=watch_views(services),
         clusters=_clusters(services),
@@ -112,7 +112,7 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
     carrier = Carrier(
         cluster=cronjob.cluster, namespace=cronjob.namespace, cronjob=cronjob.name, policy=cronjob.policy
     )
-    there = services.backups.records.with_snapshot(carrier)
+    there = services.backup_records.with_snapshot(carrier)
     stored = [b.result.bytes_stored for b in there if b.result and b.result.bytes_stored is not None]
     return api.PolicyView(
         id=cronjob.policy.id,
@@ -131,7 +131,7 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
         overdue=cronjob.backup_overdue,
         next_backup_at=cronjob.next_backup_at,
         findings=cronjob.policy_findings,
-        retention_waits=services.backups.retaining.preview(carrier).blocked_by,
+        retention_waits=services.retention.preview(carrier).blocked_by,
     )
 
 

@@ -421,4 +421,4 @@ def made(route: Route, call: Call) -> Any:
     """What an earlier life of the daemon made on the same request, when the name is taken now."""
     if route.path == C:
         return call.services.extended.get(call.body.namespace, call.body.name)
-    return call.services.backups.storages.get(call.body.id)
+    return call.services.storages.get(call.body.id)

@@ -1,6 +1,7 @@
 """The rows of the table of routes that are about backups and their retention."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from kronkeep_common import api
@@ -46,28 +47,28 @@ async def _back_up(call: Call) -> BackupExecution:
 
 
 async def _retention(call: Call) -> RetentionPlan:
-    retaining = call.services.backups.retaining
-    return retaining.preview(retaining.carrier(call.path["id"]))
+    retention = call.services.retention
+    return retention.preview(call.services.policies.carrier_by_id(call.path["id"]))
 
 
 async def _preview(call: Call) -> RetentionPlan:
     body: RetentionPreview = call.body
-    return call.services.backups.retaining.preview_of(body.namespace, body.cronjob, body.retention)
+    return call.services.retention.preview_of(body.namespace, body.cronjob, body.retention)
 
 
 async def _apply(call: Call) -> api.Operation:
-    retaining = call.services.backups.retaining
-    found = retaining.carrier(call.path["id"])
-    retaining.check_apply(found)
-    return await _operation(call, found, lambda: retaining.apply(found))
+    retention = call.services.retention
+    found = call.services.policies.carrier_by_id(call.path["id"])
+    retention.check_apply(found)
+    return await _operation(call, found, lambda: retention.apply(found))
 
 
 async def _approve(call: Call) -> api.Operation:
     token = call.body.token
-    retaining = call.services.backups.retaining
-    found = retaining.carrier(call.path["id"])
-    retaining.check_approval(found, token)
-    return await _operation(call, found, lambda: retaining.approve(found, token))
+    retention = call.services.retention
+    found = call.services.policies.carrier_by_id(call.path["id"])
+    retention.check_approval(found, token)
+    return await _operation(call, found, lambda: retention.approve(found, token))
 
 
 async def _operation(call: Call, policy: Carrier, work: Callable[[], Awaitable[None]]) -> api.Operation:
@@ -77,9 +78,8 @@ async def _operation(call: Call, policy: Carrier, work: Callable[[], Awaitable[N
 
 async def _prune(call: Call) -> api.Operation:
     name = call.path["id"]
-    backups = call.services.backups
-    backups.storages.active(name)
-    return await call.services.operations.start("prune", name, lambda: backups.retaining.prune(name))
+    call.services.storages.active(name)
+    return await call.services.operations.start("prune", name, partial(call.services.retention.prune, name))
 
 
 ROUTES: tuple[Route, ...] = (

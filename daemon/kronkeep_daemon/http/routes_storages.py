@@ -22,7 +22,7 @@ ONE = S + "/{id}"
 
 def one(call: Call) -> BackupStorage:
     """The storage of the path; raises StorageNotFound."""
-    return call.services.backups.storages.get(call.path["id"])
+    return call.services.storages.get(call.path["id"])
 
 
 async def _one(call: Call) -> BackupStorage:
@@ -34,33 +34,33 @@ async def _kinds(_: Call) -> api.ListOf[StorageKind]:
 
 
 async def _all(call: Call) -> api.ListOf[BackupStorage]:
-    return list_handlers.of_clusters(call, api.ListOf(items=call.services.backups.storages.list()))
+    return list_handlers.of_clusters(call, api.ListOf(items=call.services.storages.list()))
 
 
 async def _usage(call: Call) -> api.ListOf[StorageUsage]:
     return api.ListOf(
-        items=call.services.backups.upkeep.figures(call.path["id"])[: list_handlers.limit_of(call)]
+        items=call.services.storage_upkeep.figures(call.path["id"])[: list_handlers.limit_of(call)]
     )
 
 
 async def _create(call: Call) -> BackupStorage:
     dry_run = call.query.get("dry_run") == "true"
-    return await call.services.backups.storages.create(call.body, dry_run=dry_run)
+    return await call.services.storages.create(call.body, dry_run=dry_run)
 
 
 async def _change(call: Call) -> BackupStorage:
-    return await call.services.backups.storages.change(call.path["id"], call.body)
+    return await call.services.storages.change(call.path["id"], call.body)
 
 
 async def _retry(call: Call) -> BackupStorage:
-    return await call.services.backups.storages.retry(call.path["id"])
+    return await call.services.storages.retry(call.path["id"])
 
 
 async def _delete(call: Call) -> None:
     name = call.path["id"]
     if call.body.confirm != name:
         raise ConfirmationMissing(f"Deleting storage {name} needs its name as confirmation.", field="confirm")
-    await call.services.backups.storages.delete(name, call.services.extended.storage_users(name))
+    await call.services.storages.delete(name, call.services.extended.storage_users(name))
 
 
 def _operation(kind: str) -> Callable[[Call], Awaitable[api.Operation]]:
@@ -68,9 +68,9 @@ def _operation(kind: str) -> Callable[[Call], Awaitable[api.Operation]]:
 
     async def handler(call: Call) -> api.Operation:
         name = call.path["id"]
-        upkeep = call.services.backups.upkeep
+        upkeep = call.services.storage_upkeep
         work = {"check": upkeep.check, "usage": upkeep.measure, "test": upkeep.test}[kind]
-        call.services.backups.storages.active(name)
+        call.services.storages.active(name)
         return await call.services.operations.start(kind, name, lambda: work(name))
 
     return handler

@@ -6,6 +6,10 @@ from typing import NamedTuple
 from kronkeep_common.clock import Clock
 from kronkeep_daemon.alerts import AlertService
 from kronkeep_daemon.apply import Applying
+from kronkeep_daemon.backups.backup_logs import BackupLogs
+from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.policy_lookup import PolicyLookup
+from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedService
@@ -19,6 +23,8 @@ from kronkeep_daemon.manifest_folder import DropIns
 from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storages.storage_upkeep import StorageUpkeep
 
 
 class Services(NamedTuple):
@@ -26,6 +32,12 @@ class Services(NamedTuple):
 
     cronjobs: CronJobService
     backups: BackupService
+    backup_records: BackupRecords
+    backup_logs: BackupLogs
+    policies: PolicyLookup
+    retention: RetentionService
+    storages: StorageService
+    storage_upkeep: StorageUpkeep
     restores: RestoreService
     extended: ExtendedService
     schedules: ScheduleService

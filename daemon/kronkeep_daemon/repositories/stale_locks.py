@@ -22,6 +22,7 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_common.json_decoding import UNREADABLE
 from kronkeep_common.models import BackupStorage
 from kronkeep_daemon import storage_kinds
+from kronkeep_daemon.history import History
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.clusters import Clusters
@@ -50,15 +51,18 @@ class Lock(msgspec.Struct, frozen=True):
 
 
 class Locks:
-    """Removes what our dead Jobs left; `known` tells whether the history has a backup or restore of an id."""
+    """Removes what our dead Jobs left."""
 
     def __init__(
-        self, *, clusters: Clusters, known: Callable[[str], bool], repositories: RepositoryJobs, clock: Clock
+        self, *, clusters: Clusters, history: History, repositories: RepositoryJobs, clock: Clock
     ) -> None:
         self._clusters = clusters
-        self._known = known
+        self._history = history
         self._repositories = repositories
         self._clock = clock
+
+    def _has_record(self, record_id: str) -> bool:
+        return any(table.get(record_id) for table in (self._history.backups, self._history.restores))
 
     async def clear(self, repository: Repository) -> bool:
         """Removes the locks of our dead Jobs, while the caller holds the repository; whether all went.
@@ -79,7 +83,7 @@ class Locks:
         now = self._clock.now()
 
         def mine(host: str) -> bool:
-            return ours(host, repository.storage, self._known)
+            return ours(host, repository.storage, self._has_record)
 
         argv = unlocking(found, alive, mine, now)
         if argv is None:

@@ -15,10 +15,12 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupExecution, BackupPolicy
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import host, repository_job
+from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.restores import path_mapping, restore_manifests
 from kronkeep_daemon.restores.checksums import Changes, Manifests, Sums, lines
 from kronkeep_daemon.restores.job_runner import Runners
@@ -37,7 +39,9 @@ class Maker:
     def __init__(
         self,
         *,
-        backups: BackupService,
+        backups: BackupRecords,
+        policies: PolicyLookup,
+        queues: Queues,
         snapshots: Snapshots,
         runners: Runners,
         kept: Manifests,
@@ -47,6 +51,8 @@ class Maker:
         supervisor: Supervisor,
     ) -> None:
         self._backups = backups
+        self._policies = policies
+        self._queues = queues
         self._snapshots = snapshots
         self._runners = runners
         self._kept = kept
@@ -70,7 +76,7 @@ class Maker:
         return self._clock.now() - backup.ended_at < YOUNG and policy is not None and policy.drill is not None
 
     def _policy(self, backup: BackupExecution) -> BackupPolicy | None:
-        return backup.policy or self._backups.policy_of(backup.namespace, backup.cronjob, backup.cluster)
+        return backup.policy or self._policies.policy_of(backup.namespace, backup.cronjob, backup.cluster)
 
     async def _make(self, backup_id: str) -> None:
         backup = self._backups.get(backup_id)
@@ -84,7 +90,7 @@ class Maker:
             warning = (clean(f"No manifest could be made: {fault.message}", 500),)
         now = self._backups.get(backup_id)
         made = msgspec.structs.replace(now, manifest_files=files, warnings=(*now.warnings, *warning))
-        await self._backups.records.put(now, made)
+        await self._backups.put(now, made)
 
     async def _hashed(self, backup: BackupExecution) -> int:
         """Keeps the manifest and answers how many of its files have a hash."""
@@ -100,7 +106,7 @@ class Maker:
         def hear(container: str, line: bytes) -> None:
             (sums if container == "sums" else changes).hear(line)
 
-        async with self._backups.queues.reading(where.id):
+        async with self._queues.reading(where.id):
             try:
                 ended = await runner.on_repository(job, where, hear)
             finally:

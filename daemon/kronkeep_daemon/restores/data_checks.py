@@ -14,6 +14,7 @@ from kronkeep_common.errors import KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage, DataCheck
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.kube.lease import Leaderships
+from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
 from kronkeep_daemon.restic import output
 from kronkeep_daemon.storages.storage_service import StorageService
@@ -33,12 +34,14 @@ class DataChecks:
         self,
         *,
         storages: StorageService,
+        maintenance: Maintenance,
         known: KnownRepositories,
         clock: Clock,
         supervisor: Supervisor,
         leads: Leaderships,
     ) -> None:
         self._storages = storages
+        self._maintenance = maintenance
         self._known = known
         self._clock = clock
         self._supervisor = supervisor
@@ -77,7 +80,7 @@ class DataChecks:
         argv = ["restic", "check", f"--read-data-subset={part}/{PARTS}"]
         for repository in self._known.of_storage(storage):
             try:
-                await self._storages.maintenance.alone("data", [("check", argv)], repository, SECONDS)
+                await self._maintenance.alone("data", [("check", argv)], repository, SECONDS)
             except StorageFailed as fault:
                 found = found or fault
         reason = found.details.get("reason") if found else None

@@ -17,7 +17,7 @@ from kronkeep_common.models import BackupExecution, BackupPolicy, Drill, Restore
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, RestoreStatus
 from kronkeep_daemon.backups import policy_annotations as policies
-from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import JsonObject
@@ -49,7 +49,7 @@ class Drills:
         self,
         *,
         cronjobs: CronJobService,
-        backups: BackupService,
+        backups: BackupRecords,
         records: RestoreRecords,
         history: History,
         clock: Clock,
@@ -115,7 +115,7 @@ class Drills:
     ) -> Restore:
         policy = carrier.policy
         drill = policy.drill or Drill(schedule="@daily")
-        good = [b for b in self._backups.records.with_snapshot(carrier) if b.status is BackupStatus.SUCCEEDED]
+        good = [b for b in self._backups.with_snapshot(carrier) if b.status is BackupStatus.SUCCEEDED]
         good.sort(key=lambda b: b.created_at, reverse=True)
         backup = pick(good, drill.pick, drill_id)
         deadline = self._clock.now() + timedelta(seconds=drill.deadline_seconds)

@@ -16,11 +16,11 @@ from typing import NamedTuple
 from kronkeep_common.errors import ClusterUnreachable, FileTooLarge, InvalidRequest, StorageFailed
 from kronkeep_common.models import BackupExecution, SnapshotFile
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import repository_job
+from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
 from kronkeep_daemon.restores.job_runner import Runner, Runners
@@ -50,12 +50,12 @@ class Downloads:
     def __init__(
         self,
         *,
-        backups: BackupService,
+        queues: Queues,
         snapshots: Snapshots,
         runners: Runners,
         settings: Callable[[], Settings],
     ) -> None:
-        self._backups = backups
+        self._queues = queues
         self._snapshots = snapshots
         self._runners = runners
         self._settings = settings
@@ -89,7 +89,7 @@ class Downloads:
         self, runner: Runner, job: JsonObject, where: Repository, gone: Callable[[], bool]
     ) -> JsonObject:
         """The pod once it sends; raises StorageFailed where it never will."""
-        async with self._backups.queues.reading(where.id):
+        async with self._queues.reading(where.id):
             try:
                 found = await runner.until(job, where, "send", gone)
             except NotFoundInCluster as removed:

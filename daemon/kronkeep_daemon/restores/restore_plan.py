@@ -13,7 +13,6 @@ from kronkeep_common.models import BackupExecution, RestorePlan, RestoreRequest,
 from kronkeep_common.states import EXECUTION_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon import storage_kinds
-from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
@@ -24,6 +23,7 @@ from kronkeep_daemon.restores.job_runner import Runner, Runners
 from kronkeep_daemon.restores.path_mapping import Mount, Selection
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.storages.storage_service import StorageService
 
 EXAMPLES = 20
 SMALLEST_CLAIM = 1024**3
@@ -47,13 +47,13 @@ class Planner:
         self,
         *,
         cronjobs: CronJobService,
-        backups: BackupService,
+        storages: StorageService,
         snapshots: Snapshots,
         runners: Runners,
         settings: Callable[[], Settings],
     ) -> None:
         self._cronjobs = cronjobs
-        self._backups = backups
+        self._storages = storages
         self._snapshots = snapshots
         self._runners = runners
         self._settings = settings
@@ -118,8 +118,8 @@ class Planner:
 
     def _check_place(self, backup: BackupExecution, cluster: Cluster, namespace: str) -> None:
         allow = self._settings().allow
-        storage = self._backups.storages.get(backup.storage_id)
-        self._backups.storages.check_reach(storage, cluster)
+        storage = self._storages.get(backup.storage_id)
+        self._storages.check_reach(storage, cluster)
         if allow.namespaces and namespace not in allow.namespaces:
             raise Denied(f"Nothing may be restored to namespace {clean(namespace, 63)}.", field="namespace")
         if storage.namespaces and namespace not in storage.namespaces:

@@ -17,7 +17,8 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NameTaken, NotAllowedNow
 from kronkeep_common.models import DrillCheck, Restore, RestoreRequest, RestoreTarget
 from kronkeep_common.states import RestoreStatus
-from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.jobs.outcome import FinishedJob
@@ -25,6 +26,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import KEPT_SECONDS, repository_job
+from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.restic.connection_faults import Fault
 from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
 from kronkeep_daemon.restores.checksums import Line, Manifests, differences
@@ -49,7 +51,9 @@ class Restorer:
         self,
         *,
         cronjobs: CronJobService,
-        backups: BackupService,
+        backups: BackupRecords,
+        policies: PolicyLookup,
+        queues: Queues,
         records: RestoreRecords,
         snapshots: Snapshots,
         planner: Planner,
@@ -61,6 +65,8 @@ class Restorer:
     ) -> None:
         self._cronjobs = cronjobs
         self._backups = backups
+        self._policies = policies
+        self._queues = queues
         self._records = records
         self._snapshots = snapshots
         self._planner = planner
@@ -203,7 +209,7 @@ class Restorer:
         ears = Ears(self._records, restore, self._clock)
         job = self._job(restore, wanted, sums=manifest is not None)
         where = self._snapshots.repository(wanted.backup)
-        async with self._backups.queues.reading(where.id):
+        async with self._queues.reading(where.id):
             ended = await self._runner(restore).on_repository(job, where, ears.hear)
         if staged(restore):
             await self._clean(restore, wanted)
@@ -290,7 +296,7 @@ class Restorer:
         """The check command of the policy as it stands; only a drill runs it."""
         if restore.purpose != "drill":
             return None
-        found = self._backups.policy_of(restore.namespace, restore.cronjob, restore.cluster)
+        found = self._policies.policy_of(restore.namespace, restore.cronjob, restore.cluster)
         return found.drill.check if found is not None and found.drill is not None else None
 
     async def _missing(self, wanted: Wanted, ears: Ears) -> list[str]:
@@ -326,7 +332,7 @@ class Restorer:
             return
         backup = self._backups.get(restore.backup_id)
         verified = msgspec.structs.replace(backup, verified_at=restore.ended_at, verified_by=restore.id)
-        await self._backups.records.put(backup, verified)
+        await self._backups.put(backup, verified)
 
     async def _fail(self, restore_id: str, fault: Fault) -> None:
         restore = self._records.get(restore_id)

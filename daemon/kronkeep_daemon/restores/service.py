@@ -3,9 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
@@ -17,21 +15,16 @@ from kronkeep_common.errors import (
 )
 from kronkeep_common.models import BackupExecution, Restore, RestorePlan, RestoreRequest
 from kronkeep_common.states import BackupStatus, RestoreStatus
-from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, RestoreChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.restores.checksum_jobs import Maker
-from kronkeep_daemon.restores.checksums import Manifests
-from kronkeep_daemon.restores.data_checks import DataChecks
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.restores.file_download import Downloads
-from kronkeep_daemon.restores.job_runner import Runners
 from kronkeep_daemon.restores.restore_plan import Planner, Wanted
 from kronkeep_daemon.restores.restore_records import RestoreRecords, of_backup
 from kronkeep_daemon.restores.restore_runner import Restorer
 from kronkeep_daemon.restores.snapshot_listing import PATIENCE, Snapshots
-from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -46,73 +39,34 @@ class RestoreService:
         self,
         *,
         cronjobs: CronJobService,
-        backups: BackupService,
         history: History,
+        records: RestoreRecords,
+        snapshots: Snapshots,
+        planner: Planner,
+        restorer: Restorer,
+        drills: Drills,
+        checksum_jobs: Maker,
+        downloads: Downloads,
         bus: Bus,
         clock: Clock,
-        settings: Callable[[], Settings],
         supervisor: Supervisor,
     ) -> None:
         self._cronjobs = cronjobs
-        self._backups = backups
+        self._history = history
+        self.records = records
+        self.snapshots = snapshots
+        self.planner = planner
+        self._restorer = restorer
+        self._drills = drills
+        self._checksum_jobs = checksum_jobs
+        self.downloads = downloads
         self._clock = clock
         self._supervisor = supervisor
-        runners = Runners(cronjobs.clusters, backups.storages.jobs, clock)
-        self.records = RestoreRecords(history, bus, clock)
-        self.snapshots = Snapshots(
-            runners=runners, backups=backups, clock=clock, settings=settings, supervisor=supervisor
-        )
-        self.planner = Planner(
-            cronjobs=cronjobs, backups=backups, snapshots=self.snapshots, runners=runners, settings=settings
-        )
-        sums = Manifests(Path(settings().state) / "manifests")
-        self._drills = Drills(
-            cronjobs=cronjobs,
-            backups=backups,
-            records=self.records,
-            history=history,
-            clock=clock,
-            settings=settings,
-        )
-        self._maker = Maker(
-            backups=backups,
-            snapshots=self.snapshots,
-            runners=runners,
-            kept=sums,
-            bus=bus,
-            clock=clock,
-            settings=settings,
-            supervisor=supervisor,
-        )
-        self.downloads = Downloads(
-            backups=backups, snapshots=self.snapshots, runners=runners, settings=settings
-        )
-        self.data_checks = DataChecks(
-            storages=backups.storages,
-            known=backups.known,
-            clock=clock,
-            supervisor=supervisor,
-            leads=cronjobs.leads,
-        )
-        self._history = history
         self._ended: dict[str, asyncio.Event] = {}
         bus.subscribe(RestoreChanged, self._heard)
-        self._restorer = Restorer(
-            cronjobs=cronjobs,
-            backups=backups,
-            records=self.records,
-            snapshots=self.snapshots,
-            planner=self.planner,
-            runners=runners,
-            sums=sums,
-            history=history,
-            clock=clock,
-            settings=settings,
-        )
 
     def start(self) -> None:
         """Goes on with what a stop of the daemon cut off, and looks again every 15 s."""
-        self.data_checks.start()
         self._supervisor.start("restores", self._look_forever, death="restart")
 
     async def _look_forever(self) -> None:
@@ -125,7 +79,7 @@ class RestoreService:
             for restore in self.records.under_way():
                 self.begin(restore)
             for backup in self._history.backups.newest(limit=50).items:
-                self._maker.consider(backup)
+                self._checksum_jobs.consider(backup)
             await self._clock.sleep(TICK_SECONDS)
 
     def _heard(self, change: RestoreChanged) -> None:

@@ -25,14 +25,16 @@ from kronkeep_common.errors import (
 from kronkeep_common.json_decoding import decoded
 from kronkeep_common.models import BackupExecution, SnapshotFile, SnapshotFolder
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories.job_manifests import repository_job
+from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository, of_backup
 from kronkeep_daemon.repositories.repository_jobs import failed
 from kronkeep_daemon.restores import path_mapping
 from kronkeep_daemon.restores.job_runner import Runners
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.storages.storage_service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
 KEPT = 200
@@ -49,13 +51,17 @@ class Snapshots:
         self,
         *,
         runners: Runners,
-        backups: BackupService,
+        backups: BackupRecords,
+        storages: StorageService,
+        queues: Queues,
         clock: Clock,
         settings: Callable[[], Settings],
         supervisor: Supervisor,
     ) -> None:
         self._runners = runners
         self._backups = backups
+        self._storages = storages
+        self._queues = queues
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
@@ -75,7 +81,7 @@ class Snapshots:
 
     def repository(self, backup: BackupExecution) -> Repository:
         """Where the backup's snapshot is, and what opens it; raises StorageNotFound."""
-        return of_backup(backup, self._backups.storages.get(backup.storage_id))
+        return of_backup(backup, self._storages.get(backup.storage_id))
 
     async def folder(self, backup_id: str, path: str, limit: int, cursor: str | None) -> SnapshotFolder:
         """A page of a folder; raises PathNotFound, StillReading, StorageFailed."""
@@ -145,7 +151,7 @@ class Snapshots:
         path = self.path(backup.id)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         with Listing(path) as listing:
-            async with self._backups.queues.reading(where.id):
+            async with self._queues.reading(where.id):
                 try:
                     ended = await runner.on_repository(job, where, listing.hear)
                 except NotFoundInCluster as gone:

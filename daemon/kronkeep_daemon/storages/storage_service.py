@@ -46,10 +46,8 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
-from kronkeep_daemon.repositories.stale_locks import Locks
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storage_kinds import growth
 from kronkeep_daemon.storages.storage_maker import StorageMaker
@@ -64,7 +62,7 @@ UNSETTLED = (StorageStatus.PENDING, StorageStatus.CREATING, StorageStatus.DELETI
 
 
 class StorageService:
-    """The storages, each at home in one cluster; `jobs` runs there what works on their repositories."""
+    """The storages, each at home in one cluster."""
 
     def __init__(
         self,
@@ -75,6 +73,8 @@ class StorageService:
         clock: Clock,
         settings: Callable[[], Settings],
         queues: Queues,
+        jobs: RepositoryJobs,
+        maker: StorageMaker,
         supervisor: Supervisor,
     ) -> None:
         self._clusters = clusters
@@ -84,15 +84,8 @@ class StorageService:
         self._settings = settings
         self._queues = queues
         self._supervisor = supervisor
-        self.jobs = RepositoryJobs(
-            clusters=clusters, history=history, clock=clock, settings=settings, queues=queues
-        )
-        self.locks = Locks(clusters=clusters, known=self._is_record, repositories=self.jobs, clock=clock)
-        self.maintenance = Maintenance(self.jobs, self.locks, queues)
-        self.maker = StorageMaker(jobs=self.jobs, queues=queues, clock=clock, settings=settings)
-
-    def _is_record(self, record_id: str) -> bool:
-        return any(table.get(record_id) for table in (self._history.backups, self._history.restores))
+        self._jobs = jobs
+        self._maker = maker
 
     def list(self) -> list[BackupStorage]:
         """Every storage, by name."""
@@ -166,8 +159,8 @@ class StorageService:
         """
         typed = self.check_new(wanted)
         cluster = self._clusters.named()
-        found = await self.jobs.check_keys(cluster, wanted.kind, typed, wanted.credentials)
-        if wanted.password is not None and wanted.password.key not in await self.jobs.named(
+        found = await self._jobs.check_keys(cluster, wanted.kind, typed, wanted.credentials)
+        if wanted.password is not None and wanted.password.key not in await self._jobs.named(
             cluster, wanted.password.secret, "password"
         ):
             raise InvalidRequest(
@@ -206,8 +199,8 @@ class StorageService:
         if storage.status is not StorageStatus.FAILED:
             raise NotAllowedNow(f"The storage {name} is {storage.status}; only a failed one is tried again.")
         typed = storage_kinds.parse(storage.kind, storage.settings)
-        home = self.jobs.cluster(storage)
-        found = await self.jobs.check_keys(home, storage.kind, typed, storage.credentials)
+        home = self._jobs.cluster(storage)
+        found = await self._jobs.check_keys(home, storage.kind, typed, storage.credentials)
         deadline = self._deadline(self._settings().storages.create_seconds)
         again = msgspec.structs.replace(storage, credential_keys=found)
         new = await self.move(again, StorageStatus.CREATING, deadline_at=deadline)
@@ -233,8 +226,8 @@ class StorageService:
 
     def resume(self) -> None:
         """Goes on with what a stop of the daemon cut off, behind the Jobs that run on."""
-        for left in self.jobs.left():
-            self._supervisor.start(f"the Job {left.id}", partial(self.jobs.outlast, left), death="quiet")
+        for left in self._jobs.left():
+            self._supervisor.start(f"the Job {left.id}", partial(self._jobs.outlast, left), death="quiet")
         for storage in self.list():
             if storage.status in UNSETTLED:
                 self._begin(storage)
@@ -282,12 +275,16 @@ class StorageService:
     async def _create(self, name: str) -> None:
         """Password, claim, server, then the repository; each step may be taken again."""
         storage = self.get(name)
-        await self.maker.prepare(storage)
+        await self._maker.prepare(storage)
         if storage.status is StorageStatus.PENDING:
             storage = await self.move(storage, StorageStatus.CREATING, deadline_at=storage.deadline_at)
-        await self.maker.repository(storage)
+        await self._maker.repository(storage)
         now = self._clock.now()
         await self.move(self.get(name), StorageStatus.ACTIVE, reached_at=now)
+
+    async def password(self, storage: BackupStorage) -> bytes:
+        """Return the password of the storage's repository, read from its Secret; raises StorageFailed."""
+        return await self._jobs.password(storage)
 
     async def delete(self, name: str, users: Names) -> None:
         """Forgets the storage; its repository's data, its claim and its password's Secret stay.

@@ -16,14 +16,16 @@ from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.kube.lease import Leaderships
+from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
-from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, Steps, known_keys
+from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, RepositoryJobs, Steps, known_keys
 from kronkeep_daemon.repositories.repository_maker import opening
 from kronkeep_daemon.restic import output
 from kronkeep_daemon.settings import Settings, StorageSettings
 from kronkeep_daemon.storage_kinds import growth
 from kronkeep_daemon.storage_kinds.place import MOUNT
+from kronkeep_daemon.storages.storage_maker import StorageMaker
 from kronkeep_daemon.storages.storage_service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -53,6 +55,9 @@ class StorageUpkeep:
         *,
         service: StorageService,
         known: KnownRepositories,
+        jobs: RepositoryJobs,
+        maintenance: Maintenance,
+        maker: StorageMaker,
         history: History,
         bus: Bus,
         clock: Clock,
@@ -63,6 +68,9 @@ class StorageUpkeep:
         self._service = service
         self._leads = leads
         self._known = known
+        self._jobs = jobs
+        self._maintenance = maintenance
+        self._maker = maker
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._history = history
         self._figures: Records[Figure] = Records(history.table("usages"), Figure)
@@ -88,7 +96,7 @@ class StorageUpkeep:
         while True:
             await self._leads.acting()
             try:
-                await self._service.jobs.sweep()
+                await self._jobs.sweep()
             except KronkeepError as fault:
                 log.warning("copies of credentials are swept later: %s", fault)
             for storage in self._service.list():
@@ -123,7 +131,7 @@ class StorageUpkeep:
     async def test(self, name: str) -> BackupStorage:
         """Opens the repository from a Job, with what its Secret holds now; raises StorageFailed."""
         storage = self._service.active(name)
-        found = known_keys(storage.kind, await self._service.jobs.credentials(storage))
+        found = known_keys(storage.kind, await self._jobs.credentials(storage))
         if found != storage.credential_keys:
             storage = await self._service.put(
                 storage, msgspec.structs.replace(storage, credential_keys=found)
@@ -189,7 +197,7 @@ class StorageUpkeep:
 
     async def _asked(self, storage: BackupStorage) -> storage_kinds.Space | None:
         try:
-            return await self._service.maker.ask_server(storage)
+            return await self._maker.ask_server(storage)
         except StorageFailed as fault:
             await self._failed(storage.id, fault)
             raise
@@ -198,7 +206,7 @@ class StorageUpkeep:
         """A Job on the repository that succeeded; how it ended is on the storage's record."""
         storage = repository.storage
         try:
-            ended = await self._service.maintenance.alone(what, steps, repository, SECONDS[what])
+            ended = await self._maintenance.alone(what, steps, repository, SECONDS[what])
         except StorageFailed as fault:
             await self._failed(storage.id, fault)
             raise

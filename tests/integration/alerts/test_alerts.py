@@ -15,11 +15,12 @@ from prometheus_client import CollectorRegistry
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import AlertNotFound, NotAllowedNow
-from kronkeep_common.models import BackupPolicy, CronJob
+from kronkeep_common.models import BackupPolicy, BackupStorage, CronJob
 from kronkeep_common.states import AlertStatus
-from kronkeep_daemon.alerts import AlertService, Sources, dispatch
+from kronkeep_daemon.alerts import AlertService, dispatch
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import AlertSettings, ChannelSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -84,6 +85,39 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "GATHER_SECONDS", 0.0)
 
 
+class Inputs:
+    """What the service reads of the others: the daemon's fields as the test sets them."""
+
+    def __init__(self, daemon: "Daemon") -> None:
+        self._daemon = daemon
+
+    async def synced(self) -> None:
+        return
+
+    def unlisted_clusters(self) -> frozenset[str]:
+        return self._daemon.unknown
+
+    async def cronjobs(self) -> AsyncIterator[CronJob]:
+        for number in range(self._daemon.number):
+            name = f"dump{number or ''}"
+            yield msgspec.structs.replace(self._daemon.cronjob, id=f"j{number}", name=name)
+
+    def storages(self) -> list[BackupStorage]:
+        return []
+
+    def watch_states(self) -> list[WatchState]:
+        return []
+
+    def is_live(self, _: str) -> bool:
+        return True
+
+    def has_findings(self, _: CronJob) -> bool:
+        return self._daemon.checked
+
+    def stands_by(self, _: str) -> bool:
+        return self._daemon.stands_by
+
+
 class Daemon:
     """The service with its history; `cronjob` is what it sees."""
 
@@ -95,18 +129,8 @@ class Daemon:
         self.number = 1
         self.stands_by = False
         self.unknown: frozenset[str] = frozenset()
-        sources = Sources(
-            synced=self.synced,
-            unknown=lambda: self.unknown,
-            cronjobs=self.cronjobs,
-            storages=list,
-            watches=list,
-            live=lambda _: True,
-            checked=lambda _: self.checked,
-            stands_by=lambda _: self.stands_by,
-        )
         self.service = AlertService(
-            sources=sources,
+            inputs=Inputs(self),
             history=history,
             bus=Bus(),
             clock=SystemClock(),
@@ -125,14 +149,6 @@ class Daemon:
                 changed.clear()
                 await changed.wait()
         stop()
-
-    async def synced(self) -> None:
-        return
-
-    async def cronjobs(self) -> AsyncIterator[CronJob]:
-        for number in range(self.number):
-            name = f"dump{number or ''}"
-            yield msgspec.structs.replace(self.cronjob, id=f"j{number}", name=name)
 
 
 @asynccontextmanager

@@ -9,8 +9,8 @@ from typing import Any
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import BackupPolicySpec, CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
-from kronkeep_daemon import app
 from kronkeep_daemon.backups import policy_annotations
+from kronkeep_daemon.composition import CurrentSettings, compose
 from kronkeep_daemon.history import History
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.client import Cluster
@@ -76,8 +76,8 @@ async def many(folder: Path, cronjobs: int, each: int) -> AsyncIterator[Services
     supervisor = Supervisor(SystemClock())
     cluster = Cluster(None, None, in_cluster=False, name=CLUSTER)
     cluster.id = CLUSTER
-    current = app.Current(Settings())
-    services = app._services([(cluster, ClusterSettings())], history, current, supervisor)
+    current = CurrentSettings(Settings())
+    services = compose([(cluster, ClusterSettings())], history, current, supervisor).services
     await supervisor.close()
     seen = services.cronjobs.recorders[CLUSTER].seen
     for number in range(cronjobs):

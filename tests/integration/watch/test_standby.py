@@ -12,9 +12,8 @@ from tests.e2e.conftest import eventually
 from tests.records import VAULT
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_daemon.app import composed
 from kronkeep_daemon.backups.policy_faults import PolicyFaults
-from kronkeep_daemon.backups.retention_service import Retaining
+from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.http.services import Services
@@ -29,10 +28,11 @@ from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.storage_service import StorageService
 from kronkeep_daemon.storages.storage_upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
+from kronkeep_daemon.testing import composed
 
 ACTS: tuple[tuple[type, str], ...] = (
     (BackupService, "_plan_policy"),
-    (Retaining, "_daily"),
+    (RetentionService, "_daily"),
     (PolicyFaults, "_look"),
     (RepositoryJobs, "sweep"),
     (StorageUpkeep, "_look"),
@@ -108,7 +108,8 @@ async def test_it_acts_once_the_other_has_gone(
     policy = {"id": "p", "storage_id": "vault", "drill": {"schedule": "0 3 * * *"}}
     await make(cluster, "dump", {"kronkeep.dev/backup-policy": json.dumps(policy)})
     settings = Settings(state=str(tmp_path), manifests=str(tmp_path / "manifests"))
-    async with composed(cluster, tmp_path / "h", Supervisor(SystemClock()), settings) as services:
+    async with composed(cluster, tmp_path / "h", Supervisor(SystemClock()), settings) as composition:
+        services = composition.services
 
         async def files() -> tuple[str, ...]:
             return file_of(services)

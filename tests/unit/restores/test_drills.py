@@ -77,7 +77,6 @@ class Standing:
         drill = {"schedule": "0 3 * * *"}
         policy = {"id": "p", "storage_id": "s", "drill": drill}
         self.raw = cronjob(policy)
-        self.records = self
 
     def acting(self) -> list[tuple[str, dict[str, Any]]]:
         return [("c", self.raw)]

@@ -1,0 +1,51 @@
+"""The inputs of the alert rules, read from the services."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from kronkeep_common.models import BackupStorage, CronJob
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.cronjobs_with_backups import ExtendedService
+from kronkeep_daemon.kube.watch import WatchState
+from kronkeep_daemon.schedule_service import ScheduleService
+from kronkeep_daemon.storages.storage_service import StorageService
+
+
+class ServiceAlertInputs:
+    """The `AlertInputs` of the running daemon."""
+
+    def __init__(
+        self,
+        *,
+        cronjobs: CronJobService,
+        extended: ExtendedService,
+        storages: StorageService,
+        schedules: ScheduleService,
+    ) -> None:
+        self._cronjobs = cronjobs
+        self._extended = extended
+        self._storages = storages
+        self._schedules = schedules
+
+    async def synced(self) -> None:
+        await self._cronjobs.synced()
+
+    def unlisted_clusters(self) -> frozenset[str]:
+        return self._cronjobs.unknown()
+
+    def cronjobs(self) -> AsyncIterator[CronJob]:
+        return self._extended.each()
+
+    def storages(self) -> Sequence[BackupStorage]:
+        return self._storages.list()
+
+    def watch_states(self) -> Sequence[WatchState]:
+        return self._cronjobs.watch_states()
+
+    def is_live(self, cluster: str) -> bool:
+        return self._cronjobs.recorders[cluster].watches.live()
+
+    def has_findings(self, cronjob: CronJob) -> bool:
+        return self._schedules.found(cronjob)
+
+    def stands_by(self, cluster: str) -> bool:
+        return self._cronjobs.leads.stands_by(cluster)

@@ -1,0 +1,35 @@
+"""What one evaluation of the alert rules reads from the other services."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+from kronkeep_common.models import BackupStorage, CronJob
+from kronkeep_daemon.kube.watch import WatchState
+
+
+class AlertInputs(Protocol):
+    """Inputs of an evaluation; clusters are named by their ids."""
+
+    async def synced(self) -> None:
+        """Return once every cluster has been listed."""
+
+    def unlisted_clusters(self) -> frozenset[str]:
+        """Return the clusters that have not been listed yet."""
+
+    def cronjobs(self) -> AsyncIterator[CronJob]:
+        """Yield every CronJob with its policy and last backup."""
+
+    def storages(self) -> Sequence[BackupStorage]:
+        """Return every storage."""
+
+    def watch_states(self) -> Sequence[WatchState]:
+        """Return how fresh each watch is."""
+
+    def is_live(self, cluster: str) -> bool:
+        """Return whether what is known of a cluster is up to date."""
+
+    def has_findings(self, cronjob: CronJob) -> bool:
+        """Return whether the CronJob's schedules have been compared with those of its policy."""
+
+    def stands_by(self, cluster: str) -> bool:
+        """Return whether another daemon acts on the cluster, and so sends the messages."""
