@@ -77,8 +77,8 @@ figures: $(VENV)/.dev ## what makes the code hard to read, counted (ARGS=--list 
 	@$(BIN)/python tests/code_figures.py $(ARGS)
 
 .PHONY: reference
-reference: $(VENV)/.runtime ## write the generated pages from their tables: daemon/API.md, the help's routes, the keys
-	@$(BIN)/python -m kronkeep_daemon.http.reference daemon/API.md tui/kronkeep_tui/cli/routes.json
+reference: $(VENV)/.runtime ## write the generated pages from their tables: API, reasons, keys, and the help's routes
+	@$(BIN)/python -m kronkeep_daemon.http.reference daemon/API.md docs/REASONS.md tui/kronkeep_tui/cli/routes.json
 	@$(BIN)/python -m kronkeep_tui.key_reference tui/KEYS.md
 
 .PHONY: picture

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import takewhile
 
+from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution
 from kronkeep_common.models.alert import Severity
+from kronkeep_common.reasons import Reason
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
@@ -39,7 +41,7 @@ def run_failed(known: Known) -> Told | None:
     many = len(row) >= known.failing_runs
     words = f"The last {len(row)} runs failed." if len(row) > 1 else "The newest run failed."
     return Told(
-        code="RunFailed",
+        code=AlertCode.RUN_FAILED,
         severity="critical" if many else "warning",
         message=f"{words} {newest.message or newest.reason or ''}".strip(),
         next_step=newest.next_step or "Look at the run's log.",
@@ -55,7 +57,7 @@ def run_missed(known: Known) -> Told | None:
     if ended and ended[0].status is ExecutionStatus.MISSED:
         slot = ended[0].scheduled_at or ended[0].created_at
         return Told(
-            code="RunMissed",
+            code=AlertCode.RUN_MISSED,
             severity="warning",
             message=f"No run came at {_at(slot)}.",
             next_step=step,
@@ -65,7 +67,7 @@ def run_missed(known: Known) -> Told | None:
     late = known.cronjob.late_since
     if late is not None and known.live:
         return Told(
-            code="RunMissed",
+            code=AlertCode.RUN_MISSED,
             severity="warning",
             message=f"The run of {_at(late)} has not begun.",
             next_step=step,
@@ -82,7 +84,7 @@ def backup_failed(known: Known) -> Told | None:
     words = f"The newest backup is {newest.status}. {newest.message or newest.reason or ''}".strip()
     step = newest.next_step or "Look at the backup, and back up again."
     return Told(
-        code="BackupFailed",
+        code=AlertCode.BACKUP_FAILED,
         severity="critical",
         message=words,
         next_step=step,
@@ -99,7 +101,7 @@ def backup_partial(known: Known) -> Told | None:
     words = f"The newest backup is partial. {newest.message or ''}".strip()
     step = newest.next_step or "Look at what could not be read."
     return Told(
-        code="BackupPartial",
+        code=AlertCode.BACKUP_PARTIAL,
         severity="warning",
         message=words,
         next_step=step,
@@ -118,7 +120,7 @@ def backup_overdue(known: Known) -> Told | None:
     last = f"The newest good backup is {age(good, known.now)} old" if good else "There is no good backup"
     words = f"{last}; one is wanted every {duration(policy.rpo_seconds)}."
     return Told(
-        code="BackupOverdue",
+        code=AlertCode.BACKUP_OVERDUE,
         severity="critical",
         message=words,
         next_step="Back up now, and look at why none was made.",
@@ -136,7 +138,7 @@ def drill_failed(known: Known) -> Told | None:
     words = f"The newest drill failed. {newest.message or newest.reason or ''}".strip()
     step = newest.next_step or "Look at the drill; the backup may not be restorable."
     return Told(
-        code="DrillFailed",
+        code=AlertCode.DRILL_FAILED,
         severity="critical",
         message=words,
         next_step=step,
@@ -162,7 +164,7 @@ def drill_overdue(known: Known) -> Told | None:
         return None
     step = "Begin a drill now, and look at why none was begun."
     return Told(
-        code="DrillOverdue",
+        code=AlertCode.DRILL_OVERDUE,
         severity="warning",
         message=f"The drill of {_at(slot)} was not made.",
         next_step=step,
@@ -176,7 +178,7 @@ def policy_invalid(known: Known) -> Told | None:
     if fault is None:
         return None
     return Told(
-        code="PolicyInvalid",
+        code=AlertCode.POLICY_INVALID,
         severity="critical",
         message=fault,
         next_step="Correct the annotation kronkeep.dev/backup-policy.",
@@ -190,7 +192,9 @@ def conflict_accepted(known: Known) -> Told | None:
     if policy is None or policy.on_conflict != "accept" or not findings:
         return None
     step = "Shift the backup's schedule, or back up after each run."
-    return Told(code="ScheduleConflictAccepted", severity="warning", message=findings[0], next_step=step)
+    return Told(
+        code=AlertCode.SCHEDULE_CONFLICT_ACCEPTED, severity="warning", message=findings[0], next_step=step
+    )
 
 
 CRONJOB_RULES: tuple[Callable[[Known], Told | None], ...] = (
@@ -214,8 +218,8 @@ def about_cronjob(known: Known) -> list[Finding]:
 
 def unsure_of(known: Known) -> set[Key]:
     """What nobody can tell about a CronJob now: an alert of that kind stays as it is."""
-    codes = [] if known.live else ["RunMissed", "RunFailed"]
-    codes += [] if known.checked else ["ScheduleConflictAccepted"]
+    codes = [] if known.live else [AlertCode.RUN_MISSED, AlertCode.RUN_FAILED]
+    codes += [] if known.checked else [AlertCode.SCHEDULE_CONFLICT_ACCEPTED]
     return {(code, "cronjob", known.cronjob.id) for code in codes}
 
 
@@ -225,7 +229,7 @@ def storage_failed(storage: BackupStorage) -> Told | None:
         return None
     step = storage.next_step or "Look at the storage, and try it again."
     return Told(
-        code="StorageFailed",
+        code=AlertCode.STORAGE_FAILED,
         severity="critical",
         message=_why(storage, "The storage has failed."),
         next_step=step,
@@ -238,7 +242,7 @@ def storage_unreachable(storage: BackupStorage) -> Told | None:
         return None
     step = storage.next_step or "Look at the storage's server and credentials."
     return Told(
-        code="StorageUnreachable",
+        code=AlertCode.STORAGE_UNREACHABLE,
         severity="critical",
         message=_why(storage, "The storage does not answer."),
         next_step=step,
@@ -252,7 +256,11 @@ def storage_damaged(storage: BackupStorage) -> Told | None:
     step = storage.next_step or "Run restic check and repair; back up to another storage meanwhile."
     why = _why(storage, "The repository's check found errors.")
     return Told(
-        code="StorageDamaged", severity="critical", message=why, next_step=step, since=storage.checked_at
+        code=AlertCode.STORAGE_DAMAGED,
+        severity="critical",
+        message=why,
+        next_step=step,
+        since=storage.checked_at,
     )
 
 
@@ -267,7 +275,7 @@ def storage_filling(storage: BackupStorage) -> Told | None:
             percent = max(percent, 100 - 100 * usage.available_bytes / usage.capacity_bytes)
         words = f"{percent:.0f} % of {size(usage.capacity_bytes)} are used."
         return Told(
-            code="StorageFilling",
+            code=AlertCode.STORAGE_FILLING,
             severity=usage.level,
             message=words,
             next_step="Add space, or keep fewer backups.",
@@ -299,7 +307,13 @@ def about_watch(watch: WatchState, now: datetime, limit: float) -> list[Finding]
     return [
         of_watch(
             watch,
-            Told(code="WatchNotLive", severity=severity, message=words, next_step=step, since=watch.since),
+            Told(
+                code=AlertCode.WATCH_NOT_LIVE,
+                severity=severity,
+                message=words,
+                next_step=step,
+                since=watch.since,
+            ),
         )
     ]
 
@@ -316,7 +330,7 @@ def _newest_backup(known: Known) -> BackupExecution | None:
         return None
     for backup in known.backups:
         ended = is_final(BACKUP_TRANSITIONS, backup.status) and backup.status is not BackupStatus.CANCELLED
-        if ended and backup.reason != "CronJobFailed":
+        if ended and backup.reason != Reason.CRONJOB_FAILED:
             return backup
     return None
 

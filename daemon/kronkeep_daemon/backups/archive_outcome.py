@@ -8,6 +8,7 @@ import msgspec
 
 from kronkeep_common.json_decoding import decoded
 from kronkeep_common.models import BackupExecution, BackupResult
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
@@ -15,10 +16,6 @@ from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.restic import output
 from kronkeep_daemon.restic.output import Outcome
 
-# Ends that leave open whether restic had made its snapshot; the repository is asked before they are believed.
-DOUBTFUL = frozenset({"JobGone", "JobFailed", "Interrupted", "NoSummary", "DeadlineExceeded"})
-# Ends after which restic may have left a lock of its own behind.
-KILLED = frozenset({"JobGone", "JobFailed", "Interrupted", "DeadlineExceeded"})
 # restic 0.19.1 ends with 130, as if it had been interrupted, when the command of a dump fails (measured).
 _COMMAND_FAILED = (b"command failed", b"failed to start command")
 _DEADLINE = ("The archive was stopped at its deadline.", "Raise the policy's deadline_seconds.")
@@ -26,8 +23,8 @@ _DEADLINE = ("The archive was stopped at its deadline.", "Raise the policy's dea
 
 def judge(ended: FinishedJob) -> Outcome:
     """The outcome: the first step that failed tells why; a dump that is there stays in a failed result."""
-    if ended.reason == "DeadlineExceeded":
-        return Outcome(BackupStatus.FAILED, None, "DeadlineExceeded", *_DEADLINE, ())
+    if ended.reason == Reason.DEADLINE_EXCEEDED:
+        return Outcome(BackupStatus.FAILED, None, Reason.DEADLINE_EXCEEDED, *_DEADLINE, ())
     version = output.version(step.log) if (step := ended.container("version")) else ""
     dump = ended.container("database")
     files = ended.container("backup")
@@ -53,34 +50,34 @@ def _ended(step: ContainerResult | None, version: str) -> Outcome | None:
 
 def _of_dump(outcome: Outcome, step: ContainerResult) -> Outcome:
     """A dump that failed: what its command said, unless the repository was at fault."""
-    if outcome.status is BackupStatus.PARTIAL and outcome.reason == "SourceEmpty":
-        words = "The dump's command wrote nothing."
-        then = "Run the command by hand; see what it says."
-        return outcome._replace(reason="DumpEmpty", message=words, next_step=then)
+    if outcome.status is BackupStatus.PARTIAL and outcome.reason == Reason.SOURCE_EMPTY:
+        empty = Reason.DUMP_EMPTY
+        return outcome._replace(reason=empty, message=empty.meaning, next_step=empty.next_step)
     by_command = any(words in step.log for words in _COMMAND_FAILED)
-    if outcome.reason not in ("ResticFailed", "SourceMissing") and not by_command:
+    if outcome.reason not in (Reason.RESTIC_FAILED, Reason.SOURCE_MISSING) and not by_command:
         return outcome
     words = f"The database's dump failed: {' / '.join(output.said(step.log)[-4:])}"
-    return outcome._replace(reason="DumpFailed", message=words, next_step="Correct the dump's command.")
+    return outcome._replace(reason=Reason.DUMP_FAILED, message=words, next_step=Reason.DUMP_FAILED.next_step)
 
 
 def _unfinished(ended: FinishedJob) -> Outcome:
     """A Job in which restic's backup did not end: the step before it that failed, or what was done to it."""
     failed = ended.first_failure
     if failed is None:
-        return lost("JobFailed", clean(f"The archive's Job failed: {ended.message or ended.reason}", 500))
+        return lost(
+            Reason.JOB_FAILED, clean(f"The archive's Job failed: {ended.message or ended.reason}", 500)
+        )
     if failed.exit_code in (137, 143):
-        return lost("Interrupted", "The archive was killed before it ended.")
+        return lost(Reason.INTERRUPTED, "The archive was killed before it ended.")
     if failed.name == "sources":
         said = clean(" ".join(line.decode(errors="replace") for line in output.lines(failed.log)), 500)
         words = f"A path to archive does not exist: {said}"
-        then = "Correct the policy's source."
         return Outcome(
             status=BackupStatus.FAILED,
             result=None,
-            reason="SourceMissing",
+            reason=Reason.SOURCE_MISSING,
             message=words,
-            next_step=then,
+            next_step=Reason.SOURCE_MISSING.next_step,
             warnings=(),
         )
     return Outcome(BackupStatus.FAILED, None, *output.fault(failed.exit_code, failed.log), ())
@@ -116,13 +113,12 @@ def found(snapshots: list[JsonObject], before: Outcome, complete: bool) -> Outco
             warnings=(words,),
         )
     words = f"A snapshot is there, but how the archive ended was lost ({before.reason}): it may lack files."
-    step = "Verify it (kronkeep verify), or back up again."
     return Outcome(
         status=BackupStatus.UNKNOWN,
         result=result,
-        reason="ResultLost",
+        reason=Reason.RESULT_LOST,
         message=words,
-        next_step=step,
+        next_step=Reason.RESULT_LOST.next_step,
         warnings=(),
     )
 

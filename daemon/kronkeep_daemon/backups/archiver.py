@@ -14,6 +14,7 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, StorageFailed
 from kronkeep_common.models import BackupExecution, BackupPolicy
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import (
     archive_manifests,
@@ -53,9 +54,9 @@ LOOK_SECONDS = 900.0
 NOT_IN_TIME = Outcome(
     status=BackupStatus.FAILED,
     result=None,
-    reason="QueueTimeout",
-    message="The repository was busy with other work until the backup's deadline.",
-    next_step="Spread the schedules of the policies that share the storage.",
+    reason=Reason.QUEUE_TIMEOUT,
+    message=Reason.QUEUE_TIMEOUT.meaning,
+    next_step=Reason.QUEUE_TIMEOUT.next_step,
     warnings=(),
 )
 MADE = (BackupStatus.SUCCEEDED, BackupStatus.PARTIAL)
@@ -126,7 +127,7 @@ class Archiver:
         while True:
             ended = await self._attempt(backup_id, work)
             backup = self._records.get(backup_id)
-            if ended.reason == "RepositoryLocked" and not free:
+            if ended.reason == Reason.REPOSITORY_LOCKED and not free:
                 free += await self._locks.clear(work.repository)
                 again = bool(free)
             else:
@@ -153,7 +154,7 @@ class Archiver:
                 return await self._tried(before, backup, work)
         except TimeoutError:
             words = "Nothing was heard of the archive's Job until long after its deadline."
-            return archive_outcome.lost("JobGone", words)._replace(status=BackupStatus.UNKNOWN)
+            return archive_outcome.lost(Reason.JOB_GONE, words)._replace(status=BackupStatus.UNKNOWN)
         except KronkeepError as fault:
             if fault.retryable:
                 raise  # the planner's next look begins it again
@@ -180,10 +181,11 @@ class Archiver:
             result = archive_outcome.judge(ended)
         except NotFoundInCluster:
             words = "The archive's Job went before it ended; how it ended is not known."
-            result = archive_outcome.lost("JobGone", words)
-        if result.reason in archive_outcome.KILLED:
+            result = archive_outcome.lost(Reason.JOB_GONE, words)
+        reason = Reason.parse(result.reason)
+        if reason is not None and reason.killed:
             await self._locks.clear(work.repository)
-        if result.reason in archive_outcome.DOUBTFUL:
+        if reason is not None and reason.doubtful:
             result = await self._made_already(backup, work.repository, result, complete) or result
         return result
 
@@ -237,7 +239,7 @@ class Archiver:
         try:
             await work.cluster.get(paths.jobs(before.namespace, before.job))
         except NotFoundInCluster:
-            gone = archive_outcome.lost("JobGone", "The archive's Job went while nobody watched.")
+            gone = archive_outcome.lost(Reason.JOB_GONE, "The archive's Job went while nobody watched.")
             return await self._made_already(before, work.repository, gone, complete=False)
         return None
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
+from kronkeep_common.reasons import Reason
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, ExecutionStatus
 
@@ -32,25 +33,17 @@ def follow(run: CronJobExecution, policy: BackupPolicy, now: datetime) -> Verdic
     if run.status is ExecutionStatus.FAILED:
         words = f"The run failed ({run.reason}), so nothing was archived."
         return Verdict(
-            status=BackupStatus.FAILED, reason="CronJobFailed", message=words, next_step=run.next_step
+            status=BackupStatus.FAILED, reason=Reason.CRONJOB_FAILED, message=words, next_step=run.next_step
         )
     if run.status is ExecutionStatus.CANCELLED:
-        words = "The run was cancelled, so nothing was archived."
-        return Verdict(
-            status=BackupStatus.CANCELLED,
-            reason="CronJobCancelled",
-            message=words,
-            next_step="Run the CronJob again.",
-        )
+        return _verdict(BackupStatus.CANCELLED, Reason.CRONJOB_CANCELLED)
     if run.status in (ExecutionStatus.UNKNOWN, ExecutionStatus.MISSED):
-        words = "How the run ended is not known, so nothing was archived."
-        return Verdict(
-            status=BackupStatus.UNKNOWN,
-            reason="CronJobUnknown",
-            message=words,
-            next_step="Run the CronJob again, or back up now.",
-        )
+        return _verdict(BackupStatus.UNKNOWN, Reason.CRONJOB_UNKNOWN)
     return None
+
+
+def _verdict(status: BackupStatus, reason: Reason) -> Verdict:
+    return Verdict(status=status, reason=reason, message=reason.meaning, next_step=reason.next_step)
 
 
 def due_slot(policy: BackupPolicy, since: datetime, now: datetime, zone: str) -> datetime | None:
@@ -71,43 +64,20 @@ def newest_archivable(runs: Iterable[CronJobExecution], policy: BackupPolicy) ->
     return next((run for run in runs if run.status in wanted), None)
 
 
-# Reasons that a repetition does not heal.
-LASTING = frozenset(
-    {
-        "WrongPassword",
-        "RepositoryMissing",
-        "RepositoryDamaged",
-        "SourceMissing",
-        "DeadlineExceeded",
-        "ValidationFailed",
-        "ToolMissing",
-        "ConfigurationTooLarge",
-        "PasswordMissing",
-        "SecretMissing",
-        "NameTaken",
-    }
-)
-
-
 def may_retry(backup: BackupExecution, policy: BackupPolicy, free: int = 0) -> bool:
     """Whether a failed archive is tried again; a partial one made its snapshot and is not.
 
     `free` attempts do not count: they only took away a lock that a dead Job had left.
     """
-    return backup.attempt - free <= policy.retries and backup.reason not in LASTING
+    reason = Reason.parse(backup.reason)
+    return backup.attempt - free <= policy.retries and (reason is None or reason.retryable)
 
 
 def overdue(backup: BackupExecution, now: datetime) -> Verdict | None:
     """The end of a backup that waited for its run past its deadline."""
     if backup.deadline_at is None or now < backup.deadline_at:
         return None
-    words = "The run did not end within the backup's deadline, so nothing was archived."
-    return Verdict(
-        status=BackupStatus.MISSED,
-        reason="RunNeverEnded",
-        message=words,
-        next_step="Look at the run; back up now if need be.",
-    )
+    return _verdict(BackupStatus.MISSED, Reason.RUN_NEVER_ENDED)
 
 
 def rpo_overdue(policy: BackupPolicy, last_good: datetime | None, began: datetime, now: datetime) -> bool:

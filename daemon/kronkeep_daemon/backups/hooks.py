@@ -13,6 +13,7 @@ import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.models import BackupExecution, Hook, HookRun
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import archive_manifests
@@ -180,7 +181,7 @@ def judged(run: HookRun, ended: FinishedJob) -> HookRun:
     """The run's end, from its container's exit code and the Job's reason."""
     step = ended.container("hook")
     code = step.exit_code if step else None
-    if ended.reason == "DeadlineExceeded":
+    if ended.reason == Reason.DEADLINE_EXCEEDED:
         return _over(run, "timed-out", None, "It took longer than its timeout and was stopped.")
     if code == 0:
         return _over(run, "succeeded", 0, None)
@@ -202,5 +203,5 @@ def refusal(stage: Stage, run: HookRun) -> tuple[str, str, str]:
     """Reason, sentence and next step of a backup that a hook stopped."""
     words = f"The {stage} hook {run.name} {run.status}: {run.message}"
     if stage == "validate":
-        return "ValidationFailed", words, "The snapshot is there; look at it before you trust it."
-    return "HookFailed", f"{words} Nothing was archived.", "Correct the hook, then back up again."
+        return Reason.VALIDATION_FAILED, words, Reason.VALIDATION_FAILED.next_step
+    return Reason.HOOK_FAILED, f"{words} Nothing was archived.", Reason.HOOK_FAILED.next_step

@@ -17,6 +17,7 @@ from tinydb import where
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, NotAllowedNow, PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import backup_plan, policy_annotations
@@ -195,12 +196,11 @@ class BackupService:
         run = self._history.executions.get(backup.cronjob_execution_id or "")
         found = self._policies.policy_of(backup.namespace, backup.cronjob, backup.cluster)
         if run is None or found is None:
-            words = "The policy or the run went before the archive could be made."
             gone = backup_plan.Verdict(
                 status=BackupStatus.CANCELLED,
-                reason="PolicyGone",
-                message=words,
-                next_step="Back up by hand if it is needed.",
+                reason=Reason.POLICY_GONE,
+                message=Reason.POLICY_GONE.meaning,
+                next_step=Reason.POLICY_GONE.next_step,
             )
             await self._settle(backup, gone, now)
             return
@@ -293,7 +293,7 @@ class BackupService:
         words = "The backup was cancelled by request."
         verdict = backup_plan.Verdict(
             status=BackupStatus.CANCELLED,
-            reason="Cancelled",
+            reason=Reason.CANCELLED,
             message=words,
             next_step="Back up now when it is needed.",
         )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from kronkeep_common.models import CronJobExecution
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ExecutionStatus
 from kronkeep_daemon.kube.job_state import moment
 from kronkeep_daemon.kube.objects import Event
@@ -51,9 +52,9 @@ def _completed(run: CronJobExecution, seen: Event, now: datetime) -> CronJobExec
         run,
         moment(seen.at) or now,
         ExecutionStatus.SUCCEEDED if good else ExecutionStatus.FAILED,
-        reason=None if good else "FailedWhileAway",
-        message=None if good else "The Job failed while kronkeep was not watching; its pods are gone.",
-        next_step=None if good else "Look for the run's own traces; run it again if in doubt.",
+        reason=None if good else Reason.FAILED_WHILE_AWAY,
+        message=None if good else Reason.FAILED_WHILE_AWAY.meaning,
+        next_step=None if good else Reason.FAILED_WHILE_AWAY.next_step,
         evidence="the CronJob controller's Event SawCompletedJob",
     )
 
@@ -63,9 +64,9 @@ def _replaced(run: CronJobExecution, now: datetime) -> CronJobExecution:
         run,
         now,
         ExecutionStatus.CANCELLED,
-        reason="Replaced",
-        message="The run was replaced by the next one (concurrencyPolicy: Replace).",
-        next_step="Make the run shorter than its schedule's interval, or use Forbid.",
+        reason=Reason.REPLACED,
+        message=Reason.REPLACED.meaning,
+        next_step=Reason.REPLACED.next_step,
     )
 
 
@@ -75,9 +76,9 @@ def _deleted(run: CronJobExecution, facts: Facts, now: datetime) -> CronJobExecu
         run,
         now,
         ExecutionStatus.CANCELLED,
-        reason="Deleted",
+        reason=Reason.DELETED,
         message=f"The Job {how} before it ended.",
-        next_step="Find out who deleted it; run it again.",
+        next_step=Reason.DELETED.next_step,
     )
 
 
@@ -86,9 +87,9 @@ def _away(run: CronJobExecution, now: datetime) -> CronJobExecution:
         run,
         now,
         ExecutionStatus.UNKNOWN,
-        reason="GoneWhileAway",
-        message="The Job ended or was deleted while kronkeep was not watching; how is not known.",
-        next_step="Look for the run's own traces; run it again if in doubt.",
+        reason=Reason.GONE_WHILE_AWAY,
+        message=Reason.GONE_WHILE_AWAY.meaning,
+        next_step=Reason.GONE_WHILE_AWAY.next_step,
         evidence=f"last seen {run.status}",
     )
 

@@ -14,6 +14,7 @@ import msgspec
 from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
 from kronkeep_common.models import CronJobExecution, KeptLog
+from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean_lines
 from kronkeep_daemon.cronjobs import run_artifacts
 from kronkeep_daemon.cronjobs.cluster_cache import Bounded
@@ -189,7 +190,7 @@ def with_log(record: CronJobExecution, kept: KeptLog) -> CronJobExecution:
     if (
         said
         and said[0]
-        and record.reason == "ExitCode"
+        and record.reason == Reason.EXIT_CODE
         and named
         and " Its last line: " not in (message or "")
     ):

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from kronkeep_common.models import CronJobExecution
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ExecutionStatus, Trigger
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import slot_rules
@@ -42,13 +43,20 @@ def missed(
     cluster: str, raw: JsonObject, slot: datetime, why: slot_rules.Became, told: Mapping[str, Event]
 ) -> CronJobExecution:
     """The record of a slot that cannot start any more, with what the controller said about it."""
-    words, step = slot_rules.WORDS[why]
+    reason = Reason(why)
+    words = reason.meaning
     said = told.get("FailedCreate") or told.get("MissSchedule")
     at = moment(said.at) if said else None
     if said is not None and at is not None and at >= slot and why is not slot_rules.Became.STILL_RUNNING:
         words = f"{words} Kubernetes says: {clean(said.message or '', 300)}"
     return _base(
-        cluster, raw, slot, status=ExecutionStatus.MISSED, reason=why.value, message=words, next_step=step
+        cluster,
+        raw,
+        slot,
+        status=ExecutionStatus.MISSED,
+        reason=reason,
+        message=words,
+        next_step=reason.next_step,
     )
 
 
@@ -106,11 +114,11 @@ def started(cluster: str, raw: JsonObject, slot: datetime, told: Mapping[str, Ev
         message = None
     elif seen is not None and "condition: Failed" in words:
         status = ExecutionStatus.FAILED
-        reason = "FailedWhileAway"
+        reason = Reason.FAILED_WHILE_AWAY
         message = "The Job failed while kronkeep was not watching; it is gone."
     else:
         status = ExecutionStatus.UNKNOWN
-        reason = "GoneWhileAway"
+        reason = Reason.GONE_WHILE_AWAY
         message = "The Job was started and went while kronkeep was not watching; how it ended is not known."
     return _base(
         cluster,
@@ -147,7 +155,7 @@ def _gap(
         lost[0],
         id=f"{raw['metadata']['uid']}.gap.{int(since.timestamp())}",
         status=ExecutionStatus.UNKNOWN,
-        reason="Gap",
+        reason=Reason.GAP,
         message=f"kronkeep did not watch {span}; {count} due, and what became of that is not known.",
         next_step=_TRACES,
         evidence="no Job, Event or status tells of them",

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJobExecution
+from kronkeep_common.reasons import Reason
 from kronkeep_common.schedule import Schedule
 from kronkeep_daemon.kube.objects import JsonObject
 
@@ -35,26 +36,12 @@ class Became(StrEnum):
     WAITING = "waiting"
     LATE = "late"
     DELAYED = "delayed"
-    STILL_RUNNING = "StillRunning"
-    DEADLINE_PASSED = "DeadlinePassed"
-    NOT_STARTED = "NotStarted"
+    STILL_RUNNING = Reason.STILL_RUNNING
+    DEADLINE_PASSED = Reason.DEADLINE_PASSED
+    NOT_STARTED = Reason.NOT_STARTED
 
 
 MISSED = frozenset({Became.STILL_RUNNING, Became.DEADLINE_PASSED, Became.NOT_STARTED})
-WORDS = {
-    Became.STILL_RUNNING: (
-        "The run before it was still going on (concurrencyPolicy: Forbid), until the next slot was due.",
-        "Make the run shorter than its schedule's interval, or allow runs at once.",
-    ),
-    Became.DEADLINE_PASSED: (
-        "No Job was started within startingDeadlineSeconds.",
-        "Look at the CronJob's Events and at kube-controller-manager; raise startingDeadlineSeconds.",
-    ),
-    Became.NOT_STARTED: (
-        "No Job was started before the next slot was due.",
-        "Look at the CronJob's Events and at kube-controller-manager.",
-    ),
-}
 
 
 def plan_of(raw: JsonObject, controller_zone: str) -> Plan:

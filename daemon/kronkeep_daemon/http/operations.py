@@ -8,6 +8,7 @@ import msgspec
 from kronkeep_common import api
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, OperationNotFound
+from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.supervisor import Supervisor
@@ -26,7 +27,7 @@ class Operations:
         for record in list(self._records.all()):
             if record.status == "running":
                 words = "The daemon stopped before this had ended."
-                self._end(record, "failed", "Interrupted", words, "Ask for it again.")
+                self._end(record, "failed", Reason.INTERRUPTED, words, "Ask for it again.")
 
     def get(self, operation_id: str) -> api.Operation:
         """One operation; raises OperationNotFound."""

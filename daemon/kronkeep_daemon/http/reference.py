@@ -1,7 +1,7 @@
-"""The written reference: `python -m kronkeep_daemon.http.reference PAGE ROUTES`.
+"""The generated reference: `python -m kronkeep_daemon.http.reference API REASONS ROUTES`.
 
-PAGE is the table of routes and the tree of errors in Markdown, ROUTES the JSON from which the command line
-tells its help.
+API is the page of routes, errors and reasons in Markdown, REASONS the page of reasons alone, and ROUTES the
+JSON from which the command line prints the help of its verbs.
 """
 
 import json
@@ -9,7 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kronkeep_common import errors
+from kronkeep_common import errors, reason_texts
+from kronkeep_common.alert_codes import AlertCode
+from kronkeep_common.reasons import Reason
 from kronkeep_daemon.http.route import Route
 from kronkeep_daemon.http.routes import ROUTES
 
@@ -35,6 +37,11 @@ command line and the terminal show the same code in brackets.
 | code | status | again | what it means | what to do |
 |---|---|---|---|---|
 """
+_REASONS = """Each of these codes says why a run, backup, restore or storage is in its state (`reason`), or
+what an alert is about (`code`). They do not change. A `reason` may also be the code of an error, or one that
+Kubernetes gives for a Job. An archive that failed is tried again as often as its policy allows (`retries`),
+but not where the reason is *lasting*: another attempt would fail as well.
+"""
 _ONLY_FAMILIES = ("NotFound", "Unavailable")  # what is raised is always one of their own
 
 
@@ -45,7 +52,42 @@ def page(routes: Sequence[Route]) -> str:
         kind.code: kind for kind in reversed(told)
     }  # a code is its family's, not that of what is below it
     listed = [codes[code] for code in sorted(codes) if code not in _ONLY_FAMILIES]
-    return _HEAD + "".join(map(_row, routes)) + _ERRORS + "".join(map(_error, listed))
+    return (
+        _HEAD
+        + "".join(map(_row, routes))
+        + _ERRORS
+        + "".join(map(_error, listed))
+        + f"\n## Reasons\n\n{_REASONS}{reason_tables('###')}"
+    )
+
+
+def reasons_page() -> str:
+    """The page of reasons and alert codes in Markdown."""
+    return f"# Reasons and alerts\n\n{_REASONS}{reason_tables('##')}"
+
+
+def reason_tables(heading: str) -> str:
+    """One table a section of reasons, then the alerts; `heading` is the Markdown of their headings."""
+    tables = [
+        _reason_table(heading, title, [Reason(code) for code in codes])
+        for title, codes in reason_texts.SECTIONS.items()
+    ]
+    alerts = "".join(f"| `{code}` | {code.meaning} |\n" for code in AlertCode)
+    return "".join(tables) + f"\n{heading} Alerts\n\n| code | what it means |\n|---|---|\n{alerts}"
+
+
+def _reason_table(heading: str, title: str, reasons: list[Reason]) -> str:
+    """One section; it has the column *lasting* where one of its reasons is."""
+    lasting = any(not reason.retryable for reason in reasons)
+    columns = "code | lasting | what it means" if lasting else "code | what it means"
+    rules = "|---" * (4 if lasting else 3) + "|"
+    lines = [f"\n{heading} {title}\n", f"| {columns} | what to do |", rules]
+    for reason in reasons:
+        cells = [f"`{reason}`", reason.meaning, reason.next_step]
+        if lasting:
+            cells.insert(1, "" if reason.retryable else "yes")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _error(kind: type[errors.KronkeepError]) -> str:
@@ -77,4 +119,5 @@ def routes_of_help(routes: Sequence[Route]) -> str:
 
 if __name__ == "__main__":
     Path(sys.argv[1]).write_text(page(ROUTES))
-    Path(sys.argv[2]).write_text(routes_of_help(ROUTES))
+    Path(sys.argv[2]).write_text(reasons_page())
+    Path(sys.argv[3]).write_text(routes_of_help(ROUTES))

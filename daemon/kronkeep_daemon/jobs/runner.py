@@ -6,6 +6,7 @@ from collections.abc import Callable
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, NameTaken
+from kronkeep_common.reasons import Reason
 from kronkeep_daemon.history.kept_logs import Capped
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.kube import paths
@@ -74,7 +75,7 @@ async def _stop_following(following: tuple[str, asyncio.Task[None]] | None) -> N
 
 async def _stopped(cluster: Cluster, job: JsonObject, pod: JsonObject) -> FinishedJob:
     """Deletes a Job that took too long, when its logs have been read."""
-    ended = await _ended(cluster, {"type": "Failed", "reason": "DeadlineExceeded"}, pod)
+    ended = await _ended(cluster, {"type": "Failed", "reason": Reason.DEADLINE_EXCEEDED}, pod)
     meta = job["metadata"]
     await cluster.delete(paths.jobs(meta["namespace"], meta["name"]), uid=meta["uid"])
     return ended

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from kronkeep_common.models import Cause
+from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.kube.objects import ContainerStatus, Event, Pod, Terminated
 
@@ -16,46 +17,54 @@ Told = Mapping[str, Mapping[str, Event]]
 """Events by the uid of their object and their reason."""
 
 LONGEST = 500
-_IMAGE = "Check the image's name and tag, the registry, and the pull secret."
-_MISSING = "Create what the message names, in the same namespace, or correct the name in the CronJob."
-# state.waiting.reason of a container: the stable word for it, and what to do.
+# state.waiting.reason of a container -> our reason.
 _WAITING = {
-    "ErrImagePull": ("ImagePullFailed", _IMAGE),
-    "ImagePullBackOff": ("ImagePullFailed", _IMAGE),
-    "ImageInspectError": ("ImagePullFailed", _IMAGE),
-    "RegistryUnavailable": ("ImagePullFailed", _IMAGE),
-    "InvalidImageName": ("InvalidImageName", "Correct the image's name."),
-    "ErrImageNeverPull": ("ErrImageNeverPull", "Put the image on the node, or change imagePullPolicy."),
-    "CreateContainerConfigError": ("ConfigurationMissing", _MISSING),
-    "CreateContainerError": ("CreateContainerError", "Correct what the message names in the container."),
-    "RunContainerError": ("RunContainerError", "Correct the command or the mounts of the container."),
-    "PostStartHookError": ("PostStartHookError", "Correct the container's postStart hook."),
-    "CrashLoopBackOff": ("CrashLoopBackOff", "Read the log of the last attempt."),
+    "ErrImagePull": Reason.IMAGE_PULL_FAILED,
+    "ImagePullBackOff": Reason.IMAGE_PULL_FAILED,
+    "ImageInspectError": Reason.IMAGE_PULL_FAILED,
+    "RegistryUnavailable": Reason.IMAGE_PULL_FAILED,
+    "InvalidImageName": Reason.INVALID_IMAGE_NAME,
+    "ErrImageNeverPull": Reason.ERR_IMAGE_NEVER_PULL,
+    "CreateContainerConfigError": Reason.CONFIGURATION_MISSING,
+    "CreateContainerError": Reason.CREATE_CONTAINER_ERROR,
+    "RunContainerError": Reason.RUN_CONTAINER_ERROR,
+    "PostStartHookError": Reason.POST_START_HOOK_ERROR,
+    "CrashLoopBackOff": Reason.CRASH_LOOP_BACK_OFF,
 }
-# status.reason of a pod.
+# status.reason of a pod -> our reason, and what to do.
 _POD_REASONS = {
-    "Evicted": "Give the pod requests that fit, or free the node.",
-    "NodeLost": "Look at the node; the run may have been cut off.",
-    "NodeShutdown": "The node was shut down; run it again.",
-    "Terminated": "The node was shut down; run it again.",
-    "Preempting": "Give the run a higher priority, or the cluster more room.",
-    "UnexpectedAdmissionError": "Look at the node named in the run; run it again.",
-    "DeadlineExceeded": "Raise activeDeadlineSeconds or make the run shorter.",
+    "Evicted": (Reason.EVICTED, Reason.EVICTED.next_step),
+    "NodeLost": (Reason.NODE_LOST, "Look at the node; the run may have been cut off."),
+    "NodeShutdown": (Reason.NODE_SHUTDOWN, Reason.NODE_SHUTDOWN.next_step),
+    "Terminated": (Reason.TERMINATED, Reason.TERMINATED.next_step),
+    "Preempting": (Reason.PREEMPTING, Reason.PREEMPTING.next_step),
+    "UnexpectedAdmissionError": (
+        Reason.UNEXPECTED_ADMISSION_ERROR,
+        Reason.UNEXPECTED_ADMISSION_ERROR.next_step,
+    ),
+    "DeadlineExceeded": (
+        Reason.DEADLINE_EXCEEDED,
+        "Raise activeDeadlineSeconds or make the run shorter.",
+    ),
 }
 # reason of a pod's DisruptionTarget condition: the stable word for it, and what to do.
 _DISRUPTIONS = {
-    "EvictionByEvictionAPI": ("Evicted", "Somebody drained the node or evicted the pod; run it again."),
-    "PreemptionByScheduler": ("Preempted", "Give the run a higher priority, or the cluster more room."),
-    "DeletionByTaintManager": ("NodeLost", "The node was tainted or went; look at it, then run it again."),
-    "DeletionByPodGC": ("NodeLost", "The pod's node is gone; run it again."),
-    "TerminationByKubelet": ("Evicted", "The node had to free room or shut down; run it again."),
+    "EvictionByEvictionAPI": (Reason.EVICTED, "Somebody drained the node or evicted the pod; run it again."),
+    "PreemptionByScheduler": (Reason.PREEMPTED, Reason.PREEMPTED.next_step),
+    "DeletionByTaintManager": (
+        Reason.NODE_LOST,
+        "The node was tainted or went; look at it, then run it again.",
+    ),
+    "DeletionByPodGC": (Reason.NODE_LOST, "The pod's node is gone; run it again."),
+    "TerminationByKubelet": (Reason.EVICTED, "The node had to free room or shut down; run it again."),
 }
+_DISRUPTED = (Reason.DISRUPTED, Reason.DISRUPTED.next_step)
 # Events about a pod that cannot start, best first.
 _STARTING = {
-    "FailedMount": ("MountFailed", "Correct the volume that the message names."),
-    "FailedAttachVolume": ("MountFailed", "Look at the claim and its storage class."),
-    "FailedCreatePodSandBox": ("SandboxFailed", "Look at the node's container runtime and network."),
-    "FailedScheduling": ("Unschedulable", "Free or add a node that fits."),
+    "FailedMount": (Reason.MOUNT_FAILED, Reason.MOUNT_FAILED.next_step),
+    "FailedAttachVolume": (Reason.MOUNT_FAILED, "Look at the claim and its storage class."),
+    "FailedCreatePodSandBox": (Reason.SANDBOX_FAILED, Reason.SANDBOX_FAILED.next_step),
+    "FailedScheduling": (Reason.UNSCHEDULABLE, Reason.UNSCHEDULABLE.next_step),
 }
 _CANNOT_START = ("ContainerCannotRun", "StartError", "ContainerCannotStart")
 _NOT_FOUND = re.compile(
@@ -72,20 +81,16 @@ def pending(pod: Pod, told: Told) -> Cause | None:
     for entry in pod.entries:
         waiting = entry.state.waiting if entry.state else None
         if waiting is not None and waiting.reason in _WAITING:
-            word, step = _WAITING[waiting.reason]
+            word = _WAITING[waiting.reason]
             words = _words(waiting.message or waiting.reason)
-            if word == "ImagePullFailed":
+            if word == Reason.IMAGE_PULL_FAILED:
                 words = _registry_words(words, events)
             name = clean(entry.name, 63)
-            return Cause(reason=word, message=f"Container {name} cannot start: {words}", next_step=step)
+            return _cause(word, f"Container {name} cannot start: {words}")
     for condition in pod.status.conditions or ():
         if condition.type == "PodScheduled" and condition.status == "False":
             words = _words(condition.message or condition.reason or "")
-            return _missing(words) or Cause(
-                reason="Unschedulable",
-                message=f"No node takes the pod: {words}",
-                next_step="Free or add a node that fits.",
-            )
+            return _missing(words) or _cause(Reason.UNSCHEDULABLE, f"No node takes the pod: {words}")
     if pod.status.phase == "Pending":
         return next((_starting(events[reason]) for reason in _STARTING if reason in events), None)
     return None
@@ -100,7 +105,7 @@ def _starting(event: Event) -> Cause:
 def _missing(words: str) -> Cause | None:
     if not _NOT_FOUND.search(words):
         return None
-    return Cause(reason="ConfigurationMissing", message=f"The pod cannot start: {words}", next_step=_MISSING)
+    return _cause(Reason.CONFIGURATION_MISSING, f"The pod cannot start: {words}")
 
 
 def _registry_words(words: str, events: Mapping[str, Event]) -> str:
@@ -116,25 +121,24 @@ def without_pod(events: Mapping[str, Event]) -> Cause | None:
     if event is None:
         return None
     words = _words(event.message or "").removeprefix("Error creating: ")
-    step = "Raise the quota, or correct what the cluster's admission refuses."
+    step = Reason.CANNOT_CREATE_POD.next_step
     if _NOT_FOUND.search(words):
-        step = _MISSING
-    return Cause(reason="CannotCreatePod", message=f"The Job cannot make its pod: {words}", next_step=step)
+        step = Reason.CONFIGURATION_MISSING.next_step
+    return Cause(
+        reason=Reason.CANNOT_CREATE_POD, message=f"The Job cannot make its pod: {words}", next_step=step
+    )
 
 
 def ended(pod: Pod) -> Cause | None:
     """Why a pod ended badly; None when it did not."""
     status = pod.status
     if status.reason in _POD_REASONS:
+        word, step = _POD_REASONS[status.reason]
         words = _words(status.message or status.reason)
-        return Cause(
-            reason=status.reason,
-            message=f"The pod was stopped: {words}",
-            next_step=_POD_REASONS[status.reason],
-        )
+        return Cause(reason=word, message=f"The pod was stopped: {words}", next_step=step)
     for condition in status.conditions or ():
         if condition.type == "DisruptionTarget" and condition.status == "True":
-            word, step = _DISRUPTIONS.get(condition.reason or "", ("Disrupted", "Run it again."))
+            word, step = _DISRUPTIONS.get(condition.reason or "", _DISRUPTED)
             words = _words(condition.message or condition.reason or "")
             return Cause(reason=word, message=f"The pod was taken away: {words}", next_step=step)
     found = deciding(pod)
@@ -158,20 +162,18 @@ def _exit(pod: Pod, entry: ContainerStatus, end: Terminated) -> Cause:
     said = f": {_words(end.message)}" if end.message else "."
     if end.reason == "OOMKilled":
         words = f"Container {name} was killed: it needed more memory than its limit{_limit(pod, entry.name)}."
-        step = "Raise resources.limits.memory or make the run smaller."
-        return Cause(reason="OOMKilled", message=words, next_step=step)
+        return _cause(Reason.OOM_KILLED, words)
     if end.reason == "ContainerStatusUnknown":
         words = f"The node lost sight of container {name}; how it ended is not known."
-        return Cause(reason="NodeLost", message=words, next_step="Look at the node, then run it again.")
+        return _cause(Reason.NODE_LOST, words)
     if end.reason in _CANNOT_START:
         words = f"Container {name} could not be started{said}"
-        return Cause(reason="CannotRun", message=words, next_step="Correct the command or the image.")
+        return _cause(Reason.CANNOT_RUN, words)
     if end.signal or 128 < code < 160:
         words = f"Container {name} was ended by signal {end.signal or code - 128}{said}"
-        step = "Find out who stopped it: a deletion, the node, or the program itself."
-        return Cause(reason="Signal", message=words, next_step=step)
+        return _cause(Reason.SIGNAL, words)
     words = f"Container {name} ended with exit code {code}{said}"
-    return Cause(reason="ExitCode", message=words, next_step=_exit_step(code))
+    return Cause(reason=Reason.EXIT_CODE, message=words, next_step=_exit_step(code))
 
 
 def _exit_step(code: int) -> str:
@@ -179,7 +181,7 @@ def _exit_step(code: int) -> str:
         126: "The command is there but cannot be run: check its rights.",
         127: "The command was not found in the image: correct it.",
     }
-    return steps.get(code, "Read the last lines of its log.")
+    return steps.get(code, Reason.EXIT_CODE.next_step)
 
 
 def _limit(pod: Pod, container: str) -> str:
@@ -193,6 +195,10 @@ def _limit(pod: Pod, container: str) -> str:
 def first(causes: Iterable[Cause | None]) -> Cause | None:
     """The first that is known."""
     return next((cause for cause in causes if cause is not None), None)
+
+
+def _cause(reason: Reason, message: str) -> Cause:
+    return Cause(reason=reason, message=message, next_step=reason.next_step)
 
 
 def _words(text: str) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from kronkeep_common.models import Cause, PodSeen
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ExecutionStatus
 from kronkeep_common.text import clean, duration
 from kronkeep_daemon.kube import causes
@@ -142,19 +143,18 @@ def _cause(
 def _failed(job: Job, seen: tuple[PodSeen, ...], held: Cause | None) -> Cause:
     condition = job.true("Failed")
     assert condition is not None
-    reason = condition.reason or "Failed"
+    reason = condition.reason or Reason.FAILED
     message = clean(condition.message or "", causes.LONGEST)
-    if reason == "PodFailurePolicy":
-        step = "Look at the exit code in the podFailurePolicy rules."
-        return Cause(reason=reason, message=message + ".", next_step=step)
-    if reason == "DeadlineExceeded":
+    if reason == Reason.POD_FAILURE_POLICY:
+        return Cause(reason=reason, message=message + ".", next_step=Reason.POD_FAILURE_POLICY.next_step)
+    if reason == Reason.DEADLINE_EXCEEDED:
         return _deadline(job, held)
     found = causes.first(pod.cause for pod in reversed(seen)) or held
     if found is None:
         return Cause(
             reason=clean(reason, 100),
             message=message or "The Job failed.",
-            next_step="Look at the Job's events.",
+            next_step=Reason.FAILED.next_step,
         )
     attempts = job.status.failed or 1
     if attempts > 1:
@@ -168,6 +168,6 @@ def _deadline(job: Job, held: Cause | None) -> Cause:
     if held is None:
         words = f"The run was stopped at its deadline of {limit}."
         step = "Raise activeDeadlineSeconds or make the run shorter."
-        return Cause(reason="DeadlineExceeded", message=words, next_step=step)
+        return Cause(reason=Reason.DEADLINE_EXCEEDED, message=words, next_step=step)
     words = f"The run was stopped at its deadline of {limit} while waiting: {held.message}"
-    return Cause(reason="DeadlineExceeded", message=words, next_step=held.next_step)
+    return Cause(reason=Reason.DEADLINE_EXCEEDED, message=words, next_step=held.next_step)

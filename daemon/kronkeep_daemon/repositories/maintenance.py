@@ -1,14 +1,13 @@
 """Work on a repository that our dead Jobs' locks do not stand in the way of."""
 
 from kronkeep_common.errors import StorageFailed
+from kronkeep_common.reasons import Reason
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, RepositoryJobs, Steps, failed
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, Steps, failed
 from kronkeep_daemon.repositories.stale_locks import Locks
-
-LATE = "DeadlineExceeded"
 
 
 class Maintenance:
@@ -34,10 +33,10 @@ class Maintenance:
         try:
             return await self._whole(name, steps, repository, seconds)
         except StorageFailed as fault:
-            reason = fault.details.get("reason")
-            if reason not in ("RepositoryLocked", CUT_OFF, LATE):
+            reason = Reason.parse(fault.details.get("reason"))
+            if reason is None or not reason.inconclusive:
                 raise
-            if not await self._locks.clear(repository) or reason != "RepositoryLocked":
+            if not await self._locks.clear(repository) or reason is not Reason.REPOSITORY_LOCKED:
                 raise
         return await self._whole(f"{name}-2", steps, repository, seconds)
 

@@ -20,6 +20,7 @@ from kronkeep_common.errors import ClusterNotFound, InvalidRequest, KronkeepErro
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.base import Record
 from kronkeep_common.models.storage_kinds import KINDS
+from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.history import History, Records
@@ -42,7 +43,6 @@ log = logging.getLogger(__name__)
 Steps = list[tuple[str, list[str]]]
 LONGEST = 86400.0
 KILLED = 137  # 128 + SIGKILL: the node went, or its memory was full
-CUT_OFF = "Interrupted"
 
 
 class CredentialCopy(Record, frozen=True, kw_only=True):
@@ -127,7 +127,7 @@ class RepositoryJobs:
             async with asyncio.timeout(seconds):
                 return await runner.wait(cluster, self._clock, namespace, name)
         except NotFoundInCluster as fault:
-            raise StorageFailed("The storage's Job was deleted.", reason=CUT_OFF) from fault
+            raise StorageFailed("The storage's Job was deleted.", reason=Reason.INTERRUPTED) from fault
         except TimeoutError as fault:
             raise await self._too_long(cluster, namespace, name, seconds) from fault
 
@@ -150,7 +150,9 @@ class RepositoryJobs:
         await cluster.delete(paths.jobs(namespace, name))
         words = f"The storage's Job did not end within {seconds:.0f} s" + (f": {why}" if why else ".")
         return StorageFailed(
-            words, next_step="Correct what the message names, then try again.", reason="DeadlineExceeded"
+            words,
+            next_step="Correct what the message names, then try again.",
+            reason=Reason.DEADLINE_EXCEEDED,
         )
 
     async def copy_credentials(
@@ -195,7 +197,7 @@ class RepositoryJobs:
             raise StorageFailed(
                 f"The Secret {namespace}/{ref.secret} has no key {clean(ref.key, 100)}, or an empty one.",
                 next_step="Put the policy's key back; without it its archives cannot be read.",
-                reason="PasswordMissing",
+                reason=Reason.PASSWORD_MISSING,
             )
         return found[ref.key]
 
@@ -211,7 +213,7 @@ class RepositoryJobs:
                 raise StorageFailed(
                     f"The Secret {storage.credentials} has lost its key {key}.",
                     next_step="Put the key back into the Secret.",
-                    reason="CredentialsMissing",
+                    reason=Reason.CREDENTIALS_MISSING,
                 )
             value = found[key] if key in place.secret_files else found[key].strip()
             data[key] = quote(value, safe="").encode() if key in quoted else value
@@ -263,7 +265,7 @@ class RepositoryJobs:
             raise StorageFailed(
                 f"The Secret {storage.password.secret} has no key {clean(storage.password.key, 100)}.",
                 next_step="Put the repository's password back; without it its data cannot be read.",
-                reason="PasswordMissing",
+                reason=Reason.PASSWORD_MISSING,
             )
         return found[storage.password.key]
 
@@ -281,7 +283,7 @@ class RepositoryJobs:
             raise StorageFailed(
                 f"There is no Secret {clean(name, 100)} in {place}.",
                 next_step=f"Make it: kubectl -n {namespace} create secret generic {clean(name, 100)} ...",
-                reason="SecretMissing",
+                reason=Reason.SECRET_MISSING,
             ) from fault
         return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
 
@@ -348,7 +350,7 @@ def failed(ended: FinishedJob) -> StorageFailed | None:
     step = ended.first_failure
     if step is None or step.exit_code == KILLED:
         words = clean(f"The storage's Job was cut off: {ended.message or ended.reason}", 300)
-        return StorageFailed(words, next_step="Try again.", reason=CUT_OFF)
+        return StorageFailed(words, next_step="Try again.", reason=Reason.INTERRUPTED)
     return because(output.fault(step.exit_code, step.log))
 
 

@@ -9,10 +9,11 @@ finds them instead of running a second `init` beside the first.
 import re
 
 from kronkeep_common.errors import StorageFailed
+from kronkeep_common.reasons import Reason
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, RepositoryJobs, Steps, because, failed
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, Steps, because, failed
 from kronkeep_daemon.restic import output
 from kronkeep_daemon.restic.connection_faults import Fault
 
@@ -20,11 +21,6 @@ ATTEMPTS = 8  # of Jobs that were cut off
 # Seconds: over SFTP restic makes 256 folders one after the other, 51 s where an answer takes 0.2 s.
 INIT_SECONDS = 300
 _KEY = re.compile(rb"^[0-9a-f]{64}$")
-_NOT_KEPT = Fault(
-    "NotKept",
-    "The repository that was made is not there for the next container.",
-    "Give the storage a place that outlasts a pod.",
-)
 
 
 def opening(repository: Repository) -> Steps:
@@ -55,15 +51,15 @@ async def make(jobs: RepositoryJobs, repository: Repository, mark: str, seconds:
         try:
             return await _once(jobs, repository, f"{name}-{attempt}", seconds)
         except StorageFailed as fault:
-            if _reason(fault) != CUT_OFF:
+            if _reason(fault) != Reason.INTERRUPTED:
                 raise
-    raise StorageFailed("The storage's Jobs were cut off again and again.", reason=CUT_OFF)
+    raise StorageFailed("The storage's Jobs were cut off again and again.", reason=Reason.INTERRUPTED)
 
 
 async def _once(jobs: RepositoryJobs, repository: Repository, name: str, seconds: float) -> None:
     ended = await jobs.run(f"kronkeep-init-{name}", _making(repository), repository, seconds)
     fault = _judged(ended)
-    if fault is not None and _reason(fault) == output.THERE:
+    if fault is not None and _reason(fault) == Reason.REPOSITORY_THERE:
         ended = await jobs.run(f"kronkeep-open-{name}", opening(repository), repository, seconds)
         fault = failed(ended)
     if fault is not None:
@@ -77,9 +73,10 @@ def _judged(ended: FinishedJob) -> StorageFailed | None:
     keys = ended.container("repository")
     if fault is None and keys is not None:
         found = [line for line in output.lines(keys.log) if _KEY.match(line)]
-        return because(output.CONFIG_LOST) if len(found) > 1 else None
-    if fault is not None and init is not None and init.exit_code == 0 and _reason(fault) == output.MISSING:
-        return because(_NOT_KEPT)
+        return because(Fault.of(Reason.CONFIG_LOST)) if len(found) > 1 else None
+    missing = fault is not None and _reason(fault) == Reason.REPOSITORY_MISSING
+    if missing and init is not None and init.exit_code == 0:
+        return because(Fault.of(Reason.NOT_KEPT))
     return fault
 
 

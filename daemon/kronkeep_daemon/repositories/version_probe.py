@@ -6,6 +6,7 @@ from collections.abc import Callable
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupPolicySpec
+from kronkeep_common.reasons import Reason
 from kronkeep_daemon.jobs import runner
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
@@ -52,6 +53,6 @@ class Probe:
                 f"The version of restic in {settings.image} could not be had: "
                 f"{said[0].decode(errors='replace')[:200] if said else ended.message or ended.reason}",
                 next_step="Correct archive.image and archive.program in the settings.",
-                reason="VersionUnknown",
+                reason=Reason.VERSION_UNKNOWN,
             )
         return found

@@ -10,6 +10,7 @@ import msgspec
 
 from kronkeep_common.json_decoding import JsonObject, decoded
 from kronkeep_common.models import BackupResult, Progress
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.restic import connection_faults, versions
@@ -31,114 +32,58 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...]
 
 
-MISSING = "RepositoryMissing"
-THERE = "RepositoryThere"
-DAMAGED = "RepositoryDamaged"
-_LOST = "Check the storage, or create it anew."
-_NO_REPOSITORY = Fault(MISSING, "There is no repository at the storage.", _LOST)
-_THERE = Fault(THERE, "There is a repository at the storage already.", "Open it with its password.")
-CONFIG_LOST = Fault(
-    "ConfigLost",
-    "The storage's place holds the keys of a repository whose config is gone.",
-    "Put its config back from a copy, or choose a place that is empty.",
-)
-_DAMAGED = Fault(
-    DAMAGED,
-    "The repository is damaged: what restic read there is not what was written.",
-    "Check the storage; copy the repository's folder before anything else is done to it.",
-)
-_KILLED = Fault(
-    "Interrupted",
-    "restic was killed before it ended.",
-    "Run it again; if it happens again, look for OOMKilled and raise archive.limits.",
-)
-_NO_PROGRAM = Fault(
-    "ToolMissing",
-    "There is no restic where the archive ran.",
-    "Use an image that has it (archive.image, archive.program), or install it: apt-get install -y restic.",
-)
+_KILLED = Fault(Reason.INTERRUPTED, "restic was killed before it ended.", Reason.INTERRUPTED.next_step)
+_NO_PROGRAM = Fault.of(Reason.TOOL_MISSING)
 
 # The word for an exit code (versions.EXIT_CODES) -> reason, sentence, next step.
 _BY_WORD: dict[str, Fault] = {
-    "no repository": _NO_REPOSITORY,
-    "locked": Fault(
-        "RepositoryLocked", "The repository is locked by somebody else.", "Wait until it is free."
-    ),
-    "wrong password": Fault(
-        "WrongPassword",
-        "The repository does not open with this password.",
-        "Put the repository's password back into its Secret.",
-    ),
-    "interrupted": Fault("Interrupted", "restic was interrupted.", "Run it again."),
+    "no repository": Fault.of(Reason.REPOSITORY_MISSING),
+    "locked": Fault.of(Reason.REPOSITORY_LOCKED),
+    "wrong password": Fault.of(Reason.WRONG_PASSWORD),
+    "interrupted": Fault(Reason.INTERRUPTED, "restic was interrupted.", "Run it again."),
     "killed": _KILLED,
-    "crashed": Fault("ResticCrashed", "restic crashed.", "Read the archive's log, and report it to restic."),
+    "crashed": Fault.of(Reason.RESTIC_CRASHED),
     "not found": _NO_PROGRAM,
     "not started": _NO_PROGRAM,
     "not executable": _NO_PROGRAM,
     "no answer": Fault(
-        "ServerUnreachable",
+        Reason.SERVER_UNREACHABLE,
         "The storage did not answer in time.",
         "See that the storage's server runs and may be reached from the cluster's nodes.",
     ),
 }
 
-# Words of restic, in lower case -> the same; the first that the log contains decides. restic 0.14 ends nearly
-# everything with 1, so there the words are all there is.
-_BY_TEXT: tuple[tuple[str, Fault], ...] = (
-    ("wrong password", _BY_WORD["wrong password"]),
-    ("repository is already locked", _BY_WORD["locked"]),
-    (
-        "no space left on device",
-        Fault(
-            "StorageFull",
-            "The storage has no space left.",
-            "Free space there, or shorten the retention.",
-        ),
-    ),
-    (
-        "disk quota exceeded",
-        Fault(
-            "StorageFull", "The storage's quota is used up.", "Free space there, or shorten the retention."
-        ),
-    ),
-    (
-        "read-only file system",
-        Fault(
-            "StorageReadOnly",
-            "The storage can only be read.",
-            "Give its volume or folder write access again.",
-        ),
-    ),
-    ("config file already exists", _THERE),
-    ("config already initialized", _THERE),
-    ("repository already contains", CONFIG_LOST),
-    ("unable to open config file", _NO_REPOSITORY),
-    ("is there a repository", _NO_REPOSITORY),
-    ("ciphertext verification failed", _DAMAGED),
-    ("invalid data returned", _DAMAGED),
-    ("wrong data returned", _DAMAGED),
-    ("hash mismatch", _DAMAGED),
-    ("does not match id", _DAMAGED),
-    ("not found in repository", _DAMAGED),
-    ("not found in index", _DAMAGED),
-    ("not found in any index", _DAMAGED),
-    ("unable to load index", _DAMAGED),
-    ("pack id does not match", _DAMAGED),
-    ("load <data/", _DAMAGED),
-    ("load(<data/", _DAMAGED),
-    ("loadraw(<data/", _DAMAGED),
-    ("repository contains errors", _DAMAGED),
-    ("restic: not found", _NO_PROGRAM),
-    ("restic: no such file", _NO_PROGRAM),
-    ('restic": executable file not found', _NO_PROGRAM),
-    (
-        "permission denied",
-        Fault(
-            "PermissionDenied",
-            "A file or the repository may not be used.",
-            "Give the archive's user that right.",
-        ),
-    ),
+# Words of restic, in lower case -> the reason; the first that the log contains decides. restic 0.14 ends
+# nearly everything with 1, so there the words are all there is.
+_BY_TEXT: tuple[tuple[str, Reason], ...] = (
+    ("wrong password", Reason.WRONG_PASSWORD),
+    ("repository is already locked", Reason.REPOSITORY_LOCKED),
+    ("no space left on device", Reason.STORAGE_FULL),
+    ("disk quota exceeded", Reason.STORAGE_FULL),
+    ("read-only file system", Reason.STORAGE_READ_ONLY),
+    ("config file already exists", Reason.REPOSITORY_THERE),
+    ("config already initialized", Reason.REPOSITORY_THERE),
+    ("repository already contains", Reason.CONFIG_LOST),
+    ("unable to open config file", Reason.REPOSITORY_MISSING),
+    ("is there a repository", Reason.REPOSITORY_MISSING),
+    ("ciphertext verification failed", Reason.REPOSITORY_DAMAGED),
+    ("invalid data returned", Reason.REPOSITORY_DAMAGED),
+    ("wrong data returned", Reason.REPOSITORY_DAMAGED),
+    ("hash mismatch", Reason.REPOSITORY_DAMAGED),
+    ("does not match id", Reason.REPOSITORY_DAMAGED),
+    ("not found in repository", Reason.REPOSITORY_DAMAGED),
+    ("not found in index", Reason.REPOSITORY_DAMAGED),
+    ("not found in any index", Reason.REPOSITORY_DAMAGED),
+    ("unable to load index", Reason.REPOSITORY_DAMAGED),
+    ("pack id does not match", Reason.REPOSITORY_DAMAGED),
+    ("load <data/", Reason.REPOSITORY_DAMAGED),
+    ("load(<data/", Reason.REPOSITORY_DAMAGED),
+    ("loadraw(<data/", Reason.REPOSITORY_DAMAGED),
+    ("repository contains errors", Reason.REPOSITORY_DAMAGED),
+    ("restic: not found", Reason.TOOL_MISSING),
+    ("restic: no such file", Reason.TOOL_MISSING),
+    ('restic": executable file not found', Reason.TOOL_MISSING),
+    ("permission denied", Reason.PERMISSION_DENIED),
 )
 # Words whose code says it all, whatever stands in the log.
 _EXACT = frozenset({"no repository", "locked", "wrong password", "killed", "not found", "not started"})
@@ -291,14 +236,13 @@ def archived(exit_code: int | None, log: bytes, restic_version: str) -> Outcome:
     warnings = errors(log)
     word = "failed" if exit_code is None else versions.meaning(exit_code, "backup", version)
     if word == "done" and result is not None and result.files_total == 0:
-        words = "The archive is empty: its sources hold no file."
-        step = "See that the run writes to the claims that the policy names."
+        words = Reason.SOURCE_EMPTY.meaning
         return Outcome(
             status=BackupStatus.PARTIAL,
             result=result,
-            reason="SourceEmpty",
+            reason=Reason.SOURCE_EMPTY,
             message=words,
-            next_step=step,
+            next_step=Reason.SOURCE_EMPTY.next_step,
             warnings=(*warnings, words),
         )
     if word == "done" and result is not None:
@@ -312,24 +256,21 @@ def archived(exit_code: int | None, log: bytes, restic_version: str) -> Outcome:
         )
     if word == "incomplete" and result is not None:
         words = f"{len(warnings) or 'Some'} files could not be read; the others are in the snapshot."
-        step = "Read the warnings; make those files readable for the archive."
         return Outcome(
             status=BackupStatus.PARTIAL,
             result=result,
-            reason="Incomplete",
+            reason=Reason.INCOMPLETE,
             message=words,
-            next_step=step,
+            next_step=Reason.INCOMPLETE.next_step,
             warnings=warnings,
         )
     if word == "incomplete":
-        words = "A path to archive does not exist."
-        step = "Correct the policy's source."
         return Outcome(
             status=BackupStatus.FAILED,
             result=None,
-            reason="SourceMissing",
-            message=words,
-            next_step=step,
+            reason=Reason.SOURCE_MISSING,
+            message=Reason.SOURCE_MISSING.meaning,
+            next_step=Reason.SOURCE_MISSING.next_step,
             warnings=warnings,
         )
     if word == "done":
@@ -338,7 +279,7 @@ def archived(exit_code: int | None, log: bytes, restic_version: str) -> Outcome:
         return Outcome(
             status=BackupStatus.UNKNOWN,
             result=None,
-            reason="NoSummary",
+            reason=Reason.NO_SUMMARY,
             message=words,
             next_step=step,
             warnings=warnings,
@@ -362,12 +303,11 @@ def fault(exit_code: int | None, log: bytes, command: str = "", version: Version
     text = log.decode(errors="replace").lower()
     if (reach := connection_faults.find(text)) is not None:
         return reach
-    for words, found in _BY_TEXT:
+    for words, reason in _BY_TEXT:
         if words in text:
-            return found
+            return Fault.of(reason)
     if word in _BY_WORD:
         return _BY_WORD[word]
     last = (said(log) or ["it said nothing"])[-1]
-    return Fault(
-        "ResticFailed", f"restic ended with exit code {exit_code}: {last}", "Read the archive's log."
-    )
+    words = f"restic ended with exit code {exit_code}: {last}"
+    return Fault(Reason.RESTIC_FAILED, words, Reason.RESTIC_FAILED.next_step)

@@ -12,11 +12,11 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage, DataCheck
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
-from kronkeep_daemon.restic import output
 from kronkeep_daemon.storages.storage_service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -85,7 +85,7 @@ class DataChecks:
                 found = found or fault
         reason = found.details.get("reason") if found else None
         old = self._storages.get(storage.id)
-        if found is not None and reason != output.DAMAGED:
+        if found is not None and reason != Reason.REPOSITORY_DAMAGED:
             log.warning("the data of storage %s was not read: %s", storage.id, found.message)
             return old
         check = DataCheck(part=part, parts=PARTS, checked_at=self._clock.now(), ok=found is None)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from kronkeep_common.errors import ClusterUnreachable, FileTooLarge, InvalidRequest, StorageFailed
 from kronkeep_common.models import BackupExecution, SnapshotFile
+from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.errors import NotFoundInCluster
@@ -93,7 +94,7 @@ class Downloads:
             try:
                 found = await runner.until(job, where, "send", gone)
             except NotFoundInCluster as removed:
-                raise StorageFailed("The Job that read the file went.", reason="JobGone") from removed
+                raise StorageFailed("The Job that read the file went.", reason=Reason.JOB_GONE) from removed
         if not isinstance(found, FinishedJob):
             return found
         fault = restore_outcome.fault(found) or restore_outcome.INTERRUPTED

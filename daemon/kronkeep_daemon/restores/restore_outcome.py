@@ -6,6 +6,7 @@ import msgspec
 
 from kronkeep_common.json_decoding import decoded
 from kronkeep_common.models import Progress
+from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.restic import output
@@ -18,29 +19,20 @@ EXAMPLES = 5
 
 
 DAMAGED = Fault(
-    output.DAMAGED,
+    Reason.REPOSITORY_DAMAGED,
     "The repository's data is damaged: restic could not read what it had stored.",
     "Check the storage (kronkeep storage check) and restore an earlier backup.",
 )
 KILLED = 137
 INTERRUPTED = Fault(
-    "Interrupted",
+    Reason.INTERRUPTED,
     "The restore's pod was killed before it had ended, by its node or for its use of memory.",
     "Look at the node and at the memory limit in the settings (archive.limits); restore again.",
 )
-_TOLD: tuple[tuple[str, Fault], ...] = (
-    (
-        "no matching ID found",
-        Fault("SnapshotGone", "The repository no longer has that snapshot.", "Choose another backup."),
-    ),
-    (
-        "no space left on device",
-        Fault("TargetFull", "The target has no space left.", "Restore to a larger claim."),
-    ),
-    (
-        "read-only file system",
-        Fault("TargetReadOnly", "The target cannot be written.", "Choose a claim that may be written."),
-    ),
+_TOLD: tuple[tuple[str, Reason], ...] = (
+    ("no matching ID found", Reason.SNAPSHOT_GONE),
+    ("no space left on device", Reason.TARGET_FULL),
+    ("read-only file system", Reason.TARGET_READ_ONLY),
 )
 
 
@@ -97,44 +89,47 @@ def fault(ended: FinishedJob) -> Fault | None:
         calls = restores(ended)
         if not calls or any(verified(step.log) is None for step in calls):
             words = "restic ended without an error but did not say that it had compared the files."
-            return Fault("NoSummary", words, "Look at the target, and restore again.")
+            return Fault(Reason.NO_SUMMARY, words, "Look at the target, and restore again.")
         return None
-    if ended.reason == "DeadlineExceeded":
-        return Fault("DeadlineExceeded", "The restore was stopped at its deadline.", "Give it a longer one.")
+    if ended.reason == Reason.DEADLINE_EXCEEDED:
+        return Fault(
+            Reason.DEADLINE_EXCEEDED, "The restore was stopped at its deadline.", "Give it a longer one."
+        )
     failed = ended.first_failure
     if failed is None:
         words = clean(f"The Job failed: {ended.message or ended.reason}", 500)
-        return Fault("JobFailed", words, "Look at the Job's events with kubectl describe.")
+        return Fault(Reason.JOB_FAILED, words, Reason.JOB_FAILED.next_step)
     if failed.exit_code == KILLED and failed.name != "check":
         return INTERRUPTED
     if failed.name == "check":
         words = f"The drill's check command exited with {failed.exit_code}: {_last(failed.log)}"
-        return Fault("CheckFailed", words, "Look at what the check says in the drill's log.")
+        return Fault(Reason.CHECK_FAILED, words, Reason.CHECK_FAILED.next_step)
     if failed.name.startswith("move"):
         words = f"What was restored could not take its place: {_last(failed.log)}"
-        return Fault("MoveFailed", words, "Look at the target: some of it may have been replaced.")
+        return Fault(Reason.MOVE_FAILED, words, Reason.MOVE_FAILED.next_step)
     if not failed.name.startswith("restore"):
         words = f"What was restored could not be looked at: {_last(failed.log)}"
-        return Fault("LookFailed", words, "Look at the log, and restore again.")
+        return Fault(Reason.LOOK_FAILED, words, Reason.LOOK_FAILED.next_step)
     return of_restic(failed.exit_code, failed.log)
 
 
 def of_restic(exit_code: int | None, log: bytes) -> Fault:
     """Why a call of restic failed."""
     text = log.decode(errors="replace")
-    for words, found in _TOLD:
+    for words, told in _TOLD:
         if words in text:
-            return found._replace(message=clean(f"{found.message} restic: {_telling(text, words)}", 500))
+            message = clean(f"{told.meaning} restic: {_telling(text, words)}", 500)
+            return Fault(told, message, told.next_step)
     wrong = [clean(f"{m[1]}: {m[2]}", 200) for m in _FILE.finditer(text)]
     if any("Invalid file size" in line for line in wrong):
         words = f"Files changed while they were archived: {'; '.join(wrong[:EXAMPLES])}"
-        return Fault("ChangedMeanwhile", words, "Archive when nothing writes, such as after the run.")
+        return Fault(Reason.CHANGED_MEANWHILE, words, Reason.CHANGED_MEANWHILE.next_step)
     if any("Unexpected content" in line for line in wrong):
         return different(wrong)
     reason, words, then = output.fault(exit_code, log)
-    if reason == output.DAMAGED:
+    if reason == Reason.REPOSITORY_DAMAGED:
         return DAMAGED._replace(message=clean(f"{DAMAGED.message} restic: {_last(log)}", 500))
-    if reason == "ResticFailed" and wrong:
+    if reason == Reason.RESTIC_FAILED and wrong:
         words = f"{len(wrong)} files could not be restored: {'; '.join(wrong[:EXAMPLES])}"
     return Fault(reason, clean(words, 1000), then)
 
@@ -153,4 +148,4 @@ def different(wrong: list[str]) -> Fault:
     shown = ", ".join(clean(path, 120) for path in wrong[:EXAMPLES])
     more = f" and {len(wrong) - EXAMPLES} more" if len(wrong) > EXAMPLES else ""
     words = f"{len(wrong)} files are not what was archived: {shown}{more}."
-    return Fault("Different", words, "Do not rely on this backup; back up again and check the storage.")
+    return Fault(Reason.DIFFERENT, words, Reason.DIFFERENT.next_step)

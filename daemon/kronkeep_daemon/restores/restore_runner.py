@@ -16,6 +16,7 @@ from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NameTaken, NotAllowedNow
 from kronkeep_common.models import DrillCheck, Restore, RestoreRequest, RestoreTarget
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
@@ -84,7 +85,7 @@ class Restorer:
                 await self._to_its_end(restore)
             except NotFoundInCluster as gone:
                 await self._fail(
-                    restore_id, Fault("JobGone", gone.message, "Look at the target; restore again.")
+                    restore_id, Fault(Reason.JOB_GONE, gone.message, "Look at the target; restore again.")
                 )
             except KronkeepError as fault:
                 if fault.retryable and not self._late(restore):
@@ -97,8 +98,7 @@ class Restorer:
             words = "The restore did not begin before its deadline."
             raise NotAllowedNow(words, next_step="Look at the pod's events; restore again.")
         if restore.backup_id is None:
-            words = "The policy has no good backup that could be restored."
-            await self._fail(restore.id, Fault("NoBackup", words, "Back up now; see why none is good."))
+            await self._fail(restore.id, Fault.of(Reason.NO_BACKUP))
             return
         wanted = await self._planner.wanted(restore.backup_id, _request(restore), None)
         if restore.status in (RestoreStatus.PENDING, RestoreStatus.PREPARING):
@@ -349,7 +349,7 @@ class Restorer:
     async def cancel(self, restore_id: str) -> None:
         """Stops a restore whose task has ended; what it had written stays."""
         words = "The restore was cancelled by request; what it had written stays."
-        await self._fail(restore_id, Fault("Cancelled", words, "Restore again when it is needed."))
+        await self._fail(restore_id, Fault(Reason.CANCELLED, words, "Restore again when it is needed."))
         await self.release(restore_id)
 
 

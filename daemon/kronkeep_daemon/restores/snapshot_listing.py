@@ -24,6 +24,7 @@ from kronkeep_common.errors import (
 )
 from kronkeep_common.json_decoding import decoded
 from kronkeep_common.models import BackupExecution, SnapshotFile, SnapshotFolder
+from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.kube.errors import NotFoundInCluster
@@ -155,7 +156,9 @@ class Snapshots:
                 try:
                     ended = await runner.on_repository(job, where, listing.hear)
                 except NotFoundInCluster as gone:
-                    raise StorageFailed("The Job that read the listing went.", reason="JobGone") from gone
+                    raise StorageFailed(
+                        "The Job that read the listing went.", reason=Reason.JOB_GONE
+                    ) from gone
                 finally:
                     await runner.remove(namespace, name)
             if (fault := failed(ended)) is not None:

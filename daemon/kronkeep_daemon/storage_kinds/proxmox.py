@@ -17,6 +17,7 @@ from kronkeep_common.errors import StorageFailed
 from kronkeep_common.json_decoding import decoded
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import ProxmoxSettings
+from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.storage_kinds.place import (
     MOUNT,
@@ -75,14 +76,14 @@ def _read(settings: ProxmoxSettings, answer: httpx.Response) -> _Status:
         raise StorageFailed(
             f"Proxmox VE refuses the API token ({answer.status_code}).",
             next_step="Correct the token in the Secret, or give it the role PVEDatastoreUser on the storage.",
-            reason="CredentialsRefused",
+            reason=Reason.CREDENTIALS_REFUSED,
         )
     found = (decoded(answer.content, _Answer) or _Answer()).data
     if answer.status_code != 200 or found is None:
         raise StorageFailed(
             f"Proxmox VE does not know the storage {where}: {clean(answer.reason_phrase, 200)}.",
             next_step="Correct node and storage (pvesm status lists them).",
-            reason="StorageUnknown",
+            reason=Reason.STORAGE_UNKNOWN,
         )
     return found
 
@@ -93,7 +94,7 @@ def _space(settings: ProxmoxSettings, found: _Status) -> Space:
         raise StorageFailed(
             f"The Proxmox VE storage {settings.node}/{settings.storage} is {word}.",
             next_step="Look at it with pvesm status.",
-            reason="StorageInactive",
+            reason=Reason.STORAGE_INACTIVE,
         )
     return Space(found.total, found.avail)
 
@@ -110,7 +111,7 @@ def _pinned(settings: ProxmoxSettings) -> ssl.SSLContext:
         raise StorageFailed(
             "The Proxmox VE API shows another certificate than the one that is pinned.",
             next_step="Compare it with pvenode cert info; change the fingerprint only if it was renewed.",
-            reason="CertificateRefused",
+            reason=Reason.CERTIFICATE_REFUSED,
         )
     context = ssl.create_default_context(cadata=pem)
     context.check_hostname = False  # the pinned certificate is the identity
@@ -122,7 +123,7 @@ def _unreachable(settings: ProxmoxSettings, why: str) -> StorageFailed:
     return StorageFailed(
         f"The Proxmox VE API at {settings.url} does not answer: {clean(why, 200)}.",
         next_step="Check the address and the network between.",
-        reason="ServerUnreachable",
+        reason=Reason.SERVER_UNREACHABLE,
     )
 
 

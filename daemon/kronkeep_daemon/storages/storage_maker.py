@@ -6,6 +6,7 @@ from collections.abc import Callable
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupStorage
+from kronkeep_common.reasons import Reason
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
@@ -64,7 +65,7 @@ class StorageMaker:
                 raise StorageFailed(
                     f"There is no claim {typed.claim} in the namespace {namespace}.",
                     next_step="Make it, or correct claim and namespace.",
-                    reason="ClaimMissing",
+                    reason=Reason.CLAIM_MISSING,
                 ) from fault
 
     async def ask_server(self, storage: BackupStorage) -> storage_kinds.Space | None:

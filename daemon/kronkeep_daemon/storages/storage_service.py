@@ -31,6 +31,7 @@ from kronkeep_common.models import (
     SecretKeyRef,
 )
 from kronkeep_common.name_rules import check_name
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import (
     BACKUP_TRANSITIONS,
     RESTORE_TRANSITIONS,
@@ -259,7 +260,7 @@ class StorageService:
                     await self._clock.sleep(RETRY_SECONDS)
         except TimeoutError:
             words = "It did not end in time" + (f": {last.message}" if last else ".")
-            await self._fail(name, StorageFailed(words, reason="DeadlineExceeded"))
+            await self._fail(name, StorageFailed(words, reason=Reason.DEADLINE_EXCEEDED))
         except KronkeepError as fault:
             await self._fail(name, fault)
 

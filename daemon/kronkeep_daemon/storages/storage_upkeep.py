@@ -10,6 +10,7 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage, StorageUsage
+from kronkeep_common.reasons import Reason
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.events import BackupChanged, Bus
@@ -19,7 +20,7 @@ from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
-from kronkeep_daemon.repositories.repository_jobs import CUT_OFF, RepositoryJobs, Steps, known_keys
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, Steps, known_keys
 from kronkeep_daemon.repositories.repository_maker import opening
 from kronkeep_daemon.restic import output
 from kronkeep_daemon.settings import Settings, StorageSettings
@@ -36,7 +37,6 @@ AGAIN = timedelta(minutes=15)  # between two measures after changes, and after o
 AT_ONCE = 2  # works on storages that nobody asked for
 SECONDS = {"test": 180.0, "usage": 3600.0, "check": 86400.0}
 _STATS: Steps = [("stats", ["restic", "stats", "--json", "--mode", "raw-data"])]
-LOST = ("RepositoryLocked", "DeadlineExceeded", CUT_OFF)  # they say nothing of the repository
 
 
 class Figure(StorageUsage, frozen=True, kw_only=True):
@@ -147,7 +147,7 @@ class StorageUpkeep:
             for repository in self._known.of_storage(storage):
                 await self._done("check", [("check", ["restic", "check"])], repository)
         except StorageFailed as fault:
-            if fault.details["reason"] not in LOST:
+            if not _inconclusive(fault):
                 await self._update(name, checked_at=self._clock.now(), check_ok=False)
             raise
         data = self._service.get(name).data_check
@@ -216,9 +216,9 @@ class StorageUpkeep:
         return ended
 
     async def _failed(self, name: str, fault: StorageFailed) -> None:
-        reason = str(fault.details.get("reason", fault.code))
-        if reason in LOST:
+        if _inconclusive(fault):
             return
+        reason = str(fault.details.get("reason", fault.code))
         await self._update(name, reason=reason, message=fault.message, next_step=fault.next_step)
 
     async def _update(self, name: str, **fields: object) -> BackupStorage:
@@ -226,6 +226,12 @@ class StorageUpkeep:
         if old.status is not StorageStatus.ACTIVE:
             return old
         return await self._service.put(old, msgspec.structs.replace(old, **fields))
+
+
+def _inconclusive(fault: StorageFailed) -> bool:
+    """Whether the fault says nothing about the repository."""
+    reason = Reason.parse(fault.details.get("reason"))
+    return reason is not None and reason.inconclusive
 
 
 def due(
@@ -275,7 +281,7 @@ def _stats(ended: FinishedJob) -> dict[str, int]:
     step = ended.container("stats")
     found = output.objects(step.log) if step else []
     if not found:
-        raise StorageFailed("restic stats said nothing that could be read.", reason="NoFigures")
+        raise StorageFailed("restic stats said nothing that could be read.", reason=Reason.NO_FIGURES)
     return found[-1]
 
 

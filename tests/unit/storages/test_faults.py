@@ -2,6 +2,7 @@
 
 import pytest
 
+from kronkeep_common.reasons import Reason
 from kronkeep_daemon.restic import output
 
 SAID = {
@@ -38,7 +39,7 @@ SAID = {
         "section in config file"
     ],
     "RcloneMissing": ['Fatal: unable to open repository: exec: "rclone": executable file not found in $PATH'],
-    output.MISSING: [
+    Reason.REPOSITORY_MISSING: [
         "Fatal: unable to open config file: <config/> does not exist\nIs there a repository at "
         "the following location?",
         "Fatal: unable to open config file: Stat: The specified key does not exist.\nIs there a repository",
@@ -63,4 +64,4 @@ def test_the_reason_of_what_was_said(reason: str, text: str) -> None:
 
 def test_a_code_that_says_it_all_is_believed_over_words() -> None:
     assert output.fault(12, b"wrong password; connection refused before")[0] == "WrongPassword"
-    assert output.fault(10, b"connection refused")[0] == output.MISSING
+    assert output.fault(10, b"connection refused")[0] == Reason.REPOSITORY_MISSING

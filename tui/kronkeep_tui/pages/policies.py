@@ -5,6 +5,7 @@ from datetime import datetime
 import msgspec
 
 from kronkeep_common.models import BackupPolicy, CronJob, Retention
+from kronkeep_common.reasons import Reason
 from kronkeep_common.text import age, duration
 from kronkeep_tui.pages.jobs import detail as job_detail
 from kronkeep_tui.pages.status_words import backup_words, cause, good_age, role
@@ -89,7 +90,8 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     for finding in cronjob.policy_findings:
         lines += [((part, "warn"),) for part in wrap(finding, width)]
     backup = store.backups.get(store.latest_backup.get(cronjob.id) or cronjob.last_backup_id)
-    if backup is not None and backup.reason != "CronJobFailed":  # that is the run's, which is said below
+    # A backup that failed with its run is left out: the run's own state says it below.
+    if backup is not None and backup.reason != Reason.CRONJOB_FAILED:
         lines += cause(backup.message, backup.next_step, width, role(backup.status))
     return lines + job_detail(msgspec.structs.replace(cronjob, policy_findings=()), store, now, width)
 

@@ -1,0 +1,35 @@
+"""The codes of alerts, which scripts and silences compare, so that they never change."""
+
+from enum import StrEnum
+from typing import Self
+
+
+class AlertCode(StrEnum):
+    """What an alert is about; `meaning` is one sentence for the reference page."""
+
+    meaning: str
+
+    def __new__(cls, code: str, meaning: str) -> Self:
+        """Attach the meaning to the code."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.meaning = meaning
+        return member
+
+    RUN_FAILED = "RunFailed", "The newest run that ended failed, or how it ended is not known."
+    RUN_MISSED = "RunMissed", "No run was started for the newest slot, or it is late."
+    BACKUP_FAILED = "BackupFailed", "The newest backup that ended made no snapshot."
+    BACKUP_PARTIAL = "BackupPartial", "The newest backup that ended could not read everything."
+    BACKUP_OVERDUE = "BackupOverdue", "The newest good backup is older than the policy allows (rpo_seconds)."
+    DRILL_FAILED = "DrillFailed", "The newest drill that ended did not restore everything."
+    DRILL_OVERDUE = "DrillOverdue", "A drill was due and was not started before its deadline."
+    POLICY_INVALID = "PolicyInvalid", "The CronJob's backup policy cannot be read: nothing is backed up."
+    SCHEDULE_CONFLICT_ACCEPTED = (
+        "ScheduleConflictAccepted",
+        "The backup's schedule does not fit the CronJob's, and the policy accepts that.",
+    )
+    STORAGE_FAILED = "StorageFailed", "The storage could not be created or deleted."
+    STORAGE_UNREACHABLE = "StorageUnreachable", "The storage's repository could not be opened the last time."
+    STORAGE_DAMAGED = "StorageDamaged", "restic check found errors in the repository."
+    STORAGE_FILLING = "StorageFilling", "85 % of the storage's capacity is used; from 95 % on it is critical."
+    WATCH_NOT_LIVE = "WatchNotLive", "A watch of a cluster is not live: what is shown may be old."

@@ -1,0 +1,345 @@
+"""What each reason code means and what to do about it, in the sections of the reference page.
+
+A message that a person reads often says more (a name, an exit code, the server's own words); where it does
+not, it is the meaning given here.
+"""
+
+from typing import NamedTuple
+
+
+class ReasonText(NamedTuple):
+    """One sentence on what a code means, and one on what to do."""
+
+    meaning: str
+    next_step: str
+
+
+_RUNS = {
+    "ImagePullFailed": ReasonText(
+        "The image of a container could not be pulled.",
+        "Check the image's name and tag, the registry, and the pull secret.",
+    ),
+    "InvalidImageName": ReasonText("The image's name is not valid.", "Correct the image's name."),
+    "ErrImageNeverPull": ReasonText(
+        "The image is not on the node, and imagePullPolicy is Never.",
+        "Put the image on the node, or change imagePullPolicy.",
+    ),
+    "ConfigurationMissing": ReasonText(
+        "A Secret, ConfigMap, claim or service account that the pod names does not exist.",
+        "Create what the message names, in the same namespace, or correct the name in the CronJob.",
+    ),
+    "CreateContainerError": ReasonText(
+        "A container could not be created.", "Correct what the message names in the container."
+    ),
+    "RunContainerError": ReasonText(
+        "A container could not be started.", "Correct the command or the mounts of the container."
+    ),
+    "PostStartHookError": ReasonText(
+        "The postStart hook of a container failed.", "Correct the container's postStart hook."
+    ),
+    "CrashLoopBackOff": ReasonText(
+        "A container failed several times; Kubernetes waits before it starts it again.",
+        "Read the log of the last attempt.",
+    ),
+    "MountFailed": ReasonText(
+        "A volume could not be attached or mounted.", "Correct the volume that the message names."
+    ),
+    "SandboxFailed": ReasonText(
+        "The node could not set up the pod.", "Look at the node's container runtime and network."
+    ),
+    "Unschedulable": ReasonText("No node can take the pod.", "Free or add a node that fits."),
+    "CannotCreatePod": ReasonText(
+        "The Job cannot create its pod: a quota or the cluster's admission refuses it.",
+        "Raise the quota, or correct what the cluster's admission refuses.",
+    ),
+    "CannotRun": ReasonText(
+        "The command of a container could not be started.", "Correct the command or the image."
+    ),
+    "ExitCode": ReasonText(
+        "A container ended with an exit code other than 0.", "Read the last lines of its log."
+    ),
+    "Signal": ReasonText(
+        "A container was ended by a signal.",
+        "Find out who stopped it: a deletion, the node, or the program itself.",
+    ),
+    "OOMKilled": ReasonText(
+        "A container needed more memory than its limit.",
+        "Raise resources.limits.memory or make the run smaller.",
+    ),
+    "Evicted": ReasonText(
+        "The pod was evicted from its node.", "Give the pod requests that fit, or free the node."
+    ),
+    "Preempted": ReasonText(
+        "The pod had to make room for one of a higher priority.",
+        "Give the run a higher priority, or the cluster more room.",
+    ),
+    "Preempting": ReasonText(
+        "The node stopped the pod to make room for one of a higher priority.",
+        "Give the run a higher priority, or the cluster more room.",
+    ),
+    "NodeLost": ReasonText(
+        "The pod's node is gone or no longer answers.", "Look at the node, then run it again."
+    ),
+    "NodeShutdown": ReasonText("The pod's node was shut down.", "The node was shut down; run it again."),
+    "Terminated": ReasonText("The pod's node was shut down.", "The node was shut down; run it again."),
+    "UnexpectedAdmissionError": ReasonText(
+        "The node refused the pod.", "Look at the node named in the run; run it again."
+    ),
+    "Disrupted": ReasonText("The pod was removed from its node.", "Run it again."),
+    "PodFailurePolicy": ReasonText(
+        "A rule of the Job's podFailurePolicy ended it.",
+        "Look at the exit code in the podFailurePolicy rules.",
+    ),
+    "Failed": ReasonText("The Job failed, and Kubernetes gives no reason.", "Look at the Job's events."),
+    "StillRunning": ReasonText(
+        "The run before it was still going on (concurrencyPolicy: Forbid), until the next slot was due.",
+        "Make the run shorter than its schedule's interval, or allow runs at once.",
+    ),
+    "DeadlinePassed": ReasonText(
+        "No Job was started within startingDeadlineSeconds.",
+        "Look at the CronJob's Events and at kube-controller-manager; raise startingDeadlineSeconds.",
+    ),
+    "NotStarted": ReasonText(
+        "No Job was started before the next slot was due.",
+        "Look at the CronJob's Events and at kube-controller-manager.",
+    ),
+    "Replaced": ReasonText(
+        "The run was replaced by the next one (concurrencyPolicy: Replace).",
+        "Make the run shorter than its schedule's interval, or use Forbid.",
+    ),
+    "Deleted": ReasonText("The Job was deleted before it ended.", "Find out who deleted it; run it again."),
+    "FailedWhileAway": ReasonText(
+        "The Job failed while kronkeep was not watching; its pods are gone.",
+        "Look for the run's own traces; run it again if in doubt.",
+    ),
+    "GoneWhileAway": ReasonText(
+        "The Job ended or was deleted while kronkeep was not watching; how is not known.",
+        "Look for the run's own traces; run it again if in doubt.",
+    ),
+    "Gap": ReasonText(
+        "Runs were due while kronkeep was not watching; what became of them is not known.",
+        "Look for the runs' own traces; run the CronJob again if in doubt.",
+    ),
+}
+
+_JOBS = {
+    "DeadlineExceeded": ReasonText(
+        "The run, backup, restore or work on a storage was stopped at its deadline.",
+        "Raise the deadline, or make the work shorter.",
+    ),
+    "Interrupted": ReasonText(
+        "The work was killed before it ended, by its node, for its use of memory, or with the daemon.",
+        "Run it again; if it happens again, look for OOMKilled and raise archive.limits.",
+    ),
+    "JobFailed": ReasonText(
+        "The Job failed, and none of its containers says why.",
+        "Look at the Job's events with kubectl describe.",
+    ),
+    "JobGone": ReasonText(
+        "The Job was deleted before it ended; how it ended is not known.",
+        "Look at what it has done so far, then start it again.",
+    ),
+    "NoSummary": ReasonText(
+        "restic ended without an error but did not report its result.",
+        "Look at the storage's snapshots, or at the restore's target.",
+    ),
+    "Cancelled": ReasonText("Somebody cancelled it.", "Start it again when it is needed."),
+}
+
+_BACKUPS = {
+    "CronJobFailed": ReasonText(
+        "The run failed, so nothing was archived.", "Correct what made the run fail, then run it again."
+    ),
+    "CronJobCancelled": ReasonText(
+        "The run was cancelled, so nothing was archived.", "Run the CronJob again."
+    ),
+    "CronJobUnknown": ReasonText(
+        "How the run ended is not known, so nothing was archived.",
+        "Run the CronJob again, or back up now.",
+    ),
+    "RunNeverEnded": ReasonText(
+        "The run did not end within the backup's deadline, so nothing was archived.",
+        "Look at the run; back up now if need be.",
+    ),
+    "PolicyGone": ReasonText(
+        "The policy or the run was deleted before the archive could be made.",
+        "Back up by hand if it is needed.",
+    ),
+    "QueueTimeout": ReasonText(
+        "The repository was busy with other work until the backup's deadline.",
+        "Spread the schedules of the policies that share the storage.",
+    ),
+    "SourceMissing": ReasonText("A path to archive does not exist.", "Correct the policy's source."),
+    "SourceEmpty": ReasonText(
+        "The archive is empty: its sources hold no file.",
+        "See that the run writes to the claims that the policy names.",
+    ),
+    "Incomplete": ReasonText(
+        "Some files could not be read; the others are in the snapshot.",
+        "Read the warnings; make those files readable for the archive.",
+    ),
+    "DumpEmpty": ReasonText(
+        "The dump's command wrote nothing.", "Run the command by hand; see what it says."
+    ),
+    "DumpFailed": ReasonText("The database's dump failed.", "Correct the dump's command."),
+    "HookFailed": ReasonText(
+        "A hook failed, so nothing was archived.", "Correct the hook, then back up again."
+    ),
+    "ValidationFailed": ReasonText(
+        "The hook that checks the snapshot failed.",
+        "The snapshot is there; look at it before you trust it.",
+    ),
+    "ResultLost": ReasonText(
+        "A snapshot is there, but how the archive ended is not known: it may lack files.",
+        "Verify it (kronkeep verify), or back up again.",
+    ),
+    "ConfigurationTooLarge": ReasonText(
+        "The CronJob's manifest and ConfigMaps do not fit into one ConfigMap, which carries them to the pod.",
+        "Leave include.configuration off, or make the ConfigMaps smaller.",
+    ),
+    "NameTaken": ReasonText(
+        "A Job of the archive's name that is not kronkeep's exists already.",
+        "Rename or delete that Job, then back up again.",
+    ),
+}
+
+_REPOSITORIES = {
+    "RepositoryMissing": ReasonText(
+        "There is no repository at the storage.", "Check the storage, or create it again."
+    ),
+    "RepositoryThere": ReasonText(
+        "There is a repository at the storage already.", "Open it with its password."
+    ),
+    "RepositoryDamaged": ReasonText(
+        "The repository is damaged: what restic read there is not what was written.",
+        "Check the storage; copy the repository's folder before anything else is done to it.",
+    ),
+    "RepositoryLocked": ReasonText("The repository is locked by somebody else.", "Wait until it is free."),
+    "ConfigLost": ReasonText(
+        "The storage's place holds the keys of a repository whose config is gone.",
+        "Put its config back from a copy, or choose a place that is empty.",
+    ),
+    "WrongPassword": ReasonText(
+        "The repository does not open with this password.",
+        "Put the repository's password back into its Secret.",
+    ),
+    "PasswordMissing": ReasonText(
+        "The repository's password is no longer in its Secret.",
+        "Put the password back; without it the repository cannot be read.",
+    ),
+    "SecretMissing": ReasonText(
+        "A Secret that the storage or the policy names does not exist.", "Create the Secret again."
+    ),
+    "CredentialsMissing": ReasonText(
+        "The Secret of the storage's credentials lacks a key.", "Put the key back into the Secret."
+    ),
+    "CredentialsRefused": ReasonText(
+        "The storage's server refuses the credentials.",
+        "Correct the keys in the storage's Secret, or their rights on the server.",
+    ),
+    "CertificateRefused": ReasonText(
+        "The certificate of the storage's server is not trusted.",
+        "Put the certificate that signs it into the Secret as ca.crt, or correct the address.",
+    ),
+    "HostKeyRefused": ReasonText(
+        "The SFTP server's host key is not the one in known_hosts.",
+        "Compare it with ssh-keyscan; correct known_hosts in the Secret only if the server has a new key.",
+    ),
+    "KeyUnusable": ReasonText(
+        "ssh cannot use the private key of the storage's Secret.",
+        "Put a private key without a passphrase into the Secret as ssh-privatekey.",
+    ),
+    "SessionRefused": ReasonText(
+        "The SFTP session could not be begun.", "Ask why: kronkeep storage test NAME."
+    ),
+    "ServerUnreachable": ReasonText(
+        "The storage's server does not answer.",
+        "Check its address, and that it runs and may be reached from the cluster's nodes.",
+    ),
+    "BucketMissing": ReasonText(
+        "The bucket or container does not exist.",
+        "Create it, or correct its name in the storage's settings.",
+    ),
+    "FolderRefused": ReasonText(
+        "The folder of the repository could not be made or read on the server.",
+        "Create it there and give the storage's user the right to write.",
+    ),
+    "ClaimMissing": ReasonText(
+        "The storage's PersistentVolumeClaim does not exist.", "Make it, or correct claim and namespace."
+    ),
+    "RcloneMissing": ReasonText(
+        "The archive's image has no rclone.", "Set archive.image to an image with restic and rclone."
+    ),
+    "RemoteMissing": ReasonText(
+        "rclone.conf has no such remote.",
+        "Correct the remote's name, or rclone.conf in the storage's Secret.",
+    ),
+    "StorageUnknown": ReasonText(
+        "Proxmox VE does not know the storage.", "Correct node and storage (pvesm status lists them)."
+    ),
+    "StorageInactive": ReasonText(
+        "The Proxmox VE storage is disabled or not active.", "Look at it with pvesm status."
+    ),
+    "StorageFull": ReasonText(
+        "The storage has no space left, or its quota is used up.",
+        "Free space there, or shorten the retention.",
+    ),
+    "StorageReadOnly": ReasonText(
+        "The storage can only be read.", "Give its volume or folder write access again."
+    ),
+    "PermissionDenied": ReasonText(
+        "A file or the repository may not be used.", "Give the archive's user that right."
+    ),
+    "NotKept": ReasonText(
+        "The repository that was made is not there for the next container.",
+        "Give the storage a place that outlasts a pod.",
+    ),
+    "NoFigures": ReasonText(
+        "restic stats printed nothing that could be read.", "Test the storage: kronkeep storage test NAME."
+    ),
+    "ToolMissing": ReasonText(
+        "There is no restic where the archive ran.",
+        "Use an image that has it (archive.image, archive.program), or install it (apt-get install restic).",
+    ),
+    "VersionUnknown": ReasonText(
+        "The version of restic in the archives' image could not be read.",
+        "Correct archive.image and archive.program in the settings.",
+    ),
+    "ResticCrashed": ReasonText("restic crashed.", "Read the archive's log, and report it to restic."),
+    "ResticFailed": ReasonText(
+        "restic failed for a reason that kronkeep has no code for.", "Read the archive's log."
+    ),
+}
+
+_RESTORES = {
+    "NoBackup": ReasonText(
+        "The policy has no good backup that could be restored.", "Back up now; see why none is good."
+    ),
+    "SnapshotGone": ReasonText("The repository no longer has that snapshot.", "Choose another backup."),
+    "TargetFull": ReasonText("The target has no space left.", "Restore to a larger claim."),
+    "TargetReadOnly": ReasonText("The target cannot be written.", "Choose a claim that may be written."),
+    "ChangedMeanwhile": ReasonText(
+        "Files changed while they were archived.", "Archive when nothing writes, such as after the run."
+    ),
+    "Different": ReasonText(
+        "Files are not what was archived.",
+        "Do not rely on this backup; back up again and check the storage.",
+    ),
+    "MoveFailed": ReasonText(
+        "The restored files could not be moved to their place.",
+        "Look at the target: some of it may have been replaced.",
+    ),
+    "LookFailed": ReasonText("The restored files could not be read.", "Look at the log, and restore again."),
+    "CheckFailed": ReasonText(
+        "The drill's check command failed.", "Look at what the check says in the drill's log."
+    ),
+}
+
+SECTIONS: dict[str, dict[str, ReasonText]] = {
+    "Runs": _RUNS,
+    "Jobs of kronkeep's own: backups, restores and work on storages": _JOBS,
+    "Backups": _BACKUPS,
+    "Repositories: storages, and the backups and restores that use them": _REPOSITORIES,
+    "Restores and drills": _RESTORES,
+}
+TEXTS: dict[str, ReasonText] = {code: text for section in SECTIONS.values() for code, text in section.items()}
