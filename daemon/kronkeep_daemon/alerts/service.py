@@ -13,7 +13,6 @@ from datetime import datetime
 
 import msgspec
 from prometheus_client import CollectorRegistry
-from tinydb import where
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import AlertNotFound, KronkeepError, NotAllowedNow
@@ -34,6 +33,7 @@ from kronkeep_daemon.events import (
     StorageChanged,
 )
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.facts import drill_seen
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -153,13 +153,11 @@ class AlertService:
         )
 
     def _drills_since(self, cronjob: CronJob) -> datetime | None:
-        """When the drills' planner first saw the policy's drill, as it notes among the facts."""
+        """Return when the drills' planner first saw the policy's drill; None before that."""
         if cronjob.policy is None or cronjob.policy.drill is None:
             return None
-        noted = self._history.table("facts").search(
-            where("id") == f"drill-seen/{cronjob.id}/{cronjob.policy.id}"
-        )
-        return datetime.fromisoformat(noted[0]["created_at"]) if noted else None
+        fact = self._history.facts.get(drill_seen(cronjob.id, cronjob.policy.id))
+        return fact.created_at if fact else None
 
     def unended(self, limit: int = 10_000) -> list[Alert]:
         """The newest alerts that are open or acknowledged, newest first."""

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from tinydb import where
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, NotAllowedNow, PolicyNotFound
@@ -28,6 +27,7 @@ from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.facts import policy_seen
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.settings import Settings
@@ -35,6 +35,7 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 15.0
+SLICE = 100  # CronJobs read between two turns of the event loop
 LONGEST_WAIT = timedelta(days=7)  # for a run to end
 LONGEST_QUEUE = timedelta(days=1)  # for a repository to be free
 
@@ -94,6 +95,7 @@ class BackupService:
         """
         now = self._clock.now()
         leads = self._cronjobs.leads
+        await self._record_first_seen()
         for cluster, raw in self._cronjobs.acting():
             found = policy_annotations.carrier(cluster, raw)
             if found is not None and found.policy.enabled:
@@ -104,10 +106,20 @@ class BackupService:
                 if backup.trigger == "manual" or leads.leads(backup.cluster):
                     await self._step(backup, now)
 
+    async def _record_first_seen(self) -> None:
+        """Record when each policy was first seen, on the clusters where another daemon acts too."""
+        for number, (_, raw) in enumerate(self._cronjobs.raws(), 1):
+            policy = policy_annotations.read(raw).policy
+            if policy is not None:
+                key = policy_seen(raw["metadata"]["uid"], policy.id)
+                self._history.facts.first_seen(key, self._policy_start(raw))
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
     async def _plan_policy(self, raw: JsonObject, carrier: Carrier, now: datetime) -> None:
         cluster = carrier.cluster
         found = carrier.policy
-        began = self._began(raw, found)
+        began = self._policy_first_seen(raw, found)
         runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
         if found.schedule is None:
             for run in reversed(runs):
@@ -122,17 +134,16 @@ class BackupService:
             trigger = "scheduled" if now - slot < timedelta(minutes=2) else "catch-up"
             await self._new(raw, cluster, found, run_found, trigger, due_at=slot, key=slot.isoformat())
 
-    def _began(self, raw: JsonObject, found: BackupPolicy) -> datetime:
-        """When the policy was first seen, kept for restarts; runs before it are not archived."""
-        facts = self._history.table("facts")
-        key = f"policy-seen/{raw['metadata']['uid']}/{found.id}"
-        kept = facts.search(where("id") == key)
-        if not kept:
-            born = datetime.fromisoformat(raw["metadata"]["creationTimestamp"])
-            first = born if self._clock.now() - born < timedelta(minutes=1) else self._clock.now()
-            facts.put_document(None, {"id": key, "created_at": msgspec.to_builtins(first)})
-            return first
-        return datetime.fromisoformat(kept[0]["created_at"])
+    def _policy_first_seen(self, raw: JsonObject, policy: BackupPolicy) -> datetime:
+        """Return when the policy was first seen, or would be now; runs before it are not archived."""
+        fact = self._history.facts.get(policy_seen(raw["metadata"]["uid"], policy.id))
+        return fact.created_at if fact else self._policy_start(raw)
+
+    def _policy_start(self, raw: JsonObject) -> datetime:
+        """Return now, or the creation of a CronJob that is younger than a minute."""
+        now = self._clock.now()
+        created = datetime.fromisoformat(raw["metadata"]["creationTimestamp"])
+        return created if now - created < timedelta(minutes=1) else now
 
     async def _expect(
         self, cluster: str, raw: JsonObject, found: BackupPolicy, run: CronJobExecution
@@ -247,7 +258,7 @@ class BackupService:
     def overdue(self, raw: JsonObject, found: BackupPolicy, last_good: datetime | None) -> bool:
         """Whether the policy's recovery point is missed now."""
         return found.rpo_seconds is not None and backup_plan.rpo_overdue(
-            found, last_good, self._began(raw, found), self._clock.now()
+            found, last_good, self._policy_first_seen(raw, found), self._clock.now()
         )
 
     async def back_up_now(

@@ -3,21 +3,16 @@
 import secrets
 import socket
 
-import msgspec
-from tinydb import where
-
 from kronkeep_common.clock import Clock
 from kronkeep_daemon.history import History
-
-_FACT = "daemon-id"
+from kronkeep_daemon.history.facts import DAEMON_NAME
 
 
 def holder_of(history: History, clock: Clock) -> str:
     """This machine's name and some random letters, made once for a state folder."""
-    facts = history.table("facts")
-    kept = facts.search(where("id") == _FACT)
-    if kept:
-        return str(kept[0]["name"])
+    fact = history.facts.get(DAEMON_NAME)
+    if fact is not None and fact.name is not None:
+        return fact.name
     name = f"{socket.gethostname()[:100]}-{secrets.token_hex(4)}"
-    facts.put_document(None, {"id": _FACT, "created_at": msgspec.to_builtins(clock.now()), "name": name})
+    history.facts.set(DAEMON_NAME, clock.now(), name=name)
     return name

@@ -9,9 +9,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-import msgspec
-from tinydb import where
-
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJobExecution
@@ -20,6 +17,7 @@ from kronkeep_daemon.cronjobs.cluster_cache import Seen
 from kronkeep_daemon.cronjobs.slot_rules import Became, Plan
 from kronkeep_daemon.events import Bus, ExecutionChanged
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.facts import watched_until
 from kronkeep_daemon.kube.job_state import moment
 from kronkeep_daemon.kube.objects import JsonObject
 
@@ -98,16 +96,12 @@ class Ledger:
 
     def _remembered(self, now: datetime) -> datetime:
         """How far the last life of the daemon watched; also since when this cluster is watched at all."""
-        kept = self._history.table("facts").search(where("id") == self._fact)
-        if not kept:
+        fact = self._history.facts.get(watched_until(self._cluster))
+        if fact is None:
             self._watched_since = now
             return now
-        self._watched_since = moment(kept[0]["since"]) or now
-        return moment(kept[0]["created_at"]) or now
-
-    @property
-    def _fact(self) -> str:
-        return f"watched-until/{self._cluster}"
+        self._watched_since = fact.since or now
+        return fact.created_at
 
     def _after_away(self, since: datetime, now: datetime) -> list[CronJobExecution]:
         """The records that an interval without a watch leaves; what may still start is settled later."""
@@ -228,8 +222,4 @@ class Ledger:
             self._bus.publish(ExecutionChanged(None, record))
 
     def _remember(self, now: datetime) -> None:
-        facts = self._history.table("facts")
-        kept = facts.search(where("id") == self._fact)
-        since = msgspec.to_builtins(self._watched_since)
-        doc = {"id": self._fact, "created_at": msgspec.to_builtins(now), "since": since}
-        facts.put_document(kept[0].doc_id if kept else None, doc)
+        self._history.facts.set(watched_until(self._cluster), now, since=self._watched_since)

@@ -31,6 +31,7 @@ from kronkeep_daemon.history import journal_files, loader
 from kronkeep_daemon.history.changes import Change
 from kronkeep_daemon.history.documents import Row
 from kronkeep_daemon.history.durable import NO_SPACE, SyncFailed
+from kronkeep_daemon.history.facts import Facts
 from kronkeep_daemon.history.journal import VERSION, encode
 from kronkeep_daemon.history.journal_files import Segment
 from kronkeep_daemon.history.kept_logs import LogStore
@@ -81,6 +82,7 @@ class History:
         self._writer = Writer()
         self.db = _Database(storage=lambda: self._storage)
         self.logs = LogStore(folder / "logs", self._guard)
+        self.facts = Facts(self.table("facts"))
         self.executions: Records[CronJobExecution] = Records(self.table("executions"), CronJobExecution)
         self.backups: Records[BackupExecution] = Records(self.table("backups"), BackupExecution)
         self.restores: Records[Restore] = Records(self.table("restores"), Restore)

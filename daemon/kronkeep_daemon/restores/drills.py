@@ -8,9 +8,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-import msgspec
-from tinydb import where
-
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, Drill, Restore
@@ -20,6 +17,7 @@ from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
+from kronkeep_daemon.history.facts import drill_seen
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import short_hash
 from kronkeep_daemon.restores.restore_records import RestoreRecords, of_backup
@@ -101,14 +99,9 @@ class Drills:
         slots = [restore.due_at for restore in past if restore.due_at is not None]
         if slots:
             return max(slots)
-        facts = self._history.table("facts")
-        key = f"drill-seen/{cronjob_id}/{policy.id}"
-        kept = facts.search(where("id") == key)
-        if kept:
-            return datetime.fromisoformat(kept[0]["created_at"])
-        facts.put_document(None, {"id": key, "created_at": msgspec.to_builtins(self._clock.now())})
+        first = self._history.facts.first_seen(drill_seen(cronjob_id, policy.id), self._clock.now())
         await self._history.commit()
-        return self._clock.now()
+        return first
 
     async def _record(
         self, raw: JsonObject, carrier: policies.Carrier, drill_id: str, slot: datetime | None

@@ -1,0 +1,62 @@
+"""Small named facts that must survive a restart, one document each in the table `facts`.
+
+The functions that name a key stand here, so that no two modules use one key for two things.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from kronkeep_daemon.history.records import Records
+from kronkeep_daemon.history.table import JournalTable
+
+DAEMON_NAME = "daemon-id"
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A fact, the time it is about (UTC), and what else belongs to it."""
+
+    id: str
+    created_at: datetime
+    name: str | None = None
+    since: datetime | None = None
+
+
+def policy_seen(cronjob_id: str, policy_id: str) -> str:
+    """Return the key of when a backup policy was first seen; runs before it are not archived."""
+    return f"policy-seen/{cronjob_id}/{policy_id}"
+
+
+def drill_seen(cronjob_id: str, policy_id: str) -> str:
+    """Return the key of when a policy's drill was first seen; slots before it are not drilled."""
+    return f"drill-seen/{cronjob_id}/{policy_id}"
+
+
+def watched_until(cluster_id: str) -> str:
+    """Return the key of how far (`created_at`) and since when (`since`) a cluster was watched."""
+    return f"watched-until/{cluster_id}"
+
+
+class Facts:
+    """The facts of one history; changes are buffered until History.commit."""
+
+    def __init__(self, table: JournalTable) -> None:
+        self._records: Records[Fact] = Records(table, Fact)
+
+    def get(self, key: str) -> Fact | None:
+        """Return the fact, or None."""
+        return self._records.get(key)
+
+    def set(
+        self, key: str, at: datetime, *, name: str | None = None, since: datetime | None = None
+    ) -> None:
+        """Record a fact about the time `at`, in place of an earlier one of the same key."""
+        self._records.put(Fact(id=key, created_at=at, name=name, since=since))
+
+    def first_seen(self, key: str, now: datetime) -> datetime:
+        """Return the time recorded under the key; where there is none, record `now` and return it."""
+        fact = self._records.get(key)
+        if fact is not None:
+            return fact.created_at
+        self.set(key, now)
+        return now
