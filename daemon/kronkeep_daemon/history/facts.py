@@ -47,9 +47,7 @@ class Facts:
         """Return the fact, or None."""
         return self._records.get(key)
 
-    def set(
-        self, key: str, at: datetime, *, name: str | None = None, since: datetime | None = None
-    ) -> None:
+    def set(self, key: str, at: datetime, *, name: str | None = None, since: datetime | None = None) -> None:
         """Record a fact about the time `at`, in place of an earlier one of the same key."""
         self._records.put(Fact(id=key, created_at=at, name=name, since=since))
 
