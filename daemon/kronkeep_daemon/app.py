@@ -1,7 +1,8 @@
-"""The composition root: everything long-lived is created here, handed to what needs it, closed in order.
+"""The daemon's life: start, serve, stop.
 
-Order of coming: history, (embedded cluster), clusters, services, socket, READY. Order of going: the reverse.
-What is acknowledged is durable at every moment, so a kill between any two lines loses nothing.
+It starts the history, the embedded cluster if one is asked for, the connections to clusters, the services and
+the socket, then reports READY to systemd; it stops them in reverse. Whatever was acknowledged is durable at
+every moment, so a kill between any two lines loses nothing. `composition` creates the services.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ import shutil
 import signal
 import sys
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -27,6 +29,7 @@ from kronkeep_daemon.history.history import EXIT_SYNC_FAILED
 from kronkeep_daemon.http.server import serve
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.settings import ClusterSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.systemd_notify import notify
@@ -34,13 +37,17 @@ from kronkeep_daemon.systemd_notify import notify
 log = logging.getLogger(__name__)
 EXIT_TASK_FAILED = 70
 WATCHDOG_SECONDS = 10.0
-RETENTION_SECONDS = 3600.0
+EXPIRY_SECONDS = 3600.0
 JOURNAL_PATIENCE = 5.0
-LIST_PATIENCE = 3.0  # seconds for the first lists, without which no CronJob is known
+LIST_PATIENCE = 3.0  # seconds to wait for the first lists before the socket opens without them
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line said."""
+    """Options of `kronkeepd`'s command line.
+
+    announce: print one JSON line to standard output once the daemon serves, progress before it.
+    attached: stop when standard input closes.
+    """
 
     config: Path | None = None
     state: Path | None = None
@@ -52,35 +59,41 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def run(options: Options) -> int:
-    """Serves until a signal, a closed standard input (`attached`) or the end of a fatal task."""
+    """Serve until a signal, a closed standard input (`attached`) or a fatal failure; return the exit code."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     if options.attached:
-        loop.add_reader(sys.stdin.fileno(), _until_closed, stop)
-    current = CurrentSettings(_settings(options))
+        loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_input, stop)
+    settings = CurrentSettings(load_settings(options))
     async with AsyncExitStack() as stack:
-        supervisor, history = await _serve(options, current, stack)
-        failed = (supervisor.failed, history.failed)
-        waits = [asyncio.ensure_future(event.wait()) for event in (stop, *failed)]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
-            wait.cancel()
+        supervisor, history = await _start(options, settings, stack)
+        await _wait_for_any(stop, supervisor.failed, history.failed)
         notify("STOPPING=1")
         if history.failed.is_set():
             return EXIT_SYNC_FAILED
         return EXIT_TASK_FAILED if supervisor.failed.is_set() else 0
 
 
-def _until_closed(stop: asyncio.Event) -> None:
+async def _wait_for_any(*events: asyncio.Event) -> None:
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
+
+
+def _stop_at_end_of_input(stop: asyncio.Event) -> None:
     if not os.read(sys.stdin.fileno(), 1):
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
         stop.set()
 
 
-def _settings(options: Options) -> Settings:
-    """The settings file's, then the command line's, then what an embedded cluster needs."""
+def load_settings(options: Options) -> Settings:
+    """Return the settings of the file with those of the command line on top; raises InvalidSettings.
+
+    An embedded cluster is this machine, so storages in its folders are allowed.
+    """
     settings = settings_file.load(options.config)
     if options.state is not None:
         settings = msgspec.structs.replace(settings, state=str(options.state))
@@ -92,9 +105,7 @@ def _settings(options: Options) -> Settings:
         allow = msgspec.structs.replace(settings.allow, host_path=True)
         settings = msgspec.structs.replace(settings, allow=allow)
     elif options.demo:
-        raise InvalidSettings(
-            "The demo's workload is only for an embedded cluster.", next_step="Add --embedded."
-        )
+        raise InvalidSettings("The demo's workload needs an embedded cluster.", next_step="Add --embedded.")
     elif not settings.clusters:
         raise InvalidSettings(
             "No cluster is configured.", next_step="Add a [clusters.NAME] section, or start with --embedded."
@@ -102,139 +113,145 @@ def _settings(options: Options) -> Settings:
     return settings
 
 
-def _require_restic() -> None:
-    """The embedded cluster runs archives with this machine's programs; raises ToolMissing."""
-    if shutil.which("restic") is None:
-        raise ToolMissing("The program restic is not installed.", next_step="Run: apt-get install -y restic.")
-
-
-async def _serve(
-    options: Options, current: CurrentSettings, stack: AsyncExitStack
+async def _start(
+    options: Options, settings: CurrentSettings, stack: AsyncExitStack
 ) -> tuple[Supervisor, History]:
-    """Brings everything up in order; the stack takes it down in reverse."""
+    """Start everything in order; closing the stack stops it in reverse."""
     clock = SystemClock()
-    state = Path(current().state)
+    state = Path(settings().state)
     history = await History.open(state / "history", clock=clock)
     stack.push_async_callback(history.close)
     supervisor = Supervisor(clock)
-    connected: connect.Configured = []
+    connections: connect.Configured = []
     kubeconfig: Path | None = None
     if options.embedded:
-        _require_restic()
-        _say(options, "starting the embedded cluster")
-        embedded = await EmbeddedCluster.start(state / "cluster", supervisor=supervisor)
-        stack.push_async_callback(embedded.close)
-        kubeconfig = embedded.kubeconfig
-        embedded_one = await Cluster.connect(kubeconfig=kubeconfig, name="embedded")
-        connected.append((embedded_one, ClusterSettings()))
-    connected += await connect.connect(current().clusters, history, clock)
-    for cluster, _ in connected:
+        kubeconfig = await _start_embedded(options, state, supervisor, stack)
+        cluster = await Cluster.connect(kubeconfig=kubeconfig, name="embedded")
+        connections.append((cluster, ClusterSettings()))
+    connections += await connect.connect(settings().clusters, history, clock)
+    for cluster, _ in connections:
         stack.push_async_callback(cluster.close)
     stack.push_async_callback(supervisor.close)
-    composition = compose(connected, history, current, supervisor)
+    composition = compose(connections, history, settings, supervisor)
     composition.start()
     services = composition.services
     stack.push_async_callback(services.cronjobs.release)
-    with suppress(TimeoutError):  # whose cluster is away has its history served
+    with suppress(TimeoutError):  # the history is served also while a cluster does not answer
         async with asyncio.timeout(LIST_PATIENCE):
             await services.cronjobs.synced()
-    await stack.enter_async_context(serve(services, Path(current().socket)))
+    await stack.enter_async_context(serve(services, Path(settings().socket)))
     if options.config is not None:
-        supervisor.start("settings", lambda: _reload(options, current), death="restart")
-    supervisor.start("history retention", lambda: _retain(history, current, clock), death="restart")
-    supervisor.start("systemd watchdog", lambda: _watchdog(services), death="restart")
+        supervisor.start("settings", partial(_reload_settings, options.config, settings), death="restart")
+    supervisor.start("history expiry", partial(_expire_history, history, settings, clock), death="restart")
+    supervisor.start("systemd watchdog", partial(_ping_watchdog, services), death="restart")
     if options.demo:
-        await _demo(options, services, state)
+        await _fill_demo(options, services, state)
     notify("READY=1")
     _announce(options, services, state, kubeconfig)
     return supervisor, history
 
 
-async def _reload(options: Options, current: CurrentSettings) -> None:
-    """Takes each new version of the settings file; one that is wrong changes nothing."""
-    assert options.config is not None
-    async for version in settings_file.reloads(options.config):
+async def _start_embedded(
+    options: Options, state: Path, supervisor: Supervisor, stack: AsyncExitStack
+) -> Path:
+    """Start the embedded cluster, whose archives run this machine's restic; return its kubeconfig.
+
+    Raises ToolMissing without restic.
+    """
+    if shutil.which("restic") is None:
+        raise ToolMissing("The program restic is not installed.", next_step="Run: apt-get install -y restic.")
+    _print_progress(options, "starting the embedded cluster")
+    embedded = await EmbeddedCluster.start(state / "cluster", supervisor=supervisor)
+    stack.push_async_callback(embedded.close)
+    return embedded.kubeconfig
+
+
+async def _reload_settings(config: Path, settings: CurrentSettings) -> None:
+    """Put each new version of the settings file in force; an invalid one changes nothing."""
+    async for version in settings_file.reloads(config):
         if isinstance(version, InvalidSettings):
-            log.error("the settings stay as they are: %s", version)
+            log.error("the settings file is invalid, the old settings stay in force: %s", version)
             continue
-        kept = current()
-        current.settings = msgspec.structs.replace(
+        old = settings()
+        settings.settings = msgspec.structs.replace(
             version,
-            state=kept.state,
-            socket=kept.socket,
-            clusters=kept.clusters,
-            manifests=kept.manifests,
+            state=old.state,
+            socket=old.socket,
+            clusters=old.clusters,
+            manifests=old.manifests,
         )
-        log.info("the settings were read anew")
+        log.info("the settings were reloaded")
 
 
-async def _retain(history: History, current: CurrentSettings, clock: SystemClock) -> None:
-    """Lets the history go of what the settings no longer keep, every hour."""
+async def _expire_history(history: History, settings: CurrentSettings, clock: SystemClock) -> None:
+    """Remove what the history settings no longer keep, every hour."""
     while True:
-        wanted = current().history
+        limits = settings().history
         rules = expiry.Rules(
-            days=wanted.keep_days, runs=wanted.keep_runs_per_cronjob, audit_days=wanted.keep_audit_days
+            days=limits.keep_days, runs=limits.keep_runs_per_cronjob, audit_days=limits.keep_audit_days
         )
         await expiry.remove(history, await expiry.plan(history, rules, clock.now()))
-        await clock.sleep(RETENTION_SECONDS)
+        await clock.sleep(EXPIRY_SECONDS)
 
 
-async def _watchdog(services: Services) -> None:
-    """Tells systemd that event loop and journal writer live, and how fresh the watches are.
+async def _ping_watchdog(services: Services) -> None:
+    """Ping systemd's watchdog while the event loop runs and the history takes changes.
 
-    A commit that does not return within 5 s gets no ping: systemd then restarts the daemon. Watches that are
-    not live are told in the status and are no reason for a restart, which would not bring a cluster back.
+    A commit that does not return within 5 s means no ping: systemd then restarts the daemon. Watches that are
+    not live are named in the status only, as a restart would not bring a cluster back.
     """
     while True:
         try:
             async with asyncio.timeout(JOURNAL_PATIENCE):
                 await services.history.commit()
         except TimeoutError:
-            notify("STATUS=the journal does not answer")
+            notify("STATUS=the history does not answer")
             continue
         except KronkeepError as fault:
-            log.warning("the journal: %s", fault)
-        stale = [
-            state for state in services.cronjobs.watch_states() if state.status not in ("live", "starting")
-        ]
-        words = f"{len(stale)} watches are not live: {stale[0].why}" if stale else "all watches are live"
-        notify(f"WATCHDOG=1\nSTATUS={words}")
+            log.warning("the history: %s", fault)
+        notify(f"WATCHDOG=1\nSTATUS={_watch_status(services)}")
         await asyncio.sleep(WATCHDOG_SECONDS)
 
 
-async def _demo(options: Options, services: Services, state: Path) -> None:
+def _watch_status(services: Services) -> str:
+    states = services.cronjobs.watch_states()
+    stale = [state for state in states if state.status not in ("live", "starting")]
+    return f"{len(stale)} watches are not live: {stale[0].why}" if stale else "all watches are live"
+
+
+async def _fill_demo(options: Options, services: Services, state: Path) -> None:
     from kronkeep_daemon import demo
 
-    await demo.fill(services, state / "repositories" / demo.STORAGE, lambda words: _say(options, words))
+    await demo.fill(services, state / "repositories" / demo.STORAGE, partial(_print_progress, options))
 
 
-def _say(options: Options, words: str) -> None:
+def _print_progress(options: Options, message: str) -> None:
     if options.announce:
-        sys.stdout.write(json.dumps({"progress": words}) + "\n")
-        sys.stdout.flush()
+        _print_json({"progress": message})
 
 
 def _announce(options: Options, services: Services, state: Path, kubeconfig: Path | None) -> None:
-    """One JSON line that says where everything is."""
+    """Print one JSON line with the daemon's paths and repositories, where that was asked for."""
     if not options.announce:
         return
     repositories = {
         storage.id: {
             "repository": storage.settings.get("path", ""),
-            "password_file": str(_password(state, storage.id)),
+            "password_file": str(state / "repositories" / f"{storage.id}.password"),
         }
         for storage in services.storages.list()
     }
-    line = {
-        "socket": services.settings().socket,
-        "kubeconfig": str(kubeconfig) if kubeconfig else None,
-        "state": str(state),
-        "repositories": repositories,
-        "pid": os.getpid(),
-    }
+    _print_json(
+        {
+            "socket": services.settings().socket,
+            "kubeconfig": str(kubeconfig) if kubeconfig else None,
+            "state": str(state),
+            "repositories": repositories,
+            "pid": os.getpid(),
+        }
+    )
+
+
+def _print_json(line: JsonObject) -> None:
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
-
-
-def _password(state: Path, storage: str) -> Path:
-    return state / "repositories" / f"{storage}.password"

@@ -1,6 +1,7 @@
-"""Settings: one TOML file, checked whole before any of it is used; environment variables come on top.
+"""The daemon's settings: one TOML file, checked as a whole before any of it is used.
 
-A file that is wrong changes nothing: at start the daemon refuses, on reload the settings in force stay.
+The environment variables KRONKEEPD_STATE, KRONKEEPD_SOCKET and STATE_DIRECTORY override it.
+An invalid file changes nothing: at start the daemon refuses to run, on reload the old settings stay in force.
 """
 
 import os
@@ -18,10 +19,12 @@ from kronkeep_common.schedule import Schedule
 
 
 class ClusterSettings(Request, frozen=True, kw_only=True):
-    """One cluster to watch: a kubeconfig and context, or the service account of the daemon's own pod.
+    """One cluster to watch.
 
-    A `kubeconfig` that is no absolute path is one of systemd's credentials (LoadCredential=).
-    `namespaces` limits the watches; empty means all.
+    kubeconfig: a file; a name that is no absolute path is a credential of systemd (LoadCredential=).
+    context: a context of that file; without one, its current context.
+    in_cluster: use the service account of the daemon's own pod instead.
+    namespaces: the namespaces to watch; empty means all.
     """
 
     kubeconfig: str | None = None
@@ -31,7 +34,7 @@ class ClusterSettings(Request, frozen=True, kw_only=True):
 
 
 class AccessSettings(Request, frozen=True, kw_only=True):
-    """Names of the local groups that hold each level; root and the daemon's own user are admin."""
+    """Names of the local groups whose members have each level; root and the daemon's own user are admin."""
 
     read: tuple[str, ...] = ("kronkeepd-ops",)
     operate: tuple[str, ...] = ("kronkeepd-oper",)
@@ -39,9 +42,13 @@ class AccessSettings(Request, frozen=True, kw_only=True):
 
 
 class AllowSettings(Request, frozen=True, kw_only=True):
-    """What an admin may create; empty `namespaces` means all, everything else is off unless named.
+    """Limits of what an admin may create.
 
-    `privileged` is what reaches out of a container: privileged mode, added capabilities, a node's namespaces.
+    namespaces: where CronJobs may be created; empty means everywhere.
+    service_accounts: those that pods may name; none means only the default one.
+    host_path: whether folders of the nodes may be mounted, and be storages.
+    privileged: whether pods may reach out of their containers: privileged mode, added capabilities, the
+        node's namespaces.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -51,7 +58,13 @@ class AllowSettings(Request, frozen=True, kw_only=True):
 
 
 class LimitSettings(Request, frozen=True, kw_only=True):
-    """What one user may have of the socket at once; `connections` counts all users, seconds are deadlines."""
+    """Limits of the use of the socket.
+
+    connections: open at once by all users together.
+    connections_per_uid, streams_per_uid: open at once by one user.
+    requests_per_second: by one user.
+    header_seconds, body_seconds: time to send the headers and the body of a request.
+    """
 
     connections: Annotated[int, msgspec.Meta(ge=33)] = 256
     connections_per_uid: Annotated[int, msgspec.Meta(ge=1)] = 32
@@ -62,11 +75,17 @@ class LimitSettings(Request, frozen=True, kw_only=True):
 
 
 class ArchiveSettings(Request, frozen=True, kw_only=True):
-    """How our Jobs run: image, resources (Kubernetes quantities), placement, security context, pruning.
+    """How kronkeep's Jobs run.
 
-    `program` is restic's path in the image. A `run_as_user` other than 0 has no capability and reads only
-    what it may; `fs_group` may read keys and claims. `prune_schedule` is when space of forgotten snapshots is
-    given back, a cron line in the controller's zone.
+    image: a container image with restic.
+    program: restic's path in the image.
+    requests, limits: resources of a container, as Kubernetes quantities.
+    node_selector, tolerations: of the pods, as in Kubernetes.
+    run_as_user, run_as_group: of the containers; a user other than 0 has no capabilities and reads only the
+        files that its rights allow.
+    fs_group: the group that may read keys and claims.
+    read_only_root: whether the container's root file system is read-only.
+    prune_schedule: when the space of forgotten snapshots is freed, a cron line in `controller_zone`.
     """
 
     image: str = "restic/restic:0.19.1"
@@ -83,9 +102,11 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
 
 
 class StorageSettings(Request, frozen=True, kw_only=True):
-    """How long making a repository may take, and how often each storage is measured and checked, in seconds.
+    """Care of the storages; all in seconds.
 
-    A storage is measured sooner after a change. A check reads the repository's structure, not its data.
+    create_seconds: how long creating a storage's repository may take.
+    measure_every_seconds: between two measurements of its size; after a backup it is measured sooner.
+    check_every_seconds: between two checks of its repository's structure (not of the data).
     """
 
     create_seconds: Annotated[float, msgspec.Meta(ge=1)] = 600
@@ -94,10 +115,13 @@ class StorageSettings(Request, frozen=True, kw_only=True):
 
 
 class ChannelSettings(Request, frozen=True, kw_only=True):
-    """One way by which alerts reach people, from `severity` on; `recoveries` says when they have ended.
+    """One channel by which alerts are sent.
 
-    The URL is a secret: the first line of `url_file` (one of systemd's credentials, if it is no absolute
-    path) or a key of a Secret in kronkeep's namespace, and read anew for each message.
+    url_file, url_secret: where the channel's URL is, which is a secret: the first line of a file (a name that
+        is no absolute path is a credential of systemd) or a key of a Secret in kronkeep's namespace. It is
+        read again for each message.
+    severity: the lowest severity that is sent.
+    recoveries: whether the end of an alert is sent too.
     """
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
@@ -109,10 +133,12 @@ class ChannelSettings(Request, frozen=True, kw_only=True):
 
 
 class AlertSettings(Request, frozen=True, kw_only=True):
-    """When something is an alert, and who is told.
+    """When something is an alert, and where alerts are sent.
 
-    `failing_runs` failed runs in a row are critical; an open alert that nobody acknowledges is told again
-    every `repeat_seconds` (0: never); a watch that is not live for `watch_seconds` is an alert.
+    failing_runs: so many failed runs in a row are critical.
+    repeat_seconds: an open alert that nobody acknowledges is sent again after this time (0: never).
+    watch_seconds: a watch that is not live for this time is an alert.
+    channels: where alerts are sent; none means nowhere.
     """
 
     failing_runs: Annotated[int, msgspec.Meta(ge=2, le=20)] = 3
@@ -122,7 +148,7 @@ class AlertSettings(Request, frozen=True, kw_only=True):
 
 
 class HistorySettings(Request, frozen=True, kw_only=True):
-    """How long the history keeps what has ended, and its audit trail; without a limit everything is kept."""
+    """How long the history keeps finished records and its audit trail; no limit means for ever."""
 
     keep_days: Annotated[int, msgspec.Meta(ge=1)] | None = None
     keep_runs_per_cronjob: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -130,10 +156,17 @@ class HistorySettings(Request, frozen=True, kw_only=True):
 
 
 class Settings(Request, frozen=True, kw_only=True):
-    """Everything an operator may set; `namespace` is kronkeep's own in each cluster.
+    """Everything that an operator can set.
 
-    `manifests` is a folder whose files are applied and kept applied; state, socket, clusters and that
-    folder are taken at the start, all else at once when the file changes.
+    `state`, `socket`, `manifests` and `clusters` are read at the start, everything else whenever the file
+    changes.
+
+    state: the folder of the history and all other files of the daemon.
+    socket: the path of the API's Unix socket.
+    namespace: kronkeep's own namespace in each cluster.
+    manifests: a folder whose manifests are applied and kept applied.
+    controller_zone: the time zone of kube-controller-manager, which schedules CronJobs without a zone.
+    late_after_seconds: a run that starts later than this after its slot is late.
     """
 
     state: str = "/var/lib/kronkeepd"
@@ -153,14 +186,17 @@ class Settings(Request, frozen=True, kw_only=True):
 
 
 def parse(text: str, where: str) -> Settings:
-    """The settings in TOML `text`; raises InvalidSettings naming file, key and fault."""
+    """Return the settings in `text`, which is TOML; `where` is its file's name, for messages.
+
+    Raises InvalidSettings with the file, the key and the fault.
+    """
     try:
-        found = msgspec.toml.decode(text.encode(), type=Settings)
-        Schedule.parse(found.archive.prune_schedule, controller_zone=found.controller_zone)
+        settings = msgspec.toml.decode(text.encode(), type=Settings)
+        Schedule.parse(settings.archive.prune_schedule, controller_zone=settings.controller_zone)
     except (msgspec.ValidationError, msgspec.DecodeError, InvalidRequest) as fault:
         raise InvalidSettings(f"{where}: {fault}", file=where) from fault
-    _check_channels(found.alerts.channels, where)
-    return found
+    _check_channels(settings.alerts.channels, where)
+    return settings
 
 
 def _check_channels(channels: tuple[ChannelSettings, ...], where: str) -> None:
@@ -169,19 +205,22 @@ def _check_channels(channels: tuple[ChannelSettings, ...], where: str) -> None:
         if names.count(channel.name) > 1:
             raise InvalidSettings(f"{where}: two channels are named {channel.name}.", file=where)
         if (channel.url_file is None) == (channel.url_secret is None):
-            words = f"{where}: channel {channel.name} needs either url_file or url_secret."
-            raise InvalidSettings(words, file=where)
+            message = f"{where}: channel {channel.name} needs either url_file or url_secret."
+            raise InvalidSettings(message, file=where)
 
 
 def with_environment(settings: Settings, environment: Mapping[str, str]) -> Settings:
-    """`settings` with KRONKEEPD_STATE, KRONKEEPD_SOCKET and systemd's STATE_DIRECTORY on top."""
+    """Return the settings with KRONKEEPD_STATE, KRONKEEPD_SOCKET and systemd's STATE_DIRECTORY on top."""
     state = environment.get("KRONKEEPD_STATE") or environment.get("STATE_DIRECTORY") or settings.state
     socket = environment.get("KRONKEEPD_SOCKET") or settings.socket
     return msgspec.structs.replace(settings, state=state, socket=socket)
 
 
 def load(path: Path | None) -> Settings:
-    """The settings of the file `path` (defaults without one), environment on top; raises InvalidSettings."""
+    """Return the settings of a file, or the defaults without one, with the environment on top.
+
+    Raises InvalidSettings for a file that cannot be read or is invalid.
+    """
     if path is None:
         return with_environment(Settings(), os.environ)
     try:
@@ -192,7 +231,7 @@ def load(path: Path | None) -> Settings:
 
 
 async def reloads(path: Path) -> AsyncIterator[Settings | InvalidSettings]:
-    """Each later version of the file as it is written: the settings, or what is wrong with them."""
+    """Yield each later version of the file: the settings, or the fault of an invalid file."""
     async for changes in awatch(path.parent, recursive=False, debounce=200):
         if any(Path(name) == path for _, name in changes):
             try:

@@ -1,8 +1,9 @@
-"""Every background task has a name, an owner and a death policy; this is where it is kept.
+"""Supervision of the daemon's background tasks: each has a name and a policy for its end.
 
-A task started with `death="fatal"` takes the daemon down in order when it ends for any reason but being
-stopped; one with `death="restart"` is started again after a growing pause (1 s to 60 s); one with
-`death="quiet"` may end. A failure is logged once, with its traceback, under the task's name.
+`death="fatal"`: the daemon stops in order when the task ends for any reason but being cancelled.
+`death="restart"`: the task is started again after a pause that grows from 1 s to 60 s.
+`death="quiet"`: the task may end.
+A failure is logged once, with its traceback, under the task's name.
 """
 
 import asyncio
@@ -19,7 +20,11 @@ LONGEST_PAUSE = 60.0
 
 
 class Supervisor:
-    """Owns the daemon's background tasks; `failed` is set when a fatal one has ended."""
+    """Runs background tasks by name.
+
+    failed: set when a fatal task has ended.
+    cause: the exception that a fatal task ended with; None where it returned.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -28,7 +33,7 @@ class Supervisor:
         self.cause: BaseException | None = None
 
     def start(self, name: str, work: Callable[[], Awaitable[None]], *, death: Death) -> asyncio.Task[None]:
-        """Runs `work` as the task `name`; a name that still runs is refused with ValueError."""
+        """Run `work` as the task `name`; raises ValueError while a task of that name runs."""
         if name in self._tasks:
             raise ValueError(f"a task named {name} is running")
         if len(self._tasks) >= MAX_TASKS:
@@ -39,20 +44,20 @@ class Supervisor:
         return task
 
     def running(self, name: str) -> bool:
-        """Whether the task `name` has not ended."""
+        """Return whether the task `name` has not ended."""
         return name in self._tasks
 
     async def stop(self, name: str) -> None:
-        """Cancels one task and waits for its end; an unknown name is fine."""
+        """Cancel a task and wait for its end; do nothing for an unknown name."""
         task = self._tasks.get(name)
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
 
     async def close(self, timeout: float = 10.0) -> None:
-        """Cancels all tasks, newest first; what came late may need what came before it to its own end.
+        """Cancel all tasks, newest first, because a later task may need an earlier one in order to end.
 
-        Waits at most `timeout` seconds in all, then cancels what is left together.
+        Wait at most `timeout` seconds in all, then cancel the rest together.
         """
         tasks = list(reversed(self._tasks.values()))
         try:

@@ -16,7 +16,7 @@ from kronkeep_daemon.supervisor import Supervisor
 
 
 class FakeClock:
-    """A Clock that stands still until `advance`; sleepers wake in order of their instants."""
+    """A Clock that stands still until `advance`; sleepers wake in the order of their times."""
 
     def __init__(self, now: datetime = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)) -> None:
         self._now = now
@@ -25,15 +25,15 @@ class FakeClock:
         self._count = 0
 
     def now(self) -> datetime:
-        """The instant that the test set."""
+        """Return the time that the test set, plus what it advanced."""
         return self._now
 
     def monotonic(self) -> float:
-        """Seconds advanced so far."""
+        """Return the seconds advanced so far."""
         return self._elapsed
 
     async def sleep(self, seconds: float) -> None:
-        """Returns once the test has advanced by `seconds`."""
+        """Return once the test has advanced by `seconds`."""
         if seconds <= 0:
             await asyncio.sleep(0)
             return
@@ -43,7 +43,7 @@ class FakeClock:
         await future
 
     async def advance(self, seconds: float) -> None:
-        """Moves the clock and lets every sleeper that is due run, in order."""
+        """Advance the clock and let every sleeper that is due run, in order."""
         target = self._elapsed + seconds
         while self._sleepers and self._sleepers[0][0] <= target:
             due, _, future = heapq.heappop(self._sleepers)
@@ -60,7 +60,7 @@ class FakeClock:
 
 
 async def settle(turns: int = 20) -> None:
-    """Lets ready callbacks run for some turns of the event loop."""
+    """Let ready callbacks run for some turns of the event loop."""
     for _ in range(turns):
         await asyncio.sleep(0)
 
