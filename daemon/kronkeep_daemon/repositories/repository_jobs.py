@@ -36,7 +36,7 @@ from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository, of
 from kronkeep_daemon.restic import output
-from kronkeep_daemon.restic.connection_faults import Fault
+from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, Steps, because, failed
 from kronkeep_daemon.restic import output
-from kronkeep_daemon.restic.connection_faults import Fault
+from kronkeep_daemon.restic.faults import Fault
 
 ATTEMPTS = 8  # of Jobs that were cut off
 # Seconds: over SFTP restic makes 256 folders one after the other, 51 s where an answer takes 0.2 s.

@@ -11,7 +11,7 @@ from kronkeep_daemon.jobs import runner
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.repositories import job_manifests
-from kronkeep_daemon.restic import output, versions
+from kronkeep_daemon.restic import output, version
 from kronkeep_daemon.settings import ArchiveSettings, Settings
 
 SECONDS = 300
@@ -23,14 +23,14 @@ class Probe:
     def __init__(self, clock: Clock, settings: Callable[[], Settings]) -> None:
         self._clock = clock
         self._settings = settings
-        self._known: dict[tuple[str, str, str], versions.Version] = {}
+        self._known: dict[tuple[str, str, str], version.Version] = {}
 
     async def check(self, cluster: Cluster, policy: BackupPolicySpec) -> None:
         """Raises ToolMissing for a policy that the image's restic cannot carry out, StorageFailed."""
-        if versions.needs(policy):
-            versions.check(await self.version(cluster), policy)
+        if version.needs(policy):
+            version.check(await self.version(cluster), policy)
 
-    async def version(self, cluster: Cluster) -> versions.Version:
+    async def version(self, cluster: Cluster) -> version.Version:
         """The version in the image that is set now; raises StorageFailed where it cannot be asked."""
         settings = self._settings().archive
         key = (cluster.id, settings.image, settings.program)
@@ -38,7 +38,7 @@ class Probe:
             self._known[key] = await self._ask(cluster, settings)
         return self._known[key]
 
-    async def _ask(self, cluster: Cluster, settings: ArchiveSettings) -> versions.Version:
+    async def _ask(self, cluster: Cluster, settings: ArchiveSettings) -> version.Version:
         namespace = self._settings().namespace
         name = f"kronkeep-version-{secrets.token_hex(3)}"
         step = job_manifests.container("version", [settings.program, "version"], [], [], settings)
@@ -46,8 +46,8 @@ class Probe:
         job["spec"]["activeDeadlineSeconds"] = SECONDS
         await cluster.create(paths.jobs(namespace), job)
         ended = await runner.wait(cluster, self._clock, namespace, name)
-        found = versions.parse(ended.containers[0].log.decode(errors="replace") if ended.containers else "")
-        if found == versions.UNKNOWN:
+        found = version.parse(ended.containers[0].log.decode(errors="replace") if ended.containers else "")
+        if found == version.UNKNOWN:
             said = output.lines(ended.containers[0].log)[-1:] if ended.containers else []
             raise StorageFailed(
                 f"The version of restic in {settings.image} could not be had: "

@@ -13,9 +13,9 @@ from kronkeep_common.models import BackupResult, Progress
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.restic import connection_faults, versions
-from kronkeep_daemon.restic.connection_faults import Fault
-from kronkeep_daemon.restic.versions import Version
+from kronkeep_daemon.restic import faults, version
+from kronkeep_daemon.restic.faults import Fault
+from kronkeep_daemon.restic.version import Version
 
 T = TypeVar("T")
 _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT[0-9:.]+Z ")
@@ -170,7 +170,7 @@ def progress(obj: JsonObject) -> Progress | None:
 
 def version(log: bytes) -> str:
     """The version that `restic version` printed, or nothing."""
-    return str(versions.parse(log.decode(errors="replace")))
+    return str(version.parse(log.decode(errors="replace")))
 
 
 def summary(log: bytes, restic_version: str) -> BackupResult | None:
@@ -231,10 +231,10 @@ def errors(log: bytes) -> tuple[str, ...]:
 
 def archived(exit_code: int | None, log: bytes, restic_version: str) -> Outcome:
     """The end of `restic backup`, from its exit code and its summary line, never from one alone."""
-    version = versions.parse(f"restic {restic_version}")
+    version = version.parse(f"restic {restic_version}")
     result = summary(log, restic_version)
     warnings = errors(log)
-    word = "failed" if exit_code is None else versions.meaning(exit_code, "backup", version)
+    word = "failed" if exit_code is None else version.meaning(exit_code, "backup", version)
     if word == "done" and result is not None and result.files_total == 0:
         words = Reason.SOURCE_EMPTY.meaning
         return Outcome(
@@ -295,13 +295,13 @@ def archived(exit_code: int | None, log: bytes, restic_version: str) -> Outcome:
     )
 
 
-def fault(exit_code: int | None, log: bytes, command: str = "", version: Version = versions.UNKNOWN) -> Fault:
+def fault(exit_code: int | None, log: bytes, command: str = "", version: Version = version.UNKNOWN) -> Fault:
     """Why restic failed: a stable word, a sentence, what to do."""
-    word = "failed" if exit_code is None else versions.meaning(exit_code, command, version)
+    word = "failed" if exit_code is None else version.meaning(exit_code, command, version)
     if word in _EXACT:
         return _BY_WORD[word]
     text = log.decode(errors="replace").lower()
-    if (reach := connection_faults.find(text)) is not None:
+    if (reach := faults.find(text)) is not None:
         return reach
     for words, reason in _BY_TEXT:
         if words in text:

@@ -10,7 +10,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.restic import output
-from kronkeep_daemon.restic.connection_faults import Fault
+from kronkeep_daemon.restic.faults import Fault
 
 _VERIFIED = re.compile(rb"finished verifying (\d+) files")
 VERIFYING = b"verifying files in "

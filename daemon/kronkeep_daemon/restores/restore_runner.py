@@ -27,8 +27,8 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import KEPT_SECONDS, repository_job
+from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.repositories.queue import Queues
-from kronkeep_daemon.restic.connection_faults import Fault
 from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
 from kronkeep_daemon.restores.checksums import Line, Manifests, differences
 from kronkeep_daemon.restores.job_runner import Runner, Runners

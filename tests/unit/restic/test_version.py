@@ -5,8 +5,8 @@ import pytest
 from kronkeep_common.errors import ToolMissing
 from kronkeep_common.models import BackupPolicySpec, DatabaseDump, Encryption, Include
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.restic import output, versions
-from kronkeep_daemon.restic.versions import Version
+from kronkeep_daemon.restic import output, version
+from kronkeep_daemon.restic.version import Version
 
 SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":2}\n'
 
@@ -16,11 +16,11 @@ SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_proc
     [
         ("restic 0.14.0 compiled with go1.19.8 on linux/amd64", Version(0, 14, 0)),
         ("2026-01-01T00:00:00Z restic 0.19.1 compiled with go1.26.4", Version(0, 19, 1)),
-        ("sh: restic: not found", versions.UNKNOWN),
+        ("sh: restic: not found", version.UNKNOWN),
     ],
 )
 def test_the_version_is_read(text: str, version: Version) -> None:
-    assert versions.parse(text) == version
+    assert version.parse(text) == version
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_the_version_is_read(text: str, version: Version) -> None:
     ],
 )
 def test_exit_codes_by_version(code: int, command: str, version: str, word: str) -> None:
-    assert versions.meaning(code, command, versions.parse(f"restic {version}")) == word
+    assert version.meaning(code, command, version.parse(f"restic {version}")) == word
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ DUMP = Include(database=DatabaseDump(image="postgres:16", command=("pg_dump",)))
     ],
 )
 def test_what_a_version_cannot_do_is_refused(policy: BackupPolicySpec, first: Version) -> None:
-    versions.check(first, policy)
+    version.check(first, policy)
     with pytest.raises(ToolMissing) as refusal:
-        versions.check(Version(first.major, first.minor - 1, 9), policy)
+        version.check(Version(first.major, first.minor - 1, 9), policy)
     assert str(first) in refusal.value.message
     assert refusal.value.next_step.endswith(".")
-    versions.check(versions.UNKNOWN, BackupPolicySpec(storage_id="s"))
+    version.check(version.UNKNOWN, BackupPolicySpec(storage_id="s"))
