@@ -7,14 +7,15 @@ from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import (
     archive_job_name,
-    backup_tag,
     containers,
     host,
     job,
-    probe,
     reach,
 )
 from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.restic import backup as restic_backup
+from kronkeep_daemon.restic import cat, restore, version
+from kronkeep_daemon.restic.snapshots import SnapshotTags
 from kronkeep_daemon.settings import ArchiveSettings
 
 SOURCE = "/source"
@@ -43,13 +44,13 @@ def archive_job(
     """
     name = archive_job_name(backup)
     paths = source_paths(policy, claims, files)
-    steps = [("version", ["restic", "version"])]
+    steps = [("version", version.argv())]
     if paths:
         steps.append(("sources", ["ls", "-d", "--", *paths]))
-    steps.append(("repository", probe()))
+    steps.append(("repository", cat.argv()))
     if paths:
-        part = ("part=files",) if policy.include.database else ()
-        steps.append(("backup", [*_call(backup, policy, repository, part), "--", *paths]))
+        part = "files" if policy.include.database else ""
+        steps.append(("backup", restic_backup.argv(_options(backup, policy, repository, part), paths)))
     mounts = [*_claim_mounts(claims, read_only=True), *cronjob_configuration.mounts(files)]
     ordered = containers(name, steps, repository, settings, mounts)
     if policy.include.database is not None:
@@ -66,19 +67,16 @@ def archive_job(
     return made
 
 
-def _call(
-    backup: BackupExecution, policy: BackupPolicy, repository: Repository, tags: tuple[str, ...]
-) -> list[str]:
-    call = ["restic", "backup", "--json", "--host", host(backup.cluster, repository)]
-    call += ["--compression", compression(backup, policy)]
-    for tag in (
-        f"policy={policy.id}",
-        f"run={backup.cronjob_execution_id or backup.id}",
-        backup_tag(backup),
-        *tags,
-    ):
-        call += ["--tag", tag]
-    return [*call, "--force"] if backup.backup_type == "full" else call
+def _options(
+    backup: BackupExecution, policy: BackupPolicy, repository: Repository, part: str
+) -> restic_backup.BackupOptions:
+    run = backup.cronjob_execution_id or backup.id
+    return restic_backup.BackupOptions(
+        host=host(backup.cluster, repository),
+        tags=SnapshotTags(policy=policy.id, run=run, backup=backup.id, part=part),
+        compression=compression(backup, policy),
+        force=backup.backup_type == "full",
+    )
 
 
 def compression(backup: BackupExecution, policy: BackupPolicy) -> str:
@@ -98,8 +96,8 @@ def _dump(
     assert dump is not None
     tools = [{"name": "tools", "mountPath": _TOOLS}]
     copied = f"{_TOOLS}/restic"
-    argv = [*_call(backup, policy, repository, ("part=database",)), "--stdin-from-command"]
-    argv += ["--stdin-filename", dump.file_name, "--", *dump.command]  # 0.18 refuses one in a folder
+    options = _options(backup, policy, repository, "database")
+    argv = restic_backup.dump_argv(options, dump.file_name, dump.command)
     steps = [("tools", ["cp", settings.program, copied]), ("database", argv)]
     first, second = containers(name, steps, repository, settings, tools)
     second["image"] = dump.image
@@ -173,11 +171,7 @@ def restores(backup: BackupExecution) -> list[tuple[str, list[str]]]:
     """The steps that bring a backup's snapshots back below /content."""
     result = backup.result
     ids = [result.snapshot_id, result.database_snapshot_id] if result else []
-    return [
-        (f"content-{n}", ["restic", "restore", found, "--target", CONTENT])
-        for n, found in enumerate(ids)
-        if found
-    ]
+    return [(f"content-{n}", restore.argv(found, CONTENT)) for n, found in enumerate(ids) if found]
 
 
 def _hook_container(backup: BackupExecution, hook: Hook, mounts: list[JsonObject]) -> JsonObject:

@@ -41,8 +41,10 @@ from kronkeep_daemon.repositories.repository_index import KnownRepositories
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, failed
 from kronkeep_daemon.repositories.stale_locks import Locks
 from kronkeep_daemon.repositories.version_probe import Probe
-from kronkeep_daemon.restic import output
-from kronkeep_daemon.restic.output import Outcome
+from kronkeep_daemon.restic import backup as restic_backup
+from kronkeep_daemon.restic import forget, output, snapshots
+from kronkeep_daemon.restic.backup import BackupOutcome
+from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ LONGEST_PAUSE = 300.0  # seconds before an archive is tried again
 SLACK = 900.0  # seconds beyond a Job's own deadline before its end is no longer waited for
 INIT_SECONDS = 300.0
 LOOK_SECONDS = 900.0
-NOT_IN_TIME = Outcome(
+NOT_IN_TIME = BackupOutcome(
     status=BackupStatus.FAILED,
     result=None,
     reason=Reason.QUEUE_TIMEOUT,
@@ -122,7 +124,7 @@ class Archiver:
                 await self._conclude(backup_id, await self._attempts(backup_id, work))
             await self._validate(backup_id, work)
 
-    async def _attempts(self, backup_id: str, work: ArchiveWork) -> Outcome:
+    async def _attempts(self, backup_id: str, work: ArchiveWork) -> BackupOutcome:
         free = 0  # attempts that only took a dead lock away do not count
         while True:
             ended = await self._attempt(backup_id, work)
@@ -145,7 +147,7 @@ class Archiver:
             if not again:
                 await self._clock.sleep(min(FIRST_PAUSE * 4 ** (backup.attempt - 1), LONGEST_PAUSE))
 
-    async def _attempt(self, backup_id: str, work: ArchiveWork) -> Outcome:
+    async def _attempt(self, backup_id: str, work: ArchiveWork) -> BackupOutcome:
         """One attempt; a fault of ours or of the cluster that a repetition may heal is raised."""
         before = self._records.get(backup_id)
         backup = await self._running(backup_id)
@@ -160,7 +162,9 @@ class Archiver:
                 raise  # the planner's next look begins it again
             return refused(fault)
 
-    async def _tried(self, before: BackupExecution, backup: BackupExecution, work: ArchiveWork) -> Outcome:
+    async def _tried(
+        self, before: BackupExecution, backup: BackupExecution, work: ArchiveWork
+    ) -> BackupOutcome:
         await self._probe.check(work.cluster, work.policy)
         await self._ensure(backup, work.repository)
         node = await node_placement.node_of(work.cluster, backup.namespace, work.claims)
@@ -168,11 +172,11 @@ class Archiver:
         verdict = await self._hooks.stage(backup.id, "pre", around)
         if verdict.stopped_by is not None:
             reason = hooks.refusal("pre", verdict.stopped_by)
-            return Outcome(BackupStatus.FAILED, None, *reason, verdict.warnings)
+            return restic_backup.failure(Fault(*reason), verdict.warnings)
         found = await self._ended_unseen(before, work) or await self._job(backup, work, node)
         return found._replace(warnings=(*verdict.warnings, *found.warnings))
 
-    async def _job(self, backup: BackupExecution, work: ArchiveWork, node: str | None) -> Outcome:
+    async def _job(self, backup: BackupExecution, work: ArchiveWork, node: str | None) -> BackupOutcome:
         """The archive's Job to its end; where that leaves doubt, what the repository holds decides."""
         complete = False
         try:
@@ -232,7 +236,7 @@ class Archiver:
         await self._records.put(old, msgspec.structs.replace(old, logs=(*old.logs, *kept)))
         return ended
 
-    async def _ended_unseen(self, before: BackupExecution, work: ArchiveWork) -> Outcome | None:
+    async def _ended_unseen(self, before: BackupExecution, work: ArchiveWork) -> BackupOutcome | None:
         """What an archive made whose Job ended and was removed unwatched; None if it must run."""
         if before.status is not BackupStatus.RUNNING or before.job is None:
             return None
@@ -260,8 +264,8 @@ class Archiver:
         """Keeps progress lines, at most one a second, as restic was told."""
 
         def line(raw: bytes) -> None:
-            for obj in output.objects(raw):
-                found = output.progress(obj)
+            for obj in output.parse_objects(raw):
+                found = restic_backup.parse_progress(obj)
                 if found is not None:
                     backup = self._records.get(backup_id)
                     self._records.progressed(msgspec.structs.replace(backup, progress=found))
@@ -283,20 +287,20 @@ class Archiver:
         return failed(await self._repository_jobs.run(name, [(what, argv)], repository, seconds))
 
     async def _made_already(
-        self, backup: BackupExecution, repository: Repository, before: Outcome, complete: bool
-    ) -> Outcome | None:
+        self, backup: BackupExecution, repository: Repository, before: BackupOutcome, complete: bool
+    ) -> BackupOutcome | None:
         """The snapshot that a lost attempt had made after all, found by this backup's own tag."""
-        argv = ["restic", "snapshots", "--no-lock", "--json", "--tag", job_manifests.backup_tag(backup)]
+        argv = snapshots.argv(snapshots.backup_tag(backup.id))
         name = job_names.fresh("look", repository.storage)
         ended = await self._repository_jobs.run(name, [("snapshots", argv)], repository, LOOK_SECONDS)
-        return archive_outcome.found(
-            archive_outcome.snapshots(ended.container("snapshots")), before, complete
-        )
+        step = ended.container("snapshots")
+        listed = snapshots.parse(step.log) if step else []
+        return archive_outcome.found(listed, before, complete)
 
-    async def _discard(self, ended: Outcome, repository: Repository) -> None:
+    async def _discard(self, ended: BackupOutcome, repository: Repository) -> None:
         """Forgets the dump of an attempt that is made again."""
         if ended.result is not None:
-            argv = ["restic", "forget", ended.result.snapshot_id]
+            argv = forget.argv([ended.result.snapshot_id])
             fault = await self._step("discard", argv, repository, LOOK_SECONDS)
             if fault is not None:
                 log.warning("a dump of %s stays: %s", repository.id, fault)
@@ -337,14 +341,14 @@ class Archiver:
         if said:
             await self._records.put(old, msgspec.structs.replace(old, warnings=(*old.warnings, *said)))
 
-    async def _conclude(self, backup_id: str, ended: Outcome) -> None:
+    async def _conclude(self, backup_id: str, ended: BackupOutcome) -> None:
         """Records how the archive ended, which its final state will say once its hooks have run."""
         old = self._records.get(backup_id)
         await self._records.put(
             old, msgspec.structs.replace(archive_outcome.written(old, ended), ending=ended.status)
         )
 
-    async def _end(self, backup_id: str, status: BackupStatus, ended: Outcome | None = None) -> None:
+    async def _end(self, backup_id: str, status: BackupStatus, ended: BackupOutcome | None = None) -> None:
         now = self._clock.now()
         old = self._records.get(backup_id)
         new = archive_outcome.written(old, ended) if ended is not None and old.ending is None else old
@@ -375,10 +379,10 @@ async def _carry(cluster: Cluster, config_map: JsonObject) -> None:
         return
 
 
-def refused(fault: KronkeepError) -> Outcome:
+def refused(fault: KronkeepError) -> BackupOutcome:
     """The outcome of an archive that could not be made for a reason that lasts."""
     reason = str(fault.details.get("reason") or type(fault).code)
-    return Outcome(
+    return BackupOutcome(
         status=BackupStatus.FAILED,
         result=None,
         reason=reason,

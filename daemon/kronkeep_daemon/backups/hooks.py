@@ -29,7 +29,7 @@ from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
-from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic import faults, output
 from kronkeep_daemon.settings import Settings
 
 # How long a cluster may be away before a backup lets go of the repository, which other clusters may use too.
@@ -188,10 +188,12 @@ def judged(run: HookRun, ended: FinishedJob) -> HookRun:
     if code is None:
         content = ended.first_failure
         if content is not None:
-            _, words, _ = output.fault(content.exit_code, content.log)
+            words = faults.explain(content.exit_code, content.log).message
             return _over(run, "failed", None, f"The snapshot's content could not be had: {words}")
         return _over(run, "failed", None, clean(f"It never ran: {ended.message or ended.reason}", 300))
-    said = [clean(line.decode(errors="replace"), 200) for line in output.lines(step.log if step else b"")]
+    said = [
+        clean(line.decode(errors="replace"), 200) for line in output.split_lines(step.log if step else b"")
+    ]
     return _over(run, "failed", code, f"It ended with exit code {code}: {said[-1] if said else 'no word'}")
 
 

@@ -33,7 +33,7 @@ from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
-from kronkeep_daemon.repositories.repository_jobs import Steps
+from kronkeep_daemon.restic import forget, prune
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.storage_service import StorageService
 from kronkeep_daemon.storages.storage_upkeep import StorageUpkeep
@@ -44,7 +44,6 @@ IDS_AT_ONCE = 200  # snapshot ids in one command line
 FORGET_SECONDS = 3600.0
 PRUNE_SECONDS = 86400.0
 LOOK_SECONDS = 30.0
-_PRUNE: Steps = [("prune", ["restic", "prune"])]
 
 
 class RetentionService:
@@ -180,7 +179,7 @@ class RetentionService:
             going = [b for b in fresh if b.snapshot_removed_at is None and not b.pinned]
             if not going:
                 return
-            steps: Steps = [("forget", ["restic", "forget", *_ids(going)])]
+            steps = [("forget", forget.argv(_ids(going)))]
             await self._maintenance.run("forget", steps, repository, FORGET_SECONDS)
             for backup in going:
                 gone = msgspec.structs.replace(backup, snapshot_removed_at=self._clock.now())
@@ -192,7 +191,7 @@ class RetentionService:
         storage = self._storages.active(storage_id)
         for repository in self._known.of_storage(storage):
             async with self._queues.alone(repository.id):
-                await self._maintenance.run("prune", _PRUNE, repository, PRUNE_SECONDS)
+                await self._maintenance.run("prune", [("prune", prune.argv())], repository, PRUNE_SECONDS)
                 await self._known.note(repository, pruned_at=self._clock.now())
         await self._upkeep.measure(storage_id)
 

@@ -8,6 +8,7 @@ from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupStorage
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.repository import Repository, of
+from kronkeep_daemon.restic.command_line import complete
 from kronkeep_daemon.settings import ArchiveSettings
 from kronkeep_daemon.storage_kinds.place import KEYS, Place
 
@@ -16,7 +17,6 @@ Mounts = Sequence[JsonObject]
 HOST = "kronkeep"  # fixed: a pod's own name would make every file look new (restic #4597)
 KEPT_SECONDS = 3600  # how long an ended Job stays for people to look at
 _CACHE = "/kronkeep/cache"
-PROBE_SECONDS = 60  # restic repeats a request that is not answered for up to 15 minutes
 
 
 def host(cluster: str, repository: Repository) -> str:
@@ -35,11 +35,6 @@ def short_hash(*parts: str) -> str:
 def archive_job_name(backup: BackupExecution) -> str:
     """The name that makes creating the Job twice an AlreadyExists."""
     return f"{backup.cronjob[:36]}-bk-{backup.id}-{backup.attempt}"
-
-
-def backup_tag(backup: BackupExecution) -> str:
-    """The snapshot's tag that no other backup has; a run's tag is shared by every backup of that run."""
-    return f"backup={backup.id}"
 
 
 def secret_name(job: str) -> str:
@@ -65,11 +60,6 @@ def owner(cronjob: JsonObject) -> JsonObject:
 def labels(role: str) -> dict[str, str]:
     """What every object of ours carries."""
     return {object_keys.MANAGED_BY_LABEL: object_keys.MANAGED_BY, object_keys.ROLE_LABEL: role}
-
-
-def probe() -> list[str]:
-    """Opens the repository, or tells within a minute why it cannot be opened."""
-    return ["timeout", str(PROBE_SECONDS), "restic", "cat", "config"]
 
 
 def repository_job(
@@ -142,18 +132,15 @@ def containers(
     ]
     environment = _environment(place, secret_name(name), repository.encrypted)
     return [
-        container(step, call(argv, place, settings), environment, [*own, *mounts], settings)
+        container(
+            name=step,
+            argv=complete(argv, program=settings.program, options=place.options),
+            environment=environment,
+            mounts=[*own, *mounts],
+            settings=settings,
+        )
         for step, argv in steps
     ]
-
-
-def call(argv: list[str], place: Place, settings: ArchiveSettings) -> list[str]:
-    """The command line of a step: restic's own path, and the storage's options after it."""
-    line = place.call(argv)
-    if "restic" not in line:
-        return line
-    at = line.index("restic")
-    return [*line[:at], settings.program, *line[at + 1 :]]
 
 
 def _key_mode(settings: ArchiveSettings) -> int:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from kronkeep_common.models import BackupExecution, BackupStorage, Encryption, SecretKeyRef
 from kronkeep_daemon import storage_kinds
+from kronkeep_daemon.restic.command_line import NO_PASSWORD
 from kronkeep_daemon.storage_kinds import Place
 
 
@@ -40,7 +41,7 @@ class Repository(NamedTuple):
         if self.folder:
             place = place.below(self.folder)
         if not self.encrypted:
-            place = place._replace(options=(*place.options, "--insecure-no-password"))
+            place = place._replace(options=(*place.options, NO_PASSWORD))
         return place
 
 

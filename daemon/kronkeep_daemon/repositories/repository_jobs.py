@@ -35,7 +35,7 @@ from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository, of
-from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic import faults
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.settings import Settings
 
@@ -351,7 +351,7 @@ def failed(ended: FinishedJob) -> StorageFailed | None:
     if step is None or step.exit_code == KILLED:
         words = clean(f"The storage's Job was cut off: {ended.message or ended.reason}", 300)
         return StorageFailed(words, next_step="Try again.", reason=Reason.INTERRUPTED)
-    return because(output.fault(step.exit_code, step.log))
+    return because(faults.explain(step.exit_code, step.log))
 
 
 def because(fault: Fault) -> StorageFailed:

@@ -6,32 +6,24 @@ Job opens what is there. Jobs have names that their caller can say again, so tha
 finds them instead of running a second `init` beside the first.
 """
 
-import re
-
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.jobs.outcome import FinishedJob
-from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, Steps, because, failed
-from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic import cat, init, keys
 from kronkeep_daemon.restic.faults import Fault
 
 ATTEMPTS = 8  # of Jobs that were cut off
-# Seconds: over SFTP restic makes 256 folders one after the other, 51 s where an answer takes 0.2 s.
-INIT_SECONDS = 300
-_KEY = re.compile(rb"^[0-9a-f]{64}$")
 
 
 def opening(repository: Repository) -> Steps:
     """Opens the repository, connecting first where only that tells why it cannot be done."""
-    return [*_connecting(repository), ("repository", job_manifests.probe())]
+    return [*_connecting(repository), ("repository", cat.argv())]
 
 
 def _making(repository: Repository) -> Steps:
-    init = ["timeout", str(INIT_SECONDS), "restic", "init"]
-    keys = ["timeout", str(job_manifests.PROBE_SECONDS), "restic", "list", "keys", "--no-lock"]
-    return [*_connecting(repository), ("init", init), ("repository", keys)]
+    return [*_connecting(repository), ("init", init.argv()), ("repository", keys.argv())]
 
 
 def _connecting(repository: Repository) -> Steps:
@@ -69,13 +61,12 @@ async def _once(jobs: RepositoryJobs, repository: Repository, name: str, seconds
 def _judged(ended: FinishedJob) -> StorageFailed | None:
     """Why the repository was not made; keys beside its own are the rest of another."""
     fault = failed(ended)
-    init = ended.container("init")
-    keys = ended.container("repository")
-    if fault is None and keys is not None:
-        found = [line for line in output.lines(keys.log) if _KEY.match(line)]
-        return because(Fault.of(Reason.CONFIG_LOST)) if len(found) > 1 else None
+    created = ended.container("init")
+    opened = ended.container("repository")
+    if fault is None and opened is not None:
+        return because(Fault.of(Reason.CONFIG_LOST)) if len(keys.parse(opened.log)) > 1 else None
     missing = fault is not None and _reason(fault) == Reason.REPOSITORY_MISSING
-    if missing and init is not None and init.exit_code == 0:
+    if missing and created is not None and created.exit_code == 0:
         return because(Fault.of(Reason.NOT_KEPT))
     return fault
 

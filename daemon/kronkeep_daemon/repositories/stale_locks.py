@@ -12,14 +12,11 @@ clusters may use one repository: while one of them does not answer, every lock m
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-
-import msgspec
+from datetime import datetime, timedelta
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.json_decoding import UNREADABLE
 from kronkeep_common.models import BackupStorage
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.history import History
@@ -29,25 +26,16 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
-from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic import locks
+from kronkeep_daemon.restic.locks import RepositoryLock
 
 log = logging.getLogger(__name__)
 UNREFRESHED = timedelta(minutes=6)
 STALE = timedelta(minutes=30)  # for restic itself, whosever it is
 MOST = 50
-ALL = "--remove-all"
 SECONDS = 120.0
 _ALIKE = re.compile(r"kronkeep-[a-z]+-|.*-bk-[0-9a-f]{12}-\d+")
 _RECORD = re.compile(r"(?<=-)[0-9a-f]{12}(?=-)")
-_ID = re.compile(rb"[0-9a-f]{64}")
-
-
-class Lock(msgspec.Struct, frozen=True):
-    """restic's lock file."""
-
-    time: datetime
-    hostname: str = ""
-    exclusive: bool = False
 
 
 class Locks:
@@ -85,25 +73,22 @@ class Locks:
         def mine(host: str) -> bool:
             return ours(host, repository.storage, self._has_record)
 
-        argv = unlocking(found, alive, mine, now)
-        if argv is None:
+        remove_all = all_dead(found, alive, mine, now)
+        if not remove_all and not any(is_stale(lock, now) for lock in found):
             return False
-        ended = await self._run(repository, [("unlock", argv)])
-        return ALL in argv and ended.complete
+        ended = await self._run(repository, [("unlock", locks.unlock_argv(remove_all=remove_all))])
+        return remove_all and ended.complete
 
-    async def _read(self, repository: Repository) -> list[Lock]:
-        listed = await self._run(repository, [("list", ["restic", "list", "locks", "--no-lock"])])
+    async def _read(self, repository: Repository) -> list[RepositoryLock]:
+        listed = await self._run(repository, [("list", locks.list_argv())])
         step = listed.container("list")
-        ids = _ID.findall(step.log) if step else []
-        cats = [
-            (f"lock-{n}", ["restic", "cat", "lock", i.decode(), "--no-lock"])
-            for n, i in enumerate(ids[:MOST])
-        ]
+        ids = locks.parse_list(step.log) if step else []
+        cats = [(f"lock-{n}", locks.cat_argv(lock_id)) for n, lock_id in enumerate(ids[:MOST])]
         if not cats:
             return []
         ended = await self._run(repository, cats)
         logs = [step.log for step in ended.containers if step.exit_code == 0]
-        return [read(log) for log in [*logs, *[b""] * (len(ids) - len(logs))]]
+        return [locks.parse_lock(log) for log in [*logs, *[b""] * (len(ids) - len(logs))]]
 
     async def _run(self, repository: Repository, steps: list[tuple[str, list[str]]]) -> FinishedJob:
         name = job_names.fresh("locks", repository.storage)
@@ -127,25 +112,19 @@ class Locks:
         )
 
 
-def unlocking(
-    found: Sequence[Lock], alive: Collection[str] | None, mine: Callable[[str], bool], now: datetime
-) -> list[str] | None:
-    """restic's call: all locks where each is of a dead Job of ours, else only those that restic finds stale.
-
-    None where there is nothing that restic could take. `alive` is None while nobody can tell who is.
-    """
-    if alive is not None and all(dead(lock, alive, mine, now) for lock in found):
-        return ["restic", "unlock", ALL]
-    return ["restic", "unlock"] if any(now - lock.time >= STALE for lock in found) else None
+def all_dead(
+    found: Sequence[RepositoryLock],
+    alive: Collection[str] | None,
+    mine: Callable[[str], bool],
+    now: datetime,
+) -> bool:
+    """Return whether every lock is of a dead Job of ours; `alive` is None while nobody can tell."""
+    return alive is not None and all(dead(lock, alive, mine, now) for lock in found)
 
 
-def read(log: bytes) -> Lock:
-    """The lock in restic's answer, which is JSON over several lines; one that cannot be read is nobody's."""
-    text = b"".join(output.lines(log))
-    try:
-        return msgspec.json.decode(text[text.index(b"{") :], type=Lock)
-    except UNREADABLE:
-        return Lock(time=datetime.max.replace(tzinfo=UTC))
+def is_stale(lock: RepositoryLock, now: datetime) -> bool:
+    """Return whether restic's own `unlock` would remove the lock."""
+    return now - lock.time >= STALE
 
 
 def ours(host: str, storage: BackupStorage, known: Callable[[str], bool]) -> bool:
@@ -153,7 +132,7 @@ def ours(host: str, storage: BackupStorage, known: Callable[[str], bool]) -> boo
     return any(map(known, _RECORD.findall(host))) or job_names.is_ours(host, storage)
 
 
-def dead(lock: Lock, alive: Iterable[str], ours: Callable[[str], bool], now: datetime) -> bool:
+def dead(lock: RepositoryLock, alive: Iterable[str], ours: Callable[[str], bool], now: datetime) -> bool:
     """Whether the lock is of a Job of ours that runs no more; a host's name is a pod's, cut to 63."""
     if any(name[:63] == lock.hostname for name in alive):
         return False

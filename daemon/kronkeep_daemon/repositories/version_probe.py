@@ -11,7 +11,9 @@ from kronkeep_daemon.jobs import runner
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.repositories import job_manifests
-from kronkeep_daemon.restic import output, version
+from kronkeep_daemon.restic import output, requirements, version
+from kronkeep_daemon.restic.command_line import complete
+from kronkeep_daemon.restic.version import ResticVersion
 from kronkeep_daemon.settings import ArchiveSettings, Settings
 
 SECONDS = 300
@@ -23,14 +25,14 @@ class Probe:
     def __init__(self, clock: Clock, settings: Callable[[], Settings]) -> None:
         self._clock = clock
         self._settings = settings
-        self._known: dict[tuple[str, str, str], version.Version] = {}
+        self._known: dict[tuple[str, str, str], ResticVersion] = {}
 
     async def check(self, cluster: Cluster, policy: BackupPolicySpec) -> None:
         """Raises ToolMissing for a policy that the image's restic cannot carry out, StorageFailed."""
-        if version.needs(policy):
-            version.check(await self.version(cluster), policy)
+        if requirements.required_features(policy):
+            requirements.require(await self.version(cluster), policy)
 
-    async def version(self, cluster: Cluster) -> version.Version:
+    async def version(self, cluster: Cluster) -> ResticVersion:
         """The version in the image that is set now; raises StorageFailed where it cannot be asked."""
         settings = self._settings().archive
         key = (cluster.id, settings.image, settings.program)
@@ -38,17 +40,19 @@ class Probe:
             self._known[key] = await self._ask(cluster, settings)
         return self._known[key]
 
-    async def _ask(self, cluster: Cluster, settings: ArchiveSettings) -> version.Version:
+    async def _ask(self, cluster: Cluster, settings: ArchiveSettings) -> ResticVersion:
         namespace = self._settings().namespace
         name = f"kronkeep-version-{secrets.token_hex(3)}"
-        step = job_manifests.container("version", [settings.program, "version"], [], [], settings)
+        step = job_manifests.container(
+            "version", complete(version.argv(), program=settings.program, options=()), [], [], settings
+        )
         job = job_manifests.job(name, namespace, "maintenance", [step], settings)
         job["spec"]["activeDeadlineSeconds"] = SECONDS
         await cluster.create(paths.jobs(namespace), job)
         ended = await runner.wait(cluster, self._clock, namespace, name)
-        found = version.parse(ended.containers[0].log.decode(errors="replace") if ended.containers else "")
+        found = version.parse(ended.containers[0].log if ended.containers else b"")
         if found == version.UNKNOWN:
-            said = output.lines(ended.containers[0].log)[-1:] if ended.containers else []
+            said = output.split_lines(ended.containers[0].log)[-1:] if ended.containers else []
             raise StorageFailed(
                 f"The version of restic in {settings.image} could not be had: "
                 f"{said[0].decode(errors='replace')[:200] if said else ended.message or ended.reason}",

@@ -1,17 +1,20 @@
-"""Why a repository could not be reached, from the words of restic, ssh, rclone and the servers they speak to.
+"""Why a command of restic failed: a reason, a sentence for people and a next step, from exit code and log.
 
-restic 0.14 ends almost everything with exit code 1, and puts a server's refusal behind "unable to open
-config file"; so these words are looked for first. Most were recorded from restic 0.14.0 with OpenSSH 9.2,
-rclone 1.60 and a server that speaks S3.
+restic 0.14 ends almost every failure with exit code 1, and hides a server's refusal behind "unable to open
+config file"; so the texts of the servers are looked for first. Most texts were recorded from restic 0.14.0
+with OpenSSH 9.2, rclone 1.60 and a server that speaks S3.
 """
 
 from typing import NamedTuple
 
 from kronkeep_common.reasons import Reason
+from kronkeep_daemon.restic import exit_codes, output
+from kronkeep_daemon.restic.exit_codes import Meaning
+from kronkeep_daemon.restic.version import UNKNOWN, ResticVersion
 
 
 class Fault(NamedTuple):
-    """A stable word, a sentence, what to do."""
+    """What went wrong: a reason code, a sentence, what to do."""
 
     reason: str
     message: str
@@ -19,12 +22,12 @@ class Fault(NamedTuple):
 
     @classmethod
     def of(cls, reason: Reason) -> "Fault":
-        """The fault with the fixed sentences of its reason."""
+        """Return the fault with the fixed sentences of its reason."""
         return cls(reason, reason.meaning, reason.next_step)
 
 
-# The first word that the log contains (in lower case) decides.
-_WORDS: tuple[tuple[str, Reason], ...] = (
+# Texts of servers, ssh and rclone in lower case; the first that the log contains decides.
+_CONNECTION_TEXTS: tuple[tuple[str, Reason], ...] = (
     ("host key verification failed", Reason.HOST_KEY_REFUSED),
     ("error in libcrypto", Reason.KEY_UNUSABLE),
     ("invalid format", Reason.KEY_UNUSABLE),
@@ -63,8 +66,74 @@ _WORDS: tuple[tuple[str, Reason], ...] = (
     ("unable to start the sftp session", Reason.SESSION_REFUSED),
 )
 
+# Texts of restic in lower case; the first that the log contains decides.
+_RESTIC_TEXTS: tuple[tuple[str, Reason], ...] = (
+    ("wrong password", Reason.WRONG_PASSWORD),
+    ("repository is already locked", Reason.REPOSITORY_LOCKED),
+    ("no space left on device", Reason.STORAGE_FULL),
+    ("disk quota exceeded", Reason.STORAGE_FULL),
+    ("read-only file system", Reason.STORAGE_READ_ONLY),
+    ("config file already exists", Reason.REPOSITORY_THERE),
+    ("config already initialized", Reason.REPOSITORY_THERE),
+    ("repository already contains", Reason.CONFIG_LOST),
+    ("unable to open config file", Reason.REPOSITORY_MISSING),
+    ("is there a repository", Reason.REPOSITORY_MISSING),
+    ("ciphertext verification failed", Reason.REPOSITORY_DAMAGED),
+    ("invalid data returned", Reason.REPOSITORY_DAMAGED),
+    ("wrong data returned", Reason.REPOSITORY_DAMAGED),
+    ("hash mismatch", Reason.REPOSITORY_DAMAGED),
+    ("does not match id", Reason.REPOSITORY_DAMAGED),
+    ("not found in repository", Reason.REPOSITORY_DAMAGED),
+    ("not found in index", Reason.REPOSITORY_DAMAGED),
+    ("not found in any index", Reason.REPOSITORY_DAMAGED),
+    ("unable to load index", Reason.REPOSITORY_DAMAGED),
+    ("pack id does not match", Reason.REPOSITORY_DAMAGED),
+    ("load <data/", Reason.REPOSITORY_DAMAGED),
+    ("load(<data/", Reason.REPOSITORY_DAMAGED),
+    ("loadraw(<data/", Reason.REPOSITORY_DAMAGED),
+    ("repository contains errors", Reason.REPOSITORY_DAMAGED),
+    ("restic: not found", Reason.TOOL_MISSING),
+    ("restic: no such file", Reason.TOOL_MISSING),
+    ('restic": executable file not found', Reason.TOOL_MISSING),
+    ("permission denied", Reason.PERMISSION_DENIED),
+)
 
-def find(text: str) -> Fault | None:
-    """The fault that the words of a log tell, or None."""
-    lowered = text.lower()
-    return next((Fault.of(reason) for words, reason in _WORDS if words in lowered), None)
+_BY_MEANING: dict[Meaning, Fault] = {
+    "no repository": Fault.of(Reason.REPOSITORY_MISSING),
+    "locked": Fault.of(Reason.REPOSITORY_LOCKED),
+    "wrong password": Fault.of(Reason.WRONG_PASSWORD),
+    "interrupted": Fault(Reason.INTERRUPTED, "restic was interrupted.", "Run it again."),
+    "killed": Fault(Reason.INTERRUPTED, "restic was killed before it ended.", Reason.INTERRUPTED.next_step),
+    "crashed": Fault.of(Reason.RESTIC_CRASHED),
+    "not found": Fault.of(Reason.TOOL_MISSING),
+    "not started": Fault.of(Reason.TOOL_MISSING),
+    "not executable": Fault.of(Reason.TOOL_MISSING),
+    "no answer": Fault(
+        Reason.SERVER_UNREACHABLE,
+        "The storage did not answer in time.",
+        "See that the storage's server runs and may be reached from the cluster's nodes.",
+    ),
+}
+# Meanings that are believed whatever the log contains.
+_EXACT: frozenset[Meaning] = frozenset(
+    {"no repository", "locked", "wrong password", "killed", "not found", "not started"}
+)
+
+
+def explain(exit_code: int | None, log: bytes, command: str = "", version: ResticVersion = UNKNOWN) -> Fault:
+    """Return why `command` of that version failed; an exit code that is exact decides before any text."""
+    meaning = exit_codes.meaning_of(exit_code, command, version)
+    if meaning in _EXACT:
+        return _BY_MEANING[meaning]
+    text = log.decode(errors="replace").lower()
+    for words, reason in (*_CONNECTION_TEXTS, *_RESTIC_TEXTS):
+        if words in text:
+            return Fault.of(reason)
+    if meaning in _BY_MEANING:
+        return _BY_MEANING[meaning]
+    last = (output.readable_lines(log) or [output.NOTHING_PRINTED])[-1]
+    return Fault(
+        Reason.RESTIC_FAILED,
+        f"restic ended with exit code {exit_code}: {last}",
+        Reason.RESTIC_FAILED.next_step,
+    )

@@ -21,6 +21,7 @@ from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import host, repository_job
 from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restores import path_mapping, restore_manifests
 from kronkeep_daemon.restores.checksums import Changes, Manifests, Sums, lines
 from kronkeep_daemon.restores.job_runner import Runners
@@ -127,21 +128,14 @@ class Maker:
         settings = self._settings()
         where = self._snapshots.repository(backup)
         roots = _roots(self._policy(backup), claims)
-        call = [
-            "restic",
-            "backup",
-            "--dry-run",
-            "--json",
-            "--verbose=2",
-            "--host",
-            host(backup.cluster, where),
-        ]
-        call += ["--parent", backup.result.snapshot_id, "--", *roots]
+        argv = restic_backup.dry_run_argv(
+            host=host(backup.cluster, where), parent=backup.result.snapshot_id, paths=roots
+        )
         name = f"kronkeep-manifest-{backup.id}"
         job = repository_job(
             name=name,
             namespace=backup.namespace,
-            steps=[("changes", call)],
+            steps=[("changes", argv)],
             where=where,
             settings=settings.archive,
             deadline_seconds=SECONDS,

@@ -17,6 +17,7 @@ from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
+from kronkeep_daemon.restic import check
 from kronkeep_daemon.storages.storage_service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -77,7 +78,7 @@ class DataChecks:
     async def read(self, storage: BackupStorage, part: int) -> BackupStorage:
         """Reads one part of every repository of the storage; the record says what was found."""
         found: StorageFailed | None = None
-        argv = ["restic", "check", f"--read-data-subset={part}/{PARTS}"]
+        argv = check.argv(check.DataSubset(part, PARTS))
         for repository in self._known.of_storage(storage):
             try:
                 await self._maintenance.alone("data", [("check", argv)], repository, SECONDS)
@@ -88,12 +89,12 @@ class DataChecks:
         if found is not None and reason != Reason.REPOSITORY_DAMAGED:
             log.warning("the data of storage %s was not read: %s", storage.id, found.message)
             return old
-        check = DataCheck(part=part, parts=PARTS, checked_at=self._clock.now(), ok=found is None)
+        result = DataCheck(part=part, parts=PARTS, checked_at=self._clock.now(), ok=found is None)
         new = msgspec.structs.replace(
             old,
-            data_check=check,
-            check_ok=check.ok,
-            checked_at=check.checked_at,
+            data_check=result,
+            check_ok=result.ok,
+            checked_at=result.checked_at,
             reason=reason,
             message=found.message if found else None,
             next_step=found.next_step if found else None,

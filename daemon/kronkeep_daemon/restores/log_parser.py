@@ -4,7 +4,8 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.models import Restore
 from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.history.kept_logs import Capped
-from kronkeep_daemon.restores import path_mapping, restore_outcome
+from kronkeep_daemon.restic import restore as restic_restore
+from kronkeep_daemon.restores import path_mapping
 from kronkeep_daemon.restores.checksums import Names, Sums
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 
@@ -27,7 +28,7 @@ class Ears:
 
     def hear(self, container: str, line: bytes) -> None:
         """Takes one line."""
-        if not container.startswith("restore") or line.startswith(restore_outcome.VERIFYING):
+        if not container.startswith("restore") or line.startswith(restic_restore.VERIFYING):
             self._verify()
         if container == "names":
             self.names.hear(line)
@@ -50,7 +51,7 @@ class Ears:
             self._records.note(self._id, status=RestoreStatus.VERIFYING, progress=None)
 
     def _say(self, container: str, line: bytes) -> None:
-        found = restore_outcome.progress(line)
+        found = restic_restore.parse_progress(line)
         if found is None:
             self.logs.setdefault(container, Capped()).add(line + b"\n")
         elif self._clock.monotonic() - self._told >= PROGRESS_SECONDS:

@@ -6,6 +6,7 @@ Only restic's containers see the repository and its password; what merely looks 
 from kronkeep_common import object_keys
 from kronkeep_common.models import DrillCheck
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.restic import restore
 from kronkeep_daemon.restores.path_mapping import SOURCE, TARGET, Call, Mount
 
 Steps = list[tuple[str, list[str]]]
@@ -25,16 +26,10 @@ def sums_argv(roots: list[str]) -> list[str]:
     return ["find", *roots, "-type", "f", "-exec", "sha256sum", "{}", "+"]
 
 
-def restore_argv(snapshot_id: str, folder: str, patterns: list[str]) -> list[str]:
-    """restic's restore below a folder, with its own comparison afterwards."""
-    includes = [word for pattern in patterns for word in ("--include", pattern)]
-    return ["restic", "restore", snapshot_id, "--target", folder, "--verify", "--json", *includes]
-
-
 def restore_steps(calls: list[Call]) -> Steps:
     """The containers that restore, by name."""
     return [
-        (f"restore-{n}", restore_argv(call.snapshot_id, call.folder, call.patterns))
+        (f"restore-{n}", restore.verified_argv(call.snapshot_id, call.folder, call.patterns))
         for n, call in enumerate(calls)
     ]
 

@@ -27,8 +27,9 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import KEPT_SECONDS, repository_job
-from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.restic import restore as restic_restore
+from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
 from kronkeep_daemon.restores.checksums import Line, Manifests, differences
 from kronkeep_daemon.restores.job_runner import Runner, Runners
@@ -238,12 +239,12 @@ class Restorer:
             return fault
         gone = await self._missing(wanted, ears)
         if gone:
-            return restore_outcome.different(gone)
+            return restic_restore.different_files(gone)
         if manifest is None or ears.sums.too_many:
             return Compared(restore_outcome.verified_files(ended), "restic")
         mine = [line for line in manifest if path_mapping.chosen(line.path, wanted.include)]
         files, wrong = await asyncio.to_thread(differences, mine, ears.snapshot_sums())
-        return restore_outcome.different(wrong) if wrong else Compared(files, "manifest")
+        return restic_restore.different_files(wrong) if wrong else Compared(files, "manifest")
 
     async def _clean(self, restore: Restore, wanted: Wanted) -> None:
         """Removes the stage from the target's claims, however the restore ended."""

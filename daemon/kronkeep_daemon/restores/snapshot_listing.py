@@ -7,9 +7,7 @@ the newest 200 listings are kept below the state folder, and a lost one is read 
 import asyncio
 import gzip
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -22,7 +20,6 @@ from kronkeep_common.errors import (
     StillReading,
     StorageFailed,
 )
-from kronkeep_common.json_decoding import decoded
 from kronkeep_common.models import BackupExecution, SnapshotFile, SnapshotFolder
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
@@ -32,6 +29,7 @@ from kronkeep_daemon.repositories.job_manifests import repository_job
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository, of_backup
 from kronkeep_daemon.repositories.repository_jobs import failed
+from kronkeep_daemon.restic import ls
 from kronkeep_daemon.restores import path_mapping
 from kronkeep_daemon.restores.job_runner import Runners
 from kronkeep_daemon.settings import Settings
@@ -138,7 +136,7 @@ class Snapshots:
         where = self.repository(backup)
         settings = self._settings()
         ids = [found for found, _ in path_mapping.parts(backup.result, (), None)]
-        steps = [(f"ls-{n}", ["restic", "ls", "--json", found]) for n, found in enumerate(ids)]
+        steps = [(f"ls-{n}", ls.argv(found)) for n, found in enumerate(ids)]
         name = f"kronkeep-files-{backup.id}"
         runner, namespace = self._runners.at(where)
         job = repository_job(
@@ -185,7 +183,7 @@ class Listing:
 
     def hear(self, _: str, line: bytes) -> None:
         """Takes one line of restic; raises InvalidRequest for a snapshot too large to be browsed."""
-        entry = entry_of(line)
+        entry = ls.parse_entry(line)
         if entry is None:
             return
         self._count += 1
@@ -198,34 +196,6 @@ class Listing:
         """Gives the file its name."""
         self._file.close()
         self._part.rename(self._path)
-
-
-def entry_of(line: bytes) -> SnapshotFile | None:
-    """An entry from a line of `restic ls --json`; None for every other line."""
-    node = decoded(line, dict[str, Any]) if line.startswith(b"{") else None
-    if node is None:
-        return None
-    try:
-        if node.get("struct_type") != "node" and node.get("message_type") != "node":
-            return None
-        return SnapshotFile(
-            name=node["name"],
-            path=node["path"],
-            kind=node["type"],
-            size=node.get("size", 0),
-            mode=node.get("mode", 0) & 0o777,  # above these bits are Go's, not the file system's
-            modified_at=_time(node.get("mtime")),
-        )
-    except KeyError:
-        return None
-
-
-def _time(text: object) -> datetime | None:
-    """A file may claim any time at all, also one that no calendar has."""
-    try:
-        return msgspec.convert(text, datetime | None)
-    except msgspec.ValidationError:
-        return None
 
 
 def _entries(path: Path) -> Iterator[SnapshotFile]:

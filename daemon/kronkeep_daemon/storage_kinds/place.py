@@ -33,13 +33,6 @@ class Place(NamedTuple):
         """The place of another repository in a folder of this one's."""
         return self._replace(repository=f"{self.repository.rstrip('/')}/{name}")
 
-    def call(self, argv: list[str]) -> list[str]:
-        """`argv` with the options after its `restic`, where it has one."""
-        if "restic" not in argv or not self.options:
-            return argv
-        after = argv.index("restic") + 1
-        return [*argv[:after], *self.options, *argv[after:]]
-
     @property
     def volumes(self) -> tuple[list[JsonObject], list[JsonObject]]:
         """(volumes of the pod, mounts of its containers)."""

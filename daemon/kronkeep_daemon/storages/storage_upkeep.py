@@ -22,7 +22,7 @@ from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, Steps, known_keys
 from kronkeep_daemon.repositories.repository_maker import opening
-from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic import check, output, stats
 from kronkeep_daemon.settings import Settings, StorageSettings
 from kronkeep_daemon.storage_kinds import growth
 from kronkeep_daemon.storage_kinds.place import MOUNT
@@ -36,7 +36,7 @@ QUIET = timedelta(seconds=60)  # a burst of backups is measured once, when it is
 AGAIN = timedelta(minutes=15)  # between two measures after changes, and after one that failed
 AT_ONCE = 2  # works on storages that nobody asked for
 SECONDS = {"test": 180.0, "usage": 3600.0, "check": 86400.0}
-_STATS: Steps = [("stats", ["restic", "stats", "--json", "--mode", "raw-data"])]
+_STATS: Steps = [("stats", stats.argv())]
 
 
 class Figure(StorageUsage, frozen=True, kw_only=True):
@@ -145,7 +145,7 @@ class StorageUpkeep:
         storage = self._service.active(name)
         try:
             for repository in self._known.of_storage(storage):
-                await self._done("check", [("check", ["restic", "check"])], repository)
+                await self._done("check", [("check", check.argv())], repository)
         except StorageFailed as fault:
             if not _inconclusive(fault):
                 await self._update(name, checked_at=self._clock.now(), check_ok=False)
@@ -263,26 +263,26 @@ def _usage(
     ended: list[FinishedJob], space: storage_kinds.Space | None, now: datetime, seconds: float
 ) -> StorageUsage:
     """What the Jobs' steps and the server said, the storage's own repository first."""
-    found = [_stats(one) for one in ended]
+    found = [_stats(job) for job in ended]
     words = _numbers(ended[0].container("files"))
     told = space or _file_system(ended[0])
-    used = words[0] * 1024 if words else sum(stats.get("total_size", 0) for stats in found)
+    used = words[0] * 1024 if words else sum(figures.total_size for figures in found)
     return StorageUsage(
         measured_at=now,
         used_bytes=used,
         total_bytes=told.total if told else None,
         free_bytes=told.free if told else None,
-        snapshots=sum(stats.get("snapshots_count", 0) for stats in found),
+        snapshots=sum(figures.snapshots_count for figures in found),
         duration_seconds=round(seconds, 3),
     )
 
 
-def _stats(ended: FinishedJob) -> dict[str, int]:
+def _stats(ended: FinishedJob) -> stats.RepositoryStats:
     step = ended.container("stats")
-    found = output.objects(step.log) if step else []
-    if not found:
-        raise StorageFailed("restic stats said nothing that could be read.", reason=Reason.NO_FIGURES)
-    return found[-1]
+    figures = stats.parse(step.log) if step else None
+    if figures is None:
+        raise StorageFailed("restic stats printed no figures.", reason=Reason.NO_FIGURES)
+    return figures
 
 
 def _file_system(ended: FinishedJob) -> storage_kinds.Space | None:
@@ -293,6 +293,6 @@ def _file_system(ended: FinishedJob) -> storage_kinds.Space | None:
 
 def _numbers(step: ContainerResult | None) -> list[int]:
     """The numbers that a step's first line begins with."""
-    lines = output.lines(step.log) if step else []
+    lines = output.split_lines(step.log) if step else []
     words = lines[0].split() if lines else []
     return [int(word) for word in words if word.isdigit()]

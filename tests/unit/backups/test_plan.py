@@ -10,6 +10,7 @@ from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
 from kronkeep_daemon.backups import archive_outcome, backup_plan
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
+from kronkeep_daemon.restic.snapshots import ListedSnapshot
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 POLICY = BackupPolicy(id="p", storage_id="s", retries=1)
@@ -257,16 +258,9 @@ def test_a_dump_that_was_killed_is_interrupted() -> None:
         assert (found.status, found.reason) == (BackupStatus.FAILED, "Interrupted")
 
 
-def test_the_snapshots_of_a_log_are_its_array() -> None:
-    log = b'warning: slow\n{"message_type":"status"}\n[broken\n[{"id":"0123"}]\n'
-    assert archive_outcome.snapshots(container("snapshots", 0, log)) == [{"id": "0123"}]
-    assert archive_outcome.snapshots(container("snapshots", 0, b"no answer")) == []
-    assert archive_outcome.snapshots(None) == []
-
-
 def test_a_snapshot_whose_exit_code_was_lost_is_unknown_and_never_green() -> None:
     lost = archive_outcome.lost("JobGone", "gone")
-    snapshot = {"short_id": "0123abcd", "tags": ["backup=b", "policy=p"]}
+    snapshot = ListedSnapshot(id="0123abcd" * 8, short_id="0123abcd", tags=("backup=b", "policy=p"))
     found = archive_outcome.found([snapshot], lost, complete=False)
     assert found is not None
     assert (found.status, found.reason) == (BackupStatus.UNKNOWN, "ResultLost")
@@ -274,6 +268,6 @@ def test_a_snapshot_whose_exit_code_was_lost_is_unknown_and_never_green() -> Non
     assert whole is not None
     assert whole.status is BackupStatus.SUCCEEDED
     assert whole.warnings
-    only_dump = snapshot | {"tags": ["backup=b", "part=database"]}
+    only_dump = msgspec.structs.replace(snapshot, tags=("backup=b", "part=database"))
     assert archive_outcome.found([only_dump], lost, complete=False) is None
     assert archive_outcome.found([], lost, complete=True) is None

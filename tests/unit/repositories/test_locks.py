@@ -7,7 +7,8 @@ import pytest
 from tests.records import VAULT
 
 from kronkeep_daemon.repositories import job_names, stale_locks
-from kronkeep_daemon.repositories.stale_locks import Lock
+from kronkeep_daemon.restic import locks
+from kronkeep_daemon.restic.locks import RepositoryLock
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 OURS = "shop-db-dump-bk-0123456789ab-1-x7k2p"
@@ -30,7 +31,7 @@ ELSEWHERE = msgspec.structs.replace(VAULT, created_at=NOW + timedelta(microsecon
     ],
 )
 def test_whose_lock(hostname: str, age: int, alive: list[str], ours: bool, gone: bool) -> None:
-    lock = Lock(time=NOW - timedelta(minutes=age), hostname=hostname)
+    lock = RepositoryLock(time=NOW - timedelta(minutes=age), hostname=hostname)
     assert stale_locks.dead(lock, alive, lambda _: ours, NOW) is gone
 
 
@@ -59,45 +60,38 @@ def test_a_pod_of_a_record_of_this_history_is_ours(host: str, known: bool) -> No
     assert stale_locks.ours(host, VAULT, {"0123456789ab"}.__contains__) is known
 
 
-def test_a_lock_as_restic_prints_it() -> None:
-    log = b"""2026-01-01T00:00:00.0Z {
-2026-01-01T00:00:00.0Z   "time": "2026-01-01T11:59:00.123456789+01:00",
-2026-01-01T00:00:00.0Z   "exclusive": false,
-2026-01-01T00:00:00.0Z   "hostname": "pod",
-2026-01-01T00:00:00.0Z   "username": "root",
-2026-01-01T00:00:00.0Z   "pid": 7
-2026-01-01T00:00:00.0Z }
-"""
-    found = stale_locks.read(log)
-    assert (found.hostname, found.time.astimezone(UTC).hour) == ("pod", 10)
-
-
 @pytest.mark.parametrize("log", [b"", b"Fatal: no", b"{}", b'{"time": 3}'])
 def test_a_lock_that_cannot_be_read_is_nobodys(log: bytes) -> None:
-    found = stale_locks.read(log)
+    found = locks.parse_lock(log)
     assert not stale_locks.dead(found, [], lambda _: False, NOW)
 
 
-DEAD = Lock(time=NOW, hostname=OURS)
-ALIVE = Lock(time=NOW, hostname="somebodys-laptop")
-STALE = Lock(time=NOW - stale_locks.STALE, hostname="somebodys-laptop")
-REMOVE = ["restic", "unlock", "--remove-all"]
-ASK = ["restic", "unlock"]
+DEAD = RepositoryLock(time=NOW, hostname=OURS)
+ALIVE = RepositoryLock(time=NOW, hostname="somebodys-laptop")
+STALE = RepositoryLock(time=NOW - stale_locks.STALE, hostname="somebodys-laptop")
 
 
 @pytest.mark.parametrize(
-    ("found", "alive", "argv"),
+    ("found", "alive", "all_dead"),
     [
-        ([DEAD, DEAD], [], REMOVE),
-        ([DEAD, ALIVE], [], None),  # not one of somebody else's
-        ([DEAD, STALE], [], ASK),
-        ([DEAD], [OURS], None),
-        ([DEAD], None, None),  # nobody can tell who is alive
-        ([STALE], None, ASK),
-        ([stale_locks.read(b"no JSON"), DEAD], [], None),
+        ([DEAD, DEAD], [], True),
+        ([DEAD, ALIVE], [], False),  # not one of somebody else's
+        ([DEAD, STALE], [], False),
+        ([DEAD], [OURS], False),
+        ([DEAD], None, False),  # nobody can tell who is alive
+        ([locks.UNREADABLE_LOCK, DEAD], [], False),
     ],
 )
-def test_what_restic_is_asked_to_take_away(
-    found: list[Lock], alive: list[str] | None, argv: list[str] | None
+def test_all_locks_are_removed_only_where_each_is_of_a_dead_job_of_ours(
+    found: list[RepositoryLock], alive: list[str] | None, all_dead: bool
 ) -> None:
-    assert stale_locks.unlocking(found, alive, lambda host: host == OURS, NOW) == argv
+    assert stale_locks.all_dead(found, alive, lambda host: host == OURS, NOW) is all_dead
+
+
+@pytest.mark.parametrize(
+    ("lock", "stale"), [(STALE, True), (ALIVE, False), (DEAD, False), (locks.UNREADABLE_LOCK, False)]
+)
+def test_restic_itself_removes_only_locks_that_are_half_an_hour_old(
+    lock: RepositoryLock, stale: bool
+) -> None:
+    assert stale_locks.is_stale(lock, NOW) is stale

@@ -1,4 +1,4 @@
-"""restic's words and exit codes, from the machine's own restic where it is installed."""
+"""`restic backup` as it is judged, with the machine's own restic where it is installed."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic import backup, faults, output
 
 needs_restic = pytest.mark.skipif(shutil.which("restic") is None, reason="restic is not installed")
 
@@ -51,9 +51,9 @@ def test_a_backup_and_an_incremental_one(repository: Repository, tmp_path: Path)
     source = tmp_path / "source"
     source.mkdir()
     (source / "line\nfeed é").write_bytes(os.urandom(200_000))
-    first = output.archived(*repository.call("backup", "--json", "--", str(source)), "0.14.0")
+    first = backup.judge(*repository.call("backup", "--json", "--", str(source)), "0.14.0")
     (source / "new").write_bytes(b"more")
-    second = output.archived(*repository.call("backup", "--json", "--", str(source)), "0.14.0")
+    second = backup.judge(*repository.call("backup", "--json", "--", str(source)), "0.14.0")
     assert first.status is second.status is BackupStatus.SUCCEEDED
     assert first.result is not None
     assert second.result is not None
@@ -67,7 +67,7 @@ def test_a_backup_and_an_incremental_one(repository: Repository, tmp_path: Path)
 @needs_restic
 def test_an_empty_source_is_warned_of(repository: Repository, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    outcome = output.archived(*repository.call("backup", "--json", "--", str(tmp_path / "empty")), "")
+    outcome = backup.judge(*repository.call("backup", "--json", "--", str(tmp_path / "empty")), "")
     assert (outcome.status, outcome.reason) == (BackupStatus.PARTIAL, "SourceEmpty")
     assert any("empty" in warning for warning in outcome.warnings)
 
@@ -75,14 +75,14 @@ def test_an_empty_source_is_warned_of(repository: Repository, tmp_path: Path) ->
 @needs_restic
 def test_a_wrong_password(repository: Repository, tmp_path: Path) -> None:
     repository.password.write_text("wrong")
-    outcome = output.archived(*repository.call("backup", "--json", "--", str(tmp_path)), "")
+    outcome = backup.judge(*repository.call("backup", "--json", "--", str(tmp_path)), "")
     assert (outcome.status, outcome.reason) == (BackupStatus.FAILED, "WrongPassword")
 
 
 @needs_restic
 def test_a_repository_that_is_not_there(repository: Repository) -> None:
     shutil.rmtree(repository.path)
-    assert output.fault(*repository.call("cat", "config"))[0] == "RepositoryMissing"
+    assert faults.explain(*repository.call("cat", "config"))[0] == "RepositoryMissing"
 
 
 SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":2}\n'
@@ -107,7 +107,7 @@ SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_proc
     ],
 )
 def test_exit_codes(code: int | None, log: bytes, status: BackupStatus, reason: str | None) -> None:
-    outcome = output.archived(code, log, "0.14.0")
+    outcome = backup.judge(code, log, "0.14.0")
     assert (outcome.status, outcome.reason) == (status, reason)
 
 
@@ -127,14 +127,14 @@ def test_exit_codes(code: int | None, log: bytes, status: BackupStatus, reason: 
     ],
 )
 def test_what_a_dumps_command_writes_is_taken_for_no_word_of_restic(line: bytes) -> None:
-    assert output.summary(line, "0.19.1") is None
-    assert [output.progress(obj) for obj in output.objects(line)] in ([], [None])
+    assert backup.parse_summary(line, "0.19.1") is None
+    assert [backup.parse_progress(obj) for obj in output.parse_objects(line)] in ([], [None])
     made = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":1}'
-    found = output.summary(made + b"\n" + line, "0.19.1")
+    found = backup.parse_summary(made + b"\n" + line, "0.19.1")
     assert found is not None
     assert found.snapshot_id == "0123abcd"
 
 
 def test_the_last_word_is_not_an_empty_line() -> None:
     log = b"2026-01-01T00:00:00.0Z Fatal: something new\n2026-01-01T00:00:00.1Z \n"
-    assert output.fault(1, log).message == "restic ended with exit code 1: Fatal: something new"
+    assert faults.explain(1, log).message == "restic ended with exit code 1: Fatal: something new"

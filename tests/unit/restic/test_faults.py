@@ -1,9 +1,9 @@
-"""What restic, ssh, rclone and servers said, word for word, and the reason that is told."""
+"""Messages of restic, ssh, rclone and servers, word for word, and the reason that each becomes."""
 
 import pytest
 
 from kronkeep_common.reasons import Reason
-from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic import faults
 
 SAID = {
     "ServerUnreachable": [
@@ -56,12 +56,12 @@ SAID = {
 
 @pytest.mark.parametrize(("reason", "text"), [(r, text) for r, texts in SAID.items() for text in texts])
 def test_the_reason_of_what_was_said(reason: str, text: str) -> None:
-    found, message, step = output.fault(1, text.encode())
+    found, message, step = faults.explain(1, text.encode())
     assert found == reason
     assert message.endswith(".")
     assert step.endswith(".")
 
 
 def test_a_code_that_says_it_all_is_believed_over_words() -> None:
-    assert output.fault(12, b"wrong password; connection refused before")[0] == "WrongPassword"
-    assert output.fault(10, b"connection refused")[0] == Reason.REPOSITORY_MISSING
+    assert faults.explain(12, b"wrong password; connection refused before")[0] == "WrongPassword"
+    assert faults.explain(10, b"connection refused")[0] == Reason.REPOSITORY_MISSING

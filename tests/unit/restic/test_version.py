@@ -5,26 +5,26 @@ import pytest
 from kronkeep_common.errors import ToolMissing
 from kronkeep_common.models import BackupPolicySpec, DatabaseDump, Encryption, Include
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.restic import output, version
-from kronkeep_daemon.restic.version import Version
+from kronkeep_daemon.restic import backup, exit_codes, requirements, version
+from kronkeep_daemon.restic.version import ResticVersion
 
 SUMMARY = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":2}\n'
 
 
 @pytest.mark.parametrize(
-    ("text", "version"),
+    ("text", "parsed"),
     [
-        ("restic 0.14.0 compiled with go1.19.8 on linux/amd64", Version(0, 14, 0)),
-        ("2026-01-01T00:00:00Z restic 0.19.1 compiled with go1.26.4", Version(0, 19, 1)),
+        ("restic 0.14.0 compiled with go1.19.8 on linux/amd64", ResticVersion(0, 14, 0)),
+        ("2026-01-01T00:00:00Z restic 0.19.1 compiled with go1.26.4", ResticVersion(0, 19, 1)),
         ("sh: restic: not found", version.UNKNOWN),
     ],
 )
-def test_the_version_is_read(text: str, version: Version) -> None:
-    assert version.parse(text) == version
+def test_the_version_is_read(text: str, parsed: ResticVersion) -> None:
+    assert version.parse(text.encode()) == parsed
 
 
 @pytest.mark.parametrize(
-    ("code", "command", "version", "word"),
+    ("code", "command", "release", "meaning"),
     [
         (0, "backup", "0.14.0", "done"),
         (1, "backup", "0.19.1", "failed"),
@@ -46,8 +46,8 @@ def test_the_version_is_read(text: str, version: Version) -> None:
         (12, "backup", "", "wrong password"),
     ],
 )
-def test_exit_codes_by_version(code: int, command: str, version: str, word: str) -> None:
-    assert version.meaning(code, command, version.parse(f"restic {version}")) == word
+def test_exit_codes_by_version(code: int, command: str, release: str, meaning: str) -> None:
+    assert exit_codes.meaning_of(code, command, version.parse_text(f"restic {release}")) == meaning
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_exit_codes_by_version(code: int, command: str, version: str, word: str)
 def test_archives_by_version(
     code: int, log: bytes, version: str, status: BackupStatus, reason: str | None
 ) -> None:
-    outcome = output.archived(code, log, version)
+    outcome = backup.judge(code, log, version)
     assert (outcome.status, outcome.reason) == (status, reason)
     assert status is BackupStatus.SUCCEEDED or (outcome.message and outcome.next_step)
 
@@ -78,15 +78,15 @@ DUMP = Include(database=DatabaseDump(image="postgres:16", command=("pg_dump",)))
 @pytest.mark.parametrize(
     ("policy", "first"),
     [
-        (BackupPolicySpec(storage_id="s", compression="max"), Version(0, 14, 0)),
-        (BackupPolicySpec(storage_id="s", include=DUMP), Version(0, 17, 0)),
-        (BackupPolicySpec(storage_id="s", encryption=Encryption(enabled=False)), Version(0, 17, 0)),
+        (BackupPolicySpec(storage_id="s", compression="max"), ResticVersion(0, 14, 0)),
+        (BackupPolicySpec(storage_id="s", include=DUMP), ResticVersion(0, 17, 0)),
+        (BackupPolicySpec(storage_id="s", encryption=Encryption(enabled=False)), ResticVersion(0, 17, 0)),
     ],
 )
-def test_what_a_version_cannot_do_is_refused(policy: BackupPolicySpec, first: Version) -> None:
-    version.check(first, policy)
+def test_what_a_version_cannot_do_is_refused(policy: BackupPolicySpec, first: ResticVersion) -> None:
+    requirements.require(first, policy)
     with pytest.raises(ToolMissing) as refusal:
-        version.check(Version(first.major, first.minor - 1, 9), policy)
+        requirements.require(ResticVersion(first.major, first.minor - 1, 9), policy)
     assert str(first) in refusal.value.message
     assert refusal.value.next_step.endswith(".")
-    version.check(version.UNKNOWN, BackupPolicySpec(storage_id="s"))
+    requirements.require(version.UNKNOWN, BackupPolicySpec(storage_id="s"))

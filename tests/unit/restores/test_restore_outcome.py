@@ -2,8 +2,8 @@
 
 import pytest
 
-from kronkeep_common.models import Progress
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
+from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restores import restore_outcome
 
 TEXT = b"verifying files in /target\nfinished verifying 11 files in /target (took 0s)\n"
@@ -27,7 +27,7 @@ def job(*steps: ContainerResult, reason: str = "") -> FinishedJob:
 @pytest.mark.parametrize(("log", "files"), [(TEXT, 11), (JSON, 4), (b"restoring <Snapshot 1>\n", None)])
 def test_a_good_end_needs_its_words(log: bytes, files: int | None) -> None:
     ended = job(container("restore-0", 0, log))
-    assert restore_outcome.verified(log) == files
+    assert restic_restore.parse_verified(log) == files
     fault = restore_outcome.fault(ended)
     assert (fault.reason if fault else None) == (None if files is not None else "NoSummary")
 
@@ -69,14 +69,6 @@ def test_the_deadline_comes_before_what_the_killed_containers_say() -> None:
     assert fault.reason == "DeadlineExceeded"
 
 
-def test_different_files_are_counted_and_some_named() -> None:
-    fault = restore_outcome.different([f"/f{n}" for n in range(9)])
-    assert fault.message.startswith("9 files are not what was archived: /f0, /f1")
-    assert fault.message.endswith("and 4 more.")
-    few = restore_outcome.different(["/f0", "/f1"])
-    assert few.message == "2 files are not what was archived: /f0, /f1."
-
-
 def test_files_that_could_not_be_restored_are_named() -> None:
     fault = restore_outcome.fault(
         job(container("restore-0", 1, b"ignoring error for /a: operation not permitted\n"))
@@ -95,23 +87,3 @@ def test_the_files_of_every_call_count() -> None:
         container("names", 0, b"f/a\0"),
     )
     assert restore_outcome.verified_files(ended) == 15
-
-
-def test_progress_is_restics_own_status() -> None:
-    line = (
-        b'{"message_type":"status","percent_done":0.256,"total_files":4,"files_restored":1,"total_bytes":9}'
-    )
-    told = restore_outcome.progress(line)
-    assert told is not None
-    assert (told.percent, told.files_done, told.files_total, told.bytes_done, told.bytes_total) == (
-        25.6,
-        1,
-        4,
-        0,
-        9,
-    )
-    assert restore_outcome.progress(JSON) is None
-    assert restore_outcome.progress(b'{"message_type":"status", broken') is None
-    assert restore_outcome.progress(b'{"message_type":"status","percent_done":"half"}') is None
-    unknown = b'{"message_type":"status","percent_done":0.5,"action":"\xff"}'
-    assert restore_outcome.progress(unknown) == Progress(percent=50.0)

@@ -1,0 +1,239 @@
+"""`restic backup`: archives paths or the output of a command, and judges how that ended."""
+
+from collections.abc import Sequence
+from typing import Annotated, NamedTuple
+
+import msgspec
+
+from kronkeep_common.json_decoding import JsonObject
+from kronkeep_common.models import BackupResult, Progress
+from kronkeep_common.reasons import Reason
+from kronkeep_common.states import BackupStatus
+from kronkeep_common.text import clean
+from kronkeep_daemon.restic import exit_codes, faults, output, version
+from kronkeep_daemon.restic.snapshots import SnapshotTags
+
+MOST_WARNINGS = 20
+
+
+class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of an archive.
+
+    `host` is fixed for a repository: restic compares a snapshot with the last one of the same host and paths.
+    `compression` other than `auto` needs restic 0.14. `force` reads every file again, as a full backup does.
+    """
+
+    host: str
+    tags: SnapshotTags
+    compression: str
+    force: bool
+
+
+def argv(options: BackupOptions, paths: Sequence[str]) -> list[str]:
+    """Archive `paths`."""
+    return [*_options_argv(options), "--", *paths]
+
+
+def dump_argv(options: BackupOptions, file_name: str, command: Sequence[str]) -> list[str]:
+    """Archive what `command` writes as one file; needs restic 0.17.
+
+    `file_name` is a plain name: restic 0.18 refuses one in a folder.
+    """
+    stdin = ["--stdin-from-command", "--stdin-filename", file_name]
+    return [*_options_argv(options), *stdin, "--", *command]
+
+
+def dry_run_argv(*, host: str, parent: str, paths: Sequence[str]) -> list[str]:
+    """List what differs between `paths` and the snapshot `parent`, a line a file, without archiving it."""
+    dry_run = ["restic", "backup", "--dry-run", "--json", "--verbose=2"]
+    return [*dry_run, "--host", host, "--parent", parent, "--", *paths]
+
+
+def _options_argv(options: BackupOptions) -> list[str]:
+    argv = ["restic", "backup", "--json", "--host", options.host, "--compression", options.compression]
+    for tag in options.tags.texts():
+        argv += ["--tag", tag]
+    return [*argv, "--force"] if options.force else argv
+
+
+class BackupOutcome(NamedTuple):
+    """How an archive ended: its state, its snapshot, why it failed and what to do, and warnings."""
+
+    status: BackupStatus
+    result: BackupResult | None
+    reason: str | None
+    message: str | None
+    next_step: str | None
+    warnings: tuple[str, ...]
+
+
+def judge(exit_code: int | None, log: bytes, restic_version: str) -> BackupOutcome:
+    """Return how `restic backup` ended, from its exit code and its summary together.
+
+    `exit_code` is None where it is not known; `restic_version` is empty where it is not known.
+    """
+    used_version = version.parse_text(f"restic {restic_version}")
+    result = parse_summary(log, restic_version)
+    warnings = parse_warnings(log)
+    meaning = exit_codes.meaning_of(exit_code, "backup", used_version)
+    if meaning == "done":
+        return _judge_done(result, warnings)
+    if meaning == "incomplete":
+        return _judge_incomplete(result, warnings)
+    return failure(faults.explain(exit_code, log, "backup", used_version), warnings)
+
+
+def failure(fault: faults.Fault, warnings: tuple[str, ...] = ()) -> BackupOutcome:
+    """Return the outcome of an archive that failed without a snapshot."""
+    return BackupOutcome(
+        status=BackupStatus.FAILED,
+        result=None,
+        reason=fault.reason,
+        message=fault.message,
+        next_step=fault.next_step,
+        warnings=warnings,
+    )
+
+
+def _judge_done(result: BackupResult | None, warnings: tuple[str, ...]) -> BackupOutcome:
+    if result is None:
+        return BackupOutcome(
+            status=BackupStatus.UNKNOWN,
+            result=None,
+            reason=Reason.NO_SUMMARY,
+            message="restic ended without an error but printed no snapshot.",
+            next_step="Look at the storage's snapshots.",
+            warnings=warnings,
+        )
+    if result.files_total == 0:
+        empty = Reason.SOURCE_EMPTY
+        return BackupOutcome(
+            status=BackupStatus.PARTIAL,
+            result=result,
+            reason=empty,
+            message=empty.meaning,
+            next_step=empty.next_step,
+            warnings=(*warnings, empty.meaning),
+        )
+    return BackupOutcome(
+        status=BackupStatus.SUCCEEDED,
+        result=result,
+        reason=None,
+        message=None,
+        next_step=None,
+        warnings=warnings,
+    )
+
+
+def _judge_incomplete(result: BackupResult | None, warnings: tuple[str, ...]) -> BackupOutcome:
+    if result is None:
+        return failure(faults.Fault.of(Reason.SOURCE_MISSING), warnings)
+    return BackupOutcome(
+        status=BackupStatus.PARTIAL,
+        result=result,
+        reason=Reason.INCOMPLETE,
+        message=f"{len(warnings) or 'Some'} files could not be read; the others are in the snapshot.",
+        next_step=Reason.INCOMPLETE.next_step,
+        warnings=warnings,
+    )
+
+
+class _StatusMessage(msgspec.Struct, kw_only=True):
+    """A `status` line of `restic backup --json`: numbers of files and bytes, times in seconds."""
+
+    percent_done: float = 0
+    bytes_done: int = 0
+    total_bytes: int = 0
+    files_done: int = 0
+    total_files: int = 0
+    seconds_remaining: float | None = None
+    current_files: list[str] = []
+
+
+class _SummaryMessage(msgspec.Struct, kw_only=True):
+    """A `summary` line. The id becomes an argument of restic later, so it must not look like an option."""
+
+    snapshot_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8,64}$")]
+    files_new: int = 0
+    files_changed: int = 0
+    files_unmodified: int = 0
+    total_files_processed: int = 0
+    total_bytes_processed: int = 0
+    total_duration: float = 0
+    data_added: int = 0
+    data_added_packed: int | None = None
+
+
+def parse_progress(obj: JsonObject) -> Progress | None:
+    """Return the progress in a `status` line; None for any other line."""
+    status = output.convert_message(obj, "status", _StatusMessage)
+    if status is None:
+        return None
+    return Progress(
+        percent=round(100 * status.percent_done, 1),
+        bytes_done=status.bytes_done,
+        bytes_total=status.total_bytes,
+        files_done=status.files_done,
+        files_total=status.total_files,
+        remaining_seconds=status.seconds_remaining,
+        current_file=clean(status.current_files[0], 500) if status.current_files else None,
+    )
+
+
+def parse_summary(log: bytes, restic_version: str) -> BackupResult | None:
+    """Return the result in the last `summary` line that names a snapshot; None without one."""
+    for obj in reversed(output.parse_objects(log)):
+        summary = output.convert_message(obj, "summary", _SummaryMessage)
+        if summary is not None:
+            return _result_of(summary, restic_version)
+    return None
+
+
+def _result_of(summary: _SummaryMessage, restic_version: str) -> BackupResult:
+    added = summary.data_added
+    stored = summary.data_added_packed
+    seconds = summary.total_duration
+    bytes_read = summary.total_bytes_processed
+    return BackupResult(
+        snapshot_id=summary.snapshot_id,
+        files_new=summary.files_new,
+        files_changed=summary.files_changed,
+        files_unmodified=summary.files_unmodified,
+        files_total=summary.total_files_processed,
+        bytes_read=bytes_read,
+        bytes_added=added,
+        bytes_stored=stored,
+        ratio=round(added / stored, 2) if stored else None,
+        duration_seconds=seconds,
+        bytes_per_second=round(bytes_read / seconds) if seconds else None,
+        restic_version=restic_version,
+    )
+
+
+def parse_warnings(log: bytes) -> tuple[str, ...]:
+    """Return the `error` lines, whose shape differs by version; at most MOST_WARNINGS."""
+    warnings = []
+    for obj in output.parse_objects(log):
+        if obj.get("message_type") == "error":
+            error = output.error_text(obj) if isinstance(obj.get("error"), dict) else obj.get("error")
+            warnings.append(clean(f"{obj.get('item', '')}: {error}", output.LONGEST_MESSAGE))
+    return tuple(warnings[:MOST_WARNINGS])
+
+
+def add_results(files: BackupResult, dump: BackupResult) -> BackupResult:
+    """Return the result of an archive whose database dump is a snapshot of its own: the figures of both."""
+    names = ("files_new", "files_changed", "files_unmodified", "files_total", "bytes_read", "bytes_added")
+    sums = {name: getattr(files, name) + getattr(dump, name) for name in names}
+    stored = None
+    if files.bytes_stored is not None and dump.bytes_stored is not None:
+        stored = files.bytes_stored + dump.bytes_stored
+    seconds = files.duration_seconds + dump.duration_seconds
+    return msgspec.structs.replace(
+        files,
+        **sums,
+        database_snapshot_id=dump.snapshot_id,
+        bytes_stored=stored,
+        ratio=round(sums["bytes_added"] / stored, 2) if stored else None,
+        duration_seconds=seconds,
+        bytes_per_second=round(sums["bytes_read"] / seconds) if seconds else None,
+    )

@@ -1,0 +1,8 @@
+"""`restic cat config`: opens a repository with its password, which proves that both are right."""
+
+from kronkeep_daemon.restic.command_line import PROBE_SECONDS, limit_time
+
+
+def argv() -> list[str]:
+    """Open the repository, or say within PROBE_SECONDS why it cannot be opened."""
+    return limit_time(PROBE_SECONDS, ["restic", "cat", "config"])

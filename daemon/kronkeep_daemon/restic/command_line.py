@@ -1,0 +1,27 @@
+"""What every restic command line shares: the program's name, its global options and a time limit.
+
+The modules of the subcommands write `restic` for the program; `complete` puts its path and the options of the
+repository in, once it is known which image runs it and where the repository is.
+"""
+
+from collections.abc import Sequence
+
+PROGRAM = "restic"
+PROBE_SECONDS = 60  # restic repeats a request that is not answered for up to 15 minutes
+NO_PASSWORD = "--insecure-no-password"  # noqa: S105 (an option of restic 0.17 and later)
+
+
+def limit_time(seconds: int, argv: Sequence[str]) -> list[str]:
+    """Return the command line that ends with exit code 124 when `argv` takes longer than `seconds`."""
+    return ["timeout", str(seconds), *argv]
+
+
+def complete(argv: Sequence[str], *, program: str, options: Sequence[str]) -> list[str]:
+    """Return the command line with the program's path and restic's global `options` after it.
+
+    A command line of another program is returned unchanged.
+    """
+    if PROGRAM not in argv:
+        return list(argv)
+    at = argv.index(PROGRAM)
+    return [*argv[:at], program, *options, *argv[at + 1 :]]

@@ -1,0 +1,43 @@
+"""`restic ls`: lists the files of a snapshot."""
+
+from datetime import datetime
+
+import msgspec
+
+from kronkeep_common.json_decoding import JsonObject, decoded
+from kronkeep_common.models import SnapshotFile
+
+_PERMISSIONS = 0o777  # the bits above are those of Go's FileMode, not the file system's
+
+
+def argv(snapshot_id: str) -> list[str]:
+    """List every file and folder of the snapshot, a JSON object a line."""
+    return ["restic", "ls", "--json", snapshot_id]
+
+
+def parse_entry(line: bytes) -> SnapshotFile | None:
+    """Return the file or folder on a line; None for every other line."""
+    node = decoded(line, JsonObject) if line.startswith(b"{") else None
+    if node is None:
+        return None
+    try:
+        if node.get("struct_type") != "node" and node.get("message_type") != "node":
+            return None
+        return SnapshotFile(
+            name=node["name"],
+            path=node["path"],
+            kind=node["type"],
+            size=node.get("size", 0),
+            mode=node.get("mode", 0) & _PERMISSIONS,
+            modified_at=_parse_time(node.get("mtime")),
+        )
+    except KeyError:
+        return None
+
+
+def _parse_time(text: object) -> datetime | None:
+    """Return the time; None where a file claims one that no calendar has."""
+    try:
+        return msgspec.convert(text, datetime | None)
+    except msgspec.ValidationError:
+        return None

@@ -1,0 +1,6 @@
+"""`restic prune`: frees the space of data that no snapshot uses; it locks the repository for itself."""
+
+
+def argv() -> list[str]:
+    """Remove unused data."""
+    return ["restic", "prune"]

@@ -1,0 +1,125 @@
+"""`restic restore`: brings files of a snapshot back, compares them afterwards, and explains failures."""
+
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from kronkeep_common.json_decoding import decoded
+from kronkeep_common.models import Progress
+from kronkeep_common.reasons import Reason
+from kronkeep_common.text import clean
+from kronkeep_daemon.restic import faults, output
+from kronkeep_daemon.restic.faults import Fault
+
+VERIFYING = b"verifying files in "  # begins the line after which restic compares what it restored
+MOST_EXAMPLES = 5
+_VERIFIED = re.compile(rb"finished verifying (\d+) files")
+_FILE_ERROR = re.compile(r"ignoring error for (.+?): (.+)")
+_DAMAGED = Fault(
+    Reason.REPOSITORY_DAMAGED,
+    "The repository's data is damaged: restic could not read what it had stored.",
+    "Check the storage (kronkeep storage check) and restore an earlier backup.",
+)
+# The first text that the log contains decides.
+_BY_TEXT: tuple[tuple[str, Reason], ...] = (
+    ("no matching ID found", Reason.SNAPSHOT_GONE),
+    ("no space left on device", Reason.TARGET_FULL),
+    ("read-only file system", Reason.TARGET_READ_ONLY),
+)
+
+
+def argv(snapshot_id: str, folder: str) -> list[str]:
+    """Restore the whole snapshot below `folder`."""
+    return ["restic", "restore", snapshot_id, "--target", folder]
+
+
+def verified_argv(snapshot_id: str, folder: str, patterns: Sequence[str]) -> list[str]:
+    """Restore what the patterns match below `folder`, all of it without patterns, and compare it then.
+
+    Progress is printed as JSON by restic 0.16 and later.
+    """
+    includes = [word for pattern in patterns for word in ("--include", pattern)]
+    return [*argv(snapshot_id, folder), "--verify", "--json", *includes]
+
+
+class _StatusMessage(msgspec.Struct, kw_only=True):
+    """A `status` line of `restic restore --json`: numbers of files and bytes."""
+
+    percent_done: float = 0
+    bytes_restored: int = 0
+    total_bytes: int = 0
+    files_restored: int = 0
+    total_files: int = 0
+
+
+def parse_progress(line: bytes) -> Progress | None:
+    """Return the progress in a `status` line; None for any other line."""
+    if not line.startswith(b'{"message_type":"status"'):
+        return None
+    status = decoded(line, _StatusMessage)
+    if status is None:
+        return None
+    return Progress(
+        percent=round(100 * status.percent_done, 1),
+        bytes_done=status.bytes_restored,
+        bytes_total=status.total_bytes,
+        files_done=status.files_restored,
+        files_total=status.total_files,
+    )
+
+
+def parse_verified(log: bytes) -> int | None:
+    """Return how many files restic compared after the restore; None where it did not say that it did.
+
+    restic 0.16 and later print a summary instead of the sentence of 0.14.
+    """
+    match = _VERIFIED.search(log)
+    if match:
+        return int(match[1])
+    for obj in output.parse_objects(log):
+        if obj.get("message_type") == "summary":
+            return int(obj.get("files_restored", 0)) + int(obj.get("files_skipped", 0))
+    return None
+
+
+def explain(exit_code: int | None, log: bytes) -> Fault:
+    """Return why `restic restore` failed."""
+    text = log.decode(errors="replace")
+    for words, reason in _BY_TEXT:
+        if words in text:
+            line = next(line for line in text.splitlines() if words in line)[:200]
+            return Fault(reason, clean(f"{reason.meaning} restic: {line}", 500), reason.next_step)
+    failed_files = [clean(f"{m[1]}: {m[2]}", 200) for m in _FILE_ERROR.finditer(text)]
+    if any("Invalid file size" in line for line in failed_files):
+        examples = "; ".join(failed_files[:MOST_EXAMPLES])
+        return Fault(
+            Reason.CHANGED_MEANWHILE,
+            f"Files changed while they were archived: {examples}",
+            Reason.CHANGED_MEANWHILE.next_step,
+        )
+    if any("Unexpected content" in line for line in failed_files):
+        return different_files(failed_files)
+    return _explain_other(faults.explain(exit_code, log), failed_files, log)
+
+
+def _explain_other(fault: Fault, failed_files: list[str], log: bytes) -> Fault:
+    if fault.reason == Reason.REPOSITORY_DAMAGED:
+        last = output.last_line(log)
+        return _DAMAGED._replace(message=clean(f"{_DAMAGED.message} restic: {last}", 500))
+    message = fault.message
+    if fault.reason == Reason.RESTIC_FAILED and failed_files:
+        examples = "; ".join(failed_files[:MOST_EXAMPLES])
+        message = f"{len(failed_files)} files could not be restored: {examples}"
+    return fault._replace(message=clean(message, 1000))
+
+
+def different_files(paths: Sequence[str]) -> Fault:
+    """Return the fault of files that are not what was archived; at most MOST_EXAMPLES are named."""
+    shown = ", ".join(clean(path, 120) for path in paths[:MOST_EXAMPLES])
+    more = f" and {len(paths) - MOST_EXAMPLES} more" if len(paths) > MOST_EXAMPLES else ""
+    return Fault(
+        Reason.DIFFERENT,
+        f"{len(paths)} files are not what was archived: {shown}{more}.",
+        Reason.DIFFERENT.next_step,
+    )
