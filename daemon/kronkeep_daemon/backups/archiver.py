@@ -19,9 +19,9 @@ from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import (
     archive_manifests,
     archive_outcome,
-    backup_plan,
     cronjob_configuration,
     hooks,
+    planning_rules,
 )
 from kronkeep_daemon.backups.archive_work import ArchiveWork, ArchiveWorkResolver
 from kronkeep_daemon.backups.backup_logs import BackupLogs
@@ -136,7 +136,7 @@ class Archiver:
                 again = False
             tried = archive_outcome.written(backup, ended)
             if ended.status is not BackupStatus.FAILED or not (
-                again or backup_plan.may_retry(tried, work.policy, free)
+                again or planning_rules.may_retry(tried, work.policy, free)
             ):
                 return archive_outcome.final(ended)
             await self._discard(ended, work.repository)

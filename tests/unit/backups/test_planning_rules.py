@@ -7,7 +7,7 @@ import pytest
 
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
-from kronkeep_daemon.backups import archive_outcome, backup_plan
+from kronkeep_daemon.backups import archive_outcome, planning_rules
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
@@ -62,15 +62,15 @@ def run(status: ExecutionStatus, minutes_ago: float | None = None) -> CronJobExe
 )
 def test_a_backup_follows_its_run(status: str, when: str, told: tuple[str, str | None] | None) -> None:
     policy = msgspec.structs.replace(POLICY, when=when)
-    verdict = backup_plan.follow(run(ExecutionStatus(status), 1), policy, NOW)
+    verdict = planning_rules.follow(run(ExecutionStatus(status), 1), policy, NOW)
     assert (verdict and (str(verdict.status), verdict.reason)) == told
 
 
 @pytest.mark.parametrize(("delay", "waits"), [(0, False), (60, False), (61, True)])
 def test_a_delay_counts_from_the_end_of_the_run(delay: float, waits: bool) -> None:
     policy = msgspec.structs.replace(POLICY, delay_seconds=delay)
-    assert (backup_plan.follow(run(ExecutionStatus.SUCCEEDED, 1), policy, NOW) is None) is waits
-    without_end = backup_plan.follow(run(ExecutionStatus.SUCCEEDED), policy, NOW)
+    assert (planning_rules.follow(run(ExecutionStatus.SUCCEEDED, 1), policy, NOW) is None) is waits
+    without_end = planning_rules.follow(run(ExecutionStatus.SUCCEEDED), policy, NOW)
     assert (without_end is None) is (delay > 0)
 
 
@@ -86,18 +86,18 @@ def test_a_delay_counts_from_the_end_of_the_run(delay: float, waits: bool) -> No
 )
 def test_the_slot_that_is_due(since: str, now: str, slot: str | None) -> None:
     policy = msgspec.structs.replace(POLICY, schedule="0 * * * *")
-    found = backup_plan.due_slot(policy, at(since), at(now), "UTC")
+    found = planning_rules.due_slot(policy, at(since), at(now), "UTC")
     assert found == (at(slot) if slot else None)
     assert (
-        backup_plan.due_slot(msgspec.structs.replace(policy, enabled=False), at(since), at(now), "UTC")
+        planning_rules.due_slot(msgspec.structs.replace(policy, enabled=False), at(since), at(now), "UTC")
         is None
     )
-    assert backup_plan.due_slot(POLICY, at(since), at(now), "UTC") is None
+    assert planning_rules.due_slot(POLICY, at(since), at(now), "UTC") is None
 
 
 def test_a_schedule_that_never_fired_is_not_due() -> None:
     policy = msgspec.structs.replace(POLICY, schedule="0 0 30 2 *")
-    assert backup_plan.due_slot(policy, at("00:00:00"), NOW, "UTC") is None
+    assert planning_rules.due_slot(policy, at("00:00:00"), NOW, "UTC") is None
 
 
 def at(clock: str) -> datetime:
@@ -107,14 +107,14 @@ def at(clock: str) -> datetime:
 def test_a_scheduled_backup_takes_the_newest_run_that_it_may() -> None:
     runs = [run(ExecutionStatus(s)) for s in ("running", "failed", "succeeded", "succeeded")]
     always = msgspec.structs.replace(POLICY, when="always")
-    assert backup_plan.newest_archivable(runs, POLICY) is runs[2]
-    assert backup_plan.newest_archivable(runs, always) is runs[1]
-    assert backup_plan.newest_archivable(runs[:1], always) is None
+    assert planning_rules.newest_archivable(runs, POLICY) is runs[2]
+    assert planning_rules.newest_archivable(runs, always) is runs[1]
+    assert planning_rules.newest_archivable(runs[:1], always) is None
 
 
 def test_a_waiting_backup_ends_at_its_deadline() -> None:
-    assert backup_plan.overdue(BACKUP, NOW - timedelta(seconds=1)) is None
-    verdict = backup_plan.overdue(BACKUP, NOW)
+    assert planning_rules.overdue(BACKUP, NOW - timedelta(seconds=1)) is None
+    verdict = planning_rules.overdue(BACKUP, NOW)
     assert verdict is not None
     assert (verdict.status, verdict.reason) == (BackupStatus.MISSED, "RunNeverEnded")
 
@@ -132,18 +132,18 @@ def test_a_waiting_backup_ends_at_its_deadline() -> None:
 def test_the_recovery_point(rpo: float | None, good: int | None, began: int, overdue: bool) -> None:
     policy = msgspec.structs.replace(POLICY, rpo_seconds=rpo)
     last = NOW - timedelta(minutes=good) if good is not None else None
-    assert backup_plan.rpo_overdue(policy, last, NOW - timedelta(minutes=began), NOW) is overdue
+    assert planning_rules.rpo_overdue(policy, last, NOW - timedelta(minutes=began), NOW) is overdue
     off = msgspec.structs.replace(policy, enabled=False)
-    assert not backup_plan.rpo_overdue(off, last, NOW - timedelta(minutes=began), NOW)
+    assert not planning_rules.rpo_overdue(off, last, NOW - timedelta(minutes=began), NOW)
 
 
 def test_what_is_tried_again() -> None:
     failed = msgspec.structs.replace(BACKUP, status=BackupStatus.FAILED, attempt=1)
     for reason, again in (("StorageFull", True), ("Interrupted", True), ("WrongPassword", False)):
-        assert backup_plan.may_retry(msgspec.structs.replace(failed, reason=reason), POLICY) is again
+        assert planning_rules.may_retry(msgspec.structs.replace(failed, reason=reason), POLICY) is again
     second = msgspec.structs.replace(failed, attempt=2, reason="Interrupted")
-    assert not backup_plan.may_retry(second, POLICY)
-    assert backup_plan.may_retry(second, POLICY, free=1)
+    assert not planning_rules.may_retry(second, POLICY)
+    assert planning_rules.may_retry(second, POLICY, free=1)
 
 
 def pod(name: str, claim: str, node: str | None, phase: str = "Running") -> dict[str, object]:
