@@ -13,7 +13,8 @@ from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
 from kronkeep_daemon.kube import paths
 
 WRITE = (
-    "printf 'first line\\nsecond' > /data/dump.sql; mkdir -p '/data/odd name'; echo x > '/data/odd name/ü'"
+    "printf 'first line\\nsecond' > /data/dump.sql; mkdir -p '/data/odd name'; echo x > '/data/odd name/ü'; "
+    "echo the dump is written"
 )
 
 
@@ -55,8 +56,8 @@ async def test_a_run_is_archived_linked_and_restored_byte_for_byte(
     restored = tmp_path / "source" / "data"
     for name in ("dump.sql", "odd name/ü"):
         assert (restored / name).read_bytes() == (claim / name).read_bytes()
-    kept = [chunk async for chunk in client.log(run.id)]
-    assert kept is not None
+    log = b"".join([chunk async for chunk in client.log(run.id)])
+    assert log.decode().split(" ", 1)[1] == "the dump is written\n"
     assert (await client.execution(run.id)).status == "succeeded"
 
 

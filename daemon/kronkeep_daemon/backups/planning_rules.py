@@ -1,4 +1,4 @@
-"""What is due, as a function of policies, runs, backups and the time; pure, and safe to ask again."""
+"""The planning rules: what a waiting backup does next, which slot is due, what is tried again; pure."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -10,8 +10,8 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, ExecutionStatus
 
 
-class Verdict(NamedTuple):
-    """The next state of a backup that waits for its run, and why."""
+class BackupTransition(NamedTuple):
+    """The next status of a backup, and why."""
 
     status: BackupStatus
     reason: str | None = None
@@ -19,69 +19,80 @@ class Verdict(NamedTuple):
     next_step: str | None = None
 
 
-def follow(run: CronJobExecution, policy: BackupPolicy, now: datetime) -> Verdict | None:
-    """What becomes of a waiting backup when its run stands as it does; None while it must wait."""
-    if run.status is ExecutionStatus.SUCCEEDED or (
-        policy.when == "always" and run.status is ExecutionStatus.FAILED
-    ):
-        ended = run.ended_at or now
-        return (
-            Verdict(status=BackupStatus.QUEUED)
-            if now >= ended + timedelta(seconds=policy.delay_seconds)
-            else None
-        )
+def transition_for(status: BackupStatus, reason: Reason) -> BackupTransition:
+    """Return the transition to `status` with the texts of `reason`."""
+    return BackupTransition(status=status, reason=reason, message=reason.meaning, next_step=reason.next_step)
+
+
+def transition_after_run(
+    run: CronJobExecution, policy: BackupPolicy, now: datetime
+) -> BackupTransition | None:
+    """Return what a waiting backup does, given its run; None while it must wait."""
+    if run.status in _archivable(policy):
+        due_at = (run.ended_at or now) + timedelta(seconds=policy.delay_seconds)
+        return BackupTransition(status=BackupStatus.QUEUED) if now >= due_at else None
     if run.status is ExecutionStatus.FAILED:
-        words = f"The run failed ({run.reason}), so nothing was archived."
-        return Verdict(
-            status=BackupStatus.FAILED, reason=Reason.CRONJOB_FAILED, message=words, next_step=run.next_step
+        return BackupTransition(
+            status=BackupStatus.FAILED,
+            reason=Reason.CRONJOB_FAILED,
+            message=f"The run failed ({run.reason}), so nothing was archived.",
+            next_step=run.next_step,
         )
     if run.status is ExecutionStatus.CANCELLED:
-        return _verdict(BackupStatus.CANCELLED, Reason.CRONJOB_CANCELLED)
+        return transition_for(BackupStatus.CANCELLED, Reason.CRONJOB_CANCELLED)
     if run.status in (ExecutionStatus.UNKNOWN, ExecutionStatus.MISSED):
-        return _verdict(BackupStatus.UNKNOWN, Reason.CRONJOB_UNKNOWN)
+        return transition_for(BackupStatus.UNKNOWN, Reason.CRONJOB_UNKNOWN)
     return None
 
 
-def _verdict(status: BackupStatus, reason: Reason) -> Verdict:
-    return Verdict(status=status, reason=reason, message=reason.meaning, next_step=reason.next_step)
+def transition_at_deadline(backup: BackupExecution, now: datetime) -> BackupTransition | None:
+    """Return the end of a backup whose run has not ended by the backup's deadline; None before it."""
+    if backup.deadline_at is None or now < backup.deadline_at:
+        return None
+    return transition_for(BackupStatus.MISSED, Reason.RUN_NEVER_ENDED)
+
+
+def _archivable(policy: BackupPolicy) -> frozenset[ExecutionStatus]:
+    """Return the statuses of runs whose result the policy archives."""
+    if policy.when == "always":
+        return frozenset({ExecutionStatus.SUCCEEDED, ExecutionStatus.FAILED})
+    return frozenset({ExecutionStatus.SUCCEEDED})
 
 
 def due_slot(policy: BackupPolicy, since: datetime, now: datetime, zone: str) -> datetime | None:
-    """The newest slot of the policy's own schedule in (since, now]; at most this one is caught up."""
+    """Return the newest slot of the policy's own schedule in (since, now]; earlier ones are not caught up.
+
+    zone: the time zone of a schedule without one.
+    """
     if policy.schedule is None or not policy.enabled:
         return None
-    slot = Schedule.parse(policy.schedule, policy.time_zone, controller_zone=zone).previous(
-        now + timedelta(seconds=1)
-    )
+    schedule = Schedule.parse(policy.schedule, policy.time_zone, controller_zone=zone)
+    slot = schedule.previous(now + timedelta(seconds=1))
     return slot if slot is not None and slot > since else None
 
 
-def newest_archivable(runs: Iterable[CronJobExecution], policy: BackupPolicy) -> CronJobExecution | None:
-    """The newest run whose result a scheduled backup may archive."""
-    wanted = {ExecutionStatus.SUCCEEDED}
-    if policy.when == "always":
-        wanted.add(ExecutionStatus.FAILED)
-    return next((run for run in runs if run.status in wanted), None)
+def newest_archivable_run(runs: Iterable[CronJobExecution], policy: BackupPolicy) -> CronJobExecution | None:
+    """Return the first of the runs, newest first, whose result a scheduled backup may archive."""
+    statuses = _archivable(policy)
+    return next((run for run in runs if run.status in statuses), None)
 
 
 def may_retry(backup: BackupExecution, policy: BackupPolicy, free: int = 0) -> bool:
-    """Whether a failed archive is tried again; a partial one made its snapshot and is not.
+    """Return whether a failed archive is tried again.
 
-    `free` attempts do not count: they only took away a lock that a dead Job had left.
+    free: the number of attempts that do not count, because they only removed a lock that a dead Job had left.
     """
     reason = Reason.parse(backup.reason)
     return backup.attempt - free <= policy.retries and (reason is None or reason.retryable)
 
 
-def overdue(backup: BackupExecution, now: datetime) -> Verdict | None:
-    """The end of a backup that waited for its run past its deadline."""
-    if backup.deadline_at is None or now < backup.deadline_at:
-        return None
-    return _verdict(BackupStatus.MISSED, Reason.RUN_NEVER_ENDED)
+def misses_recovery_point(
+    policy: BackupPolicy, last_good: datetime | None, first_seen: datetime, now: datetime
+) -> bool:
+    """Return whether the policy has had no good backup for longer than its `rpo_seconds`.
 
-
-def rpo_overdue(policy: BackupPolicy, last_good: datetime | None, began: datetime, now: datetime) -> bool:
-    """Whether the policy has had no good backup for longer than its recovery point allows."""
+    last_good: when the newest good backup ended; without one the time counts from `first_seen`.
+    """
     if policy.rpo_seconds is None or not policy.enabled:
         return False
-    return now - (last_good or began) > timedelta(seconds=policy.rpo_seconds)
+    return now - (last_good or first_seen) > timedelta(seconds=policy.rpo_seconds)

@@ -1,9 +1,12 @@
-"""Which snapshots stay, computed here and not left to restic's grouping; pure.
+"""The retention rules: which snapshots of a policy stay, which go, and why; pure.
 
-Rules are ORed. `days` counts from now. `keep_hourly` to `keep_yearly` keep the newest backup of each of
-the last N hours, days, ISO weeks, months or years that have one (UTC). The newest `min_good` good ones and
-whatever is pinned stay. More than one removal that is more than a fifth of the snapshots waits for approval:
-one goes with each new backup as a matter of course; many at once are a mistake until somebody says otherwise.
+kronkeep decides this itself and does not use restic's grouping. A snapshot stays when any rule keeps it.
+`days` counts from now. `keep_hourly` to `keep_yearly` keep the newest backup of each of the last N hours,
+days, ISO weeks, months or years that have one (UTC). The newest `min_good` good ones and all pinned ones
+stay.
+
+A plan with more than one removal that is more than a fifth of the snapshots needs approval: usually one goes
+when one comes, so many at once are probably a mistake. `retention_service` carries plans out.
 """
 
 import hashlib
@@ -19,14 +22,37 @@ from kronkeep_common.models import (
 from kronkeep_common.states import BackupStatus
 
 APPROVAL_SHARE = 0.2
-_PERIODS: dict[str, Callable[[datetime], tuple[int, ...]]] = {
-    "keep_hourly": lambda at: (at.year, at.month, at.day, at.hour),
-    "keep_daily": lambda at: (at.year, at.month, at.day),
-    "keep_weekly": lambda at: at.isocalendar()[:2],
-    "keep_monthly": lambda at: (at.year, at.month),
-    "keep_yearly": lambda at: (at.year,),
+_Period = tuple[int, ...]
+
+
+def _hour(at: datetime) -> _Period:
+    return (at.year, at.month, at.day, at.hour)
+
+
+def _day(at: datetime) -> _Period:
+    return (at.year, at.month, at.day)
+
+
+def _week(at: datetime) -> _Period:
+    return at.isocalendar()[:2]
+
+
+def _month(at: datetime) -> _Period:
+    return (at.year, at.month)
+
+
+def _year(at: datetime) -> _Period:
+    return (at.year,)
+
+
+_PERIODS: dict[str, Callable[[datetime], _Period]] = {
+    "keep_hourly": _hour,
+    "keep_daily": _day,
+    "keep_weekly": _week,
+    "keep_monthly": _month,
+    "keep_yearly": _year,
 }
-_WHY = {
+_EXPLANATIONS = {
     "pinned": "pinned by hand",
     "min_good": "one of the newest {} good ones",
     "keep_last": "one of the newest {}",
@@ -39,13 +65,14 @@ _WHY = {
 }
 
 
-def plan(
+def plan_retention(
     policy_id: str, backups: Sequence[BackupExecution], rules: Retention, now: datetime
 ) -> RetentionPlan:
-    """What stays, why, and what goes; `backups` are those whose snapshot is still there."""
-    staying = kept(backups, rules, now)
-    ordered = sorted(backups, key=lambda b: b.created_at, reverse=True)
-    verdicts = [_verdict(backup, tuple(staying.get(backup.id, ()))) for backup in ordered]
+    """Return which snapshots stay and why, and which go; `backups` are those whose snapshot still exists."""
+    rules_by_backup = keeping_rules(backups, rules, now)
+    verdicts = [
+        _verdict(backup, tuple(rules_by_backup.get(backup.id, ()))) for backup in _newest_first(backups)
+    ]
     remove = tuple(verdict for verdict in verdicts if not verdict.rules)
     return RetentionPlan(
         policy_id=policy_id,
@@ -54,62 +81,67 @@ def plan(
         keep=tuple(verdict for verdict in verdicts if verdict.rules),
         remove=remove,
         token=_token(policy_id, remove),
-        blocked_by=_blocked(len(remove), len(verdicts)),
-        sizes_unknown=sizes_unknown(backups),
+        blocked_by=_why_blocked(len(remove), len(verdicts)),
+        sizes_unknown=explain_unknown_sizes(backups),
     )
 
 
-def sizes_unknown(backups: Sequence[BackupExecution]) -> str | None:
-    """Why it is not known what some of the snapshots take in the repository; None where all of it is.
+def explain_unknown_sizes(backups: Sequence[BackupExecution]) -> str | None:
+    """Return why the stored size of some snapshots is unknown; None where all sizes are known.
 
-    restic 0.14 tells in its summary what was added, not what that became when it was compressed and stored.
+    restic before 0.17 reports in its summary what it read, not what was stored after compression.
     """
-    silent = sum(b.result is not None and b.result.bytes_stored is None for b in backups)
-    if not silent:
+    unknown = sum(b.result is not None and b.result.bytes_stored is None for b in backups)
+    if not unknown:
         return None
     return (
-        f"What {silent} of {len(backups)} snapshots take in the repository is not known: "
-        "restic tells it since 0.17, at the end of each archive."
+        f"What {unknown} of {len(backups)} snapshots take in the repository is not known: "
+        "restic reports it since 0.17, at the end of each archive."
     )
 
 
-def kept(backups: Sequence[BackupExecution], rules: Retention, now: datetime) -> dict[str, list[str]]:
-    """For each backup id that stays, the rules that keep it; the others may go."""
-    ordered = sorted(backups, key=lambda b: b.created_at, reverse=True)
-    reasons: dict[str, list[str]] = {}
+def keeping_rules(
+    backups: Sequence[BackupExecution], rules: Retention, now: datetime
+) -> dict[str, list[str]]:
+    """Return for each backup id that stays the rules that keep it, each as its name and number."""
+    ordered = _newest_first(backups)
+    rules_by_backup: dict[str, list[str]] = {}
 
-    def keep(found: Sequence[BackupExecution], rule: str) -> None:
-        for backup in found:
-            reasons.setdefault(backup.id, []).append(rule)
+    def keep(keepers: Sequence[BackupExecution], rule: str) -> None:
+        for backup in keepers:
+            rules_by_backup.setdefault(backup.id, []).append(rule)
 
     keep([b for b in ordered if b.pinned], "pinned")
     good = [b for b in ordered if b.status is BackupStatus.SUCCEEDED]
     keep(good[: rules.min_good], f"min_good {rules.min_good}")
     keep(ordered[: rules.keep_last], f"keep_last {rules.keep_last}")
     if rules.days is not None:
-        youngest = now - timedelta(days=rules.days)
-        keep([b for b in ordered if b.created_at > youngest], f"days {rules.days}")
+        oldest = now - timedelta(days=rules.days)
+        keep([b for b in ordered if b.created_at > oldest], f"days {rules.days}")
     for rule, period in _PERIODS.items():
-        number = getattr(rules, rule)
-        keep(_newest_of_each(ordered, period, number), f"{rule} {number}")
-    return reasons
+        count = getattr(rules, rule)
+        keep(_newest_of_each(ordered, period, count), f"{rule} {count}")
+    return rules_by_backup
+
+
+def _newest_first(backups: Sequence[BackupExecution]) -> list[BackupExecution]:
+    return sorted(backups, key=lambda backup: backup.created_at, reverse=True)
 
 
 def _newest_of_each(
-    ordered: Sequence[BackupExecution], period: Callable[[datetime], tuple[int, ...]], number: int
+    ordered: Sequence[BackupExecution], period: Callable[[datetime], _Period], count: int
 ) -> list[BackupExecution]:
-    """The newest backup of each of the last `number` periods that have one."""
-    found: dict[tuple[int, ...], BackupExecution] = {}
+    """Return the newest backup of each of the last `count` periods that have one."""
+    newest: dict[_Period, BackupExecution] = {}
     for backup in ordered:
         key = period(backup.created_at.astimezone(UTC))
-        if key not in found and len(found) == number:
+        if key not in newest and len(newest) == count:
             break
-        found.setdefault(key, backup)
-    return list(found.values())
+        newest.setdefault(key, backup)
+    return list(newest.values())
 
 
 def _verdict(backup: BackupExecution, rules: tuple[str, ...]) -> SnapshotVerdict:
-    words = [_WHY[name].format(number) for name, _, number in (rule.partition(" ") for rule in rules)]
     return SnapshotVerdict(
         backup_id=backup.id,
         snapshot_id=backup.result.snapshot_id if backup.result else "",
@@ -117,18 +149,24 @@ def _verdict(backup: BackupExecution, rules: tuple[str, ...]) -> SnapshotVerdict
         status=backup.status,
         bytes_stored=backup.result.bytes_stored if backup.result else None,
         rules=rules,
-        why=", ".join(words) or "no rule keeps it",
+        why=", ".join(map(_explain, rules)) or "no rule keeps it",
     )
 
 
+def _explain(rule: str) -> str:
+    name, _, number = rule.partition(" ")
+    return _EXPLANATIONS[name].format(number)
+
+
 def _token(policy_id: str, remove: Sequence[SnapshotVerdict]) -> str:
+    """Return a hash of the removals: an approval is for exactly these."""
     parts = "/".join([policy_id, *sorted(verdict.backup_id for verdict in remove)])
     return hashlib.sha256(parts.encode()).hexdigest()[:16]
 
 
-def _blocked(removed: int, snapshots: int) -> str | None:
-    if removed <= 1 or removed <= APPROVAL_SHARE * snapshots:
+def _why_blocked(removals: int, snapshots: int) -> str | None:
+    if removals <= 1 or removals <= APPROVAL_SHARE * snapshots:
         return None
     return (
-        f"{removed} of {snapshots} snapshots would go at once, more than a fifth; somebody must approve it."
+        f"{removals} of {snapshots} snapshots would go at once, more than a fifth; somebody must approve it."
     )

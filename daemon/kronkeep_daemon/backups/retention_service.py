@@ -84,7 +84,9 @@ class RetentionService:
         """What the policy's rules, or others, would do now."""
         backups = self._records.with_snapshot(carrier)
         policy = carrier.policy
-        return retention_rules.plan(policy.id, backups, rules or policy.retention, self._clock.now())
+        return retention_rules.plan_retention(
+            policy.id, backups, rules or policy.retention, self._clock.now()
+        )
 
     def preview_of(self, namespace: str, cronjob: str, rules: Retention) -> RetentionPlan:
         """What the rules would do to a CronJob's snapshots; raises CronJobNotFound, PolicyNotFound."""

@@ -22,6 +22,11 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups import planning_rules, policy_annotations
 from kronkeep_daemon.backups.archiver import Archiver
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.planning_rules import (
+    BackupTransition,
+    transition_after_run,
+    transition_at_deadline,
+)
 from kronkeep_daemon.backups.policy_annotations import Carrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
@@ -129,7 +134,7 @@ class BackupService:
         last = self._records.last(carrier)
         since = last.due_at or last.created_at if last else began
         slot = planning_rules.due_slot(found, since, now, self._settings().controller_zone)
-        run_found = planning_rules.newest_archivable(runs, found)
+        run_found = planning_rules.newest_archivable_run(runs, found)
         if slot is not None and run_found is not None:
             trigger = "scheduled" if now - slot < timedelta(minutes=2) else "catch-up"
             await self._new(raw, cluster, found, run_found, trigger, due_at=slot, key=slot.isoformat())
@@ -207,7 +212,7 @@ class BackupService:
         run = self._history.executions.get(backup.cronjob_execution_id or "")
         found = self._policies.policy_of(backup.namespace, backup.cronjob, backup.cluster)
         if run is None or found is None:
-            gone = planning_rules.Verdict(
+            gone = BackupTransition(
                 status=BackupStatus.CANCELLED,
                 reason=Reason.POLICY_GONE,
                 message=Reason.POLICY_GONE.meaning,
@@ -215,23 +220,23 @@ class BackupService:
             )
             await self._settle(backup, gone, now)
             return
-        verdict = planning_rules.follow(run, found, now) or planning_rules.overdue(backup, now)
-        if verdict is not None:
-            await self._settle(backup, verdict, now)
+        transition = transition_after_run(run, found, now) or transition_at_deadline(backup, now)
+        if transition is not None:
+            await self._settle(backup, transition, now)
         elif run.ended_at is not None and found.delay_seconds:
             self._wake_later(found.delay_seconds)
 
     def _wake_later(self, seconds: float) -> None:
         asyncio.get_running_loop().call_later(min(seconds, TICK_SECONDS) + 0.05, self._wake.set)
 
-    async def _settle(self, backup: BackupExecution, verdict: planning_rules.Verdict, now: datetime) -> None:
-        final = is_final(BACKUP_TRANSITIONS, verdict.status)
+    async def _settle(self, backup: BackupExecution, transition: BackupTransition, now: datetime) -> None:
+        final = is_final(BACKUP_TRANSITIONS, transition.status)
         new = msgspec.structs.replace(
             backup,
-            status=verdict.status,
-            reason=verdict.reason,
-            message=verdict.message,
-            next_step=verdict.next_step,
+            status=transition.status,
+            reason=transition.reason,
+            message=transition.message,
+            next_step=transition.next_step,
             deadline_at=None if final else now + LONGEST_QUEUE,
             ended_at=now if final else None,
         )
@@ -257,7 +262,7 @@ class BackupService:
 
     def overdue(self, raw: JsonObject, found: BackupPolicy, last_good: datetime | None) -> bool:
         """Whether the policy's recovery point is missed now."""
-        return found.rpo_seconds is not None and planning_rules.rpo_overdue(
+        return found.rpo_seconds is not None and planning_rules.misses_recovery_point(
             found, last_good, self._policy_first_seen(raw, found), self._clock.now()
         )
 
@@ -273,7 +278,7 @@ class BackupService:
         if found.policy is None:
             raise PolicyNotFound(found.fault or f"{namespace}/{name} has no backup policy.")
         runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
-        run = planning_rules.newest_archivable(runs, found.policy)
+        run = planning_rules.newest_archivable_run(runs, found.policy)
         key = f"manual/{key or self._clock.now().isoformat()}"
         backup = await self._new(
             raw, recorder.cluster.id, found.policy, run, "manual", due_at=None, key=key, overrides=overrides
@@ -302,7 +307,7 @@ class BackupService:
         await self._supervisor.stop(f"archive {backup.id}")
         await self._archiver.remove_jobs(self.get(backup_id))
         words = "The backup was cancelled by request."
-        verdict = planning_rules.Verdict(
+        verdict = BackupTransition(
             status=BackupStatus.CANCELLED,
             reason=Reason.CANCELLED,
             message=words,

@@ -126,7 +126,7 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
         policy=cronjob.policy,
         snapshots=len(there),
         bytes_stored=sum(stored) if len(stored) == len(there) else None,
-        sizes_unknown=retention_rules.sizes_unknown(there),
+        sizes_unknown=retention_rules.explain_unknown_sizes(there),
         last_good_backup_at=cronjob.last_good_backup_at,
         overdue=cronjob.backup_overdue,
         next_backup_at=cronjob.next_backup_at,

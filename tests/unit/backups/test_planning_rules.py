@@ -62,15 +62,17 @@ def run(status: ExecutionStatus, minutes_ago: float | None = None) -> CronJobExe
 )
 def test_a_backup_follows_its_run(status: str, when: str, told: tuple[str, str | None] | None) -> None:
     policy = msgspec.structs.replace(POLICY, when=when)
-    verdict = planning_rules.follow(run(ExecutionStatus(status), 1), policy, NOW)
+    verdict = planning_rules.transition_after_run(run(ExecutionStatus(status), 1), policy, NOW)
     assert (verdict and (str(verdict.status), verdict.reason)) == told
 
 
 @pytest.mark.parametrize(("delay", "waits"), [(0, False), (60, False), (61, True)])
 def test_a_delay_counts_from_the_end_of_the_run(delay: float, waits: bool) -> None:
     policy = msgspec.structs.replace(POLICY, delay_seconds=delay)
-    assert (planning_rules.follow(run(ExecutionStatus.SUCCEEDED, 1), policy, NOW) is None) is waits
-    without_end = planning_rules.follow(run(ExecutionStatus.SUCCEEDED), policy, NOW)
+    assert (
+        planning_rules.transition_after_run(run(ExecutionStatus.SUCCEEDED, 1), policy, NOW) is None
+    ) is waits
+    without_end = planning_rules.transition_after_run(run(ExecutionStatus.SUCCEEDED), policy, NOW)
     assert (without_end is None) is (delay > 0)
 
 
@@ -107,14 +109,14 @@ def at(clock: str) -> datetime:
 def test_a_scheduled_backup_takes_the_newest_run_that_it_may() -> None:
     runs = [run(ExecutionStatus(s)) for s in ("running", "failed", "succeeded", "succeeded")]
     always = msgspec.structs.replace(POLICY, when="always")
-    assert planning_rules.newest_archivable(runs, POLICY) is runs[2]
-    assert planning_rules.newest_archivable(runs, always) is runs[1]
-    assert planning_rules.newest_archivable(runs[:1], always) is None
+    assert planning_rules.newest_archivable_run(runs, POLICY) is runs[2]
+    assert planning_rules.newest_archivable_run(runs, always) is runs[1]
+    assert planning_rules.newest_archivable_run(runs[:1], always) is None
 
 
 def test_a_waiting_backup_ends_at_its_deadline() -> None:
-    assert planning_rules.overdue(BACKUP, NOW - timedelta(seconds=1)) is None
-    verdict = planning_rules.overdue(BACKUP, NOW)
+    assert planning_rules.transition_at_deadline(BACKUP, NOW - timedelta(seconds=1)) is None
+    verdict = planning_rules.transition_at_deadline(BACKUP, NOW)
     assert verdict is not None
     assert (verdict.status, verdict.reason) == (BackupStatus.MISSED, "RunNeverEnded")
 
@@ -132,9 +134,9 @@ def test_a_waiting_backup_ends_at_its_deadline() -> None:
 def test_the_recovery_point(rpo: float | None, good: int | None, began: int, overdue: bool) -> None:
     policy = msgspec.structs.replace(POLICY, rpo_seconds=rpo)
     last = NOW - timedelta(minutes=good) if good is not None else None
-    assert planning_rules.rpo_overdue(policy, last, NOW - timedelta(minutes=began), NOW) is overdue
+    assert planning_rules.misses_recovery_point(policy, last, NOW - timedelta(minutes=began), NOW) is overdue
     off = msgspec.structs.replace(policy, enabled=False)
-    assert not planning_rules.rpo_overdue(off, last, NOW - timedelta(minutes=began), NOW)
+    assert not planning_rules.misses_recovery_point(off, last, NOW - timedelta(minutes=began), NOW)
 
 
 def test_what_is_tried_again() -> None:

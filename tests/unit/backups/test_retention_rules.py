@@ -80,7 +80,7 @@ def test_400_days_against_the_model(rules: Retention) -> None:
             there.append(msgspec.structs.replace(made, pinned=chance.random() < 0.01))
             number += 1
         now = START + timedelta(days=day + 1)
-        found = retention_rules.plan("p", there, rules, now)
+        found = retention_rules.plan_retention("p", there, rules, now)
         assert {verdict.backup_id for verdict in found.keep} == brute_force(there, rules, now)
         assert len(found.keep) + len(found.remove) == len(there)
         there = [b for b in there if b.id in {verdict.backup_id for verdict in found.keep}]
@@ -93,7 +93,7 @@ def daily(count: int) -> list[BackupExecution]:
 
 def gone(backups: list[BackupExecution], **rules: int) -> list[str]:
     now = backups[-1].created_at + timedelta(hours=1)
-    return [v.backup_id for v in retention_rules.plan("p", backups, Retention(**rules), now).remove]
+    return [v.backup_id for v in retention_rules.plan_retention("p", backups, Retention(**rules), now).remove]
 
 
 def test_the_newest_good_ones_stay_whatever_the_rules_say() -> None:
@@ -110,7 +110,7 @@ def test_what_is_pinned_stays() -> None:
 
 def test_more_than_a_fifth_at_once_waits_for_approval() -> None:
     def blocked(count: int, keep: int) -> bool:
-        found = retention_rules.plan(
+        found = retention_rules.plan_retention(
             "p", daily(count), Retention(keep_last=keep), START + timedelta(days=count)
         )
         return found.blocked_by is not None
@@ -124,14 +124,14 @@ def test_more_than_a_fifth_at_once_waits_for_approval() -> None:
 def test_the_token_names_exactly_the_removals() -> None:
     def token(count: int, keep: int) -> str:
         now = START + timedelta(days=400)
-        return retention_rules.plan("p", daily(count), Retention(keep_last=keep), now).token
+        return retention_rules.plan_retention("p", daily(count), Retention(keep_last=keep), now).token
 
     assert token(10, 3) == token(10, 3)
     assert len({token(10, 3), token(10, 4), token(11, 3)}) == 3
 
 
 def test_every_verdict_says_why() -> None:
-    found = retention_rules.plan(
+    found = retention_rules.plan_retention(
         "p", daily(3), Retention(keep_last=1, days=1), START + timedelta(days=2, hours=1)
     )
     assert found.keep[0].why == "one of the newest 1 good ones, one of the newest 1, younger than 1 days"
@@ -142,7 +142,7 @@ def test_why_sizes_are_not_known_is_said_where_restic_did_not_tell_them() -> Non
     silent, told = daily(2)
     assert told.result is not None
     told = msgspec.structs.replace(told, result=msgspec.structs.replace(told.result, bytes_stored=10))
-    found = retention_rules.plan("p", [silent, told], Retention(), START).sizes_unknown
+    found = retention_rules.plan_retention("p", [silent, told], Retention(), START).sizes_unknown
     assert found is not None
     assert found.startswith("What 1 of 2 snapshots take")
-    assert retention_rules.plan("p", [told], Retention(), START).sizes_unknown is None
+    assert retention_rules.plan_retention("p", [told], Retention(), START).sizes_unknown is None
