@@ -49,14 +49,16 @@ async def _drawn(pilot: Pilot[Any], do: Callable[[], object], rounds: int = 20) 
 async def ours() -> dict[str, float]:
     """Load, scroll, filter, sort and 50 changes at once, with every run in the store."""
     runs = many(COUNT)
-    client: Any = CannedClient(cronjobs=busy().cronjobs, runs=runs[:200], backups=[], storages=[])
+    client: Any = CannedClient(cronjobs=busy().cronjobs, runs=runs, backups=[], storages=[])
     app = KronkeepApp(client, clock=FixedClock(), start="jobs")
     async with app.run_test(size=SIZE) as pilot:
         while not app.reader.read_once:
             await pilot.pause(0.05)
         began = time.process_time()
-        app.reader.store = with_records(app.reader.store, "executions", runs)
+        with_records(app.reader.store, "executions", runs)
         merged = 1000 * (time.process_time() - began)
+        while await app.reader.read_older_runs():
+            pass
         app.frame.go((Place("runs"),))
         await pilot.pause(0.5)
         view = app.frame.view
@@ -64,7 +66,7 @@ async def ours() -> dict[str, float]:
         page = with_records(app.reader.store, "executions", [])
         figures = {
             "ui_100k_merge_ms": round(merged, 1),
-            "ui_100k_first_rows_ms": round(await _drawn(pilot, view.again), 2),
+            "ui_100k_first_rows_ms": round(await _drawn(pilot, view.update), 2),
             "ui_100k_cursor_ms": round(await _drawn(pilot, lambda: view.table.move(1)), 2),
             "ui_100k_page_ms": round(await _drawn(pilot, lambda: view.table.page(1)), 2),
             "ui_100k_filter_ms": round(cpu(lambda: _filter(view), 1), 1),

@@ -207,10 +207,12 @@ class CannedClient:
         return api.Ready(ready=True, watches=self.watches)
 
     async def executions(self, filter: str | None = None, **query: Any) -> api.ListOf[CronJobExecution]:
-        found = parse(filter or "")
         start = int(query.get("cursor") or 0)
         only = query.get("cronjob_id")
-        runs = [r for r in self.runs if only in (None, r.cronjob_id) and found.takes(r, NOW)]
+        runs = [r for r in self.runs if r.cronjob_id == only] if only else self.runs
+        if filter:
+            question = parse(filter)
+            runs = [run for run in runs if question.takes(run, NOW)]
         more = str(start + 1000) if start + 1000 < len(runs) else None
         return api.ListOf(items=runs[start : start + 1000], next_cursor=more)
 

@@ -72,7 +72,7 @@ async def test_nothing_raw_reaches_the_screen_of_any_view(text: str, width: int)
             found = screen(pilot)
             assert not set(found) & RAW, way
             assert all(cell_len(line) <= width for line in found.split("\n")), way
-            app.frame._prompt = None
+            app.frame.message_line.cancel()
             await pilot.press("end", "home", "w")
         app.frame.tell(text)
         await pilot.pause()

@@ -1,263 +1,240 @@
-"""The one registry of actions: keys, hints, palette, `:` commands, help and tui/KEYS.md.
+"""The registry of actions; key bar, palette, help, `:` commands and tui/KEYS.md are made from it.
 
-A view has scopes (its own kind, then what it is made of: `table`, `page`, `log`; then `any`); an action holds
-in every view that has one of its scopes. `do_<name>` of the view does it, else of the frame. Settings may
-give other keys.
+A view has scopes: its own kind, then what it is built on (`table`, `page`, `log`, `form`), then `any`. An
+action applies in every view that has one of its scopes. The method that performs it is marked
+`@handles(ACTION)`: in the view, or in `frame.Frame` where it is the same in all of them. So the references of
+an action show what it does.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from inspect import isfunction
+from typing import Any, NamedTuple, TypeVar
+
+
+class Scope(StrEnum):
+    """Where an action applies: in one kind of view, or in all that are built alike."""
+
+    ANY = "any"
+    TABLE = "table"
+    PAGE = "page"
+    LOG = "log"
+    FORM = "form"
+    OVERVIEW = "overview"
+    JOBS = "jobs"
+    RUNS = "runs"
+    RUN = "run"
+    POLICIES = "policies"
+    REMOVALS = "removals"
+    RETENTION = "retention"
+    RESTORE = "restore"
+    FILES = "files"
+    PLAN = "plan"
+    RESTORES = "restores"
+    RESTORED = "restored"
+    RESTORE_LOG = "restore_log"
+    STORAGES = "storages"
+    ALERTS = "alerts"
+    EVENTS = "events"
+    YAML = "yaml"
+    PALETTE = "palette"
 
 
 class Action(NamedTuple):
-    """What keys do and where; read-only mode refuses what `changes`, `row` needs a row under the cursor.
+    """Something a key does.
 
-    `hint` 1 to 9 puts it in the key bar (the lower the sooner), 0 only in help and palette.
+    `name` is what settings and `:` commands call it, `label` what key bar, help and palette show. An action
+    that `changes` something is refused in read-only mode, one that `needs_row` while the cursor is on none.
+    `hint` from 1 to 9 puts it in the key bar, the lowest first; 0 keeps it to help and palette. `tab` is the
+    tab that it opens.
     """
 
     name: str
     keys: tuple[str, ...]
-    words: str
-    where: tuple[str, ...]
+    label: str
+    scopes: tuple[Scope, ...]
     hint: int = 0
     changes: bool = False
-    row: bool = False
+    needs_row: bool = False
+    tab: str = ""
 
 
 TABS = ("overview", "jobs", "runs", "policies", "restore", "storages", "alerts")
-ANY = "any"
-TABLE = "table"
-PAGE = "page"
-LOG = "log"
-JOBS = "jobs"
-RUNS = "runs"
-RUN = "run"
-FORM = "form"
-STORAGES = "storages"
-ACTIONS = (
-    *(
-        Action(name=f"view-{tab}", keys=(str(n),), words=tab.title(), where=(ANY,))
-        for n, tab in enumerate(TABS, 1)
-    ),
-    Action(name="choose", keys=("enter",), words="open", where=(TABLE,), hint=1, row=True),
-    Action(name="back", keys=("escape",), words="back", where=(ANY,), hint=8),
-    Action(name="log", keys=("l",), words="log", where=(JOBS, RUNS, "restored"), hint=2, row=True),
-    Action(
-        name="create",
-        keys=("n",),
-        words="new",
-        where=(JOBS, "overview", "policies", STORAGES),
-        hint=3,
-        changes=True,
-    ),
-    Action(
-        name="trigger", keys=("t",), words="run now", where=(JOBS, RUNS, RUN), hint=3, changes=True, row=True
-    ),
-    Action(
-        name="suspend", keys=("s",), words="suspend/resume", where=(JOBS,), hint=4, changes=True, row=True
-    ),
-    Action(
-        name="back_up", keys=("b",), words="back up", where=(JOBS, RUNS, RUN), hint=4, changes=True, row=True
-    ),
-    Action(
-        name="cancel",
-        keys=("x",),
-        words="stop",
-        where=(RUNS, RUN, "restored"),
-        hint=5,
-        changes=True,
-        row=True,
-    ),
-    Action(
-        name="delete", keys=("x",), words="delete", where=(JOBS, STORAGES), hint=5, changes=True, row=True
-    ),
-    Action(
-        name="acknowledge",
-        keys=("a",),
-        words="acknowledge",
-        where=("alerts",),
-        hint=2,
-        changes=True,
-        row=True,
-    ),
-    Action(name="check", keys=("v",), words="check", where=(STORAGES,), hint=3, changes=True, row=True),
-    Action(name="measure", keys=("u",), words="measure", where=(STORAGES,), hint=5, changes=True, row=True),
-    Action(name="retry", keys=("t",), words="try again", where=(STORAGES,), hint=2, changes=True, row=True),
-    Action(
-        name="test", keys=("T",), words="test: open the repository", where=(STORAGES,), changes=True, row=True
-    ),
-    Action(
-        name="prune", keys=("P",), words="prune: give space back", where=(STORAGES,), changes=True, row=True
-    ),
-    Action(name="retention", keys=("R",), words="retention", where=("policies", STORAGES), hint=4, row=True),
-    Action(
-        name="approve", keys=("a",), words="approve the removals", where=("retention",), hint=1, changes=True
-    ),
-    Action(
-        name="form",
-        keys=("e",),
-        words="edit",
-        where=(JOBS, "policies", STORAGES),
-        hint=5,
-        changes=True,
-        row=True,
-    ),
-    Action(name="clone", keys=("N",), words="new from this one", where=(JOBS,), changes=True, row=True),
-    Action(
-        name="restore",
-        keys=("r",),
-        words="restore",
-        where=("restore", "files"),
-        hint=2,
-        changes=True,
-        row=True,
-    ),
-    Action(name="verify", keys=("v",), words="verify", where=("restore",), hint=3, changes=True, row=True),
-    Action(name="drill", keys=("d",), words="drill now", where=("restore",), hint=4, changes=True, row=True),
-    Action(name="restores", keys=("R",), words="restores and drills", where=("restore",), hint=5),
-    Action(name="open_run", keys=("o",), words="its run", where=("restore",), row=True),
-    Action(name="download", keys=("d",), words="download", where=("files",), hint=3, row=True),
-    Action(name="retarget", keys=("r",), words="another target", where=("plan",), hint=2),
-    Action(name="begin", keys=("enter",), words="begin the restore", where=("plan",), hint=1, changes=True),
-    Action(name="edit", keys=("E",), words="edit as YAML in $EDITOR", where=(JOBS,), changes=True, row=True),
-    Action(name="history", keys=("h",), words="history", where=(JOBS, RUNS, RUN), hint=5, row=True),
-    Action(name="compare", keys=("equals_sign",), words="compare two", where=(RUNS, RUN), hint=0, row=True),
-    Action(
-        name="yaml",
-        keys=("y",),
-        words="YAML",
-        where=(JOBS, RUNS, RUN, "policies", "storages", "restore"),
-        row=True,
-    ),
-    Action(name="events", keys=("e",), words="Kubernetes' events", where=(RUNS, RUN), row=True),
-    Action(name="manifest", keys=("m",), words="the Job's manifest", where=(RUNS, RUN), row=True),
-    Action(name="copy", keys=("c",), words="copy the name or id", where=(TABLE, RUN), row=True),
-    Action(name="filter", keys=("slash",), words="filter", where=(TABLE,), hint=6),
-    Action(name="sort", keys=("S",), words="sort by the next letter", where=(TABLE,)),
-    Action(name="faults", keys=("z",), words="faults only", where=(TABLE,), hint=7),
-    Action(name="wide", keys=("w",), words="all columns", where=(TABLE,)),
-    Action(name="mark", keys=("space",), words="mark", where=(TABLE,), row=True),
-    Action(
-        name="mark_range", keys=("ctrl+@", "ctrl+space"), words="mark up to here", where=(TABLE,), row=True
-    ),
-    Action(name="namespaces", keys=("0",), words="all namespaces", where=(ANY,)),
-    Action(name="search", keys=("slash",), words="search", where=(LOG, PAGE), hint=2),
-    Action(name="next_found", keys=("n",), words="next found", where=(LOG, PAGE)),
-    Action(name="previous_found", keys=("N",), words="previous found", where=(LOG, PAGE)),
-    Action(name="follow", keys=("F",), words="follow the log", where=(LOG,), hint=3),
-    Action(name="wrap", keys=("w",), words="wrap lines", where=(LOG,), hint=6),
-    Action(name="times", keys=("T",), words="show times", where=(LOG,)),
-    Action(name="full", keys=("f",), words="log on the whole screen", where=(RUN,), hint=7),
-    Action(name="older", keys=("left_square_bracket",), words="older run, or the view before", where=(ANY,)),
-    Action(name="newer", keys=("right_square_bracket",), words="newer run, or the view after", where=(ANY,)),
-    Action(name="last", keys=("minus",), words="the view before this one", where=(ANY,)),
-    Action(name="up", keys=("up", "k"), words="up", where=(TABLE, PAGE, LOG)),
-    Action(name="down", keys=("down", "j"), words="down", where=(TABLE, PAGE, LOG)),
-    Action(name="page_up", keys=("pageup", "ctrl+b"), words="a screen up", where=(TABLE, PAGE, LOG, FORM)),
-    Action(
-        name="page_down", keys=("pagedown", "ctrl+f"), words="a screen down", where=(TABLE, PAGE, LOG, FORM)
-    ),
-    Action(name="first", keys=("home", "g"), words="first", where=(TABLE, PAGE, LOG)),
-    Action(name="end", keys=("end", "G"), words="last", where=(TABLE, PAGE, LOG)),
-    Action(name="left", keys=("left",), words="left, with all columns", where=(TABLE, LOG)),
-    Action(name="right", keys=("right",), words="right, with all columns", where=(TABLE, LOG)),
-    Action(name="pane", keys=("tab",), words="next pane", where=(TABLE, RUN)),
-    Action(name="grow", keys=("plus",), words="larger side pane", where=(TABLE,)),
-    Action(name="shrink", keys=("underscore",), words="smaller side pane", where=(TABLE,)),
-    Action(name="submit", keys=("ctrl+s",), words="save", where=(FORM,), hint=1, changes=True),
-    Action(name="section", keys=("f9", "ctrl+pagedown"), words="next section", where=(FORM,), hint=2),
-    Action(name="dry_run", keys=("f2",), words="dry run", where=(FORM,), hint=3),
-    Action(name="yaml_preview", keys=("f3",), words="YAML", where=(FORM,), hint=4),
-    Action(name="fill", keys=("f4",), words="from another", where=(FORM,), hint=5),
-    Action(name="anew", keys=("f5",), words="forget what was typed", where=(FORM,)),
-    Action(name="shift", keys=("f6",), words="settle a conflict: move the backup", where=(FORM,)),
-    Action(name="after_run", keys=("f7",), words="settle a conflict: back up after the run", where=(FORM,)),
-    Action(name="accept", keys=("f8",), words="settle a conflict: accept it", where=(FORM,)),
-    Action(name="swap", keys=("ctrl+t",), words="theirs, or mine again", where=(FORM,), hint=1),
-    Action(name="command", keys=("colon",), words="command", where=(ANY,), hint=8),
-    Action(name="help", keys=("question_mark", "f1"), words="help", where=(ANY,), hint=9),
-    Action(name="palette", keys=("ctrl+p",), words="every action, searched", where=(ANY,)),
-    Action(name="resync", keys=("ctrl+r",), words="read again", where=(ANY,)),
-    Action(name="leave", keys=("q", "ctrl+q"), words="quit", where=(ANY,)),
+_registry: list[Action] = []
+
+
+def _define(
+    name: str,
+    keys: tuple[str, ...],
+    label: str,
+    scopes: tuple[Scope, ...],
+    *,
+    hint: int = 0,
+    changes: bool = False,
+    needs_row: bool = False,
+    tab: str = "",
+) -> Action:
+    action = Action(
+        name=name,
+        keys=keys,
+        label=label,
+        scopes=scopes,
+        hint=hint,
+        changes=changes,
+        needs_row=needs_row,
+        tab=tab,
+    )
+    _registry.append(action)
+    return action
+
+
+for _number, _tab in enumerate(TABS, 1):
+    _define(f"view-{_tab}", (str(_number),), _tab.title(), (Scope.ANY,), tab=_tab)
+CHOOSE = _define("choose", ("enter",), "open", (Scope.TABLE,), hint=1, needs_row=True)
+BACK = _define("back", ("escape",), "back", (Scope.ANY,), hint=8)
+LOG = _define("log", ("l",), "log", (Scope.JOBS, Scope.RUNS, Scope.RESTORED), hint=2, needs_row=True)
+CREATE = _define(
+    "create",
+    ("n",),
+    "new",
+    (Scope.JOBS, Scope.OVERVIEW, Scope.POLICIES, Scope.STORAGES),
+    hint=3,
+    changes=True,
 )
+TRIGGER = _define(
+    "trigger", ("t",), "run now", (Scope.JOBS, Scope.RUNS, Scope.RUN), hint=3, changes=True, needs_row=True
+)
+SUSPEND = _define("suspend", ("s",), "suspend/resume", (Scope.JOBS,), hint=4, changes=True, needs_row=True)
+BACK_UP = _define(
+    "back_up", ("b",), "back up", (Scope.JOBS, Scope.RUNS, Scope.RUN), hint=4, changes=True, needs_row=True
+)
+CANCEL = _define(
+    "cancel", ("x",), "stop", (Scope.RUNS, Scope.RUN, Scope.RESTORED), hint=5, changes=True, needs_row=True
+)
+DELETE = _define(
+    "delete", ("x",), "delete", (Scope.JOBS, Scope.STORAGES), hint=5, changes=True, needs_row=True
+)
+ACKNOWLEDGE = _define(
+    "acknowledge", ("a",), "acknowledge", (Scope.ALERTS,), hint=2, changes=True, needs_row=True
+)
+CHECK = _define("check", ("v",), "check", (Scope.STORAGES,), hint=3, changes=True, needs_row=True)
+MEASURE = _define("measure", ("u",), "measure", (Scope.STORAGES,), hint=5, changes=True, needs_row=True)
+RETRY = _define("retry", ("t",), "try again", (Scope.STORAGES,), hint=2, changes=True, needs_row=True)
+TEST = _define("test", ("T",), "test: open the repository", (Scope.STORAGES,), changes=True, needs_row=True)
+PRUNE = _define("prune", ("P",), "prune: give space back", (Scope.STORAGES,), changes=True, needs_row=True)
+RETENTION = _define(
+    "retention", ("R",), "retention", (Scope.POLICIES, Scope.STORAGES), hint=4, needs_row=True
+)
+APPROVE = _define("approve", ("a",), "approve the removals", (Scope.RETENTION,), hint=1, changes=True)
+FORM = _define(
+    "form", ("e",), "edit", (Scope.JOBS, Scope.POLICIES, Scope.STORAGES), hint=5, changes=True, needs_row=True
+)
+CLONE = _define("clone", ("N",), "new from this one", (Scope.JOBS,), changes=True, needs_row=True)
+RESTORE = _define(
+    "restore", ("r",), "restore", (Scope.RESTORE, Scope.FILES), hint=2, changes=True, needs_row=True
+)
+VERIFY = _define("verify", ("v",), "verify", (Scope.RESTORE,), hint=3, changes=True, needs_row=True)
+DRILL = _define("drill", ("d",), "drill now", (Scope.RESTORE,), hint=4, changes=True, needs_row=True)
+RESTORES = _define("restores", ("R",), "restores and drills", (Scope.RESTORE,), hint=5)
+OPEN_RUN = _define("open_run", ("o",), "its run", (Scope.RESTORE,), needs_row=True)
+DOWNLOAD = _define("download", ("d",), "download", (Scope.FILES,), hint=3, needs_row=True)
+RETARGET = _define("retarget", ("r",), "another target", (Scope.PLAN,), hint=2)
+BEGIN = _define("begin", ("enter",), "begin the restore", (Scope.PLAN,), hint=1, changes=True)
+EDIT = _define("edit", ("E",), "edit as YAML in $EDITOR", (Scope.JOBS,), changes=True, needs_row=True)
+HISTORY = _define("history", ("h",), "history", (Scope.JOBS, Scope.RUNS, Scope.RUN), hint=5, needs_row=True)
+COMPARE = _define("compare", ("equals_sign",), "compare two", (Scope.RUNS, Scope.RUN), needs_row=True)
+YAML = _define(
+    "yaml",
+    ("y",),
+    "YAML",
+    (Scope.JOBS, Scope.RUNS, Scope.RUN, Scope.POLICIES, Scope.STORAGES, Scope.RESTORE),
+    needs_row=True,
+)
+EVENTS = _define("events", ("e",), "Kubernetes' events", (Scope.RUNS, Scope.RUN), needs_row=True)
+MANIFEST = _define("manifest", ("m",), "the Job's manifest", (Scope.RUNS, Scope.RUN), needs_row=True)
+COPY = _define("copy", ("c",), "copy the name or id", (Scope.TABLE, Scope.RUN, Scope.YAML), needs_row=True)
+FILTER = _define("filter", ("slash",), "filter", (Scope.TABLE,), hint=6)
+SORT = _define("sort", ("S",), "sort by the next letter", (Scope.TABLE,))
+FAULTS = _define("faults", ("z",), "faults only", (Scope.TABLE,), hint=7)
+WIDE = _define("wide", ("w",), "all columns", (Scope.TABLE,))
+MARK = _define("mark", ("space",), "mark", (Scope.TABLE,), needs_row=True)
+MARK_RANGE = _define(
+    "mark_range", ("ctrl+@", "ctrl+space"), "mark up to here", (Scope.TABLE,), needs_row=True
+)
+NAMESPACES = _define("namespaces", ("0",), "all namespaces", (Scope.ANY,))
+SEARCH = _define("search", ("slash",), "search", (Scope.LOG, Scope.PAGE), hint=2)
+NEXT_FOUND = _define("next_found", ("n",), "next found", (Scope.LOG, Scope.PAGE))
+PREVIOUS_FOUND = _define("previous_found", ("N",), "previous found", (Scope.LOG, Scope.PAGE))
+FOLLOW = _define("follow", ("F",), "follow the log", (Scope.LOG,), hint=3)
+WRAP = _define("wrap", ("w",), "wrap lines", (Scope.LOG,), hint=6)
+TIMES = _define("times", ("T",), "show times", (Scope.LOG,))
+FULL = _define("full", ("f",), "log on the whole screen", (Scope.RUN,), hint=7)
+OLDER = _define("older", ("left_square_bracket",), "older run, or the view before", (Scope.ANY,))
+NEWER = _define("newer", ("right_square_bracket",), "newer run, or the view after", (Scope.ANY,))
+LAST = _define("last", ("minus",), "the view before this one", (Scope.ANY,))
+UP = _define("up", ("up", "k"), "up", (Scope.TABLE, Scope.PAGE, Scope.LOG))
+DOWN = _define("down", ("down", "j"), "down", (Scope.TABLE, Scope.PAGE, Scope.LOG))
+PAGE_UP = _define(
+    "page_up", ("pageup", "ctrl+b"), "a screen up", (Scope.TABLE, Scope.PAGE, Scope.LOG, Scope.FORM)
+)
+PAGE_DOWN = _define(
+    "page_down", ("pagedown", "ctrl+f"), "a screen down", (Scope.TABLE, Scope.PAGE, Scope.LOG, Scope.FORM)
+)
+FIRST = _define("first", ("home", "g"), "first", (Scope.TABLE, Scope.PAGE, Scope.LOG))
+END = _define("end", ("end", "G"), "last", (Scope.TABLE, Scope.PAGE, Scope.LOG))
+LEFT = _define("left", ("left",), "left, with all columns", (Scope.TABLE, Scope.LOG))
+RIGHT = _define("right", ("right",), "right, with all columns", (Scope.TABLE, Scope.LOG))
+PANE = _define("pane", ("tab",), "next pane", (Scope.TABLE, Scope.RUN))
+GROW = _define("grow", ("plus",), "larger side pane", (Scope.TABLE,))
+SHRINK = _define("shrink", ("underscore",), "smaller side pane", (Scope.TABLE,))
+SUBMIT = _define("submit", ("ctrl+s",), "save", (Scope.FORM,), hint=1, changes=True)
+SECTION = _define("section", ("f9", "ctrl+pagedown"), "next section", (Scope.FORM,), hint=2)
+DRY_RUN = _define("dry_run", ("f2",), "dry run", (Scope.FORM,), hint=3)
+YAML_PREVIEW = _define("yaml_preview", ("f3",), "YAML", (Scope.FORM,), hint=4)
+FILL = _define("fill", ("f4",), "from another", (Scope.FORM,), hint=5)
+ANEW = _define("anew", ("f5",), "forget what was typed", (Scope.FORM,))
+SHIFT = _define("shift", ("f6",), "settle a conflict: move the backup", (Scope.FORM,))
+AFTER_RUN = _define("after_run", ("f7",), "settle a conflict: back up after the run", (Scope.FORM,))
+ACCEPT = _define("accept", ("f8",), "settle a conflict: accept it", (Scope.FORM,))
+SWAP = _define("swap", ("ctrl+t",), "theirs, or mine again", (Scope.FORM,), hint=1)
+COMMAND = _define("command", ("colon",), "command", (Scope.ANY,), hint=8)
+HELP = _define("help", ("question_mark", "f1"), "help", (Scope.ANY,), hint=9)
+PALETTE = _define("palette", ("ctrl+p",), "every action, searched", (Scope.ANY,))
+RESYNC = _define("resync", ("ctrl+r",), "read again", (Scope.ANY,))
+LEAVE = _define("leave", ("q", "ctrl+q"), "quit", (Scope.ANY,))
+
+ACTIONS = tuple(_registry)
 BY_NAME = {action.name: action for action in ACTIONS}
-_SHOWN = {
-    "slash": "/",
-    "colon": ":",
-    "question_mark": "?",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "plus": "+",
-    "minus": "-",
-    "underscore": "_",
-    "equals_sign": "=",
-    "escape": "esc",
-    "pageup": "pgup",
-    "pagedown": "pgdn",
-    "ctrl+@": "ctrl+space",
-}
+
+Handler = TypeVar("Handler", bound=Callable[..., None])
+_handled: dict[Callable[..., None], tuple[Action, ...]] = {}
 
 
-def shown(key: str) -> str:
-    """A key as people write it."""
-    return _SHOWN.get(key, key)
+def handles(*actions: Action) -> Callable[[Handler], Handler]:
+    """Mark a method of a view or of the frame as the one that performs these actions."""
+
+    def register(method: Handler) -> Handler:
+        _handled[method] = actions
+        return method
+
+    return register
 
 
-def is_text(key: str) -> bool:
-    """Whether a key is a character, which a form takes as text."""
-    return len(shown(key)) == 1 or key == "space"
+def handler_of(owner: Any, action: Action) -> Callable[[], None] | None:
+    """Return the method of a view or the frame that performs an action, None if it has none.
+
+    A subclass replaces a handler by overriding the method, or by marking another one.
+    """
+    name = handler_names(type(owner)).get(action.name)
+    method: Callable[[], None] | None = getattr(owner, name) if name else None
+    return method
 
 
-class Keymap:
-    """The keys in force: the registry's, with those that the settings give instead."""
-
-    def __init__(self, own: Mapping[str, tuple[str, ...]] | None = None) -> None:
-        changed = own or {}
-        self.actions = tuple(a._replace(keys=changed.get(a.name, a.keys)) for a in ACTIONS)
-
-    def held(self, scopes: Iterable[str]) -> list[Action]:
-        """The actions of a view; of two that share a key the one of the narrower scope.
-
-        A form takes characters as text, so no action has one there.
-        """
-        found: dict[str, Action] = {}
-        scopes = tuple(scopes)
-        taken = {key for a in self.actions for key in a.keys if is_text(key)} if FORM in scopes else set()
-        for scope in scopes:
-            here = [a for a in self.actions if scope in a.where and a.name not in found]
-            for action in here:
-                keys = tuple(key for key in action.keys if key not in taken)
-                if keys:
-                    found[action.name] = action._replace(keys=keys)
-            taken |= {key for action in here for key in action.keys}
-        return [found[a.name] for a in self.actions if a.name in found]
-
-    def at(self, scopes: Iterable[str], key: str) -> Action | None:
-        """What a key does in a view."""
-        return next((a for a in self.held(scopes) if key in a.keys), None)
-
-    def hints(self, scopes: Iterable[str], refusal: Callable[[Action], str]) -> list[tuple[str, str]]:
-        """Key and words for the key bar, the most wanted first; help has what is refused, and why."""
-        found = [a for a in self.held(scopes) if a.hint and not refusal(a)]
-        return [(shown(a.keys[0]), a.words) for a in sorted(found, key=lambda a: a.hint)]
-
-
-def faults(own: Mapping[str, tuple[str, ...]]) -> list[str]:
-    """What is wrong with keys from the settings: unknown actions, keys with two meanings in one scope."""
-    found = [f"There is no action {name}." for name in own if name not in BY_NAME]
-    for scope in sorted({scope for action in ACTIONS for scope in action.where}):
-        seen: dict[str, str] = {}
-        for action in Keymap(own).actions:
-            for key in action.keys if scope in action.where else ():
-                if seen.setdefault(key, action.name) != action.name:
-                    found.append(f"{shown(key)} is both {seen[key]} and {action.name} in {scope}.")
-    return found
-
-
-def key_table() -> str:
-    """Return the table of keys for tui/KEYS.md, in Markdown."""
-    lines = ["| keys | does | where |", "|---|---|---|"]
-    for action in ACTIONS:
-        keys = " ".join(f"`{shown(key)}`" for key in dict.fromkeys(map(shown, action.keys)))
-        lines.append(f"| {keys} | {action.words} | {', '.join(action.where)} |")
-    return "\n".join(lines) + "\n"
+def handler_names(owner: type[Any]) -> Mapping[str, str]:
+    """Return the names of a class's handlers by the names of their actions."""
+    names: dict[str, str] = {}
+    for cls in reversed(owner.__mro__):
+        for member in vars(cls).values():
+            if isfunction(member):
+                names |= {action.name: member.__name__ for action in _handled.get(member, ())}
+    return names

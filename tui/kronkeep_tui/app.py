@@ -1,25 +1,21 @@
 """The terminal: a reader keeps a picture of the daemon, a timer shows what changed, one frame draws it."""
 
 import gc
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from textual.app import App
 from textual.driver import Driver
 
 from kronkeep_common.clock import Clock, SystemClock
-from kronkeep_common.errors import KronkeepError
 from kronkeep_tui import colours
-from kronkeep_tui.actions import Keymap
-from kronkeep_tui.change_requests import Changes
 from kronkeep_tui.frame import Frame
 from kronkeep_tui.reader import FLUSH_SECONDS, Reader
 from kronkeep_tui.settings import TerminalSettings
 from kronkeep_tui.sgr_diff import thrifty
+from kronkeep_tui.views.registry import create_view
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
-    from kronkeep_tui.form.form_state import Filling
 
 TICK_SECONDS = 1.0  # ages; what prints the same sends nothing
 
@@ -49,12 +45,16 @@ class KronkeepApp(App[int]):
         self.theme = look.theme
         self.client = client
         self.clock = clock or SystemClock()
-        self.reader = Reader(client, self.clock, self._mark)
-        self.changes = Changes(self)
-        self.keymap = Keymap(self.settings.keys)
-        self.frame = Frame(start)
-        self.drafts: dict[str, Filling] = {}  # forms that hold something typed
-        self._changed = False
+        self.reader = Reader(client, self.clock)
+        self.frame = Frame(
+            client=client,
+            clock=self.clock,
+            settings=self.settings,
+            reader=self.reader,
+            create_view=create_view,
+            start=start,
+        )
+        self._ages_due = False
 
     def get_driver_class(self) -> type[Driver]:
         """The terminal's driver, which sends fewer bytes."""
@@ -73,10 +73,10 @@ class KronkeepApp(App[int]):
         if not gc.isenabled():
             gc.freeze()
             gc.enable()
-        self.attempt(self.reader.follow(), "reader")
-        self.attempt(self.reader.follow_cronjobs(), "cronjobs")
+        self.frame.start(self.reader.follow(), "reader")
+        self.frame.start(self.reader.follow_cronjobs(), "cronjobs")
         self.set_interval(FLUSH_SECONDS, self._show_changes)
-        self.set_interval(TICK_SECONDS, self._mark)
+        self.set_interval(TICK_SECONDS, self._mark_ages_due)
 
     def set_look(self, name: str) -> None:
         """Changes the colours."""
@@ -86,28 +86,15 @@ class KronkeepApp(App[int]):
         if self.frame.is_mounted:
             self.frame.redraw()
 
-    def _mark(self) -> None:
-        self._changed = True
+    def _mark_ages_due(self) -> None:
+        """Let the next flush show ages too, so that both come in one frame."""
+        self._ages_due = True
 
     def _show_changes(self) -> None:
-        if self.reader.flush() or self._changed:
-            self._changed = False
+        if self.reader.flush() or self._ages_due:
+            self._ages_due = False
             if self.frame.is_mounted:
                 self.frame.show()
-
-    def attempt(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Runs work beside the screen; what kronkeep raises is said in the message line."""
-
-        async def guarded() -> None:
-            try:
-                await work
-            except KronkeepError as error:
-                self.frame.tell(f"{error.message} {error.next_step} [{error.code}]", "bad")
-            except Exception as fault:  # the top of a task: it ends, the terminal stays
-                self.frame.tell(f"{name} ended with a fault of kronkeep: {fault!r}", "bad")
-                raise
-
-        self.run_worker(guarded(), name=name, group=name, exit_on_error=False)
 
     def action_help_quit(self) -> None:
         """ctrl+c ends nothing here."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import (
@@ -14,9 +14,7 @@ from kronkeep_common.models import (
     CronJob,
     CronJobExecution,
 )
-
-if TYPE_CHECKING:
-    from kronkeep_tui.app import KronkeepApp
+from kronkeep_tui.context import Context
 
 T = TypeVar("T")
 AT_ONCE = 4
@@ -29,22 +27,22 @@ STORAGE_WORKS = {
 }
 
 
-class Changes:
+class ChangeRequests:
     """Trigger, suspend, back up, delete, stop; each says in the message line what came of it."""
 
-    def __init__(self, app: "KronkeepApp") -> None:
-        self._app = app
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def trigger(self, cronjobs: Sequence[CronJob]) -> None:
         """Runs CronJobs now."""
-        client = self._app.client
+        client = self._context.client
         self._all(
             "trigger", cronjobs, lambda c: client.on(c.cluster).trigger(c.namespace, c.name), "Started", _name
         )
 
     def toggle(self, cronjobs: Sequence[CronJob]) -> None:
         """Suspends CronJobs, or resumes them where the first is suspended."""
-        client = self._app.client
+        client = self._context.client
         resume = cronjobs[0].suspended
         verb, word = ("resume", "Resumed") if resume else ("suspend", "Suspended")
         call = lambda c: getattr(client.on(c.cluster), verb)(c.namespace, c.name)  # noqa: E731
@@ -52,13 +50,13 @@ class Changes:
 
     def back_up(self, cronjobs: Sequence[CronJob]) -> None:
         """Backs CronJobs up now."""
-        client = self._app.client
+        client = self._context.client
         call = lambda c: client.on(c.cluster).back_up(c.namespace, c.name)  # noqa: E731
         self._all("back up", cronjobs, call, "Backing up", _name)
 
     def delete(self, cronjob: CronJob) -> None:
         """Deletes a CronJob; its name was typed."""
-        client = self._app.client
+        client = self._context.client
         self._all(
             "delete",
             [cronjob],
@@ -69,56 +67,56 @@ class Changes:
 
     def cancel(self, runs: Sequence[CronJobExecution]) -> None:
         """Stops runs."""
-        client = self._app.client
+        client = self._context.client
         self._all("stop", runs, lambda r: client.cancel_execution(r.id), "Stopping", lambda r: r.job or r.id)
 
     def acknowledge(self, alerts: Sequence[Alert]) -> None:
         """Says that somebody knows of alerts."""
-        client = self._app.client
+        client = self._context.client
         self._all(
             "acknowledge", alerts, lambda a: client.acknowledge(a.id), "Acknowledged", lambda a: a.object
         )
 
     def create_storage(self, storage: BackupStorageCreate) -> None:
         """Creates a storage; its state tells when it can be used."""
-        self._app.attempt(self._make_storage(storage), "create")
+        self._context.start(self._make_storage(storage), "create")
 
     async def _make_storage(self, storage: BackupStorageCreate) -> None:
-        made = await self._app.client.create_storage(storage)
-        self._app.reader.resync()
+        made = await self._context.client.create_storage(storage)
+        self._context.reader.resync()
         if storage.password is None:
             copied = f"Keep a copy of the Secret {made.password.secret} elsewhere."
-            self._app.frame.tell(f"Making {made.id}. {copied}", "warn")
+            self._context.tell(f"Making {made.id}. {copied}", "warn")
         else:
-            self._app.frame.tell(f"Making {made.id}.", "ok")
+            self._context.tell(f"Making {made.id}.", "ok")
 
     def change_storage(self, storage: BackupStorage, change: BackupStorageChange) -> None:
         """Changes who may use a storage and what it may hold."""
-        client = self._app.client
+        client = self._context.client
         call = lambda s: client.change_storage(s.id, change)  # noqa: E731
         self._all(f"change {storage.id}", [storage], call, "Changed", lambda s: s.id)
 
     def storage(self, what: str, storage: BackupStorage) -> None:
         """Does one of STORAGE_WORKS on a storage, to its end."""
-        call = getattr(self._app.client, f"{what}_storage")
+        call = getattr(self._context.client, f"{what}_storage")
         words = STORAGE_WORKS[what]
-        self._app.frame.tell(f"{what} of {storage.id} runs; it may take a while.", "quiet")
+        self._context.tell(f"{what} of {storage.id} runs; it may take a while.", "quiet")
         self._all(f"{what} {storage.id}", [storage], lambda s: call(s.id), words, lambda s: s.id)
 
     def delete_storage(self, storage: BackupStorage) -> None:
         """Forgets a storage; its name was typed."""
-        client = self._app.client
+        client = self._context.client
         self._all("delete", [storage], lambda s: client.delete_storage(s.id, s.id), "Forgot", lambda s: s.id)
 
     def verify(self, backup: BackupExecution) -> None:
         """Restores a backup to scratch and compares it, to its end."""
-        self._app.frame.tell(f"Verifying {backup.cronjob}; it may take a while.", "quiet")
-        client = self._app.client
+        self._context.tell(f"Verifying {backup.cronjob}; it may take a while.", "quiet")
+        client = self._context.client
         self._all(f"verify {backup.id}", [backup], lambda b: client.verify(b.id), "Verified", lambda b: b.id)
 
     def drill(self, backup: BackupExecution) -> None:
         """Begins a drill of the backup's CronJob."""
-        client = self._app.client
+        client = self._context.client
         self._all(
             f"drill {backup.cronjob_id}",
             [backup],
@@ -147,17 +145,17 @@ class Changes:
 
         async def work() -> None:
             await asyncio.gather(*map(one, targets))
-            self._app.reader.resync()
+            self._context.reader.resync()
             well = len(targets) - len(errors)
             if errors:
                 error = errors[0]
                 lead = f"{well} of {len(targets)} done. " if len(targets) > 1 else ""
-                self._app.frame.tell(f"{lead}{error.message} {error.next_step} [{error.code}]", "bad")
+                self._context.tell(f"{lead}{error.message} {error.next_step} [{error.code}]", "bad")
             else:
                 first = name(targets[0])
-                self._app.frame.tell(f"{done} {first if well == 1 else f'{well} of them'}.", "ok")
+                self._context.tell(f"{done} {first if well == 1 else f'{well} of them'}.", "ok")
 
-        self._app.attempt(work(), what)
+        self._context.start(work(), what)
 
 
 def _name(cronjob: CronJob) -> str:

@@ -4,7 +4,7 @@ Every role also has a word on the screen; colour is never the only sign.
 """
 
 import os
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from rich.style import Style
 from textual.theme import Theme
@@ -42,6 +42,15 @@ class Roles(dict[str, Style]):
             style += self._own.get(role, Style.null())
         self[key] = style
         return style
+
+
+class ThemedApp(Protocol):
+    """An application that knows how roles look."""
+
+    roles: Roles
+
+    def set_look(self, name: str) -> None:
+        """Change the colours to those of a look."""
 
 
 TERMINAL = {

@@ -1,23 +1,49 @@
 """`:` commands: a view with a filter, a thing by its name, a namespace, a theme, any action by its name."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Protocol
 
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_tui.actions import BY_NAME, TABS
+from kronkeep_tui.actions import BY_NAME, TABS, Action
 from kronkeep_tui.colours import LOOKS
-from kronkeep_tui.navigation import Place
+from kronkeep_tui.navigation import Place, Way
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import TableView
+from kronkeep_tui.views.view import View
 
-if TYPE_CHECKING:
-    from kronkeep_tui.frame import Frame
+
+class CommandTarget(Protocol):
+    """The screen that commands act on."""
+
+    @property
+    def store(self) -> Store:
+        """Everything read from the daemon."""
+
+    @property
+    def view(self) -> View:
+        """The view in front."""
+
+    def go(self, way: Way) -> None:
+        """Show the last place of a way that begins at a tab."""
+
+    def perform(self, action: Action) -> None:
+        """Do an action in the view in front, or show why it cannot be done."""
+
+    def attempt(self, do: Callable[[], None]) -> None:
+        """Call a function; show a KronkeepError."""
+
+    def set_namespace(self, namespace: str) -> None:
+        """Limit every view to one namespace; empty is all."""
+
+    def set_theme(self, name: str) -> None:
+        """Change the colours."""
+
 
 SHORT = {"q": "leave", "quit": "leave", "new": "create", "h": "help"}
 WORDS = ("job", "run", "ns", "theme")
 
 
-def run(frame: "Frame", text: str) -> None:
+def run(target: CommandTarget, text: str) -> None:
     """Does a command; raises InvalidRequest for one that does not exist."""
     word, _, rest = text.strip().partition(" ")
     rest = rest.strip()
@@ -25,47 +51,47 @@ def run(frame: "Frame", text: str) -> None:
     if not word:
         return
     if word in TABS:
-        _view(frame, word, rest)
+        _view(target, word, rest)
     elif word in WORDS:
-        _WITH_ARGUMENT[word](frame, rest)
+        _WITH_ARGUMENT[word](target, rest)
     elif word.replace("-", "_") in BY_NAME:
-        frame.perform(word.replace("-", "_"))
+        target.perform(BY_NAME[word.replace("-", "_")])
     else:
         raise InvalidRequest(f"There is no command {word!r}.", next_step="tab completes; ? shows the keys.")
 
 
-def _view(frame: "Frame", tab: str, question: str) -> None:
-    frame.go((Place(tab),))
-    view = frame.view
-    if question and isinstance(view, TableView):
-        view.when_ready(lambda: frame.attempt(lambda: view.filtered(question)))
+def _view(target: CommandTarget, tab: str, question: str) -> None:
+    target.go((Place(tab),))
+    view = target.view
+    if question:
+        view.when_ready(partial(target.attempt, partial(view.accept_filter, question)))
 
 
-def _job(frame: "Frame", name: str) -> None:
-    wanted = [c for c in frame.kronkeep.reader.store.cronjobs if name in (c.name, f"{c.namespace}/{c.name}")]
+def _job(target: CommandTarget, name: str) -> None:
+    wanted = [c for c in target.store.cronjobs if name in (c.name, f"{c.namespace}/{c.name}")]
     if not wanted:
         raise InvalidRequest(f"There is no CronJob {name!r}.")
-    frame.go((Place("jobs"), Place("runs", wanted[0].id)))
+    target.go((Place("jobs"), Place("runs", wanted[0].id)))
 
 
-def _run(frame: "Frame", start: str) -> None:
-    found = [i for i in frame.kronkeep.reader.store.executions.order if start and i.startswith(start)]
+def _run(target: CommandTarget, start: str) -> None:
+    found = [i for i in target.store.executions.order if start and i.startswith(start)]
     if not found:
         raise InvalidRequest(f"No run that was read begins with {start!r}.")
-    frame.go((Place("runs"), Place("run", found[0])))
+    target.go((Place("runs"), Place("run", found[0])))
 
 
-def _namespace(frame: "Frame", name: str) -> None:
-    frame.set_namespace("" if name in ("", "all", "-") else name)
+def _namespace(target: CommandTarget, name: str) -> None:
+    target.set_namespace("" if name in ("", "all", "-") else name)
 
 
-def _theme(frame: "Frame", name: str) -> None:
+def _theme(target: CommandTarget, name: str) -> None:
     if name not in LOOKS:
         raise InvalidRequest(f"There is no theme {name!r}; there are {', '.join(LOOKS)}.")
-    frame.kronkeep.set_look(name)
+    target.set_theme(name)
 
 
-_WITH_ARGUMENT: dict[str, Callable[["Frame", str], None]] = {
+_WITH_ARGUMENT: dict[str, Callable[[CommandTarget, str], None]] = {
     "job": _job,
     "run": _run,
     "ns": _namespace,

@@ -11,27 +11,10 @@ import msgspec
 
 from kronkeep_common import manifests
 from kronkeep_common.errors import InvalidRequest, KronkeepError
-from kronkeep_common.models import CronJob, CronJobCreate
+from kronkeep_common.models import CronJobCreate
 
 if TYPE_CHECKING:
     from kronkeep_common.client.calls import Tagged
-    from kronkeep_tui.app import KronkeepApp
-
-
-async def edit(app: "KronkeepApp", cronjob: CronJob) -> None:
-    """Leaves the screen to the editor and comes back; raises what the daemon refuses with."""
-    client = app.client.on(cronjob.cluster)
-    found = await client.tagged_spec(cronjob.namespace, cronjob.name)
-    path = written(found.spec)
-    with app.suspend():
-        code = run(path)
-    app.refresh(layout=True)
-    wanted = await put(client, found, path, code)
-    if wanted is None:
-        app.frame.tell("Nothing was changed.", "quiet")
-    else:
-        app.frame.tell(f"Changed {wanted.namespace}/{wanted.name}.", "ok")
-        app.reader.resync()
 
 
 def written(spec: CronJobCreate) -> Path:

@@ -1,57 +1,44 @@
-"""The one screen: status, tabs, crumbs, the view, prompt or message, keys; only the view changes place.
+"""The only screen: status, tabs and crumbs above the view in front, message or prompt and keys below it."""
 
-Keys come here when no field of a form took them: to the prompt while one is open, else through the keymap to
-an action, which is done by the view, or here, or refused with the reason.
-"""
-
-from collections import OrderedDict
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Self, cast
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Container
-from textual.geometry import Region, Size
+from textual.geometry import Size
 from textual.screen import Screen
 
+from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_tui import commands, views
-from kronkeep_tui.actions import BY_NAME, TABS, Action
+from kronkeep_tui import actions, commands
+from kronkeep_tui.actions import TABS, Action, handler_of, handles
+from kronkeep_tui.colours import ThemedApp
+from kronkeep_tui.context import AvailableAction, Context
+from kronkeep_tui.key_input import KeyInput
+from kronkeep_tui.keymap import Keymap
 from kronkeep_tui.navigation import Navigation, Place, Way
 from kronkeep_tui.pages.bars import crumbs_line, keys_line, status_line, tabs_line, trouble
-from kronkeep_tui.prompt import Prompt
-from kronkeep_tui.views.table_view import TableView
+from kronkeep_tui.prompt import LinePrompt, Prompt
+from kronkeep_tui.reader import Reader
+from kronkeep_tui.settings import TerminalSettings
+from kronkeep_tui.store import Store
+from kronkeep_tui.view_stack import Covered, ViewStack
 from kronkeep_tui.views.view import View
-from kronkeep_tui.widgets.cells import wrap
-from kronkeep_tui.widgets.line_widget import Bar, Note, Sheet, Still
+from kronkeep_tui.widgets.line_widget import Bar, Note, Sheet
+from kronkeep_tui.widgets.message_line import MessageLine
 
 if TYPE_CHECKING:
-    from kronkeep_tui.app import KronkeepApp
+    from kronkeep_common.client import Client
+    from kronkeep_tui.form.form_state import Filling
 
 FIXED_ROWS = 5  # status, tabs, crumbs, message and keys
-KEPT_VIEWS = 16
-MOST_COPIED = 74_000  # bytes; many terminals drop a longer OSC 52
+MOST_COPIED_BYTES = 74_000  # many terminals ignore a longer OSC 52
+MOST_COMMANDS = 50  # that the `:` prompt remembers
 
 
-class Behind(Still):
-    """What others cover wholly: it has nothing to paint; what comes or goes in it paints what it covers."""
-
-    def refresh(
-        self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False
-    ) -> Self:
-        """Paints parts that are asked for, never the whole."""
-        painted = repaint and bool(regions)
-        return super().refresh(*regions, repaint=painted, layout=layout, recompose=recompose)
-
-
-class Host(Container, Behind):
-    """Where views stand."""
-
-    DEFAULT_CSS = "Host { height: 1fr; }"
-
-
-class Frame(Screen[None], Behind):
-    """Four fixed rows around a view."""
+class Frame(Screen[None], Covered):
+    """The fixed rows and the stack of views; it is the Context of every view."""
 
     BINDINGS = []
     AUTO_FOCUS = ""
@@ -60,46 +47,63 @@ class Frame(Screen[None], Behind):
     #more { layer: over; dock: bottom; margin-bottom: 1; background: $background; }
     """
 
-    def __init__(self, start: str = "overview") -> None:
+    def __init__(
+        self,
+        *,
+        client: "Client",
+        clock: Clock,
+        settings: TerminalSettings,
+        reader: Reader,
+        create_view: Callable[[Context, Place], View],
+        start: str,
+    ) -> None:
         super().__init__()
+        self.client = client
+        self.clock = clock
+        self.settings = settings
+        self.reader = reader
+        self.keymap = Keymap(settings.keys)
         self.navigation = Navigation(Place(start))
         self.namespace = ""
-        self._views: OrderedDict[Place, View] = OrderedDict()
-        self._prompt: Prompt | None = None
-        self._letter: Callable[[str], None] | None = None
-        self._said: tuple[str, str] = ("", "")
-        self._past: list[str] = []
+        self.drafts: dict[str, Filling] = {}
+        self.message_line = MessageLine()
+        self._views = ViewStack()
+        self._create_view = create_view
+        self._key_input = KeyInput(self)
+        self._past_commands: list[str] = []
 
     @property
-    def kronkeep(self) -> "KronkeepApp":
-        """The application, with its type."""
-        return cast("KronkeepApp", self.app)
+    def store(self) -> Store:
+        """Everything read from the daemon."""
+        return self.reader.store
+
+    @property
+    def place(self) -> Place:
+        """The place of the view in front."""
+        return self.navigation.place
 
     @property
     def view(self) -> View:
         """The view in front."""
-        return self._views[self.navigation.place]
-
-    @property
-    def below(self) -> View:
-        """The view from which help or the palette was opened."""
-        return self._views.get(self.navigation.way[-2], self.view)
+        view = self._views.at(self.place)
+        assert view is not None
+        return view
 
     def compose(self) -> ComposeResult:
-        """The fixed rows."""
+        """Yield the rows from the top down, and what lies over them."""
         yield Bar(id="status")
         yield Bar(id="tabs")
         yield Bar(id="crumbs")
         yield Note(id="trouble")
-        yield Host()
-        yield Bar(id="message")
+        yield self._views
+        yield self.message_line
         yield Bar(id="keys")
-        yield Note(id="more")
+        yield self.message_line.overflow
 
     def on_mount(self) -> None:
-        """Shows the first view."""
-        self.set_class(self.kronkeep.settings.plain, "-plain")
-        self._arrive()
+        """Show the first view."""
+        self.set_class(self.settings.plain, "-plain")
+        self._show_place()
 
     # what is on the screen
 
@@ -107,284 +111,246 @@ class Frame(Screen[None], Behind):
         return self.query_one(f"#{name}", Bar)
 
     def show(self) -> None:
-        """Shows the newest picture; nothing while the terminal is being left, when widgets go one by one."""
-        app = self.kronkeep
-        if not app.is_running:
+        """Show the store as it is now; do nothing while the app exits and its widgets go one by one."""
+        if not self.app.is_running:
             return
-        now = app.clock.now()
-        self._show_trouble()
+        now = self.clock.now()
+        # The note of a lost daemon is the only thing that moves the view: it is rare, and read in full.
+        self.query_one("#trouble", Note).fit(trouble(self.reader, self.app.size.width - 2))
         if self.view.ready:
-            self.view.show(app.reader.store, now)
-        self._bar("status").say(*status_line(app.reader, self.namespace, now, self.size.width))
-        self.show_place()
+            self.view.show(self.store, now)
+        self._bar("status").say(*status_line(self.reader, self.namespace, now, self.size.width))
+        self.update_bars()
 
     @property
-    def room(self) -> Size:
-        """What a view has, whether it is in front yet or not."""
+    def view_size(self) -> Size:
+        """The size of a view that is in front, in cells."""
         width, height = self.app.size
-        return Size(width, height - FIXED_ROWS - len(trouble(self.kronkeep.reader, width - 2)))
+        return Size(width, height - FIXED_ROWS - len(trouble(self.reader, width - 2)))
 
-    def _show_trouble(self) -> None:
-        """Why nothing newer comes, in full above the view; the one thing that moves it, as it is rare."""
-        self.query_one("#trouble", Note).fit(trouble(self.kronkeep.reader, self.app.size.width - 2))
-
-    def show_place(self) -> None:
-        """Says where one is, and in plain mode reads the row aloud."""
+    def update_bars(self) -> None:
+        """Show tabs, crumbs, headline and key bar of the view in front; in plain mode, speak its row."""
+        view = self.view
         self._bar("tabs").say(*tabs_line(TABS, self.navigation.way[0].kind, self.size.width))
-        if not self.view.ready:
+        if not view.ready:
             return
-        store = self.kronkeep.reader.store
-        way = [self._views[place].crumb(store) for place in self.navigation.way if place in self._views]
-        self._bar("crumbs").say(*crumbs_line(way, self.view.headline()))
-        self._show_keys()
-        if self.kronkeep.settings.plain and self._prompt is None and isinstance(self.view, TableView):
-            self._bar("message").say((self.view.spoken(), ""))
-
-    def _show_keys(self) -> None:
-        hints = self.kronkeep.keymap.hints(self.view.SCOPES, self.refusal)
+        views = [self._views.at(place) for place in self.navigation.way]
+        crumbs = [other.crumb(self.store) for other in views if other is not None]
+        self._bar("crumbs").say(*crumbs_line(crumbs, view.headline()))
+        hints = self.keymap.hints(view.SCOPES, view.why_not)
         self._bar("keys").say(*keys_line(hints, self.size.width))
+        if self.settings.plain and (spoken := view.spoken()):
+            self.message_line.speak(spoken)
 
     def on_resize(self) -> None:
-        """Fits the lines to the width."""
+        """Fit the bars to the new width."""
         if self._views:
             self.call_after_refresh(self.show)
 
     def redraw(self) -> None:
-        """Draws everything in other colours."""
+        """Draw everything in the colours of now."""
         for sheet in self.query(Sheet):
             sheet.redraw()
 
-    def tell(self, text: str, role: str = "warn") -> None:
-        """Says something in the message line; what is longer lies over the view until the next action."""
-        self._said = (text, role)
-        if self._prompt is None and self._letter is None:
-            lines = wrap(text, self.app.size.width - 2)
-            self._bar("message").say((f" {lines[0]}" if text else "", role))
-            self.query_one("#more", Note).fit([((line, role),) for line in lines] if len(lines) > 1 else [])
+    # messages and prompts
 
-    # going places
+    def tell(self, text: str, role: str = "warn") -> None:
+        """Show a message until the next action; `role` is its colour."""
+        self.message_line.tell(text, role)
+
+    def ask(self, prompt: Prompt) -> None:
+        """Open a prompt in the message line; it gets the keys until it has ended."""
+        self.message_line.ask(prompt)
+        self._set_focus()
+
+    def answer(self, key: str, character: str | None) -> None:
+        """Give a key to the open prompt."""
+        self.attempt(partial(self.message_line.press, key, character))
+        self._set_focus()
+
+    def copy(self, text: str) -> None:
+        """Copy text through the terminal (OSC 52), where the terminal allows it."""
+        count = len(text.encode())
+        if count > MOST_COPIED_BYTES:
+            self.tell(f"Too long to copy: {count} bytes of {MOST_COPIED_BYTES}.")
+            return
+        self.app.copy_to_clipboard(text)
+        self.tell(f"Copied {text.splitlines()[0] if text else 'nothing'}", "ok")
+
+    # places
 
     def go(self, way: Way) -> None:
-        """Goes a way that begins at a tab."""
+        """Show the last place of a way that begins at a tab."""
         self.navigation.go(way)
-        self._arrive()
+        self._show_place()
 
     def enter(self, kind: str, of: str = "") -> None:
-        """Goes one step in."""
+        """Show a view one step further in."""
         self.navigation.enter(Place(kind, of))
-        self._arrive()
+        self._show_place()
 
-    def instead(self, kind: str, of: str) -> None:
-        """Shows something beside what is shown."""
+    def replace(self, kind: str, of: str) -> None:
+        """Show another view in the place of the one in front."""
         self.navigation.instead(Place(kind, of))
-        self._arrive()
+        self._show_place()
 
-    def leave_view(self) -> None:
-        """Goes one step out, and forgets the view that was left."""
-        place = self.navigation.place
+    def leave(self) -> None:
+        """Go one step out and discard the view that was in front."""
+        place = self.place
         if self.navigation.out():
-            self._arrive()
-            if (gone := self._views.pop(place, None)) is not None:
-                gone.remove()
+            self._show_place()
+            self._views.discard(place)
 
-    def _arrive(self) -> None:
-        place = self.navigation.place
-        view = self._views.get(place)
+    def _show_place(self) -> None:
+        place = self.place
+        view = self._views.at(place)
         if view is None:
-            view = self._views[place] = views.make(place)
-            view.display = False
-            self.query_one(Host).mount(view)
+            view = self._create_view(self, place)
+            view.when_ready(partial(self._first_show, view))
+            self._views.add(place, view)
         elif view.ready:
-            self._bring(view)
-        self._give_keys()
-        self._views.move_to_end(place)
-        self._forget_old()
+            self._views.display_only(view)
+        self._set_focus()
+        self._views.mark_used(place, {*self.navigation.way, *(Place(tab) for tab in TABS)})
         self.show()
 
-    def _bring(self, view: View) -> None:
-        """Puts a view in front in one frame: until it is whole, the one before it stays."""
-        for other in self._views.values():
-            other.display = other is view
-
-    def first_shown(self, view: View) -> None:
-        """A view has come for the first time: it gets the keys and reads what it lacks."""
+    def _first_show(self, view: View) -> None:
+        """Display a new view, unless the user has gone on meanwhile, and let it read what it lacks."""
         if view is self.view:
-            self._bring(view)
-            self._give_keys()
+            self._views.display_only(view)
+            self._set_focus()
             self.show()
-        self.kronkeep.attempt(view.load(), f"load {type(view).__name__} {view.of}")
+        self.start(view.load(), f"load {type(view).__name__} {view.of}")
 
-    def _give_keys(self) -> None:
-        """A form's field has the focus; elsewhere nothing has, as a change of focus repaints the screen."""
-        target = self.view.target() if self.view.ready and self._prompt is None else None
+    def _set_focus(self) -> None:
+        """Focus a form's field; elsewhere nothing, as a change of focus repaints the screen."""
+        target = self.view.focus_target() if self.view.ready and not self.message_line.is_asking else None
         if target is not self.focused:
             self.set_focus(target, scroll_visible=False)
 
-    def _forget_old(self) -> None:
-        kept = {*self.navigation.way, *(Place(tab) for tab in TABS)}
-        for place in list(self._views):
-            if len(self._views) > KEPT_VIEWS and place not in kept:
-                self._views.pop(place).remove()
-
-    # keys, prompts and actions
+    # keys and actions
 
     def on_key(self, event: events.Key) -> None:
-        """Gives a key to the prompt, or does what it means in this view."""
-        if not self.view.ready:
-            again = events.Key(event.key, event.character)
-            self.view.when_ready(lambda: self._press_again(again))
-        elif self._letter is not None:
-            do = self._letter
-            self._letter = None
-            self.tell("")
-            do(event.character or "")
-        elif self._prompt is not None:
-            self._press(event)
-        elif (action := self.kronkeep.keymap.at(self.view.SCOPES, event.key)) is not None:
-            self.perform(action.name)
-        else:
-            return
-        event.stop()
-        event.prevent_default()
-
-    def _press_again(self, event: events.Key) -> None:
-        """A key that came before its view goes where it would go now: to a field of a form, or here."""
-        if self.focused is not None:
-            self.focused._forward_event(event)
-        else:
-            self.on_key(event)
+        """Handle a key that no field has taken."""
+        self._key_input.press(event)
 
     def on_paste(self, event: events.Paste) -> None:
-        """Gives pasted text to the prompt."""
-        if self._prompt is not None and self._prompt.wanted != "y":
-            self._prompt.paste(event.text)
-            self._show_prompt()
+        """Give pasted text to the prompt."""
+        self.message_line.paste(event.text)
 
-    def ask(self, prompt: Prompt) -> None:
-        """Opens a prompt in the reserved line; the keys are its own until it ends."""
-        self._prompt = prompt
-        self._give_keys()
-        self._show_prompt()
-
-    def ask_letter(self, words: str, do: Callable[[str], None]) -> None:
-        """Asks for one key."""
-        self._bar("message").say((f" {words}", "accent"))
-        self._letter = do
-
-    def _show_prompt(self) -> None:
-        prompt = self._prompt
-        if prompt is not None:
-            role = "bad" if prompt.wanted else "accent"
-            self._bar("message").say((f" {prompt.shown}", role), (prompt.offered, "quiet"))
-
-    def _press(self, event: events.Key) -> None:
-        prompt = self._prompt
-        if prompt is None:
-            return
-        if prompt.press(event.key, event.character):
-            if self._prompt is prompt:
-                self._prompt = None
-                self._give_keys()
-                self.tell(prompt.refusal if prompt.refusal else self._said[0], self._said[1])
-        else:
-            self._show_prompt()
-
-    def refusal(self, action: Action, view: View | None = None) -> str:
-        """Why an action cannot be done now, in the view in front or another; empty where it can."""
-        app = self.kronkeep
-        view = view or self.view
-        scopes = view.SCOPES
-        if not set(action.where) & set(scopes):
-            return f"{action.words} is for {', '.join(action.where)}; this is {scopes[0]}."
-        if action.changes and app.settings.read_only:
-            return "Read-only: nothing was done."
-        if action.changes and not app.reader.live and action.name not in ("create", "submit"):
-            return "The daemon cannot be reached; nothing was done. ctrl+r tries it again."
-        if action.row and view.subject() is None:
-            return f"{action.words}: there is no row under the cursor."
-        return view.refusal(action)
-
-    def perform(self, name: str) -> None:
-        """Does an action, or says why not."""
-        action = BY_NAME[name]
+    def perform(self, action: Action) -> None:
+        """Do an action in the view in front, or show why it cannot be done."""
         self.tell("")
-        if why := self.refusal(action):
-            self.tell(why)
-            return
-        if name.startswith("view-"):
-            self.go((Place(name.removeprefix("view-")),))
-            return
-        method = getattr(self.view, f"do_{name}", None) or getattr(self, f"do_{name}")
-        self.attempt(method)
+        if why_not := self.view.why_not(action):
+            self.tell(why_not)
+        elif action.tab:
+            self.go((Place(action.tab),))
+        else:
+            handler = handler_of(self.view, action) or handler_of(self, action)
+            assert handler is not None, action.name
+            self.attempt(handler)
 
     def attempt(self, do: Callable[[], None]) -> None:
-        """Does something; what kronkeep raises is said and no more."""
+        """Call a function; show a KronkeepError."""
         try:
             do()
         except KronkeepError as error:
             self.tell(f"{error.message} {error.next_step}")
 
-    def copy(self, text: str) -> None:
-        """Copies through the terminal (OSC 52), where it allows that."""
-        if len(text.encode()) > MOST_COPIED:
-            self.tell(f"Too long to copy: {len(text.encode())} bytes of {MOST_COPIED}.")
-            return
-        self.app.copy_to_clipboard(text)
-        self.tell(f"Copied {text.splitlines()[0] if text else 'nothing'}", "ok")
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run work beside the screen; a KronkeepError is shown. It ends work of the same name."""
 
-    def do_back(self) -> None:
-        """Takes back a mark, a filter, then the view."""
-        if isinstance(self.view, TableView) and self.view.unwind():
-            return
-        self.leave_view()
+        async def guarded() -> None:
+            try:
+                await work
+            except KronkeepError as error:
+                self.tell(f"{error.message} {error.next_step} [{error.code}]", "bad")
+            except Exception as fault:  # the top of a task: it ends, the terminal stays
+                self.tell(f"{name} ended with a fault of kronkeep: {fault!r}", "bad")
+                raise
 
-    def do_older(self) -> None:
-        """Goes back in the history of views."""
-        self._arrive() if self.navigation.step(-1) else self.tell("There is no view before this one.")
+        self.app.run_worker(guarded(), name=name, group=name, exit_on_error=False)
 
-    def do_newer(self) -> None:
-        """Goes forward in the history of views."""
-        self._arrive() if self.navigation.step(1) else self.tell("There is no view after this one.")
+    def actions_below(self) -> list[AvailableAction]:
+        """Return the actions of the view from which help or the palette was opened."""
+        view = self._views.at(self.navigation.way[-2]) or self.view
+        bindings = self.keymap.bindings_in(view.SCOPES)
+        return [AvailableAction(binding, view.why_not(binding.action)) for binding in bindings]
 
-    def do_last(self) -> None:
-        """Goes to the view before this one."""
-        self._arrive() if self.navigation.swap() else self.tell("There is no view before this one.")
+    @handles(actions.BACK)
+    def go_back(self) -> None:
+        """Undo a mark or a filter of the view; leave it where there is none."""
+        if not self.view.unwind():
+            self.leave()
 
-    def do_namespaces(self) -> None:
-        """Shows all namespaces again."""
+    @handles(actions.OLDER)
+    def show_older(self) -> None:
+        """Go back in the history of places."""
+        self._step(-1)
+
+    @handles(actions.NEWER)
+    def show_newer(self) -> None:
+        """Go forward in the history of places."""
+        self._step(1)
+
+    def _step(self, step: int) -> None:
+        if self.navigation.step(step):
+            self._show_place()
+        else:
+            self.tell(f"There is no view {'before' if step < 0 else 'after'} this one.")
+
+    @handles(actions.LAST)
+    def toggle_last(self) -> None:
+        """Toggle between this place and the one before it."""
+        if self.navigation.swap():
+            self._show_place()
+        else:
+            self.tell("There is no view before this one.")
+
+    @handles(actions.NAMESPACES)
+    def show_all_namespaces(self) -> None:
+        """Show all namespaces again."""
         self.set_namespace("")
 
     def set_namespace(self, namespace: str) -> None:
-        """Shows one namespace in every view; empty is all."""
+        """Limit every view to one namespace; empty is all."""
         self.namespace = namespace
         self.show()
 
-    def do_command(self) -> None:
-        """Asks for a command."""
-        complete = commands.completer(self.kronkeep.reader.store)
-        self.ask(Prompt(lead=":", accept=self.command, complete=complete, past=self._past))
+    def set_theme(self, name: str) -> None:
+        """Change the colours."""
+        cast("ThemedApp", self.app).set_look(name)
 
-    def command(self, text: str) -> None:
-        """Does a command."""
-        self._past = [*self._past, text][-50:]
-        self.attempt(lambda: commands.run(self, text))
+    @handles(actions.COMMAND)
+    def ask_command(self) -> None:
+        """Ask for a `:` command."""
+        complete = commands.completer(self.store)
+        self.ask(LinePrompt(":", self.run_command, complete=complete, history=self._past_commands))
 
-    def do_help(self) -> None:
-        """Shows the keys of this view."""
-        place = self.navigation.place
-        if place.kind != "help":
-            self.enter("help", place.kind)
+    def run_command(self, text: str) -> None:
+        """Run a `:` command; raise InvalidRequest for one that does not exist."""
+        self._past_commands = [*self._past_commands, text][-MOST_COMMANDS:]
+        commands.run(self, text)
 
-    def do_palette(self) -> None:
-        """Searches everything that can be done."""
-        if self.navigation.place.kind != "palette":
-            self.enter("palette", self.navigation.place.kind)
+    @handles(actions.HELP)
+    def show_help(self) -> None:
+        """Show the keys of this view."""
+        if self.place.kind != "help":
+            self.enter("help", self.place.kind)
 
-    def do_resync(self) -> None:
-        """Reads everything again."""
-        self.kronkeep.reader.resync()
+    @handles(actions.PALETTE)
+    def show_palette(self) -> None:
+        """Search everything that can be done."""
+        if self.place.kind != "palette":
+            self.enter("palette", self.place.kind)
+
+    @handles(actions.RESYNC)
+    def resync(self) -> None:
+        """Read everything from the daemon again."""
+        self.reader.resync()
         self.tell("Reading again.", "quiet")
 
-    def do_leave(self) -> None:
-        """Quits; what runs in the daemon goes on."""
+    @handles(actions.LEAVE)
+    def quit(self) -> None:
+        """Quit; what runs in the daemon goes on."""
         self.app.exit(0)

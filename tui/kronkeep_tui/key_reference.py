@@ -6,7 +6,7 @@ Usage: python -m kronkeep_tui.key_reference tui/KEYS.md
 import sys
 from pathlib import Path
 
-from kronkeep_tui.actions import key_table
+from kronkeep_tui.keymap import key_table
 
 INTRODUCTION = """# Keys of the terminal
 

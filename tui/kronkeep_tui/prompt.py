@@ -1,66 +1,108 @@
-"""The reserved line: one question at a time, answered in place; no window opens."""
+"""Questions in the message line, one at a time: a line of text, yes or no, a name to type, one letter."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from typing import Protocol
 
 
-def nothing(_: str) -> None:
-    """Does nothing."""
+class Prompt(Protocol):
+    """A question that gets every key until it has ended."""
 
-
-@dataclass
-class Prompt:
-    """A text being typed after `lead`; `wanted` must be matched where it is set (`y` by one key).
-
-    `accept` gets the text at enter, `change` at each key, `cancel` at escape; `complete` gives what may
-    follow; `arrows` gets up (-1) and down (1).
-    """
-
-    lead: str
-    accept: Callable[[str], None]
-    wanted: str = ""
-    text: str = ""
-    change: Callable[[str], None] = nothing
-    cancel: Callable[[], None] = lambda: None
-    complete: Callable[[str], Sequence[str]] = lambda _: ()
-    past: Sequence[str] = ()
-    arrows: Callable[[int], None] | None = None
-    refusal: str = ""
-    _place: int = field(default=0)
+    role: str
+    """The role in which it is drawn."""
+    notice: str
+    """What the message line shows once it has ended without being accepted."""
 
     @property
     def shown(self) -> str:
-        """The line."""
-        return self.lead if self.wanted == "y" else f"{self.lead}{self.text}_"
+        """The question and what has been typed."""
 
     @property
-    def offered(self) -> str:
-        """What `tab` would add."""
-        found = self.complete(self.text)
-        return found[0][len(self.text) :] if found and found[0].startswith(self.text) else ""
+    def completion(self) -> str:
+        """What `tab` would add to the text."""
 
     def press(self, key: str, character: str | None) -> bool:
-        """Takes a key; True when the prompt has ended."""
-        if self.wanted == "y":
-            return self._answer(character in ("y", "Y"))
+        """Handle a key; return whether the prompt has ended."""
+
+    def paste(self, text: str) -> None:
+        """Insert pasted text."""
+
+
+def ignore_text(_text: str) -> None:
+    """Do nothing."""
+
+
+def offer_nothing(_text: str) -> Sequence[str]:
+    """Return no completions."""
+    return ()
+
+
+class LinePrompt:
+    """A line of text that is typed after `lead`.
+
+    `accept` gets the text at enter, `on_change` after each edit; `on_cancel` is called at escape. `complete`
+    returns whole texts that may follow what is typed. `history` holds earlier texts, the newest last; with
+    `on_arrow`, up (-1) and down (1) go there instead. Where `required` is set, only that text is accepted.
+    """
+
+    def __init__(
+        self,
+        lead: str,
+        accept: Callable[[str], None],
+        *,
+        text: str = "",
+        required: str = "",
+        on_change: Callable[[str], None] = ignore_text,
+        on_cancel: Callable[[], None] | None = None,
+        complete: Callable[[str], Sequence[str]] = offer_nothing,
+        history: Sequence[str] = (),
+        on_arrow: Callable[[int], None] | None = None,
+    ) -> None:
+        self.role = "bad" if required else "accent"
+        self.notice = ""
+        self.text = text
+        self._lead = lead
+        self._accept = accept
+        self._required = required
+        self._on_change = on_change
+        self._on_cancel = on_cancel
+        self._complete = complete
+        self._history = history
+        self._history_steps = 0
+        self._on_arrow = on_arrow
+
+    @property
+    def shown(self) -> str:
+        """The question, the text and a cursor."""
+        return f"{self._lead}{self.text}_"
+
+    @property
+    def completion(self) -> str:
+        """What `tab` would add to the text."""
+        texts = self._complete(self.text)
+        return texts[0][len(self.text) :] if texts and texts[0].startswith(self.text) else ""
+
+    def press(self, key: str, character: str | None) -> bool:
+        """Handle a key; return whether the prompt has ended."""
         if key == "escape":
-            self.cancel()
+            if self._on_cancel is not None:
+                self._on_cancel()
             return True
         if key == "enter":
-            return self._answer(not self.wanted or self.text == self.wanted)
+            self._finish()
+            return True
         self._edit(key, character)
         return False
 
     def paste(self, text: str) -> None:
-        """Takes pasted text; only its first line."""
-        self._set(self.text + text.splitlines()[0] if text else self.text)
+        """Insert the first line of pasted text."""
+        if text:
+            self._set(self.text + text.splitlines()[0])
 
-    def _answer(self, right: bool) -> bool:
-        if right:
-            self.accept(self.text)
+    def _finish(self) -> None:
+        if not self._required or self.text == self._required:
+            self._accept(self.text)
         else:
-            self.refusal = "The name does not match; nothing was done." if self.text else "Nothing was done."
-        return True
+            self.notice = "The name does not match; nothing was done." if self.text else "Nothing was done."
 
     def _edit(self, key: str, character: str | None) -> None:
         if key in ("backspace", "ctrl+h"):
@@ -70,25 +112,69 @@ class Prompt:
         elif key == "ctrl+w":
             self._set("".join(self.text.rstrip().rpartition(" ")[:2]))
         elif key in ("tab", "right"):
-            self._set(self.text + self.offered)
-        elif key in ("up", "down") and self.arrows is not None:
-            self.arrows(-1 if key == "up" else 1)
-        elif key in ("up", "down") and self.past:
+            self._set(self.text + self.completion)
+        elif key in ("up", "down") and self._on_arrow is not None:
+            self._on_arrow(-1 if key == "up" else 1)
+        elif key in ("up", "down") and self._history:
             self._recall(1 if key == "up" else -1)
         elif character is not None and character.isprintable():
             self._set(self.text + character)
 
     def _recall(self, step: int) -> None:
-        self._place = max(0, min(self._place + step, len(self.past)))
-        self._set(self.past[-self._place] if self._place else "")
+        self._history_steps = max(0, min(self._history_steps + step, len(self._history)))
+        self._set(self._history[-self._history_steps] if self._history_steps else "")
 
     def _set(self, text: str) -> None:
         if text != self.text:
             self.text = text
-            self.change(text)
+            self._on_change(text)
 
 
-def confirm(question: str, wanted: str, do: Callable[[], None]) -> Prompt:
-    """A question before a change: `y` by one key, or a name that is typed."""
-    lead = f"{question} y/n" if wanted == "y" else f"{question} Type {wanted} and enter: "
-    return Prompt(lead=lead, accept=lambda _: do(), wanted=wanted)
+class LetterPrompt:
+    """A question that one key answers; `choose` gets its character, or nothing for a key without one."""
+
+    def __init__(self, question: str, choose: Callable[[str], None]) -> None:
+        self.role = "accent"
+        self.notice = ""
+        self.shown = question
+        self.completion = ""
+        self._choose = choose
+
+    def press(self, key: str, character: str | None) -> bool:  # noqa: ARG002 - a prompt gets both
+        """Hand the character on."""
+        self._choose(character or "")
+        return True
+
+    def paste(self, text: str) -> None:
+        """Ignore pasted text: it answers nothing."""
+
+
+class YesNoPrompt:
+    """A question before a change: `y` calls `confirm`, any other key does nothing."""
+
+    def __init__(self, question: str, confirm: Callable[[], None]) -> None:
+        self.role = "bad"
+        self.notice = ""
+        self.shown = f"{question} y/n"
+        self.completion = ""
+        self._confirm = confirm
+
+    def press(self, key: str, character: str | None) -> bool:  # noqa: ARG002 - a prompt gets both
+        """Confirm on `y`, else refuse."""
+        if character in ("y", "Y"):
+            self._confirm()
+        else:
+            self.notice = "Nothing was done."
+        return True
+
+    def paste(self, text: str) -> None:
+        """Ignore pasted text: it confirms nothing."""
+
+
+def name_prompt(question: str, name: str, confirm: Callable[[], None]) -> LinePrompt:
+    """Return a question before a change that is confirmed by typing a name."""
+
+    def accept(_name: str) -> None:
+        confirm()
+
+    return LinePrompt(f"{question} Type {name} and enter: ", accept, required=name)

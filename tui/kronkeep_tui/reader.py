@@ -5,9 +5,9 @@ What was read stays when the daemon is gone; `live` says whether it answers, `lo
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -26,27 +26,42 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 8.0
 PENDING = 5000  # changes that wait for a flush; beyond it a new snapshot is cheaper
 PAGE = 1000
-ALL_RUNS = "executions"
+
+
+class Position(NamedTuple):
+    """A list that is read page by page: its table, the filter, and the CronJob that it is limited to."""
+
+    table: str
+    filter_text: str
+    cronjob_id: str
+
+
+ALL_RUNS = Position("executions", "", "")
 
 
 class Reader:
-    """Keeps a Store level with the daemon; `changed` is called after each step of it."""
+    """Keeps a Store level with the daemon; nothing else writes the store."""
 
-    def __init__(self, client: "Client", clock: Clock, changed: Callable[[], None]) -> None:
-        self.client = client
-        self.clock = clock
-        self.store = Store()
+    def __init__(self, client: "Client", clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+        self._store = Store()
         self.live = False
         self.lost: KronkeepError | None = None
         self.asked_at: datetime | None = None
         """When the daemon was asked for what it has not answered yet."""
         self.read_once = False
-        self._changed = changed
+        self._changed = False
         self._pending: list[Event] = []
         self._unread = False
         self._reread = asyncio.Event()
         self._retry = asyncio.Event()
-        self._cursors: dict[str, str | None] = {}
+        self._cursors: dict[Position, str | None] = {}  # of the next page; None after the last
+
+    @property
+    def store(self) -> Store:
+        """What has been read, as of the last flush."""
+        return self._store
 
     async def follow(self) -> None:
         """Reads until it is cancelled."""
@@ -55,7 +70,7 @@ class Reader:
             try:
                 await self._connect()
                 pause = FIRST_PAUSE
-                async for event in self.client.events(self.store.seq):
+                async for event in self._client.events(self.store.seq):
                     self._pending.append(event)
                     if self._unread or len(self._pending) > PENDING:
                         break
@@ -70,42 +85,47 @@ class Reader:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _connect(self) -> None:
-        fresh = from_snapshot(await self._answered(self.client.snapshot()))
+        fresh = from_snapshot(await self._answered(self._client.snapshot()))
         self._pending.clear()
         self._unread = False
         if (fresh := joined(fresh, self.store)).since > self.store.since:
             self._cursors.clear()  # runs came and went unseen: pages are read from the newest again
-        self.store = fresh
+        self._store = fresh
         self.lost = None
         self.live = True
         self.read_once = True
-        self._changed()
+        self._changed = True
 
     async def _answered(self, call: Awaitable[T]) -> T:
-        self.asked_at = self.clock.now()
+        self.asked_at = self._clock.now()
         try:
             return await call
         finally:
             self.asked_at = None
 
     def _lose(self, error: KronkeepError) -> None:
-        self.flush()
+        self._apply_pending()
         self.lost = error
         self.live = False
-        self._changed()
+        self._changed = True
 
     def flush(self) -> bool:
-        """Applies the changes that came since the last flush; whether there were any."""
+        """Apply the events that came since the last flush; return whether there is anything new to show."""
+        changed = self._changed or bool(self._pending)
+        self._changed = False
+        self._apply_pending()
+        return changed
+
+    def _apply_pending(self) -> None:
         if not self._pending:
-            return False
+            return
         events = self._pending
         self._pending = []
         try:
-            self.store = apply(self.store, events, self.clock.now())
+            self._store = apply(self.store, events, self._clock.now())
         except (msgspec.ValidationError, msgspec.DecodeError):
             self._unread = True  # a record of a newer daemon: a new snapshot has what can be read
         self._reread.set()
-        return True
 
     def resync(self) -> None:
         """Reads the CronJobs again at once, or tries a lost daemon."""
@@ -118,32 +138,61 @@ class Reader:
                 async with asyncio.timeout(REREAD_SECONDS):
                     await self._reread.wait()
             self._reread.clear()
-            began = self.clock.monotonic()
+            began = self._clock.monotonic()
             if self.live:
                 with contextlib.suppress(KronkeepError):
                     await self._read_cronjobs()
-            took = self.clock.monotonic() - began  # of thousands: no more than a third of the time
+            took = self._clock.monotonic() - began  # of thousands: no more than a third of the time
             await asyncio.sleep(max(FLUSH_SECONDS, 2 * took))
 
     async def _read_cronjobs(self) -> None:
-        cronjobs = tuple((await self._answered(self.client.cronjobs())).items)
-        watches = tuple((await self._answered(self.client.ready())).watches)
+        cronjobs = tuple((await self._answered(self._client.cronjobs())).items)
+        watches = tuple((await self._answered(self._client.ready())).watches)
         if (cronjobs, watches) != (self.store.cronjobs, self.store.watches):
-            self.store = msgspec.structs.replace(self.store, cronjobs=cronjobs, watches=watches)
-            self._changed()
+            self._store = msgspec.structs.replace(self.store, cronjobs=cronjobs, watches=watches)
+            self._changed = True
 
-    async def more(self, table: str, question: str = "", **query: Any) -> int:
-        """Reads the next page of a list (`executions`, `backups`) and says how many came; 0 at its end."""
-        name = f"{table} {question} {sorted(query.items())}" if question or query else table
-        if name in self._cursors and self._cursors[name] is None:
+    async def fetch_run(self, run_id: str) -> None:
+        """Read a run that the store lacks, and its backup; raise what the daemon refuses with."""
+        run = self.store.executions.get(run_id)
+        if run is None:
+            run = await self._client.execution(run_id)
+            self._add("executions", [run])
+        if run.backup_id and self.store.backups.get(run.backup_id) is None:
+            self._add("backups", [await self._client.backup(run.backup_id)])
+
+    async def read_older_runs(self, filter_text: str = "", *, cronjob_id: str = "") -> int:
+        """Read the next page of runs, of all or of one CronJob; return how many came, 0 at the end."""
+        position = Position("executions", filter_text, cronjob_id)
+        if self._is_at_end(position):
             return 0
-        page = await getattr(self.client, table)(
-            filter=question or None, limit=PAGE, cursor=self._cursors.get(name), **query
-        )
-        self._cursors[name] = page.next_cursor
-        if name == ALL_RUNS:
-            self.store = with_page(self.store, page.items, last=page.next_cursor is None)
+        page = await self._client.executions(**self._query(position))
+        self._cursors[position] = page.next_cursor
+        if position == ALL_RUNS:
+            self._store = with_page(self._store, page.items, last=page.next_cursor is None)
+            self._changed = True
         else:
-            self.store = with_records(self.store, table, page.items)
-        self._changed()
+            self._add("executions", page.items)
         return len(page.items)
+
+    async def read_older_backups(self, *, cronjob_id: str = "") -> int:
+        """Read the next page of backups, of all or of one CronJob; return how many came, 0 at the end."""
+        position = Position("backups", "", cronjob_id)
+        if self._is_at_end(position):
+            return 0
+        page = await self._client.backups(**self._query(position))
+        self._cursors[position] = page.next_cursor
+        self._add("backups", page.items)
+        return len(page.items)
+
+    def _is_at_end(self, position: Position) -> bool:
+        return position in self._cursors and self._cursors[position] is None
+
+    def _query(self, position: Position) -> dict[str, Any]:
+        query = {"cronjob_id": position.cronjob_id} if position.cronjob_id else {}
+        cursor = self._cursors.get(position)
+        return {"filter": position.filter_text or None, "limit": PAGE, "cursor": cursor, **query}
+
+    def _add(self, table: str, records: Sequence[Any]) -> None:
+        self._store = with_records(self._store, table, records)
+        self._changed = True

@@ -59,8 +59,8 @@ def _with_environment(found: TerminalSettings) -> TerminalSettings:
 def _checked(found: TerminalSettings, path: Path) -> TerminalSettings:
     if not found.keys:
         return found
-    from kronkeep_tui.actions import faults
+    from kronkeep_tui.keymap import find_faults
 
-    if wrong := faults(found.keys):
+    if wrong := find_faults(found.keys):
         raise InvalidSettings(f"{path}: {wrong[0]}")
     return found

@@ -4,27 +4,32 @@ from pathlib import Path
 
 import pytest
 
-from kronkeep_tui import views
-from kronkeep_tui.actions import ACTIONS, BY_NAME, Keymap, faults
+from kronkeep_tui.actions import ACTIONS, BY_NAME, handler_names
 from kronkeep_tui.frame import Frame
 from kronkeep_tui.key_reference import reference_page
-from kronkeep_tui.prompt import Prompt, confirm
+from kronkeep_tui.keymap import Keymap, find_faults
+from kronkeep_tui.prompt import LinePrompt, YesNoPrompt, name_prompt
+from kronkeep_tui.views.registry import KINDS, view_class
 
 
 def test_every_action_is_done_by_each_view_that_holds_it_or_by_the_frame() -> None:
-    for name in views.KINDS:
-        view = views.kind(name)
-        for action in Keymap().held(view.SCOPES):
-            if not action.name.startswith("view-"):
-                assert hasattr(view, f"do_{action.name}") or hasattr(Frame, f"do_{action.name}"), (
-                    name,
-                    action,
-                )
+    for kind in KINDS:
+        names = handler_names(view_class(kind)) | handler_names(Frame)
+        for action, _ in Keymap().bindings_in(view_class(kind).SCOPES):
+            assert action.tab or action.name in names, (kind, action)
+
+
+def test_every_handler_of_a_view_is_reached_by_an_action_of_its_scopes() -> None:
+    for kind in KINDS:
+        members = vars(view_class(kind))
+        own = {name for name, method in handler_names(view_class(kind)).items() if method in members}
+        held = {action.name for action, _ in Keymap().bindings_in(view_class(kind).SCOPES)}
+        assert own <= held, kind
 
 
 def test_names_are_unique_and_no_scope_has_a_key_twice() -> None:
     assert len(BY_NAME) == len(ACTIONS)
-    assert faults({}) == []
+    assert find_faults({}) == []
 
 
 def test_the_key_reference_lists_the_registry() -> None:
@@ -34,11 +39,11 @@ def test_the_key_reference_lists_the_registry() -> None:
 
 def test_a_key_of_a_narrower_scope_goes_before() -> None:
     keymap = Keymap()
-    found = keymap.at(("run", "log", "any"), "left_square_bracket")
+    found = keymap.action_for(("run", "log", "any"), "left_square_bracket")
     assert found is not None
     assert found.name == "older"
-    wide = keymap.at(("jobs", "table", "any"), "w")
-    wrap = keymap.at(("run", "log", "any"), "w")
+    wide = keymap.action_for(("jobs", "table", "any"), "w")
+    wrap = keymap.action_for(("run", "log", "any"), "w")
     assert wide is not None
     assert wrap is not None
     assert (wide.name, wrap.name) == ("wide", "wrap")
@@ -47,8 +52,8 @@ def test_a_key_of_a_narrower_scope_goes_before() -> None:
 def test_in_a_form_characters_are_text() -> None:
     keymap = Keymap()
     for key in ("q", "1", "colon", "question_mark", "slash", "minus"):
-        assert keymap.at(("jobs", "table", "any"), key) is not None
-        assert keymap.at(("form", "any"), key) is None
+        assert keymap.action_for(("jobs", "table", "any"), key) is not None
+        assert keymap.action_for(("form", "any"), key) is None
     hints = dict(keymap.hints(("form", "any"), lambda _: ""))
     assert hints["f1"] == "help"
     assert not {"?", ":", "q"} & hints.keys()
@@ -56,12 +61,12 @@ def test_in_a_form_characters_are_text() -> None:
 
 def test_keys_from_the_settings_replace_the_built_in_ones() -> None:
     keymap = Keymap({"trigger": ("ctrl+t",)})
-    assert keymap.at(("jobs", "table", "any"), "t") is None
-    found = keymap.at(("jobs", "table", "any"), "ctrl+t")
+    assert keymap.action_for(("jobs", "table", "any"), "t") is None
+    found = keymap.action_for(("jobs", "table", "any"), "ctrl+t")
     assert found is not None
     assert found.name == "trigger"
-    assert faults({"trigger": ("s",)}) == ["s is both trigger and suspend in jobs."]
-    assert faults({"fly": ("f",)}) == ["There is no action fly."]
+    assert find_faults({"trigger": ("s",)}) == ["s is both trigger and suspend in jobs."]
+    assert find_faults({"fly": ("f",)}) == ["There is no action fly."]
 
 
 def test_read_only_hints_leave_out_changes() -> None:
@@ -76,7 +81,7 @@ def test_read_only_hints_leave_out_changes() -> None:
 )
 def test_a_question_is_answered_by_one_key(keys: str, done: bool) -> None:
     asked: list[bool] = []
-    prompt = confirm("Run?", "y", lambda: asked.append(True))
+    prompt = YesNoPrompt("Run?", lambda: asked.append(True))
     assert prompt.press(keys, keys if len(keys) == 1 else None)
     assert bool(asked) is done
 
@@ -84,19 +89,17 @@ def test_a_question_is_answered_by_one_key(keys: str, done: bool) -> None:
 def test_a_name_must_be_typed_whole() -> None:
     asked: list[bool] = []
     for typed, done in (("pg", False), ("pg-main", True)):
-        prompt = confirm("Delete?", "pg-main", lambda: asked.append(True))
+        prompt = name_prompt("Delete?", "pg-main", lambda: asked.append(True))
         for letter in typed:
             assert not prompt.press("minus" if letter == "-" else letter, letter)
         assert prompt.press("enter", "\r")
         assert bool(asked) is done
-        assert bool(prompt.refusal) is not done
+        assert bool(prompt.notice) is not done
 
 
 def test_a_prompt_is_edited_completed_and_remembers() -> None:
     got: list[str] = []
-    prompt = Prompt(
-        lead=":", accept=got.append, complete=lambda text: [f"{text}bs"], past=["runs", "jobs failed"]
-    )
+    prompt = LinePrompt(":", got.append, complete=lambda text: [f"{text}bs"], history=["runs", "jobs failed"])
     for key, character in (("j", "j"), ("o", "o"), ("tab", "\t")):
         prompt.press(key, character)
     assert prompt.text == "jobs"

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from kronkeep_common.models import Alert
 from kronkeep_common.text import age
-from kronkeep_tui.actions import ANY, TABLE, Action
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import alerts as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import Order, TableView
@@ -16,7 +17,7 @@ from kronkeep_tui.widgets.row_table import Column, Row
 class AlertsView(TableView[Alert]):
     """Alerts that have not ended, the worst first."""
 
-    SCOPES = ("alerts", TABLE, ANY)
+    SCOPES = (Scope.ALERTS, Scope.TABLE, Scope.ANY)
     DEFAULT_CSS = "AlertsView > .detail { height: 7; }"
     COLUMNS = (
         Column(title="ST", width=5, letter="s"),
@@ -61,19 +62,21 @@ class AlertsView(TableView[Alert]):
 
     def refusal(self, action: Action) -> str:
         """What is known of need not be acknowledged again."""
-        if action.name == "acknowledge" and all(alert.status != "open" for alert in self.targets()):
+        if action == actions.ACKNOWLEDGE and all(alert.status != "open" for alert in self.targets()):
             return "It is acknowledged already."
         return ""
 
+    @handles(actions.CHOOSE)
     def do_choose(self) -> None:
         """Goes to what is wrong."""
         alert = self.subject()
-        place = page.leads_to(alert, self.kronkeep.reader.store) if alert else None
+        place = page.leads_to(alert, self.store) if alert else None
         if place is None:
-            self.frame.tell("There is no more to see of it here; kronkeep doctor looks at the cluster.")
+            self.context.tell("There is no more to see of it here; kronkeep doctor looks at the cluster.")
         else:
-            self.frame.enter(*place)
+            self.context.enter(*place)
 
+    @handles(actions.ACKNOWLEDGE)
     def do_acknowledge(self) -> None:
         """Says that one knows of it."""
-        self.kronkeep.changes.acknowledge([alert for alert in self.targets() if alert.status == "open"])
+        self.changes.acknowledge([alert for alert in self.targets() if alert.status == "open"])

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kronkeep_common.api import EventView
-from kronkeep_tui.actions import ANY, PAGE
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text, wrap
@@ -13,10 +16,10 @@ from kronkeep_tui.widgets.cells import Text, wrap
 class EventsView(PageView):
     """The events of the run `of`, oldest first."""
 
-    SCOPES = ("events", PAGE, ANY)
+    SCOPES = (Scope.EVENTS, Scope.PAGE, Scope.ANY)
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self._told: Sequence[EventView] | None = None
 
     def crumb(self, store: Store) -> str:
@@ -33,12 +36,13 @@ class EventsView(PageView):
 
     async def load(self) -> None:
         """Asks for the events."""
-        self._told = (await self.kronkeep.client.told(self.of)).items
-        self.again()
+        self._told = (await self.context.client.told(self.of)).items
+        self.update()
 
+    @handles(actions.RESYNC)
     def do_resync(self) -> None:
         """Asks again."""
-        self.kronkeep.attempt(self.load(), "events")
+        self.context.start(self.load(), "events")
 
 
 def _event(event: EventView, width: int) -> list[Text]:

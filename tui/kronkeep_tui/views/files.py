@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
@@ -10,12 +11,13 @@ import msgspec
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import SnapshotFile
 from kronkeep_common.text import age, clean, size
-from kronkeep_tui import restore_target_line
-from kronkeep_tui.actions import ANY, TABLE, Action
-from kronkeep_tui.prompt import Prompt
+from kronkeep_tui import actions, restore_target_line
+from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
+from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import Order, TableView
-from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, Row
 
@@ -32,7 +34,7 @@ class FileFacts(NamedTuple):
 class FilesView(TableView[SnapshotFile]):
     """`of` is the backup's id and, after a space, the folder."""
 
-    SCOPES = ("files", TABLE, ANY)
+    SCOPES = (Scope.FILES, Scope.TABLE, Scope.ANY)
     COLUMNS = (
         Column(title="KIND", width=7, drop=2),
         Column(title="NAME", width=24, grow=4, letter="n"),
@@ -48,9 +50,9 @@ class FilesView(TableView[SnapshotFile]):
         "a": Order("changed", lambda f: f.modified_at.timestamp() if f.modified_at else 0, True),
     }
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
-        self.backup_id, _, folder = of.partition(" ")
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
+        self.backup_id, _, folder = place.of.partition(" ")
         self.folder = folder or "/"
         self._files: Sequence[SnapshotFile] = ()
 
@@ -99,7 +101,7 @@ class FilesView(TableView[SnapshotFile]):
 
     async def load(self) -> None:
         """Reads the folder, page by page."""
-        client = self.kronkeep.client
+        client = self.context.client
         cursor = None
         found: list[SnapshotFile] = []
         while len(found) < MOST:
@@ -109,31 +111,34 @@ class FilesView(TableView[SnapshotFile]):
             if cursor is None:
                 break
         self._files = found
-        self.again()
+        self.update()
         if cursor is not None:
-            self.frame.tell(f"The folder has {page.total} entries; the first {len(found)} are shown.")
+            self.context.tell(f"The folder has {page.total} entries; the first {len(found)} are shown.")
 
+    @handles(actions.CHOOSE)
     def do_choose(self) -> None:
         """Opens a folder."""
         entry = self.subject()
         if entry is not None and entry.kind == "dir":
-            self.frame.enter("files", f"{self.backup_id} {entry.path}")
+            self.context.enter("files", f"{self.backup_id} {entry.path}")
         elif entry is not None:
-            self.frame.tell(f"{entry.path}: {size(entry.size)}. r restores it, d downloads it.", "quiet")
+            self.context.tell(f"{entry.path}: {size(entry.size)}. r restores it, d downloads it.", "quiet")
 
     def refusal(self, action: Action) -> str:
         """Only files are downloaded."""
         entry = self.subject()
-        if action.name == "download" and entry is not None and entry.kind != "file":
+        if action == actions.DOWNLOAD and entry is not None and entry.kind != "file":
             return "Only a regular file can be downloaded; r restores a folder."
         return ""
 
+    @handles(actions.RESTORE)
     def do_restore(self) -> None:
         """Asks where to restore the marked entries, or this one."""
         paths = [entry.path for entry in self.targets()]
         if paths:
-            ask(self, self.backup_id, paths)
+            ask(self.context, self.backup_id, paths)
 
+    @handles(actions.DOWNLOAD)
     def do_download(self) -> None:
         """Asks where to keep a file on the terminal's machine."""
         entry = self.subject()
@@ -141,21 +146,21 @@ class FilesView(TableView[SnapshotFile]):
             return
         name = clean(entry.name, 200).replace("/", "_")
         question = f"Download {size(entry.size)} to: "
-        self.frame.ask(Prompt(lead=question, accept=lambda text: self._keep(entry, text), text=name))
+        self.context.ask(LinePrompt(question, partial(self._keep, entry), text=name))
 
     def _keep(self, entry: SnapshotFile, text: str) -> None:
-        self.kronkeep.attempt(self._download(entry, Path(text)), f"download {entry.path}")
+        self.context.start(self._download(entry, Path(text)), f"download {entry.path}")
 
     async def _download(self, entry: SnapshotFile, target: Path) -> None:
         file = _new(target)
         try:
             with file:
-                async for chunk in self.kronkeep.client.download(self.backup_id, entry.path):
+                async for chunk in self.context.client.download(self.backup_id, entry.path):
                     file.write(chunk)
         except BaseException:
             target.unlink(missing_ok=True)  # noqa: ASYNC240 - one name on a local disk
             raise
-        self.frame.tell(f"{target} has the {size(entry.size)}.", "ok")
+        self.context.tell(f"{target} has the {size(entry.size)}.", "ok")
 
 
 def _new(target: Path) -> IO[bytes]:
@@ -165,20 +170,13 @@ def _new(target: Path) -> IO[bytes]:
         raise InvalidRequest(f"{target} cannot be written: {fault.strerror}.") from fault
 
 
-def ask(view: View, backup_id: str, paths: Sequence[str], text: str = "new-claim ") -> None:
+def ask(context: Context, backup_id: str, paths: Sequence[str], text: str = "new-claim ") -> None:
     """Asks for the target of a restore, then shows what it would do: a step further, or in a plan's place."""
     what = "all" if not paths else paths[0] if len(paths) == 1 else f"{len(paths)} entries"
 
     def accept(line: str) -> None:
         request = restore_target_line.parse(line, paths)
-        go = view.frame.instead if view.frame.navigation.place.kind == "plan" else view.frame.enter
+        go = context.replace if context.place.kind == "plan" else context.enter
         go("plan", f"{backup_id} {msgspec.json.encode(request).decode()}")
 
-    view.frame.ask(
-        Prompt(
-            lead=f"Restore {what} to: ",
-            accept=lambda line: view.frame.attempt(lambda: accept(line)),
-            text=text,
-            complete=restore_target_line.complete,
-        )
-    )
+    context.ask(LinePrompt(f"Restore {what} to: ", accept, text=text, complete=restore_target_line.complete))

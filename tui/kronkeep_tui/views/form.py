@@ -14,14 +14,17 @@ from textual.widget import Widget
 
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow
 from kronkeep_common.models import BackupStorage, CronJobCreate, ScheduleCheckRequest
-from kronkeep_tui.actions import ANY, FORM, Action
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.context import Context
 from kronkeep_tui.form import preview, templates
 from kronkeep_tui.form.draft import draft_of
 from kronkeep_tui.form.form_rows import hint, offered
 from kronkeep_tui.form.form_state import Filling
 from kronkeep_tui.form.schedule_fit import Fit
 from kronkeep_tui.form.submit import send
-from kronkeep_tui.prompt import Prompt
+from kronkeep_tui.navigation import Place
+from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.form_widget import FormSheet
@@ -35,7 +38,7 @@ KEPT_DRAFTS = 20
 class FormView(View):
     """`of` is empty for a new CronJob, `edit NAMESPACE/NAME`, or `copy NAMESPACE/NAME`."""
 
-    SCOPES = (FORM, ANY)
+    SCOPES = (Scope.FORM, Scope.ANY)
     SCOPED_CSS = False  # the screen's classes are outside of the view
     DEFAULT_CSS = """
     FormView { layout: vertical; }
@@ -47,9 +50,9 @@ class FormView(View):
     .-wide FormView > FormMeaning { height: 1fr; width: 50%; margin: 0 0 0 2; }
     """
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
-        self.filling = Filling(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
+        self.filling = Filling(place.of)
         self._fit = Fit()
         self._timer: Timer | None = None
 
@@ -75,39 +78,39 @@ class FormView(View):
         """The fields."""
         return self.query_one(FormSheet)
 
-    def target(self) -> Widget | None:
+    def focus_target(self) -> Widget | None:
         """The fields get the keys."""
         return self.sheet
 
     def on_mount(self) -> None:
         """Begins with what was typed before, else with what is usual."""
-        kept = self.kronkeep.drafts.get(self.of)
+        kept = self.context.drafts.get(self.of)
         active = [storage.id for storage in self._storages if storage.status == "active"]
         self.filling = kept or Filling(self.of, active[0] if len(active) == 1 else "")
         self._changed(at="schedule" if self.filling.target else "name")
         if kept:
-            self.frame.tell("This is what you typed before; f5 begins anew.", "quiet")
+            self.context.tell("This is what you typed before; f5 begins anew.", "quiet")
 
     async def load(self) -> None:
         """Reads the CronJob that this is of, unless something was typed already."""
         filling = self.filling
         if filling.source is not None and filling.unread:
-            filling.begin(await filling.client(self.kronkeep.client).tagged_spec(*filling.source))
+            filling.begin(await filling.client(self.context.client).tagged_spec(*filling.source))
             self._changed(at="schedule" if filling.target else "name")
 
     # what is shown
 
     @property
     def _storages(self) -> list[BackupStorage]:
-        return sorted(self.kronkeep.reader.store.storages.newest(), key=lambda storage: storage.id)
+        return sorted(self.store.storages.newest(), key=lambda storage: storage.id)
 
     @property
     def _known_storages(self) -> list[BackupStorage] | None:
-        return self._storages if self.kronkeep.reader.read_once else None
+        return self._storages if self.context.reader.read_once else None
 
     @property
     def _claims(self) -> list[str]:
-        return sorted({claim for cronjob in self.kronkeep.reader.store.cronjobs for claim in cronjob.claims})
+        return sorted({claim for cronjob in self.store.cronjobs for claim in cronjob.claims})
 
     def _changed(self, *, at: str | None = None) -> None:
         """Reads the fields anew, and shows what they make."""
@@ -127,7 +130,7 @@ class FormView(View):
 
     def _preview(self) -> None:
         for pane in self.query(FormMeaning):  # none while the terminal is being left
-            pane.tell(self.filling, self._fit, self.kronkeep.clock, self._known_storages)
+            pane.tell(self.filling, self._fit, self.context.clock, self._known_storages)
 
     def show(self, store: Store, now: datetime) -> None:
         """Shows the same draft; storages may have come, and fire times pass."""
@@ -159,7 +162,7 @@ class FormView(View):
     def _keep(self) -> None:
         if self.filling.unread:
             return
-        drafts = self.kronkeep.drafts
+        drafts = self.context.drafts
         drafts.pop(self.of, None)
         drafts[self.of] = self.filling
         while len(drafts) > KEPT_DRAFTS:
@@ -180,10 +183,10 @@ class FormView(View):
             self._timer.stop()
         if request is not None:
             check = f"check {self.of}"
-            self._timer = self.set_timer(PAUSE, lambda: self.kronkeep.attempt(self._checked(request), check))
+            self._timer = self.set_timer(PAUSE, lambda: self.context.start(self._checked(request), check))
 
     async def _checked(self, request: ScheduleCheckRequest) -> None:
-        await self._fit.ask(request, self.filling.client(self.kronkeep.client), self.kronkeep.clock)
+        await self._fit.ask(request, self.filling.client(self.context.client), self.context.clock)
         if self.is_mounted:
             self._preview()
 
@@ -192,27 +195,31 @@ class FormView(View):
         strategy = {"shift": "shift", "after_run": "after-run", "accept": "accept"}.get(action.name)
         if strategy is not None and self._fit.offer(strategy) is None:
             return "There is no conflict to settle."
-        if action.name == "swap" and self.filling.met_at(self.sheet.row.key) is None:
+        if action == actions.SWAP and self.filling.met_at(self.sheet.row.key) is None:
             return "Nobody else has changed this field since the form was opened."
         return ""
 
     def _settle(self, strategy: str) -> None:
         found = self._fit.settle(strategy)
         self._fill(found.texts, at=found.at)
-        self.frame.tell(found.message, found.role)
+        self.context.tell(found.message, found.role)
 
+    @handles(actions.SHIFT)
     def do_shift(self) -> None:
         """Moves the backup's schedule to the earliest minute that fits."""
         self._settle("shift")
 
+    @handles(actions.AFTER_RUN)
     def do_after_run(self) -> None:
         """Drops the backup's schedule: it follows each run."""
         self._settle("after-run")
 
+    @handles(actions.ACCEPT)
     def do_accept(self) -> None:
         """Keeps both schedules; the conflict stays on record."""
         self._settle("accept")
 
+    @handles(actions.SWAP)
     def do_swap(self) -> None:
         """Takes somebody else's text in this field, or brings back one's own."""
         key = self.sheet.row.key
@@ -222,49 +229,58 @@ class FormView(View):
 
     # other beginnings
 
+    @handles(actions.FILL)
     def do_fill(self) -> None:
         """Asks for a CronJob or a template to begin with; the name that was typed stays."""
-        jobs = sorted(f"{c.namespace}/{c.name}" for c in self.kronkeep.reader.store.cronjobs)
+        jobs = sorted(f"{c.namespace}/{c.name}" for c in self.store.cronjobs)
         known = [*templates.names(), *jobs]
-        complete = lambda text: [name for name in known if name.startswith(text)]  # noqa: E731
-        words = "From (up and down choose, tab completes): "
-        self.frame.ask(Prompt(lead=words, accept=self._fill_from, complete=complete, past=known[::-1]))
+
+        def complete(text: str) -> list[str]:
+            return [name for name in known if name.startswith(text)]
+
+        question = "From (up and down choose, tab completes): "
+        self.context.ask(LinePrompt(question, self._fill_from, complete=complete, history=known[::-1]))
 
     def _fill_from(self, name: str) -> None:
         if name:
-            self.kronkeep.attempt(self._filled_from(name), "fill")
+            self.context.start(self._filled_from(name), "fill")
 
     async def _filled_from(self, name: str) -> None:
         found = templates.texts(name)
         if found is None:
             if "/" not in name:
                 raise InvalidRequest(f"There is no template {name!r}.", next_step="tab completes.")
-            found = draft_of(await self.kronkeep.client.cronjob_spec(*name.split("/", 1)))
+            found = draft_of(await self.context.client.cronjob_spec(*name.split("/", 1)))
         self.filling.fill_from(found)
         self._fill({}, at="image" if self.draft["name"] else "name")
-        self.frame.tell(f"Filled from {name}.", "ok")
+        self.context.tell(f"Filled from {name}.", "ok")
 
+    @handles(actions.ANEW)
     def do_anew(self) -> None:
         """Forgets what was typed."""
-        self.kronkeep.drafts.pop(self.of, None)
+        self.context.drafts.pop(self.of, None)
         self.filling = Filling(self.of, self.draft.get("policy.storage_id", ""))
         self._changed(at="name")
-        self.kronkeep.attempt(self.load(), f"load form {self.of}")
+        self.context.start(self.load(), f"load form {self.of}")
 
+    @handles(actions.YAML_PREVIEW)
     def do_yaml_preview(self) -> None:
         """Shows the manifest that would be sent, or the fields again."""
         self.toggle_class("-yaml")
         self.query_one(FormMeaning).as_yaml = self.has_class("-yaml")
         self.call_after_refresh(self._preview)
 
+    @handles(actions.SECTION)
     def do_section(self) -> None:
         """Goes to the next section."""
         self.sheet.section()
 
+    @handles(actions.PAGE_DOWN)
     def do_page_down(self) -> None:
         """Scrolls what the fields mean."""
         self.query_one(FormMeaning).page(1)
 
+    @handles(actions.PAGE_UP)
     def do_page_up(self) -> None:
         """Scrolls what the fields mean back."""
         self.query_one(FormMeaning).page(-1)
@@ -282,32 +298,34 @@ class FormView(View):
         assert self.filling.spec is not None
         return self.filling.spec
 
+    @handles(actions.SUBMIT)
     def do_submit(self) -> None:
         """Creates or changes the CronJob; on any error the form stays as it is."""
-        self.kronkeep.attempt(self._send(dry_run=False), "save")
+        self.context.start(self._send(dry_run=False), "save")
 
+    @handles(actions.DRY_RUN)
     def do_dry_run(self) -> None:
         """Asks daemon and cluster whether they would take it."""
-        self.kronkeep.attempt(self._send(dry_run=True), "save")
+        self.context.start(self._send(dry_run=True), "save")
 
     async def _send(self, *, dry_run: bool) -> None:
         spec = self._spec()
         if not dry_run:
             self._fit.refuse(spec)
         try:
-            made = await send(self.filling.client(self.kronkeep.client), self.filling, spec, dry_run=dry_run)
+            made = await send(self.filling.client(self.context.client), self.filling, spec, dry_run=dry_run)
         except KronkeepError as error:
             self._refused(error)
             raise
         settled = f" {made.resolution}" if made.resolution and spec.policy and spec.policy.schedule else ""
         if dry_run:
-            self.frame.tell(f"The cluster would take it.{settled}", "ok")
+            self.context.tell(f"The cluster would take it.{settled}", "ok")
             return
-        self.kronkeep.drafts.pop(self.of, None)
-        self.kronkeep.reader.resync()
-        if self.frame.view is self:
-            self.frame.leave_view()
-        self.frame.tell(f"{made.namespace}/{made.name} runs {made.schedule_text}.{settled}", "ok")
+        self.context.drafts.pop(self.of, None)
+        self.context.reader.resync()
+        if self.is_in_front:
+            self.context.leave()
+        self.context.tell(f"{made.namespace}/{made.name} runs {made.schedule_text}.{settled}", "ok")
 
     def _refused(self, error: KronkeepError) -> None:
         """Goes to the field that an error is about, or to the first that somebody else changed."""
@@ -316,12 +334,13 @@ class FormView(View):
         if at is not None and self.is_mounted:
             self._changed(at=at)
 
+    @handles(actions.BACK)
     def do_back(self) -> None:
         """Leaves; what was typed is kept until it is saved."""
         if self.has_class("-yaml"):
             self.do_yaml_preview()
             return
-        kept = self.of in self.kronkeep.drafts
-        self.frame.leave_view()
+        kept = self.of in self.context.drafts
+        self.context.leave()
         if kept:
-            self.frame.tell("What you typed is kept until kronkeep is left: open the form again.", "quiet")
+            self.context.tell("What you typed is kept until kronkeep is left: open the form again.", "quiet")

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from kronkeep_tui.actions import shown
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text
@@ -23,16 +22,14 @@ class HelpView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """Keys and words, those of this view first; then commands and filters."""
-        app = self.kronkeep
-        below = self.frame.below
         lines: list[Text] = [((f"Keys in {self.of}", "title"), ("   / searches, esc goes back", "quiet")), ()]
-        for action in app.keymap.held(below.SCOPES):
-            keys = " ".join(dict.fromkeys(map(shown, action.keys)))
-            why = self.frame.refusal(action, below)
+        for binding, why in self.context.actions_below():
+            keys = " ".join(binding.key_labels)
+            action = binding.action
             lines.append(
                 (
                     (f"  {keys:16}", "accent"),
-                    (action.words, "quiet" if why else ""),
+                    (action.label, "quiet" if why else ""),
                     (f"   :{_command(action.name)}", "quiet"),
                     (f"   not now: {why}" if why else "", "warn"),
                 )

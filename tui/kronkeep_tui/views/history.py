@@ -21,10 +21,10 @@ class HistoryView(PageView):
         cronjob = store.cronjob(self.of)
         if cronjob is None:
             return [(("The CronJob is no longer there; its runs are in Runs.", "warn"),)]
-        return page.page(cronjob, store, now, width, plain=self.kronkeep.settings.plain)
+        return page.page(cronjob, store, now, width, plain=self.context.settings.plain)
 
     async def load(self) -> None:
         """Reads its newest runs and backups."""
-        reader = self.kronkeep.reader
-        await reader.more("executions", cronjob_id=self.of)
-        await reader.more("backups", cronjob_id=self.of)
+        reader = self.context.reader
+        await reader.read_older_runs(cronjob_id=self.of)
+        await reader.read_older_backups(cronjob_id=self.of)

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from kronkeep_common.models import CronJob
-from kronkeep_tui.actions import ANY, JOBS, TABLE, Action
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import jobs as page
 from kronkeep_tui.pages.status_words import FAULTS, job_state
-from kronkeep_tui.prompt import confirm
+from kronkeep_tui.prompt import YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
@@ -28,7 +30,7 @@ def _behind(moment: datetime | None) -> float:
 class JobsView(TableView[CronJob]):
     """CronJobs, one row each."""
 
-    SCOPES = (JOBS, TABLE, ANY)
+    SCOPES = (Scope.JOBS, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
     CLUSTER_AT = 2
     EMPTY = (
@@ -82,74 +84,100 @@ class JobsView(TableView[CronJob]):
 
     def refusal(self, action: Action) -> str:
         """A backup needs a policy."""
-        if action.name == "back_up" and (bare := [c.name for c in self.targets() if c.policy is None]):
+        if action == actions.BACK_UP and (bare := [c.name for c in self.targets() if c.policy is None]):
             return f"{bare[0]} has no backup policy: e edits it."
         return ""
 
+    @handles(actions.CHOOSE)
     def do_choose(self) -> None:
         """Shows the CronJob's runs."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("runs", cronjob.id)
+            self.context.enter("runs", cronjob.id)
 
+    @handles(actions.HISTORY)
     def do_history(self) -> None:
         """Shows its past at a glance."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("history", cronjob.id)
+            self.context.enter("history", cronjob.id)
 
+    @handles(actions.LOG)
     def do_log(self) -> None:
         """Shows the log of its newest run."""
         cronjob = self.subject()
         if cronjob is not None and cronjob.last_execution_id:
-            self.frame.enter("run", cronjob.last_execution_id)
+            self.context.enter("run", cronjob.last_execution_id)
         else:
-            self.frame.tell("It has not run yet, so there is no log.")
+            self.context.tell("It has not run yet, so there is no log.")
 
+    @handles(actions.YAML)
     def do_yaml(self) -> None:
         """Shows it as it would be written."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")
+            self.context.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")
 
+    @handles(actions.CREATE)
     def do_create(self) -> None:
         """Opens the form."""
-        self.frame.enter("form")
+        self.context.enter("form")
 
+    @handles(actions.FORM)
     def do_form(self) -> None:
         """Opens it in the form."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("form", f"edit {self.label(cronjob)}@{cronjob.cluster}")
+            self.context.enter("form", f"edit {self.label(cronjob)}@{cronjob.cluster}")
 
+    @handles(actions.CLONE)
     def do_clone(self) -> None:
         """Opens the form filled as it is."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("form", f"copy {self.label(cronjob)}@{cronjob.cluster}")
+            self.context.enter("form", f"copy {self.label(cronjob)}@{cronjob.cluster}")
 
+    @handles(actions.EDIT)
     def do_edit(self) -> None:
         """Opens it in $EDITOR."""
         if (cronjob := self.subject()) is not None:
-            from kronkeep_tui.editor import edit
+            self.context.start(self._edit(cronjob), "edit")
 
-            self.kronkeep.attempt(edit(self.kronkeep, cronjob), "edit")
+    async def _edit(self, cronjob: CronJob) -> None:
+        from kronkeep_tui import editor
+
+        client = self.context.client.on(cronjob.cluster)
+        original = await client.tagged_spec(cronjob.namespace, cronjob.name)
+        path = editor.written(original.spec)
+        with self.app.suspend():
+            code = editor.run(path)
+        self.app.refresh(layout=True)
+        spec = await editor.put(client, original, path, code)
+        if spec is None:
+            self.context.tell("Nothing was changed.", "quiet")
+        else:
+            self.context.tell(f"Changed {spec.namespace}/{spec.name}.", "ok")
+            self.context.reader.resync()
 
     def _confirm(self, verb: str, do: Any) -> None:
         targets = self.targets()
-        self.frame.ask(confirm(page.question(verb, [c.name for c in targets]), "y", lambda: do(targets)))
+        self.context.ask(YesNoPrompt(page.question(verb, [c.name for c in targets]), partial(do, targets)))
 
+    @handles(actions.TRIGGER)
     def do_trigger(self) -> None:
         """Runs it now."""
-        self._confirm("Run now", self.kronkeep.changes.trigger)
+        self._confirm("Run now", self.changes.trigger)
 
+    @handles(actions.SUSPEND)
     def do_suspend(self) -> None:
         """Suspends or resumes it."""
         verb = "Resume" if self.targets()[0].suspended else "Suspend"
-        self._confirm(verb, self.kronkeep.changes.toggle)
+        self._confirm(verb, self.changes.toggle)
 
+    @handles(actions.BACK_UP)
     def do_back_up(self) -> None:
         """Backs it up now."""
-        self._confirm("Back up now", self.kronkeep.changes.back_up)
+        self._confirm("Back up now", self.changes.back_up)
 
+    @handles(actions.DELETE)
     def do_delete(self) -> None:
         """Deletes it, once its name is typed."""
         cronjob = self.subject()
         if cronjob is not None:
             question = f"Delete {self.label(cronjob)}? Its history stays."
-            self.frame.ask(confirm(question, cronjob.name, lambda: self.kronkeep.changes.delete(cronjob)))
+            self.context.ask(name_prompt(question, cronjob.name, partial(self.changes.delete, cronjob)))

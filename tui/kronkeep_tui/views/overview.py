@@ -10,10 +10,12 @@ from textual.css.scalar import Scalar
 
 from kronkeep_common.models import Alert
 from kronkeep_common.text import age
-from kronkeep_tui.actions import ANY, TABLE
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import alerts
 from kronkeep_tui.pages import overview as page
-from kronkeep_tui.reader import ALL_RUNS
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
@@ -36,7 +38,7 @@ class Columns(Horizontal, Still):
 class OverviewView(TableView[Alert]):
     """Attention above, the rest below in two columns."""
 
-    SCOPES = ("overview", TABLE, ANY)
+    SCOPES = (Scope.OVERVIEW, Scope.TABLE, Scope.ANY)
     COLUMNS = ATTENTION
     EMPTY = ("Nothing needs attention.",)
     SCOPED_CSS = False  # widths and heights are classes of the screen, above the view
@@ -52,8 +54,8 @@ class OverviewView(TableView[Alert]):
     OverviewView.-first > RowTable, OverviewView.-first Columns { display: none; }
     """
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self._own_height: int | None = None
 
     def compose(self) -> ComposeResult:
@@ -69,10 +71,10 @@ class OverviewView(TableView[Alert]):
 
     async def load(self) -> None:
         """Reads on until every run of the fortnight is here, or as many as one screen is worth."""
-        reader = self.kronkeep.reader
-        begin = self.kronkeep.clock.now() - page.FORTNIGHT
+        reader = self.context.reader
+        begin = self.context.clock.now() - page.FORTNIGHT
         for _ in range(PAGES):
-            if reader.store.since <= begin or not await reader.more(ALL_RUNS):
+            if reader.store.since <= begin or not await reader.read_older_runs():
                 return
 
     def crumb(self, store: Store) -> str:
@@ -94,7 +96,7 @@ class OverviewView(TableView[Alert]):
 
     def show(self, store: Store, now: datetime) -> None:
         """Shows everything, or the welcome."""
-        first = self.kronkeep.reader.read_once and not store.cronjobs and not len(store.executions)
+        first = self.context.reader.read_once and not store.cronjobs and not len(store.executions)
         self.set_class(first, "-first")
         if first:
             pane = self.query_one("#welcome", Pane)
@@ -107,7 +109,9 @@ class OverviewView(TableView[Alert]):
         """The list is as high as what it lists, within 40 % of the view."""
         rows = len(self.table.rows)
         height = (
-            max(4, min(rows + 2, self.room.height * 2 // 5)) if self._own_height is None else self._own_height
+            max(4, min(rows + 2, self.context.view_size.height * 2 // 5))
+            if self._own_height is None
+            else self._own_height
         )
         if self.table.styles.height != Scalar.from_number(height):
             self.table.styles.height = height
@@ -118,7 +122,7 @@ class OverviewView(TableView[Alert]):
 
     def show_detail(self) -> None:
         """The two columns stand in the place of details."""
-        store = self.kronkeep.reader.store
+        store = self.store
         now = self._now
         if now is None:
             return
@@ -126,20 +130,24 @@ class OverviewView(TableView[Alert]):
             made = partial(page.column, sections, store, now)
             self.query_one(f"#{name}", Pane).show(made)
 
+    @handles(actions.CHOOSE)
     def do_choose(self) -> None:
         """Goes to what is wrong."""
         if (found := self.subject()) is not None:
-            place = alerts.leads_to(found, self.kronkeep.reader.store)
-            self.frame.enter(*(place or ("alerts", "")))
+            place = alerts.leads_to(found, self.store)
+            self.context.enter(*(place or ("alerts", "")))
 
+    @handles(actions.CREATE)
     def do_create(self) -> None:
         """Opens the form."""
-        self.frame.enter("form")
+        self.context.enter("form")
 
+    @handles(actions.GROW)
     def do_grow(self) -> None:
         """Makes the list larger."""
         self._resize_list(2)
 
+    @handles(actions.SHRINK)
     def do_shrink(self) -> None:
         """Makes the list smaller."""
         self._resize_list(-2)

@@ -6,8 +6,11 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
-from kronkeep_tui.actions import ANY, PAGE
-from kronkeep_tui.prompt import Prompt
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
+from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.cells import Text, over, plain
@@ -17,10 +20,10 @@ from kronkeep_tui.widgets.line_widget import Pane
 class PageView(View):
     """Lines; a subclass gives `lines`."""
 
-    SCOPES: ClassVar[tuple[str, ...]] = (PAGE, ANY)
+    SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.PAGE, Scope.ANY)
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self._searched = ""
         self._found = -1
 
@@ -48,23 +51,22 @@ class PageView(View):
 
         self.pane.show(make)
 
-    def again(self) -> None:
-        """Shows the same picture anew."""
-        self.show(self.kronkeep.reader.store, self.kronkeep.clock.now())
-
+    @handles(actions.SEARCH)
     def do_search(self) -> None:
         """Asks what to search."""
-        self.frame.ask(Prompt(lead="/", accept=self._search, text=self._searched, change=self._search))
+        self.context.ask(LinePrompt("/", self._search, text=self._searched, on_change=self._search))
 
     def _search(self, words: str) -> None:
         self._searched = words
         self._found = -1
         self._step(1)
 
+    @handles(actions.NEXT_FOUND)
     def do_next_found(self) -> None:
         """Goes to the next line found."""
         self._step(1)
 
+    @handles(actions.PREVIOUS_FOUND)
     def do_previous_found(self) -> None:
         """Goes to the line found before."""
         self._step(-1)
@@ -78,4 +80,4 @@ class PageView(View):
         self._found = next((n for n in order if words and words in plain(lines[n]).lower()), -1)
         if self._found >= 0:
             self.pane.top = max(0, self._found - self.pane.size.height // 2)
-        self.again()
+        self.update()

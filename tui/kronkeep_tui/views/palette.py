@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from kronkeep_tui.actions import ANY, TABLE, shown
+from kronkeep_tui import actions
+from kronkeep_tui.actions import BY_NAME, Scope, handles
+from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
-from kronkeep_tui.prompt import Prompt
+from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text, wrap
@@ -25,15 +27,15 @@ class Offer(NamedTuple):
 class PaletteView(TableView[Offer]):
     """Offers for the view kind `of`."""
 
-    SCOPES = ("palette", TABLE, ANY)
+    SCOPES = (Scope.PALETTE, Scope.TABLE, Scope.ANY)
     COLUMNS = (
         Column(title="DO", width=34, grow=3),
         Column(title="KEY", width=10),
         Column(title="WHY NOT", width=20, drop=1, grow=2),
     )
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self._typed = ""
 
     def crumb(self, store: Store) -> str:
@@ -45,20 +47,20 @@ class PaletteView(TableView[Offer]):
         self.call_after_refresh(self._ask)
 
     def _ask(self) -> None:
-        self.frame.ask(
-            Prompt(
-                lead="> ",
-                accept=self._accept,
-                change=self._type,
-                cancel=self.frame.leave_view,
-                arrows=self.table.move,
+        self.context.ask(
+            LinePrompt(
+                "> ",
+                self._accept,
+                on_change=self._type,
+                on_cancel=self.context.leave,
+                on_arrow=self.table.move,
             )
         )
 
     def _type(self, text: str) -> None:
         self._typed = text.lower()
         self.table.edge(0)
-        self.again()
+        self.update()
 
     def version(self, store: Store) -> object:
         """What was typed."""
@@ -70,11 +72,15 @@ class PaletteView(TableView[Offer]):
         return [o for o in self._offers(store) if all(word in o.words.lower() for word in wanted)]
 
     def _offers(self, store: Store) -> list[Offer]:
-        below = self.frame.below
         found = [
-            Offer(id=a.name, words=a.words, key=shown(a.keys[0]), why_not=self.frame.refusal(a, below))
-            for a in self.kronkeep.keymap.held(below.SCOPES)
-            if a.name != "palette"
+            Offer(
+                id=binding.action.name,
+                words=binding.action.label,
+                key=binding.key_labels[0],
+                why_not=why_not,
+            )
+            for binding, why_not in self.context.actions_below()
+            if binding.action != actions.PALETTE
         ]
         return found + [
             Offer(id=f"job {c.id}", words=f"go to {c.namespace}/{c.name}", key="") for c in store.cronjobs
@@ -90,14 +96,15 @@ class PaletteView(TableView[Offer]):
 
     def _accept(self, _: str) -> None:
         offer = self.subject()
-        self.frame.leave_view()
+        self.context.leave()
         if offer is None:
             return
         if offer.id.startswith("job "):
-            self.frame.go((Place("jobs"), Place("runs", offer.id.removeprefix("job "))))
+            self.context.go((Place("jobs"), Place("runs", offer.id.removeprefix("job "))))
         else:
-            self.frame.perform(offer.id)
+            self.context.perform(BY_NAME[offer.id])
 
+    @handles(actions.CHOOSE)
     def do_choose(self) -> None:
         """Does it."""
         self._accept("")

@@ -6,9 +6,12 @@ from datetime import datetime
 import msgspec
 
 from kronkeep_common.models import RestorePlan, RestoreRequest
-from kronkeep_tui.actions import ANY, PAGE, Action
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.restores import plan_lines
-from kronkeep_tui.prompt import confirm
+from kronkeep_tui.prompt import YesNoPrompt, name_prompt
 from kronkeep_tui.restore_target_line import written
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.files import ask
@@ -19,11 +22,11 @@ from kronkeep_tui.widgets.cells import Text
 class PlanView(PageView):
     """`of` is the backup's id and, after a space, the request in JSON."""
 
-    SCOPES = ("plan", PAGE, ANY)
+    SCOPES = (Scope.PLAN, Scope.PAGE, Scope.ANY)
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
-        self.backup_id, _, text = of.partition(" ")
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
+        self.backup_id, _, text = place.of.partition(" ")
         self._request = msgspec.json.decode(text, type=RestoreRequest)
         self._plan: RestorePlan | None = None
 
@@ -41,40 +44,48 @@ class PlanView(PageView):
 
     async def load(self) -> None:
         """Asks for the plan as it would be once the CronJob's name is typed."""
-        client = self.kronkeep.client
+        client = self.context.client
         if self._request.target.kind == "in-place":
             backup = await client.backup(self.backup_id)
             self._request = msgspec.structs.replace(self._request, confirm=backup.cronjob)
         self._plan = await client.plan_restore(self.backup_id, self._request)
-        self.again()
+        self.update()
 
+    @handles(actions.RESYNC)
     def do_resync(self) -> None:
         """Asks again."""
-        self.kronkeep.attempt(self.load(), "plan")
+        self.context.start(self.load(), "plan")
 
     def refusal(self, action: Action) -> str:
         """A restore begins with a plan that the daemon accepts."""
-        if action.name != "begin":
+        if action != actions.BEGIN:
             return ""
         if self._plan is None:
             return "The plan is not there yet."
         return self._plan.refusal or ""
 
+    @handles(actions.RETARGET)
     def do_retarget(self) -> None:
         """Asks for the target again, as it was written."""
-        ask(self, self.backup_id, self._request.include, written(self._request))
+        ask(self.context, self.backup_id, self._request.include, written(self._request))
 
+    @handles(actions.BEGIN)
     def do_begin(self) -> None:
         """Begins the restore, once the CronJob's name is typed where files are overwritten in place."""
         plan = self._plan
         if plan is None:
             return
         question = f"Restore {plan.files} files, {plan.overwritten} of them overwritten?"
-        begin = lambda: self.kronkeep.attempt(self._begin(), "restore")  # noqa: E731
-        self.frame.ask(confirm(question, plan.confirm or "y", begin))
+        if plan.confirm:
+            self.context.ask(name_prompt(question, plan.confirm, self._start_restore))
+        else:
+            self.context.ask(YesNoPrompt(question, self._start_restore))
+
+    def _start_restore(self) -> None:
+        self.context.start(self._begin(), "restore")
 
     async def _begin(self) -> None:
-        restore = await self.kronkeep.client.restore(self.backup_id, self._request)
-        self.kronkeep.reader.resync()
-        if self.frame.view is self:
-            self.frame.instead("restored", restore.id)
+        restore = await self.context.client.restore(self.backup_id, self._request)
+        self.context.reader.resync()
+        if self.is_in_front:
+            self.context.replace("restored", restore.id)

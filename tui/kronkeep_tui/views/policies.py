@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from kronkeep_common.models import CronJob
-from kronkeep_tui.actions import ANY, TABLE, Action
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import policies as page
 from kronkeep_tui.pages.jobs import facts
 from kronkeep_tui.store import Store
@@ -21,7 +22,7 @@ def _second(moment: datetime | None) -> float:
 class PoliciesView(TableView[CronJob]):
     """CronJobs that have a policy, or a broken one."""
 
-    SCOPES = ("policies", TABLE, ANY)
+    SCOPES = (Scope.POLICIES, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
     DEFAULT_CSS = "PoliciesView > .detail { height: 7; }"
     CLUSTER_AT = 1
@@ -63,33 +64,38 @@ class PoliciesView(TableView[CronJob]):
         """What is said of it."""
         return page.detail(record, store, now, width)
 
+    @handles(actions.CHOOSE)
     def do_choose(self) -> None:
         """Shows the CronJob's runs."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("runs", cronjob.id)
+            self.context.enter("runs", cronjob.id)
 
+    @handles(actions.CREATE)
     def do_create(self) -> None:
         """Opens the form for a new CronJob with its policy."""
-        self.frame.enter("form")
+        self.context.enter("form")
 
+    @handles(actions.FORM)
     def do_form(self) -> None:
         """Opens the CronJob with its policy in the form."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("form", f"edit {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")
+            self.context.enter("form", f"edit {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")
 
     def refusal(self, action: Action) -> str:
         """A policy that cannot be read removes nothing."""
         cronjob = self.subject()
-        if action.name == "retention" and cronjob is not None and cronjob.policy is None:
+        if action == actions.RETENTION and cronjob is not None and cronjob.policy is None:
             return f"The policy of {cronjob.name} cannot be read, so nothing goes."
         return ""
 
+    @handles(actions.RETENTION)
     def do_retention(self) -> None:
         """Shows what its retention would remove now, what stays and why."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("retention", cronjob.id)
+            self.context.enter("retention", cronjob.id)
 
+    @handles(actions.YAML)
     def do_yaml(self) -> None:
         """Shows the CronJob with its policy as it would be written."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")
+            self.context.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")

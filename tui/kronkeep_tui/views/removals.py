@@ -6,7 +6,10 @@ from datetime import datetime
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan
-from kronkeep_tui.actions import ANY, TABLE
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import retention as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import Order, TableView
@@ -19,14 +22,14 @@ AT_ONCE = 4
 class RemovalsView(TableView[CronJob]):
     """`of` is the storage's name."""
 
-    SCOPES = ("removals", TABLE, ANY)
+    SCOPES = (Scope.REMOVALS, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
     DEFAULT_CSS = "RemovalsView > .detail { height: 7; }"
     EMPTY = ("No policy keeps backups here, so retention removes nothing.",)
     ORDERS = {"n": Order("name", lambda c: (c.namespace, c.name))}
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self._plans: dict[str, RetentionPlan | KronkeepError] = {}
 
     def crumb(self, store: Store) -> str:
@@ -62,21 +65,23 @@ class RemovalsView(TableView[CronJob]):
             assert cronjob.policy is not None
             async with room:
                 try:
-                    self._plans[cronjob.id] = await self.kronkeep.client.on(cronjob.cluster).retention(
+                    self._plans[cronjob.id] = await self.context.client.on(cronjob.cluster).retention(
                         cronjob.policy.id
                     )
                 except KronkeepError as error:
                     self._plans[cronjob.id] = error
-            self.again()
+            self.update()
 
-        await asyncio.gather(*map(one, self.records(self.kronkeep.reader.store)))
+        await asyncio.gather(*map(one, self.records(self.store)))
 
+    @handles(actions.RESYNC)
     def do_resync(self) -> None:
         """Asks again."""
         self._plans.clear()
-        self.kronkeep.attempt(self.load(), f"removals {self.of}")
+        self.context.start(self.load(), f"removals {self.of}")
 
+    @handles(actions.CHOOSE)
     def do_choose(self) -> None:
         """Shows each snapshot, and approves there."""
         if (cronjob := self.subject()) is not None:
-            self.frame.enter("retention", cronjob.id)
+            self.context.enter("retention", cronjob.id)

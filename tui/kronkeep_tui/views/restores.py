@@ -6,10 +6,13 @@ from datetime import datetime
 
 from kronkeep_common.models import Restore
 from kronkeep_common.text import age, clean, duration
-from kronkeep_tui.actions import ANY, PAGE, TABLE, Action
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.restores import restore_lines, where
 from kronkeep_tui.pages.status_words import state
-from kronkeep_tui.prompt import confirm
+from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.views.table_view import Order, TableView
@@ -22,7 +25,7 @@ MOST_LINES = 5000
 class RestoresView(TableView[Restore]):
     """The newest restores."""
 
-    SCOPES = ("restores", TABLE, ANY)
+    SCOPES = (Scope.RESTORES, Scope.TABLE, Scope.ANY)
     COLUMNS = (
         Column(title="ST", width=5),
         Column(title="PURPOSE", width=8, drop=2),
@@ -73,19 +76,20 @@ class RestoresView(TableView[Restore]):
         """How far it is, or how it ended."""
         return restore_lines(record, now, width)
 
+    @handles(actions.CHOOSE)
     def do_choose(self) -> None:
         """Shows its page."""
         if (restore := self.subject()) is not None:
-            self.frame.enter("restored", restore.id)
+            self.context.enter("restored", restore.id)
 
 
 class RestoredView(PageView):
     """The restore `of`, followed to its end."""
 
-    SCOPES = ("restored", PAGE, ANY)
+    SCOPES = (Scope.RESTORED, Scope.PAGE, Scope.ANY)
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self._read: Restore | None = None
 
     def crumb(self, store: Store) -> str:
@@ -94,13 +98,13 @@ class RestoredView(PageView):
 
     def subject(self) -> Restore | None:
         """The restore as it is known: from the events, or as it was when the page came."""
-        store: Store = self.kronkeep.reader.store
+        store: Store = self.store
         return store.restores.get(self.of) or self._read
 
     async def load(self) -> None:
         """Reads it: it may be older than what the terminal holds."""
-        self._read = await self.kronkeep.client.get_restore(self.of)
-        self.again()
+        self._read = await self.context.client.get_restore(self.of)
+        self.update()
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """How far it is, or how it ended."""
@@ -110,28 +114,34 @@ class RestoredView(PageView):
     def refusal(self, action: Action) -> str:
         """What has ended is not stopped."""
         restore = self.subject()
-        if action.name == "cancel" and restore is not None and restore.ended_at is not None:
+        if action == actions.CANCEL and restore is not None and restore.ended_at is not None:
             return f"It has ended already: {restore.status}."
         return ""
 
+    @handles(actions.LOG)
     def do_log(self) -> None:
         """Shows what restic and the check said."""
-        self.frame.enter("restore_log", self.of)
+        self.context.enter("restore_log", self.of)
 
+    @handles(actions.CANCEL)
     def do_cancel(self) -> None:
         """Stops the restore, after a question."""
-        call = self.kronkeep.client.cancel_restore
-        stop = lambda: self.kronkeep.attempt(_dropped(call(self.of)), "stop")  # noqa: E731
-        self.frame.ask(confirm("Stop this restore? What it has written stays.", "y", stop))
+        self.context.ask(YesNoPrompt("Stop this restore? What it has written stays.", self._start_cancelling))
+
+    def _start_cancelling(self) -> None:
+        self.context.start(self._cancel(), "stop")
+
+    async def _cancel(self) -> None:
+        await self.context.client.cancel_restore(self.of)
 
 
 class RestoreLogView(PageView):
     """What restic and the check of the restore `of` said."""
 
-    SCOPES = ("restore_log", PAGE, ANY)
+    SCOPES = (Scope.RESTORE_LOG, Scope.PAGE, Scope.ANY)
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self._said: deque[str] | None = None
 
     def crumb(self, store: Store) -> str:
@@ -148,18 +158,15 @@ class RestoreLogView(PageView):
         """Reads it as it is now."""
         said: deque[str] = deque(maxlen=MOST_LINES)
         rest = b""
-        async for chunk in self.kronkeep.client.restore_log(self.of):
+        async for chunk in self.context.client.restore_log(self.of):
             *whole, rest = (rest + chunk).split(b"\n")
             said += [clean(line.decode(errors="replace"), 1000) for line in whole]
         self._said = said
         if rest:
             said.append(clean(rest.decode(errors="replace"), 1000))
-        self.again()
+        self.update()
 
+    @handles(actions.RESYNC)
     def do_resync(self) -> None:
         """Reads it again."""
-        self.kronkeep.attempt(self.load(), "restore log")
-
-
-async def _dropped(work: object) -> None:
-    await work  # type: ignore[misc]
+        self.context.start(self.load(), "restore log")

@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kronkeep_common.models import CronJob, RetentionPlan
-from kronkeep_tui.actions import ANY, PAGE, Action
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.retention import plan_lines
-from kronkeep_tui.prompt import confirm
+from kronkeep_tui.prompt import name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text
@@ -15,10 +18,10 @@ from kronkeep_tui.widgets.cells import Text
 class RetentionView(PageView):
     """`of` is the id of the CronJob that carries the policy."""
 
-    SCOPES = ("retention", PAGE, ANY)
+    SCOPES = (Scope.RETENTION, Scope.PAGE, Scope.ANY)
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self._plan: RetentionPlan | None = None
 
     def crumb(self, store: Store) -> str:
@@ -40,35 +43,40 @@ class RetentionView(PageView):
 
     async def load(self) -> None:
         """Asks for the plan; it is not asked again by itself, for one approves what one has seen."""
-        cronjob = self._cronjob(self.kronkeep.reader.store)
+        cronjob = self._cronjob(self.store)
         if cronjob is not None and cronjob.policy is not None:
-            self._plan = await self.kronkeep.client.on(cronjob.cluster).retention(cronjob.policy.id)
-            self.again()
+            self._plan = await self.context.client.on(cronjob.cluster).retention(cronjob.policy.id)
+            self.update()
 
+    @handles(actions.RESYNC)
     def do_resync(self) -> None:
         """Asks again."""
-        self.kronkeep.attempt(self.load(), "retention")
+        self.context.start(self.load(), "retention")
 
     def refusal(self, action: Action) -> str:
         """Only removals that wait are approved."""
-        if action.name != "approve":
+        if action != actions.APPROVE:
             return ""
         if self._plan is None:
             return "The plan is not there yet."
         return "" if self._plan.blocked_by is not None else "Nothing waits for an approval."
 
+    @handles(actions.APPROVE)
     def do_approve(self) -> None:
         """Approves exactly what the page shows, once the CronJob's name is typed."""
         plan = self._plan
-        cronjob = self._cronjob(self.kronkeep.reader.store)
+        cronjob = self._cronjob(self.store)
         if plan is None or cronjob is None:
             return
         question = f"Remove {len(plan.remove)} snapshots for good?"
-        approve = lambda: self.kronkeep.attempt(self._approve(cronjob, plan), "approve")  # noqa: E731
-        self.frame.ask(confirm(question, cronjob.name, approve))
+
+        def approve() -> None:
+            self.context.start(self._approve(cronjob, plan), "approve")
+
+        self.context.ask(name_prompt(question, cronjob.name, approve))
 
     async def _approve(self, cronjob: CronJob, plan: RetentionPlan) -> None:
-        self.frame.tell(f"{len(plan.remove)} snapshots are being removed.", "quiet")
-        await self.kronkeep.client.on(cronjob.cluster).approve_retention(plan.policy_id, plan.token)
-        self.frame.tell(f"{len(plan.remove)} snapshots are removed; pruning gives their space back.")
+        self.context.tell(f"{len(plan.remove)} snapshots are being removed.", "quiet")
+        await self.context.client.on(cronjob.cluster).approve_retention(plan.policy_id, plan.token)
+        self.context.tell(f"{len(plan.remove)} snapshots are removed; pruning gives their space back.")
         await self.load()

@@ -1,6 +1,7 @@
 """One run: the linked record above, its log below, live while its pod is there, then as it was kept."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from textual.app import ComposeResult
@@ -8,10 +9,13 @@ from textual.app import ComposeResult
 from kronkeep_common.errors import DaemonUnreachable, KronkeepError
 from kronkeep_common.models import CronJob, CronJobExecution
 from kronkeep_common.text import clean
-from kronkeep_tui.actions import ANY, LOG, RUN, Action
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import runs as page
-from kronkeep_tui.prompt import Prompt, confirm
-from kronkeep_tui.store import Store, runs_of, with_records
+from kronkeep_tui.prompt import LinePrompt, YesNoPrompt
+from kronkeep_tui.store import Store, runs_of
 from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.cells import Text, rule
 from kronkeep_tui.widgets.line_widget import Bar, Pane
@@ -25,15 +29,15 @@ LONGEST = 65_536  # bytes of a line that has no end yet
 class RunView(View):
     """A run's page; `of` is its id."""
 
-    SCOPES = (RUN, LOG, ANY)
+    SCOPES = (Scope.RUN, Scope.LOG, Scope.ANY)
     DEFAULT_CSS = """
     RunView { layout: vertical; }
     RunView > .head { height: auto; max-height: 45%; min-height: 4; }
     RunView.-full > .head { display: none; }
     """
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self._pending: list[str] = []
         self._rest = b""
 
@@ -53,7 +57,7 @@ class RunView(View):
     @property
     def run(self) -> CronJobExecution | None:
         """The run, as it is now."""
-        return self.kronkeep.reader.store.executions.get(self.of)
+        return self.store.executions.get(self.of)
 
     def subject(self) -> CronJobExecution | None:
         """The run."""
@@ -77,29 +81,24 @@ class RunView(View):
         run = store.executions.get(self.of)
         head = self.query_one(".head", Pane)
         if run is not None:
-            lines = [((" ", ""), *line) for line in page.head(run, store, now, self.room.width - 2)]
+            lines = [
+                ((" ", ""), *line) for line in page.head(run, store, now, self.context.view_size.width - 2)
+            ]
             head.fit(lines)
         self._show_rule()
 
     def _show_rule(self) -> None:
-        self.query_one("#rule", Bar).say(rule(self.room.width, f"Log ({self.log_pane.words})"))
+        self.query_one("#rule", Bar).say(rule(self.context.view_size.width, f"Log ({self.log_pane.words})"))
 
     async def load(self) -> None:
         """Reads a run that the snapshot lacks, then its log."""
-        reader = self.kronkeep.reader
-        if self.run is None:
-            found = await reader.client.execution(self.of)
-            reader.store = with_records(reader.store, "executions", [found])
-        run = self.run
-        if run is not None and run.backup_id and reader.store.backups.get(run.backup_id) is None:
-            backup = await reader.client.backup(run.backup_id)
-            reader.store = with_records(reader.store, "backups", [backup])
-        self.frame.show()
+        await self.context.reader.fetch_run(self.of)
+        self.update()
         self.run_worker(self._follow(), name="log", group="log", exclusive=True, exit_on_error=False)
 
     async def _follow(self) -> None:
         try:
-            async for chunk in self.kronkeep.client.log(self.of, follow=True):
+            async for chunk in self.context.client.log(self.of, follow=True):
                 self._take(chunk)
             self._take(b"\n" if self._rest else b"")
             self._pending.append(self._end())
@@ -126,7 +125,7 @@ class RunView(View):
             del self._pending[: -PENDING_LINES // 2]
 
     def _show_lines(self) -> None:
-        if self._pending and self.display and self.frame.view is self:
+        if self._pending and self.display and self.is_in_front:
             lines = self._pending
             self._pending = []
             self.log_pane.add(lines)
@@ -136,138 +135,158 @@ class RunView(View):
         """What needs the CronJob needs it to be there still; only what runs can be stopped."""
         run = self.run
         cronjob = self._cronjob()
-        if action.name in ("trigger", "back_up") and cronjob is None:
+        if action in (actions.TRIGGER, actions.BACK_UP) and cronjob is None:
             return "The CronJob is no longer there."
-        if action.name == "back_up" and cronjob is not None and cronjob.policy is None:
+        if action == actions.BACK_UP and cronjob is not None and cronjob.policy is None:
             return f"{cronjob.name} has no backup policy."
-        if action.name == "cancel" and run is not None and run.status not in ("running", "pending"):
+        if action == actions.CANCEL and run is not None and run.status not in ("running", "pending"):
             return "The run is over; there is nothing to stop."
         return ""
 
     def _cronjob(self) -> CronJob | None:
         run = self.run
-        return self.kronkeep.reader.store.cronjob(run.cronjob_id) if run else None
+        return self.store.cronjob(run.cronjob_id) if run else None
 
     def _beside(self, step: int) -> None:
         run = self.run
-        runs = runs_of(self.kronkeep.reader.store, run.cronjob_id) if run else []
+        runs = runs_of(self.store, run.cronjob_id) if run else []
         place = next((n for n, r in enumerate(runs) if r.id == self.of), -1) + step
         if run is not None and 0 <= place < len(runs):
-            self.frame.instead("run", runs[place].id)
+            self.context.replace("run", runs[place].id)
         else:
-            self.frame.tell("There is no older run here." if step > 0 else "There is no newer run.")
+            self.context.tell("There is no older run here." if step > 0 else "There is no newer run.")
 
+    @handles(actions.OLDER)
     def do_older(self) -> None:
         """Shows the run before."""
         self._beside(1)
 
+    @handles(actions.NEWER)
     def do_newer(self) -> None:
         """Shows the run after."""
         self._beside(-1)
 
     def _ask(self, verb: str, do: Any) -> None:
         if (cronjob := self._cronjob()) is not None:
-            self.frame.ask(confirm(f"{verb} {cronjob.name}?", "y", lambda: do([cronjob])))
+            self.context.ask(YesNoPrompt(f"{verb} {cronjob.name}?", partial(do, [cronjob])))
 
+    @handles(actions.TRIGGER)
     def do_trigger(self) -> None:
         """Runs the CronJob again."""
-        self._ask("Run now", self.kronkeep.changes.trigger)
+        self._ask("Run now", self.changes.trigger)
 
+    @handles(actions.BACK_UP)
     def do_back_up(self) -> None:
         """Backs it up now."""
-        self._ask("Back up now", self.kronkeep.changes.back_up)
+        self._ask("Back up now", self.changes.back_up)
 
+    @handles(actions.CANCEL)
     def do_cancel(self) -> None:
         """Stops the run."""
         if (run := self.run) is not None:
             words = run.job or run.cronjob
-            self.frame.ask(confirm(f"Stop {words}?", "y", lambda: self.kronkeep.changes.cancel([run])))
+            self.context.ask(YesNoPrompt(f"Stop {words}?", partial(self.changes.cancel, [run])))
 
+    @handles(actions.HISTORY)
     def do_history(self) -> None:
         """Shows the CronJob's past at a glance."""
         if (run := self.run) is not None:
-            self.frame.enter("history", run.cronjob_id)
+            self.context.enter("history", run.cronjob_id)
 
+    @handles(actions.EVENTS)
     def do_events(self) -> None:
         """Shows what Kubernetes said about it."""
-        self.frame.enter("events", self.of)
+        self.context.enter("events", self.of)
 
+    @handles(actions.MANIFEST)
     def do_manifest(self) -> None:
         """Shows its Job as Kubernetes writes it."""
-        self.frame.enter("yaml", f"manifest {self.of}")
+        self.context.enter("yaml", f"manifest {self.of}")
 
+    @handles(actions.COMPARE)
     def do_compare(self) -> None:
         """Compares it with the run before."""
         run = self.run
-        runs = runs_of(self.kronkeep.reader.store, run.cronjob_id) if run else []
+        runs = runs_of(self.store, run.cronjob_id) if run else []
         place = next((n for n, r in enumerate(runs) if r.id == self.of), 0)
         if place + 1 < len(runs):
-            self.frame.enter("compare", f"{runs[place + 1].id} {self.of}")
+            self.context.enter("compare", f"{runs[place + 1].id} {self.of}")
         else:
-            self.frame.tell("There is no older run to compare it with.")
+            self.context.tell("There is no older run to compare it with.")
 
+    @handles(actions.YAML)
     def do_yaml(self) -> None:
         """Shows the record."""
-        self.frame.enter("yaml", f"execution {self.of}")
+        self.context.enter("yaml", f"execution {self.of}")
 
+    @handles(actions.COPY)
     def do_copy(self) -> None:
         """Copies the run's id."""
-        self.frame.copy(self.of)
+        self.context.copy(self.of)
 
+    @handles(actions.RESYNC)
     def do_resync(self) -> None:
         """Reads record and log again."""
         self.log_pane.clear()
         self._rest = b""
-        self.kronkeep.attempt(self.load(), "load run")
-        self.frame.do_resync()
+        self.context.start(self.load(), "load run")
+        self.context.reader.resync()
+        self.context.tell("Reading again.", "quiet")
 
+    @handles(actions.SEARCH)
     def do_search(self) -> None:
         """Asks what to search in the log."""
-        self.frame.ask(
-            Prompt(lead="/", accept=self._search, text=self.log_pane.searched, change=self._search)
-        )
+        self.context.ask(LinePrompt("/", self._search, text=self.log_pane.searched, on_change=self._search))
 
     def _search(self, words: str) -> None:
         self.log_pane.search(words)
         self._show_rule()
 
+    @handles(actions.NEXT_FOUND)
     def do_next_found(self) -> None:
         """Goes to the next line found."""
         self._step(1)
 
+    @handles(actions.PREVIOUS_FOUND)
     def do_previous_found(self) -> None:
         """Goes to the line found before."""
         self._step(-1)
 
     def _step(self, step: int) -> None:
         if not self.log_pane.step_found(step):
-            self.frame.tell("Nothing more is found." if self.log_pane.searched else "/ searches first.")
+            self.context.tell("Nothing more is found." if self.log_pane.searched else "/ searches first.")
         self._show_rule()
 
     def _toggle(self, what: str) -> None:
         self.log_pane.toggle(what)
         self._show_rule()
 
+    @handles(actions.FOLLOW)
     def do_follow(self) -> None:
         """Follows the log's end, or stays."""
         self._toggle("follow")
 
+    @handles(actions.WRAP)
     def do_wrap(self) -> None:
         """Wraps long lines, or cuts them."""
         self._toggle("wrapped")
 
+    @handles(actions.TIMES)
     def do_times(self) -> None:
         """Shows the lines' times, or hides them."""
         self._toggle("times")
 
+    @handles(actions.LEFT)
     def do_left(self) -> None:
         """Scrolls long lines."""
         self.log_pane.sideways(-1)
 
+    @handles(actions.RIGHT)
     def do_right(self) -> None:
         """Scrolls long lines."""
         self.log_pane.sideways(1)
 
+    @handles(actions.FULL)
     def do_full(self) -> None:
         """Gives the whole screen to the log, or not."""
         self.toggle_class("-full")

@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from kronkeep_common.models import CronJob, CronJobExecution
-from kronkeep_tui.actions import ANY, RUNS, TABLE, Action
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import runs as page
 from kronkeep_tui.pages.status_words import FAULTS
-from kronkeep_tui.prompt import confirm
+from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store, runs_of
 from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
@@ -20,7 +24,7 @@ NEAR = 200  # rows before the end at which the next page is read
 class RunsView(TableView[CronJobExecution]):
     """Runs, one row each."""
 
-    SCOPES = (RUNS, TABLE, ANY)
+    SCOPES = (Scope.RUNS, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
     CLUSTER_AT = 3
     EMPTY = ("No run yet.",)
@@ -31,15 +35,15 @@ class RunsView(TableView[CronJobExecution]):
         "n": Order("CronJob", lambda r: r.cronjob),
     }
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self._reading = False
         self._ended = False
 
     @property
     def cronjob(self) -> CronJob | None:
         """The CronJob, where the view is about one that is still there."""
-        return self.kronkeep.reader.store.cronjob(self.of) if self.of else None
+        return self.store.cronjob(self.of) if self.of else None
 
     def crumb(self, store: Store) -> str:
         """The CronJob's name, or what the view is."""
@@ -88,17 +92,16 @@ class RunsView(TableView[CronJobExecution]):
             return
         self._reading = True
         try:
-            query: dict[str, Any] = {"cronjob_id": self.of} if self.of else {}
-            reader = self.kronkeep.reader
-            self._ended = await reader.more("executions", self.filter_text, **query) == 0
+            reader = self.context.reader
+            self._ended = await reader.read_older_runs(self.filter_text, cronjob_id=self.of) == 0
             if self.of and not self._ended:
-                await reader.more("backups", "", **query)
+                await reader.read_older_backups(cronjob_id=self.of)
         finally:
             self._reading = False
         if self._ended:
-            self.again()
+            self.update()
         elif self.filter_text and self._near_end():
-            self.kronkeep.attempt(self._more(), "older runs")
+            self.context.start(self._more(), "older runs")
 
     def _near_end(self) -> bool:
         return self.table.cursor + NEAR >= len(self.table.rows) and self.table.cursor > 0
@@ -106,71 +109,78 @@ class RunsView(TableView[CronJobExecution]):
     def on_row_table_moved(self) -> None:
         """Reads older runs when the cursor comes near the last."""
         if self._near_end() and not self._reading and not self._ended:
-            self.kronkeep.attempt(self._more(), "older runs")
+            self.context.start(self._more(), "older runs")
 
-    def filtered(self, text: str) -> None:
+    def accept_filter(self, text: str) -> None:
         """Asks the daemon too: what passes may not have been read."""
-        super().filtered(text)
+        super().accept_filter(text)
         self._ended = False
-        self.kronkeep.attempt(self._more(), "older runs")
+        self.context.start(self._more(), "older runs")
 
-    def do_end(self) -> None:
+    def move_to_end(self) -> None:
         """Goes to the last run that was read, and reads on."""
-        super().do_end()
+        super().move_to_end()
         self.on_row_table_moved()
 
+    @handles(actions.CHOOSE)
     def do_choose(self) -> None:
         """Shows one run."""
         if (run := self.subject()) is not None:
-            self.frame.enter("run", run.id)
+            self.context.enter("run", run.id)
 
+    @handles(actions.LOG)
     def do_log(self) -> None:
         """Shows its log."""
         self.do_choose()
 
+    @handles(actions.HISTORY)
     def do_history(self) -> None:
         """Shows the CronJob's past at a glance."""
         if (run := self.subject()) is not None:
-            self.frame.enter("history", run.cronjob_id)
+            self.context.enter("history", run.cronjob_id)
 
+    @handles(actions.YAML)
     def do_yaml(self) -> None:
         """Shows the record."""
         if (run := self.subject()) is not None:
-            self.frame.enter("yaml", f"execution {run.id}")
+            self.context.enter("yaml", f"execution {run.id}")
 
+    @handles(actions.EVENTS)
     def do_events(self) -> None:
         """Shows what Kubernetes said about it."""
         if (run := self.subject()) is not None:
-            self.frame.enter("events", run.id)
+            self.context.enter("events", run.id)
 
+    @handles(actions.MANIFEST)
     def do_manifest(self) -> None:
         """Shows its Job as Kubernetes writes it."""
         if (run := self.subject()) is not None:
-            self.frame.enter("yaml", f"manifest {run.id}")
+            self.context.enter("yaml", f"manifest {run.id}")
 
+    @handles(actions.COMPARE)
     def do_compare(self) -> None:
         """Compares two marked runs, or this one with the one before it."""
         targets = self.targets()
         if len(targets) == 1:
-            older = runs_of(self.kronkeep.reader.store, targets[0].cronjob_id)
+            older = runs_of(self.store, targets[0].cronjob_id)
             place = next((n for n, run in enumerate(older) if run.id == targets[0].id), 0)
             targets += older[place + 1 : place + 2]
         if len(targets) != 2:
-            self.frame.tell("Mark two runs with space, then = compares them.")
+            self.context.tell("Mark two runs with space, then = compares them.")
             return
         early, late = sorted(targets, key=lambda run: run.created_at)
-        self.frame.enter("compare", f"{early.id} {late.id}")
+        self.context.enter("compare", f"{early.id} {late.id}")
 
     def refusal(self, action: Action) -> str:
         """What needs the CronJob needs it to be there still; only what runs can be stopped."""
         run = self.subject()
-        if action.name in ("trigger", "back_up") and run is not None:
-            cronjob = self.kronkeep.reader.store.cronjob(run.cronjob_id)
+        if action in (actions.TRIGGER, actions.BACK_UP) and run is not None:
+            cronjob = self.store.cronjob(run.cronjob_id)
             if cronjob is None:
                 return f"The CronJob {run.cronjob} is no longer there."
-            if action.name == "back_up" and cronjob.policy is None:
+            if action == actions.BACK_UP and cronjob.policy is None:
                 return f"{cronjob.name} has no backup policy."
-        if action.name == "cancel" and not self._unended():
+        if action == actions.CANCEL and not self._unended():
             return "Only a run that is not over can be stopped."
         return ""
 
@@ -179,20 +189,23 @@ class RunsView(TableView[CronJobExecution]):
 
     def _with_cronjob(self, verb: str, do: Any) -> None:
         run = self.subject()
-        cronjob = self.kronkeep.reader.store.cronjob(run.cronjob_id) if run else None
+        cronjob = self.store.cronjob(run.cronjob_id) if run else None
         if cronjob is not None:
-            self.frame.ask(confirm(f"{verb} {cronjob.name}?", "y", lambda: do([cronjob])))
+            self.context.ask(YesNoPrompt(f"{verb} {cronjob.name}?", partial(do, [cronjob])))
 
+    @handles(actions.TRIGGER)
     def do_trigger(self) -> None:
         """Runs the CronJob again."""
-        self._with_cronjob("Run now", self.kronkeep.changes.trigger)
+        self._with_cronjob("Run now", self.changes.trigger)
 
+    @handles(actions.BACK_UP)
     def do_back_up(self) -> None:
         """Backs the CronJob up now."""
-        self._with_cronjob("Back up now", self.kronkeep.changes.back_up)
+        self._with_cronjob("Back up now", self.changes.back_up)
 
+    @handles(actions.CANCEL)
     def do_cancel(self) -> None:
         """Stops it."""
         runs = self._unended()
         words = runs[0].job or runs[0].cronjob if len(runs) == 1 else f"{len(runs)} runs"
-        self.frame.ask(confirm(f"Stop {words}?", "y", lambda: self.kronkeep.changes.cancel(runs)))
+        self.context.ask(YesNoPrompt(f"Stop {words}?", partial(self.changes.cancel, runs)))

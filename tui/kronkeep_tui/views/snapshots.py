@@ -5,7 +5,8 @@ from datetime import datetime
 
 from kronkeep_common.models import BackupExecution
 from kronkeep_common.text import age, size
-from kronkeep_tui.actions import ANY, TABLE, Action
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages.runs import backup_lines
 from kronkeep_tui.pages.status_words import state
 from kronkeep_tui.store import Store
@@ -18,7 +19,7 @@ from kronkeep_tui.widgets.row_table import Column, Row
 class RestoreView(TableView[BackupExecution]):
     """Backups that left a snapshot, newest first."""
 
-    SCOPES = ("restore", TABLE, ANY)
+    SCOPES = (Scope.RESTORE, Scope.TABLE, Scope.ANY)
     COLUMNS = (
         Column(title="ST", width=5),
         Column(title="SNAPSHOT", width=10),
@@ -77,51 +78,58 @@ class RestoreView(TableView[BackupExecution]):
 
     async def load(self) -> None:
         """Reads the newest page of backups."""
-        await self.kronkeep.reader.more("backups")
+        await self.context.reader.read_older_backups()
 
     def refusal(self, action: Action) -> str:
         """A drill needs a policy that has one, and a backup by hand has no run."""
         backup = self.subject()
         if backup is None:
             return ""
-        if action.name == "open_run" and not backup.cronjob_execution_id:
+        if action == actions.OPEN_RUN and not backup.cronjob_execution_id:
             return "It was made by hand and belongs to no run; y shows its record."
-        cronjob = self.kronkeep.reader.store.cronjob(backup.cronjob_id)
-        if action.name == "drill" and (cronjob is None or cronjob.policy is None):
+        cronjob = self.store.cronjob(backup.cronjob_id)
+        if action == actions.DRILL and (cronjob is None or cronjob.policy is None):
             return f"{backup.cronjob} has no policy any more; v verifies this snapshot."
         return ""
 
+    @handles(actions.CHOOSE)
     def do_choose(self) -> None:
         """Shows what the snapshot holds."""
         if (backup := self.subject()) is not None:
-            self.frame.enter("files", f"{backup.id} /")
+            self.context.enter("files", f"{backup.id} /")
 
+    @handles(actions.RESTORE)
     def do_restore(self) -> None:
         """Asks where to restore the whole snapshot."""
         if (backup := self.subject()) is not None:
-            ask(self, backup.id, ())
+            ask(self.context, backup.id, ())
 
+    @handles(actions.VERIFY)
     def do_verify(self) -> None:
         """Restores it to scratch and compares it."""
         if (backup := self.subject()) is not None:
-            self.kronkeep.changes.verify(backup)
+            self.changes.verify(backup)
 
+    @handles(actions.DRILL)
     def do_drill(self) -> None:
         """Drills the CronJob's policy now."""
         if (backup := self.subject()) is not None:
-            self.kronkeep.changes.drill(backup)
+            self.changes.drill(backup)
 
+    @handles(actions.RESTORES)
     def do_restores(self) -> None:
         """Shows restores and drills."""
-        self.frame.enter("restores")
+        self.context.enter("restores")
 
+    @handles(actions.OPEN_RUN)
     def do_open_run(self) -> None:
         """Shows the run that the snapshot belongs to."""
         backup = self.subject()
         if backup is not None and backup.cronjob_execution_id:
-            self.frame.enter("run", backup.cronjob_execution_id)
+            self.context.enter("run", backup.cronjob_execution_id)
 
+    @handles(actions.YAML)
     def do_yaml(self) -> None:
         """Shows the record."""
         if (backup := self.subject()) is not None:
-            self.frame.enter("yaml", f"backup {backup.id}")
+            self.context.enter("yaml", f"backup {backup.id}")

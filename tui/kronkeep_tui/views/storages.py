@@ -2,20 +2,23 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 from kronkeep_common.models import BackupStorage, StorageUsage
-from kronkeep_tui import storage_line
-from kronkeep_tui.actions import ANY, TABLE, Action
+from kronkeep_tui import actions, storage_line
+from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import storages as page
 from kronkeep_tui.pages.status_words import CAPACITY_WARNING, fill
-from kronkeep_tui.prompt import Prompt, confirm
+from kronkeep_tui.prompt import LinePrompt, YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Row
 
-_ACTIVE_ONLY = ("check", "measure", "test", "prune")
+_ACTIVE_ONLY = (actions.CHECK, actions.MEASURE, actions.TEST, actions.PRUNE)
 
 
 class StorageFacts(NamedTuple):
@@ -37,7 +40,7 @@ def _until_full(storage: BackupStorage) -> float:
 class StoragesView(TableView[BackupStorage]):
     """Storages, one row each."""
 
-    SCOPES = ("storages", TABLE, ANY)
+    SCOPES = (Scope.STORAGES, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
     CLUSTER_AT = 2
     DEFAULT_CSS = "StoragesView > .detail { height: 7; }"
@@ -53,8 +56,8 @@ class StoragesView(TableView[BackupStorage]):
         "f": Order("full in", _until_full),
     }
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self._figures: dict[str, list[StorageUsage]] = {}
         self._line = ""
         self._read_at: dict[str, datetime | None] = {}  # when what was read of a storage was measured
@@ -112,10 +115,10 @@ class StoragesView(TableView[BackupStorage]):
         measured = storage.usage.measured_at if storage.usage else None
         if measured != self._read_at.get(storage.id):
             self._read_at[storage.id] = measured
-            self.kronkeep.attempt(self._read(storage.id), "storage usage")
+            self.context.start(self._read(storage.id), "storage usage")
 
     async def _read(self, storage_id: str) -> None:
-        self._figures[storage_id] = (await self.kronkeep.client.storage_usage(storage_id, 200)).items
+        self._figures[storage_id] = (await self.context.client.storage_usage(storage_id, 200)).items
         self.show_detail()
 
     def refusal(self, action: Action) -> str:
@@ -123,49 +126,54 @@ class StoragesView(TableView[BackupStorage]):
         storage = self.subject()
         if storage is None:
             return ""
-        used = [c.name for c in page.users(storage, self.kronkeep.reader.store)]
-        if action.name == "delete" and used:
+        used = [c.name for c in page.users(storage, self.store)]
+        if action == actions.DELETE and used:
             return f"{storage.id} is used by {', '.join(used[:3])}."
-        if action.name == "retry" and storage.status != "failed":
+        if action == actions.RETRY and storage.status != "failed":
             return f"{storage.id} is {storage.status}; only one that failed is tried again."
-        if action.name in _ACTIVE_ONLY and storage.status != "active":
+        if action in _ACTIVE_ONLY and storage.status != "active":
             return f"{storage.id} is {storage.status}, not active."
         return ""
 
+    @handles(actions.CREATE)
     def do_create(self) -> None:
         """Asks for a storage in one line, with an example to change, or the line that made none."""
-        made = self.kronkeep.reader.store.storages.get(self._line.partition(" ")[0])
+        made = self.store.storages.get(self._line.partition(" ")[0])
         text = storage_line.EXAMPLE if made is not None or not self._line else self._line
-        self.frame.ask(
-            Prompt(lead="New storage: ", accept=self._create, text=text, complete=storage_line.complete)
-        )
+        self.context.ask(LinePrompt("New storage: ", self._create, text=text, complete=storage_line.complete))
 
     def _create(self, line: str) -> None:
         self._line = line
-        self.frame.attempt(lambda: self.kronkeep.changes.create_storage(storage_line.parse(line)))
+        self.changes.create_storage(storage_line.parse(line))
 
+    @handles(actions.CHECK)
     def do_check(self) -> None:
         """Runs restic check."""
         self._ask("check")
 
+    @handles(actions.MEASURE)
     def do_measure(self) -> None:
         """Measures it."""
         self._ask("measure")
 
+    @handles(actions.RETRY)
     def do_retry(self) -> None:
         """Tries to make it again."""
         self._ask("retry")
 
+    @handles(actions.TEST)
     def do_test(self) -> None:
         """Opens the repository from the cluster."""
         self._ask("test")
 
+    @handles(actions.PRUNE)
     def do_prune(self) -> None:
         """Gives back the space of removed snapshots, after a question."""
         if (storage := self.subject()) is not None:
             question = f"Prune {storage.id}? What no snapshot needs any more is deleted for good."
-            self.frame.ask(confirm(question, "y", lambda: self.kronkeep.changes.storage("prune", storage)))
+            self.context.ask(YesNoPrompt(question, partial(self.changes.storage, "prune", storage)))
 
+    @handles(actions.FORM)
     def do_form(self) -> None:
         """Asks for what may change of it, in one line."""
         storage = self.subject()
@@ -173,36 +181,34 @@ class StoragesView(TableView[BackupStorage]):
             return
 
         def accept(line: str) -> None:
-            self.frame.attempt(
-                lambda: self.kronkeep.changes.change_storage(storage, storage_line.change(line))
-            )
+            self.changes.change_storage(storage, storage_line.change(line))
 
-        self.frame.ask(
-            Prompt(lead=f"Change {storage.id}: ", accept=accept, text=storage_line.limits_of(storage))
-        )
+        self.context.ask(LinePrompt(f"Change {storage.id}: ", accept, text=storage_line.limits_of(storage)))
 
+    @handles(actions.RETENTION)
     def do_retention(self) -> None:
         """Shows what retention would remove from it now, by policy."""
         if (storage := self.subject()) is not None:
-            self.frame.enter("removals", storage.id)
+            self.context.enter("removals", storage.id)
 
     def _ask(self, what: str) -> None:
         if (storage := self.subject()) is not None:
-            self.kronkeep.changes.storage(what, storage)
+            self.changes.storage(what, storage)
 
+    @handles(actions.DELETE)
     def do_delete(self) -> None:
         """Forgets it, once its name is typed."""
         if (storage := self.subject()) is not None:
             question = f"Forget {storage.id}? What it holds stays there."
-            self.frame.ask(
-                confirm(question, storage.id, lambda: self.kronkeep.changes.delete_storage(storage))
-            )
+            self.context.ask(name_prompt(question, storage.id, partial(self.changes.delete_storage, storage)))
 
+    @handles(actions.CHOOSE)
     def do_choose(self) -> None:
         """Shows the record."""
         self.do_yaml()
 
+    @handles(actions.YAML)
     def do_yaml(self) -> None:
         """Shows the record."""
         if (storage := self.subject()) is not None:
-            self.frame.enter("yaml", f"storage {storage.id}")
+            self.context.enter("yaml", f"storage {storage.id}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 from textual.app import ComposeResult
@@ -9,9 +10,12 @@ from textual.timer import Timer
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.query import Filter, parse
-from kronkeep_tui.actions import ANY, TABLE
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import clusters
-from kronkeep_tui.prompt import Prompt
+from kronkeep_tui.prompt import LetterPrompt, LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.cells import Text, plain, rule, spans, spoken
@@ -34,7 +38,7 @@ class Order(NamedTuple):
 class TableView(View, Generic[R]):
     """Records as rows. A subclass gives `records`, `row` and what else it wants to change."""
 
-    SCOPES: ClassVar[tuple[str, ...]] = (TABLE, ANY)
+    SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.TABLE, Scope.ANY)
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
     ORDERS: ClassVar[dict[str, Order]] = {}
     EMPTY: ClassVar[tuple[str, ...]] = ("Nothing here yet.",)
@@ -51,8 +55,8 @@ class TableView(View, Generic[R]):
 
     CLUSTER_AT: int | None = None  # where the column of the cluster belongs, which is there for several only
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self.filter_text = ""
         self.faults_only = False
         self.order = ""
@@ -107,7 +111,7 @@ class TableView(View, Generic[R]):
 
     def show(self, store: Store, now: datetime) -> None:
         """Shows the records that pass, in order; walks over them only when something changed."""
-        seen = (self.version(store), self.filter_text, self.faults_only, self.order, self.frame.namespace)
+        seen = (self.version(store), self.filter_text, self.faults_only, self.order, self.context.namespace)
         same = len(seen) == len(self._seen) and all(
             a is b or a == b for a, b in zip(seen[1:], self._seen[1:], strict=True)
         )
@@ -127,8 +131,8 @@ class TableView(View, Generic[R]):
     def _select(self, store: Store, now: datetime) -> Sequence[R]:
         found = self.records(store)
         self._all = len(found)
-        if self.frame.namespace:
-            found = [r for r in found if getattr(r, "namespace", "") in ("", self.frame.namespace)]
+        if self.context.namespace:
+            found = [r for r in found if getattr(r, "namespace", "") in ("", self.context.namespace)]
         if self.filter_text:
             takes = self._filter.takes
             facts = self.facts
@@ -144,7 +148,7 @@ class TableView(View, Generic[R]):
             return (
                 (("  Nothing of ", ""), (str(self._all), "strong"), (" passes. esc shows all again.", "")),
             )
-        if not self.kronkeep.reader.read_once:
+        if not self.context.reader.read_once:
             return ((("  Reading ...", "quiet"),),)
         return tuple(((f"  {line}", ""),) for line in self.EMPTY)
 
@@ -154,7 +158,7 @@ class TableView(View, Generic[R]):
         record = self.subject()
         if not pane.display:
             return
-        store = self.kronkeep.reader.store
+        store = self.store
         now = self._now
         beside = self.screen.has_class("-wide")
 
@@ -202,23 +206,18 @@ class TableView(View, Generic[R]):
     def _rested(self) -> None:
         self._resting = None
         self.show_detail()
-        self.frame.show_place()
+        self.context.update_bars()
 
     def on_row_table_chosen(self) -> None:
         """Opens the row, after a double click."""
-        self.frame.perform("choose")
-
-    def again(self) -> None:
-        """Shows the same picture anew."""
-        self.show(self.kronkeep.reader.store, self.kronkeep.clock.now())
-        self.frame.show_place()
+        self.context.perform(actions.CHOOSE)
 
     def set_filter(self, text: str) -> None:
         """Filters; raises InvalidFilter and keeps the one in force."""
-        names = {cluster.name: cluster.id for cluster in self.kronkeep.reader.store.clusters}
+        names = {cluster.name: cluster.id for cluster in self.store.clusters}
         self._filter = parse(text, names)
         self.filter_text = text.strip()
-        self.again()
+        self.update()
 
     def _try_filter(self, text: str) -> None:
         try:
@@ -226,6 +225,7 @@ class TableView(View, Generic[R]):
         except KronkeepError:
             return  # half a word is typed; enter says what is wrong
 
+    @handles(actions.FILTER)
     def do_filter(self) -> None:
         """Asks for a filter, and filters as one types."""
         before = self.filter_text
@@ -239,15 +239,13 @@ class TableView(View, Generic[R]):
         def accept(text: str) -> None:
             for old in timer:
                 old.stop()
-            self.frame.attempt(lambda: self.filtered(text))
+            self.accept_filter(text)
 
-        self.frame.ask(
-            Prompt(
-                lead="/", accept=accept, text=before, change=change, cancel=lambda: self.set_filter(before)
-            )
+        self.context.ask(
+            LinePrompt("/", accept, text=before, on_change=change, on_cancel=partial(self.set_filter, before))
         )
 
-    def filtered(self, text: str) -> None:
+    def accept_filter(self, text: str) -> None:
         """A filter was finished with enter."""
         self.set_filter(text)
 
@@ -261,56 +259,66 @@ class TableView(View, Generic[R]):
             self.faults_only = False
         else:
             return False
-        self.again()
+        self.update()
         return True
 
+    @handles(actions.SORT)
     def do_sort(self) -> None:
         """Asks for the letter of a column."""
         words = "  ".join(f"{letter} {order.words}" for letter, order in self.ORDERS.items())
-        self.frame.ask_letter(f"Sort by:  {words}  (any other: natural order)", self.sort_by)
+        self.context.ask(LetterPrompt(f"Sort by:  {words}  (any other: natural order)", self.sort_by))
 
     def sort_by(self, letter: str) -> None:
         """Sorts by the letter of an order; any other letter is the natural order."""
         self.order = letter if letter in self.ORDERS else ""
-        self.again()
+        self.update()
 
+    @handles(actions.FAULTS)
     def do_faults(self) -> None:
         """Shows only what is wrong, or everything again."""
         self.faults_only = not self.faults_only
-        self.again()
+        self.update()
 
+    @handles(actions.WIDE)
     def do_wide(self) -> None:
         """Shows every column, or those that fit."""
         self.table.wide = not self.table.wide
         self.table.left = 0
         self.table.sync()
 
+    @handles(actions.LEFT)
     def do_left(self) -> None:
         """Scrolls wide rows."""
         self.table.sideways(-1)
 
+    @handles(actions.RIGHT)
     def do_right(self) -> None:
         """Scrolls wide rows."""
         self.table.sideways(1)
 
+    @handles(actions.MARK)
     def do_mark(self) -> None:
         """Marks the row."""
         self.table.mark()
-        self.frame.show_place()
+        self.context.update_bars()
 
+    @handles(actions.MARK_RANGE)
     def do_mark_range(self) -> None:
         """Marks up to here."""
         self.table.mark_range()
-        self.frame.show_place()
+        self.context.update_bars()
 
+    @handles(actions.COPY)
     def do_copy(self) -> None:
         """Copies the names of the marked rows, or of this one."""
-        self.frame.copy("\n".join(self.label(record) for record in self.targets()))
+        self.context.copy("\n".join(self.label(record) for record in self.targets()))
 
+    @handles(actions.GROW)
     def do_grow(self) -> None:
         """Makes the details larger."""
         self._resize(1)
 
+    @handles(actions.SHRINK)
     def do_shrink(self) -> None:
         """Makes the details smaller."""
         self._resize(-1)

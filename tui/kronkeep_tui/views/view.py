@@ -1,135 +1,177 @@
-"""What every view has: its scopes, its crumb, what it shows of a Store, and why an action is refused in it.
+"""The base of all views.
 
-A new view is a module with a class here below, and a line in views/__init__.py.
+A new view is a class derived from `View`, `TableView` or `PageView` in a module of its own, and a line in
+`registry.KINDS`.
 """
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from textual.geometry import Size
 from textual.widget import Widget
 
-from kronkeep_tui.actions import ANY, Action
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Action, Scope, handles
+from kronkeep_tui.change_requests import ChangeRequests
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.line_widget import Scrolling, Still
 
-if TYPE_CHECKING:
-    from kronkeep_tui.app import KronkeepApp
-    from kronkeep_tui.frame import Frame
-
 
 class View(Still):
-    """The body of the frame; `of` says of what: a CronJob's or a run's id."""
+    """What stands between the fixed rows of the screen; `of` says what it is about, such as a run's id."""
 
-    SCOPES: ClassVar[tuple[str, ...]] = (ANY,)
+    SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.ANY,)
     DEFAULT_CSS = "View { height: 1fr; width: 1fr; }"
 
-    def __init__(self, of: str = "") -> None:
+    def __init__(self, context: Context, place: Place) -> None:
         super().__init__(markup=False)
-        self.of = of
+        self.context = context
+        self.place = place
+        self.changes = ChangeRequests(context)
         self.ready = False
-        self._waiting: list[Callable[[], None]] = []
+        self._when_ready: list[Callable[[], None]] = []
         self._pane = 0
 
     @property
-    def kronkeep(self) -> "KronkeepApp":
-        """The application, with its type."""
-        return cast("KronkeepApp", self.app)
+    def of(self) -> str:
+        """What the view is about."""
+        return self.place.of
 
     @property
-    def frame(self) -> "Frame":
-        """The frame around the view."""
-        return self.kronkeep.frame
+    def store(self) -> Store:
+        """Everything read from the daemon."""
+        return self.context.store
 
     @property
-    def room(self) -> Size:
-        """The view's size once it is in front, whether it is there yet or not."""
-        return self.frame.room
+    def is_in_front(self) -> bool:
+        """Whether the view is the one that the user sees, or is about to see."""
+        return self.context.place == self.place
 
     def on_mount(self) -> None:
-        """Tells the frame that everything below the view is there."""
+        """Run what waits for the view's widgets."""
         self.ready = True
-        self.frame.first_shown(self)
-        for do in self._waiting:
-            do()
-        self._waiting.clear()
+        for callback in self._when_ready:
+            callback()
+        self._when_ready.clear()
 
-    def when_ready(self, do: Callable[[], None]) -> None:
-        """Does something once what is below the view is there: keys may come before it."""
+    def when_ready(self, callback: Callable[[], None]) -> None:
+        """Call back once the view's widgets exist, at once if they do."""
         if self.ready:
-            do()
+            callback()
         else:
-            self._waiting.append(do)
+            self._when_ready.append(callback)
 
     def on_resize(self) -> None:
-        """Shows the same picture for another size."""
+        """Show the same for another size."""
         if self.ready:
-            self.show(self.kronkeep.reader.store, self.kronkeep.clock.now())
+            self.show(self.store, self.context.clock.now())
+
+    def update(self) -> None:
+        """Show the store and the view's own state as they are now."""
+        self.show(self.store, self.context.clock.now())
+        self.context.update_bars()
+
+    # what a subclass says of itself
 
     def crumb(self, store: Store) -> str:
-        """The view's part of the line that says where one is."""
+        """Return the view's name in the line of crumbs."""
         return ""
 
     def headline(self) -> Text:
-        """What stands right of the crumbs: counts, filter, order."""
+        """Return what stands right of the crumbs: counts, filter, order."""
         return ()
 
     def show(self, store: Store, now: datetime) -> None:
-        """Shows the picture; called after each change, and each second for ages."""
+        """Show a store; called after each change, and each second for ages."""
 
     async def load(self) -> None:
-        """Reads what the snapshot lacks; called once, when the view first comes; raises KronkeepError."""
+        """Read what the store lacks; called once, when the view is mounted; raise KronkeepError."""
 
     def subject(self) -> Any:
-        """The record that `row` actions are about, or None."""
+        """Return the record that actions on a row are about, None without one."""
         return None
 
     def refusal(self, action: Action) -> str:
-        """Why an action cannot be done now; empty where it can."""
+        """Return why this view refuses an action now, nothing where it does not."""
         return ""
 
-    def target(self) -> Widget | None:
-        """The field that takes what is typed, in a form; the keys of other views are the frame's."""
+    def focus_target(self) -> Widget | None:
+        """Return the field that takes what is typed; None in views without fields."""
         return None
 
+    def spoken(self) -> str:
+        """Return the row under the cursor as a sentence for screen readers."""
+        return ""
+
+    def accept_filter(self, text: str) -> None:
+        """Filter the rows; raise InvalidFilter. Views without rows ignore it."""
+
+    def unwind(self) -> bool:
+        """Undo one of the user's selections, such as a filter; return False where there is none."""
+        return False
+
+    def why_not(self, action: Action) -> str:
+        """Return why an action cannot be done in this view now; nothing if it can."""
+        if not set(action.scopes) & set(self.SCOPES):
+            return f"{action.label} is for {', '.join(action.scopes)}; this is {self.SCOPES[0]}."
+        if action.changes and self.context.settings.read_only:
+            return "Read-only: nothing was done."
+        offline = action in (actions.CREATE, actions.SUBMIT)
+        if action.changes and not self.context.reader.live and not offline:
+            return "The daemon cannot be reached; nothing was done. ctrl+r tries it again."
+        if action.needs_row and self.subject() is None:
+            return f"{action.label}: there is no row under the cursor."
+        return self.refusal(action)
+
+    # movement
+
     def panes(self) -> list[Scrolling]:
-        """What the movement keys can move, in the order of `tab`."""
+        """Return what the movement keys can move, in the order of `tab`."""
         return [pane for pane in self.query(Scrolling) if pane.display and pane.reachable]
 
-    def moved(self) -> Scrolling:
-        """What the movement keys move now."""
+    def active_pane(self) -> Scrolling:
+        """Return what the movement keys move now."""
         panes = self.panes()
         return panes[self._pane % len(panes)]
 
-    def do_up(self) -> None:
-        """Moves up."""
-        self.moved().move(-1)
+    @handles(actions.UP)
+    def move_up(self) -> None:
+        """Move up by a line."""
+        self.active_pane().move(-1)
 
-    def do_down(self) -> None:
-        """Moves down."""
-        self.moved().move(1)
+    @handles(actions.DOWN)
+    def move_down(self) -> None:
+        """Move down by a line."""
+        self.active_pane().move(1)
 
-    def do_page_up(self) -> None:
-        """Moves a screen up."""
-        self.moved().page(-1)
+    @handles(actions.PAGE_UP)
+    def page_up(self) -> None:
+        """Move up by a screen."""
+        self.active_pane().page(-1)
 
-    def do_page_down(self) -> None:
-        """Moves a screen down."""
-        self.moved().page(1)
+    @handles(actions.PAGE_DOWN)
+    def page_down(self) -> None:
+        """Move down by a screen."""
+        self.active_pane().page(1)
 
-    def do_first(self) -> None:
-        """Moves to the first line."""
-        self.moved().edge(0)
+    @handles(actions.FIRST)
+    def move_to_start(self) -> None:
+        """Move to the first line."""
+        self.active_pane().edge(0)
 
-    def do_end(self) -> None:
-        """Moves to the last line."""
-        self.moved().edge(1)
+    @handles(actions.END)
+    def move_to_end(self) -> None:
+        """Move to the last line."""
+        self.active_pane().edge(1)
 
-    def do_pane(self) -> None:
-        """Gives the movement keys to the next pane."""
+    @handles(actions.PANE)
+    def activate_next_pane(self) -> None:
+        """Let the movement keys move the next pane."""
         self._pane += 1
+        active = self.active_pane()
         for pane in self.panes():
-            pane.lit = pane is self.moved()
+            pane.lit = pane is active
             pane.sync()

@@ -7,7 +7,10 @@ from typing import Any
 import msgspec
 
 from kronkeep_common.text import clean_lines
-from kronkeep_tui.actions import ANY, PAGE
+from kronkeep_tui import actions
+from kronkeep_tui.actions import Scope, handles
+from kronkeep_tui.context import Context
+from kronkeep_tui.navigation import Place
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text
@@ -16,15 +19,19 @@ from kronkeep_tui.widgets.cells import Text
 class YamlView(PageView):
     """What `of` names: `cronjob NAMESPACE/NAME@CLUSTER`, or a kind and an id; `manifest` is of a run."""
 
-    SCOPES = ("yaml", PAGE, ANY)
+    SCOPES = (Scope.YAML, Scope.PAGE, Scope.ANY)
 
-    def __init__(self, of: str = "") -> None:
-        super().__init__(of)
+    def __init__(self, context: Context, place: Place) -> None:
+        super().__init__(context, place)
         self._text = ""
 
     def crumb(self, store: Store) -> str:
         """What it is."""
         return "YAML"
+
+    def subject(self) -> str | None:
+        """Return the text, which can be copied."""
+        return self._text or None
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """The text; keys are told from values."""
@@ -38,19 +45,20 @@ class YamlView(PageView):
 
         record = await self._read()
         self._text = yaml.safe_dump(msgspec.to_builtins(record), sort_keys=False, allow_unicode=True)
-        self.again()
+        self.update()
 
     async def _read(self) -> Any:
         kind, _, name = self.of.partition(" ")
-        client = self.kronkeep.client
+        client = self.context.client
         if kind == "cronjob":
             name, _, cluster = name.partition("@")
             return await client.on(cluster).cronjob_spec(*name.split("/", 1))
         return await getattr(client, kind)(name)
 
+    @handles(actions.COPY)
     def do_copy(self) -> None:
         """Copies the text."""
-        self.frame.copy(self._text)
+        self.context.copy(self._text)
 
 
 def _line(line: str) -> Text:

@@ -6,7 +6,7 @@ lines against those on the screen and refreshes the differing part of each. Noth
 
 from collections.abc import Callable, Sequence
 from itertools import takewhile
-from typing import Protocol, cast
+from typing import cast
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -16,14 +16,9 @@ from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
-from kronkeep_tui.colours import Roles
+from kronkeep_tui.colours import Roles, ThemedApp
+from kronkeep_tui.textual_internals import forget_rendered_lines
 from kronkeep_tui.widgets.cells import Text, fit_text, only_draws, shows_blanks, spoken
-
-
-class HasRoles(Protocol):
-    """An application that knows what roles look like."""
-
-    roles: Roles
 
 
 class Still(Widget):
@@ -52,7 +47,7 @@ class Sheet(Still):
     @property
     def roles(self) -> Roles:
         """What roles look like now."""
-        return cast("HasRoles", self.app).roles
+        return cast("ThemedApp", self.app).roles
 
     def said(self, text: Text) -> Text:
         """Spans as they are shown: in plain mode words for what is drawn."""
@@ -75,7 +70,7 @@ class Sheet(Still):
         """
         if not self.size:
             self._drawn_size = self.size
-            self._styles_cache.clear()
+            forget_rendered_lines(self)
         elif self._drawn_size != self.size:
             self._draw()
             self.refresh()

@@ -1,0 +1,84 @@
+"""What a view may use of the terminal around it, given to its constructor; `frame.Frame` implements it."""
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from textual.geometry import Size
+
+from kronkeep_common.clock import Clock
+from kronkeep_tui.actions import Action
+from kronkeep_tui.keymap import Binding
+from kronkeep_tui.navigation import Place, Way
+from kronkeep_tui.prompt import Prompt
+from kronkeep_tui.reader import Reader
+from kronkeep_tui.settings import TerminalSettings
+from kronkeep_tui.store import Store
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
+    from kronkeep_tui.form.form_state import Filling
+
+
+class AvailableAction(NamedTuple):
+    """An action of a view with its keys, and why it cannot be done now; empty if it can."""
+
+    binding: Binding
+    why_not: str
+
+
+class Context(Protocol):
+    """The store and the client, the message line, and the ways to other views."""
+
+    client: "Client"
+    clock: Clock
+    settings: TerminalSettings
+    reader: Reader
+    drafts: dict[str, "Filling"]
+    """Forms with unsaved text, by the place's argument; they outlive their views."""
+    namespace: str
+    """The namespace that every view is limited to; empty for all."""
+
+    @property
+    def store(self) -> Store:
+        """Everything read from the daemon."""
+
+    @property
+    def place(self) -> Place:
+        """The place of the view in front."""
+
+    @property
+    def view_size(self) -> Size:
+        """The size of a view that is in front, in cells."""
+
+    def tell(self, text: str, role: str = "warn") -> None:
+        """Show a message until the next action; `role` is its colour."""
+
+    def ask(self, prompt: Prompt) -> None:
+        """Open a prompt in the message line; it gets the keys until it has ended."""
+
+    def copy(self, text: str) -> None:
+        """Copy text to the user's clipboard."""
+
+    def go(self, way: Way) -> None:
+        """Show the last place of a way that begins at a tab."""
+
+    def enter(self, kind: str, of: str = "") -> None:
+        """Show a view one step further in."""
+
+    def replace(self, kind: str, of: str) -> None:
+        """Show another view in the place of the one in front."""
+
+    def leave(self) -> None:
+        """Go one step out and discard the view that was in front."""
+
+    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run work beside the screen; a KronkeepError is shown. It ends work of the same name."""
+
+    def perform(self, action: Action) -> None:
+        """Do an action in the view in front, or show why it cannot be done."""
+
+    def actions_below(self) -> list[AvailableAction]:
+        """Return the actions of the view from which help or the palette was opened."""
+
+    def update_bars(self) -> None:
+        """Show crumbs, headline and key bar of the view in front as they are now."""

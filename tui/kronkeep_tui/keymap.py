@@ -1,0 +1,107 @@
+"""The keys in force: those of the registry of actions, with the user's own from the settings instead."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from kronkeep_tui.actions import ACTIONS, BY_NAME, Action, Scope
+
+_LABELS = {
+    "slash": "/",
+    "colon": ":",
+    "question_mark": "?",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "plus": "+",
+    "minus": "-",
+    "underscore": "_",
+    "equals_sign": "=",
+    "escape": "esc",
+    "pageup": "pgup",
+    "pagedown": "pgdn",
+    "ctrl+@": "ctrl+space",
+}
+
+
+class Binding(NamedTuple):
+    """An action and the keys that perform it."""
+
+    action: Action
+    keys: tuple[str, ...]
+
+    @property
+    def key_labels(self) -> tuple[str, ...]:
+        """The keys as people write them, each once."""
+        return tuple(dict.fromkeys(map(key_label, self.keys)))
+
+
+def key_label(key: str) -> str:
+    """Return a key as people write it."""
+    return _LABELS.get(key, key)
+
+
+def is_text(key: str) -> bool:
+    """Return whether a key is a character, which a form takes as text."""
+    return len(key_label(key)) == 1 or key == "space"
+
+
+class Keymap:
+    """The bindings of all actions; `own_keys` are the settings' keys by the action's name."""
+
+    def __init__(self, own_keys: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        own = own_keys or {}
+        self.bindings = tuple(Binding(action, own.get(action.name, action.keys)) for action in ACTIONS)
+
+    def bindings_in(self, scopes: Iterable[str]) -> list[Binding]:
+        """Return the bindings of a view with these scopes, which begin with the narrowest.
+
+        Of two actions that share a key, the one of the narrower scope has it. A form takes characters as
+        text, so no action has one there.
+        """
+        scopes = tuple(scopes)
+        found: dict[str, Binding] = {}
+        taken = {key for binding in self.bindings for key in binding.keys if is_text(key)}
+        if Scope.FORM not in scopes:
+            taken.clear()
+        for scope in scopes:
+            here = [b for b in self.bindings if scope in b.action.scopes and b.action.name not in found]
+            for action, keys in here:
+                free = tuple(key for key in keys if key not in taken)
+                if free:
+                    found[action.name] = Binding(action, free)
+            taken |= {key for binding in here for key in binding.keys}
+        return [found[b.action.name] for b in self.bindings if b.action.name in found]
+
+    def action_for(self, scopes: Iterable[str], key: str) -> Action | None:
+        """Return what a key does in a view with these scopes."""
+        return next((b.action for b in self.bindings_in(scopes) if key in b.keys), None)
+
+    def hints(self, scopes: Iterable[str], why_not: Callable[[Action], str]) -> list[tuple[str, str]]:
+        """Return key and label of the key bar's actions, the most important first.
+
+        What `why_not` gives a reason for is left out.
+        """
+        shown = [b for b in self.bindings_in(scopes) if b.action.hint and not why_not(b.action)]
+        shown.sort(key=lambda binding: binding.action.hint)
+        return [(key_label(binding.keys[0]), binding.action.label) for binding in shown]
+
+
+def find_faults(own_keys: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Return what is wrong with the settings' keys: unknown actions, two meanings of a key in one scope."""
+    faults = [f"There is no action {name}." for name in own_keys if name not in BY_NAME]
+    keymap = Keymap(own_keys)
+    for scope in sorted({scope for action in ACTIONS for scope in action.scopes}):
+        actions: dict[str, str] = {}
+        for action, keys in keymap.bindings:
+            for key in keys if scope in action.scopes else ():
+                if actions.setdefault(key, action.name) != action.name:
+                    faults.append(f"{key_label(key)} is both {actions[key]} and {action.name} in {scope}.")
+    return faults
+
+
+def key_table() -> str:
+    """Return the table of keys for tui/KEYS.md, in Markdown."""
+    lines = ["| keys | does | where |", "|---|---|---|"]
+    for binding in Keymap().bindings:
+        keys = " ".join(f"`{label}`" for label in binding.key_labels)
+        lines.append(f"| {keys} | {binding.action.label} | {', '.join(binding.action.scopes)} |")
+    return "\n".join(lines) + "\n"
