@@ -7,7 +7,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedService
 from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.schedule_service import ScheduleService
-from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storages.service import StorageService
 
 
 class ServiceAlertInputs:

@@ -24,7 +24,7 @@ from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService, last_applied
 from kronkeep_daemon.cronjobs_with_backups import ExtendedService
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storages.service import StorageService
 
 Outcome = Literal["created", "changed", "unchanged"]
 _KEPT_META = ("name", "namespace", "labels", "annotations")

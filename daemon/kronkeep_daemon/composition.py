@@ -60,9 +60,9 @@ from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import ClusterSettings, Settings
-from kronkeep_daemon.storages.storage_maker import StorageMaker
-from kronkeep_daemon.storages.storage_service import StorageService
-from kronkeep_daemon.storages.storage_upkeep import StorageUpkeep
+from kronkeep_daemon.storages.provisioner import StorageMaker
+from kronkeep_daemon.storages.service import StorageService
+from kronkeep_daemon.storages.upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
 
 

@@ -27,7 +27,7 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.version_probe import Probe
 from kronkeep_daemon.schedule_service import ScheduleService
-from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storages.service import StorageService
 
 Names = list[str]
 SLICE = 16  # CronJobs between two turns of the event loop: about a millisecond

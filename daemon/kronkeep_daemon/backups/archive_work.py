@@ -11,7 +11,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import repository as repositories
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storages.service import StorageService
 
 
 class ArchiveWork(NamedTuple):

@@ -34,7 +34,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.repositories import job_manifests, job_names, repository_maker
+from kronkeep_daemon.repositories import job_manifests, job_names, repository_creation
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
@@ -277,7 +277,7 @@ class Archiver:
         if self._known.has(repository):
             return
         mark = job_manifests.short_hash(repository.id, backup.id, str(backup.attempt))
-        await repository_maker.make(self._repository_jobs, repository, mark[:6], INIT_SECONDS)
+        await repository_creation.make(self._repository_jobs, repository, mark[:6], INIT_SECONDS)
         await self._known.note(repository)
 
     async def _step(

@@ -35,8 +35,8 @@ from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
 from kronkeep_daemon.restic import forget, prune
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages.storage_service import StorageService
-from kronkeep_daemon.storages.storage_upkeep import StorageUpkeep
+from kronkeep_daemon.storages.service import StorageService
+from kronkeep_daemon.storages.upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)

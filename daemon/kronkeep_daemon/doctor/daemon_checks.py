@@ -17,7 +17,7 @@ from kronkeep_daemon.doctor import cluster_checks, leftovers
 from kronkeep_daemon.doctor.leftovers import Leftovers
 from kronkeep_daemon.history import History
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storages.service import StorageService
 
 Checks = list[Check]
 LEAST_ROOM = 64 * 2**20

@@ -23,8 +23,8 @@ from kronkeep_daemon.manifest_folder import DropIns
 from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages.storage_service import StorageService
-from kronkeep_daemon.storages.storage_upkeep import StorageUpkeep
+from kronkeep_daemon.storages.service import StorageService
+from kronkeep_daemon.storages.upkeep import StorageUpkeep
 
 
 class Services(NamedTuple):

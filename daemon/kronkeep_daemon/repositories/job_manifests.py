@@ -10,7 +10,7 @@ from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.repository import Repository, of
 from kronkeep_daemon.restic.command_line import complete
 from kronkeep_daemon.settings import ArchiveSettings
-from kronkeep_daemon.storage_kinds.place import KEYS, Place
+from kronkeep_daemon.storage_kinds.access import KEYS, Place
 
 Steps = list[tuple[str, list[str]]]
 Mounts = Sequence[JsonObject]

@@ -18,7 +18,7 @@ from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
 from kronkeep_daemon.restic import check
-from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from kronkeep_daemon.restores.job_runner import Runner, Runners
 from kronkeep_daemon.restores.path_mapping import Mount, Selection
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storages.service import StorageService
 
 EXAMPLES = 20
 SMALLEST_CLAIM = 1024**3

@@ -33,7 +33,7 @@ from kronkeep_daemon.restic import ls
 from kronkeep_daemon.restores import path_mapping
 from kronkeep_daemon.restores.job_runner import Runners
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
 KEPT = 200

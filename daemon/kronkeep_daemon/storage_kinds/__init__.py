@@ -27,7 +27,7 @@ from kronkeep_daemon.storage_kinds import (
     s3,
     sftp,
 )
-from kronkeep_daemon.storage_kinds.place import Kind, Place, Space
+from kronkeep_daemon.storage_kinds.access import Kind, Place, Space
 
 __all__ = ["KINDS", "Kind", "Place", "Space", "bound", "kind_of", "own_namespace", "parse", "place"]
 

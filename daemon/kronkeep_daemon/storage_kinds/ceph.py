@@ -6,7 +6,7 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import CephSettings
 from kronkeep_daemon.storage_kinds import s3
-from kronkeep_daemon.storage_kinds.place import (
+from kronkeep_daemon.storage_kinds.access import (
     MOUNT,
     Kind,
     Place,

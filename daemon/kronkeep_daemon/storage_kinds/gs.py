@@ -2,7 +2,7 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import GsSettings
-from kronkeep_daemon.storage_kinds.place import KEYS, Kind, Place, joined, required
+from kronkeep_daemon.storage_kinds.access import KEYS, Kind, Place, joined, required
 
 FILE = "credentials.json"
 

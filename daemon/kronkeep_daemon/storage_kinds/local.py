@@ -2,7 +2,7 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import LocalSettings
-from kronkeep_daemon.storage_kinds.place import MOUNT, Kind, Place, required
+from kronkeep_daemon.storage_kinds.access import MOUNT, Kind, Place, required
 
 
 def place(storage: BackupStorage, settings: LocalSettings) -> Place:

@@ -19,7 +19,7 @@ from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import ProxmoxSettings
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
-from kronkeep_daemon.storage_kinds.place import (
+from kronkeep_daemon.storage_kinds.access import (
     MOUNT,
     Kind,
     Place,

@@ -2,7 +2,7 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import RcloneSettings
-from kronkeep_daemon.storage_kinds.place import KEYS, Kind, Place, required
+from kronkeep_daemon.storage_kinds.access import KEYS, Kind, Place, required
 
 FILE = "rclone.conf"
 

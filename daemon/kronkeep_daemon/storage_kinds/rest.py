@@ -2,7 +2,7 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import RestSettings
-from kronkeep_daemon.storage_kinds.place import Kind, Place, cloud, required
+from kronkeep_daemon.storage_kinds.access import Kind, Place, cloud, required
 
 USER = "RESTIC_REST_USERNAME"
 PASSWORD = "RESTIC_REST_PASSWORD"  # noqa: S105 (the name of a variable)

@@ -2,7 +2,7 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import S3Settings
-from kronkeep_daemon.storage_kinds.place import Kind, Place, cloud, joined, required
+from kronkeep_daemon.storage_kinds.access import Kind, Place, cloud, joined, required
 
 
 def place(storage: BackupStorage, settings: S3Settings) -> Place:

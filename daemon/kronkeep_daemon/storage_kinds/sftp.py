@@ -2,7 +2,7 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import SftpSettings
-from kronkeep_daemon.storage_kinds.place import KEYS, Kind, Place, required
+from kronkeep_daemon.storage_kinds.access import KEYS, Kind, Place, required
 
 
 def place(storage: BackupStorage, settings: SftpSettings) -> Place:

@@ -25,8 +25,8 @@ from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.restores.data_checks import DataChecks
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storages.storage_service import StorageService
-from kronkeep_daemon.storages.storage_upkeep import StorageUpkeep
+from kronkeep_daemon.storages.service import StorageService
+from kronkeep_daemon.storages.upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.testing import composed
 

@@ -8,7 +8,7 @@ from tests.records import vault
 from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.settings import StorageSettings
-from kronkeep_daemon.storages.storage_upkeep import due
+from kronkeep_daemon.storages.upkeep import due
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SETTINGS = StorageSettings()

@@ -50,8 +50,8 @@ from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.settings import Settings
-from kronkeep_daemon.storage_kinds import growth
-from kronkeep_daemon.storages.storage_maker import StorageMaker
+from kronkeep_daemon.storages import usage_growth
+from kronkeep_daemon.storages.provisioner import StorageMaker
 from kronkeep_daemon.supervisor import Supervisor
 
 Names = list[str]
@@ -221,7 +221,7 @@ class StorageService:
         if wanted.capacity_bytes is not None and wanted.capacity_bytes < used:
             raise InvalidRequest(f"The storage holds {used} bytes already.", field="capacity_bytes")
         names = names or ((own,) if own else ())
-        usage = growth.with_limit(storage.usage, capacity) if storage.usage else None
+        usage = usage_growth.with_limit(storage.usage, capacity) if storage.usage else None
         new = msgspec.structs.replace(storage, namespaces=names, capacity_bytes=capacity, usage=usage)
         return await self.put(storage, new)
 

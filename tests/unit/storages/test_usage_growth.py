@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kronkeep_common.models import StorageUsage
-from kronkeep_daemon.storage_kinds import growth
+from kronkeep_daemon.storages import usage_growth
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 GIB = 2**30
@@ -40,21 +40,21 @@ def test_levels(
     used: int, limit: int | None, total: int | None, free: int | None, level: str, left: int
 ) -> None:
     volume = msgspec.structs.replace(usage(0, used), total_bytes=total, free_bytes=free)
-    found = growth.with_limit(volume, limit)
+    found = usage_growth.with_limit(volume, limit)
     assert (found.level, found.available_bytes) == (level, left)
 
 
 def test_a_gibibyte_a_day_fills_ten_in_ten_days() -> None:
     earlier = [usage(6 * n, n * GIB / 4) for n in range(40)]
-    now = growth.with_limit(usage(240, 10 * GIB), 20 * GIB)
-    found = growth.with_growth(now, earlier)
+    now = usage_growth.with_limit(usage(240, 10 * GIB), 20 * GIB)
+    found = usage_growth.with_growth(now, earlier)
     assert found.growth_bytes_per_day == pytest.approx(GIB)
     assert found.days_until_full == pytest.approx(10)
 
 
 def test_no_growth_before_a_day_and_no_end_while_it_shrinks() -> None:
-    assert growth.with_growth(usage(23, 5), [usage(0, 1)]).growth_bytes_per_day is None
-    found = growth.with_growth(growth.with_limit(usage(48, 10), 100), [usage(0, 50)])
+    assert usage_growth.with_growth(usage(23, 5), [usage(0, 1)]).growth_bytes_per_day is None
+    found = usage_growth.with_growth(usage_growth.with_limit(usage(48, 10), 100), [usage(0, 50)])
     assert found.growth_bytes_per_day == -20
     assert found.days_until_full is None
 
@@ -62,14 +62,14 @@ def test_no_growth_before_a_day_and_no_end_while_it_shrinks() -> None:
 def test_only_the_last_thirty_days_count() -> None:
     old = [usage(0, 100 * GIB), usage(24, 200 * GIB)]
     new = [usage(24 * day, 300 * GIB) for day in range(40, 50)]
-    assert growth.with_growth(usage(24 * 50, 300 * GIB), [*old, *new]).growth_bytes_per_day == 0
+    assert usage_growth.with_growth(usage(24 * 50, 300 * GIB), [*old, *new]).growth_bytes_per_day == 0
 
 
 @given(st.lists(st.integers(0, 900 * 24 * 4), max_size=120, unique=True))
 def test_thinning_keeps_the_last_of_each_step_and_is_bounded(quarters: list[int]) -> None:
     points = [usage(q / 4, q) for q in quarters]
     now = START + timedelta(days=900)
-    kept = growth.kept(points, now)
+    kept = usage_growth.kept(points, now)
     assert all(a.measured_at < b.measured_at for a, b in pairwise(kept))
     expected = set()
     for point in points:
@@ -86,4 +86,4 @@ def test_thinning_keeps_the_last_of_each_step_and_is_bounded(quarters: list[int]
         expected.add(max(rival.measured_at for rival in rivals))
     assert {point.measured_at for point in kept} == expected
     assert len(kept) <= 7 * 24 + 1 + 731
-    assert growth.kept(kept, now) == kept
+    assert usage_growth.kept(kept, now) == kept

@@ -10,7 +10,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.repositories import job_manifests, repository_maker
+from kronkeep_daemon.repositories import job_manifests, repository_creation
 from kronkeep_daemon.repositories.queue import Queues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
@@ -85,4 +85,4 @@ class StorageMaker:
             storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
         )
         async with self._queues.alone(storage.id):
-            await repository_maker.make(self._jobs, Repository(storage=storage), mark[:6], left)
+            await repository_creation.make(self._jobs, Repository(storage=storage), mark[:6], left)

@@ -19,15 +19,15 @@ from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.repositories.maintenance import Maintenance
 from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_creation import opening
 from kronkeep_daemon.repositories.repository_index import KnownRepositories
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, Steps, known_keys
-from kronkeep_daemon.repositories.repository_maker import opening
 from kronkeep_daemon.restic import check, output, stats
 from kronkeep_daemon.settings import Settings, StorageSettings
-from kronkeep_daemon.storage_kinds import growth
-from kronkeep_daemon.storage_kinds.place import MOUNT
-from kronkeep_daemon.storages.storage_maker import StorageMaker
-from kronkeep_daemon.storages.storage_service import StorageService
+from kronkeep_daemon.storage_kinds.access import MOUNT
+from kronkeep_daemon.storages import usage_growth
+from kronkeep_daemon.storages.provisioner import StorageMaker
+from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -170,8 +170,8 @@ class StorageUpkeep:
         ended += [await self._done("usage", _STATS, repository) for repository in below]
         usage = _usage(ended, space, self._clock.now(), self._clock.monotonic() - began)
         storage = self._service.get(name)
-        usage = growth.with_limit(usage, storage.capacity_bytes)
-        usage = growth.with_growth(usage, self.figures(name))
+        usage = usage_growth.with_limit(usage, storage.capacity_bytes)
+        usage = usage_growth.with_growth(usage, self.figures(name))
         self._keep(storage, usage)
         if self._changed.get(name) == changed:
             self._changed.pop(name, None)
@@ -185,7 +185,7 @@ class StorageUpkeep:
     def _keep(self, storage: BackupStorage, usage: StorageUsage) -> None:
         """Adds a figure and drops those that are too close together for their age."""
         old: Sequence[Figure] = self._figures.newest(limit=1000, storage_id=storage.id).items
-        staying = {point.measured_at for point in growth.kept([*old, usage], usage.measured_at)}
+        staying = {point.measured_at for point in usage_growth.kept([*old, usage], usage.measured_at)}
         for figure in old:
             if figure.measured_at not in staying:
                 self._figures.remove(figure.id)

@@ -12,7 +12,7 @@ from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.repositories.job_manifests import repository_job
 from kronkeep_daemon.settings import ArchiveSettings
-from kronkeep_daemon.storage_kinds.place import Place
+from kronkeep_daemon.storage_kinds.access import Place
 
 Settings = dict[str, str | int]
 FINGERPRINT = ":".join(["AB"] * 32)
