@@ -241,7 +241,17 @@ class Snapshot(Record, frozen=True, kw_only=True):
 
 
 class Event(Record, frozen=True, kw_only=True):
-    """One change of the history: `table` and `id` say of what, `record` what it is now (None: removed)."""
+    """One change on `/v1/events`: `record` is what the record `id` of `table` is now (None: removed).
+
+    `executions`, `backups`, `restores`, `storages` and `alerts` are the history's tables; each of their
+    changes has a `seq` of its own, one more than the change before it.
+
+    `cronjobs` (a CronJob, by its uid) and `watches` (a WatchView, by its cluster's id and its name) are sent
+    only where the query's `table` names them. They are in no journal: `seq` is that of the history's latest
+    change, so many may have the same, and a later change of a record replaces an earlier one that was not
+    sent yet. Whoever resumes after the `seq` of a snapshot gets all that the snapshot may lack, some of it
+    perhaps twice.
+    """
 
     seq: int
     table: str

@@ -33,6 +33,7 @@ from kronkeep_daemon.doctor import Doctor
 from kronkeep_daemon.events import ActingChanged, Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.http.idempotency import Answers
+from kronkeep_daemon.http.live_changes import LiveChanges
 from kronkeep_daemon.http.metrics import Metrics
 from kronkeep_daemon.http.operations import Operations
 from kronkeep_daemon.http.services import Services
@@ -134,6 +135,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         self.data_checks.start()
         services.restores.start()
         services.alerts.start()
+        self.supervisor.start("live changes", services.live.run, death="restart")
         self.supervisor.start("schedule findings", services.schedules.keep_findings, death="restart")
         services.dropins.start(self.supervisor)
 
@@ -479,6 +481,7 @@ def _compose_services(
             settings=settings,
         ),
         history=history,
+        live=LiveChanges(cronjobs=cronjobs, extended=extended, history=history, bus=base.bus, clock=clock),
         clock=clock,
         settings=settings,
         operations=Operations(history, clock, base.supervisor),

@@ -66,6 +66,11 @@ class ExtendedService:
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 
+    def present(self, cluster_id: str, namespace: str, name: str) -> CronJob | None:
+        """Return a CronJob as `each` does; None where that cluster has none of the name."""
+        raw = self._cronjobs.raw_of(cluster_id, namespace, name)
+        return self._with_policy(self._cronjobs.view(cluster_id, raw), raw) if raw else None
+
     def get(self, namespace: str, name: str) -> CronJob:
         """One CronJob with its policy and last backup; raises CronJobNotFound."""
         recorder, raw = self._cronjobs.find(namespace, name)

@@ -137,6 +137,11 @@ class CronJobService:
         """The CronJob's Kubernetes object; raises what `find` raises."""
         return self.find(namespace, name, cluster)[1]
 
+    def raw_of(self, cluster_id: str, namespace: str, name: str) -> JsonObject | None:
+        """Return the Kubernetes object of a CronJob of one cluster, None where it is not known."""
+        recorder = self.recorders.get(cluster_id)
+        return recorder.seen.cronjobs.get((namespace, name)) if recorder else None
+
     def raws(self, namespace: str | None = None) -> Iterator[tuple[str, JsonObject]]:
         """(cluster id, object) of every CronJob, by namespace and name, each as it is at its turn."""
         for cluster_id, recorder in list(self.recorders.items()):

@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client import generate_latest
 
 from kronkeep_common import api
-from kronkeep_daemon.http.list_handlers import watch_views
+from kronkeep_daemon.http.live_changes import watch_views
 from kronkeep_daemon.http.route import Call
 
 
@@ -44,7 +44,7 @@ async def healthz(_: Call) -> web.Response:
 
 async def readyz(call: Call) -> web.Response:
     """200 while every watch that is needed is live, else 503 with the same body."""
-    watches = watch_views(call.services)
+    watches = watch_views(call.services.cronjobs)
     ready = all(watch.status == "live" for watch in watches if watch.needed)
     body = msgspec.json.encode(api.Ready(ready=ready, watches=watches))
     return web.Response(body=body, status=200 if ready else 503, content_type="application/json")

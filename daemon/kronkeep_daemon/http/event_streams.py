@@ -10,11 +10,12 @@ from aiohttp import web
 
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest, KronkeepError
-from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJobExecution, Restore
+from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
 from kronkeep_common.text import clean
 from kronkeep_daemon.history import Change
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.list_handlers import filter_of
+from kronkeep_daemon.http.live_changes import CRONJOBS, WATCHES
 from kronkeep_daemon.http.route import Call
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import Connection
@@ -22,14 +23,14 @@ from kronkeep_daemon.http.user_limits import Connection
 QUEUE = 1000
 HEARTBEAT = 15.0
 PATIENCE = 30.0
-KINDS: dict[str, type] = {
+JOURNALED: dict[str, type] = {
     "executions": CronJobExecution,
     "backups": BackupExecution,
     "restores": Restore,
     "storages": BackupStorage,
     "alerts": Alert,
 }
-SHOWN = tuple(KINDS)
+LIVE: dict[str, type] = {CRONJOBS: CronJob, WATCHES: api.WatchView}
 
 
 async def log(call: Call) -> web.StreamResponse:
@@ -83,22 +84,30 @@ def _stream(call: Call) -> Iterator[None]:
 
 
 async def _events(call: Call) -> web.StreamResponse:
-    reader = Reader(_wanted(call))
+    tables = _tables(call)
+    queue = StreamQueue(_selector(call, tables))
     history = call.services.history
-    after = _after(call.request)
+    live = call.services.live if set(tables) & set(LIVE) else None
+    after = _last_event_id(call.request)
+    if live is not None:
+        await live.begin()
+    # Nothing is awaited from here until both subscriptions stand: no change falls between past and queue.
     past = history.changes_since(after) if after is not None else iter(())
-    stop = history.subscribe(reader.offer)
+    past_live = live.since(after) if live is not None and after is not None else []
+    unsubscribe = [history.subscribe(queue.offer)]
+    if live is not None:
+        unsubscribe.append(live.subscribe(queue.offer_live))
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     try:
         await response.prepare(call.request)
         await _write(response, b": kronkeep %d\n\n" % history.seq)
-        if past is None:
+        if past is None or past_live is None:
             await _write(response, b"event: lost\ndata: {}\n: take a new snapshot\n\n")
             return response
-        for change in past:
-            if reader.wants(change):
+        for change in (*past, *past_live):
+            if queue.selects(change):
                 await _write(response, _block(change))
-        await _live(response, reader)
+        await _send_queue(response, queue)
     except ConnectionResetError:
         return response
     except TimeoutError:
@@ -106,41 +115,62 @@ async def _events(call: Call) -> web.StreamResponse:
         if call.request.transport is not None:
             call.request.transport.abort()
     finally:
-        stop()
+        for stop in unsubscribe:
+            stop()
     return response
 
 
-class Reader:
-    """What waits for one reader: at most 1,000 changes; after one more it is `lost` and gets no others."""
+class StreamQueue:
+    """The changes that wait to be sent to one reader.
 
-    def __init__(self, wants: Callable[[Change], bool]) -> None:
-        self.wants = wants
-        self.queue: deque[Change] = deque()
+    Of the history's changes at most QUEUE wait: after one more the reader is `lost` and gets no others. Of a
+    CronJob or a watch only the latest change waits, so their number bounds them; they are sent when none of
+    the history's changes waits, so that a run comes before the CronJob that shows it.
+    """
+
+    def __init__(self, selects: Callable[[Change], bool]) -> None:
+        self.selects = selects
         self.lost = False
-        self.news = asyncio.Event()
+        self.filled = asyncio.Event()
+        self._changes: deque[Change] = deque()
+        self._live: dict[tuple[str, str], Change] = {}
 
     def offer(self, change: Change) -> None:
-        """Takes a change, if it is wanted and there is room."""
-        if self.lost or not self.wants(change):
+        """Add a change of the history, if it is selected and there is room."""
+        if self.lost or not self.selects(change):
             return
-        if len(self.queue) >= QUEUE:
+        if len(self._changes) >= QUEUE:
             self.lost = True
         else:
-            self.queue.append(change)
-        self.news.set()
+            self._changes.append(change)
+        self.filled.set()
+
+    def offer_live(self, change: Change) -> None:
+        """Add a change of a CronJob or a watch in place of an earlier one, if it is selected."""
+        if self.selects(change):
+            key = (change.table, change.id)
+            self._live.pop(key, None)
+            self._live[key] = change
+            self.filled.set()
+
+    def next(self) -> Change | None:
+        """Take the change that is to be sent next; None where none waits."""
+        if self._changes:
+            return self._changes.popleft()
+        return self._live.pop(next(iter(self._live))) if self._live else None
 
 
-async def _live(response: web.StreamResponse, reader: Reader) -> None:
+async def _send_queue(response: web.StreamResponse, queue: StreamQueue) -> None:
     while True:
-        while reader.queue:
-            await _write(response, _block(reader.queue.popleft()))
-        if reader.lost:
+        queue.filled.clear()
+        while (change := queue.next()) is not None:
+            await _write(response, _block(change))
+        if queue.lost:
             await _write(response, b"event: lost\ndata: {}\n: the reader is too slow\n\n")
             return
-        reader.news.clear()
         try:
             async with asyncio.timeout(HEARTBEAT):
-                await reader.news.wait()
+                await queue.filled.wait()
         except TimeoutError:
             await _write(response, b": well\n\n")
 
@@ -155,32 +185,43 @@ def _block(change: Change) -> bytes:
     event = api.Event(seq=change.seq, table=change.table, id=change.id, op=change.op)
     if change.body is not None:  # it is JSON already, and every reader gets the same
         event = msgspec.structs.replace(event, record=msgspec.Raw(change.body))
-    return b"id: %d\ndata: %s\n\n" % (change.seq, msgspec.json.encode(event))
+    data = msgspec.json.encode(event)
+    if change.table in LIVE:
+        return b"data: %s\n\n" % data  # without an id: it is no place in the journal to resume from
+    return b"id: %d\ndata: %s\n\n" % (change.seq, data)
 
 
-def _wanted(call: Call) -> Callable[[Change], bool]:
-    """Which changes the reader asked for: `table` names some, `filter` is the lists' grammar.
-
-    What was removed passes every filter: a reader must learn that it is gone.
-    """
-    tables = tuple(call.query["table"].split(",")) if "table" in call.query else SHOWN
-    if unknown := set(tables) - set(SHOWN):
+def _tables(call: Call) -> tuple[str, ...]:
+    """Return the tables that the reader named, else those of the history; raise InvalidRequest."""
+    if "table" not in call.query:
+        return tuple(JOURNALED)
+    tables = tuple(call.query["table"].split(","))
+    if unknown := set(tables) - {*JOURNALED, *LIVE}:
         raise InvalidRequest(f"There are no events of {clean(min(unknown), 60)}.", field="table")
-    text = call.query.get("filter", "")
-    found = filter_of(call)
-    clock = call.services.clock
+    return tables
 
-    def wants(change: Change) -> bool:
+
+def _selector(call: Call, tables: tuple[str, ...]) -> Callable[[Change], bool]:
+    """Return whether a change is of these tables and passes the request's filter; raise InvalidFilter.
+
+    A removal passes every filter: the reader must learn of it.
+    """
+    text = call.query.get("filter", "")
+    accepted = filter_of(call)
+    clock = call.services.clock
+    kinds = JOURNALED | LIVE
+
+    def selects(change: Change) -> bool:
         if change.table not in tables:
             return False
         if not text or change.body is None:
             return True
-        return found.takes(msgspec.json.decode(change.body, type=KINDS[change.table]), clock.now())
+        return accepted.takes(msgspec.json.decode(change.body, type=kinds[change.table]), clock.now())
 
-    return wants
+    return selects
 
 
-def _after(request: web.Request) -> int | None:
+def _last_event_id(request: web.Request) -> int | None:
     text = request.headers.get("Last-Event-ID")
     if text is None:
         return None

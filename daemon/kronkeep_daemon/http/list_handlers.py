@@ -28,17 +28,19 @@ SCANNED = 20_000
 async def snapshot(call: Call) -> api.Snapshot:
     """All that a first screen needs."""
     services = call.services
+    seq = services.history.seq  # read before the CronJobs: their later changes carry it or a later one
+    cronjobs, watches = await services.live.current()
     return api.Snapshot(
-        seq=services.history.seq,
+        seq=seq,
         now=services.clock.now(),
         version=api.VERSION,
-        cronjobs=[cronjob async for cronjob in services.extended.each()],
+        cronjobs=cronjobs,
         executions=services.history.executions.newest(limit=200).items,
         backups=services.history.backups.newest(limit=200).items,
         restores=services.history.restores.newest(limit=50).items,
         storages=services.storages.list(),
         alerts=services.alerts.unended(200),
-        watches=watch_views(services),
+        watches=watches,
         clusters=_clusters(services),
     )
 
@@ -57,21 +59,6 @@ def filter_of(call: Call) -> Filter:
     """The request's filter; raises InvalidFilter."""
     names = {cluster.name: cluster.id for cluster in call.services.cronjobs.clusters}
     return parse(call.query.get("filter", ""), names)
-
-
-def watch_views(services: Services) -> list[api.WatchView]:
-    """How fresh each watch is."""
-    return [
-        api.WatchView(
-            name=state.name,
-            cluster=state.cluster,
-            status=state.status,
-            since=state.since,
-            why=state.why,
-            needed=state.needed,
-        )
-        for state in services.cronjobs.watch_states()
-    ]
 
 
 def stale_since(services: Services) -> datetime | None:

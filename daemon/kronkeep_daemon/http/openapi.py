@@ -50,7 +50,9 @@ def _operation(route: Route, request: JsonObject | None, answer: JsonObject | No
     if route.writes:
         parameters += [_header(name, words) for name, words in _WRITES.items()]
     if route.media == "text/event-stream":
-        parameters.append(_header("Last-Event-ID", "the number of the last change that was read"))
+        parameters.append(
+            _header("Last-Event-ID", "the `seq` of a snapshot, or the id of the last event that was read")
+        )
     good: JsonObject = {"description": route.sentence}
     if answer is not None:
         good["content"] = {"application/json": {"schema": answer}}

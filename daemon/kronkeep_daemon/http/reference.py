@@ -26,7 +26,25 @@ Lists are newest first, with `limit` (1 to 1000) and `cursor`.
 |---|---|---|---|---|---|
 """
 
+_EVENTS = """
+## Events
 
+`GET /v1/events` sends changes as server-sent events, each with one JSON object:
+`{"seq": 7, "table": "executions", "id": "...", "op": "put", "record": {...}}`; `op` is `put` or `remove`.
+The query's `table` names the tables, separated by commas.
+
+| table | record | sent |
+|---|---|---|
+| `executions`, `backups`, `restores`, `storages`, `alerts` | as in their lists | every change, in order |
+| `cronjobs` | as in `/v1/cronjobs`; the id is the CronJob's uid | the latest state, where `table` names it |
+| `watches` | as in `/readyz`; the id is cluster id and name | the latest state, where `table` names it |
+
+Take `seq` from `/v1/snapshot` and send it as `Last-Event-ID`: every later change of the history follows,
+once, and the state of each CronJob and watch that changed since, perhaps twice. CronJobs and watches are in
+no journal: their events have no event id, carry the `seq` of the history's latest change, and come after the
+change that caused them. `event: lost` says that changes are no longer there or that the reader was too slow,
+and ends the stream: take a new snapshot.
+"""
 _ERRORS = """
 ## Refusals
 
@@ -55,6 +73,7 @@ def page(routes: Sequence[Route]) -> str:
     return (
         _HEAD
         + "".join(map(_row, routes))
+        + _EVENTS
         + _ERRORS
         + "".join(map(_error, listed))
         + f"\n## Reasons\n\n{_REASONS}{reason_tables('###')}"

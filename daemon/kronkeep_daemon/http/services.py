@@ -16,6 +16,7 @@ from kronkeep_daemon.cronjobs_with_backups import ExtendedService
 from kronkeep_daemon.doctor import Doctor
 from kronkeep_daemon.history import History
 from kronkeep_daemon.http.idempotency import Answers
+from kronkeep_daemon.http.live_changes import LiveChanges
 from kronkeep_daemon.http.metrics import Metrics
 from kronkeep_daemon.http.operations import Operations
 from kronkeep_daemon.http.user_limits import Limits
@@ -45,6 +46,7 @@ class Services(NamedTuple):
     dropins: DropIns
     doctor: Doctor
     history: History
+    live: LiveChanges
     clock: Clock
     settings: Callable[[], Settings]
     operations: Operations

@@ -1,0 +1,271 @@
+"""Changes of CronJobs and watches for `/v1/events`: both belong to the clusters and are in no journal.
+
+What a CronJob looks like follows from its object, its runs, backups and restores, and from the time: the
+next run moves on, a backup becomes overdue. So CronJobs that an event names are computed again after at most
+PAUSE, all of them every SWEEP, and watches are read every TICK; what differs from before becomes a Change.
+
+A change has no sequence of its own. It carries the history's sequence of its moment, and who resumes after
+the sequence N gets each record whose latest change carries N or more: what a snapshot of N may lack, and
+sometimes what it has already. This works from the first snapshot or stream on that asks, and for IDLE after
+the last one; before and after that nothing is computed, and who resumes is told to take a new snapshot.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from kronkeep_common import api
+from kronkeep_common.clock import Clock
+from kronkeep_common.models import CronJob
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.cronjobs_with_backups import ExtendedService
+from kronkeep_daemon.events import BackupChanged, Bus, CronJobChanged, ExecutionChanged, RestoreChanged
+from kronkeep_daemon.history import Change, History
+
+CRONJOBS = "cronjobs"
+WATCHES = "watches"
+TABLES = (CRONJOBS, WATCHES)
+PAUSE = 0.25  # seconds between two computations at least
+SHARE = 4  # a computation that took t seconds is followed by a pause of at least SHARE * t
+TICK = 1.0  # seconds
+SWEEP = 5.0  # seconds
+IDLE = 60.0  # seconds
+SLICE = 16  # CronJobs computed between two turns of the event loop: about a millisecond
+REMOVED = 1000  # removed records that are remembered for those who resume
+
+RecordKey = tuple[str, str]  # table, id
+CronJobKey = tuple[str, str, str]  # cluster id, namespace, name
+Listener = Callable[[Change], None]
+
+
+class LatestChanges:
+    """The latest change of each record; `start` is the sequence from which they are complete."""
+
+    def __init__(self) -> None:
+        self.start: int | None = None
+        self._present: dict[RecordKey, Change] = {}
+        self._removed: dict[RecordKey, Change] = {}
+
+    def clear(self) -> None:
+        """Forget everything; nobody can resume until `start` is set."""
+        self.start = None
+        self._present.clear()
+        self._removed.clear()
+
+    def ids(self, table: str) -> list[str]:
+        """Return the ids of the records of one table."""
+        return [change.id for change in self._present.values() if change.table == table]
+
+    def put(self, change: Change) -> bool:
+        """Remember a record as it is now and return whether it differs from what was known."""
+        key = (change.table, change.id)
+        old = self._present.get(key)
+        if old is not None and old.body == change.body:
+            return False
+        self._removed.pop(key, None)
+        self._present[key] = change
+        return True
+
+    def remove(self, change: Change) -> bool:
+        """Remember that a record is gone and return whether it was known."""
+        key = (change.table, change.id)
+        if self._present.pop(key, None) is None:
+            return False
+        self._removed[key] = change
+        if len(self._removed) > REMOVED:
+            oldest = self._removed.pop(next(iter(self._removed)))
+            self.start = max(self.start or 0, oldest.seq + 1)
+        return True
+
+    def since(self, seq: int) -> list[Change] | None:
+        """Return the latest changes of `seq` or later; None where some are no longer remembered."""
+        if self.start is None or seq < self.start:
+            return None
+        known = (*self._removed.values(), *self._present.values())
+        return [change for change in known if change.seq >= seq]
+
+
+class LiveChanges:
+    """Computes CronJobs and watches while somebody reads them, and tells the listeners what changed."""
+
+    def __init__(
+        self,
+        *,
+        cronjobs: CronJobService,
+        extended: ExtendedService,
+        history: History,
+        bus: Bus,
+        clock: Clock,
+    ) -> None:
+        self._cronjobs = cronjobs
+        self._extended = extended
+        self._history = history
+        self._clock = clock
+        self._latest = LatestChanges()
+        self._listeners: list[Listener] = []
+        self._touched: dict[str, CronJobKey] = {}  # by the CronJob's uid
+        self._wake = asyncio.Event()
+        self._in_use = asyncio.Event()
+        self._computing = asyncio.Lock()
+        self._next_sweep = 0.0
+        self._used_at = 0.0
+        self._used_seq = 0
+        bus.subscribe(CronJobChanged, self._on_cronjob)
+        bus.subscribe(ExecutionChanged, self._on_record)
+        bus.subscribe(BackupChanged, self._on_record)
+        bus.subscribe(RestoreChanged, self._on_record)
+
+    def _on_cronjob(self, event: CronJobChanged) -> None:
+        self._touch(event.raw["metadata"]["uid"], (event.cluster, event.namespace, event.name))
+
+    def _on_record(self, event: ExecutionChanged | BackupChanged | RestoreChanged) -> None:
+        record = event.new
+        self._touch(record.cronjob_id, (record.cluster, record.namespace, record.cronjob))
+
+    def _touch(self, cronjob_id: str, key: CronJobKey) -> None:
+        if self._in_use.is_set():
+            self._touched[cronjob_id] = key
+            self._wake.set()
+
+    async def current(self) -> tuple[list[CronJob], list[api.WatchView]]:
+        """Return every CronJob and watch; who has them can resume from the sequence of before the call."""
+        async with self._computing:
+            return await self._compute_all(), watch_views(self._cronjobs)
+
+    async def begin(self) -> None:
+        """Begin to compute, where that rests, so that who listens afterwards misses no change."""
+        self._mark_used()
+        async with self._computing:
+            if self._latest.start is None:
+                await self._compute_all()
+
+    def since(self, seq: int) -> list[Change] | None:
+        """Return the latest changes of `seq` or later; None where a new snapshot is needed."""
+        return self._latest.since(seq)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with each later change, until the function that is returned is called."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            self._listeners.remove(listener)
+            self._mark_used()
+
+        return unsubscribe
+
+    async def run(self) -> None:
+        """Compute for ever what has changed, while somebody reads it."""
+        while True:
+            await self._in_use.wait()
+            await self._wait_for_touch()
+            began = self._clock.monotonic()
+            if self._unused(began):
+                self._forget()
+                continue
+            async with self._computing:
+                if began >= self._next_sweep:
+                    await self._compute_all()
+                else:
+                    await self._compute_touched()
+            took = self._clock.monotonic() - began
+            await self._clock.sleep(max(PAUSE, SHARE * took))
+
+    async def _wait_for_touch(self) -> None:
+        try:
+            async with asyncio.timeout(TICK):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _mark_used(self) -> None:
+        self._used_at = self._clock.monotonic()
+        self._used_seq = self._history.seq
+
+    def _unused(self, now: float) -> bool:
+        """Whether nobody reads any more, nor can resume from the sequence that was last given out.
+
+        A later start has a larger sequence then, so that an old snapshot is not taken for a complete one.
+        """
+        return not self._listeners and now > self._used_at + IDLE and self._history.seq > self._used_seq
+
+    def _forget(self) -> None:
+        self._in_use.clear()
+        self._touched.clear()
+        self._latest.clear()
+
+    async def _compute_all(self) -> list[CronJob]:
+        """Compute every CronJob and watch, and return the CronJobs.
+
+        What the first computation sees is no change: it gets a sequence before `start`, so that the snapshot
+        which asked for it is not followed by all of it once more.
+        """
+        self._mark_used()
+        begins = self._latest.start is None
+        if begins:
+            self._latest.start = self._history.seq
+            self._in_use.set()
+        cronjobs = []
+        self._touched.clear()
+        self._wake.clear()
+        self._put_watches(begins=begins)
+        async for cronjob in self._extended.each():
+            self._put(CRONJOBS, cronjob.id, cronjob, begins=begins)
+            cronjobs.append(cronjob)
+        for cronjob_id in set(self._latest.ids(CRONJOBS)) - {cronjob.id for cronjob in cronjobs}:
+            self._remove(CRONJOBS, cronjob_id)
+        self._next_sweep = self._clock.monotonic() + SWEEP
+        return cronjobs
+
+    async def _compute_touched(self) -> None:
+        touched = self._touched
+        self._touched = {}
+        self._wake.clear()
+        self._put_watches()
+        for number, (cronjob_id, (cluster, namespace, name)) in enumerate(touched.items(), 1):
+            cronjob = self._extended.present(cluster, namespace, name)
+            if cronjob is not None and cronjob.id == cronjob_id:
+                self._put(CRONJOBS, cronjob_id, cronjob)
+            else:
+                self._remove(CRONJOBS, cronjob_id)
+            if number % SLICE == 0:
+                await asyncio.sleep(0)
+
+    def _put_watches(self, *, begins: bool = False) -> None:
+        for view in watch_views(self._cronjobs):
+            self._put(WATCHES, f"{view.cluster}{view.name}", view, begins=begins)
+
+    def _put(self, table: str, record_id: str, record: msgspec.Struct, *, begins: bool = False) -> None:
+        change = Change(
+            seq=self._history.seq - 1 if begins else self._history.seq,
+            table=table,
+            id=record_id,
+            op="put",
+            body=msgspec.json.encode(record),
+        )
+        if self._latest.put(change):
+            self._notify(change)
+
+    def _remove(self, table: str, record_id: str) -> None:
+        change = Change(seq=self._history.seq, table=table, id=record_id, op="remove", body=None)
+        if self._latest.remove(change):
+            self._notify(change)
+
+    def _notify(self, change: Change) -> None:
+        for listener in list(self._listeners):
+            listener(change)
+
+
+def watch_views(cronjobs: CronJobService) -> list[api.WatchView]:
+    """Return how fresh each watch is."""
+    return [
+        api.WatchView(
+            name=state.name,
+            cluster=state.cluster,
+            status=state.status,
+            since=state.since,
+            why=state.why,
+            needed=state.needed,
+        )
+        for state in cronjobs.watch_states()
+    ]

@@ -1,0 +1,156 @@
+"""CronJobs and watches on the event stream: what changed after a snapshot, without reading lists."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from tests.e2e.conftest import Daemon
+from tests.integration.http.many import CLUSTER, many
+
+from kronkeep_common import api
+from kronkeep_common.client import Client
+from kronkeep_common.models import CronJob, CronJobCreate
+from kronkeep_daemon.history import Change
+from kronkeep_daemon.http import live_changes
+from kronkeep_daemon.http.services import Services
+
+TABLES = "executions,cronjobs,watches"
+
+
+@pytest.fixture(scope="module")
+def daemon(open_folder: Path) -> Iterator[Daemon]:
+    daemon = Daemon(open_folder / "s")
+    asyncio.run(daemon.start())
+    yield daemon
+    asyncio.run(daemon.stop())
+
+
+@pytest.fixture
+async def services(tmp_path: Path) -> AsyncIterator[Services]:
+    async with many(tmp_path / "h", cronjobs=5, each=1) as services:
+        yield services
+
+
+async def next_cronjob(events: AsyncIterator[api.Event], name: str) -> CronJob:
+    """The next state of a CronJob that the stream sends."""
+    async with asyncio.timeout(30):
+        async for event in events:
+            if event.table == "cronjobs" and event.record and event.record["name"] == name:
+                return msgspec.convert(event.record, CronJob)
+    raise AssertionError("the stream ended")
+
+
+async def create(client: Client, name: str) -> CronJob:
+    return await client.create_cronjob(
+        CronJobCreate(name=name, image="busybox", command=("true",), schedule="0 2 29 2 *")
+    )
+
+
+async def test_a_cronjob_is_sent_when_it_comes_changes_runs_and_goes(daemon: Daemon) -> None:
+    async with daemon.client() as client:
+        events = client.events((await client.snapshot()).seq, table=TABLES)
+        created = await create(client, "life")
+        assert (await next_cronjob(events, "life")).id == created.id
+        await client.suspend("default", "life")
+        while not (await next_cronjob(events, "life")).suspended:
+            pass
+        run = await client.trigger("default", "life")
+        order = []
+        async with asyncio.timeout(30):
+            async for event in events:
+                order.append((event.table, event.id))
+                if (event.record or {}).get("last_execution_id") == run.id:
+                    break
+        assert order.index(("executions", run.id)) < order.index(("cronjobs", created.id))
+        await client.delete_cronjob("default", "life", confirm="life")
+        async with asyncio.timeout(30):
+            async for event in events:
+                if event.op == "remove":
+                    break
+        assert (event.table, event.id, event.record) == ("cronjobs", created.id, None)
+        await events.aclose()
+
+
+async def test_what_changed_between_snapshot_and_stream_is_sent(daemon: Daemon) -> None:
+    async with daemon.client() as client:
+        await create(client, "between")
+        seq = (await client.snapshot()).seq
+        await client.suspend("default", "between")
+        events = client.events(seq, table="cronjobs")
+        while not (await next_cronjob(events, "between")).suspended:
+            pass
+        await events.aclose()
+
+
+async def test_the_stream_and_the_list_say_the_same(daemon: Daemon) -> None:
+    async with daemon.client() as client:
+        await create(client, "same")
+        events = client.events((await client.snapshot()).seq, table="cronjobs")
+        await client.suspend("default", "same")
+        while not (sent := await next_cronjob(events, "same")).suspended:
+            pass
+        assert sent == await client.cronjob("default", "same")
+        await events.aclose()
+
+
+async def test_who_names_no_table_gets_the_history_alone(daemon: Daemon) -> None:
+    async with daemon.client() as client:
+        seq = (await client.snapshot()).seq
+        await create(client, "alone")
+        run = await client.trigger("default", "alone")
+        async with asyncio.timeout(30):
+            async for event in client.events(seq):
+                assert event.table != "cronjobs"
+                if event.id == run.id and (event.record or {}).get("status") == "succeeded":
+                    break
+
+
+async def test_the_snapshot_itself_is_no_change(services: Services) -> None:
+    seq = services.history.seq
+    cronjobs, _ = await services.live.current()
+    assert len(cronjobs) == 5
+    assert services.live.since(seq) == []
+    assert services.live.since(seq - 1) is None
+
+
+async def test_a_sweep_sees_what_no_event_told(services: Services) -> None:
+    await services.live.begin()
+    seq = services.history.seq
+    heard: list[Change] = []
+    stop = services.live.subscribe(heard.append)
+    cache = services.cronjobs.recorders[CLUSTER].seen.cronjobs
+    del cache["ns-1", "job-1"]
+    cache["ns-2", "job-2"]["spec"]["suspend"] = True
+    await services.live.current()
+    assert {(change.id, change.op) for change in heard} == {
+        ("cronjob-1", "remove"),
+        ("cronjob-2", "put"),
+    }
+    assert {change.id for change in services.live.since(seq) or ()} == {"cronjob-1", "cronjob-2"}
+    stop()
+    await services.live.current()
+    assert len(heard) == 2
+
+
+async def test_nothing_is_computed_once_nobody_has_read_for_a_while(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_changes, "IDLE", 0.0)
+    monkeypatch.setattr(live_changes, "TICK", 0.01)
+    seq = services.history.seq
+    await services.live.begin()
+    running = asyncio.create_task(services.live.run())
+    await asyncio.sleep(0.1)
+    assert services.live.since(seq) == []  # the same sequence may still be resumed from
+    services.history.facts.set("any", services.clock.now())
+    await services.history.commit()
+    for _ in range(1000):
+        if services.live.since(seq) is None:
+            break
+        await asyncio.sleep(0.01)
+    await services.live.begin()
+    assert services.live.since(seq) is None
+    assert services.live.since(services.history.seq) == []
+    running.cancel()
