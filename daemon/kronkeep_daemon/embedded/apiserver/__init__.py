@@ -1,5 +1,4 @@
-"""A small Kubernetes API server on loopback: the paths, shapes, messages and versions that kronkeep and
-kubectl meet on a real control plane, for the kinds that running Jobs needs. State is kept on disk."""
+"""A Kubernetes API server: the parts of 1.36 that CronJobs, Jobs, backups and kubectl use."""
 
 from kronkeep_daemon.embedded.apiserver.server import ApiServer
 

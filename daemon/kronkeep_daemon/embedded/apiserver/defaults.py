@@ -1,20 +1,20 @@
-"""What a real API server fills in; the recordings show each default."""
+"""The fields that a real API server fills in; the recordings in tests/data show each default."""
 
 from kronkeep_daemon.embedded.apiserver.resources import Resource
 from kronkeep_daemon.kube.objects import JsonObject
 
-CONTROLLER_UID = ("batch.kubernetes.io/controller-uid", "controller-uid")
-JOB_NAME = ("batch.kubernetes.io/job-name", "job-name")
+CONTROLLER_UID_LABELS = ("batch.kubernetes.io/controller-uid", "controller-uid")
+JOB_NAME_LABELS = ("batch.kubernetes.io/job-name", "job-name")
 
 
-def fill(resource: Resource, obj: JsonObject) -> None:
-    """Adds the defaults of the object's kind, in place."""
+def apply_defaults(resource: Resource, obj: JsonObject) -> None:
+    """Add the defaults of the object's kind, in place."""
     if resource.kind == "CronJob":
-        _cronjob(obj)
+        _complete_cronjob(obj)
     elif resource.kind == "Job":
-        _job(obj)
+        _complete_job(obj)
     elif resource.kind == "Pod":
-        _pod_spec(obj.setdefault("spec", {}))
+        _complete_pod_spec(obj.setdefault("spec", {}))
         obj["spec"].setdefault("enableServiceLinks", True)
         obj.setdefault("status", {"phase": "Pending", "qosClass": "BestEffort"})
     elif resource.kind == "Namespace":
@@ -29,7 +29,7 @@ def fill(resource: Resource, obj: JsonObject) -> None:
         obj.setdefault("type", "Opaque")
 
 
-def _cronjob(obj: JsonObject) -> None:
+def _complete_cronjob(obj: JsonObject) -> None:
     spec = obj.setdefault("spec", {})
     spec.setdefault("concurrencyPolicy", "Allow")
     spec.setdefault("suspend", False)
@@ -37,17 +37,17 @@ def _cronjob(obj: JsonObject) -> None:
     spec.setdefault("failedJobsHistoryLimit", 1)
     template = spec.setdefault("jobTemplate", {})
     template.setdefault("metadata", {})
-    _template(template.setdefault("spec", {}))
+    _complete_template(template.setdefault("spec", {}))
     obj.setdefault("status", {})
 
 
-def _job(obj: JsonObject) -> None:
+def _complete_job(obj: JsonObject) -> None:
     spec = obj.setdefault("spec", {})
     uid = obj["metadata"]["uid"]
     name = obj["metadata"]["name"]
     if spec.get("parallelism") is None:
         spec["parallelism"] = 1
-    if spec.get("completions") is None and "parallelism" in spec and spec["parallelism"] == 1:
+    if spec.get("completions") is None and spec["parallelism"] == 1:
         spec["completions"] = 1
     spec.setdefault("backoffLimit", 6)
     spec.setdefault("completionMode", "NonIndexed")
@@ -58,22 +58,22 @@ def _job(obj: JsonObject) -> None:
     template = spec.setdefault("template", {})
     if not spec.get("manualSelector"):
         spec["manualSelector"] = False
-        spec.setdefault("selector", {"matchLabels": {CONTROLLER_UID[0]: uid}})
+        spec.setdefault("selector", {"matchLabels": {CONTROLLER_UID_LABELS[0]: uid}})
         labels = template.setdefault("metadata", {}).setdefault("labels", {})
-        labels.update(dict.fromkeys(CONTROLLER_UID, uid) | dict.fromkeys(JOB_NAME, name))
-    _template(spec)
+        labels.update(dict.fromkeys(CONTROLLER_UID_LABELS, uid) | dict.fromkeys(JOB_NAME_LABELS, name))
+    _complete_template(spec)
     obj.setdefault("status", {})
 
 
-def _template(job_spec: JsonObject) -> None:
+def _complete_template(job_spec: JsonObject) -> None:
     template = job_spec.setdefault("template", {})
     template.setdefault("metadata", {})
-    _pod_spec(template.setdefault("spec", {}))
+    _complete_pod_spec(template.setdefault("spec", {}))
 
 
-def _pod_spec(spec: JsonObject) -> None:
+def _complete_pod_spec(spec: JsonObject) -> None:
     for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
-        _container(container)
+        _complete_container(container)
     spec.setdefault("restartPolicy", "Always")
     spec.setdefault("terminationGracePeriodSeconds", 30)
     spec.setdefault("dnsPolicy", "ClusterFirst")
@@ -81,10 +81,10 @@ def _pod_spec(spec: JsonObject) -> None:
     spec.setdefault("schedulerName", "default-scheduler")
 
 
-def _container(container: JsonObject) -> None:
+def _complete_container(container: JsonObject) -> None:
     container.setdefault("resources", {})
     container.setdefault("terminationMessagePath", "/dev/termination-log")
     container.setdefault("terminationMessagePolicy", "File")
     image = str(container.get("image", ""))
-    latest = ":" not in image.rpartition("/")[2] or image.endswith(":latest")
-    container.setdefault("imagePullPolicy", "Always" if latest else "IfNotPresent")
+    is_latest = ":" not in image.rpartition("/")[2] or image.endswith(":latest")
+    container.setdefault("imagePullPolicy", "Always" if is_latest else "IfNotPresent")

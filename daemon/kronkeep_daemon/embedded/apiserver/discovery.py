@@ -1,7 +1,7 @@
-"""What clients ask first: versions, groups and resources.
+"""The discovery documents that clients read first: versions, groups and resources.
 
 kubectl before 1.21 (Debian 12 has 1.20) knows CronJobs only as batch/v1beta1, which Kubernetes removed in
-1.25; to it, and to nobody else, this server shows that version too.
+1.25. This server shows that version too, but only to such a kubectl.
 """
 
 import re
@@ -24,64 +24,57 @@ VERSION: JsonObject = {
     "compiler": "",
     "platform": "linux/amd64",
 }
+OLD_CRONJOB_VERSION = "v1beta1"
+_SUBRESOURCE_VERBS = {"log": ["get"], "token": ["create"], "status": ["get", "patch", "update"]}
+_KUBECTL_VERSION = re.compile(r"kubectl[^/]*/v1\.(\d{1,2})\.")
+_FIRST_MINOR_WITH_CRONJOBS = 21
 
 
-_PART_VERBS = {"log": ["get"], "token": ["create"], "status": ["get", "patch", "update"]}
-OLD_CRONJOBS = "v1beta1"
-_OLD = re.compile(r"kubectl[^/]*/v1\.(\d{1,2})\.")
+def is_old_kubectl(user_agent: str) -> bool:
+    """Whether the caller is a kubectl that does not know CronJobs in batch/v1."""
+    match = _KUBECTL_VERSION.match(user_agent)
+    return match is not None and int(match[1]) < _FIRST_MINOR_WITH_CRONJOBS
 
 
-def is_old(user_agent: str) -> bool:
-    """Whether a kubectl from before batch/v1 had CronJobs asks."""
-    found = _OLD.match(user_agent)
-    return found is not None and int(found[1]) < 21
-
-
-def document(path: str, old: bool) -> JsonObject | None:
-    """The discovery document at `path` for an old kubectl or for all others; None where there is none."""
+def find_document(path: str, *, old_kubectl: bool) -> JsonObject | None:
+    """Return the discovery document at `path`, None where there is none."""
     if path in ("/version", "/version/"):
         return VERSION
     if path in ("/api", "/api/"):
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}
     if path in ("/apis", "/apis/"):
-        groups = [_group(group, version, old) for group, version in GROUPS if group]
+        groups = [_describe_group(group, version, old_kubectl) for group, version in GROUPS if group]
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
     for group, version in GROUPS:
-        prefix = _prefix(group, version)
+        prefix = f"apis/{group}/{version}" if group else f"api/{version}"
         if path.rstrip("/") == f"/{prefix}":
-            return _resources(group, version)
+            resources = [r for r in RESOURCES if (r.group, r.version) == (group, version)]
+            return _list_resources(group, version, resources)
         if group and path.rstrip("/") == f"/apis/{group}":
-            return {"kind": "APIGroup", "apiVersion": "v1", **_group(group, version, old)}
-    if old and path.rstrip("/") == f"/apis/batch/{OLD_CRONJOBS}":
-        return _listed("batch", OLD_CRONJOBS, [BY_PATH["batch", "v1", "cronjobs"]])
+            description = _describe_group(group, version, old_kubectl)
+            return {"kind": "APIGroup", "apiVersion": "v1", **description}
+    if old_kubectl and path.rstrip("/") == f"/apis/batch/{OLD_CRONJOB_VERSION}":
+        return _list_resources("batch", OLD_CRONJOB_VERSION, [BY_PATH["batch", "v1", "cronjobs"]])
     return None
 
 
-def _prefix(group: str, version: str) -> str:
-    return f"apis/{group}/{version}" if group else f"api/{version}"
+def _describe_group(group: str, version: str, old_kubectl: bool) -> JsonObject:
+    names = [OLD_CRONJOB_VERSION, version] if old_kubectl and group == "batch" else [version]
+    versions = [{"groupVersion": f"{group}/{name}", "version": name} for name in names]
+    return {"name": group, "versions": versions, "preferredVersion": versions[0]}
 
 
-def _group(group: str, version: str, old: bool) -> JsonObject:
-    versions = [OLD_CRONJOBS, version] if old and group == "batch" else [version]
-    entries = [{"groupVersion": f"{group}/{found}", "version": found} for found in versions]
-    return {"name": group, "versions": entries, "preferredVersion": entries[0]}
-
-
-def _resources(group: str, version: str) -> JsonObject:
-    return _listed(group, version, [r for r in RESOURCES if (r.group, r.version) == (group, version)])
-
-
-def _listed(group: str, version: str, resources: list[Resource]) -> JsonObject:
-    entries = [entry for resource in resources for entry in _entries(resource)]
+def _list_resources(group: str, version: str, resources: list[Resource]) -> JsonObject:
     return {
         "kind": "APIResourceList",
         "apiVersion": "v1",
         "groupVersion": f"{group}/{version}" if group else version,
-        "resources": entries,
+        "resources": [entry for resource in resources for entry in _describe_resource(resource)],
     }
 
 
-def _entries(resource: Resource) -> list[JsonObject]:
+def _describe_resource(resource: Resource) -> list[JsonObject]:
+    """Return the entries of a resource and its subresources."""
     entry: JsonObject = {
         "name": resource.plural,
         "singularName": resource.singular,
@@ -93,6 +86,15 @@ def _entries(resource: Resource) -> list[JsonObject]:
         entry["shortNames"] = list(resource.short)
     if resource.categories:
         entry["categories"] = list(resource.categories)
-    parts = ["status"] * resource.status + list(SUBRESOURCES.get(resource.plural, ()))
-    below = {"singularName": "", "namespaced": resource.namespaced, "kind": resource.kind}
-    return [entry, *({"name": f"{resource.plural}/{p}", **below, "verbs": _PART_VERBS[p]} for p in parts)]
+    subresources = [*(["status"] if resource.status else []), *SUBRESOURCES.get(resource.plural, ())]
+    return [entry, *(_describe_subresource(resource, subresource) for subresource in subresources)]
+
+
+def _describe_subresource(resource: Resource, subresource: str) -> JsonObject:
+    return {
+        "name": f"{resource.plural}/{subresource}",
+        "singularName": "",
+        "namespaced": resource.namespaced,
+        "kind": resource.kind,
+        "verbs": _SUBRESOURCE_VERBS[subresource],
+    }

@@ -1,4 +1,4 @@
-"""Paged lists: `limit` and `continue`; a token names the version and the last item given."""
+"""Lists in pages (`limit` and `continue`): the token holds the list's version and the last item's key."""
 
 import base64
 import json
@@ -8,32 +8,35 @@ from kronkeep_daemon.embedded.apiserver.status_responses import Refusal
 from kronkeep_daemon.kube.objects import JsonObject
 
 
-def page(
-    found: list[JsonObject], version: int, query: Mapping[str, str]
+def cut_page(
+    items: list[JsonObject], version: int, query: Mapping[str, str]
 ) -> tuple[list[JsonObject], JsonObject]:
-    """The page of the ordered items that the query asks for, and the list's metadata."""
+    """Return the page that the query asks for and the list's metadata.
+
+    `items` are ordered by namespace and name. Raises a 400 Refusal for a token that cannot be read.
+    """
     meta: JsonObject = {"resourceVersion": str(version)}
     if token := query.get("continue"):
-        start, meta["resourceVersion"] = _read(token)
-        found = [obj for obj in found if _key(obj) > start]
+        last_key, meta["resourceVersion"] = _decode_token(token)
+        items = [obj for obj in items if _key_of(obj) > last_key]
     limit = int(query.get("limit") or 0)
-    if not limit or len(found) <= limit:
-        return found, meta
-    last = found[limit - 1]
-    meta["continue"] = _token(_key(last), meta["resourceVersion"])
-    meta["remainingItemCount"] = len(found) - limit
-    return found[:limit], meta
+    if not limit or len(items) <= limit:
+        return items, meta
+    last = items[limit - 1]
+    meta["continue"] = _encode_token(_key_of(last), meta["resourceVersion"])
+    meta["remainingItemCount"] = len(items) - limit
+    return items[:limit], meta
 
 
-def _key(obj: JsonObject) -> tuple[str, str]:
+def _key_of(obj: JsonObject) -> tuple[str, str]:
     return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
 
 
-def _token(key: tuple[str, str], version: str) -> str:
+def _encode_token(key: tuple[str, str], version: str) -> str:
     return base64.urlsafe_b64encode(json.dumps([*key, version]).encode()).decode().rstrip("=")
 
 
-def _read(token: str) -> tuple[tuple[str, str], str]:
+def _decode_token(token: str) -> tuple[tuple[str, str], str]:
     try:
         namespace, name, version = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except ValueError as fault:

@@ -1,82 +1,92 @@
-"""`GET pods/{name}/log` with its options: container, follow, timestamps, tailLines, sinceTime, limitBytes."""
+"""The log of a container as `GET pods/{name}/log` returns it.
+
+Options: container, follow, timestamps, tailLines, sinceTime, sinceSeconds and limitBytes. `tailLines` is
+ignored with `follow`. `previous`, `stream` and the end time are not implemented.
+"""
 
 import re
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-from kronkeep_daemon.embedded.apiserver.log_store import Logs
+from kronkeep_daemon.embedded.apiserver.log_store import LogStore
 from kronkeep_daemon.embedded.apiserver.status_responses import bad_request
 from kronkeep_daemon.kube.objects import JsonObject
 
-_YES = ("true", "1")
+_TRUE = ("true", "1")
 _LINE = re.compile(rb"[^\n]*\n|[^\n]+")
+_SECOND_BYTES = 20  # of a timestamp up to the second, with the dot after it
 
 
-def open_log(logs: Logs, pod: JsonObject, query: Mapping[str, str]) -> AsyncIterator[bytes]:
-    """The lines asked for; raises a 400 Refusal for a container that is unknown or has not started."""
+def open_log(logs: LogStore, pod: JsonObject, query: Mapping[str, str]) -> AsyncIterator[bytes]:
+    """Return the lines that the query asks for.
+
+    Raises a 400 Refusal for a container that is unknown or has not started.
+    """
     name = pod["metadata"]["name"]
-    container = _container(pod, query.get("container"))
-    state = _state(pod, container)
+    container = _choose_container(pod, query.get("container"))
+    state = _state_of(pod, container)
     if "waiting" in state or not state:
         reason = (state.get("waiting") or {}).get("reason", "ContainerCreating")
         raise bad_request(f'container "{container}" in pod "{name}" is waiting to start: {reason}')
-    follow = query.get("follow") in _YES
-    lines = logs.read(pod["metadata"]["uid"], container, follow, "terminated" in state)
-    return _shape(lines, query)
+    follow = query.get("follow") in _TRUE
+    chunks = logs.read(pod["metadata"]["uid"], container, follow=follow, ended="terminated" in state)
+    return _apply_options(chunks, query)
 
 
-def _container(pod: JsonObject, asked: str | None) -> str:
+def _choose_container(pod: JsonObject, name: str | None) -> str:
     spec = pod["spec"]
-    name = pod["metadata"]["name"]
+    pod_name = pod["metadata"]["name"]
     names = [c["name"] for c in [*(spec.get("initContainers") or []), *spec["containers"]]]
-    if asked is None:
+    if name is None:
         if len(spec["containers"]) > 1:
             choice = " ".join(c["name"] for c in spec["containers"])
-            raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{choice}]")
+            raise bad_request(
+                f"a container name must be specified for pod {pod_name}, choose one of: [{choice}]"
+            )
         return str(spec["containers"][0]["name"])
-    if asked not in names:
-        raise bad_request(f"container {asked} is not valid for pod {name}")
-    return asked
+    if name not in names:
+        raise bad_request(f"container {name} is not valid for pod {pod_name}")
+    return name
 
 
-def _state(pod: JsonObject, container: str) -> JsonObject:
+def _state_of(pod: JsonObject, container: str) -> JsonObject:
     status = pod.get("status") or {}
     for entry in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         if entry["name"] == container:
-            found: JsonObject = entry.get("state") or {}
-            return found
+            state: JsonObject = entry.get("state") or {}
+            return state
     return {}
 
 
-async def _shape(lines: AsyncIterator[bytes], query: Mapping[str, str]) -> AsyncIterator[bytes]:
-    since = _since(query)
-    tail = query.get("tailLines")
-    left = int(query["limitBytes"]) if "limitBytes" in query else None
-    stamped = query.get("timestamps") in _YES
-    skip = await _to_skip(lines, int(tail)) if tail is not None and query.get("follow") not in _YES else None
-    source = lines if skip is None else _listed(skip)
-    async for chunk in source:
-        out = b"".join(_line(line, stamped) for line in _lines(chunk) if line[:20] >= since)
-        if left is not None:
-            out = out[:left]
-            left -= len(out)
-        if out:
-            yield out
-        if left == 0:
+async def _apply_options(chunks: AsyncIterator[bytes], query: Mapping[str, str]) -> AsyncIterator[bytes]:
+    since = _earliest_second(query)
+    bytes_left = int(query["limitBytes"]) if "limitBytes" in query else None
+    with_timestamps = query.get("timestamps") in _TRUE
+    if "tailLines" in query and query.get("follow") not in _TRUE:
+        chunks = _read_tail(chunks, int(query["tailLines"]))
+    async for chunk in chunks:
+        lines = [line for line in _split_lines(chunk) if line[:_SECOND_BYTES] >= since]
+        output = b"".join(lines if with_timestamps else map(_without_timestamp, lines))
+        if bytes_left is not None:
+            output = output[:bytes_left]
+            bytes_left -= len(output)
+        if output:
+            yield output
+        if bytes_left == 0:
             return
 
 
-def _lines(chunk: bytes) -> list[bytes]:
-    """The lines with their line feeds; a carriage return is text like any other."""
+def _split_lines(chunk: bytes) -> list[bytes]:
+    """Return the lines with their line feeds; a carriage return is text like any other."""
     return _LINE.findall(chunk)
 
 
-def _line(line: bytes, stamped: bool) -> bytes:
-    return line if stamped else line.partition(b" ")[2]
+def _without_timestamp(line: bytes) -> bytes:
+    return line.partition(b" ")[2]
 
 
-def _since(query: Mapping[str, str]) -> bytes:
-    """The first 20 bytes (to the second, with its dot) of the earliest line wanted."""
+def _earliest_second(query: Mapping[str, str]) -> bytes:
+    """Return the timestamp, to the second, before which lines are left out; empty for none."""
     if "sinceSeconds" in query:
         moment = datetime.now(UTC) - timedelta(seconds=int(query["sinceSeconds"]))
     elif "sinceTime" in query:
@@ -86,10 +96,6 @@ def _since(query: Mapping[str, str]) -> bytes:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
 
 
-async def _to_skip(lines: AsyncIterator[bytes], tail: int) -> list[bytes]:
-    whole = _lines(b"".join([chunk async for chunk in lines]))
-    return whole[-tail:] if tail else []
-
-
-async def _listed(lines: list[bytes]) -> AsyncIterator[bytes]:
-    yield b"".join(lines)
+async def _read_tail(chunks: AsyncIterator[bytes], count: int) -> AsyncIterator[bytes]:
+    lines = _split_lines(b"".join([chunk async for chunk in chunks]))
+    yield b"".join(lines[-count:] if count else [])

@@ -1,11 +1,12 @@
-"""Container logs, pushed by node agents and read by everybody else.
+"""The logs of containers, appended to by node agents and read by everybody else.
 
-A real API server fetches logs from the kubelet; here the agent, which speaks only to the API, pushes them:
+A real API server fetches logs from the kubelet. Here the agent, which talks only to the API server, pushes
+them:
 
     POST /kronkeep.dev/v1/namespaces/{ns}/pods/{pod}/containers/{container}/log?uid=U&offset=N[&final=1]
 
-The body is whole lines, each `RFC3339Nano text`; N is how many bytes were pushed before, so that a repeated
-push is harmless; the answer is {"size": bytes kept}. `final` says that the container has ended.
+The body is whole lines, each `RFC3339Nano text`; N is the number of bytes that were pushed before, so that a
+repeated push is harmless; the answer is {"size": bytes stored}. `final` means that the container has ended.
 """
 
 import asyncio
@@ -13,30 +14,34 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-CHUNK = 64 * 1024
+CHUNK_BYTES = 64 * 1024
 
 
-class Logs:
-    """One file a container of a pod, below `folder`; followers wake when it grows."""
+class LogStore:
+    """One file for each container of a pod, below `folder`; followers wake up when it grows."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._grown: dict[str, asyncio.Event] = {}
+        self._growth: dict[str, asyncio.Event] = {}
         self._final: set[str] = set()
         self._followers: Counter[str] = Counter()
-        self._removed: set[str] = set()  # what is followed and was removed; the last follower takes it away
+        # Removed logs that still have followers; the last follower takes the entry away.
+        self._removed: set[str] = set()
 
     def _path(self, key: str) -> Path:
         return self._folder / f"{key}.log"
 
-    async def push(self, uid: str, container: str, offset: int, lines: bytes, final: bool) -> int:
-        """Appends what lies past the file's end and answers its size in bytes."""
+    async def append(self, *, uid: str, container: str, offset: int, lines: bytes, final: bool) -> int:
+        """Append the part of `lines` that lies past the end of the file; return the file's size in bytes.
+
+        `offset` is the position of the first of `lines`. Nothing is appended where it lies past the end.
+        """
         key = f"{uid}.{container}"
         size = await asyncio.to_thread(self._append, self._path(key), offset, lines)
         if final:
             self._final.add(key)
         else:
-            self._final.discard(key)  # a container that was started again
+            self._final.discard(key)  # the container was started again
         self._wake(key)
         return size
 
@@ -50,8 +55,12 @@ class Logs:
             file.write(lines[size - offset :])
             return file.tell()
 
-    async def read(self, uid: str, container: str, follow: bool, ended: bool) -> AsyncIterator[bytes]:
-        """The log's whole lines in chunks; with `follow`, until the container ended or its pod went."""
+    async def read(self, uid: str, container: str, *, follow: bool, ended: bool) -> AsyncIterator[bytes]:
+        """Yield the whole lines of a log in chunks.
+
+        `ended` says that the container has ended. With `follow` this waits for more lines until the container
+        has ended or its pod has been removed.
+        """
         key = f"{uid}.{container}"
         self._followers[key] += 1
         try:
@@ -66,30 +75,31 @@ class Logs:
     async def _read(self, key: str, follow: bool, ended: bool) -> AsyncIterator[bytes]:
         position = 0
         while True:
-            grown = self._grown.setdefault(key, asyncio.Event())
+            # The event and the end are read before the file: what is appended after that wakes this up.
+            growth = self._growth.setdefault(key, asyncio.Event())
             final = ended or key in self._final or key in self._removed
-            chunk = await asyncio.to_thread(self._slice, self._path(key), position)
+            chunk = await asyncio.to_thread(self._read_chunk, self._path(key), position)
             if chunk:
                 position += len(chunk)
                 yield chunk
             elif not follow or final:
                 return
             else:
-                await grown.wait()
+                await growth.wait()
 
     @staticmethod
-    def _slice(path: Path, position: int) -> bytes:
+    def _read_chunk(path: Path, position: int) -> bytes:
         if not path.exists():
             return b""
         with path.open("rb") as file:
             file.seek(position)
-            chunk = file.read(CHUNK)
+            chunk = file.read(CHUNK_BYTES)
             if chunk and not chunk.endswith(b"\n"):
                 chunk += file.readline()
             return chunk
 
     def remove(self, uid: str) -> None:
-        """Forgets the logs of a pod; its followers end."""
+        """Remove the logs of a pod; reads that follow them end."""
         for key in [key for key in self._followers if key.startswith(f"{uid}.")]:
             self._removed.add(key)
             self._wake(key)
@@ -97,7 +107,12 @@ class Logs:
             self._final.discard(path.name.removesuffix(".log"))
             path.unlink(missing_ok=True)
 
+    @property
+    def reader_count(self) -> int:
+        """The number of reads that have not ended."""
+        return self._followers.total()
+
     def _wake(self, key: str) -> None:
-        event = self._grown.pop(key, None)
+        event = self._growth.pop(key, None)
         if event is not None:
             event.set()

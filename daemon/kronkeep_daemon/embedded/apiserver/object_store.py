@@ -1,17 +1,18 @@
-"""Objects, versions and the window of events; kept in SQLite, answered from memory.
+"""All objects, their versions, and a window of the last changes; written to SQLite, answered from memory.
 
-Every change takes the next version. A change is acknowledged once the thread that owns the database has
-committed it (many changes share one commit). WAL with synchronous=OFF survives a kill of the process, which
-is what an embedded cluster must survive; after a power cut it may be older than what it acknowledged.
-Without room on the disk, requests wait until there is some.
-After a start the window is empty: a watch from an earlier version is told 410, as on a real server.
+Every change takes the next version. A change is acknowledged once the database thread has committed it; many
+changes share one commit. WAL with synchronous=OFF survives a kill of the process, which an embedded cluster
+must survive; after a power cut it may be older than what it has acknowledged. On a full disk, requests wait
+until there is space. After a start the window is empty: a watch from an earlier version gets 410, as from a
+real server.
 """
 
 import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,13 +23,20 @@ from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)
 Key = tuple[str, str]
-WINDOW = 20_000
+Listener = Callable[["ObjectChange"], None]
+WINDOW_SIZE = 20_000  # changes of each resource that a watch may begin after
 FIRST_VERSION = 1000
 RETRY_SECONDS = 1.0
+_COLUMNS = "grp, version, plural, namespace, name"
+_CREATE_OBJECTS = (
+    "create table if not exists objects(grp text, version text, plural text, namespace text, name text,"
+    f" body blob, primary key({_COLUMNS}))"
+)
+_DELETE_OBJECT = "delete from objects where grp=? and version=? and plural=? and namespace=? and name=?"
 
 
-class Event(NamedTuple):
-    """One change: `type` is ADDED, MODIFIED or DELETED; `old` is what was there before."""
+class ObjectChange(NamedTuple):
+    """One change: `type` is ADDED, MODIFIED or DELETED; `old` is the object before it."""
 
     version: int
     type: str
@@ -36,117 +44,126 @@ class Event(NamedTuple):
     old: JsonObject | None
 
 
-class Store:
-    """All objects by resource and (namespace, name)."""
+class Statement(NamedTuple):
+    """An SQL statement that has not been committed, with its values."""
 
-    def __init__(self, path: Path) -> None:
+    sql: str
+    values: tuple[Any, ...]
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open the database of an object store, which is then used by one thread at a time."""
+    return sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+
+
+class ObjectStore:
+    """The objects of each resource by namespace and name.
+
+    `version` is that of the last change, `oldest` the first version that a watch may begin after.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
         self.version = FIRST_VERSION
         self.oldest = FIRST_VERSION
-        self._objects: dict[Resource, dict[Key, JsonObject]] = {r: {} for r in BY_PATH.values()}
-        self._windows: dict[Resource, deque[Event]] = {r: deque(maxlen=WINDOW) for r in BY_PATH.values()}
-        self._listeners: dict[Resource, set[Callable[[Event], None]]] = {r: set() for r in BY_PATH.values()}
-        self._pending: list[tuple[str, tuple[Any, ...]]] = []
-        self._wake = asyncio.Event()
-        self._flushed: asyncio.Future[None] | None = None
-        self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        resources = BY_PATH.values()
+        self._objects: dict[Resource, dict[Key, JsonObject]] = {resource: {} for resource in resources}
+        self._windows: dict[Resource, deque[ObjectChange]] = {
+            resource: deque(maxlen=WINDOW_SIZE) for resource in resources
+        }
+        self._listeners: dict[Resource, set[Listener]] = {resource: set() for resource in resources}
+        self._pending: list[Statement] = []
+        self._commit_requested = asyncio.Event()
+        self._next_commit: asyncio.Future[None] | None = None
+        self._database = database
         self._load()
 
     def _load(self) -> None:
-        run = self._database.execute
-        run("pragma journal_mode=wal")
-        run("pragma synchronous=off")
-        run(
-            "create table if not exists objects(grp text, version text, plural text, namespace text,"
-            " name text, body blob, primary key(grp, version, plural, namespace, name))"
-        )
-        run("create table if not exists counter(version integer)")
-        for row in run("select grp, version, plural, namespace, name, body from objects"):
-            resource = BY_PATH.get((row[0], row[1], row[2]))
+        execute = self._database.execute
+        execute("pragma journal_mode=wal")
+        execute("pragma synchronous=off")
+        execute(_CREATE_OBJECTS)
+        execute("create table if not exists counter(version integer)")
+        for *path, namespace, name, body in execute(f"select {_COLUMNS}, body from objects"):  # noqa: S608
+            resource = BY_PATH.get(tuple(path))
             if resource is not None:
-                self._objects[resource][row[3], row[4]] = msgspec.json.decode(row[5])
-        found = run("select max(version) from counter").fetchone()[0]
-        self.version = self.oldest = max(FIRST_VERSION, (found or 0) + 1)
+                self._objects[resource][namespace, name] = msgspec.json.decode(body)
+        (last_version,) = execute("select max(version) from counter").fetchone()
+        self.version = self.oldest = max(FIRST_VERSION, (last_version or 0) + 1)
 
     def get(self, resource: Resource, namespace: str, name: str) -> JsonObject | None:
-        """The object, or None."""
+        """Return the object, None where there is none."""
         return self._objects[resource].get((namespace, name))
 
-    def all(self, resource: Resource, namespace: str | None) -> Iterable[JsonObject]:
-        """The objects of one namespace (None for all), ordered by namespace and name."""
-        found = self._objects[resource]
-        return [found[key] for key in sorted(found) if namespace is None or key[0] == namespace]
+    def all(self, resource: Resource, namespace: str | None) -> list[JsonObject]:
+        """Return the objects of one namespace (None: of all), ordered by namespace and name."""
+        objects = self._objects[resource]
+        return [objects[key] for key in sorted(objects) if namespace is None or key[0] == namespace]
 
     def put(self, resource: Resource, body: JsonObject) -> JsonObject:
-        """Adds or replaces an object under the next version; what is returned must not be changed."""
+        """Add or replace an object under the next version; the returned object must not be changed."""
         self.version += 1
-        meta = body["metadata"]
-        meta["resourceVersion"] = str(self.version)
-        key = (meta.get("namespace", ""), meta["name"])
+        body["metadata"]["resourceVersion"] = str(self.version)
+        key = _key_of(body)
         old = self._objects[resource].get(key)
         self._objects[resource][key] = body
-        where = (resource.group, resource.version, resource.plural, *key)
-        self._queue("replace into objects values(?,?,?,?,?,?)", (*where, msgspec.json.encode(body)))
-        self._publish(
-            resource,
-            Event(version=self.version, type="ADDED" if old is None else "MODIFIED", object=body, old=old),
-        )
+        values = (*_row_key(resource, key), msgspec.json.encode(body))
+        self._pending.append(Statement("replace into objects values(?,?,?,?,?,?)", values))
+        change_type = "ADDED" if old is None else "MODIFIED"
+        self._publish(resource, ObjectChange(version=self.version, type=change_type, object=body, old=old))
         return body
 
     def remove(self, resource: Resource, body: JsonObject) -> JsonObject:
-        """Removes an object; its last state, under the next version, is the DELETED event's."""
+        """Remove an object; return its last state under the next version, which DELETED events carry."""
         self.version += 1
-        meta = body["metadata"]
-        key = (meta.get("namespace", ""), meta["name"])
+        key = _key_of(body)
         old = self._objects[resource].pop(key)
-        last = {**body, "metadata": {**meta, "resourceVersion": str(self.version)}}
-        where = (resource.group, resource.version, resource.plural, *key)
-        self._queue(
-            "delete from objects where grp=? and version=? and plural=? and namespace=? and name=?", where
-        )
-        self._publish(resource, Event(version=self.version, type="DELETED", object=last, old=old))
+        last = {**body, "metadata": {**body["metadata"], "resourceVersion": str(self.version)}}
+        self._pending.append(Statement(_DELETE_OBJECT, _row_key(resource, key)))
+        self._publish(resource, ObjectChange(version=self.version, type="DELETED", object=last, old=old))
         return last
 
-    def since(self, resource: Resource, version: int) -> list[Event] | None:
-        """The window's events later than `version`, or None when some are gone."""
+    def changes_since(self, resource: Resource, version: int) -> list[ObjectChange] | None:
+        """Return the changes after `version`, None where the window no longer holds all of them."""
         window = self._windows[resource]
-        oldest = window[0].version - 1 if len(window) == WINDOW else self.oldest
-        return None if version < oldest else [event for event in window if event.version > version]
+        oldest = window[0].version - 1 if len(window) == WINDOW_SIZE else self.oldest
+        return None if version < oldest else [change for change in window if change.version > version]
 
-    def listen(self, resource: Resource, listener: Callable[[Event], None]) -> Callable[[], None]:
-        """Calls `listener` with each later event of the resource, until the returned function is called."""
+    def subscribe(self, resource: Resource, listener: Listener) -> Callable[[], None]:
+        """Call `listener` with each later change of the resource until the returned function is called."""
         self._listeners[resource].add(listener)
-        return lambda: self._listeners[resource].discard(listener)
+        return partial(self._listeners[resource].discard, listener)
 
-    async def durable(self) -> None:
-        """Returns once every change so far is committed."""
-        if self._flushed is None:
-            self._flushed = asyncio.get_running_loop().create_future()
-            self._wake.set()
-        await asyncio.shield(self._flushed)
+    async def wait_until_committed(self) -> None:
+        """Return once every change so far has been committed."""
+        if self._next_commit is None:
+            self._next_commit = asyncio.get_running_loop().create_future()
+            self._commit_requested.set()
+        await asyncio.shield(self._next_commit)
 
-    async def flush_forever(self) -> None:
-        """Commits what is pending whenever somebody waits for it."""
+    async def commit_forever(self) -> None:
+        """Commit the pending changes whenever somebody waits for them, until cancelled."""
         while True:
-            await self._wake.wait()
-            self._wake.clear()
+            await self._commit_requested.wait()
+            self._commit_requested.clear()
+            # Changes and waiters that come during the commit belong to the next one.
             pending = self._pending
             self._pending = []
-            waiting = self._flushed
-            self._flushed = None
-            await self._committed(pending, self.version)
-            if waiting is not None and not waiting.done():
-                waiting.set_result(None)
+            commit = self._next_commit
+            self._next_commit = None
+            await self._commit_with_retries(pending, self.version)
+            if commit is not None and not commit.done():
+                commit.set_result(None)
 
-    async def _committed(self, pending: list[tuple[str, tuple[Any, ...]]], version: int) -> None:
-        """Commits; where there is no room it is tried again until there is, and requests wait meanwhile."""
-        told = False
+    async def _commit_with_retries(self, pending: list[Statement], version: int) -> None:
+        """Commit; on a full disk try again every second, while requests wait."""
+        logged = False
         while True:
             try:
                 return await asyncio.to_thread(self._commit, pending, version)
             except sqlite3.OperationalError as fault:
-                if not told:
-                    log.error("the embedded cluster cannot be written: %s; it waits for room", fault)
-                told = True
+                if not logged:
+                    log.error("the embedded cluster cannot be written: %s; waiting for disk space", fault)
+                logged = True
             try:
                 await asyncio.sleep(RETRY_SECONDS)
             except asyncio.CancelledError:
@@ -154,7 +171,7 @@ class Store:
                 raise
 
     def close(self) -> None:
-        """Commits what is pending and closes the database; what finds no room then is lost and logged."""
+        """Commit what is pending and close the database; what finds no space is lost, and that is logged."""
         try:
             self._commit(self._pending, self.version)
         except sqlite3.OperationalError as fault:
@@ -162,24 +179,29 @@ class Store:
         self._pending = []
         self._database.close()
 
-    def _commit(self, pending: list[tuple[str, tuple[Any, ...]]], version: int) -> None:
-        run = self._database.execute
-        run("begin")
+    def _commit(self, pending: list[Statement], version: int) -> None:
+        execute = self._database.execute
+        execute("begin")
         try:
-            for statement, values in pending:
-                run(statement, values)
-            run("delete from counter")
-            run("insert into counter values(?)", (version,))
-            run("commit")
+            for statement in pending:
+                execute(statement.sql, statement.values)
+            execute("delete from counter")
+            execute("insert into counter values(?)", (version,))
+            execute("commit")
         except sqlite3.OperationalError:
             if self._database.in_transaction:
-                run("rollback")
+                execute("rollback")
             raise
 
-    def _queue(self, statement: str, values: tuple[Any, ...]) -> None:
-        self._pending.append((statement, values))
-
-    def _publish(self, resource: Resource, event: Event) -> None:
-        self._windows[resource].append(event)
+    def _publish(self, resource: Resource, change: ObjectChange) -> None:
+        self._windows[resource].append(change)
         for listener in list(self._listeners[resource]):
-            listener(event)
+            listener(change)
+
+
+def _key_of(obj: JsonObject) -> Key:
+    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+
+def _row_key(resource: Resource, key: Key) -> tuple[str, ...]:
+    return (resource.group, resource.version, resource.plural, *key)

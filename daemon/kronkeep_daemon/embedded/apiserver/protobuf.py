@@ -1,22 +1,26 @@
-"""Bodies in protobuf, which kubectl's typed commands send (`create job`, `create cronjob`, `create secret`,
-`auth can-i`, ...): read into the JSON shape, by tables of Kubernetes' generated.proto files.
+"""Request bodies in protobuf, decoded to the shape of their JSON by tables of Kubernetes' generated.proto
+files.
 
-The envelope is `k8s\\0` + runtime.Unknown (typeMeta 1, raw 2). Go writes every field that is no pointer, so
-an empty one is no field. A field that these tables lack is refused rather than lost.
+kubectl's typed commands send them (`create job`, `create cronjob`, `create secret`, `auth can-i`, ...). The
+envelope is `k8s\\0` and a runtime.Unknown (field 1: typeMeta, field 2: raw). Go writes every field that is
+not a pointer, so an empty value means that the field is absent. A field that is not in the tables is refused,
+so that nothing is lost silently.
 """
 
 import base64
-from typing import Any
+from typing import Any, NamedTuple
 
 from kronkeep_daemon.embedded.apiserver import protobuf_wire
-from kronkeep_daemon.embedded.apiserver.status_responses import Refusal
+from kronkeep_daemon.embedded.apiserver.status_responses import Refusal, bad_request
 from kronkeep_daemon.kube.objects import JsonObject
 
 MAGIC = b"k8s\x00"
 CONTENT_TYPE = "application/vnd.kubernetes.protobuf"
+SKIP = "skip"
 
-# A field is `number:name:type`; a type is one of the words of `_plain`, `map`, `data`, another message, or
-# `[...]` for a repeated one. A word without a colon is a number to skip (creationTimestamp, status).
+# A field is `number:name:type`. A type is text, int, bool, flag (a bool that is absent when false), map (of
+# texts), data (a map of bytes), the name of another message, or any of these in brackets for a repeated
+# field. A number alone is a field that is skipped (creationTimestamp, status).
 _TABLES = {
     "Job": "1:metadata:Meta 2:spec:JobSpec 3",
     "JobSpec": "1:parallelism:int 2:completions:int 3:activeDeadlineSeconds:int 5:manualSelector:bool"
@@ -71,36 +75,45 @@ _TABLES = {
 }
 
 
-def _table(text: str) -> dict[int, tuple[str, str]]:
-    found = (entry.split(":") for entry in text.split())
-    return {int(entry[0]): (entry[1], entry[2]) if entry[1:] else ("", "skip") for entry in found}
+class FieldSpec(NamedTuple):
+    """The name and type of a field; the type SKIP means that the field is not read."""
+
+    name: str
+    type: str
 
 
-_MESSAGES = {name: _table(text) for name, text in _TABLES.items()}
+def _parse_table(text: str) -> dict[int, FieldSpec]:
+    fields = {}
+    for entry in text.split():
+        number, *spec = entry.split(":")
+        fields[int(number)] = FieldSpec(*spec) if spec else FieldSpec("", SKIP)
+    return fields
 
 
-def decode(body: bytes, lacking: frozenset[str] = frozenset()) -> JsonObject:
-    """The object in `body` with its kind and apiVersion; top-level fields in `lacking` are not read.
+_MESSAGES = {name: _parse_table(text) for name, text in _TABLES.items()}
 
-    Raises a 415 Refusal for a kind or field that the tables lack, 400 for what is no protobuf.
+
+def decode_object(body: bytes, *, skip: frozenset[str] = frozenset()) -> JsonObject:
+    """Return the object in `body` with its kind and apiVersion, without the top-level fields in `skip`.
+
+    Raises a 415 Refusal for a kind or field that is not in the tables, 400 for a body that is not protobuf.
     """
     try:
         if not body.startswith(MAGIC):
             raise ValueError("no envelope")
-        unknown = dict(protobuf_wire.fields(body[4:]))
-        meta = {number: _text(value) for number, value in protobuf_wire.fields(_raw(unknown[1]))}
-        kind = meta.get(2, "")
+        envelope = dict(protobuf_wire.read_fields(body[len(MAGIC) :]))
+        type_meta = dict(protobuf_wire.read_fields(_require_bytes(envelope[1])))
+        api_version = _decode_text(type_meta.get(1, b""))
+        kind = _decode_text(type_meta.get(2, b""))
         if kind not in _MESSAGES:
-            raise _unread(kind)
-        found = _message(kind, _raw(unknown[2]), lacking)
+            raise _unknown_to_tables(kind)
+        fields = _decode_message(kind, _require_bytes(envelope[2]), skip)
     except (ValueError, KeyError, TypeError) as fault:
-        raise Refusal(
-            code=400, reason="BadRequest", message=f"the body is no Kubernetes protobuf: {fault}"
-        ) from fault
-    return {"apiVersion": meta.get(1, ""), "kind": kind, **found}
+        raise bad_request(f"the body is no Kubernetes protobuf: {fault}") from fault
+    return {"apiVersion": api_version, "kind": kind, **fields}
 
 
-def _unread(what: str) -> Refusal:
+def _unknown_to_tables(what: str) -> Refusal:
     return Refusal(
         code=415,
         reason="UnsupportedMediaType",
@@ -108,52 +121,56 @@ def _unread(what: str) -> Refusal:
     )
 
 
-def _message(kind: str, data: bytes, lacking: frozenset[str] = frozenset()) -> JsonObject:
-    found: JsonObject = {}
-    for number, value in protobuf_wire.fields(data):
-        name, what = _MESSAGES[kind].get(number, ("", ""))
-        if value == b"" and not what.startswith("["):
+def _decode_message(kind: str, data: bytes, skip: frozenset[str] = frozenset()) -> JsonObject:
+    message: JsonObject = {}
+    for number, value in protobuf_wire.read_fields(data):
+        field = _MESSAGES[kind].get(number)
+        is_list = field is not None and field.type.startswith("[")
+        if value == b"" and not is_list:
             continue
-        if not what:
-            raise _unread(f"field {number} of {kind}")
-        if what != "skip" and name not in lacking:
-            _add(found, name, what, value)
-    return found
+        if field is None:
+            raise _unknown_to_tables(f"field {number} of {kind}")
+        if field.type != SKIP and field.name not in skip:
+            _add_value(message, field, value)
+    return message
 
 
-def _add(found: JsonObject, name: str, what: str, value: bytes | int) -> None:
-    if what in ("map", "data"):
-        pair = dict(protobuf_wire.fields(_raw(value)))
-        entry = _raw(pair.get(2, b""))
-        plain = entry.decode() if what == "map" else base64.b64encode(entry).decode()
-        found.setdefault(name, {})[_text(pair.get(1, b""))] = plain
-    elif what.startswith("["):
-        found.setdefault(name, []).append(_plain(what[1:-1], value))
-    elif (plain := _plain(what, value)) not in ({}, "") and (what != "flag" or plain):
-        found[name] = plain
+def _add_value(message: JsonObject, field: FieldSpec, value: bytes | int) -> None:
+    if field.type in ("map", "data"):
+        pair = dict(protobuf_wire.read_fields(_require_bytes(value)))
+        entry = _require_bytes(pair.get(2, b""))
+        text = entry.decode() if field.type == "map" else base64.b64encode(entry).decode()
+        message.setdefault(field.name, {})[_decode_text(pair.get(1, b""))] = text
+    elif field.type.startswith("["):
+        message.setdefault(field.name, []).append(_decode_value(field.type[1:-1], value))
+    else:
+        decoded = _decode_value(field.type, value)
+        is_absent = decoded in ({}, "") or (field.type == "flag" and not decoded)
+        if not is_absent:
+            message[field.name] = decoded
 
 
-def _plain(what: str, value: bytes | int) -> Any:
-    if what == "text":
-        return _text(value)
-    if what == "int":
-        return protobuf_wire.signed(_whole(value))
-    if what in ("bool", "flag"):
-        return bool(_whole(value))
-    return _message(what, _raw(value))
+def _decode_value(field_type: str, value: bytes | int) -> Any:
+    if field_type == "text":
+        return _decode_text(value)
+    if field_type == "int":
+        return protobuf_wire.decode_signed(_require_number(value))
+    if field_type in ("bool", "flag"):
+        return bool(_require_number(value))
+    return _decode_message(field_type, _require_bytes(value))
 
 
-def _raw(value: bytes | int) -> bytes:
+def _require_bytes(value: bytes | int) -> bytes:
     if not isinstance(value, bytes):
         raise TypeError("a number where a message should be")
     return value
 
 
-def _whole(value: bytes | int) -> int:
+def _require_number(value: bytes | int) -> int:
     if not isinstance(value, int):
         raise TypeError("a message where a number should be")
     return value
 
 
-def _text(value: bytes | int) -> str:
-    return _raw(value).decode()
+def _decode_text(value: bytes | int) -> str:
+    return _require_bytes(value).decode()

@@ -1,4 +1,4 @@
-"""The kinds this server knows, as one table; discovery, routing and storage read it."""
+"""The kinds that this server has, as one table that discovery, routing and storage read."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,10 @@ VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update
 
 
 class Resource(NamedTuple):
-    """One kind: where it is served and what it is called."""
+    """One kind: its path, its names, and what it can do.
+
+    `status` says that it has a status subresource; `short` and `categories` are names for kubectl.
+    """
 
     group: str
     version: str
@@ -20,22 +23,22 @@ class Resource(NamedTuple):
 
     @property
     def singular(self) -> str:
-        """The name in the singular, lower case."""
+        """The kind in lower case."""
         return self.kind.lower()
 
     @property
     def api_version(self) -> str:
-        """`v1`, or `batch/v1`."""
+        """The apiVersion, such as `v1` or `batch/v1`."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def qualified(self) -> str:
-        """`pods`, or `jobs.batch`, as messages have it."""
+        """The plural in messages, such as `pods` or `jobs.batch`."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
     @property
     def qualified_kind(self) -> str:
-        """`Pod`, or `Job.batch`, as messages have it."""
+        """The kind in messages, such as `Pod` or `Job.batch`."""
         return f"{self.kind}.{self.group}" if self.group else self.kind
 
 

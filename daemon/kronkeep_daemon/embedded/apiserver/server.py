@@ -1,8 +1,10 @@
-"""The HTTP side: one catch-all handler that reads paths as Kubernetes defines them and decides access."""
+"""The API server over HTTP: authentication, access, and the way of each request to its handler.
+
+One catch-all route reads paths as Kubernetes defines them.
+"""
 
 import json
 import secrets
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import yaml
@@ -10,54 +12,65 @@ from aiohttp import web
 
 from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_daemon.embedded.apiserver import discovery, openapi, status_responses
-from kronkeep_daemon.embedded.apiserver.access_control import Access, User, Wish
-from kronkeep_daemon.embedded.apiserver.access_reviews import Reviews
+from kronkeep_daemon.embedded.apiserver.access_control import AccessControl, AccessRequest, UserInfo
+from kronkeep_daemon.embedded.apiserver.access_reviews import AccessReviews
+from kronkeep_daemon.embedded.apiserver.http_responses import json_response, stream_response
 from kronkeep_daemon.embedded.apiserver.log_reader import open_log
-from kronkeep_daemon.embedded.apiserver.log_store import Logs
-from kronkeep_daemon.embedded.apiserver.object_operations import NAMESPACES, Operations
-from kronkeep_daemon.embedded.apiserver.object_store import Store
-from kronkeep_daemon.embedded.apiserver.request_handlers import (
-    Target,
-    Verbs,
-    answer,
-    is_watch,
-    stream,
-    target_of,
-)
+from kronkeep_daemon.embedded.apiserver.log_store import LogStore
+from kronkeep_daemon.embedded.apiserver.object_operations import NAMESPACES, ObjectOperations
+from kronkeep_daemon.embedded.apiserver.object_store import ObjectStore, open_database
+from kronkeep_daemon.embedded.apiserver.request_handlers import Handler, RequestHandlers, is_watch
+from kronkeep_daemon.embedded.apiserver.request_target import Target, parse_target
 from kronkeep_daemon.embedded.apiserver.resources import BY_PATH
+from kronkeep_daemon.kube.objects import JsonObject
 
-Handler = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
 PODS = BY_PATH["", "v1", "pods"]
-MAX_BODY = 3 * 1024 * 1024  # the real server's limit
-FIRST_NAMESPACES = ("default", "kube-system", "kronkeep")
-_NUMBERS = (
-    "limit timeoutSeconds gracePeriodSeconds tailLines limitBytes sinceSeconds offset".split()  # noqa: SIM905
+STORAGE_CLASSES = BY_PATH["storage.k8s.io", "v1", "storageclasses"]
+MOST_BODY_BYTES = 3 * 1024 * 1024  # the real server's limit
+INITIAL_NAMESPACES = ("default", "kube-system", "kronkeep")
+LOG_PUSH_PREFIX = "/kronkeep.dev/v1/namespaces/"
+LOG_PUSH_SEGMENTS = 10  # of a path split at its slashes, see log_store
+_NUMERIC_PARAMETERS = (
+    "limit",
+    "timeoutSeconds",
+    "gracePeriodSeconds",
+    "tailLines",
+    "limitBytes",
+    "sinceSeconds",
+    "offset",
 )
-_VERB = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 class ApiServer:
-    """Serves the Kubernetes API on 127.0.0.1 with a bearer token; `folder` keeps its state."""
+    """Serves the Kubernetes API on 127.0.0.1 with bearer tokens; `folder` holds its state.
+
+    `url` is the server's address with the admin's token as the first part of the path.
+    """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
-        self._store = Store(folder / "objects.sqlite")
-        self.logs = Logs(folder / "logs")
-        self._operations = Operations(self._store, self.logs, clock)
-        self._token = _token(folder / "token")
-        self._access = Access(self._store, self._token, clock)
-        self._verbs = Verbs(self._store, self._operations)
-        self._reviews = Reviews(self._access, self._verbs, clock)
+        self._store = ObjectStore(open_database(folder / "objects.sqlite"))
+        self._logs = LogStore(folder / "logs")
+        self._operations = ObjectOperations(self._store, self._logs, clock)
+        self.admin_token = _read_or_create_token(folder / "token")
+        self._access = AccessControl(self._store, self.admin_token, clock)
+        self._handlers = RequestHandlers(self._store, self._operations)
+        self._reviews = AccessReviews(self._access, self._handlers, clock)
         self._runner: web.AppRunner | None = None
-        self._origin = self.url = ""
+        self.origin = ""
+        self.url = ""
 
     @classmethod
     async def start(cls, folder: Path, port: int = 0, clock: Clock | None = None) -> "ApiServer":
-        """A server that answers; the port is kept in the folder for the next start."""
+        """Return a server that answers requests.
+
+        `port` 0 means the port of the last start, which the folder holds, or any free one.
+        """
         server = cls(folder, clock or SystemClock())
-        server._first_objects()
-        app = web.Application(client_max_size=MAX_BODY)
+        server._create_initial_objects()
+        app = web.Application(client_max_size=MOST_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", server._handle)
         server._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await server._runner.setup()
@@ -66,152 +79,167 @@ class ApiServer:
 
     async def _listen(self, port: int) -> None:
         assert self._runner is not None
-        kept = self._folder / "port"
-        wanted = port or (int(kept.read_text()) if kept.exists() else 0)
+        port_file = self._folder / "port"
+        last_port = int(port_file.read_text()) if port_file.exists() else 0
         try:
-            await web.TCPSite(self._runner, "127.0.0.1", wanted).start()
+            await web.TCPSite(self._runner, "127.0.0.1", port or last_port).start()
         except OSError:
             if port:
                 raise
             await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        found = self._runner.addresses[0][1]
-        kept.write_text(str(found))
-        self._origin = f"http://127.0.0.1:{found}"
-        self.url = f"{self._origin}/{self._token}"
+        used_port = self._runner.addresses[0][1]
+        port_file.write_text(str(used_port))
+        self.origin = f"http://127.0.0.1:{used_port}"
+        self.url = f"{self.origin}/{self.admin_token}"
 
     async def run(self) -> None:
-        """Commits changes for as long as the server lives; the owner of the server supervises it."""
-        await self._store.flush_forever()
+        """Commit changes until cancelled; the owner of the server supervises this."""
+        await self._store.commit_forever()
 
     async def close(self) -> None:
-        """Ends all requests and commits what is left."""
+        """End all requests and commit what is pending."""
         if self._runner is not None:
             await self._runner.cleanup()
         self._store.close()
 
     def write_kubeconfig(self, path: Path, token: str | None = None) -> None:
-        """A kubeconfig (mode 0600) with the one context `embedded`, for the admin or whose token it is."""
-        token = token or self._token
+        """Write a kubeconfig (mode 0600) with one context `embedded`, for the admin or the token's owner."""
+        token = token or self.admin_token
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "embedded",
-            "clusters": [{"name": "embedded", "cluster": {"server": f"{self._origin}/{token}"}}],
+            "clusters": [{"name": "embedded", "cluster": {"server": f"{self.origin}/{token}"}}],
             "users": [{"name": "user", "user": {"token": token}}],
             "contexts": [{"name": "embedded", "context": {"cluster": "embedded", "user": "user"}}],
         }
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(config))
 
-    def _first_objects(self) -> None:
-        for name in FIRST_NAMESPACES:
+    def _create_initial_objects(self) -> None:
+        for name in INITIAL_NAMESPACES:
             if self._store.get(NAMESPACES, "", name) is None:
-                self._operations.create(NAMESPACES, "", {"metadata": {"name": name}}, dry=False, strict=False)
-        classes = BY_PATH["storage.k8s.io", "v1", "storageclasses"]
-        if self._store.get(classes, "", "standard") is None:
+                body: JsonObject = {"metadata": {"name": name}}
+                self._operations.create(NAMESPACES, "", body, dry_run=False, strict=False)
+        if self._store.get(STORAGE_CLASSES, "", "standard") is None:
             body = {"metadata": {"name": "standard"}, "provisioner": "kronkeep.dev/folder"}
-            self._operations.create(classes, "", body, dry=False, strict=False)
+            self._operations.create(STORAGE_CLASSES, "", body, dry_run=False, strict=False)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            user, bare = self._authenticated(request)
-            return await self._route(user, bare)
+            user, request = self._authenticate(request)
+            return await self._route(user, request)
         except status_responses.Refusal as refusal:
-            return answer(refusal.body, refusal.code)
+            return json_response(refusal.body, refusal.code)
 
-    def _authenticated(self, request: web.Request) -> tuple[User, web.Request]:
-        """Who asks, and the request without a token in its path; raises a 401 Refusal."""
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        user = self._access.user(token, request.headers) if kind == "Bearer" else None
-        first, _, rest = request.path[1:].partition("/")
-        if (found := self._access.user(first, request.headers)) is not None:
-            bare = request.rel_url.with_path(f"/{rest}").with_query(request.query)
-            return found, request.clone(rel_url=bare)
+    def _authenticate(self, request: web.Request) -> tuple[UserInfo, web.Request]:
+        """Return the caller, and the request without a token in its path; raises a 401 Refusal."""
+        first_segment, _, rest = request.path[1:].partition("/")
+        user = self._access.authenticate(first_segment, request.headers)
+        if user is not None:
+            url = request.rel_url.with_path(f"/{rest}").with_query(request.query)
+            return user, request.clone(rel_url=url)
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme == "Bearer":
+            user = self._access.authenticate(token, request.headers)
         if user is None:
             raise status_responses.Refusal(code=401, reason="Unauthorized", message="Unauthorized")
         return user, request
 
-    async def _route(self, user: User, request: web.Request) -> web.StreamResponse:
+    async def _route(self, user: UserInfo, request: web.Request) -> web.StreamResponse:
         path = request.path
-        _check_numbers(request)
+        _check_numeric_parameters(request)
         if path in ("/healthz", "/livez", "/readyz"):
             return web.Response(text="ok")
-        if path.startswith("/kronkeep.dev/v1/namespaces/"):
-            return await self._push_log(user, request)
+        if path.startswith(LOG_PUSH_PREFIX):
+            return await self._append_log(user, request)
         if path == openapi.V2_PATH:
-            return web.Response(body=openapi.version_2(), content_type=openapi.V2_TYPE)
-        old = discovery.is_old(request.headers.get("User-Agent", ""))
-        if (found := discovery.document(path, old) or openapi.document(path)) is not None:
-            return answer(found)
-        target = target_of(path, old)
-        handler = self._handler(user, request.method, target)
+            return web.Response(body=openapi.encode_version_2(), content_type=openapi.V2_TYPE)
+        old_kubectl = discovery.is_old_kubectl(request.headers.get("User-Agent", ""))
+        document = discovery.find_document(path, old_kubectl=old_kubectl) or openapi.find_document(path)
+        if document is not None:
+            return json_response(document)
+        target = parse_target(path, old_kubectl=old_kubectl)
+        return await self._serve_target(user, request, target)
+
+    async def _serve_target(self, user: UserInfo, request: web.Request, target: Target) -> web.StreamResponse:
+        path = f"{target.resource.plural}/{target.subresource}"
+        if request.method == "POST" and path == "selfsubjectaccessreviews/":
+            return await self._reviews.review_access(user, request)
+        if request.method == "POST" and path == "selfsubjectrulesreviews/":
+            return await self._reviews.review_rules(user, request)
+        handler = self._handler_for(request.method, target)
         if handler is None:
-            words = "the server does not allow this method on the requested resource"
-            raise status_responses.Refusal(code=405, reason="MethodNotAllowed", message=words, details={})
+            message = "the server does not allow this method on the requested resource"
+            raise status_responses.Refusal(code=405, reason="MethodNotAllowed", message=message, details={})
         if target.resource.group != "authorization.k8s.io":  # anybody may ask what they may do
-            self._access.check(user, _wish(request, target), target.resource)
+            self._access.require(user, _access_request(request, target), target.resource)
         return await handler(request, target)
 
-    def _handler(self, user: User, method: str, target: Target) -> Handler | None:
-        special: dict[tuple[str, str], Handler] = {
-            ("GET", "pods/log"): self._log,
-            ("POST", "serviceaccounts/token"): self._reviews.token,
-            ("POST", "selfsubjectaccessreviews/"): lambda request, _: self._reviews.access(user, request),
-            ("POST", "selfsubjectrulesreviews/"): lambda request, _: self._reviews.rules(user, request),
-        }
-        found = special.get((method, f"{target.resource.plural}/{target.subresource}"))
-        if found is not None or target.subresource in ("log", "token"):
-            return found
-        return self._verbs.find(method, target)
+    def _handler_for(self, method: str, target: Target) -> Handler | None:
+        if target.subresource == "log":
+            return self._read_log if method == "GET" else None
+        if target.subresource == "token":
+            return self._reviews.request_token if method == "POST" else None
+        return self._handlers.handler_for(method, target)
 
-    async def _log(self, request: web.Request, target: Target) -> web.StreamResponse:
-        lines = open_log(self.logs, self._verbs.object(target), request.query)
-        return await stream(request, lines, "text/plain")
+    async def _read_log(self, request: web.Request, target: Target) -> web.StreamResponse:
+        chunks = open_log(self._logs, self._handlers.find_object(target), request.query)
+        return await stream_response(request, chunks, "text/plain")
 
-    async def _push_log(self, user: User, request: web.Request) -> web.StreamResponse:
-        parts = request.path.split("/")
-        if request.method != "POST" or len(parts) != 10:
-            raise status_responses.no_path()
-        self._access.check(
-            user, Wish(verb="create", group="", resource="pods/log", namespace=parts[4], name=parts[6]), PODS
+    async def _append_log(self, user: UserInfo, request: web.Request) -> web.StreamResponse:
+        """Append what a node agent pushes, see log_store."""
+        segments = request.path.split("/")
+        if request.method != "POST" or len(segments) != LOG_PUSH_SEGMENTS:
+            raise status_responses.path_not_found()
+        namespace = segments[4]
+        name = segments[6]
+        access_request = AccessRequest(
+            verb="create", group="", resource="pods/log", namespace=namespace, name=name
         )
-        pod = self._verbs.object(
-            Target(resource=PODS, namespace=parts[4], name=parts[6], subresource="", api_version="v1")
+        self._access.require(user, access_request, PODS)
+        pod = self._handlers.find_object(
+            Target(resource=PODS, namespace=namespace, name=name, subresource="", api_version="v1")
         )
         uid = request.query.get("uid", "")
         if pod["metadata"]["uid"] != uid:
-            raise status_responses.not_found(PODS, parts[6])
-        offset = int(request.query.get("offset", "0"))
-        final = request.query.get("final") == "1"
-        size = await self.logs.push(uid, parts[8], offset, await request.read(), final)
-        return answer({"size": size})
+            raise status_responses.object_not_found(PODS, name)
+        size = await self._logs.append(
+            uid=uid,
+            container=segments[8],
+            offset=int(request.query.get("offset", "0")),
+            lines=await request.read(),
+            final=request.query.get("final") == "1",
+        )
+        return json_response({"size": size})
 
 
-def _check_numbers(request: web.Request) -> None:
-    for key in _NUMBERS:
-        if not (text := request.query.get(key, "0")).isdigit():
+def _check_numeric_parameters(request: web.Request) -> None:
+    for name in _NUMERIC_PARAMETERS:
+        text = request.query.get(name, "0")
+        if not text.isdigit():
             raise status_responses.bad_request(
-                f"{key}: Invalid value: {json.dumps(text)}: must be a number, 0 or above"
+                f"{name}: Invalid value: {json.dumps(text)}: must be a number, 0 or above"
             )
 
 
-def _wish(request: web.Request, target: Target) -> Wish:
-    verb = _VERB[request.method]
+def _access_request(request: web.Request, target: Target) -> AccessRequest:
+    verb = _VERBS[request.method]
     if verb == "get" and not target.name:
         verb = "watch" if is_watch(request) else "list"
     elif verb == "delete" and not target.name:
         verb = "deletecollection"
-    resource = target.resource.plural + (f"/{target.subresource}" if target.subresource else "")
-    return Wish(
+    subresource = f"/{target.subresource}" if target.subresource else ""
+    return AccessRequest(
         verb=verb,
         group=target.resource.group,
-        resource=resource,
+        resource=f"{target.resource.plural}{subresource}",
         namespace=target.namespace,
         name=target.name or "",
     )
 
 
-def _token(path: Path) -> str:
+def _read_or_create_token(path: Path) -> str:
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(24))

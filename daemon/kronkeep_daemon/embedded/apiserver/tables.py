@@ -1,25 +1,36 @@
-"""Tables: what `kubectl get` prints, asked for with `as=Table`."""
+"""The Tables that `kubectl get` asks for (`as=Table`) and prints."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import NamedTuple
 
 from kronkeep_daemon.embedded.apiserver.resources import Resource
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
-Cell = Callable[[JsonObject, datetime], object]
+NONE = "<none>"
+
+
+class Column(NamedTuple):
+    """One column; `cell` returns its value for an object at a time."""
+
+    name: str
+    type: str
+    cell: Callable[[JsonObject, datetime], object]
 
 
 def _age(obj: JsonObject, now: datetime) -> str:
-    return _since(obj["metadata"].get("creationTimestamp"), now)
+    return _time_since(obj["metadata"].get("creationTimestamp"), now)
 
 
-def _since(stamp: str | None, until: datetime) -> str:
-    return "<none>" if not stamp else _span((until - datetime.fromisoformat(stamp)).total_seconds())
+def _time_since(timestamp: str | None, until: datetime) -> str:
+    moment = parse_timestamp(timestamp)
+    return NONE if moment is None else _format_duration((until - moment).total_seconds())
 
 
-def _span(seconds: float) -> str:
-    """kubectl's HumanDuration: 45s, 3m20s, 15m, 5h10m, 23h, 3d4h, 20d."""
+def _format_duration(seconds: float) -> str:
+    """Return a duration as kubectl's HumanDuration: 45s, 3m20s, 15m, 5h10m, 23h, 3d4h, 20d."""
     whole = max(0, int(seconds))
     minutes = whole // 60
     hours = whole // 3600
@@ -39,7 +50,8 @@ def _span(seconds: float) -> str:
 
 def _pod_ready(pod: JsonObject, _: datetime) -> str:
     statuses = pod.get("status", {}).get("containerStatuses") or []
-    return f"{sum(bool(s.get('ready')) for s in statuses)}/{len(pod['spec'].get('containers') or [])}"
+    ready = sum(bool(entry.get("ready")) for entry in statuses)
+    return f"{ready}/{len(pod['spec'].get('containers') or [])}"
 
 
 def _pod_status(pod: JsonObject, _: datetime) -> str:
@@ -60,53 +72,57 @@ def _pod_status(pod: JsonObject, _: datetime) -> str:
     return str(status.get("reason") or status.get("phase") or "Unknown")
 
 
-def _restarts(pod: JsonObject, _: datetime) -> int:
-    return sum(s.get("restartCount", 0) for s in pod.get("status", {}).get("containerStatuses") or [])
+def _pod_restarts(pod: JsonObject, _: datetime) -> int:
+    statuses = pod.get("status", {}).get("containerStatuses") or []
+    return sum(entry.get("restartCount", 0) for entry in statuses)
 
 
 def _job_status(job: JsonObject, _: datetime) -> str:
-    true = {c["type"] for c in job["status"].get("conditions") or [] if c["status"] == "True"}
-    for kind, word in (("Complete", "Complete"), ("Failed", "Failed"), ("Suspended", "Suspended")):
+    conditions = job["status"].get("conditions") or []
+    true = [condition["type"] for condition in conditions if condition["status"] == "True"]
+    for kind in ("Complete", "Failed", "Suspended"):
         if kind in true:
-            return word
+            return kind
     if job["metadata"].get("deletionTimestamp"):
         return "Terminating"
-    return {"FailureTarget": "FailureTarget", "SuccessCriteriaMet": "SuccessCriteriaMet"}.get(
-        next(iter(true), ""), "Running"
-    )
+    for kind in ("FailureTarget", "SuccessCriteriaMet"):
+        if kind in true:
+            return kind
+    return "Running"
 
 
-def _completions(job: JsonObject, _: datetime) -> str:
+def _job_completions(job: JsonObject, _: datetime) -> str:
     spec = job["spec"]
     succeeded = job["status"].get("succeeded", 0)
-    wanted = spec.get("completions")
-    return f"{succeeded}/{wanted}" if wanted is not None else f"{succeeded}/1 of {spec.get('parallelism', 1)}"
+    completions = spec.get("completions")
+    if completions is None:
+        return f"{succeeded}/1 of {spec.get('parallelism', 1)}"
+    return f"{succeeded}/{completions}"
 
 
 def _job_duration(job: JsonObject, now: datetime) -> str:
     status = job["status"]
     if not status.get("startTime"):
         return ""
-    ended = status.get("completionTime") or _failed_at(status)
-    return _since(status["startTime"], datetime.fromisoformat(ended) if ended else now)
+    end = parse_timestamp(status.get("completionTime") or _failure_time(status))
+    return _time_since(status["startTime"], end or now)
 
 
-def _failed_at(status: JsonObject) -> str | None:
-    found = [c["lastTransitionTime"] for c in status.get("conditions") or [] if c["type"] == "Failed"]
-    return found[0] if found else None
+def _failure_time(status: JsonObject) -> str | None:
+    conditions = status.get("conditions") or []
+    return next((c["lastTransitionTime"] for c in conditions if c["type"] == "Failed"), None)
 
 
-def _at(*steps: str, default: object = "<none>") -> Cell:
-    def cell(obj: Any, _: datetime) -> object:
-        for step in steps:
-            obj = (obj or {}).get(step)
-        return default if obj is None else obj
-
-    return cell
+def _cronjob_suspend(cronjob: JsonObject, _: datetime) -> str:
+    return str(bool(cronjob["spec"].get("suspend")))
 
 
-def _last_schedule(cronjob: JsonObject, now: datetime) -> str:
-    return _since((cronjob.get("status") or {}).get("lastScheduleTime"), now)
+def _cronjob_active(cronjob: JsonObject, _: datetime) -> int:
+    return len((cronjob.get("status") or {}).get("active") or [])
+
+
+def _cronjob_last_schedule(cronjob: JsonObject, now: datetime) -> str:
+    return _time_since((cronjob.get("status") or {}).get("lastScheduleTime"), now)
 
 
 def _event_object(event: JsonObject, _: datetime) -> str:
@@ -114,91 +130,107 @@ def _event_object(event: JsonObject, _: datetime) -> str:
     return f"{involved.get('kind', '').lower()}/{involved.get('name', '')}"
 
 
-def _event_seen(event: JsonObject, now: datetime) -> str:
-    return _since(event.get("lastTimestamp") or event.get("eventTime"), now)
+def _event_last_seen(event: JsonObject, now: datetime) -> str:
+    return _time_since(event.get("lastTimestamp") or event.get("eventTime"), now)
 
 
 def _node_status(node: JsonObject, _: datetime) -> str:
-    ready = [c for c in node.get("status", {}).get("conditions") or [] if c["type"] == "Ready"]
-    return "Ready" if ready and ready[0]["status"] == "True" else "NotReady"
+    conditions = node.get("status", {}).get("conditions") or []
+    ready = next((c["status"] for c in conditions if c["type"] == "Ready"), "False")
+    return "Ready" if ready == "True" else "NotReady"
 
 
-def _data(obj: JsonObject, _: datetime) -> int:
+def _data_count(obj: JsonObject, _: datetime) -> int:
     return len(obj.get("data") or {})
 
 
-NAME: tuple[str, str, Cell] = ("Name", "string", _at("metadata", "name"))
-AGE: tuple[str, str, Cell] = ("Age", "string", _age)
-COLUMNS: dict[str, tuple[tuple[str, str, Cell], ...]] = {
+def _field(obj: JsonObject, _: datetime, *, path: str, absent: str = NONE) -> object:
+    """Return the field at a dotted path, or `absent`."""
+    value: object = obj
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return absent if value is None else value
+
+
+def _field_column(name: str, path: str, absent: str = NONE) -> Column:
+    return Column(name, "string", partial(_field, path=path, absent=absent))
+
+
+NAME = _field_column("Name", "metadata.name")
+AGE = Column("Age", "string", _age)
+COLUMNS: dict[str, tuple[Column, ...]] = {
     "Pod": (
         NAME,
-        ("Ready", "string", _pod_ready),
-        ("Status", "string", _pod_status),
-        ("Restarts", "string", _restarts),
+        Column("Ready", "string", _pod_ready),
+        Column("Status", "string", _pod_status),
+        Column("Restarts", "string", _pod_restarts),
         AGE,
     ),
     "Job": (
         NAME,
-        ("Status", "string", _job_status),
-        ("Completions", "string", _completions),
-        ("Duration", "string", _job_duration),
+        Column("Status", "string", _job_status),
+        Column("Completions", "string", _job_completions),
+        Column("Duration", "string", _job_duration),
         AGE,
     ),
     "CronJob": (
         NAME,
-        ("Schedule", "string", _at("spec", "schedule")),
-        ("Timezone", "string", _at("spec", "timeZone")),
-        ("Suspend", "boolean", lambda obj, _: str(bool(obj["spec"].get("suspend"))).title()),
-        ("Active", "integer", lambda obj, _: len((obj.get("status") or {}).get("active") or [])),
-        ("Last Schedule", "string", _last_schedule),
+        _field_column("Schedule", "spec.schedule"),
+        _field_column("Timezone", "spec.timeZone"),
+        Column("Suspend", "boolean", _cronjob_suspend),
+        Column("Active", "integer", _cronjob_active),
+        Column("Last Schedule", "string", _cronjob_last_schedule),
         AGE,
     ),
     "Event": (
-        ("Last Seen", "string", _event_seen),
-        ("Type", "string", _at("type")),
-        ("Reason", "string", _at("reason")),
-        ("Object", "string", _event_object),
-        ("Message", "string", _at("message")),
+        Column("Last Seen", "string", _event_last_seen),
+        _field_column("Type", "type"),
+        _field_column("Reason", "reason"),
+        Column("Object", "string", _event_object),
+        _field_column("Message", "message"),
     ),
-    "Namespace": (NAME, ("Status", "string", _at("status", "phase")), AGE),
-    "Node": (NAME, ("Status", "string", _node_status), AGE),
+    "Namespace": (NAME, _field_column("Status", "status.phase"), AGE),
+    "Node": (NAME, Column("Status", "string", _node_status), AGE),
     "PersistentVolumeClaim": (
         NAME,
-        ("Status", "string", _at("status", "phase")),
-        ("Volume", "string", _at("spec", "volumeName", default="")),
-        ("StorageClass", "string", _at("spec", "storageClassName")),
+        _field_column("Status", "status.phase"),
+        _field_column("Volume", "spec.volumeName", absent=""),
+        _field_column("StorageClass", "spec.storageClassName"),
         AGE,
     ),
-    "Secret": (NAME, ("Type", "string", _at("type")), ("Data", "integer", _data), AGE),
-    "ConfigMap": (NAME, ("Data", "integer", _data), AGE),
+    "Secret": (NAME, _field_column("Type", "type"), Column("Data", "integer", _data_count), AGE),
+    "ConfigMap": (NAME, Column("Data", "integer", _data_count), AGE),
 }
 
 
-def table(
-    resource: Resource, objects: list[JsonObject], meta: JsonObject, *, columns: bool = True
+def build_table(
+    resource: Resource, objects: list[JsonObject], meta: JsonObject, *, with_columns: bool = True
 ) -> JsonObject:
-    """A Table of the objects; later events of a watch leave the column definitions out."""
+    """Return a Table of the objects; the later events of a watch have no column definitions."""
     now = datetime.now(UTC)
-    defined = COLUMNS.get(resource.kind, (NAME, AGE))
-    definitions = [
-        {
-            "name": name,
-            "type": kind,
-            "format": "name" if name == "Name" else "",
-            "description": "",
-            "priority": 0,
-        }
-        for name, kind, _ in defined
+    columns = COLUMNS.get(resource.kind, (NAME, AGE))
+    rows = [
+        {"cells": [column.cell(obj, now) for column in columns], "object": _metadata_only(obj)}
+        for obj in objects
     ]
-    rows = [{"cells": [cell(obj, now) for _, _, cell in defined], "object": _partial(obj)} for obj in objects]
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": meta,
-        "columnDefinitions": definitions if columns else None,
+        "columnDefinitions": [_define(column) for column in columns] if with_columns else None,
         "rows": rows,
     }
 
 
-def _partial(obj: JsonObject) -> JsonObject:
+def _define(column: Column) -> JsonObject:
+    return {
+        "name": column.name,
+        "type": column.type,
+        "format": "name" if column.name == "Name" else "",
+        "description": "",
+        "priority": 0,
+    }
+
+
+def _metadata_only(obj: JsonObject) -> JsonObject:
     return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}

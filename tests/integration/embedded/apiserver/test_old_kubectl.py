@@ -5,7 +5,7 @@ from typing import Any
 import aiohttp
 
 from kronkeep_daemon.embedded.apiserver import ApiServer
-from kronkeep_daemon.embedded.apiserver.protobuf_wire import fields
+from kronkeep_daemon.embedded.apiserver.protobuf_wire import read_fields
 
 OLD = {"User-Agent": "kubectl/v1.20.2 (linux/amd64) kubernetes/faecb19"}
 NEW = {"User-Agent": "kubectl/v1.37.1 (linux/amd64) kubernetes/0000000"}
@@ -41,7 +41,10 @@ def within(data: bytes, *way: int) -> list[bytes]:
     found = [data]
     for number in way:
         found = [
-            value for raw in found for n, value in fields(raw) if n == number and isinstance(value, bytes)
+            value
+            for raw in found
+            for n, value in read_fields(raw)
+            if n == number and isinstance(value, bytes)
         ]
     return found
 

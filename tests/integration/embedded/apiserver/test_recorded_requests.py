@@ -19,7 +19,7 @@ def requests(name: str) -> list[dict[str, Any]]:
 
 
 def headers(server: ApiServer, request: dict[str, Any]) -> dict[str, str]:
-    token = "wrong" if request.get("note") == "unauthorized" else server._token
+    token = "wrong" if request.get("note") == "unauthorized" else server.admin_token
     other = {"Impersonate-User": "kronkeep"} if request.get("note") == "forbidden" else {}
     return {
         **other,
@@ -40,7 +40,7 @@ async def answer(
 ) -> tuple[int, bytes]:
     body = body_of(request)
     data = None if body is None else json.dumps(body)
-    url = server.url.rpartition("/")[0] + request["path"]
+    url = server.origin + request["path"]
     async with http.request(request["method"], url, data=data, headers=headers(server, request)) as response:
         return response.status, await response.read()
 

@@ -1,4 +1,4 @@
-"""Logs as the embedded API server keeps them: who follows hears the end; lines end at line feeds."""
+"""Container logs in the API server: followers see the end, and lines end at line feeds alone."""
 
 import asyncio
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kronkeep_daemon.embedded.apiserver.log_reader import open_log
-from kronkeep_daemon.embedded.apiserver.log_store import Logs
+from kronkeep_daemon.embedded.apiserver.log_store import LogStore
 
 POD = {
     "metadata": {"name": "p", "uid": "u"},
@@ -15,28 +15,45 @@ POD = {
 }
 
 
-async def whole(logs: Logs, **query: str) -> bytes:
+async def append(logs: LogStore, lines: bytes, *, final: bool = False) -> None:
+    await logs.append(uid="u", container="c", offset=0, lines=lines, final=final)
+
+
+async def read_whole(logs: LogStore, **query: str) -> bytes:
     return b"".join([chunk async for chunk in open_log(logs, POD, query)])
 
 
-@pytest.mark.parametrize("begun", [True, False])
-async def test_who_follows_a_pod_that_goes_hears_the_end(tmp_path: Path, begun: bool) -> None:
-    logs = Logs(tmp_path)
-    if begun:
-        await logs.push("u", "c", 0, b"2026-01-15T10:00:00.1Z hi\n", False)
-    following = [asyncio.create_task(whole(logs, follow="true")) for _ in range(2)]
-    done, _ = await asyncio.wait(following, timeout=0.2)
+@pytest.mark.parametrize("started", [True, False])
+async def test_a_follower_of_a_removed_pod_reaches_the_end(tmp_path: Path, started: bool) -> None:
+    logs = LogStore(tmp_path)
+    if started:
+        await append(logs, b"2026-01-15T10:00:00.1Z hi\n")
+    followers = [asyncio.create_task(read_whole(logs, follow="true")) for _ in range(2)]
+    done, _ = await asyncio.wait(followers, timeout=0.2)
     assert done == set()
     logs.remove("u")
     async with asyncio.timeout(10):
-        assert await asyncio.gather(*following) == [b"hi\n" if begun else b""] * 2
-    assert (logs._followers, logs._removed) == ({}, set())
+        assert await asyncio.gather(*followers) == [b"hi\n" if started else b""] * 2
+    assert logs.reader_count == 0
 
 
-async def test_a_carriage_return_ends_no_line(tmp_path: Path) -> None:
-    logs = Logs(tmp_path)
-    await logs.push(
-        "u", "c", 0, b"2026-01-15T10:00:00.1Z 10%\r20%\x0b\x00\n2026-01-15T10:00:00.2Z end\n", True
-    )
-    assert await whole(logs) == b"10%\r20%\x0b\x00\nend\n"
-    assert await whole(logs, tailLines="1") == b"end\n"
+async def test_nothing_of_a_removal_is_left_once_its_followers_have_ended(tmp_path: Path) -> None:
+    logs = LogStore(tmp_path)
+    follower = asyncio.create_task(read_whole(logs, follow="true"))
+    await asyncio.sleep(0)
+    logs.remove("u")
+    assert await asyncio.wait_for(follower, 10) == b""
+    await append(logs, b"2026-01-15T10:00:00.1Z again\n")
+    later = asyncio.create_task(read_whole(logs, follow="true"))
+    done, _ = await asyncio.wait([later], timeout=0.2)
+    assert done == set()
+    await append(logs, b"", final=True)
+    assert await asyncio.wait_for(later, 10) == b"again\n"
+
+
+async def test_a_carriage_return_does_not_end_a_line(tmp_path: Path) -> None:
+    logs = LogStore(tmp_path)
+    lines = b"2026-01-15T10:00:00.1Z 10%\r20%\x0b\x00\n2026-01-15T10:00:00.2Z end\n"
+    await append(logs, lines, final=True)
+    assert await read_whole(logs) == b"10%\r20%\x0b\x00\nend\n"
+    assert await read_whole(logs, tailLines="1") == b"end\n"

@@ -6,24 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kronkeep_daemon.embedded.apiserver.protobuf import MAGIC, decode
-from kronkeep_daemon.embedded.apiserver.protobuf_wire import fields, message, signed
+from kronkeep_daemon.embedded.apiserver.protobuf import MAGIC, decode_object
+from kronkeep_daemon.embedded.apiserver.protobuf_wire import decode_signed, encode_message, read_fields
 from kronkeep_daemon.embedded.apiserver.status_responses import Refusal
 
 
 def envelope(kind: str, raw: bytes, version: str = "v1") -> bytes:
-    return MAGIC + message((1, message((1, version), (2, kind))), (2, raw))
+    return MAGIC + encode_message((1, encode_message((1, version), (2, kind))), (2, raw))
 
 
 def test_an_object_keeps_its_empty_arguments_and_loses_gos_empty_fields() -> None:
-    container = message((1, "c"), (2, "busybox"), (3, "sh"), (3, ""), (5, ""), (16, False), (17, True))
-    pod = message((2, container), (3, "Never"), (6, ""), (11, False))
-    meta = message((1, "j"), (2, ""), (11, message((1, "a"), (2, "b"))), (8, message()))
-    job = message(
-        (1, meta), (2, message((6, message((1, message()), (2, pod))), (10, False))), (3, message())
+    container = encode_message((1, "c"), (2, "busybox"), (3, "sh"), (3, ""), (5, ""), (16, False), (17, True))
+    pod = encode_message((2, container), (3, "Never"), (6, ""), (11, False))
+    meta = encode_message((1, "j"), (2, ""), (11, encode_message((1, "a"), (2, "b"))), (8, encode_message()))
+    job = encode_message(
+        (1, meta),
+        (2, encode_message((6, encode_message((1, encode_message()), (2, pod))), (10, False))),
+        (3, encode_message()),
     )
     wanted = {"name": "c", "image": "busybox", "command": ["sh", ""], "stdinOnce": True}
-    assert decode(envelope("Job", job, "batch/v1")) == {
+    assert decode_object(envelope("Job", job, "batch/v1")) == {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": "j", "labels": {"a": "b"}},
@@ -32,13 +34,18 @@ def test_an_object_keeps_its_empty_arguments_and_loses_gos_empty_fields() -> Non
 
 
 def test_bytes_are_base64_and_maps_are_maps() -> None:
-    secret = message((2, message((1, "k"), (2, b"\xff\x00"))), (4, message((1, "s"), (2, "text"))))
-    found = decode(envelope("Secret", secret))
+    secret = encode_message(
+        (2, encode_message((1, "k"), (2, b"\xff\x00"))), (4, encode_message((1, "s"), (2, "text")))
+    )
+    found = decode_object(envelope("Secret", secret))
     assert (found["data"], found["stringData"]) == ({"k": "/wA="}, {"s": "text"})
 
 
 def test_numbers_below_nought_travel_as_64_bits() -> None:
-    assert signed(next(v for _, v in fields(b"\x08" + b"\xff" * 9 + b"\x01") if isinstance(v, int))) == -1
+    assert (
+        decode_signed(next(v for _, v in read_fields(b"\x08" + b"\xff" * 9 + b"\x01") if isinstance(v, int)))
+        == -1
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,20 +54,20 @@ def test_numbers_below_nought_travel_as_64_bits() -> None:
         (b"{}", 400),
         (MAGIC, 400),
         (envelope("Deployment", b""), 415),
-        (envelope("Secret", message((99, "x"))), 415),
+        (envelope("Secret", encode_message((99, "x"))), 415),
         (envelope("Secret", b"\x0a\xff"), 400),
         (envelope("Secret", b"\x08\x01"), 400),
     ],
 )
 def test_what_cannot_be_read_is_refused(body: bytes, code: int) -> None:
     with pytest.raises(Refusal) as refusal:
-        decode(body)
+        decode_object(body)
     assert refusal.value.code == code
 
 
 @given(st.sampled_from(["Job", "Secret", "Namespace", "DeleteOptions"]), st.binary(max_size=200))
 def test_no_bytes_break_the_reader(kind: str, raw: bytes) -> None:
     with contextlib.suppress(Refusal):
-        decode(envelope(kind, raw))
+        decode_object(envelope(kind, raw))
     with contextlib.suppress(Refusal):
-        decode(MAGIC + raw)
+        decode_object(MAGIC + raw)
