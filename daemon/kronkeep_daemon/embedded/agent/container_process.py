@@ -1,37 +1,54 @@
-"""One container as one process: started, its output pushed to the API server as it comes, ended."""
+"""The process of one container: it is started, its output is stamped and passed on, it is stopped.
+
+Implemented: standard output and error as one log, a line at a time with the time at which it came, as the
+container runtime's log format has it; exit codes as a shell shows them (128 + signal); SIGTERM, and SIGKILL
+after the grace period.
+
+Not implemented: standard input, terminals, `preStop` hooks, and stopping a container of a group alone.
+"""
 
 import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 log = logging.getLogger(__name__)
-Push = Callable[[bytes, bool], Awaitable[None]]
-CHUNK = 64 * 1024
-LONGEST_LINE = 16 * 1024
-TAIL = 2048  # bytes kept for terminationMessagePolicy: FallbackToLogsOnError
-NOT_STARTED = 128
-UMASK = (
-    0o022  # a container's, whatever the agent's own is: what it writes to claims is as it would be anywhere
-)
+CHUNK_BYTES = 64 * 1024
+LONGEST_LINE_BYTES = 16 * 1024  # a longer line is cut into several, as container runtimes do
+TAIL_BYTES = 2048  # kept for terminationMessagePolicy: FallbackToLogsOnError
+NOT_STARTED = 128  # exit code of a container whose program could not be started
+UMASK = 0o022  # a container's, whatever the agent's own is, so that files in claims get the usual modes
 
 
-class Process:
-    """A container's process; `run` returns its exit code as a shell would show it."""
+class LogWriter(Protocol):
+    """Where the output of a container goes."""
 
-    def __init__(self, argv: list[str], environment: dict[str, str], push: Push) -> None:
+    async def write(self, lines: bytes, *, final: bool) -> None:
+        """Append whole lines; `final` means that the container has ended."""
+
+
+class ContainerProcess:
+    """A process that runs the command line `argv` and writes its output to `output`.
+
+    `tail` holds the last bytes of the output.
+    """
+
+    def __init__(self, argv: list[str], environment: dict[str, str], output: LogWriter) -> None:
         self._argv = argv
         self._environment = environment
-        self._push = push
+        self._output = output
         self._process: asyncio.subprocess.Process | None = None
-        self._rest = b""
+        self._unfinished_line = b""
         self.tail = b""
 
     async def run(self) -> int:
-        """Runs to the end; the whole output is pushed before this returns. Raises OSError."""
+        """Run the process to its end and return its exit code; raises OSError.
+
+        All output has been written when this returns.
+        """
         self._process = await asyncio.create_subprocess_exec(
             *self._argv,
             env=self._environment,
@@ -42,67 +59,73 @@ class Process:
             umask=UMASK,
         )
         assert self._process.stdout is not None
-        while chunk := await self._process.stdout.read(CHUNK):
-            await self._take(chunk)
+        while chunk := await self._process.stdout.read(CHUNK_BYTES):
+            await self._write_chunk(chunk)
         code = await self._process.wait()
-        if self._rest:
-            await self._push(_stamped(self._rest) + b"\n", False)
-        await self._push(b"", True)
+        if self._unfinished_line:
+            await self._output.write(_stamp_line(self._unfinished_line), final=False)
+        await self._output.write(b"", final=True)
         return 128 - code if code < 0 else code
 
-    async def stop(self, grace: float) -> None:
-        """SIGTERM to the container's first process, SIGKILL after `grace` seconds; waits for neither."""
+    async def stop(self, grace_seconds: float) -> None:
+        """Send SIGTERM to the container's first process, and SIGKILL after `grace_seconds`."""
         process = self._process
         if process is None or process.returncode is not None:
             return
-        for name in await _children(process.pid):
-            _signal(name, signal.SIGTERM)
+        for pid in await _find_container_processes(process.pid):
+            _send_signal(pid, signal.SIGTERM)
         try:
-            async with asyncio.timeout(grace):
+            async with asyncio.timeout(grace_seconds):
                 await process.wait()
         except TimeoutError:
-            _signal(process.pid, signal.SIGKILL)
+            _send_signal(process.pid, signal.SIGKILL)
 
-    async def _take(self, chunk: bytes) -> None:
-        self.tail = (self.tail + chunk)[-TAIL:]
-        *whole, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > LONGEST_LINE:
-            whole = [*whole, self._rest]
-            self._rest = b""
-        if whole:
-            await self._push(b"".join(_stamped(line) + b"\n" for line in whole), False)
-
-
-def _stamped(line: bytes) -> bytes:
-    now = datetime.now(UTC)
-    return now.strftime("%Y-%m-%dT%H:%M:%S.%f").encode() + b"000Z " + line
+    async def _write_chunk(self, chunk: bytes) -> None:
+        self.tail = (self.tail + chunk)[-TAIL_BYTES:]
+        *lines, self._unfinished_line = (self._unfinished_line + chunk).split(b"\n")
+        if len(self._unfinished_line) > LONGEST_LINE_BYTES:
+            lines.append(self._unfinished_line)
+            self._unfinished_line = b""
+        if lines:
+            await self._output.write(b"".join(map(_stamp_line, lines)), final=False)
 
 
-def _signal(pid: int, number: signal.Signals) -> None:
+def _stamp_line(line: bytes) -> bytes:
+    """Return the line after its time in RFC 3339 with nanoseconds, with a line feed."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f").encode()
+    return now + b"000Z " + line + b"\n"
+
+
+def _send_signal(pid: int, number: signal.Signals) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
         log.debug("process %d has ended already", pid)
 
 
-async def _children(pid: int) -> list[int]:
-    """The processes below bubblewrap's own: the sandbox's init, and the container's first process."""
+async def _find_container_processes(bubblewrap: int) -> list[int]:
+    """Return the processes that a signal to the container is meant for.
+
+    Bubblewrap does not pass signals on. Its child is the sandbox's init (PID 1 of the PID namespace), and the
+    child of that is the container's first process. `bubblewrap` is the pid of the outermost one, which is
+    returned where the others cannot be found.
+    """
     try:
-        return await asyncio.to_thread(_grandchildren, pid) or [pid]
+        return await asyncio.to_thread(_list_grandchildren, bubblewrap) or [bubblewrap]
     except OSError:
-        return [pid]
+        return [bubblewrap]
 
 
-def _grandchildren(pid: int) -> list[int]:
-    """The children's children, or the children where those have none."""
-    found: list[int] = []
-    level = [pid]
+def _list_grandchildren(pid: int) -> list[int]:
+    """Return the children of the children, or the children where those have none."""
+    deepest: list[int] = []
+    generation = [pid]
     for _ in range(2):
-        level = [
-            int(child)
-            for parent in level
-            for file in Path(f"/proc/{parent}/task").glob("*/children")
-            for child in file.read_text().split()
-        ]
-        found = level or found
-    return found
+        generation = [child for parent in generation for child in _list_children(parent)]
+        deepest = generation or deepest
+    return deepest
+
+
+def _list_children(pid: int) -> list[int]:
+    files = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for file in files for child in file.read_text().split()]

@@ -1,22 +1,25 @@
-"""Pushes a container's output to the API server, in order, each byte once."""
+"""Container logs of a node of an embedded API server: pushed to it, in order, each byte once.
+
+kube-apiserver fetches logs from the node instead, see `log_server`.
+"""
 
 import asyncio
 import logging
-from typing import Any
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 0.5
 TRIES = 240  # two minutes without the API server; after that output is dropped and the drop is logged
 
 
-class LogPush:
-    """Called with whole lines; the offset makes a repeated push harmless."""
+class LogPusher:
+    """Pushes the log of one container; the offset in each request makes a repeated one harmless."""
 
-    def __init__(self, cluster: Cluster, pod: dict[str, Any], container: str) -> None:
+    def __init__(self, cluster: Cluster, pod: JsonObject, container: str) -> None:
         meta = pod["metadata"]
         self._cluster = cluster
         self._path = (
@@ -26,8 +29,11 @@ class LogPush:
         self._offset: int | None = None
         self._refused = False
 
-    async def __call__(self, lines: bytes, final: bool) -> None:
-        """Pushes `lines`; returns once the server has them, or has refused logs for good."""
+    async def write(self, lines: bytes, *, final: bool) -> None:
+        """Push whole lines.
+
+        Returns once the server has them, or has refused logs for good, or was away for two minutes.
+        """
         for _ in range(TRIES):
             if self._refused:
                 return
@@ -35,14 +41,16 @@ class LogPush:
                 await self._push(lines, final)
                 return
             except NotFoundInCluster:
-                self._refused = True  # a real control plane reads logs from the kubelet instead
+                self._refused = True  # a real control plane, or the pod has been deleted
             except KronkeepError as fault:
                 log.debug("log of %s: %s", self._path, fault)
                 await asyncio.sleep(RETRY_SECONDS)
-        log.error("the log of %s lost %d bytes: the API server is away", self._path, len(lines))
+        log.error("the log of %s lost %d bytes: the API server cannot be reached", self._path, len(lines))
 
     async def _push(self, lines: bytes, final: bool) -> None:
         if self._offset is None:
-            self._offset = (await self._cluster.push_log(self._path, self._uid, 0, b"", False))["size"]
+            # A container that was started again appends to what its earlier runs have written.
+            answer = await self._cluster.push_log(self._path, self._uid, 0, b"", False)
+            self._offset = int(answer["size"])
         answer = await self._cluster.push_log(self._path, self._uid, self._offset, lines, final)
         self._offset = max(int(answer["size"]), self._offset)

@@ -1,33 +1,48 @@
-"""The node: registers itself, says every ten seconds that it is well, runs the pods bound to it."""
+"""The agent of one node: it registers the Node, reports it ready, and runs the pods that are bound to it.
+
+Implemented: registration; a status every 10 seconds; pods that are bound, deleted with their grace period, or
+lost with the processes of an earlier agent (they become Failed, their containers ContainerStatusUnknown).
+
+Not implemented: Leases of nodes, pressure conditions, evictions, static pods, and moving running containers
+to a new agent: when the agent ends, its containers end too.
+"""
 
 import asyncio
 import logging
 import os
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.embedded.agent import sandbox
-from kronkeep_daemon.embedded.agent.log_pusher import LogPush
-from kronkeep_daemon.embedded.agent.log_server import LogServer, Sink
-from kronkeep_daemon.embedded.agent.pod import PodRunner, stamp
-from kronkeep_daemon.embedded.agent.pod_binder import Placer
+from kronkeep_daemon.embedded.agent.container_process import LogWriter
+from kronkeep_daemon.embedded.agent.log_pusher import LogPusher
+from kronkeep_daemon.embedded.agent.log_server import LogServer
+from kronkeep_daemon.embedded.agent.pod import PodRunner
+from kronkeep_daemon.embedded.agent.pod_binder import PodBinder
+from kronkeep_daemon.embedded.agent.pod_status import status_of_lost_pod
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.timestamps import format_timestamp
 from kronkeep_daemon.kube.watch import ListWatch
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 10.0
-GRACE_SECONDS = 30.0
-OURS = "+kronkeep"  # in the version of an embedded API server
+DEFAULT_GRACE_SECONDS = 30.0
+EMBEDDED_VERSION = "+kronkeep"  # a part of the version of an embedded API server
 
 
 class NodeAgent:
-    """Runs the pods of one node; `folder` holds claims and what pods need while they run."""
+    """Runs the pods of one node.
+
+    `folder` holds claims, and the other volumes of pods while they run. Logs are stored in `logs` and served
+    on `address`; without it they are pushed to the API server, which must be an embedded one.
+    """
 
     def __init__(
         self,
@@ -52,8 +67,8 @@ class NodeAgent:
         self._deleting: set[str] = set()
 
     async def start(self) -> None:
-        """Registers the node and starts its tasks; raises ToolMissing without bubblewrap."""
-        sandbox.bubblewrap()
+        """Register the node and start its tasks; raises ToolMissing without bubblewrap."""
+        sandbox.find_bubblewrap()
         self._folder.mkdir(parents=True, exist_ok=True)
         await self._register()
         watch = ListWatch(
@@ -65,129 +80,128 @@ class NodeAgent:
             kind=JsonObject,
             params={"fieldSelector": f"spec.nodeName={self._name}"},
         )
-        self._supervisor.start(f"node {self._name} heartbeat", self._beat, death="restart")
+        self._supervisor.start(f"node {self._name} heartbeat", self._report_ready_forever, death="restart")
         self._supervisor.start(f"node {self._name} watch", watch.run, death="restart")
 
     async def _register(self) -> None:
-        body: JsonObject = {
-            "metadata": {"name": self._name, "labels": {"kubernetes.io/hostname": self._name}}
-        }
+        labels = {"kubernetes.io/hostname": self._name}
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": self._name, "labels": labels}}
         try:
-            await self._cluster.create(paths.nodes(), {"apiVersion": "v1", "kind": "Node", **body})
+            await self._cluster.create(paths.nodes(), node)
         except AlreadyExists:
-            log.info("node %s is known", self._name)
-        await self._well()
+            log.info("node %s is registered already", self._name)
+        await self._report_ready()
 
-    async def _well(self) -> None:
-        now = stamp(self._clock.now())
+    async def _report_ready(self) -> None:
+        now = format_timestamp(self._clock.now())
         ready = {"type": "Ready", "status": "True", "reason": "AgentReady", "lastHeartbeatTime": now}
-        room = {"cpu": str(os.cpu_count() or 1), "memory": "8Gi", "pods": "110", "ephemeral-storage": "64Gi"}
+        capacity = {
+            "cpu": str(os.cpu_count() or 1),
+            "memory": "8Gi",
+            "pods": "110",
+            "ephemeral-storage": "64Gi",
+        }
         status: JsonObject = {
             "conditions": [ready],
             "nodeInfo": {"kubeletVersion": "v1.36.2+kronkeep"},
-            "capacity": room,
-            "allocatable": room,
+            "capacity": capacity,
+            "allocatable": capacity,
         }
         if self._logs is not None:
-            names = [{"type": kind, "address": self._address} for kind in ("InternalIP", "Hostname")]
-            status["addresses"] = names
+            types = ("InternalIP", "Hostname")
+            status["addresses"] = [{"type": kind, "address": self._address} for kind in types]
             status["daemonEndpoints"] = {"kubeletEndpoint": {"Port": self._logs.port}}
         await self._cluster.patch(f"{paths.nodes(self._name)}/status", {"status": status})
 
-    async def _beat(self) -> None:
+    async def _report_ready_forever(self) -> None:
         while True:
             await self._clock.sleep(HEARTBEAT_SECONDS)
-            await self._well()
+            await self._report_ready()
 
     def _sync(self, pods: list[JsonObject]) -> None:
+        """Take the full list of the node's pods."""
         present = {pod["metadata"]["uid"] for pod in pods}
-        for uid in [uid for uid in self._runners if uid not in present]:
-            self._end(uid, 0.0)
+        for uid in self._runners.keys() - present:
+            self._kill_pod(uid)
         for pod in pods:
             self._event("ADDED", pod)
 
-    def _event(self, kind: str, pod: JsonObject) -> None:
+    def _event(self, event_type: str, pod: JsonObject) -> None:
+        """Take one event of the watch on the node's pods."""
         uid = pod["metadata"]["uid"]
         if self._logs is not None:
-            self._logs.saw(kind, pod)
-        if kind == "DELETED":
-            self._end(uid, 0.0)
+            self._logs.update_pod(event_type, pod)
+        if event_type == "DELETED":
+            self._kill_pod(uid)
             self._ended.discard(uid)
         elif pod["metadata"].get("deletionTimestamp"):
-            self._delete(pod)
+            self._begin_deletion(pod)
         elif uid not in self._runners and uid not in self._ended:
-            self._take(pod)
+            self._start_pod(pod)
 
-    def _take(self, pod: JsonObject) -> None:
+    def _start_pod(self, pod: JsonObject) -> None:
+        """Run a new pod; one that an earlier agent has started has lost its processes and fails."""
         uid = pod["metadata"]["uid"]
         status = pod.get("status") or {}
         if status.get("phase") in ("Succeeded", "Failed"):
             return
         if status.get("startTime"):
-            self._start(f"pod {uid} lost", lambda: self._lost(pod))
+            self._start_task(f"pod {uid} lost", partial(self._fail_lost_pod, pod))
             self._ended.add(uid)
             return
-        runner = self._runners[uid] = PodRunner(
-            cluster=self._cluster, pod=pod, folder=self._folder, clock=self._clock, sink=self._sink
+        runner = PodRunner(
+            cluster=self._cluster, pod=pod, folder=self._folder, clock=self._clock, open_log=self._open_log
         )
-        self._start(f"pod {uid}", lambda: self._run(uid, runner))
+        self._runners[uid] = runner
+        self._start_task(f"pod {uid}", partial(self._run_pod, uid, runner))
 
-    def _sink(self, pod: JsonObject, container: str) -> Sink | LogPush:
-        return self._logs.sink(pod, container) if self._logs else LogPush(self._cluster, pod, container)
+    def _open_log(self, pod: JsonObject, container: str) -> LogWriter:
+        if self._logs is not None:
+            return self._logs.open_writer(pod, container)
+        return LogPusher(self._cluster, pod, container)
 
-    async def _run(self, uid: str, runner: PodRunner) -> None:
+    async def _run_pod(self, uid: str, runner: PodRunner) -> None:
         try:
             await runner.run()
         finally:
             self._runners.pop(uid, None)
             self._ended.add(uid)
 
-    async def _lost(self, pod: JsonObject) -> None:
-        """A pod that ran under an earlier agent: its processes ended with that agent."""
-        now = stamp(self._clock.now())
+    async def _fail_lost_pod(self, pod: JsonObject) -> None:
         meta = pod["metadata"]
-        status = pod["status"]
-        for field in ("initContainerStatuses", "containerStatuses"):
-            for entry in status.get(field) or []:
-                if "terminated" not in entry["state"]:
-                    words = "The container could not be located when the node's agent was started again"
-                    end = {"exitCode": 137, "reason": "ContainerStatusUnknown", "message": words}
-                    entry |= {
-                        "state": {"terminated": end | {"finishedAt": now}},
-                        "ready": False,
-                        "started": False,
-                    }
-        body = {"status": status | {"phase": "Failed"}}
-        await self._cluster.patch(f"{paths.pods(meta['namespace'], meta['name'])}/status", body)
+        status = status_of_lost_pod(pod["status"], self._clock.now())
+        path = f"{paths.pods(meta['namespace'], meta['name'])}/status"
+        await self._cluster.patch(path, {"status": status})
 
-    def _delete(self, pod: JsonObject) -> None:
+    def _begin_deletion(self, pod: JsonObject) -> None:
         uid = pod["metadata"]["uid"]
         if uid not in self._deleting:
             self._deleting.add(uid)
-            self._start(f"pod {uid} deletion", lambda: self._deleted(pod))
+            self._start_task(f"pod {uid} deletion", partial(self._delete_pod, pod))
 
-    async def _deleted(self, pod: JsonObject) -> None:
-        """Ends the processes within the grace period, then deletes the pod for good."""
+    async def _delete_pod(self, pod: JsonObject) -> None:
+        """End the pod's processes within its grace period, then remove it from the API server."""
         meta = pod["metadata"]
-        uid = pod["metadata"]["uid"]
-        grace = float(meta.get("deletionGracePeriodSeconds", GRACE_SECONDS))
+        uid = meta["uid"]
+        grace_seconds = float(meta.get("deletionGracePeriodSeconds", DEFAULT_GRACE_SECONDS))
         try:
             if (runner := self._runners.get(uid)) is not None:
-                await runner.terminate(grace)
+                await runner.terminate(grace_seconds)
                 while uid in self._runners:
                     await self._clock.sleep(0.05)
             await self._cluster.delete(paths.pods(meta["namespace"], meta["name"]), uid=uid, grace_seconds=0)
         except NotFoundInCluster:
-            log.debug("pod %s is gone already", meta["name"])
+            log.debug("pod %s has been deleted already", meta["name"])
         finally:
             self._deleting.discard(uid)
 
-    def _end(self, uid: str, grace: float) -> None:
+    def _kill_pod(self, uid: str) -> None:
+        """End the processes of a pod that the API server no longer has, without a grace period."""
         runner = self._runners.get(uid)
         if runner is not None and uid not in self._deleting:
-            self._start(f"pod {uid} end", lambda: runner.terminate(grace))
+            self._start_task(f"pod {uid} end", partial(runner.terminate, 0.0))
 
-    def _start(self, name: str, work: Any) -> None:
+    def _start_task(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         if not self._supervisor.running(name):
             self._supervisor.start(name, work, death="quiet")
 
@@ -195,17 +209,17 @@ class NodeAgent:
 async def run_agent(
     kubeconfig: Path, name: str, folder: Path, *, address: str = "127.0.0.1", place: bool = False
 ) -> None:
-    """Serves the node `name` of the cluster until cancelled; raises ClusterUnreachable, ToolMissing.
+    """Run the agent of the node `name` until cancelled; raises ClusterUnreachable, ToolMissing.
 
-    With `place` pods that no scheduler placed are run here too. Logs are served on `address`, as a kubelet's
-    are; an embedded API server has none of its own fetched and takes them pushed.
+    With `place` pods that no scheduler has bound to a node are bound to this one. Logs are served on
+    `address` as by a kubelet; an embedded API server does not fetch logs, so they are pushed to it.
     """
     clock = SystemClock()
     supervisor = Supervisor(clock)
     cluster = await Cluster.connect(kubeconfig=kubeconfig)
     logs: LogServer | None = None
     try:
-        if OURS not in str((await cluster.get("/version")).get("gitVersion")):
+        if EMBEDDED_VERSION not in str((await cluster.get("/version")).get("gitVersion")):
             logs = LogServer(folder, address, cluster.ca_file)
             await logs.start()
         agent = NodeAgent(
@@ -219,10 +233,10 @@ async def run_agent(
         )
         await agent.start()
         if place:
-            await _place(cluster, name, clock, supervisor)
+            _start_binder(cluster=cluster, node=name, clock=clock, supervisor=supervisor)
         await asyncio.Event().wait()
     except KronkeepError:
-        log.error("node %s cannot serve", name)
+        log.error("node %s cannot run", name)
         raise
     finally:
         await supervisor.close()
@@ -231,16 +245,16 @@ async def run_agent(
         await cluster.close()
 
 
-async def _place(cluster: Cluster, name: str, clock: Clock, supervisor: Supervisor) -> None:
-    placer = Placer(cluster, name)
+def _start_binder(*, cluster: Cluster, node: str, clock: Clock, supervisor: Supervisor) -> None:
+    binder = PodBinder(cluster, node)
     watch = ListWatch(
         cluster,
         paths.pods(),
-        on_sync=placer.sync,
-        on_event=placer.event,
+        on_sync=binder.sync,
+        on_event=binder.event,
         clock=clock,
         kind=JsonObject,
         params={"fieldSelector": "spec.nodeName="},
     )
-    supervisor.start(f"node {name} unplaced pods", watch.run, death="restart")
-    supervisor.start(f"node {name} placing", placer.run, death="restart")
+    supervisor.start(f"node {node} unbound pods", watch.run, death="restart")
+    supervisor.start(f"node {node} binding", binder.run, death="restart")

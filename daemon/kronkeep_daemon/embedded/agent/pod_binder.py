@@ -1,4 +1,4 @@
-"""Places pods on this node that nobody else placed: for a control plane without a scheduler."""
+"""The binding of pods to this node for a control plane that has no scheduler."""
 
 import asyncio
 import logging
@@ -9,42 +9,43 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)
-PATIENCE = 1.0  # for a scheduler, if there is one after all
+SCHEDULER_SECONDS = 1.0  # how long a pod is left to a scheduler, in case there is one
+MOST_WAITING = 10_000
 
 
-class Placer:
-    """Binds pending pods to one node, a second after they came."""
+class PodBinder:
+    """Binds each pod without a node to one node, a second after the pod was seen."""
 
     def __init__(self, cluster: Cluster, node: str) -> None:
         self._cluster = cluster
         self._node = node
-        self._queue: asyncio.Queue[JsonObject] = asyncio.Queue(10_000)
+        self._waiting: asyncio.Queue[JsonObject] = asyncio.Queue(MOST_WAITING)
 
     def sync(self, pods: list[JsonObject]) -> None:
-        """A full list of pods without a node."""
+        """Take the full list of pods without a node."""
         for pod in pods:
             self.event("ADDED", pod)
 
-    def event(self, kind: str, pod: JsonObject) -> None:
-        """One event of their watch."""
-        gone = kind == "DELETED" or pod["metadata"].get("deletionTimestamp")
-        held = pod["spec"].get("nodeName") or pod["spec"].get("schedulingGates")
-        if not gone and not held and not self._queue.full():
-            self._queue.put_nowait(pod)
+    def event(self, event_type: str, pod: JsonObject) -> None:
+        """Take one event of the watch on pods without a node."""
+        deleted = event_type == "DELETED" or pod["metadata"].get("deletionTimestamp")
+        bound = pod["spec"].get("nodeName") or pod["spec"].get("schedulingGates")
+        if not deleted and not bound and not self._waiting.full():
+            self._waiting.put_nowait(pod)
 
     async def run(self) -> None:
-        """Binds for ever; what cannot be bound comes again with the watch's next list."""
+        """Bind pods until cancelled; one that cannot be bound comes again with the watch's next list."""
         while True:
-            pod = await self._queue.get()
-            await asyncio.sleep(PATIENCE)
+            pod = await self._waiting.get()
+            await asyncio.sleep(SCHEDULER_SECONDS)
             meta = pod["metadata"]
-            body = {
+            binding = {
                 "apiVersion": "v1",
                 "kind": "Binding",
                 "metadata": {"name": meta["name"], "namespace": meta["namespace"]},
                 "target": {"apiVersion": "v1", "kind": "Node", "name": self._node},
             }
             try:
-                await self._cluster.create(f"{paths.pods(meta['namespace'], meta['name'])}/binding", body)
+                await self._cluster.create(f"{paths.pods(meta['namespace'], meta['name'])}/binding", binding)
             except KronkeepError as fault:
-                log.info("pod %s is not placed here: %s", meta["name"], fault)
+                log.info("pod %s was not bound to this node: %s", meta["name"], fault)

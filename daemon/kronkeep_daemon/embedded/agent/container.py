@@ -1,0 +1,186 @@
+"""One container of a pod: it waits for its configuration, runs, and is restarted where its pod says so.
+
+Implemented: command, args, env, envFrom, volumeMounts and workingDir; the waiting reasons
+CreateContainerConfigError, CreateContainerError, ErrImagePull, ImagePullBackOff and CrashLoopBackOff;
+restarts with restartPolicy OnFailure after 10 s, doubling to 5 min; terminationMessagePolicy
+FallbackToLogsOnError.
+
+Not implemented: images and what they set (entrypoint, user, working directory); restartPolicy Always, of a
+pod or of an init container (sidecars); probes and lifecycle hooks; a message in terminationMessagePath;
+securityContext; resources. Images below `missing.invalid/` cannot be pulled.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_daemon.embedded.agent import sandbox
+from kronkeep_daemon.embedded.agent.container_process import NOT_STARTED, ContainerProcess, LogWriter
+from kronkeep_daemon.embedded.agent.environment import (
+    ConfigMissing,
+    expand_references,
+    resolve_environment,
+)
+from kronkeep_daemon.embedded.agent.pod_api import PodApi
+from kronkeep_daemon.embedded.agent.pod_status import PodStatusWriter
+from kronkeep_daemon.embedded.agent.volumes import PodVolumes
+from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.timestamps import format_timestamp
+
+OpenLog = Callable[[JsonObject, str], LogWriter]
+RETRY_SECONDS = 2.0
+FIRST_RESTART_SECONDS = 10.0
+LONGEST_RESTART_SECONDS = 300.0
+UNPULLABLE_IMAGES = "missing.invalid/"
+
+
+class StopRequest:
+    """The wish that a pod ends; its containers wait no longer and are not restarted."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """Ask for the end."""
+        self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether the end has been asked for."""
+        return self._event.is_set()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but no longer than until the end is asked for."""
+        waits = [
+            asyncio.ensure_future(self._clock.sleep(seconds)),
+            asyncio.ensure_future(self._event.wait()),
+        ]
+        _, unfinished = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in unfinished:
+            wait.cancel()
+
+
+class PodContext(msgspec.Struct, frozen=True, kw_only=True):
+    """What the containers of one pod share; `open_log` returns the writer for a container's output."""
+
+    pod: JsonObject
+    api: PodApi
+    status: PodStatusWriter
+    volumes: PodVolumes
+    open_log: OpenLog
+    clock: Clock
+    stop: StopRequest
+
+
+class StartCommand(NamedTuple):
+    """What a container is started with."""
+
+    argv: list[str]
+    environment: dict[str, str]
+
+
+class ContainerRunner:
+    """Runs one container of a pod to its end, with restarts.
+
+    `field` is the list of the pod's status that the container is in.
+    """
+
+    def __init__(self, context: PodContext, container: JsonObject, field: str) -> None:
+        self._context = context
+        self._container = container
+        self._field = field
+        self._process: ContainerProcess | None = None
+        self._restarts = 0
+
+    async def run(self) -> int:
+        """Run the container until it has ended for good; return its last exit code."""
+        pause = FIRST_RESTART_SECONDS
+        while True:
+            code = await self._run_once()
+            restart = self._context.pod["spec"].get("restartPolicy") == "OnFailure" and code != 0
+            if not restart or self._context.stop.is_set():
+                return code
+            self._restarts += 1
+            message = f"back-off {pause:.0f}s restarting failed container"
+            await self._set_waiting("CrashLoopBackOff", message)
+            await self._context.stop.pause(pause)
+            pause = min(pause * 2, LONGEST_RESTART_SECONDS)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """End the container's process: SIGTERM, and SIGKILL after `grace_seconds`."""
+        if self._process is not None:
+            await self._process.stop(grace_seconds)
+
+    async def _run_once(self) -> int:
+        start = await self._wait_for_start_command()
+        if start is None:
+            return NOT_STARTED
+        output = self._context.open_log(self._context.pod, self._container["name"])
+        command = sandbox.build_command(
+            start.argv,
+            mounts=self._context.volumes.mounts_of(self._container),
+            working_folder=self._container.get("workingDir") or "/",
+            hostname=start.environment["HOSTNAME"],
+        )
+        process = ContainerProcess(command, start.environment, output)
+        self._process = process
+        started_at = format_timestamp(self._context.clock.now())
+        await self._set_state({"running": {"startedAt": started_at}})
+        try:
+            code = await process.run()
+        except OSError as fault:
+            await output.write(f"{fault}\n".encode(), final=True)
+            code = NOT_STARTED
+        await self._set_state({"terminated": self._terminated(code, started_at, process.tail)})
+        return code
+
+    def _terminated(self, code: int, started_at: str, tail: bytes) -> JsonObject:
+        end: JsonObject = {"exitCode": code, "reason": "Completed" if code == 0 else "Error"}
+        if code and self._container.get("terminationMessagePolicy") == "FallbackToLogsOnError":
+            end["message"] = tail.decode(errors="replace")
+        if 128 < code < 160:
+            end["signal"] = code - 128
+        return end | {"startedAt": started_at, "finishedAt": format_timestamp(self._context.clock.now())}
+
+    async def _wait_for_start_command(self) -> StartCommand | None:
+        """Return what to start; meanwhile the status says what is missing. None when the pod is ended."""
+        attempts = 0
+        while not self._context.stop.is_set():
+            environment: dict[str, str] = {}
+            try:
+                environment = await resolve_environment(
+                    self._context.pod, self._container, self._context.api.fetch_object
+                )
+                waiting = _image_fault(self._container["image"], attempts)
+            except ConfigMissing as missing:
+                waiting = ("CreateContainerConfigError", str(missing))
+            argv = [*(self._container.get("command") or []), *(self._container.get("args") or [])]
+            if waiting is None and argv:
+                return StartCommand([expand_references(word, environment) for word in argv], environment)
+            if waiting is None:
+                message = "no command specified: this node has no images, so a container needs its command"
+                waiting = ("CreateContainerError", message)
+            attempts += 1
+            await self._set_waiting(*waiting)
+            await self._context.stop.pause(RETRY_SECONDS)
+        return None
+
+    async def _set_waiting(self, reason: str, message: str) -> None:
+        await self._set_state({"waiting": {"reason": reason, "message": message}})
+
+    async def _set_state(self, state: JsonObject) -> None:
+        await self._context.status.set_state(
+            self._field, self._container["name"], state, restarts=self._restarts
+        )
+
+
+def _image_fault(image: str, attempts: int) -> tuple[str, str] | None:
+    """Return why the image cannot be pulled; a kubelet alternates between the failure and the back-off."""
+    if not image.startswith(UNPULLABLE_IMAGES):
+        return None
+    if attempts % 2:
+        return "ImagePullBackOff", f'Back-off pulling image "{image}"'
+    return "ErrImagePull", f'failed to pull image "{image}": no registry serves missing.invalid'
