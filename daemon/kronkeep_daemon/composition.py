@@ -42,12 +42,12 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.lease import Leadership, Leaderships
 from kronkeep_daemon.manifest_folder import DropIns
-from kronkeep_daemon.repositories.maintenance import Maintenance
-from kronkeep_daemon.repositories.queue import Queues
-from kronkeep_daemon.repositories.repository_index import KnownRepositories
+from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
+from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
-from kronkeep_daemon.repositories.stale_locks import Locks
-from kronkeep_daemon.repositories.version_probe import Probe
+from kronkeep_daemon.repositories.stale_locks import StaleLocks
+from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restores.checksum_jobs import Maker
 from kronkeep_daemon.restores.checksums import Manifests
 from kronkeep_daemon.restores.data_checks import DataChecks
@@ -61,7 +61,7 @@ from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import ClusterSettings, Settings
-from kronkeep_daemon.storages.provisioner import StorageMaker
+from kronkeep_daemon.storages.provisioner import StorageProvisioner
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.storages.upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
@@ -91,12 +91,12 @@ class _Foundation(msgspec.Struct, frozen=True, kw_only=True):
 class _RepositoryLayer(msgspec.Struct, frozen=True, kw_only=True):
     """Work on restic repositories, and the storages that they are in."""
 
-    queues: Queues
+    queues: RepositoryQueues
     jobs: RepositoryJobs
-    known: KnownRepositories
-    locks: Locks
-    probe: Probe
-    maintenance: Maintenance
+    index: RepositoryIndex
+    stale_locks: StaleLocks
+    version_probe: VersionProbe
+    maintenance: RepositoryMaintenance
     storages: StorageService
     upkeep: StorageUpkeep
 
@@ -117,9 +117,9 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
 
     services: Services
     supervisor: Supervisor
-    queues: Queues
+    queues: RepositoryQueues
     repository_jobs: RepositoryJobs
-    maintenance: Maintenance
+    maintenance: RepositoryMaintenance
     policy_faults: PolicyFaults
     data_checks: DataChecks
 
@@ -161,7 +161,7 @@ def compose(
     data_checks = DataChecks(
         storages=repositories.storages,
         maintenance=repositories.maintenance,
-        known=repositories.known,
+        index=repositories.index,
         clock=base.clock,
         supervisor=supervisor,
         leads=cronjobs.leads,
@@ -222,8 +222,8 @@ def _leadership(base: _Foundation, cluster: Cluster, holder: str) -> Leadership:
 
 
 def _compose_storages(base: _Foundation, cronjobs: CronJobService) -> _RepositoryLayer:
-    queues = Queues()
-    known = KnownRepositories(base.history, base.clock)
+    queues = RepositoryQueues()
+    index = RepositoryIndex(base.history, base.clock)
     jobs = RepositoryJobs(
         clusters=base.clusters,
         history=base.history,
@@ -231,9 +231,11 @@ def _compose_storages(base: _Foundation, cronjobs: CronJobService) -> _Repositor
         settings=base.settings,
         queues=queues,
     )
-    locks = Locks(clusters=base.clusters, history=base.history, repositories=jobs, clock=base.clock)
-    maintenance = Maintenance(jobs, locks, queues)
-    maker = StorageMaker(jobs=jobs, queues=queues, clock=base.clock, settings=base.settings)
+    stale_locks = StaleLocks(
+        clusters=base.clusters, history=base.history, repositories=jobs, clock=base.clock
+    )
+    maintenance = RepositoryMaintenance(jobs, stale_locks, queues)
+    provisioner = StorageProvisioner(jobs=jobs, queues=queues, clock=base.clock, settings=base.settings)
     storages = StorageService(
         clusters=base.clusters,
         history=base.history,
@@ -242,15 +244,15 @@ def _compose_storages(base: _Foundation, cronjobs: CronJobService) -> _Repositor
         settings=base.settings,
         queues=queues,
         jobs=jobs,
-        maker=maker,
+        provisioner=provisioner,
         supervisor=base.supervisor,
     )
     upkeep = StorageUpkeep(
-        service=storages,
-        known=known,
+        storages=storages,
+        index=index,
         jobs=jobs,
         maintenance=maintenance,
-        maker=maker,
+        provisioner=provisioner,
         history=base.history,
         bus=base.bus,
         clock=base.clock,
@@ -261,9 +263,9 @@ def _compose_storages(base: _Foundation, cronjobs: CronJobService) -> _Repositor
     return _RepositoryLayer(
         queues=queues,
         jobs=jobs,
-        known=known,
-        locks=locks,
-        probe=Probe(base.clock, base.settings),
+        index=index,
+        stale_locks=stale_locks,
+        version_probe=VersionProbe(base.clock, base.settings),
         maintenance=maintenance,
         storages=storages,
         upkeep=upkeep,
@@ -291,7 +293,7 @@ def _compose_backups(
         cronjobs=cronjobs,
         policies=policies,
         records=records,
-        known=repositories.known,
+        index=repositories.index,
         storages=repositories.storages,
         upkeep=repositories.upkeep,
         maintenance=repositories.maintenance,
@@ -336,9 +338,9 @@ def _archiver(
         logs=logs,
         hooks=hooks,
         repository_jobs=repositories.jobs,
-        known=repositories.known,
-        locks=repositories.locks,
-        probe=repositories.probe,
+        index=repositories.index,
+        stale_locks=repositories.stale_locks,
+        version_probe=repositories.version_probe,
         queues=repositories.queues,
         clock=base.clock,
         settings=base.settings,
@@ -434,7 +436,7 @@ def _compose_services(
         cronjobs=cronjobs,
         backups=backups.backups,
         storages=repositories.storages,
-        probe=repositories.probe,
+        probe=repositories.version_probe,
         history=history,
         schedules=schedules,
     )

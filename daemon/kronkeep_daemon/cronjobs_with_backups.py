@@ -25,7 +25,7 @@ from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService, spec_patch
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.repositories.version_probe import Probe
+from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.storages.service import StorageService
 
@@ -48,7 +48,7 @@ class ExtendedService:
         cronjobs: CronJobService,
         backups: BackupService,
         storages: StorageService,
-        probe: Probe,
+        probe: VersionProbe,
         history: History,
         schedules: ScheduleService,
     ) -> None:
@@ -150,7 +150,7 @@ class ExtendedService:
         cluster = self._cronjobs.home(namespace, name)
         self._storages.usable(wanted.storage_id, cluster, namespace)
         policies.check(wanted)
-        await self._probe.check(cluster, wanted)
+        await self._probe.require(cluster, wanted)
         return await self._schedules.settle(namespace, name, schedule, zone, wanted)
 
     async def settled(self, spec: CronJobCreate) -> tuple[CronJobCreate, str | None]:

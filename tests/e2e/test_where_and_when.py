@@ -126,7 +126,7 @@ async def test_a_backup_whose_turn_does_not_come_in_time_says_so(
 ) -> None:
     monkeypatch.setattr(backup_service, "LONGEST_QUEUE", timedelta(seconds=1))
     own = repository.Repository(storage=two.services.storages.get("vault"))
-    async with two.composition.queues.alone(own.id):
+    async with two.composition.queues.hold_exclusively(own.id):
         late = await two.backup()
     assert (late.status, late.started_at, late.job, late.result) == ("failed", None, None, None)
     assert (late.reason, bool(late.next_step)) == ("QueueTimeout", True), late
@@ -178,7 +178,7 @@ async def test_a_killed_prunes_lock_goes_at_once_and_a_living_ones_stays(two: Tw
         await ours.kill()
     assert (cut_off.value.details["reason"], held(two.folder)) == ("Interrupted", set())
     # One whose daemon was killed too: nobody hears of its end.
-    name = job_names.fresh("prune", own.storage)
+    name = job_names.new_name("prune", own.storage)
     unheard = Prune(two, jobs.run(name, Prune.STEPS, own, 60))
     await unheard.locked()
     with pytest.raises(StorageFailed) as alive:

@@ -42,7 +42,7 @@ class ArchiveWorkResolver:
             raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")
         cluster = self._cronjobs.clusters.of(backup.cluster)
         storage = self._storages.usable(backup.storage_id, cluster, backup.namespace)
-        repository = repositories.of_policy(
+        repository = repositories.repository_of_policy(
             policy.id, cluster.id, backup.namespace, policy.encryption, storage
         )
         return ArchiveWork(

@@ -35,12 +35,12 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests, job_names, repository_creation
-from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.repositories.repository_index import KnownRepositories
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, failed
-from kronkeep_daemon.repositories.stale_locks import Locks
-from kronkeep_daemon.repositories.version_probe import Probe
+from kronkeep_daemon.repositories.stale_locks import StaleLocks
+from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restic import forget, output, snapshots
 from kronkeep_daemon.restic.backup import BackupOutcome
@@ -76,10 +76,10 @@ class Archiver:
         logs: BackupLogs,
         hooks: HookRunner,
         repository_jobs: RepositoryJobs,
-        known: KnownRepositories,
-        locks: Locks,
-        probe: Probe,
-        queues: Queues,
+        index: RepositoryIndex,
+        stale_locks: StaleLocks,
+        version_probe: VersionProbe,
+        queues: RepositoryQueues,
         clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
@@ -89,9 +89,9 @@ class Archiver:
         self._logs = logs
         self._hooks = hooks
         self._repository_jobs = repository_jobs
-        self._known = known
-        self._locks = locks
-        self._probe = probe
+        self._index = index
+        self._stale_locks = stale_locks
+        self._version_probe = version_probe
         self._queues = queues
         self._clock = clock
         self._settings = settings
@@ -119,7 +119,7 @@ class Archiver:
         patience = None
         if backup.status is BackupStatus.QUEUED and backup.deadline_at is not None:
             patience = (backup.deadline_at - self._clock.now()).total_seconds()
-        async with self._queues.archiving(work.repository.id, patience):
+        async with self._queues.hold_for_archive(work.repository.id, patience):
             if backup.ending is None:
                 await self._conclude(backup_id, await self._attempts(backup_id, work))
             await self._validate(backup_id, work)
@@ -130,7 +130,7 @@ class Archiver:
             ended = await self._attempt(backup_id, work)
             backup = self._records.get(backup_id)
             if ended.reason == Reason.REPOSITORY_LOCKED and not free:
-                free += await self._locks.clear(work.repository)
+                free += await self._stale_locks.remove(work.repository)
                 again = bool(free)
             else:
                 again = False
@@ -165,7 +165,7 @@ class Archiver:
     async def _tried(
         self, before: BackupExecution, backup: BackupExecution, work: ArchiveWork
     ) -> BackupOutcome:
-        await self._probe.check(work.cluster, work.policy)
+        await self._version_probe.require(work.cluster, work.policy)
         await self._ensure(backup, work.repository)
         node = await node_placement.node_of(work.cluster, backup.namespace, work.claims)
         around = Around(cronjob=work.cronjob, claims=work.claims, repository=work.repository, node=node)
@@ -188,7 +188,7 @@ class Archiver:
             result = archive_outcome.lost(Reason.JOB_GONE, words)
         reason = Reason.parse(result.reason)
         if reason is not None and reason.killed:
-            await self._locks.clear(work.repository)
+            await self._stale_locks.remove(work.repository)
         if reason is not None and reason.doubtful:
             result = await self._made_already(backup, work.repository, result, complete) or result
         return result
@@ -274,16 +274,16 @@ class Archiver:
 
     async def _ensure(self, backup: BackupExecution, repository: Repository) -> None:
         """Makes a policy's own repository before its first archive; raises StorageFailed."""
-        if self._known.has(repository):
+        if self._index.contains(repository):
             return
         mark = job_manifests.short_hash(repository.id, backup.id, str(backup.attempt))
-        await repository_creation.make(self._repository_jobs, repository, mark[:6], INIT_SECONDS)
-        await self._known.note(repository)
+        await repository_creation.create_or_open(self._repository_jobs, repository, mark[:6], INIT_SECONDS)
+        await self._index.record(repository)
 
     async def _step(
         self, what: str, argv: list[str], repository: Repository, seconds: float
     ) -> StorageFailed | None:
-        name = job_names.fresh(what, repository.storage)
+        name = job_names.new_name(what, repository.storage)
         return failed(await self._repository_jobs.run(name, [(what, argv)], repository, seconds))
 
     async def _made_already(
@@ -291,7 +291,7 @@ class Archiver:
     ) -> BackupOutcome | None:
         """The snapshot that a lost attempt had made after all, found by this backup's own tag."""
         argv = snapshots.argv(snapshots.backup_tag(backup.id))
-        name = job_names.fresh("look", repository.storage)
+        name = job_names.new_name("look", repository.storage)
         ended = await self._repository_jobs.run(name, [("snapshots", argv)], repository, LOOK_SECONDS)
         step = ended.container("snapshots")
         listed = snapshots.parse(step.log) if step else []

@@ -29,10 +29,10 @@ from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.repositories import repository as repositories
-from kronkeep_daemon.repositories.maintenance import Maintenance
-from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.repositories.repository_index import KnownRepositories
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic import forget, prune
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
@@ -55,11 +55,11 @@ class RetentionService:
         cronjobs: CronJobService,
         policies: PolicyLookup,
         records: BackupRecords,
-        known: KnownRepositories,
+        index: RepositoryIndex,
         storages: StorageService,
         upkeep: StorageUpkeep,
-        maintenance: Maintenance,
-        queues: Queues,
+        maintenance: RepositoryMaintenance,
+        queues: RepositoryQueues,
         bus: Bus,
         clock: Clock,
         settings: Callable[[], Settings],
@@ -68,7 +68,7 @@ class RetentionService:
         self._cronjobs = cronjobs
         self._policies = policies
         self._records = records
-        self._known = known
+        self._index = index
         self._storages = storages
         self._upkeep = upkeep
         self._maintenance = maintenance
@@ -164,7 +164,7 @@ class RetentionService:
         self, going: Iterable[BackupExecution]
     ) -> list[tuple[Repository, list[BackupExecution]]]:
         found = [
-            (repositories.of_backup(backup, self._storages.get(backup.storage_id)), backup)
+            (repositories.repository_of_backup(backup, self._storages.get(backup.storage_id)), backup)
             for backup in going
         ]
         found.sort(key=lambda pair: pair[0].id)
@@ -176,7 +176,7 @@ class RetentionService:
 
     async def _forget(self, repository: Repository, backups: Sequence[BackupExecution]) -> None:
         """Forgets snapshots by their ids; pinned meanwhile means that nothing goes. Raises StorageFailed."""
-        async with self._queues.alone(repository.id):
+        async with self._queues.hold_exclusively(repository.id):
             fresh = [self._records.get(backup.id) for backup in backups]
             going = [b for b in fresh if b.snapshot_removed_at is None and not b.pinned]
             if not going:
@@ -186,15 +186,15 @@ class RetentionService:
             for backup in going:
                 gone = msgspec.structs.replace(backup, snapshot_removed_at=self._clock.now())
                 await self._records.put(backup, gone)
-            await self._known.note(repository, forgotten_at=self._clock.now())
+            await self._index.record(repository, forgotten_at=self._clock.now())
 
     async def prune(self, storage_id: str) -> None:
         """Gives back the space of what was forgotten, in each of its repositories; raises StorageFailed."""
         storage = self._storages.active(storage_id)
-        for repository in self._known.of_storage(storage):
-            async with self._queues.alone(repository.id):
+        for repository in self._index.repositories_of(storage):
+            async with self._queues.hold_exclusively(repository.id):
                 await self._maintenance.run("prune", [("prune", prune.argv())], repository, PRUNE_SECONDS)
-                await self._known.note(repository, pruned_at=self._clock.now())
+                await self._index.record(repository, pruned_at=self._clock.now())
         await self._upkeep.measure(storage_id)
 
     def start(self) -> None:
@@ -223,7 +223,7 @@ class RetentionService:
                 await self._retain(found)
         for storage in self._storages.list():
             acts = storage.status is StorageStatus.ACTIVE and self._cronjobs.leads.leads(storage.cluster)
-            if acts and self._known.to_prune(storage.id, slot):
+            if acts and self._index.needs_prune(storage.id, slot):
                 try:
                     await self.prune(storage.id)
                 except KronkeepError as fault:

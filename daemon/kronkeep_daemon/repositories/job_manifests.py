@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupStorage
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.repositories.repository import Repository, of
+from kronkeep_daemon.repositories.repository import Repository, repository_of
 from kronkeep_daemon.restic.command_line import complete
 from kronkeep_daemon.settings import ArchiveSettings
-from kronkeep_daemon.storage_kinds.access import KEYS, Place
+from kronkeep_daemon.storage_kinds.access import KEYS, RepositoryAccess
 
 Steps = list[tuple[str, list[str]]]
 Mounts = Sequence[JsonObject]
@@ -71,8 +71,10 @@ def repository_job(
     deadline_seconds: float,
 ) -> JsonObject:
     """A Job that works on the repository alone."""
-    made = job(name, namespace, "maintenance", containers(name, steps, of(where), settings), settings)
-    reach(made, of(where), settings)
+    made = job(
+        name, namespace, "maintenance", containers(name, steps, repository_of(where), settings), settings
+    )
+    reach(made, repository_of(where), settings)
     made["spec"]["activeDeadlineSeconds"] = max(1, int(deadline_seconds))
     return made
 
@@ -103,7 +105,7 @@ def job(
 
 def reach(made: JsonObject, repository: Repository, settings: ArchiveSettings) -> None:
     """Gives the Job's pod what its restic containers need: the repository, its key, a cache, a user."""
-    place = repository.place
+    place = repository.access
     pod = made["spec"]["template"]["spec"]
     secret = {"secretName": secret_name(made["metadata"]["name"]), "defaultMode": _key_mode(settings)}
     own = [{"name": "keys", "secret": secret}, {"name": "cache", "emptyDir": {}}]
@@ -124,7 +126,7 @@ def containers(
     name: str, steps: Steps, repository: Repository, settings: ArchiveSettings, mounts: Mounts = ()
 ) -> list[JsonObject]:
     """One container a step, each with the repository, its key and a cache, and `mounts`."""
-    place = repository.place
+    place = repository.access
     own = [
         *place.volumes[1],
         {"name": "keys", "mountPath": KEYS, "readOnly": True},
@@ -148,14 +150,14 @@ def _key_mode(settings: ArchiveSettings) -> int:
     return 0o444 if settings.run_as_user else 0o400
 
 
-def _environment(place: Place, secret: str, encrypted: bool) -> list[JsonObject]:
+def _environment(place: RepositoryAccess, secret: str, encrypted: bool) -> list[JsonObject]:
     """Variables in order: the address may refer to what comes before it."""
     secrets = [
         {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
         for key in place.secret_environment
     ]
     own = {
-        "RESTIC_REPOSITORY": place.repository,
+        "RESTIC_REPOSITORY": place.address,
         "RESTIC_PASSWORD_FILE": f"{KEYS}/password",
         "RESTIC_CACHE_DIR": _CACHE,
         "RESTIC_PROGRESS_FPS": "1",

@@ -17,17 +17,17 @@ _POD = re.compile(
 )
 
 
-def fresh(what: str, storage: BackupStorage) -> str:
+def new_name(what: str, storage: BackupStorage) -> str:
     """A name for one Job; `-2` after it is its second try."""
     number = secrets.token_hex(4)
-    return f"kronkeep-{what}-{storage.id[:22]}-{number}{_mark(what, storage, number)}"
+    return f"kronkeep-{what}-{storage.id[:22]}-{number}{_mark_of(what, storage, number)}"
 
 
 def is_ours(pod: str, storage: BackupStorage) -> bool:
     """Whether the pod is of a Job with a name that this daemon's history made for the storage."""
     found = _POD.fullmatch(pod)
-    return found is not None and found["mark"] == _mark(found["what"], storage, found["number"])
+    return found is not None and found["mark"] == _mark_of(found["what"], storage, found["number"])
 
 
-def _mark(what: str, storage: BackupStorage, number: str) -> str:
+def _mark_of(what: str, storage: BackupStorage, number: str) -> str:
     return short_hash(what, storage.id, storage.created_at.isoformat(), number)[:_MARK]

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class _Repository:
+class _RepositoryQueue:
     """One repository: the order of those who change it, and its readers."""
 
     def __init__(self) -> None:
@@ -20,19 +20,21 @@ class _Repository:
         self.changed = asyncio.Condition()
 
 
-class Queues:
+class RepositoryQueues:
     """A fair queue for each repository."""
 
     def __init__(self) -> None:
-        self._repositories: dict[str, _Repository] = {}
+        self._repositories: dict[str, _RepositoryQueue] = {}
 
-    def _of(self, repository_id: str) -> _Repository:
-        return self._repositories.setdefault(repository_id, _Repository())
+    def _queue_of(self, repository_id: str) -> _RepositoryQueue:
+        return self._repositories.setdefault(repository_id, _RepositoryQueue())
 
     @asynccontextmanager
-    async def archiving(self, repository_id: str, patience: float | None = None) -> AsyncIterator[None]:
+    async def hold_for_archive(
+        self, repository_id: str, patience: float | None = None
+    ) -> AsyncIterator[None]:
         """Holds the repository but for readers; raises TimeoutError after `patience` seconds."""
-        repository = self._of(repository_id)
+        repository = self._queue_of(repository_id)
         async with asyncio.timeout(patience):
             await repository.order.acquire()
         try:
@@ -41,13 +43,15 @@ class Queues:
             repository.order.release()
 
     @asynccontextmanager
-    async def alone(self, repository_id: str, patience: float | None = None) -> AsyncIterator[None]:
+    async def hold_exclusively(
+        self, repository_id: str, patience: float | None = None
+    ) -> AsyncIterator[None]:
         """Holds the repository; raises TimeoutError when it is not free within `patience` seconds."""
-        repository = self._of(repository_id)
+        repository = self._queue_of(repository_id)
         async with asyncio.timeout(patience):
             await repository.order.acquire()
             try:
-                await self._close(repository)
+                await self._wait_for_readers(repository)
             except BaseException:
                 repository.order.release()
                 raise
@@ -56,12 +60,12 @@ class Queues:
         finally:
             repository.closed = False
             repository.order.release()
-            await self._tell(repository)
+            await self._notify(repository)
 
     @asynccontextmanager
-    async def reading(self, repository_id: str) -> AsyncIterator[None]:
+    async def hold_for_reading(self, repository_id: str) -> AsyncIterator[None]:
         """Reads beside an archive and other readers."""
-        repository = self._of(repository_id)
+        repository = self._queue_of(repository_id)
         async with repository.changed:
             await repository.changed.wait_for(lambda: not repository.closed)
             repository.readers += 1
@@ -69,10 +73,10 @@ class Queues:
             yield
         finally:
             repository.readers -= 1
-            await self._tell(repository)
+            await self._notify(repository)
 
     @staticmethod
-    async def _close(repository: _Repository) -> None:
+    async def _wait_for_readers(repository: _RepositoryQueue) -> None:
         """Lets no new reader in and waits for those that are there."""
         repository.closed = True
         try:
@@ -85,6 +89,6 @@ class Queues:
             raise
 
     @staticmethod
-    async def _tell(repository: _Repository) -> None:
+    async def _notify(repository: _RepositoryQueue) -> None:
         async with repository.changed:
             repository.changed.notify_all()

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from kronkeep_common.models import BackupExecution, BackupStorage, Encryption, SecretKeyRef
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.restic.command_line import NO_PASSWORD
-from kronkeep_daemon.storage_kinds import Place
+from kronkeep_daemon.storage_kinds import RepositoryAccess
 
 
-class Key(NamedTuple):
+class PolicyKey(NamedTuple):
     """A policy's own key: the Secret beside its CronJob."""
 
     cluster: str
@@ -26,7 +26,7 @@ class Repository(NamedTuple):
 
     storage: BackupStorage
     folder: str = ""
-    key: Key | None = None
+    key: PolicyKey | None = None
     encrypted: bool = True
 
     @property
@@ -35,22 +35,22 @@ class Repository(NamedTuple):
         return f"{self.storage.id}/{self.folder}" if self.folder else self.storage.id
 
     @property
-    def place(self) -> Place:
+    def access(self) -> RepositoryAccess:
         """How a pod reaches it."""
-        place = storage_kinds.place(self.storage)
+        place = storage_kinds.access_of(self.storage)
         if self.folder:
-            place = place.below(self.folder)
+            place = place.in_folder(self.folder)
         if not self.encrypted:
             place = place._replace(options=(*place.options, NO_PASSWORD))
         return place
 
 
-def of(where: BackupStorage | Repository) -> Repository:
+def repository_of(where: BackupStorage | Repository) -> Repository:
     """The storage's own repository, or the one that is given."""
     return where if isinstance(where, Repository) else Repository(storage=where)
 
 
-def of_policy(
+def repository_of_policy(
     policy_id: str, cluster: str, namespace: str, encryption: Encryption, storage: BackupStorage
 ) -> Repository:
     """Where a policy of that cluster and namespace keeps its archives."""
@@ -58,14 +58,14 @@ def of_policy(
         return Repository(storage=storage, folder=f"open-{policy_id}", encrypted=False)
     if encryption.key is not None:
         return Repository(
-            storage=storage, folder=f"policy-{policy_id}", key=Key(cluster, namespace, encryption.key)
+            storage=storage, folder=f"policy-{policy_id}", key=PolicyKey(cluster, namespace, encryption.key)
         )
     return Repository(storage=storage)
 
 
-def of_backup(backup: BackupExecution, storage: BackupStorage) -> Repository:
+def repository_of_backup(backup: BackupExecution, storage: BackupStorage) -> Repository:
     """Where a backup's snapshots are."""
     if backup.policy is None:
         return Repository(storage=storage)
     encryption = backup.policy.encryption
-    return of_policy(backup.policy_id, backup.cluster, backup.namespace, encryption, storage)
+    return repository_of_policy(backup.policy_id, backup.cluster, backup.namespace, encryption, storage)

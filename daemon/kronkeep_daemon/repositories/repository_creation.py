@@ -17,21 +17,21 @@ from kronkeep_daemon.restic.faults import Fault
 ATTEMPTS = 8  # of Jobs that were cut off
 
 
-def opening(repository: Repository) -> Steps:
+def opening_steps(repository: Repository) -> Steps:
     """Opens the repository, connecting first where only that tells why it cannot be done."""
-    return [*_connecting(repository), ("repository", cat.argv())]
+    return [*_connection_steps(repository), ("repository", cat.argv())]
 
 
-def _making(repository: Repository) -> Steps:
-    return [*_connecting(repository), ("init", init.argv()), ("repository", keys.argv())]
+def _creation_steps(repository: Repository) -> Steps:
+    return [*_connection_steps(repository), ("init", init.argv()), ("repository", keys.argv())]
 
 
-def _connecting(repository: Repository) -> Steps:
-    connect = repository.place.connect
+def _connection_steps(repository: Repository) -> Steps:
+    connect = repository.access.connection_test
     return [("connect", list(connect))] if connect else []
 
 
-async def make(jobs: RepositoryJobs, repository: Repository, mark: str, seconds: float) -> None:
+async def create_or_open(jobs: RepositoryJobs, repository: Repository, mark: str, seconds: float) -> None:
     """Makes the repository or opens the one that is there, while the caller holds it.
 
     `mark` is six characters that say which making this is: the same ones go on with the same Jobs. What was
@@ -41,35 +41,35 @@ async def make(jobs: RepositoryJobs, repository: Repository, mark: str, seconds:
     name = f"{repository.storage.id[:30]}-{mark}"
     for attempt in range(ATTEMPTS):
         try:
-            return await _once(jobs, repository, f"{name}-{attempt}", seconds)
+            return await _try_once(jobs, repository, f"{name}-{attempt}", seconds)
         except StorageFailed as fault:
-            if _reason(fault) != Reason.INTERRUPTED:
+            if _reason_of(fault) != Reason.INTERRUPTED:
                 raise
     raise StorageFailed("The storage's Jobs were cut off again and again.", reason=Reason.INTERRUPTED)
 
 
-async def _once(jobs: RepositoryJobs, repository: Repository, name: str, seconds: float) -> None:
-    ended = await jobs.run(f"kronkeep-init-{name}", _making(repository), repository, seconds)
-    fault = _judged(ended)
-    if fault is not None and _reason(fault) == Reason.REPOSITORY_THERE:
-        ended = await jobs.run(f"kronkeep-open-{name}", opening(repository), repository, seconds)
+async def _try_once(jobs: RepositoryJobs, repository: Repository, name: str, seconds: float) -> None:
+    ended = await jobs.run(f"kronkeep-init-{name}", _creation_steps(repository), repository, seconds)
+    fault = _creation_fault(ended)
+    if fault is not None and _reason_of(fault) == Reason.REPOSITORY_THERE:
+        ended = await jobs.run(f"kronkeep-open-{name}", opening_steps(repository), repository, seconds)
         fault = failed(ended)
     if fault is not None:
         raise fault
 
 
-def _judged(ended: FinishedJob) -> StorageFailed | None:
+def _creation_fault(ended: FinishedJob) -> StorageFailed | None:
     """Why the repository was not made; keys beside its own are the rest of another."""
     fault = failed(ended)
     created = ended.container("init")
     opened = ended.container("repository")
     if fault is None and opened is not None:
         return because(Fault.of(Reason.CONFIG_LOST)) if len(keys.parse(opened.log)) > 1 else None
-    missing = fault is not None and _reason(fault) == Reason.REPOSITORY_MISSING
+    missing = fault is not None and _reason_of(fault) == Reason.REPOSITORY_MISSING
     if missing and created is not None and created.exit_code == 0:
         return because(Fault.of(Reason.NOT_KEPT))
     return fault
 
 
-def _reason(fault: StorageFailed) -> str:
+def _reason_of(fault: StorageFailed) -> str:
     return str(fault.details.get("reason", ""))

@@ -8,10 +8,10 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.models.base import Record
 from kronkeep_daemon.history import History, Records
-from kronkeep_daemon.repositories.repository import Key, Repository
+from kronkeep_daemon.repositories.repository import PolicyKey, Repository
 
 
-class KnownRepository(Record, frozen=True, kw_only=True):
+class RepositoryEntry(Record, frozen=True, kw_only=True):
     """A repository that is there; `cluster`, `namespace` and `key` name the Secret of a policy's own.
 
     Records of before there were several clusters have no `cluster`: it is the storage's.
@@ -29,21 +29,21 @@ class KnownRepository(Record, frozen=True, kw_only=True):
     pruned_at: datetime | None = None
 
 
-class KnownRepositories:
+class RepositoryIndex:
     """The table of repositories."""
 
     def __init__(self, history: History, clock: Clock) -> None:
         self._history = history
         self._clock = clock
-        self._table: Records[KnownRepository] = Records(history.table("repositories"), KnownRepository)
+        self._table: Records[RepositoryEntry] = Records(history.table("repositories"), RepositoryEntry)
 
-    def has(self, repository: Repository) -> bool:
+    def contains(self, repository: Repository) -> bool:
         """Whether it was made; one that was and is gone is not made again by itself."""
         return not repository.folder or self._table.get(repository.id) is not None
 
-    async def note(self, repository: Repository, **fields: datetime) -> None:
+    async def record(self, repository: Repository, **fields: datetime) -> None:
         """Keeps that the repository is there, with what was done to it."""
-        old = self._table.get(repository.id) or KnownRepository(
+        old = self._table.get(repository.id) or RepositoryEntry(
             id=repository.id,
             created_at=self._clock.now(),
             storage_id=repository.storage.id,
@@ -56,18 +56,18 @@ class KnownRepositories:
         self._table.put(msgspec.structs.replace(old, **fields))
         await self._history.commit()
 
-    def of_storage(self, storage: BackupStorage) -> list[Repository]:
+    def repositories_of(self, storage: BackupStorage) -> list[Repository]:
         """The storage's own repository and those below it."""
         kept = [r for r in self._table.all() if r.storage_id == storage.id and r.folder]
         return [
             Repository(storage=storage),
             *(
-                Repository(storage=storage, folder=r.folder, key=_key(r, storage), encrypted=r.encrypted)
+                Repository(storage=storage, folder=r.folder, key=_key_of(r, storage), encrypted=r.encrypted)
                 for r in kept
             ),
         ]
 
-    def to_prune(self, storage_id: str, slot: datetime) -> bool:
+    def needs_prune(self, storage_id: str, slot: datetime) -> bool:
         """Whether something was forgotten before the slot, and nothing was pruned since."""
         return any(
             r.forgotten_at is not None
@@ -78,5 +78,5 @@ class KnownRepositories:
         )
 
 
-def _key(known: KnownRepository, storage: BackupStorage) -> Key | None:
-    return Key(known.cluster or storage.cluster, known.namespace, known.key) if known.key else None
+def _key_of(known: RepositoryEntry, storage: BackupStorage) -> PolicyKey | None:
+    return PolicyKey(known.cluster or storage.cluster, known.namespace, known.key) if known.key else None

@@ -33,8 +33,8 @@ from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.job_state import observe
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
-from kronkeep_daemon.repositories.queue import Queues
-from kronkeep_daemon.repositories.repository import Repository, of
+from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.repository import Repository, repository_of
 from kronkeep_daemon.restic import faults
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.settings import Settings
@@ -69,7 +69,7 @@ class RepositoryJobs:
         history: History,
         clock: Clock,
         settings: Callable[[], Settings],
-        queues: Queues,
+        queues: RepositoryQueues,
     ) -> None:
         self._clusters = clusters
         self._history = history
@@ -81,11 +81,11 @@ class RepositoryJobs:
 
     def cluster(self, where: BackupStorage | Repository) -> Cluster:
         """Where the Jobs of a storage run; raises ClusterNotFound where it is configured no longer."""
-        return self._clusters.of(of(where).storage.cluster)
+        return self._clusters.of(repository_of(where).storage.cluster)
 
     def namespace(self, where: BackupStorage | Repository) -> str:
         """Where the Jobs of a storage run: kronkeep's namespace, unless only another can reach it."""
-        return storage_kinds.own_namespace(of(where).storage) or self._settings().namespace
+        return storage_kinds.own_namespace(repository_of(where).storage) or self._settings().namespace
 
     async def run(
         self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float = LONGEST
@@ -97,7 +97,7 @@ class RepositoryJobs:
         """
         namespace = self.namespace(where)
         cluster = self.cluster(where)
-        await self.copy_credentials(where, cluster, namespace, name, None, holds=of(where).id)
+        await self.copy_credentials(where, cluster, namespace, name, None, holds=repository_of(where).id)
         try:
             ended = await self._ended(name, steps, where, seconds)
         except asyncio.CancelledError:
@@ -138,7 +138,7 @@ class RepositoryJobs:
     async def outlast(self, left: CredentialCopy) -> None:
         """Holds the repository of such a Job until it has ended; raises ClusterNotFound."""
         cluster = self._clusters.of(left.cluster)
-        async with self._queues.alone(left.holds):
+        async with self._queues.hold_exclusively(left.holds):
             with suppress(NotFoundInCluster):
                 await runner.wait(cluster, self._clock, left.namespace, left.job)
             await self.remove_credentials(cluster, left.namespace, left.job)
@@ -166,7 +166,7 @@ class RepositoryJobs:
         holds: str = "",
     ) -> None:
         """Puts password and credentials where the Job's pod can have them, until `remove_credentials`."""
-        repository = of(where)
+        repository = repository_of(where)
         data = await self._data(repository.storage, await self._key(repository))
         record = CredentialCopy(
             id=_copy_id(cluster, namespace, job),
@@ -202,8 +202,8 @@ class RepositoryJobs:
         return found[ref.key]
 
     async def _data(self, storage: BackupStorage, password: bytes) -> dict[str, bytes]:
-        place = storage_kinds.place(storage)
-        quoted = storage_kinds.kind_of(storage.kind).quoted
+        place = storage_kinds.access_of(storage)
+        quoted = storage_kinds.kind_of(storage.kind).url_quoted_keys
         data = {"password": password}
         if not (place.secret_environment or place.secret_files):
             return data
@@ -298,7 +298,7 @@ class RepositoryJobs:
         self, cluster: Cluster, kind: str, settings: Any, name: str | None
     ) -> tuple[str, ...]:
         """The keys of the Secret `name` that the kind knows; raises InvalidRequest where one is missing."""
-        needed = storage_kinds.kind_of(kind).required(settings)
+        needed = storage_kinds.kind_of(kind).required_keys(settings)
         if name is None:
             if needed:
                 raise InvalidRequest(

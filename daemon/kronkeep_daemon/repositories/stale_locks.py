@@ -38,7 +38,7 @@ _ALIKE = re.compile(r"kronkeep-[a-z]+-|.*-bk-[0-9a-f]{12}-\d+")
 _RECORD = re.compile(r"(?<=-)[0-9a-f]{12}(?=-)")
 
 
-class Locks:
+class StaleLocks:
     """Removes what our dead Jobs left."""
 
     def __init__(
@@ -52,26 +52,26 @@ class Locks:
     def _has_record(self, record_id: str) -> bool:
         return any(table.get(record_id) for table in (self._history.backups, self._history.restores))
 
-    async def clear(self, repository: Repository) -> bool:
+    async def remove(self, repository: Repository) -> bool:
         """Removes the locks of our dead Jobs, while the caller holds the repository; whether all went.
 
         A fault is logged and no reason to stop: then not all went.
         """
         try:
-            return await self._cleared(repository)
+            return await self._remove(repository)
         except KronkeepError as fault:
             log.warning("the locks of %s: %s", repository.id, fault)
             return False
 
-    async def _cleared(self, repository: Repository) -> bool:
-        found = await self._read(repository)
+    async def _remove(self, repository: Repository) -> bool:
+        found = await self._fetch_locks(repository)
         if not found:
             return True
-        alive = await self._alive(repository)
+        alive = await self._running_pods(repository)
         now = self._clock.now()
 
         def mine(host: str) -> bool:
-            return ours(host, repository.storage, self._has_record)
+            return is_ours(host, repository.storage, self._has_record)
 
         remove_all = all_dead(found, alive, mine, now)
         if not remove_all and not any(is_stale(lock, now) for lock in found):
@@ -79,7 +79,7 @@ class Locks:
         ended = await self._run(repository, [("unlock", locks.unlock_argv(remove_all=remove_all))])
         return remove_all and ended.complete
 
-    async def _read(self, repository: Repository) -> list[RepositoryLock]:
+    async def _fetch_locks(self, repository: Repository) -> list[RepositoryLock]:
         listed = await self._run(repository, [("list", locks.list_argv())])
         step = listed.container("list")
         ids = locks.parse_list(step.log) if step else []
@@ -91,15 +91,15 @@ class Locks:
         return [locks.parse_lock(log) for log in [*logs, *[b""] * (len(ids) - len(logs))]]
 
     async def _run(self, repository: Repository, steps: list[tuple[str, list[str]]]) -> FinishedJob:
-        name = job_names.fresh("locks", repository.storage)
+        name = job_names.new_name("locks", repository.storage)
         return await self._repositories.run(name, steps, repository, SECONDS)
 
-    async def _alive(self, repository: Repository) -> frozenset[str] | None:
+    async def _running_pods(self, repository: Repository) -> frozenset[str] | None:
         """The names of our pods that have not ended wherever they reach the repository; None if unknown."""
         selector = f"{object_keys.MANAGED_BY_LABEL}={object_keys.MANAGED_BY}"
         pods = []
         own = self._repositories.cluster(repository)
-        for cluster in [own] if storage_kinds.bound(repository.storage) else self._clusters:
+        for cluster in [own] if storage_kinds.is_cluster_bound(repository.storage) else self._clusters:
             try:
                 pods += (await cluster.list(paths.pods(), labelSelector=selector))[0]
             except KronkeepError as fault:
@@ -119,7 +119,7 @@ def all_dead(
     now: datetime,
 ) -> bool:
     """Return whether every lock is of a dead Job of ours; `alive` is None while nobody can tell."""
-    return alive is not None and all(dead(lock, alive, mine, now) for lock in found)
+    return alive is not None and all(is_dead(lock, alive, mine, now) for lock in found)
 
 
 def is_stale(lock: RepositoryLock, now: datetime) -> bool:
@@ -127,12 +127,12 @@ def is_stale(lock: RepositoryLock, now: datetime) -> bool:
     return now - lock.time >= STALE
 
 
-def ours(host: str, storage: BackupStorage, known: Callable[[str], bool]) -> bool:
+def is_ours(host: str, storage: BackupStorage, known: Callable[[str], bool]) -> bool:
     """Whether the pod is of a Job of this history: of a record whose id is `known`, or named by us."""
     return any(map(known, _RECORD.findall(host))) or job_names.is_ours(host, storage)
 
 
-def dead(lock: RepositoryLock, alive: Iterable[str], ours: Callable[[str], bool], now: datetime) -> bool:
+def is_dead(lock: RepositoryLock, alive: Iterable[str], ours: Callable[[str], bool], now: datetime) -> bool:
     """Whether the lock is of a Job of ours that runs no more; a host's name is a pod's, cut to 63."""
     if any(name[:63] == lock.hostname for name in alive):
         return False

@@ -19,7 +19,7 @@ from kronkeep_daemon.settings import ArchiveSettings, Settings
 SECONDS = 300
 
 
-class Probe:
+class VersionProbe:
     """The versions of restic by cluster, image and program: each cluster has its own registry or nodes."""
 
     def __init__(self, clock: Clock, settings: Callable[[], Settings]) -> None:
@@ -27,12 +27,12 @@ class Probe:
         self._settings = settings
         self._known: dict[tuple[str, str, str], ResticVersion] = {}
 
-    async def check(self, cluster: Cluster, policy: BackupPolicySpec) -> None:
+    async def require(self, cluster: Cluster, policy: BackupPolicySpec) -> None:
         """Raises ToolMissing for a policy that the image's restic cannot carry out, StorageFailed."""
         if requirements.required_features(policy):
-            requirements.require(await self.version(cluster), policy)
+            requirements.require(await self.installed_version(cluster), policy)
 
-    async def version(self, cluster: Cluster) -> ResticVersion:
+    async def installed_version(self, cluster: Cluster) -> ResticVersion:
         """The version in the image that is set now; raises StorageFailed where it cannot be asked."""
         settings = self._settings().archive
         key = (cluster.id, settings.image, settings.program)

@@ -20,7 +20,7 @@ from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import host, repository_job
-from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restores import path_mapping, restore_manifests
 from kronkeep_daemon.restores.checksums import Changes, Manifests, Sums, lines
@@ -42,7 +42,7 @@ class Maker:
         *,
         backups: BackupRecords,
         policies: PolicyLookup,
-        queues: Queues,
+        queues: RepositoryQueues,
         snapshots: Snapshots,
         runners: Runners,
         kept: Manifests,
@@ -107,7 +107,7 @@ class Maker:
         def hear(container: str, line: bytes) -> None:
             (sums if container == "sums" else changes).hear(line)
 
-        async with self._queues.reading(where.id):
+        async with self._queues.hold_for_reading(where.id):
             try:
                 ended = await runner.on_repository(job, where, hear)
             finally:

@@ -15,8 +15,8 @@ from kronkeep_common.models import BackupStorage, DataCheck
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.kube.lease import Leaderships
-from kronkeep_daemon.repositories.maintenance import Maintenance
-from kronkeep_daemon.repositories.repository_index import KnownRepositories
+from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic import check
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
@@ -35,15 +35,15 @@ class DataChecks:
         self,
         *,
         storages: StorageService,
-        maintenance: Maintenance,
-        known: KnownRepositories,
+        maintenance: RepositoryMaintenance,
+        index: RepositoryIndex,
         clock: Clock,
         supervisor: Supervisor,
         leads: Leaderships,
     ) -> None:
         self._storages = storages
         self._maintenance = maintenance
-        self._known = known
+        self._index = index
         self._clock = clock
         self._supervisor = supervisor
         self._leads = leads
@@ -79,9 +79,9 @@ class DataChecks:
         """Reads one part of every repository of the storage; the record says what was found."""
         found: StorageFailed | None = None
         argv = check.argv(check.DataSubset(part, PARTS))
-        for repository in self._known.of_storage(storage):
+        for repository in self._index.repositories_of(storage):
             try:
-                await self._maintenance.alone("data", [("check", argv)], repository, SECONDS)
+                await self._maintenance.run_exclusively("data", [("check", argv)], repository, SECONDS)
             except StorageFailed as fault:
                 found = found or fault
         reason = found.details.get("reason") if found else None

@@ -21,7 +21,7 @@ from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import repository_job
-from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
 from kronkeep_daemon.restores.job_runner import Runner, Runners
@@ -51,7 +51,7 @@ class Downloads:
     def __init__(
         self,
         *,
-        queues: Queues,
+        queues: RepositoryQueues,
         snapshots: Snapshots,
         runners: Runners,
         settings: Callable[[], Settings],
@@ -90,7 +90,7 @@ class Downloads:
         self, runner: Runner, job: JsonObject, where: Repository, gone: Callable[[], bool]
     ) -> JsonObject:
         """The pod once it sends; raises StorageFailed where it never will."""
-        async with self._queues.reading(where.id):
+        async with self._queues.hold_for_reading(where.id):
             try:
                 found = await runner.until(job, where, "send", gone)
             except NotFoundInCluster as removed:

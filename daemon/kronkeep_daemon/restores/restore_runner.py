@@ -27,7 +27,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import KEPT_SECONDS, repository_job
-from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
@@ -55,7 +55,7 @@ class Restorer:
         cronjobs: CronJobService,
         backups: BackupRecords,
         policies: PolicyLookup,
-        queues: Queues,
+        queues: RepositoryQueues,
         records: RestoreRecords,
         snapshots: Snapshots,
         planner: Planner,
@@ -210,7 +210,7 @@ class Restorer:
         ears = Ears(self._records, restore, self._clock)
         job = self._job(restore, wanted, sums=manifest is not None)
         where = self._snapshots.repository(wanted.backup)
-        async with self._queues.reading(where.id):
+        async with self._queues.hold_for_reading(where.id):
             ended = await self._runner(restore).on_repository(job, where, ears.hear)
         if staged(restore):
             await self._clean(restore, wanted)

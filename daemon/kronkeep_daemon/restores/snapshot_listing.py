@@ -26,8 +26,8 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories.job_manifests import repository_job
-from kronkeep_daemon.repositories.queue import Queues
-from kronkeep_daemon.repositories.repository import Repository, of_backup
+from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
 from kronkeep_daemon.repositories.repository_jobs import failed
 from kronkeep_daemon.restic import ls
 from kronkeep_daemon.restores import path_mapping
@@ -52,7 +52,7 @@ class Snapshots:
         runners: Runners,
         backups: BackupRecords,
         storages: StorageService,
-        queues: Queues,
+        queues: RepositoryQueues,
         clock: Clock,
         settings: Callable[[], Settings],
         supervisor: Supervisor,
@@ -80,7 +80,7 @@ class Snapshots:
 
     def repository(self, backup: BackupExecution) -> Repository:
         """Where the backup's snapshot is, and what opens it; raises StorageNotFound."""
-        return of_backup(backup, self._storages.get(backup.storage_id))
+        return repository_of_backup(backup, self._storages.get(backup.storage_id))
 
     async def folder(self, backup_id: str, path: str, limit: int, cursor: str | None) -> SnapshotFolder:
         """A page of a folder; raises PathNotFound, StillReading, StorageFailed."""
@@ -150,7 +150,7 @@ class Snapshots:
         path = self.path(backup.id)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         with Listing(path) as listing:
-            async with self._queues.reading(where.id):
+            async with self._queues.hold_for_reading(where.id):
                 try:
                     ended = await runner.on_repository(job, where, listing.hear)
                 except NotFoundInCluster as gone:

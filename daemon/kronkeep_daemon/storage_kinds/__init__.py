@@ -27,11 +27,21 @@ from kronkeep_daemon.storage_kinds import (
     s3,
     sftp,
 )
-from kronkeep_daemon.storage_kinds.access import Kind, Place, Space
+from kronkeep_daemon.storage_kinds.access import RepositoryAccess, StorageKind, StorageSpace
 
-__all__ = ["KINDS", "Kind", "Place", "Space", "bound", "kind_of", "own_namespace", "parse", "place"]
+__all__ = [
+    "KINDS",
+    "RepositoryAccess",
+    "StorageKind",
+    "StorageSpace",
+    "access_of",
+    "is_cluster_bound",
+    "kind_of",
+    "own_namespace",
+    "parse_settings",
+]
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, StorageKind] = {
     "local": local.KIND,
     "nfs": nfs.KIND,
     "pvc": pvc.KIND,
@@ -47,7 +57,7 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def kind_of(name: str) -> Kind:
+def kind_of(name: str) -> StorageKind:
     """What a kind does; raises InvalidRequest."""
     found = KINDS.get(name)
     if found is None:
@@ -58,7 +68,7 @@ def kind_of(name: str) -> Kind:
     return found
 
 
-def parse(kind: str, settings: Settings) -> Any:
+def parse_settings(kind: str, settings: Settings) -> Any:
     """The settings as the kind's struct; raises InvalidRequest that names the field."""
     found = kind_of(kind)
     for name, value in settings.items():
@@ -71,13 +81,13 @@ def parse(kind: str, settings: Settings) -> Any:
         typed = msgspec.convert(settings, ROWS[kind].settings, strict=False)
     except msgspec.ValidationError as fault:
         raise InvalidRequest(
-            f"The settings are refused: {_words(kind, str(fault))}.", field="settings"
+            f"The settings are refused: {_readable_fault(kind, str(fault))}.", field="settings"
         ) from fault
     found.validate(typed)
     return typed
 
 
-def _words(kind: str, fault: str) -> str:
+def _readable_fault(kind: str, fault: str) -> str:
     """msgspec's words with the field's name in place of its path, and what it is in place of a pattern."""
     words, _, path = fault.partition(" - at `$.")
     name = path.rstrip("`")
@@ -87,17 +97,17 @@ def _words(kind: str, fault: str) -> str:
     return clean(f"{name}: {words}" if name else words, 300)
 
 
-def place(storage: BackupStorage) -> Place:
+def access_of(storage: BackupStorage) -> RepositoryAccess:
     """How a pod reaches the storage's repository."""
-    return kind_of(storage.kind).place(storage, parse(storage.kind, storage.settings))
+    return kind_of(storage.kind).access(storage, parse_settings(storage.kind, storage.settings))
 
 
-def bound(storage: BackupStorage) -> bool:
+def is_cluster_bound(storage: BackupStorage) -> bool:
     """Whether only pods of the storage's own cluster reach it: it is a claim, or a folder of the nodes."""
-    volume = place(storage).volume
+    volume = access_of(storage).volume
     return volume is not None and "nfs" not in volume
 
 
 def own_namespace(storage: BackupStorage) -> str:
     """The only namespace whose pods can reach the repository; nothing where all can."""
-    return kind_of(storage.kind).namespace(parse(storage.kind, storage.settings))
+    return kind_of(storage.kind).namespace(parse_settings(storage.kind, storage.settings))

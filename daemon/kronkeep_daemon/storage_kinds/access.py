@@ -12,7 +12,7 @@ CA_KEY = "ca.crt"
 Secrets = dict[str, str]
 
 
-class Place(NamedTuple):
+class RepositoryAccess(NamedTuple):
     """How a pod reaches the repository; nothing in it is secret.
 
     `options` go between `restic` and its command. `environment` is in clear; `secret_environment` names keys
@@ -20,18 +20,18 @@ class Place(NamedTuple):
     a command that only connects, where restic would not say why it cannot.
     """
 
-    repository: str
+    address: str
     options: tuple[str, ...] = ()
     environment: dict[str, str] = {}
     secret_environment: tuple[str, ...] = ()
     secret_files: tuple[str, ...] = ()
     volume: JsonObject | None = None
     node: str = ""
-    connect: tuple[str, ...] = ()
+    connection_test: tuple[str, ...] = ()
 
-    def below(self, name: str) -> "Place":
+    def in_folder(self, name: str) -> "RepositoryAccess":
         """The place of another repository in a folder of this one's."""
-        return self._replace(repository=f"{self.repository.rstrip('/')}/{name}")
+        return self._replace(address=f"{self.address.rstrip('/')}/{name}")
 
     @property
     def volumes(self) -> tuple[list[JsonObject], list[JsonObject]]:
@@ -41,14 +41,14 @@ class Place(NamedTuple):
         return [{"name": "repository", **self.volume}], [{"name": "repository", "mountPath": MOUNT}]
 
 
-class Space(NamedTuple):
+class StorageSpace(NamedTuple):
     """What a server or volume has, in bytes: in all, and free."""
 
-    total: int
-    free: int
+    total_bytes: int
+    free_bytes: int
 
 
-class Kind(NamedTuple):
+class StorageKind(NamedTuple):
     """What a kind does, besides its row of fields and keys in kronkeep_common.
 
     place(storage, settings) is pure. validate raises InvalidRequest for settings that do not belong together.
@@ -57,16 +57,16 @@ class Kind(NamedTuple):
     that is made for it, or None. space(settings, secrets) asks its server, raising StorageFailed.
     """
 
-    place: Callable[[BackupStorage, Any], Place]
-    required: Callable[[Any], tuple[str, ...]]
+    access: Callable[[BackupStorage, Any], RepositoryAccess]
+    required_keys: Callable[[Any], tuple[str, ...]]
     validate: Callable[[Any], None] = lambda settings: None
-    quoted: frozenset[str] = frozenset()
+    url_quoted_keys: frozenset[str] = frozenset()
     namespace: Callable[[Any], str] = lambda settings: ""
     claim: Callable[[str, Any], JsonObject | None] = lambda name, settings: None
-    space: Callable[[Any, Secrets], Awaitable[Space]] | None = None
+    space: Callable[[Any, Secrets], Awaitable[StorageSpace]] | None = None
 
 
-def required(kind: str) -> Callable[[Any], tuple[str, ...]]:
+def require_keys(kind: str) -> Callable[[Any], tuple[str, ...]]:
     """The keys that the table says are required."""
     from kronkeep_common.models.storage_kinds import KINDS
 
@@ -74,7 +74,7 @@ def required(kind: str) -> Callable[[Any], tuple[str, ...]]:
     return lambda settings: names
 
 
-def joined(*parts: str) -> str:
+def join_path(*parts: str) -> str:
     """The parts of a path that are not empty, with one `/` between them."""
     return "/".join(part.strip("/") for part in parts if part.strip("/"))
 
@@ -99,19 +99,19 @@ def claim_of_class(name: str, storage_class: str, size: str, access_mode: str) -
     return {"metadata": {"name": claim_name(name)}, "spec": spec}
 
 
-def cloud(
+def server_access(
     storage: BackupStorage,
     repository: str,
     *,
     options: tuple[str, ...] = (),
     environment: dict[str, str] | None = None,
-) -> Place:
+) -> RepositoryAccess:
     """The place of a server whose keys are variables, and whose certificate the key ca.crt may sign."""
     names = tuple(key for key in storage.credential_keys if key != CA_KEY)
     files = (CA_KEY,) if CA_KEY in storage.credential_keys else ()
     trust = ("--cacert", f"{KEYS}/{CA_KEY}") if files else ()
-    return Place(
-        repository=repository,
+    return RepositoryAccess(
+        address=repository,
         options=(*trust, *options),
         environment=environment or {},
         secret_environment=names,

@@ -2,12 +2,18 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import B2Settings
-from kronkeep_daemon.storage_kinds.access import Kind, Place, cloud, joined, required
+from kronkeep_daemon.storage_kinds.access import (
+    RepositoryAccess,
+    StorageKind,
+    join_path,
+    require_keys,
+    server_access,
+)
 
 
-def place(storage: BackupStorage, settings: B2Settings) -> Place:
+def access(storage: BackupStorage, settings: B2Settings) -> RepositoryAccess:
     """`b2:bucket:prefix`."""
-    return cloud(storage, f"b2:{settings.bucket}:{joined(settings.prefix)}")
+    return server_access(storage, f"b2:{settings.bucket}:{join_path(settings.prefix)}")
 
 
-KIND = Kind(place=place, required=required("b2"))
+KIND = StorageKind(access=access, required_keys=require_keys("b2"))

@@ -8,24 +8,24 @@ from kronkeep_common.models.storage_kinds import CephSettings
 from kronkeep_daemon.storage_kinds import s3
 from kronkeep_daemon.storage_kinds.access import (
     MOUNT,
-    Kind,
-    Place,
+    RepositoryAccess,
+    StorageKind,
     claim_name,
     claim_of_class,
     claim_volume,
-    cloud,
+    server_access,
 )
 
 _CLAIM = ("storage_class", "namespace", "size")
 _GATEWAY = ("endpoint", "bucket")
 
 
-def place(storage: BackupStorage, settings: CephSettings) -> Place:
+def access(storage: BackupStorage, settings: CephSettings) -> RepositoryAccess:
     """The claim that was made for the storage, or the bucket; the gateway takes bucket names in the path."""
     if settings.storage_class:
-        return Place(repository=MOUNT, volume=claim_volume(claim_name(storage.id)))
+        return RepositoryAccess(address=MOUNT, volume=claim_volume(claim_name(storage.id)))
     repository = s3.address(settings.endpoint, settings.bucket, settings.prefix)
-    return cloud(storage, repository, options=("-o", "s3.bucket-lookup=path"))
+    return server_access(storage, repository, options=("-o", "s3.bucket-lookup=path"))
 
 
 def validate(settings: CephSettings) -> None:
@@ -51,9 +51,9 @@ def _required(settings: CephSettings) -> tuple[str, ...]:
     return ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if settings.endpoint else ()
 
 
-KIND = Kind(
-    place=place,
-    required=_required,
+KIND = StorageKind(
+    access=access,
+    required_keys=_required,
     validate=validate,
     claim=claim,
     namespace=lambda settings: str(settings.namespace),

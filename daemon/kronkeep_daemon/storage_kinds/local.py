@@ -2,13 +2,13 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import LocalSettings
-from kronkeep_daemon.storage_kinds.access import MOUNT, Kind, Place, required
+from kronkeep_daemon.storage_kinds.access import MOUNT, RepositoryAccess, StorageKind, require_keys
 
 
-def place(storage: BackupStorage, settings: LocalSettings) -> Place:
+def access(storage: BackupStorage, settings: LocalSettings) -> RepositoryAccess:
     """The folder, made if it is not there."""
     volume = {"hostPath": {"path": settings.path, "type": "DirectoryOrCreate"}}
-    return Place(repository=MOUNT, volume=volume, node=settings.node)
+    return RepositoryAccess(address=MOUNT, volume=volume, node=settings.node)
 
 
-KIND = Kind(place=place, required=required("local"))
+KIND = StorageKind(access=access, required_keys=require_keys("local"))

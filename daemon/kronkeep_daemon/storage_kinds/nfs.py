@@ -2,12 +2,12 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import NfsSettings
-from kronkeep_daemon.storage_kinds.access import MOUNT, Kind, Place, required
+from kronkeep_daemon.storage_kinds.access import MOUNT, RepositoryAccess, StorageKind, require_keys
 
 
-def place(storage: BackupStorage, settings: NfsSettings) -> Place:
+def access(storage: BackupStorage, settings: NfsSettings) -> RepositoryAccess:
     """The exported folder."""
-    return Place(repository=MOUNT, volume={"nfs": {"server": settings.server, "path": settings.path}})
+    return RepositoryAccess(address=MOUNT, volume={"nfs": {"server": settings.server, "path": settings.path}})
 
 
-KIND = Kind(place=place, required=required("nfs"))
+KIND = StorageKind(access=access, required_keys=require_keys("nfs"))

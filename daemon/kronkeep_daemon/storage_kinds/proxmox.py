@@ -21,14 +21,14 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.storage_kinds.access import (
     MOUNT,
-    Kind,
-    Place,
+    RepositoryAccess,
     Secrets,
-    Space,
+    StorageKind,
+    StorageSpace,
     claim_name,
     claim_of_class,
     claim_volume,
-    required,
+    require_keys,
 )
 
 SECONDS = 15.0
@@ -47,9 +47,9 @@ class _Answer(msgspec.Struct):
     data: _Status | None = None
 
 
-def place(storage: BackupStorage, settings: ProxmoxSettings) -> Place:
+def access(storage: BackupStorage, settings: ProxmoxSettings) -> RepositoryAccess:
     """The claim that was made for the storage."""
-    return Place(repository=MOUNT, volume=claim_volume(claim_name(storage.id)))
+    return RepositoryAccess(address=MOUNT, volume=claim_volume(claim_name(storage.id)))
 
 
 def claim(name: str, settings: ProxmoxSettings) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def claim(name: str, settings: ProxmoxSettings) -> dict[str, Any]:
     return claim_of_class(name, settings.storage_class, settings.size, settings.access_mode)
 
 
-async def space(settings: ProxmoxSettings, secrets: Secrets) -> Space:
+async def space(settings: ProxmoxSettings, secrets: Secrets) -> StorageSpace:
     """What the storage has, from the API; raises StorageFailed, also where it is not active."""
     context = await asyncio.to_thread(_pinned, settings)
     token = f"PVEAPIToken={secrets['PROXMOX_TOKEN_ID']}={secrets['PROXMOX_TOKEN_SECRET']}"
@@ -88,7 +88,7 @@ def _read(settings: ProxmoxSettings, answer: httpx.Response) -> _Status:
     return found
 
 
-def _space(settings: ProxmoxSettings, found: _Status) -> Space:
+def _space(settings: ProxmoxSettings, found: _Status) -> StorageSpace:
     if not found.enabled or not found.active:
         word = "not active" if found.enabled else "disabled"
         raise StorageFailed(
@@ -96,7 +96,7 @@ def _space(settings: ProxmoxSettings, found: _Status) -> Space:
             next_step="Look at it with pvesm status.",
             reason=Reason.STORAGE_INACTIVE,
         )
-    return Space(found.total, found.avail)
+    return StorageSpace(found.total, found.avail)
 
 
 def _pinned(settings: ProxmoxSettings) -> ssl.SSLContext:
@@ -127,9 +127,9 @@ def _unreachable(settings: ProxmoxSettings, why: str) -> StorageFailed:
     )
 
 
-KIND = Kind(
-    place=place,
-    required=required("proxmox"),
+KIND = StorageKind(
+    access=access,
+    required_keys=require_keys("proxmox"),
     claim=claim,
     namespace=lambda settings: str(settings.namespace),
     space=space,

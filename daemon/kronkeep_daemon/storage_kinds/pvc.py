@@ -2,12 +2,20 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import PvcSettings
-from kronkeep_daemon.storage_kinds.access import MOUNT, Kind, Place, claim_volume, required
+from kronkeep_daemon.storage_kinds.access import (
+    MOUNT,
+    RepositoryAccess,
+    StorageKind,
+    claim_volume,
+    require_keys,
+)
 
 
-def place(storage: BackupStorage, settings: PvcSettings) -> Place:
+def access(storage: BackupStorage, settings: PvcSettings) -> RepositoryAccess:
     """The claim's root."""
-    return Place(repository=MOUNT, volume=claim_volume(settings.claim))
+    return RepositoryAccess(address=MOUNT, volume=claim_volume(settings.claim))
 
 
-KIND = Kind(place=place, required=required("pvc"), namespace=lambda settings: str(settings.namespace))
+KIND = StorageKind(
+    access=access, required_keys=require_keys("pvc"), namespace=lambda settings: str(settings.namespace)
+)

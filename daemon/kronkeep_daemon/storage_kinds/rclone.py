@@ -2,17 +2,17 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import RcloneSettings
-from kronkeep_daemon.storage_kinds.access import KEYS, Kind, Place, required
+from kronkeep_daemon.storage_kinds.access import KEYS, RepositoryAccess, StorageKind, require_keys
 
 FILE = "rclone.conf"
 
 
-def place(storage: BackupStorage, settings: RcloneSettings) -> Place:
+def access(storage: BackupStorage, settings: RcloneSettings) -> RepositoryAccess:
     """`rclone:remote:path` with the configuration as a file."""
     environment = {"RCLONE_CONFIG": f"{KEYS}/{FILE}"}
-    return Place(
-        repository=f"rclone:{settings.remote}:{settings.path}", environment=environment, secret_files=(FILE,)
+    return RepositoryAccess(
+        address=f"rclone:{settings.remote}:{settings.path}", environment=environment, secret_files=(FILE,)
     )
 
 
-KIND = Kind(place=place, required=required("rclone"))
+KIND = StorageKind(access=access, required_keys=require_keys("rclone"))

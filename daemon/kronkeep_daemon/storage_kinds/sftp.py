@@ -2,10 +2,10 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import SftpSettings
-from kronkeep_daemon.storage_kinds.access import KEYS, Kind, Place, required
+from kronkeep_daemon.storage_kinds.access import KEYS, RepositoryAccess, StorageKind, require_keys
 
 
-def place(storage: BackupStorage, settings: SftpSettings) -> Place:
+def access(storage: BackupStorage, settings: SftpSettings) -> RepositoryAccess:
     """`sftp:user@host:/path`, through restic's option sftp.command.
 
     ssh reads no configuration, asks nothing, takes only the key that it is given, and refuses a machine whose
@@ -25,12 +25,12 @@ def place(storage: BackupStorage, settings: SftpSettings) -> Place:
         command += ["-o", option]
     command += ["-l", settings.user, settings.host, "-s", "sftp"]
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return Place(
-        repository=f"sftp:{settings.user}@{host}:{settings.path}",
+    return RepositoryAccess(
+        address=f"sftp:{settings.user}@{host}:{settings.path}",
         options=("-o", f"sftp.command={' '.join(command)}"),
         secret_files=("ssh-privatekey", "known_hosts"),
-        connect=tuple(command),
+        connection_test=tuple(command),
     )
 
 
-KIND = Kind(place=place, required=required("sftp"))
+KIND = StorageKind(access=access, required_keys=require_keys("sftp"))

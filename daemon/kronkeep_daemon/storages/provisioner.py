@@ -11,30 +11,35 @@ from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.repositories import job_manifests, repository_creation
-from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.settings import Settings
 
 
-class StorageMaker:
+class StorageProvisioner:
     """Makes storages, each in its own cluster."""
 
     def __init__(
-        self, *, jobs: RepositoryJobs, queues: Queues, clock: Clock, settings: Callable[[], Settings]
+        self,
+        *,
+        jobs: RepositoryJobs,
+        queues: RepositoryQueues,
+        clock: Clock,
+        settings: Callable[[], Settings],
     ) -> None:
         self._jobs = jobs
         self._queues = queues
         self._clock = clock
         self._settings = settings
 
-    async def prepare(self, storage: BackupStorage) -> None:
+    async def create_secret_and_claim(self, storage: BackupStorage) -> None:
         """The password's Secret and the claim, and an answer of the server; raises StorageFailed."""
-        await self._password(storage)
-        await self._claim(storage)
-        await self.ask_server(storage)
+        await self._create_password(storage)
+        await self._create_claim(storage)
+        await self.fetch_space(storage)
 
-    async def _password(self, storage: BackupStorage) -> None:
+    async def _create_password(self, storage: BackupStorage) -> None:
         """A Secret with a random password in kronkeep's namespace; one that is there is used."""
         if storage.password.secret != f"kronkeep-storage-{storage.id}":
             return
@@ -46,10 +51,10 @@ class StorageMaker:
         except AlreadyExists:
             return
 
-    async def _claim(self, storage: BackupStorage) -> None:
+    async def _create_claim(self, storage: BackupStorage) -> None:
         """The claim that the kind makes; raises StorageFailed where a claim that should be there is not."""
         kind = storage_kinds.kind_of(storage.kind)
-        typed = storage_kinds.parse(storage.kind, storage.settings)
+        typed = storage_kinds.parse_settings(storage.kind, storage.settings)
         namespace = kind.namespace(typed)
         claim = kind.claim(storage.id, typed)
         cluster = self._jobs.cluster(storage)
@@ -68,21 +73,21 @@ class StorageMaker:
                     reason=Reason.CLAIM_MISSING,
                 ) from fault
 
-    async def ask_server(self, storage: BackupStorage) -> storage_kinds.Space | None:
+    async def fetch_space(self, storage: BackupStorage) -> storage_kinds.StorageSpace | None:
         """What the storage's server says that it has, for kinds whose server tells; raises StorageFailed."""
         kind = storage_kinds.kind_of(storage.kind)
-        typed = storage_kinds.parse(storage.kind, storage.settings)
+        typed = storage_kinds.parse_settings(storage.kind, storage.settings)
         if kind.space is None:
             return None
         found = await self._jobs.credentials(storage)
         return await kind.space(typed, {key: value.decode().strip() for key, value in found.items()})
 
-    async def repository(self, storage: BackupStorage) -> None:
+    async def create_repository(self, storage: BackupStorage) -> None:
         """Makes the repository, or opens the one that is there; raises StorageFailed."""
         assert storage.deadline_at is not None
         left = max(1.0, (storage.deadline_at - self._clock.now()).total_seconds() - 1)
         mark = job_manifests.short_hash(
             storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
         )
-        async with self._queues.alone(storage.id):
-            await repository_creation.make(self._jobs, Repository(storage=storage), mark[:6], left)
+        async with self._queues.hold_exclusively(storage.id):
+            await repository_creation.create_or_open(self._jobs, Repository(storage=storage), mark[:6], left)

@@ -47,11 +47,11 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages import usage_growth
-from kronkeep_daemon.storages.provisioner import StorageMaker
+from kronkeep_daemon.storages.provisioner import StorageProvisioner
 from kronkeep_daemon.supervisor import Supervisor
 
 Names = list[str]
@@ -73,9 +73,9 @@ class StorageService:
         bus: Bus,
         clock: Clock,
         settings: Callable[[], Settings],
-        queues: Queues,
+        queues: RepositoryQueues,
         jobs: RepositoryJobs,
-        maker: StorageMaker,
+        provisioner: StorageProvisioner,
         supervisor: Supervisor,
     ) -> None:
         self._clusters = clusters
@@ -86,7 +86,7 @@ class StorageService:
         self._queues = queues
         self._supervisor = supervisor
         self._jobs = jobs
-        self._maker = maker
+        self._provisioner = provisioner
 
     def list(self) -> list[BackupStorage]:
         """Every storage, by name."""
@@ -128,7 +128,7 @@ class StorageService:
 
     def check_reach(self, storage: BackupStorage, cluster: Cluster) -> None:
         """Raises Denied for a storage that pods of that cluster cannot reach."""
-        if storage_kinds.bound(storage) and not self._clusters.same(storage.cluster, cluster.id):
+        if storage_kinds.is_cluster_bound(storage) and not self._clusters.same(storage.cluster, cluster.id):
             home = self._clusters.title(storage.cluster, f"{storage.id} ({storage.kind})")
             raise Denied(
                 f"Pods on {clean(cluster.name, 80)} cannot reach the storage {home}.",
@@ -141,7 +141,7 @@ class StorageService:
         check_name(wanted.id)
         if wanted.id == "kinds":  # GET /v1/storages/kinds is the table
             raise InvalidRequest("A storage cannot be named kinds.", field="id")
-        typed = storage_kinds.parse(wanted.kind, wanted.settings)
+        typed = storage_kinds.parse_settings(wanted.kind, wanted.settings)
         if wanted.kind == "local" and not self._settings().allow.host_path:
             raise Denied(
                 "Storages in folders of the nodes are not allowed here (allow.host_path).", field="kind"
@@ -184,7 +184,7 @@ class StorageService:
         )
         if self._history.storages.get(wanted.id) is not None:  # two requests at once
             raise NameTaken(f"There is a storage {wanted.id} already.", field="id")
-        storage = msgspec.structs.replace(storage, repository=storage_kinds.place(storage).repository)
+        storage = msgspec.structs.replace(storage, repository=storage_kinds.access_of(storage).address)
         if dry_run:
             return storage
         await self.put(None, storage)
@@ -199,7 +199,7 @@ class StorageService:
         storage = self.get(name)
         if storage.status is not StorageStatus.FAILED:
             raise NotAllowedNow(f"The storage {name} is {storage.status}; only a failed one is tried again.")
-        typed = storage_kinds.parse(storage.kind, storage.settings)
+        typed = storage_kinds.parse_settings(storage.kind, storage.settings)
         home = self._jobs.cluster(storage)
         found = await self._jobs.check_keys(home, storage.kind, typed, storage.credentials)
         deadline = self._deadline(self._settings().storages.create_seconds)
@@ -276,10 +276,10 @@ class StorageService:
     async def _create(self, name: str) -> None:
         """Password, claim, server, then the repository; each step may be taken again."""
         storage = self.get(name)
-        await self._maker.prepare(storage)
+        await self._provisioner.create_secret_and_claim(storage)
         if storage.status is StorageStatus.PENDING:
             storage = await self.move(storage, StorageStatus.CREATING, deadline_at=storage.deadline_at)
-        await self._maker.repository(storage)
+        await self._provisioner.create_repository(storage)
         now = self._clock.now()
         await self.move(self.get(name), StorageStatus.ACTIVE, reached_at=now)
 
@@ -315,7 +315,7 @@ class StorageService:
         )
 
     async def _delete(self, name: str) -> None:
-        async with self._queues.alone(name):
+        async with self._queues.hold_exclusively(name):
             storage = self.get(name)
             self._history.storages.remove(name)
             for table in ("usages", "repositories"):

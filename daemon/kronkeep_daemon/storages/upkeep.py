@@ -17,16 +17,16 @@ from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.kube.lease import Leaderships
-from kronkeep_daemon.repositories.maintenance import Maintenance
+from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.repositories.repository_creation import opening
-from kronkeep_daemon.repositories.repository_index import KnownRepositories
+from kronkeep_daemon.repositories.repository_creation import opening_steps
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, Steps, known_keys
 from kronkeep_daemon.restic import check, output, stats
 from kronkeep_daemon.settings import Settings, StorageSettings
 from kronkeep_daemon.storage_kinds.access import MOUNT
 from kronkeep_daemon.storages import usage_growth
-from kronkeep_daemon.storages.provisioner import StorageMaker
+from kronkeep_daemon.storages.provisioner import StorageProvisioner
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -39,7 +39,7 @@ SECONDS = {"test": 180.0, "usage": 3600.0, "check": 86400.0}
 _STATS: Steps = [("stats", stats.argv())]
 
 
-class Figure(StorageUsage, frozen=True, kw_only=True):
+class UsageRecord(StorageUsage, frozen=True, kw_only=True):
     """A kept figure of a storage; `created_at` is `measured_at`, by which pages are sorted."""
 
     id: str
@@ -53,11 +53,11 @@ class StorageUpkeep:
     def __init__(
         self,
         *,
-        service: StorageService,
-        known: KnownRepositories,
+        storages: StorageService,
+        index: RepositoryIndex,
         jobs: RepositoryJobs,
-        maintenance: Maintenance,
-        maker: StorageMaker,
+        maintenance: RepositoryMaintenance,
+        provisioner: StorageProvisioner,
         history: History,
         bus: Bus,
         clock: Clock,
@@ -65,15 +65,15 @@ class StorageUpkeep:
         supervisor: Supervisor,
         leads: Leaderships,
     ) -> None:
-        self._service = service
+        self._storages = storages
         self._leads = leads
-        self._known = known
+        self._index = index
         self._jobs = jobs
         self._maintenance = maintenance
-        self._maker = maker
+        self._provisioner = provisioner
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._history = history
-        self._figures: Records[Figure] = Records(history.table("usages"), Figure)
+        self._figures: Records[UsageRecord] = Records(history.table("usages"), UsageRecord)
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
@@ -99,7 +99,7 @@ class StorageUpkeep:
                 await self._jobs.sweep()
             except KronkeepError as fault:
                 log.warning("copies of credentials are swept later: %s", fault)
-            for storage in self._service.list():
+            for storage in self._storages.list():
                 if self._leads.leads(storage.cluster):
                     self._look(storage)
             await self._clock.sleep(LOOK_SECONDS)
@@ -130,27 +130,27 @@ class StorageUpkeep:
 
     async def test(self, name: str) -> BackupStorage:
         """Opens the repository from a Job, with what its Secret holds now; raises StorageFailed."""
-        storage = self._service.active(name)
+        storage = self._storages.active(name)
         found = known_keys(storage.kind, await self._jobs.credentials(storage))
         if found != storage.credential_keys:
-            storage = await self._service.put(
+            storage = await self._storages.put(
                 storage, msgspec.structs.replace(storage, credential_keys=found)
             )
         await self._asked(storage)
-        await self._done("test", opening(Repository(storage=storage)), Repository(storage=storage))
-        return self._service.get(name)
+        await self._done("test", opening_steps(Repository(storage=storage)), Repository(storage=storage))
+        return self._storages.get(name)
 
     async def check(self, name: str) -> BackupStorage:
         """Runs `restic check` on each repository's structure; raises StorageFailed for what it finds."""
-        storage = self._service.active(name)
+        storage = self._storages.active(name)
         try:
-            for repository in self._known.of_storage(storage):
+            for repository in self._index.repositories_of(storage):
                 await self._done("check", [("check", check.argv())], repository)
         except StorageFailed as fault:
             if not _inconclusive(fault):
                 await self._update(name, checked_at=self._clock.now(), check_ok=False)
             raise
-        data = self._service.get(name).data_check
+        data = self._storages.get(name).data_check
         whole = data is None or data.ok  # the structure may be whole and the data not
         return await self._update(name, checked_at=self._clock.now(), check_ok=whole)
 
@@ -161,15 +161,15 @@ class StorageUpkeep:
         `restic stats --mode raw-data` counts, of the storage's own repository and those of policies below it,
         and what the server tells.
         """
-        storage = self._service.active(name)
+        storage = self._storages.active(name)
         began = self._clock.monotonic()
         changed = self._changed.get(name)
         space = await self._asked(storage)
-        own, *below = self._known.of_storage(storage)
+        own, *below = self._index.repositories_of(storage)
         ended = [await self._done("usage", _steps(storage), own)]
         ended += [await self._done("usage", _STATS, repository) for repository in below]
         usage = _usage(ended, space, self._clock.now(), self._clock.monotonic() - began)
-        storage = self._service.get(name)
+        storage = self._storages.get(name)
         usage = usage_growth.with_limit(usage, storage.capacity_bytes)
         usage = usage_growth.with_growth(usage, self.figures(name))
         self._keep(storage, usage)
@@ -179,12 +179,12 @@ class StorageUpkeep:
 
     def figures(self, name: str) -> list[StorageUsage]:
         """The kept figures of a storage, newest first; raises StorageNotFound."""
-        self._service.get(name)
+        self._storages.get(name)
         return list(self._figures.newest(limit=1000, storage_id=name).items)
 
     def _keep(self, storage: BackupStorage, usage: StorageUsage) -> None:
         """Adds a figure and drops those that are too close together for their age."""
-        old: Sequence[Figure] = self._figures.newest(limit=1000, storage_id=storage.id).items
+        old: Sequence[UsageRecord] = self._figures.newest(limit=1000, storage_id=storage.id).items
         staying = {point.measured_at for point in usage_growth.kept([*old, usage], usage.measured_at)}
         for figure in old:
             if figure.measured_at not in staying:
@@ -192,12 +192,14 @@ class StorageUpkeep:
         stamp = usage.measured_at.isoformat()
         fields = {field: getattr(usage, field) for field in StorageUsage.__struct_fields__}
         self._figures.put(
-            Figure(id=f"{storage.id}/{stamp}", storage_id=storage.id, created_at=usage.measured_at, **fields)
+            UsageRecord(
+                id=f"{storage.id}/{stamp}", storage_id=storage.id, created_at=usage.measured_at, **fields
+            )
         )
 
-    async def _asked(self, storage: BackupStorage) -> storage_kinds.Space | None:
+    async def _asked(self, storage: BackupStorage) -> storage_kinds.StorageSpace | None:
         try:
-            return await self._maker.ask_server(storage)
+            return await self._provisioner.fetch_space(storage)
         except StorageFailed as fault:
             await self._failed(storage.id, fault)
             raise
@@ -206,7 +208,7 @@ class StorageUpkeep:
         """A Job on the repository that succeeded; how it ended is on the storage's record."""
         storage = repository.storage
         try:
-            ended = await self._maintenance.alone(what, steps, repository, SECONDS[what])
+            ended = await self._maintenance.run_exclusively(what, steps, repository, SECONDS[what])
         except StorageFailed as fault:
             await self._failed(storage.id, fault)
             raise
@@ -222,10 +224,10 @@ class StorageUpkeep:
         await self._update(name, reason=reason, message=fault.message, next_step=fault.next_step)
 
     async def _update(self, name: str, **fields: object) -> BackupStorage:
-        old = self._service.get(name)
+        old = self._storages.get(name)
         if old.status is not StorageStatus.ACTIVE:
             return old
-        return await self._service.put(old, msgspec.structs.replace(old, **fields))
+        return await self._storages.put(old, msgspec.structs.replace(old, **fields))
 
 
 def _inconclusive(fault: StorageFailed) -> bool:
@@ -256,11 +258,11 @@ def _steps(storage: BackupStorage) -> Steps:
         ("space", ["stat", "-f", "-c", "%S %b %a", MOUNT]),
         ("files", ["du", "-s", "-k", MOUNT]),
     ]
-    return [*space, *_STATS] if storage_kinds.place(storage).volume is not None else _STATS
+    return [*space, *_STATS] if storage_kinds.access_of(storage).volume is not None else _STATS
 
 
 def _usage(
-    ended: list[FinishedJob], space: storage_kinds.Space | None, now: datetime, seconds: float
+    ended: list[FinishedJob], space: storage_kinds.StorageSpace | None, now: datetime, seconds: float
 ) -> StorageUsage:
     """What the Jobs' steps and the server said, the storage's own repository first."""
     found = [_stats(job) for job in ended]
@@ -270,8 +272,8 @@ def _usage(
     return StorageUsage(
         measured_at=now,
         used_bytes=used,
-        total_bytes=told.total if told else None,
-        free_bytes=told.free if told else None,
+        total_bytes=told.total_bytes if told else None,
+        free_bytes=told.free_bytes if told else None,
         snapshots=sum(figures.snapshots_count for figures in found),
         duration_seconds=round(seconds, 3),
     )
@@ -285,10 +287,10 @@ def _stats(ended: FinishedJob) -> stats.RepositoryStats:
     return figures
 
 
-def _file_system(ended: FinishedJob) -> storage_kinds.Space | None:
+def _file_system(ended: FinishedJob) -> storage_kinds.StorageSpace | None:
     """What `stat -f` said: block size, blocks in all, blocks that are free to others than root."""
     words = _numbers(ended.container("space"))
-    return storage_kinds.Space(words[0] * words[1], words[0] * words[2]) if len(words) == 3 else None
+    return storage_kinds.StorageSpace(words[0] * words[1], words[0] * words[2]) if len(words) == 3 else None
 
 
 def _numbers(step: ContainerResult | None) -> list[int]:

@@ -18,7 +18,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories.job_manifests import secret
-from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.settings import Settings
 
@@ -53,7 +53,7 @@ class Room:
             history=self.history,
             clock=SystemClock(),
             settings=Settings,
-            queues=Queues(),
+            queues=RepositoryQueues(),
         )
 
     async def copies(self) -> list[str]:

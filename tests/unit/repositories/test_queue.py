@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 
 import pytest
 
-from kronkeep_daemon.repositories.queue import Queues
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.testing import settle
 
 
@@ -33,9 +33,13 @@ class Person:
 
 
 async def test_readers_are_beside_an_archive_and_each_other() -> None:
-    queues = Queues()
-    people = [Person(queues.archiving("r")), Person(queues.reading("r")), Person(queues.reading("r"))]
-    second = Person(queues.archiving("r"))
+    queues = RepositoryQueues()
+    people = [
+        Person(queues.hold_for_archive("r")),
+        Person(queues.hold_for_reading("r")),
+        Person(queues.hold_for_reading("r")),
+    ]
+    second = Person(queues.hold_for_archive("r"))
     await settle()
     assert [one.inside for one in people] == [True, True, True]
     assert not second.inside
@@ -47,14 +51,14 @@ async def test_readers_are_beside_an_archive_and_each_other() -> None:
 
 
 async def test_what_is_alone_waits_for_readers_and_lets_no_new_ones_in() -> None:
-    queues = Queues()
-    reader = Person(queues.reading("r"))
+    queues = RepositoryQueues()
+    reader = Person(queues.hold_for_reading("r"))
     await settle()
-    alone = Person(queues.alone("r"))
+    alone = Person(queues.hold_exclusively("r"))
     late = None
-    other = Person(queues.alone("another"))
+    other = Person(queues.hold_exclusively("another"))
     await settle()
-    late = Person(queues.reading("r"))
+    late = Person(queues.hold_for_reading("r"))
     await settle()
     assert (alone.inside, late.inside, other.inside) == (False, False, True)
     await reader.leave()
@@ -68,21 +72,21 @@ async def test_what_is_alone_waits_for_readers_and_lets_no_new_ones_in() -> None
 
 
 async def test_who_gives_up_leaves_the_repository_open() -> None:
-    queues = Queues()
-    reader = Person(queues.reading("r"))
+    queues = RepositoryQueues()
+    reader = Person(queues.hold_for_reading("r"))
     await settle()
-    alone = Person(queues.alone("r"))
+    alone = Person(queues.hold_exclusively("r"))
     await settle()
-    late = Person(queues.reading("r"))
+    late = Person(queues.hold_for_reading("r"))
     await settle()
     await alone.give_up()
     await settle()
     assert late.inside
     with pytest.raises(TimeoutError):
-        async with queues.alone("r", 0.01):
+        async with queues.hold_exclusively("r", 0.01):
             pass
-    third = Person(queues.reading("r"))
-    archive = Person(queues.archiving("r"))
+    third = Person(queues.hold_for_reading("r"))
+    archive = Person(queues.hold_for_archive("r"))
     await settle()
     assert third.inside
     assert archive.inside

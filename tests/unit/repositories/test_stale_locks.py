@@ -32,14 +32,14 @@ ELSEWHERE = msgspec.structs.replace(VAULT, created_at=NOW + timedelta(microsecon
 )
 def test_whose_lock(hostname: str, age: int, alive: list[str], ours: bool, gone: bool) -> None:
     lock = RepositoryLock(time=NOW - timedelta(minutes=age), hostname=hostname)
-    assert stale_locks.dead(lock, alive, lambda _: ours, NOW) is gone
+    assert stale_locks.is_dead(lock, alive, lambda _: ours, NOW) is gone
 
 
 @pytest.mark.parametrize("storage", ["vault", "a-name-that-is-as-long-as-names-may-be-and-has-0a-in-it"])
 @pytest.mark.parametrize("try_", ["", "-2"])
 def test_our_own_names_are_known_for_ours_and_another_kronkeeps_are_not(storage: str, try_: str) -> None:
     own, other = (msgspec.structs.replace(one, id=storage) for one in (VAULT, ELSEWHERE))
-    job = job_names.fresh("prune", own) + try_
+    job = job_names.new_name("prune", own) + try_
     assert len(job) <= 57  # then Kubernetes cuts nothing of it off in the pod's name
     assert job_names.is_ours(f"{job}-x7k2p", own)
     assert not job_names.is_ours(f"{job}-x7k2p", other)
@@ -57,13 +57,13 @@ def test_our_own_names_are_known_for_ours_and_another_kronkeeps_are_not(storage:
     ],
 )
 def test_a_pod_of_a_record_of_this_history_is_ours(host: str, known: bool) -> None:
-    assert stale_locks.ours(host, VAULT, {"0123456789ab"}.__contains__) is known
+    assert stale_locks.is_ours(host, VAULT, {"0123456789ab"}.__contains__) is known
 
 
 @pytest.mark.parametrize("log", [b"", b"Fatal: no", b"{}", b'{"time": 3}'])
 def test_a_lock_that_cannot_be_read_is_nobodys(log: bytes) -> None:
     found = locks.parse_lock(log)
-    assert not stale_locks.dead(found, [], lambda _: False, NOW)
+    assert not stale_locks.is_dead(found, [], lambda _: False, NOW)
 
 
 DEAD = RepositoryLock(time=NOW, hostname=OURS)

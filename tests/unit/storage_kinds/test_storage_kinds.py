@@ -12,7 +12,7 @@ from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.repositories.job_manifests import repository_job
 from kronkeep_daemon.settings import ArchiveSettings
-from kronkeep_daemon.storage_kinds.access import Place
+from kronkeep_daemon.storage_kinds.access import RepositoryAccess
 
 Settings = dict[str, str | int]
 FINGERPRINT = ":".join(["AB"] * 32)
@@ -70,8 +70,8 @@ def storage(kind: str, settings: Settings) -> BackupStorage:
     )
 
 
-def place(kind: str) -> Place:
-    return storage_kinds.place(storage(kind, GOOD[kind]))
+def place(kind: str) -> RepositoryAccess:
+    return storage_kinds.access_of(storage(kind, GOOD[kind]))
 
 
 def test_every_kind_of_the_table_has_its_module_and_a_case_here() -> None:
@@ -83,12 +83,12 @@ def test_every_kind_of_the_table_has_its_module_and_a_case_here() -> None:
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_the_repository_s_address(kind: str) -> None:
-    assert place(kind).repository == REPOSITORY[kind]
+    assert place(kind).address == REPOSITORY[kind]
 
 
 @pytest.mark.parametrize("kind", GOOD)
 def test_another_repository_below_it(kind: str) -> None:
-    below = place(kind).below("own").repository
+    below = place(kind).in_folder("own").address
     assert below == REPOSITORY[kind].rstrip("/") + "/own"
 
 
@@ -111,13 +111,13 @@ def test_a_ceph_claim_and_a_proxmox_claim() -> None:
         "access_mode": "ReadWriteOnce",
     }
     for kind, settings, name in (("ceph", ceph, "rbd"), ("proxmox", PROXMOX, "proxmox-tank")):
-        typed = storage_kinds.parse(kind, settings)
+        typed = storage_kinds.parse_settings(kind, settings)
         claim = storage_kinds.KINDS[kind].claim("vault", typed)
         assert claim is not None
         assert claim["spec"]["storageClassName"] == name
         assert claim["spec"]["accessModes"] == ["ReadWriteOnce"]
         assert storage_kinds.KINDS[kind].namespace(typed) == "shop"
-        assert storage_kinds.place(storage(kind, settings)).repository == "/repository"
+        assert storage_kinds.access_of(storage(kind, settings)).address == "/repository"
 
 
 def test_ssh_is_told_everything_and_asks_nothing() -> None:
@@ -197,16 +197,16 @@ def test_a_node_selector_for_a_folder_of_one_node() -> None:
     ],
 )
 def test_what_a_kind_refuses(kind: str, change: Settings) -> None:
-    storage_kinds.parse(kind, GOOD[kind])
+    storage_kinds.parse_settings(kind, GOOD[kind])
     with pytest.raises(InvalidRequest):
-        storage_kinds.parse(kind, GOOD[kind] | change)
+        storage_kinds.parse_settings(kind, GOOD[kind] | change)
 
 
 def test_an_unknown_kind_and_a_missing_field() -> None:
     with pytest.raises(InvalidRequest, match="there are local, nfs"):
-        storage_kinds.parse("tape", {})
+        storage_kinds.parse_settings("tape", {})
     with pytest.raises(InvalidRequest, match="missing required field `bucket`"):
-        storage_kinds.parse("s3", {})
+        storage_kinds.parse_settings("s3", {})
 
 
 def test_settings_are_the_same_with_defaults_written_out_and_numbers_as_text() -> None:
