@@ -23,7 +23,8 @@ from kronkeep_common.models.storage_kinds import same
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService, last_applied
 from kronkeep_daemon.cronjobs_with_backups import ExtendedService
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, JsonObject
 from kronkeep_daemon.storages.service import StorageService
 
 Outcome = Literal["created", "changed", "unchanged"]
@@ -45,73 +46,75 @@ class Applying:
         self._extended = extended
         self._storages = storages
 
-    async def apply(self, wanted: Wanted, *, dry_run: bool = False) -> Made:
+    async def apply(self, wanted: Wanted, cluster: Cluster, *, dry_run: bool = False) -> Made:
         """Applies one; raises what creating and changing raise, NameTaken for a storage that differs."""
         if isinstance(wanted, BackupStorageCreate):
-            return Made(await self._storage(wanted, dry_run), None)
+            return Made(await self._storage(wanted, cluster, dry_run), None)
+        ref = CronJobRef(cluster.id, wanted.namespace, wanted.name)
         if isinstance(wanted, CronJobCreate):
-            return await self._spec(wanted, dry_run)
-        return await self.manifest(wanted, dry_run=dry_run)
+            return await self._spec(ref, wanted, dry_run)
+        return await self.manifest(ref, wanted, dry_run=dry_run)
 
-    async def _storage(self, wanted: BackupStorageCreate, dry_run: bool) -> Outcome:
+    async def _storage(self, wanted: BackupStorageCreate, cluster: Cluster, dry_run: bool) -> Outcome:
         try:
             there = self._storages.get(wanted.id)
         except StorageNotFound:
             self._storages.check_new(wanted)
             if not dry_run:
-                await self._storages.create(wanted)
+                await self._storages.create(wanted, cluster)
             return "created"
         if there.kind != wanted.kind or not same(there.kind, there.settings, wanted.settings):
             words = f"The storage {wanted.id} is there with other settings."
             raise NameTaken(words, next_step="Use another id.")
         return "unchanged"
 
-    async def _spec(self, wanted: CronJobCreate, dry_run: bool) -> Made:
+    async def _spec(self, ref: CronJobRef, wanted: CronJobCreate, dry_run: bool) -> Made:
         try:
-            there = self._extended.spec(wanted.namespace, wanted.name)
+            there = self._extended.spec(ref)
         except CronJobNotFound:
-            return Made("created", await self._extended.create(wanted, dry_run=dry_run))
-        settled, _ = await self._extended.settled(wanted)
+            cluster = self._cronjobs.clusters.named(ref.cluster)
+            return Made("created", await self._extended.create(wanted, cluster, dry_run=dry_run))
+        settled, _ = await self._extended.settled(ref, wanted)
         if there == settled:
-            return Made("unchanged", self._extended.get(wanted.namespace, wanted.name))
-        changed = await self._extended.replace(wanted.namespace, wanted.name, wanted, dry_run=dry_run)
-        return Made("changed", changed)
+            return Made("unchanged", self._extended.get(ref))
+        return Made("changed", await self._extended.replace(ref, wanted, dry_run=dry_run))
 
-    async def manifest(self, wanted: CronJobManifest, *, dry_run: bool = False) -> Made:
+    async def manifest(self, ref: CronJobRef, wanted: CronJobManifest, *, dry_run: bool = False) -> Made:
         """Applies a CronJob as Kubernetes writes it; an invalid policy annotation refuses all of it."""
         body = body_of(wanted)
         name_rules.check_name(wanted.name)
         try:
-            live = self._cronjobs.raw(wanted.namespace, wanted.name)
+            cronjob = self._cronjobs.find(ref)
         except CronJobNotFound:
-            await self._annotate(body, None)
+            await self._annotate(ref, body, None)
             _note(body)
-            created = await self._cronjobs.create_raw(body, dry_run=dry_run)
-            return Made("created", created if dry_run else self._extended.get(wanted.namespace, wanted.name))
-        await self._annotate(body, live)
+            cluster = self._cronjobs.clusters.named(ref.cluster)
+            created = await self._cronjobs.create_manifest(body, cluster, dry_run=dry_run)
+            return Made("created", created if dry_run else self._extended.get(ref))
+        await self._annotate(ref, body, cronjob)
         _note(body)
+        live = cronjob.manifest()
         patch = last_applied.dropping(live, body)
         if last_applied.covers(live, patch):
-            return Made("unchanged", self._extended.get(wanted.namespace, wanted.name))
+            return Made("unchanged", self._extended.get(ref))
         self._cronjobs.check_bounds(body)
-        patched = await self._cronjobs.patch(wanted.namespace, wanted.name, patch, dry_run=dry_run)
-        return Made("changed", patched if dry_run else self._extended.get(wanted.namespace, wanted.name))
+        patched = await self._cronjobs.patch(ref, patch, dry_run=dry_run)
+        return Made("changed", patched if dry_run else self._extended.get(ref))
 
-    async def _annotate(self, body: JsonObject, live: JsonObject | None) -> None:
+    async def _annotate(self, ref: CronJobRef, body: JsonObject, live: CronJobObject | None) -> None:
         """Checks the policy in the annotations and writes it out whole, with the identity it will keep."""
         annotations = body["metadata"].get("annotations") or {}
         if object_keys.POLICY not in annotations:
             return
-        uid = live["metadata"]["uid"] if live else hashlib.sha256(repr(body).encode()).hexdigest()
+        uid = live.uid if live else hashlib.sha256(repr(body).encode()).hexdigest()
         old = policies.read(live).policy if live else None
-        found = policies.read({"metadata": {"annotations": annotations, "uid": uid}})
+        found = policies.read_annotations(annotations, uid)
         if found.policy is None:
             raise InvalidPolicy(found.fault or "The backup policy cannot be read.", field=object_keys.POLICY)
         spec = found.policy.spec
         schedule = str(body["spec"].get("schedule", ""))
         zone = body["spec"].get("timeZone")
-        names = body["metadata"]["namespace"], body["metadata"]["name"]
-        settled = await self._extended.acceptable(*names, schedule, zone, spec)
+        settled = await self._extended.acceptable(ref, schedule, zone, spec)
         policy = policies.new(settled.policy, old.id if old else self._unshared(found.policy.id))
         body["metadata"]["annotations"] = annotations | policies.annotations(policy)
         if isinstance(job := body["spec"].get("jobTemplate"), dict):
@@ -121,7 +124,8 @@ class Applying:
 
     def _unshared(self, policy_id: str) -> str | None:
         """The identity in a new CronJob's manifest; None where it was copied from a CronJob that has it."""
-        held = any((p := policies.read(raw).policy) and p.id == policy_id for _, raw in self._cronjobs.raws())
+        carried = (policies.read(cronjob).policy for cronjob in self._cronjobs.objects())
+        held = any(policy is not None and policy.id == policy_id for policy in carried)
         return None if held else policy_id
 
 

@@ -88,13 +88,13 @@ async def fill(services: Services, folder: Path, say: Callable[[str], None]) -> 
     for wanted in cronjobs():
         if wanted.name not in present:
             say(f"creating {wanted.name}")
-            await services.extended.create(wanted)
+            await services.extended.create(wanted, cluster)
 
 
 async def _storage(services: Services, folder: Path) -> None:
     storages = services.storages
     if STORAGE not in {found.id for found in storages.list()}:
-        await storages.create(storage(folder))
+        await storages.create(storage(folder), services.cronjobs.clusters.first)
     while storages.get(STORAGE).status in (StorageStatus.PENDING, StorageStatus.CREATING):
         await services.clock.sleep(0.1)
     password = await storages.password(storages.get(STORAGE))

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution, Restore
+from kronkeep_daemon.kube.objects import CronJobObject
 
 E = TypeVar("E")
 
@@ -17,14 +18,11 @@ class ExecutionChanged(msgspec.Struct, frozen=True):
     new: CronJobExecution
 
 
-class CronJobChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """A CronJob came, changed or went; `raw` is its last known Kubernetes object."""
+class CronJobChanged(msgspec.Struct, frozen=True):
+    """A CronJob was added, changed or removed; `cronjob` is its last known state."""
 
-    cluster: str
-    namespace: str
-    name: str
     kind: Literal["added", "changed", "removed"]
-    raw: dict[str, Any]
+    cronjob: CronJobObject
 
 
 class BackupChanged(msgspec.Struct, frozen=True):

@@ -26,7 +26,6 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.apply import Applying
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, StorageChanged
-from kronkeep_daemon.kube.chosen import choosing
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -108,8 +107,7 @@ class DropIns:
             found = await asyncio.to_thread(_read, path)
             names = tuple(manifests.name_of(document.wanted) for document in found)
             _claim(file, [clusters.title(cluster.id, name) for name in names], owners)
-            with choosing(cluster.id):
-                await self._apply_file(found)
+            await self._apply_file(found, cluster)
         except KronkeepError as fault:
             waits = fault.retryable or isinstance(fault, NotAllowedNow)
             return ManifestFile(
@@ -135,25 +133,25 @@ class DropIns:
         if not lead.leads() or cluster.id in self._cronjobs.unknown():
             raise NotAllowedNow(f"The cluster {name} has not answered.", next_step="kronkeep doctor.")
 
-    async def _apply_file(self, found: list[Document]) -> None:
+    async def _apply_file(self, found: list[Document], cluster: Cluster) -> None:
         """Checks all, then makes storages, then CronJobs (which wait for a storage of the same file)."""
         storages = [one for one in found if isinstance(one.wanted, BackupStorageCreate)]
         cronjobs = [one for one in found if not isinstance(one.wanted, BackupStorageCreate)]
         for one in storages:
-            await self._one(one, dry_run=True)
+            await self._one(one, cluster, dry_run=True)
         for one in cronjobs:
             try:
-                await self._one(one, dry_run=True)
+                await self._one(one, cluster, dry_run=True)
             except (StorageNotFound, NotAllowedNow):
                 if not storages:
                     raise
         for one in [*storages, *cronjobs]:
-            await self._one(one)
+            await self._one(one, cluster)
 
-    async def _one(self, document: Document, *, dry_run: bool = False) -> None:
+    async def _one(self, document: Document, cluster: Cluster, *, dry_run: bool = False) -> None:
         """Applies one manifest; what it raises says where the manifest begins."""
         try:
-            made = await self._applying.apply(document.wanted, dry_run=dry_run)
+            made = await self._applying.apply(document.wanted, cluster, dry_run=dry_run)
         except KronkeepError as fault:
             fault.details["where"] = Path(document.where).name
             raise

@@ -25,7 +25,7 @@ from kronkeep_common.states import BackupStatus, ExecutionStatus
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.settings import Settings
 
 RECENT = 100  # runs, or backups, whose durations are looked at
@@ -55,14 +55,12 @@ class ScheduleService:
     def _existing(self, expr: str, zone: str | None) -> Schedule:
         return Schedule.existing(expr, zone, controller_zone=self._settings().controller_zone)
 
-    async def check(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
+    async def check(self, request: ScheduleCheckRequest, cluster: str | None = None) -> ScheduleVerdict:
         """The verdict, and what would settle a conflict; raises InvalidSchedule, InvalidTimeZone."""
         cronjob = self.parse(request.cronjob_schedule, request.cronjob_time_zone)
         backup = self.parse(request.backup_schedule, request.backup_time_zone)
-        named = self._named(request.namespace, request.cronjob)
-        question, source = self._question(
-            cronjob, named, request.expected_duration_seconds, request.storage_id
-        )
+        uid = self._uid_of_named(request, cluster)
+        question, source = self._question(cronjob, uid, request.expected_duration_seconds, request.storage_id)
         question = dataclasses.replace(question, horizon=timedelta(days=request.horizon_days))
 
         def work() -> ScheduleVerdict:
@@ -73,15 +71,15 @@ class ScheduleService:
         return await asyncio.to_thread(work)
 
     async def settle(
-        self, namespace: str, name: str, schedule: str, zone: str | None, wanted: BackupPolicySpec
+        self, ref: CronJobRef, schedule: str, zone: str | None, wanted: BackupPolicySpec
     ) -> Settled:
         """The policy as the CronJob may carry it, after its strategy; raises ScheduleConflict."""
         if wanted.schedule is None:
             return Settled(wanted, "")
         cronjob = self._existing(schedule, zone)
         backup = self.parse(wanted.schedule, wanted.time_zone)
-        named = self._named(namespace, name)
-        question, _ = self._question(cronjob, named, wanted.expected_duration_seconds, wanted.storage_id)
+        uid = self._uid_of(ref)
+        question, _ = self._question(cronjob, uid, wanted.expected_duration_seconds, wanted.storage_id)
 
         def work() -> Settled:
             verdict = compatibility.check(question, backup)
@@ -89,16 +87,24 @@ class ScheduleService:
 
         return await asyncio.to_thread(work)
 
-    def _named(self, namespace: str | None, name: str | None) -> JsonObject | None:
+    def _uid_of_named(self, request: ScheduleCheckRequest, cluster: str | None) -> str | None:
+        """The CronJob that a request names; None where it names none, or one that is not there."""
+        if not request.namespace or not request.cronjob:
+            return None
         try:
-            return self._cronjobs.raw(namespace, name) if namespace and name else None
+            return self._uid_of(self._cronjobs.resolve(request.namespace, request.cronjob, cluster))
+        except KronkeepError:
+            return None
+
+    def _uid_of(self, ref: CronJobRef) -> str | None:
+        try:
+            return self._cronjobs.find(ref).uid
         except KronkeepError:
             return None
 
     def _question(
-        self, cronjob: Schedule, named: JsonObject | None, stated: float | None, storage: str | None
+        self, cronjob: Schedule, uid: str | None, stated: float | None, storage: str | None
     ) -> tuple[Question, Source]:
-        uid = named["metadata"]["uid"] if named else None
         expected, source = self._expected(uid, stated)
         question = Question(
             cronjob=cronjob,
@@ -131,34 +137,30 @@ class ScheduleService:
     def _others(self, storage: str, uid: str | None) -> tuple[Busy, ...]:
         """The enabled policies of other CronJobs on the storage."""
         found = []
-        for cluster, raw in self._cronjobs.raws():
-            meta = raw["metadata"]
-            spec = raw["spec"]
-            if meta["uid"] == uid or storage not in (meta.get("annotations") or {}).get(
-                object_keys.POLICY, ""
-            ):
+        for cronjob in self._cronjobs.objects():
+            if cronjob.uid == uid or storage not in cronjob.annotations.get(object_keys.POLICY, ""):
                 continue
-            policy = policies.read(raw).policy
+            policy = policies.read(cronjob).policy
             if policy is None or policy.storage_id != storage or not policy.enabled:
                 continue
-            name = self._cronjobs.clusters.title(cluster, f"{meta['namespace']}/{meta['name']}")
-            other = self._busy(name, meta["uid"], spec, policy)
+            other = self._busy(cronjob, policy)
             if other is not None:
                 found.append(other)
         return tuple(found)
 
-    def _busy(self, name: str, uid: str, spec: JsonObject, policy: BackupPolicy) -> Busy | None:
+    def _busy(self, cronjob: CronJobObject, policy: BackupPolicy) -> Busy | None:
         """When another policy's backups hold the storage; None where no schedule says so."""
-        lasting = self._lasting(uid)
+        name = self._cronjobs.clusters.title(cronjob.cluster, str(cronjob.ref))
+        lasting = self._lasting(cronjob.uid)
         try:
             if policy.schedule is not None:
                 return Busy(
                     name=name, schedule=self.parse(policy.schedule, policy.time_zone), duration=lasting
                 )
-            if spec.get("suspend"):
+            if cronjob.spec.suspend:
                 return None
-            run, _ = self._expected(uid, policy.expected_duration_seconds)
-            schedule = self._existing(spec.get("schedule", ""), spec.get("timeZone"))
+            run, _ = self._expected(cronjob.uid, policy.expected_duration_seconds)
+            schedule = self._existing(cronjob.spec.schedule, cronjob.spec.time_zone)
             return Busy(name=name, schedule=schedule, duration=lasting, delay=run + policy.delay_seconds)
         except KronkeepError:
             return None

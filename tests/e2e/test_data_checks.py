@@ -32,7 +32,7 @@ async def test_damage_is_found_in_its_part_and_told_until_it_is_gone(
         storages = composition.services.storages
         checks = composition.data_checks
         wanted = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
-        await storages.create(wanted)
+        await storages.create(wanted, cluster)
 
         async def look() -> str:
             return storages.get("vault").status

@@ -28,6 +28,7 @@ from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories import job_names, repository
 from kronkeep_daemon.settings import AllowSettings, ArchiveSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -52,11 +53,11 @@ class Two(NamedTuple):
         spec = CronJobCreate(
             name="job", image="busybox:1.36", command=("true",), schedule="0 2 29 2 *", policy=policy
         )
-        await self.services.extended.create(spec)
+        await self.services.extended.create(spec, self.cluster)
 
     async def backup(self) -> BackupExecution:
         """A backup by hand, to its end."""
-        begun = await self.services.backups.back_up_now("default", "job", {})
+        begun = await self.services.backups.back_up_now(CronJobRef(self.cluster.id, "default", "job"), {})
 
         async def look() -> BackupExecution:
             return self.services.backups.get(begun.id)
@@ -93,7 +94,7 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
         storages = composition.services.storages
         folder = tmp_path / "vault"
         wanted = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
-        await storages.create(wanted)
+        await storages.create(wanted, cluster)
 
         async def look() -> str:
             return str(storages.get("vault").status)

@@ -8,7 +8,7 @@ from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.cronjob_manifests import claims_of
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.repositories import repository as repositories
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.storages.service import StorageService
@@ -18,7 +18,7 @@ class ArchiveWork(NamedTuple):
     """What a backup archives, and on which cluster; `claims` names the claims that it reads."""
 
     cluster: Cluster
-    cronjob: JsonObject
+    cronjob: CronJobObject
     policy: BackupPolicy
     repository: Repository
     claims: tuple[str, ...]
@@ -36,8 +36,8 @@ class ArchiveWorkResolver:
 
         Raises CronJobNotFound, PolicyNotFound, StorageNotFound, NotAllowedNow, Denied or InvalidPolicy.
         """
-        raw = self._cronjobs.raw(backup.namespace, backup.cronjob, backup.cluster)
-        policy = backup.policy or policy_annotations.read(raw).policy
+        cronjob = self._cronjobs.find(CronJobRef.of(backup))
+        policy = backup.policy or policy_annotations.read(cronjob).policy
         if policy is None:
             raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")
         cluster = self._cronjobs.clusters.of(backup.cluster)
@@ -47,14 +47,14 @@ class ArchiveWorkResolver:
         )
         return ArchiveWork(
             cluster=cluster,
-            cronjob=raw,
+            cronjob=cronjob,
             policy=policy,
             repository=repository,
-            claims=claims_to_archive(policy, raw),
+            claims=claims_to_archive(policy, cronjob),
         )
 
 
-def claims_to_archive(policy: BackupPolicy, cronjob: JsonObject) -> tuple[str, ...]:
+def claims_to_archive(policy: BackupPolicy, cronjob: CronJobObject) -> tuple[str, ...]:
     """Return the claims to archive; raises InvalidPolicy where nothing at all would be archived."""
     if not policy.include.volumes:
         return ()

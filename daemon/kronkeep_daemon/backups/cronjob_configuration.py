@@ -12,7 +12,7 @@ from kronkeep_common.errors import Conflict
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 from kronkeep_daemon.repositories import job_manifests
 
 FOLDER = "/configuration"
@@ -32,19 +32,19 @@ def name_of(job: str) -> str:
     return f"{job}-configuration"
 
 
-async def files(cluster: Cluster, cronjob: JsonObject) -> dict[str, str]:
+async def files(cluster: Cluster, cronjob: CronJobObject) -> dict[str, str]:
     """File name to content; a ConfigMap that is not there is named in `missing.json`."""
-    namespace = cronjob["metadata"]["namespace"]
-    found: dict[str, str] = {"cronjob.json": _text(_stripped(cronjob, "batch/v1", "CronJob"))}
+    manifest = cronjob.manifest()
+    found: dict[str, str] = {"cronjob.json": _text(_stripped(manifest, "batch/v1", "CronJob"))}
     missing = []
-    for name in sorted(set(_named(cronjob, "configMap"))):
+    for name in sorted(set(_named(manifest, "configMap"))):
         try:
-            raw = await cluster.get(paths.configmaps(namespace, name))
+            raw = await cluster.get(paths.configmaps(cronjob.namespace, name))
         except NotFoundInCluster:
             missing.append(name)
             continue
         found[f"configmap-{name}.json"] = _text(_stripped(raw, "v1", "ConfigMap"))
-    found["secrets.json"] = _text(sorted(set(_named(cronjob, "secret"))))
+    found["secrets.json"] = _text(sorted(set(_named(manifest, "secret"))))
     if missing:
         found["missing.json"] = _text(missing)
     if (size := sum(len(text.encode()) for text in found.values())) > MOST_BYTES:

@@ -25,7 +25,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
@@ -40,7 +40,7 @@ Stage = Literal["pre", "validate", "post"]
 class Around(NamedTuple):
     """What the hooks of one backup run beside."""
 
-    cronjob: JsonObject
+    cronjob: CronJobObject
     claims: tuple[str, ...]
     repository: Repository
     node: str | None

@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from kronkeep_common.models import BackupPolicy, BackupPolicySpec, Hook
 from kronkeep_common.name_rules import check_image
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject
 
 KEPT = 16_384  # policies that are kept read, about 2 KB each
 
@@ -35,14 +36,16 @@ class Carrier(NamedTuple):
     policy: BackupPolicy
 
 
-def carrier(cluster: str, raw: JsonObject) -> Carrier | None:
-    """The policy that a CronJob of that cluster carries; None without one that can be acted on."""
-    found = read(raw).policy
-    meta = raw["metadata"]
-    return (
-        Carrier(cluster=cluster, namespace=meta["namespace"], cronjob=clean(meta["name"], 253), policy=found)
-        if found
-        else None
+def carrier(cronjob: CronJobObject) -> Carrier | None:
+    """The policy that a CronJob carries; None without one that can be acted on."""
+    found = read(cronjob).policy
+    if found is None:
+        return None
+    return Carrier(
+        cluster=cronjob.cluster,
+        namespace=cronjob.namespace,
+        cronjob=clean(cronjob.name, 253),
+        policy=found,
     )
 
 
@@ -67,10 +70,15 @@ def revision(policy: BackupPolicy) -> str:
     return hashlib.sha256(msgspec.json.encode(policy, order="sorted")).hexdigest()[:10]
 
 
-def read(raw: JsonObject) -> Found:
+def read(cronjob: CronJobObject) -> Found:
     """The policy on a CronJob; an invalid annotation is a fault and is never half-applied."""
-    text = (raw["metadata"].get("annotations") or {}).get(object_keys.POLICY)
-    return Found(None, None) if text is None else _read(text, raw["metadata"]["uid"])
+    return read_annotations(cronjob.annotations, cronjob.uid)
+
+
+def read_annotations(annotations: Mapping[str, str], uid: str) -> Found:
+    """The policy in the annotations of the CronJob with that uid."""
+    text = annotations.get(object_keys.POLICY)
+    return Found(None, None) if text is None else _read(text, uid)
 
 
 @lru_cache(maxsize=KEPT)

@@ -16,11 +16,11 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists
+from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-Object = dict[str, object]
 AGAIN_SECONDS = 600.0
 
 
@@ -53,28 +53,27 @@ class PolicyFaults:
 
     async def _look(self) -> None:
         faulty: dict[str, str] = {}
-        for cluster, raw in self._cronjobs.acting():
-            found = policy_annotations.read(raw)
-            meta = raw["metadata"]
+        for cronjob in self._cronjobs.acting():
+            found = policy_annotations.read(cronjob)
             if found.fault is None:
                 continue
-            text = job_manifests.short_hash(meta["uid"], meta["annotations"][object_keys.POLICY])
-            if self._told.get(meta["uid"]) == text or await self._tell(cluster, meta, found.fault, text):
-                faulty[meta["uid"]] = text
+            text = job_manifests.short_hash(cronjob.uid, cronjob.annotations[object_keys.POLICY])
+            if self._told.get(cronjob.uid) == text or await self._tell(cronjob, found.fault, text):
+                faulty[cronjob.uid] = text
         self._told = faulty
 
-    async def _tell(self, cluster: str, meta: dict[str, str], fault: str, text: str) -> bool:
+    async def _tell(self, cronjob: CronJobObject, fault: str, text: str) -> bool:
         """Whether the Event is there."""
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         about = {
             "apiVersion": "batch/v1",
             "kind": "CronJob",
-            "namespace": meta["namespace"],
-            "name": meta["name"],
-            "uid": meta["uid"],
+            "namespace": cronjob.namespace,
+            "name": cronjob.name,
+            "uid": cronjob.uid,
         }
         body = {
-            "metadata": {"name": f"{meta['name'][:200]}.{text}", "namespace": meta["namespace"]},
+            "metadata": {"name": f"{cronjob.name[:200]}.{text}", "namespace": cronjob.namespace},
             "involvedObject": about,
             "reason": "InvalidBackupPolicy",
             "message": clean(fault, 1000),
@@ -85,10 +84,10 @@ class PolicyFaults:
             "type": "Warning",
         }
         try:
-            await self._cronjobs.clusters.of(cluster).create(paths.events(meta["namespace"]), body)
+            await self._cronjobs.clusters.of(cronjob.cluster).create(paths.events(cronjob.namespace), body)
         except AlreadyExists:
             return True
         except KronkeepError as refusal:
-            log.warning("the fault of %s/%s could not be told: %s", meta["namespace"], meta["name"], refusal)
+            log.warning("the fault of %s could not be told: %s", cronjob.ref, refusal)
             return False
         return True

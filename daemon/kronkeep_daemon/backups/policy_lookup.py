@@ -7,7 +7,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.backups.policy_annotations import Carrier
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.kube.chosen import chosen
+from kronkeep_daemon.kube.objects import CronJobRef
 
 
 class PolicyLookup:
@@ -16,35 +16,35 @@ class PolicyLookup:
     def __init__(self, cronjobs: CronJobService) -> None:
         self._cronjobs = cronjobs
 
-    def policy_of(self, namespace: str, name: str, cluster: str | None = None) -> BackupPolicy | None:
+    def policy_of(self, ref: CronJobRef) -> BackupPolicy | None:
         """Return the policy of a CronJob; None without a readable one, or without the CronJob."""
         try:
-            return policy_annotations.read(self._cronjobs.raw(namespace, name, cluster)).policy
+            return policy_annotations.read(self._cronjobs.find(ref)).policy
         except KronkeepError:
             return None
 
-    def carrier_of(self, namespace: str, name: str) -> Carrier:
+    def carrier_of(self, ref: CronJobRef) -> Carrier:
         """Return the policy of a CronJob with its carrier; raises CronJobNotFound, PolicyNotFound."""
-        recorder, raw = self._cronjobs.find(namespace, name)
-        carrier = policy_annotations.carrier(recorder.cluster.id, raw)
+        cronjob = self._cronjobs.find(ref)
+        carrier = policy_annotations.carrier(cronjob)
         if carrier is None:
-            fault = policy_annotations.read(raw).fault
-            raise PolicyNotFound(fault or f"{namespace}/{name} has no backup policy.")
+            fault = policy_annotations.read(cronjob).fault
+            raise PolicyNotFound(fault or f"{ref} has no backup policy.")
         return carrier
 
-    def carrier_by_id(self, policy_id: str) -> Carrier:
+    def carrier_by_id(self, policy_id: str, cluster: str | None = None) -> Carrier:
         """Return the policy of that id with its CronJob.
 
-        Raises PolicyNotFound, and Conflict where several CronJobs carry the id.
+        `cluster` is the name or the id of the only cluster to look on; None means all of them.
+        Raises PolicyNotFound, ClusterNotFound, and Conflict where several CronJobs carry the id.
         """
         clusters = self._cronjobs.clusters
-        name = chosen()
-        only = clusters.named(name).id if name else None
+        only = clusters.named(cluster).id if cluster else None
         carriers = [
             carrier
-            for cluster, raw in self._cronjobs.raws()
-            if only in (None, cluster)
-            and (carrier := policy_annotations.carrier(cluster, raw)) is not None
+            for cronjob in self._cronjobs.objects()
+            if only in (None, cronjob.cluster)
+            and (carrier := policy_annotations.carrier(cronjob)) is not None
             and carrier.policy.id == policy_id
         ]
         if not carriers:

@@ -28,6 +28,7 @@ from kronkeep_daemon.backups.policy_annotations import Carrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import BackupChanged, Bus
+from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories import repository as repositories
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
@@ -88,9 +89,9 @@ class RetentionService:
             policy.id, backups, rules or policy.retention, self._clock.now()
         )
 
-    def preview_of(self, namespace: str, cronjob: str, rules: Retention) -> RetentionPlan:
+    def preview_of(self, ref: CronJobRef, rules: Retention) -> RetentionPlan:
         """What the rules would do to a CronJob's snapshots; raises CronJobNotFound, PolicyNotFound."""
-        return self.preview(self._policies.carrier_of(namespace, cronjob), rules)
+        return self.preview(self._policies.carrier_of(ref), rules)
 
     def check_apply(self, carrier: Carrier) -> RetentionPlan:
         """The plan that `apply` carries out; raises NotAllowedNow where it needs approval."""
@@ -134,10 +135,10 @@ class RetentionService:
     async def _apply_after(self, backup: BackupExecution) -> None:
         """Apply retention to the policy of a new backup, as its CronJob carries it now."""
         try:
-            raw = self._cronjobs.raw(backup.namespace, backup.cronjob, backup.cluster)
+            cronjob = self._cronjobs.find(CronJobRef.of(backup))
         except KronkeepError:
             return  # the CronJob went meanwhile
-        found = policies.carrier(backup.cluster, raw)
+        found = policies.carrier(cronjob)
         if found is not None and self._cronjobs.leads.leads(backup.cluster):
             await self._retain(found)
 
@@ -217,8 +218,8 @@ class RetentionService:
         return schedule.previous(self._clock.now() + timedelta(seconds=1))
 
     async def _daily(self, slot: datetime) -> None:
-        for cluster, raw in self._cronjobs.acting():
-            found = policies.carrier(cluster, raw)
+        for cronjob in self._cronjobs.acting():
+            found = policies.carrier(cronjob)
             if found is not None and self._applied.get(_key(found), self._began) < slot:
                 await self._retain(found)
         for storage in self._storages.list():

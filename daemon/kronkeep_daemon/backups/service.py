@@ -33,7 +33,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import policy_seen
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -101,10 +101,10 @@ class BackupService:
         now = self._clock.now()
         leads = self._cronjobs.leads
         await self._record_first_seen()
-        for cluster, raw in self._cronjobs.acting():
-            found = policy_annotations.carrier(cluster, raw)
+        for cronjob in self._cronjobs.acting():
+            found = policy_annotations.carrier(cronjob)
             if found is not None and found.policy.enabled:
-                await self._plan_policy(raw, found, now)
+                await self._plan_policy(cronjob, found, now)
                 await asyncio.sleep(0)  # there may be thousands: others go on in between
         for status in (BackupStatus.WAITING, BackupStatus.QUEUED, BackupStatus.RUNNING):
             for backup in self._history.backups.newest(limit=1000, status=status).items:
@@ -113,23 +113,22 @@ class BackupService:
 
     async def _record_first_seen(self) -> None:
         """Record when each policy was first seen, on the clusters where another daemon acts too."""
-        for number, (_, raw) in enumerate(self._cronjobs.raws(), 1):
-            policy = policy_annotations.read(raw).policy
+        for number, cronjob in enumerate(self._cronjobs.objects(), 1):
+            policy = policy_annotations.read(cronjob).policy
             if policy is not None:
-                key = policy_seen(raw["metadata"]["uid"], policy.id)
-                self._history.facts.first_seen(key, self._policy_start(raw))
+                key = policy_seen(cronjob.uid, policy.id)
+                self._history.facts.first_seen(key, self._policy_start(cronjob))
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 
-    async def _plan_policy(self, raw: JsonObject, carrier: Carrier, now: datetime) -> None:
-        cluster = carrier.cluster
+    async def _plan_policy(self, cronjob: CronJobObject, carrier: Carrier, now: datetime) -> None:
         found = carrier.policy
-        began = self._policy_first_seen(raw, found)
-        runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
+        began = self._policy_first_seen(cronjob, found)
+        runs = self._history.executions.newest(limit=20, cronjob_id=cronjob.uid).items
         if found.schedule is None:
             for run in reversed(runs):
                 if run.backup_id is None and run.created_at >= began:
-                    await self._expect(cluster, raw, found, run)
+                    await self._expect(cronjob, found, run)
             return
         last = self._records.last(carrier)
         since = last.due_at or last.created_at if last else began
@@ -137,29 +136,28 @@ class BackupService:
         run_found = planning_rules.newest_archivable_run(runs, found)
         if slot is not None and run_found is not None:
             trigger = "scheduled" if now - slot < timedelta(minutes=2) else "catch-up"
-            await self._new(raw, cluster, found, run_found, trigger, due_at=slot, key=slot.isoformat())
+            await self._new(cronjob, found, run_found, trigger, due_at=slot, key=slot.isoformat())
 
-    def _policy_first_seen(self, raw: JsonObject, policy: BackupPolicy) -> datetime:
+    def _policy_first_seen(self, cronjob: CronJobObject, policy: BackupPolicy) -> datetime:
         """Return when the policy was first seen, or would be now; runs before it are not archived."""
-        fact = self._history.facts.get(policy_seen(raw["metadata"]["uid"], policy.id))
-        return fact.created_at if fact else self._policy_start(raw)
+        fact = self._history.facts.get(policy_seen(cronjob.uid, policy.id))
+        return fact.created_at if fact else self._policy_start(cronjob)
 
-    def _policy_start(self, raw: JsonObject) -> datetime:
+    def _policy_start(self, cronjob: CronJobObject) -> datetime:
         """Return now, or the creation of a CronJob that is younger than a minute."""
         now = self._clock.now()
-        created = datetime.fromisoformat(raw["metadata"]["creationTimestamp"])
+        created = cronjob.created_at or now
         return created if now - created < timedelta(minutes=1) else now
 
     async def _expect(
-        self, cluster: str, raw: JsonObject, found: BackupPolicy, run: CronJobExecution
+        self, cronjob: CronJobObject, found: BackupPolicy, run: CronJobExecution
     ) -> BackupExecution:
         """The backup that belongs to a run; the run is linked to it in the same commit."""
-        return await self._new(raw, cluster, found, run, "after-run", due_at=None, key=run.id)
+        return await self._new(cronjob, found, run, "after-run", due_at=None, key=run.id)
 
     async def _new(
         self,
-        raw: JsonObject,
-        cluster: str,
+        cronjob: CronJobObject,
         found: BackupPolicy,
         run: CronJobExecution | None,
         trigger: Any,
@@ -169,17 +167,16 @@ class BackupService:
         overrides: dict[str, str] | None = None,
     ) -> BackupExecution:
         now = self._clock.now()
-        meta = raw["metadata"]
-        backup_id = job_manifests.short_hash(found.id, meta["uid"], key)
+        backup_id = job_manifests.short_hash(found.id, cronjob.uid, key)
         known = self._history.backups.get(backup_id)
         if known is not None:
             return known
         backup = BackupExecution(
             id=backup_id,
-            cluster=cluster,
-            namespace=meta["namespace"],
-            cronjob=clean(meta["name"], 253),
-            cronjob_id=meta["uid"],
+            cluster=cronjob.cluster,
+            namespace=cronjob.namespace,
+            cronjob=clean(cronjob.name, 253),
+            cronjob_id=cronjob.uid,
             cronjob_execution_id=run.id if run else None,
             policy_id=found.id,
             policy_revision=policy_annotations.revision(found),
@@ -210,7 +207,7 @@ class BackupService:
 
     async def _follow(self, backup: BackupExecution, now: datetime) -> None:
         run = self._history.executions.get(backup.cronjob_execution_id or "")
-        found = self._policies.policy_of(backup.namespace, backup.cronjob, backup.cluster)
+        found = self._policies.policy_of(CronJobRef.of(backup))
         if run is None or found is None:
             gone = BackupTransition(
                 status=BackupStatus.CANCELLED,
@@ -260,28 +257,28 @@ class BackupService:
         await self._records.put(old, new)
         return new
 
-    def overdue(self, raw: JsonObject, found: BackupPolicy, last_good: datetime | None) -> bool:
+    def overdue(self, cronjob: CronJobObject, found: BackupPolicy, last_good: datetime | None) -> bool:
         """Whether the policy's recovery point is missed now."""
         return found.rpo_seconds is not None and planning_rules.misses_recovery_point(
-            found, last_good, self._policy_first_seen(raw, found), self._clock.now()
+            found, last_good, self._policy_first_seen(cronjob, found), self._clock.now()
         )
 
     async def back_up_now(
-        self, namespace: str, name: str, overrides: dict[str, str], *, key: str | None = None
+        self, ref: CronJobRef, overrides: dict[str, str], *, key: str | None = None
     ) -> BackupExecution:
         """Archives what the CronJob's claims hold now; linked to its newest run that succeeded.
 
         `overrides` (backup_type, compression) are kept in the record. The same `key` is the same backup.
         """
-        recorder, raw = self._cronjobs.find(namespace, name)
-        found = policy_annotations.read(raw)
+        cronjob = self._cronjobs.find(ref)
+        found = policy_annotations.read(cronjob)
         if found.policy is None:
-            raise PolicyNotFound(found.fault or f"{namespace}/{name} has no backup policy.")
-        runs = self._history.executions.newest(limit=20, cronjob_id=raw["metadata"]["uid"]).items
+            raise PolicyNotFound(found.fault or f"{ref} has no backup policy.")
+        runs = self._history.executions.newest(limit=20, cronjob_id=cronjob.uid).items
         run = planning_rules.newest_archivable_run(runs, found.policy)
         key = f"manual/{key or self._clock.now().isoformat()}"
         backup = await self._new(
-            raw, recorder.cluster.id, found.policy, run, "manual", due_at=None, key=key, overrides=overrides
+            cronjob, found.policy, run, "manual", due_at=None, key=key, overrides=overrides
         )
         self._begin(backup)
         return backup
@@ -293,11 +290,11 @@ class BackupService:
         """
         if self._cronjobs.leads.stands_by(run.cluster):
             return None
-        raw = self._cronjobs.raw(run.namespace, run.cronjob, run.cluster)
-        found = policy_annotations.read(raw).policy
+        cronjob = self._cronjobs.find(CronJobRef.of(run))
+        found = policy_annotations.read(cronjob).policy
         if found is None or not found.enabled or found.schedule is not None:
             return None
-        return await self._expect(run.cluster, raw, found, self._cronjobs.execution(run.id))
+        return await self._expect(cronjob, found, self._cronjobs.execution(run.id))
 
     async def cancel(self, backup_id: str) -> BackupExecution:
         """Stops a backup that has not ended; its Jobs are deleted. Its post hooks run before it is over."""

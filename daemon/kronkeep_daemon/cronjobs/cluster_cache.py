@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Generic, Literal, TypeVar
 
-from kronkeep_daemon.kube.objects import Event, Job, JsonObject, Meta, Pod, uid_of_job
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, Event, Job, Meta, Pod, uid_of_job
 
 Kind = Literal["added", "changed", "removed"]
 K = TypeVar("K")
@@ -36,10 +36,10 @@ class Bounded(OrderedDict[K, V], Generic[K, V]):
 class Seen:
     """Mirrors of the collections; `touched` hears the uid of a Job to look at, `turned` of CronJobs."""
 
-    def __init__(self, touched: Callable[[str], None], turned: Callable[[Kind, JsonObject], None]) -> None:
+    def __init__(self, touched: Callable[[str], None], turned: Callable[[Kind, CronJobObject], None]) -> None:
         self._touched = touched
         self._turned = turned
-        self.cronjobs: dict[tuple[str, str], JsonObject] = {}
+        self.cronjobs: dict[CronJobRef, CronJobObject] = {}
         self.jobs: dict[str, Job] = {}
         self.gone: set[str] = set()
         self.pods: dict[str, dict[str, Pod]] = {}
@@ -47,25 +47,26 @@ class Seen:
         self._deleted: Bounded[str, bool] = Bounded(TOMBSTONES)
         self._job_of: Bounded[str, str] = Bounded(TOMBSTONES)
 
-    def sync_cronjobs(self, namespace: str | None, items: list[JsonObject]) -> None:
+    def sync_cronjobs(self, namespace: str | None, items: list[CronJobObject]) -> None:
         """A full list of CronJobs of one namespace or, with None, of all."""
-        found = {_key(item): item for item in items}
-        for key in [key for key in self.cronjobs if key not in found and namespace in (None, key[0])]:
-            self._turned("removed", self.cronjobs.pop(key))
+        refs = {item.ref for item in items}
+        for ref in [ref for ref in self.cronjobs if ref not in refs and namespace in (None, ref.namespace)]:
+            self._turned("removed", self.cronjobs.pop(ref))
         for item in items:
-            self.cronjob_event("MODIFIED" if _key(item) in self.cronjobs else "ADDED", item)
+            self.cronjob_event("MODIFIED" if item.ref in self.cronjobs else "ADDED", item)
 
-    def cronjob_event(self, kind: str, item: JsonObject) -> None:
+    def cronjob_event(self, kind: str, item: CronJobObject) -> None:
         """One event of the CronJobs' watch."""
-        old = self.cronjobs.get(_key(item))
+        ref = item.ref
+        old = self.cronjobs.get(ref)
         if kind == "DELETED":
-            if old is not None and old["metadata"]["uid"] != item["metadata"]["uid"]:
+            if old is not None and old.uid != item.uid:
                 return  # its successor of the same name is there already
-            self.cronjobs.pop(_key(item), None)
+            self.cronjobs.pop(ref, None)
             self._turned("removed", item)
             return
-        self.cronjobs[_key(item)] = item
-        if old is None or old["metadata"]["resourceVersion"] != item["metadata"]["resourceVersion"]:
+        self.cronjobs[ref] = item
+        if old is None or old.metadata.resource_version != item.metadata.resource_version:
             self._turned(_KINDS.get(kind, "changed"), item)
 
     def sync_jobs(self, namespace: str | None, items: list[Job]) -> None:
@@ -164,10 +165,6 @@ def job_named(item: Event) -> str:
     """The Job that an Event of a CronJob is about; empty when it names none."""
     words = (item.message or "").replace(",", " ").replace(":", " ").split()
     return words[words.index("job") + 1] if "job" in words[:-1] else ""
-
-
-def _key(item: JsonObject) -> tuple[str, str]:
-    return item["metadata"]["namespace"], item["metadata"]["name"]
 
 
 def _older(item: Meta, known: Meta) -> bool:

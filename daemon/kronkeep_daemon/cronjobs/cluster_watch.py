@@ -8,7 +8,7 @@ from kronkeep_common.clock import Clock
 from kronkeep_daemon.cronjobs.cluster_cache import Seen
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.objects import Event, Job, JsonObject, Pod
+from kronkeep_daemon.kube.objects import CronJobObject, Event, Job, Pod
 from kronkeep_daemon.kube.watch import ListWatch, WatchState
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -54,13 +54,13 @@ class Watches:
     def _start_needed(self, supervisor: Supervisor, namespace: str | None) -> None:
         seen = self._seen
 
-        def cronjobs(items: list[JsonObject]) -> None:
+        def cronjobs(items: list[CronJobObject]) -> None:
             seen.sync_cronjobs(namespace, items)
 
         def jobs(items: list[Job]) -> None:
             seen.sync_jobs(namespace, items)
 
-        self._watch(supervisor, paths.cronjobs(namespace), JsonObject, cronjobs, seen.cronjob_event)
+        self._watch(supervisor, paths.cronjobs(namespace), CronJobObject, cronjobs, seen.cronjob_event)
         self._watch(supervisor, paths.pods(namespace), Pod, seen.sync_pods, seen.pod_event, OF_JOBS)
         self._watch(supervisor, paths.jobs(namespace), Job, jobs, seen.job_event)
 

@@ -1,12 +1,11 @@
 """The Kubernetes objects of this room, as functions of what was asked for."""
 
-import copy
 import json
 from collections.abc import Sequence
 
 from kronkeep_common import object_keys
 from kronkeep_common.models import CronJobSpec, EnvVar, VolumeMount
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 
 
 def cronjob(namespace: str, name: str, spec: CronJobSpec, annotations: dict[str, str]) -> JsonObject:
@@ -77,10 +76,9 @@ def _volume(index: int, volume: VolumeMount) -> JsonObject:
     return {"name": f"claim-{index}", "persistentVolumeClaim": {"claimName": volume.claim}}
 
 
-def manual_job(cronjob: JsonObject, name: str, env: Sequence[EnvVar]) -> JsonObject:
+def manual_job(cronjob: CronJobObject, name: str, env: Sequence[EnvVar]) -> JsonObject:
     """The Job that a trigger makes, as `kubectl create job --from` does; overrides are kept on it."""
-    meta = cronjob["metadata"]
-    template = copy.deepcopy(cronjob["spec"]["jobTemplate"])
+    template = cronjob.manifest()["spec"]["jobTemplate"]
     annotations = {**(template["metadata"].get("annotations") or {}), object_keys.INSTANTIATE: "manual"}
     if env:
         shown = [{"name": v.name, "value": v.value} for v in env if v.secret is None]
@@ -90,13 +88,13 @@ def manual_job(cronjob: JsonObject, name: str, env: Sequence[EnvVar]) -> JsonObj
     owner = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
-        "name": meta["name"],
-        "uid": meta["uid"],
+        "name": cronjob.name,
+        "uid": cronjob.uid,
         "controller": True,
     }
     job_meta: JsonObject = {
         "name": name,
-        "namespace": meta["namespace"],
+        "namespace": cronjob.namespace,
         "annotations": annotations,
         "ownerReferences": [owner],
     }
@@ -111,17 +109,17 @@ def _override(container: JsonObject, env: Sequence[EnvVar]) -> None:
     container["env"] = kept + [env_var(variable) for variable in env]
 
 
-def claims_of(cronjob: JsonObject) -> tuple[str, ...]:
+def claims_of(cronjob: CronJobObject) -> tuple[str, ...]:
     """The PersistentVolumeClaims that the CronJob's containers mount, in order, each once."""
-    pod = cronjob["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    pod = cronjob.pod
     mounted = {
-        mount["name"]
-        for container in [*(pod.get("initContainers") or []), *(pod.get("containers") or [])]
-        for mount in container.get("volumeMounts") or []
+        mount.name
+        for container in (*(pod.init_containers or ()), *(pod.containers or ()))
+        for mount in container.volume_mounts or ()
     }
     claims = [
-        volume["persistentVolumeClaim"]["claimName"]
-        for volume in pod.get("volumes") or []
-        if volume.get("persistentVolumeClaim") and volume["name"] in mounted
+        volume.persistent_volume_claim.claim_name
+        for volume in pod.volumes or ()
+        if volume.persistent_volume_claim is not None and volume.name in mounted
     ]
     return tuple(dict.fromkeys(claims))

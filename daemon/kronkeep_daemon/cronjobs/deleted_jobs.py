@@ -14,8 +14,7 @@ import msgspec
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ExecutionStatus
-from kronkeep_daemon.kube.job_state import moment
-from kronkeep_daemon.kube.objects import Event
+from kronkeep_daemon.kube.objects import Event, parse_time
 
 
 class Facts(NamedTuple):
@@ -50,7 +49,7 @@ def _completed(run: CronJobExecution, seen: Event, now: datetime) -> CronJobExec
         return _away(run, now)
     return _closed(
         run,
-        moment(seen.at) or now,
+        parse_time(seen.at) or now,
         ExecutionStatus.SUCCEEDED if good else ExecutionStatus.FAILED,
         reason=None if good else Reason.FAILED_WHILE_AWAY,
         message=None if good else Reason.FAILED_WHILE_AWAY.meaning,

@@ -13,8 +13,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ExecutionStatus, Trigger
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import slot_rules
-from kronkeep_daemon.kube.job_state import moment
-from kronkeep_daemon.kube.objects import Event, JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject, Event, parse_time
 
 _TRACES = "Look for the run's own traces; run it again if in doubt."
 
@@ -24,14 +23,13 @@ def slot_id(cronjob_id: str, slot: datetime) -> str:
     return f"{cronjob_id}.{int(slot.timestamp()) // 60}"
 
 
-def _base(cluster: str, raw: JsonObject, slot: datetime, **fields: Any) -> CronJobExecution:
-    meta = raw["metadata"]
-    fields.setdefault("id", slot_id(meta["uid"], slot))
+def _base(cronjob: CronJobObject, slot: datetime, **fields: Any) -> CronJobExecution:
+    fields.setdefault("id", slot_id(cronjob.uid, slot))
     return CronJobExecution(
-        cluster=cluster,
-        namespace=meta["namespace"],
-        cronjob=clean(meta["name"], 253),
-        cronjob_id=meta["uid"],
+        cluster=cronjob.cluster,
+        namespace=cronjob.namespace,
+        cronjob=clean(cronjob.name, 253),
+        cronjob_id=cronjob.uid,
         trigger=Trigger.SCHEDULED,
         scheduled_at=slot,
         created_at=slot,
@@ -40,18 +38,17 @@ def _base(cluster: str, raw: JsonObject, slot: datetime, **fields: Any) -> CronJ
 
 
 def missed(
-    cluster: str, raw: JsonObject, slot: datetime, why: slot_rules.Became, told: Mapping[str, Event]
+    cronjob: CronJobObject, slot: datetime, why: slot_rules.Became, told: Mapping[str, Event]
 ) -> CronJobExecution:
     """The record of a slot that cannot start any more, with what the controller said about it."""
     reason = Reason(why)
     words = reason.meaning
     said = told.get("FailedCreate") or told.get("MissSchedule")
-    at = moment(said.at) if said else None
+    at = parse_time(said.at) if said else None
     if said is not None and at is not None and at >= slot and why is not slot_rules.Became.STILL_RUNNING:
         words = f"{words} Kubernetes says: {clean(said.message or '', 300)}"
     return _base(
-        cluster,
-        raw,
+        cronjob,
         slot,
         status=ExecutionStatus.MISSED,
         reason=reason,
@@ -68,44 +65,43 @@ class Away(NamedTuple):
 
 
 def away(
-    cluster: str,
-    raw: JsonObject,
+    cronjob: CronJobObject,
     due: Sequence[datetime],
     since: datetime,
     until: datetime,
     told: Mapping[str, Event],
 ) -> Away:
     """What is known of the slots `due` between `since` and `until` that no run belongs to."""
-    last = moment((raw.get("status") or {}).get("lastScheduleTime"))
+    last = cronjob.last_scheduled_at
     found = []
     lost = []
     still = []
     for slot in due:
         if last is None or slot > last:
             still.append(slot)
-        elif was_started(raw, slot, told):
-            found.append(started(cluster, raw, slot, told))
+        elif was_started(cronjob, slot, told):
+            found.append(started(cronjob, slot, told))
         else:
             lost.append(slot)
     if lost:
-        found.append(_gap(cluster, raw, lost, since, until))
+        found.append(_gap(cronjob, lost, since, until))
     return Away(found, still)
 
 
-def _job(raw: JsonObject, slot: datetime) -> str:
-    return f"{raw['metadata']['name']}-{int(slot.timestamp()) // 60}"
+def _job(cronjob: CronJobObject, slot: datetime) -> str:
+    return f"{cronjob.name}-{int(slot.timestamp()) // 60}"
 
 
-def was_started(raw: JsonObject, slot: datetime, told: Mapping[str, Event]) -> bool:
+def was_started(cronjob: CronJobObject, slot: datetime, told: Mapping[str, Event]) -> bool:
     """Whether the CronJob's status or an Event proves that a Job was made for the slot."""
-    last = moment((raw.get("status") or {}).get("lastScheduleTime"))
-    job = _job(raw, slot)
+    last = cronjob.last_scheduled_at
+    job = _job(cronjob, slot)
     return slot == last or f"SuccessfulCreate {job}" in told or f"SawCompletedJob {job}" in told
 
 
-def started(cluster: str, raw: JsonObject, slot: datetime, told: Mapping[str, Event]) -> CronJobExecution:
+def started(cronjob: CronJobObject, slot: datetime, told: Mapping[str, Event]) -> CronJobExecution:
     """The record of a slot whose Job came and went unseen, as far as it is told how it ended."""
-    job = _job(raw, slot)
+    job = _job(cronjob, slot)
     seen = told.get(f"SawCompletedJob {job}")
     words = (seen.message or "") if seen else ""
     if seen is not None and "condition: Complete" in words:
@@ -121,39 +117,37 @@ def started(cluster: str, raw: JsonObject, slot: datetime, told: Mapping[str, Ev
         reason = Reason.GONE_WHILE_AWAY
         message = "The Job was started and went while kronkeep was not watching; how it ended is not known."
     return _base(
-        cluster,
-        raw,
+        cronjob,
         slot,
         job=job,
         status=status,
-        ended_at=moment(seen.at) if seen else None,
+        ended_at=parse_time(seen.at) if seen else None,
         reason=reason,
         message=message,
         next_step=_TRACES if reason else None,
-        evidence=_evidence(raw, slot, seen),
+        evidence=_evidence(cronjob, slot, seen),
     )
 
 
-def _evidence(raw: JsonObject, slot: datetime, seen: Event | None) -> str:
+def _evidence(cronjob: CronJobObject, slot: datetime, seen: Event | None) -> str:
     if seen is not None:
         return "the CronJob controller's Event SawCompletedJob"
-    good = (raw.get("status") or {}).get("lastSuccessfulTime")
-    later = moment(good)
+    good = cronjob.status.last_successful_time
+    later = parse_time(good)
     if good and later is not None and later >= slot:
         return f"status.lastScheduleTime; status.lastSuccessfulTime {clean(good, 40)} is later"
     return "status.lastScheduleTime, or the Event SuccessfulCreate"
 
 
 def _gap(
-    cluster: str, raw: JsonObject, lost: Sequence[datetime], since: datetime, until: datetime
+    cronjob: CronJobObject, lost: Sequence[datetime], since: datetime, until: datetime
 ) -> CronJobExecution:
     count = "one run was" if len(lost) == 1 else f"{len(lost)} runs were"
     span = f"from {since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC"
     return _base(
-        cluster,
-        raw,
+        cronjob,
         lost[0],
-        id=f"{raw['metadata']['uid']}.gap.{int(since.timestamp())}",
+        id=f"{cronjob.uid}.gap.{int(since.timestamp())}",
         status=ExecutionStatus.UNKNOWN,
         reason=Reason.GAP,
         message=f"kronkeep did not watch {span}; {count} due, and what became of that is not known.",

@@ -13,20 +13,19 @@ from datetime import datetime
 from kronkeep_common import object_keys
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.schedule import Schedule
-from kronkeep_daemon.kube.job_state import moment
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject, JsonObject, parse_time
 
 log = logging.getLogger(__name__)
 LEAST = 12.0  # seconds: below ten the controller may not start even the slots that come
 
 
-def missed(raw: JsonObject, schedule: Schedule | None, now: datetime) -> datetime | None:
+def missed(cronjob: CronJobObject, schedule: Schedule | None, now: datetime) -> datetime | None:
     """The slot that Kubernetes would start at once."""
-    if schedule is None or not raw["spec"].get("suspend"):
+    if schedule is None or not cronjob.spec.suspend:
         return None
     slot = schedule.previous(now)
-    last = moment((raw.get("status") or {}).get("lastScheduleTime"))
-    born = moment(raw["metadata"].get("creationTimestamp"))
+    last = cronjob.last_scheduled_at
+    born = cronjob.created_at
     since = max((at for at in (last, born) if at is not None), default=None)
     return slot if slot is not None and (since is None or slot > since) else None
 
@@ -36,13 +35,13 @@ def patience(slot: datetime, now: datetime) -> float:
     return max(0.0, LEAST - (now - slot).total_seconds())
 
 
-def body(raw: JsonObject, slot: datetime | None, now: datetime) -> JsonObject:
+def body(cronjob: CronJobObject, slot: datetime | None, now: datetime) -> JsonObject:
     """The merge patch that resumes."""
     spec: JsonObject = {"suspend": False}
     if slot is None:
         return {"spec": spec}
     age = int((now - slot).total_seconds())
-    deadline = raw["spec"].get("startingDeadlineSeconds")
+    deadline = cronjob.spec.starting_deadline_seconds
     if deadline is not None and deadline < age:
         return {"spec": spec}
     spec["startingDeadlineSeconds"] = max(0, age - 1)
@@ -50,18 +49,18 @@ def body(raw: JsonObject, slot: datetime | None, now: datetime) -> JsonObject:
     return {"metadata": {"annotations": {object_keys.STARTING_DEADLINE: noted}}, "spec": spec}
 
 
-def given_back(raw: JsonObject) -> JsonObject | None:
+def given_back(cronjob: CronJobObject) -> JsonObject | None:
     """The merge patch that gives the deadline back; None while an old slot could still start."""
-    noted = (raw["metadata"].get("annotations") or {}).get(object_keys.STARTING_DEADLINE)
+    noted = cronjob.annotations.get(object_keys.STARTING_DEADLINE)
     if noted is None:
         return None
     deadline, _, text = noted.partition(" ")
     try:
-        slot = moment(text)
+        slot = parse_time(text)
     except ValueError:
         slot = None
-    last = moment((raw.get("status") or {}).get("lastScheduleTime"))
-    if not raw["spec"].get("suspend") and slot is not None and (last is None or last <= slot):
+    last = cronjob.last_scheduled_at
+    if not cronjob.spec.suspend and slot is not None and (last is None or last <= slot):
         return None
     seconds = int(deadline) if deadline.isdecimal() and len(deadline) < 19 else None  # an int64's digits
     return {
@@ -70,12 +69,12 @@ def given_back(raw: JsonObject) -> JsonObject | None:
     }
 
 
-async def give_back(raw: JsonObject, patch: Callable[[JsonObject], Awaitable[object]]) -> None:
+async def give_back(cronjob: CronJobObject, patch: Callable[[JsonObject], Awaitable[object]]) -> None:
     """Gives the deadline of one CronJob back, when it is time; a fault is tried again at its next change."""
-    found = given_back(raw)
+    found = given_back(cronjob)
     if found is None:
         return
     try:
         await patch(found)
     except KronkeepError as fault:
-        log.warning("startingDeadlineSeconds of %s: %s", raw["metadata"]["name"], fault)
+        log.warning("startingDeadlineSeconds of %s: %s", cronjob.name, fault)

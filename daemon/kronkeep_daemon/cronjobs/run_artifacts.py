@@ -13,8 +13,7 @@ from kronkeep_daemon.history.kept_logs import Capped
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.kube.job_state import moment
-from kronkeep_daemon.kube.objects import Event, JsonObject
+from kronkeep_daemon.kube.objects import Event, JsonObject, parse_time
 
 log = logging.getLogger(__name__)
 MANIFEST = "_manifest"
@@ -86,7 +85,7 @@ async def _told(cluster: Cluster, run: CronJobExecution) -> list[EventView]:
 
 
 def _view(event: Event) -> EventView | None:
-    at = moment(event.at)
+    at = parse_time(event.at)
     about = event.involved_object
     if at is None:
         return None

@@ -23,7 +23,7 @@ from kronkeep_daemon.cronjobs.slot_tracker import TICK_SECONDS, Ledger
 from kronkeep_daemon.events import Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.objects import Job, JsonObject, cronjob_of, read
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, Job, JsonObject, cronjob_of, read
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -116,13 +116,8 @@ class Recorder:
         self._idle.clear()
         self._wake.set()
 
-    def _turn(self, kind: Kind, raw: JsonObject) -> None:
-        meta = raw["metadata"]
-        self._bus.publish(
-            CronJobChanged(
-                cluster=self.cluster.id, namespace=meta["namespace"], name=meta["name"], kind=kind, raw=raw
-            )
-        )
+    def _turn(self, kind: Kind, cronjob: CronJobObject) -> None:
+        self._bus.publish(CronJobChanged(kind, cronjob))
 
     async def _write_forever(self) -> None:
         while True:
@@ -199,11 +194,11 @@ class Recorder:
 
     def _vanished(self, uid: str, run: CronJobExecution) -> CronJobExecution | None:
         """The end of a Job that went without one; None when more may be told within the patience."""
-        raw = self.seen.cronjobs.get((run.namespace, run.cronjob))
-        there = raw is not None and raw["metadata"]["uid"] == run.cronjob_id
+        cronjob = self.seen.cronjobs.get(CronJobRef.of(run))
+        there = cronjob is not None and cronjob.uid == run.cronjob_id
         facts = deleted_jobs.Facts(
             watched=uid in self.seen.gone,
-            replaces=raw is not None and there and raw["spec"].get("concurrencyPolicy") == "Replace",
+            replaces=cronjob is not None and there and cronjob.spec.concurrency_policy == "Replace",
             newer=self._newer(run),
             cronjob_there=there,
             told=self.seen.told_of(run.cronjob_id),

@@ -28,13 +28,11 @@ from kronkeep_daemon.cronjobs.run_recorder import Recorder
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube import idempotent_create, paths
-from kronkeep_daemon.kube.chosen import chosen
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists
-from kronkeep_daemon.kube.job_state import moment
 from kronkeep_daemon.kube.lease import Leaderships
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, JsonObject
 from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -94,10 +92,14 @@ class CronJobService:
         """The ids of the clusters that have not been listed yet."""
         return frozenset(i for i, recorder in self.recorders.items() if not recorder.synced.is_set())
 
-    def acting(self) -> Iterator[tuple[str, JsonObject]]:
-        """(cluster id, object) of every CronJob of the clusters on which this daemon acts now."""
+    def acting(self) -> Iterator[CronJobObject]:
+        """Every CronJob of the clusters on which this daemon acts now."""
         unknown = self.unknown()
-        return (pair for pair in self.raws() if pair[0] not in unknown and self.leads.leads(pair[0]))
+        return (
+            cronjob
+            for cronjob in self.objects()
+            if cronjob.cluster not in unknown and self.leads.leads(cronjob.cluster)
+        )
 
     async def release(self) -> None:
         """Lets another daemon act at once."""
@@ -108,72 +110,73 @@ class CronJobService:
         """How fresh what is shown is."""
         return [state for recorder in self.recorders.values() for state in recorder.watches.states()]
 
-    def find(self, namespace: str, name: str, cluster: str | None = None) -> tuple[Recorder, JsonObject]:
-        """The CronJob and who records its cluster; raises CronJobNotFound, Conflict where several have it.
+    def resolve(self, namespace: str, name: str, cluster: str | None = None) -> CronJobRef:
+        """Say which CronJob a name means; `cluster` is the name or the id of one, as a request gives it.
 
-        A name alone is not enough either while a cluster that may have it too has not been listed; before
-        that nobody can say that it is not there: raises Unavailable.
+        Raises CronJobNotFound, ClusterNotFound, Conflict where several clusters have it. Without a cluster
+        a name is not enough either while a cluster that may have it too has not been listed; before that
+        nobody can say that it is not there: raises Unavailable.
         """
-        named = cluster or chosen()
         among = list(self.recorders.values())
-        if named:
-            among = [self.recorders[self.clusters.named(named).id]]
-        found = [(r, raw) for r in among if (raw := r.seen.cronjobs.get((namespace, name))) is not None]
-        title = f"{clean(namespace, 63)}/{clean(name, 63)}"
-        if not found:
-            raise _absent(title, among)
+        if cluster:
+            among = [self.recorders[self.clusters.named(cluster).id]]
+        refs = [CronJobRef(recorder.cluster.id, namespace, name) for recorder in among]
+        having = [r for r, ref in zip(among, refs, strict=True) if ref in r.seen.cronjobs]
+        title = _title(namespace, name)
+        if not having:
+            raise _not_found(title, among)
         if len(among) > 1:
-            _sure(title, found, among)
-        return found[0]
+            _require_unambiguous(title, having, among)
+        return CronJobRef(having[0].cluster.id, namespace, name)
 
-    def home(self, namespace: str, name: str) -> Cluster:
-        """The cluster of a CronJob, or the one where a request would make it; raises what `find` raises."""
+    def resolve_or_new(self, namespace: str, name: str, cluster: str | None = None) -> CronJobRef:
+        """Say which CronJob a manifest means; one that is nowhere is new on the named or the first cluster.
+
+        Raises what `resolve` raises, but for CronJobNotFound.
+        """
         try:
-            return self.find(namespace, name)[0].cluster
-        except (CronJobNotFound, Unavailable):
-            return self.clusters.named()
+            return self.resolve(namespace, name, cluster)
+        except CronJobNotFound:
+            return CronJobRef(self.clusters.named(cluster).id, namespace, name)
 
-    def raw(self, namespace: str, name: str, cluster: str | None = None) -> JsonObject:
-        """The CronJob's Kubernetes object; raises what `find` raises."""
-        return self.find(namespace, name, cluster)[1]
+    def find(self, ref: CronJobRef) -> CronJobObject:
+        """Return a CronJob as it was last seen; raises CronJobNotFound, Unavailable, ClusterNotFound."""
+        recorder = self.recorders[self.clusters.named(ref.cluster).id]
+        cronjob = recorder.seen.cronjobs.get(ref)
+        if cronjob is None:
+            raise _not_found(_title(ref.namespace, ref.name), [recorder])
+        return cronjob
 
-    def raw_of(self, cluster_id: str, namespace: str, name: str) -> JsonObject | None:
-        """Return the Kubernetes object of a CronJob of one cluster, None where it is not known."""
-        recorder = self.recorders.get(cluster_id)
-        return recorder.seen.cronjobs.get((namespace, name)) if recorder else None
+    def objects(self, namespace: str | None = None) -> Iterator[CronJobObject]:
+        """Every CronJob, by namespace and name, each as it is at its turn."""
+        for recorder in list(self.recorders.values()):
+            cronjobs = recorder.seen.cronjobs
+            for ref in sorted(ref for ref in cronjobs if namespace in (None, ref.namespace)):
+                if ref in cronjobs:
+                    yield cronjobs[ref]
 
-    def raws(self, namespace: str | None = None) -> Iterator[tuple[str, JsonObject]]:
-        """(cluster id, object) of every CronJob, by namespace and name, each as it is at its turn."""
-        for cluster_id, recorder in list(self.recorders.items()):
-            known = recorder.seen.cronjobs
-            for key in sorted(key for key in known if namespace in (None, key[0])):
-                if key in known:
-                    yield cluster_id, known[key]
-
-    def view(self, cluster_id: str, raw: JsonObject) -> CronJob:
+    def view(self, cronjob: CronJobObject) -> CronJob:
         """The CronJob as it is shown, with what the history knows of its runs."""
-        meta = raw["metadata"]
-        spec = raw["spec"]
-        status = raw.get("status") or {}
-        last, statuses = self._history.executions.recent(RECENT, cronjob_id=meta["uid"])
-        schedule = self._schedule(spec)
-        next_at = schedule.next(self._clock.now()) if schedule and not spec.get("suspend") else None
-        pod = spec["jobTemplate"]["spec"]["template"]["spec"]
-        standing = self.recorders[cluster_id].ledger.standing(meta["uid"])
+        spec = cronjob.spec
+        last, statuses = self._history.executions.recent(RECENT, cronjob_id=cronjob.uid)
+        schedule = self._schedule(spec.schedule, spec.time_zone)
+        next_at = schedule.next(self._clock.now()) if schedule and not spec.suspend else None
+        containers = cronjob.pod.containers
+        standing = self.recorders[cronjob.cluster].ledger.standing(cronjob.uid)
         return CronJob(
-            id=meta["uid"],
-            cluster=cluster_id,
-            namespace=meta["namespace"],
-            name=clean(meta["name"], 253),
-            schedule=clean(spec.get("schedule", ""), 200),
-            time_zone=spec.get("timeZone"),
+            id=cronjob.uid,
+            cluster=cronjob.cluster,
+            namespace=cronjob.namespace,
+            name=clean(cronjob.name, 253),
+            schedule=clean(spec.schedule, 200),
+            time_zone=spec.time_zone,
             schedule_text=schedule.describe() if schedule else "never: the schedule cannot be read",
-            image=clean((pod.get("containers") or [{}])[0].get("image", ""), 500),
-            suspended=bool(spec.get("suspend")),
-            created_at=moment(meta["creationTimestamp"]) or self._clock.now(),
-            resource_version=meta.get("resourceVersion", ""),
+            image=clean(containers[0].image if containers else "", 500),
+            suspended=bool(spec.suspend),
+            created_at=cronjob.created_at or self._clock.now(),
+            resource_version=cronjob.metadata.resource_version,
             next_at=next_at,
-            last_scheduled_at=moment(status.get("lastScheduleTime")),
+            last_scheduled_at=cronjob.last_scheduled_at,
             late_since=standing.late_since,
             delayed_since=standing.delayed_since,
             active=sum(status in GOING for status in statuses),
@@ -181,13 +184,13 @@ class CronJobService:
             last_execution_id=last.id if last else None,
             last_started_at=last.started_at if last else None,
             last_duration_seconds=last.duration_seconds if last else None,
-            claims=cronjob_manifests.claims_of(raw),
+            claims=cronjob_manifests.claims_of(cronjob),
         )
 
-    def _schedule(self, spec: JsonObject) -> Schedule | None:
+    def _schedule(self, expression: str, time_zone: str | None) -> Schedule | None:
         try:
             zone = self._settings().controller_zone
-            return Schedule.existing(spec.get("schedule", ""), spec.get("timeZone"), controller_zone=zone)
+            return Schedule.existing(expression, time_zone, controller_zone=zone)
         except KronkeepError:
             return None
 
@@ -203,105 +206,101 @@ class CronJobService:
         spec_limits.check(body, self._settings().allow)
 
     async def create(
-        self, spec: CronJobCreate, *, annotations: dict[str, str] | None = None, dry_run: bool = False
+        self,
+        spec: CronJobCreate,
+        cluster: Cluster,
+        *,
+        annotations: dict[str, str] | None = None,
+        dry_run: bool = False,
     ) -> CronJob:
         """Creates a CronJob in one request; raises NameTaken and what `check` raises."""
         self.check(spec)
         body = cronjob_manifests.cronjob(spec.namespace, spec.name, spec, annotations or {})
-        return await self.create_raw(body, dry_run=dry_run)
+        return await self.create_manifest(body, cluster, dry_run=dry_run)
 
-    async def create_raw(self, body: JsonObject, *, dry_run: bool = False) -> CronJob:
+    async def create_manifest(self, body: JsonObject, cluster: Cluster, *, dry_run: bool = False) -> CronJob:
         """Creates a CronJob as Kubernetes writes it; raises Denied, NameTaken, InvalidObject."""
         self.check_bounds(body)
         meta = body["metadata"]
-        cluster = self.clusters.named()
         try:
-            raw = await self._created(cluster, paths.cronjobs(meta["namespace"]), body, dry_run)
+            created = await self._created(cluster, paths.cronjobs(meta["namespace"]), body, dry_run)
         except AlreadyExists as fault:
-            words = f"There is a CronJob {clean(meta['namespace'], 63)}/{clean(meta['name'], 63)} already."
-            raise NameTaken(words, field="name") from fault
-        if not dry_run:
-            self._known(cluster.id, raw)
-        return self.view(cluster.id, raw)
+            message = f"There is a CronJob {_title(meta['namespace'], meta['name'])} already."
+            raise NameTaken(message, field="name") from fault
+        return self._take(CronJobObject.from_manifest(created, cluster.id), dry_run)
 
     async def _created(self, cluster: Cluster, path: str, body: JsonObject, dry_run: bool) -> JsonObject:
         if dry_run:
             return await cluster.create(path, body, dry_run=True)
         return await idempotent_create.create(cluster, path, body)
 
-    def _known(self, cluster_id: str, raw: JsonObject) -> None:
-        """Shows a change of ours at once; the watch brings it again."""
-        self.recorders[cluster_id].seen.cronjob_event("MODIFIED", raw)
-
-    async def patch(
-        self,
-        namespace: str,
-        name: str,
-        body: JsonObject,
-        cluster: str | None = None,
-        *,
-        dry_run: bool = False,
-    ) -> CronJob:
-        """Merge-patches a CronJob; raises CronJobNotFound, InvalidObject."""
-        connection = self.find(namespace, name, cluster)[0].cluster
-        raw = await connection.patch(paths.cronjobs(namespace, name), body, dry_run=dry_run)
+    def _take(self, cronjob: CronJobObject, dry_run: bool) -> CronJob:
+        """Shows a change of ours at once, unless it was a dry run; the watch brings it again."""
         if not dry_run:
-            self._known(connection.id, raw)
-        return self.view(connection.id, raw)
+            self.recorders[cronjob.cluster].seen.cronjob_event("MODIFIED", cronjob)
+        return self.view(cronjob)
+
+    async def patch(self, ref: CronJobRef, body: JsonObject, *, dry_run: bool = False) -> CronJob:
+        """Merge-patches a CronJob; raises CronJobNotFound, InvalidObject."""
+        self.find(ref)
+        cluster = self.clusters.named(ref.cluster)
+        patched = await cluster.patch(paths.cronjobs(ref.namespace, ref.name), body, dry_run=dry_run)
+        return self._take(CronJobObject.from_manifest(patched, cluster.id), dry_run)
 
     async def trigger(
-        self, namespace: str, name: str, *, env: Sequence[EnvVar] = (), key: str | None = None
+        self, ref: CronJobRef, *, env: Sequence[EnvVar] = (), key: str | None = None
     ) -> CronJobExecution:
         """Runs the CronJob now, once a `key`; the execution is recorded before this returns.
 
         A Job whose execution cannot be recorded is deleted again, and the reason raised.
         """
-        recorder, cronjob = self.find(namespace, name)
+        cronjob = self.find(ref)
+        recorder = self.recorders[cronjob.cluster]
         cluster = recorder.cluster
-        job_name = f"{name[:43]}-manual-{key[:8] if key else secrets.token_hex(3)}"
+        job_name = f"{ref.name[:43]}-manual-{key[:8] if key else secrets.token_hex(3)}"
         try:
             body = cronjob_manifests.manual_job(cronjob, job_name, env)
-            job = await idempotent_create.create(cluster, paths.jobs(namespace), body)
+            job = await idempotent_create.create(cluster, paths.jobs(ref.namespace), body)
         except AlreadyExists:
             if key is None:
                 raise
-            job = await cluster.get(paths.jobs(namespace, job_name))
+            job = await cluster.get(paths.jobs(ref.namespace, job_name))
         try:
             return await recorder.adopt(job)
         except KronkeepError:
-            await cluster.delete(paths.jobs(namespace, job_name), uid=job["metadata"]["uid"])
+            await cluster.delete(paths.jobs(ref.namespace, job_name), uid=job["metadata"]["uid"])
             raise
 
-    async def suspend(self, namespace: str, name: str, cluster: str | None = None) -> CronJob:
+    async def suspend(self, ref: CronJobRef) -> CronJob:
         """Stops new runs; those that are going on go on."""
-        return await self.patch(namespace, name, {"spec": {"suspend": True}}, cluster)
+        return await self.patch(ref, {"spec": {"suspend": True}})
 
-    async def resume(self, namespace: str, name: str, cluster: str | None = None) -> CronJob:
+    async def resume(self, ref: CronJobRef) -> CronJob:
         """Allows new runs, from the next slot on; what was missed meanwhile is not started."""
-        raw = self.raw(namespace, name, cluster)
-        slot = resume.missed(raw, self._schedule(raw["spec"]), self._clock.now())
+        cronjob = self.find(ref)
+        schedule = self._schedule(cronjob.spec.schedule, cronjob.spec.time_zone)
+        slot = resume.missed(cronjob, schedule, self._clock.now())
         if slot is not None:
             await self._clock.sleep(resume.patience(slot, self._clock.now()))
-        return await self.patch(namespace, name, resume.body(raw, slot, self._clock.now()), cluster)
+        return await self.patch(ref, resume.body(cronjob, slot, self._clock.now()))
 
     def _changed(self, event: CronJobChanged) -> None:
-        if event.kind == "removed" or resume.given_back(event.raw) is None:
+        cronjob = event.cronjob
+        if event.kind == "removed" or resume.given_back(cronjob) is None:
             return
-        cluster = self.clusters.of(event.cluster)
-        name = f"give back {event.cluster} {event.namespace}/{event.name}"
+        cluster = self.clusters.of(cronjob.cluster)
+        name = f"give back {cronjob.cluster} {cronjob.ref}"
         if self._supervisor is not None and not self._supervisor.running(name):
-            path = paths.cronjobs(event.namespace, event.name)
-            self._supervisor.start(
-                name, lambda: resume.give_back(event.raw, partial(cluster.patch, path)), death="quiet"
-            )
+            patch = partial(cluster.patch, paths.cronjobs(cronjob.namespace, cronjob.name))
+            self._supervisor.start(name, partial(resume.give_back, cronjob, patch), death="quiet")
 
-    async def delete(self, namespace: str, name: str, *, confirm: str | None) -> None:
+    async def delete(self, ref: CronJobRef, *, confirm: str | None) -> None:
         """Deletes a CronJob and its Jobs; its history stays. Raises ConfirmationMissing."""
-        recorder, raw = self.find(namespace, name)
-        if confirm != name:
-            words = f"Deleting {namespace}/{name} needs its name as confirmation."
-            raise ConfirmationMissing(words, field="confirm")
-        await recorder.cluster.delete(paths.cronjobs(namespace, name), uid=raw["metadata"]["uid"])
+        cronjob = self.find(ref)
+        if confirm != ref.name:
+            raise ConfirmationMissing(f"Deleting {ref} needs its name as confirmation.", field="confirm")
+        cluster = self.clusters.named(ref.cluster)
+        await cluster.delete(paths.cronjobs(ref.namespace, ref.name), uid=cronjob.uid)
 
     def recent(self, cronjob_id: str) -> Sequence[CronJobExecution]:
         """The newest runs of a CronJob."""
@@ -323,22 +322,25 @@ class CronJobService:
         return self.execution(execution_id)
 
 
-def _absent(title: str, among: list[Recorder]) -> KronkeepError:
-    """That there is no such CronJob, where every cluster that may have it has been listed."""
+def _title(namespace: str, name: str) -> str:
+    return f"{clean(namespace, 63)}/{clean(name, 63)}"
+
+
+def _not_found(title: str, among: list[Recorder]) -> KronkeepError:
+    """Return CronJobNotFound, or Unavailable while a cluster that may have it has not been listed."""
     names = ", ".join(clean(r.cluster.name, 80) for r in among if not r.synced.is_set())
     if not names:
         return CronJobNotFound(f"There is no CronJob {title}.")
     return Unavailable(f"The CronJobs of {names} have not been listed yet, so {title} may be there.")
 
 
-def _sure(title: str, found: list[tuple[Recorder, JsonObject]], among: list[Recorder]) -> None:
-    """Raises Conflict where the name may mean another cluster's CronJob too."""
-    having = [recorder for recorder, _ in found]
+def _require_unambiguous(title: str, having: list[Recorder], among: list[Recorder]) -> None:
+    """Raise Conflict where the name may mean another cluster's CronJob too."""
     unlisted = [r for r in among if r not in having and not r.synced.is_set()]
     if len(having) == 1 and not unlisted:
         return
     names = ", ".join(clean(recorder.cluster.name, 80) for recorder in [*having, *unlisted])
-    words = f"The clusters {names} each have a CronJob {title}."
+    message = f"The clusters {names} each have a CronJob {title}."
     if unlisted:
-        words = f"Not all of the clusters {names} have been listed, so {title} may be on several."
-    raise Conflict(words, next_step="Name one with ?cluster=NAME (on the command line --cluster NAME).")
+        message = f"Not all of the clusters {names} have been listed, so {title} may be on several."
+    raise Conflict(message, next_step="Name one with ?cluster=NAME (on the command line --cluster NAME).")

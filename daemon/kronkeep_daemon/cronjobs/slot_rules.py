@@ -15,7 +15,7 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.reasons import Reason
 from kronkeep_common.schedule import Schedule
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject
 
 LONGEST = 100 * 365 * 86400  # seconds; Kubernetes takes an int64 as a deadline, and no calendar does
 MOST = 2000  # slots of one CronJob that are looked at in one go
@@ -44,20 +44,18 @@ class Became(StrEnum):
 MISSED = frozenset({Became.STILL_RUNNING, Became.DEADLINE_PASSED, Became.NOT_STARTED})
 
 
-def plan_of(raw: JsonObject, controller_zone: str) -> Plan:
+def plan_of(cronjob: CronJobObject, controller_zone: str) -> Plan:
     """The plan of a CronJob's Kubernetes object; `@every` counts from an instant that nobody is told."""
-    spec = raw["spec"]
+    spec = cronjob.spec
     try:
-        schedule = Schedule.parse(
-            spec.get("schedule", ""), spec.get("timeZone"), controller_zone=controller_zone
-        )
+        schedule = Schedule.parse(spec.schedule, spec.time_zone, controller_zone=controller_zone)
     except KronkeepError:
         schedule = None
-    seconds = spec.get("startingDeadlineSeconds")
+    seconds = spec.starting_deadline_seconds
     return Plan(
         schedule=None if schedule is None or schedule.every is not None else schedule,
-        suspended=bool(spec.get("suspend")),
-        forbid=spec.get("concurrencyPolicy") == "Forbid",
+        suspended=bool(spec.suspend),
+        forbid=spec.concurrency_policy == "Forbid",
         deadline=None if seconds is None else timedelta(seconds=min(seconds, LONGEST)),
     )
 

@@ -18,8 +18,7 @@ from kronkeep_daemon.cronjobs.slot_rules import Became, Plan
 from kronkeep_daemon.events import Bus, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import watched_until
-from kronkeep_daemon.kube.job_state import moment
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 10.0
@@ -106,15 +105,15 @@ class Ledger:
     def _after_away(self, since: datetime, now: datetime) -> list[CronJobExecution]:
         """The records that an interval without a watch leaves; what may still start is settled later."""
         found: list[CronJobExecution] = []
-        for raw in list(self._seen.cronjobs.values()):
-            uid = raw["metadata"]["uid"]
-            account = self._accounts.get(uid) or self._opened(raw, since)
-            plan = self._plan(raw)
+        for cronjob in list(self._seen.cronjobs.values()):
+            uid = cronjob.uid
+            account = self._accounts.get(uid) or self._opened(cronjob, since)
+            plan = self._plan(cronjob)
             after = account.settled
             ran = self._ran(uid, after)
             due = [slot for slot in slot_rules.due(plan, after, now) if slot not in ran]
             left = missed_runs.away(
-                cluster=self._cluster, raw=raw, due=due, since=since, until=now, told=self._seen.told_of(uid)
+                cronjob=cronjob, due=due, since=since, until=now, told=self._seen.told_of(uid)
             )
             found += left.records
             settled = left.open[0] - timedelta(seconds=1) if left.open else now
@@ -124,28 +123,28 @@ class Ledger:
     def _settle_all(self, since: datetime, now: datetime) -> list[CronJobExecution]:
         found: list[CronJobExecution] = []
         present = set()
-        for raw in list(self._seen.cronjobs.values()):
-            uid = raw["metadata"]["uid"]
+        for cronjob in list(self._seen.cronjobs.values()):
+            uid = cronjob.uid
             present.add(uid)
-            account = self._accounts.get(uid) or self._opened(raw, since)
-            plan = self._plan(raw)
+            account = self._accounts.get(uid) or self._opened(cronjob, since)
+            plan = self._plan(cronjob)
             if account.plan != plan:
-                found += self._closed(raw, account)
+                found += self._closed(cronjob, account)
                 account = _Account(plan=plan, settled=now, next=None, standing=Standing())
             if account.next is None or now >= account.next:
-                account, more = self._settled(raw, account, now)
+                account, more = self._settled(cronjob, account, now)
                 found += more
             self._accounts[uid] = account
         for uid in self._accounts.keys() - present:
             del self._accounts[uid]
         return found
 
-    def _opened(self, raw: JsonObject, since: datetime) -> _Account:
+    def _opened(self, cronjob: CronJobObject, since: datetime) -> _Account:
         """A CronJob met for the first time: the slot before may still be open when it was watched before."""
-        plan = self._plan(raw)
-        born = self._born(raw)
+        plan = self._plan(cronjob)
+        born = self._born(cronjob)
         before = plan.schedule.previous(since) if plan.schedule else None
-        known = self._history.executions.newest(limit=1, cronjob_id=raw["metadata"]["uid"]).items
+        known = self._history.executions.newest(limit=1, cronjob_id=cronjob.uid).items
         watched = bool(known) or born >= self._watched_since
         start = before - timedelta(seconds=1) if before is not None and watched else since
         return _Account(
@@ -153,51 +152,55 @@ class Ledger:
         )
 
     def _settled(
-        self, raw: JsonObject, account: _Account, now: datetime
+        self, cronjob: CronJobObject, account: _Account, now: datetime
     ) -> tuple[_Account, list[CronJobExecution]]:
         plan = account.plan
-        uid = raw["metadata"]["uid"]
+        uid = cronjob.uid
         due = slot_rules.due(plan, account.settled, now)
         runs = self._history.executions.newest(limit=len(due) + MORE, cronjob_id=uid).items if due else []
         ran = {run.scheduled_at for run in runs if run.scheduled_at}
         judged = slot_rules.judge(
             plan=plan, slots=due, ran=ran, now=now, grace=self._grace(), held=slot_rules.held_by(runs)
         )
-        found = [self._unseen(raw, slot, became) for slot, became in judged if became in slot_rules.MISSED]
+        found = [
+            self._unseen(cronjob, slot, became) for slot, became in judged if became in slot_rules.MISSED
+        ]
         waiting = [(slot, became) for slot, became in judged if became not in slot_rules.MISSED]
         settled = due[-1] if due else account.settled
         again = plan.schedule.next(now) if plan.schedule and not plan.suspended else now + timedelta(days=1)
         if waiting:
             settled = waiting[0][0] - timedelta(seconds=1)
             again = now
-        return _Account(plan=plan, settled=settled, next=again, standing=self._standing(raw, waiting)), found
+        return _Account(
+            plan=plan, settled=settled, next=again, standing=self._standing(cronjob, waiting)
+        ), found
 
-    def _standing(self, raw: JsonObject, waiting: Sequence[tuple[datetime, Became]]) -> Standing:
+    def _standing(self, cronjob: CronJobObject, waiting: Sequence[tuple[datetime, Became]]) -> Standing:
         """A slot that the controller says it has started is not late: its Job is only still to be seen."""
-        last = moment((raw.get("status") or {}).get("lastScheduleTime"))
+        last = cronjob.last_scheduled_at
         late = [slot for slot, became in waiting if became is Became.LATE and slot != last]
         delayed = [slot for slot, became in waiting if became is Became.DELAYED]
         return Standing(late[0] if late else None, delayed[0] if delayed else None)
 
-    def _closed(self, raw: JsonObject, account: _Account) -> list[CronJobExecution]:
+    def _closed(self, cronjob: CronJobObject, account: _Account) -> list[CronJobExecution]:
         """What was late when the plan changed does not start by the old plan any more."""
         late = account.standing.late_since
-        if late is None or late in self._ran(raw["metadata"]["uid"], late):
+        if late is None or late in self._ran(cronjob.uid, late):
             return []
-        return [self._unseen(raw, late, Became.NOT_STARTED)]
+        return [self._unseen(cronjob, late, Became.NOT_STARTED)]
 
-    def _unseen(self, raw: JsonObject, slot: datetime, became: Became) -> CronJobExecution:
+    def _unseen(self, cronjob: CronJobObject, slot: datetime, became: Became) -> CronJobExecution:
         """A slot that is over without a Job: missed, unless the cluster says that it was started."""
-        told = self._seen.told_of(raw["metadata"]["uid"])
-        if missed_runs.was_started(raw, slot, told):
-            return missed_runs.started(self._cluster, raw, slot, told)
-        return missed_runs.missed(self._cluster, raw, slot, became, told)
+        told = self._seen.told_of(cronjob.uid)
+        if missed_runs.was_started(cronjob, slot, told):
+            return missed_runs.started(cronjob, slot, told)
+        return missed_runs.missed(cronjob, slot, became, told)
 
-    def _plan(self, raw: JsonObject) -> Plan:
-        return slot_rules.plan_of(raw, self._zone())
+    def _plan(self, cronjob: CronJobObject) -> Plan:
+        return slot_rules.plan_of(cronjob, self._zone())
 
-    def _born(self, raw: JsonObject) -> datetime:
-        return moment(raw["metadata"]["creationTimestamp"]) or self._clock.now()
+    def _born(self, cronjob: CronJobObject) -> datetime:
+        return cronjob.created_at or self._clock.now()
 
     def _ran(self, cronjob_id: str, since: datetime) -> set[datetime]:
         day = timedelta(days=1)

@@ -14,21 +14,21 @@ from kronkeep_common.models import (
     VolumeMount,
 )
 from kronkeep_daemon.cronjobs import cronjob_manifests
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 
 _OURS = ("image", "command", "args", "env", "volumeMounts")
 _BY_KUBECTL = "Change it with kubectl."
 
 
-def spec_of(raw: JsonObject, policy: BackupPolicy | None) -> CronJobCreate:
+def spec_of(cronjob: CronJobObject, policy: BackupPolicy | None) -> CronJobCreate:
     """The spec of a CronJob; raises NotAllowedNow for one that says more than a spec can."""
-    spec = raw["spec"]
-    pod = _pod(raw)
+    spec = cronjob.manifest()["spec"]
     job = spec["jobTemplate"]["spec"]
-    container = _container(raw)
+    pod = job["template"]["spec"]
+    container = _container(pod)
     return CronJobCreate(
-        namespace=raw["metadata"]["namespace"],
-        name=raw["metadata"]["name"],
+        namespace=cronjob.namespace,
+        name=cronjob.name,
         image=container["image"],
         command=tuple(container.get("command") or ()),
         args=tuple(container.get("args") or ()),
@@ -48,11 +48,12 @@ def spec_of(raw: JsonObject, policy: BackupPolicy | None) -> CronJobCreate:
     )
 
 
-def patch(raw: JsonObject, wanted: CronJobCreate, annotations: dict[str, str | None]) -> JsonObject:
+def patch(cronjob: CronJobObject, wanted: CronJobCreate, annotations: dict[str, str | None]) -> JsonObject:
     """The merge patch that makes the CronJob as wanted; fields that no spec has stay as they are."""
     made = cronjob_manifests.cronjob(wanted.namespace, wanted.name, wanted, {})["spec"]
     made_job = made["jobTemplate"]["spec"]
-    old = {key: value for key, value in _container(raw).items() if key not in _OURS}
+    live_pod = cronjob.manifest()["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    old = {key: value for key, value in _container(live_pod).items() if key not in _OURS}
     new = {**made_job["template"]["spec"]["containers"][0], "name": old["name"]}
     pod = {
         "containers": [old | new],
@@ -67,7 +68,7 @@ def patch(raw: JsonObject, wanted: CronJobCreate, annotations: dict[str, str | N
     spec = {key: value for key, value in made.items() if key != "jobTemplate"}
     optional = {"timeZone": wanted.time_zone, "startingDeadlineSeconds": wanted.starting_deadline_seconds}
     return {
-        "metadata": {"annotations": annotations, "resourceVersion": raw["metadata"]["resourceVersion"]},
+        "metadata": {"annotations": annotations, "resourceVersion": cronjob.metadata.resource_version},
         "spec": {**spec, **optional, "jobTemplate": {"metadata": _revision(annotations), "spec": job}},
     }
 
@@ -77,13 +78,7 @@ def _revision(annotations: dict[str, str | None]) -> JsonObject:
     return {"annotations": {object_keys.POLICY_REVISION: annotations.get(object_keys.POLICY_REVISION)}}
 
 
-def _pod(raw: JsonObject) -> JsonObject:
-    pod: JsonObject = raw["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-    return pod
-
-
-def _container(raw: JsonObject) -> JsonObject:
-    pod = _pod(raw)
+def _container(pod: JsonObject) -> JsonObject:
     containers: list[JsonObject] = pod.get("containers") or []
     if len(containers) != 1 or pod.get("initContainers"):
         raise NotAllowedNow("The CronJob has more than one container.", next_step=_BY_KUBECTL)

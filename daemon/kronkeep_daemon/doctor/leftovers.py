@@ -13,7 +13,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube import lease, paths
 from kronkeep_daemon.kube.client import Cluster, Objects
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 
 Leftovers = list[Leftover]
 OURS = {"labelSelector": f"{object_keys.MANAGED_BY_LABEL}={object_keys.MANAGED_BY}"}
@@ -31,7 +31,7 @@ async def look(cronjobs: CronJobService, own: str) -> Leftovers:
         cluster = recorder.cluster
         name = clean(recorder.cluster.name, 80)
         namespaces: tuple[str | None, ...] = recorder.watches.namespaces or (None,)
-        found += [line for raw in recorder.seen.cronjobs.values() for line in _annotated(name, raw)]
+        found += [line for cronjob in recorder.seen.cronjobs.values() for line in _annotated(name, cronjob)]
         for plural, listing in (("jobs", paths.jobs), ("persistentvolumeclaims", paths.claims)):
             for namespace in namespaces:
                 for item in await _ours(cluster, listing(namespace)):
@@ -63,13 +63,12 @@ async def _lease(cluster: Cluster, name: str, own: str) -> Leftovers:
     return [_line(name, "leases", found, "It says which daemon acts.")]
 
 
-def _annotated(cluster: str, raw: JsonObject) -> Iterator[Leftover]:
-    noted = [key for key in raw["metadata"].get("annotations") or {} if key.startswith(object_keys.PREFIX)]
+def _annotated(cluster: str, cronjob: CronJobObject) -> Iterator[Leftover]:
+    noted = [key for key in cronjob.annotations if key.startswith(object_keys.PREFIX)]
     if noted:
         flags = " ".join(f"{key}-" for key in sorted(noted))
-        yield _named(
-            cluster, "cronjobs", raw, "Its backup policy; the CronJob stays.", f"annotate {{}} {flags}"
-        )
+        why = "Its backup policy; the CronJob stays."
+        yield _named(cluster, "cronjobs", cronjob.manifest(), why, f"annotate {{}} {flags}")
 
 
 def _secret(cluster: str, item: JsonObject) -> Leftover:

@@ -22,6 +22,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedService
 from kronkeep_daemon.events import BackupChanged, Bus, CronJobChanged, ExecutionChanged, RestoreChanged
 from kronkeep_daemon.history import Change, History
+from kronkeep_daemon.kube.objects import CronJobRef
 
 CRONJOBS = "cronjobs"
 WATCHES = "watches"
@@ -35,7 +36,6 @@ SLICE = 16  # CronJobs computed between two turns of the event loop: about a mil
 REMOVED = 1000  # removed records that are remembered for those who resume
 
 RecordKey = tuple[str, str]  # table, id
-CronJobKey = tuple[str, str, str]  # cluster id, namespace, name
 Listener = Callable[[Change], None]
 
 
@@ -104,7 +104,7 @@ class LiveChanges:
         self._clock = clock
         self._latest = LatestChanges()
         self._listeners: list[Listener] = []
-        self._touched: dict[str, CronJobKey] = {}  # by the CronJob's uid
+        self._touched: dict[str, CronJobRef] = {}  # by the CronJob's uid
         self._wake = asyncio.Event()
         self._in_use = asyncio.Event()
         self._computing = asyncio.Lock()
@@ -117,15 +117,14 @@ class LiveChanges:
         bus.subscribe(RestoreChanged, self._on_record)
 
     def _on_cronjob(self, event: CronJobChanged) -> None:
-        self._touch(event.raw["metadata"]["uid"], (event.cluster, event.namespace, event.name))
+        self._touch(event.cronjob.uid, event.cronjob.ref)
 
     def _on_record(self, event: ExecutionChanged | BackupChanged | RestoreChanged) -> None:
-        record = event.new
-        self._touch(record.cronjob_id, (record.cluster, record.namespace, record.cronjob))
+        self._touch(event.new.cronjob_id, CronJobRef.of(event.new))
 
-    def _touch(self, cronjob_id: str, key: CronJobKey) -> None:
+    def _touch(self, cronjob_id: str, ref: CronJobRef) -> None:
         if self._in_use.is_set():
-            self._touched[cronjob_id] = key
+            self._touched[cronjob_id] = ref
             self._wake.set()
 
     async def current(self) -> tuple[list[CronJob], list[api.WatchView]]:
@@ -222,8 +221,8 @@ class LiveChanges:
         self._touched = {}
         self._wake.clear()
         self._put_watches()
-        for number, (cronjob_id, (cluster, namespace, name)) in enumerate(touched.items(), 1):
-            cronjob = self._extended.present(cluster, namespace, name)
+        for number, (cronjob_id, ref) in enumerate(touched.items(), 1):
+            cronjob = self._extended.present(ref)
             if cronjob is not None and cronjob.id == cronjob_id:
                 self._put(CRONJOBS, cronjob_id, cronjob)
             else:

@@ -8,6 +8,8 @@ from aiohttp import web
 from kronkeep_common import api
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.services import Services
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import CronJobRef
 
 
 class Call(NamedTuple):
@@ -24,9 +26,21 @@ class Call(NamedTuple):
     key: str | None = None
 
     @property
-    def name(self) -> tuple[str, str]:
-        """(namespace, name) of the path."""
-        return self.path["namespace"], self.path["name"]
+    def cluster(self) -> Cluster:
+        """The cluster that `?cluster=` names, else the first; raises ClusterNotFound."""
+        return self.services.cronjobs.clusters.named(self.query.get("cluster"))
+
+    @property
+    def ref(self) -> CronJobRef:
+        """The CronJob of the path; raises what `resolve` raises."""
+        return self.resolve(self.path["namespace"], self.path["name"])
+
+    def resolve(self, namespace: str, name: str) -> CronJobRef:
+        """Say which CronJob a name means, with the cluster that `?cluster=` names, if it names one.
+
+        Raises CronJobNotFound, ClusterNotFound, Conflict, Unavailable.
+        """
+        return self.services.cronjobs.resolve(namespace, name, self.query.get("cluster"))
 
 
 class Route(NamedTuple):

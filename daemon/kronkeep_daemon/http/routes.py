@@ -25,25 +25,30 @@ from kronkeep_daemon.http import (
 )
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
+from kronkeep_daemon.kube.objects import CronJobRef
 
 
 async def _create_cronjob(call: Call) -> CronJob:
-    return await call.services.extended.create(call.body, dry_run=call.query.get("dry_run") == "true")
+    dry_run = call.query.get("dry_run") == "true"
+    return await call.services.extended.create(call.body, call.cluster, dry_run=dry_run)
 
 
 async def _apply_cronjob(call: Call) -> api.Applied:
-    made = await call.services.applying.manifest(call.body, dry_run=call.query.get("dry_run") == "true")
+    body: CronJobManifest = call.body
+    ref = call.services.cronjobs.resolve_or_new(body.namespace, body.name, call.query.get("cluster"))
+    dry_run = call.query.get("dry_run") == "true"
+    made = await call.services.applying.manifest(ref, body, dry_run=dry_run)
     assert made.cronjob is not None
     return api.Applied(outcome=made.outcome, cronjob=made.cronjob)
 
 
 async def _replace_cronjob(call: Call) -> CronJob:
     dry_run = call.query.get("dry_run") == "true"
-    return await call.services.extended.replace(*call.name, call.body, dry_run=dry_run)
+    return await call.services.extended.replace(call.ref, call.body, dry_run=dry_run)
 
 
 async def _delete_cronjob(call: Call) -> None:
-    await call.services.extended.delete(*call.name, confirm=call.body.confirm)
+    await call.services.extended.delete(call.ref, confirm=call.body.confirm)
 
 
 async def _openapi(_: Call) -> dict[str, Any]:
@@ -109,7 +114,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=CronJob,
         sentence="One CronJob.",
-        handler=_one(lambda c: c.services.extended.get(*c.name)),
+        handler=_one(lambda c: c.services.extended.get(c.ref)),
     ),
     Route(
         method="GET",
@@ -118,7 +123,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=CronJobCreate,
         sentence="One CronJob, as it would be written.",
-        handler=_one(lambda c: c.services.extended.spec(*c.name)),
+        handler=_one(lambda c: c.services.extended.spec(c.ref)),
     ),
     Route(
         method="PUT",
@@ -148,7 +153,7 @@ ROUTES: tuple[Route, ...] = (
         request=api.TriggerRequest,
         answer=CronJobExecution,
         sentence="Run a CronJob now.",
-        handler=lambda c: c.services.extended.trigger(*c.name, c.body.env, key=c.key),
+        handler=lambda c: c.services.extended.trigger(c.ref, c.body.env, key=c.key),
         query=(),
         status=201,
     ),
@@ -159,7 +164,7 @@ ROUTES: tuple[Route, ...] = (
         request=api.Empty,
         answer=CronJob,
         sentence="Stop new runs.",
-        handler=lambda c: c.services.extended.suspend(*c.name),
+        handler=lambda c: c.services.extended.suspend(c.ref),
     ),
     Route(
         method="POST",
@@ -168,7 +173,7 @@ ROUTES: tuple[Route, ...] = (
         request=api.Empty,
         answer=CronJob,
         sentence="Allow new runs from the next slot on.",
-        handler=lambda c: c.services.extended.resume(*c.name),
+        handler=lambda c: c.services.extended.resume(c.ref),
     ),
     Route(
         method="PUT",
@@ -177,7 +182,7 @@ ROUTES: tuple[Route, ...] = (
         request=BackupPolicySpec,
         answer=CronJob,
         sentence="Set the backup policy.",
-        handler=lambda c: c.services.extended.set_policy(*c.name, c.body),
+        handler=lambda c: c.services.extended.set_policy(c.ref, c.body),
     ),
     Route(
         method="DELETE",
@@ -186,7 +191,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=CronJob,
         sentence="Take the backup policy away.",
-        handler=lambda c: c.services.extended.remove_policy(*c.name),
+        handler=lambda c: c.services.extended.remove_policy(c.ref),
     ),
     Route(
         method="GET",
@@ -298,7 +303,7 @@ ROUTES: tuple[Route, ...] = (
         request=ScheduleCheckRequest,
         answer=ScheduleVerdict,
         sentence="Whether a backup's schedule fits a CronJob's.",
-        handler=lambda c: c.services.schedules.check(c.body),
+        handler=lambda c: c.services.schedules.check(c.body, c.query.get("cluster")),
     ),
     Route(
         method="GET",
@@ -391,7 +396,7 @@ ROUTES: tuple[Route, ...] = (
 )
 
 _RESOURCES: dict[str, Callable[[Call], Any]] = {
-    CJ: lambda c: c.services.extended.get(*c.name),
+    CJ: lambda c: c.services.extended.get(c.ref),
     E: lambda c: c.services.cronjobs.execution(c.path["id"]),
     routes_restores.ONE: routes_restores.one,
     routes_backups.ONE: routes_backups.one,
@@ -414,11 +419,11 @@ def forms(route: Route, call: Call) -> tuple[Any, ...]:
     A CronJob's version in Kubernetes changes with each of its runs, so who changes it names its spec.
     """
     found = current(route, call)
-    return (found, call.services.extended.spec(*call.name)) if route.handler is _replace_cronjob else (found,)
+    return (found, call.services.extended.spec(call.ref)) if route.handler is _replace_cronjob else (found,)
 
 
 def made(route: Route, call: Call) -> Any:
     """What an earlier life of the daemon made on the same request, when the name is taken now."""
     if route.path == C:
-        return call.services.extended.get(call.body.namespace, call.body.name)
+        return call.services.extended.get(CronJobRef(call.cluster.id, call.body.namespace, call.body.name))
     return call.services.storages.get(call.body.id)

@@ -43,22 +43,23 @@ def _pin(pinned: bool) -> Callable[[Call], Awaitable[BackupExecution]]:
 async def _back_up(call: Call) -> BackupExecution:
     wanted: dict[str, Any] = {"backup_type": call.body.backup_type, "compression": call.body.compression}
     overrides = {key: value for key, value in wanted.items() if value is not None}
-    return await call.services.extended.back_up_now(*call.name, overrides, key=call.key)
+    return await call.services.extended.back_up_now(call.ref, overrides, key=call.key)
 
 
 async def _retention(call: Call) -> RetentionPlan:
     retention = call.services.retention
-    return retention.preview(call.services.policies.carrier_by_id(call.path["id"]))
+    return retention.preview(call.services.policies.carrier_by_id(call.path["id"], call.query.get("cluster")))
 
 
 async def _preview(call: Call) -> RetentionPlan:
     body: RetentionPreview = call.body
-    return call.services.retention.preview_of(body.namespace, body.cronjob, body.retention)
+    ref = call.resolve(body.namespace, body.cronjob)
+    return call.services.retention.preview_of(ref, body.retention)
 
 
 async def _apply(call: Call) -> api.Operation:
     retention = call.services.retention
-    found = call.services.policies.carrier_by_id(call.path["id"])
+    found = call.services.policies.carrier_by_id(call.path["id"], call.query.get("cluster"))
     retention.check_apply(found)
     return await _operation(call, found, lambda: retention.apply(found))
 
@@ -66,7 +67,7 @@ async def _apply(call: Call) -> api.Operation:
 async def _approve(call: Call) -> api.Operation:
     token = call.body.token
     retention = call.services.retention
-    found = call.services.policies.carrier_by_id(call.path["id"])
+    found = call.services.policies.carrier_by_id(call.path["id"], call.query.get("cluster"))
     retention.check_approval(found, token)
     return await _operation(call, found, lambda: retention.approve(found, token))
 

@@ -149,7 +149,7 @@ ROUTES: tuple[Route, ...] = (
         request=api.Empty,
         answer=Restore,
         sentence="Drill now: restore a good backup to scratch, compare and check it.",
-        handler=lambda c: c.services.restores.drill(*c.name, key=c.key),
+        handler=lambda c: c.services.restores.drill(c.ref, key=c.key),
         query=(),
         status=202,
     ),

@@ -45,7 +45,7 @@ async def _usage(call: Call) -> api.ListOf[StorageUsage]:
 
 async def _create(call: Call) -> BackupStorage:
     dry_run = call.query.get("dry_run") == "true"
-    return await call.services.storages.create(call.body, dry_run=dry_run)
+    return await call.services.storages.create(call.body, call.cluster, dry_run=dry_run)
 
 
 async def _change(call: Call) -> BackupStorage:

@@ -36,7 +36,6 @@ from kronkeep_daemon.http.route import Call, Route
 from kronkeep_daemon.http.routes import ROUTES, current, forms, made
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import Connection
-from kronkeep_daemon.kube.chosen import choosing
 
 log = logging.getLogger(__name__)
 MAX_BODY = 1024 * 1024
@@ -110,8 +109,7 @@ class Api:
                     body=body,
                     request=request,
                 )
-                with choosing(call.query.get("cluster")):
-                    response = await (self._change if route.writes else self._read)(route, call, peer)
+                response = await (self._change if route.writes else self._read)(route, call, peer)
             except KronkeepError as error:
                 await self._audited(request, route, peer, error.code)
                 raise

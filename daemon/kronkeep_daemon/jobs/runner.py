@@ -12,8 +12,7 @@ from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.kube.job_state import moment
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import JsonObject, parse_time
 
 LOOK_SECONDS = 0.5
 LONGEST_LOG = 8 * 1024 * 1024
@@ -85,7 +84,7 @@ def _age(pod: JsonObject, clock: Clock) -> float:
     """Seconds that the pod's last container has been running."""
     entries = {entry["name"]: entry for entry in pod["status"].get("containerStatuses") or []}
     last = entries.get(pod["spec"]["containers"][-1]["name"]) or {}
-    started = moment(((last.get("state") or {}).get("running") or {}).get("startedAt"))
+    started = parse_time(((last.get("state") or {}).get("running") or {}).get("startedAt"))
     return (clock.now() - started).total_seconds() if started else 0.0
 
 

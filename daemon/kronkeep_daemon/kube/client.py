@@ -19,9 +19,10 @@ from urllib.parse import urlencode
 import msgspec
 
 from kronkeep_common.errors import ClusterUnreachable
-from kronkeep_daemon.kube import credentials, objects, paths, response_readers
+from kronkeep_daemon.kube import credentials, paths, response_readers
 from kronkeep_daemon.kube.errors import NotFoundInCluster, Unauthorized, refused
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.response_readers import ObjectDecoder
 
 if TYPE_CHECKING:
     import aiohttp
@@ -188,12 +189,10 @@ class Cluster:
     async def pages_of(self, path: str, kind: type[T], **params: str) -> AsyncIterator[Page[T]]:
         """`pages` decoded as `kind`; an item that cannot be read is logged and left out."""
         token = ""
-        decoder = msgspec.json.Decoder(objects.ListPage[kind])  # type: ignore[valid-type]
+        decoder = ObjectDecoder(kind, self.id)
         while True:
             query = {"limit": str(PAGE), **params} | ({"continue": token} if token else {})
-            page = response_readers.page_of(
-                await self._whole(Asked(method="GET", path=path, params=query)), decoder, kind
-            )
+            page = decoder.page(await self._whole(Asked(method="GET", path=path, params=query)))
             yield page.items or [], page.metadata.resource_version
             token = page.metadata.continue_ or ""
             if not token:

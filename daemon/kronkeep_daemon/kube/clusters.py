@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from kronkeep_common.errors import ClusterNotFound
 from kronkeep_common.text import clean
-from kronkeep_daemon.kube.chosen import chosen
 from kronkeep_daemon.kube.client import Cluster
 
 
@@ -45,14 +44,13 @@ class Clusters:
             return False
 
     def named(self, name: str | None = None) -> Cluster:
-        """The cluster of that name or id, else of the request, else the first; raises ClusterNotFound."""
-        wanted = name or chosen()
-        if wanted is None:
+        """Return the cluster of that name or id, without one the first; raises ClusterNotFound."""
+        if not name:
             return self.first
         for cluster in self._connected:
-            if wanted in (cluster.id, cluster.name):
+            if name in (cluster.id, cluster.name):
                 return cluster
-        raise self._unknown(wanted)
+        raise self._unknown(name)
 
     def title(self, cluster_id: str, name: str) -> str:
         """`name`, with its cluster's where there are several."""

@@ -15,7 +15,7 @@ from kronkeep_common.states import ExecutionStatus
 from kronkeep_common.text import clean, duration
 from kronkeep_daemon.kube import causes
 from kronkeep_daemon.kube.causes import Told
-from kronkeep_daemon.kube.objects import Job, Pod
+from kronkeep_daemon.kube.objects import Job, Pod, parse_time
 
 
 class Observation(NamedTuple):
@@ -30,11 +30,6 @@ class Observation(NamedTuple):
     node: str | None
     pods: tuple[PodSeen, ...]
     cause: Cause | None
-
-
-def moment(text: str | None) -> datetime | None:
-    """The instant of a metav1.Time."""
-    return datetime.fromisoformat(text) if text else None
 
 
 def observe(
@@ -55,7 +50,7 @@ def observe(
     last = _deciding(seen)
     return Observation(
         status=state,
-        started_at=moment(status.start_time),
+        started_at=parse_time(status.start_time),
         ended_at=over,
         attempts=max(len(seen), (status.failed or 0) + (status.succeeded or 0)),
         exit_code=last.exit_code if last else None,
@@ -78,9 +73,9 @@ def _state(job: Job) -> tuple[ExecutionStatus, datetime | None]:
     if not status.conditions:
         return (ExecutionStatus.RUNNING if status.ready else ExecutionStatus.PENDING), None
     if complete := job.true("Complete"):
-        return ExecutionStatus.SUCCEEDED, moment(status.completion_time or complete.last_transition_time)
+        return ExecutionStatus.SUCCEEDED, parse_time(status.completion_time or complete.last_transition_time)
     if failed := job.true("Failed"):
-        return ExecutionStatus.FAILED, moment(failed.last_transition_time)
+        return ExecutionStatus.FAILED, parse_time(failed.last_transition_time)
     if job.true("Suspended"):
         return ExecutionStatus.PENDING, None
     ending = job.true("FailureTarget") or job.true("SuccessCriteriaMet")
@@ -92,7 +87,7 @@ def _pod(pod: Pod) -> PodSeen:
     entry, end = found or (None, None)
     return PodSeen(
         name=clean(pod.metadata.name, 253),
-        created_at=moment(pod.metadata.creation_timestamp),
+        created_at=parse_time(pod.metadata.creation_timestamp),
         node=clean(pod.spec.node_name, 253) if pod.spec.node_name else None,
         phase=pod.status.phase,
         container=clean(entry.name, 63) if entry else None,

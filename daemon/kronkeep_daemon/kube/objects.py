@@ -5,12 +5,20 @@ package's typed models cost 150 and keep forty. Field names are Kubernetes' own 
 server leaves out has a default, so that a bookmark, which carries a version only, is read the same way.
 """
 
-from typing import Generic, TypeVar
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Generic, Protocol, Self, TypeVar
 
 import msgspec
 
 from kronkeep_common import object_keys
 from kronkeep_common.json_decoding import JsonObject as JsonObject
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Return the instant of a metav1.Time, which is RFC 3339; None for none."""
+    return datetime.fromisoformat(text) if text else None
 
 
 class _Part(msgspec.Struct, rename="camel", gc=False):
@@ -66,6 +74,190 @@ class Condition(_Part):
     reason: str | None = None
     message: str | None = None
     last_transition_time: str | None = None
+
+
+class HasCronJob(Protocol):
+    """A record that names the CronJob it is about."""
+
+    @property
+    def cluster(self) -> str: ...
+
+    @property
+    def namespace(self) -> str: ...
+
+    @property
+    def cronjob(self) -> str: ...
+
+
+class CronJobRef(msgspec.Struct, frozen=True, order=True):
+    """Which CronJob is meant: the id of its cluster, its namespace, its name."""
+
+    cluster: str
+    namespace: str
+    name: str
+
+    @classmethod
+    def of(cls, record: HasCronJob) -> Self:
+        """Return the CronJob that a run, a backup or a restore is about."""
+        return cls(record.cluster, record.namespace, record.cronjob)
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class ClaimVolumeSource(_Part):
+    """persistentVolumeClaim of a volume."""
+
+    claim_name: str = ""
+
+
+class TemplateVolume(_Part):
+    """One of the volumes of a pod template."""
+
+    name: str = ""
+    persistent_volume_claim: ClaimVolumeSource | None = None
+
+
+class TemplateMount(_Part):
+    """One of the volumeMounts of a container."""
+
+    name: str = ""
+
+
+class TemplateContainer(_Part):
+    """One of the containers of a pod template."""
+
+    image: str = ""
+    volume_mounts: tuple[TemplateMount, ...] | None = None
+
+
+class TemplatePodSpec(_Part, kw_only=True):
+    """spec of a pod template."""
+
+    containers: tuple[TemplateContainer, ...] | None = None
+    init_containers: tuple[TemplateContainer, ...] | None = None
+    volumes: tuple[TemplateVolume, ...] | None = None
+
+
+class PodTemplate(_Part):
+    """template of a Job's spec."""
+
+    spec: TemplatePodSpec = msgspec.field(default_factory=TemplatePodSpec)
+
+
+class TemplateJobSpec(_Part):
+    """spec of a CronJob's jobTemplate."""
+
+    template: PodTemplate = msgspec.field(default_factory=PodTemplate)
+
+
+class JobTemplate(_Part):
+    """jobTemplate of a CronJob."""
+
+    spec: TemplateJobSpec = msgspec.field(default_factory=TemplateJobSpec)
+
+
+class CronJobMeta(_Part, kw_only=True):
+    """metadata of a CronJob, with all of its annotations."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    resource_version: str = ""
+    creation_timestamp: str | None = None
+    annotations: dict[str, str] | None = None
+
+
+class CronJobObjectSpec(_Part, kw_only=True):
+    """spec of a CronJob."""
+
+    schedule: str = ""
+    time_zone: str | None = None
+    suspend: bool | None = None
+    concurrency_policy: str | None = None
+    starting_deadline_seconds: int | None = None
+    job_template: JobTemplate = msgspec.field(default_factory=JobTemplate)
+
+
+class CronJobObjectStatus(_Part):
+    """status of a CronJob."""
+
+    last_schedule_time: str | None = None
+    last_successful_time: str | None = None
+
+
+class CronJobObject(_Part, kw_only=True):
+    """A CronJob of batch/v1: the fields that are read, and all of it as JSON for who shows or patches it.
+
+    `cluster` is the id of the cluster that it was read from, `json` the object as that cluster wrote it.
+    """
+
+    metadata: CronJobMeta = msgspec.field(default_factory=CronJobMeta)
+    spec: CronJobObjectSpec = msgspec.field(default_factory=CronJobObjectSpec)
+    status: CronJobObjectStatus = msgspec.field(default_factory=CronJobObjectStatus)
+    cluster: str = ""
+    json: bytes = b""
+
+    @classmethod
+    def from_json(cls, body: bytes | msgspec.Raw, cluster: str) -> CronJobObject:
+        """Decode an object that the cluster sent; raises msgspec.ValidationError."""
+        cronjob = _CRONJOBS.decode(body)
+        cronjob.cluster = cluster
+        cronjob.json = bytes(body)  # a copy: a Raw would keep the whole page of the list in memory
+        return cronjob
+
+    @classmethod
+    def from_manifest(cls, manifest: JsonObject, cluster: str) -> CronJobObject:
+        """Read an object that is decoded already; raises msgspec.ValidationError."""
+        return cls.from_json(msgspec.json.encode(manifest), cluster)
+
+    def manifest(self) -> JsonObject:
+        """Return the whole object, decoded from its JSON at each call."""
+        manifest: JsonObject = msgspec.json.decode(self.json)
+        return manifest
+
+    @property
+    def ref(self) -> CronJobRef:
+        """The identity by name."""
+        return CronJobRef(self.cluster, self.metadata.namespace, self.metadata.name)
+
+    @property
+    def uid(self) -> str:
+        """The identity that no later CronJob of the same name has."""
+        return self.metadata.uid
+
+    @property
+    def namespace(self) -> str:
+        """The namespace of the CronJob and its Jobs."""
+        return self.metadata.namespace
+
+    @property
+    def name(self) -> str:
+        """The name, unique within the namespace."""
+        return self.metadata.name
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """All annotations, empty where there are none."""
+        return self.metadata.annotations or {}
+
+    @property
+    def pod(self) -> TemplatePodSpec:
+        """The spec of the pods of its Jobs."""
+        return self.spec.job_template.spec.template.spec
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When it was created, by the API server's clock."""
+        return parse_time(self.metadata.creation_timestamp)
+
+    @property
+    def last_scheduled_at(self) -> datetime | None:
+        """The newest slot whose Job the CronJob controller has created."""
+        return parse_time(self.status.last_schedule_time)
+
+
+_CRONJOBS = msgspec.json.Decoder(CronJobObject)
 
 
 class JobSpec(_Part):
@@ -243,7 +435,7 @@ class ListPage(msgspec.Struct, Generic[T]):
     items: list[T] | None = None
 
 
-class Line(msgspec.Struct, Generic[T]):
+class WatchLine(msgspec.Struct, Generic[T]):
     """One line of a watch."""
 
     type: str

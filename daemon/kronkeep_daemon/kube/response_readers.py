@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 import msgspec
 
 from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.kube import objects
+from kronkeep_daemon.kube.objects import CronJobObject
 
 if TYPE_CHECKING:
     import aiohttp
@@ -49,17 +51,44 @@ async def lines(response: aiohttp.ClientResponse) -> AsyncIterator[Lines]:
             yield found
 
 
-def page_of(body: bytes, decoder: Any, kind: type[T]) -> objects.ListPage[T]:
-    """A page of a list; item by item, logged and left out, where one of them cannot be read as `kind`."""
-    try:
-        found: objects.ListPage[T] = decoder.decode(body)
-        return found
-    except msgspec.ValidationError:
-        plain = msgspec.json.decode(body, type=objects.ListPage[msgspec.Raw])
-    items: list[T] = []
-    for raw in plain.items or []:
-        try:
-            items.append(msgspec.json.decode(raw, type=kind))
-        except msgspec.ValidationError as fault:
-            log.warning("an object of a list cannot be read: %s", fault)
-    return objects.ListPage(plain.metadata, items)
+class ObjectDecoder(Generic[T]):
+    """Decodes the pages of lists and the lines of watches of one cluster.
+
+    `kind` is what each object is decoded as: JsonObject, or a struct of kube.objects.
+    """
+
+    def __init__(self, kind: type[T], cluster_id: str) -> None:
+        self._pages = msgspec.json.Decoder(objects.ListPage[kind])  # type: ignore[valid-type]
+        self._lines = msgspec.json.Decoder(objects.WatchLine[kind])  # type: ignore[valid-type]
+        self._object: Callable[[bytes | msgspec.Raw], T] = msgspec.json.Decoder(kind).decode
+        # A CronJob keeps its own JSON, so what holds several is split before each of them is decoded.
+        self._splits = kind is CronJobObject
+        if self._splits:
+            self._object = cast("Any", partial(CronJobObject.from_json, cluster=cluster_id))
+
+    def page(self, body: bytes) -> objects.ListPage[T]:
+        """Decode a page of a list; an object that does not fit `kind` is logged and left out."""
+        if not self._splits:
+            try:
+                return cast("objects.ListPage[T]", self._pages.decode(body))
+            except msgspec.ValidationError:
+                pass  # one object is at fault: the others are read below
+        page = _RAW_PAGES.decode(body)
+        items: list[T] = []
+        for item in page.items or []:
+            try:
+                items.append(self._object(item))
+            except msgspec.ValidationError as fault:
+                log.warning("an object of a list cannot be read: %s", fault)
+        return objects.ListPage(page.metadata, items)
+
+    def line(self, body: bytes) -> objects.WatchLine[T]:
+        """Decode a line of a watch; raises msgspec.DecodeError, of which ValidationError is a kind."""
+        if not self._splits:
+            return cast("objects.WatchLine[T]", self._lines.decode(body))
+        line = _RAW_LINES.decode(body)
+        return objects.WatchLine(line.type, self._object(line.object))
+
+
+_RAW_PAGES = msgspec.json.Decoder(objects.ListPage[msgspec.Raw])
+_RAW_LINES = msgspec.json.Decoder(objects.WatchLine[msgspec.Raw])

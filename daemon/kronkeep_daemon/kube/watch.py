@@ -20,7 +20,7 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterUnreachable, KronkeepError
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import ClusterUnavailable, Gone, refused
-from kronkeep_daemon.kube.objects import Line
+from kronkeep_daemon.kube.response_readers import ObjectDecoder
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class ListWatch(Generic[T]):
         self._relist = relist_seconds
         self._longest_gap = longest_gap
         self._chance = chance or random.Random()  # noqa: S311  jitter, not a secret
-        self._decoder = msgspec.json.Decoder(Line[kind])  # type: ignore[valid-type]
+        self._decoder = ObjectDecoder(kind, cluster.id)
         self._version = ""
         self._pause = FIRST_PAUSE
         self._name = " ".join([path, *self._params.values()])
@@ -149,7 +149,7 @@ class ListWatch(Generic[T]):
     def _take(self, raw: bytes) -> None:
         """One line; raises what an ERROR event says (Gone for 410)."""
         try:
-            line = self._decoder.decode(raw)
+            line = self._decoder.line(raw)
             version = _version(line.object)
         except (msgspec.DecodeError, KeyError, AttributeError, TypeError) as fault:
             self._unread(raw, fault)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupStorage
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 from kronkeep_daemon.repositories.repository import Repository, repository_of
 from kronkeep_daemon.restic.command_line import complete
 from kronkeep_daemon.settings import ArchiveSettings
@@ -51,10 +51,9 @@ def secret(name: str, namespace: str, data: dict[str, bytes], owner: JsonObject 
     return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded}
 
 
-def owner(cronjob: JsonObject) -> JsonObject:
+def owner(cronjob: CronJobObject) -> JsonObject:
     """An owner reference without `controller`: the CronJob's history limit must not count our Jobs."""
-    meta = cronjob["metadata"]
-    return {"apiVersion": "batch/v1", "kind": "CronJob", "name": meta["name"], "uid": meta["uid"]}
+    return {"apiVersion": "batch/v1", "kind": "CronJob", "name": cronjob.name, "uid": cronjob.uid}
 
 
 def labels(role: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.events import BackupChanged, Bus
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import host, repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import backup as restic_backup
@@ -77,7 +77,7 @@ class Maker:
         return self._clock.now() - backup.ended_at < YOUNG and policy is not None and policy.drill is not None
 
     def _policy(self, backup: BackupExecution) -> BackupPolicy | None:
-        return backup.policy or self._policies.policy_of(backup.namespace, backup.cronjob, backup.cluster)
+        return backup.policy or self._policies.policy_of(CronJobRef.of(backup))
 
     async def _make(self, backup_id: str) -> None:
         backup = self._backups.get(backup_id)

@@ -18,7 +18,7 @@ from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import drill_seen
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.repositories.job_manifests import short_hash
 from kronkeep_daemon.restores.restore_records import RestoreRecords, of_backup
 from kronkeep_daemon.settings import Settings
@@ -63,26 +63,25 @@ class Drills:
     async def due(self) -> list[Restore]:
         """Records the drills that are due now."""
         found = []
-        for cluster, raw in self._cronjobs.acting():
-            carrier = policies.carrier(cluster, raw)
+        for cronjob in self._cronjobs.acting():
+            carrier = policies.carrier(cronjob)
             policy = carrier.policy if carrier else None
             if carrier is None or policy is None or policy.drill is None or not policy.enabled:
                 continue
-            uid = raw["metadata"]["uid"]
-            since = await self._since(policy, uid)
+            since = await self._since(policy, cronjob.uid)
             slot = due_slot(policy.drill, since, self._clock.now(), self._settings().controller_zone)
             if slot is not None:
-                drill_id = short_hash(policy.id, uid, "drill", slot.isoformat())
-                found.append(await self._record(raw, carrier, drill_id, slot))
+                drill_id = short_hash(policy.id, cronjob.uid, "drill", slot.isoformat())
+                found.append(await self._record(cronjob, carrier, drill_id, slot))
         return found
 
-    async def now(self, namespace: str, name: str, key: str | None) -> Restore:
+    async def now(self, ref: CronJobRef, key: str | None) -> Restore:
         """Records a drill by hand; raises PolicyNotFound. The same `key` is the same drill."""
-        recorder, raw = self._cronjobs.find(namespace, name)
-        found = policies.carrier(recorder.cluster.id, raw)
+        cronjob = self._cronjobs.find(ref)
+        found = policies.carrier(cronjob)
         if found is None:
-            raise PolicyNotFound(policies.read(raw).fault or f"{namespace}/{name} has no backup policy.")
-        return await self._record(raw, found, key[:12] if key else uuid.uuid4().hex[:12], None)
+            raise PolicyNotFound(policies.read(cronjob).fault or f"{ref} has no backup policy.")
+        return await self._record(cronjob, found, key[:12] if key else uuid.uuid4().hex[:12], None)
 
     async def verify(self, backup: BackupExecution) -> Restore:
         """Records the verification of one backup."""
@@ -104,7 +103,7 @@ class Drills:
         return first
 
     async def _record(
-        self, raw: JsonObject, carrier: policies.Carrier, drill_id: str, slot: datetime | None
+        self, cronjob: CronJobObject, carrier: policies.Carrier, drill_id: str, slot: datetime | None
     ) -> Restore:
         policy = carrier.policy
         drill = policy.drill or Drill(schedule="@daily")
@@ -117,13 +116,12 @@ class Drills:
                 backup, drill_id, self._clock.now(), purpose="drill", due_at=slot, deadline_at=deadline
             )
             return await self._records.add(made)
-        meta = raw["metadata"]
         nothing = Restore(
             id=drill_id,
             cluster=carrier.cluster,
-            namespace=meta["namespace"],
-            cronjob=meta["name"],
-            cronjob_id=meta["uid"],
+            namespace=cronjob.namespace,
+            cronjob=cronjob.name,
+            cronjob_id=cronjob.uid,
             policy_id=policy.id,
             backup_id=None,
             storage_id=policy.storage_id,

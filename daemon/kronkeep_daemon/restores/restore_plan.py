@@ -16,6 +16,7 @@ from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories.job_manifests import repository_job, short_hash
 from kronkeep_daemon.restores import path_mapping, restore_manifests
 from kronkeep_daemon.restores.checksums import Names
@@ -248,7 +249,7 @@ class Planner:
     def going(self, backup: BackupExecution) -> bool:
         """Whether a run of the backup's CronJob has not ended."""
         try:
-            self._cronjobs.raw(backup.namespace, backup.cronjob, backup.cluster)
+            self._cronjobs.find(CronJobRef.of(backup))
         except NotFound:
             return False
         recent = self._cronjobs.recent(backup.cronjob_id)

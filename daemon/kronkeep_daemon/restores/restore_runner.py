@@ -25,7 +25,7 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import KEPT_SECONDS, repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import restore as restic_restore
@@ -157,11 +157,15 @@ class Restorer:
 
     async def _suspend(self, restore: Restore) -> None:
         """Stops new runs; that kronkeep did it is durable before it is done."""
-        home = self._cronjobs.clusters.of(restore.cluster).id
-        raw = self._cronjobs.raw(restore.namespace, restore.cronjob, home)
-        if not raw["spec"].get("suspend"):
+        ref = self._home(restore)
+        if not self._cronjobs.find(ref).spec.suspend:
             await self._records.change(restore.id, suspended=True)
-            await self._cronjobs.suspend(restore.namespace, restore.cronjob, home)
+            await self._cronjobs.suspend(ref)
+
+    def _home(self, restore: Restore) -> CronJobRef:
+        """The restore's CronJob, on the cluster that stands for the recorded one where that was lost."""
+        cluster = self._cronjobs.clusters.of(restore.cluster)
+        return CronJobRef(cluster.id, restore.namespace, restore.cronjob)
 
     async def release(self, restore_id: str) -> None:
         """Resumes a CronJob that was suspended for the restore."""
@@ -169,8 +173,7 @@ class Restorer:
         if not restore.suspended:
             return
         try:
-            home = self._cronjobs.clusters.of(restore.cluster).id
-            await self._cronjobs.resume(restore.namespace, restore.cronjob, home)
+            await self._cronjobs.resume(self._home(restore))
         except KronkeepError as fault:
             if fault.retryable:
                 raise
@@ -297,7 +300,7 @@ class Restorer:
         """The check command of the policy as it stands; only a drill runs it."""
         if restore.purpose != "drill":
             return None
-        found = self._policies.policy_of(restore.namespace, restore.cronjob, restore.cluster)
+        found = self._policies.policy_of(CronJobRef.of(restore))
         return found.drill.check if found is not None and found.drill is not None else None
 
     async def _missing(self, wanted: Wanted, ears: Ears) -> list[str]:

@@ -18,6 +18,7 @@ from kronkeep_common.states import BackupStatus, RestoreStatus
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, RestoreChanged
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.restores.checksum_jobs import Maker
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.restores.file_download import Downloads
@@ -86,9 +87,9 @@ class RestoreService:
         if change.new.ended_at is not None and change.new.id in self._ended:
             self._ended[change.new.id].set()
 
-    async def drill(self, namespace: str, name: str, *, key: str | None = None) -> Restore:
+    async def drill(self, ref: CronJobRef, *, key: str | None = None) -> Restore:
         """Begins a drill now; raises CronJobNotFound, PolicyNotFound."""
-        restore = await self._drills.now(namespace, name, key)
+        restore = await self._drills.now(ref, key)
         self.begin(restore)
         return restore
 

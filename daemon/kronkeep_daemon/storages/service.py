@@ -151,15 +151,16 @@ class StorageService:
         _reachable(wanted.namespaces, storage_kinds.kind_of(wanted.kind).namespace(typed))
         return typed
 
-    async def create(self, wanted: BackupStorageCreate, *, dry_run: bool = False) -> BackupStorage:
+    async def create(
+        self, wanted: BackupStorageCreate, cluster: Cluster, *, dry_run: bool = False
+    ) -> BackupStorage:
         """Records the storage and begins to make its repository, or takes the one that is there.
 
-        Its home is the cluster that the request names, else the first: its Secrets and Jobs are there.
+        `cluster` is its home: its Secrets and Jobs are there.
         A dry run only answers what would be recorded. Raises what `check_new` raises, and InvalidRequest for
         a Secret or key that is not there.
         """
         typed = self.check_new(wanted)
-        cluster = self._clusters.named()
         found = await self._jobs.check_keys(cluster, wanted.kind, typed, wanted.credentials)
         if wanted.password is not None and wanted.password.key not in await self._jobs.named(
             cluster, wanted.password.secret, "password"

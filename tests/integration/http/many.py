@@ -14,20 +14,21 @@ from kronkeep_daemon.composition import CurrentSettings, compose
 from kronkeep_daemon.history import History
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.settings import ClusterSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 CLUSTER = "many"
 
 
-def cronjob(number: int) -> dict[str, Any]:
+def cronjob(number: int) -> CronJobObject:
     """A CronJob of a schedule that few others have; every second one has a policy."""
     pod = {
         "containers": [{"name": "c", "image": "busybox:1.36"}],
         "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}],
     }
     spec = BackupPolicySpec(storage_id="s")
-    return {
+    manifest: dict[str, Any] = {
         "metadata": {
             "name": f"job-{number}",
             "namespace": f"ns-{number % 50}",
@@ -42,6 +43,7 @@ def cronjob(number: int) -> dict[str, Any]:
             "jobTemplate": {"spec": {"template": {"spec": pod}}},
         },
     }
+    return CronJobObject.from_manifest(manifest, CLUSTER)
 
 
 def runs(number: int, count: int) -> list[CronJobExecution]:
@@ -81,8 +83,8 @@ async def many(folder: Path, cronjobs: int, each: int) -> AsyncIterator[Services
     await supervisor.close()
     seen = services.cronjobs.recorders[CLUSTER].seen
     for number in range(cronjobs):
-        raw = cronjob(number)
-        seen.cronjobs[raw["metadata"]["namespace"], raw["metadata"]["name"]] = raw
+        one = cronjob(number)
+        seen.cronjobs[one.ref] = one
         for run in runs(number, each):
             history.executions.put(run)
     await history.commit()

@@ -15,6 +15,7 @@ from kronkeep_common.models import CronJob, CronJobCreate
 from kronkeep_daemon.history import Change
 from kronkeep_daemon.http import live_changes
 from kronkeep_daemon.http.services import Services
+from kronkeep_daemon.kube.objects import CronJobRef
 
 TABLES = "executions,cronjobs,watches"
 
@@ -121,8 +122,8 @@ async def test_a_sweep_sees_what_no_event_told(services: Services) -> None:
     heard: list[Change] = []
     stop = services.live.subscribe(heard.append)
     cache = services.cronjobs.recorders[CLUSTER].seen.cronjobs
-    del cache["ns-1", "job-1"]
-    cache["ns-2", "job-2"]["spec"]["suspend"] = True
+    del cache[CronJobRef(CLUSTER, "ns-1", "job-1")]
+    cache[CronJobRef(CLUSTER, "ns-2", "job-2")].spec.suspend = True
     await services.live.current()
     assert {(change.id, change.op) for change in heard} == {
         ("cronjob-1", "remove"),

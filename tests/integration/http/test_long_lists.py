@@ -17,6 +17,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.http import json_encoding, list_handlers
 from kronkeep_daemon.http.route import Call
 from kronkeep_daemon.http.services import Services
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 
 CRONJOBS = 300
 RUNS = 3
@@ -56,9 +57,9 @@ async def test_a_list_of_all_cronjobs_lets_others_work_after_a_few_of_them(
     views = Counter[int]()
     view = CronJobService.view
 
-    def counted(self: CronJobService, cluster: str, raw: dict[str, Any]) -> Any:
+    def counted(self: CronJobService, cronjob: CronJobObject) -> Any:
         views[turns.count] += 1
-        return view(self, cluster, raw)
+        return view(self, cronjob)
 
     monkeypatch.setattr(CronJobService, "view", counted)
     call = cast(Call, SimpleNamespace(services=services, query={}))
@@ -74,7 +75,7 @@ async def test_what_came_while_a_list_was_made_is_in_it_and_what_went_is_not(ser
     names = []
     async for cronjob in services.extended.each("ns-7"):
         names.append(cronjob.name)
-        known.pop(("ns-7", "job-57"), None)
+        known.pop(CronJobRef("many", "ns-7", "job-57"), None)
     assert names == ["job-107", "job-157", "job-207", "job-257", "job-7"]
 
 

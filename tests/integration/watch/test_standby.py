@@ -21,6 +21,7 @@ from kronkeep_daemon.kube import lease, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.lease import Leadership
+from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.restores.data_checks import DataChecks
 from kronkeep_daemon.restores.drills import Drills
@@ -116,7 +117,7 @@ async def test_it_acts_once_the_other_has_gone(
 
         words = f"waiting Another kronkeepd acts on the cluster {cluster.name}: other."
         await eventually(files, lambda found: found == (words,))
-        run = await services.cronjobs.trigger("default", "dump")
+        run = await services.cronjobs.trigger(CronJobRef(cluster.id, "default", "dump"))
         assert await services.backups.expect_now(run) is None
         assert services.cronjobs.execution(run.id).job == run.job
         assert acts.done == set()

@@ -17,6 +17,7 @@ from kronkeep_common.models.policy import (
     Source,
 )
 from kronkeep_daemon.backups import policy_annotations
+from kronkeep_daemon.kube.objects import CronJobObject
 
 
 def hook(name: str, image: str = "busybox:1.36", **fields: str) -> Hook:
@@ -27,8 +28,9 @@ def dump(image: str, file_name: str = "dump") -> DatabaseDump:
     return DatabaseDump(image=image, command=("pg_dump",), file_name=file_name)
 
 
-def cronjob(annotations: dict[str, str]) -> dict[str, object]:
-    return {"metadata": {"uid": "u-1", "name": "job", "annotations": annotations}}
+def cronjob(annotations: dict[str, str]) -> CronJobObject:
+    manifest = {"metadata": {"uid": "u-1", "name": "job", "annotations": annotations}}
+    return CronJobObject.from_manifest(manifest, "c")
 
 
 def test_there_and_back() -> None:

@@ -1,7 +1,6 @@
 """A recording as a cluster would show it: its state at any moment, and what its watches send from there."""
 
 import asyncio
-import copy
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,12 +12,13 @@ from kronkeep_common.models import CronJobExecution
 from kronkeep_daemon.cronjobs.run_recorder import Recorder
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
-from kronkeep_daemon.kube.objects import Event, Job, JsonObject, Pod
+from kronkeep_daemon.kube.objects import CronJobObject, Event, Job, JsonObject, Pod
+from kronkeep_daemon.kube.response_readers import ObjectDecoder
 from kronkeep_daemon.testing import FakeClock
 
 RECORDINGS = Path(__file__).parents[2] / "data" / "recordings"
 Told = tuple[str, str, JsonObject]
-KINDS: dict[str, type] = {"cronjobs": dict, "jobs": Job, "pods": Pod, "events": Event}
+KINDS: dict[str, type] = {"cronjobs": CronJobObject, "jobs": Job, "pods": Pod, "events": Event}
 OWNER = {"kind": "CronJob", "name": "owner", "uid": "owner-uid", "controller": True}
 PATIENCE = 0.05
 
@@ -62,10 +62,16 @@ def a_recorder(history: History, clock: FakeClock) -> Recorder:
     return Recorder(cluster=without_cluster(), history=history, bus=Bus(), clock=clock, patience=PATIENCE)
 
 
+def decode(kind: str, manifest: JsonObject) -> Any:
+    """An object as a watch of its kind decodes it."""
+    line = msgspec.json.encode({"type": "ADDED", "object": manifest})
+    return ObjectDecoder(KINDS[kind], "c").line(line).object
+
+
 def feed(recorder: Recorder, kind: str, what: str, obj: JsonObject) -> None:
     """One event, as a watch would hand it on."""
     seen = recorder.seen
-    item = msgspec.convert(copy.deepcopy(obj), KINDS[kind], strict=False)
+    item = decode(kind, obj)
     handlers = {
         "cronjobs": seen.cronjob_event,
         "jobs": seen.job_event,
@@ -78,10 +84,7 @@ def feed(recorder: Recorder, kind: str, what: str, obj: JsonObject) -> None:
 def listed(recorder: Recorder, there: dict[str, list[JsonObject]]) -> None:
     """Full lists, as at a start or after a gap."""
     seen = recorder.seen
-    items = {
-        kind: [msgspec.convert(copy.deepcopy(obj), KINDS[kind], strict=False) for obj in found]
-        for kind, found in there.items()
-    }
+    items = {kind: [decode(kind, obj) for obj in found] for kind, found in there.items()}
     seen.sync_cronjobs(None, items["cronjobs"])
     seen.sync_pods(items["pods"])
     seen.sync_events(items["events"])

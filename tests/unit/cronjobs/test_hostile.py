@@ -9,6 +9,7 @@ from tests.unit.cronjobs.test_slots import NOON, Scene, cronjob, job
 
 from kronkeep_common import object_keys
 from kronkeep_daemon.cronjobs import resume
+from kronkeep_daemon.kube.objects import CronJobObject
 
 NOTES = (
     object_keys.SCHEDULED_TIMESTAMP,
@@ -47,7 +48,7 @@ async def recorded(folder: Path, spec: dict[str, Any], notes: dict[str, str]) ->
     ended["metadata"]["annotations"] |= notes
     await scene.show(ended, kind="jobs")
     await scene.at(30)
-    resume.given_back(shown)
+    resume.given_back(CronJobObject.from_manifest(shown, "c"))
     rows = scene.rows()
     await scene.close()
     return rows

@@ -14,6 +14,7 @@ from kronkeep_daemon.cronjobs.run_recorder import Recorder
 from kronkeep_daemon.cronjobs.slot_tracker import Ledger
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.testing import FakeClock
 
 NOON = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
@@ -269,9 +270,10 @@ class TestResume:
     def resumed(self, raw: dict[str, Any], now: datetime) -> dict[str, Any]:
         from kronkeep_common.schedule import Schedule
 
-        missed = resume.missed(raw, Schedule.parse("*/10 * * * *"), now)
+        live = CronJobObject.from_manifest(raw, "c")
+        missed = resume.missed(live, Schedule.parse("*/10 * * * *"), now)
         assert missed is None or resume.patience(missed, now) == 0
-        return resume.body(raw, missed, now)
+        return resume.body(live, missed, now)
 
     def test_the_deadline_excludes_the_missed_slot(self) -> None:
         now = slot(14)
@@ -298,9 +300,9 @@ class TestResume:
         body = self.resumed(raw, slot(14))
         raw["metadata"] |= body["metadata"]
         raw["spec"] |= body["spec"]
-        assert resume.given_back(raw) is None
+        assert resume.given_back(CronJobObject.from_manifest(raw, "c")) is None
         raw["status"]["lastScheduleTime"] = stamp(slot(20))
-        given = resume.given_back(raw)
+        given = resume.given_back(CronJobObject.from_manifest(raw, "c"))
         assert given is not None
         assert given["spec"] == {"startingDeadlineSeconds": back}
         assert list(given["metadata"]["annotations"].values()) == [None]
@@ -308,4 +310,4 @@ class TestResume:
     def test_a_broken_note_is_taken_away(self) -> None:
         raw = msgspec.json.decode(msgspec.json.encode(cronjob()))
         raw["metadata"]["annotations"] = {"kronkeep.dev/starting-deadline-seconds": "x y"}
-        assert resume.given_back(raw) is not None
+        assert resume.given_back(CronJobObject.from_manifest(raw, "c")) is not None

@@ -13,6 +13,7 @@ from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups.policy_annotations import Carrier
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.restores.drills import Drills, due_slot, pick
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.settings import Settings
@@ -59,15 +60,15 @@ def test_the_newest_or_one_that_asking_again_picks_again() -> None:
     assert pick([], "newest", "00") is None
 
 
-def cronjob(policy: dict[str, Any] | None) -> dict[str, Any]:
+def cronjob(policy: dict[str, Any] | None, name: str = "j") -> CronJobObject:
     text = msgspec.json.encode(policy).decode()
     meta = {
         "namespace": "n",
-        "name": "j",
+        "name": name,
         "uid": "u",
         "annotations": {object_keys.POLICY: text} if policy else {},
     }
-    return {"metadata": meta, "spec": {}}
+    return CronJobObject.from_manifest({"metadata": meta, "spec": {}}, "c")
 
 
 class Standing:
@@ -75,11 +76,11 @@ class Standing:
 
     def __init__(self) -> None:
         drill = {"schedule": "0 3 * * *"}
-        policy = {"id": "p", "storage_id": "s", "drill": drill}
-        self.raw = cronjob(policy)
+        self.policy = {"id": "p", "storage_id": "s", "drill": drill}
+        self.cronjob = cronjob(self.policy)
 
-    def acting(self) -> list[tuple[str, dict[str, Any]]]:
-        return [("c", self.raw)]
+    def acting(self) -> list[CronJobObject]:
+        return [self.cronjob]
 
     def with_snapshot(self, of: Carrier) -> list[BackupExecution]:
         return [backup(0)] if (of.cluster, of.namespace, of.cronjob) == ("c", "n", "j") else []
@@ -133,7 +134,7 @@ async def test_no_drill_without_a_policy_that_asks_for_it(
         settings=Settings,
     )  # type: ignore[arg-type]
     assert await drills.due() == []
-    standing.raw = cronjob(policy | without if without else None)
+    standing.cronjob = cronjob(policy | without if without else None)
     await clock.advance(2 * 86400)
     assert await drills.due() == []
     await history.close()
@@ -142,7 +143,7 @@ async def test_no_drill_without_a_policy_that_asks_for_it(
 async def test_a_drill_takes_no_other_cronjobs_backup(tmp_path: Path) -> None:
     clock = FakeClock(SEEN)
     standing = Standing()
-    standing.raw["metadata"]["name"] = "copy"
+    standing.cronjob = cronjob(standing.policy, name="copy")
     history = await History.open(tmp_path, clock=clock)
     drills = Drills(
         cronjobs=standing,
