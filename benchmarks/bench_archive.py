@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.e2e.backup_room import MACHINES, Room, room
+from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site
 
 ROUNDS = 2
 SETS = {"big": (16, 64 * 1024 * 1024), "small": (20_000, 1024)}
@@ -33,30 +33,30 @@ def plain(source: Path, repository: Path) -> float:
     """Seconds of `restic backup` into a fresh repository, as one process without a cache from before."""
     environment = {**os.environ, "RESTIC_PASSWORD": "x", "RESTIC_REPOSITORY": str(repository)}
     environment["RESTIC_CACHE_DIR"] = str(repository.with_suffix(".cache"))
-    subprocess.run([MACHINES, "init", "-q"], env=environment, check=True)
+    subprocess.run([DEBIAN_RESTIC, "init", "-q"], env=environment, check=True)
     os.sync()
     began = time.perf_counter()
-    line = [MACHINES, "backup", "--json", "--host", "kronkeep", str(source)]
+    line = [DEBIAN_RESTIC, "backup", "--json", "--host", "kronkeep", str(source)]
     subprocess.run(line, env=environment, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 
-async def ours(place: Room, name: str, storage: str) -> float:
+async def ours(site: BackupSite, name: str, storage: str) -> float:
     """Seconds from the request to the succeeded record, into a fresh storage."""
-    await place.storage(storage)
-    async with place.client() as client:
-        await place.cronjob(client, storage, name, storage)
+    await site.create_storage(storage)
+    async with site.client() as client:
+        await site.create_cronjob(client, storage, name, storage)
         os.sync()
         began = time.perf_counter()
-        backup = await place.backup(client, storage)
+        backup = await site.back_up(client, storage)
         took = time.perf_counter() - began
     assert backup.status == "succeeded", backup
     return took
 
 
-async def compare(place: Room, folder: Path, name: str, files: int, size: int) -> dict[str, float]:
+async def compare(site: BackupSite, folder: Path, name: str, files: int, size: int) -> dict[str, float]:
     """The best of each over the rounds, and our share of what is allowed."""
-    source = await place.claim(name)
+    source = await site.create_claim(name)
     await asyncio.to_thread(fill, source, files, size)
     found: dict[str, list[float]] = {"plain": [], "ours": []}
     for number in range(ROUNDS):
@@ -66,8 +66,8 @@ async def compare(place: Room, folder: Path, name: str, files: int, size: int) -
                 took = await asyncio.to_thread(plain, source, repository)
                 shutil.rmtree(repository)
             else:
-                took = await ours(place, name, f"{name}-{number}")
-                shutil.rmtree(place.daemon.state.parent / f"storage-{name}-{number}")
+                took = await ours(site, name, f"{name}-{number}")
+                shutil.rmtree(site.daemon.state.parent / f"storage-{name}-{number}")
             found[who].append(took)
             print(f"  {name} {who}: {took:.2f} s", file=sys.stderr, flush=True)
     best = {who: min(times) for who, times in found.items()}
@@ -83,7 +83,7 @@ def run() -> dict[str, float]:
     figures: dict[str, float] = {}
     with (
         tempfile.TemporaryDirectory() as name,
-        room(Path(name), MACHINES) as place,
+        backup_site(Path(name), DEBIAN_RESTIC) as place,
     ):
         for kind, (files, size) in SETS.items():
             figures |= asyncio.run(compare(place, Path(name), kind, files, size))

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.e2e.backup_room import MACHINES, Room, ended, room
+from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, wait_for_end
 from tests.e2e.conftest import eventually
 
 from kronkeep_common.client import Client
@@ -21,13 +21,13 @@ from kronkeep_daemon.kube import paths
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    with room(tmp_path_factory.mktemp("crash"), MACHINES) as found:
-        yield found
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
+    with backup_site(tmp_path_factory.mktemp("crash"), DEBIAN_RESTIC) as running:
+        yield running
 
 
 def fill(folder: Path, seed: int) -> None:
-    """About 24 MB that change from round to round."""
+    """Write about 24 MB of random files, other ones for each seed."""
     chance = random.Random(seed)
     for number in range(12):
         (folder / f"big {number}").write_bytes(chance.randbytes(2_000_000))
@@ -36,7 +36,7 @@ def fill(folder: Path, seed: int) -> None:
 
 
 def kill_restic(backup_id: str) -> bool:
-    """SIGKILL to the restic that makes this backup."""
+    """Send SIGKILL to the restic that makes this backup; return whether one was found."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             argv = (process / "cmdline").read_bytes().split(b"\0")
@@ -48,12 +48,14 @@ def kill_restic(backup_id: str) -> bool:
     return False
 
 
-async def strike(place: Room, client: Client, backup: BackupExecution, chance: random.Random) -> str:
-    """Waits a random while and kills: the process, the pod, or the Job."""
+async def kill_archive(
+    site: BackupSite, client: Client, backup: BackupExecution, chance: random.Random
+) -> str:
+    """Wait a random time, then kill the process, the pod or the Job; return which."""
     how = chance.choice(["process", "pod", "job"])
     await eventually(lambda: client.backup(backup.id), lambda b: b.job is not None or b.ended_at is not None)
     job = (await client.backup(backup.id)).job or ""
-    cluster = await place.daemon.cluster()
+    cluster = await site.daemon.cluster()
     try:
         for _ in range(200):
             pods, _ = await cluster.list(paths.pods("default"), labelSelector=f"job-name={job}")
@@ -76,24 +78,24 @@ async def strike(place: Room, client: Client, backup: BackupExecution, chance: r
     return how
 
 
-async def rounds(place: Room, name: str, number: int, seed: int) -> dict[str, int]:
-    """Kills so many archives, each time looking at the record and the repository; how they ended."""
+async def kill_archives(site: BackupSite, name: str, number: int, seed: int) -> dict[str, int]:
+    """Kill an archive in each round and check its record and the repository; count how they ended."""
     chance = random.Random(seed)
-    folder = await place.storage(name)
-    data = await place.claim(name)
-    password = await place.password(name)
-    seen: dict[str, int] = {}
-    async with place.client() as client:
-        await place.cronjob(client, name, name, name, retries=0)
+    folder = await site.create_storage(name)
+    data = await site.create_claim(name)
+    password = await site.read_password(name)
+    ends: dict[str, int] = {}
+    async with site.client() as client:
+        await site.create_cronjob(client, name, name, name, retries=0)
         for round_number in range(number):
             await asyncio.to_thread(fill, data, seed * 1000 + round_number)
             begun = await client.back_up("default", name)
-            how = await strike(place, client, begun, chance)
-            backup = await ended(client, begun.id)
+            how = await kill_archive(site, client, begun, chance)
+            backup = await wait_for_end(client, begun.id)
             key = f"{how}: {backup.status} {backup.reason}"
-            seen[key] = seen.get(key, 0) + 1
-            said = await asyncio.to_thread(
-                place.restic,
+            ends[key] = ends.get(key, 0) + 1
+            output = await asyncio.to_thread(
+                site.run_restic,
                 folder,
                 password,
                 "snapshots",
@@ -102,63 +104,63 @@ async def rounds(place: Room, name: str, number: int, seed: int) -> dict[str, in
                 "--tag",
                 f"backup={begun.id}",
             )
-            made = json.loads(said) or []
+            snapshots = json.loads(output) or []
             if backup.status in ("succeeded", "unknown"):
                 assert backup.result is not None, backup
-                assert [s["short_id"] for s in made] == [backup.result.snapshot_id[:8]], backup
+                assert [s["short_id"] for s in snapshots] == [backup.result.snapshot_id[:8]], backup
             else:
-                assert (backup.status, made) == ("failed", []), backup
+                assert (backup.status, snapshots) == ("failed", []), backup
                 assert backup.reason in ("JobGone", "Interrupted", "JobFailed"), backup
                 assert backup.message
                 assert backup.next_step
-        last = await place.backup(client, name)
+        last = await site.back_up(client, name)
         assert last.status == "succeeded", last
-    await asyncio.to_thread(place.restic, folder, password, "unlock", "--remove-all")
-    await asyncio.to_thread(place.restic, folder, password, "check", "--read-data")
-    return seen
+    await asyncio.to_thread(site.run_restic, folder, password, "unlock", "--remove-all")
+    await asyncio.to_thread(site.run_restic, folder, password, "check", "--read-data")
+    return ends
 
 
-async def test_killed_archives_leave_a_whole_repository_and_true_records(place: Room) -> None:
-    assert sum((await rounds(place, "few", 4, seed=3)).values()) == 4
+async def test_killed_archives_leave_a_whole_repository_and_true_records(site: BackupSite) -> None:
+    assert sum((await kill_archives(site, "few", 4, seed=3)).values()) == 4
 
 
 @pytest.mark.torture
-async def test_fifty_killed_archives(place: Room) -> None:
-    print(await rounds(place, "many", 50, seed=random.randrange(10**6)))  # noqa: T201
+async def test_fifty_killed_archives(site: BackupSite) -> None:
+    print(await kill_archives(site, "many", 50, seed=random.randrange(10**6)))  # noqa: T201
 
 
-async def test_a_killed_archive_is_tried_again_and_leaves_no_lock(place: Room) -> None:
-    folder = await place.storage("again")
-    data = await place.claim("again")
+async def test_a_killed_archive_is_tried_again_and_leaves_no_lock(site: BackupSite) -> None:
+    folder = await site.create_storage("again")
+    data = await site.create_claim("again")
     await asyncio.to_thread(fill, data, 1)
-    async with place.client() as client:
-        await place.cronjob(client, "again", "again", "again", retries=2)
+    async with site.client() as client:
+        await site.create_cronjob(client, "again", "again", "again", retries=2)
         begun = await client.back_up("default", "again")
         for _ in range(1200):
             if await asyncio.to_thread(kill_restic, begun.id):
                 break
             await asyncio.sleep(0.02)
-        backup = await ended(client, begun.id)
+        backup = await wait_for_end(client, begun.id)
     assert backup.status == "succeeded", backup
     assert backup.attempt in (1, 2)
-    password = await place.password("again")
-    assert place.restic(folder, password, "list", "locks", "--no-lock").strip() == ""
+    password = await site.read_password("again")
+    assert site.run_restic(folder, password, "list", "locks", "--no-lock").strip() == ""
 
 
-async def test_two_policies_on_one_repository_at_once(place: Room) -> None:
-    folder = await place.storage("shared")
-    async with place.client() as client:
+async def test_two_policies_on_one_repository_at_once(site: BackupSite) -> None:
+    folder = await site.create_storage("shared")
+    async with site.client() as client:
         names = ("one", "two", "three")
         for seed, name in enumerate(names):
-            await asyncio.to_thread(fill, await place.claim(name), 50 + seed)
-            await place.cronjob(client, name, name, "shared")
+            await asyncio.to_thread(fill, await site.create_claim(name), 50 + seed)
+            await site.create_cronjob(client, name, name, "shared")
         begun = await asyncio.gather(*(client.back_up("default", name) for name in names))
-        backups = [await ended(client, one.id) for one in begun]
+        backups = [await wait_for_end(client, one.id) for one in begun]
     assert [b.status for b in backups] == ["succeeded"] * 3
     spans = sorted((b.started_at, b.ended_at) for b in backups)
     for (_, earlier), (later, _) in itertools.pairwise(spans):
         assert earlier is not None
         assert later is not None
         assert later >= earlier - timedelta(milliseconds=1)  # in turn, never together
-    assert len(await place.snapshots("shared", folder)) == 3
-    place.restic(folder, await place.password("shared"), "check", "--read-data")
+    assert len(await site.list_snapshots("shared", folder)) == 3
+    site.run_restic(folder, await site.read_password("shared"), "check", "--read-data")

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests.e2e.backup_room import ended
+from tests.e2e.backup_site import wait_for_end
 from tests.e2e.conftest import Daemon, eventually
 
 from kronkeep_common import object_keys
@@ -125,7 +125,7 @@ class Pair:
             run = await client.trigger("default", "dump")
             linked = (await client.execution(run.id)).backup_id
             assert linked is not None
-            backup = await ended(client, linked)
+            backup = await wait_for_end(client, linked)
             assert (backup.cronjob_execution_id, backup.cluster) == (run.id, run.cluster)
             assert backup.storage_id == f"vault-{name}"
             return backup

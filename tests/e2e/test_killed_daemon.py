@@ -1,4 +1,4 @@
-"""A daemon that is killed at every state of a backup, and while it prunes, goes on exactly once."""
+"""A daemon that is killed in any state of a backup, or while it prunes, finishes the work exactly once."""
 
 import asyncio
 import sys
@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.e2e.backup_room import MACHINES, Room, ended, shell
+from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, shell, wait_for_end
 from tests.e2e.conftest import eventually
 from tests.e2e.faults import proxied
 
@@ -20,13 +20,13 @@ from kronkeep_daemon.kube import paths
 
 # A prune that holds the repository for itself until the file `go` is there: restic waits for a password.
 SLOW_PRUNE = f"""#!/bin/sh
-[ "$1" = prune ] && (until [ -e "${{0%/*}}/go" ]; do sleep 0.1; done) | {MACHINES} key passwd
-exec {MACHINES} "$@"
+[ "$1" = prune ] && (until [ -e "${{0%/*}}/go" ]; do sleep 0.1; done) | {DEBIAN_RESTIC} key passwd
+exec {DEBIAN_RESTIC} "$@"
 """
 
 
 @pytest.fixture
-async def place(tmp_path: Path) -> AsyncIterator[Room]:
+async def site(tmp_path: Path) -> AsyncIterator[BackupSite]:
     """A daemon whose cluster is another process, which lives on."""
     with tempfile.TemporaryDirectory(dir=sys.prefix) as seen_by_pods:  # which no folder below /tmp is
         program = Path(seen_by_pods) / "restic"
@@ -34,29 +34,29 @@ async def place(tmp_path: Path) -> AsyncIterator[Room]:
         Path(seen_by_pods).chmod(0o755)
         program.chmod(0o755)
         async with proxied(tmp_path, settings=f'[archive]\nprogram = "{program}"\n') as (daemon, _, _):
-            yield Room(daemon, str(program))
+            yield BackupSite(daemon, str(program))
 
 
-async def again(place: Room) -> None:
-    """kill -9, and the next life."""
-    await place.daemon.kill()
-    await place.daemon.start()
+async def kill_and_start(site: BackupSite) -> None:
+    """Kill the daemon with SIGKILL and start it again."""
+    await site.daemon.kill()
+    await site.daemon.start()
 
 
-def hook_runs(stage: str) -> Callable[[BackupExecution], bool]:
-    """Whether that hook is running."""
+def runs_hook(stage: str) -> Callable[[BackupExecution], bool]:
+    """Return a check whether a hook of that stage is running."""
     return lambda backup: any(run.stage == stage and run.status == "running" for run in backup.hooks)
 
 
-def archives(backup: BackupExecution) -> bool:
-    """Whether the archive's own Job is what it is at."""
+def runs_archive(backup: BackupExecution) -> bool:
+    """Return whether the backup is at its archive's own Job."""
     done = [run.stage for run in backup.hooks if run.status == "succeeded"]
     return backup.status == "running" and done == ["pre"] and backup.ending is None
 
 
-async def test_killed_in_every_state_a_backup_is_made_once_and_each_hook_runs_once(place: Room) -> None:
-    folder = await place.storage("states")
-    data = await place.claim("states")
+async def test_killed_in_every_state_a_backup_is_made_once_and_each_hook_runs_once(site: BackupSite) -> None:
+    folder = await site.create_storage("states")
+    data = await site.create_claim("states")
     (data / "file").write_bytes(b"x" * 1000)
     ran = data / "ran"
     hooks = Hooks(
@@ -66,42 +66,42 @@ async def test_killed_in_every_state_a_backup_is_made_once_and_each_hook_runs_on
     )
     moments = (
         lambda backup: backup.status in ("waiting", "queued"),
-        hook_runs("pre"),
-        archives,
-        hook_runs("validate"),
-        hook_runs("post"),
+        runs_hook("pre"),
+        runs_archive,
+        runs_hook("validate"),
+        runs_hook("post"),
     )
-    async with place.client() as client:
-        await place.cronjob(client, "states", "states", "states", hooks=hooks)
+    async with site.client() as client:
+        await site.create_cronjob(client, "states", "states", "states", hooks=hooks)
         run = await client.trigger("default", "states")
         assert run.backup_id is not None
     for moment in moments:
-        async with place.client() as client:
+        async with site.client() as client:
             seen = await eventually(lambda: client.backup(run.backup_id), lambda b: moment(b) or b.ended_at)  # noqa: B023
             assert moment(seen), seen
-        await again(place)
-    async with place.client() as client:
-        done = await ended(client, run.backup_id)
+        await kill_and_start(site)
+    async with site.client() as client:
+        done = await wait_for_end(client, run.backup_id)
     assert (done.status, done.attempt) == ("succeeded", 1), done
     assert Counter(run.stage for run in done.hooks) == {"pre": 1, "validate": 1, "post": 1}
     assert {run.status for run in done.hooks} == {"succeeded"}
     assert ran.read_text().split() == ["pre", "post"]
-    snapshots = await place.snapshots("states", folder)
+    snapshots = await site.list_snapshots("states", folder)
     assert done.result is not None
     assert [snapshot["short_id"] for snapshot in snapshots] == [done.result.snapshot_id[:8]]
 
 
-async def prunes(place: Room) -> int:
-    """How many Jobs have pruned, or do."""
-    cluster = await place.daemon.cluster()
+async def count_prunes(site: BackupSite) -> int:
+    """Return the number of Jobs that have pruned or do so now."""
+    cluster = await site.daemon.cluster()
     jobs, _ = await cluster.list(paths.jobs("kronkeep"))
     await cluster.close()
     return sum("-prune-" in job["metadata"]["name"] for job in jobs)
 
 
-async def test_killed_while_it_prunes_the_next_backup_waits_its_turn(place: Room) -> None:
-    folder = await place.storage("kept")
-    data = await place.claim("data")
+async def test_killed_while_it_prunes_the_next_backup_waits_its_turn(site: BackupSite) -> None:
+    folder = await site.create_storage("kept")
+    data = await site.create_claim("data")
     (data / "file").write_bytes(b"x" * 1000)
 
     async def prune(client: Client) -> None:
@@ -111,17 +111,17 @@ async def test_killed_while_it_prunes_the_next_backup_waits_its_turn(place: Room
     async def locks() -> list[Path]:
         return list((folder / "locks").iterdir())
 
-    async with place.client() as client:
-        await place.cronjob(client, "job", "data", "kept")
+    async with site.client() as client:
+        await site.create_cronjob(client, "job", "data", "kept")
         pruning = asyncio.create_task(prune(client))
         await eventually(locks, bool)
-        await again(place)
+        await kill_and_start(site)
         await pruning
-    async with place.client() as client:
+    async with site.client() as client:
         await eventually(client.cronjobs, lambda page: any(job.name == "job" for job in page.items))
         begun = await client.back_up("default", "job")
         assert (await client.backup(begun.id)).status == "queued"
-        Path(place.program).with_name("go").touch()
-        backup = await ended(client, begun.id)
+        Path(site.program).with_name("go").touch()
+        backup = await wait_for_end(client, begun.id)
     assert (backup.status, backup.reason) == ("succeeded", None), backup
-    assert (await prunes(place), await locks()) == (1, [])
+    assert (await count_prunes(site), await locks()) == (1, [])

@@ -1,4 +1,4 @@
-"""A policy's life: annotated by kubectl, broken, changed with its schedule, removed; no secret shows."""
+"""A policy from its annotation by kubectl to its removal; secrets appear nowhere."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.e2e.backup_room import MACHINES, Room, ended, room, shell
+from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, shell, wait_for_end
 from tests.e2e.conftest import eventually
 
 from kronkeep_common import object_keys
@@ -25,25 +25,25 @@ from kronkeep_daemon.kube import paths
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    with room(tmp_path_factory.mktemp("life"), MACHINES) as found:
-        yield found
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
+    with backup_site(tmp_path_factory.mktemp("life"), DEBIAN_RESTIC) as running:
+        yield running
 
 
-async def test_annotated_by_hand_broken_by_hand_and_removed(place: Room) -> None:
-    await place.storage("hand")
-    (await place.claim("hand") / "file").write_text("x")
-    cluster = await place.daemon.cluster()
+async def test_annotated_by_hand_broken_by_hand_and_removed(site: BackupSite) -> None:
+    await site.create_storage("hand")
+    (await site.create_claim("hand") / "file").write_text("x")
+    cluster = await site.daemon.cluster()
     path = paths.cronjobs("default", "hand")
 
     async def annotate(text: str | None) -> None:
         await cluster.patch(path, {"metadata": {"annotations": {object_keys.POLICY: text}}})
 
-    async def told() -> list[str]:
+    async def fault_messages() -> list[str]:
         events, _ = await cluster.list(paths.events("default"))
         return [e["message"] for e in events if e["reason"] == "InvalidBackupPolicy"]
 
-    async with place.client() as client:
+    async with site.client() as client:
         mount = VolumeMount(claim="hand", mount_path="/data")
         await client.create_cronjob(
             CronJobCreate(
@@ -51,14 +51,13 @@ async def test_annotated_by_hand_broken_by_hand_and_removed(place: Room) -> None
             )
         )
         await annotate('{"storage_id": "hand", "retries": 0}')
-        seen = await eventually(lambda: client.cronjob("default", "hand"), lambda c: c.policy is not None)
-        assert seen.policy is not None
+        await eventually(lambda: client.cronjob("default", "hand"), lambda c: c.policy is not None)
         run = await client.trigger("default", "hand")
         await eventually(lambda: client.execution(run.id), lambda r: r.backup_id is not None)
-        backup = await ended(client, (await client.execution(run.id)).backup_id or "")
+        backup = await wait_for_end(client, (await client.execution(run.id)).backup_id or "")
         assert backup.status == "succeeded"
         await annotate('{"storage_id": "hand", "hooks": {"pre": [{"name": "Bad Name"}]}}')
-        (message,) = await eventually(told, lambda found: found != [])
+        (message,) = await eventually(fault_messages, lambda messages: messages != [])
         assert "cannot be read" in message
         broken = await client.cronjob("default", "hand")
         assert broken.policy is None
@@ -72,23 +71,27 @@ async def test_annotated_by_hand_broken_by_hand_and_removed(place: Room) -> None
         assert kept.policy is not None
         assert kept.policy.storage_id == "hand"
         assert (await client.files(backup.id, "/source/hand")).items
-        assert len(await told()) == 1
+        assert len(await fault_messages()) == 1
     await cluster.close()
 
 
-async def test_a_copied_cronjob_is_backed_up_and_neither_loses_snapshots_to_the_other(place: Room) -> None:
-    await place.storage("copied")
-    (await place.claim("copied") / "file").write_text("x")
-    async with place.client() as client:
-        policy_id = await place.cronjob(client, "first", "copied", "copied", retention=Retention(keep_last=1))
-        cluster = await place.daemon.cluster()
+async def test_a_copied_cronjob_is_backed_up_and_neither_loses_snapshots_to_the_other(
+    site: BackupSite,
+) -> None:
+    await site.create_storage("copied")
+    (await site.create_claim("copied") / "file").write_text("x")
+    async with site.client() as client:
+        policy_id = await site.create_cronjob(
+            client, "first", "copied", "copied", retention=Retention(keep_last=1)
+        )
+        cluster = await site.daemon.cluster()
         raw = await cluster.get(paths.cronjobs("default", "first"))
         annotations = {object_keys.POLICY: raw["metadata"]["annotations"][object_keys.POLICY]}
         meta = {"name": "second", "namespace": "default", "annotations": annotations}
         await cluster.create(paths.cronjobs("default"), {"metadata": meta, "spec": raw["spec"]})
         await cluster.close()
         await eventually(lambda: client.policies(), lambda p: "second" in {view.cronjob for view in p.items})
-        backups = [await place.backup(client, name) for name in ("first", "second", "first", "second")]
+        backups = [await site.back_up(client, name) for name in ("first", "second", "first", "second")]
         assert {backup.status for backup in backups} == {"succeeded"}
         with pytest.raises(Conflict, match="default/first, default/second"):
             await client.retention(policy_id)
@@ -106,12 +109,12 @@ async def test_a_copied_cronjob_is_backed_up_and_neither_loses_snapshots_to_the_
         assert applied.cronjob.policy.id != policy_id
 
 
-async def test_schedule_and_policy_change_in_one_request_and_runs_show_the_revision(place: Room) -> None:
-    await place.storage("both")
-    await place.claim("both")
-    async with place.client() as client:
-        await place.cronjob(client, "both", "both", "both")
-        cluster = await place.daemon.cluster()
+async def test_schedule_and_policy_change_in_one_request_and_runs_show_the_revision(site: BackupSite) -> None:
+    await site.create_storage("both")
+    await site.create_claim("both")
+    async with site.client() as client:
+        await site.create_cronjob(client, "both", "both", "both")
+        cluster = await site.daemon.cluster()
         path = paths.cronjobs("default", "both")
         before = await cluster.get(path)
         spec = await client.cronjob_spec("default", "both")
@@ -133,26 +136,26 @@ async def test_schedule_and_policy_change_in_one_request_and_runs_show_the_revis
         await cluster.close()
 
 
-async def processes() -> str:
-    """Every command line and environment of the machine that we may read."""
+async def command_lines() -> str:
+    """Return the command lines of all processes of this machine."""
 
     def read() -> str:
-        found = []
+        lines = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
-                found.append((process / "cmdline").read_bytes().decode(errors="replace"))
+                lines.append((process / "cmdline").read_bytes().decode(errors="replace"))
             except OSError:
                 continue
-        return "\n".join(found)
+        return "\n".join(lines)
 
     return await asyncio.to_thread(read)
 
 
-async def test_canary_secrets_appear_nowhere(place: Room) -> None:
+async def test_canary_secrets_appear_nowhere(site: BackupSite) -> None:
     canaries = {"key": "canary-7f3a-key", "env": "canary-7f3a-env"}
-    await place.storage("quiet")
-    (await place.claim("quiet") / "file").write_text("x")
-    await place.secret("quiet", **canaries)
+    await site.create_storage("quiet")
+    (await site.create_claim("quiet") / "file").write_text("x")
+    await site.create_secret("quiet", **canaries)
     hooks = Hooks(
         pre=(
             shell(
@@ -164,17 +167,17 @@ async def test_canary_secrets_appear_nowhere(place: Room) -> None:
     )
     own = Encryption(key=SecretKeyRef(secret="quiet", key="key"))
     listed: list[str] = []
-    async with place.client() as client:
-        await place.cronjob(client, "quiet", "quiet", "quiet", hooks=hooks, encryption=own)
+    async with site.client() as client:
+        await site.create_cronjob(client, "quiet", "quiet", "quiet", hooks=hooks, encryption=own)
         begun = await client.back_up("default", "quiet")
         while (backup := await client.backup(begun.id)).ended_at is None:
-            listed.append(await processes())
+            listed.append(await command_lines())
             await asyncio.sleep(0.2)
         assert backup.status == "succeeded", backup
         answers = msgspec.json.encode(await client.snapshot()).decode()
         answers += msgspec.json.encode((await client.audit()).items).decode()
         answers += b"".join([chunk async for chunk in client.backup_log(begun.id)]).decode()
-    cluster = await place.daemon.cluster()
+    cluster = await site.daemon.cluster()
     manifests = []
     for where in (paths.jobs(), paths.pods(), paths.events(), paths.cronjobs(), paths.configmaps()):
         items, _ = await cluster.list(where)
@@ -182,12 +185,12 @@ async def test_canary_secrets_appear_nowhere(place: Room) -> None:
     left, _ = await cluster.list(paths.secrets())
     await cluster.close()
     assert len(listed) > 2
-    state = place.daemon.state
+    state = site.daemon.state
     files = [p for p in [*(state / "history").rglob("*"), state.parent / "kronkeepd.log"] if p.is_file()]
     kept = "".join(p.read_bytes().decode(errors="replace") for p in files)
-    for canary in (*canaries.values(), await place.password("quiet")):
-        for found in (answers, *manifests, kept):
-            assert canary not in found
+    for canary in (*canaries.values(), await site.read_password("quiet")):
+        for text in (answers, *manifests, kept):
+            assert canary not in text
         assert not [line for text in listed for line in text.split("\n") if canary in line]
     copies = [s["metadata"]["name"] for s in left if s["metadata"]["name"].endswith("-key")]
     assert not [name for name in copies if begun.id in name]

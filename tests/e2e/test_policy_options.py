@@ -1,4 +1,4 @@
-"""Each option of a policy, turned: what is really done changes."""
+"""Each option of a policy changes what is done."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.backup_room import MACHINES, Room, ended, hook, room, shell
+from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, hook, shell, wait_for_end
 from tests.e2e.conftest import eventually
 
 from kronkeep_common import errors, object_keys
@@ -23,14 +23,14 @@ from kronkeep_daemon.kube import paths
 
 
 @pytest.fixture(scope="module")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    with room(tmp_path_factory.mktemp("old"), MACHINES) as found:
-        yield found
+def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
+    with backup_site(tmp_path_factory.mktemp("old"), DEBIAN_RESTIC) as running:
+        yield running
 
 
-async def test_hooks_run_in_order_around_the_archive_and_are_kept(old: Room) -> None:
-    folder = await old.storage("hooked")
-    data = await old.claim("hooked")
+async def test_hooks_run_in_order_around_the_archive_and_are_kept(old: BackupSite) -> None:
+    folder = await old.create_storage("hooked")
+    data = await old.create_claim("hooked")
     (data / "order").write_text("")
     say = "echo {0} >> /source/hooked/order; echo this is {0}"
     hooks = Hooks(
@@ -43,8 +43,8 @@ async def test_hooks_run_in_order_around_the_archive_and_are_kept(old: Room) -> 
         ),
     )
     async with old.client() as client:
-        await old.cronjob(client, "hooked", "hooked", "hooked", hooks=hooks)
-        backup = await old.backup(client, "hooked")
+        await old.create_cronjob(client, "hooked", "hooked", "hooked", hooks=hooks)
+        backup = await old.back_up(client, "hooked")
         assert (backup.status, backup.reason, backup.warnings) == ("succeeded", None, ())
         assert [(run.stage, run.name, run.status, run.exit_code) for run in backup.hooks] == [
             ("pre", "first", "succeeded", 0),
@@ -59,18 +59,18 @@ async def test_hooks_run_in_order_around_the_archive_and_are_kept(old: Room) -> 
     for words in ("this is first", "first\n", f"succeeded {backup.result.snapshot_id}", "restic 0."):
         assert words in log
     assert '"status"' not in log
-    (snapshot,) = await old.snapshots("hooked", folder)
+    (snapshot,) = await old.list_snapshots("hooked", folder)
     assert snapshot["short_id"] == backup.result.snapshot_id
 
 
-async def test_post_hooks_run_after_a_failure_a_stopping_hook_and_a_cancel(old: Room) -> None:
-    folder = await old.storage("post")
-    data = await old.claim("post")
+async def test_post_hooks_run_after_a_failure_a_stopping_hook_and_a_cancel(old: BackupSite) -> None:
+    folder = await old.create_storage("post")
+    data = await old.create_claim("post")
     told = shell("told", "echo $KRONKEEP_STATUS >> /source/post/told")
     no = shell("no", "echo no >&2; exit 9")
     async with old.client() as client:
-        await old.cronjob(client, "post", "post", "post", hooks=Hooks(pre=(no,), post=(told,)))
-        stopped = await old.backup(client, "post")
+        await old.create_cronjob(client, "post", "post", "post", hooks=Hooks(pre=(no,), post=(told,)))
+        stopped = await old.back_up(client, "post")
         assert (stopped.status, stopped.reason) == ("failed", "HookFailed")
         assert "ended with exit code 9: no" in (stopped.message or "")
         await client.set_policy(
@@ -80,12 +80,12 @@ async def test_post_hooks_run_after_a_failure_a_stopping_hook_and_a_cancel(old: 
                 "post", "post", hooks=Hooks(pre=(hook("on", "false", on_failure="continue"),), post=(told,))
             ),
         )
-        passed = await old.backup(client, "post")
+        passed = await old.back_up(client, "post")
         assert passed.status == "succeeded"
         assert any("pre hook on failed" in warning for warning in passed.warnings)
         bad = Hooks(validate=(hook("bad", "false"),), post=(told, hook("late", "false")))
         await client.set_policy("default", "post", spec("post", "post", hooks=bad))
-        invalid = await old.backup(client, "post")
+        invalid = await old.back_up(client, "post")
         assert (invalid.status, invalid.reason) == ("failed", "ValidationFailed")
         assert invalid.result is not None
         slow = Hooks(pre=(hook("slow", "sleep", "60"),), post=(told,))
@@ -93,14 +93,14 @@ async def test_post_hooks_run_after_a_failure_a_stopping_hook_and_a_cancel(old: 
         begun = await client.back_up("default", "post")
         await eventually(lambda: client.backup(begun.id), lambda b: bool(b.hooks))
         await client.cancel_backup(begun.id)
-        cancelled = await ended(client, begun.id)
+        cancelled = await wait_for_end(client, begun.id)
         assert (cancelled.status, cancelled.reason) == ("cancelled", "Cancelled")
         short = Hooks(pre=(hook("short", "sleep", "60", timeout_seconds=1),))
         await client.set_policy("default", "post", spec("post", "post", hooks=short))
-        late = await old.backup(client, "post")
+        late = await old.back_up(client, "post")
         assert [run.status for run in late.hooks] == ["timed-out"]
     assert (data / "told").read_text() == "failed\nsucceeded\nfailed\ncancelled\n"
-    assert len(await old.snapshots("post", folder)) == 2
+    assert len(await old.list_snapshots("post", folder)) == 2
 
 
 def spec(storage: str, claim: str, **policy: object) -> BackupPolicySpec:
@@ -110,14 +110,16 @@ def spec(storage: str, claim: str, **policy: object) -> BackupPolicySpec:
     return BackupPolicySpec(**{"storage_id": storage, "source": source, "retries": 0, **policy})  # type: ignore[arg-type]
 
 
-async def test_configuration_is_archived_when_included(old: Room, tmp_path: Path) -> None:
-    folder = await old.storage("config")
-    data = await old.claim("config")
+async def test_configuration_is_archived_when_included(old: BackupSite, tmp_path: Path) -> None:
+    folder = await old.create_storage("config")
+    data = await old.create_claim("config")
     (data / "file").write_text("x")
-    await old.secret("pass", word="canary-of-a-secret")
-    await old.put(paths.configmaps("default"), {"metadata": {"name": "settings"}, "data": {"a": "b=c"}})
+    await old.create_secret("pass", word="canary-of-a-secret")
+    await old.create_object(
+        paths.configmaps("default"), {"metadata": {"name": "settings"}, "data": {"a": "b=c"}}
+    )
     async with old.client() as client:
-        await old.cronjob(client, "config", "config", "config", include=Include(configuration=False))
+        await old.create_cronjob(client, "config", "config", "config", include=Include(configuration=False))
         env = [
             {"name": "A", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "a"}}},
             {"name": "B", "valueFrom": {"secretKeyRef": {"name": "pass", "key": "word"}}},
@@ -127,21 +129,21 @@ async def test_configuration_is_archived_when_included(old: Room, tmp_path: Path
         pod = {"template": {"spec": {"containers": [container]}}}
         body = {"spec": {"jobTemplate": {"spec": pod}}}
         await cluster.patch(paths.cronjobs("default", "config"), body)
-        without = await old.backup(client, "config")
+        without = await old.back_up(client, "config")
         await client.set_policy(
             "default", "config", spec("config", "config", include=Include(configuration=True))
         )
-        with_it = await old.backup(client, "config")
+        with_it = await old.back_up(client, "config")
         left, _ = await cluster.list(paths.configmaps("default"))
         await cluster.close()
     assert (without.status, with_it.status) == ("succeeded", "succeeded")
     assert {item["metadata"]["name"] for item in left} == {"settings"}
     assert without.result is not None
     assert with_it.result is not None
-    password = await old.password("config")
-    said = old.restic(folder, password, "ls", without.result.snapshot_id)
+    password = await old.read_password("config")
+    said = old.run_restic(folder, password, "ls", without.result.snapshot_id)
     assert "/configuration" not in said
-    old.restic(folder, password, "restore", with_it.result.snapshot_id, "--target", str(tmp_path))
+    old.run_restic(folder, password, "restore", with_it.result.snapshot_id, "--target", str(tmp_path))
     files = {path.name: path for path in (tmp_path / "configuration").iterdir()}
     assert set(files) == {"cronjob.json", "configmap-settings.json", "secrets.json"}
     assert not any(path.is_symlink() for path in files.values())
@@ -152,20 +154,20 @@ async def test_configuration_is_archived_when_included(old: Room, tmp_path: Path
     assert "canary-of-a-secret" not in "".join(path.read_text() for path in files.values())
 
 
-async def test_full_reads_every_file_again_and_compression_makes_less(old: Room) -> None:
-    folder = await old.storage("force")
-    data = await old.claim("force")
+async def test_full_reads_every_file_again_and_compression_makes_less(old: BackupSite) -> None:
+    folder = await old.create_storage("force")
+    data = await old.create_claim("force")
     for number in range(20):
         (data / f"{number}").write_bytes(os.urandom(100) * 2000)
     async with old.client() as client:
-        await old.cronjob(client, "force", "force", "force", compression="off")
-        first = await old.backup(client, "force")
+        await old.create_cronjob(client, "force", "force", "force", compression="off")
+        first = await old.back_up(client, "force")
         raw = sum(path.stat().st_size for path in (folder / "data").rglob("*") if path.is_file())
-        again = await old.backup(client, "force")
-        full = await old.backup(client, "force", backup_type="full")
+        again = await old.back_up(client, "force")
+        full = await old.back_up(client, "force", backup_type="full")
         for number in range(20):
             (data / f"{number}").write_bytes(os.urandom(100) * 2000)
-        most = await old.backup(client, "force", compression="max")
+        most = await old.back_up(client, "force", compression="max")
     for one in (first, again, full, most):
         assert one.result is not None
     assert (again.result.files_unmodified, again.result.files_new) == (20, 0)
@@ -179,43 +181,43 @@ async def test_full_reads_every_file_again_and_compression_makes_less(old: Room)
     assert first.result.bytes_per_second
 
 
-async def test_a_key_of_the_policys_own_and_a_wrong_one(old: Room) -> None:
-    folder = await old.storage("keyed")
-    data = await old.claim("keyed")
+async def test_a_key_of_the_policys_own_and_a_wrong_one(old: BackupSite) -> None:
+    folder = await old.create_storage("keyed")
+    data = await old.create_claim("keyed")
     (data / "file").write_text("for no other eyes")
-    await old.secret("key-right", password="right key")
-    await old.secret("key-wrong", password="wrong key")
+    await old.create_secret("key-right", password="right key")
+    await old.create_secret("key-wrong", password="wrong key")
     async with old.client() as client:
         own = Encryption(key=SecretKeyRef(secret="key-right"))
-        policy_id = await old.cronjob(client, "keyed", "keyed", "keyed", encryption=own)
-        good = await old.backup(client, "keyed")
+        policy_id = await old.create_cronjob(client, "keyed", "keyed", "keyed", encryption=own)
+        good = await old.back_up(client, "keyed")
         wrong = Encryption(key=SecretKeyRef(secret="key-wrong"))
         await client.set_policy("default", "keyed", spec("keyed", "keyed", encryption=wrong))
-        bad = await old.backup(client, "keyed")
+        bad = await old.back_up(client, "keyed")
         gone = Encryption(key=SecretKeyRef(secret="key-gone"))
         await client.set_policy("default", "keyed", spec("keyed", "keyed", encryption=gone))
-        none = await old.backup(client, "keyed")
+        none = await old.back_up(client, "keyed")
         listed = await client.files(good.id, "/source/keyed")
     assert (good.status, bad.status, bad.reason) == ("succeeded", "failed", "WrongPassword")
     assert (none.status, none.reason) == ("failed", "SecretMissing")
     assert [entry.name for entry in listed.items] == ["file"]
-    assert await old.snapshots("keyed", folder) == []
+    assert await old.list_snapshots("keyed", folder) == []
     below = folder / f"policy-{policy_id}"
     assert good.result is not None
-    assert good.result.snapshot_id in old.restic(below, "right key", "snapshots", "--json")
-    old.restic(below, await old.password("keyed"), "snapshots", code=1)
+    assert good.result.snapshot_id in old.run_restic(below, "right key", "snapshots", "--json")
+    old.run_restic(below, await old.read_password("keyed"), "snapshots", code=1)
 
 
-async def test_what_the_machines_restic_cannot_do_is_refused(old: Room) -> None:
-    await old.storage("refused")
-    await old.claim("refused")
+async def test_what_the_machines_restic_cannot_do_is_refused(old: BackupSite) -> None:
+    await old.create_storage("refused")
+    await old.create_claim("refused")
     dump = Include(database=DatabaseDump(image="postgres:16", command=("pg_dump",)))
     async with old.client() as client:
         for changed in ({"encryption": Encryption(enabled=False)}, {"include": dump}):
             with pytest.raises(errors.ToolMissing) as refusal:
-                await old.cronjob(client, "refused", "refused", "refused", **changed)
+                await old.create_cronjob(client, "refused", "refused", "refused", **changed)
             assert "needs restic 0.17.0, and the archives' image has 0.14.0" in refusal.value.message
-        await old.cronjob(client, "refused", "refused", "refused")
+        await old.create_cronjob(client, "refused", "refused", "refused")
         cluster = await old.daemon.cluster()
         raw = await cluster.get(paths.cronjobs("default", "refused"))
         by_hand = json.loads(raw["metadata"]["annotations"][object_keys.POLICY]) | {
@@ -229,19 +231,19 @@ async def test_what_the_machines_restic_cannot_do_is_refused(old: Room) -> None:
             lambda c: c.policy is not None and not c.policy.encryption.enabled,
         )
         assert policy.policy_fault is None
-        backup = await old.backup(client, "refused")
+        backup = await old.back_up(client, "refused")
     assert (backup.status, backup.reason) == ("failed", "ToolMissing")
 
 
-async def test_retention_waits_for_approval_then_pruning_gives_the_space_back(old: Room) -> None:
-    folder = await old.storage("kept")
-    data = await old.claim("kept")
+async def test_retention_waits_for_approval_then_pruning_gives_the_space_back(old: BackupSite) -> None:
+    folder = await old.create_storage("kept")
+    data = await old.create_claim("kept")
     async with old.client() as client:
-        policy_id = await old.cronjob(client, "kept", "kept", "kept", retention=Retention(days=30))
+        policy_id = await old.create_cronjob(client, "kept", "kept", "kept", retention=Retention(days=30))
         made = []
         for _ in range(5):
             (data / "file").write_bytes(os.urandom(400_000))
-            made.append(await old.backup(client, "kept"))
+            made.append(await old.back_up(client, "kept"))
         await client.pin_backup(made[0].id)
         tried = await client.try_retention("default", "kept", Retention(keep_last=2))
         assert [v.backup_id for v in tried.remove] == [made[2].id, made[1].id]
@@ -253,13 +255,13 @@ async def test_retention_waits_for_approval_then_pruning_gives_the_space_back(ol
             await client.apply_retention(policy_id)
         with pytest.raises(errors.PreconditionFailed):
             await client.approve_retention(policy_id, "another")
-        assert len(await old.snapshots("kept", folder)) == 5
+        assert len(await old.list_snapshots("kept", folder)) == 5
         (view,) = [v for v in (await client.policies()).items if v.id == policy_id]
         assert (view.snapshots, bool(view.retention_waits)) == (5, True)
         await client.measure_storage("kept")
         before = (await client.storage("kept")).usage
         await client.approve_retention(policy_id, plan.token)
-        left = {s["short_id"] for s in await old.snapshots("kept", folder)}
+        left = {s["short_id"] for s in await old.list_snapshots("kept", folder)}
         assert left == {made[n].result.snapshot_id for n in (0, 3, 4)}  # type: ignore[union-attr]
         assert (await client.backup(made[1].id)).snapshot_removed_at is not None
         await client.prune_storage("kept")
@@ -269,7 +271,7 @@ async def test_retention_waits_for_approval_then_pruning_gives_the_space_back(ol
         assert after.used_bytes < before.used_bytes - 700_000
         await client.pin_backup(made[0].id, False)
         await client.apply_retention(policy_id)
-        assert len(await old.snapshots("kept", folder)) == 2
+        assert len(await old.list_snapshots("kept", folder)) == 2
         assert (await client.retention(policy_id)).remove == ()
         with pytest.raises(errors.NotAllowedNow):
             await client.pin_backup(made[0].id)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.backup_room import NEWER, Room, room
+from tests.e2e.backup_site import NEWER_RESTIC, BackupSite, backup_site
 
 from kronkeep_common.models import (
     BackupPolicySpec,
@@ -14,20 +14,20 @@ from kronkeep_common.models import (
     SecretKeyRef,
 )
 
-pytestmark = pytest.mark.skipif(not NEWER.exists(), reason="no newer restic could be had")
+pytestmark = pytest.mark.skipif(not NEWER_RESTIC.exists(), reason="no newer restic could be had")
 
 
 @pytest.fixture(scope="module")
-def new(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    with room(tmp_path_factory.mktemp("new"), str(NEWER)) as found:
-        yield found
+def new(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
+    with backup_site(tmp_path_factory.mktemp("new"), str(NEWER_RESTIC)) as running:
+        yield running
 
 
-async def test_encryption_off_and_a_dump_where_restic_can(new: Room, tmp_path: Path) -> None:
-    folder = await new.storage("open")
-    data = await new.claim("open")
+async def test_encryption_off_and_a_dump_where_restic_can(new: BackupSite, tmp_path: Path) -> None:
+    folder = await new.create_storage("open")
+    data = await new.create_claim("open")
     (data / "file").write_text("plain")
-    await new.secret("database", url="canary-url")
+    await new.create_secret("database", url="canary-url")
     script = 'printf "%s" "$URL" | wc -c; echo "insert \'$1\'"'
     dump = DatabaseDump(
         image="postgres:16",
@@ -36,7 +36,7 @@ async def test_encryption_off_and_a_dump_where_restic_can(new: Room, tmp_path: P
         env={"URL": SecretKeyRef(secret="database", key="url")},
     )
     async with new.client() as client:
-        policy_id = await new.cronjob(
+        policy_id = await new.create_cronjob(
             client,
             "open",
             "open",
@@ -44,7 +44,7 @@ async def test_encryption_off_and_a_dump_where_restic_can(new: Room, tmp_path: P
             encryption=Encryption(enabled=False),
             include=Include(database=dump),
         )
-        both = await new.backup(client, "open")
+        both = await new.back_up(client, "open")
         assert (both.status, both.reason) == ("succeeded", None)
         assert both.result is not None
         assert both.result.database_snapshot_id
@@ -55,12 +55,12 @@ async def test_encryption_off_and_a_dump_where_restic_can(new: Room, tmp_path: P
         alone = Include(volumes=False, database=bad)
         no_claims = BackupPolicySpec(storage_id="open", include=alone, retries=0)
         await client.set_policy("default", "open", no_claims)
-        failed = await new.backup(client, "open")
+        failed = await new.back_up(client, "open")
     below = folder / f"open-{policy_id}"
     for snapshot in (both.result.snapshot_id, both.result.database_snapshot_id):
-        new.restic(below, None, "restore", snapshot, "--target", str(tmp_path))
+        new.run_restic(below, None, "restore", snapshot, "--target", str(tmp_path))
     assert (tmp_path / "source" / "open" / "file").read_text() == "plain"
     assert (tmp_path / "shop.sql").read_text() == "10\ninsert 'it's; $(touch /x)'\n"
     assert (failed.status, failed.reason, failed.result) == ("failed", "DumpFailed", None)
     assert "broken" in (failed.message or "")
-    assert await new.snapshots("open", folder) == []
+    assert await new.list_snapshots("open", folder) == []

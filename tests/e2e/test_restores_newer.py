@@ -5,29 +5,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.backup_room import NEWER, Room, room
+from tests.e2e.backup_site import NEWER_RESTIC, BackupSite, backup_site
 from tests.e2e.test_restores import ended, fill, picture
 
 from kronkeep_common import errors
 from kronkeep_common.models import DatabaseDump, Drill, Include, RestoreRequest, RestoreTarget
 
-pytestmark = pytest.mark.skipif(not NEWER.exists(), reason="no newer restic could be had")
+pytestmark = pytest.mark.skipif(not NEWER_RESTIC.exists(), reason="no newer restic could be had")
 
 
 @pytest.fixture(scope="module")
-def new(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    with room(tmp_path_factory.mktemp("new"), str(NEWER)) as found:
+def new(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
+    with backup_site(tmp_path_factory.mktemp("new"), str(NEWER_RESTIC)) as found:
         yield found
 
 
-async def test_a_dump_and_files_come_back_together_and_links_in_place(new: Room) -> None:
-    await new.storage("both")
-    claim = await new.claim("both")
+async def test_a_dump_and_files_come_back_together_and_links_in_place(new: BackupSite) -> None:
+    await new.create_storage("both")
+    claim = await new.create_claim("both")
     fill(claim, "one")
     dump = DatabaseDump(image="postgres:16", command=("echo", "rows"), file_name="shop.sql")
     async with new.client() as client:
-        await new.cronjob(client, "both", "both", "both", include=Include(configuration=True, database=dump))
-        backup = await new.backup(client, "both")
+        await new.create_cronjob(
+            client, "both", "both", "both", include=Include(configuration=True, database=dump)
+        )
+        backup = await new.back_up(client, "both")
         first = picture(claim)
         assert backup.status == "succeeded", backup
         top = {f.name for f in (await client.files(backup.id)).items}
@@ -47,13 +49,13 @@ async def test_a_dump_and_files_come_back_together_and_links_in_place(new: Room)
         assert picture(claim) == first
 
 
-async def test_a_drill_passes_and_a_damaged_pack_fails_with_its_reason(new: Room) -> None:
-    folder = await new.storage("drilled")
-    claim = await new.claim("drilled")
+async def test_a_drill_passes_and_a_damaged_pack_fails_with_its_reason(new: BackupSite) -> None:
+    folder = await new.create_storage("drilled")
+    claim = await new.create_claim("drilled")
     (claim / "large").write_bytes(os.urandom(2_000_000))
     async with new.client() as client:
-        await new.cronjob(client, "drilled", "drilled", "drilled", drill=Drill(schedule="0 3 29 2 *"))
-        backup = await new.backup(client, "drilled")
+        await new.create_cronjob(client, "drilled", "drilled", "drilled", drill=Drill(schedule="0 3 29 2 *"))
+        backup = await new.back_up(client, "drilled")
         done = await ended(client, await client.drill("default", "drilled"))
         assert (done.status, done.reason) == ("completed", None), done
         pack = max(_packs(folder), key=lambda p: p.stat().st_size)

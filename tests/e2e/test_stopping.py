@@ -1,4 +1,4 @@
-"""A daemon that is told to stop stops at once, however busy it and the machine are."""
+"""A daemon stops at once when asked, however busy it and the machine are."""
 
 import asyncio
 import subprocess
@@ -24,7 +24,7 @@ def busy_neighbour() -> Iterator[None]:
         neighbour.kill()
 
 
-async def triggered(client: Client) -> None:
+async def trigger_run(client: Client) -> None:
     while True:
         try:
             await client.trigger("default", "w")
@@ -45,6 +45,6 @@ async def test_a_hundred_stops_in_the_middle_of_runs_wait_for_no_task(
                 spec = CronJobCreate(name="w", image="busybox", command=("true",), schedule="* * * * *")
                 await client.create_cronjob(spec)
             for _ in range(number % 4):
-                await triggered(client)
+                await trigger_run(client)
         assert await daemon.stop() == 0
     assert "did not stop" not in (tmp_path / "kronkeepd.log").read_text()

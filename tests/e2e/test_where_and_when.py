@@ -1,4 +1,4 @@
-"""Where an archive runs, how long it waits for the repository, and whose lock may be taken from it."""
+"""The node of an archive, its time in the repository's queue, and the removal of stale locks."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.testing import composed
 
 
-class Two(NamedTuple):
+class TwoNodes(NamedTuple):
     """Services over a cluster of two nodes, a storage `vault` in `folder` and a claim `data`."""
 
     composition: Composition
@@ -46,8 +46,8 @@ class Two(NamedTuple):
     def services(self) -> Services:
         return self.composition.services
 
-    async def cronjob(self) -> None:
-        """A CronJob that never runs by itself, whose policy archives `data`."""
+    async def create_cronjob(self) -> None:
+        """Create a CronJob that never runs by itself, whose policy archives `data`."""
         source = Source(claims=(ClaimSource(claim="data"),))
         policy = BackupPolicySpec(storage_id="vault", source=source, retries=0)
         spec = CronJobCreate(
@@ -55,8 +55,8 @@ class Two(NamedTuple):
         )
         await self.services.extended.create(spec, self.cluster)
 
-    async def backup(self) -> BackupExecution:
-        """A backup by hand, to its end."""
+    async def back_up(self) -> BackupExecution:
+        """Start a backup and return it once it has ended."""
         begun = await self.services.backups.back_up_now(CronJobRef(self.cluster.id, "default", "job"), {})
 
         async def look() -> BackupExecution:
@@ -64,8 +64,8 @@ class Two(NamedTuple):
 
         return await eventually(look, lambda b: is_final(BACKUP_TRANSITIONS, b.status))
 
-    async def pod(self, name: str, **spec: Any) -> None:
-        """A pod that mounts the claim and would sleep for long."""
+    async def create_pod(self, name: str, **spec: Any) -> None:
+        """Create a pod that mounts the claim and sleeps."""
         mounts = [{"name": "data", "mountPath": "/data"}]
         container = {
             "name": "c",
@@ -80,7 +80,7 @@ class Two(NamedTuple):
 
 
 @pytest.fixture
-async def two(tmp_path: Path) -> AsyncIterator[Two]:
+async def two(tmp_path: Path) -> AsyncIterator[TwoNodes]:
     supervisor = Supervisor(SystemClock())
     embedded = await EmbeddedCluster.start(tmp_path / "cluster", supervisor=supervisor, nodes=2)
     cluster = await Cluster.connect(kubeconfig=embedded.kubeconfig)
@@ -93,72 +93,72 @@ async def two(tmp_path: Path) -> AsyncIterator[Two]:
     async with composed(cluster, tmp_path / "history", Supervisor(SystemClock()), settings) as composition:
         storages = composition.services.storages
         folder = tmp_path / "vault"
-        wanted = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
-        await storages.create(wanted, cluster)
+        vault = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
+        await storages.create(vault, cluster)
 
         async def look() -> str:
             return str(storages.get("vault").status)
 
         await eventually(look, lambda status: status == "active")
-        found = Two(composition, cluster, folder)
-        await found.cronjob()
-        yield found
+        nodes = TwoNodes(composition, cluster, folder)
+        await nodes.create_cronjob()
+        yield nodes
     await cluster.close()
     await supervisor.close()
     await embedded.close()
 
 
-async def test_a_claim_of_one_node_is_archived_where_its_user_runs(two: Two) -> None:
+async def test_a_claim_of_one_node_is_archived_where_its_user_runs(two: TwoNodes) -> None:
     """The first node has less to do and the first name: the scheduler alone would take it."""
-    await two.pod("user", nodeName="node-2")
+    await two.create_pod("user", nodeName="node-2")
 
-    async def look() -> str:
+    async def phase_of_pod() -> str:
         return str((await two.cluster.get(paths.pods("default", "user")))["status"]["phase"])
 
-    await eventually(look, lambda phase: phase == "Running")
-    backup = await two.backup()
+    await eventually(phase_of_pod, lambda phase: phase == "Running")
+    backup = await two.back_up()
     assert (backup.status, backup.reason) == ("succeeded", None), backup
     pods, _ = await two.cluster.list(paths.pods("default"), labelSelector=f"job-name={backup.job}")
     assert [pod["spec"]["nodeName"] for pod in pods] == ["node-2"]
 
 
 async def test_a_backup_whose_turn_does_not_come_in_time_says_so(
-    two: Two, monkeypatch: pytest.MonkeyPatch
+    two: TwoNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backup_service, "LONGEST_QUEUE", timedelta(seconds=1))
     own = repository.Repository(storage=two.services.storages.get("vault"))
     async with two.composition.queues.hold_exclusively(own.id):
-        late = await two.backup()
+        late = await two.back_up()
     assert (late.status, late.started_at, late.job, late.result) == ("failed", None, None, None)
     assert (late.reason, bool(late.next_step)) == ("QueueTimeout", True), late
     assert "busy" in (late.message or "")
-    assert (await two.backup()).status == "succeeded"
+    assert (await two.back_up()).status == "succeeded"
 
 
-def held(folder: Path) -> set[str]:
-    """The locks of a repository."""
+def locks_of(folder: Path) -> set[str]:
+    """Return the names of a repository's locks."""
     return {path.name for path in (folder / "locks").iterdir()}
 
 
-class Prune:
-    """A Job of ours that holds the repository for itself until it is killed: restic waits for a password."""
+class HangingPrune:
+    """A Job of kronkeep that holds an exclusive lock until it is killed: restic waits for a password."""
 
     STEPS: ClassVar = [("prune", ["sh", "-c", "sleep 300 | restic key passwd"])]
 
-    def __init__(self, two: Two, work: Coroutine[Any, Any, Any]) -> None:
+    def __init__(self, two: TwoNodes, work: Coroutine[Any, Any, Any]) -> None:
         self._two = two
         self._task = asyncio.create_task(work)
 
-    async def locked(self) -> None:
-        """Waits until it holds the repository."""
+    async def wait_for_lock(self) -> None:
+        """Wait until it holds the lock."""
 
         async def look() -> set[str]:
-            return held(self._two.folder)
+            return locks_of(self._two.folder)
 
         await eventually(look, lambda locks: len(locks) == 1)
 
     async def kill(self) -> Any:
-        """SIGKILL to all of its pod, which is gone then; what its Job ended with."""
+        """Delete its pod without grace; return or raise what its Job ended with."""
         pods, _ = await self._two.cluster.list(paths.pods("kronkeep"))
         for pod in pods:
             if "-prune-" in pod["metadata"]["name"]:
@@ -168,24 +168,24 @@ class Prune:
         return await self._task
 
 
-async def test_a_killed_prunes_lock_goes_at_once_and_a_living_ones_stays(two: Two) -> None:
+async def test_a_killed_prunes_lock_goes_at_once_and_a_living_ones_stays(two: TwoNodes) -> None:
     storages = two.services.storages
     maintenance = two.composition.maintenance
     jobs = two.composition.repository_jobs
     own = repository.Repository(storage=storages.get("vault"))
-    ours = Prune(two, maintenance.run("prune", Prune.STEPS, own, 60))
-    await ours.locked()
+    ours = HangingPrune(two, maintenance.run("prune", HangingPrune.STEPS, own, 60))
+    await ours.wait_for_lock()
     with pytest.raises(StorageFailed) as cut_off:
         await ours.kill()
-    assert (cut_off.value.details["reason"], held(two.folder)) == ("Interrupted", set())
-    # One whose daemon was killed too: nobody hears of its end.
+    assert (cut_off.value.details["reason"], locks_of(two.folder)) == ("Interrupted", set())
+    # One whose daemon was killed too: nobody sees its end.
     name = job_names.new_name("prune", own.storage)
-    unheard = Prune(two, jobs.run(name, Prune.STEPS, own, 60))
-    await unheard.locked()
+    unwatched = HangingPrune(two, jobs.run(name, HangingPrune.STEPS, own, 60))
+    await unwatched.wait_for_lock()
     with pytest.raises(StorageFailed) as alive:
         await two.services.retention.prune("vault")
-    assert (alive.value.details["reason"], len(held(two.folder))) == ("RepositoryLocked", 1)
-    assert not (await unheard.kill()).complete
-    assert len(held(two.folder)) == 1
-    backup = await two.backup()
-    assert (backup.status, backup.reason, held(two.folder)) == ("succeeded", None, set()), backup
+    assert (alive.value.details["reason"], len(locks_of(two.folder))) == ("RepositoryLocked", 1)
+    assert not (await unwatched.kill()).complete
+    assert len(locks_of(two.folder)) == 1
+    backup = await two.back_up()
+    assert (backup.status, backup.reason, locks_of(two.folder)) == ("succeeded", None, set()), backup

@@ -7,16 +7,16 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from tests.e2e.backup_room import MACHINES, Room, room
+from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site
 from tests.integration.cli.test_cli import kronkeep
 
 from kronkeep_common.models import BackupPolicySpec, ClaimSource, Retention, Source
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    with room(tmp_path_factory.mktemp("keeping"), MACHINES) as found:
-        yield found
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
+    with backup_site(tmp_path_factory.mktemp("keeping"), DEBIAN_RESTIC) as running:
+        yield running
 
 
 def said(done: CompletedProcess[str], code: int = 0) -> str:
@@ -29,12 +29,12 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in (folder / "data").rglob("*") if path.is_file())
 
 
-async def test_a_backup_is_compressed_as_asked_and_its_log_is_shown(place: Room) -> None:
-    folder = await place.storage("pressed")
-    data = await place.claim("pressed")
+async def test_a_backup_is_compressed_as_asked_and_its_log_is_shown(place: BackupSite) -> None:
+    folder = await place.create_storage("pressed")
+    data = await place.create_claim("pressed")
     (data / "file").write_bytes(os.urandom(100) * 4000)
     async with place.client() as client:
-        await place.cronjob(client, "pressed", "pressed", "pressed")
+        await place.create_cronjob(client, "pressed", "pressed", "pressed")
         text = said(kronkeep(place.daemon, "backup", "pressed", "--compression", "off", "--wait"))
         backup_id = text.split()[0]
         assert (await client.backup(backup_id)).overrides == {"compression": "off"}
@@ -44,15 +44,15 @@ async def test_a_backup_is_compressed_as_asked_and_its_log_is_shown(place: Room)
         assert "not allowed with" in said(kronkeep(place.daemon, "logs", "--backup", "-f", backup_id), 2)
 
 
-async def test_what_goes_is_shown_approved_and_its_space_given_back(place: Room) -> None:
-    folder = await place.storage("going")
-    data = await place.claim("going")
+async def test_what_goes_is_shown_approved_and_its_space_given_back(place: BackupSite) -> None:
+    folder = await place.create_storage("going")
+    data = await place.create_claim("going")
     made = []
     async with place.client() as client:
-        await place.cronjob(client, "going", "going", "going", retention=Retention(days=30))
+        await place.create_cronjob(client, "going", "going", "going", retention=Retention(days=30))
         for _ in range(5):
             (data / "file").write_bytes(os.urandom(300_000))
-            made.append((await place.backup(client, "going")).id)
+            made.append((await place.back_up(client, "going")).id)
         assert "is pinned" in said(kronkeep(place.daemon, "pin", made[0]))
         assert (await client.backup(made[0])).pinned
         tried = said(kronkeep(place.daemon, "retention", "going", "--keep-last", "2"))
@@ -72,13 +72,13 @@ async def test_what_goes_is_shown_approved_and_its_space_given_back(place: Room)
     assert "[NotAllowedNow]" in said(kronkeep(place.daemon, "retention", "going", "--apply"), 1)
     wrong = said(kronkeep(place.daemon, "retention", "going", "--approve", "another"), 1)
     assert "[PreconditionFailed]" in wrong
-    assert len(await place.snapshots("going", folder)) == 5
+    assert len(await place.list_snapshots("going", folder)) == 5
     done = said(kronkeep(place.daemon, "retention", "going", "--approve", token[1]))
     assert done == "2 snapshots of default/going are removed\n"
-    assert len(await place.snapshots("going", folder)) == 3
+    assert len(await place.list_snapshots("going", folder)) == 3
     before = size(folder)
     said(kronkeep(place.daemon, "storage", "prune", "going"))
     assert before - size(folder) > 500_000
     assert "no longer pinned" in said(kronkeep(place.daemon, "unpin", made[0]))
     assert said(kronkeep(place.daemon, "retention", "going", "--apply")).startswith("1 snapshots")
-    assert len(await place.snapshots("going", folder)) == 2
+    assert len(await place.list_snapshots("going", folder)) == 2

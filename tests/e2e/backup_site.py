@@ -1,4 +1,4 @@
-"""One daemon for many tests of backups: claims filled by hand, policies, restic itself for the truth."""
+"""A running daemon for many tests of backups, with helpers for claims, policies and restic itself."""
 
 import asyncio
 import base64
@@ -26,12 +26,12 @@ from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists
 
-MACHINES = "/usr/bin/restic"
-NEWER = Path(sys.prefix) / "restic" / "restic"
+DEBIAN_RESTIC = "/usr/bin/restic"
+NEWER_RESTIC = Path(sys.prefix) / "restic" / "restic"
 
 
-class Room:
-    """A daemon whose archives use `program`; every storage, claim and CronJob is named by the test."""
+class BackupSite:
+    """A daemon whose archives use the restic `program`; each test names its own storages and claims."""
 
     def __init__(self, daemon: Daemon, program: str) -> None:
         self.daemon = daemon
@@ -42,18 +42,21 @@ class Room:
         async with self.daemon.client() as client:
             yield client
 
-    async def storage(self, name: str) -> Path:
-        """An active local storage; its folder."""
+    async def create_storage(self, name: str) -> Path:
+        """Create a local storage, wait until it is active, and return its folder."""
         folder = self.daemon.state.parent / f"storage-{name}"
         async with self.client() as client:
-            wanted = BackupStorageCreate(id=name, kind="local", settings={"path": str(folder)})
-            await client.create_storage(wanted)
-            made = await eventually(lambda: client.storage(name), lambda s: s.status in ("active", "failed"))
-            assert made.status == "active", made
+            await client.create_storage(
+                BackupStorageCreate(id=name, kind="local", settings={"path": str(folder)})
+            )
+            storage = await eventually(
+                lambda: client.storage(name), lambda s: s.status in ("active", "failed")
+            )
+            assert storage.status == "active", storage
         return folder
 
-    async def put(self, path: str, body: dict[str, Any]) -> None:
-        """Creates an object of the cluster; one that is there is fine."""
+    async def create_object(self, path: str, body: dict[str, Any]) -> None:
+        """Create an object of the cluster unless it exists."""
         cluster = await self.daemon.cluster()
         try:
             await cluster.create(path, body)
@@ -62,38 +65,38 @@ class Room:
         finally:
             await cluster.close()
 
-    async def claim(self, name: str) -> Path:
-        """A claim; its folder."""
+    async def create_claim(self, name: str) -> Path:
+        """Create a claim and return its folder."""
         spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
-        await self.put(paths.claims("default"), {"metadata": {"name": name}, "spec": spec})
+        await self.create_object(paths.claims("default"), {"metadata": {"name": name}, "spec": spec})
         folder = self.daemon.claims / "default" / name
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    async def secret(self, name: str, **data: str) -> None:
-        """A Secret in the namespace default."""
+    async def create_secret(self, name: str, **data: str) -> None:
+        """Create a Secret in the namespace default."""
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
-        await self.put(paths.secrets("default"), {"metadata": {"name": name}, "data": encoded})
+        await self.create_object(paths.secrets("default"), {"metadata": {"name": name}, "data": encoded})
 
-    async def cronjob(self, client: Client, name: str, claim: str, storage: str, **policy: Any) -> str:
-        """A CronJob that never runs by itself, archiving the claim; its policy's id."""
+    async def create_cronjob(self, client: Client, name: str, claim: str, storage: str, **policy: Any) -> str:
+        """Create a CronJob that never runs by itself and archives the claim; return its policy's id."""
         source = Source(claims=(ClaimSource(claim=claim),)) if claim else Source()
         spec = BackupPolicySpec(**{"storage_id": storage, "source": source, "retries": 0, **policy})
-        made = await client.create_cronjob(
+        created = await client.create_cronjob(
             CronJobCreate(
                 name=name, image="busybox:1.36", command=("true",), schedule="0 2 29 2 *", policy=spec
             )
         )
-        assert made.policy is not None
-        return made.policy.id
+        assert created.policy is not None
+        return created.policy.id
 
-    async def backup(self, client: Client, name: str, **changed: str) -> BackupExecution:
-        """A backup by hand, to its end."""
+    async def back_up(self, client: Client, name: str, **changed: str) -> BackupExecution:
+        """Start a backup and return it once it has ended."""
         begun = await client.back_up("default", name, **changed)
-        return await ended(client, begun.id)
+        return await wait_for_end(client, begun.id)
 
-    def restic(self, repository: Path, password: str | None, *argv: str, code: int = 0) -> str:
-        """The room's restic on a repository, outside of the cluster."""
+    def run_restic(self, repository: Path, password: str | None, *argv: str, code: int = 0) -> str:
+        """Run the site's restic on a repository, outside of the cluster; return its output."""
         line = [self.program, "-r", str(repository), "--no-cache"]
         if password is None:
             line.append("--insecure-no-password")
@@ -107,30 +110,30 @@ class Room:
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout
 
-    async def password(self, storage: str) -> str:
-        """The storage's own."""
+    async def read_password(self, storage: str) -> str:
+        """Return the password of a storage's repository."""
         cluster = await self.daemon.cluster()
-        found = await cluster.get(paths.secrets("kronkeep", f"kronkeep-storage-{storage}"))
+        secret = await cluster.get(paths.secrets("kronkeep", f"kronkeep-storage-{storage}"))
         await cluster.close()
-        return base64.b64decode(found["data"]["password"]).decode()
+        return base64.b64decode(secret["data"]["password"]).decode()
 
-    async def snapshots(self, storage: str, folder: Path) -> list[dict[str, Any]]:
-        """What restic says is in the storage's own repository."""
-        password = await self.password(storage)
-        said = await asyncio.to_thread(self.restic, folder, password, "snapshots", "--json")
-        return json.loads(said) or []
+    async def list_snapshots(self, storage: str, folder: Path) -> list[dict[str, Any]]:
+        """Return the snapshots in the storage's own repository, as restic lists them."""
+        password = await self.read_password(storage)
+        output = await asyncio.to_thread(self.run_restic, folder, password, "snapshots", "--json")
+        return json.loads(output) or []
 
 
-async def ended(client: Client, backup_id: str, seconds: float = 90) -> BackupExecution:
-    """The backup once it is over."""
+async def wait_for_end(client: Client, backup_id: str, seconds: float = 90) -> BackupExecution:
+    """Return the backup once it has ended."""
     return await eventually(
         lambda: client.backup(backup_id), lambda b: is_final(BACKUP_TRANSITIONS, b.status), seconds
     )
 
 
 @contextmanager
-def room(folder: Path, program: str, **archive: Any) -> Iterator[Room]:
-    """A daemon of its own whose archives use that restic."""
+def backup_site(folder: Path, program: str, **archive: Any) -> Iterator[BackupSite]:
+    """Start a daemon whose archives use the restic `program`."""
     config = folder / "kronkeepd.toml"
     lines = [f"{key} = {json.dumps(value)}" for key, value in {"program": program, **archive}.items()]
     config.write_text("\n".join(["[archive]", *lines]))
@@ -138,16 +141,16 @@ def room(folder: Path, program: str, **archive: Any) -> Iterator[Room]:
     daemon.arguments = ("--config", str(config))
     asyncio.run(daemon.start())
     try:
-        yield Room(daemon, program)
+        yield BackupSite(daemon, program)
     finally:
         asyncio.run(daemon.end())
 
 
 def hook(name: str, *command: str, **fields: Any) -> Hook:
-    """A hook that runs a command."""
+    """Return a hook that runs a command."""
     return Hook(**{"name": name, "image": "busybox:1.36", "command": command, **fields})
 
 
 def shell(name: str, script: str, **fields: Any) -> Hook:
-    """A hook that runs a line of shell."""
+    """Return a hook that runs a line of shell."""
     return hook(name, "sh", "-c", script, **fields)
