@@ -6,12 +6,11 @@ from kronkeep_daemon.backups import cronjob_configuration
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import (
-    archive_job_name,
-    containers,
-    host,
-    job,
-    reach,
+    add_repository_access,
+    build_containers,
+    build_job,
 )
+from kronkeep_daemon.repositories.job_names import archive_job_name
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restic import cat, restore, version
@@ -52,11 +51,11 @@ def archive_job(
         part = "files" if policy.include.database else ""
         steps.append(("backup", restic_backup.argv(_options(backup, policy, repository, part), paths)))
     mounts = [*_claim_mounts(claims, read_only=True), *cronjob_configuration.mounts(files)]
-    ordered = containers(name, steps, repository, settings, mounts)
+    ordered = build_containers(name, steps, repository, settings, mounts)
     if policy.include.database is not None:
         ordered += _dump(backup, policy, name, repository, settings)
-    made = job(name, backup.namespace, "archive", ordered, settings)
-    reach(made, repository, settings)
+    made = build_job(name, backup.namespace, "archive", ordered, settings)
+    add_repository_access(made, repository, settings)
     made["spec"]["activeDeadlineSeconds"] = max(1, int(policy.deadline_seconds))
     volumes = made["spec"]["template"]["spec"]["volumes"]
     volumes += claim_volumes(claims)
@@ -72,7 +71,7 @@ def _options(
 ) -> restic_backup.BackupOptions:
     run = backup.cronjob_execution_id or backup.id
     return restic_backup.BackupOptions(
-        host=host(backup.cluster, repository),
+        host=repository.snapshot_host(backup.cluster),
         tags=SnapshotTags(policy=policy.id, run=run, backup=backup.id, part=part),
         compression=compression(backup, policy),
         force=backup.backup_type == "full",
@@ -99,7 +98,7 @@ def _dump(
     options = _options(backup, policy, repository, "database")
     argv = restic_backup.dump_argv(options, dump.file_name, dump.command)
     steps = [("tools", ["cp", settings.program, copied]), ("database", argv)]
-    first, second = containers(name, steps, repository, settings, tools)
+    first, second = build_containers(name, steps, repository, settings, tools)
     second["image"] = dump.image
     at = second["command"].index(settings.program)
     second["command"][at] = copied
@@ -152,13 +151,13 @@ def hook_job(
     mounts = _claim_mounts(claims, read_only=False)
     if stage == "validate":
         mounts = [{"name": "content", "mountPath": CONTENT}]
-        ordered = containers(name, restores(backup), repository, settings, mounts)
+        ordered = build_containers(name, restores(backup), repository, settings, mounts)
         mounts = [mount | {"readOnly": True} for mount in mounts]
     ordered.append(_hook_container(backup, hook, mounts))
-    made = job(name, backup.namespace, "hook", ordered, settings)
+    made = build_job(name, backup.namespace, "hook", ordered, settings)
     volumes = made["spec"]["template"]["spec"]["volumes"]
     if stage == "validate":
-        reach(made, repository, settings)
+        add_repository_access(made, repository, settings)
         volumes.append({"name": "content", "emptyDir": {}})
     else:
         volumes += claim_volumes(claims)

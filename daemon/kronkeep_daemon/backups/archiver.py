@@ -194,8 +194,8 @@ class Archiver:
         return result
 
     async def _archive(self, backup: BackupExecution, work: ArchiveWork, node: str | None) -> FinishedJob:
-        owner = job_manifests.owner(work.cronjob)
-        name = job_manifests.archive_job_name(backup)
+        owner = job_manifests.owner_reference(work.cronjob)
+        name = job_names.archive_job_name(backup)
         files: dict[str, str] = {}
         if work.policy.include.configuration:
             files = await cronjob_configuration.files(work.cluster, work.cronjob)
@@ -255,7 +255,7 @@ class Archiver:
             status=BackupStatus.RUNNING,
             started_at=backup.started_at or self._clock.now(),
             deadline_at=None,
-            job=job_manifests.archive_job_name(backup),
+            job=job_names.archive_job_name(backup),
         )
         await self._records.put(backup, new)
         return new
@@ -276,7 +276,7 @@ class Archiver:
         """Makes a policy's own repository before its first archive; raises StorageFailed."""
         if self._index.contains(repository):
             return
-        mark = job_manifests.short_hash(repository.id, backup.id, str(backup.attempt))
+        mark = job_names.short_hash(repository.id, backup.id, str(backup.attempt))
         await repository_creation.create_or_open(self._repository_jobs, repository, mark[:6], INIT_SECONDS)
         await self._index.record(repository)
 

@@ -57,7 +57,7 @@ def config_map(job: str, namespace: str, content: dict[str, str], owner: JsonObj
     meta = {
         "name": name_of(job),
         "namespace": namespace,
-        "labels": job_manifests.labels("configuration"),
+        "labels": job_manifests.labels_of("configuration"),
         "ownerReferences": [owner],
     }
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": content}

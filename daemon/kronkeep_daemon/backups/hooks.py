@@ -139,7 +139,7 @@ class HookRunner:
         around: Around,
     ) -> None:
         """Creates the Job, unless a killed daemon had done so; a validate hook's restores the content."""
-        owner = job_manifests.owner(around.cronjob)
+        owner = job_manifests.owner_reference(around.cronjob)
         if stage == "validate":
             where = around.repository
             await self._repository_jobs.copy_credentials(where, cluster, backup.namespace, name, owner)

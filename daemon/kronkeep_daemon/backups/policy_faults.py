@@ -17,7 +17,7 @@ from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.objects import CronJobObject
-from kronkeep_daemon.repositories import job_manifests
+from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class PolicyFaults:
             found = policy_annotations.read(cronjob)
             if found.fault is None:
                 continue
-            text = job_manifests.short_hash(cronjob.uid, cronjob.annotations[object_keys.POLICY])
+            text = job_names.short_hash(cronjob.uid, cronjob.annotations[object_keys.POLICY])
             if self._told.get(cronjob.uid) == text or await self._tell(cronjob, found.fault, text):
                 faulty[cronjob.uid] = text
         self._told = faulty

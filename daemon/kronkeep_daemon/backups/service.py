@@ -34,7 +34,7 @@ from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, Execution
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import policy_seen
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
-from kronkeep_daemon.repositories import job_manifests
+from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -167,7 +167,7 @@ class BackupService:
         overrides: dict[str, str] | None = None,
     ) -> BackupExecution:
         now = self._clock.now()
-        backup_id = job_manifests.short_hash(found.id, cronjob.uid, key)
+        backup_id = job_names.short_hash(found.id, cronjob.uid, key)
         known = self._history.backups.get(backup_id)
         if known is not None:
             return known

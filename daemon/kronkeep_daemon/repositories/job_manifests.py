@@ -1,12 +1,12 @@
 """The Jobs that kronkeep makes, as functions of records; argv lists only, one restic call a container."""
 
 import base64
-import hashlib
 from collections.abc import Sequence
 
 from kronkeep_common import object_keys
-from kronkeep_common.models import BackupExecution, BackupStorage
+from kronkeep_common.models import BackupStorage
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
+from kronkeep_daemon.repositories.job_names import secret_name
 from kronkeep_daemon.repositories.repository import Repository, repository_of
 from kronkeep_daemon.restic.command_line import complete
 from kronkeep_daemon.settings import ArchiveSettings
@@ -14,54 +14,30 @@ from kronkeep_daemon.storage_kinds.access import KEYS, RepositoryAccess
 
 Steps = list[tuple[str, list[str]]]
 Mounts = Sequence[JsonObject]
-HOST = "kronkeep"  # fixed: a pod's own name would make every file look new (restic #4597)
 KEPT_SECONDS = 3600  # how long an ended Job stays for people to look at
 _CACHE = "/kronkeep/cache"
 
 
-def host(cluster: str, repository: Repository) -> str:
-    """What restic's `--host` is: it takes a snapshot of the same host and paths for the one before.
-
-    Where a storage is used from other clusters than its own, theirs have equal paths and are told apart.
-    """
-    return HOST if cluster == repository.storage.cluster else f"{HOST}-{cluster[:8]}"
-
-
-def short_hash(*parts: str) -> str:
-    """Twelve hexadecimal digits of the parts."""
-    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:12]
-
-
-def archive_job_name(backup: BackupExecution) -> str:
-    """The name that makes creating the Job twice an AlreadyExists."""
-    return f"{backup.cronjob[:36]}-bk-{backup.id}-{backup.attempt}"
-
-
-def secret_name(job: str) -> str:
-    """The copy of the repository's password and credentials that belongs to a Job."""
-    return f"{job}-key"
-
-
-def secret(name: str, namespace: str, data: dict[str, bytes], owner: JsonObject | None) -> JsonObject:
+def build_secret(name: str, namespace: str, data: dict[str, bytes], owner: JsonObject | None) -> JsonObject:
     """A Secret of ours; `data` by key."""
-    meta: JsonObject = {"name": name, "namespace": namespace, "labels": labels("credentials")}
+    meta: JsonObject = {"name": name, "namespace": namespace, "labels": labels_of("credentials")}
     if owner is not None:
         meta["ownerReferences"] = [owner]
     encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded}
 
 
-def owner(cronjob: CronJobObject) -> JsonObject:
+def owner_reference(cronjob: CronJobObject) -> JsonObject:
     """An owner reference without `controller`: the CronJob's history limit must not count our Jobs."""
     return {"apiVersion": "batch/v1", "kind": "CronJob", "name": cronjob.name, "uid": cronjob.uid}
 
 
-def labels(role: str) -> dict[str, str]:
+def labels_of(role: str) -> dict[str, str]:
     """What every object of ours carries."""
     return {object_keys.MANAGED_BY_LABEL: object_keys.MANAGED_BY, object_keys.ROLE_LABEL: role}
 
 
-def repository_job(
+def build_repository_job(
     name: str,
     namespace: str,
     steps: Steps,
@@ -70,15 +46,19 @@ def repository_job(
     deadline_seconds: float,
 ) -> JsonObject:
     """A Job that works on the repository alone."""
-    made = job(
-        name, namespace, "maintenance", containers(name, steps, repository_of(where), settings), settings
+    made = build_job(
+        name,
+        namespace,
+        "maintenance",
+        build_containers(name, steps, repository_of(where), settings),
+        settings,
     )
-    reach(made, repository_of(where), settings)
+    add_repository_access(made, repository_of(where), settings)
     made["spec"]["activeDeadlineSeconds"] = max(1, int(deadline_seconds))
     return made
 
 
-def job(
+def build_job(
     name: str, namespace: str, role: str, ordered: list[JsonObject], settings: ArchiveSettings
 ) -> JsonObject:
     """Containers in order: all but the last are init containers, so that the first failure ends the Job.
@@ -96,13 +76,13 @@ def job(
         pod["nodeSelector"] = dict(settings.node_selector)
     if settings.tolerations:
         pod["tolerations"] = list(settings.tolerations)
-    meta: JsonObject = {"name": name, "namespace": namespace, "labels": labels(role)}
-    template = {"metadata": {"labels": labels(role)}, "spec": pod}
+    meta: JsonObject = {"name": name, "namespace": namespace, "labels": labels_of(role)}
+    template = {"metadata": {"labels": labels_of(role)}, "spec": pod}
     spec = {"backoffLimit": 0, "ttlSecondsAfterFinished": KEPT_SECONDS, "template": template}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
-def reach(made: JsonObject, repository: Repository, settings: ArchiveSettings) -> None:
+def add_repository_access(made: JsonObject, repository: Repository, settings: ArchiveSettings) -> None:
     """Gives the Job's pod what its restic containers need: the repository, its key, a cache, a user."""
     place = repository.access
     pod = made["spec"]["template"]["spec"]
@@ -121,7 +101,7 @@ def reach(made: JsonObject, repository: Repository, settings: ArchiveSettings) -
         pod["securityContext"] = context
 
 
-def containers(
+def build_containers(
     name: str, steps: Steps, repository: Repository, settings: ArchiveSettings, mounts: Mounts = ()
 ) -> list[JsonObject]:
     """One container a step, each with the repository, its key and a cache, and `mounts`."""
@@ -133,7 +113,7 @@ def containers(
     ]
     environment = _environment(place, secret_name(name), repository.encrypted)
     return [
-        container(
+        build_container(
             name=step,
             argv=complete(argv, program=settings.program, options=place.options),
             environment=environment,
@@ -167,7 +147,7 @@ def _environment(place: RepositoryAccess, secret: str, encrypted: bool) -> list[
     return [*secrets, *({"name": name, "value": value} for name, value in (place.environment | own).items())]
 
 
-def container(
+def build_container(
     name: str, argv: list[str], environment: list[JsonObject], mounts: Mounts, settings: ArchiveSettings
 ) -> JsonObject:
     """A container of the archives' image."""
@@ -178,7 +158,7 @@ def container(
         "env": environment,
         "volumeMounts": list(mounts),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": _context(settings),
+        "securityContext": _security_context(settings),
     }
     resources = {
         key: value for key, value in (("requests", settings.requests), ("limits", settings.limits)) if value
@@ -186,7 +166,7 @@ def container(
     return found | {"resources": resources} if resources else found
 
 
-def _context(settings: ArchiveSettings) -> JsonObject:
+def _security_context(settings: ArchiveSettings) -> JsonObject:
     """As little as restic needs: another user than root has no capability, root keeps those to read files."""
     context: JsonObject = {
         "allowPrivilegeEscalation": False,

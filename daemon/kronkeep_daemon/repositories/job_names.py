@@ -4,17 +4,32 @@ A lock of restic's names its host, and that is the pod, called after its Job. An
 storage of the same name at the same repository; when it recorded it, to the microsecond, differs.
 """
 
+import hashlib
 import re
 import secrets
 
-from kronkeep_common.models import BackupStorage
-from kronkeep_daemon.repositories.job_manifests import short_hash
+from kronkeep_common.models import BackupExecution, BackupStorage
 
 _MARK = 6
 # Kubernetes cuts the Job's name to 57 characters and a dash, and adds five of its own.
 _POD = re.compile(
     r"kronkeep-(?P<what>[a-z]+)-.*-(?P<number>[0-9a-f]{8})(?P<mark>[0-9a-f]{6})(-2)?-[a-z0-9]{5}"
 )
+
+
+def short_hash(*parts: str) -> str:
+    """Return twelve hexadecimal digits that the parts always give."""
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:12]
+
+
+def archive_job_name(backup: BackupExecution) -> str:
+    """Return the name of an attempt's Job; the same attempt always has the same name."""
+    return f"{backup.cronjob[:36]}-bk-{backup.id}-{backup.attempt}"
+
+
+def secret_name(job: str) -> str:
+    """Return the name of the Secret with a Job's copy of password and credentials."""
+    return f"{job}-key"
 
 
 def new_name(what: str, storage: BackupStorage) -> str:

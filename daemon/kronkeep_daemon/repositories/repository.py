@@ -12,6 +12,8 @@ from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.restic.command_line import NO_PASSWORD
 from kronkeep_daemon.storage_kinds import RepositoryAccess
 
+HOST = "kronkeep"  # with a pod's own name every file would look new (restic #4597)
+
 
 class PolicyKey(NamedTuple):
     """A policy's own key: the Secret beside its CronJob."""
@@ -43,6 +45,14 @@ class Repository(NamedTuple):
         if not self.encrypted:
             place = place._replace(options=(*place.options, NO_PASSWORD))
         return place
+
+    def snapshot_host(self, cluster_id: str) -> str:
+        """Return restic's `--host` for archives made in that cluster.
+
+        It must not change, for restic takes the last snapshot of the same host and paths for the parent. A
+        storage may be used from other clusters with equal paths, so theirs have hosts of their own.
+        """
+        return HOST if cluster_id == self.storage.cluster else f"{HOST}-{cluster_id[:8]}"
 
 
 def repository_of(where: BackupStorage | Repository) -> Repository:

@@ -32,7 +32,7 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.job_state import observe
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.repositories import job_manifests
+from kronkeep_daemon.repositories import job_manifests, job_names
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository, repository_of
 from kronkeep_daemon.restic import faults
@@ -114,7 +114,7 @@ class RepositoryJobs:
     ) -> FinishedJob:
         namespace = self.namespace(where)
         cluster = self.cluster(where)
-        job = job_manifests.repository_job(
+        job = job_manifests.build_repository_job(
             name=name,
             namespace=namespace,
             steps=steps,
@@ -179,7 +179,7 @@ class RepositoryJobs:
         self._in_use.add(record.id)
         self._copies.put(record)
         await self._history.commit()
-        body = job_manifests.secret(job_manifests.secret_name(job), namespace, data, owner)
+        body = job_manifests.build_secret(job_names.secret_name(job), namespace, data, owner)
         try:
             await cluster.create(paths.secrets(namespace), body)
         except AlreadyExists:
@@ -224,7 +224,7 @@ class RepositoryJobs:
         record_id = _copy_id(cluster, namespace, job)
         self._in_use.discard(record_id)
         try:
-            await cluster.delete(paths.secrets(namespace, job_manifests.secret_name(job)))
+            await cluster.delete(paths.secrets(namespace, job_names.secret_name(job)))
         except KronkeepError as fault:
             log.warning("the credentials of the Job %s are removed later: %s", record_id, fault)
             return

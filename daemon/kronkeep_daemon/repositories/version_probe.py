@@ -43,10 +43,10 @@ class VersionProbe:
     async def _ask(self, cluster: Cluster, settings: ArchiveSettings) -> ResticVersion:
         namespace = self._settings().namespace
         name = f"kronkeep-version-{secrets.token_hex(3)}"
-        step = job_manifests.container(
+        step = job_manifests.build_container(
             "version", complete(version.argv(), program=settings.program, options=()), [], [], settings
         )
-        job = job_manifests.job(name, namespace, "maintenance", [step], settings)
+        job = job_manifests.build_job(name, namespace, "maintenance", [step], settings)
         job["spec"]["activeDeadlineSeconds"] = SECONDS
         await cluster.create(paths.jobs(namespace), job)
         ended = await runner.wait(cluster, self._clock, namespace, name)

@@ -19,7 +19,7 @@ from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
-from kronkeep_daemon.repositories.job_manifests import host, repository_job
+from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restores import path_mapping, restore_manifests
@@ -129,10 +129,10 @@ class Maker:
         where = self._snapshots.repository(backup)
         roots = _roots(self._policy(backup), claims)
         argv = restic_backup.dry_run_argv(
-            host=host(backup.cluster, where), parent=backup.result.snapshot_id, paths=roots
+            host=where.snapshot_host(backup.cluster), parent=backup.result.snapshot_id, paths=roots
         )
         name = f"kronkeep-manifest-{backup.id}"
-        job = repository_job(
+        job = build_repository_job(
             name=name,
             namespace=backup.namespace,
             steps=[("changes", argv)],

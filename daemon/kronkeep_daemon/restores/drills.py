@@ -19,7 +19,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import drill_seen
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
-from kronkeep_daemon.repositories.job_manifests import short_hash
+from kronkeep_daemon.repositories.job_names import short_hash
 from kronkeep_daemon.restores.restore_records import RestoreRecords, of_backup
 from kronkeep_daemon.settings import Settings
 

@@ -20,7 +20,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.repositories.job_manifests import repository_job
+from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
@@ -109,7 +109,7 @@ class Downloads:
         steps = restore_manifests.restore_steps(
             [Call(snapshot_id=snapshot, folder=path_mapping.TARGET, patterns=path_mapping.escaped((path,)))]
         )
-        job = repository_job(
+        job = build_repository_job(
             name=name,
             namespace=namespace,
             steps=steps,

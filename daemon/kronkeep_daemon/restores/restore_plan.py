@@ -17,7 +17,8 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobRef
-from kronkeep_daemon.repositories.job_manifests import repository_job, short_hash
+from kronkeep_daemon.repositories.job_manifests import build_repository_job
+from kronkeep_daemon.repositories.job_names import short_hash
 from kronkeep_daemon.restores import path_mapping, restore_manifests
 from kronkeep_daemon.restores.checksums import Names
 from kronkeep_daemon.restores.job_runner import Runner, Runners
@@ -187,7 +188,7 @@ class Planner:
         for mount in wanted.mounts:
             await runner.cluster.get(paths.claims(namespace, mount.claim))
         name = f"kronkeep-look-{short_hash(key, *[m.claim for m in wanted.mounts], namespace)}"
-        base = repository_job(
+        base = build_repository_job(
             name=name,
             namespace=namespace,
             steps=[("names", [])],

@@ -26,7 +26,7 @@ from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
-from kronkeep_daemon.repositories.job_manifests import KEPT_SECONDS, repository_job
+from kronkeep_daemon.repositories.job_manifests import KEPT_SECONDS, build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.faults import Fault
@@ -255,7 +255,7 @@ class Restorer:
         where = self._snapshots.repository(wanted.backup)
         namespace = namespace_of(restore)
         name = f"kronkeep-clean-{restore.id}"
-        base = repository_job(
+        base = build_repository_job(
             name=name,
             namespace=namespace,
             steps=[("clean", [])],
@@ -282,7 +282,7 @@ class Restorer:
         calls = path_mapping.calls(wanted.backup.result, wanted.selection, where, wanted.include, stage)
         steps = restore_manifests.restore_steps(calls)
         namespace = namespace_of(restore)
-        job = repository_job(
+        job = build_repository_job(
             name=restore.job,
             namespace=namespace,
             steps=steps,

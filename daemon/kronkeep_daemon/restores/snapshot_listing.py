@@ -25,7 +25,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.repositories.job_manifests import repository_job
+from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
 from kronkeep_daemon.repositories.repository_jobs import failed
@@ -139,7 +139,7 @@ class Snapshots:
         steps = [(f"ls-{n}", ls.argv(found)) for n, found in enumerate(ids)]
         name = f"kronkeep-files-{backup.id}"
         runner, namespace = self._runners.at(where)
-        job = repository_job(
+        job = build_repository_job(
             name=name,
             namespace=namespace,
             steps=steps,

@@ -10,7 +10,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.repositories import job_manifests, repository_creation
+from kronkeep_daemon.repositories import job_manifests, job_names, repository_creation
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
@@ -46,7 +46,7 @@ class StorageProvisioner:
         namespace = self._settings().namespace
         data = {storage.password.key: secrets.token_urlsafe(32).encode()}
         try:
-            body = job_manifests.secret(storage.password.secret, namespace, data, None)
+            body = job_manifests.build_secret(storage.password.secret, namespace, data, None)
             await self._jobs.cluster(storage).create(paths.secrets(namespace), body)
         except AlreadyExists:
             return
@@ -86,7 +86,7 @@ class StorageProvisioner:
         """Makes the repository, or opens the one that is there; raises StorageFailed."""
         assert storage.deadline_at is not None
         left = max(1.0, (storage.deadline_at - self._clock.now()).total_seconds() - 1)
-        mark = job_manifests.short_hash(
+        mark = job_names.short_hash(
             storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
         )
         async with self._queues.hold_exclusively(storage.id):

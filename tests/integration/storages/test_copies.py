@@ -17,7 +17,7 @@ from kronkeep_daemon.jobs import runner
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
-from kronkeep_daemon.repositories.job_manifests import secret
+from kronkeep_daemon.repositories.job_manifests import build_secret
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.settings import Settings
@@ -73,7 +73,7 @@ async def room(embedded_cluster: EmbeddedCluster, tmp_path: Path) -> AsyncIterat
     cluster = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
     data = {"RESTIC_REST_USERNAME": b"keeper\n", "RESTIC_REST_PASSWORD": b"p@ss/%\n", "OTHER": b"x"}
     for name, held in (("vault", {"password": b"secret"}), ("keys", data)):
-        await cluster.create(paths.secrets("kronkeep"), secret(name, "kronkeep", held, None))
+        await cluster.create(paths.secrets("kronkeep"), build_secret(name, "kronkeep", held, None))
     found = Room(cluster, tmp_path / "history")
     yield found
     if found.history is not None:

@@ -10,7 +10,7 @@ from kronkeep_common.models.storage_kinds import KINDS as ROWS
 from kronkeep_common.models.storage_kinds import kinds, same
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
-from kronkeep_daemon.repositories.job_manifests import repository_job
+from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.settings import ArchiveSettings
 from kronkeep_daemon.storage_kinds.access import RepositoryAccess
 
@@ -144,7 +144,7 @@ def test_the_options_of_a_bucket_are_its_certificate_its_region_and_its_lookup()
 @pytest.mark.parametrize("kind", GOOD)
 def test_the_job_refers_to_the_keys_and_holds_none(kind: str) -> None:
     """A key is a reference to the Job's own Secret or a file of it; Proxmox VE's token is neither."""
-    job = repository_job(
+    job = build_repository_job(
         "n", "kronkeep", [("a", ["restic", "x"])], storage(kind, GOOD[kind]), ArchiveSettings(), 60
     )
     pod = job["spec"]["template"]["spec"]
@@ -161,7 +161,7 @@ def test_the_job_refers_to_the_keys_and_holds_none(kind: str) -> None:
 
 def test_a_node_selector_for_a_folder_of_one_node() -> None:
     one = storage("local", {"path": "/srv/vault", "node": "pi4"})
-    job = repository_job("n", "kronkeep", [("a", ["restic"])], one, ArchiveSettings(), 60)
+    job = build_repository_job("n", "kronkeep", [("a", ["restic"])], one, ArchiveSettings(), 60)
     assert job["spec"]["template"]["spec"]["nodeSelector"] == {"kubernetes.io/hostname": "pi4"}
 
 
