@@ -66,7 +66,7 @@ async def _fan_out(daemon: Daemon) -> float:
         await ready.acquire()
     async with daemon.client() as client:
         for _ in range(ROUNDS):
-            await client.trigger("default", "bench")
+            await client.cronjobs.trigger("default", "bench")
             times = [await seen.get() for _ in range(READERS)]
             spread.append(times[-1] - times[0])
             await asyncio.sleep(1)
@@ -83,8 +83,8 @@ async def _measure(folder: Path) -> dict[str, float]:
     await daemon.start()
     async with daemon.client() as client:
         spec = CronJobCreate(name="bench", image="busybox", command=("true",), schedule="0 2 29 2 *")
-        await client.create_cronjob(spec)
-        runs = [await client.trigger("default", "bench") for _ in range(RUNS)]
+        await client.cronjobs.create(spec)
+        runs = [await client.cronjobs.trigger("default", "bench") for _ in range(RUNS)]
     transport = httpx.AsyncHTTPTransport(uds=daemon.line["socket"])
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
         while (await http.get("/v1/executions?filter=status:succeeded&limit=60")).json()["items"][59:] == []:

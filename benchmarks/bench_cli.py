@@ -76,9 +76,9 @@ async def _measure(folder: Path) -> dict[str, float]:
             schedule="0 2 29 2 *",
             successful_jobs_history_limit=JOBS,
         )
-        await client.create_cronjob(spec)
+        await client.cronjobs.create(spec)
         for _ in range(JOBS):
-            await client.trigger("default", "bench")
+            await client.cronjobs.trigger("default", "bench")
     ours = [str(Path(sys.executable).parent / "kronkeep"), "--socket", daemon.line["socket"]]
     theirs = [kubectl, "--kubeconfig", daemon.line["kubeconfig"]]
     shown = await asyncio.to_thread(_seconds, [*ours, "get", "executions"], JOBS - 1)

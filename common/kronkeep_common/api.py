@@ -16,6 +16,7 @@ from kronkeep_common.models import (
     Restore,
 )
 from kronkeep_common.models.base import Bytes, Moment, Record, Request
+from kronkeep_common.models.policy import BackupType, Compression
 
 PREFIX = "/v1"
 VERSION = "0.1.0"
@@ -46,8 +47,8 @@ class TriggerRequest(Request, frozen=True, kw_only=True):
 class BackupRequest(Request, frozen=True, kw_only=True):
     """What a backup by hand may change for this once; the record keeps it as `overrides`."""
 
-    backup_type: Literal["full", "incremental"] | None = None
-    compression: Literal["off", "auto", "max"] | None = None
+    backup_type: BackupType | None = None
+    compression: Compression | None = None
 
 
 class DeleteRequest(Request, frozen=True, kw_only=True):

@@ -22,6 +22,7 @@ from kronkeep_common.models import (
     Hook,
     Source,
 )
+from kronkeep_common.models.policy import BackupType, Compression
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists
@@ -46,11 +47,11 @@ class BackupSite:
         """Create a local storage, wait until it is active, and return its folder."""
         folder = self.daemon.state.parent / f"storage-{name}"
         async with self.client() as client:
-            await client.create_storage(
+            await client.storages.create(
                 BackupStorageCreate(id=name, kind="local", settings={"path": str(folder)})
             )
             storage = await eventually(
-                lambda: client.storage(name), lambda s: s.status in ("active", "failed")
+                lambda: client.storages.get(name), lambda s: s.status in ("active", "failed")
             )
             assert storage.status == "active", storage
         return folder
@@ -82,7 +83,7 @@ class BackupSite:
         """Create a CronJob that never runs by itself and archives the claim; return its policy's id."""
         source = Source(claims=(ClaimSource(claim=claim),)) if claim else Source()
         spec = BackupPolicySpec(**{"storage_id": storage, "source": source, "retries": 0, **policy})
-        created = await client.create_cronjob(
+        created = await client.cronjobs.create(
             CronJobCreate(
                 name=name, image="busybox:1.36", command=("true",), schedule="0 2 29 2 *", policy=spec
             )
@@ -90,9 +91,17 @@ class BackupSite:
         assert created.policy is not None
         return created.policy.id
 
-    async def back_up(self, client: Client, name: str, **changed: str) -> BackupExecution:
+    async def back_up(
+        self,
+        client: Client,
+        name: str,
+        backup_type: BackupType | None = None,
+        compression: Compression | None = None,
+    ) -> BackupExecution:
         """Start a backup and return it once it has ended."""
-        begun = await client.back_up("default", name, **changed)
+        begun = await client.cronjobs.back_up(
+            "default", name, backup_type=backup_type, compression=compression
+        )
         return await wait_for_end(client, begun.id)
 
     def run_restic(self, repository: Path, password: str | None, *argv: str, code: int = 0) -> str:
@@ -127,7 +136,7 @@ class BackupSite:
 async def wait_for_end(client: Client, backup_id: str, seconds: float = 90) -> BackupExecution:
     """Return the backup once it has ended."""
     return await eventually(
-        lambda: client.backup(backup_id), lambda b: is_final(BACKUP_TRANSITIONS, b.status), seconds
+        lambda: client.backups.get(backup_id), lambda b: is_final(BACKUP_TRANSITIONS, b.status), seconds
     )
 
 

@@ -169,9 +169,11 @@ async def storage(daemon: Daemon, client: Client) -> Path:
     """An active storage `vault`; its repository's folder."""
     assert daemon.claims
     folder = daemon.state.parent / "vault"
-    await client.create_storage(BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)}))
+    await client.storages.create(
+        BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
+    )
     made = await eventually(
-        lambda: client.storage("vault"), lambda s: s.status not in ("pending", "creating")
+        lambda: client.storages.get("vault"), lambda s: s.status not in ("pending", "creating")
     )
     assert made.status == "active", made
     return folder

@@ -63,10 +63,10 @@ async def test_told_once_over_a_kill_acknowledged_and_resolved(
         wanted = CronJobCreate(
             name="flaky", image="busybox:1.36", command=("sh", "-c", "exit 3"), schedule="0 2 29 2 *"
         )
-        await client.create_cronjob(wanted)
-        await client.trigger("default", "flaky")
+        await client.cronjobs.create(wanted)
+        await client.cronjobs.trigger("default", "flaky")
         found = await eventually(
-            lambda: client.alerts(filter="code:RunFailed"), lambda page: bool(page.items)
+            lambda: client.alerts.list(filter="code:RunFailed"), lambda page: bool(page.items)
         )
         (alert,) = found.items
         assert (alert.object, alert.status, alert.severity) == ("default/flaky", "open", "warning")
@@ -84,12 +84,12 @@ async def test_told_once_over_a_kill_acknowledged_and_resolved(
         assert alert.id in shown.stdout
         done = await asyncio.to_thread(kronkeep, daemon, "acknowledge", alert.id)
         assert done.returncode == 0, done.stderr
-        assert (await client.alert(alert.id)).status == "acknowledged"
-        assert (await client.alert(alert.id)).acknowledged_by
+        assert (await client.alerts.get(alert.id)).status == "acknowledged"
+        assert (await client.alerts.get(alert.id)).acknowledged_by
         assert await events() == ["opened"]
-        await client.delete_cronjob("default", "flaky", "flaky")
+        await client.cronjobs.delete("default", "flaky", "flaky")
         await eventually(events, lambda seen: seen == ["opened", "resolved"])
-        ended = await client.alert(alert.id)
+        ended = await client.alerts.get(alert.id)
         assert ended.resolved_at is not None
         again = await asyncio.to_thread(kronkeep, daemon, "acknowledge", alert.id)
         assert (again.returncode, "NotAllowedNow" in again.stderr) == (1, True)

@@ -53,8 +53,10 @@ async def kill_archive(
 ) -> str:
     """Wait a random time, then kill the process, the pod or the Job; return which."""
     how = chance.choice(["process", "pod", "job"])
-    await eventually(lambda: client.backup(backup.id), lambda b: b.job is not None or b.ended_at is not None)
-    job = (await client.backup(backup.id)).job or ""
+    await eventually(
+        lambda: client.backups.get(backup.id), lambda b: b.job is not None or b.ended_at is not None
+    )
+    job = (await client.backups.get(backup.id)).job or ""
     cluster = await site.daemon.cluster()
     try:
         for _ in range(200):
@@ -89,7 +91,7 @@ async def kill_archives(site: BackupSite, name: str, number: int, seed: int) -> 
         await site.create_cronjob(client, name, name, name, retries=0)
         for round_number in range(number):
             await asyncio.to_thread(fill, data, seed * 1000 + round_number)
-            begun = await client.back_up("default", name)
+            begun = await client.cronjobs.back_up("default", name)
             how = await kill_archive(site, client, begun, chance)
             backup = await wait_for_end(client, begun.id)
             key = f"{how}: {backup.status} {backup.reason}"
@@ -135,7 +137,7 @@ async def test_a_killed_archive_is_tried_again_and_leaves_no_lock(site: BackupSi
     await asyncio.to_thread(fill, data, 1)
     async with site.client() as client:
         await site.create_cronjob(client, "again", "again", "again", retries=2)
-        begun = await client.back_up("default", "again")
+        begun = await client.cronjobs.back_up("default", "again")
         for _ in range(1200):
             if await asyncio.to_thread(kill_restic, begun.id):
                 break
@@ -154,7 +156,7 @@ async def test_two_policies_on_one_repository_at_once(site: BackupSite) -> None:
         for seed, name in enumerate(names):
             await asyncio.to_thread(fill, await site.create_claim(name), 50 + seed)
             await site.create_cronjob(client, name, name, "shared")
-        begun = await asyncio.gather(*(client.back_up("default", name) for name in names))
+        begun = await asyncio.gather(*(client.cronjobs.back_up("default", name) for name in names))
         backups = [await wait_for_end(client, one.id) for one in begun]
     assert [b.status for b in backups] == ["succeeded"] * 3
     spans = sorted((b.started_at, b.ended_at) for b in backups)

@@ -105,12 +105,12 @@ async def test_a_byte_flipped_in_a_pack_and_a_deleted_index(site: BackupSite) ->
         kept = index.read_bytes()
         index.unlink()
         with pytest.raises(errors.KronkeepError) as damage:
-            await client.check_storage("flipped")
+            await client.storages.check("flipped")
         assert damage.value.next_step
-        storage = await client.storage("flipped")
+        storage = await client.storages.get("flipped")
         assert (storage.check_ok, storage.reason) == (False, "RepositoryDamaged")
         index.write_bytes(kept)
-        assert (await client.check_storage("flipped")).check_ok is True
+        assert (await client.storages.check("flipped")).check_ok is True
         body = bytearray(pack.read_bytes())
         body[len(body) // 2] ^= 0xFF
         pack.chmod(stat.S_IRUSR | stat.S_IWUSR)
@@ -122,11 +122,11 @@ async def test_a_missing_path_and_an_empty_source(site: BackupSite) -> None:
     async with site.client() as client:
         _, data = await create_sources(site, client, "sources")
         two = Source(claims=(ClaimSource(claim="sources", paths=("file", "not there")),))
-        await client.set_policy("default", "sources", spec("sources", two))
+        await client.cronjobs.set_policy("default", "sources", spec("sources", two))
         assert outcome_of(await site.back_up(client, "sources")) == ("failed", "SourceMissing")
         (data / "empty").mkdir()
         nothing = Source(claims=(ClaimSource(claim="sources", paths=("empty",)),))
-        await client.set_policy("default", "sources", spec("sources", nothing))
+        await client.cronjobs.set_policy("default", "sources", spec("sources", nothing))
         assert outcome_of(await site.back_up(client, "sources")) == ("partial", "SourceEmpty")
 
 
@@ -141,7 +141,7 @@ async def test_a_file_that_cannot_be_read(site: BackupSite) -> None:
         assert outcome_of(backup) == ("partial", "Incomplete")
         assert any("locked" in warning for warning in backup.warnings)
         assert backup.result is not None
-        assert (await client.cronjob("default", "locked")).last_good_backup_at is None
+        assert (await client.cronjobs.get("default", "locked")).last_good_backup_at is None
 
 
 @contextmanager
@@ -190,11 +190,11 @@ async def test_a_server_that_went_away(site: BackupSite) -> None:
     server.start()
     try:
         async with site.client() as client:
-            await client.create_storage(
+            await client.storages.create(
                 BackupStorageCreate(id="away", kind="rest", settings={"url": server.url})
             )
             storage = await eventually(
-                lambda: client.storage("away"), lambda s: s.status not in ("pending", "creating")
+                lambda: client.storages.get("away"), lambda s: s.status not in ("pending", "creating")
             )
             assert storage.status == "active", storage
             await site.create_cronjob(client, "away", "away", "away")

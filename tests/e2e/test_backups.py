@@ -31,16 +31,16 @@ def cronjob(name: str, script: str, **policy: object) -> CronJobCreate:
 
 async def ended(client: Client, backup_id: str) -> object:
     return await eventually(
-        lambda: client.backup(backup_id), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
+        lambda: client.backups.get(backup_id), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
     )
 
 
 async def test_a_run_is_archived_linked_and_restored_byte_for_byte(
     daemon: Daemon, client: Client, storage: Path, claim: Path, tmp_path: Path
 ) -> None:
-    created = await client.create_cronjob(cronjob("dump", WRITE, compression="max"))
+    created = await client.cronjobs.create(cronjob("dump", WRITE, compression="max"))
     assert created.policy is not None
-    run = await client.trigger("default", "dump")
+    run = await client.cronjobs.trigger("default", "dump")
     assert run.backup_id is not None
     backup = await ended(client, run.backup_id)
     assert (backup.status, backup.reason) == ("succeeded", None)  # type: ignore[attr-defined]
@@ -56,19 +56,19 @@ async def test_a_run_is_archived_linked_and_restored_byte_for_byte(
     restored = tmp_path / "source" / "data"
     for name in ("dump.sql", "odd name/ü"):
         assert (restored / name).read_bytes() == (claim / name).read_bytes()
-    log = b"".join([chunk async for chunk in client.log(run.id)])
+    log = b"".join([chunk async for chunk in client.runs.log(run.id)])
     assert log.decode().split(" ", 1)[1] == "the dump is written\n"
-    assert (await client.execution(run.id)).status == "succeeded"
+    assert (await client.runs.get(run.id)).status == "succeeded"
 
 
 async def test_a_failing_run_fails_its_backup_with_the_reason(
     daemon: Daemon, client: Client, storage: Path, claim: Path
 ) -> None:
-    await client.create_cronjob(cronjob("bad", "echo no >&2; exit 3"))
-    run = await client.trigger("default", "bad")
+    await client.cronjobs.create(cronjob("bad", "echo no >&2; exit 3"))
+    run = await client.cronjobs.trigger("default", "bad")
     backup = await ended(client, run.backup_id or "")
     assert (backup.status, backup.reason) == ("failed", "CronJobFailed")  # type: ignore[attr-defined]
-    found = await client.execution(run.id)
+    found = await client.runs.get(run.id)
     assert (found.status, found.exit_code, found.reason) == ("failed", 3, "ExitCode")
     assert json.loads(await restic(daemon, storage, "snapshots", "--json")) in ([], None)
 
@@ -77,17 +77,17 @@ async def test_incremental_adds_only_the_change_and_retention_forgets(
     daemon: Daemon, client: Client, storage: Path, claim: Path
 ) -> None:
     rules = Retention(keep_last=1)
-    await client.create_cronjob(
+    await client.cronjobs.create(
         cronjob("grow", "date +%N >> /data/log; head -c 100000 /dev/zero > /data/big", retention=rules)
     )
     results = []
     for _ in range(2):
-        run = await client.trigger("default", "grow")
+        run = await client.cronjobs.trigger("default", "grow")
         results.append((await ended(client, run.backup_id or "")).result)  # type: ignore[attr-defined]
     assert results[0].files_new == 2
     assert results[1].files_new == 0
     page = await eventually(
-        lambda: client.backups(filter="name:grow"),
+        lambda: client.backups.list(filter="name:grow"),
         lambda page: page.items[-1].snapshot_removed_at is not None,
     )
     assert len(page.items) == 2
@@ -98,9 +98,9 @@ async def test_incremental_adds_only_the_change_and_retention_forgets(
 async def test_killed_during_an_archive_and_started_again_makes_exactly_one_snapshot(
     daemon: Daemon, client: Client, storage: Path, claim: Path
 ) -> None:
-    await client.create_cronjob(cronjob("big", "head -c 60000000 /dev/urandom > /data/random; sync"))
-    run = await client.trigger("default", "big")
-    await eventually(lambda: client.backup(run.backup_id or ""), lambda b: b.status == "running")
+    await client.cronjobs.create(cronjob("big", "head -c 60000000 /dev/urandom > /data/random; sync"))
+    run = await client.cronjobs.trigger("default", "big")
+    await eventually(lambda: client.backups.get(run.backup_id or ""), lambda b: b.status == "running")
     await daemon.kill()
     await daemon.start()
     async with daemon.client() as again:
@@ -113,8 +113,8 @@ async def test_killed_during_an_archive_and_started_again_makes_exactly_one_snap
 async def test_a_foreign_job_in_the_way_fails_the_backup_instead_of_leaving_it_running(
     daemon: Daemon, client: Client, storage: Path, claim: Path
 ) -> None:
-    await client.create_cronjob(cronjob("way", "sleep 2; echo x > /data/x"))
-    run = await client.trigger("default", "way")
+    await client.cronjobs.create(cronjob("way", "sleep 2; echo x > /data/x"))
+    run = await client.cronjobs.trigger("default", "way")
     cluster = await daemon.cluster()
     container = {"name": "c", "image": "busybox", "command": ["true"]}
     pod = {"restartPolicy": "Never", "containers": [container]}
@@ -146,22 +146,22 @@ async def test_what_is_refused_leaves_nothing_behind(
 
     wanted = msgspec.structs.replace(cronjob("fine", "true"), **change)
     with pytest.raises(error) as refusal:
-        await client.create_cronjob(wanted)
+        await client.cronjobs.create(wanted)
     assert refusal.value.next_step.endswith(".")
-    assert (await client.cronjobs()).items == []
-    assert (await client.executions()).items == []
+    assert (await client.cronjobs.list()).items == []
+    assert (await client.runs.list()).items == []
 
 
 async def test_a_taken_name_suspend_resume_delete(client: Client, storage: Path, claim: Path) -> None:
-    await client.create_cronjob(cronjob("one", "true"))
+    await client.cronjobs.create(cronjob("one", "true"))
     with pytest.raises(errors.NameTaken):
-        await client.create_cronjob(cronjob("one", "true"))
-    assert (await client.suspend("default", "one")).suspended
-    assert not (await client.resume("default", "one")).suspended
+        await client.cronjobs.create(cronjob("one", "true"))
+    assert (await client.cronjobs.suspend("default", "one")).suspended
+    assert not (await client.cronjobs.resume("default", "one")).suspended
     with pytest.raises(errors.StorageInUse):
-        await client.delete_storage("vault", "vault")
+        await client.storages.delete("vault", "vault")
     with pytest.raises(errors.ConfirmationMissing):
-        await client.delete_cronjob("default", "one", "two")
-    await client.delete_cronjob("default", "one", "one")
-    await eventually(client.cronjobs, lambda page: page.items == [])
-    await client.delete_storage("vault", "vault")
+        await client.cronjobs.delete("default", "one", "two")
+    await client.cronjobs.delete("default", "one", "one")
+    await eventually(client.cronjobs.list, lambda page: page.items == [])
+    await client.storages.delete("vault", "vault")

@@ -96,13 +96,13 @@ class Pair:
     async def _furnished(self, name: str, client: Client) -> None:
         storage = f"vault-{name}"
         settings = {"path": str(self.folder / storage)}
-        await client.create_storage(BackupStorageCreate(id=storage, kind="local", settings=settings))
+        await client.storages.create(BackupStorageCreate(id=storage, kind="local", settings=settings))
         async with self.far[name].cluster() as cluster:
             spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
             await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": spec})
-        await eventually(lambda: client.storage(storage), lambda s: s.status == "active")
+        await eventually(lambda: client.storages.get(storage), lambda s: s.status == "active")
         mount = VolumeMount(claim="data", mount_path="/data")
-        await client.create_cronjob(
+        await client.cronjobs.create(
             CronJobCreate(
                 name="dump",
                 image="busybox:1.36",
@@ -116,14 +116,13 @@ class Pair:
     @asynccontextmanager
     async def client(self, cluster: str | None = None) -> AsyncIterator[Client]:
         async with self.daemon.client() as client:
-            client.cluster = cluster
-            yield client
+            yield client.for_cluster(cluster) if cluster else client
 
     async def backed_up(self, name: str) -> BackupExecution:
         """A run of the cluster's CronJob, and the backup that is linked to it, to its end."""
         async with self.client(name) as client:
-            run = await client.trigger("default", "dump")
-            linked = (await client.execution(run.id)).backup_id
+            run = await client.cronjobs.trigger("default", "dump")
+            linked = (await client.runs.get(run.id)).backup_id
             assert linked is not None
             backup = await wait_for_end(client, linked)
             assert (backup.cronjob_execution_id, backup.cluster) == (run.id, run.cluster)
@@ -157,7 +156,7 @@ async def test_each_has_its_own_backups_and_one_goes_on_without_the_other(pair: 
     assert while_away.status == "succeeded", while_away
     async with pair.client() as client:
         with pytest.raises(Conflict, match="each have a CronJob"):
-            await client.trigger("default", "dump")
+            await client.cronjobs.trigger("default", "dump")
     done = await restored(pair, west)
     assert (done.status, done.cluster) == ("completed", west.cluster)
     (file,) = pair.far[WEST].claim("back").rglob("where")
@@ -172,19 +171,19 @@ async def refused(pair: Pair) -> None:
     """A storage that is a folder of the nodes of one cluster serves the other in nothing."""
     async with pair.client(WEST) as client:
         with pytest.raises(Denied, match="cannot reach the storage vault-east"):
-            await client.set_policy("default", "dump", BackupPolicySpec(storage_id="vault-east"))
-        (backup,) = [b for b in (await client.backups()).items if b.storage_id == "vault-east"]
+            await client.cronjobs.set_policy("default", "dump", BackupPolicySpec(storage_id="vault-east"))
+        (backup,) = [b for b in (await client.backups.list()).items if b.storage_id == "vault-east"]
         wanted = RestoreRequest(target=RestoreTarget(claim="back", cluster=WEST))
         with pytest.raises(Denied, match="cannot reach the storage vault-east"):
-            await client.restore(backup.id, wanted)
+            await client.backups.restore(backup.id, wanted)
 
 
 async def restored(pair: Pair, backup: BackupExecution) -> Restore:
     async with pair.client() as client:
         wanted = RestoreRequest(target=RestoreTarget(claim="back"))
-        begun = await client.restore(backup.id, wanted)
+        begun = await client.backups.restore(backup.id, wanted)
         return await eventually(
-            lambda: client.get_restore(begun.id), lambda found: found.ended_at is not None
+            lambda: client.restores.get(begun.id), lambda found: found.ended_at is not None
         )
 
 
@@ -196,11 +195,11 @@ async def one_policy_id_on_both(pair: Pair) -> None:
             body = {"metadata": {"annotations": {object_keys.POLICY: json.dumps(policy)}}}
             await cluster.patch(paths.cronjobs("default", "dump"), body)
     async with pair.client() as client:
-        await eventually(client.policies, lambda found: {view.id for view in found.items} == {"shared"})
+        await eventually(client.policies.list, lambda found: {view.id for view in found.items} == {"shared"})
     await asyncio.gather(pair.backed_up(EAST), pair.backed_up(WEST))
     async with pair.client() as client:
         with pytest.raises(Conflict, match="carried by default/dump on east, default/dump on west"):
-            await client.retention("shared")
+            await client.policies.retention("shared")
     kept = [await plan(pair, name) for name in pair.far]
     assert [len(found.keep) for found in kept] == [1, 1]
     assert kept[0].keep != kept[1].keep
@@ -208,4 +207,4 @@ async def one_policy_id_on_both(pair: Pair) -> None:
 
 async def plan(pair: Pair, name: str) -> RetentionPlan:
     async with pair.client(name) as client:
-        return await client.retention("shared")
+        return await client.policies.retention("shared")

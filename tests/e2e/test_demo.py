@@ -94,10 +94,10 @@ async def gone(demo: Demo) -> None:
 async def dump(demo: Demo, folder: Path) -> bytes:
     """What restic, by hand with what the first line said, gives back of the shop's newest dump."""
     async with demo.client() as client:
-        await client.suspend(NAMESPACE, "shop-db-dump")
-        run = await client.trigger(NAMESPACE, "shop-db-dump")
+        await client.cronjobs.suspend(NAMESPACE, "shop-db-dump")
+        run = await client.cronjobs.trigger(NAMESPACE, "shop-db-dump")
         backup = await eventually(
-            lambda: client.backup(run.backup_id or ""), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
+            lambda: client.backups.get(run.backup_id or ""), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
         )
         assert (backup.status, backup.reason) == ("succeeded", None)
         assert backup.result is not None
@@ -113,7 +113,7 @@ async def test_two_demos_work_side_by_side_and_leave_nothing(demos: list[Demo], 
     one, other = demos
     for demo in demos:
         async with demo.client() as client:
-            assert {cronjob.name for cronjob in (await client.cronjobs()).items} == CRONJOBS
+            assert {cronjob.name for cronjob in (await client.cronjobs.list()).items} == CRONJOBS
         restored = await dump(demo, tmp_path / f"restored-{demo.folder.name}")
         claim = Path(demo.line["state"]) / "cluster/node/claims" / NAMESPACE / "shop-dumps/shop.sql"
         assert restored == claim.read_bytes()
@@ -125,7 +125,7 @@ async def test_two_demos_work_side_by_side_and_leave_nothing(demos: list[Demo], 
     await gone(one)
     assert list(one.folder.iterdir()) == []
     async with other.client() as client:
-        assert len((await client.cronjobs()).items) == len(CRONJOBS)
+        assert len((await client.cronjobs.list()).items) == len(CRONJOBS)
     other.process.kill()
     await gone(other)
 

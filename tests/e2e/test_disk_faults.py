@@ -24,14 +24,14 @@ async def test_without_space_writes_are_refused_reads_go_on_and_it_resumes(
     resource.prlimit(daemon.line["pid"], resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
     for _ in range(3):
         with pytest.raises(ReadOnlyHistory):
-            await client.create_storage(storage(daemon, "vault"))
-        assert (await client.storages()).items == []
+            await client.storages.create(storage(daemon, "vault"))
+        assert (await client.storages.list()).items == []
     resource.prlimit(daemon.line["pid"], resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-    made = await client.create_storage(storage(daemon, "vault"))
+    made = await client.storages.create(storage(daemon, "vault"))
     await daemon.kill()
     await daemon.start()
     async with daemon.client() as again:
-        assert [found.id for found in (await again.storages()).items] == [made.id]
+        assert [found.id for found in (await again.storages.list()).items] == [made.id]
 
 
 @pytest.mark.skipif(shutil.which("strace") is None or os.getuid() != 0, reason="needs strace and root")
@@ -42,7 +42,7 @@ async def test_a_failed_sync_ends_the_daemon_with_its_own_code(daemon: Daemon, c
     async with asyncio.timeout(60):
         while daemon._process.poll() is None:
             try:
-                await client.create_storage(storage(daemon, os.urandom(4).hex()))
+                await client.storages.create(storage(daemon, os.urandom(4).hex()))
             except DamagedHistory:
                 await asyncio.sleep(0.05)
             except DaemonUnreachable:

@@ -38,7 +38,7 @@ async def drilled(client: Client, storage: Path, claim: Path) -> Path:
         volumes=(VolumeMount(claim="data", mount_path="/data"),),
         policy=policy("test", "-s", "/restored/source/data/program"),
     )
-    await client.create_cronjob(spec)
+    await client.cronjobs.create(spec)
     fill(claim, "one")
     return claim
 
@@ -48,21 +48,21 @@ async def test_a_drill_compares_with_the_manifest_runs_the_check_and_is_shown(
 ) -> None:
     backup = await backed_up(client)
     regular = [p for p in drilled.rglob("*") if p.is_file() and not p.is_symlink()]
-    made = await eventually(lambda: client.backup(backup.id), lambda b: b.manifest_files is not None)
+    made = await eventually(lambda: client.backups.get(backup.id), lambda b: b.manifest_files is not None)
     assert (made.manifest_files, made.warnings) == (len(regular), ())
-    done = await ended(client, await client.drill("default", "job"))
+    done = await ended(client, await client.cronjobs.drill("default", "job"))
     assert (done.status, done.reason, done.purpose) == ("completed", None, "drill"), done
     assert (done.verified_against, done.files_verified) == ("manifest", len(regular))
     assert done.duration_seconds is not None
-    shown = await eventually(lambda: client.backup(backup.id), lambda b: b.verified_at is not None)
+    shown = await eventually(lambda: client.backups.get(backup.id), lambda b: b.verified_at is not None)
     assert shown.verified_by == done.id
-    assert (await client.cronjob("default", "job")).last_verified_at == done.ended_at
-    assert (await client.policies()).items[0].last_verified_at == done.ended_at
-    await client.set_policy("default", "job", policy("sh", "-c", "echo the dump is broken; exit 3"))
-    failed = await ended(client, await client.drill("default", "job"))
+    assert (await client.cronjobs.get("default", "job")).last_verified_at == done.ended_at
+    assert (await client.policies.list()).items[0].last_verified_at == done.ended_at
+    await client.cronjobs.set_policy("default", "job", policy("sh", "-c", "echo the dump is broken; exit 3"))
+    failed = await ended(client, await client.cronjobs.drill("default", "job"))
     assert (failed.status, failed.reason) == ("failed", "CheckFailed")
     assert "the dump is broken" in (failed.message or "")
-    assert (await client.cronjob("default", "job")).last_verified_at == done.ended_at
+    assert (await client.cronjobs.get("default", "job")).last_verified_at == done.ended_at
 
 
 async def test_a_flipped_byte_and_a_lost_password_are_told_apart_and_nothing_is_verified(
@@ -70,25 +70,25 @@ async def test_a_flipped_byte_and_a_lost_password_are_told_apart_and_nothing_is_
 ) -> None:
     (drilled / "large").write_bytes(bytes(range(256)) * 4096)
     backup = await backed_up(client)
-    good = await client.verify(backup.id)
+    good = await client.backups.verify(backup.id)
     assert good.verified_at is not None
     pack = max((storage / "data").rglob("*"), key=lambda p: p.stat().st_size if p.is_file() else 0)
     whole = pack.read_bytes()
     pack.chmod(0o600)
     pack.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
     with pytest.raises(errors.VerificationFailed) as told:
-        await client.verify(backup.id)
+        await client.backups.verify(backup.id)
     assert "damaged" in str(told.value)
-    failed = await ended(client, await client.drill("default", "job"))
+    failed = await ended(client, await client.cronjobs.drill("default", "job"))
     assert (failed.status, failed.reason) == ("failed", "RepositoryDamaged"), failed
-    assert (await client.backup(backup.id)).verified_at == good.verified_at
+    assert (await client.backups.get(backup.id)).verified_at == good.verified_at
     pack.write_bytes(whole)
     cluster = await daemon.cluster()
     wrong = {"data": {"password": base64.b64encode(b"wrong").decode()}}
     await cluster.patch(paths.secrets("kronkeep", "kronkeep-storage-vault"), wrong)
     await cluster.close()
     request = RestoreRequest(target=RestoreTarget(claim="new"))
-    refused = await ended(client, await client.restore(backup.id, request))
+    refused = await ended(client, await client.backups.restore(backup.id, request))
     assert (refused.status, refused.reason) == ("failed", "WrongPassword"), refused
     assert refused.next_step
 
@@ -96,11 +96,11 @@ async def test_a_flipped_byte_and_a_lost_password_are_told_apart_and_nothing_is_
 async def test_files_that_change_meanwhile_have_no_hash_and_a_drill_without_a_backup_fails(
     client: Client, daemon: Daemon, storage: Path, drilled: Path
 ) -> None:
-    failed = await ended(client, await client.drill("default", "job"))
+    failed = await ended(client, await client.cronjobs.drill("default", "job"))
     assert (failed.status, failed.reason) == ("failed", "NoBackup")
     (drilled / "busy").write_text("000000000")
     script = "while :; do date +%N | dd of=/data/busy conv=notrunc bs=9 count=1 status=none; sleep 0.02; done"
-    await client.create_cronjob(
+    await client.cronjobs.create(
         CronJobCreate(
             name="writer",
             image="busybox",
@@ -109,13 +109,13 @@ async def test_files_that_change_meanwhile_have_no_hash_and_a_drill_without_a_ba
             volumes=(VolumeMount(claim="data", mount_path="/data"),),
         )
     )
-    run = await client.trigger("default", "writer")
-    await eventually(lambda: client.execution(run.id), lambda r: r.status == "running")
+    run = await client.cronjobs.trigger("default", "writer")
+    await eventually(lambda: client.runs.get(run.id), lambda r: r.status == "running")
     backup = await backed_up(client)
-    made = await eventually(lambda: client.backup(backup.id), lambda b: b.manifest_files is not None)
-    await client.cancel_execution(run.id)
+    made = await eventually(lambda: client.backups.get(backup.id), lambda b: b.manifest_files is not None)
+    await client.runs.cancel(run.id)
     regular = [p for p in drilled.rglob("*") if p.is_file() and not p.is_symlink()]
     assert made.manifest_files == len(regular) - 1  # `busy` has none
-    done = await ended(client, await client.drill("default", "job"))
+    done = await ended(client, await client.cronjobs.drill("default", "job"))
     assert (done.status, done.files_verified) == ("completed", len(regular) - 1), done
     assert await restic(daemon, storage, "check")

@@ -49,7 +49,7 @@ def says(pilot: Pilot[Any], words: str) -> Any:
 async def test_create_over_a_conflict_a_dry_run_a_taken_name_and_a_lost_daemon(
     daemon: Daemon, client: Client, storage: Path
 ) -> None:
-    await client.create_cronjob(CronJobCreate(name="taken", image="busybox", schedule="0 2 * * *"))
+    await client.cronjobs.create(CronJobCreate(name="taken", image="busybox", schedule="0 2 * * *"))
     async with terminal(daemon) as pilot:
         await shown(pilot, lambda: form(pilot).draft.get("policy.storage_id") == "vault")
         await pilot.press(*"taken", "tab", *"busybox", "tab", *"true")
@@ -68,7 +68,7 @@ async def test_create_over_a_conflict_a_dry_run_a_taken_name_and_a_lost_daemon(
         await pilot.press("f2")
         await shown(pilot, says(pilot, "would take it"))
         with pytest.raises(errors.CronJobNotFound):
-            await client.cronjob("default", "nightly")
+            await client.cronjobs.get("default", "nightly")
 
         await daemon.kill()
         await pilot.press("ctrl+s")
@@ -79,7 +79,7 @@ async def test_create_over_a_conflict_a_dry_run_a_taken_name_and_a_lost_daemon(
         await pilot.press("ctrl+s")
         await shown(pilot, says(pilot, "default/nightly runs every day at 04:00"))
     async with daemon.client() as again:
-        made = await again.cronjob("default", "nightly")
+        made = await again.cronjobs.get("default", "nightly")
     assert made.policy is not None
     assert (made.policy.schedule, made.policy.storage_id) == ("10 4 * * *", "vault")
 
@@ -95,7 +95,7 @@ async def test_a_cronjob_with_its_policy_is_changed_and_another_made_from_it(
         schedule="0 2 * * *",
         policy=policy,
     )
-    created = await client.create_cronjob(spec)
+    created = await client.cronjobs.create(spec)
     async with terminal(daemon, ("e",)) as pilot:
         await shown(pilot, lambda: form(pilot).draft.get("name") == "one")
         await fill_field(pilot, "policy.hooks.pre.0", "flush busybox timeout=2m -- sync")
@@ -105,32 +105,32 @@ async def test_a_cronjob_with_its_policy_is_changed_and_another_made_from_it(
         await fill_field(pilot, "policy.storage_id", "vault")
         await pilot.press("ctrl+s")
         await shown(pilot, says(pilot, "default/one runs"))
-        changed = await client.cronjob("default", "one")
+        changed = await client.cronjobs.get("default", "one")
         assert created.policy is not None
         assert changed.policy is not None
         assert changed.policy.id == created.policy.id
         assert changed.policy.hooks.pre[0].command == ("sync",)
         assert (changed.policy.retention.keep_weekly, changed.policy.compression) == (8, "max")
-        assert (await client.cronjob_spec("default", "one")).command == spec.command
+        assert (await client.cronjobs.spec("default", "one")).command == spec.command
 
         await pilot.press("e")
         await shown(pilot, lambda: form(pilot).draft.get("policy.compression") == "max")
-        theirs = await client.cronjob_spec("default", "one")
-        await client.replace_cronjob(msgspec.structs.replace(theirs, schedule="0 6 * * *"))
+        theirs = await client.cronjobs.spec("default", "one")
+        await client.cronjobs.replace(msgspec.structs.replace(theirs, schedule="0 6 * * *"))
         await fill_field(pilot, "image", "mine")
         await pilot.press("ctrl+s")
         await shown(pilot, says(pilot, "Somebody else changed CronJob schedule"))
-        assert (await client.cronjob_spec("default", "one")).image == "busybox"
+        assert (await client.cronjobs.spec("default", "one")).image == "busybox"
         await pilot.press("ctrl+s")
         await shown(pilot, says(pilot, "default/one runs every day at 06:00"))
-        assert (await client.cronjob_spec("default", "one")).image == "mine"
+        assert (await client.cronjobs.spec("default", "one")).image == "mine"
 
         await pilot.press("N")
         await shown(pilot, lambda: form(pilot).draft.get("policy.compression") == "max")
         assert form(pilot).draft["name"] == ""
         await pilot.press(*"two", "ctrl+s")
         await shown(pilot, says(pilot, "default/two runs"))
-    assert (await client.cronjob_spec("default", "two")).command == spec.command
+    assert (await client.cronjobs.spec("default", "two")).command == spec.command
 
 
 async def test_a_template_becomes_a_cronjob_and_the_daemon_s_refusal_is_shown_at_its_field(
@@ -146,5 +146,5 @@ async def test_a_template_becomes_a_cronjob_and_the_daemon_s_refusal_is_shown_at
         await fill_field(pilot, "namespace", "default")
         await pilot.press("ctrl+s")
         await shown(pilot, says(pilot, "default/hourly runs"))
-    made = await client.cronjob("default", "hourly")
+    made = await client.cronjobs.get("default", "hourly")
     assert (made.schedule, made.policy) == ("0 * * * *", None)

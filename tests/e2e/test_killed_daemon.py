@@ -73,11 +73,14 @@ async def test_killed_in_every_state_a_backup_is_made_once_and_each_hook_runs_on
     )
     async with site.client() as client:
         await site.create_cronjob(client, "states", "states", "states", hooks=hooks)
-        run = await client.trigger("default", "states")
+        run = await client.cronjobs.trigger("default", "states")
         assert run.backup_id is not None
     for moment in moments:
         async with site.client() as client:
-            seen = await eventually(lambda: client.backup(run.backup_id), lambda b: moment(b) or b.ended_at)  # noqa: B023
+            seen = await eventually(
+                lambda: client.backups.get(run.backup_id),
+                lambda b: moment(b) or b.ended_at,  # noqa: B023
+            )
             assert moment(seen), seen
         await kill_and_start(site)
     async with site.client() as client:
@@ -106,7 +109,7 @@ async def test_killed_while_it_prunes_the_next_backup_waits_its_turn(site: Backu
 
     async def prune(client: Client) -> None:
         with suppress(KronkeepError):
-            await client.prune_storage("kept")
+            await client.storages.prune("kept")
 
     async def locks() -> list[Path]:
         return list((folder / "locks").iterdir())
@@ -118,9 +121,9 @@ async def test_killed_while_it_prunes_the_next_backup_waits_its_turn(site: Backu
         await kill_and_start(site)
         await pruning
     async with site.client() as client:
-        await eventually(client.cronjobs, lambda page: any(job.name == "job" for job in page.items))
-        begun = await client.back_up("default", "job")
-        assert (await client.backup(begun.id)).status == "queued"
+        await eventually(client.cronjobs.list, lambda page: any(job.name == "job" for job in page.items))
+        begun = await client.cronjobs.back_up("default", "job")
+        assert (await client.backups.get(begun.id)).status == "queued"
         Path(site.program).with_name("go").touch()
         backup = await wait_for_end(client, begun.id)
     assert (backup.status, backup.reason) == ("succeeded", None), backup

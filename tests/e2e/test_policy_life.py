@@ -45,32 +45,32 @@ async def test_annotated_by_hand_broken_by_hand_and_removed(site: BackupSite) ->
 
     async with site.client() as client:
         mount = VolumeMount(claim="hand", mount_path="/data")
-        await client.create_cronjob(
+        await client.cronjobs.create(
             CronJobCreate(
                 name="hand", image="busybox", command=("true",), schedule="0 2 29 2 *", volumes=(mount,)
             )
         )
         await annotate('{"storage_id": "hand", "retries": 0}')
-        await eventually(lambda: client.cronjob("default", "hand"), lambda c: c.policy is not None)
-        run = await client.trigger("default", "hand")
-        await eventually(lambda: client.execution(run.id), lambda r: r.backup_id is not None)
-        backup = await wait_for_end(client, (await client.execution(run.id)).backup_id or "")
+        await eventually(lambda: client.cronjobs.get("default", "hand"), lambda c: c.policy is not None)
+        run = await client.cronjobs.trigger("default", "hand")
+        await eventually(lambda: client.runs.get(run.id), lambda r: r.backup_id is not None)
+        backup = await wait_for_end(client, (await client.runs.get(run.id)).backup_id or "")
         assert backup.status == "succeeded"
         await annotate('{"storage_id": "hand", "hooks": {"pre": [{"name": "Bad Name"}]}}')
         (message,) = await eventually(fault_messages, lambda messages: messages != [])
         assert "cannot be read" in message
-        broken = await client.cronjob("default", "hand")
+        broken = await client.cronjobs.get("default", "hand")
         assert broken.policy is None
         assert broken.policy_fault == message
-        unlinked = await client.trigger("default", "hand")
-        await eventually(lambda: client.execution(unlinked.id), lambda r: r.ended_at is not None)
-        assert (await client.execution(unlinked.id)).backup_id is None
+        unlinked = await client.cronjobs.trigger("default", "hand")
+        await eventually(lambda: client.runs.get(unlinked.id), lambda r: r.ended_at is not None)
+        assert (await client.runs.get(unlinked.id)).backup_id is None
         await annotate(None)
-        await eventually(lambda: client.cronjob("default", "hand"), lambda c: c.policy_fault is None)
-        kept = await client.backup(backup.id)
+        await eventually(lambda: client.cronjobs.get("default", "hand"), lambda c: c.policy_fault is None)
+        kept = await client.backups.get(backup.id)
         assert kept.policy is not None
         assert kept.policy.storage_id == "hand"
-        assert (await client.files(backup.id, "/source/hand")).items
+        assert (await client.backups.files(backup.id, "/source/hand")).items
         assert len(await fault_messages()) == 1
     await cluster.close()
 
@@ -90,17 +90,19 @@ async def test_a_copied_cronjob_is_backed_up_and_neither_loses_snapshots_to_the_
         meta = {"name": "second", "namespace": "default", "annotations": annotations}
         await cluster.create(paths.cronjobs("default"), {"metadata": meta, "spec": raw["spec"]})
         await cluster.close()
-        await eventually(lambda: client.policies(), lambda p: "second" in {view.cronjob for view in p.items})
+        await eventually(
+            lambda: client.policies.list(), lambda p: "second" in {view.cronjob for view in p.items}
+        )
         backups = [await site.back_up(client, name) for name in ("first", "second", "first", "second")]
         assert {backup.status for backup in backups} == {"succeeded"}
         with pytest.raises(Conflict, match="default/first, default/second"):
-            await client.retention(policy_id)
+            await client.policies.retention(policy_id)
         for old, kept in zip(backups[:2], backups[2:], strict=True):
             await eventually(
-                lambda old=old: client.backup(old.id), lambda b: b.snapshot_removed_at is not None
+                lambda old=old: client.backups.get(old.id), lambda b: b.snapshot_removed_at is not None
             )
-            assert (await client.backup(kept.id)).snapshot_removed_at is None
-        applied = await client.apply_cronjob(
+            assert (await client.backups.get(kept.id)).snapshot_removed_at is None
+        applied = await client.cronjobs.apply(
             CronJobManifest(
                 api_version="batch/v1", kind="CronJob", metadata={**meta, "name": "third"}, spec=raw["spec"]
             )
@@ -117,18 +119,18 @@ async def test_schedule_and_policy_change_in_one_request_and_runs_show_the_revis
         cluster = await site.daemon.cluster()
         path = paths.cronjobs("default", "both")
         before = await cluster.get(path)
-        spec = await client.cronjob_spec("default", "both")
+        spec = await client.cronjobs.spec("default", "both")
         assert spec.policy is not None
         policy = msgspec.structs.replace(spec.policy, rpo_seconds=60)
         changed = msgspec.structs.replace(spec, schedule="0 3 29 2 *", policy=policy)
-        await client.replace_cronjob(changed)
+        await client.cronjobs.replace(changed)
         after = await cluster.get(path)
         revision = after["metadata"]["annotations"][object_keys.POLICY_REVISION]
         assert revision != before["metadata"]["annotations"][object_keys.POLICY_REVISION]
         template = after["spec"]["jobTemplate"]["metadata"]["annotations"]
         assert (after["spec"]["schedule"], template[object_keys.POLICY_REVISION]) == ("0 3 29 2 *", revision)
-        assert (await client.cronjob("default", "both")).backup_overdue is False
-        await client.remove_policy("default", "both")
+        assert (await client.cronjobs.get("default", "both")).backup_overdue is False
+        await client.cronjobs.remove_policy("default", "both")
         bare = await cluster.get(path)
         assert object_keys.POLICY_REVISION not in (
             bare["spec"]["jobTemplate"]["metadata"].get("annotations") or {}
@@ -169,14 +171,14 @@ async def test_canary_secrets_appear_nowhere(site: BackupSite) -> None:
     listed: list[str] = []
     async with site.client() as client:
         await site.create_cronjob(client, "quiet", "quiet", "quiet", hooks=hooks, encryption=own)
-        begun = await client.back_up("default", "quiet")
-        while (backup := await client.backup(begun.id)).ended_at is None:
+        begun = await client.cronjobs.back_up("default", "quiet")
+        while (backup := await client.backups.get(begun.id)).ended_at is None:
             listed.append(await command_lines())
             await asyncio.sleep(0.2)
         assert backup.status == "succeeded", backup
         answers = msgspec.json.encode(await client.snapshot()).decode()
         answers += msgspec.json.encode((await client.audit()).items).decode()
-        answers += b"".join([chunk async for chunk in client.backup_log(begun.id)]).decode()
+        answers += b"".join([chunk async for chunk in client.backups.log(begun.id)]).decode()
     cluster = await site.daemon.cluster()
     manifests = []
     for where in (paths.jobs(), paths.pods(), paths.events(), paths.cronjobs(), paths.configmaps()):

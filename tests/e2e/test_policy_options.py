@@ -53,7 +53,7 @@ async def test_hooks_run_in_order_around_the_archive_and_are_kept(old: BackupSit
             ("post", "always", "succeeded", 0),
             ("post", "good", "succeeded", 0),
         ]
-        log = b"".join([chunk async for chunk in client.backup_log(backup.id)]).decode()
+        log = b"".join([chunk async for chunk in client.backups.log(backup.id)]).decode()
     assert (data / "order").read_text() == "first\nsecond\nalways\ngood\n"
     assert backup.result is not None
     for words in ("this is first", "first\n", f"succeeded {backup.result.snapshot_id}", "restic 0."):
@@ -73,7 +73,7 @@ async def test_post_hooks_run_after_a_failure_a_stopping_hook_and_a_cancel(old: 
         stopped = await old.back_up(client, "post")
         assert (stopped.status, stopped.reason) == ("failed", "HookFailed")
         assert "ended with exit code 9: no" in (stopped.message or "")
-        await client.set_policy(
+        await client.cronjobs.set_policy(
             "default",
             "post",
             spec(
@@ -84,19 +84,19 @@ async def test_post_hooks_run_after_a_failure_a_stopping_hook_and_a_cancel(old: 
         assert passed.status == "succeeded"
         assert any("pre hook on failed" in warning for warning in passed.warnings)
         bad = Hooks(validate=(hook("bad", "false"),), post=(told, hook("late", "false")))
-        await client.set_policy("default", "post", spec("post", "post", hooks=bad))
+        await client.cronjobs.set_policy("default", "post", spec("post", "post", hooks=bad))
         invalid = await old.back_up(client, "post")
         assert (invalid.status, invalid.reason) == ("failed", "ValidationFailed")
         assert invalid.result is not None
         slow = Hooks(pre=(hook("slow", "sleep", "60"),), post=(told,))
-        await client.set_policy("default", "post", spec("post", "post", hooks=slow))
-        begun = await client.back_up("default", "post")
-        await eventually(lambda: client.backup(begun.id), lambda b: bool(b.hooks))
-        await client.cancel_backup(begun.id)
+        await client.cronjobs.set_policy("default", "post", spec("post", "post", hooks=slow))
+        begun = await client.cronjobs.back_up("default", "post")
+        await eventually(lambda: client.backups.get(begun.id), lambda b: bool(b.hooks))
+        await client.backups.cancel(begun.id)
         cancelled = await wait_for_end(client, begun.id)
         assert (cancelled.status, cancelled.reason) == ("cancelled", "Cancelled")
         short = Hooks(pre=(hook("short", "sleep", "60", timeout_seconds=1),))
-        await client.set_policy("default", "post", spec("post", "post", hooks=short))
+        await client.cronjobs.set_policy("default", "post", spec("post", "post", hooks=short))
         late = await old.back_up(client, "post")
         assert [run.status for run in late.hooks] == ["timed-out"]
     assert (data / "told").read_text() == "failed\nsucceeded\nfailed\ncancelled\n"
@@ -130,7 +130,7 @@ async def test_configuration_is_archived_when_included(old: BackupSite, tmp_path
         body = {"spec": {"jobTemplate": {"spec": pod}}}
         await cluster.patch(paths.cronjobs("default", "config"), body)
         without = await old.back_up(client, "config")
-        await client.set_policy(
+        await client.cronjobs.set_policy(
             "default", "config", spec("config", "config", include=Include(configuration=True))
         )
         with_it = await old.back_up(client, "config")
@@ -192,12 +192,12 @@ async def test_a_key_of_the_policys_own_and_a_wrong_one(old: BackupSite) -> None
         policy_id = await old.create_cronjob(client, "keyed", "keyed", "keyed", encryption=own)
         good = await old.back_up(client, "keyed")
         wrong = Encryption(key=SecretKeyRef(secret="key-wrong"))
-        await client.set_policy("default", "keyed", spec("keyed", "keyed", encryption=wrong))
+        await client.cronjobs.set_policy("default", "keyed", spec("keyed", "keyed", encryption=wrong))
         bad = await old.back_up(client, "keyed")
         gone = Encryption(key=SecretKeyRef(secret="key-gone"))
-        await client.set_policy("default", "keyed", spec("keyed", "keyed", encryption=gone))
+        await client.cronjobs.set_policy("default", "keyed", spec("keyed", "keyed", encryption=gone))
         none = await old.back_up(client, "keyed")
-        listed = await client.files(good.id, "/source/keyed")
+        listed = await client.backups.files(good.id, "/source/keyed")
     assert (good.status, bad.status, bad.reason) == ("succeeded", "failed", "WrongPassword")
     assert (none.status, none.reason) == ("failed", "SecretMissing")
     assert [entry.name for entry in listed.items] == ["file"]
@@ -227,7 +227,7 @@ async def test_what_the_machines_restic_cannot_do_is_refused(old: BackupSite) ->
         await cluster.patch(paths.cronjobs("default", "refused"), body)
         await cluster.close()
         policy = await eventually(
-            lambda: client.cronjob("default", "refused"),
+            lambda: client.cronjobs.get("default", "refused"),
             lambda c: c.policy is not None and not c.policy.encryption.enabled,
         )
         assert policy.policy_fault is None
@@ -244,34 +244,36 @@ async def test_retention_waits_for_approval_then_pruning_gives_the_space_back(ol
         for _ in range(5):
             (data / "file").write_bytes(os.urandom(400_000))
             made.append(await old.back_up(client, "kept"))
-        await client.pin_backup(made[0].id)
-        tried = await client.try_retention("default", "kept", Retention(keep_last=2))
+        await client.backups.pin(made[0].id)
+        tried = await client.policies.preview_retention("default", "kept", Retention(keep_last=2))
         assert [v.backup_id for v in tried.remove] == [made[2].id, made[1].id]
         assert [v.why for v in tried.keep][-1] == "pinned by hand"
-        await client.set_policy("default", "kept", spec("kept", "kept", retention=Retention(keep_last=2)))
-        plan = await client.retention(policy_id)
+        await client.cronjobs.set_policy(
+            "default", "kept", spec("kept", "kept", retention=Retention(keep_last=2))
+        )
+        plan = await client.policies.retention(policy_id)
         assert plan.blocked_by is not None
         with pytest.raises(errors.NotAllowedNow):
-            await client.apply_retention(policy_id)
+            await client.policies.apply_retention(policy_id)
         with pytest.raises(errors.PreconditionFailed):
-            await client.approve_retention(policy_id, "another")
+            await client.policies.approve_retention(policy_id, "another")
         assert len(await old.list_snapshots("kept", folder)) == 5
-        (view,) = [v for v in (await client.policies()).items if v.id == policy_id]
+        (view,) = [v for v in (await client.policies.list()).items if v.id == policy_id]
         assert (view.snapshots, bool(view.retention_waits)) == (5, True)
-        await client.measure_storage("kept")
-        before = (await client.storage("kept")).usage
-        await client.approve_retention(policy_id, plan.token)
+        await client.storages.measure("kept")
+        before = (await client.storages.get("kept")).usage
+        await client.policies.approve_retention(policy_id, plan.token)
         left = {s["short_id"] for s in await old.list_snapshots("kept", folder)}
         assert left == {made[n].result.snapshot_id for n in (0, 3, 4)}  # type: ignore[union-attr]
-        assert (await client.backup(made[1].id)).snapshot_removed_at is not None
-        await client.prune_storage("kept")
-        after = (await client.storage("kept")).usage
+        assert (await client.backups.get(made[1].id)).snapshot_removed_at is not None
+        await client.storages.prune("kept")
+        after = (await client.storages.get("kept")).usage
         assert before is not None
         assert after is not None
         assert after.used_bytes < before.used_bytes - 700_000
-        await client.pin_backup(made[0].id, False)
-        await client.apply_retention(policy_id)
+        await client.backups.pin(made[0].id, False)
+        await client.policies.apply_retention(policy_id)
         assert len(await old.list_snapshots("kept", folder)) == 2
-        assert (await client.retention(policy_id)).remove == ()
+        assert (await client.policies.retention(policy_id)).remove == ()
         with pytest.raises(errors.NotAllowedNow):
-            await client.pin_backup(made[0].id)
+            await client.backups.pin(made[0].id)

@@ -50,11 +50,14 @@ async def test_encryption_off_and_a_dump_where_restic_can(new: BackupSite, tmp_p
         assert both.result.database_snapshot_id
         assert both.result.ratio
         assert both.result.bytes_stored
-        assert {entry.name for entry in (await client.files(both.id, "/")).items} == {"source", "shop.sql"}
+        assert {entry.name for entry in (await client.backups.files(both.id, "/")).items} == {
+            "source",
+            "shop.sql",
+        }
         bad = DatabaseDump(image="postgres:16", command=("sh", "-c", "echo half; echo broken >&2; exit 4"))
         alone = Include(volumes=False, database=bad)
         no_claims = BackupPolicySpec(storage_id="open", include=alone, retries=0)
-        await client.set_policy("default", "open", no_claims)
+        await client.cronjobs.set_policy("default", "open", no_claims)
         failed = await new.back_up(client, "open")
     below = folder / f"open-{policy_id}"
     for snapshot in (both.result.snapshot_id, both.result.database_snapshot_id):

@@ -72,7 +72,7 @@ class Ready(NamedTuple):
 
 @pytest.fixture
 async def ready(daemon: Daemon, client: Client, storage: Path, claim: Path) -> Ready:
-    await client.create_cronjob(
+    await client.cronjobs.create(
         CronJobCreate(
             name="job",
             image="busybox",
@@ -87,9 +87,9 @@ async def ready(daemon: Daemon, client: Client, storage: Path, claim: Path) -> R
 
 
 async def backed_up(client: Client) -> BackupExecution:
-    begun = await client.back_up("default", "job")
+    begun = await client.cronjobs.back_up("default", "job")
     backup = await eventually(
-        lambda: client.backup(begun.id), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
+        lambda: client.backups.get(begun.id), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
     )
     assert backup.status == "succeeded", backup
     return backup
@@ -97,7 +97,7 @@ async def backed_up(client: Client) -> BackupExecution:
 
 async def ended(client: Client, restore: Restore) -> Restore:
     return await eventually(
-        lambda: client.get_restore(restore.id), lambda r: is_final(RESTORE_TRANSITIONS, r.status)
+        lambda: client.restores.get(restore.id), lambda r: is_final(RESTORE_TRANSITIONS, r.status)
     )
 
 
@@ -111,35 +111,35 @@ async def test_old_and_new_come_back_byte_for_byte_and_what_is_in_the_way_is_ref
     second = picture(ready.claim)
     for backup, wanted, name in ((old, first, "old"), (new, second, "new")):
         request = RestoreRequest(target=RestoreTarget(kind="new-claim", claim=name))
-        plan = await client.plan_restore(backup.id, request)
+        plan = await client.backups.plan_restore(backup.id, request)
         assert (plan.files, plan.written, plan.overwritten, plan.refusal) == (
             len(wanted) - 1,
             len(wanted) - 1,
             0,
             None,
         )
-        done = await ended(client, await client.restore(backup.id, request))
+        done = await ended(client, await client.backups.restore(backup.id, request))
         assert (done.status, done.reason) == ("completed", None), done
         assert picture(ready.folder(name)) == wanted
         assert done.files_total == len(wanted) - 1
     taken = RestoreRequest(target=RestoreTarget(kind="new-claim", claim="old"))
-    again = await ended(client, await client.restore(old.id, taken))
+    again = await ended(client, await client.backups.restore(old.id, taken))
     assert (again.status, again.reason) == ("failed", "NameTaken")
     full = RestoreRequest(target=RestoreTarget(kind="claim", claim="old"))
-    plan = await client.plan_restore(new.id, full)
+    plan = await client.backups.plan_restore(new.id, full)
     assert (plan.overwritten, plan.left, plan.refusal) == (
         len(first) - 1,
         0,
         "The target holds files: allow it with overwrite.",
     )
-    refused = await ended(client, await client.restore(new.id, full))
+    refused = await ended(client, await client.backups.restore(new.id, full))
     assert (refused.status, refused.reason) == ("failed", "InvalidRequest")
     assert picture(ready.folder("old")) == first
     below = RestoreRequest(
         target=RestoreTarget(kind="claim", claim="old", path="sub/dir"),
         include=("/source/data/odd dir/*[x]?\\", "/source/data/odd dir/new\nline"),
     )
-    done = await ended(client, await client.restore(new.id, below))
+    done = await ended(client, await client.backups.restore(new.id, below))
     assert done.status == "completed", (done.reason, done.message)
     assert set(picture(ready.folder("old") / "sub/dir")) == {
         "odd dir",
@@ -151,7 +151,7 @@ async def test_old_and_new_come_back_byte_for_byte_and_what_is_in_the_way_is_ref
 
 async def test_a_snapshot_is_browsed_folder_by_folder(ready: Ready) -> None:
     backup = await backed_up(ready.client)
-    top = await ready.client.files(backup.id, "/source/data")
+    top = await ready.client.backups.files(backup.id, "/source/data")
     assert [(f.name, f.kind) for f in top.items] == [
         ("odd dir", "dir"),
         ("empty", "file"),
@@ -161,11 +161,13 @@ async def test_a_snapshot_is_browsed_folder_by_folder(ready: Ready) -> None:
     ]
     odd = ready.claim / "odd dir"
     assert (top.items[0].files, top.items[0].size) == (7, sum(f.stat().st_size for f in odd.iterdir()))
-    page = await ready.client.files(backup.id, "/source/data/odd dir", limit=3)
-    rest = await ready.client.files(backup.id, "/source/data/odd dir", limit=10, cursor=page.next_cursor)
+    page = await ready.client.backups.files(backup.id, "/source/data/odd dir", limit=3)
+    rest = await ready.client.backups.files(
+        backup.id, "/source/data/odd dir", limit=10, cursor=page.next_cursor
+    )
     assert [f.name for f in (*page.items, *rest.items)] == sorted(f.name for f in odd.iterdir())
     with pytest.raises(errors.PathNotFound):
-        await ready.client.files(backup.id, "/source/nowhere")
+        await ready.client.backups.files(backup.id, "/source/nowhere")
 
 
 async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(ready: Ready) -> None:
@@ -176,22 +178,22 @@ async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(ready: Read
     (ready.claim / "odd dir" / "a file").unlink()
     (ready.claim / "mine").write_text("stays")
     request = RestoreRequest(target=RestoreTarget(kind="in-place"), suspend=True)
-    plan = await client.plan_restore(backup.id, request)
+    plan = await client.backups.plan_restore(backup.id, request)
     assert plan.confirm == "job"
     assert plan.refusal is not None
     assert (plan.written, plan.left_examples) == (1, ("/source/data/mine",))
     with pytest.raises(errors.ConfirmationMissing):
-        await client.restore(backup.id, request)
+        await client.backups.restore(backup.id, request)
     yes = RestoreRequest(target=request.target, suspend=True, overwrite=True, confirm="job")
-    begun = await client.restore(backup.id, yes)
+    begun = await client.backups.restore(backup.id, yes)
     with pytest.raises(errors.NotAllowedNow, match="has not ended"):
-        await client.restore(backup.id, yes)
+        await client.backups.restore(backup.id, yes)
     done = await ended(client, begun)
     assert done.status == "completed", (done.reason, done.message)
     found = picture(ready.claim)
     assert found.pop("mine")[-1] == b"stays"
     assert found == first
-    job = await eventually(lambda: client.cronjob("default", "job"), lambda c: not c.suspended)
+    job = await eventually(lambda: client.cronjobs.get("default", "job"), lambda c: not c.suspended)
     assert not job.suspended
     cluster = await ready.daemon.cluster()
     secrets, _ = await cluster.list(paths.secrets("default"))
@@ -212,7 +214,7 @@ async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(read
         (ready.claim / "program").write_text("broken")
         async with ready.daemon.client() as client:
             seq = (await client.snapshot()).seq
-            begun = await client.restore(backup.id, request)
+            begun = await client.backups.restore(backup.id, request)
             async for event in client.events(seq, table="restores"):
                 status = (event.record or {})["status"]
                 if status in (state, "completed", "failed"):
@@ -223,14 +225,14 @@ async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(read
         async with ready.daemon.client() as client:
             done = await ended(client, begun)
             assert (done.status, done.reason) == ("completed", None), (state, done)
-            await eventually(lambda: client.cronjob("default", "job"), lambda c: not c.suspended)
-            await eventually(functools.partial(client.get_restore, begun.id), lambda r: not r.suspended)
+            await eventually(lambda: client.cronjobs.get("default", "job"), lambda c: not c.suspended)
+            await eventually(functools.partial(client.restores.get, begun.id), lambda r: not r.suspended)
         assert picture(ready.claim) == first
     assert seen == ["pending", "preparing", "restoring", "verifying"]
 
 
 async def fetched(client: Client, backup: BackupExecution, path: str) -> bytes:
-    return b"".join([chunk async for chunk in client.download(backup.id, path)])
+    return b"".join([chunk async for chunk in client.backups.download(backup.id, path)])
 
 
 async def test_a_file_is_downloaded_as_it_was_or_not_at_all(ready: Ready) -> None:
@@ -251,7 +253,7 @@ async def test_a_file_is_downloaded_as_it_was_or_not_at_all(ready: Ready) -> Non
     ):
         with pytest.raises(error):
             await fetched(client, backup, f"/source/data/{name}")
-    reading = client.download(backup.id, "/source/data/large")
+    reading = client.backups.download(backup.id, "/source/data/large")
     await anext(reading)
     await reading.aclose()
     cluster = await ready.daemon.cluster()
@@ -270,16 +272,19 @@ async def test_a_policy_s_own_key_opens_its_own_repository_and_a_wrong_one_does_
     body = {"metadata": {"name": "own"}, "data": {"password": base64.b64encode(b"mine").decode()}}
     await cluster.create(paths.secrets("default"), body)
     own = Encryption(key=SecretKeyRef(secret="own"))
-    await client.set_policy("default", "job", BackupPolicySpec(storage_id="vault", encryption=own))
+    await client.cronjobs.set_policy("default", "job", BackupPolicySpec(storage_id="vault", encryption=own))
     backup = await backed_up(client)
     first = picture(ready.claim)
-    assert {f.name for f in (await client.files(backup.id, "/source/data")).items} >= {"program", "odd dir"}
+    assert {f.name for f in (await client.backups.files(backup.id, "/source/data")).items} >= {
+        "program",
+        "odd dir",
+    }
     request = RestoreRequest(target=RestoreTarget(claim="new"))
-    done = await ended(client, await client.restore(backup.id, request))
+    done = await ended(client, await client.backups.restore(backup.id, request))
     assert (done.status, done.reason) == ("completed", None), done
     assert picture(ready.folder("new")) == first
     wrong = {"data": {"password": base64.b64encode(b"other").decode()}}
     await cluster.patch(paths.secrets("default", "own"), wrong)
     await cluster.close()
     with pytest.raises(errors.VerificationFailed, match="password"):
-        await client.verify(backup.id)
+        await client.backups.verify(backup.id)

@@ -32,11 +32,11 @@ async def test_a_dump_and_files_come_back_together_and_links_in_place(new: Backu
         backup = await new.back_up(client, "both")
         first = picture(claim)
         assert backup.status == "succeeded", backup
-        top = {f.name for f in (await client.files(backup.id)).items}
+        top = {f.name for f in (await client.backups.files(backup.id)).items}
         assert top == {"source", "configuration", "shop.sql"}
-        assert b"".join([c async for c in client.download(backup.id, "/shop.sql")]) == b"rows\n"
+        assert b"".join([c async for c in client.backups.download(backup.id, "/shop.sql")]) == b"rows\n"
         done = await ended(
-            client, await client.restore(backup.id, RestoreRequest(target=RestoreTarget(claim="all")))
+            client, await client.backups.restore(backup.id, RestoreRequest(target=RestoreTarget(claim="all")))
         )
         assert (done.status, done.reason) == ("completed", None), done
         everything = claim.parent / "all"
@@ -44,7 +44,7 @@ async def test_a_dump_and_files_come_back_together_and_links_in_place(new: Backu
         assert picture(everything / "source" / "both") == first
         (claim / "program").write_text("broken")
         request = RestoreRequest(target=RestoreTarget(kind="in-place"), overwrite=True, confirm="both")
-        done = await ended(client, await client.restore(backup.id, request))
+        done = await ended(client, await client.backups.restore(backup.id, request))
         assert (done.status, done.reason) == ("completed", None), done
         assert picture(claim) == first
 
@@ -56,14 +56,14 @@ async def test_a_drill_passes_and_a_damaged_pack_fails_with_its_reason(new: Back
     async with new.client() as client:
         await new.create_cronjob(client, "drilled", "drilled", "drilled", drill=Drill(schedule="0 3 29 2 *"))
         backup = await new.back_up(client, "drilled")
-        done = await ended(client, await client.drill("default", "drilled"))
+        done = await ended(client, await client.cronjobs.drill("default", "drilled"))
         assert (done.status, done.reason) == ("completed", None), done
         pack = max(_packs(folder), key=lambda p: p.stat().st_size)
         whole = pack.read_bytes()
         pack.chmod(0o600)
         pack.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
         with pytest.raises(errors.VerificationFailed, match="damaged"):
-            await client.verify(backup.id)
+            await client.backups.verify(backup.id)
 
 
 def _packs(folder: Path) -> list[Path]:

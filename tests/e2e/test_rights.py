@@ -51,10 +51,10 @@ async def test_the_main_job_needs_no_other_right(tmp_path: Path) -> None:
 
 
 async def main_job(client: Client, folder: Path) -> None:
-    await client.create_storage(
+    await client.storages.create(
         BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder / "v")})
     )
-    made = await eventually(lambda: client.storage("vault"), lambda s: s.status in ("active", "failed"))
+    made = await eventually(lambda: client.storages.get("vault"), lambda s: s.status in ("active", "failed"))
     assert made.status == "active", made
     wanted = CronJobCreate(
         name="dump",
@@ -64,13 +64,13 @@ async def main_job(client: Client, folder: Path) -> None:
         volumes=(VolumeMount(claim="data", mount_path="/data"),),
         policy=BackupPolicySpec(storage_id="vault"),
     )
-    await client.create_cronjob(wanted)
-    await client.suspend("default", "dump")
-    run = await client.trigger("default", "dump")
+    await client.cronjobs.create(wanted)
+    await client.cronjobs.suspend("default", "dump")
+    run = await client.cronjobs.trigger("default", "dump")
     backup = await eventually(
-        lambda: client.backup(run.backup_id or ""), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
+        lambda: client.backups.get(run.backup_id or ""), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
     )
     assert (backup.status, backup.reason) == ("succeeded", None)
-    log = b"".join([chunk async for chunk in client.log(run.id)])
+    log = b"".join([chunk async for chunk in client.runs.log(run.id)])
     assert log.endswith(b"Z x\n"), log
-    await client.delete_cronjob("default", "dump", "dump")
+    await client.cronjobs.delete("default", "dump", "dump")

@@ -31,11 +31,13 @@ class Room:
 
     async def begin_storage(self, name: str) -> None:
         settings = {"path": str(self.folder / name)}
-        await self.client.create_storage(BackupStorageCreate(id=name, kind="local", settings=settings))
+        await self.client.storages.create(BackupStorageCreate(id=name, kind="local", settings=settings))
 
     async def storage(self, name: str) -> None:
         await self.begin_storage(name)
-        made = await eventually(lambda: self.client.storage(name), lambda s: s.status in ("active", "failed"))
+        made = await eventually(
+            lambda: self.client.storages.get(name), lambda s: s.status in ("active", "failed")
+        )
         assert made.status == "active", made
 
     async def there(self) -> dict[str, Any]:
@@ -48,10 +50,10 @@ class Room:
         ):
             items, _ = await self.cluster.list(path)
             found[kind] = sorted(f"{i['metadata']['namespace']}/{i['metadata']['name']}" for i in items)
-        runs = await self.client.executions()
-        backups = await self.client.backups()
+        runs = await self.client.runs.list()
+        backups = await self.client.backups.list()
         found["history"] = sorted([r.id for r in runs.items] + [b.id for b in backups.items])
-        found["storages"] = [s.id for s in (await self.client.storages()).items]
+        found["storages"] = [s.id for s in (await self.client.storages.list()).items]
         return found
 
 
@@ -118,27 +120,27 @@ async def test_each_step_of_each_creation_failed_in_turn(room: Room) -> None:
 
 async def cronjobs_with_policies(room: Room) -> None:
     async def make(name: str) -> None:
-        made = await room.client.create_cronjob(wanted(name))
+        made = await room.client.cronjobs.create(wanted(name))
         assert made.policy is not None
-        assert (await room.client.cronjob("default", name)).policy == made.policy
+        assert (await room.client.cronjobs.get("default", name)).policy == made.policy
 
     for how in get_args(How):
         await each_step_failed(room, [how], make)
     with pytest.raises(NameTaken):
-        await room.client.create_cronjob(wanted("lost-0"))
+        await room.client.cronjobs.create(wanted("lost-0"))
 
 
 async def runs_with_backups(room: Room) -> None:
-    await room.client.create_cronjob(wanted("one"))
+    await room.client.cronjobs.create(wanted("one"))
 
     async def make(_: str) -> None:
-        run = await room.client.trigger("default", "one")
+        run = await room.client.cronjobs.trigger("default", "one")
         assert run.backup_id is not None
-        assert (await room.client.backup(run.backup_id)).cronjob_execution_id == run.id
+        assert (await room.client.backups.get(run.backup_id)).cronjob_execution_id == run.id
 
     for how in get_args(How):
         await each_step_failed(room, [how], make, r"^POST .*/namespaces/default/jobs$")
-    found = [run.id for run in (await room.client.executions()).items]
+    found = [run.id for run in (await room.client.runs.list()).items]
     jobs, _ = await room.cluster.list(paths.jobs("default"))
     runs = [job["metadata"]["uid"] for job in jobs if "-manual-" in job["metadata"]["name"]]
     assert sorted(runs) == sorted(found)
@@ -162,7 +164,7 @@ async def a_history_without_room(room: Room) -> None:
     unlimited = resource.prlimit(room.daemon.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(room.daemon.pid, resource.RLIMIT_FSIZE, (1, unlimited[1]))
     with pytest.raises(KronkeepError):
-        await room.client.trigger("default", "one")
+        await room.client.cronjobs.trigger("default", "one")
     resource.prlimit(room.daemon.pid, resource.RLIMIT_FSIZE, unlimited)
 
     async def jobs() -> list[str]:

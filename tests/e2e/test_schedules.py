@@ -33,8 +33,8 @@ async def made(daemon: Daemon) -> None:
     async with daemon.client() as client:
         for name in ("vault", "attic"):
             path = str(daemon.state.parent / name)
-            await client.create_storage(BackupStorageCreate(id=name, kind="local", settings={"path": path}))
-        await eventually(client.storages, lambda page: all(s.status == "active" for s in page.items))
+            await client.storages.create(BackupStorageCreate(id=name, kind="local", settings={"path": path}))
+        await eventually(client.storages.list, lambda page: all(s.status == "active" for s in page.items))
 
 
 @pytest.fixture
@@ -52,11 +52,11 @@ async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(
     daemon: Daemon, client: Client, tmp_path: Path
 ) -> None:
     with pytest.raises(errors.ScheduleConflict) as refusal:
-        await client.create_cronjob(cronjob("refused"))
+        await client.cronjobs.create(cronjob("refused"))
     assert refusal.value.details["finding"] == "BackupBeforeRun"
     assert "shift" in refusal.value.next_step
     with pytest.raises(errors.ScheduleConflict):
-        await client.create_cronjob(cronjob("refused"), dry_run=True)
+        await client.cronjobs.create(cronjob("refused"), dry_run=True)
     argv = ["create", "refused", "--image", "busybox", "--schedule", "0 4 * * *", "--storage", "vault"]
     argv += ["--backup-schedule", "0 3 * * *", "--", "true"]
     done = await asyncio.to_thread(
@@ -70,7 +70,7 @@ async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(
     assert done.returncode == 2
     assert "ScheduleConflict" in done.stderr
     with pytest.raises(errors.CronJobNotFound):
-        await client.cronjob("default", "refused")
+        await client.cronjobs.get("default", "refused")
 
 
 @pytest.mark.parametrize(
@@ -87,37 +87,39 @@ async def test_each_strategy_changes_the_policy_and_says_so(
     hour = {"shift": 9, "after-run": 11, "accept": 13}[strategy]  # none is busy with another's backups
     backups = f"0 {hour - 1} * * *"
     wanted = cronjob(f"by-{strategy}", f"0 {hour} * * *", schedule=backups, on_conflict=strategy)
-    created = await client.create_cronjob(wanted)
+    created = await client.cronjobs.create(wanted)
     assert created.policy is not None
     assert created.policy.schedule == schedule
     assert said in (created.resolution or "")
-    found = await client.cronjob("default", f"by-{strategy}")
+    found = await client.cronjobs.get("default", f"by-{strategy}")
     assert (found.policy, found.resolution) == (created.policy, None)
     assert created.policy.on_conflict == strategy
 
 
 async def test_an_accepted_conflict_stays_on_the_screen(client: Client) -> None:
-    await client.create_cronjob(cronjob("accepted", on_conflict="accept"))
-    found = await eventually(lambda: client.cronjob("default", "accepted"), lambda c: bool(c.policy_findings))
+    await client.cronjobs.create(cronjob("accepted", on_conflict="accept"))
+    found = await eventually(
+        lambda: client.cronjobs.get("default", "accepted"), lambda c: bool(c.policy_findings)
+    )
     assert found.policy_findings[0].startswith("BackupBeforeRun: ")
-    view = next(one for one in (await client.policies()).items if one.cronjob == "accepted")
+    view = next(one for one in (await client.policies.list()).items if one.cronjob == "accepted")
     assert view.findings == found.policy_findings
     assert view.next_backup_at is not None
     assert (view.next_backup_at.hour, view.next_backup_at.minute) == (3, 0)
 
 
 async def test_a_shifted_policy_is_changed_by_nothing_when_it_is_written_again(client: Client) -> None:
-    first = await client.create_cronjob(cronjob("again", on_conflict="shift"))
-    changed = await client.replace_cronjob(cronjob("again", on_conflict="shift"))
+    first = await client.cronjobs.create(cronjob("again", on_conflict="shift"))
+    changed = await client.cronjobs.replace(cronjob("again", on_conflict="shift"))
     assert changed.policy == first.policy
 
 
 async def test_the_history_says_how_long_a_run_takes(client: Client) -> None:
     script = "sleep 1.2"
     spec = CronJobCreate(name="slow", image="busybox", command=("sh", "-c", script), schedule="0 4 * * *")
-    await client.create_cronjob(spec)
-    run = await client.trigger("default", "slow")
-    await eventually(lambda: client.execution(run.id), lambda e: e.status == "succeeded")
+    await client.cronjobs.create(spec)
+    run = await client.cronjobs.trigger("default", "slow")
+    await eventually(lambda: client.runs.get(run.id), lambda e: e.status == "succeeded")
     request = ScheduleCheckRequest(
         cronjob_schedule="0 4 * * *",
         backup_schedule="5 4 * * *",
@@ -125,16 +127,16 @@ async def test_the_history_says_how_long_a_run_takes(client: Client) -> None:
         namespace="default",
         cronjob="slow",
     )
-    seen = await client.check_schedules(request)
+    seen = await client.policies.check_schedule(request)
     assert (seen.verdict, seen.expected_from) == ("ok", "history")
     assert 1 <= seen.expected_duration_seconds < 60
-    stated = await client.check_schedules(
+    stated = await client.policies.check_schedule(
         ScheduleCheckRequest(
             cronjob_schedule="0 4 * * *", backup_schedule="5 4 * * *", expected_duration_seconds=3600
         )
     )
     assert (stated.verdict, stated.expected_from) == ("conflict", "policy")
-    by_default = await client.check_schedules(
+    by_default = await client.policies.check_schedule(
         ScheduleCheckRequest(cronjob_schedule="0 4 * * *", backup_schedule="10 4 * * *")
     )
     assert (by_default.verdict, by_default.expected_from) == ("ok", "default")
@@ -142,7 +144,7 @@ async def test_the_history_says_how_long_a_run_takes(client: Client) -> None:
 
 
 async def test_other_policies_on_the_storage_are_looked_at(client: Client) -> None:
-    await client.create_cronjob(cronjob("neighbour", "0 1 * * *", storage_id="attic", schedule="0 5 * * *"))
+    await client.cronjobs.create(cronjob("neighbour", "0 1 * * *", storage_id="attic", schedule="0 5 * * *"))
     request = ScheduleCheckRequest(
         cronjob_schedule="0 4 * * *",
         backup_schedule="5 5 * * *",
@@ -150,7 +152,7 @@ async def test_other_policies_on_the_storage_are_looked_at(client: Client) -> No
         cronjob="new",
         storage_id="attic",
     )
-    busy = await client.check_schedules(request)
+    busy = await client.policies.check_schedule(request)
     assert [finding.code for finding in busy.findings] == ["StorageBusy"]
     assert "default/neighbour" in busy.findings[0].message
     itself = ScheduleCheckRequest(
@@ -160,8 +162,8 @@ async def test_other_policies_on_the_storage_are_looked_at(client: Client) -> No
         cronjob="neighbour",
         storage_id="attic",
     )
-    assert (await client.check_schedules(itself)).verdict == "ok"
-    shifted = await client.create_cronjob(
+    assert (await client.policies.check_schedule(itself)).verdict == "ok"
+    shifted = await client.cronjobs.create(
         cronjob("new", "0 5 * * *", storage_id="attic", schedule="0 5 * * *", on_conflict="shift")
     )
     assert shifted.policy is not None

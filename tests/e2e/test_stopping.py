@@ -27,7 +27,7 @@ def busy_neighbour() -> Iterator[None]:
 async def trigger_run(client: Client) -> None:
     while True:
         try:
-            await client.trigger("default", "w")
+            await client.cronjobs.trigger("default", "w")
         except Unavailable:  # the cluster has just been reached and not been listed
             await asyncio.sleep(0.02)
         else:
@@ -43,7 +43,7 @@ async def test_a_hundred_stops_in_the_middle_of_runs_wait_for_no_task(
         async with daemon.client() as client:
             if number == 0:
                 spec = CronJobCreate(name="w", image="busybox", command=("true",), schedule="* * * * *")
-                await client.create_cronjob(spec)
+                await client.cronjobs.create(spec)
             for _ in range(number % 4):
                 await trigger_run(client)
         assert await daemon.stop() == 0

@@ -90,7 +90,7 @@ async def test_a_whole_session(
     await tmux.see("Welcome to kronkeep", "live")
     script = "for n in 1 2 3; do echo line $n; done; echo payload > /data/file"
     for name in ("shop-dump", "other"):
-        await client.create_cronjob(_cronjob(name, script))
+        await client.cronjobs.create(_cronjob(name, script))
     await tmux.see("Nothing needs attention")
     await tmux.press("2")
     await tmux.see("shop-dump", "other", "Jobs  2")
@@ -104,8 +104,8 @@ async def test_a_whole_session(
     await tmux.see("Nothing was done")
     await tmux.press("t", "y")
     await tmux.see("Started default/shop-dump")
-    runs = await eventually(lambda: client.executions(), lambda page: bool(page.items))
-    await eventually(lambda: client.execution(runs.items[0].id), lambda run: run.status == "succeeded")
+    runs = await eventually(lambda: client.runs.list(), lambda page: bool(page.items))
+    await eventually(lambda: client.runs.get(runs.items[0].id), lambda run: run.status == "succeeded")
     await tmux.press("Enter")
     await tmux.see("shop-dump", "manual", "ok")
     await tmux.press("Enter")
@@ -123,10 +123,10 @@ async def test_a_whole_session(
     await tmux.see("Suspend", "?")
     await tmux.press("y")
     await tmux.see("Suspended 2 of them")
-    await eventually(lambda: client.cronjobs(), lambda page: all(c.suspended for c in page.items))
+    await eventually(lambda: client.cronjobs.list(), lambda page: all(c.suspended for c in page.items))
     await tmux.press("E")
     await tmux.see("Changed default/shop-dump")
-    assert (await client.cronjob("default", "shop-dump")).image == "busybox:1.37"
+    assert (await client.cronjobs.get("default", "shop-dump")).image == "busybox:1.37"
     await tmux.type(":ns default")
     await tmux.press("Enter")
     await tmux.see("ns:default")
@@ -161,7 +161,7 @@ def _cronjob(name: str, script: str) -> CronJobCreate:
 async def test_a_killed_daemon_leaves_its_picture_and_comes_back(
     daemon: Daemon, client: Client, claim: Path, storage: Path, tmux: Tmux
 ) -> None:
-    await client.create_cronjob(_cronjob("steady", "true"))
+    await client.cronjobs.create(_cronjob("steady", "true"))
     await tmux.press("2")
     await tmux.see("steady", "live")
     await daemon.kill()
@@ -203,7 +203,7 @@ async def test_from_an_empty_start_to_the_first_good_backup(
     await tmux.see("default/db runs every day", ">new")
     await tmux.press("t", "y")
     backups = await eventually(
-        lambda: client.backups(), lambda page: bool(page.items) and page.items[0].status == "succeeded"
+        lambda: client.backups.list(), lambda page: bool(page.items) and page.items[0].status == "succeeded"
     )
     await tmux.see(">ok", "0 2 * * *")
     took = asyncio.get_running_loop().time() - began

@@ -12,19 +12,19 @@ async def test_a_start_without_the_cluster_shows_the_history_and_catches_up(tmp_
     async with proxied(tmp_path) as (daemon, proxy, _):
         spec = CronJobCreate(name="kept", image="busybox", command=("true",), schedule="0 2 29 2 *")
         async with daemon.client() as client:
-            await client.create_cronjob(spec)
-            run = await client.trigger("default", "kept")
-            await eventually(lambda: client.execution(run.id), lambda r: r.status == "succeeded")
+            await client.cronjobs.create(spec)
+            run = await client.cronjobs.trigger("default", "kept")
+            await eventually(lambda: client.runs.get(run.id), lambda r: r.status == "succeeded")
         await daemon.kill()
         proxy.down = True
         await daemon.start()
         async with daemon.client() as client:
-            found = await client.executions()
+            found = await client.runs.list()
             assert [kept.id for kept in found.items] == [run.id]
             assert found.stale_since is not None
             assert not (await client.ready()).ready
             assert [cluster.name for cluster in (await client.snapshot()).clusters] == ["far"]
             proxy.down = False
-            back = await eventually(client.executions, lambda answer: answer.stale_since is None)
+            back = await eventually(client.runs.list, lambda answer: answer.stale_since is None)
             assert [kept.id for kept in back.items] == [run.id]
-            assert (await client.trigger("default", "kept")).cluster == run.cluster
+            assert (await client.cronjobs.trigger("default", "kept")).cluster == run.cluster

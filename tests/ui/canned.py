@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from kronkeep_common import api
-from kronkeep_common.client.calls import Tagged
+from kronkeep_common.client.cronjobs import TaggedSpec
 from kronkeep_common.errors import DaemonUnreachable, PreconditionFailed
 from kronkeep_common.models import (
     Alert,
@@ -145,6 +145,238 @@ class FixedClock:
 BROKEN = "The connection broke."
 
 
+class CannedResource:
+    """Some of the calls of one resource; what they answer and note is the client's."""
+
+    def __init__(self, canned: "CannedClient") -> None:
+        self._canned = canned
+
+
+class CannedCronJobs(CannedResource):
+    """`client.cronjobs`."""
+
+    async def list(self, namespace: str | None = None) -> api.ListOf[CronJob]:
+        return api.ListOf(items=self._canned.cronjobs_given)
+
+    async def get(self, namespace: str, name: str) -> CronJob:
+        return next(
+            found
+            for found in self._canned.cronjobs_given
+            if (found.namespace, found.name) == (namespace, name)
+        )
+
+    async def spec(self, namespace: str, name: str) -> CronJobCreate:
+        return msgspec.structs.replace(self._canned.spec, namespace=namespace, name=name)
+
+    async def tagged_spec(self, namespace: str, name: str) -> TaggedSpec:
+        return TaggedSpec(await self.spec(namespace, name), self._canned.tag)
+
+    async def trigger(self, namespace: str, name: str) -> CronJob:
+        return self._canned.answer("trigger", namespace, name)
+
+    async def suspend(self, namespace: str, name: str) -> CronJob:
+        return self._canned.answer("suspend", namespace, name)
+
+    async def resume(self, namespace: str, name: str) -> CronJob:
+        return self._canned.answer("resume", namespace, name)
+
+    async def back_up(self, namespace: str, name: str) -> CronJob:
+        return self._canned.answer("back_up", namespace, name)
+
+    async def drill(self, namespace: str, name: str) -> CronJob:
+        return self._canned.answer("drill", namespace, name)
+
+    async def delete(self, namespace: str, name: str, confirm: str) -> CronJob:
+        return self._canned.answer("delete", namespace, name, confirm)
+
+    async def create(self, spec: Any, *, dry_run: bool = False) -> CronJob:
+        return self._canned.answer("try" if dry_run else "create", msgspec.json.encode(spec).decode())
+
+    async def replace(self, spec: Any, *, dry_run: bool = False, if_match: str | None = None) -> CronJob:
+        if if_match not in (None, self._canned.tag):
+            raise PreconditionFailed("It has changed since you read it.")
+        return self._canned.answer("try" if dry_run else "replace", msgspec.json.encode(spec).decode())
+
+
+class CannedRuns(CannedResource):
+    """`client.runs`."""
+
+    async def list(self, filter: str | None = None, **query: Any) -> api.ListOf[CronJobExecution]:
+        start = int(query.get("cursor") or 0)
+        only = query.get("cronjob_id")
+        given = self._canned.runs_given
+        runs = [r for r in given if r.cronjob_id == only] if only else given
+        if filter:
+            question = parse(filter)
+            runs = [run for run in runs if question.takes(run, NOW)]
+        more = str(start + 1000) if start + 1000 < len(runs) else None
+        return api.ListOf(items=runs[start : start + 1000], next_cursor=more)
+
+    async def get(self, execution_id: str) -> CronJobExecution:
+        return next(run for run in self._canned.runs_given if run.id == execution_id)
+
+    async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
+        yield self._canned.log_text
+
+    async def events(self, execution_id: str) -> api.ListOf[api.EventView]:
+        one = api.EventView(at=NOW, type="Warning", reason="BackOff", message="again", object="Job/x")
+        return api.ListOf(items=[one])
+
+    async def manifest(self, execution_id: str) -> dict[str, Any]:
+        return {"kind": "Job", "metadata": {"name": "x"}}
+
+
+class CannedBackups(CannedResource):
+    """`client.backups`."""
+
+    async def list(self, filter: str | None = None, **query: Any) -> api.ListOf[BackupExecution]:
+        only = query.get("cronjob_id")
+        return api.ListOf(items=[b for b in self._canned.backups_given if only in (None, b.cronjob_id)])
+
+    async def get(self, backup_id: str) -> BackupExecution:
+        return next(backup for backup in self._canned.backups_given if backup.id == backup_id)
+
+    async def files(
+        self, backup_id: str, path: str = "/", limit: int | None = None, cursor: str | None = None
+    ) -> SnapshotFolder:
+        items = [
+            SnapshotFile(name="odd\x1b[31m dir", path="/odd\x1b[31m dir", kind="dir", size=7, files=2),
+            SnapshotFile(name="dump.sql", path="/dump.sql", kind="file", size=300, modified_at=NOW),
+            SnapshotFile(name="notes", path="/notes", kind="file", size=12),
+        ]
+        found = [] if path != "/" else items
+        return SnapshotFolder(backup_id=backup_id, snapshot_id="s", path=path, items=found, total=len(found))
+
+    async def plan_restore(self, backup_id: str, request: RestoreRequest) -> RestorePlan:
+        self._canned.asked.append(("plan", backup_id, msgspec.json.encode(request).decode()))
+        in_place = request.target.kind == "in-place"
+        return RestorePlan(
+            backup_id=backup_id,
+            snapshot_id="abcdef123456",
+            target=request.target,
+            files=2,
+            folders=1,
+            total_bytes=312,
+            written=1,
+            overwritten=1,
+            overwritten_examples=("/dump.sql",),
+            confirm="pg-main-nightly" if in_place else None,
+            refusal=None if request.overwrite else "The target holds files: allow it with overwrite.",
+        )
+
+    async def restore(self, backup_id: str, request: RestoreRequest) -> Restore:
+        self._canned.asked.append(("restore", backup_id, msgspec.json.encode(request).decode()))
+        restore = Restore(
+            id="r1",
+            cluster="c",
+            namespace="default",
+            cronjob="pg-main-nightly",
+            cronjob_id="id-pg-main-nightly",
+            policy_id="p1",
+            backup_id=backup_id,
+            storage_id="s3-eu",
+            target=request.target,
+            status=RestoreStatus.RESTORING,
+            progress=Progress(percent=41, bytes_done=128, bytes_total=312),
+            created_at=NOW,
+        )
+        self._canned.restores_given.append(restore)
+        return restore
+
+    async def verify(self, backup_id: str) -> CronJob:
+        return self._canned.answer("verify", backup_id)
+
+
+class CannedRestores(CannedResource):
+    """`client.restores`."""
+
+    async def get(self, restore_id: str) -> Restore:
+        return next(restore for restore in self._canned.restores_given if restore.id == restore_id)
+
+    async def log(self, restore_id: str) -> AsyncIterator[bytes]:
+        yield b"restoring <Snapshot \x1b[2Jabc>\nSumm"
+        yield b"ary: done"
+
+    async def cancel(self, restore_id: str) -> CronJob:
+        return self._canned.answer("cancel_restore", restore_id)
+
+
+class CannedPolicies(CannedResource):
+    """`client.policies`."""
+
+    async def retention(self, policy_id: str) -> RetentionPlan:
+        return RetentionPlan(
+            policy_id=policy_id,
+            computed_at=NOW,
+            retention=Retention(days=None, keep_daily=7, min_good=3),
+            keep=tuple(
+                verdict(number, self._canned.why or "one of the newest 3 good ones, younger than 7 days")
+                for number in range(self._canned.kept)
+            ),
+            remove=tuple(verdict(9 + number, self._canned.why) for number in range(self._canned.removed)),
+            token="t0ken",
+            blocked_by=f"{self._canned.removed} snapshots would go at once."
+            if self._canned.removed > 1
+            else None,
+        )
+
+    async def approve_retention(self, policy_id: str, token: str) -> None:
+        self._canned.answer("approve", policy_id, token)
+        self._canned.removed = 0
+
+    async def check_schedule(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
+        if self._canned.away:
+            raise DaemonUnreachable(self._canned.away)
+        return reckon(request, NOW)
+
+
+class CannedStorages(CannedResource):
+    """`client.storages`."""
+
+    async def usage(self, name: str, limit: int | None = None) -> api.ListOf[StorageUsage]:
+        usage = next((s.usage for s in self._canned.storages_given if s.id == name), None)
+        return api.ListOf(items=[usage] * 20 if usage else [])
+
+    async def create(self, storage: BackupStorageCreate) -> BackupStorage:
+        self._canned.answer("create_storage", msgspec.json.encode(storage).decode())
+        return BackupStorage(
+            id=storage.id,
+            cluster="c",
+            kind=storage.kind,
+            password=storage.password or SecretKeyRef(secret=f"kronkeep-storage-{storage.id}"),
+            status=StorageStatus.PENDING,
+            created_at=NOW,
+        )
+
+    async def check(self, name: str) -> CronJob:
+        return self._canned.answer("check", name)
+
+    async def test(self, name: str) -> CronJob:
+        return self._canned.answer("test", name)
+
+    async def measure(self, name: str) -> CronJob:
+        return self._canned.answer("measure", name)
+
+    async def retry(self, name: str) -> CronJob:
+        return self._canned.answer("retry", name)
+
+    async def prune(self, name: str) -> CronJob:
+        return self._canned.answer("prune", name)
+
+    async def change(self, name: str, change: Any) -> CronJob:
+        return self._canned.answer("change_storage", name, msgspec.json.encode(change).decode())
+
+    async def delete(self, name: str, confirm: str) -> CronJob:
+        return self._canned.answer("delete_storage", name, confirm)
+
+
+class CannedAlerts(CannedResource):
+    """`client.alerts`."""
+
+    async def acknowledge(self, alert_id: str) -> CronJob:
+        return self._canned.answer("acknowledge", alert_id)
+
+
 class CannedClient:
     """The methods of Client that the terminal uses."""
 
@@ -157,8 +389,8 @@ class CannedClient:
         alerts: list[Alert] | None = None,
     ) -> None:
         self.asked: list[tuple[str, ...]] = []
-        self.given = CRONJOBS if cronjobs is None else cronjobs
-        self.runs = RUNS if runs is None else runs
+        self.cronjobs_given = CRONJOBS if cronjobs is None else cronjobs
+        self.runs_given = RUNS if runs is None else runs
         self.backups_given = BACKUPS if backups is None else backups
         self.storages_given = storages or []
         self.alerts_given = alerts or []
@@ -176,14 +408,21 @@ class CannedClient:
         self.watches: list[api.WatchView] = []
         self.clusters: list[api.ClusterView] = []
         self.cluster = ""
+        self.cronjobs = CannedCronJobs(self)
+        self.runs = CannedRuns(self)
+        self.backups = CannedBackups(self)
+        self.restores = CannedRestores(self)
+        self.policies = CannedPolicies(self)
+        self.storages = CannedStorages(self)
+        self.alerts = CannedAlerts(self)
 
-    def on(self, cluster: str) -> "CannedClient":
+    def for_cluster(self, cluster: str) -> "CannedClient":
         self.cluster = cluster
         return self
 
-    def _answer(self, *asked: str) -> CronJob:
+    def answer(self, *asked: str) -> CronJob:
         self.asked.append(asked)
-        return self.given[0]
+        return self.cronjobs_given[0]
 
     async def snapshot(self) -> api.Snapshot:
         if self.away:
@@ -192,8 +431,8 @@ class CannedClient:
             seq=1,
             now=NOW,
             version="0",
-            cronjobs=self.given,
-            executions=self.runs[:200],
+            cronjobs=self.cronjobs_given,
+            executions=self.runs_given[:200],
             backups=self.backups_given[:200],
             storages=self.storages_given,
             alerts=self.alerts_given,
@@ -206,193 +445,7 @@ class CannedClient:
         await self.answers.wait()
         return api.Ready(ready=True, watches=self.watches)
 
-    async def executions(self, filter: str | None = None, **query: Any) -> api.ListOf[CronJobExecution]:
-        start = int(query.get("cursor") or 0)
-        only = query.get("cronjob_id")
-        runs = [r for r in self.runs if r.cronjob_id == only] if only else self.runs
-        if filter:
-            question = parse(filter)
-            runs = [run for run in runs if question.takes(run, NOW)]
-        more = str(start + 1000) if start + 1000 < len(runs) else None
-        return api.ListOf(items=runs[start : start + 1000], next_cursor=more)
-
-    async def backups(self, filter: str | None = None, **query: Any) -> api.ListOf[BackupExecution]:
-        only = query.get("cronjob_id")
-        return api.ListOf(items=[b for b in self.backups_given if only in (None, b.cronjob_id)])
-
-    async def cronjobs(self, namespace: str | None = None) -> api.ListOf[CronJob]:
-        return api.ListOf(items=self.given)
-
     async def events(self, after: int | None = None) -> AsyncIterator[api.Event]:
         await self.lost.wait()
         raise DaemonUnreachable(BROKEN)
         yield
-
-    async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
-        yield self.log_text
-
-    async def cronjob_spec(self, namespace: str, name: str) -> CronJobCreate:
-        return msgspec.structs.replace(self.spec, namespace=namespace, name=name)
-
-    async def tagged_spec(self, namespace: str, name: str) -> Tagged:
-        return Tagged(await self.cronjob_spec(namespace, name), self.tag)
-
-    async def cronjob(self, namespace: str, name: str) -> CronJob:
-        return next(found for found in self.given if (found.namespace, found.name) == (namespace, name))
-
-    async def execution(self, execution_id: str) -> CronJobExecution:
-        return next(run for run in self.runs if run.id == execution_id)
-
-    async def backup(self, backup_id: str) -> BackupExecution:
-        return next(backup for backup in self.backups_given if backup.id == backup_id)
-
-    async def storage_usage(self, name: str, limit: int | None = None) -> api.ListOf[StorageUsage]:
-        usage = next((s.usage for s in self.storages_given if s.id == name), None)
-        return api.ListOf(items=[usage] * 20 if usage else [])
-
-    async def acknowledge(self, alert_id: str) -> CronJob:
-        return self._answer("acknowledge", alert_id)
-
-    async def create_storage(self, storage: BackupStorageCreate) -> BackupStorage:
-        self._answer("create_storage", msgspec.json.encode(storage).decode())
-        return BackupStorage(
-            id=storage.id,
-            cluster="c",
-            kind=storage.kind,
-            password=storage.password or SecretKeyRef(secret=f"kronkeep-storage-{storage.id}"),
-            status=StorageStatus.PENDING,
-            created_at=NOW,
-        )
-
-    async def check_storage(self, name: str) -> CronJob:
-        return self._answer("check", name)
-
-    async def test_storage(self, name: str) -> CronJob:
-        return self._answer("test", name)
-
-    async def prune_storage(self, name: str) -> CronJob:
-        return self._answer("prune", name)
-
-    async def change_storage(self, name: str, change: Any) -> CronJob:
-        return self._answer("change_storage", name, msgspec.json.encode(change).decode())
-
-    async def delete_storage(self, name: str, confirm: str) -> CronJob:
-        return self._answer("delete_storage", name, confirm)
-
-    async def told(self, execution_id: str) -> api.ListOf[api.EventView]:
-        one = api.EventView(at=NOW, type="Warning", reason="BackOff", message="again", object="Job/x")
-        return api.ListOf(items=[one])
-
-    async def manifest(self, execution_id: str) -> dict[str, Any]:
-        return {"kind": "Job", "metadata": {"name": "x"}}
-
-    async def files(
-        self, backup_id: str, path: str = "/", limit: int | None = None, cursor: str | None = None
-    ) -> SnapshotFolder:
-        items = [
-            SnapshotFile(name="odd\x1b[31m dir", path="/odd\x1b[31m dir", kind="dir", size=7, files=2),
-            SnapshotFile(name="dump.sql", path="/dump.sql", kind="file", size=300, modified_at=NOW),
-            SnapshotFile(name="notes", path="/notes", kind="file", size=12),
-        ]
-        found = [] if path != "/" else items
-        return SnapshotFolder(backup_id=backup_id, snapshot_id="s", path=path, items=found, total=len(found))
-
-    async def plan_restore(self, backup_id: str, request: RestoreRequest) -> RestorePlan:
-        self.asked.append(("plan", backup_id, msgspec.json.encode(request).decode()))
-        in_place = request.target.kind == "in-place"
-        return RestorePlan(
-            backup_id=backup_id,
-            snapshot_id="abcdef123456",
-            target=request.target,
-            files=2,
-            folders=1,
-            total_bytes=312,
-            written=1,
-            overwritten=1,
-            overwritten_examples=("/dump.sql",),
-            confirm="pg-main-nightly" if in_place else None,
-            refusal=None if request.overwrite else "The target holds files: allow it with overwrite.",
-        )
-
-    async def restore(self, backup_id: str, request: RestoreRequest) -> Restore:
-        self.asked.append(("restore", backup_id, msgspec.json.encode(request).decode()))
-        restore = Restore(
-            id="r1",
-            cluster="c",
-            namespace="default",
-            cronjob="pg-main-nightly",
-            cronjob_id="id-pg-main-nightly",
-            policy_id="p1",
-            backup_id=backup_id,
-            storage_id="s3-eu",
-            target=request.target,
-            status=RestoreStatus.RESTORING,
-            progress=Progress(percent=41, bytes_done=128, bytes_total=312),
-            created_at=NOW,
-        )
-        self.restores_given.append(restore)
-        return restore
-
-    async def get_restore(self, restore_id: str) -> Restore:
-        return next(restore for restore in self.restores_given if restore.id == restore_id)
-
-    async def restore_log(self, restore_id: str) -> AsyncIterator[bytes]:
-        yield b"restoring <Snapshot \x1b[2Jabc>\nSumm"
-        yield b"ary: done"
-
-    async def cancel_restore(self, restore_id: str) -> CronJob:
-        return self._answer("cancel_restore", restore_id)
-
-    async def retention(self, policy_id: str) -> RetentionPlan:
-        return RetentionPlan(
-            policy_id=policy_id,
-            computed_at=NOW,
-            retention=Retention(days=None, keep_daily=7, min_good=3),
-            keep=tuple(
-                verdict(number, self.why or "one of the newest 3 good ones, younger than 7 days")
-                for number in range(self.kept)
-            ),
-            remove=tuple(verdict(9 + number, self.why) for number in range(self.removed)),
-            token="t0ken",
-            blocked_by=f"{self.removed} snapshots would go at once." if self.removed > 1 else None,
-        )
-
-    async def approve_retention(self, policy_id: str, token: str) -> None:
-        self._answer("approve", policy_id, token)
-        self.removed = 0
-
-    async def verify(self, backup_id: str) -> CronJob:
-        return self._answer("verify", backup_id)
-
-    async def drill(self, namespace: str, name: str) -> CronJob:
-        return self._answer("drill", namespace, name)
-
-    async def trigger(self, namespace: str, name: str) -> CronJob:
-        return self._answer("trigger", namespace, name)
-
-    async def suspend(self, namespace: str, name: str) -> CronJob:
-        return self._answer("suspend", namespace, name)
-
-    async def resume(self, namespace: str, name: str) -> CronJob:
-        return self._answer("resume", namespace, name)
-
-    async def back_up(self, namespace: str, name: str) -> CronJob:
-        return self._answer("back_up", namespace, name)
-
-    async def delete_cronjob(self, namespace: str, name: str, confirm: str) -> CronJob:
-        return self._answer("delete", namespace, name, confirm)
-
-    async def create_cronjob(self, spec: Any, *, dry_run: bool = False) -> CronJob:
-        return self._answer("try" if dry_run else "create", msgspec.json.encode(spec).decode())
-
-    async def replace_cronjob(
-        self, spec: Any, *, dry_run: bool = False, if_match: str | None = None
-    ) -> CronJob:
-        if if_match not in (None, self.tag):
-            raise PreconditionFailed("It has changed since you read it.")
-        return self._answer("try" if dry_run else "replace", msgspec.json.encode(spec).decode())
-
-    async def check_schedules(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
-        if self.away:
-            raise DaemonUnreachable(self.away)
-        return reckon(request, NOW)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from tests.ui import scenes
-from tests.ui.canned import CannedClient, FixedClock
+from tests.ui.canned import CannedClient, CannedRuns, FixedClock
 
 from kronkeep_common import api
 
@@ -29,8 +29,8 @@ LINE = b"2026-11-24T03:11:57Z part %d uploaded, 128 MiB of data in this one line
 LINES = b"".join(LINE % n for n in range(100))
 
 
-class Logging(CannedClient):
-    """A canned daemon with a log of a thousand lines a second."""
+class EndlessLog(CannedRuns):
+    """A log of a thousand lines a second."""
 
     async def log(self, execution_id: str, *, follow: bool = False) -> AsyncIterator[bytes]:
         while True:
@@ -50,7 +50,7 @@ class Driven(CannedClient):
         async for line in reader:
             for _ in range(int(line)):
                 seq += 1
-                one = self.runs[seq % 20]
+                one = self.runs_given[seq % 20]
                 one = msgspec.structs.replace(one, reason=f"Change{seq}", duration_seconds=float(seq))
                 record = msgspec.to_builtins(one)
                 yield api.Event(seq=seq, table="executions", id=one.id, op="put", record=record)
@@ -60,7 +60,9 @@ def main(scene: str, start: str, theme: Any) -> int:
     from kronkeep_tui.app import KronkeepApp
     from kronkeep_tui.settings import TerminalSettings
 
-    client: Any = Logging(*scenes.busy()) if scene == "log" else Driven(*SCENES[scene]())
+    client: Any = CannedClient(*scenes.busy()) if scene == "log" else Driven(*SCENES[scene]())
+    if scene == "log":
+        client.runs = EndlessLog(client)
     app = KronkeepApp(client, TerminalSettings(theme=theme), clock=FixedClock(), start=start)
     return app.run(mouse=False) or 0
 

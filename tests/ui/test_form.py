@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.ui.canned import CannedCronJobs
 from tests.ui.driving import (
     HOSTILE,
     ClientWithStorage,
@@ -18,7 +19,7 @@ from tests.ui.driving import (
 )
 
 from kronkeep_common import errors
-from kronkeep_common.client.calls import Tagged
+from kronkeep_common.client.cronjobs import TaggedSpec
 from kronkeep_tui.form.draft import new_draft
 from kronkeep_tui.form.form_rows import rows
 
@@ -164,11 +165,12 @@ async def test_one_that_is_there_is_changed_under_its_own_name() -> None:
 
 
 async def test_one_that_cannot_be_read_is_not_overwritten() -> None:
-    class Unreadable(ClientWithStorage):
-        async def tagged_spec(self, namespace: str, name: str) -> Tagged:
+    class Unreadable(CannedCronJobs):
+        async def tagged_spec(self, namespace: str, name: str) -> TaggedSpec:
             raise errors.NotAllowedNow("It has two containers.")
 
-    client = Unreadable()
+    client = ClientWithStorage()
+    client.cronjobs = Unreadable(client)
     async with app_of(client).run_test(size=(80, 24)) as pilot:
         await wait_for_jobs(pilot)
         await pilot.press("e")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.ui.driving import ClientWithStorage, app_of, fill_field, form, screen, until, wait_for_jobs
 from textual.pilot import Pilot
 
-from kronkeep_common.client.calls import Tagged
+from kronkeep_common.client.cronjobs import TaggedSpec
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate, EnvVar
 from kronkeep_tui.form.draft import draft_of
 from kronkeep_tui.form.form_state import Filling
@@ -88,9 +88,9 @@ async def test_without_somebody_else_s_change_the_key_says_so() -> None:
 
 def meeting(mine: dict[str, str], now: CronJobCreate) -> Filling:
     filling = Filling("edit default/x")
-    filling.begin(Tagged(SPEC, "1"))
+    filling.begin(TaggedSpec(SPEC, "1"))
     filling.draft |= mine
-    filling.meet(Tagged(now, "2"))
+    filling.meet(TaggedSpec(now, "2"))
     return filling
 
 

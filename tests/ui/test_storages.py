@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from tests.ui.canned import POLICY, CannedClient, cronjob
+from tests.ui.canned import POLICY, CannedClient, CannedPolicies, cronjob
 from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.scenes import storage
 
@@ -72,8 +72,8 @@ async def test_work_on_a_storage_runs_to_its_end_and_one_that_failed_is_only_tri
     assert broken.asked == []
 
 
-class Some(CannedClient):
-    """One of whose policies retention knows nothing."""
+class SomePolicies(CannedPolicies):
+    """One of them is not there."""
 
     async def retention(self, policy_id: str) -> RetentionPlan:
         if policy_id == "gone":
@@ -85,7 +85,8 @@ async def test_retention_of_a_storage_is_each_policy_s_and_leads_to_the_approval
     lost = msgspec.structs.replace(POLICY, id="gone")
     elsewhere = msgspec.structs.replace(POLICY, storage_id="spare")
     jobs = [cronjob("a", policy=POLICY), cronjob("b", policy=lost), cronjob("c", policy=elsewhere)]
-    made = Some(cronjobs=jobs, storages=[storage("s3-eu", 14, 20), storage("spare", 1, None)])
+    made = CannedClient(cronjobs=jobs, storages=[storage("s3-eu", 14, 20), storage("spare", 1, None)])
+    made.policies = SomePolicies(made)
     async with app_of(made, start="storages").run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "s3-eu" in screen(pilot))
         await pilot.press("R")

@@ -37,21 +37,30 @@ class ChangeRequests:
         """Runs CronJobs now."""
         client = self._context.client
         self._all(
-            "trigger", cronjobs, lambda c: client.on(c.cluster).trigger(c.namespace, c.name), "Started", _name
+            "trigger",
+            cronjobs,
+            lambda c: client.for_cluster(c.cluster).cronjobs.trigger(c.namespace, c.name),
+            "Started",
+            _name,
         )
 
     def toggle(self, cronjobs: Sequence[CronJob]) -> None:
         """Suspends CronJobs, or resumes them where the first is suspended."""
         client = self._context.client
         resume = cronjobs[0].suspended
-        verb, word = ("resume", "Resumed") if resume else ("suspend", "Suspended")
-        call = lambda c: getattr(client.on(c.cluster), verb)(c.namespace, c.name)  # noqa: E731
+        word = "Resumed" if resume else "Suspended"
+
+        async def call(cronjob: CronJob) -> CronJob:
+            cronjobs = client.for_cluster(cronjob.cluster).cronjobs
+            change = cronjobs.resume if resume else cronjobs.suspend
+            return await change(cronjob.namespace, cronjob.name)
+
         self._all("toggle", cronjobs, call, word, _name)
 
     def back_up(self, cronjobs: Sequence[CronJob]) -> None:
         """Backs CronJobs up now."""
         client = self._context.client
-        call = lambda c: client.on(c.cluster).back_up(c.namespace, c.name)  # noqa: E731
+        call = lambda c: client.for_cluster(c.cluster).cronjobs.back_up(c.namespace, c.name)  # noqa: E731
         self._all("back up", cronjobs, call, "Backing up", _name)
 
     def delete(self, cronjob: CronJob) -> None:
@@ -60,7 +69,7 @@ class ChangeRequests:
         self._all(
             "delete",
             [cronjob],
-            lambda c: client.on(c.cluster).delete_cronjob(c.namespace, c.name, c.name),
+            lambda c: client.for_cluster(c.cluster).cronjobs.delete(c.namespace, c.name, c.name),
             "Deleted",
             _name,
         )
@@ -68,13 +77,17 @@ class ChangeRequests:
     def cancel(self, runs: Sequence[CronJobExecution]) -> None:
         """Stops runs."""
         client = self._context.client
-        self._all("stop", runs, lambda r: client.cancel_execution(r.id), "Stopping", lambda r: r.job or r.id)
+        self._all("stop", runs, lambda r: client.runs.cancel(r.id), "Stopping", lambda r: r.job or r.id)
 
     def acknowledge(self, alerts: Sequence[Alert]) -> None:
         """Says that somebody knows of alerts."""
         client = self._context.client
         self._all(
-            "acknowledge", alerts, lambda a: client.acknowledge(a.id), "Acknowledged", lambda a: a.object
+            "acknowledge",
+            alerts,
+            lambda a: client.alerts.acknowledge(a.id),
+            "Acknowledged",
+            lambda a: a.object,
         )
 
     def create_storage(self, storage: BackupStorageCreate) -> None:
@@ -82,7 +95,7 @@ class ChangeRequests:
         self._context.start(self._make_storage(storage), "create")
 
     async def _make_storage(self, storage: BackupStorageCreate) -> None:
-        made = await self._context.client.create_storage(storage)
+        made = await self._context.client.storages.create(storage)
         self._context.reader.resync()
         if storage.password is None:
             copied = f"Keep a copy of the Secret {made.password.secret} elsewhere."
@@ -93,12 +106,20 @@ class ChangeRequests:
     def change_storage(self, storage: BackupStorage, change: BackupStorageChange) -> None:
         """Changes who may use a storage and what it may hold."""
         client = self._context.client
-        call = lambda s: client.change_storage(s.id, change)  # noqa: E731
+        call = lambda s: client.storages.change(s.id, change)  # noqa: E731
         self._all(f"change {storage.id}", [storage], call, "Changed", lambda s: s.id)
 
     def storage(self, what: str, storage: BackupStorage) -> None:
         """Does one of STORAGE_WORKS on a storage, to its end."""
-        call = getattr(self._context.client, f"{what}_storage")
+        storages = self._context.client.storages
+        calls: dict[str, Callable[[str], Awaitable[object]]] = {
+            "check": storages.check,
+            "measure": storages.measure,
+            "test": storages.test,
+            "prune": storages.prune,
+            "retry": storages.retry,
+        }
+        call = calls[what]
         words = STORAGE_WORKS[what]
         self._context.tell(f"{what} of {storage.id} runs; it may take a while.", "quiet")
         self._all(f"{what} {storage.id}", [storage], lambda s: call(s.id), words, lambda s: s.id)
@@ -106,13 +127,15 @@ class ChangeRequests:
     def delete_storage(self, storage: BackupStorage) -> None:
         """Forgets a storage; its name was typed."""
         client = self._context.client
-        self._all("delete", [storage], lambda s: client.delete_storage(s.id, s.id), "Forgot", lambda s: s.id)
+        self._all("delete", [storage], lambda s: client.storages.delete(s.id, s.id), "Forgot", lambda s: s.id)
 
     def verify(self, backup: BackupExecution) -> None:
         """Restores a backup to scratch and compares it, to its end."""
         self._context.tell(f"Verifying {backup.cronjob}; it may take a while.", "quiet")
         client = self._context.client
-        self._all(f"verify {backup.id}", [backup], lambda b: client.verify(b.id), "Verified", lambda b: b.id)
+        self._all(
+            f"verify {backup.id}", [backup], lambda b: client.backups.verify(b.id), "Verified", lambda b: b.id
+        )
 
     def drill(self, backup: BackupExecution) -> None:
         """Begins a drill of the backup's CronJob."""
@@ -120,7 +143,7 @@ class ChangeRequests:
         self._all(
             f"drill {backup.cronjob_id}",
             [backup],
-            lambda b: client.on(b.cluster).drill(b.namespace, b.cronjob),
+            lambda b: client.for_cluster(b.cluster).cronjobs.drill(b.namespace, b.cronjob),
             "Drilling",
             lambda b: f"{b.namespace}/{b.cronjob}",
         )

@@ -14,7 +14,8 @@ from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.models import CronJobCreate
 
 if TYPE_CHECKING:
-    from kronkeep_common.client.calls import Tagged
+    from kronkeep_common.client.cronjobs import TaggedSpec
+
 
 
 def written(spec: CronJobCreate) -> Path:
@@ -38,7 +39,7 @@ def run(path: Path) -> int:
         ) from fault
 
 
-async def put(client: Any, found: "Tagged", path: Path, code: int) -> CronJobCreate | None:
+async def put(client: Any, found: "TaggedSpec", path: Path, code: int) -> CronJobCreate | None:
     """Puts back what the editor left with its exit code; None where nothing was changed.
 
     Raises what the daemon refuses with (PreconditionFailed where somebody else changed it meanwhile), with
@@ -47,8 +48,8 @@ async def put(client: Any, found: "Tagged", path: Path, code: int) -> CronJobCre
     try:
         wanted = _read(path, code)
         if wanted != found.spec:
-            await client.replace_cronjob(wanted, dry_run=True, if_match=found.tag)
-            await client.replace_cronjob(wanted, if_match=found.tag)
+            await client.cronjobs.replace(wanted, dry_run=True, if_match=found.tag)
+            await client.cronjobs.replace(wanted, if_match=found.tag)
     except KronkeepError as error:
         error.next_step = f"{error.next_step} What you wrote is in {path}."
         raise

@@ -146,7 +146,7 @@ class Reader:
             await asyncio.sleep(max(FLUSH_SECONDS, 2 * took))
 
     async def _read_cronjobs(self) -> None:
-        cronjobs = tuple((await self._answered(self._client.cronjobs())).items)
+        cronjobs = tuple((await self._answered(self._client.cronjobs.list())).items)
         watches = tuple((await self._answered(self._client.ready())).watches)
         if (cronjobs, watches) != (self.store.cronjobs, self.store.watches):
             self._store = msgspec.structs.replace(self.store, cronjobs=cronjobs, watches=watches)
@@ -156,17 +156,17 @@ class Reader:
         """Read a run that the store lacks, and its backup; raise what the daemon refuses with."""
         run = self.store.executions.get(run_id)
         if run is None:
-            run = await self._client.execution(run_id)
+            run = await self._client.runs.get(run_id)
             self._add("executions", [run])
         if run.backup_id and self.store.backups.get(run.backup_id) is None:
-            self._add("backups", [await self._client.backup(run.backup_id)])
+            self._add("backups", [await self._client.backups.get(run.backup_id)])
 
     async def read_older_runs(self, filter_text: str = "", *, cronjob_id: str = "") -> int:
         """Read the next page of runs, of all or of one CronJob; return how many came, 0 at the end."""
         position = Position("executions", filter_text, cronjob_id)
         if self._is_at_end(position):
             return 0
-        page = await self._client.executions(**self._query(position))
+        page = await self._client.runs.list(**self._query(position))
         self._cursors[position] = page.next_cursor
         if position == ALL_RUNS:
             self._store = with_page(self._store, page.items, last=page.next_cursor is None)
@@ -180,7 +180,7 @@ class Reader:
         position = Position("backups", "", cronjob_id)
         if self._is_at_end(position):
             return 0
-        page = await self._client.backups(**self._query(position))
+        page = await self._client.backups.list(**self._query(position))
         self._cursors[position] = page.next_cursor
         self._add("backups", page.items)
         return len(page.items)

@@ -1,15 +1,15 @@
-"""The Python way to script kronkeep: one class over the daemon's Unix socket, asynchronous or not.
+"""The Python client of kronkeep's API, asynchronous or blocking, with one attribute a resource.
 
     async with Client() as client:
-        run = await client.trigger("default", "shop-db-dump")
+        run = await client.cronjobs.trigger("default", "shop-db-dump")
 
-    for run in SyncClient().executions(filter="status:failed age:<24h").items: ...
+    for run in SyncClient().runs.list(filter="status:failed age:<24h").items: ...
 
-Every method raises the error classes of kronkeep_common.errors, by the code the daemon answered;
-DaemonUnreachable when nobody answers.
+Every method raises the error class of `kronkeep_common.errors` whose code the daemon answers, and
+DaemonUnreachable where nobody answers.
 """
 
-from kronkeep_common.client.calls import Client
-from kronkeep_common.client.sync import SyncClient
+from kronkeep_common.client.client import Client
+from kronkeep_common.client.sync_client import SyncClient
 
 __all__ = ["Client", "SyncClient"]

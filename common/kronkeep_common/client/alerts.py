@@ -1,42 +1,35 @@
-"""The client's calls about alerts."""
-
-from typing import Any, Protocol, TypeVar
+"""Alerts."""
 
 from kronkeep_common import api
-from kronkeep_common.client.transport import part
+from kronkeep_common.client.connection import Connection, page_query, path_part
 from kronkeep_common.models import Alert
-
-T = TypeVar("T")
-
-
-class Calls(Protocol):
-    """What these calls need of a Client."""
-
-    async def call(self, method: str, path: str, answer: type[T], body: object = None, /, **query: Any) -> T:
-        """One request."""
-        ...
 
 
 class AlertCalls:
-    """What a Client can ask about alerts."""
+    """`client.alerts`; calls with an id raise AlertNotFound."""
 
-    async def alerts(
-        self: Calls,
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def list(
+        self,
         filter: str | None = None,
         limit: int | None = None,
         cursor: str | None = None,
         cronjob_id: str | None = None,
     ) -> api.ListOf[Alert]:
-        """Alerts, newest first; `status:open` is what nobody has acknowledged."""
-        answer = api.ListOf[Alert]
-        return await self.call(
-            "GET", "/v1/alerts", answer, filter=filter, limit=limit, cursor=cursor, cronjob_id=cronjob_id
-        )
+        """Return a page of alerts, newest first; `status:open` selects those nobody has acknowledged."""
+        query = page_query(filter, limit, cursor, cronjob_id)
+        return await self._connection.get("/v1/alerts", api.ListOf[Alert], query)
 
-    async def alert(self: Calls, alert_id: str) -> Alert:
-        """One alert; raises AlertNotFound."""
-        return await self.call("GET", f"/v1/alerts/{part(alert_id)}", Alert)
+    async def get(self, alert_id: str) -> Alert:
+        """Return one alert."""
+        return await self._connection.get(_path(alert_id), Alert)
 
-    async def acknowledge(self: Calls, alert_id: str) -> Alert:
-        """Says that somebody knows of an alert; raises NotAllowedNow for one that has ended."""
-        return await self.call("POST", f"/v1/alerts/{part(alert_id)}/acknowledge", Alert, api.Empty())
+    async def acknowledge(self, alert_id: str) -> Alert:
+        """Record that somebody knows of an alert, which ends its notifications; raise NotAllowedNow."""
+        return await self._connection.post(f"{_path(alert_id)}/acknowledge", Alert)
+
+
+def _path(alert_id: str) -> str:
+    return f"/v1/alerts/{path_part(alert_id)}"

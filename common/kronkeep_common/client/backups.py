@@ -1,86 +1,117 @@
-"""The client's calls about backups and what becomes of them, kept apart from the others for their number."""
+"""Backups: their logs, their snapshots' files, restoring and verifying them."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TypeVar
 
 from kronkeep_common import api
-from kronkeep_common.client.transport import part
-from kronkeep_common.models import (
-    BackupExecution,
-    Retention,
-    RetentionApproval,
-    RetentionPlan,
-    RetentionPreview,
-)
+from kronkeep_common.client.connection import Connection, page_query, path_part
+from kronkeep_common.client.operations import run_operation
+from kronkeep_common.errors import StillReading, VerificationFailed
+from kronkeep_common.models import BackupExecution, Restore, RestorePlan, RestoreRequest, SnapshotFolder
 
 T = TypeVar("T")
-
-
-class Calls(Protocol):
-    """What these calls need of a Client."""
-
-    async def call(self, method: str, path: str, answer: type[T], body: object = None, /, **query: Any) -> T:
-        """One request."""
-        ...
-
-    async def _operate(self, path: str, body: object = ...) -> api.Operation: ...
-
-    def stream(
-        self, path: str, query: dict[str, Any], headers: dict[str, str] | None = None
-    ) -> AsyncIterator[bytes]: ...
+POLL_SECONDS = 0.5
+TRIES = 170  # about an hour: the daemon itself waits 20 s before it answers StillReading
 
 
 class BackupCalls:
-    """What a Client can ask about backups."""
+    """`client.backups`; calls with an id raise BackupNotFound."""
 
-    async def back_up(
-        self: Calls,
-        namespace: str,
-        name: str,
-        backup_type: Any = None,
-        compression: Any = None,
-    ) -> BackupExecution:
-        """Archives what the CronJob's claims hold now."""
-        body = api.BackupRequest(backup_type=backup_type, compression=compression)
-        where = f"/v1/cronjobs/{part(namespace)}/{part(name)}/backup"
-        return await self.call("POST", where, BackupExecution, body)
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
-    async def backup(self: Calls, backup_id: str) -> BackupExecution:
-        """One backup; raises BackupNotFound."""
-        return await self.call("GET", f"/v1/backups/{part(backup_id)}", BackupExecution)
+    async def list(
+        self,
+        filter: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        cronjob_id: str | None = None,
+    ) -> api.ListOf[BackupExecution]:
+        """Return a page of backups, newest first."""
+        query = page_query(filter, limit, cursor, cronjob_id)
+        return await self._connection.get("/v1/backups", api.ListOf[BackupExecution], query)
 
-    async def cancel_backup(self: Calls, backup_id: str) -> BackupExecution:
-        """Stops a backup that has not ended."""
-        return await self.call("POST", f"/v1/backups/{part(backup_id)}/cancel", BackupExecution, api.Empty())
+    async def get(self, backup_id: str) -> BackupExecution:
+        """Return one backup."""
+        return await self._connection.get(_path(backup_id), BackupExecution)
 
-    async def pin_backup(self: Calls, backup_id: str, pinned: bool = True) -> BackupExecution:
-        """Keeps retention from a backup's snapshot, or lets it go on."""
-        verb = "pin" if pinned else "unpin"
-        return await self.call("POST", f"/v1/backups/{part(backup_id)}/{verb}", BackupExecution, api.Empty())
+    async def cancel(self, backup_id: str) -> BackupExecution:
+        """Stop a backup that has not ended."""
+        return await self._connection.post(f"{_path(backup_id)}/cancel", BackupExecution)
 
-    async def backup_log(self: Calls, backup_id: str) -> AsyncGenerator[bytes, None]:
-        """What a backup's Jobs said; raises LogNotFound."""
-        async for chunk in self.stream(f"/v1/backups/{part(backup_id)}/logs", {}):
+    async def pin(self, backup_id: str) -> BackupExecution:
+        """Exempt a backup's snapshot from retention."""
+        return await self._connection.post(f"{_path(backup_id)}/pin", BackupExecution)
+
+    async def unpin(self, backup_id: str) -> BackupExecution:
+        """End the exemption from retention."""
+        return await self._connection.post(f"{_path(backup_id)}/unpin", BackupExecution)
+
+    async def log(self, backup_id: str) -> AsyncGenerator[bytes, None]:
+        """Yield the log of a backup's Jobs; raise LogNotFound."""
+        async for chunk in self._connection.stream(f"{_path(backup_id)}/logs"):
             yield chunk
 
-    async def retention(self: Calls, policy_id: str) -> RetentionPlan:
-        """What a policy's retention would do now."""
-        return await self.call("GET", f"/v1/policies/{part(policy_id)}/retention", RetentionPlan)
+    async def files(
+        self, backup_id: str, path: str = "/", limit: int | None = None, cursor: str | None = None
+    ) -> SnapshotFolder:
+        """Return a folder of a backup's snapshot, waiting while it is being read; raise PathNotFound."""
+        query = {"path": path, "limit": limit, "cursor": cursor}
 
-    async def try_retention(self: Calls, namespace: str, name: str, rules: Retention) -> RetentionPlan:
-        """What other rules would do to a CronJob's snapshots."""
-        body = RetentionPreview(namespace=namespace, cronjob=name, retention=rules)
-        return await self.call("POST", "/v1/retention/preview", RetentionPlan, body)
+        async def ask() -> SnapshotFolder:
+            return await self._connection.get(f"{_path(backup_id)}/files", SnapshotFolder, query)
 
-    async def apply_retention(self: Calls, policy_id: str) -> api.Operation:
-        """Removes what no rule keeps; raises NotAllowedNow where that needs approval."""
-        return await self._operate(f"/v1/policies/{part(policy_id)}/retention/apply")
+        return await self._wait_for(ask)
 
-    async def approve_retention(self: Calls, policy_id: str, token: str) -> api.Operation:
-        """Removes exactly what the plan of that token names; raises PreconditionFailed."""
-        body = RetentionApproval(token=token)
-        return await self._operate(f"/v1/policies/{part(policy_id)}/retention/approve", body)
+    async def download(self, backup_id: str, path: str) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes of one regular file of the snapshot.
 
-    async def prune_storage(self: Calls, name: str) -> api.Operation:
-        """Gives back the space of what retention has forgotten."""
-        return await self._operate(f"/v1/storages/{part(name)}/prune")
+        Raise PathNotFound, FileTooLarge, or DaemonUnreachable where the bytes end before the file does.
+        """
+        for _ in range(TRIES):
+            try:
+                async for chunk in self._connection.stream(f"{_path(backup_id)}/download", {"path": path}):
+                    yield chunk
+                return
+            except StillReading:
+                await self._connection.pause(POLL_SECONDS)
+
+    async def plan_restore(self, backup_id: str, request: RestoreRequest) -> RestorePlan:
+        """Return what a restore would write and overwrite, without changing anything."""
+
+        async def ask() -> RestorePlan:
+            query = {"dry_run": "true"}
+            return await self._connection.post(
+                f"{_path(backup_id)}/restore", RestorePlan, request, query=query
+            )
+
+        return await self._wait_for(ask)
+
+    async def restore(self, backup_id: str, request: RestoreRequest) -> Restore:
+        """Start a restore; raise ConfirmationMissing, NotAllowedNow, PathNotFound."""
+
+        async def ask() -> Restore:
+            return await self._connection.post(f"{_path(backup_id)}/restore", Restore, request)
+
+        return await self._wait_for(ask)
+
+    async def verify(self, backup_id: str) -> BackupExecution:
+        """Restore a backup to scratch, compare it, and return it afterwards; raise VerificationFailed."""
+        path = f"{_path(backup_id)}/verify"
+        operation = await run_operation(self._connection, path, poll_seconds=POLL_SECONDS)
+        if operation.status == "failed":
+            raise VerificationFailed(operation.message or "It failed.", next_step=operation.next_step)
+        return await self.get(backup_id)
+
+    async def _wait_for(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask again while the daemon is still reading the snapshot, for about an hour."""
+        for _ in range(TRIES):
+            try:
+                return await ask()
+            except StillReading:
+                await self._connection.pause(POLL_SECONDS)
+        return await ask()
+
+
+def _path(backup_id: str) -> str:
+    return f"/v1/backups/{path_part(backup_id)}"

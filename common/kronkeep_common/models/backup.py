@@ -4,7 +4,7 @@ from typing import Literal
 
 from kronkeep_common.models.base import Bytes, Moment, Record, Seconds
 from kronkeep_common.models.cronjob import KeptLog
-from kronkeep_common.models.policy import BackupPolicy
+from kronkeep_common.models.policy import BackupPolicy, BackupType
 from kronkeep_common.states import BackupStatus
 
 
@@ -76,7 +76,7 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     policy_revision: str = ""
     policy: BackupPolicy | None = None
     storage_id: str
-    backup_type: Literal["full", "incremental"] = "incremental"
+    backup_type: BackupType = "incremental"
     overrides: dict[str, str] = {}
     trigger: Literal["after-run", "scheduled", "manual", "catch-up"] = "after-run"
     status: BackupStatus

@@ -9,6 +9,8 @@ import msgspec
 
 from kronkeep_common.models.base import MONTH, YEARS, Name, Request
 
+BackupType = Literal["full", "incremental"]
+Compression = Literal["off", "auto", "max"]
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
 
@@ -146,8 +148,8 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
     when: Literal["success", "always"] = "success"
     source: Source = Source()
     include: Include = Include()
-    backup_type: Literal["full", "incremental"] = "incremental"
-    compression: Literal["off", "auto", "max"] = "auto"
+    backup_type: BackupType = "incremental"
+    compression: Compression = "auto"
     encryption: Encryption = Encryption()
     retention: Retention = Retention(days=30)
     hooks: Hooks = Hooks()

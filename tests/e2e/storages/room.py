@@ -40,14 +40,14 @@ async def claim(daemon: Daemon, name: str, namespace: str = "default") -> None:
 
 
 async def made(client: Client, wanted: BackupStorageCreate) -> BackupStorage:
-    await client.create_storage(wanted)
-    return await eventually(lambda: client.storage(wanted.id), lambda s: s.status in SETTLED)
+    await client.storages.create(wanted)
+    return await eventually(lambda: client.storages.get(wanted.id), lambda s: s.status in SETTLED)
 
 
 async def finished(client: Client, backup_id: str | None) -> BackupExecution:
     """The backup once it has ended."""
     return await eventually(
-        lambda: client.backup(backup_id or ""), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
+        lambda: client.backups.get(backup_id or ""), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
     )
 
 
@@ -63,8 +63,8 @@ async def archived(daemon: Daemon, client: Client, name: str, storage: str) -> s
         volumes=(VolumeMount(claim=name, mount_path="/data"),),
         policy=BackupPolicySpec(storage_id=storage),
     )
-    await client.create_cronjob(wanted)
-    run = await client.trigger("default", name)
+    await client.cronjobs.create(wanted)
+    run = await client.cronjobs.trigger("default", name)
     backup = await finished(client, run.backup_id)
     assert (backup.status, backup.reason) == ("succeeded", None), backup
     assert backup.result is not None

@@ -28,7 +28,7 @@ async def test_killed_while_a_repository_is_made_and_started_again(daemon: Daemo
     for number in range(3):
         async with daemon.client() as client:
             settings: dict[str, str | int] = {"path": str(folder / f"vault-{number}")}
-            await client.create_storage(
+            await client.storages.create(
                 BackupStorageCreate(id=f"vault-{number}", kind="local", settings=settings)
             )
             await eventually(begun(number), bool)
@@ -37,7 +37,7 @@ async def test_killed_while_a_repository_is_made_and_started_again(daemon: Daemo
     async with daemon.client() as client:
         for number in range(3):
             name = f"vault-{number}"
-            storage = await eventually(partial(client.storage, name), lambda s: s.status in SETTLED)
+            storage = await eventually(partial(client.storages.get, name), lambda s: s.status in SETTLED)
             assert storage.status == "active", storage
             assert len(list((folder / name / "keys").iterdir())) == 1
         cluster = await daemon.cluster()

@@ -49,15 +49,15 @@ async def test_an_existing_repository_is_adopted_and_never_written_over(
         ),
     )
     assert storage.status == "active", storage
-    usage = (await there.measure_storage("adopt-right")).usage
+    usage = (await there.storages.measure("adopt-right")).usage
     assert usage is not None
     assert usage.snapshots == len(before) == 1
     cluster = await shared.cluster()
     data = {"data": {"password": base64.b64encode(b"first").decode()}}
     await cluster.patch(paths.secrets("kronkeep", "kronkeep-storage-adopt-wrong"), data)
     await cluster.close()
-    assert (await there.retry_storage("adopt-wrong")).status == "creating"
-    storage = await eventually(lambda: there.storage("adopt-wrong"), lambda s: s.status in SETTLED)
+    assert (await there.storages.retry("adopt-wrong")).status == "creating"
+    storage = await eventually(lambda: there.storages.get("adopt-wrong"), lambda s: s.status in SETTLED)
     assert (storage.status, storage.reason) == ("active", None)
 
 
@@ -65,18 +65,18 @@ async def test_a_claim_s_storage_serves_its_own_namespace_only(shared: Daemon, t
     await claim(shared, "shelf")
     settings: dict[str, str | int] = {"claim": "shelf", "namespace": "default"}
     with pytest.raises(errors.InvalidRequest, match="Only pods of the namespace default"):
-        await there.create_storage(
+        await there.storages.create(
             BackupStorageCreate(id="shelf", kind="pvc", settings=settings, namespaces=("kronkeep",))
         )
     storage = await made(there, BackupStorageCreate(id="shelf", kind="pvc", settings=settings))
     assert (storage.status, storage.namespaces) == ("active", ("default",))
     await archived(shared, there, "job-pvc", "shelf")
-    usage = (await there.measure_storage("shelf")).usage
+    usage = (await there.storages.measure("shelf")).usage
     assert usage is not None
     assert usage.capacity_bytes is not None
     assert usage.available_bytes is not None
     assert usage.used_bytes + usage.available_bytes <= usage.capacity_bytes
-    assert len((await there.storage_usage("shelf")).items) == 1
+    assert len((await there.storages.usage("shelf")).items) == 1
     gone = await made(
         there,
         BackupStorageCreate(id="gone", kind="pvc", settings={"claim": "none", "namespace": "default"}),
@@ -91,7 +91,7 @@ async def test_a_claim_of_a_ceph_class_is_made_and_kept(shared: Daemon, there: C
     cluster = await shared.cluster()
     spec = (await cluster.get(paths.claims("default", "kronkeep-storage-reef")))["spec"]
     assert (spec["storageClassName"], spec["accessModes"]) == ("cephfs", ["ReadWriteMany"])
-    await there.delete_storage("reef", "reef")
+    await there.storages.delete("reef", "reef")
     assert await cluster.get(paths.claims("default", "kronkeep-storage-reef"))
     await cluster.close()
 
@@ -115,7 +115,7 @@ async def test_proxmox_tells_what_there_is_and_when_it_is_not_active(
         wanted = BackupStorageCreate(id="pve", kind="proxmox", settings=settings, credentials="pve")
         storage = await made(there, wanted)
         assert storage.status == "active", storage
-        usage = (await there.measure_storage("pve")).usage
+        usage = (await there.storages.measure("pve")).usage
         assert usage is not None
         assert (usage.capacity_bytes, usage.available_bytes) == (
             proxmox.STATUS["total"],
@@ -123,10 +123,10 @@ async def test_proxmox_tells_what_there_is_and_when_it_is_not_active(
         )
         api.status["active"] = 0
         with pytest.raises(errors.StorageFailed, match="is not active"):
-            await there.test_storage("pve")
-        assert (await there.storage("pve")).reason == "StorageInactive"
+            await there.storages.test("pve")
+        assert (await there.storages.get("pve")).reason == "StorageInactive"
         api.status["active"] = 1
-        assert (await there.test_storage("pve")).reason is None
+        assert (await there.storages.test("pve")).reason is None
 
 
 async def test_who_may_use_a_storage_is_asked_when_the_archive_runs(
@@ -135,12 +135,12 @@ async def test_who_may_use_a_storage_is_asked_when_the_archive_runs(
     settings: dict[str, str | int] = {"path": str(tmp_path / "closed")}
     await made(there, BackupStorageCreate(id="closed", kind="local", settings=settings))
     await archived(shared, there, "job-closed", "closed")
-    await there.change_storage("closed", BackupStorageChange(namespaces=("elsewhere",)))
-    backup = await there.back_up("default", "job-closed")
+    await there.storages.change("closed", BackupStorageChange(namespaces=("elsewhere",)))
+    backup = await there.cronjobs.back_up("default", "job-closed")
     ended = await finished(there, backup.id)
     assert (ended.status, ended.reason) == ("failed", "Denied")
     with pytest.raises(errors.Denied):
-        await there.set_policy("default", "job-closed", BackupPolicySpec(storage_id="closed"))
+        await there.cronjobs.set_policy("default", "job-closed", BackupPolicySpec(storage_id="closed"))
 
 
 async def test_a_lost_pack_is_told_by_the_check(shared: Daemon, there: Client, tmp_path: Path) -> None:
@@ -150,8 +150,8 @@ async def test_a_lost_pack_is_told_by_the_check(shared: Daemon, there: Client, t
     packs = [path for path in (folder / "data").rglob("*") if path.is_file()]
     max(packs, key=lambda path: path.stat().st_size).unlink()
     with pytest.raises(errors.StorageFailed, match="damaged"):
-        await there.check_storage("holed")
-    found = await there.storage("holed")
+        await there.storages.check("holed")
+    found = await there.storages.get("holed")
     assert (found.reason, found.check_ok, found.status) == ("RepositoryDamaged", False, "active")
 
 
@@ -173,18 +173,18 @@ async def test_levels_of_a_volume_that_others_fill(shared: Daemon, there: Client
     seen = []
     for more in (0, 7_400_000, 700_000):  # 0, 88 and 97 % of 8 MiB
         (small / f"others-{more}").write_bytes(bytes(more))
-        usage = (await there.measure_storage("small")).usage
+        usage = (await there.storages.measure("small")).usage
         assert usage is not None
         assert usage.total_bytes == usage.capacity_bytes == 8 * 2**20
         seen.append(usage.level)
     assert seen == ["ok", "warning", "critical"]
     for file in small.glob("others-*"):
         file.unlink()
-    usage = (await there.measure_storage("small")).usage
+    usage = (await there.storages.measure("small")).usage
     assert usage is not None
     assert usage.level == "ok"
     limit = BackupStorageChange(capacity_bytes=usage.used_bytes + 1)
-    changed = (await there.change_storage("small", limit)).usage
+    changed = (await there.storages.change("small", limit)).usage
     assert changed is not None
     assert (changed.level, changed.available_bytes) == ("critical", 1)
 

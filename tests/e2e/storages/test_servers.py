@@ -52,17 +52,17 @@ async def test_a_server_s_storage_from_creation_to_its_end(
     where = str(server.folder) if server.folder else storage.repository
     environment = server.secret if kind == "s3" else {}
     assert snapshot[:8] in await snapshots(where, PASSWORD, **environment)
-    usage = (await there.measure_storage(name)).usage
+    usage = (await there.storages.measure(name)).usage
     assert usage is not None
     assert 300_000 < usage.used_bytes < 400_000
     assert (usage.snapshots, usage.level, usage.capacity_bytes) == (1, "ok", 1_000_000)
-    assert (await there.test_storage(name)).reached_at is not None
+    assert (await there.storages.test(name)).reached_at is not None
     with pytest.raises(errors.StorageInUse, match=f"default/job-{kind}"):
-        await there.delete_storage(name, name)
-    await there.remove_policy("default", f"job-{kind}")
-    await there.delete_storage(name, name)
+        await there.storages.delete(name, name)
+    await there.cronjobs.remove_policy("default", f"job-{kind}")
+    await there.storages.delete(name, name)
     with pytest.raises(errors.StorageNotFound):
-        await there.storage(name)
+        await there.storages.get(name)
     assert snapshot[:8] in await snapshots(where, PASSWORD, **environment)
 
 
@@ -83,7 +83,7 @@ async def refused(
     assert storage.status == "failed", storage
     assert storage.next_step
     assert storage.message
-    await client.delete_storage(name, name)
+    await client.storages.delete(name, name)
     return storage
 
 
@@ -149,7 +149,7 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
         ),
     )
     await archived(shared, there, "job-quiet", "quiet")
-    await there.check_storage("quiet")
+    await there.storages.check("quiet")
     watching.cancel()
     assert any("restic" in line and "backup" in line for line in lines)
     cluster = await shared.cluster()
@@ -160,7 +160,12 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
     ]
     assert await copies(cluster) == []
     await cluster.close()
-    answers = [await there.storages(), await there.backups(), await there.audit(), await there.snapshot()]
+    answers = [
+        await there.storages.list(),
+        await there.backups.list(),
+        await there.audit(),
+        await there.snapshot(),
+    ]
     seen += [str(answer) for answer in answers]
     files = [path for path in (shared.state / "history").rglob("*") if path.is_file()]
     seen += [path.read_bytes().decode(errors="replace") for path in [*files, shared.log]]
@@ -180,19 +185,21 @@ async def test_a_policy_s_own_repository_below_is_measured_and_checked_too(
     await secret(shared, "two", server.secret)
     await made(there, BackupStorageCreate(id="two", kind="rest", settings=settings, credentials="two"))
     await archived(shared, there, "job-two", "two")
-    one = (await there.measure_storage("two")).usage
+    one = (await there.storages.measure("two")).usage
     await secret(shared, "own", {"password": "own key"}, "default")
     encryption = Encryption(key=SecretKeyRef(secret="own"))
-    await there.set_policy("default", "job-two", BackupPolicySpec(storage_id="two", encryption=encryption))
-    run = await there.trigger("default", "job-two")
+    await there.cronjobs.set_policy(
+        "default", "job-two", BackupPolicySpec(storage_id="two", encryption=encryption)
+    )
+    run = await there.cronjobs.trigger("default", "job-two")
     backup = await finished(there, run.backup_id)
     assert backup.status == "succeeded", backup
-    both = (await there.measure_storage("two")).usage
+    both = (await there.storages.measure("two")).usage
     assert one is not None
     assert both is not None
     assert (one.snapshots, both.snapshots) == (1, 2)
     assert both.used_bytes - one.used_bytes > 300_000
-    assert (await there.check_storage("two")).check_ok
+    assert (await there.storages.check("two")).check_ok
 
 
 async def test_a_server_that_went_away_fails_the_backup_with_that_reason(
@@ -203,13 +210,13 @@ async def test_a_server_that_went_away_fails_the_backup_with_that_reason(
         wanted = BackupStorageCreate(id="away", kind="rest", settings=server.settings, credentials="away")
         assert (await made(there, wanted)).status == "active"
         await archived(shared, there, "job-away", "away")
-    await there.set_policy("default", "job-away", BackupPolicySpec(storage_id="away", retries=0))
-    backup = await finished(there, (await there.back_up("default", "job-away")).id)
+    await there.cronjobs.set_policy("default", "job-away", BackupPolicySpec(storage_id="away", retries=0))
+    backup = await finished(there, (await there.cronjobs.back_up("default", "job-away")).id)
     assert (backup.status, backup.reason) == ("failed", "ServerUnreachable"), backup
     assert backup.next_step
     with pytest.raises(errors.StorageFailed, match="does not answer"):
-        await there.test_storage("away")
-    storage = await there.storage("away")
+        await there.storages.test("away")
+    storage = await there.storages.get("away")
     assert (storage.status, storage.reason) == ("active", "ServerUnreachable")
 
 

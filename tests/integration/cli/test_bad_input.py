@@ -42,7 +42,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
     async def fill() -> None:
         async with found.client() as client:
-            await client.create_cronjob(CronJobCreate(**GOOD | {"name": "taken"}))  # type: ignore[arg-type]
+            await client.cronjobs.create(CronJobCreate(**GOOD | {"name": "taken"}))  # type: ignore[arg-type]
 
     asyncio.run(fill())
     yield found
@@ -94,13 +94,13 @@ async def test_a_refused_creation_has_one_code(daemon: Daemon, change: dict[str,
     assert await asyncio.to_thread(on_the_command_line, daemon, fields) == code
     await in_the_terminal(daemon, fields, code)
     async with daemon.client() as client:
-        assert [cronjob.name for cronjob in (await client.cronjobs()).items] == ["taken"]
+        assert [cronjob.name for cronjob in (await client.cronjobs.list()).items] == ["taken"]
 
 
 async def test_an_unreachable_cluster_has_one_code(tmp_path: Path) -> None:
     async with proxied(tmp_path) as (daemon, proxy, _):
         async with daemon.client() as client:
-            await client.create_cronjob(CronJobCreate(**GOOD | {"name": "taken"}))  # type: ignore[arg-type]
+            await client.cronjobs.create(CronJobCreate(**GOOD | {"name": "taken"}))  # type: ignore[arg-type]
         proxy.down = True
         assert await over_the_api(daemon, GOOD) == "ClusterUnreachable"
         assert await asyncio.to_thread(on_the_command_line, daemon, GOOD) == "ClusterUnreachable"

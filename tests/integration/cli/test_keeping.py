@@ -37,7 +37,7 @@ async def test_a_backup_is_compressed_as_asked_and_its_log_is_shown(place: Backu
         await place.create_cronjob(client, "pressed", "pressed", "pressed")
         text = said(kronkeep(place.daemon, "backup", "pressed", "--compression", "off", "--wait"))
         backup_id = text.split()[0]
-        assert (await client.backup(backup_id)).overrides == {"compression": "off"}
+        assert (await client.backups.get(backup_id)).overrides == {"compression": "off"}
         assert size(folder) > 400_000
         assert "restic 0." in said(kronkeep(place.daemon, "logs", "--backup", backup_id))
         assert "Not" in said(kronkeep(place.daemon, "logs", "--backup", "000000000000"), 1)
@@ -54,7 +54,7 @@ async def test_what_goes_is_shown_approved_and_its_space_given_back(place: Backu
             (data / "file").write_bytes(os.urandom(300_000))
             made.append((await place.back_up(client, "going")).id)
         assert "is pinned" in said(kronkeep(place.daemon, "pin", made[0]))
-        assert (await client.backup(made[0])).pinned
+        assert (await client.backups.get(made[0])).pinned
         tried = said(kronkeep(place.daemon, "retention", "going", "--keep-last", "2"))
         assert re.findall(r"^remove (\w+)", tried, re.MULTILINE) == [made[2], made[1]]
         assert re.findall(r"^keep +(\w+)", tried, re.MULTILINE) == [made[4], made[3], made[0]]
@@ -65,7 +65,7 @@ async def test_what_goes_is_shown_approved_and_its_space_given_back(place: Backu
         kept = BackupPolicySpec(
             storage_id="going", source=source, retries=0, retention=Retention(keep_last=2)
         )
-        await client.set_policy("default", "going", kept)
+        await client.cronjobs.set_policy("default", "going", kept)
     shown = said(kronkeep(place.daemon, "retention", "default/going"))
     token = re.search(r"--approve (\S+)\n", shown)
     assert token is not None, shown

@@ -40,9 +40,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
         await cluster.close()
         folder = {"path": str(daemon.state.parent / "vault")}
         async with daemon.client() as client:
-            await client.create_storage(BackupStorageCreate(id="vault", kind="local", settings=folder))
-            await eventually(lambda: client.storage("vault"), lambda s: s.status == "active")
-            await client.create_cronjob(
+            await client.storages.create(BackupStorageCreate(id="vault", kind="local", settings=folder))
+            await eventually(lambda: client.storages.get("vault"), lambda s: s.status == "active")
+            await client.cronjobs.create(
                 CronJobCreate(
                     name="job",
                     image="busybox",
@@ -52,9 +52,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
                     policy=BackupPolicySpec(storage_id="vault", drill=Drill(schedule="0 3 29 2 *")),
                 )
             )
-            run = await client.trigger("default", "job")
+            run = await client.cronjobs.trigger("default", "job")
             backup = await eventually(
-                lambda: client.backup(run.backup_id or ""), lambda b: b.status == "succeeded"
+                lambda: client.backups.get(run.backup_id or ""), lambda b: b.status == "succeeded"
             )
             return backup.id
 

@@ -123,19 +123,19 @@ async def test_schedules_are_checked_as_the_seed_did(daemon: Daemon) -> None:
     async with daemon.client() as client:
         for backup, verdict in (("0 4 * * *", "ok"), ("0 3 * * *", "ok"), ("0 2 * * *", "conflict")):
             request = ScheduleCheckRequest(cronjob_schedule="0 2 * * *", backup_schedule=backup)
-            assert (await client.check_schedules(request)).verdict == verdict
+            assert (await client.policies.check_schedule(request)).verdict == verdict
         request = ScheduleCheckRequest(cronjob_schedule="0 4 * * *", backup_schedule="0 3 * * *")
-        assert (await client.check_schedules(request)).verdict == "conflict"
+        assert (await client.policies.check_schedule(request)).verdict == "conflict"
 
 
 async def test_events_resume_without_a_hole_and_changes_are_audited(daemon: Daemon, http: HTTP) -> None:
     async with daemon.client() as client:
         before = (await client.snapshot()).seq
-        await client.create_cronjob(
+        await client.cronjobs.create(
             CronJobCreate(name="ev", image="busybox", command=("true",), schedule="0 2 29 2 *")
         )
-        run = await client.trigger("default", "ev")
-        await eventually(lambda: client.execution(run.id), lambda r: r.status == "succeeded")
+        run = await client.cronjobs.trigger("default", "ev")
+        await eventually(lambda: client.runs.get(run.id), lambda r: r.status == "succeeded")
         seen = []
         async for event in client.events(before):
             seen.append(event)
@@ -143,7 +143,7 @@ async def test_events_resume_without_a_hole_and_changes_are_audited(daemon: Daem
                 break
         assert [e.seq for e in seen] == sorted(e.seq for e in seen)
         assert {e.id for e in seen} == {run.id}
-        found = await client.executions(filter="name:ev status:succeeded age:<1h")
+        found = await client.runs.list(filter="name:ev status:succeeded age:<1h")
         assert [r.id for r in found.items] == [run.id]
     entries = (await http.get("/v1/audit")).json()["items"]
     assert {"POST"} <= {entry["method"] for entry in entries}
@@ -160,12 +160,12 @@ async def test_documents_about_the_api_itself(http: HTTP) -> None:
 
 def test_nobody_at_the_socket_is_one_sentence_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(errors.DaemonUnreachable) as refusal:
-        SyncClient(tmp_path / "none.sock").cronjobs()
+        SyncClient(tmp_path / "none.sock").cronjobs.list()
     assert "systemctl start kronkeepd" in refusal.value.next_step
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(tmp_path / "dead.sock"))
     with pytest.raises(errors.DaemonUnreachable):
-        SyncClient(tmp_path / "dead.sock").cronjobs()
+        SyncClient(tmp_path / "dead.sock").cronjobs.list()
     listener.close()
     with pytest.raises(errors.InvalidSettings):
         Client(Path("/" + "x" * 120))
@@ -192,4 +192,4 @@ async def test_a_name_leads_to_no_other_route(daemon: Daemon) -> None:
     async with daemon.client() as client:
         for name in ("../executions", "..", "x/usage", "x?limit=1", "%2e%2e"):
             with pytest.raises(errors.NotFound):
-                await client.storage(name)
+                await client.storages.get(name)

@@ -44,7 +44,7 @@ async def next_cronjob(events: AsyncIterator[api.Event], name: str) -> CronJob:
 
 
 async def create(client: Client, name: str) -> CronJob:
-    return await client.create_cronjob(
+    return await client.cronjobs.create(
         CronJobCreate(name=name, image="busybox", command=("true",), schedule="0 2 29 2 *")
     )
 
@@ -54,10 +54,10 @@ async def test_a_cronjob_is_sent_when_it_comes_changes_runs_and_goes(daemon: Dae
         events = client.events((await client.snapshot()).seq, table=TABLES)
         created = await create(client, "life")
         assert (await next_cronjob(events, "life")).id == created.id
-        await client.suspend("default", "life")
+        await client.cronjobs.suspend("default", "life")
         while not (await next_cronjob(events, "life")).suspended:
             pass
-        run = await client.trigger("default", "life")
+        run = await client.cronjobs.trigger("default", "life")
         order = []
         async with asyncio.timeout(30):
             async for event in events:
@@ -65,7 +65,7 @@ async def test_a_cronjob_is_sent_when_it_comes_changes_runs_and_goes(daemon: Dae
                 if (event.record or {}).get("last_execution_id") == run.id:
                     break
         assert order.index(("executions", run.id)) < order.index(("cronjobs", created.id))
-        await client.delete_cronjob("default", "life", confirm="life")
+        await client.cronjobs.delete("default", "life", confirm="life")
         async with asyncio.timeout(30):
             async for event in events:
                 if event.op == "remove":
@@ -78,7 +78,7 @@ async def test_what_changed_between_snapshot_and_stream_is_sent(daemon: Daemon) 
     async with daemon.client() as client:
         await create(client, "between")
         seq = (await client.snapshot()).seq
-        await client.suspend("default", "between")
+        await client.cronjobs.suspend("default", "between")
         events = client.events(seq, table="cronjobs")
         while not (await next_cronjob(events, "between")).suspended:
             pass
@@ -89,10 +89,10 @@ async def test_the_stream_and_the_list_say_the_same(daemon: Daemon) -> None:
     async with daemon.client() as client:
         await create(client, "same")
         events = client.events((await client.snapshot()).seq, table="cronjobs")
-        await client.suspend("default", "same")
+        await client.cronjobs.suspend("default", "same")
         while not (sent := await next_cronjob(events, "same")).suspended:
             pass
-        assert sent == await client.cronjob("default", "same")
+        assert sent == await client.cronjobs.get("default", "same")
         await events.aclose()
 
 
@@ -100,7 +100,7 @@ async def test_who_names_no_table_gets_the_history_alone(daemon: Daemon) -> None
     async with daemon.client() as client:
         seq = (await client.snapshot()).seq
         await create(client, "alone")
-        run = await client.trigger("default", "alone")
+        run = await client.cronjobs.trigger("default", "alone")
         async with asyncio.timeout(30):
             async for event in client.events(seq):
                 assert event.table != "cronjobs"

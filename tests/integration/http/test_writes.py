@@ -31,7 +31,7 @@ def daemon(open_folder: Path) -> Iterator[Daemon]:
 async def create(daemon: Daemon, name: str) -> str:
     """A CronJob that no other test touches; its path."""
     async with daemon.client() as client:
-        await client.create_cronjob(
+        await client.cronjobs.create(
             CronJobCreate(name=name, image="busybox", command=("true",), schedule="0 2 29 2 *")
         )
     return f"/v1/cronjobs/default/{name}"
@@ -100,10 +100,10 @@ async def test_bodies_deeper_than_32_are_refused_whatever_strings_hold(http: HTT
 async def test_checking_a_storage_is_an_operation(daemon: Daemon, http: HTTP) -> None:
     async with daemon.client() as client:
         folder = daemon.state.parent / "vault"
-        await client.create_storage(
+        await client.storages.create(
             BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
         )
-        await eventually(lambda: client.storage("vault"), lambda s: s.status == "active")
+        await eventually(lambda: client.storages.get("vault"), lambda s: s.status == "active")
     begun = await http.post("/v1/storages/vault/check", content="{}")
     assert begun.status_code == 202
     path = f"/v1/operations/{begun.json()['id']}"
@@ -168,15 +168,15 @@ async def test_refusals_are_in_the_audit_trail_with_who_and_from_where(daemon: D
 async def test_a_cronjob_is_read_as_a_spec_changed_and_put_back(daemon: Daemon) -> None:
     await create(daemon, "spec")
     async with daemon.client() as client:
-        spec = await client.cronjob_spec("default", "spec")
+        spec = await client.cronjobs.spec("default", "spec")
         assert (spec.image, spec.command, spec.schedule) == ("busybox", ("true",), "0 2 29 2 *")
         wanted = msgspec.structs.replace(spec, schedule="0 3 * * *", time_zone="Europe/Berlin", command=())
-        assert (await client.replace_cronjob(wanted, dry_run=True)).schedule == "0 3 * * *"
-        assert (await client.cronjob("default", "spec")).schedule == "0 2 29 2 *"
-        await client.replace_cronjob(wanted)
-        assert await client.cronjob_spec("default", "spec") == wanted
-        await client.replace_cronjob(spec)
-        assert await client.cronjob_spec("default", "spec") == spec
+        assert (await client.cronjobs.replace(wanted, dry_run=True)).schedule == "0 3 * * *"
+        assert (await client.cronjobs.get("default", "spec")).schedule == "0 2 29 2 *"
+        await client.cronjobs.replace(wanted)
+        assert await client.cronjobs.spec("default", "spec") == wanted
+        await client.cronjobs.replace(spec)
+        assert await client.cronjobs.spec("default", "spec") == spec
 
 
 async def test_who_changes_a_spec_that_has_changed_meanwhile_is_told_and_a_run_is_no_change(
@@ -184,21 +184,21 @@ async def test_who_changes_a_spec_that_has_changed_meanwhile_is_told_and_a_run_i
 ) -> None:
     await create(daemon, "shared")
     async with daemon.client() as client:
-        mine = await client.tagged_spec("default", "shared")
-        before = await client.cronjob("default", "shared")
-        await client.trigger("default", "shared")
+        mine = await client.cronjobs.tagged_spec("default", "shared")
+        before = await client.cronjobs.get("default", "shared")
+        await client.cronjobs.trigger("default", "shared")
         await eventually(
-            lambda: client.cronjob("default", "shared"),
+            lambda: client.cronjobs.get("default", "shared"),
             lambda c: c.resource_version != before.resource_version,
         )
         theirs = msgspec.structs.replace(mine.spec, schedule="0 3 * * *")
-        await client.replace_cronjob(theirs, if_match=mine.tag)
+        await client.cronjobs.replace(theirs, if_match=mine.tag)
         for dry_run in (True, False):
             with pytest.raises(PreconditionFailed, match="has changed since"):
-                await client.replace_cronjob(mine.spec, if_match=mine.tag, dry_run=dry_run)
-        newest = await client.tagged_spec("default", "shared")
+                await client.cronjobs.replace(mine.spec, if_match=mine.tag, dry_run=dry_run)
+        newest = await client.cronjobs.tagged_spec("default", "shared")
         assert newest.spec == theirs
-        await client.replace_cronjob(mine.spec, if_match=newest.tag)
+        await client.cronjobs.replace(mine.spec, if_match=newest.tag)
 
 
 async def test_what_is_no_http_is_a_problem_and_not_a_line_in_the_log(daemon: Daemon) -> None:

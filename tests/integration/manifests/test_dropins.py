@@ -69,13 +69,15 @@ async def test_files_are_applied_and_kept_applied(daemon: Daemon) -> None:
     found = await eventually(lambda: files(daemon), lambda f: f["shop.yaml"].status == "applied")
     assert found["shop.yaml"].objects == ("storage vault", "cronjob default/nightly")
     async with daemon.client() as client:
-        made = await client.cronjob("default", "nightly")
+        made = await client.cronjobs.get("default", "nightly")
         assert made.policy is not None
         assert made.policy.storage_id == "vault"
         cluster = await daemon.cluster()
         path = paths.cronjobs("default", "nightly")
         await cluster.patch(path, {"spec": {"schedule": "0 5 * * *"}})
-        await eventually(lambda: client.cronjob("default", "nightly"), lambda c: c.schedule == "0 2 * * *")
+        await eventually(
+            lambda: client.cronjobs.get("default", "nightly"), lambda c: c.schedule == "0 2 * * *"
+        )
         await cluster.delete(path)
         again = await eventually(lambda: there(client, "nightly", but=made.id), bool)
         assert again
@@ -84,7 +86,7 @@ async def test_files_are_applied_and_kept_applied(daemon: Daemon) -> None:
 
 async def there(client: Client, name: str, but: str = "") -> bool:
     try:
-        return (await client.cronjob("default", name)).id != but
+        return (await client.cronjobs.get("default", name)).id != but
     except CronJobNotFound:
         return False
 
@@ -115,7 +117,7 @@ async def test_a_bad_file_is_reported_by_name_and_line_and_changes_nothing(
     assert found.message is not None
     assert (f"bad.yaml:{line}: " if line else "bad.yaml: ") in found.message
     async with daemon.client() as client:
-        assert (await client.cronjobs()).items == []
+        assert (await client.cronjobs.list()).items == []
     assert "bad.yaml" in daemon.log.read_text()
     assert (await put(daemon, "bad.yaml", native("good"))).status == "applied"
 
@@ -151,7 +153,7 @@ async def test_what_reaches_out_of_a_container_is_denied(daemon: Daemon) -> None
             if "volumes" in extra:
                 continue  # with --embedded folders of the node are allowed
             with pytest.raises(Denied):
-                await client.apply_cronjob(manifest)
+                await client.cronjobs.apply(manifest)
 
 
 async def test_what_a_manifest_names_no_more_goes_and_what_others_set_stays(daemon: Daemon) -> None:
@@ -165,15 +167,15 @@ async def test_what_a_manifest_names_no_more_goes_and_what_others_set_stays(daem
     cluster = await daemon.cluster()
     path = paths.cronjobs("default", "x")
     async with daemon.client() as client:
-        await client.apply_cronjob(manifest(full | {"suspend": True}, team="a"))
+        await client.cronjobs.apply(manifest(full | {"suspend": True}, team="a"))
         template = {"spec": {"containers": [container | {"resources": {"limits": {"cpu": "1"}}}]}}
         theirs = {"jobTemplate": {"spec": {"template": template}}}  # as a real API server writes it
         await cluster.patch(path, {"metadata": {"labels": {"its": "own"}}, "spec": theirs})
         version = (await cluster.get(path))["metadata"]["resourceVersion"]
-        await eventually(lambda: client.cronjob("default", "x"), lambda c: c.resource_version == version)
-        again = await client.apply_cronjob(manifest(full | {"suspend": True}, team="a"))
+        await eventually(lambda: client.cronjobs.get("default", "x"), lambda c: c.resource_version == version)
+        again = await client.cronjobs.apply(manifest(full | {"suspend": True}, team="a"))
         assert again.outcome == "unchanged"
-        assert (await client.apply_cronjob(manifest(SPEC))).outcome == "changed"
+        assert (await client.cronjobs.apply(manifest(SPEC))).outcome == "changed"
     live = await cluster.get(path)
     await cluster.close()
     (left,) = live["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
@@ -186,16 +188,16 @@ async def test_what_a_manifest_names_no_more_goes_and_what_others_set_stays(daem
 async def test_a_manifest_is_applied_once_and_again(daemon: Daemon) -> None:
     manifest = CronJobManifest(api_version="batch/v1", kind="CronJob", metadata={"name": "x"}, spec=SPEC)
     async with daemon.client() as client:
-        assert (await client.apply_cronjob(manifest, dry_run=True)).outcome == "created"
-        assert (await client.apply_cronjob(manifest)).outcome == "created"
-        assert (await client.apply_cronjob(manifest)).outcome == "unchanged"
+        assert (await client.cronjobs.apply(manifest, dry_run=True)).outcome == "created"
+        assert (await client.cronjobs.apply(manifest)).outcome == "created"
+        assert (await client.cronjobs.apply(manifest)).outcome == "unchanged"
         changed = CronJobManifest(
             api_version="batch/v1", kind="CronJob", metadata={"name": "x"}, spec=SPEC | {"suspend": True}
         )
-        assert (await client.apply_cronjob(changed)).cronjob.suspended
+        assert (await client.cronjobs.apply(changed)).cronjob.suspended
         bad = {"name": "x", "annotations": {"kronkeep.dev/backup-policy": "{}"}}
         with pytest.raises(InvalidPolicy):
-            await client.apply_cronjob(
+            await client.cronjobs.apply(
                 CronJobManifest(api_version="batch/v1", kind="CronJob", metadata=bad, spec=SPEC)
             )
     transport = httpx.AsyncHTTPTransport(uds=daemon.line["socket"])

@@ -8,10 +8,9 @@ import pytest
 from tests.e2e.conftest import Daemon, eventually
 from tests.integration.watch.test_doctor import kronkeep
 
-from kronkeep_common.api import Empty
 from kronkeep_common.client import Client
 from kronkeep_common.errors import Conflict, NotFound
-from kronkeep_common.models import CronJob, CronJobCreate
+from kronkeep_common.models import CronJobCreate
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
@@ -40,14 +39,14 @@ def wanted(name: str) -> CronJobCreate:
 async def test_writes_go_to_the_right_cluster(daemon: Daemon, embedded_cluster: EmbeddedCluster) -> None:
     far = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
     async with daemon.client() as client:
-        made = await client.call("POST", "/v1/cronjobs", CronJob, wanted("there"), cluster="far")
+        made = await client.for_cluster("far").cronjobs.create(wanted("there"))
         assert made.cluster == far.id
-        here = await client.create_cronjob(wanted("here"))
+        here = await client.cronjobs.create(wanted("here"))
         assert here.cluster != far.id
-        run = await client.trigger("default", "there")
+        run = await client.cronjobs.trigger("default", "there")
         assert run.cluster == far.id
         assert (await far.get(paths.jobs("default", run.job)))["metadata"]["uid"] == run.id
-        await eventually(lambda: client.execution(run.id), lambda found: found.status == "succeeded")
+        await eventually(lambda: client.runs.get(run.id), lambda found: found.status == "succeeded")
         await in_both(client, far)
     await far.close()
 
@@ -65,21 +64,21 @@ async def test_a_folder_of_manifests_is_for_the_cluster_of_its_name(daemon: Daem
 
         wanted = {"here.yaml": "applied", "far/there.yaml": "applied", "elsewhere/no.yaml": "ClusterNotFound"}
         await eventually(stand, lambda found: found == wanted)
-        made = (await client.cronjobs()).items
+        made = (await client.cronjobs.list()).items
     assert [cronjob.name for cronjob in made] == ["dropped", "dropped"]
     assert len({cronjob.cluster for cronjob in made}) == 2
 
 
 async def in_both(client: Client, far: Cluster) -> None:
-    await client.call("POST", "/v1/cronjobs", CronJob, wanted("here"), cluster="far")
+    await client.for_cluster("far").cronjobs.create(wanted("here"))
     with pytest.raises(Conflict, match="each have a CronJob"):
-        await client.suspend("default", "here")
+        await client.cronjobs.suspend("default", "here")
     with pytest.raises(NotFound):
-        await client.call("POST", "/v1/cronjobs/default/here/suspend", CronJob, Empty(), cluster="nowhere")
-    found = await client.call("POST", "/v1/cronjobs/default/here/suspend", CronJob, Empty(), cluster="far")
+        await client.for_cluster("nowhere").cronjobs.suspend("default", "here")
+    found = await client.for_cluster("far").cronjobs.suspend("default", "here")
     assert (found.cluster, found.suspended) == (far.id, True)
     assert (await far.get(paths.cronjobs("default", "here")))["spec"]["suspend"] is True
-    assert len([c for c in (await client.cronjobs()).items if c.name == "here"]) == 2
+    assert len([c for c in (await client.cronjobs.list()).items if c.name == "here"]) == 2
     await by_hand(str(client.socket), far)
 
 

@@ -57,7 +57,7 @@ async def test_each_line_says_how_it_is_and_what_to_do(daemon: Daemon) -> None:
 async def test_what_is_left_in_a_cluster_is_listed_with_its_command(daemon: Daemon) -> None:
     async with daemon.client() as client:
         spec = CronJobCreate(name="dump", image="busybox", command=("true",), schedule="0 2 29 2 *")
-        await client.create_cronjob(spec)
+        await client.cronjobs.create(spec)
         cluster = await daemon.cluster()
         note = {"metadata": {"annotations": {"kronkeep.dev/backup-policy": "{}"}}}
         await cluster.patch(paths.cronjobs("default", "dump"), note)

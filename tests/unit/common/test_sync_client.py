@@ -8,17 +8,31 @@ from pathlib import Path
 import pytest
 
 from kronkeep_common.client import Client, SyncClient
-from kronkeep_common.client.sync import _Call, _Stream
+from kronkeep_common.client.sync_client import Blocking, BlockingCall, BlockingStream
 from kronkeep_common.errors import CronJobNotFound, DaemonUnreachable
 
-OWN = {"call", "close", "pause", "stream"}
+OWN = {"close", "pause", "for_cluster"}
 
 
-def test_every_call_is_there_under_the_same_name() -> None:
-    calls = {n for n, _ in inspect.getmembers(Client, inspect.iscoroutinefunction) if n[0] != "_"} - OWN
-    streams = {n for n, _ in inspect.getmembers(Client, inspect.isasyncgenfunction) if n[0] != "_"} - OWN
-    assert {n for n, m in vars(SyncClient).items() if isinstance(m, _Call)} == calls
-    assert {n for n, m in vars(SyncClient).items() if isinstance(m, _Stream)} == streams
+def resources(client: object) -> dict[str, object]:
+    """The public attributes of a client that have calls of their own."""
+    return {name: value for name, value in vars(client).items() if name[0] != "_" and name != "wrapped"}
+
+
+def test_every_resource_and_call_is_there_under_the_same_name() -> None:
+    blocking = SyncClient()
+    plain = Client()
+    assert resources(blocking).keys() == resources(plain).keys()
+    pairs = [(plain, blocking)]
+    pairs += [(getattr(plain, name), getattr(blocking, name)) for name in resources(plain)]
+    for one, other in pairs:
+        assert isinstance(other, Blocking)
+        kind = type(one)
+        calls = {n for n, _ in inspect.getmembers(kind, inspect.iscoroutinefunction) if n[0] != "_"} - OWN
+        streams = {n for n, _ in inspect.getmembers(kind, inspect.isasyncgenfunction) if n[0] != "_"}
+        members = vars(type(other)).items()
+        assert {n for n, m in members if isinstance(m, BlockingCall)} == calls
+        assert {n for n, m in members if isinstance(m, BlockingStream)} == streams
 
 
 def answer_once(path: Path, answer: bytes) -> threading.Thread:
@@ -53,7 +67,7 @@ def test_problems_and_broken_answers_are_kronkeep_s_errors(tmp_path: Path) -> No
     head = b"HTTP/1.1 404 Not Found\r\nContent-Length: " + str(len(body)).encode() + b"\r\n\r\n"
     server = answer_once(tmp_path / "a", head + body)
     with pytest.raises(CronJobNotFound):
-        SyncClient(tmp_path / "a").cronjob("a", "b")
+        SyncClient(tmp_path / "a").cronjobs.get("a", "b")
     server.join()
     server = answer_once(tmp_path / "b", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{}")
     with pytest.raises(DaemonUnreachable):

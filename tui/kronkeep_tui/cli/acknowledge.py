@@ -1,10 +1,13 @@
 """`acknowledge`: say that you know of alerts."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kronkeep_common.text import clean
 from kronkeep_tui.cli.verb_runner import add_verb, run_at_once
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
 
 
 def add_parser(verbs: Any) -> None:
@@ -14,8 +17,8 @@ def add_parser(verbs: Any) -> None:
     one.set_defaults(func=run_at_once(_acknowledge))
 
 
-async def _acknowledge(client: Any, options: argparse.Namespace) -> int:
+async def _acknowledge(client: "Client", options: argparse.Namespace) -> int:
     for alert_id in options.id:
-        alert = await client.acknowledge(alert_id)
+        alert = await client.alerts.acknowledge(alert_id)
         print(f"{alert.id} {alert.code} {clean(alert.object, 300)} is acknowledged")
     return 0

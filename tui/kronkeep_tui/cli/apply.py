@@ -3,7 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kronkeep_common import manifests
 from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
@@ -11,6 +11,9 @@ from kronkeep_common.manifests import Document, Wanted
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
 from kronkeep_common.models.storage_kinds import same
 from kronkeep_tui.cli.verb_runner import add_cluster, run, split_name
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
 
 
 def add_parser(verbs: Any) -> None:
@@ -45,7 +48,7 @@ def read(paths: list[str]) -> list[Wanted]:
     return [document.wanted for document in found]
 
 
-async def apply_files(client: Any, options: argparse.Namespace) -> int:
+async def apply_files(client: "Client", options: argparse.Namespace) -> int:
     """Storages first, then CronJobs; one line each."""
     wanted = read(options.file)
     for storage in (w for w in wanted if isinstance(w, BackupStorageCreate)):
@@ -55,53 +58,53 @@ async def apply_files(client: Any, options: argparse.Namespace) -> int:
     return 0
 
 
-async def create_files(client: Any, options: argparse.Namespace) -> int:
+async def create_files(client: "Client", options: argparse.Namespace) -> int:
     """Creates what the manifests describe; raises NameTaken for what is there already."""
     for wanted in read(options.file):
         if isinstance(wanted, BackupStorageCreate):
             if not options.dry_run:
-                await client.create_storage(wanted)
+                await client.storages.create(wanted)
             print(f"storage {wanted.id} {'would be created' if options.dry_run else 'is being created'}")
         elif isinstance(wanted, CronJobManifest):
             raise InvalidRequest("A manifest of Kubernetes is applied.", next_step="Use kronkeep apply -f.")
         else:
-            await client.create_cronjob(wanted, dry_run=options.dry_run)
+            await client.cronjobs.create(wanted, dry_run=options.dry_run)
             words = "would be created" if options.dry_run else "created"
             print(f"cronjob {wanted.namespace}/{wanted.name} {words}")
     return 0
 
 
-async def _storage(client: Any, wanted: BackupStorageCreate, dry_run: bool) -> str:
-    there = {storage.id: storage for storage in (await client.storages()).items}.get(wanted.id)
+async def _storage(client: "Client", wanted: BackupStorageCreate, dry_run: bool) -> str:
+    there = {storage.id: storage for storage in (await client.storages.list()).items}.get(wanted.id)
     if there is None:
         if not dry_run:
-            await client.create_storage(wanted)
+            await client.storages.create(wanted)
         return "would be created" if dry_run else "is being created"
     if there.kind != wanted.kind or not same(there.kind, there.settings, wanted.settings):
         raise NameTaken(f"The storage {wanted.id} is there with other settings.", next_step="Use another id.")
     return "unchanged"
 
 
-async def _cronjob(client: Any, wanted: CronJobCreate | CronJobManifest, dry_run: bool) -> str:
+async def _cronjob(client: "Client", wanted: CronJobCreate | CronJobManifest, dry_run: bool) -> str:
     if isinstance(wanted, CronJobManifest):
-        outcome = (await client.apply_cronjob(wanted, dry_run=dry_run)).outcome
+        outcome = (await client.cronjobs.apply(wanted, dry_run=dry_run)).outcome
         return f"would be {outcome}" if dry_run and outcome != "unchanged" else str(outcome)
     try:
-        there = await client.cronjob_spec(wanted.namespace, wanted.name)
+        there = await client.cronjobs.spec(wanted.namespace, wanted.name)
     except CronJobNotFound:
-        await client.create_cronjob(wanted, dry_run=dry_run)
+        await client.cronjobs.create(wanted, dry_run=dry_run)
         return "would be created" if dry_run else "created"
     if there == wanted:
         return "unchanged"
-    await client.replace_cronjob(wanted, dry_run=dry_run)
+    await client.cronjobs.replace(wanted, dry_run=dry_run)
     return "would be changed" if dry_run else "changed"
 
 
-async def edit_one(client: Any, options: argparse.Namespace) -> int:
+async def edit_one(client: "Client", options: argparse.Namespace) -> int:
     """Opens the CronJob in an editor and puts back what was saved; a refused text stays in a file."""
     from kronkeep_tui import editor
 
-    found = await client.tagged_spec(*split_name(options.name))
+    found = await client.cronjobs.tagged_spec(*split_name(options.name))
     path = editor.written(found.spec)
     changed = await editor.put(client, found, path, editor.run(path))
     print(f"cronjob {found.spec.namespace}/{found.spec.name} {'changed' if changed else 'unchanged'}")

@@ -1,9 +1,13 @@
 """`cancel`: stop a run, a backup or a restore that goes on."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kronkeep_tui.cli.verb_runner import add_verb, run_at_once
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
+    from kronkeep_common.models import BackupExecution, CronJobExecution, Restore
 
 
 def add_parser(verbs: Any) -> None:
@@ -21,12 +25,13 @@ def add_parser(verbs: Any) -> None:
     cancel.set_defaults(func=run_at_once(_cancel))
 
 
-async def _cancel(client: Any, options: argparse.Namespace) -> int:
+async def _cancel(client: "Client", options: argparse.Namespace) -> int:
+    stopped: BackupExecution | Restore | CronJobExecution
     if options.backup:
-        stopped = await client.cancel_backup(options.id)
+        stopped = await client.backups.cancel(options.id)
     elif options.restore:
-        stopped = await client.cancel_restore(options.id)
+        stopped = await client.restores.cancel(options.id)
     else:
-        stopped = await client.cancel_execution(options.id)
+        stopped = await client.runs.cancel(options.id)
     print(f"{stopped.id} {stopped.status}")
     return 0

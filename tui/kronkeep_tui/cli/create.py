@@ -1,12 +1,15 @@
 """`create`: a CronJob from flags, or what manifests describe."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import apply
 from kronkeep_tui.cli.verb_runner import add_verb, pairs, run, split_name, variables
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
 
 
 def add_parser(verbs: Any) -> None:
@@ -31,7 +34,7 @@ def add_parser(verbs: Any) -> None:
     create.set_defaults(func=run(_create_one))
 
 
-async def _create_one(client: Any, options: argparse.Namespace) -> int:
+async def _create_one(client: "Client", options: argparse.Namespace) -> int:
     from kronkeep_common.models import BackupPolicySpec, CronJobCreate, Retention, VolumeMount
 
     if options.file:
@@ -61,7 +64,7 @@ async def _create_one(client: Any, options: argparse.Namespace) -> int:
         volumes=tuple(VolumeMount(claim=claim, mount_path=path) for claim, path in mounts.items()),
         policy=policy,
     )
-    created = await client.create_cronjob(spec, dry_run=options.dry_run)
+    created = await client.cronjobs.create(spec, dry_run=options.dry_run)
     if created.resolution and options.on_conflict != "reject":
         print(clean(created.resolution))
     verb = "would run" if options.dry_run else "runs"

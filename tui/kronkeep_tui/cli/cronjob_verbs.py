@@ -4,12 +4,15 @@ import argparse
 import re
 import sys
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kronkeep_common.errors import LogNotFound
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import wait
 from kronkeep_tui.cli.verb_runner import add_verb, run, split_name, variables
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
 
 _STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ")  # as the kubelet writes it
 _ONE = "/v1/cronjobs/{namespace}/{name}"
@@ -55,53 +58,57 @@ def _cronjob_verb(verbs: Any, verb: str, route: str) -> None:
     one.set_defaults(func=run(_act))
 
 
-async def _act(client: Any, options: argparse.Namespace) -> int:
+async def _act(client: "Client", options: argparse.Namespace) -> int:
     namespace, name = split_name(options.name, options.namespace)
     if options.verb == "trigger":
-        run = await client.trigger(namespace, name, variables(options.env))
+        run = await client.cronjobs.trigger(namespace, name, variables(options.env))
         print(f"{run.id} {run.status}" + (f", backup {run.backup_id}" if run.backup_id else ""))
         if options.follow:
             await _show_log(client, run.id)
         if options.follow or options.wait:
             return await _until_ended(client, run)
     elif options.verb == "backup":
-        backup = await client.back_up(namespace, name, "full" if options.full else None, options.compression)
+        backup = await client.cronjobs.back_up(
+            namespace, name, backup_type="full" if options.full else None, compression=options.compression
+        )
         print(f"{backup.id} {backup.status}")
         if options.wait:
             return wait.told(await wait.backup_ended(client, backup.id))
     elif options.verb == "delete":
-        await client.delete_cronjob(namespace, name, options.yes or "")
+        await client.cronjobs.delete(namespace, name, options.yes or "")
         print(f"{namespace}/{name} is deleted; its history stays")
     else:
-        await getattr(client, options.verb)(namespace, name)
-        print(f"{namespace}/{name} is {'suspended' if options.verb == 'suspend' else 'resumed'}")
+        suspend = options.verb == "suspend"
+        change = client.cronjobs.suspend if suspend else client.cronjobs.resume
+        await change(namespace, name)
+        print(f"{namespace}/{name} is {'suspended' if suspend else 'resumed'}")
     return 0
 
 
-async def _until_ended(client: Any, run: Any) -> int:
+async def _until_ended(client: "Client", run: Any) -> int:
     ended = await wait.run_ended(client, run.id)
     if ended.backup_id is None:
         return wait.told(ended)
     return wait.told(ended) or wait.told(await wait.backup_ended(client, ended.backup_id))
 
 
-async def _show_log(client: Any, run_id: str) -> None:
+async def _show_log(client: "Client", run_id: str) -> None:
     """The log from the run's first byte to its last; a run that has not begun yet is waited for."""
-    while (await client.execution(run_id)).status == "pending":
+    while (await client.runs.get(run_id)).status == "pending":
         await client.pause(0.3)
     try:
-        await _copy(client.log(run_id, follow=True))
+        await _copy(client.runs.log(run_id, follow=True))
     except LogNotFound as none:
         sys.stderr.write(clean(none.message, 500) + "\n")
 
 
-async def _logs(client: Any, options: argparse.Namespace) -> int:
+async def _logs(client: "Client", options: argparse.Namespace) -> int:
     if options.backup:
-        chunks = client.backup_log(options.id)
+        chunks = client.backups.log(options.id)
     elif options.restore:
-        chunks = client.restore_log(options.id)
+        chunks = client.restores.log(options.id)
     else:
-        chunks = client.log(options.id, follow=options.follow)
+        chunks = client.runs.log(options.id, follow=options.follow)
     await _copy(chunks, timestamps=options.timestamps)
     return 0
 

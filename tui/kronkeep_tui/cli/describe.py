@@ -2,13 +2,17 @@
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from kronkeep_common.models import BackupExecution, BackupStorage, CronJobExecution
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.verb_runner import add_cluster, add_verb, run, split_name
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
 
 
 def add_parser(verbs: Any, whole: Any) -> None:
@@ -32,30 +36,36 @@ def add_parser(verbs: Any, whole: Any) -> None:
     completion.set_defaults(func=lambda options: _completion(whole(), options.shell))
 
 
-async def trail(client: Any, options: argparse.Namespace) -> int:
+async def trail(client: "Client", options: argparse.Namespace) -> int:
     """The audit trail."""
     answer = await client.audit(options.limit)
     output.show("audit", answer.items, options.output, headers=not options.no_headers)
     return 0
 
 
-async def show(client: Any, options: argparse.Namespace) -> int:
+async def show(client: "Client", options: argparse.Namespace) -> int:
     """One record, field by field, then the runs or the backup that belong to it."""
     if options.kind == "cronjob":
-        cronjob = await client.cronjob(*split_name(options.id))
+        cronjob = await client.cronjobs.get(*split_name(options.id))
         _fields(cronjob)
-        runs = await client.executions(cronjob_id=cronjob.id, limit=10)
-        backups = await client.backups(cronjob_id=cronjob.id, limit=10)
+        runs = await client.runs.list(cronjob_id=cronjob.id, limit=10)
+        backups = await client.backups.list(cronjob_id=cronjob.id, limit=10)
         for kind, items in (("executions", runs.items), ("backups", backups.items)):
             if items:
                 print(f"\n{kind}:")
                 output.show(kind, items, "table")
         return 0
-    record = await getattr(client, options.kind)(options.id)
+    record: CronJobExecution | BackupExecution | BackupStorage
+    if options.kind == "execution":
+        record = await client.runs.get(options.id)
+    elif options.kind == "backup":
+        record = await client.backups.get(options.id)
+    else:
+        record = await client.storages.get(options.id)
     _fields(record)
-    if options.kind == "execution" and record.backup_id:
+    if isinstance(record, CronJobExecution) and record.backup_id:
         print("\nbackup:")
-        _fields(await client.backup(record.backup_id), "  ")
+        _fields(await client.backups.get(record.backup_id), "  ")
     return 0
 
 

@@ -2,12 +2,15 @@
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kronkeep_common.errors import DaemonUnreachable
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.verb_runner import add_verb, run_at_once
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
 
 
 def add_parser(verbs: Any) -> None:
@@ -18,7 +21,7 @@ def add_parser(verbs: Any) -> None:
     doctor.set_defaults(func=run_at_once(_look))
 
 
-async def _look(client: Any, options: argparse.Namespace) -> int:
+async def _look(client: "Client", options: argparse.Namespace) -> int:
     try:
         checks = (await client.doctor()).items
     except DaemonUnreachable as fault:

@@ -2,13 +2,18 @@
 
 import argparse
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import age
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.verb_runner import add_cluster, add_verb, run_at_once, split_name
+
+if TYPE_CHECKING:
+    from kronkeep_common.api import ListOf
+    from kronkeep_common.client import Client
 
 PAGED = ("executions", "backups", "restores", "alerts")
 KINDS = ("cronjobs", "executions", "backups", "restores", "storages", "policies", "manifests", "alerts")
@@ -34,17 +39,30 @@ def add_parser(verbs: Any) -> None:
     get.set_defaults(func=run_at_once(_list))
 
 
-async def _list(client: Any, options: argparse.Namespace) -> int:
+async def _list(client: "Client", options: argparse.Namespace) -> int:
     if options.id:
         return await _one(client, options)
     terms = [options.filter] if options.filter else []
     terms += [f"ns:{options.namespace}"] if options.namespace else []
     terms += [f"cluster:{options.cluster}"] if options.cluster else []
     wanted = " ".join(terms) or None
+    answer: ListOf[Any]
     if options.kind in PAGED:
-        answer = await getattr(client, options.kind)(filter=wanted, limit=options.limit)
+        paged: dict[str, Callable[..., Awaitable[ListOf[Any]]]] = {
+            "executions": client.runs.list,
+            "backups": client.backups.list,
+            "restores": client.restores.list,
+            "alerts": client.alerts.list,
+        }
+        answer = await paged[options.kind](filter=wanted, limit=options.limit)
     else:
-        answer = await getattr(client, options.kind)()
+        whole: dict[str, Callable[[], Awaitable[ListOf[Any]]]] = {
+            "cronjobs": client.cronjobs.list,
+            "policies": client.policies.list,
+            "storages": client.storages.list,
+            "manifests": client.manifests,
+        }
+        answer = await whole[options.kind]()
     items = answer.items if options.kind in PAGED else _taken(answer, wanted)[: options.limit]
     items = output.ordered(items, options.sort_by) if options.sort_by else items
     names = {cluster.id: cluster.name for cluster in answer.clusters}
@@ -69,15 +87,18 @@ def _taken(answer: Any, wanted: str | None) -> list[Any]:
     return [item for item in answer.items if found.takes(item, now)]
 
 
-async def _one(client: Any, options: argparse.Namespace) -> int:
+async def _one(client: "Client", options: argparse.Namespace) -> int:
     if options.kind in ("policies", "manifests"):
         words = f"There is no way to ask for one of the {options.kind}."
         raise InvalidRequest(words, next_step=f"kronkeep get {options.kind}.")
-    if options.kind == "cronjobs":
-        record = await client.cronjob(*split_name(options.id))
-    elif options.kind == "restores":
-        record = await client.get_restore(options.id)
-    else:
-        record = await getattr(client, options.kind.removesuffix("s"))(options.id)
+    get: dict[str, Callable[[str], Awaitable[object]]] = {
+        "cronjobs": lambda name: client.cronjobs.get(*split_name(name)),
+        "executions": client.runs.get,
+        "backups": client.backups.get,
+        "restores": client.restores.get,
+        "storages": client.storages.get,
+        "alerts": client.alerts.get,
+    }
+    record = await get[options.kind](options.id)
     output.document(record, "yaml" if options.output in ("table", "wide", "yaml", "name") else "json")
     return 0

@@ -6,13 +6,16 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean, duration, size
 from kronkeep_tui.cli import output, wait
 from kronkeep_tui.cli.verb_runner import add_verb, run, split_name
 from kronkeep_tui.form.value_texts import read_size
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
 
 _B = "/v1/backups/{id}"
 
@@ -60,11 +63,11 @@ def _restore_verb(verbs: Any) -> None:
     one.set_defaults(func=run(_restore))
 
 
-async def _files(client: Any, options: argparse.Namespace) -> int:
-    found = await client.files(options.backup, options.path, limit=1000)
+async def _files(client: "Client", options: argparse.Namespace) -> int:
+    found = await client.backups.files(options.backup, options.path, limit=1000)
     items = list(found.items)
     while found.next_cursor is not None:
-        found = await client.files(options.backup, options.path, limit=1000, cursor=found.next_cursor)
+        found = await client.backups.files(options.backup, options.path, limit=1000, cursor=found.next_cursor)
         items += found.items
     output.show("files", items, options.output)
     if options.output == "table":
@@ -72,8 +75,8 @@ async def _files(client: Any, options: argparse.Namespace) -> int:
     return 0
 
 
-async def _download(client: Any, options: argparse.Namespace) -> int:
-    chunks = client.download(options.backup, options.path)
+async def _download(client: "Client", options: argparse.Namespace) -> int:
+    chunks = client.backups.download(options.backup, options.path)
     if options.to == "-":
         async for chunk in chunks:
             sys.stdout.buffer.write(chunk)
@@ -103,7 +106,7 @@ def _written(target: Path) -> Iterator[IO[bytes]]:
         part.unlink(missing_ok=True)
 
 
-async def _restore(client: Any, options: argparse.Namespace) -> int:
+async def _restore(client: "Client", options: argparse.Namespace) -> int:
     from kronkeep_common.models import RestoreRequest, RestoreTarget
 
     if options.in_place:
@@ -126,8 +129,8 @@ async def _restore(client: Any, options: argparse.Namespace) -> int:
         confirm=options.yes,
     )
     if options.dry_run:
-        return _plan(await client.plan_restore(options.backup, request))
-    begun = await client.restore(options.backup, request)
+        return _plan(await client.backups.plan_restore(options.backup, request))
+    begun = await client.backups.restore(options.backup, request)
     print(f"{begun.id} {begun.status}")
     return wait.told(await wait.restore_ended(client, begun.id)) if options.wait else 0
 
@@ -148,14 +151,14 @@ def _plan(plan: Any) -> int:
     return 1 if plan.refusal else 0
 
 
-async def _verify(client: Any, options: argparse.Namespace) -> int:
-    backup = await client.verify(options.backup)
+async def _verify(client: "Client", options: argparse.Namespace) -> int:
+    backup = await client.backups.verify(options.backup)
     print(f"{backup.id} is verified by restore {backup.verified_by}")
     return 0
 
 
-async def _drill(client: Any, options: argparse.Namespace) -> int:
-    begun = await client.drill(*split_name(options.name))
+async def _drill(client: "Client", options: argparse.Namespace) -> int:
+    begun = await client.cronjobs.drill(*split_name(options.name))
     print(f"{begun.id} {begun.status}")
     if not options.wait:
         return 0

@@ -1,12 +1,15 @@
 """`retention`, `pin`, `unpin`: which snapshots stay, why, and letting the others go."""
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kronkeep_common.errors import InvalidRequest, PolicyNotFound
 from kronkeep_common.models import RetentionPlan, SnapshotVerdict
 from kronkeep_common.text import clean
 from kronkeep_tui.cli.verb_runner import add_verb, run, run_at_once, split_name
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
 
 RULES = (
     "days",
@@ -45,7 +48,7 @@ def add_parser(verbs: Any) -> None:
         one.set_defaults(func=run_at_once(_pin))
 
 
-async def _retention(client: Any, options: argparse.Namespace) -> int:
+async def _retention(client: "Client", options: argparse.Namespace) -> int:
     from kronkeep_common.models import Retention
 
     namespace, name = split_name(options.name)
@@ -53,16 +56,16 @@ async def _retention(client: Any, options: argparse.Namespace) -> int:
     if rules:
         if options.apply or options.approve:
             raise InvalidRequest("Rules can only be tried; put them into the policy to apply them.")
-        _show(await client.try_retention(namespace, name, Retention(**rules)))
+        _show(await client.policies.preview_retention(namespace, name, Retention(**rules)))
         return 0
-    found = (await client.cronjob(namespace, name)).policy
+    found = (await client.cronjobs.get(namespace, name)).policy
     if found is None:
         raise PolicyNotFound(f"{namespace}/{name} has no backup policy.")
-    plan = await client.retention(found.id)
+    plan = await client.policies.retention(found.id)
     if options.approve:
-        await client.approve_retention(found.id, options.approve)
+        await client.policies.approve_retention(found.id, options.approve)
     elif options.apply:
-        await client.apply_retention(found.id)
+        await client.policies.apply_retention(found.id)
     else:
         _show(plan)
         return 0
@@ -84,7 +87,8 @@ def _line(word: str, verdict: SnapshotVerdict) -> str:
     return clean(f"{word:6} {verdict.backup_id} {when} {verdict.status:9} {verdict.why}")
 
 
-async def _pin(client: Any, options: argparse.Namespace) -> int:
-    backup = await client.pin_backup(options.id, options.verb == "pin")
+async def _pin(client: "Client", options: argparse.Namespace) -> int:
+    change = client.backups.pin if options.verb == "pin" else client.backups.unpin
+    backup = await change(options.id)
     print(f"{backup.id} is {'pinned' if backup.pinned else 'no longer pinned'}")
     return 0

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
 from kronkeep_common.models.storage_kinds import StorageKind, kinds
@@ -10,6 +10,9 @@ from kronkeep_common.text import clean
 from kronkeep_tui.cli import output, wait
 from kronkeep_tui.cli.verb_runner import add_cluster, add_verb, run_at_once
 from kronkeep_tui.form.value_texts import read_size
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
 
 ONE = "/v1/storages/{id}"
 _VERBS = (
@@ -88,7 +91,7 @@ def _bytes(text: str | None) -> int | None:
     return None if text is None else read_size(text)
 
 
-async def _create(client: Any, options: argparse.Namespace) -> int:
+async def _create(client: "Client", options: argparse.Namespace) -> int:
     secret, _, key = (options.password or "").partition("/")
     given = {n.removeprefix("field_"): v for n, v in vars(options).items() if n.startswith("field_")}
     wanted = BackupStorageCreate(
@@ -100,7 +103,7 @@ async def _create(client: Any, options: argparse.Namespace) -> int:
         namespaces=tuple(options.allow_namespace),
         capacity_bytes=_bytes(options.capacity),
     )
-    storage = await client.create_storage(wanted, dry_run=options.dry_run)
+    storage = await client.storages.create(wanted, dry_run=options.dry_run)
     if options.dry_run:
         print(clean(f"{storage.id} would be created at {storage.repository}"))
         return 0
@@ -114,41 +117,44 @@ async def _create(client: Any, options: argparse.Namespace) -> int:
     return _told(storage)
 
 
-async def _settled(client: Any, storage: BackupStorage) -> BackupStorage:
+async def _settled(client: "Client", storage: BackupStorage) -> BackupStorage:
     """The storage once it is active or failed."""
     line = wait.Line()
     while storage.status in ("pending", "creating"):
         line.show(f"storage {clean(storage.id, 60)} {storage.status}")
         await client.pause(wait.STEP)
-        storage = await client.storage(storage.id)
+        storage = await client.storages.get(storage.id)
     line.end()
     return storage
 
 
-async def _change(client: Any, options: argparse.Namespace) -> int:
+async def _change(client: "Client", options: argparse.Namespace) -> int:
     names = None if options.namespace is None else tuple(name for name in options.namespace if name)
     change = BackupStorageChange(namespaces=names, capacity_bytes=_bytes(options.capacity))
-    return _told(await client.change_storage(options.name, change))
+    return _told(await client.storages.change(options.name, change))
 
 
-async def _list(client: Any, options: argparse.Namespace) -> int:
-    answer = await client.storages()
+async def _list(client: "Client", options: argparse.Namespace) -> int:
+    answer = await client.storages.list()
     output.show("storages", answer.items, options.output, headers=not options.no_headers)
     return 0
 
 
-async def _act(client: Any, options: argparse.Namespace) -> int:
+async def _act(client: "Client", options: argparse.Namespace) -> int:
     if options.storage_verb == "delete":
-        await client.delete_storage(options.name, options.yes or "")
+        await client.storages.delete(options.name, options.yes or "")
         print(f"{options.name} is forgotten; its data and its password's Secret stay")
         return 0
-    done = await getattr(client, f"{options.storage_verb}_storage")(options.name)
-    return _told(done if isinstance(done, BackupStorage) else await client.storage(options.name))
+    if options.storage_verb == "prune":
+        await client.storages.prune(options.name)
+        return _told(await client.storages.get(options.name))
+    works = {"retry": client.storages.retry, "test": client.storages.test, "check": client.storages.check}
+    return _told(await works[options.storage_verb](options.name))
 
 
-async def _usage(client: Any, options: argparse.Namespace) -> int:
-    await client.measure_storage(options.name)
-    figures = (await client.storage_usage(options.name, options.limit)).items
+async def _usage(client: "Client", options: argparse.Namespace) -> int:
+    await client.storages.measure(options.name)
+    figures = (await client.storages.usage(options.name, options.limit)).items
     output.show("usages", figures, "table")
     return 0
 

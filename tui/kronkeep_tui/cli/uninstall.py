@@ -2,12 +2,15 @@
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import output
 from kronkeep_tui.cli.verb_runner import add_verb, run_at_once
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
 
 
 def add_parser(verbs: Any) -> None:
@@ -18,7 +21,7 @@ def add_parser(verbs: Any) -> None:
     verb.set_defaults(func=run_at_once(_list))
 
 
-async def _list(client: Any, options: argparse.Namespace) -> int:
+async def _list(client: "Client", options: argparse.Namespace) -> int:
     if not options.dry_run:
         words = "kronkeep takes nothing out of a cluster by itself."
         raise InvalidRequest(words, next_step="Stop kronkeepd, then run the commands of uninstall --dry-run.")

@@ -2,15 +2,18 @@
 
 import argparse
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean
 
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
+
 ROUTES = Path(__file__).parent / "routes.json"  # written from the daemon's table of routes: make reference
-Work = Callable[[Any, argparse.Namespace], Awaitable[int]]
+Work = Callable[["Client", argparse.Namespace], Coroutine[Any, Any, int]]
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -38,15 +41,11 @@ def run_at_once(work: Work) -> Command:
     """For a verb that asks and prints: without an event loop it starts in half the time."""
 
     def start(options: argparse.Namespace) -> int:
-        from kronkeep_common.client.sync import SyncClient
-        from kronkeep_common.client.transport import finished
+        from kronkeep_common.client.blocking_transport import run_without_loop
+        from kronkeep_common.client.sync_client import blocking_client
 
-        async def once() -> int:
-            client = SyncClient(options.socket).client
-            client.cluster = getattr(options, "cluster", None)
-            return await work(client, options)
-
-        return finished(once())
+        client = blocking_client(options.socket, getattr(options, "cluster", None))
+        return run_without_loop(work(client, options))
 
     return start
 
@@ -60,8 +59,7 @@ def run(work: Work) -> Command:
         async def once() -> int:
             from kronkeep_common.client import Client
 
-            async with Client(options.socket) as client:
-                client.cluster = getattr(options, "cluster", None)
+            async with Client(options.socket, cluster=getattr(options, "cluster", None)) as client:
                 return await work(client, options)
 
         return asyncio.run(once())

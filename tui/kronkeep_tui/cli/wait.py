@@ -3,10 +3,13 @@
 import argparse
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kronkeep_common.text import clean, duration, size
 from kronkeep_tui.cli.verb_runner import add_verb, run
+
+if TYPE_CHECKING:
+    from kronkeep_common.client import Client
 
 STEP = 0.3  # seconds between two looks
 BAR = 24
@@ -41,22 +44,22 @@ def bar(percent: float) -> str:
     return f"[{'#' * full}{' ' * (BAR - full)}] {percent:3.0f}%"
 
 
-async def run_ended(client: Any, execution_id: str) -> Any:
+async def run_ended(client: "Client", execution_id: str) -> Any:
     """The run once it has ended."""
-    return await _ended(client, "run", lambda: client.execution(execution_id))
+    return await _ended(client, "run", lambda: client.runs.get(execution_id))
 
 
-async def backup_ended(client: Any, backup_id: str) -> Any:
+async def backup_ended(client: "Client", backup_id: str) -> Any:
     """The backup once it has ended."""
-    return await _ended(client, "backup", lambda: client.backup(backup_id))
+    return await _ended(client, "backup", lambda: client.backups.get(backup_id))
 
 
-async def restore_ended(client: Any, restore_id: str) -> Any:
+async def restore_ended(client: "Client", restore_id: str) -> Any:
     """The restore or drill once it has ended."""
-    return await _ended(client, "restore", lambda: client.get_restore(restore_id))
+    return await _ended(client, "restore", lambda: client.restores.get(restore_id))
 
 
-async def _ended(client: Any, what: str, look: Callable[[], Awaitable[Any]]) -> Any:
+async def _ended(client: "Client", what: str, look: Callable[[], Awaitable[Any]]) -> Any:
     """The record once it has ended; until then a line says where it stands."""
     line = Line()
     while (record := await look()).status not in FINAL:
@@ -98,7 +101,7 @@ def add_parser(verbs: Any) -> None:
     parser.set_defaults(func=run(watch))
 
 
-async def watch(client: Any, options: argparse.Namespace) -> int:
+async def watch(client: "Client", options: argparse.Namespace) -> int:
     """Prints each change; ends with the connection."""
     import msgspec
 

@@ -12,7 +12,7 @@ from kronkeep_tui.form.merge import Difference
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
-    from kronkeep_common.client.calls import Tagged
+    from kronkeep_common.client.cronjobs import TaggedSpec
 
 
 class Filling:
@@ -40,7 +40,7 @@ class Filling:
     def client(self, client: "Client") -> "Client":
         """The client for what is about its CronJob: on its own cluster, a new one's is the daemon's first."""
         cluster = self.of.partition("@")[2]
-        return client.on(cluster) if cluster else client
+        return client.for_cluster(cluster) if cluster else client
 
     @property
     def target(self) -> tuple[str, str] | None:
@@ -56,7 +56,7 @@ class Filling:
         """Reads the fields anew."""
         self._read = read(self.draft)
 
-    def begin(self, found: "Tagged") -> None:
+    def begin(self, found: "TaggedSpec") -> None:
         """Fills the fields with the CronJob that this is of."""
         self.draft = draft_of(found.spec) | ({} if self.target else {"name": ""})
         self._base = dict(self.draft)
@@ -113,7 +113,7 @@ class Filling:
 
     # somebody else's changes
 
-    def meet(self, now: "Tagged") -> list[Difference]:
+    def meet(self, now: "TaggedSpec") -> list[Difference]:
         """Takes in what somebody else changed; what was typed here stays, and both can be had."""
         theirs = draft_of(now.spec)
         found = merge.differences(self._base, self.draft, theirs)

@@ -40,7 +40,7 @@ class Fit:
     async def ask(self, request: ScheduleCheckRequest, client: "Client", clock: "Clock") -> None:
         """Asks the daemon, which knows runs and other policies; without it, reckons here."""
         try:
-            verdict = await client.check_schedules(request)
+            verdict = await client.policies.check_schedule(request)
             alone = False
         except KronkeepError:
             verdict = await asyncio.to_thread(preview.reckon, request, clock.now())

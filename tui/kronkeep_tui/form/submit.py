@@ -21,16 +21,16 @@ async def send(client: "Client", filling: Filling, spec: CronJobCreate, *, dry_r
     """
     try:
         if filling.target is None:
-            return await client.create_cronjob(spec, dry_run=dry_run)
-        return await client.replace_cronjob(spec, dry_run=dry_run, if_match=filling.tag)
+            return await client.cronjobs.create(spec, dry_run=dry_run)
+        return await client.cronjobs.replace(spec, dry_run=dry_run, if_match=filling.tag)
     except DaemonUnreachable as error:
         words = "No daemon answers; what you typed is kept."
         raise DaemonUnreachable(words, next_step="ctrl+s sends it again.") from error
     except PreconditionFailed as error:
         assert filling.target is not None
-        now = await client.tagged_spec(*filling.target)
+        now = await client.cronjobs.tagged_spec(*filling.target)
         if now.spec == spec:  # it was sent before, and only the answer got lost
-            return await client.cronjob(*filling.target)
+            return await client.cronjobs.get(*filling.target)
         raise _met(filling.meet(now)) from error
 
 

@@ -36,7 +36,7 @@ class EventsView(PageView):
 
     async def load(self) -> None:
         """Asks for the events."""
-        self._told = (await self.context.client.told(self.of)).items
+        self._told = (await self.context.client.runs.events(self.of)).items
         self.update()
 
     @handles(actions.RESYNC)

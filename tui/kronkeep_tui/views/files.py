@@ -105,7 +105,7 @@ class FilesView(TableView[SnapshotFile]):
         cursor = None
         found: list[SnapshotFile] = []
         while len(found) < MOST:
-            page = await client.files(self.backup_id, self.folder, 1000, cursor)
+            page = await client.backups.files(self.backup_id, self.folder, 1000, cursor)
             found += page.items
             cursor = page.next_cursor
             if cursor is None:
@@ -155,7 +155,7 @@ class FilesView(TableView[SnapshotFile]):
         file = _new(target)
         try:
             with file:
-                async for chunk in self.context.client.download(self.backup_id, entry.path):
+                async for chunk in self.context.client.backups.download(self.backup_id, entry.path):
                     file.write(chunk)
         except BaseException:
             target.unlink(missing_ok=True)  # noqa: ASYNC240 - one name on a local disk

@@ -95,7 +95,7 @@ class FormView(View):
         """Reads the CronJob that this is of, unless something was typed already."""
         filling = self.filling
         if filling.source is not None and filling.unread:
-            filling.begin(await filling.client(self.context.client).tagged_spec(*filling.source))
+            filling.begin(await filling.client(self.context.client).cronjobs.tagged_spec(*filling.source))
             self._changed(at="schedule" if filling.target else "name")
 
     # what is shown
@@ -250,7 +250,7 @@ class FormView(View):
         if found is None:
             if "/" not in name:
                 raise InvalidRequest(f"There is no template {name!r}.", next_step="tab completes.")
-            found = draft_of(await self.context.client.cronjob_spec(*name.split("/", 1)))
+            found = draft_of(await self.context.client.cronjobs.spec(*name.split("/", 1)))
         self.filling.fill_from(found)
         self._fill({}, at="image" if self.draft["name"] else "name")
         self.context.tell(f"Filled from {name}.", "ok")

@@ -141,8 +141,8 @@ class JobsView(TableView[CronJob]):
     async def _edit(self, cronjob: CronJob) -> None:
         from kronkeep_tui import editor
 
-        client = self.context.client.on(cronjob.cluster)
-        original = await client.tagged_spec(cronjob.namespace, cronjob.name)
+        client = self.context.client.for_cluster(cronjob.cluster)
+        original = await client.cronjobs.tagged_spec(cronjob.namespace, cronjob.name)
         path = editor.written(original.spec)
         with self.app.suspend():
             code = editor.run(path)

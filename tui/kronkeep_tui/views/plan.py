@@ -46,9 +46,9 @@ class PlanView(PageView):
         """Asks for the plan as it would be once the CronJob's name is typed."""
         client = self.context.client
         if self._request.target.kind == "in-place":
-            backup = await client.backup(self.backup_id)
+            backup = await client.backups.get(self.backup_id)
             self._request = msgspec.structs.replace(self._request, confirm=backup.cronjob)
-        self._plan = await client.plan_restore(self.backup_id, self._request)
+        self._plan = await client.backups.plan_restore(self.backup_id, self._request)
         self.update()
 
     @handles(actions.RESYNC)
@@ -85,7 +85,7 @@ class PlanView(PageView):
         self.context.start(self._begin(), "restore")
 
     async def _begin(self) -> None:
-        restore = await self.context.client.restore(self.backup_id, self._request)
+        restore = await self.context.client.backups.restore(self.backup_id, self._request)
         self.context.reader.resync()
         if self.is_in_front:
             self.context.replace("restored", restore.id)

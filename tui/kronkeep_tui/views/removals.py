@@ -65,9 +65,9 @@ class RemovalsView(TableView[CronJob]):
             assert cronjob.policy is not None
             async with room:
                 try:
-                    self._plans[cronjob.id] = await self.context.client.on(cronjob.cluster).retention(
-                        cronjob.policy.id
-                    )
+                    self._plans[cronjob.id] = await self.context.client.for_cluster(
+                        cronjob.cluster
+                    ).policies.retention(cronjob.policy.id)
                 except KronkeepError as error:
                     self._plans[cronjob.id] = error
             self.update()

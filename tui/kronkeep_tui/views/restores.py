@@ -103,7 +103,7 @@ class RestoredView(PageView):
 
     async def load(self) -> None:
         """Reads it: it may be older than what the terminal holds."""
-        self._read = await self.context.client.get_restore(self.of)
+        self._read = await self.context.client.restores.get(self.of)
         self.update()
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
@@ -132,7 +132,7 @@ class RestoredView(PageView):
         self.context.start(self._cancel(), "stop")
 
     async def _cancel(self) -> None:
-        await self.context.client.cancel_restore(self.of)
+        await self.context.client.restores.cancel(self.of)
 
 
 class RestoreLogView(PageView):
@@ -158,7 +158,7 @@ class RestoreLogView(PageView):
         """Reads it as it is now."""
         said: deque[str] = deque(maxlen=MOST_LINES)
         rest = b""
-        async for chunk in self.context.client.restore_log(self.of):
+        async for chunk in self.context.client.restores.log(self.of):
             *whole, rest = (rest + chunk).split(b"\n")
             said += [clean(line.decode(errors="replace"), 1000) for line in whole]
         self._said = said

@@ -45,7 +45,9 @@ class RetentionView(PageView):
         """Asks for the plan; it is not asked again by itself, for one approves what one has seen."""
         cronjob = self._cronjob(self.store)
         if cronjob is not None and cronjob.policy is not None:
-            self._plan = await self.context.client.on(cronjob.cluster).retention(cronjob.policy.id)
+            self._plan = await self.context.client.for_cluster(cronjob.cluster).policies.retention(
+                cronjob.policy.id
+            )
             self.update()
 
     @handles(actions.RESYNC)
@@ -77,6 +79,8 @@ class RetentionView(PageView):
 
     async def _approve(self, cronjob: CronJob, plan: RetentionPlan) -> None:
         self.context.tell(f"{len(plan.remove)} snapshots are being removed.", "quiet")
-        await self.context.client.on(cronjob.cluster).approve_retention(plan.policy_id, plan.token)
+        await self.context.client.for_cluster(cronjob.cluster).policies.approve_retention(
+            plan.policy_id, plan.token
+        )
         self.context.tell(f"{len(plan.remove)} snapshots are removed; pruning gives their space back.")
         await self.load()

@@ -98,7 +98,7 @@ class RunView(View):
 
     async def _follow(self) -> None:
         try:
-            async for chunk in self.context.client.log(self.of, follow=True):
+            async for chunk in self.context.client.runs.log(self.of, follow=True):
                 self._take(chunk)
             self._take(b"\n" if self._rest else b"")
             self._pending.append(self._end())

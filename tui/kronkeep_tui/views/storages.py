@@ -118,7 +118,7 @@ class StoragesView(TableView[BackupStorage]):
             self.context.start(self._read(storage.id), "storage usage")
 
     async def _read(self, storage_id: str) -> None:
-        self._figures[storage_id] = (await self.context.client.storage_usage(storage_id, 200)).items
+        self._figures[storage_id] = (await self.context.client.storages.usage(storage_id, 200)).items
         self.show_detail()
 
     def refusal(self, action: Action) -> str:

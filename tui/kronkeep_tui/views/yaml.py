@@ -1,8 +1,7 @@
 """A record as YAML: a CronJob as it would be written, a run, a backup or a storage as it is known."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -47,13 +46,19 @@ class YamlView(PageView):
         self._text = yaml.safe_dump(msgspec.to_builtins(record), sort_keys=False, allow_unicode=True)
         self.update()
 
-    async def _read(self) -> Any:
+    async def _read(self) -> object:
         kind, _, name = self.of.partition(" ")
         client = self.context.client
         if kind == "cronjob":
             name, _, cluster = name.partition("@")
-            return await client.on(cluster).cronjob_spec(*name.split("/", 1))
-        return await getattr(client, kind)(name)
+            return await client.for_cluster(cluster).cronjobs.spec(*name.split("/", 1))
+        read: dict[str, Callable[[str], Awaitable[object]]] = {
+            "execution": client.runs.get,
+            "manifest": client.runs.manifest,
+            "backup": client.backups.get,
+            "storage": client.storages.get,
+        }
+        return await read[kind](name)
 
     @handles(actions.COPY)
     def do_copy(self) -> None:

@@ -19,7 +19,7 @@ if sys.modules["httpx._main"] is None:
 BASE = "http://localhost"
 
 
-class LoopTransport:
+class HttpxTransport:
     """A pool of connections to one socket."""
 
     def __init__(self, path: Path) -> None:
@@ -29,7 +29,6 @@ class LoopTransport:
     async def request(
         self, method: str, target: str, content: bytes | None, headers: dict[str, str]
     ) -> Answer:
-        """One request and its whole answer; raises Broken."""
         try:
             response = await self._http.request(method, target, content=content, headers=headers)
         except (httpx.HTTPError, OSError) as fault:
@@ -37,7 +36,6 @@ class LoopTransport:
         return Answer(response.status_code, response.content, response.headers.get("ETag", ""))
 
     async def stream(self, target: str, headers: dict[str, str]) -> AsyncIterator[bytes]:
-        """The chunks of an answer; raises Broken, Refused."""
         timeout = httpx.Timeout(SECONDS, read=None)
         try:
             async with self._http.stream("GET", target, headers=headers, timeout=timeout) as response:
@@ -49,9 +47,7 @@ class LoopTransport:
             raise Broken(str(fault)) from fault
 
     async def sleep(self, seconds: float) -> None:
-        """Waits."""
         await asyncio.sleep(seconds)
 
     async def close(self) -> None:
-        """Closes the connections."""
         await self._http.aclose()

@@ -1,0 +1,118 @@
+"""The asynchronous client: the daemon's resources as attributes, and what is about the daemon itself."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from kronkeep_common import api
+from kronkeep_common.client.alerts import AlertCalls
+from kronkeep_common.client.backups import BackupCalls
+from kronkeep_common.client.connection import Connection, error_of
+from kronkeep_common.client.cronjobs import CronJobCalls
+from kronkeep_common.client.operations import OperationCalls
+from kronkeep_common.client.policies import PolicyCalls
+from kronkeep_common.client.restores import RestoreCalls
+from kronkeep_common.client.runs import RunCalls
+from kronkeep_common.client.storages import StorageCalls
+from kronkeep_common.client.transport import Transport
+
+
+class Client:
+    """A client of the daemon at one socket; without an argument, at the default one.
+
+    `cluster` (a name or id) is the cluster that is meant where several have a CronJob of the same name.
+    """
+
+    def __init__(
+        self,
+        socket: Path | None = None,
+        *,
+        transport: Transport | None = None,
+        cluster: str | None = None,
+    ) -> None:
+        self._connection = Connection(socket, transport, cluster)
+        self.cronjobs = CronJobCalls(self._connection)
+        self.runs = RunCalls(self._connection)
+        self.backups = BackupCalls(self._connection)
+        self.restores = RestoreCalls(self._connection)
+        self.policies = PolicyCalls(self._connection)
+        self.storages = StorageCalls(self._connection)
+        self.alerts = AlertCalls(self._connection)
+        self.operations = OperationCalls(self._connection)
+
+    @property
+    def socket(self) -> Path:
+        """The path of the daemon's socket."""
+        return self._connection.socket
+
+    @property
+    def cluster(self) -> str | None:
+        """The cluster that is meant, or None."""
+        return self._connection.cluster
+
+    def for_cluster(self, cluster: str) -> "Client":
+        """Return a client on the same connection for the CronJobs of a cluster (its name or id)."""
+        return Client(self.socket, transport=self._connection.transport, cluster=cluster)
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._connection.close()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, on the event loop or, in a blocking client, without one."""
+        await self._connection.pause(seconds)
+
+    async def snapshot(self) -> api.Snapshot:
+        """Return what a first screen needs, as of one change of the history (`seq`)."""
+        return await self._connection.get("/v1/snapshot", api.Snapshot)
+
+    async def events(
+        self, after: int | None = None, *, table: str | None = None, filter: str | None = None
+    ) -> AsyncGenerator[api.Event, None]:
+        """Yield every change later than the change `after` (or than now) while the connection lasts.
+
+        `table` (executions, backups, restores, storages, alerts) and `filter` (as in the lists) select
+        changes.
+        """
+        query = {"table": table, "filter": filter}
+        headers = {"Last-Event-ID": str(after)} if after is not None else {}
+        rest = b""
+        async for chunk in self._connection.stream("/v1/events", query, headers):
+            *blocks, rest = (rest + chunk).split(b"\n\n")
+            for block in blocks:
+                for line in block.split(b"\n"):
+                    if line.startswith(b"data: "):
+                        yield msgspec.json.decode(line[6:], type=api.Event)
+
+    async def ready(self) -> api.Ready:
+        """Return whether the daemon's view of the clusters is current, watch by watch."""
+        answer = await self._connection.send("GET", "/readyz")
+        if answer.status not in (200, 503):  # 503: the daemon answers, and its view is not current
+            raise error_of(answer)
+        return msgspec.json.decode(answer.body, type=api.Ready)
+
+    async def doctor(self) -> api.ListOf[api.Check]:
+        """Check everything that the daemon depends on, and return the results with what to do."""
+        return await self._connection.get("/v1/doctor", api.ListOf[api.Check])
+
+    async def audit(self, limit: int | None = None) -> api.ListOf[api.AuditEntry]:
+        """Return who changed what, newest first."""
+        return await self._connection.get("/v1/audit", api.ListOf[api.AuditEntry], {"limit": limit})
+
+    async def manifests(self) -> api.ListOf[api.ManifestFile]:
+        """Return the files of the daemon's manifest folder and their states."""
+        return await self._connection.get("/v1/manifests", api.ListOf[api.ManifestFile])
+
+    async def leftovers(self) -> api.ListOf[api.Leftover]:
+        """Return what kronkeep has put into the clusters, with the commands that remove it."""
+        return await self._connection.get("/v1/uninstall", api.ListOf[api.Leftover])

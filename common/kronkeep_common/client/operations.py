@@ -1,0 +1,44 @@
+"""Operations: work of the daemon that outlasts its request."""
+
+import msgspec
+
+from kronkeep_common import api, errors
+from kronkeep_common.client.connection import Connection, path_part
+
+
+class OperationCalls:
+    """`client.operations`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def list(self, limit: int | None = None) -> api.ListOf[api.Operation]:
+        """Return the newest operations."""
+        return await self._connection.get("/v1/operations", api.ListOf[api.Operation], {"limit": limit})
+
+    async def get(self, operation_id: str) -> api.Operation:
+        """Return one operation; raise OperationNotFound."""
+        return await self._connection.get(f"/v1/operations/{path_part(operation_id)}", api.Operation)
+
+
+async def run_operation(
+    connection: Connection, path: str, body: msgspec.Struct | None = None, *, poll_seconds: float = 0.2
+) -> api.Operation:
+    """Start an operation with a POST request and return it when it has ended, well or not."""
+    operation = await connection.post(path, api.Operation, body)
+    operations = OperationCalls(connection)
+    while operation.status == "running":
+        await connection.pause(poll_seconds)
+        operation = await operations.get(operation.id)
+    return operation
+
+
+async def complete_operation(
+    connection: Connection, path: str, body: msgspec.Struct | None = None
+) -> api.Operation:
+    """Run an operation to its end; raise the error that it failed with."""
+    operation = await run_operation(connection, path, body)
+    if operation.status == "failed":
+        kind = errors.of_code(operation.reason or errors.Internal.code)
+        raise kind(operation.message or "It failed.", next_step=operation.next_step)
+    return operation

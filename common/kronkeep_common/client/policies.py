@@ -1,0 +1,52 @@
+"""Backup policies, their schedules and their retention. `client.cronjobs.set_policy` sets one."""
+
+from kronkeep_common import api
+from kronkeep_common.client.connection import Connection, path_part
+from kronkeep_common.client.operations import complete_operation
+from kronkeep_common.models import (
+    Retention,
+    RetentionApproval,
+    RetentionPlan,
+    RetentionPreview,
+    ScheduleCheckRequest,
+    ScheduleVerdict,
+)
+
+
+class PolicyCalls:
+    """`client.policies`; calls with an id raise PolicyNotFound."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def list(self, namespace: str | None = None) -> api.ListOf[api.PolicyView]:
+        """Return every backup policy with the CronJob that has it."""
+        return await self._connection.get(
+            "/v1/policies", api.ListOf[api.PolicyView], {"namespace": namespace}
+        )
+
+    async def check_schedule(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
+        """Return how a backup's schedule fits a CronJob's."""
+        return await self._connection.post("/v1/schedules/check", ScheduleVerdict, request)
+
+    async def retention(self, policy_id: str) -> RetentionPlan:
+        """Return what a policy's retention would remove now, and what it keeps and why."""
+        return await self._connection.get(_path(policy_id), RetentionPlan)
+
+    async def preview_retention(self, namespace: str, name: str, rules: Retention) -> RetentionPlan:
+        """Return what other rules would do to a CronJob's snapshots."""
+        body = RetentionPreview(namespace=namespace, cronjob=name, retention=rules)
+        return await self._connection.post("/v1/retention/preview", RetentionPlan, body)
+
+    async def apply_retention(self, policy_id: str) -> api.Operation:
+        """Remove the snapshots that no rule keeps; raise NotAllowedNow where that needs approval."""
+        return await complete_operation(self._connection, f"{_path(policy_id)}/apply")
+
+    async def approve_retention(self, policy_id: str, token: str) -> api.Operation:
+        """Remove exactly what the plan with that token names; raise PreconditionFailed."""
+        body = RetentionApproval(token=token)
+        return await complete_operation(self._connection, f"{_path(policy_id)}/approve", body)
+
+
+def _path(policy_id: str) -> str:
+    return f"/v1/policies/{path_part(policy_id)}/retention"

@@ -1,0 +1,52 @@
+"""Runs of CronJobs."""
+
+from collections.abc import AsyncGenerator
+
+from kronkeep_common import api
+from kronkeep_common.client.connection import Connection, page_query, path_part
+from kronkeep_common.json_decoding import JsonObject
+from kronkeep_common.models import CronJobExecution
+
+
+class RunCalls:
+    """`client.runs`; calls with an id raise ExecutionNotFound."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def list(
+        self,
+        filter: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+        cronjob_id: str | None = None,
+    ) -> api.ListOf[CronJobExecution]:
+        """Return a page of runs, newest first."""
+        query = page_query(filter, limit, cursor, cronjob_id)
+        return await self._connection.get("/v1/executions", api.ListOf[CronJobExecution], query)
+
+    async def get(self, run_id: str) -> CronJobExecution:
+        """Return one run."""
+        return await self._connection.get(_path(run_id), CronJobExecution)
+
+    async def cancel(self, run_id: str) -> CronJobExecution:
+        """Stop a run."""
+        return await self._connection.post(f"{_path(run_id)}/cancel", CronJobExecution)
+
+    async def manifest(self, run_id: str) -> JsonObject:
+        """Return a run's Job as Kubernetes writes it; raise ManifestNotFound."""
+        return await self._connection.get(f"{_path(run_id)}/manifest", JsonObject)
+
+    async def events(self, run_id: str) -> api.ListOf[api.EventView]:
+        """Return the Kubernetes Events of a run's Job and pods, oldest first."""
+        return await self._connection.get(f"{_path(run_id)}/events", api.ListOf[api.EventView])
+
+    async def log(self, run_id: str, *, follow: bool = False) -> AsyncGenerator[bytes, None]:
+        """Yield a run's log, live while its pod exists, else as it was kept; raise LogNotFound."""
+        query = {"follow": "true"} if follow else {}
+        async for chunk in self._connection.stream(f"{_path(run_id)}/logs", query):
+            yield chunk
+
+
+def _path(run_id: str) -> str:
+    return f"/v1/executions/{path_part(run_id)}"

@@ -1,0 +1,76 @@
+"""Storages: create, change, test, check, measure, delete."""
+
+from kronkeep_common import api
+from kronkeep_common.client.connection import Connection, path_part
+from kronkeep_common.client.operations import complete_operation
+from kronkeep_common.models import (
+    BackupStorage,
+    BackupStorageChange,
+    BackupStorageCreate,
+    StorageKind,
+    StorageUsage,
+)
+
+
+class StorageCalls:
+    """`client.storages`; calls with a name raise StorageNotFound."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def list(self) -> api.ListOf[BackupStorage]:
+        """Return every storage."""
+        return await self._connection.get("/v1/storages", api.ListOf[BackupStorage])
+
+    async def get(self, name: str) -> BackupStorage:
+        """Return one storage."""
+        return await self._connection.get(_path(name), BackupStorage)
+
+    async def kinds(self) -> api.ListOf[StorageKind]:
+        """Return the kinds of storages with their fields."""
+        return await self._connection.get("/v1/storages/kinds", api.ListOf[StorageKind])
+
+    async def create(self, storage: BackupStorageCreate, *, dry_run: bool = False) -> BackupStorage:
+        """Create a storage and its repository; it can be used when its status is active."""
+        query = {"dry_run": "true"} if dry_run else {}
+        return await self._connection.post("/v1/storages", BackupStorage, storage, query=query)
+
+    async def change(self, name: str, change: BackupStorageChange) -> BackupStorage:
+        """Change who may use a storage and what it may hold."""
+        return await self._connection.call("PATCH", _path(name), BackupStorage, change)
+
+    async def delete(self, name: str, confirm: str) -> None:
+        """Forget a storage that no policy uses; `confirm` repeats its name, and its data stays."""
+        body = api.DeleteRequest(confirm=confirm)
+        await self._connection.call("DELETE", _path(name), object, body)
+
+    async def retry(self, name: str) -> BackupStorage:
+        """Try again to create a storage that failed."""
+        return await self._connection.post(f"{_path(name)}/retry", BackupStorage)
+
+    async def test(self, name: str) -> BackupStorage:
+        """Open a storage's repository from the cluster, and return the storage; raise StorageFailed."""
+        await complete_operation(self._connection, f"{_path(name)}/test")
+        return await self.get(name)
+
+    async def check(self, name: str) -> BackupStorage:
+        """Run `restic check` to its end, and return the storage; raise StorageFailed."""
+        await complete_operation(self._connection, f"{_path(name)}/check")
+        return await self.get(name)
+
+    async def measure(self, name: str) -> BackupStorage:
+        """Measure what a storage holds, and return the storage; raise StorageFailed."""
+        await complete_operation(self._connection, f"{_path(name)}/usage")
+        return await self.get(name)
+
+    async def usage(self, name: str, limit: int | None = None) -> api.ListOf[StorageUsage]:
+        """Return what a storage held when it was measured, newest first."""
+        return await self._connection.get(f"{_path(name)}/usage", api.ListOf[StorageUsage], {"limit": limit})
+
+    async def prune(self, name: str) -> api.Operation:
+        """Run `restic prune` to its end: it frees the space of the snapshots that retention removed."""
+        return await complete_operation(self._connection, f"{_path(name)}/prune")
+
+
+def _path(name: str) -> str:
+    return f"/v1/storages/{path_part(name)}"
