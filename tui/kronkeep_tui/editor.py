@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from kronkeep_common.client.cronjobs import TaggedSpec
 
 
-
 def written(spec: CronJobCreate) -> Path:
     """A file with the CronJob as YAML."""
     import yaml
