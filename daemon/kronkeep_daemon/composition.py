@@ -437,6 +437,7 @@ def _compose_services(
         backups=backups.backups,
         storages=repositories.storages,
         probe=repositories.version_probe,
+        records=backups.records,
         history=history,
         schedules=schedules,
     )

@@ -27,6 +27,7 @@ from kronkeep_common.models import (
 from kronkeep_common.states import BackupStatus, RestoreStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations as policies
+from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService, spec_patch
 from kronkeep_daemon.history import History
@@ -56,6 +57,7 @@ class ExtendedService:
         backups: BackupService,
         storages: StorageService,
         probe: VersionProbe,
+        records: BackupRecords,
         history: History,
         schedules: ScheduleService,
     ) -> None:
@@ -63,6 +65,7 @@ class ExtendedService:
         self._backups = backups
         self._storages = storages
         self._probe = probe
+        self._records = records
         self._history = history
         self._schedules = schedules
 
@@ -199,7 +202,15 @@ class ExtendedService:
         """Runs the CronJob now; its backup is recorded with it, linked, and waits for it."""
         run = await self._cronjobs.trigger(ref, env=env, key=key)
         await self._backups.expect_now(run)
-        return self._cronjobs.execution(run.id)
+        return self.execution(run.id)
+
+    def execution(self, execution_id: str) -> CronJobExecution:
+        """One run with the backup that belongs to it; raises ExecutionNotFound."""
+        return self._records.linked(self._cronjobs.execution(execution_id))
+
+    async def cancel(self, execution_id: str) -> CronJobExecution:
+        """Deletes the Job of a run that has not ended; raises ExecutionNotFound."""
+        return self._records.linked(await self._cronjobs.cancel(execution_id))
 
     async def suspend(self, ref: CronJobRef) -> CronJob:
         """Stops new runs."""

@@ -1,16 +1,25 @@
 """The records of backups: read, kept durably, told to the bus."""
 
 from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
 
 from kronkeep_common.errors import BackupNotFound
-from kronkeep_common.models import BackupExecution
+from kronkeep_common.models import BackupExecution, CronJobExecution
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.policy_annotations import Carrier
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.repositories.job_names import short_hash
 
 MOST_OF_A_POLICY = 100_000
+
+
+def backup_id_for(policy_id: str, cronjob_id: str, key: str) -> str:
+    """Return a backup's id; `key` is its run's id, its slot or its request, so that each is made once."""
+    return short_hash(policy_id, cronjob_id, key)
 
 
 class BackupRecords:
@@ -37,6 +46,31 @@ class BackupRecords:
     def progressed(self, backup: BackupExecution) -> None:
         """Keeps progress without waiting for the disk; the next commit takes it along."""
         self._history.backups.put(backup)
+
+    def id_after_run(self, run: CronJobExecution) -> str | None:
+        """Return the id of the backup that belongs to a run because its policy archives after runs.
+
+        The id follows from the policy's, so nothing but the CronJob's policies is looked up. Of several, as
+        when a policy was replaced by another, it is the newest.
+        """
+        policies = self._history.backups.values("policy_id", cronjob_id=run.cronjob_id)
+        ids = [backup_id_for(policy_id, run.cronjob_id, run.id) for policy_id in policies]
+        present = [backup_id for backup_id in ids if backup_id in self._history.backups]
+        return max(present, key=self._created_at) if len(present) > 1 else next(iter(present), None)
+
+    def _created_at(self, backup_id: str) -> datetime:
+        return self.get(backup_id).created_at
+
+    def linked(self, run: CronJobExecution) -> CronJobExecution:
+        """Return a run as answers show it: with the ids of the backup that belongs to it and its policy."""
+        backup_id = self.id_after_run(run)
+        if backup_id is None:
+            return run
+        return msgspec.structs.replace(run, backup_id=backup_id, policy_id=self.get(backup_id).policy_id)
+
+    def cronjob_ids(self, policy_id: str) -> tuple[str, ...]:
+        """Return the uids of the CronJobs that have backups of a policy."""
+        return tuple(self._history.backups.values("cronjob_id", policy_id=policy_id))
 
     def last(self, carrier: Carrier) -> BackupExecution | None:
         """The newest backup of a policy."""

@@ -21,7 +21,7 @@ from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import planning_rules, policy_annotations
 from kronkeep_daemon.backups.archiver import Archiver
-from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.backup_records import BackupRecords, backup_id_for
 from kronkeep_daemon.backups.planning_rules import (
     BackupTransition,
     transition_after_run,
@@ -34,7 +34,6 @@ from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, Execution
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import policy_seen
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
-from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -127,7 +126,7 @@ class BackupService:
         runs = self._history.executions.newest(limit=20, cronjob_id=cronjob.uid).items
         if found.schedule is None:
             for run in reversed(runs):
-                if run.backup_id is None and run.created_at >= began:
+                if run.created_at >= began and self._records.id_after_run(run) is None:
                     await self._expect(cronjob, found, run)
             return
         last = self._records.last(carrier)
@@ -152,7 +151,7 @@ class BackupService:
     async def _expect(
         self, cronjob: CronJobObject, found: BackupPolicy, run: CronJobExecution
     ) -> BackupExecution:
-        """The backup that belongs to a run; the run is linked to it in the same commit."""
+        """Return the backup that belongs to a run; it names the run, and no run's record names it."""
         return await self._new(cronjob, found, run, "after-run", due_at=None, key=run.id)
 
     async def _new(
@@ -167,7 +166,7 @@ class BackupService:
         overrides: dict[str, str] | None = None,
     ) -> BackupExecution:
         now = self._clock.now()
-        backup_id = job_names.short_hash(found.id, cronjob.uid, key)
+        backup_id = backup_id_for(found.id, cronjob.uid, key)
         known = self._history.backups.get(backup_id)
         if known is not None:
             return known
@@ -190,11 +189,6 @@ class BackupService:
             due_at=due_at,
             deadline_at=now + (LONGEST_WAIT if trigger == "after-run" else LONGEST_QUEUE),
         )
-        if run is not None and trigger == "after-run":
-            fresh = self._cronjobs.execution(run.id)
-            self._history.executions.put(
-                msgspec.structs.replace(fresh, backup_id=backup_id, policy_id=found.id)
-            )
         await self._records.put(None, backup)
         return backup
 

@@ -90,9 +90,12 @@ class Records(Generic[T]):
         """How many records there are in each status."""
         return self._table.documents.count("status", _wanted(equal))
 
-    def values(self, field: str) -> dict[str, int]:
-        """How many records there are with each value of an indexed field."""
-        return self._table.documents.count(field, {})
+    def values(self, field: str, **equal: str) -> dict[str, int]:
+        """Count the records by their value of an indexed field, of those with the values in `equal`."""
+        return self._table.documents.count(field, equal)
+
+    def __contains__(self, record_id: str) -> bool:
+        return bool(self._table.documents.named(record_id))
 
     def _decode(self, row: Row) -> T:
         return self._decoder.decode(row[BODY])

@@ -12,6 +12,7 @@ from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
 from kronkeep_common.text import clean
+from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.history import Change
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.list_handlers import filter_of
@@ -104,10 +105,11 @@ async def _events(call: Call) -> web.StreamResponse:
         if past is None or past_live is None:
             await _write(response, b"event: lost\ndata: {}\n: take a new snapshot\n\n")
             return response
+        records = call.services.backup_records
         for change in (*past, *past_live):
             if queue.selects(change):
-                await _write(response, _block(change))
-        await _send_queue(response, queue)
+                await _write(response, _block(_linked(change, records)))
+        await _send_queue(response, queue, records)
     except ConnectionResetError:
         return response
     except TimeoutError:
@@ -160,11 +162,11 @@ class StreamQueue:
         return self._live.pop(next(iter(self._live))) if self._live else None
 
 
-async def _send_queue(response: web.StreamResponse, queue: StreamQueue) -> None:
+async def _send_queue(response: web.StreamResponse, queue: StreamQueue, records: BackupRecords) -> None:
     while True:
         queue.filled.clear()
         while (change := queue.next()) is not None:
-            await _write(response, _block(change))
+            await _write(response, _block(_linked(change, records)))
         if queue.lost:
             await _write(response, b"event: lost\ndata: {}\n: the reader is too slow\n\n")
             return
@@ -179,6 +181,15 @@ async def _write(response: web.StreamResponse, block: bytes) -> None:
     """Writes a block; raises TimeoutError for a reader that takes nothing for 30 s."""
     async with asyncio.timeout(PATIENCE):
         await response.write(block)
+
+
+def _linked(change: Change, records: BackupRecords) -> Change:
+    """Return a run's change with the backup that belongs to it, which the run's record does not name."""
+    if change.table != "executions" or change.body is None:
+        return change
+    run = msgspec.json.decode(change.body, type=CronJobExecution)
+    linked = records.linked(run)
+    return change if linked is run else change._replace(body=msgspec.json.encode(linked))
 
 
 def _block(change: Change) -> bytes:
@@ -209,6 +220,7 @@ def _selector(call: Call, tables: tuple[str, ...]) -> Callable[[Change], bool]:
     text = call.query.get("filter", "")
     accepted = filter_of(call)
     clock = call.services.clock
+    records = call.services.backup_records
     kinds = JOURNALED | LIVE
 
     def selects(change: Change) -> bool:
@@ -216,7 +228,8 @@ def _selector(call: Call, tables: tuple[str, ...]) -> Callable[[Change], bool]:
             return False
         if not text or change.body is None:
             return True
-        return accepted.takes(msgspec.json.decode(change.body, type=kinds[change.table]), clock.now())
+        body = _linked(change, records).body or b""
+        return accepted.takes(msgspec.json.decode(body, type=kinds[change.table]), clock.now())
 
     return selects
 

@@ -1,6 +1,7 @@
 """Handlers that answer lists: the filter grammar, pages newest first, and what is made of several rooms."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -35,7 +36,9 @@ async def snapshot(call: Call) -> api.Snapshot:
         now=services.clock.now(),
         version=api.VERSION,
         cronjobs=cronjobs,
-        executions=services.history.executions.newest(limit=200).items,
+        executions=[
+            services.backup_records.linked(run) for run in services.history.executions.newest(limit=200).items
+        ],
         backups=services.history.backups.newest(limit=200).items,
         restores=services.history.restores.newest(limit=50).items,
         storages=services.storages.list(),
@@ -122,21 +125,36 @@ def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
     )
 
 
-async def page(call: Call, records: Records[R]) -> api.ListOf[R]:
-    """A page of records that pass the filter; indexed terms choose the candidates. Others go on meanwhile."""
+def _indexed(call: Call, found: Filter) -> dict[str, Any]:
+    """The values of indexed fields that filter and query ask for."""
+    return found.equal | {k: call.query[k] for k in ("cronjob_id", "namespace") if k in call.query}
+
+
+async def page(
+    call: Call,
+    records: Records[R],
+    *,
+    equal: dict[str, Any] | None = None,
+    show: Callable[[R], R] | None = None,
+) -> api.ListOf[R]:
+    """A page of records that pass the filter; indexed terms choose the candidates. Others go on meanwhile.
+
+    `equal` are the indexed values, without it those of the request; `show` turns a record into the one that
+    is filtered and answered.
+    """
     found = filter_of(call)
     now = call.services.clock.now()
     limit = limit_of(call)
-    equal: dict[str, Any] = dict(found.equal) | {
-        k: call.query[k] for k in ("cronjob_id", "namespace") if k in call.query
-    }
+    if equal is None:
+        equal = _indexed(call, found)
     items: list[R] = []
     cursor = call.query.get("cursor")
     scanned = 0
     while scanned < SCANNED:
         some: Page[R] = records.newest(limit=limit, cursor=cursor, **equal)
         scanned += len(some.items)
-        for number, item in enumerate(some.items):
+        for number, record in enumerate(some.items):
+            item = show(record) if show else record
             if found.takes(item, now):
                 items.append(item)
             if len(items) == limit:
@@ -162,8 +180,18 @@ def limit_of(call: Call) -> int:
 
 
 async def executions(call: Call) -> api.ListOf[CronJobExecution]:
-    """Runs."""
-    return _fresh(call, await page(call, call.services.history.executions))
+    """Runs, each with the backup that belongs to it."""
+    records = call.services.backup_records
+    equal = _indexed(call, filter_of(call))
+    policy_id = equal.pop("policy_id", None)  # the backup names it, the run's record does not
+    if policy_id is not None:
+        cronjob_ids = records.cronjob_ids(policy_id)
+        if not cronjob_ids:
+            return _fresh(call, api.ListOf(items=[]))
+        if len(cronjob_ids) == 1:
+            equal.setdefault("cronjob_id", cronjob_ids[0])
+    runs = call.services.history.executions
+    return _fresh(call, await page(call, runs, equal=equal, show=records.linked))
 
 
 async def events_of_run(call: Call) -> api.ListOf[api.EventView]:

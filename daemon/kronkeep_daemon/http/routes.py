@@ -210,7 +210,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=CronJobExecution,
         sentence="One run.",
-        handler=_one(lambda c: c.services.cronjobs.execution(c.path["id"])),
+        handler=_one(lambda c: c.services.extended.execution(c.path["id"])),
     ),
     Route(
         method="POST",
@@ -219,7 +219,7 @@ ROUTES: tuple[Route, ...] = (
         request=api.Empty,
         answer=CronJobExecution,
         sentence="Stop a run.",
-        handler=lambda c: c.services.cronjobs.cancel(c.path["id"]),
+        handler=lambda c: c.services.extended.cancel(c.path["id"]),
     ),
     *routes_backups.ROUTES,
     *routes_restores.ROUTES,
@@ -397,7 +397,7 @@ ROUTES: tuple[Route, ...] = (
 
 _RESOURCES: dict[str, Callable[[Call], Any]] = {
     CJ: lambda c: c.services.extended.get(c.ref),
-    E: lambda c: c.services.cronjobs.execution(c.path["id"]),
+    E: lambda c: c.services.extended.execution(c.path["id"]),
     routes_restores.ONE: routes_restores.one,
     routes_backups.ONE: routes_backups.one,
     routes_storages.ONE: routes_storages.one,

@@ -1,0 +1,80 @@
+"""The link from a run to its backup: the backup names the run, and a run's record names no backup."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from kronkeep_common.models import BackupExecution, CronJobExecution
+from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
+from kronkeep_daemon.backups.backup_records import BackupRecords, backup_id_for
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.testing import FakeClock
+
+NOON = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
+RUN = CronJobExecution(
+    id="run",
+    cluster="c",
+    namespace="shop",
+    cronjob="dump",
+    cronjob_id="cronjob",
+    job="dump-1",
+    status=ExecutionStatus.SUCCEEDED,
+    trigger=Trigger.SCHEDULED,
+    created_at=NOON,
+)
+
+
+def backup(policy_id: str, key: str, *, cronjob_id: str = "cronjob", **fields: Any) -> BackupExecution:
+    return BackupExecution(
+        id=backup_id_for(policy_id, cronjob_id, key),
+        cluster="c",
+        namespace="shop",
+        cronjob="dump",
+        cronjob_id=cronjob_id,
+        cronjob_execution_id="run",
+        policy_id=policy_id,
+        storage_id="vault",
+        status=BackupStatus.WAITING,
+        **{"created_at": NOON} | fields,
+    )
+
+
+@pytest.fixture
+async def records(tmp_path: Path) -> AsyncIterator[BackupRecords]:
+    history = await History.open(tmp_path, clock=FakeClock(NOON))
+    yield BackupRecords(history, Bus(), cast(Clusters, None))
+    await history.close()
+
+
+async def test_a_run_without_a_backup_is_answered_as_it_is(records: BackupRecords) -> None:
+    assert records.linked(RUN) is RUN
+
+
+async def test_a_run_is_answered_with_the_backup_that_belongs_to_it(records: BackupRecords) -> None:
+    own = backup("p", "run")
+    await records.put(None, own)
+    linked = records.linked(RUN)
+    assert (linked.backup_id, linked.policy_id) == (own.id, "p")
+
+
+async def test_backups_by_hand_by_schedule_and_of_other_cronjobs_belong_to_no_run(
+    records: BackupRecords,
+) -> None:
+    await records.put(None, backup("p", "manual/1"))
+    await records.put(None, backup("p", NOON.isoformat()))
+    await records.put(None, backup("p", "run", cronjob_id="other"))
+    assert records.id_after_run(RUN) is None
+
+
+async def test_of_the_backups_of_two_policies_the_newest_counts(records: BackupRecords) -> None:
+    later = backup("b", "run", created_at=NOON + timedelta(minutes=1))
+    for one in (backup("a", "run"), later, backup("c", "run")):
+        await records.put(None, one)
+    assert records.id_after_run(RUN) == later.id
+    assert sorted(records.cronjob_ids("b")) == ["cronjob"]
+    assert records.cronjob_ids("none") == ()
