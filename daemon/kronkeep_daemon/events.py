@@ -1,6 +1,14 @@
-"""The in-process event bus: services say what happened and are never called back by those who listen."""
+"""The in-process event bus, and the events that services publish after a change.
 
+For most subscribers the bus is a level trigger (`Bus.trigger`): an event sets a flag, and the subscriber's
+loop then reads the current state from the history and the cluster caches. So a burst of events costs one pass,
+and an event that was lost in a restart costs nothing, because each loop also runs periodically. The fields of
+an event are for the few subscribers that act on one object.
+"""
+
+import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -47,22 +55,31 @@ class StorageChanged(msgspec.Struct, frozen=True):
 
 
 class ActingChanged(msgspec.Struct, frozen=True):
-    """What this daemon may do by itself on a cluster changed: it leads there or not, or knows it now."""
+    """This daemon began or stopped acting on a cluster, or has listed it for the first time."""
 
     cluster: str
 
 
 class Bus:
-    """Hands each event to the handlers of its type, in the order of subscription."""
+    """Delivers each event to the handlers of its type, in the order of subscription."""
 
     def __init__(self) -> None:
         self._handlers: dict[type, list[Callable[[Any], None]]] = {}
 
     def subscribe(self, event: type[E], handler: Callable[[E], None]) -> None:
-        """Calls `handler` with each later event of exactly that type; it must not block or raise."""
+        """Call `handler` with each later event of exactly that type; it must not block or raise."""
         self._handlers.setdefault(event, []).append(handler)
 
+    def trigger(self, flag: asyncio.Event, *events: type) -> None:
+        """Set `flag` after each later event of these types."""
+        for event in events:
+            self.subscribe(event, partial(_set, flag))
+
     def publish(self, event: object) -> None:
-        """Calls the handlers of the event's type."""
+        """Call the handlers of the event's type, before this returns."""
         for handler in self._handlers.get(type(event), ()):
             handler(event)
+
+
+def _set(flag: asyncio.Event, _: object) -> None:
+    flag.set()

@@ -49,9 +49,7 @@ class DropIns:
         self._files: dict[str, ManifestFile] = {}
         self._wake = asyncio.Event()
         if folder is not None:
-            bus.subscribe(CronJobChanged, lambda _: self._wake.set())
-            bus.subscribe(StorageChanged, lambda _: self._wake.set())
-            bus.subscribe(ActingChanged, lambda _: self._wake.set())
+            bus.trigger(self._wake, CronJobChanged, StorageChanged, ActingChanged)
 
     def files(self) -> list[ManifestFile]:
         """Every file by name, and how it stands."""

@@ -75,8 +75,9 @@ class AlertService:
             stands_by=inputs.stands_by,
         )
         self._wake = asyncio.Event()
-        for event in (ExecutionChanged, BackupChanged, RestoreChanged, StorageChanged, CronJobChanged):
-            bus.subscribe(event, lambda _: self._wake.set())
+        bus.trigger(
+            self._wake, ExecutionChanged, BackupChanged, RestoreChanged, StorageChanged, CronJobChanged
+        )
 
     def start(self) -> None:
         """Starts looking, once every CronJob is known, and sending what a stop cut off."""

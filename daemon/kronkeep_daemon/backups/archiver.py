@@ -198,7 +198,7 @@ class Archiver:
         name = job_names.archive_job_name(backup)
         files: dict[str, str] = {}
         if work.policy.include.configuration:
-            files = await cronjob_configuration.files(work.cluster, work.cronjob)
+            files = await cronjob_configuration.read_configuration(work.cluster, work.cronjob)
         job = archive_manifests.archive_job(
             backup=backup,
             policy=work.policy,
@@ -229,9 +229,9 @@ class Archiver:
             await self._repository_jobs.remove_credentials(work.cluster, backup.namespace, name)
             if files:
                 await work.cluster.delete(
-                    paths.configmaps(backup.namespace, cronjob_configuration.name_of(name))
+                    paths.configmaps(backup.namespace, cronjob_configuration.config_map_name(name))
                 )
-        kept = await self._logs.keep(backup.id, ended)
+        kept = await self._logs.save(backup.id, ended)
         old = self._records.get(backup.id)
         await self._records.put(old, msgspec.structs.replace(old, logs=(*old.logs, *kept)))
         return ended

@@ -1,4 +1,4 @@
-"""What the containers of a backup's Jobs said, kept with its record."""
+"""The logs of the containers of a backup's Jobs, kept in the history beside the backup's record."""
 
 from collections.abc import AsyncIterator
 
@@ -14,36 +14,40 @@ _PROGRESS = b'{"message_type":"status"'
 
 
 class BackupLogs:
-    """Logs beside the history's journal, one file a container."""
+    """Saves and reads the logs of backups, one file for each container."""
 
     def __init__(self, history: History) -> None:
         self._history = history
 
-    async def keep(self, backup_id: str, ended: FinishedJob) -> tuple[KeptLog, ...]:
-        """Keeps what each step said, without restic's progress; a full disk keeps nothing."""
-        found: list[KeptLog] = []
-        for step in ended.containers:
+    async def save(self, backup_id: str, finished: FinishedJob) -> tuple[KeptLog, ...]:
+        """Save the containers' logs without restic's progress lines; return what was saved.
+
+        On a full disk the rest is left out.
+        """
+        saved: list[KeptLog] = []
+        for container in finished.containers:
             capped = Capped()
-            capped.add(
-                b"".join(line + b"\n" for line in step.log.split(b"\n") if line and not _progress(line))
-            )
+            lines = [line for line in container.log.split(b"\n") if line and not _is_progress(line)]
+            capped.add(b"".join(line + b"\n" for line in lines))
             try:
-                kept = await self._history.logs.save(backup_id, f"{ended.pod}.{step.name}", ended.pod, capped)
+                log = await self._history.logs.save(
+                    backup_id, f"{finished.pod}.{container.name}", finished.pod, capped
+                )
             except ReadOnlyHistory:
-                return tuple(found)
-            found.append(msgspec.structs.replace(kept, container=step.name))
-        return tuple(found)
+                break
+            saved.append(msgspec.structs.replace(log, container=container.name))
+        return tuple(saved)
 
     async def read(self, backup: BackupExecution) -> AsyncIterator[bytes]:
-        """All kept logs in order, each under a heading; raises LogNotFound where none is kept."""
-        kept = [*backup.logs, *(log for run in backup.hooks for log in run.logs)]
-        if not kept:
+        """Yield all saved logs in order, each under a heading; raises LogNotFound where none is saved."""
+        logs = [*backup.logs, *(log for run in backup.hooks for log in run.logs)]
+        if not logs:
             raise LogNotFound(f"No log of backup {backup.id} is kept yet.")
-        for entry in kept:
+        for entry in logs:
             text = await self._history.logs.read(backup.id, f"{entry.pod}.{entry.container}")
             yield f"--- {entry.pod} {entry.container}\n".encode()
             yield text or b""
 
 
-def _progress(line: bytes) -> bool:
+def _is_progress(line: bytes) -> bool:
     return _PROGRESS in line[:80]

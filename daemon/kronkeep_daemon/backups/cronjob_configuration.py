@@ -1,6 +1,6 @@
-"""A CronJob's configuration as files for its archive: its manifest, its ConfigMaps, the names of its Secrets.
+"""A CronJob's configuration as files in its archive: its manifest, its ConfigMaps, the names of its Secrets.
 
-Secrets are never read: their names are what a person needs to make them again.
+The content of Secrets is never read; their names tell a person which ones to create again.
 """
 
 from collections.abc import Iterator
@@ -16,71 +16,80 @@ from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 from kronkeep_daemon.repositories import job_manifests
 
 FOLDER = "/configuration"
-MOST_BYTES = 1_000_000  # of a ConfigMap's 1 MiB
+MAX_BYTES = 1_000_000  # a ConfigMap holds 1 MiB
 _KEPT_META = ("name", "namespace", "labels", "annotations")
 
 
 class ConfigurationTooLarge(Conflict):
-    """The CronJob's manifest and ConfigMaps do not fit into one ConfigMap, which carries them to the pod."""
+    """The manifest and the ConfigMaps are too large for the one ConfigMap that brings them to the pod."""
 
     code = "ConfigurationTooLarge"
     default_next_step = "Leave include.configuration off, or make the ConfigMaps smaller."
 
 
-def name_of(job: str) -> str:
-    """The ConfigMap that carries the files to the Job's pod."""
+def config_map_name(job: str) -> str:
+    """Return the name of the ConfigMap that brings the files to the Job's pod."""
     return f"{job}-configuration"
 
 
-async def files(cluster: Cluster, cronjob: CronJobObject) -> dict[str, str]:
-    """File name to content; a ConfigMap that is not there is named in `missing.json`."""
+async def read_configuration(cluster: Cluster, cronjob: CronJobObject) -> dict[str, str]:
+    """Return the content of each file by its name; `missing.json` names ConfigMaps that do not exist.
+
+    Raises ConfigurationTooLarge.
+    """
     manifest = cronjob.manifest()
-    found: dict[str, str] = {"cronjob.json": _text(_stripped(manifest, "batch/v1", "CronJob"))}
+    files: dict[str, str] = {
+        "cronjob.json": _to_json(_without_server_fields(manifest, "batch/v1", "CronJob"))
+    }
     missing = []
-    for name in sorted(set(_named(manifest, "configMap"))):
+    for name in sorted(set(_referenced_names(manifest, "configMap"))):
         try:
-            raw = await cluster.get(paths.configmaps(cronjob.namespace, name))
+            config_map = await cluster.get(paths.configmaps(cronjob.namespace, name))
         except NotFoundInCluster:
             missing.append(name)
             continue
-        found[f"configmap-{name}.json"] = _text(_stripped(raw, "v1", "ConfigMap"))
-    found["secrets.json"] = _text(sorted(set(_named(manifest, "secret"))))
+        files[f"configmap-{name}.json"] = _to_json(_without_server_fields(config_map, "v1", "ConfigMap"))
+    files["secrets.json"] = _to_json(sorted(set(_referenced_names(manifest, "secret"))))
     if missing:
-        found["missing.json"] = _text(missing)
-    if (size := sum(len(text.encode()) for text in found.values())) > MOST_BYTES:
-        raise ConfigurationTooLarge(f"The CronJob's configuration has {size} bytes; {MOST_BYTES} fit.")
-    return found
+        files["missing.json"] = _to_json(missing)
+    if (size := sum(len(text.encode()) for text in files.values())) > MAX_BYTES:
+        raise ConfigurationTooLarge(f"The CronJob's configuration has {size} bytes; {MAX_BYTES} fit.")
+    return files
 
 
-def config_map(job: str, namespace: str, content: dict[str, str], owner: JsonObject) -> JsonObject:
-    """The ConfigMap for the Job's pod."""
+def config_map(job: str, namespace: str, files: dict[str, str], owner: JsonObject) -> JsonObject:
+    """Return the manifest of the ConfigMap with the files for the Job's pod."""
     meta = {
-        "name": name_of(job),
+        "name": config_map_name(job),
         "namespace": namespace,
         "labels": job_manifests.labels_of("configuration"),
         "ownerReferences": [owner],
     }
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": content}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": files}
 
 
 def volume(job: str) -> JsonObject:
-    """The pod's volume."""
-    return {"name": "configuration", "configMap": {"name": name_of(job)}}
+    """Return the pod's volume with the files."""
+    return {"name": "configuration", "configMap": {"name": config_map_name(job)}}
 
 
 def mounts(names: list[str]) -> list[JsonObject]:
-    """One mount a file: in a ConfigMap's folder the kubelet makes links into a folder with a date."""
+    """Return one mount for each file.
+
+    A mount of the whole ConfigMap would hold symbolic links into a folder with a date in its name, as the
+    kubelet makes them, and the archive would hold those.
+    """
     return [
         {"name": "configuration", "mountPath": f"{FOLDER}/{name}", "subPath": name, "readOnly": True}
         for name in names
     ]
 
 
-def _named(value: Any, kind: str) -> Iterator[str]:
-    """The names of that kind in a pod's volumes, projections, envFrom and env (core/v1 fields)."""
+def _referenced_names(value: Any, kind: str) -> Iterator[str]:
+    """Yield the names of that kind in volumes, projections, envFrom and env (core/v1) anywhere in `value`."""
     if isinstance(value, list):
         for entry in value:
-            yield from _named(entry, kind)
+            yield from _referenced_names(entry, kind)
     if not isinstance(value, dict):
         return
     for key, inner in value.items():
@@ -88,15 +97,16 @@ def _named(value: Any, kind: str) -> Iterator[str]:
             name = inner.get("name") or inner.get("secretName")
             if isinstance(name, str):
                 yield name
-        yield from _named(inner, kind)
+        yield from _referenced_names(inner, kind)
 
 
-def _stripped(raw: JsonObject, api_version: str, kind: str) -> JsonObject:
-    """The object as a person would write it: without what the cluster keeps for itself."""
-    meta = {key: raw["metadata"][key] for key in _KEPT_META if raw["metadata"].get(key)}
-    body = {k: v for k, v in raw.items() if k not in ("metadata", "status", "apiVersion", "kind")}
+def _without_server_fields(manifest: JsonObject, api_version: str, kind: str) -> JsonObject:
+    """Return the object without status and the metadata that the API server adds."""
+    metadata = manifest["metadata"]
+    meta = {key: metadata[key] for key in _KEPT_META if metadata.get(key)}
+    body = {k: v for k, v in manifest.items() if k not in ("metadata", "status", "apiVersion", "kind")}
     return {"apiVersion": api_version, "kind": kind, "metadata": meta, **body}
 
 
-def _text(value: object) -> str:
+def _to_json(value: object) -> str:
     return msgspec.json.format(msgspec.json.encode(value, order="sorted"), indent=2).decode() + "\n"

@@ -122,7 +122,7 @@ class HookRunner:
         except NotFoundInCluster:
             done = _over(known, "unknown", None, "Its Job went before it ended.")
         else:
-            done = msgspec.structs.replace(judged(known, ended), logs=await self._logs.keep(backup_id, ended))
+            done = msgspec.structs.replace(judged(known, ended), logs=await self._logs.save(backup_id, ended))
         finally:
             await self._repository_jobs.remove_credentials(cluster, backup.namespace, name)
         done = msgspec.structs.replace(done, ended_at=self._clock.now())

@@ -33,7 +33,7 @@ class PolicyFaults:
         self._supervisor = supervisor
         self._told: dict[str, str] = {}
         self._wake = asyncio.Event()
-        bus.subscribe(CronJobChanged, lambda _: self._wake.set())
+        bus.trigger(self._wake, CronJobChanged)
 
     def start(self) -> None:
         """Start reporting after every change of a CronJob."""

@@ -1,14 +1,15 @@
-"""Carries retention out: forgets by explicit ids what no rule keeps, and prunes on a schedule of its own.
+"""The retention service: forgets what no rule keeps, and prunes repositories on a schedule.
 
-`restic forget` frees no space, `restic prune` does and holds the repository alone for long; so forgetting
-follows each backup, and pruning the settings' schedule (or a person's word), where something was forgotten.
+`retention_rules` decides what goes. `restic forget` is given explicit snapshot ids; it is quick and frees no
+space, so it follows each backup that succeeded. `restic prune` frees the space and holds the repository
+exclusively for long, so it runs where something was forgotten, by the settings' `prune_schedule` or when a
+person asks.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import groupby
 
 import msgspec
 
@@ -21,8 +22,7 @@ from kronkeep_common.errors import (
 from kronkeep_common.models import BackupExecution, Retention, RetentionPlan
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, StorageStatus
-from kronkeep_daemon.backups import policy_annotations as policies
-from kronkeep_daemon.backups import retention_rules
+from kronkeep_daemon.backups import policy_annotations, retention_rules
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_annotations import Carrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
@@ -41,14 +41,15 @@ from kronkeep_daemon.storages.upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-IDS_AT_ONCE = 200  # snapshot ids in one command line
+IDS_PER_COMMAND = 200  # snapshot ids in one command line
 FORGET_SECONDS = 3600.0
 PRUNE_SECONDS = 86400.0
-LOOK_SECONDS = 30.0
+SCHEDULE_CHECK_SECONDS = 30.0
+_PolicyKey = tuple[str, ...]
 
 
 class RetentionService:
-    """Retention of the policies of the clusters on which this daemon acts."""
+    """Applies the retention of policies, on the clusters where this daemon acts."""
 
     def __init__(
         self,
@@ -77,12 +78,16 @@ class RetentionService:
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
-        self._began = clock.now()
-        self._applied: dict[tuple[str, ...], datetime] = {}
-        bus.subscribe(BackupChanged, self._schedule_after_backup)
+        self._started_at = clock.now()
+        self._applied_at: dict[_PolicyKey, datetime] = {}
+        bus.subscribe(BackupChanged, self._on_backup_changed)
+
+    def start(self) -> None:
+        """Start the scheduled pass over every policy and storage."""
+        self._supervisor.start("retention", self._run_by_schedule, death="restart")
 
     def preview(self, carrier: Carrier, rules: Retention | None = None) -> RetentionPlan:
-        """What the policy's rules, or others, would do now."""
+        """Return what the policy's rules, or the given ones, would do now."""
         backups = self._records.with_snapshot(carrier)
         policy = carrier.policy
         return retention_rules.plan_retention(
@@ -90,11 +95,11 @@ class RetentionService:
         )
 
     def preview_of(self, ref: CronJobRef, rules: Retention) -> RetentionPlan:
-        """What the rules would do to a CronJob's snapshots; raises CronJobNotFound, PolicyNotFound."""
+        """Return what the rules would do to a CronJob's snapshots; raises CronJobNotFound, PolicyNotFound."""
         return self.preview(self._policies.carrier_of(ref), rules)
 
     def check_apply(self, carrier: Carrier) -> RetentionPlan:
-        """The plan that `apply` carries out; raises NotAllowedNow where it needs approval."""
+        """Return the plan that `apply` carries out; raises NotAllowedNow where it needs approval."""
         plan = self.preview(carrier)
         if plan.blocked_by is not None:
             raise NotAllowedNow(
@@ -103,11 +108,11 @@ class RetentionService:
         return plan
 
     async def apply(self, carrier: Carrier) -> None:
-        """Removes what no rule keeps; raises what `check_apply` raises, and StorageFailed."""
-        await self._remove(self.check_apply(carrier))
+        """Forget what no rule keeps; raises NotAllowedNow where that needs approval, StorageFailed."""
+        await self._carry_out(self.check_apply(carrier))
 
     def check_approval(self, carrier: Carrier, token: str) -> RetentionPlan:
-        """The plan that the token names; raises PreconditionFailed where it has changed."""
+        """Return the plan that the token names; raises PreconditionFailed where it has changed since."""
         plan = self.preview(carrier)
         if plan.token != token:
             raise PreconditionFailed(
@@ -116,11 +121,20 @@ class RetentionService:
         return plan
 
     async def approve(self, carrier: Carrier, token: str) -> None:
-        """Removes exactly what the person has seen; raises PreconditionFailed, StorageFailed."""
-        await self._remove(self.check_approval(carrier, token))
+        """Forget exactly what the token's preview named; raises PreconditionFailed, StorageFailed."""
+        await self._carry_out(self.check_approval(carrier, token))
 
-    def _schedule_after_backup(self, change: BackupChanged) -> None:
-        """Start a task that applies retention once a backup has succeeded."""
+    async def prune(self, storage_id: str) -> None:
+        """Free the space of forgotten snapshots in each repository of a storage; raises StorageFailed."""
+        storage = self._storages.active(storage_id)
+        for repository in self._index.repositories_of(storage):
+            async with self._queues.hold_exclusively(repository.id):
+                await self._maintenance.run("prune", [("prune", prune.argv())], repository, PRUNE_SECONDS)
+                await self._index.record(repository, pruned_at=self._clock.now())
+        await self._upkeep.measure(storage_id)
+
+    def _on_backup_changed(self, change: BackupChanged) -> None:
+        """Start a task that applies retention when a backup has just succeeded."""
         backup = change.new
         just_succeeded = (
             backup.status is BackupStatus.SUCCEEDED
@@ -137,91 +151,78 @@ class RetentionService:
         try:
             cronjob = self._cronjobs.find(CronJobRef.of(backup))
         except KronkeepError:
-            return  # the CronJob went meanwhile
-        found = policies.carrier(cronjob)
-        if found is not None and self._cronjobs.leads.leads(backup.cluster):
-            await self._retain(found)
+            return  # the CronJob was deleted meanwhile
+        carrier = policy_annotations.carrier(cronjob)
+        if carrier is not None and self._cronjobs.leads.leads(backup.cluster):
+            await self._apply_unless_blocked(carrier)
 
-    async def _retain(self, carrier: Carrier) -> None:
-        """Applies retention where nobody need approve it; a fault is logged, the next time is soon."""
-        self._applied[_key(carrier)] = self._clock.now()
+    async def _apply_unless_blocked(self, carrier: Carrier) -> None:
+        """Apply retention where it needs no approval; log a fault, as the next pass tries again."""
+        self._applied_at[_key(carrier)] = self._clock.now()
         try:
             plan = self.preview(carrier)
             if plan.blocked_by is None:
-                await self._remove(plan)
+                await self._carry_out(plan)
             else:
                 log.warning("retention of policy %s waits: %s", carrier.policy.id, plan.blocked_by)
         except KronkeepError as fault:
             log.warning("retention of policy %s: %s", carrier.policy.id, fault)
 
-    async def _remove(self, plan: RetentionPlan) -> None:
-        """Forgets the plan's removals, repository by repository."""
-        going = [self._records.get(verdict.backup_id) for verdict in plan.remove]
-        for repository, backups in self._by_repository(going):
-            for start in range(0, len(backups), IDS_AT_ONCE):
-                await self._forget(repository, backups[start : start + IDS_AT_ONCE])
+    async def _carry_out(self, plan: RetentionPlan) -> None:
+        """Forget the plan's removals, repository by repository."""
+        removals = [self._records.get(verdict.backup_id) for verdict in plan.remove]
+        for repository, backups in self._group_by_repository(removals):
+            for start in range(0, len(backups), IDS_PER_COMMAND):
+                await self._forget(repository, backups[start : start + IDS_PER_COMMAND])
 
-    def _by_repository(
-        self, going: Iterable[BackupExecution]
-    ) -> list[tuple[Repository, list[BackupExecution]]]:
-        found = [
-            (repositories.repository_of_backup(backup, self._storages.get(backup.storage_id)), backup)
-            for backup in going
-        ]
-        found.sort(key=lambda pair: pair[0].id)
-        return [
-            (pairs[0][0], [backup for _, backup in pairs])
-            for _, group in groupby(found, key=lambda pair: pair[0].id)
-            if (pairs := list(group))
-        ]
+    def _group_by_repository(
+        self, backups: Iterable[BackupExecution]
+    ) -> Iterable[tuple[Repository, list[BackupExecution]]]:
+        groups: dict[str, tuple[Repository, list[BackupExecution]]] = {}
+        for backup in backups:
+            repository = repositories.repository_of_backup(backup, self._storages.get(backup.storage_id))
+            _, group = groups.setdefault(repository.id, (repository, []))
+            group.append(backup)
+        return groups.values()
 
     async def _forget(self, repository: Repository, backups: Sequence[BackupExecution]) -> None:
-        """Forgets snapshots by their ids; pinned meanwhile means that nothing goes. Raises StorageFailed."""
+        """Forget the backups' snapshots by their ids; raises StorageFailed.
+
+        The records are read again once the repository is free: a backup that was pinned, or whose snapshot
+        went, while this waited is left alone.
+        """
         async with self._queues.hold_exclusively(repository.id):
-            fresh = [self._records.get(backup.id) for backup in backups]
-            going = [b for b in fresh if b.snapshot_removed_at is None and not b.pinned]
-            if not going:
+            current = [self._records.get(backup.id) for backup in backups]
+            removals = [b for b in current if b.snapshot_removed_at is None and not b.pinned]
+            if not removals:
                 return
-            steps = [("forget", forget.argv(_ids(going)))]
+            steps = [("forget", forget.argv(_snapshot_ids(removals)))]
             await self._maintenance.run("forget", steps, repository, FORGET_SECONDS)
-            for backup in going:
-                gone = msgspec.structs.replace(backup, snapshot_removed_at=self._clock.now())
-                await self._records.put(backup, gone)
+            for backup in removals:
+                removed = msgspec.structs.replace(backup, snapshot_removed_at=self._clock.now())
+                await self._records.put(backup, removed)
             await self._index.record(repository, forgotten_at=self._clock.now())
 
-    async def prune(self, storage_id: str) -> None:
-        """Gives back the space of what was forgotten, in each of its repositories; raises StorageFailed."""
-        storage = self._storages.active(storage_id)
-        for repository in self._index.repositories_of(storage):
-            async with self._queues.hold_exclusively(repository.id):
-                await self._maintenance.run("prune", [("prune", prune.argv())], repository, PRUNE_SECONDS)
-                await self._index.record(repository, pruned_at=self._clock.now())
-        await self._upkeep.measure(storage_id)
-
-    def start(self) -> None:
-        """Start the daily pass over every policy and storage."""
-        self._supervisor.start("retention", self._run_forever, death="restart")
-
-    async def _run_forever(self) -> None:
-        """At each slot of the settings' schedule: retention of every policy, then what is to be pruned."""
+    async def _run_by_schedule(self) -> None:
         await self._cronjobs.some_synced()
         while True:
             await self._cronjobs.leads.acting()
-            slot = self._slot()
+            slot = self._newest_slot()
             if slot is not None:
-                await self._daily(slot)
-            await self._clock.sleep(LOOK_SECONDS)
+                await self.run_pass(slot)
+            await self._clock.sleep(SCHEDULE_CHECK_SECONDS)
 
-    def _slot(self) -> datetime | None:
+    def _newest_slot(self) -> datetime | None:
         settings = self._settings()
         schedule = Schedule.parse(settings.archive.prune_schedule, controller_zone=settings.controller_zone)
         return schedule.previous(self._clock.now() + timedelta(seconds=1))
 
-    async def _daily(self, slot: datetime) -> None:
+    async def run_pass(self, slot: datetime) -> None:
+        """Apply retention to each policy where that was not done since the slot, then prune what needs it."""
         for cronjob in self._cronjobs.acting():
-            found = policies.carrier(cronjob)
-            if found is not None and self._applied.get(_key(found), self._began) < slot:
-                await self._retain(found)
+            carrier = policy_annotations.carrier(cronjob)
+            if carrier is not None and self._applied_at.get(_key(carrier), self._started_at) < slot:
+                await self._apply_unless_blocked(carrier)
         for storage in self._storages.list():
             acts = storage.status is StorageStatus.ACTIVE and self._cronjobs.leads.leads(storage.cluster)
             if acts and self._index.needs_prune(storage.id, slot):
@@ -231,12 +232,12 @@ class RetentionService:
                     log.warning("pruning storage %s: %s", storage.id, fault)
 
 
-def _key(carrier: Carrier) -> tuple[str, ...]:
+def _key(carrier: Carrier) -> _PolicyKey:
     return (carrier.cluster, carrier.namespace, carrier.cronjob, carrier.policy.id)
 
 
-def _ids(backups: Iterable[BackupExecution]) -> list[str]:
-    """Every snapshot id of the backups."""
+def _snapshot_ids(backups: Iterable[BackupExecution]) -> list[str]:
+    """Return every snapshot id of the backups; a backup with a dump has two."""
     results = [backup.result for backup in backups if backup.result is not None]
-    both = [(result.snapshot_id, result.database_snapshot_id) for result in results]
-    return [found for pair in both for found in pair if found]
+    pairs = [(result.snapshot_id, result.database_snapshot_id) for result in results]
+    return [snapshot_id for pair in pairs for snapshot_id in pair if snapshot_id]

@@ -69,9 +69,7 @@ class BackupService:
         self._settings = settings
         self._supervisor = supervisor
         self._wake = asyncio.Event()
-        bus.subscribe(ExecutionChanged, lambda _: self._wake.set())
-        bus.subscribe(CronJobChanged, lambda _: self._wake.set())
-        bus.subscribe(ActingChanged, lambda _: self._wake.set())
+        bus.trigger(self._wake, ExecutionChanged, CronJobChanged, ActingChanged)
 
     def start(self) -> None:
         """Starts planning and goes on with what a stop of the daemon cut off."""

@@ -33,7 +33,7 @@ from kronkeep_daemon.testing import composed
 
 ACTS: tuple[tuple[type, str], ...] = (
     (BackupService, "_plan_policy"),
-    (RetentionService, "_daily"),
+    (RetentionService, "run_pass"),
     (PolicyFaults, "_look"),
     (RepositoryJobs, "sweep"),
     (StorageUpkeep, "_look"),
