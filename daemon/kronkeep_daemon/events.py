@@ -1,7 +1,7 @@
 """The in-process event bus, and the events that services publish after a change.
 
 For most subscribers the bus is a level trigger (`Bus.trigger`): an event sets a flag, and the subscriber's
-loop then reads the current state from the history and the cluster caches. So a burst of events costs one pass,
+loop then reads the current state from the history and the cluster caches. So a burst of events costs one pass
 and an event that was lost in a restart costs nothing, because each loop also runs periodically. The fields of
 an event are for the few subscribers that act on one object.
 """
