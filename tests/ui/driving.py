@@ -1,10 +1,13 @@
 """Drive the terminal in tests: start it on a canned client, press keys, wait for what the screen shows."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from tests.records import measured
 from tests.ui.canned import CannedClient, FixedClock
+from tests.ui.idleness import LONGEST_SECONDS
 from textual import events
 from textual.pilot import Pilot
 
@@ -22,12 +25,12 @@ def app_of(client: CannedClient, *, start: str = "jobs", **settings: Any) -> Kro
     return KronkeepApp(client, TerminalSettings(**settings), clock=FixedClock(), start=start)  # type: ignore[arg-type]
 
 
-async def until(pilot: Pilot[Any], done: Any) -> None:
-    for _ in range(200):
-        if done():
-            return
+async def until(pilot: Pilot[Any], is_met: Callable[[], object]) -> None:
+    """Wait until a condition on the app or its screen is met; fail with what the screen shows instead."""
+    deadline = time.monotonic() + LONGEST_SECONDS
+    while not is_met():
+        assert time.monotonic() < deadline, screen(pilot)
         await pilot.pause(0.02)
-    raise AssertionError(screen(pilot))
 
 
 def screen(pilot: Pilot[Any]) -> str:

@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 
 from tests.ui.canned import CannedClient, FixedClock
+from tests.ui.driving import until
+from tests.ui.idleness import settle
 from tests.ui.scenes import busy
 
 from kronkeep_tui.app import KronkeepApp
@@ -13,9 +15,8 @@ from kronkeep_tui.app import KronkeepApp
 async def draw() -> str:
     app = KronkeepApp(CannedClient(*busy(failing=True)), clock=FixedClock(), start="jobs")  # type: ignore[arg-type]
     async with app.run_test(size=(96, 26)) as pilot:
-        while not app.reader.store.cronjobs:
-            await pilot.pause(0.05)
-        await pilot.pause(0.6)
+        await until(pilot, lambda: app.reader.read_once)
+        await settle(app)
         return app.export_screenshot(title="kronkeep")
 
 

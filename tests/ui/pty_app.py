@@ -1,6 +1,8 @@
 """The terminal over a canned daemon on a real terminal device: python -m tests.ui.pty_app SCENE START THEME.
 
-Each line on descriptor 3 is a number: so many changes are sent at once, of runs picked in turn.
+Descriptor 3 takes commands, a line each: `change N` lets N runs change at once, picked in turn. `settle N`
+asks for a mark in the output once the terminal has nothing left to do. So that keys typed before are counted,
+the mark waits for as many presses of SETTLE_KEY, which comes after them through the terminal itself.
 """
 
 import asyncio
@@ -12,21 +14,47 @@ from typing import Any
 import msgspec
 from tests.ui import scenes
 from tests.ui.canned import CannedClient, CannedRuns, FixedClock
+from tests.ui.idleness import settle
+from textual.binding import Binding
 
 from kronkeep_common import api
+from kronkeep_tui.app import KronkeepApp
+from kronkeep_tui.settings import TerminalSettings
 
+SETTLE_KEY = b"\x1b[57383u"  # F20 in the kitty keyboard protocol; no action has it
+SETTLED = b"\x1b]777;settled %d\x07"
+"""An operating system command that no terminal knows, with the number of the request."""
 SCENES = {
     "empty": scenes.empty,
     "busy": scenes.busy,
+    "log": scenes.busy,
     "failing": lambda: scenes.busy(failing=True),
     "many": lambda: scenes.Scene(
         cronjobs=scenes.busy().cronjobs, runs=scenes.many(100_000), backups=[], storages=[]
     ),
 }
-
-
 LINE = b"2026-11-24T03:11:57Z part %d uploaded, 128 MiB of data in this one line\n"
 LINES = b"".join(LINE % n for n in range(100))
+
+
+class ChangingClient(CannedClient):
+    """A canned daemon whose runs change on command."""
+
+    def __init__(self, *scene: Any) -> None:
+        super().__init__(*scene)
+        self.changes: asyncio.Queue[int] = asyncio.Queue()
+
+    async def events(self, after: int | None = None) -> AsyncIterator[api.Event]:
+        seq = after or 0
+        while True:
+            count = await self.changes.get()
+            for _ in range(count):
+                seq += 1
+                run = self.runs_given[seq % 20]
+                run = msgspec.structs.replace(run, reason=f"Change{seq}", duration_seconds=float(seq))
+                record = msgspec.to_builtins(run)
+                yield api.Event(seq=seq, table="executions", id=run.id, op="put", record=record)
+            self.changes.task_done()
 
 
 class EndlessLog(CannedRuns):
@@ -38,32 +66,46 @@ class EndlessLog(CannedRuns):
             await asyncio.sleep(0.1)
 
 
-class Driven(CannedClient):
-    """A canned daemon whose changes come from a descriptor."""
+class CommandedApp(KronkeepApp):
+    """The terminal that takes commands and says when it has settled."""
 
-    async def events(self, after: int | None = None) -> AsyncIterator[api.Event]:
-        reader = asyncio.StreamReader()
+    BINDINGS = [Binding("f20", "count_settle_key", priority=True)]
+
+    def __init__(self, client: ChangingClient, settings: TerminalSettings, start: str) -> None:
+        super().__init__(client, settings, clock=FixedClock(), start=start)  # type: ignore[arg-type]
+        self._changes = client.changes
+        self._settle_keys: asyncio.Queue[None] = asyncio.Queue()
+        self._commands: asyncio.Task[None] | None = None
+
+    def on_mount(self) -> None:
+        self._commands = asyncio.create_task(self._follow_commands())
+
+    def action_count_settle_key(self) -> None:
+        self._settle_keys.put_nowait(None)
+
+    async def _follow_commands(self) -> None:
+        commands = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(3, "rb", buffering=0)
+            lambda: asyncio.StreamReaderProtocol(commands), os.fdopen(3, "rb", buffering=0)
         )
-        seq = after or 0
-        async for line in reader:
-            for _ in range(int(line)):
-                seq += 1
-                one = self.runs_given[seq % 20]
-                one = msgspec.structs.replace(one, reason=f"Change{seq}", duration_seconds=float(seq))
-                record = msgspec.to_builtins(one)
-                yield api.Event(seq=seq, table="executions", id=one.id, op="put", record=record)
+        async for line in commands:
+            command, number = line.split()
+            if command == b"change":
+                self._changes.put_nowait(int(number))
+            else:
+                await self._settle_keys.get()
+                await self._changes.join()
+                await settle(self)
+                assert self._driver is not None
+                self._driver.write((SETTLED % int(number)).decode())
+                self._driver.flush()
 
 
 def main(scene: str, start: str, theme: Any) -> int:
-    from kronkeep_tui.app import KronkeepApp
-    from kronkeep_tui.settings import TerminalSettings
-
-    client: Any = CannedClient(*scenes.busy()) if scene == "log" else Driven(*SCENES[scene]())
+    client = ChangingClient(*SCENES[scene]())
     if scene == "log":
         client.runs = EndlessLog(client)
-    app = KronkeepApp(client, TerminalSettings(theme=theme), clock=FixedClock(), start=start)
+    app = CommandedApp(client, TerminalSettings(theme=theme), start)
     return app.run(mouse=False) or 0
 
 

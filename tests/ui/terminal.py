@@ -14,14 +14,16 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.ui.pty_app import SETTLE_KEY, SETTLED
 
 ASKED = b"\x1b[?2026$p"
 KNOWN = b"\x1b[?2026;2$y"
 FRAME = b"\x1b[?2026h"
 FIRST_ROW = 5  # of a table, below status, tabs, crumbs and titles
-QUIET = 0.4  # nothing came for so long: what was asked for is drawn
 LONGEST = 60.0
 
 
@@ -44,7 +46,9 @@ class Terminal:
 
     def __init__(self, argv: list[str], width: int, height: int, **environment: str) -> None:
         self.first = b""
-        self._told = False
+        self._settled = 0
+        self._begin = b""
+        self._has_answered = False
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
         read, self._control = os.pipe()
@@ -73,61 +77,70 @@ class Terminal:
         os.close(slave)
         os.close(read)
 
-    def read(self, seconds: float, *, until: bytes = b"", chunk: bool = False) -> Sent:
-        """What comes until QUIET seconds bring nothing, or at once when `until`, or any `chunk`, came."""
-        found = b""
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            ready, _, _ = select.select([self._master], [], [], QUIET)
-            if not ready:
-                break
-            try:
-                found += os.read(self._master, 65536)
-            except OSError:
-                break
-            if not self._told and ASKED in found:
+    def _read_chunk(self, deadline: float) -> bytes:
+        """Return what comes next; nothing where the deadline (monotonic) passes or the program has ended."""
+        ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            return b""
+        try:
+            chunk = os.read(self._master, 65536)
+        except OSError:  # the program has closed its end
+            time.sleep(0.01)
+            return b""
+        if not self._has_answered:
+            self._begin += chunk
+            if ASKED in self._begin:
                 os.write(self._master, KNOWN)
-                self._told = True
-            if chunk or (until and until in found):
-                break
-        return Sent(found)
+                self._has_answered = True
+        return chunk
+
+    def _read_until(self, is_enough: Callable[[bytes], object]) -> bytes:
+        data = b""
+        deadline = time.monotonic() + LONGEST
+        while not is_enough(data):
+            assert time.monotonic() < deadline, data[-300:]
+            assert self.process.poll() is None, data[-300:]
+            data += self._read_chunk(deadline)
+        return data
+
+    def read_for(self, seconds: float) -> Sent:
+        """Read everything that comes within so many seconds."""
+        data = b""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            data += self._read_chunk(deadline)
+        return Sent(data)
 
     def settle(self) -> Sent:
-        """What comes until nothing more does."""
-        return self.read(LONGEST)
+        """Read until the program has handled all that was typed and changed, and drawn what came of it."""
+        self._settled += 1
+        mark = SETTLED % self._settled
+        self.type(SETTLE_KEY)
+        os.write(self._control, b"settle %d\n" % self._settled)
+        return Sent(self._read_until(lambda data: mark in data).replace(mark, b""))
 
     def wait_for(self, text: bytes) -> Sent:
-        """Reads until `text` was drawn; fails when it never is."""
-        found = b""
-        end = time.monotonic() + LONGEST
-        while text not in found:
-            assert time.monotonic() < end, found[-3000:]
-            assert self.process.poll() is None, found[-3000:]
-            found += self.read(LONGEST, until=text).data
-        return Sent(found)
+        """Read until `text` was drawn; fail when it never is."""
+        return Sent(self._read_until(lambda data: text in data))
 
     def press(self, keys: bytes) -> Sent:
-        """Sends keys and reads what they draw."""
-        os.write(self._master, keys)
+        """Type keys and read all that they draw."""
+        self.type(keys)
         return self.settle()
 
     def type(self, keys: bytes) -> None:
-        """Sends keys."""
+        """Type keys."""
         os.write(self._master, keys)
 
     def cursor(self, key: bytes, row: int) -> Sent:
-        """Sends a key and reads until the cursor of a table, as drawn, is on its row `row`."""
+        """Type a key and read until the cursor of a table, as drawn, is on its row `row`."""
         self.type(key)
-        there = re.compile(rb"\x1b\[%d;1H\x1b\[[0-9;]*7[0-9;]*m>" % (row + FIRST_ROW))
-        found = b""
-        while not there.search(found):
-            assert self.process.poll() is None, found[-3000:]
-            found += self.read(LONGEST, chunk=True).data
-        return Sent(found)
+        drawn = re.compile(rb"\x1b\[%d;1H\x1b\[[0-9;]*7[0-9;]*m>" % (row + FIRST_ROW))
+        return Sent(self._read_until(drawn.search))
 
     def change(self, count: int) -> None:
-        """Lets so many changes happen."""
-        os.write(self._control, b"%d\n" % count)
+        """Let so many changes happen."""
+        os.write(self._control, b"change %d\n" % count)
 
     def cpu(self) -> float:
         """Seconds of processor time that the program has used."""

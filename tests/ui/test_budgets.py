@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from tests.ui.terminal import Sent, Terminal, kronkeep
 
+IDLE_SECONDS = 1.5  # in which ages are shown anew at least once
 SIZES = [(80, 24), (200, 50)]
 
 
@@ -40,7 +41,7 @@ def test_every_step_keeps_its_budget(jobs: Terminal, size: tuple[int, int]) -> N
     first = Sent(jobs.first)
     assert first.bytes <= most(size, 12_000, 40_000)
     assert first.frames <= 3, "the fixed rows, the view, what was read"
-    idle = jobs.read(3)
+    idle = jobs.read_for(IDLE_SECONDS)
     assert idle.bytes == 0, idle
     cursor = jobs.press(b"j")
     assert 0 < first_frame(cursor) <= most(size, 400, 650)
@@ -64,7 +65,7 @@ def test_every_step_keeps_its_budget(jobs: Terminal, size: tuple[int, int]) -> N
 def test_typing_in_the_form_costs_a_line(jobs: Terminal, size: tuple[int, int]) -> None:
     opened = jobs.press(b"n")
     assert 0 < opened.bytes <= most(size, 6_500, 22_500)
-    assert jobs.read(3).bytes == 0, "the form is idle"
+    assert jobs.read_for(IDLE_SECONDS).bytes == 0, "the form is idle"
     for keys in (b"a", b"b", b"\x7f"):
         typed = jobs.press(keys)
         assert 0 < typed.bytes <= most(size, 300, 500), keys
@@ -105,7 +106,7 @@ def test_200_changes_a_second_stay_under_20_kilobytes_and_keys_are_answered() ->
                 assert answer.frames <= 2, "its own frame, and at most the one that was being made"
                 sent += answer.data
             while (left := began + (tick + 1) / 10 - time.monotonic()) > 0:
-                sent += terminal.read(left).data
+                sent += terminal.read_for(left).data
         took = time.monotonic() - began
         assert len(sent) / took <= 20_000
         frames = sent.count(b"\x1b[?2026h")
@@ -117,12 +118,12 @@ def test_a_log_of_a_thousand_lines_a_second_stays_under_20_kilobytes() -> None:
     with kronkeep("log", 80, 24, start="runs", theme="terminal") as terminal:
         terminal.wait_for(b"pg-wal-hourly")
         terminal.settle()
-        terminal.press(b"\r")
+        terminal.type(b"\r")
         terminal.wait_for(b"lines, following")
         began = time.monotonic()
         sent = b""
         while time.monotonic() - began < 3:
-            sent += terminal.read(0.5).data
+            sent += terminal.read_for(0.5).data
         assert sent, "the log goes on"
         assert len(sent) / (time.monotonic() - began) <= 20_000
         terminal.type(b"q")

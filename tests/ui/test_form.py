@@ -17,6 +17,7 @@ from tests.ui.driving import (
     until,
     wait_for_jobs,
 )
+from tests.ui.idleness import settle
 
 from kronkeep_common import errors
 from kronkeep_common.client.cronjobs import TaggedSpec
@@ -209,7 +210,7 @@ async def test_hostile_text_in_every_field_is_shown_harmless(size: tuple[int, in
         for _ in range(12):
             for _ in range(6):
                 view.sheet.go(1)
-            await pilot.pause(0.02)
+            await settle(pilot.app)
             assert not set("\x1b\x07\x9b\u202e") & set(screen(pilot))
 
 

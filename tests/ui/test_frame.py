@@ -7,6 +7,7 @@ import re
 import pytest
 from tests.ui.canned import CannedClient
 from tests.ui.driving import a_way_to_every_view, app_of, screen, type_line, until, wait_for_jobs
+from tests.ui.idleness import settle
 from tests.ui.scenes import busy, storage
 from tests.ui.terminal import kronkeep
 from textual import events
@@ -176,7 +177,7 @@ async def test_plain_mode_draws_nothing_in_any_view(width: int) -> None:
         for way in a_way_to_every_view(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)
-            await pilot.pause(0.05)
+            await settle(pilot.app)
             found = screen(pilot)
             assert {sign for sign in found if not " " <= sign <= "~"} <= {"\n"}, (way, found)
             assert not re.search(r"[#.|=_-]{5}|[.x>m]{8}", found), (way, found)

@@ -8,6 +8,7 @@ import pytest
 from rich.cells import cell_len
 from tests.ui.canned import CannedClient
 from tests.ui.driving import HOSTILE, a_way_to_every_view, app_of, screen, until
+from tests.ui.idleness import settle
 from tests.ui.scenes import Scene, busy
 
 RAW = set("\x1b\x07\x9b\u202e\r\U000e0041\t")
@@ -68,12 +69,12 @@ async def test_nothing_raw_reaches_the_screen_of_any_view(text: str, width: int)
         for way in a_way_to_every_view(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)
-            await pilot.pause(0.05)
+            await settle(pilot.app)
             found = screen(pilot)
             assert not set(found) & RAW, way
             assert all(cell_len(line) <= width for line in found.split("\n")), way
             app.frame.message_line.cancel()
             await pilot.press("end", "home", "w")
         app.frame.tell(text)
-        await pilot.pause()
+        await settle(pilot.app)
         assert not set(screen(pilot)) & RAW

@@ -3,6 +3,7 @@
 from rich.cells import cell_len
 from tests.ui.canned import CannedClient
 from tests.ui.driving import a_way_to_every_view, app_of, screen, until
+from tests.ui.idleness import settle
 from tests.ui.scenes import busy
 
 WIDE = 300
@@ -16,7 +17,7 @@ async def test_every_view_draws_at_300_by_100() -> None:
         for way in a_way_to_every_view(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)
-            await pilot.pause(0.05)
+            await settle(pilot.app)
             lines = screen(pilot).split("\n")
             crumb = app.frame.view.crumb(app.reader.store)
             assert len(lines) == HIGH, way

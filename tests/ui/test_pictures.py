@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tests.ui.canned import BROKEN, CannedClient
 from tests.ui.driving import app_of, screen, until
+from tests.ui.idleness import settle
 from tests.ui.scenes import Scene, busy, empty
 from textual.pilot import Pilot
 
@@ -36,18 +37,9 @@ async def settled(pilot: Pilot[Any], client: CannedClient, state: str) -> None:
         client.away = BROKEN  # as the stream says, whichever of the two is heard last
         client.lost.set()
         await until(pilot, lambda: app.reader.lost is not None)
-    await until(pilot, lambda: not working(app))
+    await settle(app)
     app.frame.show()
-    await pilot.pause()
-    await until(pilot, lambda: not working(app))
-    app.frame.show()
-    await pilot.pause()
-
-
-def working(app: Any) -> list[str]:
-    """What a view asked for and has not got yet; the two that read the daemon never end."""
-    lasting = ("reader", "cronjobs")
-    return [worker.name for worker in app.workers if worker.name not in lasting and not worker.is_finished]
+    await settle(app)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +130,6 @@ def test_a_step_further(
         await settled(pilot, client, "failing")
         await steps(pilot, app)
         await settled(pilot, client, "failing")
-        await pilot.pause(0.3)
+        await settle(pilot.app)
 
     assert snap_compare(app, terminal_size=size, run_before=before)

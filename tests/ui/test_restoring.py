@@ -5,6 +5,7 @@ import json
 import pytest
 from tests.ui.canned import CannedClient
 from tests.ui.driving import app_of, screen, until
+from tests.ui.idleness import settle
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import RestoreRequest, RestoreTarget
@@ -50,7 +51,7 @@ async def test_in_place_needs_the_cronjob_s_name_and_a_refused_plan_cannot_begin
         await pilot.press("r", "ctrl+u", *"claim", "space", *"x", "enter")
         await until(pilot, lambda: "The target holds files" in screen(pilot))
         await pilot.press("enter")
-        await pilot.pause(0.1)
+        await settle(pilot.app)
         assert [name for name, *_ in client.asked] == ["plan"]
         await pilot.press("r")
         await until(pilot, lambda: "to: claim x_" in screen(pilot))
@@ -79,7 +80,7 @@ async def test_verify_and_drill_are_asked_and_read_only_refuses_them() -> None:
     async with app_of(client, start="restore", read_only=True).run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "SNAPSHOT" in screen(pilot) and "pg-" in screen(pilot))
         await pilot.press("v", "d", "r")
-        await pilot.pause(0.1)
+        await settle(pilot.app)
         assert client.asked == []
 
 

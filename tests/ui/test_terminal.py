@@ -6,6 +6,7 @@ import pytest
 from tests.ui.canned import NOW, CannedClient, FixedClock, cronjob, run
 from tests.ui.canned import OK as SUCCEEDED
 from tests.ui.driving import HOSTILE, app_of, screen, until, wait_for_jobs
+from tests.ui.idleness import settle
 
 from kronkeep_common.api import WatchView
 
@@ -50,7 +51,7 @@ async def test_changes_need_their_confirmation(keys: list[str], asked: list[tupl
         await wait_for_jobs(pilot)
         for key in keys:
             await pilot.press("minus" if key == "-" else key)
-        await pilot.pause(0.1)
+        await settle(pilot.app)
         assert client.asked == asked
 
 

@@ -63,6 +63,11 @@ class Reader:
         """What has been read, as of the last flush."""
         return self._store
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether something was read that no flush has handed on yet."""
+        return self._changed or bool(self._pending)
+
     async def follow(self) -> None:
         """Reads until it is cancelled."""
         pause = FIRST_PAUSE
@@ -111,7 +116,7 @@ class Reader:
 
     def flush(self) -> bool:
         """Apply the events that came since the last flush; return whether there is anything new to show."""
-        changed = self._changed or bool(self._pending)
+        changed = self.has_changes
         self._changed = False
         self._apply_pending()
         return changed
