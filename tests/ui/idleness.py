@@ -67,7 +67,7 @@ async def _handle_messages(app: KronkeepApp) -> None:
         future = asyncio.get_running_loop().create_future()
         if _call_later(pump, future):
             handled.append(future)
-    closing = asyncio.create_task(app._exception_event.wait())
+    closing: asyncio.Task[Any] = asyncio.create_task(app._exception_event.wait())
     everything = asyncio.gather(*handled)
     # A pump that closes meanwhile handles nothing more: then the next round asks those that are left.
     await asyncio.wait({closing, everything}, return_when=asyncio.FIRST_COMPLETED, timeout=1.0)

@@ -96,9 +96,9 @@ class CommandedApp(KronkeepApp):
                 await self._settle_keys.get()
                 await self._changes.join()
                 await settle(self)
-                assert self._driver is not None
-                self._driver.write((SETTLED % int(number)).decode())
-                self._driver.flush()
+                driver: Any = self._driver
+                driver.write((SETTLED % int(number)).decode())
+                driver.flush()
 
 
 def main(scene: str, start: str, theme: Any) -> int:
