@@ -8,7 +8,7 @@ the mark waits for as many presses of SETTLE_KEY, which comes after them through
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ from kronkeep_tui.settings import TerminalSettings
 SETTLE_KEY = b"\x1b[57383u"  # F20 in the kitty keyboard protocol; no action has it
 SETTLED = b"\x1b]777;settled %d\x07"
 """An operating system command that no terminal knows, with the number of the request."""
-SCENES = {
+SCENES: dict[str, Callable[[], scenes.Scene]] = {
     "empty": scenes.empty,
     "busy": scenes.busy,
     "log": scenes.busy,
