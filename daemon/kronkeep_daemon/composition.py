@@ -38,6 +38,7 @@ from kronkeep_daemon.http.metrics import Metrics
 from kronkeep_daemon.http.operations import Operations
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import Limits
+from kronkeep_daemon.jobs.runner import JobRunners
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.lease import Leadership, Leaderships
@@ -53,7 +54,7 @@ from kronkeep_daemon.restores.checksums import Manifests
 from kronkeep_daemon.restores.data_checks import DataChecks
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.restores.file_download import Downloads
-from kronkeep_daemon.restores.job_runner import Runners
+from kronkeep_daemon.restores.restore_jobs import RestoreJobs
 from kronkeep_daemon.restores.restore_plan import Planner
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.restores.restore_runner import Restorer
@@ -92,6 +93,7 @@ class _RepositoryLayer(msgspec.Struct, frozen=True, kw_only=True):
     """Work on restic repositories, and the storages that they are in."""
 
     queues: RepositoryQueues
+    runners: JobRunners
     jobs: RepositoryJobs
     index: RepositoryIndex
     stale_locks: StaleLocks
@@ -223,6 +225,7 @@ def _leadership(base: _Foundation, cluster: Cluster, holder: str) -> Leadership:
 
 def _compose_storages(base: _Foundation, cronjobs: CronJobService) -> _RepositoryLayer:
     queues = RepositoryQueues()
+    runners = JobRunners(clusters=base.clusters, clock=base.clock, recorders=cronjobs.recorders)
     index = RepositoryIndex(base.history, base.clock)
     jobs = RepositoryJobs(
         clusters=base.clusters,
@@ -230,6 +233,7 @@ def _compose_storages(base: _Foundation, cronjobs: CronJobService) -> _Repositor
         clock=base.clock,
         settings=base.settings,
         queues=queues,
+        runners=runners,
     )
     stale_locks = StaleLocks(
         clusters=base.clusters, history=base.history, repositories=jobs, clock=base.clock
@@ -262,10 +266,11 @@ def _compose_storages(base: _Foundation, cronjobs: CronJobService) -> _Repositor
     )
     return _RepositoryLayer(
         queues=queues,
+        runners=runners,
         jobs=jobs,
         index=index,
         stale_locks=stale_locks,
-        version_probe=VersionProbe(base.clock, base.settings),
+        version_probe=VersionProbe(runners, base.settings),
         maintenance=maintenance,
         storages=storages,
         upkeep=upkeep,
@@ -324,10 +329,10 @@ def _archiver(
     logs: BackupLogs,
 ) -> Archiver:
     hooks = HookRunner(
-        clusters=base.clusters,
         records=records,
         logs=logs,
         repository_jobs=repositories.jobs,
+        runners=repositories.runners,
         clock=base.clock,
         settings=base.settings,
     )
@@ -350,11 +355,11 @@ def _archiver(
 def _compose_restores(
     base: _Foundation, cronjobs: CronJobService, repositories: _RepositoryLayer, backups: _BackupLayer
 ) -> RestoreService:
-    runners = Runners(base.clusters, repositories.jobs, base.clock)
+    jobs = RestoreJobs(runners=repositories.runners, repository_jobs=repositories.jobs)
     records = RestoreRecords(base.history, base.bus, base.clock)
     checksums = Manifests(Path(base.settings().state) / "manifests")
     snapshots = Snapshots(
-        runners=runners,
+        jobs=jobs,
         backups=backups.records,
         storages=repositories.storages,
         queues=repositories.queues,
@@ -366,7 +371,7 @@ def _compose_restores(
         cronjobs=cronjobs,
         storages=repositories.storages,
         snapshots=snapshots,
-        runners=runners,
+        jobs=jobs,
         settings=base.settings,
     )
     drills = Drills(
@@ -382,7 +387,7 @@ def _compose_restores(
         policies=backups.policies,
         queues=repositories.queues,
         snapshots=snapshots,
-        runners=runners,
+        jobs=jobs,
         kept=checksums,
         bus=base.bus,
         clock=base.clock,
@@ -397,7 +402,7 @@ def _compose_restores(
         records=records,
         snapshots=snapshots,
         planner=planner,
-        runners=runners,
+        jobs=jobs,
         sums=checksums,
         history=base.history,
         clock=base.clock,
@@ -413,7 +418,7 @@ def _compose_restores(
         drills=drills,
         checksum_jobs=checksum_jobs,
         downloads=Downloads(
-            queues=repositories.queues, snapshots=snapshots, runners=runners, settings=base.settings
+            queues=repositories.queues, snapshots=snapshots, jobs=jobs, settings=base.settings
         ),
         bus=base.bus,
         clock=base.clock,

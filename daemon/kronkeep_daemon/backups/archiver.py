@@ -27,8 +27,10 @@ from kronkeep_daemon.backups.archive_work import ArchiveWork, ArchiveWorkResolve
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hooks import Around, HookRunner
-from kronkeep_daemon.jobs import node_placement, runner
+from kronkeep_daemon.jobs import node_placement
+from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
+from kronkeep_daemon.jobs.runner import JobLimits
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
@@ -208,25 +210,20 @@ class Archiver:
             settings=self._settings().archive,
         )
         archive_manifests.belongs(job, backup, owner, node)
-        await self._repository_jobs.copy_credentials(
-            work.repository, work.cluster, backup.namespace, name, owner
-        )
         try:
             if files:
                 await _carry(
                     work.cluster, cronjob_configuration.config_map(name, backup.namespace, files, owner)
                 )
-            await runner.create_once(work.cluster, job)
-            ended = await runner.wait(
+            ended = await self._repository_jobs.run_job(
+                job,
+                work.repository,
                 work.cluster,
-                self._clock,
-                backup.namespace,
-                name,
-                self._listener(backup.id),
-                lost=hooks.LOST_SECONDS,
+                owner=owner,
+                on_line=self._listener(backup.id),
+                limits=JobLimits(unreachable_seconds=hooks.LOST_SECONDS),
             )
         finally:
-            await self._repository_jobs.remove_credentials(work.cluster, backup.namespace, name)
             if files:
                 await work.cluster.delete(
                     paths.configmaps(backup.namespace, cronjob_configuration.config_map_name(name))
@@ -260,10 +257,10 @@ class Archiver:
         await self._records.put(backup, new)
         return new
 
-    def _listener(self, backup_id: str) -> Callable[[bytes], None]:
+    def _listener(self, backup_id: str) -> OnLine:
         """Keeps progress lines, at most one a second, as restic was told."""
 
-        def line(raw: bytes) -> None:
+        def line(_: str, raw: bytes) -> None:
             for obj in output.parse_objects(raw):
                 found = restic_backup.parse_progress(obj)
                 if found is not None:

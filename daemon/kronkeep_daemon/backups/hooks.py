@@ -19,11 +19,8 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups import archive_manifests
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
-from kronkeep_daemon.jobs import runner
 from kronkeep_daemon.jobs.outcome import FinishedJob
-from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.jobs.runner import JobLimits, JobRunners
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.repositories import job_manifests
@@ -59,17 +56,17 @@ class HookRunner:
     def __init__(
         self,
         *,
-        clusters: Clusters,
         records: BackupRecords,
         logs: BackupLogs,
         repository_jobs: RepositoryJobs,
+        runners: JobRunners,
         clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
-        self._clusters = clusters
         self._records = records
         self._logs = logs
         self._repository_jobs = repository_jobs
+        self._runners = runners
         self._clock = clock
         self._settings = settings
 
@@ -92,7 +89,6 @@ class HookRunner:
     async def _once(self, backup_id: str, stage: Stage, place: int, hook: Hook, around: Around) -> HookRun:
         """The hook's run of this attempt, which is there already where a killed daemon had begun it."""
         backup = self._records.get(backup_id)
-        cluster = self._clusters.of(backup.cluster)
         name = archive_manifests.hook_job_name(backup, stage, place)
         known = next((run for run in backup.hooks if run.job == name), None)
         if known is not None and known.status != "running":
@@ -107,53 +103,44 @@ class HookRunner:
                 started_at=self._clock.now(),
             )
             await self._keep(backup_id, known)
-        age = (self._clock.now() - known.started_at).total_seconds()
-        if age < job_manifests.KEPT_SECONDS:  # then a Job that had run would still be there
-            await self._create(cluster, backup, stage, hook, name, around)
         try:
-            ended = await runner.wait(
-                cluster,
-                self._clock,
-                backup.namespace,
-                name,
-                limit=hook.timeout_seconds,
-                lost=LOST_SECONDS,
-            )
+            ended = await self._run_job(backup, known, stage, hook, around)
         except NotFoundInCluster:
             done = _over(known, "unknown", None, "Its Job went before it ended.")
         else:
             done = msgspec.structs.replace(judged(known, ended), logs=await self._logs.save(backup_id, ended))
-        finally:
-            await self._repository_jobs.remove_credentials(cluster, backup.namespace, name)
         done = msgspec.structs.replace(done, ended_at=self._clock.now())
         await self._keep(backup_id, done)
         return done
 
-    async def _create(
-        self,
-        cluster: Cluster,
-        backup: BackupExecution,
-        stage: Stage,
-        hook: Hook,
-        name: str,
-        around: Around,
-    ) -> None:
-        """Creates the Job, unless a killed daemon had done so; a validate hook's restores the content."""
+    async def _run_job(
+        self, backup: BackupExecution, run: HookRun, stage: Stage, hook: Hook, around: Around
+    ) -> FinishedJob:
+        """Run the hook's Job, or follow the one that a killed daemon had created.
+
+        A validate hook's Job restores the content first, so it has the repository's password.
+        """
+        runner = self._runners.on(backup.cluster)
+        limits = JobLimits(last_container_seconds=hook.timeout_seconds, unreachable_seconds=LOST_SECONDS)
+        age = (self._clock.now() - run.started_at).total_seconds()
+        if age >= job_manifests.KEPT_SECONDS:  # it may have ended and be removed by now
+            return await runner.wait(backup.namespace, run.job, limits=limits)
         owner = job_manifests.owner_reference(around.cronjob)
-        if stage == "validate":
-            where = around.repository
-            await self._repository_jobs.copy_credentials(where, cluster, backup.namespace, name, owner)
-        job = archive_manifests.hook_job(
+        manifest = archive_manifests.hook_job(
             backup=backup,
             stage=stage,
             hook=hook,
-            name=name,
+            name=run.job,
             repository=around.repository,
             claims=around.claims,
             settings=self._settings().archive,
         )
-        archive_manifests.belongs(job, backup, owner, around.node)
-        await runner.create_once(cluster, job)
+        archive_manifests.belongs(manifest, backup, owner, around.node)
+        if stage != "validate":
+            return await runner.run(manifest, limits=limits)
+        return await self._repository_jobs.run_job(
+            manifest, around.repository, runner.cluster, owner=owner, limits=limits
+        )
 
     async def _keep(self, backup_id: str, run: HookRun) -> None:
         old = self._records.get(backup_id)
@@ -162,11 +149,11 @@ class HookRunner:
 
     async def remove(self, backup: BackupExecution) -> None:
         """Deletes the Job of a hook that is running, when its backup is cancelled."""
-        cluster = self._clusters.of(backup.cluster)
+        runner = self._runners.on(backup.cluster)
         for run in backup.hooks:
             if run.status == "running":
-                await cluster.delete(paths.jobs(backup.namespace, run.job))
-                await self._repository_jobs.remove_credentials(cluster, backup.namespace, run.job)
+                await runner.remove(backup.namespace, run.job)
+                await self._repository_jobs.remove_credentials(runner.cluster, backup.namespace, run.job)
                 await self._keep(
                     backup.id, _over(run, "unknown", None, "It was stopped: the backup was cancelled.")
                 )

@@ -4,8 +4,10 @@ An event that is older than what is known of its object is passed over, and so i
 been deleted; a full list is always believed, for a restored etcd begins again with lower versions.
 """
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Generic, Literal, TypeVar
 
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, Event, Job, Meta, Pod, uid_of_job
@@ -46,6 +48,32 @@ class Seen:
         self.told: Bounded[str, Bounded[str, Event]] = Bounded(TOLD_OBJECTS)
         self._deleted: Bounded[str, bool] = Bounded(TOMBSTONES)
         self._job_of: Bounded[str, str] = Bounded(TOMBSTONES)
+        self._subscribers: dict[str, set[asyncio.Event]] = {}
+        self._forget_later: set[str] = set()
+
+    @contextmanager
+    def subscribe(self, uid: str) -> Iterator[asyncio.Event]:
+        """Give an event that is set at each change of a Job, of its pods and of the Events about them.
+
+        The subscriber clears the event before it reads the cache. Until the end of the block a Job that is
+        deleted stays readable, so that its last state cannot be missed.
+        """
+        changed = asyncio.Event()
+        self._subscribers.setdefault(uid, set()).add(changed)
+        try:
+            yield changed
+        finally:
+            subscribers = self._subscribers[uid]
+            subscribers.discard(changed)
+            if not subscribers:
+                del self._subscribers[uid]
+                if uid in self._forget_later:
+                    self.forget_job(uid)
+
+    def _mark_changed(self, uid: str) -> None:
+        self._touched(uid)
+        for changed in self._subscribers.get(uid, ()):
+            changed.set()
 
     def sync_cronjobs(self, namespace: str | None, items: list[CronJobObject]) -> None:
         """A full list of CronJobs of one namespace or, with None, of all."""
@@ -75,10 +103,10 @@ class Seen:
         for uid, job in list(self.jobs.items()):
             if uid not in found and uid not in self.gone and namespace in (None, job.metadata.namespace):
                 del self.jobs[uid]
-                self._touched(uid)
+                self._mark_changed(uid)
         for item in items:
             self.jobs[item.metadata.uid] = item
-            self._touched(item.metadata.uid)
+            self._mark_changed(item.metadata.uid)
 
     def job_event(self, kind: str, item: Job) -> None:
         """One event of the Jobs' watch; a DELETED one carries the last state."""
@@ -90,10 +118,14 @@ class Seen:
         if kind == "DELETED":
             self.gone.add(uid)
             self._deleted[uid] = True
-        self._touched(uid)
+        self._mark_changed(uid)
 
     def forget_job(self, uid: str) -> None:
         """A deleted Job's end is recorded; it and its pods are no longer needed."""
+        if uid in self._subscribers:
+            self._forget_later.add(uid)
+            return
+        self._forget_later.discard(uid)
         self.jobs.pop(uid, None)
         self.gone.discard(uid)
         for pod in self.pods.pop(uid, {}):
@@ -121,7 +153,7 @@ class Seen:
             return
         self.pods.setdefault(uid, {})[item.metadata.uid] = item
         self._job_of[item.metadata.uid] = uid
-        self._touched(uid)
+        self._mark_changed(uid)
 
     def pod_is_there(self, pod: Pod) -> bool:
         """Whether the pod has not been deleted."""
@@ -143,7 +175,7 @@ class Seen:
             told = self.told[about] = Bounded(TOLD_REASONS)
         told[_told_key(item)] = item
         if job := (about if about in self.jobs else self._job_of.get(about)):
-            self._touched(job)
+            self._mark_changed(job)
 
     def pods_of(self, uid: str) -> list[Pod]:
         """The pods of a Job, those that went included."""

@@ -117,6 +117,10 @@ class Watches:
         """How fresh each watch is."""
         return [watch.state for watch in self._watches]
 
+    def covers(self, namespace: str) -> bool:
+        """Whether the cache shows the Jobs and pods of a namespace live."""
+        return (not self.namespaces or namespace in self.namespaces) and self.live()
+
     def live(self) -> bool:
         """Whether everything that is needed is watched live."""
         return all(state.status == "live" for state in self.states() if state.needed)

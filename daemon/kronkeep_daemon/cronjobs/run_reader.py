@@ -13,7 +13,7 @@ from kronkeep_daemon.cronjobs.run_recorder import Recorder
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
-from kronkeep_daemon.kube.log_follower import Follower
+from kronkeep_daemon.kube.log_follower import LogFollower
 from kronkeep_daemon.kube.objects import JsonObject, Pod
 
 LOOK_SECONDS = 0.5
@@ -94,8 +94,8 @@ class RunReader:
             found = pods.get(pod.metadata.uid)
             return found is None or not recorder.seen.pod_is_there(found) or _ended(found, container)
 
-        return Follower(
-            cluster=recorder.cluster, pod=pod, container=container, over=over, clock=self._clock
+        return LogFollower(
+            cluster=recorder.cluster, pod=pod, container=container, is_over=over, clock=self._clock
         ).lines()
 
     async def _now(self, recorder: Recorder, pod: Pod, container: str) -> AsyncIterator[bytes]:

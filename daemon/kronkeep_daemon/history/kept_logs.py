@@ -19,7 +19,9 @@ _SAFE = re.compile(r"[^A-Za-z0-9._-]")
 class Capped:
     """Bytes as they come: the first MiB and the last three are kept, and a line says what is missing."""
 
-    def __init__(self) -> None:
+    def __init__(self, head_bytes: int = HEAD_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
+        self._head_bytes = head_bytes
+        self._tail_bytes = tail_bytes
         self._head = bytearray()
         self._tail = bytearray()
         self.total = 0
@@ -27,23 +29,23 @@ class Capped:
     def add(self, chunk: bytes) -> None:
         """Takes the next bytes."""
         self.total += len(chunk)
-        room = HEAD_BYTES - len(self._head)
+        room = self._head_bytes - len(self._head)
         self._head += chunk[:room]
         self._tail += chunk[max(0, room) :]
-        if len(self._tail) > 2 * TAIL_BYTES:
-            del self._tail[:-TAIL_BYTES]
+        if len(self._tail) > 2 * self._tail_bytes:
+            del self._tail[: -self._tail_bytes]
 
     @property
     def truncated(self) -> bool:
         """Whether something is left out."""
-        return self.total > HEAD_BYTES + TAIL_BYTES
+        return self.total > self._head_bytes + self._tail_bytes
 
     def text(self) -> bytes:
         """What is kept."""
-        tail = bytes(self._tail[-TAIL_BYTES:])
+        tail = bytes(self._tail[-self._tail_bytes :])
         if not self.truncated:
             return bytes(self._head) + tail
-        missing = self.total - HEAD_BYTES - TAIL_BYTES
+        missing = self.total - self._head_bytes - self._tail_bytes
         return bytes(self._head) + f"\n[kronkeep: {missing} bytes are not kept]\n".encode() + tail
 
 

@@ -18,6 +18,16 @@ async def node_of(cluster: Cluster, namespace: str, claims: tuple[str, ...]) -> 
     return user_node(pods, single)
 
 
+async def place_near_claims(cluster: Cluster, manifest: JsonObject) -> None:
+    """Bind a Job to the node that holds one of the claims that it mounts, where one does."""
+    pod = manifest["spec"]["template"]["spec"]
+    sources = [volume.get("persistentVolumeClaim") for volume in pod["volumes"]]
+    claims = tuple(source["claimName"] for source in sources if source)
+    node = await node_of(cluster, manifest["metadata"]["namespace"], claims)
+    if node is not None:
+        pod["affinity"] = on_node(node)
+
+
 async def _single(cluster: Cluster, namespace: str, claim: str) -> bool:
     try:
         found = await cluster.get(paths.claims(namespace, claim))

@@ -1,6 +1,22 @@
-"""How a Job of kronkeep ended: its condition, and the exit code, reason and log of each container."""
+"""How a Job of kronkeep ended: its condition, and the exit code, reason and log of each container; pure."""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
+
+from kronkeep_common.errors import KronkeepError
+from kronkeep_daemon.kube.objects import Condition, ContainerStatus, Job, Pod
+
+_TIME = re.compile(rb"^\d{4}-\d\d-\d\dT[0-9:.]+Z ", re.MULTILINE)
+
+
+class ContainerLog(NamedTuple):
+    """What is kept of a container's log, and why it is not all that was to be read."""
+
+    text: bytes
+    fault: KronkeepError | None = None
 
 
 class ContainerResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -10,12 +26,19 @@ class ContainerResult(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: None where it never ended, as when it was never started.
     reason: of its state (state.terminated or state.waiting), such as OOMKilled; empty where none is known.
     log: what is kept of its log; each line begins with its RFC 3339 time, as the kubelet writes it.
+    log_fault: why lines of its log are missing; None where every line was read.
     """
 
     name: str
     exit_code: int | None
     reason: str = ""
     log: bytes = b""
+    log_fault: KronkeepError | None = None
+
+    @property
+    def text(self) -> bytes:
+        """The log without the times before its lines."""
+        return _TIME.sub(b"", self.log)
 
 
 class FinishedJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,8 +46,8 @@ class FinishedJob(msgspec.Struct, frozen=True, kw_only=True):
 
     complete: whether its condition is Complete; else it is Failed.
     reason, message: of that condition; empty where Kubernetes gave none.
-    containers: those that were started or may have been, init containers first: the order in which they run.
-    pod: the name of its newest pod; empty where it has none any more.
+    containers: of its newest pod, init containers first: the order in which they run.
+    pod: the name of that pod; empty where it has none any more.
     """
 
     complete: bool
@@ -41,3 +64,47 @@ class FinishedJob(msgspec.Struct, frozen=True, kw_only=True):
     def first_failure(self) -> ContainerResult | None:
         """The first container that ended with an exit code other than 0."""
         return next((container for container in self.containers if container.exit_code), None)
+
+    def require_whole_logs(self) -> None:
+        """Raise why lines of a log are missing, for callers that need every line."""
+        for container in self.containers:
+            if container.log_fault is not None:
+                raise container.log_fault
+
+
+def ending_of(job: Job) -> Condition | None:
+    """Return the condition that ended a Job: Complete or Failed; None while it has not ended.
+
+    FailureTarget and SuccessCriteriaMet come earlier, while pods may still run (Kubernetes, Jobs).
+    """
+    return job.true("Complete") or job.true("Failed")
+
+
+def finished_job(ending: Condition, pod: Pod | None, logs: Mapping[str, ContainerLog]) -> FinishedJob:
+    """Return how a Job ended.
+
+    ending: the condition that ended it.
+    pod: the newest one, None where it has none.
+    logs: by container.
+    """
+    entries = pod.entries if pod is not None else ()
+    return FinishedJob(
+        complete=ending.type == "Complete",
+        reason=ending.reason or "",
+        message=ending.message or "",
+        containers=tuple(_container_result(entry, logs.get(entry.name)) for entry in entries),
+        pod=pod.metadata.name if pod is not None else "",
+    )
+
+
+def _container_result(status: ContainerStatus, log: ContainerLog | None) -> ContainerResult:
+    terminated = status.state.terminated if status.state is not None else None
+    waiting = status.state.waiting if status.state is not None else None
+    reason = terminated.reason if terminated is not None else waiting.reason if waiting is not None else None
+    return ContainerResult(
+        name=status.name,
+        exit_code=terminated.exit_code if terminated is not None else None,
+        reason=reason or "",
+        log=log.text if log is not None else b"",
+        log_fault=log.fault if log is not None else None,
+    )

@@ -1,173 +1,226 @@
-"""Runs one of our Jobs to its end: created once, adopted when it is there, its containers' logs read."""
+"""Runs the Jobs that kronkeep makes: created once, followed to their end, their logs read.
 
-import asyncio
-from collections.abc import Callable
+A Job has a name that its caller can say again. So a daemon that was killed finds the Job of its earlier life
+and follows that one to its end, instead of creating a second one.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError, NameTaken
+from kronkeep_common.errors import NameTaken
 from kronkeep_common.reasons import Reason
-from kronkeep_daemon.history.kept_logs import Capped
-from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
-from kronkeep_daemon.kube import paths
+from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.jobs import logs, outcome, pods
+from kronkeep_daemon.jobs.job_states import CachedJobs, JobState, JobStates, follow_job
+from kronkeep_daemon.jobs.logs import LONG_LOG, JobLogs, LogLimit, OnLine
+from kronkeep_daemon.jobs.outcome import FinishedJob
+from kronkeep_daemon.jobs.pods import RuntimeLimit
+from kronkeep_daemon.kube import objects, paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.kube.objects import JsonObject, parse_time
+from kronkeep_daemon.kube.objects import Condition, Job, JsonObject, Pod
 
-LOOK_SECONDS = 0.5
-LONGEST_LOG = 8 * 1024 * 1024
-
-
-async def create_once(cluster: Cluster, job: JsonObject) -> JsonObject:
-    """Creates the Job, or adopts the one of that name when it is ours; raises NameTaken otherwise."""
-    meta = job["metadata"]
-    try:
-        return await cluster.create(paths.jobs(meta["namespace"]), job)
-    except AlreadyExists:
-        found = await cluster.get(paths.jobs(meta["namespace"], meta["name"]))
-        if (found["metadata"].get("labels") or {}).get(
-            object_keys.MANAGED_BY_LABEL
-        ) != object_keys.MANAGED_BY:
-            raise NameTaken(f"A Job {meta['name']} that is not kronkeep's is in the way.") from None
-        return found
+ABANDONED_SECONDS = 0.5  # between two questions whether the caller still waits
 
 
-async def wait(
-    cluster: Cluster,
-    clock: Clock,
-    namespace: str,
-    name: str,
-    line: Callable[[bytes], None] | None = None,
-    limit: float | None = None,
-    lost: float | None = None,
-) -> FinishedJob:
-    """Waits for the Job's end; `line` hears the log lines of the container whose turn it is, as they come.
+class JobLimits(NamedTuple):
+    """How long a Job is waited for; None is without end.
 
-    A last container that runs for more than `limit` seconds is stopped: the Job is deleted and ended by
-    DeadlineExceeded. Raises NotFoundInCluster when the Job goes before its end, ClusterUnreachable when the
-    cluster was away for `lost` seconds; without `lost` it is waited for.
+    last_container_seconds: how long its last container may run; then the Job is deleted.
+    unreachable_seconds: how long its cluster may be away before ClusterUnreachable is raised.
     """
-    following: tuple[str, asyncio.Task[None]] | None = None
-    try:
-        while True:
-            job = await _look(cluster, clock, namespace, name, lost)
-            pod = await _pod(cluster, job)
-            if (end := end_of(job)) is not None:
-                return await _ended(cluster, end, pod)
-            if pod is not None and limit is not None and _age(pod, clock) > limit:
-                return await _stopped(cluster, job, pod)
-            current = _running(pod) if pod is not None and line is not None else None
-            if current is not None and (following is None or following[0] != current):
-                await _stop_following(following)
-                work = _follow(cluster, pod or {}, current, line or (lambda _: None))
-                following = current, asyncio.create_task(work, name=f"progress of {name}")
-            await clock.sleep(LOOK_SECONDS)
-    finally:
-        await _stop_following(following)
+
+    last_container_seconds: float | None = None
+    unreachable_seconds: float | None = None
 
 
-async def _stop_following(following: tuple[str, asyncio.Task[None]] | None) -> None:
-    if following is not None:
-        following[1].cancel()
-        await asyncio.wait([following[1]])
+WITHOUT_LIMITS = JobLimits()
 
 
-async def _stopped(cluster: Cluster, job: JsonObject, pod: JsonObject) -> FinishedJob:
-    """Deletes a Job that took too long, when its logs have been read."""
-    ended = await _ended(cluster, {"type": "Failed", "reason": Reason.DEADLINE_EXCEEDED}, pod)
-    meta = job["metadata"]
-    await cluster.delete(paths.jobs(meta["namespace"], meta["name"]), uid=meta["uid"])
-    return ended
+class _CreatedJob(NamedTuple):
+    """A Job of ours; `created_at` is the monotonic time of its creation, None where it was there before."""
+
+    job: Job
+    created_at: float | None
 
 
-def _age(pod: JsonObject, clock: Clock) -> float:
-    """Seconds that the pod's last container has been running."""
-    entries = {entry["name"]: entry for entry in pod["status"].get("containerStatuses") or []}
-    last = entries.get(pod["spec"]["containers"][-1]["name"]) or {}
-    started = parse_time(((last.get("state") or {}).get("running") or {}).get("startedAt"))
-    return (clock.now() - started).total_seconds() if started else 0.0
+class JobRunner:
+    """Runs Jobs in one cluster.
 
+    cached: the cluster's cache, where it has one; else Jobs are polled.
+    """
 
-async def _look(
-    cluster: Cluster, clock: Clock, namespace: str, name: str, patience: float | None
-) -> JsonObject:
-    """The Job; an API server that is away is waited for."""
-    began = clock.monotonic()
-    while True:
+    def __init__(self, *, cluster: Cluster, clock: Clock, cached: CachedJobs | None = None) -> None:
+        self.cluster = cluster
+        self._clock = clock
+        self._cached = cached
+
+    async def run(
+        self,
+        manifest: JsonObject,
+        *,
+        on_line: OnLine | None = None,
+        limits: JobLimits = WITHOUT_LIMITS,
+        log_limit: LogLimit = LONG_LOG,
+    ) -> FinishedJob:
+        """Create a Job, or adopt the one of that name, and return how it ended.
+
+        on_line: is given each line of its containers once, as it comes; what it raises is raised here.
+        log_limit: how much of each container's log is kept in the result.
+
+        Raises NameTaken where a Job of that name is not kronkeep's, NotFoundInCluster where the Job is
+        deleted before its end, ClusterUnreachable by `limits`. A cancelled call leaves the Job running.
+        """
+        created = await self._create(manifest)
+        return await self._finish(created, on_line=on_line, limits=limits, log_limit=log_limit)
+
+    async def wait(self, namespace: str, name: str, *, limits: JobLimits = WITHOUT_LIMITS) -> FinishedJob:
+        """Return how a Job that was created earlier ended; raise as `run` does."""
+        job = await self.fetch(namespace, name)
+        return await self._finish(_CreatedJob(job, None), on_line=None, limits=limits, log_limit=LONG_LOG)
+
+    async def run_until_started(
+        self, manifest: JsonObject, container: str, *, is_abandoned: Callable[[], bool]
+    ) -> Pod | FinishedJob:
+        """Create or adopt a Job; return its pod once a container has started, or how the Job ended before.
+
+        is_abandoned: whether nobody waits for it any more; then NotFoundInCluster is raised.
+        """
+        created = await self._create(manifest)
+        with self._follow(created.job, WITHOUT_LIMITS) as states:
+            state = JobState(created.job, ())
+            while True:
+                status = pods.container_status(state.pod, container)
+                if state.pod is not None and status is not None and pods.has_started(status):
+                    return state.pod
+                if state.ending is not None:
+                    return await self._read_ended(states, state.ending)
+                if is_abandoned():
+                    raise NotFoundInCluster("The caller has gone before the Job's container started.")
+                state = await states.next(ABANDONED_SECONDS)
+
+    def container_chunks(self, pod: Pod, container: str) -> AsyncIterator[bytes]:
+        """Yield the log of a container that has started, to its end, with the time before each line."""
+        return logs.container_chunks(self.cluster, pod, container)
+
+    async def fetch(self, namespace: str, name: str) -> Job:
+        """Return a Job; raise NotFoundInCluster."""
+        return objects.read(await self.cluster.get(paths.jobs(namespace, name)), Job)
+
+    async def exists(self, namespace: str, name: str) -> bool:
+        """Whether the cluster has a Job of that name."""
         try:
-            return await cluster.get(paths.jobs(namespace, name))
+            await self.fetch(namespace, name)
         except NotFoundInCluster:
-            raise
-        except KronkeepError as fault:
-            if not fault.retryable or (patience is not None and clock.monotonic() - began > patience):
-                raise
-            await clock.sleep(2.0)
+            return False
+        return True
+
+    async def is_running(self, namespace: str, name: str) -> bool:
+        """Whether the cluster has a Job of that name that has not ended."""
+        try:
+            job = await self.fetch(namespace, name)
+        except NotFoundInCluster:
+            return False
+        return outcome.ending_of(job) is None
+
+    async def remove(self, namespace: str, name: str) -> None:
+        """Delete a Job with its pods; one that is not there is fine."""
+        await self.cluster.delete(paths.jobs(namespace, name))
+
+    async def explain_waiting(self, namespace: str, name: str) -> str:
+        """Return what keeps the Job's pod from starting; empty where nothing is known."""
+        return await pods.explain_waiting(self.cluster, namespace, name)
+
+    async def _create(self, manifest: JsonObject) -> _CreatedJob:
+        """Create the Job, or adopt the one of that name when it is kronkeep's; raise NameTaken otherwise."""
+        meta = manifest["metadata"]
+        try:
+            created = await self.cluster.create(paths.jobs(meta["namespace"]), manifest)
+            return _CreatedJob(objects.read(created, Job), self._clock.monotonic())
+        except AlreadyExists as taken:
+            existing = await self.cluster.get(paths.jobs(meta["namespace"], meta["name"]))
+            labels = existing["metadata"].get("labels") or {}
+            if labels.get(object_keys.MANAGED_BY_LABEL) != object_keys.MANAGED_BY:
+                message = f"A Job {meta['name']} that is not kronkeep's is in the way."
+                raise NameTaken(message) from taken
+            return _CreatedJob(objects.read(existing, Job), None)
+
+    def _follow(self, job: Job, limits: JobLimits) -> AbstractContextManager[JobStates]:
+        return follow_job(
+            job=job,
+            cluster=self.cluster,
+            clock=self._clock,
+            cached=self._cached,
+            unreachable_seconds=limits.unreachable_seconds,
+        )
+
+    def _logs(self, states: JobStates, on_line: OnLine | None, log_limit: LogLimit) -> JobLogs:
+        return JobLogs(
+            cluster=self.cluster,
+            clock=self._clock,
+            on_line=on_line,
+            limit=log_limit,
+            on_failure=states.changed.set,
+        )
+
+    async def _finish(
+        self, created: _CreatedJob, *, on_line: OnLine | None, limits: JobLimits, log_limit: LogLimit
+    ) -> FinishedJob:
+        runtime = RuntimeLimit(limits.last_container_seconds, created.created_at, self._clock)
+        with self._follow(created.job, limits) as states:
+            job_logs = self._logs(states, on_line, log_limit)
+            if on_line is not None:
+                job_logs.start()
+            try:
+                state = JobState(created.job, ())
+                while (ending := state.ending) is None:
+                    seconds_left = runtime.seconds_left(state.pod)
+                    if seconds_left is not None and seconds_left <= 0:
+                        return await self._stop(states, job_logs, created.job)
+                    state = await states.next(seconds_left)
+                    job_logs.require_success()
+                    job_logs.update(state.pod)
+                pod = await states.final_pod()
+                return outcome.finished_job(ending, pod, await job_logs.finish(pod))
+            finally:
+                await job_logs.close()
+
+    async def _stop(self, states: JobStates, job_logs: JobLogs, job: Job) -> FinishedJob:
+        """Delete a Job whose last container ran too long, after its logs have been read."""
+        pod = await states.final_pod()
+        ending = Condition(type="Failed", status="True", reason=Reason.DEADLINE_EXCEEDED)
+        finished = outcome.finished_job(ending, pod, await job_logs.finish(pod))
+        meta = job.metadata
+        await self.cluster.delete(paths.jobs(meta.namespace, meta.name), uid=meta.uid)
+        return finished
+
+    async def _read_ended(self, states: JobStates, ending: Condition) -> FinishedJob:
+        job_logs = self._logs(states, None, LONG_LOG)
+        try:
+            pod = await states.final_pod()
+            return outcome.finished_job(ending, pod, await job_logs.finish(pod))
+        finally:
+            await job_logs.close()
 
 
-async def _pod(cluster: Cluster, job: JsonObject) -> JsonObject | None:
-    meta = job["metadata"]
-    selector = f"{object_keys.JOB_NAME_LABEL}={meta['name']}"
-    items, _ = await cluster.list(paths.pods(meta["namespace"]), labelSelector=selector)
-    return items[-1] if items else None
+class JobRunners:
+    """The runner of each cluster.
 
+    recorders: by the clusters' ids, for their caches; Jobs of a cluster without one are polled.
+    """
 
-def _running(pod: JsonObject) -> str | None:
-    """The container that runs."""
-    return next((entry["name"] for entry in statuses(pod) if "running" in (entry.get("state") or {})), None)
+    def __init__(self, *, clusters: Clusters, clock: Clock, recorders: Mapping[str, Recorder]) -> None:
+        self._clusters = clusters
+        self._clock = clock
+        self._recorders = recorders
 
-
-def statuses(pod: JsonObject) -> list[JsonObject]:
-    """The statuses of a pod's containers, those of init containers first: the order in which they run."""
-    status = pod.get("status") or {}
-    return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
-
-
-def end_of(job: JsonObject) -> JsonObject | None:
-    """The condition that ended a Job; only `Complete` and `Failed` do."""
-    for condition in (job.get("status") or {}).get("conditions") or []:
-        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
-            found: JsonObject = condition
-            return found
-    return None
-
-
-async def _follow(cluster: Cluster, pod: JsonObject, container: str, line: Callable[[bytes], None]) -> None:
-    meta = pod["metadata"]
-    rest = b""
-    try:
-        async for chunk in cluster.log_chunks(meta["namespace"], meta["name"], container, follow=True):
-            *whole, rest = (rest + chunk).split(b"\n")
-            rest = rest[-LONGEST_LOG:]
-            for text in whole:
-                line(text)
-    except KronkeepError:
-        return  # progress is a courtesy; the end is read from the whole log
-
-
-async def _ended(cluster: Cluster, end: JsonObject, pod: JsonObject | None) -> FinishedJob:
-    steps: list[ContainerResult] = []
-    if pod is not None:
-        for entry in statuses(pod):
-            state = entry.get("state") or {}
-            code = (state.get("terminated") or {}).get("exitCode")
-            log = b"" if "waiting" in state or not state else await _log(cluster, pod, entry["name"])
-            steps.append(ContainerResult(name=entry["name"], exit_code=code, log=log))
-    name = pod["metadata"]["name"] if pod else ""
-    return FinishedJob(
-        complete=end["type"] == "Complete",
-        reason=end.get("reason", ""),
-        message=end.get("message", ""),
-        containers=tuple(steps),
-        pod=name,
-    )
-
-
-async def _log(cluster: Cluster, pod: JsonObject, container: str) -> bytes:
-    capped = Capped()
-    meta = pod["metadata"]
-    try:
-        async for chunk in cluster.log_chunks(meta["namespace"], meta["name"], container, follow=False):
-            capped.add(chunk)
-    except KronkeepError as fault:
-        return f"[kronkeep: this log could not be read: {fault}]\n".encode()
-    return capped.text()
+    def on(self, cluster_id: str) -> JobRunner:
+        """Return the runner of a record's cluster; raise ClusterNotFound."""
+        cluster = self._clusters.of(cluster_id)
+        recorder = self._recorders.get(cluster.id)
+        cached = CachedJobs(recorder.seen, recorder.watches.covers) if recorder is not None else None
+        return JobRunner(cluster=cluster, clock=self._clock, cached=cached)

@@ -1,10 +1,10 @@
-"""A run's log as it is written, over every pod of it, without a hole and without a line twice.
+"""Follows a container's log over broken connections: every line once, in order.
 
-A stream that breaks is opened again from the second of its last line (Kubernetes' sinceTime knows no less),
-and as many lines as were given of that second are passed over.
+A stream that breaks is opened again with sinceTime, which is exact to a second only (PodLogOptions): as many
+lines as were read of the last second already are skipped.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
@@ -12,52 +12,72 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
 from kronkeep_daemon.kube.objects import Pod
 
-PAUSE = 0.3
-LONGEST_LINE = 1024 * 1024
+PAUSE_SECONDS = 0.3
+LONGEST_LINE = 1024 * 1024  # bytes; a longer line is cut into several
 SECOND = len("2026-01-01T00:00:00")
 
 
-class Follower:
-    """Follows one container; `over` says whether it has ended or its pod is gone."""
+class LogFollower:
+    """Reads one container of a pod.
+
+    is_over: whether the container has ended or its pod is deleted; asked before each connection.
+    longest_line: in bytes; a longer line comes as several.
+    """
 
     def __init__(
-        self, *, cluster: Cluster, pod: Pod, container: str, over: Callable[[], bool], clock: Clock
+        self,
+        *,
+        cluster: Cluster,
+        pod: Pod,
+        container: str,
+        is_over: Callable[[], bool],
+        clock: Clock,
+        longest_line: int = LONGEST_LINE,
     ) -> None:
         self._cluster = cluster
         self._pod = pod
         self._container = container
-        self._over = over
+        self._is_over = is_over
         self._clock = clock
+        self._longest_line = longest_line
         self._second = b""
-        self._given = 0
+        self._count_of_second = 0
+        self.refusal: KronkeepError | None = None
 
-    async def lines(self) -> AsyncIterator[bytes]:
-        """Its whole lines, each with its time; ends with the container."""
+    async def lines(self) -> AsyncGenerator[bytes, None]:
+        """Yield whole lines with their RFC 3339 times until the container has ended.
+
+        Ends early, with the cluster's answer in `refusal`, where the log is not there: the pod is deleted, or
+        the container never started. May be called again after a cancellation and goes on where it stopped.
+        Raises errors that are not retryable, such as Forbidden.
+        """
         while True:
-            over = self._over()
+            over = self._is_over()
             try:
-                async for line in self._stream(follow=not over):
+                async for line in self._read_stream(follow=not over):
                     yield line
                 if over:
                     return
-            except NotFoundInCluster:
+            except NotFoundInCluster as refusal:
+                self.refusal = refusal
                 return
-            except InvalidObject:  # it has not started yet
+            except InvalidObject as refusal:  # 400: the container has not started yet
                 if over:
+                    self.refusal = refusal
                     return
             except KronkeepError as fault:
                 if not fault.retryable:
                     raise
-            await self._clock.sleep(PAUSE)
+            await self._clock.sleep(PAUSE_SECONDS)
 
-    async def _stream(self, *, follow: bool) -> AsyncIterator[bytes]:
+    async def _read_stream(self, *, follow: bool) -> AsyncIterator[bytes]:
         meta = self._pod.metadata
-        skip = self._given
+        skip = self._count_of_second
         since = f"{self._second.decode()}Z" if self._second else None
         chunks = self._cluster.log_chunks(
             meta.namespace, meta.name, self._container, follow=follow, since_time=since
         )
-        async for line in _lines(chunks):
+        async for line in split_lines(chunks, self._longest_line):
             second = line[:SECOND]
             if skip and second >= self._second:
                 skip -= 1
@@ -66,18 +86,19 @@ class Follower:
                 continue
             if second != self._second:
                 self._second = second
-                self._given = 0
-            self._given += 1
+                self._count_of_second = 0
+            self._count_of_second += 1
             yield line
 
 
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def split_lines(chunks: AsyncIterator[bytes], longest_line: int) -> AsyncIterator[bytes]:
+    """Yield lines, each with its line feed; one longer than `longest_line` bytes is cut."""
     rest = b""
     async for chunk in chunks:
         *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
             yield line + b"\n"
-        if len(rest) > LONGEST_LINE:
+        if len(rest) > longest_line:
             yield rest + b"\n"
             rest = b""
     if rest:

@@ -322,6 +322,12 @@ class Waiting(_Part):
     message: str | None = None
 
 
+class Running(_Part):
+    """state.running of a container."""
+
+    started_at: str | None = None
+
+
 class Terminated(_Part):
     """state.terminated of a container."""
 
@@ -335,6 +341,7 @@ class State(_Part):
     """state or lastState of a container."""
 
     waiting: Waiting | None = None
+    running: Running | None = None
     terminated: Terminated | None = None
 
 

@@ -8,13 +8,12 @@ Secrets.
 import asyncio
 import base64
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterNotFound, InvalidRequest, KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage
@@ -24,13 +23,13 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.history import History, Records
-from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.jobs.logs import LONG_LOG, LogLimit, OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
-from kronkeep_daemon.kube import objects, paths
+from kronkeep_daemon.jobs.runner import WITHOUT_LIMITS, JobLimits, JobRunners
+from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.kube.job_state import observe
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests, job_names
 from kronkeep_daemon.repositories.queue import RepositoryQueues
@@ -70,8 +69,10 @@ class RepositoryJobs:
         clock: Clock,
         settings: Callable[[], Settings],
         queues: RepositoryQueues,
+        runners: JobRunners,
     ) -> None:
         self._clusters = clusters
+        self._runners = runners
         self._history = history
         self._copies: Records[CredentialCopy] = Records(history.table("credential_copies"), CredentialCopy)
         self._in_use: set[str] = set()
@@ -95,26 +96,9 @@ class RepositoryJobs:
         Raises StorageFailed: DeadlineExceeded, with what the pod waits for, after `seconds`, and Interrupted
         where the Job was deleted.
         """
-        namespace = self.namespace(where)
         cluster = self.cluster(where)
-        await self.copy_credentials(where, cluster, namespace, name, None, holds=repository_of(where).id)
-        try:
-            ended = await self._ended(name, steps, where, seconds)
-        except asyncio.CancelledError:
-            self._in_use.discard(_copy_id(cluster, namespace, name))  # the Job runs on, and needs its copy
-            raise
-        except BaseException:
-            await self.remove_credentials(cluster, namespace, name)
-            raise
-        await self.remove_credentials(cluster, namespace, name)
-        return ended
-
-    async def _ended(
-        self, name: str, steps: Steps, where: BackupStorage | Repository, seconds: float
-    ) -> FinishedJob:
         namespace = self.namespace(where)
-        cluster = self.cluster(where)
-        job = job_manifests.build_repository_job(
+        manifest = job_manifests.build_repository_job(
             name=name,
             namespace=namespace,
             steps=steps,
@@ -122,14 +106,62 @@ class RepositoryJobs:
             settings=self._settings().archive,
             deadline_seconds=seconds + 60,
         )
-        await runner.create_once(cluster, job)
+        async with self._credentials(where, cluster, namespace, name, holds=repository_of(where).id):
+            try:
+                async with asyncio.timeout(seconds):
+                    return await self._runners.on(cluster.id).run(manifest)
+            except NotFoundInCluster as fault:
+                raise StorageFailed("The storage's Job was deleted.", reason=Reason.INTERRUPTED) from fault
+            except TimeoutError as fault:
+                raise await self._too_long(cluster, namespace, name, seconds) from fault
+
+    async def run_job(
+        self,
+        manifest: JsonObject,
+        where: BackupStorage | Repository,
+        cluster: Cluster,
+        *,
+        owner: JsonObject | None = None,
+        on_line: OnLine | None = None,
+        limits: JobLimits = WITHOUT_LIMITS,
+        log_limit: LogLimit = LONG_LOG,
+    ) -> FinishedJob:
+        """Run a Job that has the repository's password, in any cluster; raise what JobRunner.run raises.
+
+        owner: the owner reference of the copied Secret.
+        """
+        meta = manifest["metadata"]
+        async with self._credentials(where, cluster, meta["namespace"], meta["name"], owner=owner):
+            return await self._runners.on(cluster.id).run(
+                manifest, on_line=on_line, limits=limits, log_limit=log_limit
+            )
+
+    @asynccontextmanager
+    async def _credentials(
+        self,
+        where: BackupStorage | Repository,
+        cluster: Cluster,
+        namespace: str,
+        job: str,
+        *,
+        owner: JsonObject | None = None,
+        holds: str = "",
+    ) -> AsyncIterator[None]:
+        """Copy password and credentials for a Job, and remove them at the end of the block.
+
+        A block that is cancelled or fails for a while leaves them: the Job may run on and need them. They are
+        removed by the next attempt, or by the sweep once the Job has ended.
+        """
+        await self.copy_credentials(where, cluster, namespace, job, owner, holds=holds)
         try:
-            async with asyncio.timeout(seconds):
-                return await runner.wait(cluster, self._clock, namespace, name)
-        except NotFoundInCluster as fault:
-            raise StorageFailed("The storage's Job was deleted.", reason=Reason.INTERRUPTED) from fault
-        except TimeoutError as fault:
-            raise await self._too_long(cluster, namespace, name, seconds) from fault
+            yield
+        except BaseException as fault:
+            if isinstance(fault, asyncio.CancelledError) or getattr(fault, "retryable", False):
+                self._in_use.discard(_copy_id(cluster, namespace, job))
+            else:
+                await self.remove_credentials(cluster, namespace, job)
+            raise
+        await self.remove_credentials(cluster, namespace, job)
 
     def left(self) -> list[CredentialCopy]:
         """The Jobs that an earlier life of the daemon began on repositories that they hold for themselves."""
@@ -140,14 +172,14 @@ class RepositoryJobs:
         cluster = self._clusters.of(left.cluster)
         async with self._queues.hold_exclusively(left.holds):
             with suppress(NotFoundInCluster):
-                await runner.wait(cluster, self._clock, left.namespace, left.job)
+                await self._runners.on(cluster.id).wait(left.namespace, left.job)
             await self.remove_credentials(cluster, left.namespace, left.job)
 
-    @staticmethod
-    async def _too_long(cluster: Cluster, namespace: str, name: str, seconds: float) -> StorageFailed:
+    async def _too_long(self, cluster: Cluster, namespace: str, name: str, seconds: float) -> StorageFailed:
         """The error of a Job that did not end in time; the Job is deleted."""
-        why = await _waits_for(cluster, namespace, name)
-        await cluster.delete(paths.jobs(namespace, name))
+        runner = self._runners.on(cluster.id)
+        why = await runner.explain_waiting(namespace, name)
+        await runner.remove(namespace, name)
         words = f"The storage's Job did not end within {seconds:.0f} s" + (f": {why}" if why else ".")
         return StorageFailed(
             words,
@@ -239,7 +271,7 @@ class RepositoryJobs:
                 continue
             try:
                 cluster = self._clusters.of(copy.cluster) if copy.cluster else self._clusters.first
-                needed = await self._runs(cluster, copy)
+                needed = await self._runners.on(cluster.id).is_running(copy.namespace, copy.job)
             except ClusterNotFound as gone:
                 log.warning("the copy of credentials %s is left where it is: %s", copy.id, gone)
                 self._copies.remove(copy.id)
@@ -249,14 +281,6 @@ class RepositoryJobs:
                 continue
             if not needed and copy.id not in self._in_use:
                 await self.remove_credentials(cluster, copy.namespace, copy.job)
-
-    @staticmethod
-    async def _runs(cluster: Cluster, copy: CredentialCopy) -> bool:
-        try:
-            job = await cluster.get(paths.jobs(copy.namespace, copy.job))
-        except NotFoundInCluster:
-            return False
-        return runner.end_of(job) is None
 
     async def password(self, storage: BackupStorage) -> bytes:
         """The repository's password; raises StorageFailed where its Secret or key is gone."""
@@ -315,23 +339,6 @@ class RepositoryJobs:
                 f"The Secret {clean(name, 100)} has no {', '.join(missing)}.", field="credentials"
             )
         return found
-
-
-async def _waits_for(cluster: Cluster, namespace: str, name: str) -> str:
-    """What keeps the Job's pod from starting, in the cluster's words; empty where nothing does."""
-    try:
-        job = await cluster.get(paths.jobs(namespace, name))
-        selector = f"{object_keys.JOB_NAME_LABEL}={name}"
-        pods, _ = await cluster.list(paths.pods(namespace), labelSelector=selector)
-        seen = [objects.read(pod, objects.Pod) for pod in pods]
-        if (cause := observe(objects.read(job, objects.Job), seen).cause) is not None:
-            return cause.message
-        names = {pod["metadata"]["name"] for pod in pods}
-        events, _ = await cluster.list(paths.events(namespace))
-    except KronkeepError:
-        return ""
-    told = [e for e in events if e["involvedObject"].get("name") in names and e.get("type") == "Warning"]
-    return clean(str(told[-1].get("message", "")), 300) if told else ""
 
 
 def _copy_id(cluster: Cluster, namespace: str, job: str) -> str:

@@ -3,12 +3,10 @@
 import secrets
 from collections.abc import Callable
 
-from kronkeep_common.clock import Clock
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupPolicySpec
 from kronkeep_common.reasons import Reason
-from kronkeep_daemon.jobs import runner
-from kronkeep_daemon.kube import paths
+from kronkeep_daemon.jobs.runner import JobRunners
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.restic import output, requirements, version
@@ -22,8 +20,8 @@ SECONDS = 300
 class VersionProbe:
     """The versions of restic by cluster, image and program: each cluster has its own registry or nodes."""
 
-    def __init__(self, clock: Clock, settings: Callable[[], Settings]) -> None:
-        self._clock = clock
+    def __init__(self, runners: JobRunners, settings: Callable[[], Settings]) -> None:
+        self._runners = runners
         self._settings = settings
         self._known: dict[tuple[str, str, str], ResticVersion] = {}
 
@@ -48,8 +46,7 @@ class VersionProbe:
         )
         job = job_manifests.build_job(name, namespace, "maintenance", [step], settings)
         job["spec"]["activeDeadlineSeconds"] = SECONDS
-        await cluster.create(paths.jobs(namespace), job)
-        ended = await runner.wait(cluster, self._clock, namespace, name)
+        ended = await self._runners.on(cluster.id).run(job)
         found = version.parse(ended.containers[0].log if ended.containers else b"")
         if found == version.UNKNOWN:
             said = output.split_lines(ended.containers[0].log)[-1:] if ended.containers else []

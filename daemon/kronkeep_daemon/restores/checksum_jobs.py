@@ -24,7 +24,7 @@ from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restores import path_mapping, restore_manifests
 from kronkeep_daemon.restores.checksums import Changes, Manifests, Sums, lines
-from kronkeep_daemon.restores.job_runner import Runners
+from kronkeep_daemon.restores.restore_jobs import RestoreJobs
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -44,7 +44,7 @@ class Maker:
         policies: PolicyLookup,
         queues: RepositoryQueues,
         snapshots: Snapshots,
-        runners: Runners,
+        jobs: RestoreJobs,
         kept: Manifests,
         bus: Bus,
         clock: Clock,
@@ -55,7 +55,7 @@ class Maker:
         self._policies = policies
         self._queues = queues
         self._snapshots = snapshots
-        self._runners = runners
+        self._jobs = jobs
         self._kept = kept
         self._clock = clock
         self._settings = settings
@@ -102,16 +102,15 @@ class Maker:
         changes = Changes()
         job = self._job(backup, found.claims)
         where = self._snapshots.repository(backup)
-        runner = self._runners.on(backup.cluster)
 
         def hear(container: str, line: bytes) -> None:
             (sums if container == "sums" else changes).hear(line)
 
         async with self._queues.hold_for_reading(where.id):
             try:
-                ended = await runner.on_repository(job, where, hear)
+                ended = await self._jobs.run(backup.cluster, job, hear, repository=where)
             finally:
-                await runner.remove(backup.namespace, job["metadata"]["name"])
+                await self._jobs.remove(backup.cluster, backup.namespace, job["metadata"]["name"])
         if not ended.complete:
             log.info("the manifest of backup %s is not whole: %s", backup.id, ended.message or ended.reason)
         sums.end()

@@ -19,13 +19,13 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.objects import JsonObject, Pod
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
-from kronkeep_daemon.restores.job_runner import Runner, Runners
 from kronkeep_daemon.restores.path_mapping import Call
+from kronkeep_daemon.restores.restore_jobs import RestoreJobs
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.settings import Settings
 
@@ -53,12 +53,12 @@ class Downloads:
         *,
         queues: RepositoryQueues,
         snapshots: Snapshots,
-        runners: Runners,
+        jobs: RestoreJobs,
         settings: Callable[[], Settings],
     ) -> None:
         self._queues = queues
         self._snapshots = snapshots
-        self._runners = runners
+        self._jobs = jobs
         self._settings = settings
 
     @asynccontextmanager
@@ -75,30 +75,38 @@ class Downloads:
             words = f"The file has {entry.size:,} bytes; at most {MOST:,} go through a pod's log."
             raise FileTooLarge(words, field="path")
         where = self._snapshots.repository(backup)
-        runner, namespace = self._runners.at(where)
+        cluster_id, namespace = self._jobs.place_of(where)
         job = self._job(backup, path, where, namespace)
         name = job["metadata"]["name"]
         try:
-            pod = await self._begun(runner, job, where, gone)
-            said = await runner.said(pod, "sum")
-            digest = said.lstrip(b"\\")[:64].decode(errors="replace")
-            yield Sending(entry, digest, _checked(runner.chunks(pod, "send"), entry.size, digest))
+            pod = await self._begun(cluster_id, job, where, gone)
+            digest = await self._read_digest(cluster_id, pod)
+            chunks = self._jobs.container_chunks(cluster_id, pod, "send")
+            yield Sending(entry, digest, _checked(chunks, entry.size, digest))
         finally:
-            await runner.remove(namespace, name)
+            await self._jobs.remove(cluster_id, namespace, name)
 
     async def _begun(
-        self, runner: Runner, job: JsonObject, where: Repository, gone: Callable[[], bool]
-    ) -> JsonObject:
+        self, cluster_id: str, job: JsonObject, where: Repository, gone: Callable[[], bool]
+    ) -> Pod:
         """The pod once it sends; raises StorageFailed where it never will."""
         async with self._queues.hold_for_reading(where.id):
             try:
-                found = await runner.until(job, where, "send", gone)
+                found = await self._jobs.run_until_started(
+                    cluster_id, job, "send", repository=where, is_abandoned=gone
+                )
             except NotFoundInCluster as removed:
                 raise StorageFailed("The Job that read the file went.", reason=Reason.JOB_GONE) from removed
         if not isinstance(found, FinishedJob):
             return found
         fault = restore_outcome.fault(found) or restore_outcome.INTERRUPTED
         raise StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)
+
+    async def _read_digest(self, cluster_id: str, pod: Pod) -> str:
+        """Return the SHA-256 that the ended container `sum` printed, in hexadecimal."""
+        log = b"".join([chunk async for chunk in self._jobs.container_chunks(cluster_id, pod, "sum")])
+        first_line = log.partition(b"\n")[0].partition(b" ")[2]
+        return first_line.lstrip(b"\\")[:64].decode(errors="replace")
 
     def _job(self, backup: BackupExecution, path: str, where: Repository, namespace: str) -> JsonObject:
         """Restores the file, hashes it, prints it; only the first container knows the repository."""

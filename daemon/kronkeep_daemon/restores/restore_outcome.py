@@ -21,14 +21,14 @@ def restores(ended: FinishedJob) -> list[ContainerResult]:
 
 def verified_files(ended: FinishedJob) -> int:
     """How many files restic compared in all."""
-    return sum(restore.parse_verified(step.log) or 0 for step in restores(ended))
+    return sum(restore.parse_verified(step.text) or 0 for step in restores(ended))
 
 
 def fault(ended: FinishedJob) -> Fault | None:
     """Why the Job of a restore failed; None when all its containers did what they should."""
     if ended.complete:
         calls = restores(ended)
-        if not calls or any(restore.parse_verified(step.log) is None for step in calls):
+        if not calls or any(restore.parse_verified(step.text) is None for step in calls):
             words = "restic ended without an error but did not say that it had compared the files."
             return Fault(Reason.NO_SUMMARY, words, "Look at the target, and restore again.")
         return None
@@ -43,12 +43,12 @@ def fault(ended: FinishedJob) -> Fault | None:
     if failed.exit_code == KILLED and failed.name != "check":
         return INTERRUPTED
     if failed.name == "check":
-        words = f"The drill's check command exited with {failed.exit_code}: {output.last_line(failed.log)}"
+        words = f"The drill's check command exited with {failed.exit_code}: {output.last_line(failed.text)}"
         return Fault(Reason.CHECK_FAILED, words, Reason.CHECK_FAILED.next_step)
     if failed.name.startswith("move"):
-        words = f"What was restored could not take its place: {output.last_line(failed.log)}"
+        words = f"What was restored could not take its place: {output.last_line(failed.text)}"
         return Fault(Reason.MOVE_FAILED, words, Reason.MOVE_FAILED.next_step)
     if not failed.name.startswith("restore"):
-        words = f"What was restored could not be looked at: {output.last_line(failed.log)}"
+        words = f"What was restored could not be looked at: {output.last_line(failed.text)}"
         return Fault(Reason.LOOK_FAILED, words, Reason.LOOK_FAILED.next_step)
-    return restore.explain(failed.exit_code, failed.log)
+    return restore.explain(failed.exit_code, failed.text)

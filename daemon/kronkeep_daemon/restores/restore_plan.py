@@ -21,8 +21,8 @@ from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.job_names import short_hash
 from kronkeep_daemon.restores import path_mapping, restore_manifests
 from kronkeep_daemon.restores.checksums import Names
-from kronkeep_daemon.restores.job_runner import Runner, Runners
 from kronkeep_daemon.restores.path_mapping import Mount, Selection
+from kronkeep_daemon.restores.restore_jobs import RestoreJobs
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
@@ -51,13 +51,13 @@ class Planner:
         cronjobs: CronJobService,
         storages: StorageService,
         snapshots: Snapshots,
-        runners: Runners,
+        jobs: RestoreJobs,
         settings: Callable[[], Settings],
     ) -> None:
         self._cronjobs = cronjobs
         self._storages = storages
         self._snapshots = snapshots
-        self._runners = runners
+        self._jobs = jobs
         self._settings = settings
 
     async def wanted(self, backup_id: str, request: RestoreRequest, patience: float | None) -> Wanted:
@@ -172,21 +172,24 @@ class Planner:
             size,
             wanted.target.storage_class,
         )
-        await self.runner(wanted).cluster.create(paths.claims(wanted.target.namespace), body, dry_run=True)
+        cluster = self._jobs.cluster(self._cluster_id(wanted))
+        await cluster.create(paths.claims(wanted.target.namespace), body, dry_run=True)
         return msgspec.structs.replace(plan, new_claim_bytes=size)
 
-    def runner(self, wanted: Wanted) -> Runner:
-        """What runs Jobs beside the request's target; raises ClusterNotFound."""
-        return self._runners.on(wanted.target.cluster or wanted.backup.cluster)
+    @staticmethod
+    def _cluster_id(wanted: Wanted) -> str:
+        """Return the id of the cluster in which the request's target is."""
+        return wanted.target.cluster or wanted.backup.cluster
 
     async def look(self, wanted: Wanted, key: str) -> Names:
         """What the target's claims hold now; raises NotFoundInCluster for a claim that is not there."""
         settings = self._settings()
         storage = self._snapshots.repository(wanted.backup)
         namespace = wanted.target.namespace or ""
-        runner = self.runner(wanted)
+        cluster_id = self._cluster_id(wanted)
+        cluster = self._jobs.cluster(cluster_id)
         for mount in wanted.mounts:
-            await runner.cluster.get(paths.claims(namespace, mount.claim))
+            await cluster.get(paths.claims(namespace, mount.claim))
         name = f"kronkeep-look-{short_hash(key, *[m.claim for m in wanted.mounts], namespace)}"
         base = build_repository_job(
             name=name,
@@ -199,9 +202,9 @@ class Planner:
         job = restore_manifests.look_job(name, namespace, wanted.mounts, base)
         names = Names()
         try:
-            ended = await runner.plain(job, lambda _, line: names.hear(line))
+            ended = await self._jobs.run(cluster_id, job, lambda _, line: names.hear(line))
         finally:
-            await runner.remove(namespace, name)
+            await self._jobs.remove(cluster_id, namespace, name)
         if not ended.complete:
             raise InvalidRequest(
                 f"The target could not be looked at: {clean(ended.message or ended.reason, 300)}",

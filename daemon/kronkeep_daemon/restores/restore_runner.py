@@ -32,8 +32,8 @@ from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
 from kronkeep_daemon.restores.checksums import Line, Manifests, differences
-from kronkeep_daemon.restores.job_runner import Runner, Runners
 from kronkeep_daemon.restores.log_parser import Ears
+from kronkeep_daemon.restores.restore_jobs import RestoreJobs
 from kronkeep_daemon.restores.restore_plan import Planner, Wanted, size_of
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.restores.snapshot_listing import Snapshots
@@ -59,7 +59,7 @@ class Restorer:
         records: RestoreRecords,
         snapshots: Snapshots,
         planner: Planner,
-        runners: Runners,
+        jobs: RestoreJobs,
         sums: Manifests,
         history: History,
         clock: Clock,
@@ -72,7 +72,7 @@ class Restorer:
         self._records = records
         self._snapshots = snapshots
         self._planner = planner
-        self._runners = runners
+        self._jobs = jobs
         self._sums = sums
         self._history = history
         self._clock = clock
@@ -108,9 +108,10 @@ class Restorer:
             raise NotFoundInCluster("The restore's Job went unseen; how it ended is not known.")
         await self._restore(restore, wanted)
 
-    def _runner(self, restore: Restore) -> Runner:
-        target = restore.target
-        return self._runners.on(target.cluster if target and target.cluster else restore.cluster)
+    @staticmethod
+    def _cluster_id(restore: Restore) -> str:
+        """Return the id of the cluster in which the restore's Jobs run: its target's."""
+        return (restore.target.cluster if restore.target else None) or restore.cluster
 
     def _late(self, restore: Restore) -> bool:
         return restore.deadline_at is not None and self._clock.now() > restore.deadline_at
@@ -120,7 +121,9 @@ class Restorer:
         began = restore.started_at or restore.created_at
         if (self._clock.now() - began).total_seconds() < SAFE_SECONDS:
             return False  # it cannot have gone by its TTL: at most it was never made
-        return not await self._runner(restore).exists(namespace_of(restore), restore.job or "")
+        return not await self._jobs.exists(
+            self._cluster_id(restore), namespace_of(restore), restore.job or ""
+        )
 
     async def _prepare(self, restore: Restore, wanted: Wanted) -> Restore:
         """The target is there, empty where it must be, and the CronJob rests where that was asked."""
@@ -183,7 +186,7 @@ class Restorer:
     async def _make_claim(self, restore: Restore, wanted: Wanted) -> None:
         namespace = wanted.target.namespace or ""
         name = wanted.target.claim or ""
-        cluster = self._runner(restore).cluster
+        cluster = self._jobs.cluster(self._cluster_id(restore))
         size = wanted.target.size_bytes or size_of(wanted.selection)
         body = restore_manifests.claim(namespace, name, restore.id, size, wanted.target.storage_class)
         try:
@@ -214,7 +217,7 @@ class Restorer:
         job = self._job(restore, wanted, sums=manifest is not None)
         where = self._snapshots.repository(wanted.backup)
         async with self._queues.hold_for_reading(where.id):
-            ended = await self._runner(restore).on_repository(job, where, ears.hear)
+            ended = await self._jobs.run(self._cluster_id(restore), job, ears.hear, repository=where)
         if staged(restore):
             await self._clean(restore, wanted)
         ears.sums.end()
@@ -223,7 +226,7 @@ class Restorer:
 
     async def _again(self, restore: Restore) -> Restore:
         """The next attempt; what the last one had written is written once more."""
-        await self._runner(restore).remove(namespace_of(restore), restore.job or "")
+        await self._jobs.remove(self._cluster_id(restore), namespace_of(restore), restore.job or "")
         attempt = restore.attempt + 1
         return await self._records.change(
             restore.id,
@@ -264,11 +267,11 @@ class Restorer:
             deadline_seconds=CLEAN_SECONDS,
         )
         job = restore_manifests.clean_job(base, wanted.mounts, path_mapping.stage(restore.id))
-        ended = await self._runner(restore).plain(job, lambda *_: None)
+        ended = await self._jobs.run(self._cluster_id(restore), job, lambda *_: None)
         if not ended.complete:
             words = f"The folder {path_mapping.stage(restore.id)} is left in the target; remove it by hand."
             await self._records.change(restore.id, warnings=(*self._records.get(restore.id).warnings, words))
-        await self._runner(restore).remove(namespace, name)
+        await self._jobs.remove(self._cluster_id(restore), namespace, name)
 
     def _job(self, restore: Restore, wanted: Wanted, *, sums: bool) -> JsonObject:
         settings = self._settings()
@@ -341,7 +344,7 @@ class Restorer:
     async def _fail(self, restore_id: str, fault: Fault) -> None:
         restore = self._records.get(restore_id)
         if restore.job is not None:
-            await self._runner(restore).remove(namespace_of(restore), restore.job)
+            await self._jobs.remove(self._cluster_id(restore), namespace_of(restore), restore.job)
         await self._records.end(
             restore_id,
             RestoreStatus.FAILED,

@@ -31,7 +31,7 @@ from kronkeep_daemon.repositories.repository import Repository, repository_of_ba
 from kronkeep_daemon.repositories.repository_jobs import failed
 from kronkeep_daemon.restic import ls
 from kronkeep_daemon.restores import path_mapping
-from kronkeep_daemon.restores.job_runner import Runners
+from kronkeep_daemon.restores.restore_jobs import RestoreJobs
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
@@ -49,7 +49,7 @@ class Snapshots:
     def __init__(
         self,
         *,
-        runners: Runners,
+        jobs: RestoreJobs,
         backups: BackupRecords,
         storages: StorageService,
         queues: RepositoryQueues,
@@ -57,7 +57,7 @@ class Snapshots:
         settings: Callable[[], Settings],
         supervisor: Supervisor,
     ) -> None:
-        self._runners = runners
+        self._jobs = jobs
         self._backups = backups
         self._storages = storages
         self._queues = queues
@@ -138,7 +138,7 @@ class Snapshots:
         ids = [found for found, _ in path_mapping.parts(backup.result, (), None)]
         steps = [(f"ls-{n}", ls.argv(found)) for n, found in enumerate(ids)]
         name = f"kronkeep-files-{backup.id}"
-        runner, namespace = self._runners.at(where)
+        cluster_id, namespace = self._jobs.place_of(where)
         job = build_repository_job(
             name=name,
             namespace=namespace,
@@ -152,13 +152,13 @@ class Snapshots:
         with Listing(path) as listing:
             async with self._queues.hold_for_reading(where.id):
                 try:
-                    ended = await runner.on_repository(job, where, listing.hear)
+                    ended = await self._jobs.run(cluster_id, job, listing.hear, repository=where)
                 except NotFoundInCluster as gone:
                     raise StorageFailed(
                         "The Job that read the listing went.", reason=Reason.JOB_GONE
                     ) from gone
                 finally:
-                    await runner.remove(namespace, name)
+                    await self._jobs.remove(cluster_id, namespace, name)
             if (fault := failed(ended)) is not None:
                 raise fault
             await asyncio.to_thread(listing.keep)

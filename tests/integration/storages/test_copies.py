@@ -13,7 +13,7 @@ from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.history import History
-from kronkeep_daemon.jobs import runner
+from kronkeep_daemon.jobs.runner import JobRunner, JobRunners
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
@@ -48,12 +48,14 @@ class Room:
         if self.history is not None:
             await self.history.close()
         self.history = await History.open(self._folder, clock=SystemClock())
+        clusters = Clusters([self.cluster])
         return RepositoryJobs(
-            clusters=Clusters([self.cluster]),
+            clusters=clusters,
             history=self.history,
             clock=SystemClock(),
             settings=Settings,
             queues=RepositoryQueues(),
+            runners=JobRunners(clusters=clusters, clock=SystemClock(), recorders={}),
         )
 
     async def copies(self) -> list[str]:
@@ -105,7 +107,7 @@ async def test_the_sweep_takes_what_a_killed_daemon_left_and_no_more(room: Room)
     assert await room.copies() == ["ended-key", "never-made-key", "runs-key"]
     daemon = await room.daemon()
     await daemon.copy_credentials(STORAGE, room.cluster, "default", "new", None)
-    await runner.wait(room.cluster, SystemClock(), "default", "ended")
+    await JobRunner(cluster=room.cluster, clock=SystemClock()).wait("default", "ended")
     await daemon.sweep()
     assert await room.copies() == ["new-key", "runs-key"]
     await room.cluster.delete(paths.jobs("default", "runs"))

@@ -8,7 +8,7 @@ from tests.integration.watch.world import Quick
 
 from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
-from kronkeep_daemon.kube.log_follower import Follower
+from kronkeep_daemon.kube.log_follower import LogFollower
 from kronkeep_daemon.kube.objects import Pod, read
 
 LINES = [f"2026-01-15T10:00:{number // 3:02d}.{number:09d}Z line {number}\n".encode() for number in range(30)]
@@ -38,7 +38,7 @@ class Kubelet:
 
 
 async def followed(kubelet: Any) -> list[bytes]:
-    follower = Follower(cluster=kubelet, pod=POD, container="main", over=lambda: True, clock=Quick())
+    follower = LogFollower(cluster=kubelet, pod=POD, container="main", is_over=lambda: True, clock=Quick())
     return [line async for line in follower.lines()]
 
 
@@ -54,7 +54,9 @@ async def test_a_container_that_has_not_started_yet_is_waited_for() -> None:
     kubelet = Kubelet(10_000)
     over = [False, False, True]
     kubelet.refusals = [InvalidObject("waiting to start"), InvalidObject("waiting to start")]
-    follower = Follower(cluster=kubelet, pod=POD, container="main", over=lambda: over.pop(0), clock=Quick())  # type: ignore[arg-type]
+    follower = LogFollower(
+        cluster=kubelet, pod=POD, container="main", is_over=lambda: over.pop(0), clock=Quick()
+    )  # type: ignore[arg-type]
     assert [line async for line in follower.lines()] == LINES
 
 

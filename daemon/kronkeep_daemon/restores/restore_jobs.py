@@ -1,0 +1,89 @@
+"""Jobs that read a snapshot or a restore's target: run near their claims, every line of their logs read."""
+
+from collections.abc import AsyncIterator, Callable
+
+from kronkeep_daemon.jobs import node_placement
+from kronkeep_daemon.jobs.logs import SHORT_LOG, OnLine
+from kronkeep_daemon.jobs.outcome import FinishedJob
+from kronkeep_daemon.jobs.runner import JobRunners
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.objects import JsonObject, Pod
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+
+
+class RestoreJobs:
+    """Runs Jobs in the clusters of records; methods that take a `cluster_id` raise ClusterNotFound."""
+
+    def __init__(self, *, runners: JobRunners, repository_jobs: RepositoryJobs) -> None:
+        self._runners = runners
+        self._repository_jobs = repository_jobs
+
+    def cluster(self, cluster_id: str) -> Cluster:
+        """Return the cluster in which the Jobs of a record run."""
+        return self._runners.on(cluster_id).cluster
+
+    def place_of(self, repository: Repository) -> tuple[str, str]:
+        """Return (cluster id, namespace) of the Jobs that only read a repository: those of its storage."""
+        return repository.storage.cluster, self._repository_jobs.namespace(repository)
+
+    async def run(
+        self,
+        cluster_id: str,
+        manifest: JsonObject,
+        on_line: OnLine,
+        *,
+        repository: Repository | None = None,
+    ) -> FinishedJob:
+        """Run a Job to its end, with the repository's password where one is given.
+
+        Raises NotFoundInCluster when the Job is deleted before its end, what `on_line` raises, and for a Job
+        that completed the reason why lines of its logs could not be read.
+        """
+        runner = self._runners.on(cluster_id)
+        await node_placement.place_near_claims(runner.cluster, manifest)
+        if repository is None:
+            finished = await runner.run(manifest, on_line=on_line, log_limit=SHORT_LOG)
+        else:
+            finished = await self._repository_jobs.run_job(
+                manifest, repository, runner.cluster, on_line=on_line, log_limit=SHORT_LOG
+            )
+        if finished.complete:
+            finished.require_whole_logs()
+        return finished
+
+    async def run_until_started(
+        self,
+        cluster_id: str,
+        manifest: JsonObject,
+        container: str,
+        *,
+        repository: Repository,
+        is_abandoned: Callable[[], bool],
+    ) -> Pod | FinishedJob:
+        """Run a Job until a container has started; return its pod, or how the Job ended before.
+
+        The caller removes the Job with `remove`. Raises NotFoundInCluster when the Job is deleted, and when
+        `is_abandoned` says that nobody waits for it.
+        """
+        runner = self._runners.on(cluster_id)
+        meta = manifest["metadata"]
+        await self._repository_jobs.copy_credentials(
+            repository, runner.cluster, meta["namespace"], meta["name"], None
+        )
+        await node_placement.place_near_claims(runner.cluster, manifest)
+        return await runner.run_until_started(manifest, container, is_abandoned=is_abandoned)
+
+    def container_chunks(self, cluster_id: str, pod: Pod, container: str) -> AsyncIterator[bytes]:
+        """Yield the log of a container that has started, to its end, with the time before each line."""
+        return self._runners.on(cluster_id).container_chunks(pod, container)
+
+    async def exists(self, cluster_id: str, namespace: str, name: str) -> bool:
+        """Whether the cluster has a Job of that name."""
+        return await self._runners.on(cluster_id).exists(namespace, name)
+
+    async def remove(self, cluster_id: str, namespace: str, name: str) -> None:
+        """Delete a Job with its pods and its copy of the password."""
+        runner = self._runners.on(cluster_id)
+        await runner.remove(namespace, name)
+        await self._repository_jobs.remove_credentials(runner.cluster, namespace, name)

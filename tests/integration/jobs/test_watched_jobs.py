@@ -1,0 +1,113 @@
+"""A Job of ours in an embedded cluster, followed by the watch that records its cluster."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.embedded import EmbeddedCluster
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.history import History
+from kronkeep_daemon.jobs.runner import JobRunner, JobRunners
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.repositories import job_manifests
+from kronkeep_daemon.settings import ArchiveSettings
+from kronkeep_daemon.supervisor import Supervisor
+
+
+class CountingCluster(Cluster):
+    """A connection that notes which single objects and lists it was asked for; watches do not count."""
+
+    def __init__(
+        self, kubeconfig: Path | None, context: str | None, in_cluster: bool, *, name: str | None = None
+    ) -> None:
+        super().__init__(kubeconfig, context, in_cluster, name=name)
+        self.requests: list[str] = []
+
+    async def get(self, path: str, **params: str) -> JsonObject:
+        self.requests.append(f"get {path}")
+        return await super().get(path, **params)
+
+    async def list(self, path: str, **params: str) -> tuple[list[JsonObject], str]:
+        self.requests.append(f"list {path}")
+        return await super().list(path, **params)
+
+
+class Room:
+    """The connection and the runner of our Jobs there."""
+
+    def __init__(self, cluster: CountingCluster, recorder: Recorder) -> None:
+        self.cluster = cluster
+        runners = JobRunners(
+            clusters=Clusters([cluster]), clock=SystemClock(), recorders={cluster.id: recorder}
+        )
+        self.runner = runners.on(cluster.id)
+
+
+@pytest.fixture
+async def room(
+    embedded_cluster: EmbeddedCluster, tmp_path: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Room]:
+    """A room that watches the namespaces of the test's parameter, or all."""
+    cluster = await CountingCluster.connect(kubeconfig=embedded_cluster.kubeconfig)
+    assert isinstance(cluster, CountingCluster)
+    history = await History.open(tmp_path / "history", clock=SystemClock())
+    supervisor = Supervisor(SystemClock())
+    recorder = Recorder(
+        cluster=cluster,
+        history=history,
+        bus=Bus(),
+        clock=SystemClock(),
+        namespaces=getattr(request, "param", ()),
+    )
+    recorder.start(supervisor)
+    await recorder.synced.wait()
+    yield Room(cluster, recorder)
+    await supervisor.close()
+    await history.close()
+    await cluster.close()
+
+
+def manifest(name: str, *scripts: str) -> JsonObject:
+    """A Job of ours: a container for each script, all but the last as init containers."""
+    settings = ArchiveSettings()
+    containers = [
+        job_manifests.build_container(f"c{number}", ["sh", "-c", script], [], [], settings)
+        for number, script in enumerate(scripts)
+    ]
+    return job_manifests.build_job(name, "default", "maintenance", containers, settings)
+
+
+async def test_the_watch_tells_of_the_end_and_the_job_is_asked_for_once(room: Room) -> None:
+    lines: list[tuple[str, bytes]] = []
+    finished = await room.runner.run(
+        manifest("watched", "echo one; sleep 1; echo two", "sleep 1; echo three; exit 4"),
+        on_line=lambda container, line: lines.append((container, line)),
+    )
+    assert lines == [("c0", b"one"), ("c0", b"two"), ("c1", b"three")]
+    assert (finished.complete, [c.exit_code for c in finished.containers]) == (False, [0, 4])
+    assert [c.text for c in finished.containers] == [b"one\ntwo\n", b"three\n"]
+    assert room.cluster.requests == ["list /api/v1/namespaces/default/pods"]
+
+
+@pytest.mark.parametrize("room", [("elsewhere",)], indirect=True)
+async def test_a_job_in_a_namespace_that_is_not_watched_is_polled(room: Room) -> None:
+    finished = await room.runner.run(manifest("polled", "sleep 1"))
+    assert finished.complete
+    assert "get /apis/batch/v1/namespaces/default/jobs/polled" in room.cluster.requests
+
+
+async def test_a_job_that_somebody_deletes_is_not_found_by_the_watch(room: Room) -> None:
+    task = asyncio.create_task(room.runner.run(manifest("deleted", "sleep 600")))
+    while not await room.runner.exists("default", "deleted"):  # noqa: ASYNC110
+        await asyncio.sleep(0.05)
+    await JobRunner(cluster=room.cluster, clock=SystemClock()).remove("default", "deleted")
+    with pytest.raises(NotFoundInCluster):
+        async with asyncio.timeout(30):
+            await task

@@ -1,0 +1,202 @@
+"""A cluster with one Job, whose pod and logs a test moves on; it counts what it is asked."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from kronkeep_common import object_keys
+from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import ClusterUnreachable
+from kronkeep_daemon.cronjobs.cluster_cache import Seen
+from kronkeep_daemon.jobs.job_states import CachedJobs
+from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.kube.objects import Job, JsonObject, Pod, read
+
+NAMESPACE = "shop"
+NAME = "ours"
+UID = "uid-1"
+
+
+class QuickClock(SystemClock):
+    """A clock on which waiting takes a fiftieth of the time, for the monotonic time too."""
+
+    def monotonic(self) -> float:
+        return super().monotonic() * 50
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / 50)
+
+
+def manifest(*containers: str) -> JsonObject:
+    """A Job of kronkeep's; all containers but the last are init containers."""
+    *first, last = ({"name": name} for name in containers)
+    meta = {
+        "name": NAME,
+        "namespace": NAMESPACE,
+        "labels": {object_keys.MANAGED_BY_LABEL: object_keys.MANAGED_BY},
+    }
+    pod = {"initContainers": first, "containers": [last], "volumes": []}
+    return {"metadata": meta, "spec": {"template": {"spec": pod}}}
+
+
+class FakeCluster:
+    """Speaks as kube.client.Cluster does; `cache` shows what was put with `watched`, as a watch would."""
+
+    id = "cluster-1"
+
+    def __init__(self, *containers: str) -> None:
+        self.manifest = manifest(*containers)
+        self.containers = containers
+        self.job: JsonObject | None = None
+        self.states: dict[str, JsonObject] = {}
+        self.log: dict[str, list[bytes]] = {name: [] for name in containers}
+        self.requests: list[str] = []
+        self.away = False
+        self.is_live = True
+        self.broken_streams = 0
+        self.silent_streams = 0
+        self.pods_deleted = False
+        self._more = asyncio.Event()
+        self._version = 0
+        self.cache = Seen(touched=lambda _: None, turned=lambda *_: None)
+
+    @property
+    def cached(self) -> CachedJobs:
+        return CachedJobs(self.cache, lambda namespace: self.is_live and namespace == NAMESPACE)
+
+    # What a test does.
+
+    def start(self, container: str) -> None:
+        """The container runs."""
+        self.states[container] = {"running": {"startedAt": "2026-01-15T10:00:00Z"}}
+        self._show()
+
+    def write(self, container: str, *lines: bytes) -> None:
+        """The container writes lines."""
+        for line in lines:
+            second = len(self.log[container]) // 3  # three lines a second
+            self.log[container].append(b"2026-01-15T10:00:%02d.5Z %s\n" % (second, line))
+        self._wake()
+
+    def end(self, container: str, exit_code: int = 0, reason: str = "Completed") -> None:
+        """The container ends."""
+        self.states[container] = {"terminated": {"exitCode": exit_code, "reason": reason}}
+        self._show()
+
+    def finish(self, kind: str = "Complete", reason: str = "") -> None:
+        """The Job ends."""
+        assert self.job is not None
+        condition = {"type": kind, "status": "True", "reason": reason, "message": f"The Job is {kind}."}
+        self.job["status"] = {"conditions": [condition]}
+        self._show()
+
+    def delete_job(self) -> None:
+        """Somebody deletes the Job."""
+        assert self.job is not None
+        gone, self.job = self.job, None
+        self._version += 1
+        gone["metadata"]["resourceVersion"] = str(self._version)
+        if self.is_live:
+            self.cache.job_event("DELETED", read(gone, Job))
+            self.cache.forget_job(UID)  # as the recorder does with Jobs that are not of a CronJob
+        self._wake()
+
+    def _show(self) -> None:
+        """Lets the watch show the Job and its pod."""
+        self._version += 1
+        if self.job is not None:
+            self.job["metadata"]["resourceVersion"] = str(self._version)
+        if self.is_live and self.job is not None:
+            for pod in self._pods():
+                self.cache.pod_event("MODIFIED", read(pod, Pod))
+            self.cache.job_event("MODIFIED", read(self.job, Job))
+        self._wake()
+
+    def _wake(self) -> None:
+        self._more.set()
+        self._more = asyncio.Event()
+
+    def _pods(self) -> list[JsonObject]:
+        if not self.states or self.pods_deleted:
+            return []
+        *first, last = ({"name": name, "state": self.states.get(name, {})} for name in self.containers)
+        meta = {
+            "name": f"{NAME}-pod",
+            "namespace": NAMESPACE,
+            "uid": "pod-1",
+            "resourceVersion": str(self._version),
+            "creationTimestamp": "2026-01-15T10:00:00Z",
+            "ownerReferences": [{"kind": "Job", "name": NAME, "uid": UID}],
+        }
+        spec = self.manifest["spec"]["template"]["spec"]
+        return [
+            {
+                "metadata": meta,
+                "spec": {"containers": spec["containers"], "initContainers": spec["initContainers"]},
+                "status": {"initContainerStatuses": first, "containerStatuses": [last]},
+            }
+        ]
+
+    # What the runner asks.
+
+    def _asked(self, request: str) -> None:
+        self.requests.append(request)
+        if self.away:
+            raise ClusterUnreachable("The cluster does not answer.")
+
+    async def create(self, path: str, body: JsonObject) -> JsonObject:
+        self._asked("create")
+        if self.job is not None:
+            raise AlreadyExists("There is one of that name.")
+        self.job = {**body, "metadata": {**body["metadata"], "uid": UID, "resourceVersion": "0"}}
+        return self.job
+
+    async def get(self, path: str) -> JsonObject:
+        self._asked("get")
+        if self.job is None:
+            raise NotFoundInCluster("There is no such Job.")
+        return self.job
+
+    async def list(self, path: str, **params: str) -> tuple[list[JsonObject], str]:
+        self._asked("list")
+        assert params == {"labelSelector": f"{object_keys.JOB_NAME_LABEL}={NAME}"}
+        return self._pods(), "1"
+
+    async def delete(self, path: str, *, uid: str | None = None) -> None:
+        self._asked("delete")
+        self.job = None
+
+    async def log_chunks(
+        self, namespace: str, pod: str, container: str, *, follow: bool, since_time: str | None = None
+    ) -> AsyncIterator[bytes]:
+        self._asked(f"log {container}{' follow' if follow else ''}")
+        if self.pods_deleted:
+            raise NotFoundInCluster("There is no such pod.")
+        since = (since_time or "").removesuffix("Z").encode()
+        if self.silent_streams:
+            self.silent_streams -= 1
+            await asyncio.Event().wait()
+        at = 0
+        while True:
+            more = self._more
+            lines = self.log[container]
+            for line in lines[at:]:
+                at += 1
+                if line[:19] >= since:
+                    yield line[:10]
+                    yield line[10:]
+            if self.broken_streams:
+                self.broken_streams -= 1
+                raise ClusterUnreachable("The stream broke.")
+            if not follow or "terminated" in self.states.get(container, {}):
+                return
+            await more.wait()
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    """Return once `condition()` holds; fail after five seconds."""
+    end = asyncio.get_running_loop().time() + 5
+    while True:
+        if condition():
+            return
+        assert asyncio.get_running_loop().time() < end
+        await asyncio.sleep(0.002)

@@ -1,0 +1,324 @@
+"""One Job from its creation to its end: adopted, watched or polled, its logs read, its limits kept."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from tests.unit.jobs.fake_cluster import NAME, NAMESPACE, FakeCluster, QuickClock, eventually
+
+from kronkeep_common.errors import ClusterUnreachable, InvalidRequest, NameTaken
+from kronkeep_daemon.jobs import logs
+from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
+from kronkeep_daemon.jobs.runner import JobLimits, JobRunner
+from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.kube.objects import Pod
+
+
+def runner_of(cluster: Any, *, watched: bool = True) -> JobRunner:
+    return JobRunner(cluster=cluster, clock=QuickClock(), cached=cluster.cached if watched else None)
+
+
+@asynccontextmanager
+async def running(
+    cluster: FakeCluster, *, watched: bool = True, **how: Any
+) -> AsyncIterator[asyncio.Task[FinishedJob]]:
+    """The task that runs the cluster's Job, once the Job is created; cancelled at the end of the block."""
+    task = asyncio.create_task(runner_of(cluster, watched=watched).run(cluster.manifest, **how))
+    await eventually(lambda: cluster.job is not None or task.done())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@pytest.mark.parametrize("watched", [True, False])
+async def test_a_job_is_run_to_its_end_with_exit_codes_reasons_and_logs(watched: bool) -> None:
+    cluster = FakeCluster("first", "second")
+    async with running(cluster, watched=watched) as task:
+        cluster.start("first")
+        cluster.write("first", b"one")
+        cluster.end("first")
+        cluster.start("second")
+        cluster.write("second", b"two", b"three")
+        cluster.end("second", 3, "Error")
+        cluster.finish("Failed", "BackoffLimitExceeded")
+        finished = await task
+    assert (finished.complete, finished.reason, finished.message, finished.pod) == (
+        False,
+        "BackoffLimitExceeded",
+        "The Job is Failed.",
+        "ours-pod",
+    )
+    assert finished.containers == (
+        ContainerResult(name="first", exit_code=0, reason="Completed", log=b"2026-01-15T10:00:00.5Z one\n"),
+        ContainerResult(
+            name="second",
+            exit_code=3,
+            reason="Error",
+            log=b"2026-01-15T10:00:00.5Z two\n2026-01-15T10:00:00.5Z three\n",
+        ),
+    )
+    assert finished.first_failure == finished.container("second")
+    assert finished.containers[1].text == b"two\nthree\n"
+
+
+async def test_a_watched_job_is_not_polled() -> None:
+    cluster = FakeCluster("main")
+    async with running(cluster) as task:
+        cluster.start("main")
+        await asyncio.sleep(0.5)  # 25 seconds of its clock
+        assert cluster.requests == ["create"]
+        cluster.end("main")
+        cluster.finish()
+        assert (await task).complete
+    assert cluster.requests == ["create", "list", "log main"]
+
+
+async def test_a_job_is_polled_while_its_watch_is_not_live() -> None:
+    cluster = FakeCluster("main")
+    async with running(cluster) as task:
+        cluster.start("main")
+        cluster.is_live = False
+        cluster.end("main")
+        cluster.finish()
+        assert (await task).complete
+    assert "get" in cluster.requests
+
+
+async def test_a_job_that_is_polled_for_long_is_polled_less_often() -> None:
+    cluster = FakeCluster("main")
+    async with running(cluster, watched=False):
+        cluster.start("main")
+        await asyncio.sleep(1.2)  # a minute of its clock: 120 polls if every half second had one
+        assert 5 < cluster.requests.count("get") < 40
+
+
+@pytest.mark.parametrize("watched", [True, False])
+async def test_a_job_that_is_deleted_before_its_end_is_not_found(watched: bool) -> None:
+    cluster = FakeCluster("main")
+    async with running(cluster, watched=watched) as task:
+        cluster.start("main")
+        await asyncio.sleep(0.01)
+        cluster.delete_job()
+        with pytest.raises(NotFoundInCluster):
+            await task
+
+
+async def test_a_job_that_ends_and_is_deleted_at_once_has_still_ended() -> None:
+    cluster = FakeCluster("main")
+    async with running(cluster) as task:
+        cluster.start("main")
+        await asyncio.sleep(0.01)
+        cluster.end("main")
+        cluster.finish()
+        cluster.pods_deleted = True
+        cluster.delete_job()
+        finished = await task
+    assert (finished.complete, finished.container("main") is not None) == (True, True)
+    with pytest.raises(NotFoundInCluster):
+        finished.require_whole_logs()
+
+
+async def test_a_job_of_the_same_name_with_another_uid_is_not_taken_for_it() -> None:
+    cluster = FakeCluster("main")
+    async with running(cluster, watched=False) as task:
+        assert cluster.job is not None
+        cluster.job["metadata"]["uid"] = "another"
+        with pytest.raises(NotFoundInCluster, match="replaced"):
+            await task
+
+
+async def test_a_job_of_an_earlier_life_is_adopted_and_a_strangers_is_not() -> None:
+    cluster = FakeCluster("main")
+    async with running(cluster) as first:
+        cluster.start("main")
+        first.cancel()
+    async with running(cluster) as second:
+        cluster.end("main")
+        cluster.finish()
+        assert (await second).complete
+    assert cluster.job is not None
+    cluster.job["metadata"]["labels"] = {}
+    with pytest.raises(NameTaken):
+        await runner_of(cluster).run(cluster.manifest)
+
+
+async def test_each_line_comes_once_in_order_over_streams_that_break() -> None:
+    cluster = FakeCluster("first", "second")
+    cluster.broken_streams = 3
+    lines: list[tuple[str, bytes]] = []
+    async with running(cluster, on_line=lambda name, line: lines.append((name, line))) as task:
+        cluster.start("first")
+        for number in range(7):
+            cluster.write("first", b"a%d" % number)
+            await asyncio.sleep(0.005)
+        await eventually(lambda: len(lines) == 7)
+        cluster.end("first")
+        cluster.start("second")
+        cluster.write("second", b"b0")
+        cluster.end("second")
+        cluster.finish()
+        finished = await task
+    assert lines == [*(("first", b"a%d" % number) for number in range(7)), ("second", b"b0")]
+    assert finished.containers[0].log.count(b"\n") == 7
+    finished.require_whole_logs()
+
+
+async def test_lines_come_while_the_container_runs() -> None:
+    cluster = FakeCluster("main")
+    lines: list[bytes] = []
+    async with running(cluster, on_line=lambda _, line: lines.append(line)):
+        cluster.start("main")
+        cluster.write("main", b"percent 1")
+        await eventually(lambda: lines == [b"percent 1"])
+
+
+async def test_what_the_reader_of_lines_raises_ends_the_call_and_leaves_the_job() -> None:
+    cluster = FakeCluster("main")
+
+    def refuse(_: str, line: bytes) -> None:
+        raise InvalidRequest("Too many.")
+
+    async with running(cluster, on_line=refuse) as task:
+        cluster.start("main")
+        cluster.write("main", b"line")
+        with pytest.raises(InvalidRequest, match="Too many"):
+            await task
+    assert cluster.job is not None
+
+
+async def test_a_connection_that_is_silent_after_the_containers_end_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logs, "SILENT_SECONDS", 0.05)
+    cluster = FakeCluster("main")
+    cluster.silent_streams = 1
+    lines: list[bytes] = []
+    async with running(cluster, on_line=lambda _, line: lines.append(line)) as task:
+        cluster.start("main")
+        cluster.write("main", b"one", b"two")
+        await asyncio.sleep(0.02)
+        cluster.end("main")
+        cluster.finish()
+        finished = await task
+    assert lines == [b"one", b"two"]
+    finished.require_whole_logs()
+
+
+async def test_a_log_that_cannot_be_read_is_said_in_the_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "SILENT_SECONDS", 0.02)
+    cluster = FakeCluster("main")
+    cluster.silent_streams = 10
+    async with running(cluster) as task:
+        cluster.start("main")
+        cluster.end("main")
+        cluster.finish()
+        finished = await task
+    assert b"[kronkeep: this log could not be read: The log of the container main stopped" in (
+        finished.containers[0].log
+    )
+    with pytest.raises(ClusterUnreachable):
+        finished.require_whole_logs()
+
+
+async def test_a_last_container_that_runs_too_long_is_stopped_with_its_log() -> None:
+    cluster = FakeCluster("first", "main")
+    async with running(cluster, limits=JobLimits(last_container_seconds=10)) as task:
+        cluster.start("first")
+        await asyncio.sleep(0.3)  # 15 s: the first container has no such limit
+        assert not task.done()
+        cluster.end("first")
+        cluster.start("main")
+        cluster.write("main", b"busy")
+        finished = await task
+    assert (finished.complete, finished.reason) == (False, "DeadlineExceeded")
+    assert [container.exit_code for container in finished.containers] == [0, None]
+    assert finished.containers[1].text == b"busy\n"
+    assert cluster.job is None
+
+
+@pytest.mark.parametrize("watched", [True, False])
+async def test_a_cluster_that_is_away_is_waited_for_up_to_a_limit(watched: bool) -> None:
+    cluster = FakeCluster("main")
+    async with running(cluster, watched=watched) as patient:
+        cluster.start("main")
+        cluster.away = True
+        cluster.is_live = False
+        await asyncio.sleep(0.3)
+        assert not patient.done()
+        cluster.away = False
+        cluster.end("main")
+        cluster.finish()
+        assert (await patient).complete
+    cluster = FakeCluster("main")
+    limits = JobLimits(unreachable_seconds=5)
+    async with running(cluster, watched=watched, limits=limits) as impatient:
+        cluster.away = True
+        cluster.is_live = False
+        with pytest.raises(ClusterUnreachable):
+            await impatient
+
+
+async def test_a_cancelled_call_leaves_the_job_and_no_task_behind() -> None:
+    cluster = FakeCluster("main")
+    before = asyncio.all_tasks()
+    async with running(cluster, on_line=lambda *_: None) as task:
+        cluster.start("main")
+        await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.wait([task])
+    assert cluster.job is not None
+    assert asyncio.all_tasks() == before
+
+
+async def test_a_pod_is_given_once_a_container_has_started_or_how_the_job_ended_before() -> None:
+    cluster = FakeCluster("first", "send")
+
+    async def start() -> Pod | FinishedJob:
+        return await runner_of(cluster).run_until_started(
+            cluster.manifest, "send", is_abandoned=lambda: False
+        )
+
+    task = asyncio.create_task(start())
+    await eventually(lambda: cluster.job is not None)
+    cluster.start("first")
+    await asyncio.sleep(0.02)
+    assert not task.done()
+    cluster.end("first")
+    cluster.start("send")
+    pod = await task
+    assert isinstance(pod, Pod)
+    assert pod.metadata.name == "ours-pod"
+    cluster = FakeCluster("first", "send")
+    task = asyncio.create_task(start())
+    await eventually(lambda: cluster.job is not None)
+    cluster.start("first")
+    cluster.write("first", b"Fatal: wrong password")
+    cluster.end("first", 12, "Error")
+    cluster.finish("Failed")
+    finished = await task
+    assert isinstance(finished, FinishedJob)
+    assert finished.containers[0].text == b"Fatal: wrong password\n"
+
+
+async def test_a_job_that_nobody_waits_for_is_not_followed() -> None:
+    cluster = FakeCluster("send")
+    with pytest.raises(NotFoundInCluster):
+        await runner_of(cluster).run_until_started(cluster.manifest, "send", is_abandoned=lambda: True)
+
+
+async def test_whether_a_job_is_there_and_runs() -> None:
+    cluster = FakeCluster("main")
+    runner = runner_of(cluster)
+    assert not await runner.exists(NAMESPACE, NAME)
+    assert not await runner.is_running(NAMESPACE, NAME)
+    async with running(cluster):
+        assert await runner.is_running(NAMESPACE, NAME)
+        cluster.finish()
+        assert await runner.exists(NAMESPACE, NAME)
+        assert not await runner.is_running(NAMESPACE, NAME)
+        await runner.remove(NAMESPACE, NAME)
+        assert not await runner.exists(NAMESPACE, NAME)
