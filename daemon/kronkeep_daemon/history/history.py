@@ -32,7 +32,7 @@ from kronkeep_daemon.history.changes import Change
 from kronkeep_daemon.history.documents import Row
 from kronkeep_daemon.history.durable import NO_SPACE, SyncFailed
 from kronkeep_daemon.history.facts import Facts
-from kronkeep_daemon.history.journal import VERSION, encode
+from kronkeep_daemon.history.journal import encode
 from kronkeep_daemon.history.journal_files import Segment
 from kronkeep_daemon.history.kept_logs import LogStore
 from kronkeep_daemon.history.records import Records
@@ -103,17 +103,7 @@ class History:
         self._compact_at = COMPACT_BYTES
         if found.torn and found.segment is not None:
             journal_files.set_aside(found.segment, found.good)
-        if found.version < VERSION:
-            self._upgrade()
-        else:
-            self._segment = Segment(folder=self._folder, after=found.seq, path=found.segment, size=found.good)
-
-    def _upgrade(self) -> None:
-        """Writes what an older version wrote anew; a sequence is skipped, for the new names."""
-        log.warning("the history in %s is brought to format %d", self._folder, VERSION)
-        self.seq += 1
-        self._segment = Segment(folder=self._folder, after=self.seq)
-        journal_files.write_snapshot(self._folder, self.seq, loader.batches(self._storage.picture()))
+        self._segment = Segment(folder=self._folder, after=found.seq, path=found.segment, size=found.good)
 
     @contextmanager
     def _guard(self) -> Iterator[None]:

@@ -56,10 +56,9 @@ class Line(NamedTuple):
 
 
 class End(NamedTuple):
-    """How a file ended: last sequence, version, where the good bytes end, bytes of a torn tail, closed."""
+    """How a file ended: last sequence, where the good bytes end, bytes of a torn tail, closed."""
 
     seq: int
-    version: int
     good: int
     torn: int
     closed: bool
@@ -104,22 +103,21 @@ def decode(line: bytes) -> Line | None:
     return Line(int(match[1]), entries)
 
 
-def read_header(line: bytes, path: Path) -> tuple[int, int]:
-    """(version, sequence that the file begins after); raises HistoryTooNew, DamagedHistory."""
+def read_header(line: bytes, path: Path) -> int:
+    """Return the sequence that the file begins after; raise HistoryTooNew, DamagedHistory."""
     match = _HEADER.fullmatch(line)
     if match is None:
         raise damaged(path, 0)
     version = int(match[1])
     after = int(match[2])
-    first = version == 1 and line == b'{"kronkeep":"history","version":1,"after":%d}\n' % after
     crc = _CRC.search(line)
-    if not first and (version < 2 or crc is None or line != signed(line[: crc.start()])):
+    if version < VERSION or crc is None or line != signed(line[: crc.start()]):
         raise damaged(path, 0)
     if version > VERSION:
         raise HistoryTooNew(f"{path.name} was written by a later kronkeep (format {version}).")
     if path.stem.rpartition("-")[2] != f"{after:016d}":
         raise damaged(path, 0)
-    return version, after
+    return after
 
 
 def damaged(path: Path, offset: int) -> DamagedHistory:
@@ -136,8 +134,7 @@ def read(path: Path) -> Generator[Line, None, End]:
     snapshot = path.name.startswith("snapshot-")
     with path.open("rb") as file:
         first = file.readline()
-        version, after = read_header(first, path)
-        seq = after
+        seq = read_header(first, path)
         good = len(first)
         count = 0
         for raw in file:
@@ -151,13 +148,13 @@ def read(path: Path) -> Generator[Line, None, End]:
             yield line._replace(snapshot=True) if snapshot else line
         else:
             tail = b""
-    closing = b'{"end":%d}\n' % count if version == 1 else end(count if snapshot else seq)
+    closing = end(count if snapshot else seq)
     left = tail if snapshot else tail.rstrip(b"\0")
     if left == closing:
-        return End(seq=seq, version=version, good=good, torn=0, closed=True)
+        return End(seq=seq, good=good, torn=0, closed=True)
     if snapshot or not torn(left):
         raise damaged(path, good)
-    return End(seq=seq, version=version, good=good, torn=len(left), closed=False)
+    return End(seq=seq, good=good, torn=len(left), closed=False)
 
 
 def torn(left: bytes) -> bool:

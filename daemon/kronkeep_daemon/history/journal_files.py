@@ -23,10 +23,9 @@ ROOM = 256 * 1024  # bytes
 
 
 class Read(NamedTuple):
-    """What opening found: last sequence, oldest version, last segment, its good length and torn bytes."""
+    """What opening found: last sequence, last segment, its good length and torn bytes."""
 
     seq: int
-    version: int
     segment: Path | None
     good: int
     torn: int
@@ -75,12 +74,11 @@ def read_all(folder: Path) -> Generator[Line, None, Read]:
     Raises DamagedHistory naming file and offset, HistoryTooNew, OSError.
     """
     seq = 0
-    version = journal.VERSION
     good = 0
     bad = 0
     snapshot = newest_snapshot(folder)
     if snapshot is not None:
-        seq, version, *_ = yield from journal.read(snapshot)
+        seq = (yield from journal.read(snapshot)).seq
     found = [path for path in segments(folder) if sequence(path) >= seq]
     if not found and (snapshot is not None or segments(folder)):
         raise journal.damaged(snapshot or segments(folder)[0], 0)
@@ -91,10 +89,9 @@ def read_all(folder: Path) -> Generator[Line, None, Read]:
         seq = ended.seq
         good = ended.good
         bad = ended.torn
-        version = min(version, ended.version)
         if ended.closed and number + 1 == len(found):
             raise journal.damaged(path, good)  # its successor is lost
-    return Read(seq=seq, version=version, segment=found[-1] if found else None, good=good, torn=bad)
+    return Read(seq=seq, segment=found[-1] if found else None, good=good, torn=bad)
 
 
 def set_aside(path: Path, good: int) -> None:

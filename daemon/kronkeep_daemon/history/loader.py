@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from kronkeep_daemon.history import journal_files
 from kronkeep_daemon.history.changes import Change
 from kronkeep_daemon.history.documents import BODY, ID, NUMBER, Row, row_of
-from kronkeep_daemon.history.journal import VERSION, Entry, Line
+from kronkeep_daemon.history.journal import Entry, Line
 from kronkeep_daemon.history.journal_files import Read
-from kronkeep_daemon.history.migrations import migrate
 
 RECENT = 20_000  # changes
 
@@ -35,9 +34,6 @@ def load(folder: Path) -> Loaded:
     recent: deque[tuple[int, Entry, bytes | None]] = deque(maxlen=RECENT)
     reading = journal_files.read_all(folder)
     read = _gather(reading, bodies, recent)
-    if read.version < VERSION:
-        bodies = _migrated(bodies, read.version)
-        recent.clear()
     tables = {name: _rows(bodies.pop(name)) for name in list(bodies)}
     return Loaded(tables, [_change(*found, tables) for found in recent], read)
 
@@ -68,11 +64,6 @@ def _gather(
                 documents[entry.number] = entry.body
             if not line.snapshot:
                 recent.append((seq, entry, old))
-
-
-def _migrated(bodies: Bodies, version: int) -> Bodies:
-    every = (Entry(name, number, body) for name, found in bodies.items() for number, body in found.items())
-    return collect(migrate(entry, version) for entry in every)
 
 
 def collect(entries: Iterable[Entry]) -> Bodies:

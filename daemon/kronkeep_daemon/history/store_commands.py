@@ -12,7 +12,7 @@ import msgspec
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_daemon.history import expiry, journal_files, loader
+from kronkeep_daemon.history import expiry, journal, journal_files, loader
 from kronkeep_daemon.history.durable import SyncFailed
 from kronkeep_daemon.history.history import History
 from kronkeep_daemon.history.salvage import salvage
@@ -82,7 +82,7 @@ def _check(options: argparse.Namespace) -> None:
         os.close(lock)
     counts = {name: len(rows) for name, rows in sorted(loaded.tables.items())}
     found = loaded.read
-    print(json.dumps({"seq": found.seq, "format": found.version, "torn": found.torn, "documents": counts}))
+    print(json.dumps({"seq": found.seq, "format": journal.VERSION, "torn": found.torn, "documents": counts}))
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -1,19 +1,21 @@
-"""`kronkeepd store` as a person runs it, and folders that older versions wrote."""
+"""`kronkeepd store` as a person runs it."""
 
 import json
-import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import DamagedHistory
+from kronkeep_common.models import CronJobExecution
+from kronkeep_common.states import ExecutionStatus, Trigger
 from kronkeep_daemon.history import History, journal
-from kronkeep_daemon.history.migrations import STEPS
 
-DATA = Path(__file__).parents[2] / "data"
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def store(*words: object, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -21,28 +23,45 @@ def store(*words: object, given: bytes = b"") -> subprocess.CompletedProcess[byt
     return subprocess.run(command, input=given, capture_output=True, check=False)
 
 
-@pytest.fixture(params=range(1, journal.VERSION))
-def older(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A copy of the folder that each older version wrote."""
-    return Path(shutil.copytree(DATA / f"history-v{request.param}", tmp_path / "older"))
+def run(number: int) -> CronJobExecution:
+    return CronJobExecution(
+        id=f"u{number}",
+        cluster="c",
+        namespace="n",
+        cronjob="a",
+        cronjob_id="id-a",
+        status=ExecutionStatus.RUNNING,
+        trigger=Trigger.MANUAL,
+        created_at=NOW + timedelta(seconds=number),
+    )
 
 
-def test_every_older_version_has_a_step() -> None:
-    assert sorted(STEPS) == list(range(1, journal.VERSION))
+async def fill(folder: Path) -> None:
+    """Write a snapshot and a segment after it; eight documents are left."""
+    history = await History.open(folder, clock=SystemClock())
+    for number in range(6):
+        history.executions.put(run(number))
+    history.executions.remove("u1")
+    history.executions.remove("u3")
+    await history.compact()
+    for number in range(6, 9):
+        history.executions.put(run(number))
+        await history.commit()
+    ended = msgspec.structs.replace(run(0), status=ExecutionStatus.SUCCEEDED)
+    history.executions.put(ended)
+    history.facts.set("key", NOW)
+    await history.close()
 
 
-async def test_an_older_folder_is_read_and_written_anew(older: Path) -> None:
-    for _ in range(2):
-        history = await History.open(older, clock=SystemClock())
-        found = {record.id: str(record.status) for record in history.executions.all()}
-        assert sorted(found) == ["u0", "u2", "u4", "u5", "u6", "u7", "u8"]
-        assert found["u0"] == "succeeded"
-        await history.close()
-    assert all(b'"version":2' in path.read_bytes() for path in older.glob("*.jsonl"))
+@pytest.fixture
+async def folder(tmp_path: Path) -> Path:
+    """A history folder that no daemon uses."""
+    await fill(tmp_path / "history")
+    return tmp_path / "history"
 
 
-def test_an_export_imported_exports_the_same(older: Path, tmp_path: Path) -> None:
-    exported = store("export", older).stdout
+def test_an_export_imported_exports_the_same(folder: Path, tmp_path: Path) -> None:
+    exported = store("export", folder).stdout
     assert len(exported.splitlines()) == 8
     done = store("import", tmp_path / "new", "-", given=exported)
     assert json.loads(done.stdout) == {"documents": 8}
@@ -69,13 +88,13 @@ def test_a_line_that_is_no_export_is_refused_by_its_number(tmp_path: Path) -> No
     assert b"Line 2" in refused.stderr
 
 
-async def test_salvage_takes_what_is_readable_and_names_what_is_not(older: Path, tmp_path: Path) -> None:
-    (segment,) = older.glob("journal-*.jsonl")
+async def test_salvage_takes_what_is_readable_and_names_what_is_not(folder: Path, tmp_path: Path) -> None:
+    (segment,) = folder.glob("journal-*.jsonl")
     segment.write_bytes(segment.read_bytes().replace(b'"u7"', b'"uX"'))
     with pytest.raises(DamagedHistory):
-        await History.open(older, clock=SystemClock())
+        await History.open(folder, clock=SystemClock())
     before = segment.read_bytes()
-    said = json.loads(store("salvage", older, tmp_path / "new").stdout)
+    said = json.loads(store("salvage", folder, tmp_path / "new").stdout)
     assert said["documents"] == 7
     assert said["lost"][0]["file"] == segment.name
     assert segment.read_bytes() == before
@@ -84,14 +103,14 @@ async def test_salvage_takes_what_is_readable_and_names_what_is_not(older: Path,
     await history.close()
 
 
-def test_check_changes_nothing(older: Path) -> None:
-    (segment,) = older.glob("journal-*.jsonl")
+def test_check_changes_nothing(folder: Path) -> None:
+    (segment,) = folder.glob("journal-*.jsonl")
     segment.write_bytes(segment.read_bytes()[:-5])
-    before = {path.name: path.read_bytes() for path in older.glob("*.jsonl")}
-    said = json.loads(store("check", older).stdout)
+    before = {path.name: path.read_bytes() for path in folder.glob("*.jsonl")}
+    said = json.loads(store("check", folder).stdout)
     assert said["torn"] > 0
-    assert said["format"] == 1
-    assert {path.name: path.read_bytes() for path in older.glob("*.jsonl")} == before
+    assert said["format"] == journal.VERSION
+    assert {path.name: path.read_bytes() for path in folder.glob("*.jsonl")} == before
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
