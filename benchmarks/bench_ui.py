@@ -12,7 +12,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import DataTable
 
-from kronkeep_common.api import Event
+from kronkeep_common.api import ChangeEvent
 from kronkeep_tui.app import KronkeepApp
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.store import apply, with_records
@@ -87,9 +87,9 @@ def _sort(view: RunsView) -> None:
     view.sort_by("")
 
 
-def _change(run: Any, number: int) -> Event:
+def _change(run: Any, number: int) -> ChangeEvent:
     record = msgspec.to_builtins(run)
-    return Event(seq=10_000 + number, table="executions", id=run.id, op="put", record=record)
+    return ChangeEvent(seq=10_000 + number, table="executions", id=run.id, op="put", record=record)
 
 
 class Other(App[None]):

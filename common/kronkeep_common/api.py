@@ -1,10 +1,11 @@
 """What the socket's requests and answers are made of, besides the models."""
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
+from kronkeep_common.json_decoding import JsonObject
 from kronkeep_common.models import (
     Alert,
     BackupExecution,
@@ -99,7 +100,7 @@ class DryRun(Record, frozen=True, kw_only=True):
     """What a write would do, and to what; nothing was changed."""
 
     would: str
-    object: dict[str, Any] = {}
+    object: JsonObject = {}
 
 
 class Applied(Record, frozen=True, kw_only=True):
@@ -241,13 +242,24 @@ class Snapshot(Record, frozen=True, kw_only=True):
     clusters: list[ClusterView] = []
 
 
-class Event(Record, frozen=True, kw_only=True):
+HISTORY_TABLES: dict[str, type] = {
+    "executions": CronJobExecution,
+    "backups": BackupExecution,
+    "restores": Restore,
+    "storages": BackupStorage,
+    "alerts": Alert,
+}
+LIVE_TABLES: dict[str, type] = {"cronjobs": CronJob, "watches": WatchView}
+ChangedRecord = CronJobExecution | BackupExecution | Restore | BackupStorage | Alert | CronJob | WatchView
+
+
+class ChangeEvent(Record, frozen=True, kw_only=True):
     """One change on `/v1/events`: `record` is what the record `id` of `table` is now (None: removed).
 
-    `executions`, `backups`, `restores`, `storages` and `alerts` are the history's tables; each of their
-    changes has a `seq` of its own, one more than the change before it.
+    HISTORY_TABLES are the history's; each of their changes has a `seq` of its own, one more than the change
+    before it.
 
-    `cronjobs` (a CronJob, by its uid) and `watches` (a WatchView, by its cluster's id and its name) are sent
+    LIVE_TABLES (a CronJob, by its uid, and a watch, by its cluster's id and its name) are sent
     only where the query's `table` names them. They are in no journal: `seq` is that of the history's latest
     change, so many may have the same, and a later change of a record replaces an earlier one that was not
     sent yet. Whoever resumes after the `seq` of a snapshot gets all that the snapshot may lack, some of it
@@ -258,7 +270,18 @@ class Event(Record, frozen=True, kw_only=True):
     table: str
     id: str
     op: str
-    record: dict[str, Any] | None = None
+    record: JsonObject | None = None
+
+    def typed_record(self) -> ChangedRecord | None:
+        """Return the record as its table's type; None where it was removed or the table is not known.
+
+        Raise msgspec.ValidationError for a record of a later daemon that this side cannot read.
+        """
+        kind = HISTORY_TABLES.get(self.table) or LIVE_TABLES.get(self.table)
+        if kind is None or self.record is None:
+            return None
+        record: ChangedRecord = msgspec.convert(self.record, kind)
+        return record
 
 
 class Problem(Record, frozen=True, kw_only=True):
@@ -271,4 +294,4 @@ class Problem(Record, frozen=True, kw_only=True):
     code: str
     next_step: str
     retryable: bool
-    details: dict[str, Any] = {}
+    details: JsonObject = {}

@@ -215,7 +215,7 @@ async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(read
         async with ready.daemon.client() as client:
             seq = (await client.snapshot()).seq
             begun = await client.backups.restore(backup.id, request)
-            async for event in client.events(seq, table="restores"):
+            async for event in client.events(seq, tables=["restores"]):
                 status = (event.record or {})["status"]
                 if status in (state, "completed", "failed"):
                     break

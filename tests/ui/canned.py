@@ -445,7 +445,7 @@ class CannedClient:
         await self.answers.wait()
         return api.Ready(ready=True, watches=self.watches)
 
-    async def events(self, after: int | None = None) -> AsyncIterator[api.Event]:
+    async def events(self, after: int | None = None) -> AsyncIterator[api.ChangeEvent]:
         await self.lost.wait()
         raise DaemonUnreachable(BROKEN)
         yield

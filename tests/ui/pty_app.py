@@ -44,7 +44,7 @@ class ChangingClient(CannedClient):
         super().__init__(*scene)
         self.changes: asyncio.Queue[int] = asyncio.Queue()
 
-    async def events(self, after: int | None = None) -> AsyncIterator[api.Event]:
+    async def events(self, after: int | None = None) -> AsyncIterator[api.ChangeEvent]:
         seq = after or 0
         while True:
             count = await self.changes.get()
@@ -53,7 +53,7 @@ class ChangingClient(CannedClient):
                 run = self.runs_given[seq % 20]
                 run = msgspec.structs.replace(run, reason=f"Change{seq}", duration_seconds=float(seq))
                 record = msgspec.to_builtins(run)
-                yield api.Event(seq=seq, table="executions", id=run.id, op="put", record=record)
+                yield api.ChangeEvent(seq=seq, table="executions", id=run.id, op="put", record=record)
             self.changes.task_done()
 
 

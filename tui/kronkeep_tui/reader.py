@@ -16,7 +16,7 @@ from kronkeep_common.errors import DaemonUnreachable, KronkeepError
 from kronkeep_tui.store import Store, apply, from_snapshot, joined, with_page, with_records
 
 if TYPE_CHECKING:
-    from kronkeep_common.api import Event
+    from kronkeep_common.api import ChangeEvent
     from kronkeep_common.client import Client
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class Reader:
         """When the daemon was asked for what it has not answered yet."""
         self.read_once = False
         self._changed = False
-        self._pending: list[Event] = []
+        self._pending: list[ChangeEvent] = []
         self._unread = False
         self._reread = asyncio.Event()
         self._retry = asyncio.Event()

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from kronkeep_common.api import ClusterView, Event, Snapshot, WatchView
+from kronkeep_common.api import ChangeEvent, ClusterView, Snapshot, WatchView
 from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
 
 R = TypeVar("R", bound=CronJobExecution | BackupExecution | BackupStorage | Restore | Alert)
@@ -147,7 +147,7 @@ def _linked(store: Store) -> Store:
     return msgspec.structs.replace(store, last_backup=by_run, latest_backup=by_cronjob)
 
 
-def apply(store: Store, events: Sequence[Event], now: datetime) -> Store:
+def apply(store: Store, events: Sequence[ChangeEvent], now: datetime) -> Store:
     """The picture after some events; one of a kind that is not shown only moves `seq`."""
     changes: dict[str, dict[str, Any]] = {}
     seq = store.seq

@@ -1,6 +1,6 @@
 """The asynchronous client: the daemon's resources as attributes, and what is about the daemon itself."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -77,14 +77,14 @@ class Client:
         return await self._connection.get("/v1/snapshot", api.Snapshot)
 
     async def events(
-        self, after: int | None = None, *, table: str | None = None, filter: str | None = None
-    ) -> AsyncGenerator[api.Event, None]:
+        self, after: int | None = None, *, tables: Sequence[str] | None = None, filter: str | None = None
+    ) -> AsyncGenerator[api.ChangeEvent, None]:
         """Yield every change later than the change `after` (or than now) while the connection lasts.
 
-        `table` (executions, backups, restores, storages, alerts) and `filter` (as in the lists) select
-        changes.
+        `tables` (of api.HISTORY_TABLES and api.LIVE_TABLES; the former without it) and `filter` (as in the
+        lists) select changes. `ChangeEvent.typed_record` makes a model of one.
         """
-        query = {"table": table, "filter": filter}
+        query = {"table": ",".join(tables) if tables else None, "filter": filter}
         headers = {"Last-Event-ID": str(after)} if after is not None else {}
         rest = b""
         async for chunk in self._connection.stream("/v1/events", query, headers):
@@ -92,7 +92,7 @@ class Client:
             for block in blocks:
                 for line in block.split(b"\n"):
                     if line.startswith(b"data: "):
-                        yield msgspec.json.decode(line[6:], type=api.Event)
+                        yield msgspec.json.decode(line[6:], type=api.ChangeEvent)
 
     async def ready(self) -> api.Ready:
         """Return whether the daemon's view of the clusters is current, watch by watch."""

@@ -10,13 +10,12 @@ from aiohttp import web
 
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest, KronkeepError
-from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
+from kronkeep_common.models import CronJobExecution
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.history import Change
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.list_handlers import filter_of
-from kronkeep_daemon.http.live_changes import CRONJOBS, WATCHES
 from kronkeep_daemon.http.route import Call
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import Connection
@@ -24,14 +23,6 @@ from kronkeep_daemon.http.user_limits import Connection
 QUEUE = 1000
 HEARTBEAT = 15.0
 PATIENCE = 30.0
-JOURNALED: dict[str, type] = {
-    "executions": CronJobExecution,
-    "backups": BackupExecution,
-    "restores": Restore,
-    "storages": BackupStorage,
-    "alerts": Alert,
-}
-LIVE: dict[str, type] = {CRONJOBS: CronJob, WATCHES: api.WatchView}
 
 
 async def log(call: Call) -> web.StreamResponse:
@@ -88,7 +79,7 @@ async def _events(call: Call) -> web.StreamResponse:
     tables = _tables(call)
     queue = StreamQueue(_selector(call, tables))
     history = call.services.history
-    live = call.services.live if set(tables) & set(LIVE) else None
+    live = call.services.live if set(tables) & set(api.LIVE_TABLES) else None
     after = _last_event_id(call.request)
     if live is not None:
         await live.begin()
@@ -193,11 +184,11 @@ def _linked(change: Change, records: BackupRecords) -> Change:
 
 
 def _block(change: Change) -> bytes:
-    event = api.Event(seq=change.seq, table=change.table, id=change.id, op=change.op)
+    event = api.ChangeEvent(seq=change.seq, table=change.table, id=change.id, op=change.op)
     if change.body is not None:  # it is JSON already, and every reader gets the same
         event = msgspec.structs.replace(event, record=msgspec.Raw(change.body))
     data = msgspec.json.encode(event)
-    if change.table in LIVE:
+    if change.table in api.LIVE_TABLES:
         return b"data: %s\n\n" % data  # without an id: it is no place in the journal to resume from
     return b"id: %d\ndata: %s\n\n" % (change.seq, data)
 
@@ -205,9 +196,9 @@ def _block(change: Change) -> bytes:
 def _tables(call: Call) -> tuple[str, ...]:
     """Return the tables that the reader named, else those of the history; raise InvalidRequest."""
     if "table" not in call.query:
-        return tuple(JOURNALED)
+        return tuple(api.HISTORY_TABLES)
     tables = tuple(call.query["table"].split(","))
-    if unknown := set(tables) - {*JOURNALED, *LIVE}:
+    if unknown := set(tables) - {*api.HISTORY_TABLES, *api.LIVE_TABLES}:
         raise InvalidRequest(f"There are no events of {clean(min(unknown), 60)}.", field="table")
     return tables
 
@@ -221,7 +212,7 @@ def _selector(call: Call, tables: tuple[str, ...]) -> Callable[[Change], bool]:
     accepted = filter_of(call)
     clock = call.services.clock
     records = call.services.backup_records
-    kinds = JOURNALED | LIVE
+    kinds = api.HISTORY_TABLES | api.LIVE_TABLES
 
     def selects(change: Change) -> bool:
         if change.table not in tables:

@@ -17,7 +17,7 @@ from kronkeep_daemon.http import live_changes
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.objects import CronJobRef
 
-TABLES = "executions,cronjobs,watches"
+TABLES = ("executions", "cronjobs", "watches")
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
         yield services
 
 
-async def next_cronjob(events: AsyncIterator[api.Event], name: str) -> CronJob:
+async def next_cronjob(events: AsyncIterator[api.ChangeEvent], name: str) -> CronJob:
     """The next state of a CronJob that the stream sends."""
     async with asyncio.timeout(30):
         async for event in events:
@@ -51,7 +51,7 @@ async def create(client: Client, name: str) -> CronJob:
 
 async def test_a_cronjob_is_sent_when_it_comes_changes_runs_and_goes(daemon: Daemon) -> None:
     async with daemon.client() as client:
-        events = client.events((await client.snapshot()).seq, table=TABLES)
+        events = client.events((await client.snapshot()).seq, tables=TABLES)
         created = await create(client, "life")
         assert (await next_cronjob(events, "life")).id == created.id
         await client.cronjobs.suspend("default", "life")
@@ -79,7 +79,7 @@ async def test_what_changed_between_snapshot_and_stream_is_sent(daemon: Daemon) 
         await create(client, "between")
         seq = (await client.snapshot()).seq
         await client.cronjobs.suspend("default", "between")
-        events = client.events(seq, table="cronjobs")
+        events = client.events(seq, tables=["cronjobs"])
         while not (await next_cronjob(events, "between")).suspended:
             pass
         await events.aclose()
@@ -88,7 +88,7 @@ async def test_what_changed_between_snapshot_and_stream_is_sent(daemon: Daemon) 
 async def test_the_stream_and_the_list_say_the_same(daemon: Daemon) -> None:
     async with daemon.client() as client:
         await create(client, "same")
-        events = client.events((await client.snapshot()).seq, table="cronjobs")
+        events = client.events((await client.snapshot()).seq, tables=["cronjobs"])
         await client.cronjobs.suspend("default", "same")
         while not (sent := await next_cronjob(events, "same")).suspended:
             pass

@@ -81,7 +81,7 @@ async def test_what_came_while_a_list_was_made_is_in_it_and_what_went_is_not(ser
 
 async def test_a_long_answer_is_encoded_in_slices_and_says_the_same() -> None:
     turns = Turns()
-    items = [api.Event(seq=n, table="t", id=str(n), op="put", record={}) for n in range(5000)]
+    items = [api.ChangeEvent(seq=n, table="t", id=str(n), op="put", record={}) for n in range(5000)]
     answer = api.ListOf(items=items, next_cursor="c")
     assert await turns.during(json_encoding.encoded(answer)) == msgspec.json.encode(answer)
     assert turns.count >= len(items) / json_encoding.SLICE

@@ -105,7 +105,9 @@ async def watch(client: "Client", options: argparse.Namespace) -> int:
     """Prints each change; ends with the connection."""
     import msgspec
 
-    async for event in client.events(options.since, table=options.kind, filter=options.filter):
+    async for event in client.events(
+        options.since, tables=[options.kind] if options.kind else None, filter=options.filter
+    ):
         if options.output == "jsonl":
             sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
         else:
