@@ -1,4 +1,7 @@
-"""A small Kubernetes of our own: API server, controllers, node agents; everything over HTTP on loopback."""
+"""A small Kubernetes cluster inside the daemon: API server, controllers and node agents.
+
+The parts talk to each other over HTTP on loopback, as those of a real cluster do.
+"""
 
 import asyncio
 from pathlib import Path
@@ -6,13 +9,13 @@ from pathlib import Path
 from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_daemon.embedded.agent import NodeAgent
 from kronkeep_daemon.embedded.apiserver import ApiServer
-from kronkeep_daemon.embedded.controllers import Controllers
+from kronkeep_daemon.embedded.controllers import ControllerManager
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.supervisor import Supervisor
 
 
 class EmbeddedCluster:
-    """The running parts; `kubeconfig` leads any client to them."""
+    """A running cluster; `kubeconfig` is the file by which any client reaches it as its admin."""
 
     def __init__(self, api: ApiServer, cluster: Cluster, kubeconfig: Path) -> None:
         self._api = api
@@ -30,14 +33,18 @@ class EmbeddedCluster:
         clock: Clock | None = None,
         nodes: int = 1,
     ) -> "EmbeddedCluster":
-        """A cluster whose state is `folder`; what was there before goes on. Raises ToolMissing."""
+        """Return a running cluster whose state is in `folder`; raises ToolMissing.
+
+        Objects of an earlier start are still there; pods that were running then fail. `port` 0 means the port
+        of the earlier start, or any free one.
+        """
         clock = clock or SystemClock()
         api = await ApiServer.start(folder / "api", port, clock)
         supervisor.start("embedded store", api.run, death="fatal")
         kubeconfig = folder / "kubeconfig"
         api.write_kubeconfig(kubeconfig)
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
-        Controllers(cluster, clock).start(supervisor)
+        ControllerManager(cluster, clock).start(supervisor)
         for number in range(1, nodes + 1):
             agent = NodeAgent(
                 cluster=cluster,
@@ -50,13 +57,13 @@ class EmbeddedCluster:
         return cls(api, cluster, kubeconfig)
 
     async def close(self) -> None:
-        """Closes the connection and the server; the supervisor's tasks should have been stopped before."""
+        """Close the connection and the server; the supervisor's tasks must have been stopped before."""
         await self._cluster.close()
         await self._api.close()
 
 
 async def run_cluster(folder: Path, port: int, nodes: int = 1) -> None:
-    """Serves a cluster alone until cancelled."""
+    """Run a cluster by itself until cancelled; raises ToolMissing."""
     supervisor = Supervisor(SystemClock())
     embedded = await EmbeddedCluster.start(folder, supervisor=supervisor, port=port, nodes=nodes)
     try:

@@ -1,8 +1,10 @@
-"""The controllers of a control plane that running Jobs needs: CronJob, Job, garbage, scheduler, claims.
+"""The controllers that Jobs need in order to run: CronJob, Job, garbage collection, scheduling, claims.
 
-Each has a pure core (what should be, from what is) and shares one shell, which watches and applies over HTTP.
+A controller has a pure core, which plans what should be done from what is there, and a shell, which reads
+cached objects and writes over HTTP. Namespaces are deleted by the API server itself; there is no quota, no
+node lifecycle and no service account controller.
 """
 
-from kronkeep_daemon.embedded.controllers.controller_manager import Controllers
+from kronkeep_daemon.embedded.controllers.controller_manager import ControllerManager
 
-__all__ = ["Controllers"]
+__all__ = ["ControllerManager"]

@@ -1,28 +1,29 @@
-"""The claim binder: a PersistentVolumeClaim is bound at once, to a folder that the node's agent makes."""
+"""The binding of PersistentVolumeClaims.
 
-from kronkeep_daemon.embedded.controllers.object_cache import Mirrors
-from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.client import Cluster
+A claim is bound at once to a volume that exists in name only: the node's agent creates a folder for the
+claim. Storage classes, access modes and sizes are not checked.
+"""
+
+from kronkeep_daemon.embedded.controllers.cached_collection import CachedCollection
 
 
 class ClaimBinder:
-    """Sets `spec.volumeName` and the status Bound."""
+    """Sets `spec.volumeName` and the phase Bound of claims."""
 
-    def __init__(self, cluster: Cluster, mirrors: Mirrors) -> None:
-        self._cluster = cluster
-        self._mirrors = mirrors
+    def __init__(self, claims: CachedCollection) -> None:
+        self._claims = claims
 
     async def sync(self, namespace: str, name: str) -> float | None:
-        """Binds the claim unless it is bound."""
-        claim = self._mirrors.claims.get((namespace, name))
+        """Bind the claim unless it is bound."""
+        claim = self._claims.cache.get(namespace, name)
         if claim is None or (claim.get("status") or {}).get("phase") == "Bound":
             return None
         volume = f"pvc-{claim['metadata']['uid']}"
-        await self._cluster.patch(paths.claims(namespace, name), {"spec": {"volumeName": volume}})
+        await self._claims.patch(claim, {"spec": {"volumeName": volume}})
         status = {
             "phase": "Bound",
             "accessModes": claim["spec"].get("accessModes"),
             "capacity": (claim["spec"].get("resources") or {}).get("requests"),
         }
-        await self._cluster.patch(f"{paths.claims(namespace, name)}/status", {"status": status})
+        await self._claims.patch_status(claim, status)
         return None

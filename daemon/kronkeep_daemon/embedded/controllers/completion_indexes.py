@@ -1,22 +1,26 @@
-"""Sets of completion indexes as Kubernetes writes them: `0,1` and `0-2,5`."""
+"""Sets of completion indexes as Kubernetes writes them in `status.completedIndexes`: `0,1` and `0-2,5`."""
 
 
-def read(text: str | None) -> set[int]:
-    """The indexes of a `completedIndexes` field."""
-    found: set[int] = set()
+def parse_indexes(text: str | None) -> set[int]:
+    """Return the indexes that the text lists."""
+    indexes: set[int] = set()
     for part in (text or "").split(","):
         if part:
             first, _, last = part.partition("-")
-            found |= set(range(int(first), int(last or first) + 1))
-    return found
+            indexes |= set(range(int(first), int(last or first) + 1))
+    return indexes
 
 
-def write(indexes: set[int]) -> str:
-    """The field's text: two neighbours are listed, three or more are a range."""
+def format_indexes(indexes: set[int]) -> str:
+    """Return the text for a set of indexes: two neighbours are listed, three or more are a range."""
     runs: list[list[int]] = []
     for index in sorted(indexes):
         if runs and runs[-1][-1] == index - 1:
             runs[-1].append(index)
         else:
             runs.append([index])
-    return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(map(str, run)) for run in runs)
+    return ",".join(_format_run(run) for run in runs)
+
+
+def _format_run(run: list[int]) -> str:
+    return f"{run[0]}-{run[-1]}" if len(run) > 2 else ",".join(map(str, run))

@@ -1,169 +1,171 @@
-"""What the controllers share: mirrors of the collections, one queue of keys, a few workers, a sweep.
+"""What the controllers share: caches of collections, one queue of keys, a few workers, a sweep every second.
 
-They speak to the API server over HTTP alone and keep nothing that they could not read again. Keys are
-(what, namespace, name); a key is worked on by one worker at a time and waits in the queue once.
+The part of kube-controller-manager and kube-scheduler in this cluster. The controllers talk to the API server
+over HTTP only and hold nothing that they could not read again. One worker at a time looks at a key, and a key
+is in the queue once.
 """
 
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
+from kronkeep_daemon.embedded.controllers.cached_collection import CachedCollection, ClusterObjects
 from kronkeep_daemon.embedded.controllers.claim_binder import ClaimBinder
 from kronkeep_daemon.embedded.controllers.cronjob_controller import CronJobController
-from kronkeep_daemon.embedded.controllers.event_recorder import Recorder
-from kronkeep_daemon.embedded.controllers.garbage_collector import GarbageCollector, owners
+from kronkeep_daemon.embedded.controllers.event_recorder import EventRecorder
+from kronkeep_daemon.embedded.controllers.garbage_collector import GarbageCollector
 from kronkeep_daemon.embedded.controllers.job_controller import JobController
-from kronkeep_daemon.embedded.controllers.object_cache import Mirror, Mirrors, key_of
-from kronkeep_daemon.embedded.controllers.object_fields import controller_of, stamp
+from kronkeep_daemon.embedded.controllers.object_fields import (
+    controller_of,
+    is_deleting,
+    key_of,
+    owners_of,
+)
 from kronkeep_daemon.embedded.controllers.scheduler import Scheduler
-from kronkeep_daemon.embedded.controllers.work_queue import Key, WorkQueue
+from kronkeep_daemon.embedded.controllers.work_queue import WorkKey, WorkQueue
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import ConflictInCluster, NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.kube.watch import ListWatch
+from kronkeep_daemon.kube.timestamps import format_timestamp
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 Sync = Callable[[str, str], Awaitable[float | None]]
 WORKERS = 8
-BATCH_SECONDS = 1.0  # the real Job controller gathers pod updates for a second before it looks
-GARBAGE_SECONDS = 0.05  # many deletions in a row are one look
-CONFLICT_SECONDS = 0.2
-FAULT_SECONDS = 2.0
+POD_BATCH_SECONDS = 1.0  # the real Job controller collects pod updates for a second before it looks
+GARBAGE_BATCH_SECONDS = 0.05  # many deletions in a row are looked at together
+CONFLICT_RETRY_SECONDS = 0.2
+FAULT_RETRY_SECONDS = 2.0
+SWEEP_SECONDS = 1.0
+SWEEPS_PER_CLEANUP = 60
 EVENT_SECONDS = 3600.0  # kube-apiserver --event-ttl
 
 
-class Controllers:
-    """CronJob, Job, garbage, scheduling and claim controllers of one cluster."""
+class ControllerManager:
+    """The CronJob, Job, garbage, scheduling and claim controllers of one cluster."""
 
     def __init__(self, cluster: Cluster, clock: Clock) -> None:
         self._cluster = cluster
         self._clock = clock
         self._queue = WorkQueue()
-        self._mirrors = Mirrors(
-            cronjobs=Mirror(self._cronjob_changed),
-            jobs=Mirror(self._job_changed),
-            pods=Mirror(self._pod_changed),
-            claims=Mirror(lambda kind, obj: self._changed(kind, "claim", obj)),
-            nodes=Mirror(lambda *_: self._node_changed()),
+        collection = partial(CachedCollection, cluster=cluster, clock=clock)
+        self._objects = ClusterObjects(
+            cronjobs=collection(path_of=paths.cronjobs, on_change=partial(self._object_changed, "cronjob")),
+            jobs=collection(path_of=paths.jobs, on_change=self._job_changed),
+            pods=collection(path_of=paths.pods, on_change=self._pod_changed),
+            claims=collection(path_of=paths.claims, on_change=partial(self._object_changed, "claim")),
+            nodes=collection(path_of=partial(paths.core, "nodes"), on_change=self._node_changed),
         )
-        recorder = Recorder(cluster, clock)
-        self._jobs = JobController(cluster=cluster, mirrors=self._mirrors, recorder=recorder, clock=clock)
-        garbage = GarbageCollector(cluster=cluster, mirrors=self._mirrors, jobs=self._jobs, clock=clock)
+        recorder = EventRecorder(cluster, clock)
+        self._jobs = JobController(objects=self._objects, recorder=recorder, clock=clock)
+        cronjobs = CronJobController(objects=self._objects, recorder=recorder, clock=clock)
         self._syncs: dict[str, Sync] = {
-            "cronjob": CronJobController(
-                cluster=cluster, mirrors=self._mirrors, recorder=recorder, clock=clock
-            ).sync,
+            "cronjob": cronjobs.sync,
             "job": self._jobs.sync,
-            "pod": Scheduler(cluster, self._mirrors, recorder).sync,
-            "claim": ClaimBinder(cluster, self._mirrors).sync,
-            "garbage": lambda namespace, _: garbage.sync(namespace),
+            "pod": Scheduler(self._objects, recorder).sync,
+            "claim": ClaimBinder(self._objects.claims).sync,
+            "garbage": GarbageCollector(cluster, self._objects).sync,
         }
 
     def start(self, supervisor: Supervisor) -> None:
-        """Starts watches and workers as tasks of the supervisor."""
-        watched = {
-            paths.cronjobs(): self._mirrors.cronjobs,
-            paths.jobs(): self._mirrors.jobs,
-            paths.pods(): self._mirrors.pods,
-            paths.claims(): self._mirrors.claims,
-            paths.nodes(): self._mirrors.nodes,
-        }
-        for path, mirror in watched.items():
-            watch = ListWatch(
-                self._cluster,
-                path,
-                on_sync=mirror.sync,
-                on_event=mirror.event,
-                clock=self._clock,
-                kind=JsonObject,
-            )
-            supervisor.start(f"controllers watch {path}", watch.run, death="restart")
+        """Start watches and workers as tasks of the supervisor."""
+        for collection in self._objects.collections():
+            name = f"controllers watch {collection.path}"
+            supervisor.start(name, collection.watch.run, death="restart")
         for number in range(WORKERS):
             supervisor.start(f"controllers worker {number}", self._work, death="restart")
         supervisor.start("controllers sweep", self._sweep, death="restart")
 
-    def _changed(self, kind: str, what: str, obj: JsonObject) -> None:
-        """Wants a look at the object, and at its namespace's garbage where that may have changed."""
+    def _object_changed(self, work: str, event_type: str, obj: JsonObject) -> None:
+        """Look at the object, and at its namespace's garbage where that may have changed."""
         namespace, name = key_of(obj)
-        if kind != "DELETED":
-            self._queue.add((what, namespace, name))
-        if kind == "DELETED" or obj["metadata"].get("deletionTimestamp") or (kind == "ADDED" and owners(obj)):
-            self._queue.add(("garbage", namespace, ""), GARBAGE_SECONDS)
+        is_deleted = event_type == "DELETED"
+        if not is_deleted:
+            self._queue.add(WorkKey(work, namespace, name))
+        is_new_dependent = event_type == "ADDED" and bool(owners_of(obj))
+        if is_deleted or is_deleting(obj) or is_new_dependent:
+            self._queue.add(WorkKey("garbage", namespace, ""), GARBAGE_BATCH_SECONDS)
 
-    def _cronjob_changed(self, kind: str, obj: JsonObject) -> None:
-        self._changed(kind, "cronjob", obj)
-
-    def _job_changed(self, kind: str, obj: JsonObject) -> None:
-        self._changed(kind, "job", obj)
-        owner = controller_of(obj)
+    def _job_changed(self, event_type: str, job: JsonObject) -> None:
+        self._object_changed("job", event_type, job)
+        owner = controller_of(job)
         if owner is not None and owner["kind"] == "CronJob":
-            self._queue.add(("cronjob", obj["metadata"]["namespace"], owner["name"]))
+            self._queue.add(WorkKey("cronjob", job["metadata"]["namespace"], owner["name"]))
 
-    def _pod_changed(self, kind: str, obj: JsonObject) -> None:
-        self._changed(kind, "pod", obj)
-        owner = controller_of(obj)
+    def _pod_changed(self, event_type: str, pod: JsonObject) -> None:
+        self._object_changed("pod", event_type, pod)
+        owner = controller_of(pod)
         if owner is not None and owner["kind"] == "Job":
-            self._queue.add(("job", obj["metadata"]["namespace"], owner["name"]), BATCH_SECONDS)
+            key = WorkKey("job", pod["metadata"]["namespace"], owner["name"])
+            self._queue.add(key, POD_BATCH_SECONDS)
 
-    def _node_changed(self) -> None:
-        for pod in self._mirrors.pods.all():
+    def _node_changed(self, _event_type: str, _node: JsonObject) -> None:
+        """Look at every pod that waits for a node."""
+        for pod in self._objects.pods.cache.all():
             if not pod["spec"].get("nodeName"):
-                self._queue.add(("pod", *key_of(pod)))
+                self._queue.add(WorkKey("pod", *key_of(pod)))
 
     async def _work(self) -> None:
-        await self._synced()
+        await self._wait_for_caches()
         while True:
             key = await self._queue.get()
             try:
-                await self._one(key)
+                await self._look_at(key)
             finally:
                 self._queue.done(key)
 
-    async def _synced(self) -> None:
-        mirrors = self._mirrors
-        for mirror in (mirrors.cronjobs, mirrors.jobs, mirrors.pods, mirrors.claims, mirrors.nodes):
-            await mirror.synced.wait()
+    async def _wait_for_caches(self) -> None:
+        for collection in self._objects.collections():
+            await collection.cache.synced.wait()
 
-    async def _one(self, key: Key) -> None:
-        what, namespace, name = key
+    async def _look_at(self, key: WorkKey) -> None:
+        """Run the key's controller, and put the key back where there is a time to look again."""
         try:
-            again = await self._syncs[what](namespace, name)
+            requeue = await self._syncs[key.work](key.namespace, key.name)
         except (ConflictInCluster, NotFoundInCluster):
-            again = CONFLICT_SECONDS
+            requeue = CONFLICT_RETRY_SECONDS
         except KronkeepError as fault:
-            log.warning("controllers: %s %s/%s: %s", what, namespace, name, fault)
-            again = FAULT_SECONDS
-        if again is not None:
-            self._queue.add(key, again)
+            log.warning("controllers: %s %s/%s: %s", key.work, key.namespace, key.name, fault)
+            requeue = FAULT_RETRY_SECONDS
+        if requeue is not None:
+            self._queue.add(key, requeue)
 
     async def _sweep(self) -> None:
-        """Each second finished Jobs past their TTL; each minute old Events, and garbage that came unseen."""
-        await self._synced()
-        second = 0
+        """Do what no change of an object calls for.
+
+        Every second ended Jobs past their time to live are deleted; every minute old Events are deleted and
+        garbage that no event has reported is looked for.
+        """
+        await self._wait_for_caches()
+        sweeps = 0
         while True:
-            await self._clock.sleep(1.0)
-            second += 1
+            await self._clock.sleep(SWEEP_SECONDS)
+            sweeps += 1
             try:
-                await self._jobs.expire()
-                if second % 60 == 5:
-                    await self._expire_events()
-                    self._look_everywhere()
+                await self._jobs.delete_expired()
+                if sweeps % SWEEPS_PER_CLEANUP == 5:
+                    await self._delete_old_events()
+                    self._look_for_garbage()
             except KronkeepError as fault:
                 log.warning("controllers: the sweep: %s", fault)
 
-    async def _expire_events(self) -> None:
-        limit = stamp(self._clock.now() - timedelta(seconds=EVENT_SECONDS))
-        items, _ = await self._cluster.list(paths.events())
-        for event in items:
+    async def _delete_old_events(self) -> None:
+        limit = format_timestamp(self._clock.now() - timedelta(seconds=EVENT_SECONDS))
+        events, _ = await self._cluster.list(paths.events())
+        for event in events:
             if event["metadata"]["creationTimestamp"] < limit:
                 await self._cluster.delete(paths.events(*key_of(event)))
 
-    def _look_everywhere(self) -> None:
-        mirrors = self._mirrors
-        objects = [*mirrors.cronjobs.all(), *mirrors.jobs.all(), *mirrors.pods.all(), *mirrors.claims.all()]
-        for namespace in {obj["metadata"]["namespace"] for obj in objects}:
-            self._queue.add(("garbage", namespace, ""))
+    def _look_for_garbage(self) -> None:
+        objects = self._objects
+        namespaces = {
+            obj["metadata"]["namespace"]
+            for collection in (objects.cronjobs, objects.jobs, objects.pods, objects.claims)
+            for obj in collection.cache.all()
+        }
+        for namespace in namespaces:
+            self._queue.add(WorkKey("garbage", namespace, ""))

@@ -1,61 +1,63 @@
-"""The CronJob controller: applies what the core plans."""
+"""The CronJob controller: carries out what `cronjob_plan` plans."""
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_daemon.embedded.controllers import cronjob_plan as core
-from kronkeep_daemon.embedded.controllers.event_recorder import Recorder
-from kronkeep_daemon.embedded.controllers.object_cache import Mirrors, key_of
-from kronkeep_daemon.embedded.controllers.object_fields import controller_of, finished, stamp
-from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.embedded.controllers.cached_collection import ClusterObjects
+from kronkeep_daemon.embedded.controllers.cronjob_plan import add_active_job, jobs_of, plan_cronjob
+from kronkeep_daemon.embedded.controllers.event_recorder import EventRecorder
+from kronkeep_daemon.embedded.controllers.object_fields import (
+    PlannedEvent,
+    controller_of,
+    end_of_job,
+    is_deleting,
+    uid_of,
+)
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.objects import JsonObject
 
 
 class CronJobController:
-    """Starts each CronJob's Jobs when they are due, and keeps its status and history."""
+    """Creates the Jobs of CronJobs when they are due, and maintains status and history."""
 
-    def __init__(self, *, cluster: Cluster, mirrors: Mirrors, recorder: Recorder, clock: Clock) -> None:
-        self._cluster = cluster
-        self._mirrors = mirrors
+    def __init__(self, *, objects: ClusterObjects, recorder: EventRecorder, clock: Clock) -> None:
+        self._cronjobs = objects.cronjobs
+        self._jobs = objects.jobs
         self._recorder = recorder
         self._clock = clock
 
     async def sync(self, namespace: str, name: str) -> float | None:
-        """One look at a CronJob; returns the seconds after which to look again."""
-        cronjob = self._mirrors.cronjobs.get((namespace, name))
-        if cronjob is None or cronjob["metadata"].get("deletionTimestamp"):
+        """Look at a CronJob once; return the seconds after which to look again."""
+        cronjob = self._cronjobs.cache.get(namespace, name)
+        if cronjob is None or is_deleting(cronjob):
             return None
-        jobs = core.controlled(cronjob, self._mirrors.jobs.all(namespace))
-        plan = core.plan(cronjob, jobs, self._clock.now())
+        jobs = jobs_of(cronjob, self._jobs.cache.all(namespace))
+        plan = plan_cronjob(cronjob, jobs, self._clock.now())
         for job in plan.delete:
-            await self._cluster.delete(paths.jobs(*key_of(job)), uid=job["metadata"]["uid"])
-            self._mirrors.jobs.expect_deletion(job, stamp(self._clock.now()))
+            await self._jobs.delete(job)
         status = plan.status
         if plan.create is not None:
-            status = core.with_active(status, await self._start(cronjob, plan.create))
+            status = add_active_job(status, await self._create_job(cronjob, plan.create))
         if status != (cronjob.get("status") or {}):
-            path = f"{paths.cronjobs(namespace, name)}/status"
-            new = await self._cluster.replace(path, {**cronjob, "status": status})
-            self._mirrors.cronjobs.written(new)
-        for level, reason, message in plan.events:
-            await self._recorder.tell("CronJob", cronjob, level, reason, message)
+            await self._cronjobs.replace_status(cronjob, status)
+        for event in plan.events:
+            await self._recorder.record("CronJob", cronjob, event)
         return plan.requeue
 
-    async def _start(self, cronjob: JsonObject, wanted: JsonObject) -> JsonObject | None:
-        """The slot's Job: a new one, or the one that an interrupted look has made; None when it has ended, or
-        when its name was taken by another's."""
+    async def _create_job(self, cronjob: JsonObject, body: JsonObject) -> JsonObject | None:
+        """Return the Job of a slot: a new one, or the one that an interrupted look has created.
+
+        None where that one has ended, or where its name belongs to another's Job.
+        """
         namespace = cronjob["metadata"]["namespace"]
         try:
-            job = await self._cluster.create(paths.jobs(namespace), wanted)
+            return await self._jobs.create(namespace, body)
         except AlreadyExists:
-            job = await self._cluster.get(paths.jobs(namespace, wanted["metadata"]["name"]))
+            job = await self._jobs.fetch(namespace, body["metadata"]["name"])
             owner = controller_of(job) or {}
-            if finished(job) or owner.get("uid") != cronjob["metadata"]["uid"]:
+            if end_of_job(job) or owner.get("uid") != uid_of(cronjob):
                 return None
+            return job
         except KronkeepError as fault:
-            words = f"Error creating job: {fault.message}"
-            await self._recorder.tell("CronJob", cronjob, "Warning", "FailedCreate", words)
+            event = PlannedEvent("Warning", "FailedCreate", f"Error creating job: {fault.message}")
+            await self._recorder.record("CronJob", cronjob, event)
             raise
-        self._mirrors.jobs.written(job)
-        return job

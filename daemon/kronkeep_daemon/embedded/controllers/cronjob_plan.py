@@ -1,4 +1,4 @@
-"""What the CronJob controller does, as a function of the CronJob, its Jobs and the time (as in 1.36)."""
+"""What the CronJob controller of Kubernetes 1.36 does, as a function of the CronJob, its Jobs and time."""
 
 import copy
 from datetime import UTC, datetime, timedelta
@@ -7,70 +7,80 @@ import msgspec
 
 from kronkeep_common.errors import InvalidTimeZone, KronkeepError
 from kronkeep_common.schedule import Schedule
-from kronkeep_daemon.embedded.controllers import due_slots
+from kronkeep_daemon.embedded.controllers.due_slots import (
+    MANY_MISSED,
+    ScheduleNeverFires,
+    find_due_slot,
+    seconds_until_next_slot,
+)
 from kronkeep_daemon.embedded.controllers.object_fields import (
-    SCHEDULED,
+    SCHEDULED_TIMESTAMP,
+    PlannedEvent,
     controller_of,
-    finished,
-    moment,
-    stamp,
+    controller_reference,
+    end_of_job,
+    is_deleting,
+    uid_of,
 )
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.timestamps import format_timestamp, parse_timestamp
 
-Event = tuple[str, str, str]
-_ACTIVE = "Not starting job because prior execution is running and concurrency policy is Forbid"
-_TOO_MANY = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
+_ALREADY_ACTIVE = "Not starting job because prior execution is running and concurrency policy is Forbid"
+_TOO_MANY_MISSED = (
+    "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew"
+)
+_HISTORY_LIMITS = (("Complete", "successfulJobsHistoryLimit"), ("Failed", "failedJobsHistoryLimit"))
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do, in this order: delete Jobs, create one, write the status, tell; and to look again after
-    `requeue` seconds. A Job that is created enters the status by `with_active`."""
+class CronJobPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The next steps, in this order: delete Jobs, create one, write the status, record Events.
+
+    A Job that was created enters the status by `add_active_job`. The CronJob is looked at again after
+    `requeue` seconds.
+    """
 
     delete: list[JsonObject]
     create: JsonObject | None
     status: JsonObject
-    events: list[Event]
+    events: list[PlannedEvent]
     requeue: float | None = None
 
 
-class _Start(msgspec.Struct, frozen=True, kw_only=True):
-    """What the schedule asks for."""
+class _SlotDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done about the slot that is due; without one there is nothing but the time to look again."""
 
     replace: list[JsonObject] = []
     create: JsonObject | None = None
     slot: datetime | None = None
-    events: list[Event] = []
+    events: list[PlannedEvent] = []
     requeue: float | None = None
 
 
-def plan(cronjob: JsonObject, jobs: list[JsonObject], now: datetime) -> Plan:
-    """The next steps for the CronJob, whose Jobs are those that it controls."""
+def plan_cronjob(cronjob: JsonObject, jobs: list[JsonObject], now: datetime) -> CronJobPlan:
+    """Return the next steps for a CronJob; `jobs` are those that it controls."""
     old = cronjob.get("status") or {}
-    surplus = _surplus(cronjob, jobs)
-    gone = {job["metadata"]["uid"] for job in surplus}
-    active, events = _active(old, jobs, gone)
-    start = _start(cronjob, jobs, active, now)
-    replaced = {job["metadata"]["uid"] for job in start.replace}
+    surplus = _jobs_over_history_limits(cronjob, jobs)
+    active, active_events = _update_active(old, jobs, {uid_of(job) for job in surplus})
+    decision = _decide_slot(cronjob, jobs, active, now)
+    replaced = {uid_of(job) for job in decision.replace}
     status = {key: value for key, value in old.items() if key != "active"}
-    if left := [ref for ref in active if ref["uid"] not in replaced]:
-        status = {"active": left, **status}
-    if start.slot is not None:
-        status["lastScheduleTime"] = stamp(start.slot)
-    if success := _last_success(old, jobs):
-        status["lastSuccessfulTime"] = success
-    deleted = [*surplus, *start.replace]
-    told = [("Normal", "SuccessfulDelete", f"Deleted job {job['metadata']['name']}") for job in surplus]
-    return Plan(
-        delete=deleted,
-        create=start.create,
+    if still_active := [reference for reference in active if reference["uid"] not in replaced]:
+        status = {"active": still_active, **status}
+    if decision.slot is not None:
+        status["lastScheduleTime"] = format_timestamp(decision.slot)
+    if last_success := _last_successful_time(old, jobs):
+        status["lastSuccessfulTime"] = last_success
+    return CronJobPlan(
+        delete=[*surplus, *decision.replace],
+        create=decision.create,
         status=status,
-        events=[*told, *events, *start.events],
-        requeue=start.requeue,
+        events=[*map(_deletion_event, surplus), *active_events, *decision.events],
+        requeue=decision.requeue,
     )
 
 
-def with_active(status: JsonObject, job: JsonObject | None) -> JsonObject:
-    """The status with a Job that has just been created among the active ones."""
+def add_active_job(status: JsonObject, job: JsonObject | None) -> JsonObject:
+    """Return the status with a Job that has just been created among the active ones."""
     if job is None:
         return status
     meta = job["metadata"]
@@ -82,163 +92,12 @@ def with_active(status: JsonObject, job: JsonObject | None) -> JsonObject:
         "apiVersion": "batch/v1",
         "resourceVersion": meta["resourceVersion"],
     }
-    others = [ref for ref in status.get("active") or [] if ref["uid"] != meta["uid"]]
+    others = [entry for entry in status.get("active") or [] if entry["uid"] != meta["uid"]]
     return {**status, "active": [*others, reference]}
 
 
-def _surplus(cronjob: JsonObject, jobs: list[JsonObject]) -> list[JsonObject]:
-    """The finished Jobs past the history limits, oldest by start first."""
-    found: list[JsonObject] = []
-    for kind, field in (("Complete", "successfulJobsHistoryLimit"), ("Failed", "failedJobsHistoryLimit")):
-        limit = cronjob["spec"].get(field)
-        ended = sorted((job for job in jobs if finished(job) == kind and not _going(job)), key=_started)
-        if limit is not None and len(ended) > limit:
-            found += ended[: len(ended) - limit]
-    return found
-
-
-def _going(job: JsonObject) -> bool:
-    return bool(job["metadata"].get("deletionTimestamp"))
-
-
-def _started(job: JsonObject) -> tuple[str, str]:
-    return (job.get("status") or {}).get("startTime") or "9", job["metadata"]["name"]
-
-
-def _active(old: JsonObject, jobs: list[JsonObject], gone: set[str]) -> tuple[list[JsonObject], list[Event]]:
-    """The references to Jobs that run, without those in `gone`; and what is told of the others."""
-    active = {ref["uid"]: ref for ref in old.get("active") or [] if ref["uid"] not in gone}
-    events: list[Event] = []
-    for job in jobs:
-        uid = job["metadata"]["uid"]
-        name = job["metadata"]["name"]
-        end = finished(job)
-        if uid not in active and not end and not _going(job):
-            words = f"Saw a job that the controller did not create or forgot: {name}"
-            events.append(("Warning", "UnexpectedJob", words))
-        elif uid in active and end:
-            del active[uid]
-            words = f"Saw completed job: {name}, condition: {end}"
-            events.append(("Normal", "SawCompletedJob", words))
-    present = {job["metadata"]["uid"] for job in jobs}
-    for missing in [ref for uid, ref in active.items() if uid not in present]:
-        events.append(("Normal", "MissingJob", f"Active job went missing: {missing['name']}"))
-    return [ref for uid, ref in active.items() if uid in present], events
-
-
-def _last_success(old: JsonObject, jobs: list[JsonObject]) -> str | None:
-    ends = [job["status"].get("completionTime") for job in jobs if finished(job) == "Complete"]
-    return max((end for end in [*ends, old.get("lastSuccessfulTime")] if end), default=None)
-
-
-def _start(cronjob: JsonObject, jobs: list[JsonObject], active: list[JsonObject], now: datetime) -> _Start:
-    """What the schedule asks for now, and when to look again."""
-    spec = cronjob["spec"]
-    if _going(cronjob) or spec.get("suspend"):
-        return _Start()
-    try:
-        schedule = Schedule.parse(spec["schedule"], spec.get("timeZone"))
-    except KronkeepError as fault:
-        return _Start(events=[_unreadable(spec, fault)])
-    since = _since(cronjob)
-    try:
-        found = due_slots.due(schedule, _raised(spec, since, now), now)
-    except due_slots.NeverFires as fault:
-        words = f"invalid schedule: {spec['schedule']} : {fault}"
-        return _Start(events=[("Warning", "InvalidSchedule", words)])
-    warnings: list[Event] = []
-    if found.slot is not None and found.missed > due_slots.MANY:
-        warnings.append(("Warning", "TooManyMissedTimes", _TOO_MANY))
-    start = _at(cronjob, jobs, active, found.slot, now)
-    requeue = due_slots.pause(schedule, start.slot or since, now)
-    return msgspec.structs.replace(start, events=[*warnings, *start.events], requeue=requeue)
-
-
-def _unreadable(spec: JsonObject, fault: KronkeepError) -> Event:
-    if isinstance(fault, InvalidTimeZone):
-        return "Warning", "UnknownTimeZone", f'invalid timeZone: "{spec.get("timeZone")}": {fault}'
-    return "Warning", "UnparseableSchedule", f'unparseable schedule: "{spec["schedule"]}" : {fault}'
-
-
-def _since(cronjob: JsonObject) -> datetime:
-    last = (cronjob.get("status") or {}).get("lastScheduleTime")
-    found = moment(last or cronjob["metadata"]["creationTimestamp"])
-    assert found is not None
-    return found
-
-
-def _raised(spec: JsonObject, since: datetime, now: datetime) -> datetime:
-    """The start of the search, no earlier than what startingDeadlineSeconds still allows."""
-    deadline = spec.get("startingDeadlineSeconds")
-    return since if deadline is None else max(since, now - timedelta(seconds=deadline))
-
-
-def _at(
-    cronjob: JsonObject,
-    jobs: list[JsonObject],
-    active: list[JsonObject],
-    slot: datetime | None,
-    now: datetime,
-) -> _Start:
-    """What is done about a slot that is due."""
-    if slot is None or _name(cronjob, slot) in [ref["name"] for ref in active]:
-        return _Start()
-    deadline = cronjob["spec"].get("startingDeadlineSeconds")
-    if deadline is not None and slot + timedelta(seconds=deadline) < now:
-        at = slot.astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
-        words = f"Missed scheduled time to start a job: {at}"
-        return _Start(events=[("Warning", "MissSchedule", words)])
-    policy = cronjob["spec"].get("concurrencyPolicy", "Allow")
-    if policy == "Forbid" and active:
-        return _Start(events=[("Normal", "JobAlreadyActive", _ACTIVE)])
-    running = {ref["uid"] for ref in active} if policy == "Replace" else set()
-    replaced = [job for job in jobs if job["metadata"]["uid"] in running]
-    names = [job["metadata"]["name"] for job in replaced]
-    events = [("Normal", "SuccessfulDelete", f"Deleted job {name}") for name in names]
-    events.append(("Normal", "SuccessfulCreate", f"Created job {_name(cronjob, slot)}"))
-    return _Start(replace=replaced, create=job_for(cronjob, slot), slot=slot, events=events)
-
-
-def _name(cronjob: JsonObject, slot: datetime) -> str:
-    return f"{cronjob['metadata']['name']}-{int(slot.timestamp()) // 60}"
-
-
-def job_for(cronjob: JsonObject, slot: datetime) -> JsonObject:
-    """The Job of a slot: its name holds the slot's minute, its annotation the slot in the CronJob's zone."""
-    meta = cronjob["metadata"]
-    template = copy.deepcopy(cronjob["spec"]["jobTemplate"])
-    owner = {
-        "apiVersion": "batch/v1",
-        "kind": "CronJob",
-        "name": meta["name"],
-        "uid": meta["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-    copied = template.get("metadata") or {}
-    job_meta: JsonObject = {
-        "name": _name(cronjob, slot),
-        "namespace": meta["namespace"],
-        "annotations": {**(copied.get("annotations") or {}), SCHEDULED: _local(cronjob, slot)},
-        "ownerReferences": [owner],
-    }
-    if copied.get("labels"):
-        job_meta["labels"] = copied["labels"]
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": job_meta, "spec": template["spec"]}
-
-
-def _local(cronjob: JsonObject, slot: datetime) -> str:
-    """The slot with the offset of spec.timeZone, which tells the two runs of a repeated hour apart."""
-    zone = cronjob["spec"].get("timeZone")
-    if not zone:
-        return stamp(slot)
-    schedule = Schedule.parse(cronjob["spec"]["schedule"], zone)
-    text = slot.astimezone(schedule.zone_info).isoformat(timespec="seconds")
-    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
-
-
-def controlled(cronjob: JsonObject, jobs: list[JsonObject]) -> list[JsonObject]:
-    """The Jobs whose controlling owner has the CronJob's name (Kubernetes looks at nothing else)."""
+def jobs_of(cronjob: JsonObject, jobs: list[JsonObject]) -> list[JsonObject]:
+    """Return the Jobs whose controller has the CronJob's name; Kubernetes looks at nothing else."""
     meta = cronjob["metadata"]
     return [
         job
@@ -246,3 +105,160 @@ def controlled(cronjob: JsonObject, jobs: list[JsonObject]) -> list[JsonObject]:
         if job["metadata"]["namespace"] == meta["namespace"]
         and (controller_of(job) or {}).get("name") == meta["name"]
     ]
+
+
+def _deletion_event(job: JsonObject) -> PlannedEvent:
+    return PlannedEvent("Normal", "SuccessfulDelete", f"Deleted job {job['metadata']['name']}")
+
+
+def _jobs_over_history_limits(cronjob: JsonObject, jobs: list[JsonObject]) -> list[JsonObject]:
+    """Return the ended Jobs past the history limits; those that started first are the first to go."""
+    surplus: list[JsonObject] = []
+    for kind, field in _HISTORY_LIMITS:
+        limit = cronjob["spec"].get(field)
+        ended = [job for job in jobs if end_of_job(job) == kind and not is_deleting(job)]
+        if limit is not None and len(ended) > limit:
+            surplus += sorted(ended, key=_start_order)[: len(ended) - limit]
+    return surplus
+
+
+def _start_order(job: JsonObject) -> tuple[str, str]:
+    """Return a sort key: the start time, then the name; a Job without a start time comes last."""
+    return (job.get("status") or {}).get("startTime") or "9", job["metadata"]["name"]
+
+
+def _update_active(
+    old: JsonObject, jobs: list[JsonObject], deleted: set[str]
+) -> tuple[list[JsonObject], list[PlannedEvent]]:
+    """Return the references to active Jobs, and Events about those that have ended or are missing.
+
+    `old` is the status, `deleted` the uids of Jobs that are about to be deleted.
+    """
+    active = {entry["uid"]: entry for entry in old.get("active") or [] if entry["uid"] not in deleted}
+    events: list[PlannedEvent] = []
+    for job in jobs:
+        uid = uid_of(job)
+        name = job["metadata"]["name"]
+        end = end_of_job(job)
+        if uid not in active and not end and not is_deleting(job):
+            message = f"Saw a job that the controller did not create or forgot: {name}"
+            events.append(PlannedEvent("Warning", "UnexpectedJob", message))
+        elif uid in active and end:
+            del active[uid]
+            message = f"Saw completed job: {name}, condition: {end}"
+            events.append(PlannedEvent("Normal", "SawCompletedJob", message))
+    present = {uid_of(job) for job in jobs}
+    for uid, entry in active.items():
+        if uid not in present:
+            message = f"Active job went missing: {entry['name']}"
+            events.append(PlannedEvent("Normal", "MissingJob", message))
+    return [entry for uid, entry in active.items() if uid in present], events
+
+
+def _last_successful_time(old: JsonObject, jobs: list[JsonObject]) -> str | None:
+    ends = [job["status"].get("completionTime") for job in jobs if end_of_job(job) == "Complete"]
+    return max((end for end in [*ends, old.get("lastSuccessfulTime")] if end), default=None)
+
+
+def _decide_slot(
+    cronjob: JsonObject, jobs: list[JsonObject], active: list[JsonObject], now: datetime
+) -> _SlotDecision:
+    """Return what the schedule asks for now, and when to look again."""
+    spec = cronjob["spec"]
+    if is_deleting(cronjob) or spec.get("suspend"):
+        return _SlotDecision()
+    try:
+        schedule = Schedule.parse(spec["schedule"], spec.get("timeZone"))
+    except KronkeepError as fault:
+        return _SlotDecision(events=[_unreadable_schedule_event(spec, fault)])
+    last = _last_schedule_time(cronjob)
+    try:
+        due = find_due_slot(schedule, _earliest_start(spec, last, now), now)
+    except ScheduleNeverFires as fault:
+        message = f"invalid schedule: {spec['schedule']} : {fault}"
+        return _SlotDecision(events=[PlannedEvent("Warning", "InvalidSchedule", message)])
+    warnings: list[PlannedEvent] = []
+    if due.slot is not None and due.missed > MANY_MISSED:
+        warnings.append(PlannedEvent("Warning", "TooManyMissedTimes", _TOO_MANY_MISSED))
+    decision = _SlotDecision() if due.slot is None else _decide_due_slot(cronjob, jobs, active, due.slot, now)
+    requeue = seconds_until_next_slot(schedule, decision.slot or last, now)
+    return msgspec.structs.replace(decision, events=[*warnings, *decision.events], requeue=requeue)
+
+
+def _unreadable_schedule_event(spec: JsonObject, fault: KronkeepError) -> PlannedEvent:
+    if isinstance(fault, InvalidTimeZone):
+        message = f'invalid timeZone: "{spec.get("timeZone")}": {fault}'
+        return PlannedEvent("Warning", "UnknownTimeZone", message)
+    message = f'unparseable schedule: "{spec["schedule"]}" : {fault}'
+    return PlannedEvent("Warning", "UnparseableSchedule", message)
+
+
+def _last_schedule_time(cronjob: JsonObject) -> datetime:
+    """Return the last slot that was started, or the time at which the CronJob was created."""
+    last = (cronjob.get("status") or {}).get("lastScheduleTime")
+    moment = parse_timestamp(last or cronjob["metadata"]["creationTimestamp"])
+    assert moment is not None
+    return moment
+
+
+def _earliest_start(spec: JsonObject, last: datetime, now: datetime) -> datetime:
+    """Return the time after which slots count: the last one, or what startingDeadlineSeconds allows."""
+    deadline = spec.get("startingDeadlineSeconds")
+    return last if deadline is None else max(last, now - timedelta(seconds=deadline))
+
+
+def _decide_due_slot(
+    cronjob: JsonObject, jobs: list[JsonObject], active: list[JsonObject], slot: datetime, now: datetime
+) -> _SlotDecision:
+    """Return what is done about a slot that is due, by its deadline and the concurrency policy."""
+    name = _job_name(cronjob, slot)
+    if name in [entry["name"] for entry in active]:
+        return _SlotDecision()
+    deadline = cronjob["spec"].get("startingDeadlineSeconds")
+    if deadline is not None and slot + timedelta(seconds=deadline) < now:
+        time = slot.astimezone(UTC).strftime("%a, %d %b %Y %H:%M:%S +0000")
+        message = f"Missed scheduled time to start a job: {time}"
+        return _SlotDecision(events=[PlannedEvent("Warning", "MissSchedule", message)])
+    policy = cronjob["spec"].get("concurrencyPolicy", "Allow")
+    if policy == "Forbid" and active:
+        return _SlotDecision(events=[PlannedEvent("Normal", "JobAlreadyActive", _ALREADY_ACTIVE)])
+    running = {entry["uid"] for entry in active} if policy == "Replace" else set()
+    replaced = [job for job in jobs if uid_of(job) in running]
+    created = PlannedEvent("Normal", "SuccessfulCreate", f"Created job {name}")
+    return _SlotDecision(
+        replace=replaced,
+        create=_build_job(cronjob, slot),
+        slot=slot,
+        events=[*map(_deletion_event, replaced), created],
+    )
+
+
+def _job_name(cronjob: JsonObject, slot: datetime) -> str:
+    """Return the name of a slot's Job: the CronJob's name and the slot in minutes since 1970."""
+    return f"{cronjob['metadata']['name']}-{int(slot.timestamp()) // 60}"
+
+
+def _build_job(cronjob: JsonObject, slot: datetime) -> JsonObject:
+    """Return the Job of a slot; an annotation holds the slot in the CronJob's time zone."""
+    template = copy.deepcopy(cronjob["spec"]["jobTemplate"])
+    template_meta = template.get("metadata") or {}
+    annotations = template_meta.get("annotations") or {}
+    meta: JsonObject = {
+        "name": _job_name(cronjob, slot),
+        "namespace": cronjob["metadata"]["namespace"],
+        "annotations": {**annotations, SCHEDULED_TIMESTAMP: _format_slot(cronjob, slot)},
+        "ownerReferences": [controller_reference("CronJob", cronjob)],
+    }
+    if template_meta.get("labels"):
+        meta["labels"] = template_meta["labels"]
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": template["spec"]}
+
+
+def _format_slot(cronjob: JsonObject, slot: datetime) -> str:
+    """Return the slot with the offset of spec.timeZone, which tells the two runs of a repeated hour apart."""
+    zone = cronjob["spec"].get("timeZone")
+    if not zone:
+        return format_timestamp(slot)
+    schedule = Schedule.parse(cronjob["spec"]["schedule"], zone)
+    text = slot.astimezone(schedule.zone_info).isoformat(timespec="seconds")
+    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text

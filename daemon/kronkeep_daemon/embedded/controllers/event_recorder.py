@@ -1,96 +1,121 @@
-"""Events as client-go publishes them: one that repeats within ten minutes is counted, not written again."""
+"""Events as client-go's recorder writes them: an Event that is repeated is counted, not written again."""
 
 import itertools
 import logging
 from collections import OrderedDict
+from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_daemon.embedded.controllers.object_fields import stamp
+from kronkeep_daemon.embedded.controllers.object_fields import PlannedEvent
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.timestamps import format_timestamp
 
 log = logging.getLogger(__name__)
-Key = tuple[str, ...]
-REMEMBERED = 4096  # events whose repetition is recognised, as in client-go
+EVENTS_REMEMBERED = 4096  # whose repetition is recognised, as in client-go
 API_VERSIONS = {"Job": "batch/v1", "CronJob": "batch/v1"}
 
 
-class Recorder:
-    """Publishes Events; one that cannot be published is only logged, as client-go does."""
+class EventKey(NamedTuple):
+    """Events with the same key are one Event with a count."""
+
+    kind: str
+    uid: str
+    event: PlannedEvent
+
+
+class WrittenEvent(NamedTuple):
+    """The name of an Event in the cluster and how often it has been recorded."""
+
+    name: str
+    times: int
+
+
+class EventRecorder:
+    """Writes the Events of controllers; one that cannot be written is only logged, as in client-go."""
 
     def __init__(self, cluster: Cluster, clock: Clock) -> None:
         self._cluster = cluster
         self._clock = clock
-        self._numbers = itertools.count()
-        self._known: OrderedDict[Key, tuple[str, int]] = OrderedDict()
+        self._sequence = itertools.count()
+        # Ordered by when each was recorded last, so that the first is forgotten first.
+        self._written: OrderedDict[EventKey, WrittenEvent] = OrderedDict()
 
-    async def tell(self, kind: str, obj: JsonObject, level: str, reason: str, message: str) -> None:
-        """An Event of the kind's controller about `obj`; `level` is Normal or Warning."""
-        meta = obj["metadata"]
-        key = (kind, meta["uid"], level, reason, message)
-        name, count = self._known.pop(key, (self._name(meta["name"]), 0))
+    async def record(self, kind: str, obj: JsonObject, event: PlannedEvent) -> None:
+        """Record an Event of the kind's controller about `obj`."""
+        key = EventKey(kind, obj["metadata"]["uid"], event)
         try:
-            if count == 0 or not await self._count(meta["namespace"], name, count + 1):
-                name = self._name(meta["name"])
-                count = 0
-                body = self._first(kind, obj, level, reason, message)
-                await self._create(meta["namespace"], name, body)
+            written = await self._write(kind, obj, event, self._written.pop(key, None))
         except KronkeepError as fault:
-            log.warning("the event %s of %s is lost: %s", reason, meta["name"], fault)
+            log.warning("the event %s of %s is lost: %s", event.reason, obj["metadata"]["name"], fault)
             return
-        self._known[key] = name, count + 1
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+        self._written[key] = written
+        if len(self._written) > EVENTS_REMEMBERED:
+            self._written.popitem(last=False)
 
-    async def scheduled(self, pod: JsonObject, node: str) -> None:
-        """The scheduler's Event of a binding, in the newer shape that has `eventTime` and no counter."""
+    async def _write(
+        self, kind: str, obj: JsonObject, event: PlannedEvent, earlier: WrittenEvent | None
+    ) -> WrittenEvent:
+        """Count the earlier Event, or create one where there is none or it has expired."""
+        meta = obj["metadata"]
+        if earlier is not None:
+            times = earlier.times + 1
+            if await self._set_count(meta["namespace"], earlier.name, times):
+                return WrittenEvent(earlier.name, times)
+        name = self._event_name(meta["name"])
+        await self._create(meta["namespace"], name, self._controller_event(kind, obj, event))
+        return WrittenEvent(name, 1)
+
+    async def record_binding(self, pod: JsonObject, node: str) -> None:
+        """Record the scheduler's Event of a binding, in the newer form with `eventTime` and no count."""
         meta = pod["metadata"]
-        now = self._clock.now()
         body = {
-            "involvedObject": _involved("Pod", pod),
+            "involvedObject": _reference("Pod", pod),
             "reason": "Scheduled",
             "message": f"Successfully assigned {meta['namespace']}/{meta['name']} to {node}",
             "source": {},
             "firstTimestamp": None,
             "lastTimestamp": None,
             "type": "Normal",
-            "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "eventTime": self._clock.now().strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "action": "Binding",
             "reportingComponent": "default-scheduler",
             "reportingInstance": "default-scheduler-embedded",
         }
         try:
-            await self._create(meta["namespace"], self._name(meta["name"]), body)
+            await self._create(meta["namespace"], self._event_name(meta["name"]), body)
         except KronkeepError as fault:
             log.warning("the event Scheduled of %s is lost: %s", meta["name"], fault)
 
-    def _name(self, name: str) -> str:
-        return f"{name}.{int(self._clock.now().timestamp() * 1e6) * 1000 + next(self._numbers) % 1000:x}"
+    def _event_name(self, object_name: str) -> str:
+        """Return a unique name: the object's, and a time in nanoseconds in hexadecimal, as in client-go."""
+        microseconds = int(self._clock.now().timestamp() * 1e6)
+        return f"{object_name}.{microseconds * 1000 + next(self._sequence) % 1000:x}"
 
-    async def _count(self, namespace: str, name: str, count: int) -> bool:
-        """Counts a repetition; False when the Event is gone."""
-        body = {"count": count, "lastTimestamp": stamp(self._clock.now())}
+    async def _set_count(self, namespace: str, name: str, count: int) -> bool:
+        """Set the count of an Event; False where it no longer exists."""
+        body = {"count": count, "lastTimestamp": format_timestamp(self._clock.now())}
         try:
             await self._cluster.patch(paths.events(namespace, name), body)
         except NotFoundInCluster:
             return False
         return True
 
-    def _first(self, kind: str, obj: JsonObject, level: str, reason: str, message: str) -> JsonObject:
-        now = stamp(self._clock.now())
+    def _controller_event(self, kind: str, obj: JsonObject, event: PlannedEvent) -> JsonObject:
+        now = format_timestamp(self._clock.now())
         component = f"{kind.lower()}-controller"
         return {
-            "involvedObject": _involved(kind, obj),
-            "reason": reason,
-            "message": message,
+            "involvedObject": _reference(kind, obj),
+            "reason": event.reason,
+            "message": event.message,
             "source": {"component": component},
             "firstTimestamp": now,
             "lastTimestamp": now,
             "count": 1,
-            "type": level,
+            "type": event.type,
             "eventTime": None,
             "reportingComponent": component,
             "reportingInstance": "",
@@ -101,7 +126,7 @@ class Recorder:
         await self._cluster.create(paths.events(namespace), {"metadata": meta, **body})
 
 
-def _involved(kind: str, obj: JsonObject) -> JsonObject:
+def _reference(kind: str, obj: JsonObject) -> JsonObject:
     meta = obj["metadata"]
     return {
         "kind": kind,

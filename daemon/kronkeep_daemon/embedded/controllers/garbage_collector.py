@@ -1,18 +1,24 @@
-"""The garbage collector: what has lost its owners goes; what is deleted in the foreground waits for its own.
+"""The garbage collector: deletes objects that have lost their owners, and completes foreground deletions.
 
-An object goes when none of its owners exists any more; with some left, only the references to the others go.
-An owner being deleted in the foreground (finalizer `foregroundDeletion`) has its dependents deleted, and goes
-when none is left that blocks it (`blockOwnerDeletion`). Orphaning is done by the API server at once.
+An object is deleted when none of its owners exists any more; while some are left, only the references to the
+others are removed. An owner that is being deleted in the foreground (finalizer `foregroundDeletion`) has its
+dependents deleted, and is released when none is left that blocks it (`blockOwnerDeletion`). Orphaning is done
+by the API server at once. Owners are looked for in the dependent's namespace only.
 """
 
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
-from kronkeep_common.clock import Clock
-from kronkeep_daemon.embedded.controllers.job_controller import JobController
-from kronkeep_daemon.embedded.controllers.object_cache import Mirrors
-from kronkeep_daemon.embedded.controllers.object_fields import FOREGROUND, stamp, tracked
+from kronkeep_daemon.embedded.controllers.cached_collection import CachedCollection, ClusterObjects
+from kronkeep_daemon.embedded.controllers.object_fields import (
+    FOREGROUND_FINALIZER,
+    TRACKING_FINALIZER,
+    is_deleting,
+    is_tracked,
+    owners_of,
+    uid_of,
+)
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
@@ -27,123 +33,132 @@ PLURALS = {
     "ConfigMap": "configmaps",
     "ServiceAccount": "serviceaccounts",
 }
-LISTED = ("Secret", "ConfigMap")  # kinds without a mirror: read when a look is taken
+UNCACHED_KINDS = ("Secret", "ConfigMap")  # listed at each collection
 
 
-class Plan(msgspec.Struct, frozen=True):
-    """(kind, object) pairs: to delete with what hangs on them, to let go, to unlink from vanished owners."""
+class TypedObject(NamedTuple):
+    """An object and its kind, which lists leave out."""
 
-    delete: list[tuple[str, JsonObject]]
-    let_go: list[tuple[str, JsonObject]]
-    unlink: list[tuple[str, JsonObject]]
+    kind: str
+    object: JsonObject
 
 
-def plan(objects: list[tuple[str, JsonObject]], absent: set[str]) -> Plan:
-    """What to do with the objects of one namespace, given the uids of owners that do not exist."""
-    going = {obj["metadata"]["uid"] for _, obj in objects if _in_foreground(obj)}
-    blocked = {ref["uid"] for _, obj in objects for ref in owners(obj) if ref.get("blockOwnerDeletion")}
-    found = Plan([], [], [])
-    for kind, obj in objects:
-        uids = [ref["uid"] for ref in owners(obj)]
-        lost = [uid for uid in uids if uid in absent]
-        if _in_foreground(obj) and obj["metadata"]["uid"] not in blocked:
-            found.let_go.append((kind, obj))
-        if obj["metadata"].get("deletionTimestamp"):
+class GarbagePlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done in one namespace: objects to delete, to release, and to remove vanished owners from."""
+
+    delete: list[TypedObject]
+    release: list[TypedObject]
+    unlink: list[TypedObject]
+
+
+def plan_collection(objects: list[TypedObject], absent_owners: set[str]) -> GarbagePlan:
+    """Return what to do with the objects of one namespace, given the uids of owners that do not exist."""
+    in_foreground = {uid_of(obj) for _, obj in objects if _is_deleting_in_foreground(obj)}
+    blocked = {ref["uid"] for _, obj in objects for ref in owners_of(obj) if ref.get("blockOwnerDeletion")}
+    plan = GarbagePlan(delete=[], release=[], unlink=[])
+    for entry in objects:
+        obj = entry.object
+        if _is_deleting_in_foreground(obj) and uid_of(obj) not in blocked:
+            plan.release.append(entry)
+        if is_deleting(obj):
             continue
-        if uids and (len(lost) == len(uids) or going.intersection(uids)):
-            found.delete.append((kind, obj))
-        elif lost:
-            found.unlink.append((kind, obj))
-    return found
+        owners = [ref["uid"] for ref in owners_of(obj)]
+        absent = [uid for uid in owners if uid in absent_owners]
+        if owners and (len(absent) == len(owners) or in_foreground.intersection(owners)):
+            plan.delete.append(entry)
+        elif absent:
+            plan.unlink.append(entry)
+    return plan
 
 
-def owners(obj: JsonObject) -> list[JsonObject]:
-    """The object's owner references."""
-    return obj["metadata"].get("ownerReferences") or []
-
-
-def _in_foreground(obj: JsonObject) -> bool:
-    meta = obj["metadata"]
-    return bool(meta.get("deletionTimestamp")) and FOREGROUND in (meta.get("finalizers") or [])
+def _is_deleting_in_foreground(obj: JsonObject) -> bool:
+    return is_deleting(obj) and FOREGROUND_FINALIZER in (obj["metadata"].get("finalizers") or [])
 
 
 class GarbageCollector:
-    """Takes one look at a namespace whenever something in it was deleted."""
+    """Looks at a namespace whenever something in it was deleted."""
 
-    def __init__(self, *, cluster: Cluster, mirrors: Mirrors, jobs: JobController, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, objects: ClusterObjects) -> None:
         self._cluster = cluster
-        self._mirrors = mirrors
-        self._jobs = jobs
-        self._clock = clock
+        self._pods = objects.pods
+        self._cached: dict[str, CachedCollection] = {
+            "CronJob": objects.cronjobs,
+            "Job": objects.jobs,
+            "Pod": objects.pods,
+            "PersistentVolumeClaim": objects.claims,
+        }
 
-    async def sync(self, namespace: str) -> float | None:
-        """Deletes, lets go and unlinks what `plan` says."""
-        objects = await self._objects(namespace)
-        absent = await self._absent(namespace, objects)
-        found = plan(objects, absent)
-        for kind, obj in found.delete:
-            await self._delete(kind, obj)
-        for kind, obj in found.let_go:
-            await self._patch(kind, obj, "finalizers", [f for f in _finalizers(obj) if f != FOREGROUND])
-        for kind, obj in found.unlink:
-            kept = [ref for ref in owners(obj) if ref["uid"] not in absent]
-            await self._patch(kind, obj, "ownerReferences", kept)
+    async def sync(self, namespace: str, _: str) -> float | None:
+        """Collect the garbage of a namespace."""
+        objects = await self._list_objects(namespace)
+        absent = await self._find_absent_owners(namespace, objects)
+        plan = plan_collection(objects, absent)
+        for entry in plan.delete:
+            await self._delete(entry)
+        for entry in plan.release:
+            finalizers = entry.object["metadata"].get("finalizers") or []
+            others = [finalizer for finalizer in finalizers if finalizer != FOREGROUND_FINALIZER]
+            await self._patch_metadata(entry, {"finalizers": others or None})
+        for entry in plan.unlink:
+            present = [ref for ref in owners_of(entry.object) if ref["uid"] not in absent]
+            await self._patch_metadata(entry, {"ownerReferences": present or None})
         return None
 
-    async def _objects(self, namespace: str) -> list[tuple[str, JsonObject]]:
-        mirrors = {
-            "CronJob": self._mirrors.cronjobs,
-            "Job": self._mirrors.jobs,
-            "Pod": self._mirrors.pods,
-            "PersistentVolumeClaim": self._mirrors.claims,
-        }
-        found = [(kind, obj) for kind, mirror in mirrors.items() for obj in mirror.all(namespace)]
-        for kind in LISTED:
+    async def _list_objects(self, namespace: str) -> list[TypedObject]:
+        objects = [
+            TypedObject(kind, obj)
+            for kind, collection in self._cached.items()
+            for obj in collection.cache.all(namespace)
+        ]
+        for kind in UNCACHED_KINDS:
             items, _ = await self._cluster.list(paths.core(PLURALS[kind], namespace))
-            found += [(kind, obj) for obj in items]
-        return found
+            objects += [TypedObject(kind, obj) for obj in items]
+        return objects
 
-    async def _absent(self, namespace: str, objects: list[tuple[str, JsonObject]]) -> set[str]:
-        """The uids of owners that do not exist; the API server has the last word, for mirrors may lag."""
-        present = {obj["metadata"]["uid"] for _, obj in objects}
-        wanted = {ref["uid"]: ref for _, obj in objects for ref in owners(obj) if ref["kind"] in PLURALS}
-        found = set()
-        for uid, ref in wanted.items():
-            if uid not in present and not await self._exists(namespace, ref):
-                found.add(uid)
-        return found
+    async def _find_absent_owners(self, namespace: str, objects: list[TypedObject]) -> set[str]:
+        """Return the uids of owners that do not exist.
 
-    async def _exists(self, namespace: str, ref: JsonObject) -> bool:
+        The API server decides, because a cache may not have seen an owner yet.
+        """
+        present = {uid_of(obj) for _, obj in objects}
+        owners = {ref["uid"]: ref for _, obj in objects for ref in owners_of(obj) if ref["kind"] in PLURALS}
+        absent = set()
+        for uid, reference in owners.items():
+            if uid not in present and not await self._exists(namespace, reference):
+                absent.add(uid)
+        return absent
+
+    async def _exists(self, namespace: str, reference: JsonObject) -> bool:
         try:
-            owner = await self._cluster.get(path_of(ref["kind"], namespace, ref["name"]))
+            owner = await self._cluster.get(_path_of(reference["kind"], namespace, reference["name"]))
         except NotFoundInCluster:
             return False
-        return bool(owner["metadata"]["uid"] == ref["uid"])
+        return bool(owner["metadata"]["uid"] == reference["uid"])
 
-    async def _delete(self, kind: str, obj: JsonObject) -> None:
-        meta = obj["metadata"]
-        if kind == "Pod" and tracked(obj):
-            await self._jobs.release(obj)
+    async def _delete(self, entry: TypedObject) -> None:
+        kind, obj = entry
+        if kind == "Pod" and is_tracked(obj):
+            await self._pods.remove_finalizer(obj, TRACKING_FINALIZER)
         propagation = "Foreground" if kind in ("Job", "CronJob") else "Background"
-        path = path_of(kind, meta["namespace"], meta["name"])
-        await self._cluster.delete(path, uid=meta["uid"], propagation=propagation)
-        if kind == "Pod":
-            self._mirrors.pods.expect_deletion(obj, stamp(self._clock.now()))
+        if kind in self._cached:
+            await self._cached[kind].delete(obj, propagation=propagation)
+        else:
+            await self._cluster.delete(_path_of_object(entry), uid=uid_of(obj), propagation=propagation)
 
-    async def _patch(self, kind: str, obj: JsonObject, field: str, kept: list[Any]) -> None:
-        meta = obj["metadata"]
-        body = {"metadata": {"uid": meta["uid"], field: kept or None}}
+    async def _patch_metadata(self, entry: TypedObject, fields: JsonObject) -> None:
+        body = {"metadata": {"uid": uid_of(entry.object), **fields}}
         try:
-            await self._cluster.patch(path_of(kind, meta["namespace"], meta["name"]), body)
+            await self._cluster.patch(_path_of_object(entry), body)
         except NotFoundInCluster:
             return
 
 
-def _finalizers(obj: JsonObject) -> list[str]:
-    return obj["metadata"].get("finalizers") or []
+def _path_of_object(entry: TypedObject) -> str:
+    meta = entry.object["metadata"]
+    return _path_of(entry.kind, meta["namespace"], meta["name"])
 
 
-def path_of(kind: str, namespace: str, name: str) -> str:
-    """The path of an object of one of the kinds in PLURALS."""
+def _path_of(kind: str, namespace: str, name: str) -> str:
+    """Return the path of an object of one of the kinds in PLURALS."""
     group = paths.batch if kind in ("Job", "CronJob") else paths.core
     return group(PLURALS[kind], namespace, name)

@@ -1,107 +1,86 @@
-"""The Job controller: applies what the core plans, and removes finished Jobs whose time is over."""
+"""The Job controller: carries out what `job_plan` plans, and deletes ended Jobs past their time to live."""
 
 from datetime import datetime, timedelta
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_daemon.embedded.controllers import job_plan as core
-from kronkeep_daemon.embedded.controllers.event_recorder import Recorder
-from kronkeep_daemon.embedded.controllers.object_cache import Mirrors, key_of
+from kronkeep_daemon.embedded.controllers.cached_collection import ClusterObjects
+from kronkeep_daemon.embedded.controllers.event_recorder import EventRecorder
+from kronkeep_daemon.embedded.controllers.job_plan import plan_job
 from kronkeep_daemon.embedded.controllers.object_fields import (
-    TRACKING,
+    TRACKING_FINALIZER,
+    PlannedEvent,
     controller_of,
-    finished,
-    moment,
-    stamp,
+    end_of_job,
+    is_deleting,
+    uid_of,
 )
-from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
 class JobController:
-    """Brings each Job's pods and status to what they should be."""
+    """Brings the pods and the status of each Job to what they should be."""
 
-    def __init__(self, *, cluster: Cluster, mirrors: Mirrors, recorder: Recorder, clock: Clock) -> None:
-        self._cluster = cluster
-        self._mirrors = mirrors
+    def __init__(self, *, objects: ClusterObjects, recorder: EventRecorder, clock: Clock) -> None:
+        self._jobs = objects.jobs
+        self._pods = objects.pods
         self._recorder = recorder
         self._clock = clock
 
     async def sync(self, namespace: str, name: str) -> float | None:
-        """One look at a Job; returns the seconds after which to look again."""
-        job = self._mirrors.jobs.get((namespace, name))
+        """Look at a Job once; return the seconds after which to look again."""
+        job = self._jobs.cache.get(namespace, name)
         if job is None:
             return None
-        uid = job["metadata"]["uid"]
-        pods = [p for p in self._mirrors.pods.all(namespace) if (controller_of(p) or {}).get("uid") == uid]
-        plan = core.plan(job, pods, self._clock.now())
+        plan = plan_job(job, self._pods_of(job), self._clock.now())
         for pod in plan.create:
-            await self._create(job, pod)
+            await self._create_pod(job, pod)
         for pod in plan.discard:
-            await self.release(pod)
-            await self._delete(job, pod)
+            await self._pods.remove_finalizer(pod, TRACKING_FINALIZER)
+            await self._delete_pod(job, pod)
         for pod in plan.delete:
-            await self._delete(job, pod)
-        for status in plan.before:
-            job = await self._write(job, status)
+            await self._delete_pod(job, pod)
+        if plan.status_before_release is not None:
+            job = await self._jobs.replace_status(job, plan.status_before_release)
         for pod in plan.release:
-            await self.release(pod)
-        for status in plan.after:
-            job = await self._write(job, status)
-        for level, reason, message in plan.events:
-            await self._recorder.tell("Job", job, level, reason, message)
+            await self._pods.remove_finalizer(pod, TRACKING_FINALIZER)
+        if plan.status_after_release is not None:
+            job = await self._jobs.replace_status(job, plan.status_after_release)
+        for event in plan.events:
+            await self._recorder.record("Job", job, event)
         return plan.requeue
 
-    async def _create(self, job: JsonObject, pod: JsonObject) -> None:
+    def _pods_of(self, job: JsonObject) -> list[JsonObject]:
+        pods = self._pods.cache.all(job["metadata"]["namespace"])
+        return [pod for pod in pods if (controller_of(pod) or {}).get("uid") == uid_of(job)]
+
+    async def _create_pod(self, job: JsonObject, body: JsonObject) -> None:
         try:
-            made = await self._cluster.create(paths.pods(job["metadata"]["namespace"]), pod)
+            pod = await self._pods.create(job["metadata"]["namespace"], body)
         except KronkeepError as fault:
-            words = f"Error creating: {fault.message}"
-            await self._recorder.tell("Job", job, "Warning", "FailedCreate", words)
+            event = PlannedEvent("Warning", "FailedCreate", f"Error creating: {fault.message}")
+            await self._recorder.record("Job", job, event)
             raise
-        self._mirrors.pods.written(made)
-        words = f"Created pod: {made['metadata']['name']}"
-        await self._recorder.tell("Job", job, "Normal", "SuccessfulCreate", words)
+        event = PlannedEvent("Normal", "SuccessfulCreate", f"Created pod: {pod['metadata']['name']}")
+        await self._recorder.record("Job", job, event)
 
-    async def _delete(self, job: JsonObject, pod: JsonObject) -> None:
-        await self._cluster.delete(paths.pods(*key_of(pod)), uid=pod["metadata"]["uid"])
-        self._mirrors.pods.expect_deletion(pod, stamp(self._clock.now()))
-        words = f"Deleted pod: {pod['metadata']['name']}"
-        await self._recorder.tell("Job", job, "Normal", "SuccessfulDelete", words)
+    async def _delete_pod(self, job: JsonObject, pod: JsonObject) -> None:
+        await self._pods.delete(pod)
+        event = PlannedEvent("Normal", "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")
+        await self._recorder.record("Job", job, event)
 
-    async def release(self, pod: JsonObject) -> None:
-        """Takes the finalizer by which a pod waits to be counted."""
-        kept = [f for f in pod["metadata"].get("finalizers") or [] if f != TRACKING]
-        body = {"metadata": {"uid": pod["metadata"]["uid"], "finalizers": kept or None}}
-        try:
-            self._mirrors.pods.written(await self._cluster.patch(paths.pods(*key_of(pod)), body))
-        except NotFoundInCluster:
-            self._mirrors.pods.drop(pod)
-
-    async def _write(self, job: JsonObject, status: JsonObject) -> JsonObject:
-        path = f"{paths.jobs(*key_of(job))}/status"
-        try:
-            new = await self._cluster.replace(path, {**job, "status": status})
-        except NotFoundInCluster:
-            self._mirrors.jobs.drop(job)
-            raise
-        self._mirrors.jobs.written(new)
-        return new
-
-    async def expire(self) -> None:
-        """Deletes finished Jobs past ttlSecondsAfterFinished, their pods first."""
+    async def delete_expired(self) -> None:
+        """Delete ended Jobs past ttlSecondsAfterFinished, their pods first."""
         now = self._clock.now()
-        for job in self._mirrors.jobs.all():
-            if not job["metadata"].get("deletionTimestamp") and _expired(job, now):
-                uid = job["metadata"]["uid"]
-                await self._cluster.delete(paths.jobs(*key_of(job)), uid=uid, propagation="Foreground")
+        for job in self._jobs.cache.all():
+            if not is_deleting(job) and _is_expired(job, now):
+                await self._jobs.delete(job, propagation="Foreground")
 
 
-def _expired(job: JsonObject, now: datetime) -> bool:
+def _is_expired(job: JsonObject, now: datetime) -> bool:
     seconds = job["spec"].get("ttlSecondsAfterFinished")
-    if seconds is None or not finished(job):
+    if seconds is None or not end_of_job(job):
         return False
-    ended = moment(max(entry["lastTransitionTime"] for entry in job["status"]["conditions"]))
-    return ended is not None and ended + timedelta(seconds=seconds) <= now
+    end = parse_timestamp(max(entry["lastTransitionTime"] for entry in job["status"]["conditions"]))
+    return end is not None and end + timedelta(seconds=seconds) <= now

@@ -1,9 +1,12 @@
-"""What the Job controller does, as a function of the Job, its pods and the time (as in 1.36).
+"""What the Job controller of Kubernetes 1.36 does, as a function of the Job, its pods and the time.
 
-A pod's end is counted in three steps, so that a crash between them loses and doubles nothing: the ended pods
-are listed in `uncountedTerminatedPods`, with SuccessCriteriaMet or FailureTarget once the outcome is decided;
-then their finalizers go; then they are counted, and with no pod terminating any more the final condition is
-written. Successes of Indexed Jobs need no list: their set of indexes can be written again without harm.
+The end of a pod is counted in three steps, so that a crash between them neither loses nor doubles it: the
+ended pods are listed in `uncountedTerminatedPods`, together with SuccessCriteriaMet or FailureTarget once the
+outcome is decided; then their finalizers are removed; then they are counted, and the final condition is
+written once no pod is terminating any more. Successes of Indexed Jobs are not listed: their set of indexes
+can be written again without harm.
+
+Not implemented: successPolicy, backoffLimitPerIndex, maxFailedIndexes, managedBy.
 """
 
 from datetime import datetime, timedelta
@@ -11,50 +14,59 @@ from datetime import datetime, timedelta
 import msgspec
 
 from kronkeep_daemon.embedded.controllers import completion_indexes, job_pods
-from kronkeep_daemon.embedded.controllers.job_pods import Tally
+from kronkeep_daemon.embedded.controllers.job_pods import JobPods
 from kronkeep_daemon.embedded.controllers.object_fields import (
-    condition,
-    find_condition,
-    finished,
-    moment,
-    stamp,
-    tracked,
+    PlannedEvent,
+    build_condition,
+    end_of_job,
+    find_true_condition,
+    is_deleting,
+    is_tracked,
+    uid_of,
 )
-from kronkeep_daemon.embedded.controllers.pod_template import pod_for
+from kronkeep_daemon.embedded.controllers.pod_template import build_pod
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.timestamps import format_timestamp, parse_timestamp
 
-Event = tuple[str, str, str]
-MOST_AT_ONCE = 500  # pods made or removed in one look, as upstream
-_REACHED = ("CompletionsReached", "Reached expected number of succeeded pods")
-_LIMIT = ("BackoffLimitExceeded", "Job has reached the specified backoff limit")
-_DEADLINE = ("DeadlineExceeded", "Job was active longer than specified deadline")
+MOST_PODS_AT_ONCE = 500  # created or discarded in one plan, as upstream
+_COMPLETIONS_REACHED = ("CompletionsReached", "Reached expected number of succeeded pods")
+_BACKOFF_LIMIT_EXCEEDED = ("BackoffLimitExceeded", "Job has reached the specified backoff limit")
+_DEADLINE_EXCEEDED = ("DeadlineExceeded", "Job was active longer than specified deadline")
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to do, in this order: create, discard (release, then delete), delete, write `before`, release,
-    write `after`, tell; and to look again after `requeue` seconds."""
+class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """The next steps, in the order of the fields.
+
+    Pods in `discard` lose their finalizer before they are deleted, so that they are not counted. Pods in
+    `release` lose it after they have been listed in the status. The Job is looked at again after `requeue`
+    seconds.
+    """
 
     create: list[JsonObject] = []
     discard: list[JsonObject] = []
     delete: list[JsonObject] = []
-    before: list[JsonObject] = []
+    status_before_release: JsonObject | None = None
     release: list[JsonObject] = []
-    after: list[JsonObject] = []
-    events: list[Event] = []
+    status_after_release: JsonObject | None = None
+    events: list[PlannedEvent] = []
     requeue: float | None = None
 
 
-class _Look(msgspec.Struct, frozen=True, kw_only=True):
-    """One look at a Job: what is read once and used by every step."""
+class _JobView(msgspec.Struct, frozen=True, kw_only=True):
+    """A Job and its pods at one time, as every step of a plan reads them.
+
+    `old` is the Job's status. `succeeded` and `failed` are the uids of pods to count, those of an interrupted
+    earlier plan first. `done` are the completion indexes that have been reached.
+    """
 
     job: JsonObject
     old: JsonObject
-    pods: Tally
+    pods: JobPods
     now: datetime
     start: datetime | None
-    succeeded: list[str]  # uids listed for counting, those of an interrupted earlier look first
+    succeeded: list[str]
     failed: list[str]
-    done: set[int]  # completion indexes reached, those of this look included
+    done: set[int]
 
     @property
     def spec(self) -> JsonObject:
@@ -62,24 +74,26 @@ class _Look(msgspec.Struct, frozen=True, kw_only=True):
         return spec
 
     @property
-    def indexed(self) -> bool:
+    def is_indexed(self) -> bool:
         return bool(self.spec.get("completionMode") == "Indexed")
 
     @property
-    def suspended(self) -> bool:
+    def is_suspended(self) -> bool:
         return bool(self.spec.get("suspend"))
 
     @property
-    def successes(self) -> int:
-        return len(self.done) if self.indexed else self.old.get("succeeded", 0) + len(self.succeeded)
+    def success_count(self) -> int:
+        if self.is_indexed:
+            return len(self.done)
+        return int(self.old.get("succeeded", 0)) + len(self.succeeded)
 
     @property
-    def failures(self) -> int:
+    def failure_count(self) -> int:
         return int(self.old.get("failed", 0)) + len(self.failed)
 
 
-class _Deeds(msgspec.Struct, frozen=True, kw_only=True):
-    """What is done to the pods."""
+class _PodChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done to the pods; `requeue` is the time until more may be created."""
 
     create: list[JsonObject] = []
     discard: list[JsonObject] = []
@@ -87,231 +101,241 @@ class _Deeds(msgspec.Struct, frozen=True, kw_only=True):
     requeue: float | None = None
 
 
-def plan(job: JsonObject, pods: list[JsonObject], now: datetime) -> Plan:
-    """The next steps for the Job; an empty plan when there is nothing to do."""
-    if finished(job) or job["metadata"].get("deletionTimestamp"):
-        return Plan(release=[pod for pod in pods if tracked(pod)])
-    look = _look(job, pods, now)
-    outcome = _decided(look) or _failure(look)
+def plan_job(job: JsonObject, pods: list[JsonObject], now: datetime) -> JobPlan:
+    """Return the next steps for a Job; `pods` are those that it controls."""
+    if end_of_job(job) or is_deleting(job):
+        return JobPlan(release=[pod for pod in pods if is_tracked(pod)])
+    view = _view_job(job, pods, now)
+    outcome = _written_outcome(view) or _find_failure(view)
     if outcome is not None:
-        deeds = _Deeds(delete=look.pods.active)
+        changes = _PodChanges(delete=view.pods.active)
     else:
-        deeds = _manage(look)
-        outcome = _completion(look, deeds)
+        changes = _plan_pods(view)
+        outcome = _find_completion(view, changes)
     if outcome is not None and outcome["type"] == "FailureTarget":
-        look = _all_failed(look)
-    return _written(look, deeds, outcome)
+        view = _fail_remaining_pods(view)
+    return _build_plan(view, changes, outcome)
 
 
-def _look(job: JsonObject, pods: list[JsonObject], now: datetime) -> _Look:
+def _view_job(job: JsonObject, pods: list[JsonObject], now: datetime) -> _JobView:
     old = job.get("status") or {}
-    tally = job_pods.read(job, pods)
-    indexed = job["spec"].get("completionMode") == "Indexed"
-    listed = old.get("uncountedTerminatedPods") or {}
-    start = moment(old.get("startTime"))
-    resumed = find_condition(old.get("conditions") or [], "Suspended") is not None
-    if not job["spec"].get("suspend") and (start is None or resumed):
+    sorted_pods = job_pods.sort_pods(job, pods)
+    is_indexed = job["spec"].get("completionMode") == "Indexed"
+    uncounted = old.get("uncountedTerminatedPods") or {}
+    start = parse_timestamp(old.get("startTime"))
+    was_suspended = find_true_condition(old.get("conditions") or [], "Suspended") is not None
+    if not job["spec"].get("suspend") and (start is None or was_suspended):
         start = now
-    new = {job_pods.index_of(pod) for pod in tally.succeeded} if indexed else set()
-    return _Look(
+    new_indexes = {job_pods.index_of(pod) for pod in sorted_pods.succeeded} if is_indexed else set()
+    return _JobView(
         job=job,
         old=old,
-        pods=tally,
+        pods=sorted_pods,
         now=now,
         start=start,
-        succeeded=_listed(listed.get("succeeded"), [] if indexed else tally.succeeded),
-        failed=_listed(listed.get("failed"), tally.failed),
-        done=completion_indexes.read(old.get("completedIndexes")) | new,
+        succeeded=_merge_uids(uncounted.get("succeeded"), [] if is_indexed else sorted_pods.succeeded),
+        failed=_merge_uids(uncounted.get("failed"), sorted_pods.failed),
+        done=completion_indexes.parse_indexes(old.get("completedIndexes")) | new_indexes,
     )
 
 
-def _all_failed(look: _Look) -> _Look:
-    """The Job has failed, so every pod that has not ended counts as failed."""
-    left = [pod for pod in [*look.pods.active, *look.pods.terminating] if tracked(pod)]
-    return msgspec.structs.replace(look, failed=_listed(look.failed, left))
+def _fail_remaining_pods(view: _JobView) -> _JobView:
+    """Count every pod that has not ended as failed, because the Job has failed."""
+    remaining = [pod for pod in [*view.pods.active, *view.pods.terminating] if is_tracked(pod)]
+    return msgspec.structs.replace(view, failed=_merge_uids(view.failed, remaining))
 
 
-def _listed(before: list[str] | None, pods: list[JsonObject]) -> list[str]:
-    return list(dict.fromkeys([*(before or []), *(pod["metadata"]["uid"] for pod in pods)]))
+def _merge_uids(earlier: list[str] | None, pods: list[JsonObject]) -> list[str]:
+    return list(dict.fromkeys([*(earlier or []), *map(uid_of, pods)]))
 
 
-def _decided(look: _Look) -> JsonObject | None:
-    """The outcome that an earlier look has written."""
-    conditions = look.old.get("conditions") or []
-    return find_condition(conditions, "SuccessCriteriaMet") or find_condition(conditions, "FailureTarget")
+def _written_outcome(view: _JobView) -> JsonObject | None:
+    """Return the outcome that an earlier plan has decided and written."""
+    conditions = view.old.get("conditions") or []
+    success = find_true_condition(conditions, "SuccessCriteriaMet")
+    return success or find_true_condition(conditions, "FailureTarget")
 
 
-def _failure(look: _Look) -> JsonObject | None:
-    words = _failure_words(look)
-    return condition("FailureTarget", *words, look.now) if words else None
+def _find_failure(view: _JobView) -> JsonObject | None:
+    failure = _failure_reason(view)
+    return build_condition("FailureTarget", *failure, view.now) if failure else None
 
 
-def _failure_words(look: _Look) -> tuple[str, str] | None:
-    if message := _policy_message(look):
+def _failure_reason(view: _JobView) -> tuple[str, str] | None:
+    """Return the reason and message by which the Job fails now."""
+    if message := _failure_policy_message(view):
         return "PodFailurePolicy", message
-    limit = look.spec.get("backoffLimit", 6)
-    if look.failures > limit or _restarted_too_often(look, limit):
-        return _LIMIT
-    left = _deadline(look)
-    return _DEADLINE if left is not None and left <= 0 else None
+    limit = view.spec.get("backoffLimit", 6)
+    if view.failure_count > limit or _has_too_many_restarts(view, limit):
+        return _BACKOFF_LIMIT_EXCEEDED
+    seconds_left = _seconds_to_deadline(view)
+    return _DEADLINE_EXCEEDED if seconds_left is not None and seconds_left <= 0 else None
 
 
-def _policy_message(look: _Look) -> str | None:
-    for pod in look.pods.failed:
-        if found := job_pods.policy_match(look.job, pod, "FailJob"):
-            rule, container, code = found
-            where = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
-            words = f"Container {container} for pod {where} failed with exit code {code} matching FailJob"
-            return f"{words} rule at index {rule}"
+def _failure_policy_message(view: _JobView) -> str | None:
+    for pod in view.pods.failed:
+        if match := job_pods.match_failure_policy(view.job, pod, "FailJob"):
+            name = f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+            return (
+                f"Container {match.container} for pod {name} failed with exit code {match.exit_code}"
+                f" matching FailJob rule at index {match.rule}"
+            )
     return None
 
 
-def _restarted_too_often(look: _Look, limit: int) -> bool:
-    """restartPolicy OnFailure: the restarts of running pods count against backoffLimit."""
-    if look.spec["template"]["spec"].get("restartPolicy") != "OnFailure":
+def _has_too_many_restarts(view: _JobView, limit: int) -> bool:
+    """Whether the restarts of running pods (restartPolicy OnFailure) exceed backoffLimit."""
+    if view.spec["template"]["spec"].get("restartPolicy") != "OnFailure":
         return False
-    return job_pods.restarts(look.pods.active) >= max(limit, 1)
+    return job_pods.count_restarts(view.pods.active) >= max(limit, 1)
 
 
-def _deadline(look: _Look) -> float | None:
-    """Seconds left of activeDeadlineSeconds; None without one, or while suspended."""
-    seconds = look.spec.get("activeDeadlineSeconds")
-    if seconds is None or look.start is None or look.suspended:
+def _seconds_to_deadline(view: _JobView) -> float | None:
+    """Return what is left of activeDeadlineSeconds; None without one, or while suspended."""
+    seconds = view.spec.get("activeDeadlineSeconds")
+    if seconds is None or view.start is None or view.is_suspended:
         return None
-    return (look.start + timedelta(seconds=seconds) - look.now).total_seconds()
+    return (view.start + timedelta(seconds=seconds) - view.now).total_seconds()
 
 
-def _manage(look: _Look) -> _Deeds:
-    """Makes or removes pods towards what is wanted; new ones are held back after failures."""
-    active = look.pods.active
-    if look.suspended:
-        return _Deeds(discard=active)
-    wanted = _wanted(look)
-    if len(active) > wanted:
-        return _Deeds(discard=_least_worth(active)[: len(active) - wanted][:MOST_AT_ONCE])
-    occupied = len(look.pods.terminating) if job_pods.replaces_only_failed(look.job) else 0
-    missing = min(wanted - len(active) - occupied, MOST_AT_ONCE)
+def _plan_pods(view: _JobView) -> _PodChanges:
+    """Create or discard pods until as many are active as should be; after failures new ones wait."""
+    active = view.pods.active
+    if view.is_suspended:
+        return _PodChanges(discard=active)
+    target = _target_count(view)
+    if len(active) > target:
+        surplus = _sort_by_progress(active)[: len(active) - target]
+        return _PodChanges(discard=surplus[:MOST_PODS_AT_ONCE])
+    still_terminating = len(view.pods.terminating) if job_pods.replaces_only_failed(view.job) else 0
+    missing = min(target - len(active) - still_terminating, MOST_PODS_AT_ONCE)
     if missing <= 0:
-        return _Deeds()
-    wait = job_pods.backoff(look.pods.every, look.now)
+        return _PodChanges()
+    wait = job_pods.backoff_seconds(view.pods.all, view.now)
     if wait > 0:
-        return _Deeds(requeue=wait)
-    numbers = _free_indexes(look)[:missing] if look.indexed else [None] * missing
-    return _Deeds(create=[pod_for(look.job, number) for number in numbers])
+        return _PodChanges(requeue=wait)
+    indexes = _free_indexes(view)[:missing] if view.is_indexed else [None] * missing
+    return _PodChanges(create=[build_pod(view.job, index) for index in indexes])
 
 
-def _wanted(look: _Look) -> int:
-    parallelism = int(look.spec.get("parallelism", 1))
-    completions = look.spec.get("completions")
+def _target_count(view: _JobView) -> int:
+    """Return the number of pods that should be active."""
+    parallelism = int(view.spec.get("parallelism", 1))
+    completions = view.spec.get("completions")
     if completions is None:
-        return len(look.pods.active) if look.successes else parallelism
-    return max(0, min(parallelism, int(completions) - look.successes))
+        # A work queue: after the first success no pods are created, and those that run go on.
+        return len(view.pods.active) if view.success_count else parallelism
+    return max(0, min(parallelism, int(completions) - view.success_count))
 
 
-def _least_worth(pods: list[JsonObject]) -> list[JsonObject]:
-    """Those that have done least first: not ready before ready, younger before older."""
-    young_first = sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
-    return sorted(young_first, key=job_pods.ready)
+def _sort_by_progress(pods: list[JsonObject]) -> list[JsonObject]:
+    """Return the pods that have done least first: not ready before ready, younger before older."""
+    youngest_first = sorted(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]), reverse=True)
+    return sorted(youngest_first, key=job_pods.is_ready)
 
 
-def _free_indexes(look: _Look) -> list[int | None]:
-    taken = look.done | {job_pods.index_of(pod) for pod in look.pods.active}
-    if job_pods.replaces_only_failed(look.job):
-        taken |= {job_pods.index_of(pod) for pod in look.pods.terminating}
-    return [number for number in range(look.spec["completions"]) if number not in taken]
+def _free_indexes(view: _JobView) -> list[int | None]:
+    """Return the completion indexes that are neither reached nor worked on, lowest first."""
+    taken = view.done | {job_pods.index_of(pod) for pod in view.pods.active}
+    if job_pods.replaces_only_failed(view.job):
+        taken |= {job_pods.index_of(pod) for pod in view.pods.terminating}
+    return [index for index in range(view.spec["completions"]) if index not in taken]
 
 
-def _completion(look: _Look, deeds: _Deeds) -> JsonObject | None:
-    if len(look.pods.active) + len(deeds.create) - len(deeds.discard):
+def _find_completion(view: _JobView, changes: _PodChanges) -> JsonObject | None:
+    if len(view.pods.active) + len(changes.create) > len(changes.discard):
         return None
-    completions = look.spec.get("completions")
-    enough = look.successes > 0 if completions is None else look.successes >= completions
-    return condition("SuccessCriteriaMet", *_REACHED, look.now) if enough else None
+    completions = view.spec.get("completions")
+    is_complete = view.success_count > 0 if completions is None else view.success_count >= completions
+    return build_condition("SuccessCriteriaMet", *_COMPLETIONS_REACHED, view.now) if is_complete else None
 
 
-def _written(look: _Look, deeds: _Deeds, outcome: JsonObject | None) -> Plan:
-    """The statuses, in order, and the words to tell."""
-    conditions, events = _conditions(look, outcome)
-    base = _base(look, deeds, conditions)
-    listed = {"succeeded": look.succeeded, "failed": look.failed}
-    uncounted = {key: uids for key, uids in listed.items() if uids}
-    counted = base | _counts(look)
+def _build_plan(view: _JobView, changes: _PodChanges, outcome: JsonObject | None) -> JobPlan:
+    """Add the statuses, in order, and the Events to the changes of pods."""
+    conditions, events = _update_conditions(view, outcome)
+    base = _uncounted_status(view, changes, conditions)
+    lists = {"succeeded": view.succeeded, "failed": view.failed}
+    uncounted = {key: uids for key, uids in lists.items() if uids}
+    counted = base | _counts(view)
     first = base | {"uncountedTerminatedPods": uncounted} if uncounted else counted
     last = counted
     if outcome is not None and not base["terminating"]:
-        last = _final(counted, outcome, look.now)
-        events = [*events, _told(outcome)]
-    return Plan(
-        create=deeds.create,
-        discard=deeds.discard,
-        delete=deeds.delete,
-        before=[first] if first != look.old else [],
-        release=_released(look, outcome),
-        after=[last] if last != first else [],
+        last = _with_end(counted, outcome, view.now)
+        events = [*events, _end_event(outcome)]
+    return JobPlan(
+        create=changes.create,
+        discard=changes.discard,
+        delete=changes.delete,
+        status_before_release=first if first != view.old else None,
+        release=_pods_to_release(view, outcome),
+        status_after_release=last if last != first else None,
         events=events,
-        requeue=_sooner(deeds.requeue, None if outcome else _deadline(look)),
+        requeue=_earliest(changes.requeue, None if outcome else _seconds_to_deadline(view)),
     )
 
 
-def _conditions(look: _Look, outcome: JsonObject | None) -> tuple[list[JsonObject], list[Event]]:
-    """The conditions with an outcome added, or Suspended kept true; and the words on suspension."""
-    old: list[JsonObject] = look.old.get("conditions") or []
+def _update_conditions(
+    view: _JobView, outcome: JsonObject | None
+) -> tuple[list[JsonObject], list[PlannedEvent]]:
+    """Return the conditions with the outcome or the present suspension, and Events about the suspension."""
+    old: list[JsonObject] = view.old.get("conditions") or []
     if outcome is not None:
-        return (old if find_condition(old, outcome["type"]) else [*old, outcome]), []
+        return (old if find_true_condition(old, outcome["type"]) else [*old, outcome]), []
     others = [entry for entry in old if entry["type"] != "Suspended"]
-    was = find_condition(old, "Suspended") is not None
-    if look.suspended and not was:
-        suspended = condition("Suspended", "JobSuspended", "Job suspended", look.now)
-        return [*others, suspended], [("Normal", "Suspended", "Job suspended")]
-    if was and not look.suspended:
-        resumed = condition("Suspended", "JobResumed", "Job resumed", look.now, "False")
-        return [*others, resumed], [("Normal", "Resumed", "Job resumed")]
+    was_suspended = find_true_condition(old, "Suspended") is not None
+    if view.is_suspended and not was_suspended:
+        suspended = build_condition("Suspended", "JobSuspended", "Job suspended", view.now)
+        return [*others, suspended], [PlannedEvent("Normal", "Suspended", "Job suspended")]
+    if was_suspended and not view.is_suspended:
+        resumed = build_condition("Suspended", "JobResumed", "Job resumed", view.now, status="False")
+        return [*others, resumed], [PlannedEvent("Normal", "Resumed", "Job resumed")]
     return old, []
 
 
-def _base(look: _Look, deeds: _Deeds, conditions: list[JsonObject]) -> JsonObject:
-    """The status of this look before the listed pods are counted."""
-    removed = [*deeds.discard, *deeds.delete]
-    kept = [pod for pod in look.pods.active if pod not in removed]
+def _uncounted_status(view: _JobView, changes: _PodChanges, conditions: list[JsonObject]) -> JsonObject:
+    """Return the status before the listed pods are counted."""
+    removed = [*changes.discard, *changes.delete]
+    remaining = [pod for pod in view.pods.active if pod not in removed]
     status: JsonObject = {
         "conditions": conditions,
-        "startTime": stamp(look.start) if look.start else None,
-        "active": len(kept) + len(deeds.create),
-        "succeeded": len(look.done) if look.indexed else look.old.get("succeeded"),
-        "failed": look.old.get("failed"),
-        "completedIndexes": completion_indexes.write(look.done),
+        "startTime": format_timestamp(view.start) if view.start else None,
+        "active": len(remaining) + len(changes.create),
+        "succeeded": len(view.done) if view.is_indexed else view.old.get("succeeded"),
+        "failed": view.old.get("failed"),
+        "completedIndexes": completion_indexes.format_indexes(view.done),
     }
     return {key: value for key, value in status.items() if value} | {
-        "terminating": len(look.pods.terminating) + len(removed),
+        "terminating": len(view.pods.terminating) + len(removed),
         "uncountedTerminatedPods": {},
-        "ready": sum(map(job_pods.ready, kept)),
+        "ready": sum(map(job_pods.is_ready, remaining)),
     }
 
 
-def _counts(look: _Look) -> JsonObject:
-    counts = {"succeeded": look.successes, "failed": look.failures}
+def _counts(view: _JobView) -> JsonObject:
+    counts = {"succeeded": view.success_count, "failed": view.failure_count}
     return {key: count for key, count in counts.items() if count}
 
 
-def _final(status: JsonObject, outcome: JsonObject, now: datetime) -> JsonObject:
-    failing = outcome["type"] == "FailureTarget"
-    end = condition("Failed" if failing else "Complete", outcome["reason"], outcome["message"], now)
+def _with_end(status: JsonObject, outcome: JsonObject, now: datetime) -> JsonObject:
+    """Return the status with the final condition, Complete or Failed."""
+    is_failure = outcome["type"] == "FailureTarget"
+    end = build_condition("Failed" if is_failure else "Complete", outcome["reason"], outcome["message"], now)
     final = status | {"conditions": [*status["conditions"], end]}
-    return final if failing else final | {"completionTime": stamp(now)}
+    return final if is_failure else final | {"completionTime": format_timestamp(now)}
 
 
-def _told(outcome: JsonObject) -> Event:
+def _end_event(outcome: JsonObject) -> PlannedEvent:
     if outcome["type"] == "FailureTarget":
-        return "Warning", outcome["reason"], outcome["message"]
-    return "Normal", "Completed", "Job completed"
+        return PlannedEvent("Warning", outcome["reason"], outcome["message"])
+    return PlannedEvent("Normal", "Completed", "Job completed")
 
 
-def _released(look: _Look, outcome: JsonObject | None) -> list[JsonObject]:
-    """The pods whose finalizer goes: those listed, and with an outcome all that are left."""
+def _pods_to_release(view: _JobView, outcome: JsonObject | None) -> list[JsonObject]:
+    """Return the pods that need no counting any more: those listed, and with an outcome all of them."""
     if outcome is None:
-        return [*look.pods.succeeded, *look.pods.failed, *look.pods.ignored]
-    return [pod for pod in look.pods.every if tracked(pod)]
+        return [*view.pods.succeeded, *view.pods.failed, *view.pods.ignored]
+    return [pod for pod in view.pods.all if is_tracked(pod)]
 
 
-def _sooner(one: float | None, other: float | None) -> float | None:
-    return min((seconds for seconds in (one, other) if seconds is not None), default=None)
+def _earliest(*waits: float | None) -> float | None:
+    return min((seconds for seconds in waits if seconds is not None), default=None)

@@ -1,131 +1,162 @@
-"""What a Job's pods tell: which run, which have ended uncounted, what the failure policy says."""
+"""What the pods of a Job mean to it: which run, which have ended uncounted, what the failure policy says."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import msgspec
 
 from kronkeep_daemon.embedded.controllers.object_fields import (
-    INDEX,
-    find_condition,
-    moment,
-    pod_finished,
-    tracked,
+    COMPLETION_INDEX,
+    find_true_condition,
+    has_pod_ended,
+    is_deleting,
+    is_tracked,
 )
 from kronkeep_daemon.kube.objects import JsonObject
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
-FIRST_BACKOFF = 10.0
-LONGEST_BACKOFF = 600.0
+FIRST_BACKOFF_SECONDS = 10.0
+LONGEST_BACKOFF_SECONDS = 600.0
 
 
-class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """A Job's pods by what they mean to it; `succeeded` and `failed` are those that still await counting."""
+class JobPods(msgspec.Struct, frozen=True, kw_only=True):
+    """A Job's pods by what they mean to it.
+
+    `succeeded` and `failed` are those that have not been counted; `ignored` are failures that the
+    podFailurePolicy does not count.
+    """
 
     active: list[JsonObject]
     terminating: list[JsonObject]
     succeeded: list[JsonObject]
     failed: list[JsonObject]
     ignored: list[JsonObject]
-    every: list[JsonObject]
+    all: list[JsonObject]
 
 
-def read(job: JsonObject, pods: list[JsonObject]) -> Tally:
-    """Sorts the pods. One that is being deleted has failed, unless the Job replaces only what has ended."""
-    patient = replaces_only_failed(job)
-    awaiting = [pod for pod in pods if tracked(pod)]
-    failed = [pod for pod in awaiting if _failed(pod, patient)]
-    ignored = [pod for pod in failed if policy_match(job, pod, "Ignore")]
-    return Tally(
-        active=[pod for pod in pods if not pod_finished(pod) and not _deleted(pod)],
-        terminating=[pod for pod in pods if not pod_finished(pod) and _deleted(pod)],
-        succeeded=[pod for pod in awaiting if _phase(pod) == "Succeeded"],
+class PolicyMatch(NamedTuple):
+    """The podFailurePolicy rule that a pod meets, and the container that met it."""
+
+    rule: int
+    container: str
+    exit_code: int
+
+
+def sort_pods(job: JsonObject, pods: list[JsonObject]) -> JobPods:
+    """Sort a Job's pods by what they mean to it.
+
+    A pod that is being deleted counts as failed, unless the Job replaces only pods that have ended.
+    """
+    waits_for_end = replaces_only_failed(job)
+    uncounted = [pod for pod in pods if is_tracked(pod)]
+    failed = [pod for pod in uncounted if _has_failed(pod, waits_for_end)]
+    ignored = [pod for pod in failed if match_failure_policy(job, pod, "Ignore")]
+    return JobPods(
+        active=[pod for pod in pods if not has_pod_ended(pod) and not is_deleting(pod)],
+        terminating=[pod for pod in pods if not has_pod_ended(pod) and is_deleting(pod)],
+        succeeded=[pod for pod in uncounted if _phase_of(pod) == "Succeeded"],
         failed=[pod for pod in failed if pod not in ignored],
         ignored=ignored,
-        every=pods,
+        all=pods,
     )
 
 
 def replaces_only_failed(job: JsonObject) -> bool:
-    """podReplacementPolicy Failed, which is also the default of a Job with a podFailurePolicy."""
+    """Whether podReplacementPolicy is Failed, which is also the default with a podFailurePolicy."""
     spec = job["spec"]
     return spec.get("podReplacementPolicy") == "Failed" or bool(spec.get("podFailurePolicy"))
 
 
-def _phase(pod: JsonObject) -> str:
+def _phase_of(pod: JsonObject) -> str:
     return str((pod.get("status") or {}).get("phase", ""))
 
 
-def _deleted(pod: JsonObject) -> bool:
-    return bool(pod["metadata"].get("deletionTimestamp"))
-
-
-def _failed(pod: JsonObject, patient: bool) -> bool:
-    if _phase(pod) == "Failed":
+def _has_failed(pod: JsonObject, waits_for_end: bool) -> bool:
+    if _phase_of(pod) == "Failed":
         return True
-    return _deleted(pod) and _phase(pod) != "Succeeded" and not patient
+    return is_deleting(pod) and _phase_of(pod) != "Succeeded" and not waits_for_end
 
 
-def ready(pod: JsonObject) -> bool:
+def is_ready(pod: JsonObject) -> bool:
     """Whether the pod's condition Ready is true."""
-    return find_condition((pod.get("status") or {}).get("conditions") or [], "Ready") is not None
+    return find_true_condition((pod.get("status") or {}).get("conditions") or [], "Ready") is not None
 
 
 def index_of(pod: JsonObject) -> int:
-    """The completion index of an Indexed Job's pod."""
-    return int(pod["metadata"]["annotations"][INDEX])
+    """Return the completion index of an Indexed Job's pod."""
+    return int(pod["metadata"]["annotations"][COMPLETION_INDEX])
 
 
-def policy_match(job: JsonObject, pod: JsonObject, action: str) -> tuple[int, str, int] | None:
-    """(rule, container, exit code) where the first podFailurePolicy rule that the pod meets has `action`."""
-    for number, rule in enumerate((job["spec"].get("podFailurePolicy") or {}).get("rules") or []):
-        if found := _exit_code_match(pod, rule.get("onExitCodes")):
-            return (number, *found) if rule["action"] == action else None
+def match_failure_policy(job: JsonObject, pod: JsonObject, action: str) -> PolicyMatch | None:
+    """Return the first podFailurePolicy rule that the pod meets, None where it has another action.
+
+    Only onExitCodes is implemented; rules with onPodConditions match no pod.
+    """
+    rules = (job["spec"].get("podFailurePolicy") or {}).get("rules") or []
+    for number, rule in enumerate(rules):
+        match = _match_exit_codes(pod, number, rule.get("onExitCodes"))
+        if match is not None:
+            return match if rule["action"] == action else None
     return None
 
 
-def _exit_code_match(pod: JsonObject, rule: JsonObject | None) -> tuple[str, int] | None:
-    if rule is None:
+def _match_exit_codes(pod: JsonObject, number: int, requirement: JsonObject | None) -> PolicyMatch | None:
+    if requirement is None:
         return None
-    for entry in _statuses(pod):
-        code = ((entry.get("state") or {}).get("terminated") or {}).get("exitCode")
-        if not code or rule.get("containerName") not in (None, entry["name"]):
+    for entry in _container_statuses(pod):
+        code = _termination_of(entry).get("exitCode")
+        if not code or requirement.get("containerName") not in (None, entry["name"]):
             continue
-        if (code in rule["values"]) == (rule["operator"] == "In"):
-            return entry["name"], code
+        if (code in requirement["values"]) == (requirement["operator"] == "In"):
+            return PolicyMatch(number, entry["name"], code)
     return None
 
 
-def _statuses(pod: JsonObject) -> list[JsonObject]:
+def _container_statuses(pod: JsonObject) -> list[JsonObject]:
     status = pod.get("status") or {}
     return [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
 
 
-def restarts(pods: list[JsonObject]) -> int:
-    """How often containers of running pods were started again (restartPolicy OnFailure)."""
-    return sum(entry.get("restartCount", 0) for pod in pods for entry in _statuses(pod))
+def _termination_of(container_status: JsonObject) -> JsonObject:
+    return (container_status.get("state") or {}).get("terminated") or {}
 
 
-def backoff(pods: list[JsonObject], now: datetime) -> float:
-    """Seconds until the next pod may be made: 10 s after a failure, doubling with each, at most 10 min.
+def count_restarts(pods: list[JsonObject]) -> int:
+    """Return how often containers of these pods were restarted (restartPolicy OnFailure)."""
+    return sum(entry.get("restartCount", 0) for pod in pods for entry in _container_statuses(pod))
 
-    Only failures since the last success count.
+
+def backoff_seconds(pods: list[JsonObject], now: datetime) -> float:
+    """Return the seconds until the next pod may be created; 0 or less means now.
+
+    10 s after a failure, doubled with each further one to at most 10 min. Only failures since the last
+    success count.
     """
-    ended = [(_ended_at(pod) or now, _phase(pod)) for pod in pods if pod_finished(pod)]
-    success = max((at for at, phase in ended if phase == "Succeeded"), default=None)
-    failures = [at for at, phase in ended if phase == "Failed" and (success is None or at > success)]
+    ended = [(_end_of(pod) or now, _phase_of(pod)) for pod in pods if has_pod_ended(pod)]
+    last_success = max((end for end, phase in ended if phase == "Succeeded"), default=None)
+    failures = [
+        end for end, phase in ended if phase == "Failed" and (last_success is None or end > last_success)
+    ]
     if not failures:
         return 0.0
-    pause = min(FIRST_BACKOFF * 2 ** (len(failures) - 1), LONGEST_BACKOFF)
+    pause = min(FIRST_BACKOFF_SECONDS * 2 ** (len(failures) - 1), LONGEST_BACKOFF_SECONDS)
     return (max(failures) + timedelta(seconds=pause) - now).total_seconds()
 
 
-def _ended_at(pod: JsonObject) -> datetime | None:
-    """When its last container ended; where none began, when the pod ceased to be ready or was made."""
-    ended = [
-        ((entry.get("state") or {}).get("terminated") or {}).get("finishedAt") for entry in _statuses(pod)
-    ]
-    found = [at for at in map(moment, ended) if at is not None]
-    if found:
-        return max(found)
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    unready = [entry.get("lastTransitionTime") for entry in conditions if entry["type"] == "Ready"]
-    return moment((unready or [pod["metadata"]["creationTimestamp"]])[0])
+def _end_of(pod: JsonObject) -> datetime | None:
+    """Return when the pod's last container ended.
+
+    Where none has started: when the pod stopped being ready, or when it was created.
+    """
+    ends = _parse_all(_termination_of(entry).get("finishedAt") for entry in _container_statuses(pod))
+    if ends:
+        return max(ends)
+    for condition in (pod.get("status") or {}).get("conditions") or []:
+        if condition["type"] == "Ready":
+            return parse_timestamp(condition.get("lastTransitionTime"))
+    return parse_timestamp(pod["metadata"]["creationTimestamp"])
+
+
+def _parse_all(timestamps: Iterable[str | None]) -> list[datetime]:
+    return [moment for moment in map(parse_timestamp, timestamps) if moment is not None]

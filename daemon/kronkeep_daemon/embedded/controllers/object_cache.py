@@ -1,60 +1,55 @@
-"""Local copies of collections, never older than what was seen or written.
+"""Local copies of collections that are never older than what was read or written here.
 
-What was written is held at once, before its watch tells of it, and a list that began earlier cannot take it
-away. Nobody may decide on a copy before its first list: `synced` waits for that.
+A written object is stored at once, before the watch reports it, and a list that began earlier cannot remove
+it. Nothing may be decided on a copy before its first list: `synced` is set by that.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
 
-import msgspec
-
+from kronkeep_daemon.embedded.controllers.object_fields import key_of, uid_of
 from kronkeep_daemon.kube.objects import JsonObject
 
 Key = tuple[str, str]
-Changed = Callable[[str, JsonObject], None]
-GONE = 1000  # deletions that are remembered: an answer is never that much later than its watch
+OnChange = Callable[[str, JsonObject], None]
+DELETIONS_REMEMBERED = 1000  # the answer to a write never comes more deletions later than its watch event
 
 
-def key_of(obj: JsonObject) -> Key:
-    """(namespace, name)."""
-    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+class ObjectCache:
+    """Objects by namespace and name; calls `on_change(event_type, object)` for every change."""
 
-
-class Mirror:
-    """Objects by (namespace, name); `changed(kind, object)` is told of every change."""
-
-    def __init__(self, changed: Changed) -> None:
+    def __init__(self, on_change: OnChange) -> None:
         self._objects: dict[Key, JsonObject] = {}
+        # Written here and not yet reported by a list or watch.
         self._unconfirmed: set[Key] = set()
-        self._gone: deque[str] = deque(maxlen=GONE)
-        self._changed = changed
+        self._deleted_uids: deque[str] = deque(maxlen=DELETIONS_REMEMBERED)
+        self._on_change = on_change
         self.synced = asyncio.Event()
 
     def sync(self, items: list[JsonObject]) -> None:
-        """Takes a full list; what is missing from it is gone."""
-        found = {key_of(obj): obj for obj in items}
-        for key in self._objects.keys() - found.keys() - self._unconfirmed:
-            self._changed("DELETED", self._objects.pop(key))
+        """Take a full list; objects that are not in it have been deleted."""
+        listed = {key_of(obj) for obj in items}
+        for key in self._objects.keys() - listed - self._unconfirmed:
+            self._on_change("DELETED", self._objects.pop(key))
         for obj in items:
             self._put(obj)
-        self._unconfirmed -= found.keys()
+        self._unconfirmed -= listed
         self.synced.set()
 
-    def event(self, kind: str, obj: JsonObject) -> None:
-        """Takes one event of a watch."""
+    def event(self, event_type: str, obj: JsonObject) -> None:
+        """Take one event of a watch."""
         self._unconfirmed.discard(key_of(obj))
-        if kind == "DELETED":
-            self._gone.append(_uid(obj))
+        if event_type == "DELETED":
+            self._deleted_uids.append(uid_of(obj))
             self._objects.pop(key_of(obj), None)
-            self._changed("DELETED", obj)
+            self._on_change("DELETED", obj)
         else:
             self._put(obj)
 
-    def written(self, obj: JsonObject) -> None:
-        """Takes an object as the API server answered a write, unless its deletion was seen meanwhile."""
-        if _uid(obj) in self._gone:
+    def put_written(self, obj: JsonObject) -> None:
+        """Take an object from the answer to a write, unless the watch has reported its deletion meanwhile."""
+        if uid_of(obj) in self._deleted_uids:
             return
         self._unconfirmed.add(key_of(obj))
         self._put(obj)
@@ -62,46 +57,32 @@ class Mirror:
     def _put(self, obj: JsonObject) -> None:
         key = key_of(obj)
         old = self._objects.get(key)
-        if old is not None and _uid(old) == _uid(obj) and _version(old) >= _version(obj):
+        if old is not None and uid_of(old) == uid_of(obj) and _version_of(old) >= _version_of(obj):
             return
         self._objects[key] = obj
-        self._changed("ADDED" if old is None else "MODIFIED", obj)
+        self._on_change("ADDED" if old is None else "MODIFIED", obj)
 
-    def expect_deletion(self, obj: JsonObject, at: str) -> None:
-        """Counts a held object as being deleted before its watch says so: its deletion was accepted."""
+    def mark_deleting(self, obj: JsonObject, timestamp: str) -> None:
+        """Give an object whose deletion was accepted its deletionTimestamp before the watch reports it."""
         key = key_of(obj)
-        held = self._objects.get(key)
-        if held is not None and _uid(held) == _uid(obj):
-            meta = {"deletionTimestamp": at, **held["metadata"]}
-            self._objects[key] = {**held, "metadata": meta}
+        cached = self._objects.get(key)
+        if cached is not None and uid_of(cached) == uid_of(obj):
+            meta = {"deletionTimestamp": timestamp, **cached["metadata"]}
+            self._objects[key] = {**cached, "metadata": meta}
 
     def drop(self, obj: JsonObject) -> None:
-        """Forgets an object that the API server no longer has."""
+        """Remove an object that the API server no longer has."""
         self._unconfirmed.discard(key_of(obj))
         self._objects.pop(key_of(obj), None)
 
-    def get(self, key: Key) -> JsonObject | None:
-        """The object, or None."""
-        return self._objects.get(key)
+    def get(self, namespace: str, name: str) -> JsonObject | None:
+        """Return the object, None where there is none."""
+        return self._objects.get((namespace, name))
 
     def all(self, namespace: str | None = None) -> list[JsonObject]:
-        """Every object held, of one namespace or of all."""
+        """Return every object of a namespace, or of all."""
         return [obj for key, obj in self._objects.items() if namespace in (None, key[0])]
 
 
-class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
-    """The collections that the controllers share."""
-
-    cronjobs: Mirror
-    jobs: Mirror
-    pods: Mirror
-    claims: Mirror
-    nodes: Mirror
-
-
-def _version(obj: JsonObject) -> int:
+def _version_of(obj: JsonObject) -> int:
     return int(obj["metadata"]["resourceVersion"])
-
-
-def _uid(obj: JsonObject) -> str:
-    return str(obj["metadata"]["uid"])

@@ -1,38 +1,40 @@
-"""The pod that a Job's template makes."""
+"""The pod that the Job controller creates from a Job's template."""
 
 import copy
 
-from kronkeep_daemon.embedded.controllers.object_fields import INDEX, TRACKING
+from kronkeep_daemon.embedded.controllers.object_fields import (
+    COMPLETION_INDEX,
+    TRACKING_FINALIZER,
+    controller_reference,
+)
 from kronkeep_daemon.kube.objects import JsonObject
 
 
-def pod_for(job: JsonObject, index: int | None) -> JsonObject:
-    """A pod of the Job, for one completion index of an Indexed one."""
+def build_pod(job: JsonObject, index: int | None) -> JsonObject:
+    """Return a pod of the Job; `index` is the completion index in an Indexed Job."""
     template = copy.deepcopy(job["spec"]["template"])
-    name = job["metadata"]["name"] if index is None else f"{job['metadata']['name']}-{index}"
-    owner = {
-        "apiVersion": "batch/v1",
-        "kind": "Job",
-        "name": job["metadata"]["name"],
-        "uid": job["metadata"]["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
+    job_name = job["metadata"]["name"]
+    name = job_name if index is None else f"{job_name}-{index}"
     meta: JsonObject = {
         "generateName": f"{name}-",
         "namespace": job["metadata"]["namespace"],
-        "ownerReferences": [owner],
-        "finalizers": [TRACKING],
+        "ownerReferences": [controller_reference("Job", job)],
+        "finalizers": [TRACKING_FINALIZER],
     }
     for key in ("labels", "annotations"):
         if template["metadata"].get(key):
             meta[key] = template["metadata"][key]
     spec = template["spec"]
     if index is not None:
-        meta.setdefault("annotations", {})[INDEX] = str(index)
-        meta.setdefault("labels", {})[INDEX] = str(index)
+        meta.setdefault("annotations", {})[COMPLETION_INDEX] = str(index)
+        meta.setdefault("labels", {})[COMPLETION_INDEX] = str(index)
         spec["hostname"] = name
-        field = {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.labels['{INDEX}']"}}
-        for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
-            container.setdefault("env", []).append({"name": "JOB_COMPLETION_INDEX", "valueFrom": field})
+        _add_index_variable(spec)
     return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
+
+def _add_index_variable(spec: JsonObject) -> None:
+    field = {"apiVersion": "v1", "fieldPath": f"metadata.labels['{COMPLETION_INDEX}']"}
+    variable = {"name": "JOB_COMPLETION_INDEX", "valueFrom": {"fieldRef": field}}
+    for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
+        container.setdefault("env", []).append(variable)

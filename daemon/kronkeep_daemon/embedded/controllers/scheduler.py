@@ -1,64 +1,69 @@
-"""The scheduler: binds a pending pod to the ready node with the fewest running pods that may take it."""
+"""The scheduler: binds a pending pod to the ready node with the fewest running pods.
 
-from kronkeep_daemon.embedded.controllers.event_recorder import Recorder
-from kronkeep_daemon.embedded.controllers.object_cache import Mirrors
-from kronkeep_daemon.embedded.controllers.object_fields import find_condition, pod_finished
-from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.client import Cluster
+Implemented: readiness, `spec.unschedulable`, nodeSelector, and a required node affinity that names nodes by
+`metadata.name`. Not implemented: resources, taints, other affinities, priorities, the event FailedScheduling.
+"""
+
+from kronkeep_daemon.embedded.controllers.cached_collection import ClusterObjects
+from kronkeep_daemon.embedded.controllers.event_recorder import EventRecorder
+from kronkeep_daemon.embedded.controllers.object_fields import (
+    find_true_condition,
+    has_pod_ended,
+    is_deleting,
+    uid_of,
+)
 from kronkeep_daemon.kube.objects import JsonObject
 
 
-def choose(pod: JsonObject, nodes: list[JsonObject], pods: list[JsonObject]) -> str | None:
-    """The node for the pod, by readiness, nodeSelector, affinity and load; None when there is none."""
+def choose_node(pod: JsonObject, nodes: list[JsonObject], pods: list[JsonObject]) -> str | None:
+    """Return the name of the node for the pod, None where no node can take it."""
+    allowed_names = _names_in_affinity(pod)
     selector = pod["spec"].get("nodeSelector") or {}
-    named = _named(pod)
-    load = {node["metadata"]["name"]: 0 for node in nodes if _takes(node, selector)}
-    load = {name: 0 for name in load if named is None or name in named}
+    candidates = [node["metadata"]["name"] for node in nodes if _accepts(node, selector)]
+    load = {name: 0 for name in candidates if allowed_names is None or name in allowed_names}
     for other in pods:
         name = other["spec"].get("nodeName")
-        if name in load and not pod_finished(other):
+        if name in load and not has_pod_ended(other):
             load[name] += 1
     return min(load, key=lambda name: (load[name], name), default=None)
 
 
-def _named(pod: JsonObject) -> set[str] | None:
-    """The nodes that a required affinity names by `metadata.name`; None where it names none."""
+def _names_in_affinity(pod: JsonObject) -> set[str] | None:
+    """Return the nodes that a required affinity names by `metadata.name`; None where it names none."""
     affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
-    fields = [
-        field for term in required.get("nodeSelectorTerms") or [] for field in term.get("matchFields") or []
-    ]
-    names = {
-        name for field in fields if field["key"] == "metadata.name" for name in field.get("values") or []
-    }
-    return names if fields else None
+    terms = required.get("nodeSelectorTerms") or []
+    fields = [field for term in terms for field in term.get("matchFields") or []]
+    if not fields:
+        return None
+    by_name = [field for field in fields if field["key"] == "metadata.name"]
+    return {name for field in by_name for name in field.get("values") or []}
 
 
-def _takes(node: JsonObject, selector: dict[str, str]) -> bool:
+def _accepts(node: JsonObject, selector: dict[str, str]) -> bool:
     conditions = (node.get("status") or {}).get("conditions") or []
-    labels = node["metadata"].get("labels") or {}
-    if find_condition(conditions, "Ready") is None or (node.get("spec") or {}).get("unschedulable"):
+    if find_true_condition(conditions, "Ready") is None or (node.get("spec") or {}).get("unschedulable"):
         return False
+    labels = node["metadata"].get("labels") or {}
     return all(labels.get(key) == value for key, value in selector.items())
 
 
 class Scheduler:
-    """Binds pods, one at a time."""
+    """Binds pods to nodes, one at a time."""
 
-    def __init__(self, cluster: Cluster, mirrors: Mirrors, recorder: Recorder) -> None:
-        self._cluster = cluster
-        self._mirrors = mirrors
+    def __init__(self, objects: ClusterObjects, recorder: EventRecorder) -> None:
+        self._objects = objects
         self._recorder = recorder
 
     async def sync(self, namespace: str, name: str) -> float | None:
-        """Binds the pod where a node can take it; where none can, a change of the nodes brings it back."""
-        pod = self._mirrors.pods.get((namespace, name))
-        if pod is None or pod["spec"].get("nodeName") or pod["metadata"].get("deletionTimestamp"):
+        """Bind the pod; where no node can take it, a change of the nodes brings it back."""
+        pods = self._objects.pods
+        pod = pods.cache.get(namespace, name)
+        if pod is None or pod["spec"].get("nodeName") or is_deleting(pod):
             return None
-        node = choose(pod, self._mirrors.nodes.all(), self._mirrors.pods.all())
+        node = choose_node(pod, self._objects.nodes.cache.all(), pods.cache.all())
         if node is None:
             return None
-        body = {"metadata": {"uid": pod["metadata"]["uid"]}, "spec": {"nodeName": node}}
-        self._mirrors.pods.written(await self._cluster.patch(paths.pods(namespace, name), body))
-        await self._recorder.scheduled(pod, node)
+        await pods.patch(pod, {"metadata": {"uid": uid_of(pod)}, "spec": {"nodeName": node}})
+        await self._recorder.record_binding(pod, node)
         return None

@@ -1,164 +1,133 @@
-"""The Job controller's core against what a real control plane wrote, times and ids aside."""
+"""The Job controller's plans against the statuses and Events that a real control plane wrote."""
 
 import copy
-import json
-import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.recordings import (
+    JOB_SCENARIOS,
+    mask_pod_suffix,
+    outline_job_status,
+    read_recording,
+    read_watch_events,
+    recorded_job_statuses,
+)
 
-from kronkeep_daemon.embedded.controllers import job_plan as core
+from kronkeep_daemon.embedded.controllers.job_plan import JobPlan, plan_job
+from kronkeep_daemon.kube.objects import JsonObject
 
-RECORDINGS = Path(__file__).parents[3] / "data" / "recordings"
 START = datetime(2026, 11, 24, 3, 36, 39, 800_000, tzinfo=UTC)
-TIMES = ("startTime", "completionTime", "lastProbeTime", "lastTransitionTime")
-SCENARIOS = [
-    "job-success",
-    "job-failure-no-retry",
-    "job-failure-after-retries",
-    "job-deadline-exceeded",
-    "job-indexed-parallel",
-    "job-init-container-fails",
-    "job-pod-failure-policy",
-    "job-suspend-resume",
-    "job-ttl-after-finished",
-    "job-deleted-while-running",
-]
-
-
-def records(name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (RECORDINGS / f"{name}.jsonl").read_text().split("\n") if line]
-
-
-def plain(status: dict[str, Any]) -> dict[str, Any]:
-    """A status without times; which pods are uncounted matters only in number."""
-    found = {key: value for key, value in status.items() if key not in TIMES}
-    found["times"] = sorted(key for key in TIMES if key in status)
-    found["conditions"] = [
-        {key: value for key, value in c.items() if key not in TIMES} for c in status.get("conditions") or []
-    ]
-    listed = status.get("uncountedTerminatedPods") or {}
-    found["uncountedTerminatedPods"] = {key: len(value) for key, value in listed.items()}
-    return found
-
-
-def recorded(name: str) -> list[dict[str, Any]]:
-    """The distinct statuses in the order in which they were written."""
-    found: list[dict[str, Any]] = []
-    for record in records(name):
-        if record.get("watch") == "jobs" and record["event"]["type"] != "DELETED":
-            status = plain(record["event"]["object"].get("status") or {})
-            if not found or found[-1] != status:
-                found.append(status)
-    return found
 
 
 class Replay:
-    """What our controller does in the place of the recorded one.
+    """Our controller in the place of the recorded one.
 
-    It looks when a Job comes or changes, before each thing that the real one did to a pod, and when the real
-    one wrote something that ours has not. The pods that it makes are the recorded ones, in order.
+    It looks when a Job comes or changes, before each thing that the real controller did to a pod, and when
+    the real one wrote a status that ours has not written. The pods that it creates are the recorded ones, in
+    order.
     """
 
     def __init__(self, name: str) -> None:
-        self.job: dict[str, Any] | None = None
-        self.pods: dict[str, dict[str, Any]] = {}
-        self.coming = [r["event"]["object"] for r in records(name) if is_new_pod(r)]
-        self.statuses: list[dict[str, Any]] = [plain({})]
+        self.job: JsonObject | None = None
+        self.pods: dict[str, JsonObject] = {}
+        self.recorded_pods = [
+            event["object"] for event in read_watch_events(name, "pods") if event["type"] == "ADDED"
+        ]
+        self.statuses: list[JsonObject] = [outline_job_status({})]
         self.events: list[tuple[str, str, str]] = []
-        for record in records(name):
-            now = START + timedelta(seconds=record["at"]) if "event" in record else START
-            if record.get("watch") == "pods":
-                self.pod(record["event"]["type"], record["event"]["object"], now)
-            elif record.get("watch") == "jobs" and record["event"]["type"] != "DELETED":
-                self.seen(record["event"]["object"], now)
+        for record in read_recording(name):
+            self.take_record(record)
 
-    def pod(self, kind: str, obj: dict[str, Any], now: datetime) -> None:
-        uid = obj["metadata"]["uid"]
-        deleted = "deletionTimestamp" in obj["metadata"]
+    def take_record(self, record: dict[str, Any]) -> None:
+        now = START + timedelta(seconds=record["at"]) if "event" in record else START
+        if record.get("watch") == "pods":
+            self.take_pod(record["event"]["type"], record["event"]["object"], now)
+        elif record.get("watch") == "jobs" and record["event"]["type"] != "DELETED":
+            self.take_job(record["event"]["object"], now)
+
+    def take_pod(self, event_type: str, pod: JsonObject, now: datetime) -> None:
+        uid = pod["metadata"]["uid"]
+        is_deleting = "deletionTimestamp" in pod["metadata"]
         ours = self.pods.get(uid)
-        if self.job and (ours is None or (deleted and "deletionTimestamp" not in ours["metadata"])):
+        if self.job and (ours is None or (is_deleting and "deletionTimestamp" not in ours["metadata"])):
             self.look(now)
         self.pods.pop(uid, None)
-        if kind != "DELETED":
-            self.pods[uid] = obj
+        if event_type != "DELETED":
+            self.pods[uid] = pod
 
-    def seen(self, obj: dict[str, Any], now: datetime) -> None:
-        changed = self.job is None or self.job["spec"] != obj["spec"]
-        self.job = {**copy.deepcopy(obj), "status": self.job["status"] if self.job else {}}
-        wanted = plain(obj.get("status") or {})
-        while changed or wanted not in self.statuses:
-            changed = False
+    def take_job(self, job: JsonObject, now: datetime) -> None:
+        must_look = self.job is None or self.job["spec"] != job["spec"]
+        self.job = {**copy.deepcopy(job), "status": self.job["status"] if self.job else {}}
+        expected = outline_job_status(job.get("status") or {})
+        while must_look or expected not in self.statuses:
+            must_look = False
             if not self.look(now):
                 return
 
     def look(self, now: datetime) -> bool:
+        """Carry out one plan; return whether it wrote a status."""
         assert self.job is not None
-        plan = core.plan(self.job, list(self.pods.values()), now)
-        for kind in ("create", "discard", "delete"):
-            self.events += [told(kind, pod) for pod in getattr(plan, kind)]
+        plan = plan_job(self.job, list(self.pods.values()), now)
+        self.events += [creation_event(pod) for pod in plan.create]
+        self.events += [deletion_event(pod) for pod in [*plan.discard, *plan.delete]]
         self.events += plan.events
-        for made in plan.create:
-            real = self.coming.pop(0)
-            assert template_of(made) == template_of(real)
-            self.pods[real["metadata"]["uid"]] = real
-        statuses = [*plan.before, *plan.after]
-        if statuses:
-            self.job["status"] = statuses[-1]
-        self.statuses += [plain(status) for status in statuses]
-        release(plan, self.pods)
-        return bool(statuses)
+        for pod in plan.create:
+            recorded = self.recorded_pods.pop(0)
+            assert outline_new_pod(pod) == outline_new_pod(recorded)
+            self.pods[recorded["metadata"]["uid"]] = recorded
+        written = [
+            status for status in (plan.status_before_release, plan.status_after_release) if status is not None
+        ]
+        if written:
+            self.job["status"] = written[-1]
+        self.statuses += [outline_job_status(status) for status in written]
+        self.release_pods(plan)
+        return bool(written)
+
+    def release_pods(self, plan: JobPlan) -> None:
+        for pod in plan.release:
+            released = {**pod, "metadata": {**pod["metadata"], "finalizers": []}}
+            self.pods[pod["metadata"]["uid"]] = released
 
 
-def is_new_pod(record: dict[str, Any]) -> bool:
-    return record.get("watch") == "pods" and record["event"]["type"] == "ADDED"
-
-
-def template_of(pod: dict[str, Any]) -> dict[str, Any]:
-    """What the Job controller says of a pod: no name, no node, no volume of a service account."""
-    keys = ("generateName", "labels", "annotations", "finalizers", "ownerReferences")
-    found = {key: pod["metadata"].get(key) for key in keys}
+def outline_new_pod(pod: JsonObject) -> JsonObject:
+    """Return what the Job controller sets in a pod: no name, no node, no volume of a service account."""
+    metadata_keys = ("generateName", "labels", "annotations", "finalizers", "ownerReferences")
+    outline = {key: pod["metadata"].get(key) for key in metadata_keys}
     for key in ("hostname", "restartPolicy", "terminationGracePeriodSeconds"):
-        found[key] = pod["spec"].get(key)
+        outline[key] = pod["spec"].get(key)
     for key in ("initContainers", "containers"):
         containers = pod["spec"].get(key) or []
-        found[key] = [{k: v for k, v in c.items() if k != "volumeMounts"} for c in containers]
-    return found
+        outline[key] = [{k: v for k, v in c.items() if k != "volumeMounts"} for c in containers]
+    return outline
 
 
-def told(kind: str, pod: dict[str, Any]) -> tuple[str, str, str]:
-    name = pod["metadata"].get("name") or pod["metadata"]["generateName"] + "12345"
-    if kind == "create":
-        return "Normal", "SuccessfulCreate", f"Created pod: {unnamed(name)}"
-    return "Normal", "SuccessfulDelete", f"Deleted pod: {unnamed(name)}"
+def creation_event(pod: JsonObject) -> tuple[str, str, str]:
+    return "Normal", "SuccessfulCreate", f"Created pod: {masked_name(pod)}"
 
 
-def unnamed(text: str) -> str:
-    """Without the five random characters of a pod's name."""
-    return re.sub(r"-[a-z0-9]{5}$", "-*", text)
+def deletion_event(pod: JsonObject) -> tuple[str, str, str]:
+    return "Normal", "SuccessfulDelete", f"Deleted pod: {masked_name(pod)}"
+
+
+def masked_name(pod: JsonObject) -> str:
+    return mask_pod_suffix(pod["metadata"].get("name") or pod["metadata"]["generateName"] + "12345")
 
 
 def recorded_events(name: str) -> list[tuple[str, str, str]]:
-    events = [r["event"] for r in records(name) if r.get("watch") == "events"]
     return [
-        (obj["type"], obj["reason"], unnamed(obj["message"]))
-        for obj in (event["object"] for event in events if event["type"] == "ADDED")
-        if obj["involvedObject"]["kind"] == "Job"
+        (obj["type"], obj["reason"], mask_pod_suffix(obj["message"]))
+        for event in read_watch_events(name, "events")
+        if event["type"] == "ADDED" and (obj := event["object"])["involvedObject"]["kind"] == "Job"
     ]
 
 
-def release(plan: core.Plan, pods: dict[str, dict[str, Any]]) -> None:
-    for pod in plan.release:
-        pods[pod["metadata"]["uid"]] = {**pod, "metadata": {**pod["metadata"], "finalizers": []}}
-
-
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", JOB_SCENARIOS)
 def test_the_statuses_are_the_recorded_ones_in_order(name: str) -> None:
-    assert Replay(name).statuses == recorded(name)
+    assert Replay(name).statuses == recorded_job_statuses(name)
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", JOB_SCENARIOS)
 def test_the_events_are_the_recorded_ones(name: str) -> None:
     assert sorted(Replay(name).events) == sorted(recorded_events(name))

@@ -1,19 +1,24 @@
-"""A controllers' copy of a collection: a write's answer that comes after the deletion brings nothing back."""
+"""The controllers' cache of a collection, when answers and watch events come in another order."""
 
-from kronkeep_daemon.embedded.controllers.object_cache import Mirror
-
-
-def pod(version: int) -> dict[str, object]:
-    return {"metadata": {"namespace": "n", "name": "p", "uid": "u", "resourceVersion": str(version)}}
+from kronkeep_daemon.embedded.controllers.object_cache import ObjectCache
+from kronkeep_daemon.kube.objects import JsonObject
 
 
-def test_an_answer_after_the_deletion_brings_no_pod_back() -> None:
-    told: list[str] = []
-    mirror = Mirror(lambda kind, _: told.append(kind))
-    mirror.event("ADDED", pod(1))
-    mirror.event("DELETED", pod(3))
-    mirror.written(pod(2))
-    assert mirror.all() == []
-    assert told == ["ADDED", "DELETED"]
-    mirror.written({**pod(4), "metadata": {**pod(4)["metadata"], "uid": "another"}})  # type: ignore[dict-item]
-    assert len(mirror.all()) == 1
+def pod(version: int, uid: str = "u") -> JsonObject:
+    return {"metadata": {"namespace": "n", "name": "p", "uid": uid, "resourceVersion": str(version)}}
+
+
+def test_an_answer_that_comes_after_the_deletion_does_not_bring_the_pod_back() -> None:
+    changes: list[str] = []
+
+    def record(event_type: str, _: JsonObject) -> None:
+        changes.append(event_type)
+
+    cache = ObjectCache(record)
+    cache.event("ADDED", pod(1))
+    cache.event("DELETED", pod(3))
+    cache.put_written(pod(2))
+    assert cache.all() == []
+    assert changes == ["ADDED", "DELETED"]
+    cache.put_written(pod(4, uid="another"))
+    assert len(cache.all()) == 1
