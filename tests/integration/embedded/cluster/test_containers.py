@@ -1,22 +1,26 @@
-"""What a container meets: its environment, its mounts, its end."""
+"""Containers of Jobs: environment, volumes, init containers, exit codes and logs."""
 
-from typing import Any
+from pathlib import Path
 
+import pytest
+from tests.integration.embedded.cluster.cluster_jobs import ClusterJobs
+
+from kronkeep_common.reasons import Reason
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.restic.output import fault
+from kronkeep_daemon.restic import faults
 
 
-async def test_a_job_runs_a_process_and_keeps_its_log(room: Any) -> None:
-    assert await room.output("hello", "echo hi; echo low >&2") == "hi\nlow\n"
-    pod = await room.pod("hello")
+async def test_a_job_runs_a_process_and_its_log_is_stored(jobs: ClusterJobs) -> None:
+    assert await jobs.run("hello", "echo hi; echo low >&2") == "hi\nlow\n"
+    pod = await jobs.newest_pod("hello")
     (entry,) = pod["status"]["containerStatuses"]
-    ended = entry["state"]["terminated"]
-    assert (pod["status"]["phase"], ended["exitCode"], ended["reason"]) == ("Succeeded", 0, "Completed")
+    end = entry["state"]["terminated"]
+    assert (pod["status"]["phase"], end["exitCode"], end["reason"]) == ("Succeeded", 0, "Completed")
 
 
-async def test_environment_from_every_source(room: Any) -> None:
-    create = room.cluster.create
+async def test_the_environment_comes_from_every_source(jobs: ClusterJobs) -> None:
+    create = jobs.cluster.create
     await create(paths.secrets("default"), {"metadata": {"name": "s"}, "stringData": {"KEY": "k", "A": "1"}})
     await create(paths.configmaps("default"), {"metadata": {"name": "c"}, "data": {"COLOUR": "red"}})
     env = [
@@ -32,17 +36,19 @@ async def test_environment_from_every_source(room: Any) -> None:
     sources = [{"secretRef": {"name": "s"}, "prefix": "S_"}, {"configMapRef": {"name": "c"}}]
     script = "echo $PLAIN $FROM_SECRET $FROM_MAP ${ABSENT-unset} $NAMESPACE $NODE $NOTE $BOTH $S_A $COLOUR $1"
     container = {"command": ["sh", "-c", script, "sh"], "args": ["$(PLAIN)"], "env": env, "envFrom": sources}
-    text = await room.output("env", "", {"container": container})
+    text = await jobs.run("env", "", {"container": container})
     assert text == "p k red unset default node-1 env p-k-$(UNKNOWN)-$(PLAIN) 1 red p\n"
 
 
-async def test_nothing_of_the_agents_own_environment_is_seen(room: Any, monkeypatch: Any) -> None:
+async def test_a_container_does_not_see_the_agents_environment(
+    jobs: ClusterJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KRONKEEP_SECRET", "x")
-    assert "KRONKEEP_SECRET" not in await room.output("env", "env")
+    assert "KRONKEEP_SECRET" not in await jobs.run("env", "env")
 
 
-async def test_volumes(room: Any, tmp_path: Any) -> None:
-    create = room.cluster.create
+async def test_every_type_of_volume_is_mounted(jobs: ClusterJobs, tmp_path: Path) -> None:
+    create = jobs.cluster.create
     await create(paths.secrets("default"), {"metadata": {"name": "s"}, "stringData": {"key": "hush"}})
     await create(paths.configmaps("default"), {"metadata": {"name": "c"}, "data": {"a.conf": "x=1"}})
     claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
@@ -60,22 +66,22 @@ async def test_volumes(room: Any, tmp_path: Any) -> None:
     mounts = [{"name": v["name"], "mountPath": f"/m/{v['name']}"} for v in volumes]
     mounts[4]["readOnly"] = True
     script = (
-        "cat /m/s/key; echo; stat -c %a /m/s/key; cat /m/c/deep/b.conf; echo; touch /m/e/x && echo made; "
+        "cat /m/s/key; echo; stat -c %a /m/s/key; cat /m/c/deep/b.conf; echo; touch /m/e/x && echo written; "
         "echo kept > /m/p/file; cat /m/h/seen; touch /m/h/x 2>/dev/null || echo refused; "
         "touch /m/s/x 2>/dev/null || echo refused; cat /m/d/n"
     )
     pod = {"volumes": volumes, "container": {"volumeMounts": mounts}}
-    text = await room.output("volumes", script, pod)
-    name = (await room.pod("volumes"))["metadata"]["name"]
-    expected = ["hush", "400", "x=1", "made", "host", "refused", "refused", name]
+    text = await jobs.run("volumes", script, pod)
+    name = (await jobs.newest_pod("volumes"))["metadata"]["name"]
+    expected = ["hush", "400", "x=1", "written", "host", "refused", "refused", name]
     assert text.split() == expected
     again = {"volumes": [volumes[3]], "container": {"volumeMounts": [mounts[3]]}}
-    assert await room.output("again", "cat /m/p/file", again) == "kept\n"
-    bound = await room.cluster.get(paths.claims("default", "data"))
+    assert await jobs.run("again", "cat /m/p/file", again) == "kept\n"
+    bound = await jobs.cluster.get(paths.claims("default", "data"))
     assert bound["status"]["phase"] == "Bound"
 
 
-async def test_init_containers_run_in_order_and_share_volumes(room: Any) -> None:
+async def test_init_containers_run_in_order_and_share_volumes(jobs: ClusterJobs) -> None:
     def step(name: str) -> JsonObject:
         script = f"echo {name} >> /w/order"
         mounts = [{"name": "w", "mountPath": "/w"}]
@@ -86,24 +92,26 @@ async def test_init_containers_run_in_order_and_share_volumes(room: Any) -> None
         "initContainers": [step("one"), step("two")],
         "container": {"volumeMounts": [{"name": "w", "mountPath": "/w"}], "workingDir": "/w"},
     }
-    assert await room.output("order", "cat order", pod) == "one\ntwo\n"
+    assert await jobs.run("order", "cat order", pod) == "one\ntwo\n"
 
 
-async def test_an_init_container_that_fails_ends_the_pod(room: Any) -> None:
-    bad = {"name": "prepare", "image": "b", "command": ["sh", "-c", "exit 7"]}
-    await room.job("init", "echo never", {"initContainers": [bad]})
-    assert await room.ended("init") == "Failed"
-    status = (await room.pod("init"))["status"]
+async def test_a_failed_init_container_ends_the_pod(jobs: ClusterJobs) -> None:
+    failing = {"name": "prepare", "image": "b", "command": ["sh", "-c", "exit 7"]}
+    await jobs.create("init", "echo never", {"initContainers": [failing]})
+    assert await jobs.wait_for_end("init") == "Failed"
+    status = (await jobs.newest_pod("init"))["status"]
     assert status["initContainerStatuses"][0]["state"]["terminated"]["exitCode"] == 7
     assert status["containerStatuses"][0]["state"]["waiting"]["reason"] == "PodInitializing"
 
 
-async def test_a_container_without_restic_is_told_from_one_whose_restic_failed(room: Any) -> None:
+async def test_a_container_without_restic_has_another_reason_than_one_whose_restic_failed(
+    jobs: ClusterJobs,
+) -> None:
     env = [{"name": "PATH", "value": "/nowhere"}]
     for name, command in (("direct", ["restic", "version"]), ("shell", ["/bin/sh", "-c", "restic version"])):
-        await room.job(name, "", {"container": {"command": command, "env": env}})
-        assert await room.ended(name) == "Failed"
-        (entry,) = (await room.pod(name))["status"]["containerStatuses"]
-        log = (await room.log(name)).encode()
-        reason, _, then = fault(entry["state"]["terminated"]["exitCode"], log)
-        assert (reason, then.endswith("apt-get install -y restic.")) == ("ToolMissing", True), (entry, log)
+        await jobs.create(name, "", {"container": {"command": command, "env": env}})
+        assert await jobs.wait_for_end(name) == "Failed"
+        (entry,) = (await jobs.newest_pod(name))["status"]["containerStatuses"]
+        log = (await jobs.read_log(name)).encode()
+        fault = faults.explain(entry["state"]["terminated"]["exitCode"], log)
+        assert fault == faults.Fault.of(Reason.TOOL_MISSING), (entry, log)

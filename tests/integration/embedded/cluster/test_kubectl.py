@@ -26,14 +26,14 @@ spec:
 """
 
 
-def programs() -> list[str]:
-    """Each kubectl there is, once."""
-    places = (Path(sys.executable).parent / "kubectl", Path("/usr/bin/kubectl"), shutil.which("kubectl"))
-    return sorted({str(Path(place).resolve()) for place in places if place and Path(place).exists()})
+def find_programs() -> list[str]:
+    """Return the path of each kubectl on this machine."""
+    candidates = (Path(sys.executable).parent / "kubectl", Path("/usr/bin/kubectl"), shutil.which("kubectl"))
+    return sorted({str(Path(path).resolve()) for path in candidates if path and Path(path).exists()})
 
 
 class Kubectl:
-    """One program with its own cache, against one cluster."""
+    """One kubectl program with its own cache, on one cluster."""
 
     def __init__(self, program: str, kubeconfig: Path, folder: Path) -> None:
         self._argv = (program, "--kubeconfig", str(kubeconfig), "--cache-dir", str(folder / "cache"))
@@ -47,25 +47,25 @@ class Kubectl:
         )
 
     async def __call__(self, *argv: str, code: int = 0) -> str:
-        """What it prints; fails with its errors."""
-        found = await self.start(*argv)
-        out, error = await asyncio.wait_for(found.communicate(), 60)
-        assert found.returncode == code, (argv, out.decode(), error.decode())
+        """Return what a command prints, or its errors where it must end with another code than 0."""
+        process = await self.start(*argv)
+        out, error = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == code, (argv, out.decode(), error.decode())
         return out.decode() if code == 0 else error.decode()
 
-    def file(self, text: str) -> str:
-        """A manifest's path."""
+    def write_manifest(self, text: str) -> str:
+        """Write a manifest and return its path."""
         path = self._folder / "manifest.yaml"
         path.write_text(text)
         return str(path)
 
 
-@pytest.fixture(params=programs(), ids=lambda path: path.replace("/", "-").strip("-"))
+@pytest.fixture(params=find_programs(), ids=lambda path: path.replace("/", "-").strip("-"))
 def kubectl(embedded_cluster: EmbeddedCluster, tmp_path: Path, request: pytest.FixtureRequest) -> Kubectl:
     return Kubectl(request.param, embedded_cluster.kubeconfig, tmp_path)
 
 
-async def test_created_by_flags_run_waited_for_read_and_deleted(kubectl: Kubectl) -> None:
+async def test_jobs_are_created_by_flags_waited_for_described_and_deleted(kubectl: Kubectl) -> None:
     script = ("--", "sh", "-c", "printf '%s|\\n' \"$@\"", "sh", "a b", "")
     await kubectl("create", "job", "plain", "--image=busybox", *script)
     await kubectl("create", "cronjob", "timed", "--image=busybox", f"--schedule={SCHEDULE}", *script)
@@ -86,15 +86,15 @@ async def test_created_by_flags_run_waited_for_read_and_deleted(kubectl: Kubectl
     assert "not found" in await kubectl("get", "cronjob", "timed", code=1)
 
 
-async def test_applied_created_and_patched(kubectl: Kubectl) -> None:
-    manifest = kubectl.file(MANIFEST.format(schedule=SCHEDULE))
+async def test_a_manifest_is_applied_created_and_patched(kubectl: Kubectl) -> None:
+    manifest = kubectl.write_manifest(MANIFEST.format(schedule=SCHEDULE))
     assert "(server dry run)" in await kubectl("apply", "--dry-run=server", "-f", manifest)
     assert "created" in await kubectl("apply", "-f", manifest)
     version = "{.metadata.resourceVersion}"
     before = await kubectl("get", "cronjob", "applied", "-o", f"jsonpath={version}")
     await kubectl("apply", "-f", manifest)
     assert await kubectl("get", "cronjob", "applied", "-o", f"jsonpath={version}") == before
-    changed = kubectl.file(MANIFEST.format(schedule="1 0 29 2 *"))
+    changed = kubectl.write_manifest(MANIFEST.format(schedule="1 0 29 2 *"))
     await kubectl("diff", "-f", changed, code=1)
     assert "configured" in await kubectl("apply", "-f", changed)
     assert "AlreadyExists" in await kubectl("create", "-f", changed, code=1)
@@ -107,14 +107,14 @@ async def test_applied_created_and_patched(kubectl: Kubectl) -> None:
         assert "patched" in await kubectl(*argv)
     path = "{.spec.suspend} {.metadata.labels.a} {.spec.schedule}"
     assert await kubectl("get", "cronjob", "applied", "-o", f"jsonpath={path}") == "true b 2 0 29 2 *"
-    bad = kubectl.file(MANIFEST.format(schedule="never"))
-    assert "Invalid value" in await kubectl("apply", "-f", bad, code=1)
+    invalid = kubectl.write_manifest(MANIFEST.format(schedule="never"))
+    assert "Invalid value" in await kubectl("apply", "-f", invalid, code=1)
 
 
 async def test_a_log_and_a_watch_are_followed_live(kubectl: Kubectl) -> None:
     watch = await kubectl.start("get", "jobs", "-w", "-o", "name")
     assert watch.stdout is not None
-    await kubectl("create", "-f", kubectl.file(MANIFEST.format(schedule=SCHEDULE)))
+    await kubectl("create", "-f", kubectl.write_manifest(MANIFEST.format(schedule=SCHEDULE)))
     await kubectl("create", "job", "live", "--from=cronjob/applied")
     assert await asyncio.wait_for(watch.stdout.readline(), 30) == b"job.batch/live\n"
     await kubectl("wait", "--for=condition=PodScheduled", "pod", "-l", "job-name=live", "--timeout=50s")
@@ -124,7 +124,7 @@ async def test_a_log_and_a_watch_are_followed_live(kubectl: Kubectl) -> None:
     await watch.communicate()
 
 
-async def test_a_pod_by_itself(kubectl: Kubectl) -> None:
+async def test_a_pod_without_a_job_runs(kubectl: Kubectl) -> None:
     await kubectl(
         "run", "alone", "--image=busybox", "--restart=Never", "--", "sh", "-c", "echo up; sleep 300"
     )
@@ -133,8 +133,10 @@ async def test_a_pod_by_itself(kubectl: Kubectl) -> None:
     await kubectl("delete", "pod", "alone", "--grace-period=1")
 
 
-async def test_who_may_do_nothing_is_told_so(kubectl: Kubectl) -> None:
+async def test_a_user_without_rights_is_refused_with_the_reason(kubectl: Kubectl) -> None:
     refused = await kubectl("--as", "kronkeep", "get", "cronjobs", code=1)
-    words = 'User "kronkeep" cannot list resource "cronjobs" in API group "batch" in the namespace "default"'
-    assert words in refused
+    message = (
+        'User "kronkeep" cannot list resource "cronjobs" in API group "batch" in the namespace "default"'
+    )
+    assert message in refused
     assert await kubectl("auth", "can-i", "create", "jobs") == "yes\n"

@@ -1,10 +1,9 @@
-"""How pods end before their time: deleted within their grace, restarted, lost with their node's agent."""
+"""Pods that end early: deleted within their grace period, restarted, lost with their node's agent."""
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
-from tests.integration.embedded.cluster.conftest import Room
+from tests.integration.embedded.cluster.cluster_jobs import ClusterJobs
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.embedded import EmbeddedCluster
@@ -12,52 +11,51 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.supervisor import Supervisor
 
-POLITE = "trap 'echo bye; exit 0' TERM; echo here; while :; do sleep 0.1; done"
-DEAF = "trap '' TERM; echo here; while :; do sleep 0.1; done"
+ENDS_ON_SIGTERM = "trap 'echo bye; exit 0' TERM; echo here; while :; do sleep 0.1; done"
+IGNORES_SIGTERM = "trap '' TERM; echo here; while :; do sleep 0.1; done"
 
 
-async def followed(room: Any, name: str, grace: int) -> str:
-    """The whole log of a Job's pod that is deleted once it has said its first line."""
-    pod = (await room.pod(name))["metadata"]["name"]
+async def delete_and_read_log(jobs: ClusterJobs, name: str, *, grace_seconds: int) -> str:
+    """Delete a Job's pod once it has printed its first line, and return its whole log."""
+    pod = (await jobs.newest_pod(name))["metadata"]["name"]
 
-    async def running() -> str:
-        found = await room.cluster.get(paths.pods("default", pod))
-        return str(found["status"].get("phase"))
+    async def phase() -> str:
+        return str((await jobs.cluster.get(paths.pods("default", pod)))["status"].get("phase"))
 
-    await room.until(running, lambda phase: phase == "Running")
+    await jobs.wait_until(phase, lambda phase: phase == "Running")
     text = b""
-    async for chunk in room.cluster.log_chunks("default", pod, "main", follow=True, timestamps=False):
+    async for chunk in jobs.cluster.log_chunks("default", pod, "main", follow=True, timestamps=False):
         if not text:
-            await room.cluster.delete(paths.pods("default", pod), grace_seconds=grace)
+            await jobs.cluster.delete(paths.pods("default", pod), grace_seconds=grace_seconds)
         text += chunk
-    await room.gone(paths.pods("default", pod))
+    await jobs.wait_until_absent(paths.pods("default", pod))
     return text.decode()
 
 
-async def test_a_deleted_pod_has_its_grace_and_no_more(room: Any) -> None:
-    await room.job("polite", POLITE)
-    assert await followed(room, "polite", 20) == "here\nbye\n"
-    await room.job("deaf", DEAF)
-    began = asyncio.get_running_loop().time()
-    assert await followed(room, "deaf", 1) == "here\n"
-    assert asyncio.get_running_loop().time() - began > 1
+async def test_a_deleted_pod_has_its_grace_period_and_no_more(jobs: ClusterJobs) -> None:
+    await jobs.create("ends", ENDS_ON_SIGTERM)
+    assert await delete_and_read_log(jobs, "ends", grace_seconds=20) == "here\nbye\n"
+    await jobs.create("ignores", IGNORES_SIGTERM)
+    start = asyncio.get_running_loop().time()
+    assert await delete_and_read_log(jobs, "ignores", grace_seconds=1) == "here\n"
+    assert asyncio.get_running_loop().time() - start > 1
 
 
-async def test_a_container_is_restarted_where_its_pod_says_so(room: Any) -> None:
+async def test_a_container_is_restarted_with_restart_policy_on_failure(jobs: ClusterJobs) -> None:
     script = "if [ -e /w/tried ]; then echo second; else touch /w/tried; echo first; exit 1; fi"
     pod = {
         "restartPolicy": "OnFailure",
         "volumes": [{"name": "w", "emptyDir": {}}],
         "container": {"volumeMounts": [{"name": "w", "mountPath": "/w"}]},
     }
-    await room.job("again", script, pod, backoffLimit=3)
-    assert await room.ended("again") == "Complete"
-    (entry,) = (await room.pod("again"))["status"]["containerStatuses"]
+    await jobs.create("again", script, pod, backoffLimit=3)
+    assert await jobs.wait_for_end("again") == "Complete"
+    (entry,) = (await jobs.newest_pod("again"))["status"]["containerStatuses"]
     assert (entry["restartCount"], entry["lastState"]["terminated"]["exitCode"]) == (1, 1)
 
 
-async def test_a_restart_of_the_cluster_goes_on_where_it_was(tmp_path: Path) -> None:
-    """What had ended stays ended, logs and all; what ran is lost with its processes, and tried again."""
+async def test_a_restarted_cluster_continues_where_it_was(tmp_path: Path) -> None:
+    """Ended pods and their logs are still there; running pods are lost with their processes and retried."""
     marker = tmp_path / "marker"
     marker.mkdir()
     once = {
@@ -65,31 +63,31 @@ async def test_a_restart_of_the_cluster_goes_on_where_it_was(tmp_path: Path) -> 
         "container": {"volumeMounts": [{"name": "m", "mountPath": "/m"}]},
     }
     script = "if [ -e /m/tried ]; then echo second; else touch /m/tried; sleep 600; fi"
-    async with Started(tmp_path / "c") as room:
-        assert await room.output("done", "echo kept") == "kept\n"
-        await room.job("cut", script, once, backoffLimit=2)
-        await room.until(lambda: asyncio.to_thread((marker / "tried").exists), bool)
-    async with Started(tmp_path / "c") as room:
-        assert await room.log("done") == "kept\n"
-        pod = (await room.pod("done"))["metadata"]["name"]
-        chunks = room.cluster.log_chunks("default", pod, "main", follow=True, timestamps=False)
+    async with RunningCluster(tmp_path / "c") as jobs:
+        assert await jobs.run("done", "echo kept") == "kept\n"
+        await jobs.create("cut", script, once, backoffLimit=2)
+        await jobs.wait_until(lambda: asyncio.to_thread((marker / "tried").exists), bool)
+    async with RunningCluster(tmp_path / "c") as jobs:
+        assert await jobs.read_log("done") == "kept\n"
+        pod = (await jobs.newest_pod("done"))["metadata"]["name"]
+        chunks = jobs.cluster.log_chunks("default", pod, "main", follow=True, timestamps=False)
         assert b"".join([chunk async for chunk in chunks]) == b"kept\n"
-        assert await room.ended("cut") == "Complete"
-        job = await room.cluster.get(paths.jobs("default", "cut"))
+        assert await jobs.wait_for_end("cut") == "Complete"
+        job = await jobs.cluster.get(paths.jobs("default", "cut"))
         assert (job["status"]["failed"], job["status"]["succeeded"]) == (1, 1)
 
 
-class Started:
-    """An embedded cluster on a folder, for as long as a block runs."""
+class RunningCluster:
+    """An embedded cluster whose state is in a folder, until the block ends."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def __aenter__(self) -> Room:
+    async def __aenter__(self) -> ClusterJobs:
         self._supervisor = Supervisor(SystemClock())
         self._embedded = await EmbeddedCluster.start(self._folder, supervisor=self._supervisor)
         self._cluster = await Cluster.connect(kubeconfig=self._embedded.kubeconfig)
-        return Room(self._cluster)
+        return ClusterJobs(self._cluster)
 
     async def __aexit__(self, *_: object) -> None:
         await self._cluster.close()
