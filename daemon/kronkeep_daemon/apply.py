@@ -59,7 +59,7 @@ class Applying:
         try:
             there = self._storages.get(wanted.id)
         except StorageNotFound:
-            self._storages.check_new(wanted)
+            self._storages.validate_request(wanted)
             if not dry_run:
                 await self._storages.create(wanted, cluster)
             return "created"

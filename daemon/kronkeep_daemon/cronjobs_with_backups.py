@@ -159,7 +159,7 @@ class ExtendedService:
     ) -> Settled:
         """The policy as a CronJob of that schedule may carry it; raises what `create` raises for a policy."""
         cluster = self._cronjobs.clusters.named(ref.cluster)
-        self._storages.usable(wanted.storage_id, cluster, ref.namespace)
+        self._storages.require_usable(wanted.storage_id, cluster, ref.namespace)
         policies.check(wanted)
         await self._probe.require(cluster, wanted)
         return await self._schedules.settle(ref, schedule, zone, wanted)

@@ -41,7 +41,7 @@ class ArchiveWorkResolver:
         if policy is None:
             raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")
         cluster = self._cronjobs.clusters.of(backup.cluster)
-        storage = self._storages.usable(backup.storage_id, cluster, backup.namespace)
+        storage = self._storages.require_usable(backup.storage_id, cluster, backup.namespace)
         repository = repositories.repository_of_policy(
             policy.id, cluster.id, backup.namespace, policy.encryption, storage
         )

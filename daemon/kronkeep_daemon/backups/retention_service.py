@@ -126,7 +126,7 @@ class RetentionService:
 
     async def prune(self, storage_id: str) -> None:
         """Free the space of forgotten snapshots in each repository of a storage; raises StorageFailed."""
-        storage = self._storages.active(storage_id)
+        storage = self._storages.require_active(storage_id)
         for repository in self._index.repositories_of(storage):
             async with self._queues.hold_exclusively(repository.id):
                 await self._maintenance.run("prune", [("prune", prune.argv())], repository, PRUNE_SECONDS)

@@ -79,7 +79,7 @@ async def _operation(call: Call, policy: Carrier, work: Callable[[], Awaitable[N
 
 async def _prune(call: Call) -> api.Operation:
     name = call.path["id"]
-    call.services.storages.active(name)
+    call.services.storages.require_active(name)
     return await call.services.operations.start("prune", name, partial(call.services.retention.prune, name))
 
 

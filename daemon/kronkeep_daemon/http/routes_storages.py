@@ -39,7 +39,7 @@ async def _all(call: Call) -> api.ListOf[BackupStorage]:
 
 async def _usage(call: Call) -> api.ListOf[StorageUsage]:
     return api.ListOf(
-        items=call.services.storage_upkeep.figures(call.path["id"])[: list_handlers.limit_of(call)]
+        items=call.services.storage_upkeep.usages(call.path["id"])[: list_handlers.limit_of(call)]
     )
 
 
@@ -70,7 +70,7 @@ def _operation(kind: str) -> Callable[[Call], Awaitable[api.Operation]]:
         name = call.path["id"]
         upkeep = call.services.storage_upkeep
         work = {"check": upkeep.check, "usage": upkeep.measure, "test": upkeep.test}[kind]
-        call.services.storages.active(name)
+        call.services.storages.require_active(name)
         return await call.services.operations.start(kind, name, lambda: work(name))
 
     return handler

@@ -1,1 +1,1 @@
-"""restic repositories on storages: made, opened, measured, checked, worked on by our Jobs in turn."""
+"""restic repositories: where they are, which exist, who may work on them, and the Jobs that do."""

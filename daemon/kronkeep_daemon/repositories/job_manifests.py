@@ -1,4 +1,8 @@
-"""The Jobs that kronkeep makes, as functions of records; argv lists only, one restic call a container."""
+"""Manifests of the Jobs that kronkeep creates, and of their Secrets; pure.
+
+A Job's steps are containers that run one command each, one after the other. Only containers with access to
+the repository get its password.
+"""
 
 import base64
 from collections.abc import Sequence
@@ -19,7 +23,7 @@ _CACHE = "/kronkeep/cache"
 
 
 def build_secret(name: str, namespace: str, data: dict[str, bytes], owner: JsonObject | None) -> JsonObject:
-    """A Secret of ours; `data` by key."""
+    """Return a Secret; `data` by key, `owner` an owner reference."""
     meta: JsonObject = {"name": name, "namespace": namespace, "labels": labels_of("credentials")}
     if owner is not None:
         meta["ownerReferences"] = [owner]
@@ -28,16 +32,17 @@ def build_secret(name: str, namespace: str, data: dict[str, bytes], owner: JsonO
 
 
 def owner_reference(cronjob: CronJobObject) -> JsonObject:
-    """An owner reference without `controller`: the CronJob's history limit must not count our Jobs."""
+    """Return a reference without `controller`, so that the CronJob's history limits do not count our Jobs."""
     return {"apiVersion": "batch/v1", "kind": "CronJob", "name": cronjob.name, "uid": cronjob.uid}
 
 
 def labels_of(role: str) -> dict[str, str]:
-    """What every object of ours carries."""
+    """Return the labels of an object that kronkeep creates."""
     return {object_keys.MANAGED_BY_LABEL: object_keys.MANAGED_BY, object_keys.ROLE_LABEL: role}
 
 
 def build_repository_job(
+    *,
     name: str,
     namespace: str,
     steps: Steps,
@@ -45,31 +50,27 @@ def build_repository_job(
     settings: ArchiveSettings,
     deadline_seconds: float,
 ) -> JsonObject:
-    """A Job that works on the repository alone."""
-    made = build_job(
-        name,
-        namespace,
-        "maintenance",
-        build_containers(name, steps, repository_of(where), settings),
-        settings,
-    )
-    add_repository_access(made, repository_of(where), settings)
-    made["spec"]["activeDeadlineSeconds"] = max(1, int(deadline_seconds))
-    return made
+    """Return a Job whose steps all have access to the repository and to nothing else."""
+    repository = repository_of(where)
+    containers = build_containers(name, steps, repository, settings)
+    job = build_job(name, namespace, "maintenance", containers, settings)
+    add_repository_access(job, repository, settings)
+    job["spec"]["activeDeadlineSeconds"] = max(1, int(deadline_seconds))
+    return job
 
 
 def build_job(
-    name: str, namespace: str, role: str, ordered: list[JsonObject], settings: ArchiveSettings
+    name: str, namespace: str, role: str, containers: list[JsonObject], settings: ArchiveSettings
 ) -> JsonObject:
-    """Containers in order: all but the last are init containers, so that the first failure ends the Job.
+    """Return a Job that runs the containers in order and ends with the first that fails.
 
-    No pod of ours has a service account's token, and its owner is the cluster's only where settings say so.
+    All but the last are init containers. The pod gets no service account's token.
     """
     pod: JsonObject = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
-        "initContainers": ordered[:-1],
-        "containers": ordered[-1:],
+        "initContainers": containers[:-1],
+        "containers": containers[-1:],
         "volumes": [],
     }
     if settings.node_selector:
@@ -82,42 +83,53 @@ def build_job(
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
-def add_repository_access(made: JsonObject, repository: Repository, settings: ArchiveSettings) -> None:
-    """Gives the Job's pod what its restic containers need: the repository, its key, a cache, a user."""
-    place = repository.access
-    pod = made["spec"]["template"]["spec"]
-    secret = {"secretName": secret_name(made["metadata"]["name"]), "defaultMode": _key_mode(settings)}
-    own = [{"name": "keys", "secret": secret}, {"name": "cache", "emptyDir": {}}]
-    pod["volumes"] += [*place.volumes[0], *own]
-    if place.node:
-        pod["nodeSelector"] = pod.get("nodeSelector", {}) | {"kubernetes.io/hostname": place.node}
-    user = {"runAsUser": settings.run_as_user, "runAsGroup": settings.run_as_group}
-    context: JsonObject = {key: value for key, value in user.items() if value is not None}
-    if settings.run_as_user:
-        context["runAsNonRoot"] = True
-    if settings.fs_group is not None:
-        context["fsGroup"] = settings.fs_group
+def add_repository_access(job: JsonObject, repository: Repository, settings: ArchiveSettings) -> None:
+    """Add what `build_containers` expects of the Job's pod: volumes, node and user."""
+    access = repository.access
+    pod = job["spec"]["template"]["spec"]
+    secret = {"secretName": secret_name(job["metadata"]["name"]), "defaultMode": _key_mode(settings)}
+    pod["volumes"] += [
+        *access.pod_volumes,
+        {"name": "keys", "secret": secret},
+        {"name": "cache", "emptyDir": {}},
+    ]
+    if access.node:
+        pod["nodeSelector"] = pod.get("nodeSelector", {}) | {"kubernetes.io/hostname": access.node}
+    context = _pod_security_context(settings)
     if context:
         pod["securityContext"] = context
+
+
+def _pod_security_context(settings: ArchiveSettings) -> JsonObject:
+    """Return the user and groups of the pod; empty where the settings leave them to the image."""
+    ids = {
+        "runAsUser": settings.run_as_user,
+        "runAsGroup": settings.run_as_group,
+        "fsGroup": settings.fs_group,
+    }
+    context: JsonObject = {key: value for key, value in ids.items() if value is not None}
+    if settings.run_as_user:
+        context["runAsNonRoot"] = True
+    return context
 
 
 def build_containers(
     name: str, steps: Steps, repository: Repository, settings: ArchiveSettings, mounts: Mounts = ()
 ) -> list[JsonObject]:
-    """One container a step, each with the repository, its key and a cache, and `mounts`."""
-    place = repository.access
-    own = [
-        *place.volumes[1],
+    """Return a container for each step of the Job `name`, with access to the repository and with `mounts`."""
+    access = repository.access
+    repository_mounts = [
+        *access.mounts,
         {"name": "keys", "mountPath": KEYS, "readOnly": True},
         {"name": "cache", "mountPath": _CACHE},
     ]
-    environment = _environment(place, secret_name(name), repository.encrypted)
+    environment = _environment(access, secret_name(name), repository.encrypted)
     return [
         build_container(
             name=step,
-            argv=complete(argv, program=settings.program, options=place.options),
+            argv=complete(argv, program=settings.program, options=access.options),
             environment=environment,
-            mounts=[*own, *mounts],
+            mounts=[*repository_mounts, *mounts],
             settings=settings,
         )
         for step, argv in steps
@@ -125,33 +137,43 @@ def build_containers(
 
 
 def _key_mode(settings: ArchiveSettings) -> int:
-    """ssh refuses a private key of its own user that others may read; other users must be let read root's."""
+    """Return the mode of the Secret's files, which belong to root.
+
+    ssh refuses a private key of its own user that others may read; another user than root must be able to
+    read root's.
+    """
     return 0o444 if settings.run_as_user else 0o400
 
 
-def _environment(place: RepositoryAccess, secret: str, encrypted: bool) -> list[JsonObject]:
-    """Variables in order: the address may refer to what comes before it."""
-    secrets = [
+def _environment(access: RepositoryAccess, secret: str, encrypted: bool) -> list[JsonObject]:
+    """Return the variables; those from the Secret come first, since the address may refer to them."""
+    from_secret = [
         {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
-        for key in place.secret_environment
+        for key in access.secret_environment
     ]
-    own = {
-        "RESTIC_REPOSITORY": place.address,
+    restic = {
+        "RESTIC_REPOSITORY": access.address,
         "RESTIC_PASSWORD_FILE": f"{KEYS}/password",
         "RESTIC_CACHE_DIR": _CACHE,
         "RESTIC_PROGRESS_FPS": "1",
         "TMPDIR": _CACHE,
     }
     if not encrypted:
-        del own["RESTIC_PASSWORD_FILE"]
-    return [*secrets, *({"name": name, "value": value} for name, value in (place.environment | own).items())]
+        del restic["RESTIC_PASSWORD_FILE"]
+    values = access.environment | restic
+    return [*from_secret, *({"name": name, "value": value} for name, value in values.items())]
 
 
 def build_container(
-    name: str, argv: list[str], environment: list[JsonObject], mounts: Mounts, settings: ArchiveSettings
+    *,
+    name: str,
+    argv: list[str],
+    environment: list[JsonObject],
+    mounts: Mounts,
+    settings: ArchiveSettings,
 ) -> JsonObject:
-    """A container of the archives' image."""
-    found: JsonObject = {
+    """Return a container of the archives' image."""
+    container: JsonObject = {
         "name": name,
         "image": settings.image,
         "command": argv,
@@ -160,14 +182,16 @@ def build_container(
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": _security_context(settings),
     }
-    resources = {
-        key: value for key, value in (("requests", settings.requests), ("limits", settings.limits)) if value
-    }
-    return found | {"resources": resources} if resources else found
+    resources = {"requests": settings.requests, "limits": settings.limits}
+    resources = {key: value for key, value in resources.items() if value}
+    return container | {"resources": resources} if resources else container
 
 
 def _security_context(settings: ArchiveSettings) -> JsonObject:
-    """As little as restic needs: another user than root has no capability, root keeps those to read files."""
+    """Return the fewest rights that restic needs.
+
+    Another user than root gets no capability; root keeps its own, to read the files of all users.
+    """
     context: JsonObject = {
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": settings.read_only_root,

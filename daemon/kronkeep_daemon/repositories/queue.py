@@ -1,8 +1,8 @@
-"""Who may work on a repository at once: one exclusive operation alone, or one archive beside any who read.
+"""Who may work on a repository at once: one exclusive operation alone, or one archive beside all readers.
 
-restic's own locks would refuse what does not fit; here it waits instead, in order. A backup may take hours,
-so browsing, restores and drills do not wait for it: they read, and it only adds. What removes or checks
-(forget, prune, check) waits for readers, lets no new ones in meanwhile, and never runs beside an archive.
+restic's own locks would refuse the second operation; here it waits in order instead. A backup may take hours,
+so browsing, restores and drills do not wait for it: they only read, and it only adds. What removes or checks
+(forget, prune, check) waits for the readers, lets no new ones in meanwhile, and never runs beside an archive.
 """
 
 import asyncio
@@ -11,84 +11,91 @@ from contextlib import asynccontextmanager
 
 
 class _RepositoryQueue:
-    """One repository: the order of those who change it, and its readers."""
+    """The state of one repository; `turn` is held by archives and exclusive operations as they arrive."""
 
     def __init__(self) -> None:
-        self.order = asyncio.Lock()
+        self.turn = asyncio.Lock()
         self.readers = 0
-        self.closed = False
+        self.closed_to_readers = False
         self.changed = asyncio.Condition()
+
+    def is_open(self) -> bool:
+        """Whether new readers may enter."""
+        return not self.closed_to_readers
+
+    def is_unread(self) -> bool:
+        """Whether nobody reads."""
+        return self.readers == 0
+
+    async def notify(self) -> None:
+        """Wake all who wait for a change."""
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def close_and_drain(self) -> None:
+        """Let no new reader in and wait for the present ones; a cancelled wait lets new ones in again."""
+        self.closed_to_readers = True
+        try:
+            async with self.changed:
+                await self.changed.wait_for(self.is_unread)
+        except BaseException:
+            self.closed_to_readers = False
+            await self.notify()
+            raise
 
 
 class RepositoryQueues:
-    """A fair queue for each repository."""
+    """A fair queue for each repository, by its id."""
 
     def __init__(self) -> None:
-        self._repositories: dict[str, _RepositoryQueue] = {}
+        self._queues: dict[str, _RepositoryQueue] = {}
 
     def _queue_of(self, repository_id: str) -> _RepositoryQueue:
-        return self._repositories.setdefault(repository_id, _RepositoryQueue())
+        return self._queues.setdefault(repository_id, _RepositoryQueue())
 
     @asynccontextmanager
     async def hold_for_archive(
         self, repository_id: str, patience: float | None = None
     ) -> AsyncIterator[None]:
-        """Holds the repository but for readers; raises TimeoutError after `patience` seconds."""
-        repository = self._queue_of(repository_id)
+        """Hold the repository beside its readers; raise TimeoutError after `patience` seconds of waiting."""
+        queue = self._queue_of(repository_id)
         async with asyncio.timeout(patience):
-            await repository.order.acquire()
+            await queue.turn.acquire()
         try:
             yield
         finally:
-            repository.order.release()
+            queue.turn.release()
 
     @asynccontextmanager
     async def hold_exclusively(
         self, repository_id: str, patience: float | None = None
     ) -> AsyncIterator[None]:
-        """Holds the repository; raises TimeoutError when it is not free within `patience` seconds."""
-        repository = self._queue_of(repository_id)
+        """Hold the repository alone; raise TimeoutError after `patience` seconds of waiting."""
+        queue = self._queue_of(repository_id)
         async with asyncio.timeout(patience):
-            await repository.order.acquire()
+            await queue.turn.acquire()
+            # The timeout may cancel this wait too: then the turn must be given back.
             try:
-                await self._wait_for_readers(repository)
+                await queue.close_and_drain()
             except BaseException:
-                repository.order.release()
+                queue.turn.release()
                 raise
         try:
             yield
         finally:
-            repository.closed = False
-            repository.order.release()
-            await self._notify(repository)
+            queue.closed_to_readers = False
+            queue.turn.release()
+            await queue.notify()
 
     @asynccontextmanager
     async def hold_for_reading(self, repository_id: str) -> AsyncIterator[None]:
-        """Reads beside an archive and other readers."""
-        repository = self._queue_of(repository_id)
-        async with repository.changed:
-            await repository.changed.wait_for(lambda: not repository.closed)
-            repository.readers += 1
+        """Read the repository beside an archive and other readers."""
+        queue = self._queue_of(repository_id)
+        async with queue.changed:
+            await queue.changed.wait_for(queue.is_open)
+            queue.readers += 1
         try:
             yield
         finally:
-            repository.readers -= 1
-            await self._notify(repository)
-
-    @staticmethod
-    async def _wait_for_readers(repository: _RepositoryQueue) -> None:
-        """Lets no new reader in and waits for those that are there."""
-        repository.closed = True
-        try:
-            async with repository.changed:
-                await repository.changed.wait_for(lambda: repository.readers == 0)
-        except BaseException:
-            repository.closed = False
-            async with repository.changed:
-                repository.changed.notify_all()
-            raise
-
-    @staticmethod
-    async def _notify(repository: _RepositoryQueue) -> None:
-        async with repository.changed:
-            repository.changed.notify_all()
+            queue.readers -= 1
+            await queue.notify()

@@ -1,8 +1,8 @@
 """One restic repository: a storage's own, or a policy's own in a folder below it; pure.
 
-A policy has its own repository when it has its own key, or none: the key opens the whole of a repository,
-so policies with different keys cannot share one. A backup keeps the policy it ran under, and with it the way
-to its repository, whatever becomes of the policy.
+A policy with a key of its own, or with none, has a repository of its own, because a key opens all of a
+repository. A backup keeps the policy that it was made with, and so the way to its repository, whatever
+happens to the policy later.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ HOST = "kronkeep"  # with a pod's own name every file would look new (restic #45
 
 
 class PolicyKey(NamedTuple):
-    """A policy's own key: the Secret beside its CronJob."""
+    """A policy's own key, in a Secret in the namespace of its CronJob; `cluster` is the cluster's id."""
 
     cluster: str
     namespace: str
@@ -24,7 +24,11 @@ class PolicyKey(NamedTuple):
 
 
 class Repository(NamedTuple):
-    """`folder` is empty for the storage's own, whose key is the storage's password."""
+    """A repository of a storage.
+
+    `folder` is empty for the storage's own, which opens with the storage's password; `key` is set where the
+    policy has a key of its own.
+    """
 
     storage: BackupStorage
     folder: str = ""
@@ -33,37 +37,37 @@ class Repository(NamedTuple):
 
     @property
     def id(self) -> str:
-        """What the queue and the records call it."""
+        """The repository's id in queues and records."""
         return f"{self.storage.id}/{self.folder}" if self.folder else self.storage.id
 
     @property
     def access(self) -> RepositoryAccess:
         """How a pod reaches it."""
-        place = storage_kinds.access_of(self.storage)
+        access = storage_kinds.access_of(self.storage)
         if self.folder:
-            place = place.in_folder(self.folder)
+            access = access.in_folder(self.folder)
         if not self.encrypted:
-            place = place._replace(options=(*place.options, NO_PASSWORD))
-        return place
+            access = access._replace(options=(*access.options, NO_PASSWORD))
+        return access
 
     def snapshot_host(self, cluster_id: str) -> str:
-        """Return restic's `--host` for archives made in that cluster.
+        """Return restic's `--host` for archives that are made in that cluster.
 
-        It must not change, for restic takes the last snapshot of the same host and paths for the parent. A
-        storage may be used from other clusters with equal paths, so theirs have hosts of their own.
+        It must not change, because restic takes the last snapshot of the same host and paths for the parent.
+        Other clusters than the storage's own may have equal paths, so theirs have hosts of their own.
         """
         return HOST if cluster_id == self.storage.cluster else f"{HOST}-{cluster_id[:8]}"
 
 
 def repository_of(where: BackupStorage | Repository) -> Repository:
-    """The storage's own repository, or the one that is given."""
+    """Return the storage's own repository, or the repository itself."""
     return where if isinstance(where, Repository) else Repository(storage=where)
 
 
 def repository_of_policy(
     policy_id: str, cluster: str, namespace: str, encryption: Encryption, storage: BackupStorage
 ) -> Repository:
-    """Where a policy of that cluster and namespace keeps its archives."""
+    """Return the repository of the archives of a policy in that namespace of a cluster (by its id)."""
     if not encryption.enabled:
         return Repository(storage=storage, folder=f"open-{policy_id}", encrypted=False)
     if encryption.key is not None:
@@ -74,7 +78,7 @@ def repository_of_policy(
 
 
 def repository_of_backup(backup: BackupExecution, storage: BackupStorage) -> Repository:
-    """Where a backup's snapshots are."""
+    """Return the repository that has the backup's snapshots."""
     if backup.policy is None:
         return Repository(storage=storage)
     encryption = backup.policy.encryption

@@ -18,7 +18,6 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterNotFound, InvalidRequest, KronkeepError, StorageFailed
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.base import Record
-from kronkeep_common.models.storage_kinds import KINDS
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon import storage_kinds
@@ -322,7 +321,7 @@ class RepositoryJobs:
         self, cluster: Cluster, kind: str, settings: Any, name: str | None
     ) -> tuple[str, ...]:
         """The keys of the Secret `name` that the kind knows; raises InvalidRequest where one is missing."""
-        needed = storage_kinds.kind_of(kind).required_keys(settings)
+        needed = storage_kinds.required_keys(kind, settings)
         if name is None:
             if needed:
                 raise InvalidRequest(
@@ -332,7 +331,7 @@ class RepositoryJobs:
                     field="credentials",
                 )
             return ()
-        found = known_keys(kind, await self.named(cluster, name, "credentials"))
+        found = storage_kinds.select_known_keys(kind, await self.named(cluster, name, "credentials"))
         missing = [key for key in needed if key not in found]
         if missing:
             raise InvalidRequest(
@@ -343,11 +342,6 @@ class RepositoryJobs:
 
 def _copy_id(cluster: Cluster, namespace: str, job: str) -> str:
     return f"{cluster.id}/{namespace}/{job}"
-
-
-def known_keys(kind: str, found: dict[str, bytes]) -> tuple[str, ...]:
-    """The names of those keys of a Secret that the kind knows, in the table's order."""
-    return tuple(key.name for key in KINDS[kind].credentials if key.name in found)
 
 
 def failed(ended: FinishedJob) -> StorageFailed | None:

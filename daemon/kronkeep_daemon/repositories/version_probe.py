@@ -42,7 +42,11 @@ class VersionProbe:
         namespace = self._settings().namespace
         name = f"kronkeep-version-{secrets.token_hex(3)}"
         step = job_manifests.build_container(
-            "version", complete(version.argv(), program=settings.program, options=()), [], [], settings
+            name="version",
+            argv=complete(version.argv(), program=settings.program, options=()),
+            environment=[],
+            mounts=[],
+            settings=settings,
         )
         job = job_manifests.build_job(name, namespace, "maintenance", [step], settings)
         job["spec"]["activeDeadlineSeconds"] = SECONDS

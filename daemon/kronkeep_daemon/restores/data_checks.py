@@ -99,7 +99,7 @@ class DataChecks:
             message=found.message if found else None,
             next_step=found.next_step if found else None,
         )
-        return await self._storages.put(old, new)
+        return await self._storages.save(old, new)
 
 
 def due(storage: BackupStorage, tried: datetime | None, now: datetime) -> int | None:

@@ -121,7 +121,7 @@ class Planner:
     def _check_place(self, backup: BackupExecution, cluster: Cluster, namespace: str) -> None:
         allow = self._settings().allow
         storage = self._storages.get(backup.storage_id)
-        self._storages.check_reach(storage, cluster)
+        self._storages.require_reachable(storage, cluster)
         if allow.namespaces and namespace not in allow.namespaces:
             raise Denied(f"Nothing may be restored to namespace {clean(namespace, 63)}.", field="namespace")
         if storage.namespaces and namespace not in storage.namespaces:

@@ -1,6 +1,6 @@
-"""Kinds of storages: one module each with the same functions, gathered in one table.
+"""The kinds of storages, a module each, and the table of them.
 
-place(storage) -> how a pod reaches the repository;  parse(kind, settings) -> the kind's typed settings
+`parse_settings(kind, settings)` checks what a person wrote, `access_of(storage)` says how a pod reaches it.
 """
 
 from typing import Any
@@ -27,21 +27,25 @@ from kronkeep_daemon.storage_kinds import (
     s3,
     sftp,
 )
-from kronkeep_daemon.storage_kinds.access import RepositoryAccess, StorageKind, StorageSpace
+from kronkeep_daemon.storage_kinds.access import RepositoryAccess
+from kronkeep_daemon.storage_kinds.kind_functions import KindFunctions, StorageSpace
 
 __all__ = [
     "KINDS",
     "RepositoryAccess",
-    "StorageKind",
+    "KindFunctions",
     "StorageSpace",
     "access_of",
     "is_cluster_bound",
     "kind_of",
     "own_namespace",
     "parse_settings",
+    "required_keys",
+    "select_known_keys",
 ]
 
-KINDS: dict[str, StorageKind] = {
+LONGEST_VALUE = 1000  # characters
+KINDS: dict[str, KindFunctions] = {
     "local": local.KIND,
     "nfs": nfs.KIND,
     "pvc": pvc.KIND,
@@ -57,48 +61,46 @@ KINDS: dict[str, StorageKind] = {
 }
 
 
-def kind_of(name: str) -> StorageKind:
-    """What a kind does; raises InvalidRequest."""
-    found = KINDS.get(name)
-    if found is None:
-        known = ", ".join(KINDS)
+def kind_of(name: str) -> KindFunctions:
+    """Return the kind of that name; raise InvalidRequest where there is none."""
+    kind = KINDS.get(name)
+    if kind is None:
         raise InvalidRequest(
-            f"There is no storage kind {clean(repr(name), 40)}; there are {known}.", field="kind"
+            f"There is no storage kind {clean(repr(name), 40)}; there are {', '.join(KINDS)}.", field="kind"
         )
-    return found
+    return kind
 
 
 def parse_settings(kind: str, settings: Settings) -> Any:
-    """The settings as the kind's struct; raises InvalidRequest that names the field."""
-    found = kind_of(kind)
+    """Return the settings as the kind's struct; raise InvalidRequest that names the wrong field."""
+    functions = kind_of(kind)
     for name, value in settings.items():
-        if isinstance(value, str) and (len(value) > 1000 or not value.isprintable()):
+        if isinstance(value, str) and (len(value) > LONGEST_VALUE or not value.isprintable()):
             raise InvalidRequest(
-                "A setting is one line of at most 1,000 printable characters.",
+                f"A setting is one line of at most {LONGEST_VALUE:,} printable characters.",
                 field=f"settings.{clean(name, 60)}",
             )
     try:
         typed = msgspec.convert(settings, ROWS[kind].settings, strict=False)
     except msgspec.ValidationError as fault:
-        raise InvalidRequest(
-            f"The settings are refused: {_readable_fault(kind, str(fault))}.", field="settings"
-        ) from fault
-    found.validate(typed)
+        message = f"The settings are refused: {_readable_fault(kind, str(fault))}."
+        raise InvalidRequest(message, field="settings") from fault
+    functions.validate(typed)
     return typed
 
 
 def _readable_fault(kind: str, fault: str) -> str:
-    """msgspec's words with the field's name in place of its path, and what it is in place of a pattern."""
-    words, _, path = fault.partition(" - at `$.")
+    """Return msgspec's message with the field's name for its path, and a description for its pattern."""
+    message, _, path = fault.partition(" - at `$.")
     name = path.rstrip("`")
-    found = next((field for field in fields(ROWS[kind].settings) if field.name == name), None)
-    if found is not None and "regex" in words:
-        words = f"that is not {found.description}"
-    return clean(f"{name}: {words}" if name else words, 300)
+    descriptions = {field.name: field.description for field in fields(ROWS[kind].settings)}
+    if name in descriptions and "regex" in message:
+        message = f"that is not {descriptions[name]}"
+    return clean(f"{name}: {message}" if name else message, 300)
 
 
 def access_of(storage: BackupStorage) -> RepositoryAccess:
-    """How a pod reaches the storage's repository."""
+    """Return how a pod reaches the storage's own repository."""
     return kind_of(storage.kind).access(storage, parse_settings(storage.kind, storage.settings))
 
 
@@ -109,5 +111,18 @@ def is_cluster_bound(storage: BackupStorage) -> bool:
 
 
 def own_namespace(storage: BackupStorage) -> str:
-    """The only namespace whose pods can reach the repository; nothing where all can."""
+    """Return the only namespace whose pods can reach the repository; empty where all can."""
     return kind_of(storage.kind).namespace(parse_settings(storage.kind, storage.settings))
+
+
+def required_keys(kind: str, settings: Any) -> tuple[str, ...]:
+    """Return the keys that the Secret of the storage's credentials must have."""
+    functions = kind_of(kind)
+    if functions.required_keys is not None:
+        return functions.required_keys(settings)
+    return tuple(key.name for key in ROWS[kind].credentials if key.required)
+
+
+def select_known_keys(kind: str, secret: dict[str, bytes]) -> tuple[str, ...]:
+    """Return the names of those keys of a Secret that the kind uses, in the table's order."""
+    return tuple(key.name for key in ROWS[kind].credentials if key.name in secret)

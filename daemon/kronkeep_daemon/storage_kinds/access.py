@@ -1,7 +1,6 @@
-"""What a kind of storage is made of: where its repository is and what a pod needs to reach it."""
+"""How a pod reaches a restic repository, and the parts of it that several kinds of storages share."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_daemon.kube.objects import JsonObject
@@ -9,15 +8,15 @@ from kronkeep_daemon.kube.objects import JsonObject
 MOUNT = "/repository"
 KEYS = "/kronkeep/keys"
 CA_KEY = "ca.crt"
-Secrets = dict[str, str]
 
 
 class RepositoryAccess(NamedTuple):
     """How a pod reaches the repository; nothing in it is secret.
 
-    `options` go between `restic` and its command. `environment` is in clear; `secret_environment` names keys
-    of the Job's own Secret that become variables, `secret_files` keys that are files below KEYS. `connect` is
-    a command that only connects, where restic would not say why it cannot.
+    `address` is restic's RESTIC_REPOSITORY. `options` are restic's global options. `environment` is in clear;
+    `secret_environment` names keys of the Job's own Secret that become variables, `secret_files` keys that
+    become files below KEYS. `volume` is mounted at MOUNT. `connection_test` is a command that only connects,
+    for servers of which restic does not report why it cannot.
     """
 
     address: str
@@ -30,88 +29,61 @@ class RepositoryAccess(NamedTuple):
     connection_test: tuple[str, ...] = ()
 
     def in_folder(self, name: str) -> "RepositoryAccess":
-        """The place of another repository in a folder of this one's."""
+        """Return the access to another repository, in a folder below this one."""
         return self._replace(address=f"{self.address.rstrip('/')}/{name}")
 
     @property
-    def volumes(self) -> tuple[list[JsonObject], list[JsonObject]]:
-        """(volumes of the pod, mounts of its containers)."""
-        if self.volume is None:
-            return [], []
-        return [{"name": "repository", **self.volume}], [{"name": "repository", "mountPath": MOUNT}]
+    def pod_volumes(self) -> list[JsonObject]:
+        """The volumes that a pod needs."""
+        return [{"name": "repository", **self.volume}] if self.volume is not None else []
 
-
-class StorageSpace(NamedTuple):
-    """What a server or volume has, in bytes: in all, and free."""
-
-    total_bytes: int
-    free_bytes: int
-
-
-class StorageKind(NamedTuple):
-    """What a kind does, besides its row of fields and keys in kronkeep_common.
-
-    place(storage, settings) is pure. validate raises InvalidRequest for settings that do not belong together.
-    required(settings) names the keys its Secret must have. quoted keys are URL-quoted in the Job's copy.
-    namespace(settings) is the only one whose pods can reach it, or nothing. claim(name, settings) is a claim
-    that is made for it, or None. space(settings, secrets) asks its server, raising StorageFailed.
-    """
-
-    access: Callable[[BackupStorage, Any], RepositoryAccess]
-    required_keys: Callable[[Any], tuple[str, ...]]
-    validate: Callable[[Any], None] = lambda settings: None
-    url_quoted_keys: frozenset[str] = frozenset()
-    namespace: Callable[[Any], str] = lambda settings: ""
-    claim: Callable[[str, Any], JsonObject | None] = lambda name, settings: None
-    space: Callable[[Any, Secrets], Awaitable[StorageSpace]] | None = None
-
-
-def require_keys(kind: str) -> Callable[[Any], tuple[str, ...]]:
-    """The keys that the table says are required."""
-    from kronkeep_common.models.storage_kinds import KINDS
-
-    names = tuple(key.name for key in KINDS[kind].credentials if key.required)
-    return lambda settings: names
+    @property
+    def mounts(self) -> list[JsonObject]:
+        """Where the pod's containers mount them."""
+        return [{"name": "repository", "mountPath": MOUNT}] if self.volume is not None else []
 
 
 def join_path(*parts: str) -> str:
-    """The parts of a path that are not empty, with one `/` between them."""
+    """Join the parts that are not empty with one `/` between them."""
     return "/".join(part.strip("/") for part in parts if part.strip("/"))
 
 
 def claim_volume(name: str) -> JsonObject:
-    """The volume of a claim."""
+    """Return the volume of a PersistentVolumeClaim."""
     return {"persistentVolumeClaim": {"claimName": name}}
 
 
-def claim_name(storage: str) -> str:
-    """The claim that is made for a storage."""
-    return f"kronkeep-storage-{storage}"
+def claim_name(storage_id: str) -> str:
+    """Return the name of the claim that kronkeep creates for a storage."""
+    return f"kronkeep-storage-{storage_id}"
 
 
-def claim_of_class(name: str, storage_class: str, size: str, access_mode: str) -> JsonObject:
-    """A claim of a StorageClass."""
+def claim_of_class(storage_id: str, storage_class: str, size: str, access_mode: str) -> JsonObject:
+    """Return the manifest of a storage's claim; `size` is a Kubernetes quantity such as `100Gi`."""
     spec = {
         "storageClassName": storage_class,
         "accessModes": [access_mode],
         "resources": {"requests": {"storage": size}},
     }
-    return {"metadata": {"name": claim_name(name)}, "spec": spec}
+    return {"metadata": {"name": claim_name(storage_id)}, "spec": spec}
 
 
 def server_access(
     storage: BackupStorage,
-    repository: str,
+    address: str,
     *,
     options: tuple[str, ...] = (),
     environment: dict[str, str] | None = None,
 ) -> RepositoryAccess:
-    """The place of a server whose keys are variables, and whose certificate the key ca.crt may sign."""
+    """Return the access to a server that takes its credentials as variables.
+
+    The key CA_KEY of the storage's Secret, if any, is the certificate by which the server is trusted.
+    """
     names = tuple(key for key in storage.credential_keys if key != CA_KEY)
     files = (CA_KEY,) if CA_KEY in storage.credential_keys else ()
     trust = ("--cacert", f"{KEYS}/{CA_KEY}") if files else ()
     return RepositoryAccess(
-        address=repository,
+        address=address,
         options=(*trust, *options),
         environment=environment or {},
         secret_environment=names,

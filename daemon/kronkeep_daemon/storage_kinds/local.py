@@ -2,13 +2,14 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import LocalSettings
-from kronkeep_daemon.storage_kinds.access import MOUNT, RepositoryAccess, StorageKind, require_keys
+from kronkeep_daemon.storage_kinds.access import MOUNT, RepositoryAccess
+from kronkeep_daemon.storage_kinds.kind_functions import KindFunctions
 
 
 def access(storage: BackupStorage, settings: LocalSettings) -> RepositoryAccess:
-    """The folder, made if it is not there."""
+    """Return the folder, which the kubelet creates where it is missing."""
     volume = {"hostPath": {"path": settings.path, "type": "DirectoryOrCreate"}}
     return RepositoryAccess(address=MOUNT, volume=volume, node=settings.node)
 
 
-KIND = StorageKind(access=access, required_keys=require_keys("local"))
+KIND = KindFunctions(access=access)

@@ -2,12 +2,14 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import NfsSettings
-from kronkeep_daemon.storage_kinds.access import MOUNT, RepositoryAccess, StorageKind, require_keys
+from kronkeep_daemon.storage_kinds.access import MOUNT, RepositoryAccess
+from kronkeep_daemon.storage_kinds.kind_functions import KindFunctions
 
 
 def access(storage: BackupStorage, settings: NfsSettings) -> RepositoryAccess:
-    """The exported folder."""
-    return RepositoryAccess(address=MOUNT, volume={"nfs": {"server": settings.server, "path": settings.path}})
+    """Return the exported folder."""
+    volume = {"nfs": {"server": settings.server, "path": settings.path}}
+    return RepositoryAccess(address=MOUNT, volume=volume)
 
 
-KIND = StorageKind(access=access, required_keys=require_keys("nfs"))
+KIND = KindFunctions(access=access)

@@ -1,13 +1,12 @@
-"""A claim on a storage of Proxmox VE, whose API tells what that storage has.
+"""A claim on a storage of Proxmox VE, whose API says how much space that storage has.
 
-The claim goes through the StorageClass that the Proxmox CSI plugin has for the storage. The API's certificate
-is pinned by its SHA-256 fingerprint, as Proxmox VE's own clients do, since it usually signs itself.
+The claim uses the StorageClass that the Proxmox CSI plugin has for the storage. The API's certificate is
+pinned by its SHA-256 fingerprint, as Proxmox VE's own clients do, since it usually signs itself.
 """
 
 import asyncio
 import hashlib
 import ssl
-from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,22 +18,26 @@ from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import ProxmoxSettings
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.storage_kinds.access import (
     MOUNT,
     RepositoryAccess,
-    Secrets,
-    StorageKind,
-    StorageSpace,
     claim_name,
     claim_of_class,
     claim_volume,
-    require_keys,
+)
+from kronkeep_daemon.storage_kinds.kind_functions import (
+    Credentials,
+    KindFunctions,
+    StorageSpace,
+    claim_namespace,
 )
 
-SECONDS = 15.0
+TIMEOUT_SECONDS = 15.0
+DEFAULT_PORT = 8006
 
 
-class _Status(msgspec.Struct, kw_only=True):
+class _ProxmoxStorage(msgspec.Struct, kw_only=True):
     """What GET /nodes/{node}/storage/{storage}/status answers (Proxmox VE 7 and 8); sizes in bytes."""
 
     total: int = 0
@@ -43,71 +46,72 @@ class _Status(msgspec.Struct, kw_only=True):
     enabled: int | bool = 1
 
 
-class _Answer(msgspec.Struct):
-    data: _Status | None = None
+class _ProxmoxResponse(msgspec.Struct):
+    data: _ProxmoxStorage | None = None
 
 
 def access(storage: BackupStorage, settings: ProxmoxSettings) -> RepositoryAccess:
-    """The claim that was made for the storage."""
+    """Return the claim that was created for the storage."""
     return RepositoryAccess(address=MOUNT, volume=claim_volume(claim_name(storage.id)))
 
 
-def claim(name: str, settings: ProxmoxSettings) -> dict[str, Any]:
-    """The claim of the storage's StorageClass."""
-    return claim_of_class(name, settings.storage_class, settings.size, settings.access_mode)
+def claim(storage_id: str, settings: ProxmoxSettings) -> JsonObject:
+    """Return the claim of the storage's StorageClass."""
+    return claim_of_class(storage_id, settings.storage_class, settings.size, settings.access_mode)
 
 
-async def space(settings: ProxmoxSettings, secrets: Secrets) -> StorageSpace:
-    """What the storage has, from the API; raises StorageFailed, also where it is not active."""
-    context = await asyncio.to_thread(_pinned, settings)
-    token = f"PVEAPIToken={secrets['PROXMOX_TOKEN_ID']}={secrets['PROXMOX_TOKEN_SECRET']}"
-    path = f"{settings.url}/api2/json/nodes/{settings.node}/storage/{settings.storage}/status"
+async def fetch_space(settings: ProxmoxSettings, credentials: Credentials) -> StorageSpace:
+    """Return the space of the storage from the API; raise StorageFailed, also where it is not active."""
+    context = await asyncio.to_thread(_create_pinned_context, settings)
+    token = f"PVEAPIToken={credentials['PROXMOX_TOKEN_ID']}={credentials['PROXMOX_TOKEN_SECRET']}"
+    url = f"{settings.url}/api2/json/nodes/{settings.node}/storage/{settings.storage}/status"
     try:
-        async with httpx.AsyncClient(verify=context, timeout=SECONDS, trust_env=False) as client:
-            answer = await client.get(path, headers={"Authorization": token})
+        async with httpx.AsyncClient(verify=context, timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+            response = await client.get(url, headers={"Authorization": token})
     except (httpx.HTTPError, OSError) as fault:
         raise _unreachable(settings, str(fault) or type(fault).__name__) from fault
-    return _space(settings, _read(settings, answer))
+    return _space_of(settings, _parse(settings, response))
 
 
-def _read(settings: ProxmoxSettings, answer: httpx.Response) -> _Status:
-    where = f"{settings.node}/{settings.storage}"
-    if answer.status_code in (401, 403):
+def _parse(settings: ProxmoxSettings, response: httpx.Response) -> _ProxmoxStorage:
+    if response.status_code in (401, 403):
         raise StorageFailed(
-            f"Proxmox VE refuses the API token ({answer.status_code}).",
+            f"Proxmox VE refuses the API token ({response.status_code}).",
             next_step="Correct the token in the Secret, or give it the role PVEDatastoreUser on the storage.",
             reason=Reason.CREDENTIALS_REFUSED,
         )
-    found = (decoded(answer.content, _Answer) or _Answer()).data
-    if answer.status_code != 200 or found is None:
+    parsed = decoded(response.content, _ProxmoxResponse)
+    if response.status_code != 200 or parsed is None or parsed.data is None:
+        name = f"{settings.node}/{settings.storage}"
         raise StorageFailed(
-            f"Proxmox VE does not know the storage {where}: {clean(answer.reason_phrase, 200)}.",
+            f"Proxmox VE does not know the storage {name}: {clean(response.reason_phrase, 200)}.",
             next_step="Correct node and storage (pvesm status lists them).",
             reason=Reason.STORAGE_UNKNOWN,
         )
-    return found
+    return parsed.data
 
 
-def _space(settings: ProxmoxSettings, found: _Status) -> StorageSpace:
-    if not found.enabled or not found.active:
-        word = "not active" if found.enabled else "disabled"
+def _space_of(settings: ProxmoxSettings, storage: _ProxmoxStorage) -> StorageSpace:
+    if not storage.enabled or not storage.active:
+        state = "not active" if storage.enabled else "disabled"
         raise StorageFailed(
-            f"The Proxmox VE storage {settings.node}/{settings.storage} is {word}.",
+            f"The Proxmox VE storage {settings.node}/{settings.storage} is {state}.",
             next_step="Look at it with pvesm status.",
             reason=Reason.STORAGE_INACTIVE,
         )
-    return StorageSpace(found.total, found.avail)
+    return StorageSpace(storage.total, storage.avail)
 
 
-def _pinned(settings: ProxmoxSettings) -> ssl.SSLContext:
-    """A context that trusts exactly the certificate with the fingerprint; raises StorageFailed."""
+def _create_pinned_context(settings: ProxmoxSettings) -> ssl.SSLContext:
+    """Return a TLS context that trusts only the certificate with the fingerprint; raise StorageFailed."""
     parts = urlsplit(settings.url)
+    address = (parts.hostname or "", parts.port or DEFAULT_PORT)
     try:
-        pem = ssl.get_server_certificate((parts.hostname or "", parts.port or 8006), timeout=SECONDS)
+        pem = ssl.get_server_certificate(address, timeout=TIMEOUT_SECONDS)
     except (OSError, ValueError) as fault:
         raise _unreachable(settings, str(fault) or type(fault).__name__) from fault
-    found = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
-    if found != settings.fingerprint.replace(":", "").lower():
+    fingerprint = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    if fingerprint != settings.fingerprint.replace(":", "").lower():
         raise StorageFailed(
             "The Proxmox VE API shows another certificate than the one that is pinned.",
             next_step="Compare it with pvenode cert info; change the fingerprint only if it was renewed.",
@@ -115,6 +119,7 @@ def _pinned(settings: ProxmoxSettings) -> ssl.SSLContext:
         )
     context = ssl.create_default_context(cadata=pem)
     context.check_hostname = False  # the pinned certificate is the identity
+    # The certificate that the server shows is trusted itself, although it is not a root certificate.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
@@ -127,10 +132,4 @@ def _unreachable(settings: ProxmoxSettings, why: str) -> StorageFailed:
     )
 
 
-KIND = StorageKind(
-    access=access,
-    required_keys=require_keys("proxmox"),
-    claim=claim,
-    namespace=lambda settings: str(settings.namespace),
-    space=space,
-)
+KIND = KindFunctions(access=access, claim=claim, namespace=claim_namespace, fetch_space=fetch_space)

@@ -1,21 +1,14 @@
-"""A PersistentVolumeClaim that is there already."""
+"""A PersistentVolumeClaim that exists already."""
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import PvcSettings
-from kronkeep_daemon.storage_kinds.access import (
-    MOUNT,
-    RepositoryAccess,
-    StorageKind,
-    claim_volume,
-    require_keys,
-)
+from kronkeep_daemon.storage_kinds.access import MOUNT, RepositoryAccess, claim_volume
+from kronkeep_daemon.storage_kinds.kind_functions import KindFunctions, claim_namespace
 
 
 def access(storage: BackupStorage, settings: PvcSettings) -> RepositoryAccess:
-    """The claim's root."""
+    """Return the claim's root folder."""
     return RepositoryAccess(address=MOUNT, volume=claim_volume(settings.claim))
 
 
-KIND = StorageKind(
-    access=access, required_keys=require_keys("pvc"), namespace=lambda settings: str(settings.namespace)
-)
+KIND = KindFunctions(access=access, namespace=claim_namespace)

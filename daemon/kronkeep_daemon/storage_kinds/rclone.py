@@ -2,17 +2,19 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import RcloneSettings
-from kronkeep_daemon.storage_kinds.access import KEYS, RepositoryAccess, StorageKind, require_keys
+from kronkeep_daemon.storage_kinds.access import KEYS, RepositoryAccess
+from kronkeep_daemon.storage_kinds.kind_functions import KindFunctions
 
-FILE = "rclone.conf"
+CONFIGURATION = "rclone.conf"
 
 
 def access(storage: BackupStorage, settings: RcloneSettings) -> RepositoryAccess:
-    """`rclone:remote:path` with the configuration as a file."""
-    environment = {"RCLONE_CONFIG": f"{KEYS}/{FILE}"}
+    """Return `rclone:remote:path`, with rclone's configuration as a file."""
     return RepositoryAccess(
-        address=f"rclone:{settings.remote}:{settings.path}", environment=environment, secret_files=(FILE,)
+        address=f"rclone:{settings.remote}:{settings.path}",
+        environment={"RCLONE_CONFIG": f"{KEYS}/{CONFIGURATION}"},
+        secret_files=(CONFIGURATION,),
     )
 
 
-KIND = StorageKind(access=access, required_keys=require_keys("rclone"))
+KIND = KindFunctions(access=access)

@@ -2,14 +2,15 @@
 
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import SftpSettings
-from kronkeep_daemon.storage_kinds.access import KEYS, RepositoryAccess, StorageKind, require_keys
+from kronkeep_daemon.storage_kinds.access import KEYS, RepositoryAccess
+from kronkeep_daemon.storage_kinds.kind_functions import KindFunctions
 
 
 def access(storage: BackupStorage, settings: SftpSettings) -> RepositoryAccess:
-    """`sftp:user@host:/path`, through restic's option sftp.command.
+    """Return `sftp:user@host:/path` with restic's option sftp.command.
 
-    ssh reads no configuration, asks nothing, takes only the key that it is given, and refuses a machine whose
-    key is not in known_hosts. restic 0.14 loses what ssh says about half a time, so ssh is also run alone.
+    ssh reads no configuration, asks nothing, uses only the key that it is given, and refuses a machine whose
+    key is not in known_hosts. restic 0.14 loses about half of ssh's error messages, so ssh is also run alone.
     """
     options = (
         f"IdentityFile={KEYS}/ssh-privatekey",
@@ -33,4 +34,4 @@ def access(storage: BackupStorage, settings: SftpSettings) -> RepositoryAccess:
     )
 
 
-KIND = StorageKind(access=access, required_keys=require_keys("sftp"))
+KIND = KindFunctions(access=access)

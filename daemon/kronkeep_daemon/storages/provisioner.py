@@ -1,4 +1,4 @@
-"""Makes what a storage needs: its password, its claim, its repository; each step may be taken again."""
+"""Creates what a storage needs: its password, its claim, its repository; each step may be repeated."""
 
 import secrets
 from collections.abc import Callable
@@ -16,9 +16,16 @@ from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.settings import Settings
 
+PASSWORD_BYTES = 32
+
+
+def password_secret_name(storage_id: str) -> str:
+    """Return the name of the Secret that kronkeep creates for a storage without a password of its own."""
+    return f"kronkeep-storage-{storage_id}"
+
 
 class StorageProvisioner:
-    """Makes storages, each in its own cluster."""
+    """Creates what storages need, each in its own cluster."""
 
     def __init__(
         self,
@@ -34,29 +41,28 @@ class StorageProvisioner:
         self._settings = settings
 
     async def create_secret_and_claim(self, storage: BackupStorage) -> None:
-        """The password's Secret and the claim, and an answer of the server; raises StorageFailed."""
+        """Create the password's Secret and the claim; raise StorageFailed where a claim is missing."""
         await self._create_password(storage)
         await self._create_claim(storage)
-        await self.fetch_space(storage)
 
     async def _create_password(self, storage: BackupStorage) -> None:
-        """A Secret with a random password in kronkeep's namespace; one that is there is used."""
-        if storage.password.secret != f"kronkeep-storage-{storage.id}":
+        """Create a Secret with a random password in kronkeep's namespace; an existing one is used."""
+        if storage.password.secret != password_secret_name(storage.id):
             return
         namespace = self._settings().namespace
-        data = {storage.password.key: secrets.token_urlsafe(32).encode()}
+        data = {storage.password.key: secrets.token_urlsafe(PASSWORD_BYTES).encode()}
+        secret = job_manifests.build_secret(storage.password.secret, namespace, data, None)
         try:
-            body = job_manifests.build_secret(storage.password.secret, namespace, data, None)
-            await self._jobs.cluster(storage).create(paths.secrets(namespace), body)
+            await self._jobs.cluster(storage).create(paths.secrets(namespace), secret)
         except AlreadyExists:
             return
 
     async def _create_claim(self, storage: BackupStorage) -> None:
-        """The claim that the kind makes; raises StorageFailed where a claim that should be there is not."""
+        """Create the claim of a kind that has one; raise StorageFailed where a `pvc` storage's is missing."""
         kind = storage_kinds.kind_of(storage.kind)
-        typed = storage_kinds.parse_settings(storage.kind, storage.settings)
-        namespace = kind.namespace(typed)
-        claim = kind.claim(storage.id, typed)
+        settings = storage_kinds.parse_settings(storage.kind, storage.settings)
+        namespace = kind.namespace(settings)
+        claim = kind.claim(storage.id, settings)
         cluster = self._jobs.cluster(storage)
         if claim is not None:
             try:
@@ -65,29 +71,36 @@ class StorageProvisioner:
                 return
         elif storage.kind == "pvc":
             try:
-                await cluster.get(paths.claims(namespace, typed.claim))
+                await cluster.get(paths.claims(namespace, settings.claim))
             except NotFoundInCluster as fault:
                 raise StorageFailed(
-                    f"There is no claim {typed.claim} in the namespace {namespace}.",
-                    next_step="Make it, or correct claim and namespace.",
+                    f"There is no claim {settings.claim} in the namespace {namespace}.",
+                    next_step="Create it, or correct claim and namespace.",
                     reason=Reason.CLAIM_MISSING,
                 ) from fault
 
     async def fetch_space(self, storage: BackupStorage) -> storage_kinds.StorageSpace | None:
-        """What the storage's server says that it has, for kinds whose server tells; raises StorageFailed."""
+        """Return the space that the storage's server reports; None for kinds whose server does not.
+
+        Raises StorageFailed where the server refuses.
+        """
         kind = storage_kinds.kind_of(storage.kind)
-        typed = storage_kinds.parse_settings(storage.kind, storage.settings)
-        if kind.space is None:
+        settings = storage_kinds.parse_settings(storage.kind, storage.settings)
+        if kind.fetch_space is None:
             return None
-        found = await self._jobs.credentials(storage)
-        return await kind.space(typed, {key: value.decode().strip() for key, value in found.items()})
+        credentials = await self._jobs.credentials(storage)
+        return await kind.fetch_space(
+            settings, {key: value.decode().strip() for key, value in credentials.items()}
+        )
 
     async def create_repository(self, storage: BackupStorage) -> None:
-        """Makes the repository, or opens the one that is there; raises StorageFailed."""
+        """Create the repository, or open an existing one, by the storage's deadline; raise StorageFailed."""
         assert storage.deadline_at is not None
-        left = max(1.0, (storage.deadline_at - self._clock.now()).total_seconds() - 1)
-        mark = job_names.short_hash(
+        seconds = max(1.0, (storage.deadline_at - self._clock.now()).total_seconds() - 1)
+        attempt_id = job_names.short_hash(
             storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
         )
         async with self._queues.hold_exclusively(storage.id):
-            await repository_creation.create_or_open(self._jobs, Repository(storage=storage), mark[:6], left)
+            await repository_creation.create_or_open(
+                self._jobs, Repository(storage=storage), attempt_id[:6], seconds
+            )

@@ -1,13 +1,14 @@
-"""Storages: created with their repository, changed, listed, deleted when nobody uses them.
+"""Storages: created with their repository, changed, listed, and deleted when nobody uses them.
 
-Their states are STORAGE_TRANSITIONS. What is pending, being created or being deleted has a deadline, after
-which it is failed; a stop of the daemon cuts nothing off, for `resume` goes on from the record.
+Their states are STORAGE_TRANSITIONS. A storage that is pending, being created or being deleted has a
+deadline, after which it fails. A stop of the daemon interrupts nothing: `resume` continues from the record.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -51,19 +52,21 @@ from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages import usage_growth
-from kronkeep_daemon.storages.provisioner import StorageProvisioner
+from kronkeep_daemon.storages.provisioner import StorageProvisioner, password_secret_name
 from kronkeep_daemon.supervisor import Supervisor
 
-Names = list[str]
+Names = list[str]  # inside the class `list` is a method
 RETRY_SECONDS = 5.0
 DELETE_SECONDS = 600.0
-PATIENCE = 5.0  # how long a deletion's caller waits for its end
-_NEXT = {StorageStatus.FAILED: "Correct what failed, then try again: kronkeep storage retry NAME."}
+DELETE_PATIENCE_SECONDS = 5.0  # how long the caller of a deletion waits for its end
+RESERVED_NAME = "kinds"  # GET /v1/storages/kinds lists the kinds
+TABLES_BY_STORAGE = ("usages", "repositories")
+_NEXT_STEPS = {StorageStatus.FAILED: "Correct what failed, then try again: kronkeep storage retry NAME."}
 UNSETTLED = (StorageStatus.PENDING, StorageStatus.CREATING, StorageStatus.DELETING)
 
 
 class StorageService:
-    """The storages, each at home in one cluster."""
+    """The storages; each belongs to one cluster, which has its Secrets and runs its Jobs."""
 
     def __init__(
         self,
@@ -89,35 +92,35 @@ class StorageService:
         self._provisioner = provisioner
 
     def list(self) -> list[BackupStorage]:
-        """Every storage, by name."""
-        return sorted(self._history.storages.all(), key=lambda storage: storage.id)
+        """Return every storage, by name."""
+        return sorted(self._history.storages.all(), key=attrgetter("id"))
 
     def get(self, name: str) -> BackupStorage:
-        """One storage; raises StorageNotFound."""
-        found = self._history.storages.get(name)
-        if found is None:
+        """Return a storage; raise StorageNotFound."""
+        storage = self._history.storages.get(name)
+        if storage is None:
             raise StorageNotFound(f"There is no storage {clean(repr(name), 80)}.", field="storage_id")
-        return found
+        return storage
 
-    def active(self, name: str) -> BackupStorage:
-        """One storage that is active; raises StorageNotFound, NotAllowedNow."""
+    def require_active(self, name: str) -> BackupStorage:
+        """Return a storage that is active; raise StorageNotFound, NotAllowedNow."""
         storage = self.get(name)
         if storage.status is not StorageStatus.ACTIVE:
             raise NotAllowedNow(
                 f"The storage {name} is {storage.status}, not active"
                 + (f": {storage.message}" if storage.message else "."),
-                next_step=_NEXT.get(storage.status),
+                next_step=_NEXT_STEPS.get(storage.status),
                 field="storage_id",
             )
         return storage
 
-    def usable(self, name: str, cluster: Cluster, namespace: str) -> BackupStorage:
-        """One active storage that Jobs in that cluster and namespace may use.
+    def require_usable(self, name: str, cluster: Cluster, namespace: str) -> BackupStorage:
+        """Return an active storage that Jobs in that namespace of the cluster may use.
 
         Raises StorageNotFound, NotAllowedNow, Denied.
         """
-        storage = self.active(name)
-        self.check_reach(storage, cluster)
+        storage = self.require_active(name)
+        self.require_reachable(storage, cluster)
         if storage.namespaces and namespace not in storage.namespaces:
             raise Denied(
                 f"The storage {name} may not be used from {clean(namespace, 63)}.",
@@ -126,130 +129,143 @@ class StorageService:
             )
         return storage
 
-    def check_reach(self, storage: BackupStorage, cluster: Cluster) -> None:
-        """Raises Denied for a storage that pods of that cluster cannot reach."""
+    def require_reachable(self, storage: BackupStorage, cluster: Cluster) -> None:
+        """Raise Denied for a storage that pods of that cluster cannot reach."""
         if storage_kinds.is_cluster_bound(storage) and not self._clusters.same(storage.cluster, cluster.id):
-            home = self._clusters.title(storage.cluster, f"{storage.id} ({storage.kind})")
+            title = self._clusters.title(storage.cluster, f"{storage.id} ({storage.kind})")
             raise Denied(
-                f"Pods on {clean(cluster.name, 80)} cannot reach the storage {home}.",
+                f"Pods on {clean(cluster.name, 80)} cannot reach the storage {title}.",
                 next_step="Create one there (--cluster), or one that is a server: s3, sftp, rest, nfs.",
                 field="storage_id",
             )
 
-    def check_new(self, wanted: BackupStorageCreate) -> Any:
-        """The kind's typed settings; raises NameTaken, InvalidName, InvalidRequest or Denied."""
-        check_name(wanted.id)
-        if wanted.id == "kinds":  # GET /v1/storages/kinds is the table
-            raise InvalidRequest("A storage cannot be named kinds.", field="id")
-        typed = storage_kinds.parse_settings(wanted.kind, wanted.settings)
-        if wanted.kind == "local" and not self._settings().allow.host_path:
+    def validate_request(self, request: BackupStorageCreate) -> Any:
+        """Return the typed settings of a new storage.
+
+        Raises NameTaken, InvalidName, InvalidRequest, or Denied where hostPath is not allowed.
+        """
+        check_name(request.id)
+        if request.id == RESERVED_NAME:
+            raise InvalidRequest(f"A storage cannot be named {RESERVED_NAME}.", field="id")
+        typed = storage_kinds.parse_settings(request.kind, request.settings)
+        if request.kind == "local" and not self._settings().allow.host_path:
             raise Denied(
                 "Storages in folders of the nodes are not allowed here (allow.host_path).", field="kind"
             )
-        if self._history.storages.get(wanted.id) is not None:
-            raise NameTaken(f"There is a storage {wanted.id} already.", field="id")
-        _reachable(wanted.namespaces, storage_kinds.kind_of(wanted.kind).namespace(typed))
+        self._require_free_name(request.id)
+        _require_mountable(request.namespaces, storage_kinds.kind_of(request.kind).namespace(typed))
         return typed
 
-    async def create(
-        self, wanted: BackupStorageCreate, cluster: Cluster, *, dry_run: bool = False
-    ) -> BackupStorage:
-        """Records the storage and begins to make its repository, or takes the one that is there.
+    def _require_free_name(self, name: str) -> None:
+        if self._history.storages.get(name) is not None:
+            raise NameTaken(f"There is a storage {name} already.", field="id")
 
-        `cluster` is its home: its Secrets and Jobs are there.
-        A dry run only answers what would be recorded. Raises what `check_new` raises, and InvalidRequest for
-        a Secret or key that is not there.
+    async def create(
+        self, request: BackupStorageCreate, cluster: Cluster, *, dry_run: bool = False
+    ) -> BackupStorage:
+        """Record a storage of that cluster and start to create its repository, or to open an existing one.
+
+        With `dry_run` only return what would be recorded. Raises what `validate_request` raises, and
+        InvalidRequest for a Secret or key that does not exist.
         """
-        typed = self.check_new(wanted)
-        found = await self._jobs.check_keys(cluster, wanted.kind, typed, wanted.credentials)
-        if wanted.password is not None and wanted.password.key not in await self._jobs.named(
-            cluster, wanted.password.secret, "password"
-        ):
-            raise InvalidRequest(
-                f"The Secret {clean(wanted.password.secret, 100)} has no such key.", field="password.key"
-            )
-        own = storage_kinds.kind_of(wanted.kind).namespace(typed)
+        typed = self.validate_request(request)
+        credential_keys = await self._jobs.check_keys(cluster, request.kind, typed, request.credentials)
+        await self._require_password_key(cluster, request.password)
+        namespace = storage_kinds.kind_of(request.kind).namespace(typed)
         storage = BackupStorage(
-            id=wanted.id,
+            id=request.id,
             cluster=cluster.id,
-            kind=wanted.kind,
+            kind=request.kind,
             settings=msgspec.to_builtins(typed),
-            password=wanted.password or SecretKeyRef(secret=f"kronkeep-storage-{wanted.id}"),
-            credentials=wanted.credentials,
-            credential_keys=found,
-            namespaces=wanted.namespaces or ((own,) if own else ()),
-            capacity_bytes=wanted.capacity_bytes,
+            password=request.password or SecretKeyRef(secret=password_secret_name(request.id)),
+            credentials=request.credentials,
+            credential_keys=credential_keys,
+            namespaces=request.namespaces or ((namespace,) if namespace else ()),
+            capacity_bytes=request.capacity_bytes,
             status=StorageStatus.PENDING,
             created_at=self._clock.now(),
             deadline_at=self._deadline(self._settings().storages.create_seconds),
         )
-        if self._history.storages.get(wanted.id) is not None:  # two requests at once
-            raise NameTaken(f"There is a storage {wanted.id} already.", field="id")
+        self._require_free_name(request.id)  # again: another request may have come during the awaits above
         storage = msgspec.structs.replace(storage, repository=storage_kinds.access_of(storage).address)
         if dry_run:
             return storage
-        await self.put(None, storage)
-        self._begin(storage)
+        await self.save(None, storage)
+        self._start_work(storage)
         return storage
 
-    def _deadline(self, seconds: float) -> Any:
+    async def _require_password_key(self, cluster: Cluster, password: SecretKeyRef | None) -> None:
+        """Raise InvalidRequest where the Secret of a given password, or its key, does not exist."""
+        if password is None:
+            return
+        secret = await self._jobs.named(cluster, password.secret, "password")
+        if password.key not in secret:
+            raise InvalidRequest(
+                f"The Secret {clean(password.secret, 100)} has no such key.", field="password.key"
+            )
+
+    def _deadline(self, seconds: float) -> datetime:
         return self._clock.now() + timedelta(seconds=seconds)
 
     async def retry(self, name: str) -> BackupStorage:
-        """Tries a failed storage again, with what its Secret holds now; raises NotAllowedNow."""
+        """Start to create a failed storage again, with what its Secret contains now; raise NotAllowedNow."""
         storage = self.get(name)
         if storage.status is not StorageStatus.FAILED:
-            raise NotAllowedNow(f"The storage {name} is {storage.status}; only a failed one is tried again.")
+            raise NotAllowedNow(
+                f"The storage {name} is {storage.status}; only a failed one can be tried again."
+            )
         typed = storage_kinds.parse_settings(storage.kind, storage.settings)
-        home = self._jobs.cluster(storage)
-        found = await self._jobs.check_keys(home, storage.kind, typed, storage.credentials)
-        deadline = self._deadline(self._settings().storages.create_seconds)
-        again = msgspec.structs.replace(storage, credential_keys=found)
-        new = await self.move(again, StorageStatus.CREATING, deadline_at=deadline)
-        self._begin(new)
-        return new
+        cluster = self._jobs.cluster(storage)
+        credential_keys = await self._jobs.check_keys(cluster, storage.kind, typed, storage.credentials)
+        retried = await self.change_status(
+            msgspec.structs.replace(storage, credential_keys=credential_keys),
+            StorageStatus.CREATING,
+            deadline_at=self._deadline(self._settings().storages.create_seconds),
+        )
+        self._start_work(retried)
+        return retried
 
-    async def change(self, name: str, wanted: BackupStorageChange) -> BackupStorage:
-        """Changes who may use the storage and what it may hold; raises InvalidRequest, NotAllowedNow."""
+    async def change(self, name: str, change: BackupStorageChange) -> BackupStorage:
+        """Change who may use the storage and how much it may hold; raise InvalidRequest, NotAllowedNow."""
         storage = self.get(name)
         if storage.status is StorageStatus.DELETING:
             raise NotAllowedNow(f"The storage {name} is being deleted.")
-        names = storage.namespaces if wanted.namespaces is None else wanted.namespaces
+        namespaces = storage.namespaces if change.namespaces is None else change.namespaces
         own = storage_kinds.own_namespace(storage)
-        _reachable(names, own)
+        _require_mountable(namespaces, own)
         used = storage.usage.used_bytes if storage.usage else 0
-        capacity = storage.capacity_bytes if wanted.capacity_bytes is None else wanted.capacity_bytes
-        if wanted.capacity_bytes is not None and wanted.capacity_bytes < used:
+        capacity = storage.capacity_bytes if change.capacity_bytes is None else change.capacity_bytes
+        if change.capacity_bytes is not None and change.capacity_bytes < used:
             raise InvalidRequest(f"The storage holds {used} bytes already.", field="capacity_bytes")
-        names = names or ((own,) if own else ())
-        usage = usage_growth.with_limit(storage.usage, capacity) if storage.usage else None
-        new = msgspec.structs.replace(storage, namespaces=names, capacity_bytes=capacity, usage=usage)
-        return await self.put(storage, new)
+        changed = msgspec.structs.replace(
+            storage,
+            namespaces=namespaces or ((own,) if own else ()),
+            capacity_bytes=capacity,
+            usage=usage_growth.with_limit(storage.usage, capacity) if storage.usage else None,
+        )
+        return await self.save(storage, changed)
 
     def resume(self) -> None:
-        """Goes on with what a stop of the daemon cut off, behind the Jobs that run on."""
+        """Continue what a stop of the daemon interrupted, once the Jobs that still run have ended."""
         for left in self._jobs.left():
             self._supervisor.start(f"the Job {left.id}", partial(self._jobs.outlast, left), death="quiet")
         for storage in self.list():
             if storage.status in UNSETTLED:
-                self._begin(storage)
+                self._start_work(storage)
 
-    def _begin(self, storage: BackupStorage) -> asyncio.Task[None]:
+    def _start_work(self, storage: BackupStorage) -> asyncio.Task[None]:
         work = self._delete if storage.status is StorageStatus.DELETING else self._create
-        name = storage.id
+        return self._supervisor.start(
+            f"storage {storage.id}", partial(self._run_until_deadline, storage.id, work), death="quiet"
+        )
 
-        async def once() -> None:
-            await self._within(name, work)
-
-        return self._supervisor.start(f"storage {name}", once, death="quiet")
-
-    async def _within(self, name: str, work: Callable[[str], Awaitable[None]]) -> None:
-        """Runs `work` until the record's deadline; a cluster that is away is waited for until then."""
+    async def _run_until_deadline(self, name: str, work: Callable[[str], Awaitable[None]]) -> None:
+        """Run `work`, again after a retryable error, until the record's deadline; then the storage fails."""
         storage = self.get(name)
-        left = ((storage.deadline_at or self._clock.now()) - self._clock.now()).total_seconds()
+        seconds = ((storage.deadline_at or self._clock.now()) - self._clock.now()).total_seconds()
         last: KronkeepError | None = None
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(seconds):
                 while True:
                     try:
                         await work(name)
@@ -260,13 +276,13 @@ class StorageService:
                         last = fault
                     await self._clock.sleep(RETRY_SECONDS)
         except TimeoutError:
-            words = "It did not end in time" + (f": {last.message}" if last else ".")
-            await self._fail(name, StorageFailed(words, reason=Reason.DEADLINE_EXCEEDED))
+            message = "It did not end in time" + (f": {last.message}" if last else ".")
+            await self._fail(name, StorageFailed(message, reason=Reason.DEADLINE_EXCEEDED))
         except KronkeepError as fault:
             await self._fail(name, fault)
 
     async def _fail(self, name: str, fault: KronkeepError) -> None:
-        await self.move(
+        await self.change_status(
             self.get(name),
             StorageStatus.FAILED,
             reason=fault.details.get("reason", fault.code),
@@ -275,40 +291,39 @@ class StorageService:
         )
 
     async def _create(self, name: str) -> None:
-        """Password, claim, server, then the repository; each step may be taken again."""
+        """Create password, claim and repository; each step may be repeated."""
         storage = self.get(name)
         await self._provisioner.create_secret_and_claim(storage)
+        await self._provisioner.fetch_space(storage)  # so that a server that refuses is noticed first
         if storage.status is StorageStatus.PENDING:
-            storage = await self.move(storage, StorageStatus.CREATING, deadline_at=storage.deadline_at)
+            storage = await self.change_status(
+                storage, StorageStatus.CREATING, deadline_at=storage.deadline_at
+            )
         await self._provisioner.create_repository(storage)
-        now = self._clock.now()
-        await self.move(self.get(name), StorageStatus.ACTIVE, reached_at=now)
-
-    async def password(self, storage: BackupStorage) -> bytes:
-        """Return the password of the storage's repository, read from its Secret; raises StorageFailed."""
-        return await self._jobs.password(storage)
+        await self.change_status(self.get(name), StorageStatus.ACTIVE, reached_at=self._clock.now())
 
     async def delete(self, name: str, users: Names) -> None:
-        """Forgets the storage; its repository's data, its claim and its password's Secret stay.
+        """Forget the storage; its repository's data, its claim and its password's Secret stay.
 
-        Waits a few seconds for work on the repository to end, after that it goes on without the caller.
-        Raises StorageInUse naming the CronJobs whose policies use it, or for a backup that has not ended.
+        `users` are the CronJobs whose policies use it. Waits DELETE_PATIENCE_SECONDS for work on the
+        repository to end; after that the deletion continues without the caller. Raises StorageInUse where
+        there are users, or a backup or restore that has not ended.
         """
         self.get(name)
         if users:
             raise StorageInUse(f"The storage {name} is used by {', '.join(users[:5])}.", cronjobs=users[:50])
-        if self._busy(name):
+        if self._is_busy(name):
             raise StorageInUse(
                 f"A backup or restore of the storage {name} has not ended.",
                 next_step="Wait for its end, or cancel it.",
             )
         await self._supervisor.stop(f"storage {name}")
-        new = await self.move(
+        deleting = await self.change_status(
             self.get(name), StorageStatus.DELETING, deadline_at=self._deadline(DELETE_SECONDS)
         )
-        await asyncio.wait([self._begin(new)], timeout=PATIENCE)
+        await asyncio.wait([self._start_work(deleting)], timeout=DELETE_PATIENCE_SECONDS)
 
-    def _busy(self, name: str) -> bool:
+    def _is_busy(self, name: str) -> bool:
         backups = self._history.backups.newest(limit=1000, storage_id=name).items
         restores = self._history.restores.newest(limit=1000, storage_id=name).items
         return any(not is_final(BACKUP_TRANSITIONS, backup.status) for backup in backups) or any(
@@ -319,29 +334,38 @@ class StorageService:
         async with self._queues.hold_exclusively(name):
             storage = self.get(name)
             self._history.storages.remove(name)
-            for table in ("usages", "repositories"):
+            for table in TABLES_BY_STORAGE:
                 self._history.table(table).remove(where("storage_id") == name)
             await self._history.commit()
         self._bus.publish(StorageChanged(storage, None))
 
-    async def move(self, storage: BackupStorage, status: StorageStatus, **fields: Any) -> BackupStorage:
-        """Puts the storage into another state, without deadline and reasons but those given."""
+    async def change_status(
+        self, storage: BackupStorage, status: StorageStatus, **fields: Any
+    ) -> BackupStorage:
+        """Put the storage into another state; deadline and reasons are cleared unless `fields` has them.
+
+        Raises NotAllowedNow where the state may not follow.
+        """
         if not may_follow(STORAGE_TRANSITIONS, storage.status, status):
             raise NotAllowedNow(f"The storage {storage.id} is {storage.status}.")
         cleared: JsonObject = dict.fromkeys(("deadline_at", "reason", "message", "next_step"))
-        new = msgspec.structs.replace(storage, status=status, **(cleared | fields))
-        return await self.put(storage, new)
+        changed = msgspec.structs.replace(storage, status=status, **(cleared | fields))
+        return await self.save(storage, changed)
 
-    async def put(self, old: BackupStorage | None, new: BackupStorage) -> BackupStorage:
-        """Keeps a storage durably and tells the bus."""
+    async def password(self, storage: BackupStorage) -> bytes:
+        """Return the password of the storage's repository, read from its Secret; raise StorageFailed."""
+        return await self._jobs.password(storage)
+
+    async def save(self, old: BackupStorage | None, new: BackupStorage) -> BackupStorage:
+        """Record a storage durably and publish the change; `old` is None for a new one."""
         self._history.storages.put(new)
         await self._history.commit()
         self._bus.publish(StorageChanged(old, new))
         return new
 
 
-def _reachable(namespaces: tuple[str, ...], own: str) -> None:
-    """Raises InvalidRequest for namespaces whose pods could never reach the storage's claim."""
+def _require_mountable(namespaces: tuple[str, ...], own: str) -> None:
+    """Raise InvalidRequest for namespaces whose pods cannot mount the claim of the namespace `own`."""
     if own and any(name != own for name in namespaces):
         raise InvalidRequest(
             f"Only pods of the namespace {own} can mount the storage's claim.", field="namespaces"

@@ -1,7 +1,8 @@
-"""How full a storage is and how fast it grows, from its figures; pure."""
+"""How full a storage is and how fast it grows, from its measurements; pure."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 import msgspec
 
@@ -10,62 +11,72 @@ from kronkeep_common.models.storage import CRITICAL, WARNING
 
 Usages = Sequence[StorageUsage]
 WINDOW = timedelta(days=30)
-SHORTEST = timedelta(days=1)  # below a day one backup more or less is all that a line would show
-DAY = 86400.0
-HOURLY = timedelta(days=7)
-DAILY = timedelta(days=730)
+SHORTEST_SPAN = timedelta(days=1)  # in less, a line shows one backup more or less and no growth
+SECONDS_PER_DAY = 86400.0
+HOURLY_AGE = timedelta(days=7)
+DAILY_AGE = timedelta(days=730)
 
 
 def with_limit(usage: StorageUsage, limit: int | None) -> StorageUsage:
-    """`usage` with its capacity and what is left of it, in bytes.
+    """Return the usage with its capacity and what is free of it, in bytes.
 
-    `limit` is the storage's own; of that and what its server or volume has, the one with less left counts.
+    `limit` is the storage's own; where the server or volume has less left than the limit, that counts.
     """
-    total = usage.total_bytes
-    free = usage.free_bytes
-    left = max(0, limit - usage.used_bytes) if limit is not None else None
-    if left is not None and (free is None or left <= free):
-        return _levelled(usage, limit, left)
-    return _levelled(usage, total, free)
+    if limit is not None:
+        left = max(0, limit - usage.used_bytes)
+        if usage.free_bytes is None or left <= usage.free_bytes:
+            return _with_level(usage, limit, left)
+    return _with_level(usage, usage.total_bytes, usage.free_bytes)
 
 
-def _levelled(usage: StorageUsage, capacity: int | None, free: int | None) -> StorageUsage:
+def _with_level(usage: StorageUsage, capacity: int | None, free: int | None) -> StorageUsage:
+    return msgspec.structs.replace(
+        usage, capacity_bytes=capacity, available_bytes=free, level=_level_of(capacity, free)
+    )
+
+
+def _level_of(capacity: int | None, free: int | None) -> str:
     if not capacity or free is None:
-        return msgspec.structs.replace(usage, capacity_bytes=capacity, available_bytes=free, level="unknown")
+        return "unknown"
     full = 1 - free / capacity
-    level = "critical" if full >= CRITICAL else "warning" if full >= WARNING else "ok"
-    return msgspec.structs.replace(usage, capacity_bytes=capacity, available_bytes=free, level=level)
+    if full >= CRITICAL:
+        return "critical"
+    return "warning" if full >= WARNING else "ok"
 
 
 def with_growth(usage: StorageUsage, earlier: Usages) -> StorageUsage:
-    """`usage` with its growth, from itself and the figures of the 30 days before it."""
-    points = [u for u in earlier if usage.measured_at - WINDOW <= u.measured_at < usage.measured_at]
-    slope = _slope([*points, usage])
-    left = usage.available_bytes
-    days = left / slope if slope is not None and slope > 0 and left is not None else None
-    return msgspec.structs.replace(usage, growth_bytes_per_day=slope, days_until_full=days)
+    """Return the usage with its growth, from the measurements of the WINDOW before it and itself."""
+    points = [each for each in earlier if usage.measured_at - WINDOW <= each.measured_at < usage.measured_at]
+    growth = _bytes_per_day([*points, usage])
+    available = usage.available_bytes
+    days = available / growth if growth is not None and growth > 0 and available is not None else None
+    return msgspec.structs.replace(usage, growth_bytes_per_day=growth, days_until_full=days)
 
 
-def _slope(points: Usages) -> float | None:
-    """Bytes a day of the line with the least squares; None for less than a day of figures."""
+def _bytes_per_day(points: Usages) -> float | None:
+    """Return the slope of the least-squares line through the points; None for less than SHORTEST_SPAN."""
     first = points[0].measured_at
-    last = points[-1].measured_at
-    if last - first < SHORTEST:
+    if points[-1].measured_at - first < SHORTEST_SPAN:
         return None
-    days = [(point.measured_at - first).total_seconds() / DAY for point in points]
+    days = [(point.measured_at - first).total_seconds() / SECONDS_PER_DAY for point in points]
     mean_day = sum(days) / len(days)
     mean_used = sum(point.used_bytes for point in points) / len(points)
-    spread = sum((day - mean_day) ** 2 for day in days)
-    drawn = zip(days, points, strict=True)
-    return round(sum((d - mean_day) * (p.used_bytes - mean_used) for d, p in drawn) / spread, 3)
+    variance = sum((day - mean_day) ** 2 for day in days)
+    covariance = sum(
+        (day - mean_day) * (point.used_bytes - mean_used) for day, point in zip(days, points, strict=True)
+    )
+    return round(covariance / variance, 3)
 
 
-def kept(points: Usages, now: datetime) -> list[StorageUsage]:
-    """The figures that stay, oldest first: the last of each hour for a week, of each day for two years."""
-    chosen: dict[str, StorageUsage] = {}
-    for point in sorted(points, key=lambda point: point.measured_at):
+def thin_out(points: Usages, now: datetime) -> list[StorageUsage]:
+    """Return the measurements to keep, oldest first.
+
+    These are the last of each hour for HOURLY_AGE and the last of each day for DAILY_AGE.
+    """
+    kept: dict[str, StorageUsage] = {}
+    for point in sorted(points, key=attrgetter("measured_at")):
         age = now - point.measured_at
-        if age <= DAILY:
-            step = "%Y-%m-%dT%H" if age <= HOURLY else "%Y-%m-%d"
-            chosen[point.measured_at.strftime(step)] = point
-    return list(chosen.values())
+        if age <= DAILY_AGE:
+            period = "%Y-%m-%dT%H" if age <= HOURLY_AGE else "%Y-%m-%d"
+            kept[point.measured_at.strftime(period)] = point
+    return list(kept.values())

@@ -24,18 +24,18 @@ STATUS = {
 }
 
 
-class Api(ThreadingHTTPServer):
-    """Serves `status` at pve1/tank; `seen` are the requests' paths."""
+class ProxmoxApi(ThreadingHTTPServer):
+    """Serves `status` at pve1/tank."""
 
     status: dict[str, Any]
-    seen: list[str]
+    requested_paths: list[str]
 
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server = self.server
-        assert isinstance(server, Api)
-        server.seen.append(self.path)
+        assert isinstance(server, ProxmoxApi)
+        server.requested_paths.append(self.path)
         if self.headers["Authorization"] != f"PVEAPIToken={TOKEN}":
             return self._answer(401, "authentication failure", {"data": None})
         if self.path != "/api2/json/nodes/pve1/storage/tank/status":
@@ -51,11 +51,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(raw)
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Print no line for a request."""
 
 
-def certificate(folder: Path, name: str) -> tuple[Path, str]:
-    """A self-signed certificate with its key in one file, and its fingerprint as Proxmox VE shows it."""
+def create_certificate(folder: Path, name: str) -> tuple[Path, str]:
+    """Create a self-signed certificate and its key in one file; return it and the fingerprint."""
     file = folder / f"{name}.pem"
     argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     argv += [
@@ -71,16 +71,16 @@ def certificate(folder: Path, name: str) -> tuple[Path, str]:
     subprocess.run(argv, check=True, capture_output=True)
     text = (folder / f"{name}.crt").read_text()
     file.write_text(file.read_text() + text)
-    found = hashlib.sha256(ssl.PEM_cert_to_DER_cert(text)).hexdigest().upper()
-    return file, ":".join(found[i : i + 2] for i in range(0, 64, 2))
+    digits = hashlib.sha256(ssl.PEM_cert_to_DER_cert(text)).hexdigest().upper()
+    return file, ":".join(digits[i : i + 2] for i in range(0, 64, 2))
 
 
 @contextmanager
-def serving(file: Path) -> Iterator[Api]:
-    """The API with the certificate of `file`, on a free port."""
-    server = Api(("127.0.0.1", 0), _Handler)
+def serve(file: Path) -> Iterator[ProxmoxApi]:
+    """Serve the API with the certificate of `file`, on a free port."""
+    server = ProxmoxApi(("127.0.0.1", 0), _Handler)
     server.status = dict(STATUS)
-    server.seen = []
+    server.requested_paths = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     server.socket = context.wrap_socket(server.socket, server_side=True)

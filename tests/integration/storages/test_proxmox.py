@@ -1,4 +1,4 @@
-"""What a Proxmox VE storage has, asked over TLS with a token and a pinned certificate."""
+"""The space of a Proxmox VE storage, asked for over TLS with a token and a pinned certificate."""
 
 import shutil
 from collections.abc import Iterator
@@ -6,20 +6,20 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.integration.storages.proxmox import STATUS, TOKEN, Api, certificate, serving
+from tests.integration.storages.proxmox import STATUS, TOKEN, ProxmoxApi, create_certificate, serve
 
 from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models.storage_kinds import ProxmoxSettings
-from kronkeep_daemon.storage_kinds.proxmox import space
+from kronkeep_daemon.storage_kinds.proxmox import fetch_space
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="make servers has not run")
 KEYS = dict(zip(("PROXMOX_TOKEN_ID", "PROXMOX_TOKEN_SECRET"), TOKEN.split("="), strict=True))
 
 
 @pytest.fixture
-def api(tmp_path: Path) -> Iterator[tuple[Api, ProxmoxSettings]]:
-    file, fingerprint = certificate(tmp_path, "pve")
-    with serving(file) as server:
+def api(tmp_path: Path) -> Iterator[tuple[ProxmoxApi, ProxmoxSettings]]:
+    file, fingerprint = create_certificate(tmp_path, "pve")
+    with serve(file) as server:
         settings = ProxmoxSettings(
             url=f"https://127.0.0.1:{server.server_address[1]}",
             node="pve1",
@@ -32,21 +32,23 @@ def api(tmp_path: Path) -> Iterator[tuple[Api, ProxmoxSettings]]:
         yield server, settings
 
 
-async def test_what_it_has(api: tuple[Api, ProxmoxSettings]) -> None:
+async def test_its_size_and_what_is_free(api: tuple[ProxmoxApi, ProxmoxSettings]) -> None:
     server, settings = api
-    assert await space(settings, KEYS) == (STATUS["total"], STATUS["avail"])
+    assert await fetch_space(settings, KEYS) == (STATUS["total"], STATUS["avail"])
     lower = msgspec.structs.replace(settings, fingerprint=settings.fingerprint.lower())
-    assert await space(lower, KEYS) == (STATUS["total"], STATUS["avail"])
-    assert server.seen == ["/api2/json/nodes/pve1/storage/tank/status"] * 2
+    assert await fetch_space(lower, KEYS) == (STATUS["total"], STATUS["avail"])
+    assert server.requested_paths == ["/api2/json/nodes/pve1/storage/tank/status"] * 2
 
 
-async def test_another_certificate_gets_no_token(api: tuple[Api, ProxmoxSettings], tmp_path: Path) -> None:
+async def test_another_certificate_gets_no_token(
+    api: tuple[ProxmoxApi, ProxmoxSettings], tmp_path: Path
+) -> None:
     server, settings = api
-    _, other = certificate(tmp_path, "other")
+    _, other = create_certificate(tmp_path, "other")
     with pytest.raises(StorageFailed) as refusal:
-        await space(msgspec.structs.replace(settings, fingerprint=other), KEYS)
+        await fetch_space(msgspec.structs.replace(settings, fingerprint=other), KEYS)
     assert refusal.value.details["reason"] == "CertificateRefused"
-    assert server.seen == []
+    assert server.requested_paths == []
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ async def test_another_certificate_gets_no_token(api: tuple[Api, ProxmoxSettings
     ],
 )
 async def test_each_refusal_has_its_own_reason(
-    api: tuple[Api, ProxmoxSettings],
+    api: tuple[ProxmoxApi, ProxmoxSettings],
     change: dict[str, str],
     keys: dict[str, str],
     status: dict[str, object],
@@ -70,6 +72,6 @@ async def test_each_refusal_has_its_own_reason(
     server, settings = api
     server.status |= status
     with pytest.raises(StorageFailed) as refusal:
-        await space(msgspec.structs.replace(settings, **change), KEYS | keys)
+        await fetch_space(msgspec.structs.replace(settings, **change), KEYS | keys)
     assert refusal.value.details["reason"] == reason
     assert "canary" not in f"{refusal.value} {refusal.value.next_step} {refusal.value.__cause__}"

@@ -10,6 +10,7 @@ from kronkeep_common.models.storage_kinds import KINDS as ROWS
 from kronkeep_common.models.storage_kinds import kinds, same
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.settings import ArchiveSettings
 from kronkeep_daemon.storage_kinds.access import RepositoryAccess
@@ -70,7 +71,18 @@ def storage(kind: str, settings: Settings) -> BackupStorage:
     )
 
 
-def place(kind: str) -> RepositoryAccess:
+def repository_job(where: BackupStorage) -> JsonObject:
+    return build_repository_job(
+        name="n",
+        namespace="kronkeep",
+        steps=[("a", ["restic", "x"])],
+        where=where,
+        settings=ArchiveSettings(),
+        deadline_seconds=60,
+    )
+
+
+def access(kind: str) -> RepositoryAccess:
     return storage_kinds.access_of(storage(kind, GOOD[kind]))
 
 
@@ -82,19 +94,19 @@ def test_every_kind_of_the_table_has_its_module_and_a_case_here() -> None:
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_the_repository_s_address(kind: str) -> None:
-    assert place(kind).address == REPOSITORY[kind]
+def test_the_address_of_a_repository(kind: str) -> None:
+    assert access(kind).address == REPOSITORY[kind]
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_another_repository_below_it(kind: str) -> None:
-    below = place(kind).in_folder("own").address
-    assert below == REPOSITORY[kind].rstrip("/") + "/own"
+def test_the_address_of_another_repository_in_a_folder_of_it(kind: str) -> None:
+    in_folder = access(kind).in_folder("own").address
+    assert in_folder == REPOSITORY[kind].rstrip("/") + "/own"
 
 
 def test_volumes_of_the_kinds_that_are_mounted() -> None:
     def volume(kind: str) -> object:
-        return place(kind).volume
+        return access(kind).volume
 
     assert volume("local") == {"hostPath": {"path": "/srv/vault", "type": "DirectoryOrCreate"}}
     assert volume("nfs") == {"nfs": {"server": "nas.example", "path": "/export/vault"}}
@@ -120,8 +132,8 @@ def test_a_ceph_claim_and_a_proxmox_claim() -> None:
         assert storage_kinds.access_of(storage(kind, settings)).address == "/repository"
 
 
-def test_ssh_is_told_everything_and_asks_nothing() -> None:
-    option, command = place("sftp").options
+def test_ssh_gets_every_option_and_asks_nothing() -> None:
+    option, command = access("sftp").options
     words = command.removeprefix("sftp.command=").split(" ")
     assert option == "-o"
     assert words[:5] == ["ssh", "-F", "none", "-p", "2222"]
@@ -131,7 +143,7 @@ def test_ssh_is_told_everything_and_asks_nothing() -> None:
 
 
 def test_the_options_of_a_bucket_are_its_certificate_its_region_and_its_lookup() -> None:
-    assert place("s3").options == (
+    assert access("s3").options == (
         "--cacert",
         "/kronkeep/keys/ca.crt",
         "-o",
@@ -144,9 +156,7 @@ def test_the_options_of_a_bucket_are_its_certificate_its_region_and_its_lookup()
 @pytest.mark.parametrize("kind", GOOD)
 def test_the_job_refers_to_the_keys_and_holds_none(kind: str) -> None:
     """A key is a reference to the Job's own Secret or a file of it; Proxmox VE's token is neither."""
-    job = build_repository_job(
-        "n", "kronkeep", [("a", ["restic", "x"])], storage(kind, GOOD[kind]), ArchiveSettings(), 60
-    )
+    job = repository_job(storage(kind, GOOD[kind]))
     pod = job["spec"]["template"]["spec"]
     names = {entry["name"]: entry for entry in pod["containers"][0]["env"]}
     order = list(names)
@@ -161,7 +171,7 @@ def test_the_job_refers_to_the_keys_and_holds_none(kind: str) -> None:
 
 def test_a_node_selector_for_a_folder_of_one_node() -> None:
     one = storage("local", {"path": "/srv/vault", "node": "pi4"})
-    job = build_repository_job("n", "kronkeep", [("a", ["restic"])], one, ArchiveSettings(), 60)
+    job = repository_job(one)
     assert job["spec"]["template"]["spec"]["nodeSelector"] == {"kubernetes.io/hostname": "pi4"}
 
 

@@ -8,7 +8,7 @@ from tests.records import vault
 from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.settings import StorageSettings
-from kronkeep_daemon.storages.upkeep import due
+from kronkeep_daemon.storages.upkeep import due_task
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SETTINGS = StorageSettings()
@@ -27,7 +27,7 @@ def storage(
 
 
 @pytest.mark.parametrize(
-    ("found", "changed", "wanted"),
+    ("subject", "changed_at", "task"),
     [
         (storage(created_at=ago(seconds=59)), None, None),
         (storage(created_at=ago(seconds=60)), None, "usage"),
@@ -44,5 +44,7 @@ def storage(
         (storage(created_at=ago(days=30), status=StorageStatus.CREATING), ago(hours=1), None),
     ],
 )
-def test_due(found: BackupStorage, changed: datetime | None, wanted: str | None) -> None:
-    assert due(found, changed, NOW, SETTINGS) == wanted
+def test_what_is_due_on_a_storage(
+    subject: BackupStorage, changed_at: datetime | None, task: str | None
+) -> None:
+    assert due_task(subject, changed_at, NOW, SETTINGS) == task

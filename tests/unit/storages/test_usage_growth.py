@@ -69,7 +69,7 @@ def test_only_the_last_thirty_days_count() -> None:
 def test_thinning_keeps_the_last_of_each_step_and_is_bounded(quarters: list[int]) -> None:
     points = [usage(q / 4, q) for q in quarters]
     now = START + timedelta(days=900)
-    kept = usage_growth.kept(points, now)
+    kept = usage_growth.thin_out(points, now)
     assert all(a.measured_at < b.measured_at for a, b in pairwise(kept))
     expected = set()
     for point in points:
@@ -86,4 +86,4 @@ def test_thinning_keeps_the_last_of_each_step_and_is_bounded(quarters: list[int]
         expected.add(max(rival.measured_at for rival in rivals))
     assert {point.measured_at for point in kept} == expected
     assert len(kept) <= 7 * 24 + 1 + 731
-    assert usage_growth.kept(kept, now) == kept
+    assert usage_growth.thin_out(kept, now) == kept
