@@ -32,8 +32,8 @@ from kronkeep_daemon.storage_kinds.kind_functions import KindFunctions, StorageS
 
 __all__ = [
     "KINDS",
-    "RepositoryAccess",
     "KindFunctions",
+    "RepositoryAccess",
     "StorageSpace",
     "access_of",
     "is_cluster_bound",
