@@ -105,10 +105,11 @@ class StorageUpkeep:
                 log.warning("copies of credentials are removed later: %s", fault)
             for storage in self._storages.list():
                 if self._leads.leads(storage.cluster):
-                    self._start_due_task(storage)
+                    self.start_due_task(storage)
             await self._clock.sleep(PAUSE_SECONDS)
 
-    def _start_due_task(self, storage: BackupStorage) -> None:
+    def start_due_task(self, storage: BackupStorage) -> None:
+        """Start to measure or check the storage where that is due."""
         now = self._clock.now()
         name = f"upkeep of {storage.id}"
         tried_at = self._tried_at.get(storage.id)

@@ -36,7 +36,7 @@ ACTS: tuple[tuple[type, str], ...] = (
     (RetentionService, "run_pass"),
     (PolicyFaults, "_look"),
     (RepositoryJobs, "sweep"),
-    (StorageUpkeep, "_look"),
+    (StorageUpkeep, "start_due_task"),
     (DataChecks, "_look"),
     (Drills, "_record"),
 )
