@@ -20,6 +20,7 @@ from kronkeep_daemon.backups.archiver import Archiver
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hooks import HookRunner
+from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.policy_faults import PolicyFaults
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
@@ -109,6 +110,7 @@ class _BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
     policies: PolicyLookup
     records: BackupRecords
     logs: BackupLogs
+    planner: BackupPlanner
     backups: BackupService
     retention: RetentionService
     policy_faults: PolicyFaults
@@ -122,6 +124,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     queues: RepositoryQueues
     repository_jobs: RepositoryJobs
     maintenance: RepositoryMaintenance
+    backup_planner: BackupPlanner
     policy_faults: PolicyFaults
     data_checks: DataChecks
 
@@ -131,7 +134,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.cronjobs.start(self.supervisor)
         services.storages.resume()
         services.storage_upkeep.start()
-        services.backups.start()
+        self.backup_planner.start()
         services.retention.start()
         self.policy_faults.start()
         self.data_checks.start()
@@ -175,6 +178,7 @@ def compose(
         queues=repositories.queues,
         repository_jobs=repositories.jobs,
         maintenance=repositories.maintenance,
+        backup_planner=backups.planner,
         policy_faults=backups.policy_faults,
         data_checks=data_checks,
     )
@@ -283,7 +287,7 @@ def _compose_backups(
     policies = PolicyLookup(cronjobs)
     records = BackupRecords(base.history, base.bus, base.clusters)
     logs = BackupLogs(base.history)
-    backups = BackupService(
+    planner = BackupPlanner(
         cronjobs=cronjobs,
         policies=policies,
         records=records,
@@ -293,6 +297,9 @@ def _compose_backups(
         clock=base.clock,
         settings=base.settings,
         supervisor=base.supervisor,
+    )
+    backups = BackupService(
+        cronjobs=cronjobs, records=records, planner=planner, history=base.history, clock=base.clock
     )
     retention = RetentionService(
         cronjobs=cronjobs,
@@ -315,6 +322,7 @@ def _compose_backups(
         policies=policies,
         records=records,
         logs=logs,
+        planner=planner,
         backups=backups,
         retention=retention,
         policy_faults=policy_faults,

@@ -97,7 +97,7 @@ class ExtendedService:
         good_at = good[0].ended_at if good else None
         return msgspec.structs.replace(
             cronjob,
-            backup_overdue=found.policy is not None and self._backups.overdue(live, found.policy, good_at),
+            backup_overdue=found.policy is not None and self._backups.is_overdue(live, found.policy, good_at),
             policy=found.policy,
             policy_fault=found.fault,
             policy_findings=self._schedules.findings(cronjob, found.policy),
@@ -201,7 +201,7 @@ class ExtendedService:
     ) -> CronJobExecution:
         """Runs the CronJob now; its backup is recorded with it, linked, and waits for it."""
         run = await self._cronjobs.trigger(ref, env=env, key=key)
-        await self._backups.expect_now(run)
+        await self._backups.create_for_run(run)
         return self.execution(run.id)
 
     def execution(self, execution_id: str) -> CronJobExecution:

@@ -22,7 +22,7 @@ from kronkeep_common.models import (
     Source,
 )
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
-from kronkeep_daemon.backups import service as backup_service
+from kronkeep_daemon.backups import planner
 from kronkeep_daemon.composition import Composition
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.http.services import Services
@@ -125,7 +125,7 @@ async def test_a_claim_of_one_node_is_archived_where_its_user_runs(two: TwoNodes
 async def test_a_backup_whose_turn_does_not_come_in_time_says_so(
     two: TwoNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backup_service, "LONGEST_QUEUE", timedelta(seconds=1))
+    monkeypatch.setattr(planner, "LONGEST_QUEUE", timedelta(seconds=1))
     own = repository.Repository(storage=two.services.storages.get("vault"))
     async with two.composition.queues.hold_exclusively(own.id):
         late = await two.back_up()

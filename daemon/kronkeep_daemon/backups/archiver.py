@@ -265,7 +265,7 @@ class Archiver:
                 found = restic_backup.parse_progress(obj)
                 if found is not None:
                     backup = self._records.get(backup_id)
-                    self._records.progressed(msgspec.structs.replace(backup, progress=found))
+                    self._records.put_progress(msgspec.structs.replace(backup, progress=found))
 
         return line
 

@@ -1,4 +1,4 @@
-"""The records of backups: read, kept durably, told to the bus."""
+"""The records of backups: read, stored durably, published on the bus."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories.job_names import short_hash
 
-MOST_OF_A_POLICY = 100_000
+BACKUPS_PER_POLICY = 100_000
 
 
 def backup_id_for(policy_id: str, cronjob_id: str, key: str) -> str:
@@ -23,7 +23,7 @@ def backup_id_for(policy_id: str, cronjob_id: str, key: str) -> str:
 
 
 class BackupRecords:
-    """The backups of the history."""
+    """Reads and stores the backups in the history."""
 
     def __init__(self, history: History, bus: Bus, clusters: Clusters) -> None:
         self._history = history
@@ -31,20 +31,20 @@ class BackupRecords:
         self._bus = bus
 
     def get(self, backup_id: str) -> BackupExecution:
-        """One backup; raises BackupNotFound."""
-        found = self._history.backups.get(backup_id)
-        if found is None:
+        """Return one backup; raises BackupNotFound."""
+        backup = self._history.backups.get(backup_id)
+        if backup is None:
             raise BackupNotFound(f"There is no backup {clean(backup_id, 80)}.")
-        return found
+        return backup
 
     async def put(self, old: BackupExecution | None, new: BackupExecution) -> None:
-        """Keeps a backup durably and tells the bus."""
+        """Store a backup durably, then publish the change; `old` is None for a new one."""
         self._history.backups.put(new)
         await self._history.commit()
         self._bus.publish(BackupChanged(old, new))
 
-    def progressed(self, backup: BackupExecution) -> None:
-        """Keeps progress without waiting for the disk; the next commit takes it along."""
+    def put_progress(self, backup: BackupExecution) -> None:
+        """Store a backup's progress without waiting for the disk; the next commit includes it."""
         self._history.backups.put(backup)
 
     def id_after_run(self, run: CronJobExecution) -> str | None:
@@ -72,15 +72,15 @@ class BackupRecords:
         """Return the uids of the CronJobs that have backups of a policy."""
         return tuple(self._history.backups.values("cronjob_id", policy_id=policy_id))
 
-    def last(self, carrier: Carrier) -> BackupExecution | None:
-        """The newest backup of a policy."""
+    def newest(self, carrier: Carrier) -> BackupExecution | None:
+        """Return the newest backup of a policy, or None."""
         return next(iter(self._of(carrier, limit=1, cluster=carrier.cluster)), None)
 
     def with_snapshot(self, carrier: Carrier) -> Sequence[BackupExecution]:
-        """The backups of a policy whose snapshot is still there, newest first."""
+        """Return the backups of a policy whose snapshot still exists, newest first."""
         return [
             backup
-            for backup in self._of(carrier, limit=MOST_OF_A_POLICY)
+            for backup in self._of(carrier, limit=BACKUPS_PER_POLICY)
             if backup.result is not None
             and backup.snapshot_removed_at is None
             and self._clusters.same(backup.cluster, carrier.cluster)

@@ -12,9 +12,9 @@ from tests.e2e.conftest import eventually
 from tests.records import VAULT
 
 from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.policy_faults import PolicyFaults
 from kronkeep_daemon.backups.retention_service import RetentionService
-from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube import lease, paths
@@ -32,7 +32,7 @@ from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.testing import composed
 
 ACTS: tuple[tuple[type, str], ...] = (
-    (BackupService, "_plan_policy"),
+    (BackupPlanner, "plan_policy"),
     (RetentionService, "run_pass"),
     (PolicyFaults, "_look"),
     (RepositoryJobs, "sweep"),
@@ -118,7 +118,7 @@ async def test_it_acts_once_the_other_has_gone(
         words = f"waiting Another kronkeepd acts on the cluster {cluster.name}: other."
         await eventually(files, lambda found: found == (words,))
         run = await services.cronjobs.trigger(CronJobRef(cluster.id, "default", "dump"))
-        assert await services.backups.expect_now(run) is None
+        assert await services.backups.create_for_run(run) is None
         assert services.cronjobs.execution(run.id).job == run.job
         assert acts.done == set()
         with pytest.raises(NotFoundInCluster):

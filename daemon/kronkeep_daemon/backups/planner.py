@@ -1,0 +1,261 @@
+"""The backup planner: makes the backups that are due, and moves those that have not ended.
+
+Every step is recorded before it is taken: a backup is `waiting` from the moment its run is seen, `queued`
+when its archive may start, and `running` with its Job's name before that Job is created. The name is derived from
+the backup, so a daemon that was killed in between finds its Job again and does not make a second one.
+
+A pass reads the current state and decides by `planning_rules`; it may be repeated at any time, because the id
+of a backup is derived from its policy and its run or slot.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Literal
+
+import msgspec
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
+from kronkeep_common.reasons import Reason
+from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
+from kronkeep_common.text import clean
+from kronkeep_daemon.backups import planning_rules, policy_annotations
+from kronkeep_daemon.backups.archiver import Archiver
+from kronkeep_daemon.backups.backup_records import BackupRecords, backup_id_for
+from kronkeep_daemon.backups.planning_rules import BackupTransition, transition_for
+from kronkeep_daemon.backups.policy_annotations import Carrier
+from kronkeep_daemon.backups.policy_lookup import PolicyLookup
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, ExecutionChanged
+from kronkeep_daemon.history import History
+from kronkeep_daemon.history.facts import policy_seen
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
+from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+TICK_SECONDS = 15.0
+RECENT_RUNS = 20
+LONGEST_WAIT = timedelta(days=7)  # for a run to end
+LONGEST_QUEUE = timedelta(days=1)  # for a repository to be free
+NEW_CRONJOB = timedelta(minutes=1)
+PUNCTUAL = timedelta(minutes=2)  # a scheduled backup that starts later is a catch-up
+BackupTrigger = Literal["after-run", "scheduled", "manual", "catch-up"]
+
+
+class BackupPlanner:
+    """Plans the backups of all policies, on the clusters where this daemon acts."""
+
+    def __init__(
+        self,
+        *,
+        cronjobs: CronJobService,
+        policies: PolicyLookup,
+        records: BackupRecords,
+        archiver: Archiver,
+        history: History,
+        bus: Bus,
+        clock: Clock,
+        settings: Callable[[], Settings],
+        supervisor: Supervisor,
+    ) -> None:
+        self._cronjobs = cronjobs
+        self._policies = policies
+        self._records = records
+        self._archiver = archiver
+        self._history = history
+        self._clock = clock
+        self._settings = settings
+        self._supervisor = supervisor
+        self._wake = asyncio.Event()
+        bus.trigger(self._wake, ExecutionChanged, CronJobChanged, ActingChanged)
+
+    def start(self) -> None:
+        """Start planning; the first pass continues what a stop of the daemon interrupted."""
+        self._supervisor.start("backup planner", self._plan_forever, death="restart")
+
+    async def _plan_forever(self) -> None:
+        await self._cronjobs.some_synced()
+        while True:
+            try:
+                await self._plan()
+            except KronkeepError as fault:
+                log.warning("planning backups: %s", fault)
+            try:
+                async with asyncio.timeout(TICK_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+            finally:
+                self._wake.clear()
+
+    async def _plan(self) -> None:
+        """Make the backups that are due, then move those that have not ended.
+
+        On a cluster where another daemon acts, only backups that people asked this daemon for are moved.
+        """
+        now = self._clock.now()
+        for cronjob in self._cronjobs.acting():
+            carrier = policy_annotations.carrier(cronjob)
+            if carrier is not None and carrier.policy.enabled:
+                await self.plan_policy(cronjob, carrier, now)
+                await asyncio.sleep(0)  # there may be thousands: other tasks run in between
+        for status in (BackupStatus.WAITING, BackupStatus.QUEUED, BackupStatus.RUNNING):
+            for backup in self._history.backups.newest(limit=1000, status=status).items:
+                if backup.trigger == "manual" or self._cronjobs.leads.leads(backup.cluster):
+                    await self._move(backup, now)
+
+    async def plan_policy(self, cronjob: CronJobObject, carrier: Carrier, now: datetime) -> None:
+        """Make the backups of a policy that are due."""
+        policy = carrier.policy
+        # Recorded only here, where this daemon acts and the policy is enabled: a daemon that takes over, or a
+        # policy that is switched on, must not archive the runs that ended before.
+        first_seen = self._history.facts.first_seen(
+            policy_seen(cronjob.uid, policy.id), self._earliest_first_seen(cronjob)
+        )
+        runs = self._history.executions.newest(limit=RECENT_RUNS, cronjob_id=cronjob.uid).items
+        if policy.schedule is not None:
+            await self._plan_scheduled(cronjob, carrier, runs, first_seen, now)
+            return
+        for run in reversed(runs):
+            if run.created_at >= first_seen and self._records.id_after_run(run) is None:
+                await self.create_after_run(cronjob, policy, run)
+
+    async def _plan_scheduled(
+        self,
+        cronjob: CronJobObject,
+        carrier: Carrier,
+        runs: list[CronJobExecution],
+        first_seen: datetime,
+        now: datetime,
+    ) -> None:
+        last = self._records.newest(carrier)
+        since = last.due_at or last.created_at if last else first_seen
+        slot = planning_rules.due_slot(carrier.policy, since, now, self._settings().controller_zone)
+        run = planning_rules.newest_archivable_run(runs, carrier.policy)
+        if slot is not None and run is not None:
+            trigger: BackupTrigger = "scheduled" if now - slot < PUNCTUAL else "catch-up"
+            await self.create(cronjob, carrier.policy, run, trigger, key=slot.isoformat(), due_at=slot)
+
+    def first_seen(self, cronjob: CronJobObject, policy: BackupPolicy) -> datetime:
+        """Return when the policy was first seen, or would be now; runs before it are not archived."""
+        fact = self._history.facts.get(policy_seen(cronjob.uid, policy.id))
+        return fact.created_at if fact else self._earliest_first_seen(cronjob)
+
+    def _earliest_first_seen(self, cronjob: CronJobObject) -> datetime:
+        """Return now, or the creation of a CronJob that is younger than a minute.
+
+        The first run of a CronJob that was created with its policy may begin before the planner sees them.
+        """
+        now = self._clock.now()
+        created_at = cronjob.created_at or now
+        return created_at if now - created_at < NEW_CRONJOB else now
+
+    async def create_after_run(
+        self, cronjob: CronJobObject, policy: BackupPolicy, run: CronJobExecution
+    ) -> BackupExecution:
+        """Record the backup that waits for a run, or return the one that exists."""
+        return await self.create(cronjob, policy, run, "after-run", key=run.id)
+
+    async def create(
+        self,
+        cronjob: CronJobObject,
+        policy: BackupPolicy,
+        run: CronJobExecution | None,
+        trigger: BackupTrigger,
+        *,
+        key: str,
+        due_at: datetime | None = None,
+        overrides: Mapping[str, str] | None = None,
+    ) -> BackupExecution:
+        """Record a new backup, or return the one with that key of the same policy and CronJob.
+
+        run: the run whose result is archived; None where it is not known.
+        due_at: the slot of a scheduled backup.
+        overrides: `backup_type` and `compression` where they differ from the policy's.
+        """
+        backup_id = backup_id_for(policy.id, cronjob.uid, key)
+        existing = self._history.backups.get(backup_id)
+        if existing is not None:
+            return existing
+        now = self._clock.now()
+        changed = dict(overrides or {})
+        waits = trigger == "after-run"
+        backup = BackupExecution(
+            id=backup_id,
+            cluster=cronjob.cluster,
+            namespace=cronjob.namespace,
+            cronjob=clean(cronjob.name, 253),
+            cronjob_id=cronjob.uid,
+            cronjob_execution_id=run.id if run else None,
+            policy_id=policy.id,
+            policy_revision=policy_annotations.revision(policy),
+            policy=policy,
+            storage_id=policy.storage_id,
+            backup_type=changed.get("backup_type", policy.backup_type),  # type: ignore[arg-type]
+            overrides=changed,
+            trigger=trigger,
+            status=BackupStatus.WAITING if waits else BackupStatus.QUEUED,
+            created_at=now,
+            due_at=due_at,
+            deadline_at=now + (LONGEST_WAIT if waits else LONGEST_QUEUE),
+        )
+        await self._records.put(None, backup)
+        return backup
+
+    async def _move(self, backup: BackupExecution, now: datetime) -> None:
+        if backup.status is BackupStatus.WAITING:
+            await self._follow_run(backup, now)
+            backup = self._records.get(backup.id)
+        if backup.status in (BackupStatus.QUEUED, BackupStatus.RUNNING):
+            self.start_archive(backup)
+
+    async def _follow_run(self, backup: BackupExecution, now: datetime) -> None:
+        run = self._history.executions.get(backup.cronjob_execution_id or "")
+        policy = self._policies.policy_of(CronJobRef.of(backup))
+        if run is None or policy is None:
+            await self.record_transition(backup, transition_for(BackupStatus.CANCELLED, Reason.POLICY_GONE))
+            return
+        transition = planning_rules.transition_after_run(run, policy, now)
+        transition = transition or planning_rules.transition_at_deadline(backup, now)
+        if transition is not None:
+            await self.record_transition(backup, transition)
+        elif run.ended_at is not None and policy.delay_seconds:
+            self._wake_after(policy.delay_seconds)
+
+    def _wake_after(self, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(min(seconds, TICK_SECONDS) + 0.05, self._wake.set)
+
+    async def record_transition(self, backup: BackupExecution, transition: BackupTransition) -> None:
+        """Record the backup in its next status, with the end time or deadline that goes with it."""
+        now = self._clock.now()
+        final = is_final(BACKUP_TRANSITIONS, transition.status)
+        moved = msgspec.structs.replace(
+            backup,
+            status=transition.status,
+            reason=transition.reason,
+            message=transition.message,
+            next_step=transition.next_step,
+            deadline_at=None if final else now + LONGEST_QUEUE,
+            ended_at=now if final else None,
+        )
+        await self._records.put(backup, moved)
+
+    def start_archive(self, backup: BackupExecution) -> None:
+        """Start the task that archives a backup, unless it is running."""
+        name = _archive_task(backup.id)
+        if not self._supervisor.running(name):
+            self._supervisor.start(name, partial(self._archiver.run, backup.id), death="quiet")
+
+    async def stop_archive(self, backup_id: str) -> None:
+        """Stop the task that archives a backup, and delete its Jobs."""
+        await self._supervisor.stop(_archive_task(backup_id))
+        await self._archiver.remove_jobs(self._records.get(backup_id))
+
+
+def _archive_task(backup_id: str) -> str:
+    return f"archive {backup_id}"
