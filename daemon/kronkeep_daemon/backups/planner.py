@@ -1,8 +1,8 @@
 """The backup planner: makes the backups that are due, and moves those that have not ended.
 
 Every step is recorded before it is taken: a backup is `waiting` from the moment its run is seen, `queued`
-when its archive may start, and `running` with its Job's name before that Job is created. The name is derived from
-the backup, so a daemon that was killed in between finds its Job again and does not make a second one.
+when its archive may start, and `running` with its Job's name before that Job is created. The name is derived
+from the backup, so a daemon that was killed in between finds its Job again and does not make a second one.
 
 A pass reads the current state and decides by `planning_rules`; it may be repeated at any time, because the id
 of a backup is derived from its policy and its run or slot.
