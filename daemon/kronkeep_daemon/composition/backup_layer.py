@@ -1,0 +1,106 @@
+"""Composition of policies, archives and retention."""
+
+import msgspec
+
+from kronkeep_daemon.backups.archive_work import ArchiveWorkResolver
+from kronkeep_daemon.backups.archiver import Archiver
+from kronkeep_daemon.backups.backup_logs import BackupLogs
+from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.hooks import HookRunner
+from kronkeep_daemon.backups.planner import BackupPlanner
+from kronkeep_daemon.backups.policy_faults import PolicyFaults
+from kronkeep_daemon.backups.policy_lookup import PolicyLookup
+from kronkeep_daemon.backups.retention_service import RetentionService
+from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.composition.foundation import Foundation
+from kronkeep_daemon.composition.repository_layer import RepositoryLayer
+from kronkeep_daemon.cronjobs import CronJobService
+
+
+class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """Policies, archives and retention."""
+
+    policies: PolicyLookup
+    records: BackupRecords
+    logs: BackupLogs
+    planner: BackupPlanner
+    backups: BackupService
+    retention: RetentionService
+    policy_faults: PolicyFaults
+
+
+def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: RepositoryLayer) -> BackupLayer:
+    policies = PolicyLookup(cronjobs)
+    records = BackupRecords(base.history, base.bus, base.clusters)
+    logs = BackupLogs(base.history)
+    planner = BackupPlanner(
+        cronjobs=cronjobs,
+        policies=policies,
+        records=records,
+        archiver=_archiver(base, cronjobs, repositories, records, logs),
+        history=base.history,
+        bus=base.bus,
+        clock=base.clock,
+        settings=base.settings,
+        supervisor=base.supervisor,
+    )
+    backups = BackupService(
+        cronjobs=cronjobs, records=records, planner=planner, history=base.history, clock=base.clock
+    )
+    retention = RetentionService(
+        cronjobs=cronjobs,
+        policies=policies,
+        records=records,
+        index=repositories.index,
+        storages=repositories.storages,
+        upkeep=repositories.upkeep,
+        maintenance=repositories.maintenance,
+        queues=repositories.queues,
+        bus=base.bus,
+        clock=base.clock,
+        settings=base.settings,
+        supervisor=base.supervisor,
+    )
+    policy_faults = PolicyFaults(
+        cronjobs=cronjobs, bus=base.bus, clock=base.clock, supervisor=base.supervisor
+    )
+    return BackupLayer(
+        policies=policies,
+        records=records,
+        logs=logs,
+        planner=planner,
+        backups=backups,
+        retention=retention,
+        policy_faults=policy_faults,
+    )
+
+
+def _archiver(
+    base: Foundation,
+    cronjobs: CronJobService,
+    repositories: RepositoryLayer,
+    records: BackupRecords,
+    logs: BackupLogs,
+) -> Archiver:
+    hooks = HookRunner(
+        records=records,
+        logs=logs,
+        repository_jobs=repositories.jobs,
+        runners=repositories.runners,
+        clock=base.clock,
+        settings=base.settings,
+    )
+    return Archiver(
+        clusters=base.clusters,
+        works=ArchiveWorkResolver(cronjobs=cronjobs, storages=repositories.storages),
+        records=records,
+        logs=logs,
+        hooks=hooks,
+        repository_jobs=repositories.jobs,
+        index=repositories.index,
+        stale_locks=repositories.stale_locks,
+        version_probe=repositories.version_probe,
+        queues=repositories.queues,
+        clock=base.clock,
+        settings=base.settings,
+    )

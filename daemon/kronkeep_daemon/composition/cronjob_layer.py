@@ -1,0 +1,56 @@
+"""Composition of the CronJob service: recorders, leaderships and the reader of runs."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
+
+from kronkeep_daemon.composition.foundation import Foundation
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.cronjobs.daemon_identity import holder_of
+from kronkeep_daemon.cronjobs.run_reader import RunReader
+from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.events import ActingChanged
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.lease import Leadership, Leaderships
+from kronkeep_daemon.settings import ClusterSettings
+
+
+def compose_cronjobs(base: Foundation, clusters: Sequence[tuple[Cluster, ClusterSettings]]) -> CronJobService:
+    recorders = {
+        cluster.id: _recorder(base, cluster, cluster_settings) for cluster, cluster_settings in clusters
+    }
+    holder = holder_of(base.history, base.clock)
+    return CronJobService(
+        clusters=base.clusters,
+        recorders=recorders,
+        leads=Leaderships(base.clusters, [_leadership(base, cluster, holder) for cluster in base.clusters]),
+        reader=RunReader(history=base.history, clusters=base.clusters, recorders=recorders, clock=base.clock),
+        history=base.history,
+        bus=base.bus,
+        clock=base.clock,
+        settings=base.settings,
+    )
+
+
+def _recorder(base: Foundation, cluster: Cluster, cluster_settings: ClusterSettings) -> Recorder:
+    settings = base.settings
+    return Recorder(
+        cluster=cluster,
+        history=base.history,
+        bus=base.bus,
+        clock=base.clock,
+        namespaces=cluster_settings.namespaces,
+        grace=lambda: timedelta(seconds=settings().late_after_seconds),
+        controller_zone=lambda: settings().controller_zone,
+        told=partial(base.bus.publish, ActingChanged(cluster.id)),
+    )
+
+
+def _leadership(base: Foundation, cluster: Cluster, holder: str) -> Leadership:
+    return Leadership(
+        cluster=cluster,
+        namespace=base.settings().namespace,
+        holder=holder,
+        clock=base.clock,
+        changed=partial(base.bus.publish, ActingChanged(cluster.id)),
+    )

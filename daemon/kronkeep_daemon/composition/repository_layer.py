@@ -1,0 +1,84 @@
+"""Composition of storages and of the work on their restic repositories."""
+
+import msgspec
+
+from kronkeep_daemon.composition.foundation import Foundation
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.jobs.runner import JobRunners
+from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
+from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.stale_locks import StaleLocks
+from kronkeep_daemon.repositories.version_probe import VersionProbe
+from kronkeep_daemon.storages.provisioner import StorageProvisioner
+from kronkeep_daemon.storages.service import StorageService
+from kronkeep_daemon.storages.upkeep import StorageUpkeep
+
+
+class RepositoryLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """Work on restic repositories, and the storages that they are in."""
+
+    queues: RepositoryQueues
+    runners: JobRunners
+    jobs: RepositoryJobs
+    index: RepositoryIndex
+    stale_locks: StaleLocks
+    version_probe: VersionProbe
+    maintenance: RepositoryMaintenance
+    storages: StorageService
+    upkeep: StorageUpkeep
+
+
+def compose_repositories(base: Foundation, cronjobs: CronJobService) -> RepositoryLayer:
+    queues = RepositoryQueues()
+    runners = JobRunners(clusters=base.clusters, clock=base.clock, recorders=cronjobs.recorders)
+    index = RepositoryIndex(base.history, base.clock)
+    jobs = RepositoryJobs(
+        clusters=base.clusters,
+        history=base.history,
+        clock=base.clock,
+        settings=base.settings,
+        queues=queues,
+        runners=runners,
+    )
+    stale_locks = StaleLocks(
+        clusters=base.clusters, history=base.history, repositories=jobs, clock=base.clock
+    )
+    maintenance = RepositoryMaintenance(jobs, stale_locks, queues)
+    provisioner = StorageProvisioner(jobs=jobs, queues=queues, clock=base.clock, settings=base.settings)
+    storages = StorageService(
+        clusters=base.clusters,
+        history=base.history,
+        bus=base.bus,
+        clock=base.clock,
+        settings=base.settings,
+        queues=queues,
+        jobs=jobs,
+        provisioner=provisioner,
+        supervisor=base.supervisor,
+    )
+    upkeep = StorageUpkeep(
+        storages=storages,
+        index=index,
+        jobs=jobs,
+        maintenance=maintenance,
+        provisioner=provisioner,
+        history=base.history,
+        bus=base.bus,
+        clock=base.clock,
+        settings=base.settings,
+        supervisor=base.supervisor,
+        leads=cronjobs.leads,
+    )
+    return RepositoryLayer(
+        queues=queues,
+        runners=runners,
+        jobs=jobs,
+        index=index,
+        stale_locks=stale_locks,
+        version_probe=VersionProbe(runners, base.settings),
+        maintenance=maintenance,
+        storages=storages,
+        upkeep=upkeep,
+    )

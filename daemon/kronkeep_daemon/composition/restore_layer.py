@@ -1,0 +1,92 @@
+"""Composition of restores, drills and browsing of snapshots."""
+
+from pathlib import Path
+
+from kronkeep_daemon.composition.backup_layer import BackupLayer
+from kronkeep_daemon.composition.foundation import Foundation
+from kronkeep_daemon.composition.repository_layer import RepositoryLayer
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.restores.checksum_jobs import Maker
+from kronkeep_daemon.restores.checksums import Manifests
+from kronkeep_daemon.restores.drills import Drills
+from kronkeep_daemon.restores.file_download import Downloads
+from kronkeep_daemon.restores.restore_jobs import RestoreJobs
+from kronkeep_daemon.restores.restore_plan import Planner
+from kronkeep_daemon.restores.restore_records import RestoreRecords
+from kronkeep_daemon.restores.restore_runner import Restorer
+from kronkeep_daemon.restores.service import RestoreService
+from kronkeep_daemon.restores.snapshot_listing import Snapshots
+
+
+def compose_restores(
+    base: Foundation, cronjobs: CronJobService, repositories: RepositoryLayer, backups: BackupLayer
+) -> RestoreService:
+    jobs = RestoreJobs(runners=repositories.runners, repository_jobs=repositories.jobs)
+    records = RestoreRecords(base.history, base.bus, base.clock)
+    checksums = Manifests(Path(base.settings().state) / "manifests")
+    snapshots = Snapshots(
+        jobs=jobs,
+        backups=backups.records,
+        storages=repositories.storages,
+        queues=repositories.queues,
+        clock=base.clock,
+        settings=base.settings,
+        supervisor=base.supervisor,
+    )
+    planner = Planner(
+        cronjobs=cronjobs,
+        storages=repositories.storages,
+        snapshots=snapshots,
+        jobs=jobs,
+        settings=base.settings,
+    )
+    drills = Drills(
+        cronjobs=cronjobs,
+        backups=backups.records,
+        records=records,
+        history=base.history,
+        clock=base.clock,
+        settings=base.settings,
+    )
+    checksum_jobs = Maker(
+        backups=backups.records,
+        policies=backups.policies,
+        queues=repositories.queues,
+        snapshots=snapshots,
+        jobs=jobs,
+        kept=checksums,
+        bus=base.bus,
+        clock=base.clock,
+        settings=base.settings,
+        supervisor=base.supervisor,
+    )
+    restorer = Restorer(
+        cronjobs=cronjobs,
+        backups=backups.records,
+        policies=backups.policies,
+        queues=repositories.queues,
+        records=records,
+        snapshots=snapshots,
+        planner=planner,
+        jobs=jobs,
+        sums=checksums,
+        history=base.history,
+        clock=base.clock,
+        settings=base.settings,
+    )
+    return RestoreService(
+        cronjobs=cronjobs,
+        history=base.history,
+        records=records,
+        snapshots=snapshots,
+        planner=planner,
+        restorer=restorer,
+        drills=drills,
+        checksum_jobs=checksum_jobs,
+        downloads=Downloads(
+            queues=repositories.queues, snapshots=snapshots, jobs=jobs, settings=base.settings
+        ),
+        bus=base.bus,
+        clock=base.clock,
+        supervisor=base.supervisor,
+    )

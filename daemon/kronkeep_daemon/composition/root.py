@@ -1,0 +1,98 @@
+"""The composition root: creates the layers in their order and starts their background tasks.
+
+The order is clusters and runs, storages, backups, restores, then the services that join them. Each layer's
+module creates its objects and passes them by keyword; nothing runs before `Composition.start`.
+"""
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.backups.planner import BackupPlanner
+from kronkeep_daemon.backups.policy_faults import PolicyFaults
+from kronkeep_daemon.composition.backup_layer import compose_backups
+from kronkeep_daemon.composition.cronjob_layer import compose_cronjobs
+from kronkeep_daemon.composition.foundation import Foundation
+from kronkeep_daemon.composition.repository_layer import compose_repositories
+from kronkeep_daemon.composition.restore_layer import compose_restores
+from kronkeep_daemon.composition.service_layer import compose_services
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.history import History
+from kronkeep_daemon.http.services import Services
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
+from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.restores.data_checks import DataChecks
+from kronkeep_daemon.settings import ClusterSettings, Settings
+from kronkeep_daemon.supervisor import Supervisor
+
+
+class Composition(msgspec.Struct, frozen=True, kw_only=True):
+    """The daemon's services, with the objects below them that no route needs."""
+
+    services: Services
+    supervisor: Supervisor
+    queues: RepositoryQueues
+    repository_jobs: RepositoryJobs
+    maintenance: RepositoryMaintenance
+    backup_planner: BackupPlanner
+    policy_faults: PolicyFaults
+    data_checks: DataChecks
+
+    def start(self) -> None:
+        """Start the background tasks of all services; interrupted work continues from its records."""
+        services = self.services
+        services.cronjobs.start(self.supervisor)
+        services.storages.resume()
+        services.storage_upkeep.start()
+        self.backup_planner.start()
+        services.retention.start()
+        self.policy_faults.start()
+        self.data_checks.start()
+        services.restores.start()
+        services.alerts.start()
+        self.supervisor.start("live changes", services.live.run, death="restart")
+        self.supervisor.start("schedule findings", services.schedules.keep_findings, death="restart")
+        services.dropins.start(self.supervisor)
+
+
+def compose(
+    clusters: Sequence[tuple[Cluster, ClusterSettings]],
+    history: History,
+    settings: Callable[[], Settings],
+    supervisor: Supervisor,
+) -> Composition:
+    """Create every service over those that it needs; nothing runs yet."""
+    base = Foundation(
+        clusters=Clusters([cluster for cluster, _ in clusters]),
+        history=history,
+        bus=Bus(),
+        clock=SystemClock(),
+        settings=settings,
+        supervisor=supervisor,
+    )
+    cronjobs = compose_cronjobs(base, clusters)
+    repositories = compose_repositories(base, cronjobs)
+    backups = compose_backups(base, cronjobs, repositories)
+    data_checks = DataChecks(
+        storages=repositories.storages,
+        maintenance=repositories.maintenance,
+        index=repositories.index,
+        clock=base.clock,
+        supervisor=supervisor,
+        leads=cronjobs.leads,
+    )
+    restores = compose_restores(base, cronjobs, repositories, backups)
+    return Composition(
+        services=compose_services(base, cronjobs, repositories, backups, restores),
+        supervisor=supervisor,
+        queues=repositories.queues,
+        repository_jobs=repositories.jobs,
+        maintenance=repositories.maintenance,
+        backup_planner=backups.planner,
+        policy_faults=backups.policy_faults,
+        data_checks=data_checks,
+    )

@@ -1,0 +1,96 @@
+"""Composition of the services over all layers, and of what the HTTP server needs."""
+
+from pathlib import Path
+
+from kronkeep_daemon.alert_inputs import ServiceAlertInputs
+from kronkeep_daemon.alerts import AlertService
+from kronkeep_daemon.apply import Applying
+from kronkeep_daemon.composition.backup_layer import BackupLayer
+from kronkeep_daemon.composition.foundation import Foundation
+from kronkeep_daemon.composition.repository_layer import RepositoryLayer
+from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.cronjobs_with_backups import ExtendedService
+from kronkeep_daemon.doctor import Doctor
+from kronkeep_daemon.http.idempotency import Answers
+from kronkeep_daemon.http.live_changes import LiveChanges
+from kronkeep_daemon.http.metrics import Metrics
+from kronkeep_daemon.http.operations import Operations
+from kronkeep_daemon.http.services import Services
+from kronkeep_daemon.http.user_limits import Limits
+from kronkeep_daemon.manifest_folder import DropIns
+from kronkeep_daemon.restores.service import RestoreService
+from kronkeep_daemon.schedule_service import ScheduleService
+
+
+def compose_services(
+    base: Foundation,
+    cronjobs: CronJobService,
+    repositories: RepositoryLayer,
+    backups: BackupLayer,
+    restores: RestoreService,
+) -> Services:
+    history = base.history
+    clock = base.clock
+    settings = base.settings
+    schedules = ScheduleService(cronjobs=cronjobs, history=history, clock=clock, settings=settings)
+    extended = ExtendedService(
+        cronjobs=cronjobs,
+        backups=backups.backups,
+        storages=repositories.storages,
+        probe=repositories.version_probe,
+        records=backups.records,
+        history=history,
+        schedules=schedules,
+    )
+    applying = Applying(cronjobs, extended, repositories.storages)
+    folder = settings().manifests
+    metrics = Metrics()
+    alerts = AlertService(
+        inputs=ServiceAlertInputs(
+            cronjobs=cronjobs, extended=extended, storages=repositories.storages, schedules=schedules
+        ),
+        history=history,
+        bus=base.bus,
+        clock=clock,
+        settings=settings,
+        supervisor=base.supervisor,
+        cluster=base.clusters.first,
+        registry=metrics.registry,
+    )
+    return Services(
+        cronjobs=cronjobs,
+        backups=backups.backups,
+        backup_records=backups.records,
+        backup_logs=backups.logs,
+        policies=backups.policies,
+        retention=backups.retention,
+        storages=repositories.storages,
+        storage_upkeep=repositories.upkeep,
+        restores=restores,
+        extended=extended,
+        schedules=schedules,
+        applying=applying,
+        dropins=DropIns(
+            folder=Path(folder) if folder else None,
+            applying=applying,
+            bus=base.bus,
+            clock=clock,
+            cronjobs=cronjobs,
+        ),
+        doctor=Doctor(
+            cronjobs=cronjobs,
+            storages=repositories.storages,
+            history=history,
+            clock=clock,
+            settings=settings,
+        ),
+        history=history,
+        live=LiveChanges(cronjobs=cronjobs, extended=extended, history=history, bus=base.bus, clock=clock),
+        clock=clock,
+        settings=settings,
+        operations=Operations(history, clock, base.supervisor),
+        answers=Answers(history, clock),
+        limits=Limits(clock, lambda: settings().limits),
+        metrics=metrics,
+        alerts=alerts,
+    )
