@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 
 from kronkeep_common import object_keys
-from kronkeep_common.compatibility.strategies import Settled
+from kronkeep_common.compatibility.strategies import ResolvedPolicy
 from kronkeep_common.errors import (
     ClusterNotFound,
     CronJobNotFound,
@@ -156,7 +156,7 @@ class ExtendedService:
 
     async def acceptable(
         self, ref: CronJobRef, schedule: str, zone: str | None, wanted: BackupPolicySpec
-    ) -> Settled:
+    ) -> ResolvedPolicy:
         """The policy as a CronJob of that schedule may carry it; raises what `create` raises for a policy."""
         cluster = self._cronjobs.clusters.named(ref.cluster)
         self._storages.require_usable(wanted.storage_id, cluster, ref.namespace)

@@ -10,8 +10,8 @@ import msgspec
 
 from kronkeep_common import compatibility, object_keys
 from kronkeep_common.clock import Clock
-from kronkeep_common.compatibility import DEFAULT_DURATION, Busy, Question, percentile_95
-from kronkeep_common.compatibility.strategies import Settled
+from kronkeep_common.compatibility import DEFAULT_DURATION, CheckContext, OtherPolicy, percentile_95
+from kronkeep_common.compatibility.strategies import ResolvedPolicy
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import (
     BackupPolicy,
@@ -65,23 +65,23 @@ class ScheduleService:
 
         def work() -> ScheduleVerdict:
             verdict = compatibility.check(question, backup)
-            offers = tuple(compatibility.offers(backup, question, verdict))
+            offers = tuple(compatibility.offer_resolutions(backup, question, verdict))
             return msgspec.structs.replace(verdict, resolutions=offers, expected_from=source)
 
         return await asyncio.to_thread(work)
 
     async def settle(
         self, ref: CronJobRef, schedule: str, zone: str | None, wanted: BackupPolicySpec
-    ) -> Settled:
+    ) -> ResolvedPolicy:
         """The policy as the CronJob may carry it, after its strategy; raises ScheduleConflict."""
         if wanted.schedule is None:
-            return Settled(wanted, "")
+            return ResolvedPolicy(wanted, "")
         cronjob = self._existing(schedule, zone)
         backup = self.parse(wanted.schedule, wanted.time_zone)
         uid = self._uid_of(ref)
         question, _ = self._question(cronjob, uid, wanted.expected_duration_seconds, wanted.storage_id)
 
-        def work() -> Settled:
+        def work() -> ResolvedPolicy:
             verdict = compatibility.check(question, backup)
             return compatibility.resolve(wanted.on_conflict, wanted, backup, question, verdict)
 
@@ -104,14 +104,14 @@ class ScheduleService:
 
     def _question(
         self, cronjob: Schedule, uid: str | None, stated: float | None, storage: str | None
-    ) -> tuple[Question, Source]:
+    ) -> tuple[CheckContext, Source]:
         expected, source = self._expected(uid, stated)
-        question = Question(
+        question = CheckContext(
             cronjob=cronjob,
             now=self._clock.now(),
-            expected=timedelta(seconds=expected),
-            others=self._others(storage, uid) if storage else (),
-            lasting=timedelta(seconds=self._lasting(uid)),
+            run_duration=timedelta(seconds=expected),
+            other_policies=self._others(storage, uid) if storage else (),
+            backup_duration=timedelta(seconds=self._lasting(uid)),
         )
         return question, source
 
@@ -134,7 +134,7 @@ class ScheduleService:
         seen = percentile_95([one.duration_seconds for one in done if one.duration_seconds is not None])
         return DEFAULT_DURATION.total_seconds() if seen is None else seen
 
-    def _others(self, storage: str, uid: str | None) -> tuple[Busy, ...]:
+    def _others(self, storage: str, uid: str | None) -> tuple[OtherPolicy, ...]:
         """The enabled policies of other CronJobs on the storage."""
         found = []
         for cronjob in self._cronjobs.objects():
@@ -148,20 +148,22 @@ class ScheduleService:
                 found.append(other)
         return tuple(found)
 
-    def _busy(self, cronjob: CronJobObject, policy: BackupPolicy) -> Busy | None:
+    def _busy(self, cronjob: CronJobObject, policy: BackupPolicy) -> OtherPolicy | None:
         """When another policy's backups hold the storage; None where no schedule says so."""
         name = self._cronjobs.clusters.title(cronjob.cluster, str(cronjob.ref))
         lasting = self._lasting(cronjob.uid)
         try:
             if policy.schedule is not None:
-                return Busy(
+                return OtherPolicy(
                     name=name, schedule=self.parse(policy.schedule, policy.time_zone), duration=lasting
                 )
             if cronjob.spec.suspend:
                 return None
             run, _ = self._expected(cronjob.uid, policy.expected_duration_seconds)
             schedule = self._existing(cronjob.spec.schedule, cronjob.spec.time_zone)
-            return Busy(name=name, schedule=schedule, duration=lasting, delay=run + policy.delay_seconds)
+            return OtherPolicy(
+                name=name, schedule=schedule, duration=lasting, delay=run + policy.delay_seconds
+            )
         except KronkeepError:
             return None
 
@@ -215,10 +217,10 @@ class ScheduleService:
     def _find(self, pair: _Pair) -> tuple[str, ...]:
         schedule, zone, backup, backup_zone, minutes, _ = pair
         try:
-            question = Question(
+            question = CheckContext(
                 cronjob=self._existing(schedule, zone),
                 now=self._clock.now(),
-                expected=timedelta(minutes=minutes),
+                run_duration=timedelta(minutes=minutes),
             )
             verdict = compatibility.check(question, self.parse(backup, backup_zone))
         except KronkeepError:

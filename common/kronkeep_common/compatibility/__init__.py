@@ -15,18 +15,18 @@ StorageBusy      another policy's backup holds the storage when this one starts 
 `check` finds them; `resolve` carries out one of the strategies that settle a conflict.
 """
 
-from kronkeep_common.compatibility.check import DEFAULT_DURATION, HORIZON, Question, check
+from kronkeep_common.compatibility.check import DEFAULT_DURATION, HORIZON, CheckContext, check
 from kronkeep_common.compatibility.expected_duration import percentile_95
-from kronkeep_common.compatibility.storage_overlap import Busy
-from kronkeep_common.compatibility.strategies import offers, resolve
+from kronkeep_common.compatibility.storage_overlap import OtherPolicy
+from kronkeep_common.compatibility.strategies import offer_resolutions, resolve
 
 __all__ = [
     "DEFAULT_DURATION",
     "HORIZON",
-    "Busy",
-    "Question",
+    "OtherPolicy",
+    "CheckContext",
     "check",
-    "offers",
+    "offer_resolutions",
     "percentile_95",
     "resolve",
 ]

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from kronkeep_common.compatibility.findings import LISTED, finding
+from kronkeep_common.compatibility.findings import LISTED, make_finding
 from kronkeep_common.models import Finding
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import duration
@@ -15,7 +15,7 @@ RARE = timedelta(days=190)  # longer than any half year, so that one fire each h
 _DAY = 86400
 
 
-class Named(NamedTuple):
+class NamedSchedule(NamedTuple):
     """A schedule, its fires from `start` on, and what sentences call it."""
 
     name: str
@@ -24,15 +24,17 @@ class Named(NamedTuple):
     start: int
 
 
-def never(named: Named) -> Finding | None:
+def find_never_fires(named: NamedSchedule) -> Finding | None:
     """NeverFires."""
     if named.fires:
         return None
     words = f"The {named.name}'s schedule {named.schedule.expr!r} never fires."
-    return finding(code="NeverFires", severity="conflict", message=words, hits=[], of=0, zone=named.schedule)
+    return make_finding(
+        code="NeverFires", severity="conflict", message=words, hits=[], of=0, zone=named.schedule
+    )
 
 
-def rarely(named: Named) -> Finding | None:
+def find_rarely_fires(named: NamedSchedule) -> Finding | None:
     """RarelyFires: counts the waits of more than RARE, from the horizon's start on."""
     waits = pairwise([named.start, *named.fires])
     ends = [(later - earlier, later) for earlier, later in waits if later - earlier > RARE.total_seconds()]
@@ -44,7 +46,7 @@ def rarely(named: Named) -> Finding | None:
         f"{_local(named.schedule, end):%Y-%m-%d %H:%M}."
     )
     hits = [later for _, later in ends]
-    return finding(
+    return make_finding(
         code="RarelyFires",
         severity="warning",
         message=words,
@@ -54,7 +56,7 @@ def rarely(named: Named) -> Finding | None:
     )
 
 
-def changed(named: Named, end: int) -> Iterator[Finding]:
+def find_clock_changes(named: NamedSchedule, end: int) -> Iterator[Finding]:
     """DstSkip and DstRepeat: count the fire times that some local day has not, or twice.
 
     A schedule that fires in every hour of the day keeps its pace over a change, and is only told of when a
@@ -66,11 +68,11 @@ def changed(named: Named, end: int) -> Iterator[Finding]:
     skipped: list[tuple[int, str]] = []
     repeated: list[tuple[int, str]] = []
     for day in schedule.changing_days(named.start, end):
-        missing, twice = _of_day(schedule, day)
-        if missing and (len(schedule.parsed.hours) < 24 or _held_up(schedule, day)):
-            skipped.append((_opening(schedule, day), _said(missing, day)))
+        missing, twice = _missing_and_repeated(schedule, day)
+        if missing and (len(schedule.parsed.hours) < 24 or _has_longer_wait(schedule, day)):
+            skipped.append((_start_of_day(schedule, day), _describe_times(missing, day)))
         if twice and len(schedule.parsed.hours) < 24:
-            repeated.append((_opening(schedule, day), _said(twice, day)))
+            repeated.append((_start_of_day(schedule, day), _describe_times(twice, day)))
     for code, found, words in (
         ("DstSkip", skipped, "The clocks skip a fire time of the {name}: {days}."),
         ("DstRepeat", repeated, "The clocks repeat a fire time of the {name}, which fires twice: {days}."),
@@ -79,39 +81,39 @@ def changed(named: Named, end: int) -> Iterator[Finding]:
             days = ", ".join(said for _, said in found[:LISTED])
             message = words.format(name=named.name, days=days)
             hits = [at for at, _ in found]
-            yield finding(
+            yield make_finding(
                 code=code, severity="warning", message=message, hits=hits, of=len(named.fires), zone=schedule
             )
 
 
-def _said(times: list[str], day: date) -> str:
+def _describe_times(times: list[str], day: date) -> str:
     more = f" and {len(times) - 1} more" if len(times) > 1 else ""
     return f"{times[0]}{more} on {day}"
 
 
-def _of_day(schedule: Schedule, day: date) -> tuple[list[str], list[str]]:
+def _missing_and_repeated(schedule: Schedule, day: date) -> tuple[list[str], list[str]]:
     """The clock times of `day` that do not come, and those that come twice."""
     counts = Counter(schedule.walls_of(day))
     expected = schedule.times_of_day
-    missing = [clock(second) for second in expected if counts[second] == 0]
-    return missing, [clock(second) for second in expected if counts[second] > 1]
+    missing = [format_clock(second) for second in expected if counts[second] == 0]
+    return missing, [format_clock(second) for second in expected if counts[second] > 1]
 
 
-def clock(second: int) -> str:
+def format_clock(second: int) -> str:
     """A second of the day as HH:MM."""
     return f"{second // 3600:02d}:{second % 3600 // 60:02d}"
 
 
-def _held_up(schedule: Schedule, day: date) -> bool:
+def _has_longer_wait(schedule: Schedule, day: date) -> bool:
     """Whether some wait around `day` is longer than the schedule's longest on an ordinary day."""
     times = schedule.times_of_day
     usual = max(later - earlier for earlier, later in pairwise([*times, times[0] + _DAY]))
-    opening = _opening(schedule, day)
+    opening = _start_of_day(schedule, day)
     fires = list(schedule.seconds_between(opening - usual - 3600, opening + _DAY + usual + 3600))
     return any(later - earlier > usual for earlier, later in pairwise(fires))
 
 
-def _opening(schedule: Schedule, day: date) -> int:
+def _start_of_day(schedule: Schedule, day: date) -> int:
     """The instant of the local day's first second."""
     return int(datetime(day.year, day.month, day.day, tzinfo=schedule.zone_info).timestamp())
 

@@ -10,7 +10,7 @@ MOST = 600_000  # fire times of one schedule; every minute for a year and more
 LEAST = 2  # fires of each that are waited for, however far away: two 29 Februaries can conflict
 
 
-class Fires(NamedTuple):
+class FireTimes(NamedTuple):
     """Runs and backups in [start, end), in order; `end` is later than asked for where fires are rare."""
 
     start: int
@@ -21,19 +21,19 @@ class Fires(NamedTuple):
     backups: list[int]
 
 
-def collect(cronjob: Schedule, backup: Schedule, start: int, end: int) -> Fires:
+def collect_fire_times(cronjob: Schedule, backup: Schedule, start: int, end: int) -> FireTimes:
     """The fires of both from `start` to at least `end`, cut where more than MOST would be needed."""
     both = (cronjob, backup)
-    end = max(end, *(_fire(schedule, start, LEAST) + 1 for schedule in both))
+    end = max(end, *(_nth_fire(schedule, start, LEAST) + 1 for schedule in both))
     lists = [list(islice(schedule.seconds_between(start, end), MOST)) for schedule in both]
     full = [fires[-1] + 1 for fires in lists if len(fires) == MOST]
     if full:
         end = min(full)
         lists = [fires[: bisect_left(fires, end)] for fires in lists]
-    return Fires(start, end, cronjob, backup, *lists)
+    return FireTimes(start, end, cronjob, backup, *lists)
 
 
-def _fire(schedule: Schedule, start: int, count: int) -> int:
+def _nth_fire(schedule: Schedule, start: int, count: int) -> int:
     """The count-th fire from `start` on, or the last there is; `start` where there is none."""
     at = start - 1
     for _ in range(count):
@@ -44,6 +44,6 @@ def _fire(schedule: Schedule, start: int, count: int) -> int:
     return max(at, start)
 
 
-def minute(second: int) -> int:
+def minute_of(second: int) -> int:
     """The start of the minute; only `@every` fires within one."""
     return second - second % 60

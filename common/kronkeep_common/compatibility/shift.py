@@ -8,9 +8,9 @@ from datetime import timedelta
 from itertools import pairwise
 
 from kronkeep_common.compatibility import findings
-from kronkeep_common.compatibility.check import Question, check
-from kronkeep_common.compatibility.fire_times import Fires, collect
-from kronkeep_common.compatibility.storage_overlap import busy
+from kronkeep_common.compatibility.check import CheckContext, check
+from kronkeep_common.compatibility.fire_times import FireTimes, collect_fire_times
+from kronkeep_common.compatibility.storage_overlap import find_storage_busy
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.schedule.grammar import DESCRIPTORS
 
@@ -19,48 +19,48 @@ _FIRST = 3  # fires of a candidate that are held against runs before anything de
 _DAY = 24 * 60
 
 
-def shift(backup: Schedule, question: Question) -> Schedule | None:
+def find_shifted_schedule(backup: Schedule, context: CheckContext) -> Schedule | None:
     """The first candidate without conflict, one that meets no other policy's backups if there is one.
 
     None where none fits, where one of the two never fires, and for `@every`, which keeps to no clock.
     """
-    start = int(question.now.timestamp())
-    year = _fires(backup, question, start, question.horizon)
-    if not year.runs or not year.backups:
+    start = int(context.now.timestamp())
+    whole = _fire_times(backup, context, start, context.horizon)
+    if not whole.runs or not whole.backups:
         return None
-    soon = _fires(backup, question, start, _GLANCE)
-    minutes = {run // 60 for run in soon.runs}
-    waiting: Schedule | None = None
+    near = _fire_times(backup, context, start, _GLANCE)
+    minutes = {run // 60 for run in near.runs}
+    second_best: Schedule | None = None
     for candidate in candidates(backup):
-        if _meets(candidate, start, minutes):
+        if _starts_with_a_run(candidate, start, minutes):
             continue
-        glance = _with(soon, candidate)
-        if _conflict(glance) or (waiting is not None and _held(glance, question)):
+        glance = _with_backups_of(near, candidate)
+        if _has_conflict(glance) or (second_best is not None and _meets_other_policy(glance, context)):
             continue
-        fires = _with(year, candidate)
+        fires = _with_backups_of(whole, candidate)
         if (
-            _conflict(fires)
-            or _too_close(fires, question)
-            or check(question, candidate).verdict == "conflict"
+            _has_conflict(fires)
+            or _is_too_close(fires, context)
+            or check(context, candidate).verdict == "conflict"
         ):
             continue
-        if not _held(fires, question):
+        if not _meets_other_policy(fires, context):
             return candidate
-        waiting = waiting or candidate
-    return waiting
+        second_best = second_best or candidate
+    return second_best
 
 
-def _fires(backup: Schedule, question: Question, start: int, horizon: timedelta) -> Fires:
-    return collect(question.cronjob, backup, start, start + int(horizon.total_seconds()))
+def _fire_times(backup: Schedule, context: CheckContext, start: int, horizon: timedelta) -> FireTimes:
+    return collect_fire_times(context.cronjob, backup, start, start + int(horizon.total_seconds()))
 
 
-def _with(fires: Fires, candidate: Schedule) -> Fires:
+def _with_backups_of(fires: FireTimes, candidate: Schedule) -> FireTimes:
     """The same runs with another schedule's backups."""
     backups = list(candidate.seconds_between(fires.start, fires.end))
     return fires._replace(backup=candidate, backups=backups)
 
 
-def _meets(candidate: Schedule, start: int, minutes: set[int]) -> bool:
+def _starts_with_a_run(candidate: Schedule, start: int, minutes: set[int]) -> bool:
     at = start
     for _ in range(_FIRST):
         following = candidate.next_second(at)
@@ -72,17 +72,19 @@ def _meets(candidate: Schedule, start: int, minutes: set[int]) -> bool:
     return False
 
 
-def _conflict(fires: Fires) -> bool:
-    return bool(findings.same_time(fires) or findings.before_run(fires))
+def _has_conflict(fires: FireTimes) -> bool:
+    return bool(findings.find_same_time(fires) or findings.find_backup_before_run(fires))
 
 
-def _too_close(fires: Fires, question: Question) -> bool:
-    found = findings.too_close(fires, question.expected.total_seconds())
-    return found is not None and found.severity == "conflict"
+def _is_too_close(fires: FireTimes, context: CheckContext) -> bool:
+    too_close = findings.find_too_close(fires, context.run_duration.total_seconds())
+    return too_close is not None and too_close.severity == "conflict"
 
 
-def _held(fires: Fires, question: Question) -> bool:
-    return busy(fires, question.others, question.lasting.total_seconds()) is not None
+def _meets_other_policy(fires: FireTimes, context: CheckContext) -> bool:
+    return (
+        find_storage_busy(fires, context.other_policies, context.backup_duration.total_seconds()) is not None
+    )
 
 
 def candidates(backup: Schedule) -> Iterator[Schedule]:
@@ -95,14 +97,14 @@ def candidates(backup: Schedule) -> Iterator[Schedule]:
     daily = words[2:] == ["*", "*", "*"]
     seen = {(minutes, hours)}
     for delay in range(1, _DAY):
-        moved = _moved(minutes, hours, delay, daily)
+        moved = _delay(minutes, hours, delay, daily)
         if moved is not None and moved not in seen:
             seen.add(moved)
-            fields = [_field(moved[0], 60), _field(moved[1], 24), *words[2:]]
+            fields = [_write_field(moved[0], 60), _write_field(moved[1], 24), *words[2:]]
             yield Schedule.parse(" ".join(fields), backup.zone)
 
 
-def _moved(
+def _delay(
     minutes: tuple[int, ...], hours: tuple[int, ...], delay: int, daily: bool
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """Minutes and hours `delay` minutes later; None where minute and hour fields cannot say it.
@@ -110,17 +112,19 @@ def _moved(
     That is so when only some minutes carry into the next hour, or only some hours into the next day while
     not every day is one of the schedule's.
     """
-    later = [minute + delay % 60 for minute in minutes]
-    carries = {minute // 60 for minute in later}
+    delayed_minutes = [minute + delay % 60 for minute in minutes]
+    carries = {minute // 60 for minute in delayed_minutes}
     if len(hours) < 24 and len(carries) > 1:
         return None
-    moved = [hour + delay // 60 + min(carries) for hour in hours]
-    if not daily and len({hour // 24 for hour in moved}) > 1:
+    delayed_hours = [hour + delay // 60 + min(carries) for hour in hours]
+    if not daily and len({hour // 24 for hour in delayed_hours}) > 1:
         return None
-    return tuple(sorted(minute % 60 for minute in later)), tuple(sorted(hour % 24 for hour in moved))
+    return tuple(sorted(minute % 60 for minute in delayed_minutes)), tuple(
+        sorted(hour % 24 for hour in delayed_hours)
+    )
 
 
-def _field(values: tuple[int, ...], whole: int) -> str:
+def _write_field(values: tuple[int, ...], whole: int) -> str:
     """The shortest usual way to write some minutes or hours: 5, *, */15, 5-59/15, 1,2,5."""
     if len(values) == whole:
         return "*"

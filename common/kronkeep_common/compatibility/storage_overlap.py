@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from kronkeep_common.compatibility.findings import finding
-from kronkeep_common.compatibility.fire_times import Fires
+from kronkeep_common.compatibility.findings import make_finding
+from kronkeep_common.compatibility.fire_times import FireTimes
 from kronkeep_common.models import Finding
 from kronkeep_common.schedule import Schedule
 
-PAIRS = 20_000  # fires held against policies; above it only the first backups are looked at
+MOST_COMPARISONS = 20_000  # fires held against policies; above it only the first backups are looked at
 
 
-class Busy(NamedTuple):
+class OtherPolicy(NamedTuple):
     """Another policy of the same storage: its backups start `delay` seconds after `schedule` fires."""
 
     name: str
@@ -24,28 +24,30 @@ class Busy(NamedTuple):
     duration: float
     delay: float = 0.0
 
-    def held(self, start: int, end: float) -> bool:
+    def is_running(self, start: int, end: float) -> bool:
         """Whether one of its backups runs at some moment in [start, end)."""
         following = self.schedule.next(datetime.fromtimestamp(start - self.duration - self.delay, UTC))
         return following is not None and following.timestamp() + self.delay < end
 
 
-def busy(fires: Fires, others: Sequence[Busy], lasting: float) -> Finding | None:
+def find_storage_busy(
+    fires: FireTimes, others: Sequence[OtherPolicy], backup_seconds: float
+) -> Finding | None:
     """StorageBusy: counts backups, each `lasting` seconds, that overlap another policy's."""
     if not others:
         return None
-    looked = fires.backups[: max(1, PAIRS // len(others))]
+    backups = fires.backups[: max(1, MOST_COMPARISONS // len(others))]
     hits: list[int] = []
     names: dict[str, None] = {}
-    for backup in looked:
-        holders = [other.name for other in others if other.held(backup, backup + lasting)]
+    for backup in backups:
+        holders = [other.name for other in others if other.is_running(backup, backup + backup_seconds)]
         if holders:
             hits.append(backup)
             names.update(dict.fromkeys(holders))
     if not hits:
         return None
     listed = ", ".join(list(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    words = f"{len(hits)} of {len(looked)} backups meet those of {listed} on the same storage, and wait."
-    return finding(
-        code="StorageBusy", severity="warning", message=words, hits=hits, of=len(looked), zone=fires.cronjob
+    words = f"{len(hits)} of {len(backups)} backups meet those of {listed} on the same storage, and wait."
+    return make_finding(
+        code="StorageBusy", severity="warning", message=words, hits=hits, of=len(backups), zone=fires.cronjob
     )

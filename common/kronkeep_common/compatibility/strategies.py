@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from kronkeep_common.compatibility.check import Question
-from kronkeep_common.compatibility.shift import shift
+from kronkeep_common.compatibility.check import CheckContext
+from kronkeep_common.compatibility.shift import find_shifted_schedule
 from kronkeep_common.errors import ScheduleConflict
 from kronkeep_common.models import BackupPolicySpec, Finding, Resolution, ScheduleVerdict
 from kronkeep_common.schedule import Schedule
 
 
-class Settled(NamedTuple):
+class ResolvedPolicy(NamedTuple):
     """A policy as a strategy leaves it, and what the strategy did, in one sentence; empty for nothing."""
 
     policy: BackupPolicySpec
@@ -20,36 +20,38 @@ class Settled(NamedTuple):
 
 
 def resolve(
-    strategy: str, policy: BackupPolicySpec, backup: Schedule, question: Question, verdict: ScheduleVerdict
-) -> Settled:
+    strategy: str, policy: BackupPolicySpec, backup: Schedule, context: CheckContext, verdict: ScheduleVerdict
+) -> ResolvedPolicy:
     """Carries out a strategy on a policy with the schedule `backup`, which has the given verdict.
 
     Raises ScheduleConflict for `reject`, and for `shift` where no minute of the day fits.
     """
     conflict = next((finding for finding in verdict.findings if finding.severity == "conflict"), None)
     if conflict is None:
-        return Settled(policy, "")
+        return ResolvedPolicy(policy, "")
     match strategy:
         case "after-run":
             changed = msgspec.structs.replace(policy, schedule=None, time_zone=None)
-            return Settled(changed, after_run_sentence(backup))
+            return ResolvedPolicy(changed, after_run_sentence(backup))
         case "accept":
-            return Settled(policy, accept_sentence(verdict.findings))
+            return ResolvedPolicy(policy, accept_sentence(verdict.findings))
         case "shift":
-            return _shifted(policy, backup, question)
+            return _resolve_by_shift(policy, backup, context)
     raise ScheduleConflict(conflict.message, finding=conflict.code, field="policy.schedule")
 
 
-def _shifted(policy: BackupPolicySpec, backup: Schedule, question: Question) -> Settled:
-    found = shift(backup, question)
-    if found is None:
+def _resolve_by_shift(policy: BackupPolicySpec, backup: Schedule, context: CheckContext) -> ResolvedPolicy:
+    shifted = find_shifted_schedule(backup, context)
+    if shifted is None:
         raise ScheduleConflict(
             shift_sentence(backup, None),
             next_step="Choose after-run, or another schedule.",
             finding="NoShift",
             field="policy.schedule",
         )
-    return Settled(msgspec.structs.replace(policy, schedule=found.expr), shift_sentence(backup, found))
+    return ResolvedPolicy(
+        msgspec.structs.replace(policy, schedule=shifted.expr), shift_sentence(backup, shifted)
+    )
 
 
 def after_run_sentence(backup: Schedule) -> str:
@@ -63,21 +65,26 @@ def accept_sentence(findings: tuple[Finding, ...]) -> str:
     return f"The schedules stay as they are; the conflict stays on record ({codes})."
 
 
-def shift_sentence(backup: Schedule, found: Schedule | None) -> str:
+def shift_sentence(backup: Schedule, shifted: Schedule | None) -> str:
     """What `shift` does, or that it can do nothing."""
-    if found is None:
+    if shifted is None:
         return f"No minute of the day fits {backup.expr!r} with its cadence kept."
-    return f"The backup's schedule moves from {backup.expr!r} to {found.expr!r}: {found.describe()}."
+    return f"The backup's schedule moves from {backup.expr!r} to {shifted.expr!r}: {shifted.describe()}."
 
 
-def offers(backup: Schedule, question: Question, verdict: ScheduleVerdict) -> Iterator[Resolution]:
+def offer_resolutions(
+    backup: Schedule, context: CheckContext, verdict: ScheduleVerdict
+) -> Iterator[Resolution]:
     """What each strategy would do about a conflict; nothing where there is none."""
     if verdict.verdict != "conflict":
         return
-    found = shift(backup, question)
-    sentence = shift_sentence(backup, found)
+    shifted = find_shifted_schedule(backup, context)
+    sentence = shift_sentence(backup, shifted)
     yield Resolution(
-        strategy="shift", possible=found is not None, message=sentence, schedule=found.expr if found else None
+        strategy="shift",
+        possible=shifted is not None,
+        message=sentence,
+        schedule=shifted.expr if shifted else None,
     )
     yield Resolution(strategy="after-run", message=after_run_sentence(backup))
     yield Resolution(strategy="accept", message=accept_sentence(verdict.findings), schedule=backup.expr)

@@ -14,7 +14,8 @@ import msgspec
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ExecutionStatus
-from kronkeep_daemon.kube.objects import Event, parse_time
+from kronkeep_daemon.kube.objects import Event
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
 class Facts(NamedTuple):
@@ -49,7 +50,7 @@ def _completed(run: CronJobExecution, seen: Event, now: datetime) -> CronJobExec
         return _away(run, now)
     return _closed(
         run,
-        parse_time(seen.at) or now,
+        parse_timestamp(seen.at) or now,
         ExecutionStatus.SUCCEEDED if good else ExecutionStatus.FAILED,
         reason=None if good else Reason.FAILED_WHILE_AWAY,
         message=None if good else Reason.FAILED_WHILE_AWAY.meaning,

@@ -11,7 +11,8 @@ from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigg
 from kronkeep_common.text import clean
 from kronkeep_daemon.kube.causes import Told
 from kronkeep_daemon.kube.job_state import Observation, observe
-from kronkeep_daemon.kube.objects import Job, Notes, Owner, Pod, cronjob_of, parse_time
+from kronkeep_daemon.kube.objects import Job, Notes, Owner, Pod, cronjob_of
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 CATCH_UP = timedelta(seconds=100)  # a start this late after its slot was not the slot's own
 _NO_NOTES = Notes()
@@ -68,7 +69,7 @@ def _first(cluster: str, record_id: str, job: Job, owner: Owner) -> CronJobExecu
     meta = job.metadata
     notes = meta.annotations or _NO_NOTES
     trigger = trigger_of(notes)
-    created = parse_time(meta.creation_timestamp)
+    created = parse_timestamp(meta.creation_timestamp)
     if created is None:
         raise ValueError("the Job has no creation time")
     return CronJobExecution(

@@ -13,7 +13,8 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ExecutionStatus, Trigger
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import slot_rules
-from kronkeep_daemon.kube.objects import CronJobObject, Event, parse_time
+from kronkeep_daemon.kube.objects import CronJobObject, Event
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 _TRACES = "Look for the run's own traces; run it again if in doubt."
 
@@ -44,7 +45,7 @@ def missed(
     reason = Reason(why)
     words = reason.meaning
     said = told.get("FailedCreate") or told.get("MissSchedule")
-    at = parse_time(said.at) if said else None
+    at = parse_timestamp(said.at) if said else None
     if said is not None and at is not None and at >= slot and why is not slot_rules.Became.STILL_RUNNING:
         words = f"{words} Kubernetes says: {clean(said.message or '', 300)}"
     return _base(
@@ -121,7 +122,7 @@ def started(cronjob: CronJobObject, slot: datetime, told: Mapping[str, Event]) -
         slot,
         job=job,
         status=status,
-        ended_at=parse_time(seen.at) if seen else None,
+        ended_at=parse_timestamp(seen.at) if seen else None,
         reason=reason,
         message=message,
         next_step=_TRACES if reason else None,
@@ -133,7 +134,7 @@ def _evidence(cronjob: CronJobObject, slot: datetime, seen: Event | None) -> str
     if seen is not None:
         return "the CronJob controller's Event SawCompletedJob"
     good = cronjob.status.last_successful_time
-    later = parse_time(good)
+    later = parse_timestamp(good)
     if good and later is not None and later >= slot:
         return f"status.lastScheduleTime; status.lastSuccessfulTime {clean(good, 40)} is later"
     return "status.lastScheduleTime, or the Event SuccessfulCreate"

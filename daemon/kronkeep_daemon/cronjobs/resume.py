@@ -13,7 +13,8 @@ from datetime import datetime
 from kronkeep_common import object_keys
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.schedule import Schedule
-from kronkeep_daemon.kube.objects import CronJobObject, JsonObject, parse_time
+from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 log = logging.getLogger(__name__)
 LEAST = 12.0  # seconds: below ten the controller may not start even the slots that come
@@ -56,7 +57,7 @@ def given_back(cronjob: CronJobObject) -> JsonObject | None:
         return None
     deadline, _, text = noted.partition(" ")
     try:
-        slot = parse_time(text)
+        slot = parse_timestamp(text)
     except ValueError:
         slot = None
     last = cronjob.last_scheduled_at

@@ -13,7 +13,8 @@ from kronkeep_daemon.history.kept_logs import Capped
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.kube.objects import Event, JsonObject, parse_time
+from kronkeep_daemon.kube.objects import Event, JsonObject
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 log = logging.getLogger(__name__)
 MANIFEST = "_manifest"
@@ -85,7 +86,7 @@ async def _told(cluster: Cluster, run: CronJobExecution) -> list[EventView]:
 
 
 def _view(event: Event) -> EventView | None:
-    at = parse_time(event.at)
+    at = parse_timestamp(event.at)
     about = event.involved_object
     if at is None:
         return None

@@ -9,7 +9,8 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.kube import objects, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.job_state import observe
-from kronkeep_daemon.kube.objects import ContainerStatus, Job, Pod, parse_time
+from kronkeep_daemon.kube.objects import ContainerStatus, Job, Pod
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
 async def fetch_pods(cluster: Cluster, namespace: str, job_name: str, job_uid: str) -> tuple[Pod, ...]:
@@ -89,7 +90,7 @@ class RuntimeLimit:
         earlier life of the daemon created. One that we created cannot be older than its creation, so a node
         whose clock is late does not end it at once.
         """
-        start = parse_time(started_at)
+        start = parse_timestamp(started_at)
         age = max(0.0, (self._clock.now() - start).total_seconds()) if start is not None else 0.0
         if self._created_at is not None:
             age = min(age, self._clock.monotonic() - self._created_at)

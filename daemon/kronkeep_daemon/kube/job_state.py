@@ -15,7 +15,8 @@ from kronkeep_common.states import ExecutionStatus
 from kronkeep_common.text import clean, duration
 from kronkeep_daemon.kube import causes
 from kronkeep_daemon.kube.causes import Told
-from kronkeep_daemon.kube.objects import Job, Pod, parse_time
+from kronkeep_daemon.kube.objects import Job, Pod
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
 class Observation(NamedTuple):
@@ -50,7 +51,7 @@ def observe(
     last = _deciding(seen)
     return Observation(
         status=state,
-        started_at=parse_time(status.start_time),
+        started_at=parse_timestamp(status.start_time),
         ended_at=over,
         attempts=max(len(seen), (status.failed or 0) + (status.succeeded or 0)),
         exit_code=last.exit_code if last else None,
@@ -73,9 +74,11 @@ def _state(job: Job) -> tuple[ExecutionStatus, datetime | None]:
     if not status.conditions:
         return (ExecutionStatus.RUNNING if status.ready else ExecutionStatus.PENDING), None
     if complete := job.true("Complete"):
-        return ExecutionStatus.SUCCEEDED, parse_time(status.completion_time or complete.last_transition_time)
+        return ExecutionStatus.SUCCEEDED, parse_timestamp(
+            status.completion_time or complete.last_transition_time
+        )
     if failed := job.true("Failed"):
-        return ExecutionStatus.FAILED, parse_time(failed.last_transition_time)
+        return ExecutionStatus.FAILED, parse_timestamp(failed.last_transition_time)
     if job.true("Suspended"):
         return ExecutionStatus.PENDING, None
     ending = job.true("FailureTarget") or job.true("SuccessCriteriaMet")
@@ -87,7 +90,7 @@ def _pod(pod: Pod) -> PodSeen:
     entry, end = found or (None, None)
     return PodSeen(
         name=clean(pod.metadata.name, 253),
-        created_at=parse_time(pod.metadata.creation_timestamp),
+        created_at=parse_timestamp(pod.metadata.creation_timestamp),
         node=clean(pod.spec.node_name, 253) if pod.spec.node_name else None,
         phase=pod.status.phase,
         container=clean(entry.name, 63) if entry else None,

@@ -14,11 +14,7 @@ import msgspec
 
 from kronkeep_common import object_keys
 from kronkeep_common.json_decoding import JsonObject as JsonObject
-
-
-def parse_time(text: str | None) -> datetime | None:
-    """Return the instant of a metav1.Time, which is RFC 3339; None for none."""
-    return datetime.fromisoformat(text) if text else None
+from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
 class _Part(msgspec.Struct, rename="camel", gc=False):
@@ -249,12 +245,12 @@ class CronJobObject(_Part, kw_only=True):
     @property
     def created_at(self) -> datetime | None:
         """When it was created, by the API server's clock."""
-        return parse_time(self.metadata.creation_timestamp)
+        return parse_timestamp(self.metadata.creation_timestamp)
 
     @property
     def last_scheduled_at(self) -> datetime | None:
         """The newest slot whose Job the CronJob controller has created."""
-        return parse_time(self.status.last_schedule_time)
+        return parse_timestamp(self.status.last_schedule_time)
 
 
 _CRONJOBS = msgspec.json.Decoder(CronJobObject)

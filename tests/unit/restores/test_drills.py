@@ -79,7 +79,7 @@ class Standing:
         self.policy = {"id": "p", "storage_id": "s", "drill": drill}
         self.cronjob = cronjob(self.policy)
 
-    def acting(self) -> list[CronJobObject]:
+    def led_objects(self) -> list[CronJobObject]:
         return [self.cronjob]
 
     def with_snapshot(self, of: Carrier) -> list[BackupExecution]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from kronkeep_common.compatibility import Busy, Question, check, offers, resolve
-from kronkeep_common.compatibility.shift import candidates, shift
+from kronkeep_common.compatibility import CheckContext, OtherPolicy, check, offer_resolutions, resolve
+from kronkeep_common.compatibility.shift import candidates, find_shifted_schedule
 from kronkeep_common.errors import ScheduleConflict
 from kronkeep_common.models import BackupPolicySpec
 from kronkeep_common.schedule import Schedule
@@ -145,10 +145,10 @@ STARTS = st.integers(29_450_000, 31_550_000)  # minutes; 2025-12 to 2029-12
 def test_check_agrees_with_a_simulation_minute_by_minute(
     run: Times, backup: Times, start: int, expected: int
 ) -> None:
-    question = Question(
+    question = CheckContext(
         cronjob=Schedule.parse(run.expr(), run.zone),
         now=datetime.fromtimestamp(start * 60, UTC),
-        expected=timedelta(minutes=expected),
+        run_duration=timedelta(minutes=expected),
         horizon=timedelta(days=DAYS),
     )
     verdict = check(question, Schedule.parse(backup.expr(), backup.zone))
@@ -161,14 +161,14 @@ def test_check_agrees_with_a_simulation_minute_by_minute(
 def test_shift_leaves_no_conflict_and_keeps_the_cadence(
     run: Times, backup: Times, start: int, expected: int
 ) -> None:
-    question = Question(
+    question = CheckContext(
         cronjob=Schedule.parse(run.expr(), run.zone),
         now=datetime.fromtimestamp(start * 60, UTC),
-        expected=timedelta(minutes=expected),
+        run_duration=timedelta(minutes=expected),
     )
     asked = Schedule.parse(backup.expr(), backup.zone)
     assume(check(question, asked).verdict == "conflict")
-    moved = shift(asked, question)
+    moved = find_shifted_schedule(asked, question)
     if moved is None:
         return
     assert check(question, moved).verdict != "conflict"
@@ -180,9 +180,12 @@ def test_shift_leaves_no_conflict_and_keeps_the_cadence(
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
-def question(run: str, *others: Busy, minutes: int = 10, zone: str = "UTC") -> Question:
-    return Question(
-        cronjob=Schedule.parse(run, zone), now=NOW, expected=timedelta(minutes=minutes), others=others
+def question(run: str, *others: OtherPolicy, minutes: int = 10, zone: str = "UTC") -> CheckContext:
+    return CheckContext(
+        cronjob=Schedule.parse(run, zone),
+        now=NOW,
+        run_duration=timedelta(minutes=minutes),
+        other_policies=others,
     )
 
 
@@ -207,29 +210,29 @@ def test_shift_is_the_earliest_minute_that_fits(
     verdict = check(asked, schedule)
     assert (verdict.verdict == "conflict") == (moved is not None)
     if moved is not None:
-        found = shift(schedule, asked)
+        found = find_shifted_schedule(schedule, asked)
         assert found is not None
         assert found.expr == moved
 
 
 def test_shift_avoids_minutes_at_which_the_storage_is_held() -> None:
-    other = Busy(name="shop/other", schedule=Schedule.parse("15 2 * * *"), duration=1800)
+    other = OtherPolicy(name="shop/other", schedule=Schedule.parse("15 2 * * *"), duration=1800)
     asked = question("0 2 * * *", other)
-    found = shift(Schedule.parse("0 2 * * *"), asked)
+    found = find_shifted_schedule(Schedule.parse("0 2 * * *"), asked)
     assert found is not None
     assert found.expr == "45 2 * * *"  # 02:10 would run into 02:15's backup, which ends at 02:45
 
 
 def test_shift_takes_a_held_minute_when_there_is_no_other() -> None:
-    always = Busy(name="shop/other", schedule=Schedule.parse("* * * * *"), duration=60)
-    found = shift(Schedule.parse("0 2 * * *"), question("0 2 * * *", always))
+    always = OtherPolicy(name="shop/other", schedule=Schedule.parse("* * * * *"), duration=60)
+    found = find_shifted_schedule(Schedule.parse("0 2 * * *"), question("0 2 * * *", always))
     assert found is not None
     assert found.expr == "10 2 * * *"
 
 
 @pytest.mark.parametrize("backup", ["* * * * *", "@every 1h", "*/30 * * * *"])
 def test_shift_finds_nothing_where_nothing_fits(backup: str) -> None:
-    assert shift(Schedule.parse(backup), question("*/30 * * * *", minutes=45)) is None
+    assert find_shifted_schedule(Schedule.parse(backup), question("*/30 * * * *", minutes=45)) is None
 
 
 def test_candidates_go_once_around_the_clock_and_keep_the_days() -> None:
@@ -266,7 +269,7 @@ def test_a_strategy_gives_the_changed_policy_and_says_so(
     assert settled.policy.schedule == schedule
     assert settled.policy.time_zone == ("UTC" if schedule else None)
     assert said in settled.sentence
-    offered = {offer.strategy: offer for offer in offers(backup, asked, verdict)}
+    offered = {offer.strategy: offer for offer in offer_resolutions(backup, asked, verdict)}
     assert (offered[strategy].schedule, offered[strategy].message) == (schedule, settled.sentence)  # type: ignore[index]
 
 
@@ -280,13 +283,17 @@ def test_reject_and_a_shift_in_vain_are_refused() -> None:
     backup = Schedule.parse("0 * * * *")
     with pytest.raises(ScheduleConflict, match="No minute"):
         resolve("shift", POLICY, backup, asked, check(asked, backup))
-    assert [offer.possible for offer in offers(backup, asked, check(asked, backup))] == [False, True, True]
+    assert [offer.possible for offer in offer_resolutions(backup, asked, check(asked, backup))] == [
+        False,
+        True,
+        True,
+    ]
 
 
 def test_where_nothing_conflicts_no_strategy_changes_anything() -> None:
     asked = question("0 2 * * *")
     backup = Schedule.parse("0 3 * * *")
     verdict = check(asked, backup)
-    assert list(offers(backup, asked, verdict)) == []
+    assert list(offer_resolutions(backup, asked, verdict)) == []
     for strategy in ("reject", "shift", "after-run", "accept"):
         assert resolve(strategy, POLICY, backup, asked, verdict) == (POLICY, "")

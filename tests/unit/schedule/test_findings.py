@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kronkeep_common.compatibility import Busy, Question, check, percentile_95
+from kronkeep_common.compatibility import CheckContext, OtherPolicy, check, percentile_95
 from kronkeep_common.models import Finding, ScheduleVerdict
 from kronkeep_common.schedule import Schedule
 
@@ -15,7 +15,7 @@ TEN = timedelta(minutes=10)
 def verdict(
     run: str, backup: str, zone: str | None = None, backup_zone: str | None = None, **more: object
 ) -> ScheduleVerdict:
-    question = Question(cronjob=Schedule.parse(run, zone), now=NOW, **more)  # type: ignore[arg-type]
+    question = CheckContext(cronjob=Schedule.parse(run, zone), now=NOW, **more)  # type: ignore[arg-type]
     return check(question, Schedule.parse(backup, zone if backup_zone is None else backup_zone))
 
 
@@ -178,7 +178,7 @@ def test_clocks_that_do_not_change_and_schedules_of_every_hour_are_no_finding() 
     [("50 3 * * *", False), ("51 3 * * *", True), ("9 4 * * *", True), ("10 4 * * *", False)],
 )
 def test_storage_busy_is_an_overlap_with_another_policy(start: str, hit: bool) -> None:
-    other = Busy(name="shop/other", schedule=Schedule.parse(start), duration=600)
+    other = OtherPolicy(name="shop/other", schedule=Schedule.parse(start), duration=600)
     answer = verdict("0 2 * * *", "0 4 * * *", others=(other,), lasting=TEN)
     finding = found(answer, "StorageBusy")
     assert (finding is not None) == hit
@@ -188,7 +188,9 @@ def test_storage_busy_is_an_overlap_with_another_policy(start: str, hit: bool) -
 
 def test_a_policy_after_the_run_holds_the_storage_when_its_run_has_ended() -> None:
     for delay, hit in ((1800, False), (3600, True)):
-        other = Busy(name="shop/other", schedule=Schedule.parse("0 3 * * *"), duration=600, delay=delay)
+        other = OtherPolicy(
+            name="shop/other", schedule=Schedule.parse("0 3 * * *"), duration=600, delay=delay
+        )
         answer = verdict("0 2 * * *", "0 4 * * *", others=(other,), lasting=TEN)
         assert (found(answer, "StorageBusy") is not None) == hit
 

@@ -149,17 +149,17 @@ def _stamp(moment: datetime) -> str:
 
 def check_command(options: argparse.Namespace) -> int:
     """Prints the verdict; 0 for ok and warning, 1 for conflict, 2 for bad input."""
-    from kronkeep_common.compatibility import Question, check, offers
+    from kronkeep_common.compatibility import CheckContext, check, offer_resolutions
 
     backup = Schedule.parse(options.backup, options.backup_zone)
-    question = Question(
+    question = CheckContext(
         cronjob=Schedule.parse(options.cronjob, options.zone),
         now=options.after or datetime.now(UTC),
-        expected=timedelta(minutes=options.minutes),
+        run_duration=timedelta(minutes=options.minutes),
     )
     verdict = check(question, backup)
     verdict = msgspec.structs.replace(
-        verdict, expected_from="policy", resolutions=tuple(offers(backup, question, verdict))
+        verdict, expected_from="policy", resolutions=tuple(offer_resolutions(backup, question, verdict))
     )
     if options.output == "json":
         output.document(verdict, "json")

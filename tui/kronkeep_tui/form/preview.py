@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from kronkeep_common.compatibility import Question, check, offers
+from kronkeep_common.compatibility import CheckContext, check, offer_resolutions
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import ScheduleCheckRequest, ScheduleVerdict
 from kronkeep_common.schedule import Schedule
@@ -79,11 +79,13 @@ def reckon(request: ScheduleCheckRequest, now: datetime) -> ScheduleVerdict:
     """The verdict without the daemon, which would know runs and other policies."""
     backup = Schedule.parse(request.backup_schedule, request.backup_time_zone)
     stated = request.expected_duration_seconds
-    question = Question(cronjob=Schedule.parse(request.cronjob_schedule, request.cronjob_time_zone), now=now)
+    question = CheckContext(
+        cronjob=Schedule.parse(request.cronjob_schedule, request.cronjob_time_zone), now=now
+    )
     if stated is not None:
-        question = Question(cronjob=question.cronjob, now=now, expected=timedelta(seconds=stated))
+        question = CheckContext(cronjob=question.cronjob, now=now, run_duration=timedelta(seconds=stated))
     verdict = check(question, backup)
-    return msgspec.structs.replace(verdict, resolutions=tuple(offers(backup, question, verdict)))
+    return msgspec.structs.replace(verdict, resolutions=tuple(offer_resolutions(backup, question, verdict)))
 
 
 def lines(
