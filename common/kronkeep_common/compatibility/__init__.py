@@ -23,8 +23,8 @@ from kronkeep_common.compatibility.strategies import offer_resolutions, resolve
 __all__ = [
     "DEFAULT_DURATION",
     "HORIZON",
-    "OtherPolicy",
     "CheckContext",
+    "OtherPolicy",
     "check",
     "offer_resolutions",
     "percentile_95",
