@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import httpx
-from tests.e2e.conftest import Daemon
+from tests.daemon_process import Daemon
 
 from kronkeep_common.models import CronJobCreate
 
@@ -61,7 +61,7 @@ async def _fan_out(daemon: Daemon) -> float:
     seen = asyncio.Queue[float]()
     ready = asyncio.Semaphore(0)
     spread = list[float]()
-    tasks = [asyncio.create_task(_reader(daemon.line["socket"], seen, ready)) for _ in range(READERS)]
+    tasks = [asyncio.create_task(_reader(daemon.announcement["socket"], seen, ready)) for _ in range(READERS)]
     for _ in tasks:
         await ready.acquire()
     async with daemon.client() as client:
@@ -85,7 +85,7 @@ async def _measure(folder: Path) -> dict[str, float]:
         spec = CronJobCreate(name="bench", image="busybox", command=("true",), schedule="0 2 29 2 *")
         await client.cronjobs.create(spec)
         runs = [await client.cronjobs.trigger("default", "bench") for _ in range(RUNS)]
-    transport = httpx.AsyncHTTPTransport(uds=daemon.line["socket"])
+    transport = httpx.AsyncHTTPTransport(uds=daemon.announcement["socket"])
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
         while (await http.get("/v1/executions?filter=status:succeeded&limit=60")).json()["items"][59:] == []:
             await asyncio.sleep(0.5)

@@ -9,7 +9,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.e2e.conftest import Daemon
+from tests.daemon_process import Daemon
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import CronJobCreate, CronJobExecution
@@ -79,8 +79,8 @@ async def _measure(folder: Path) -> dict[str, float]:
         await client.cronjobs.create(spec)
         for _ in range(JOBS):
             await client.cronjobs.trigger("default", "bench")
-    ours = [str(Path(sys.executable).parent / "kronkeep"), "--socket", daemon.line["socket"]]
-    theirs = [kubectl, "--kubeconfig", daemon.line["kubeconfig"]]
+    ours = [str(Path(sys.executable).parent / "kronkeep"), "--socket", daemon.announcement["socket"]]
+    theirs = [kubectl, "--kubeconfig", daemon.announcement["kubeconfig"]]
     shown = await asyncio.to_thread(_seconds, [*ours, "get", "executions"], JOBS - 1)
     all_shown = await asyncio.to_thread(_seconds, [*ours, "get", "executions", "--limit", "1000"], 999)
     listed = await asyncio.to_thread(_seconds, [*theirs, "get", "jobs", "-A"], JOBS - 1)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.conftest import Daemon
+from tests.daemon_process import Daemon
 
 from kronkeep_common.client import Client
 from kronkeep_common.clock import SystemClock

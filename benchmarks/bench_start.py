@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.e2e.conftest import Daemon
+from tests.daemon_process import Daemon
 
 ROUNDS = 5
 PROGRAMS = {
@@ -101,7 +101,7 @@ def paints() -> dict[str, float]:
         daemon = Daemon(Path(folder) / "s")
         asyncio.run(daemon.start())
         try:
-            ours = first_paint(OURS.format(path=daemon.line["socket"]), b"Overview")
+            ours = first_paint(OURS.format(path=daemon.announcement["socket"]), b"Overview")
         finally:
             asyncio.run(daemon.stop())
     bare = first_paint(BARE, b"first words")

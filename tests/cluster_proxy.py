@@ -1,96 +1,110 @@
-"""A cluster of its own process, and between it and a daemon a proxy that fails the requests a test names."""
+"""A daemon whose cluster is a separate process, and a proxy between them that fails chosen requests."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import aiohttp
 import yaml
 from aiohttp import web
-from tests.e2e.conftest import Daemon, cluster_apart
+from tests.cluster_process import run_cluster
+from tests.daemon_process import Daemon
 
 from kronkeep_daemon.kube.client import Cluster
 
-How = Literal["refused", "cut", "lost"]
+FailureKind = Literal["refused", "cut", "lost"]
+MOST_BODY_BYTES = 2**24
 
 
-class Proxy:
-    """Passes everything on; `fail` names one request to come, counted among those that match.
+class ClusterProxy:
+    """Passes requests on to `target`, except one that a test lets fail.
 
-    `refused` answers 503 instead, `cut` closes the connection before the cluster hears of it, `lost` after;
-    `down` cuts every request.
+    A request that is `refused` is answered with 503. For one that is `cut` the connection is closed before
+    the cluster gets it, for one that is `lost` afterwards, instead of the answer. While `down` is set every
+    request is cut. `failed` says that the request to fail has come.
     """
 
     def __init__(self, target: str) -> None:
         self.target = target
         self._pattern: re.Pattern[str] | None = None
-        self._how: How = "refused"
-        self._left = 0
+        self._kind: FailureKind = "refused"
+        self._matches_before = 0
         self.failed = False
         self.down = False
 
-    def fail(self, pattern: str, number: int, how: How) -> None:
-        """Fails the `number`th (from 0) request whose `METHOD /path` matches, and no other."""
+    def fail(self, pattern: str, number: int, kind: FailureKind) -> None:
+        """Let one request fail: the one of that number, from 0, among those whose `METHOD /path` matches."""
         self._pattern = re.compile(pattern)
-        self._left = number
-        self._how = how
+        self._matches_before = number
+        self._kind = kind
         self.failed = False
 
     def heal(self) -> None:
-        """Fails nothing more."""
+        """Let no request fail any more."""
         self._pattern = None
 
-    def _due(self, request: web.Request) -> bool:
+    def _must_fail(self, request: web.Request) -> bool:
+        """Whether this is the request to fail; each call counts one request."""
         line = f"{request.method} {request.path}"
         if self.failed or self._pattern is None or not self._pattern.search(line):
             return False
-        self._left -= 1
-        self.failed = self._left < 0
+        self._matches_before -= 1
+        self.failed = self._matches_before < 0
         return self.failed
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        due = self._due(request)
+        must_fail = self._must_fail(request)
         if self.down:
-            return _hang_up(request)
-        if due and self._how == "refused":
+            return _close_connection(request)
+        if must_fail and self._kind == "refused":
             status = {"kind": "Status", "status": "Failure", "message": "etcdserver: request timed out"}
             return web.json_response(status, status=503)
-        if due and self._how == "cut":
-            return _hang_up(request)
-        return await self._pass_on(request, lost=due)
+        if must_fail and self._kind == "cut":
+            return _close_connection(request)
+        return await self._pass_on(request, lose_answer=must_fail)
 
-    async def _pass_on(self, request: web.Request, *, lost: bool) -> web.StreamResponse:
+    async def _pass_on(self, request: web.Request, *, lose_answer: bool) -> web.StreamResponse:
         headers = {k: v for k, v in request.headers.items() if k.lower() not in ("host", "content-length")}
         url = f"{self.target}{request.raw_path}"
         body = await request.read()
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session,
-            session.request(request.method, url, data=body, headers=headers) as found,
+            session.request(request.method, url, data=body, headers=headers) as response,
         ):
-            if lost:
-                await found.read()
-                return _hang_up(request)
-            answer = web.StreamResponse(status=found.status)
-            answer.content_type = found.content_type
+            if lose_answer:
+                await response.read()
+                return _close_connection(request)
+            answer = web.StreamResponse(status=response.status)
+            answer.content_type = response.content_type
             try:
                 await answer.prepare(request)
-                async for chunk in found.content.iter_any():
+                async for chunk in response.content.iter_any():
                     await answer.write(chunk)
             except (aiohttp.ClientError, ConnectionResetError):
-                return _hang_up(request)
+                return _close_connection(request)
             return answer
 
 
-def _hang_up(request: web.Request) -> web.StreamResponse:
+def _close_connection(request: web.Request) -> web.StreamResponse:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
 
 
-class Outside(Daemon):
-    """A daemon whose cluster is another process."""
+async def serve_proxy(proxy: ClusterProxy) -> tuple[web.AppRunner, int]:
+    """Serve the proxy on loopback; return its runner, which the caller cleans up, and its port."""
+    app = web.Application(client_max_size=MOST_BODY_BYTES)
+    app.router.add_route("*", "/{path:.*}", proxy.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    return runner, int(runner.addresses[0][1])
+
+
+class DaemonOnOtherCluster(Daemon):
+    """A daemon whose cluster is a separate process, in the folder `cluster` beside its state."""
 
     def __init__(self, state: Path) -> None:
         super().__init__(state)
@@ -103,49 +117,47 @@ class Outside(Daemon):
     async def cluster(self) -> Cluster:
         return await Cluster.connect(kubeconfig=self.state.parent / "cluster" / "kubeconfig")
 
-    @property
-    def pid(self) -> int:
-        """The running process."""
-        assert self._process is not None
-        return self._process.pid
+
+class ProxiedDaemon(NamedTuple):
+    """A daemon, the proxy to its cluster, and the admin's kubeconfig, which leads past the proxy."""
+
+    daemon: DaemonOnOtherCluster
+    proxy: ClusterProxy
+    kubeconfig: Path
 
 
 @asynccontextmanager
-async def proxied(
-    folder: Path, identify: Callable[[Path], Awaitable[str]] | None = None, settings: str = ""
-) -> AsyncIterator[tuple[Outside, Proxy, Path]]:
-    """The daemon, the proxy, and the admin's kubeconfig that leads around it.
+async def daemon_behind_proxy(
+    folder: Path, create_token: Callable[[Path], Awaitable[str]] | None = None, settings: str = ""
+) -> AsyncIterator[ProxiedDaemon]:
+    """Run a daemon that reaches its cluster through a proxy, until the block ends.
 
-    `identify` gives the token that the daemon shall use; without it, it is the admin too. `settings` are
-    added to its file.
+    `create_token` takes the admin's kubeconfig and returns the token that the daemon uses; without it the
+    daemon is the admin too. `settings` are added to its settings file.
     """
     runner: web.AppRunner | None = None
-    daemon = Outside(folder / "s")
-    apart = ExitStack()
-    kubeconfig = apart.enter_context(cluster_apart(folder / "cluster"))
+    daemon = DaemonOnOtherCluster(folder / "s")
+    stack = ExitStack()
+    kubeconfig = stack.enter_context(run_cluster(folder / "cluster"))
     try:
         config = yaml.safe_load(kubeconfig.read_text())
-        server = config["clusters"][0]["cluster"]
-        origin, _, token = server["server"].rpartition("/")
-        if identify is not None:
-            token = await identify(kubeconfig)
+        cluster = config["clusters"][0]["cluster"]
+        origin, _, token = cluster["server"].rpartition("/")
+        if create_token is not None:
+            token = await create_token(kubeconfig)
             config["users"][0]["user"]["token"] = token
-        proxy = Proxy(origin)
-        app = web.Application(client_max_size=2**24)
-        app.router.add_route("*", "/{path:.*}", proxy.handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        server["server"] = f"http://127.0.0.1:{runner.addresses[0][1]}/{token}"
+        proxy = ClusterProxy(origin)
+        runner, port = await serve_proxy(proxy)
+        cluster["server"] = f"http://127.0.0.1:{port}/{token}"
         (folder / "through").write_text(yaml.safe_dump(config))
         text = f'[allow]\nhost_path = true\n[clusters.far]\nkubeconfig = "{folder / "through"}"\n'
         (folder / "kronkeepd.toml").write_text(text + settings)
         daemon.arguments = ("--config", str(folder / "kronkeepd.toml"))
         await daemon.start()
-        yield daemon, proxy, kubeconfig
+        yield ProxiedDaemon(daemon, proxy, kubeconfig)
     finally:
-        if daemon.line:
+        if daemon.announcement:
             await daemon.stop()
         if runner is not None:
             await runner.cleanup()
-        apart.close()
+        stack.close()

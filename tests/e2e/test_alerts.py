@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.e2e.conftest import Daemon, eventually
+from tests.daemon_process import Daemon
+from tests.waiting import eventually
 
 from kronkeep_common.models import CronJobCreate
 from kronkeep_daemon.kube import paths
@@ -52,7 +53,7 @@ async def told(daemon: Daemon) -> AsyncIterator[list[dict[str, Any]]]:
 
 
 def kronkeep(daemon: Daemon, *argv: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"], *argv]
+    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], *argv]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, wait_for_end
-from tests.e2e.conftest import eventually
+from tests.waiting import eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.errors import KronkeepError

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, NEWER_RESTIC, BackupSite, backup_site
-from tests.e2e.conftest import eventually
+from tests.waiting import eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client

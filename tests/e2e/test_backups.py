@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Daemon, eventually, restic
+from tests.daemon_process import Daemon
+from tests.restic_command import run_restic
+from tests.waiting import eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
@@ -45,14 +47,14 @@ async def test_a_run_is_archived_linked_and_restored_byte_for_byte(
     backup = await ended(client, run.backup_id)
     assert (backup.status, backup.reason) == ("succeeded", None)  # type: ignore[attr-defined]
     assert backup.cronjob_execution_id == run.id  # type: ignore[attr-defined]
-    snapshots = json.loads(await restic(daemon, storage, "snapshots", "--json"))
+    snapshots = json.loads(await run_restic(daemon, storage, "snapshots", "--json"))
     assert [s["short_id"] for s in snapshots] == [backup.result.snapshot_id]  # type: ignore[attr-defined]
     assert set(snapshots[0]["tags"]) == {
         f"run={run.id}",
         f"policy={created.policy.id}",
         f"backup={backup.id}",  # type: ignore[attr-defined]
     }
-    await restic(daemon, storage, "restore", snapshots[0]["id"], "--target", str(tmp_path))
+    await run_restic(daemon, storage, "restore", snapshots[0]["id"], "--target", str(tmp_path))
     restored = tmp_path / "source" / "data"
     for name in ("dump.sql", "odd name/ü"):
         assert (restored / name).read_bytes() == (claim / name).read_bytes()
@@ -70,7 +72,7 @@ async def test_a_failing_run_fails_its_backup_with_the_reason(
     assert (backup.status, backup.reason) == ("failed", "CronJobFailed")  # type: ignore[attr-defined]
     found = await client.runs.get(run.id)
     assert (found.status, found.exit_code, found.reason) == ("failed", 3, "ExitCode")
-    assert json.loads(await restic(daemon, storage, "snapshots", "--json")) in ([], None)
+    assert json.loads(await run_restic(daemon, storage, "snapshots", "--json")) in ([], None)
 
 
 async def test_incremental_adds_only_the_change_and_retention_forgets(
@@ -91,7 +93,7 @@ async def test_incremental_adds_only_the_change_and_retention_forgets(
         lambda page: page.items[-1].snapshot_removed_at is not None,
     )
     assert len(page.items) == 2
-    left = json.loads(await restic(daemon, storage, "snapshots", "--json"))
+    left = json.loads(await run_restic(daemon, storage, "snapshots", "--json"))
     assert [snapshot["short_id"] for snapshot in left] == [results[1].snapshot_id]
 
 
@@ -106,7 +108,7 @@ async def test_killed_during_an_archive_and_started_again_makes_exactly_one_snap
     async with daemon.client() as again:
         backup = await ended(again, run.backup_id or "")
     assert backup.status == "succeeded", backup  # type: ignore[attr-defined]
-    snapshots = json.loads(await restic(daemon, storage, "snapshots", "--json"))
+    snapshots = json.loads(await run_restic(daemon, storage, "snapshots", "--json"))
     assert [s["short_id"] for s in snapshots] == [backup.result.snapshot_id[:8]]  # type: ignore[attr-defined]
 
 

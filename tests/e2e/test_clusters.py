@@ -8,8 +8,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from tests.daemon_process import Daemon
 from tests.e2e.backup_site import wait_for_end
-from tests.e2e.conftest import Daemon, eventually
+from tests.waiting import eventually
 
 from kronkeep_common import object_keys
 from kronkeep_common.client import Client

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import msgspec
-from tests.e2e.conftest import eventually
+from tests.waiting import eventually
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import BackupStorageCreate

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import eventually
+from tests.waiting import eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
@@ -35,14 +35,14 @@ class Demo:
             stderr=self._log,
             env={**os.environ, "TMPDIR": str(folder)},
         )
-        self.line: dict[str, Any] = {}
+        self.announcement: dict[str, Any] = {}
 
     def ready(self) -> None:
         assert self.process.stdout is not None
-        self.line = json.loads(self.process.stdout.readline())
+        self.announcement = json.loads(self.process.stdout.readline())
 
     def client(self) -> Client:
-        return Client(Path(self.line["socket"]))
+        return Client(Path(self.announcement["socket"]))
 
     def running(self) -> list[str]:
         """The command lines of this machine that name the demo's folder."""
@@ -101,7 +101,7 @@ async def dump(demo: Demo, folder: Path) -> bytes:
         )
         assert (backup.status, backup.reason) == ("succeeded", None)
         assert backup.result is not None
-    repository = demo.line["repositories"]["demo-local"]
+    repository = demo.announcement["repositories"]["demo-local"]
     command = ["restic", "-r", repository["repository"], "--password-file", repository["password_file"]]
     command += ["--no-cache", "restore", str(backup.result.snapshot_id), "--target", str(folder)]
     await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
@@ -115,11 +115,11 @@ async def test_two_demos_work_side_by_side_and_leave_nothing(demos: list[Demo], 
         async with demo.client() as client:
             assert {cronjob.name for cronjob in (await client.cronjobs.list()).items} == CRONJOBS
         restored = await dump(demo, tmp_path / f"restored-{demo.folder.name}")
-        claim = Path(demo.line["state"]) / "cluster/node/claims" / NAMESPACE / "shop-dumps/shop.sql"
+        claim = Path(demo.announcement["state"]) / "cluster/node/claims" / NAMESPACE / "shop-dumps/shop.sql"
         assert restored == claim.read_bytes()
         assert b"CREATE TABLE" in restored
         assert claim.stat().st_mode & 0o777 == 0o644  # as in any container
-        assert open_to_others(Path(demo.line["state"])) == []
+        assert open_to_others(Path(demo.announcement["state"])) == []
     one.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(one.process.wait, 60) == 0
     await gone(one)

@@ -6,7 +6,7 @@ import resource
 import shutil
 
 import pytest
-from tests.e2e.conftest import Daemon
+from tests.daemon_process import Daemon
 
 from kronkeep_common.client import Client
 from kronkeep_common.errors import DaemonUnreachable, DamagedHistory, ReadOnlyHistory
@@ -21,12 +21,12 @@ def storage(daemon: Daemon, name: str) -> BackupStorageCreate:
 async def test_without_space_writes_are_refused_reads_go_on_and_it_resumes(
     daemon: Daemon, client: Client
 ) -> None:
-    resource.prlimit(daemon.line["pid"], resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    resource.prlimit(daemon.announcement["pid"], resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
     for _ in range(3):
         with pytest.raises(ReadOnlyHistory):
             await client.storages.create(storage(daemon, "vault"))
         assert (await client.storages.list()).items == []
-    resource.prlimit(daemon.line["pid"], resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+    resource.prlimit(daemon.announcement["pid"], resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
     made = await client.storages.create(storage(daemon, "vault"))
     await daemon.kill()
     await daemon.start()
@@ -37,7 +37,15 @@ async def test_without_space_writes_are_refused_reads_go_on_and_it_resumes(
 @pytest.mark.skipif(shutil.which("strace") is None or os.getuid() != 0, reason="needs strace and root")
 async def test_a_failed_sync_ends_the_daemon_with_its_own_code(daemon: Daemon, client: Client) -> None:
     assert daemon._process is not None
-    words = ["-f", "-qq", "-o", os.devnull, "-einject=fdatasync:error=EIO", "-p", str(daemon.line["pid"])]
+    words = [
+        "-f",
+        "-qq",
+        "-o",
+        os.devnull,
+        "-einject=fdatasync:error=EIO",
+        "-p",
+        str(daemon.announcement["pid"]),
+    ]
     strace = await asyncio.create_subprocess_exec("strace", *words)
     async with asyncio.timeout(60):
         while daemon._process.poll() is None:

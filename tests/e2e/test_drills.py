@@ -4,8 +4,10 @@ import base64
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Daemon, eventually, restic
+from tests.daemon_process import Daemon
 from tests.e2e.test_restores import backed_up, ended, fill
+from tests.restic_command import run_restic
+from tests.waiting import eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
@@ -118,4 +120,4 @@ async def test_files_that_change_meanwhile_have_no_hash_and_a_drill_without_a_ba
     assert made.manifest_files == len(regular) - 1  # `busy` has none
     done = await ended(client, await client.cronjobs.drill("default", "job"))
     assert (done.status, done.files_verified) == ("completed", len(regular) - 1), done
-    assert await restic(daemon, storage, "check")
+    assert await run_restic(daemon, storage, "check")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e import anywhere
-from tests.e2e.conftest import apart, cluster_apart
+from tests import external_cluster
+from tests.cluster_process import run_cluster, run_module
 
 CHOSEN = (
     "test_alerts.py",
@@ -22,13 +22,13 @@ def kubeconfig(tmp_path: Path) -> Iterator[Path]:
     plane = tmp_path / "plane" / "kubeconfig"
     plane.parent.mkdir()
     with (
-        cluster_apart(tmp_path / "cluster", nodes=0) as own,
-        apart(plane, "tests.e2e.control_plane", str(own), str(plane)) as found,
+        run_cluster(tmp_path / "cluster", nodes=0) as own,
+        run_module(plane, "tests.e2e.control_plane", str(own), str(plane)) as found,
     ):
         yield found
 
 
-@pytest.mark.skipif(anywhere.KUBECONFIG is not None, reason="they run on such a cluster now")
+@pytest.mark.skipif(external_cluster.KUBECONFIG is not None, reason="they run on such a cluster now")
 def test_on_a_cluster_without_nodes_that_is_named(kubeconfig: Path) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")},

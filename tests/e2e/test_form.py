@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.e2e.conftest import Daemon, eventually
+from tests.daemon_process import Daemon
 from tests.ui.driving import fill_field, form, screen
+from tests.waiting import eventually
 from textual.pilot import Pilot
 
 from kronkeep_common import errors

@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.cluster_proxy import daemon_behind_proxy
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, shell, wait_for_end
-from tests.e2e.conftest import eventually
-from tests.e2e.faults import proxied
+from tests.waiting import eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.errors import KronkeepError
@@ -33,7 +33,11 @@ async def site(tmp_path: Path) -> AsyncIterator[BackupSite]:
         program.write_text(SLOW_PRUNE)
         Path(seen_by_pods).chmod(0o755)
         program.chmod(0o755)
-        async with proxied(tmp_path, settings=f'[archive]\nprogram = "{program}"\n') as (daemon, _, _):
+        async with daemon_behind_proxy(tmp_path, settings=f'[archive]\nprogram = "{program}"\n') as (
+            daemon,
+            _,
+            _,
+        ):
             yield BackupSite(daemon, str(program))
 
 

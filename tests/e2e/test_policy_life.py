@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, shell, wait_for_end
-from tests.e2e.conftest import eventually
+from tests.waiting import eventually
 
 from kronkeep_common import object_keys
 from kronkeep_common.errors import Conflict

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site, hook, shell, wait_for_end
-from tests.e2e.conftest import eventually
+from tests.waiting import eventually
 
 from kronkeep_common import errors, object_keys
 from kronkeep_common.models import (

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.e2e.conftest import Daemon, eventually
+from tests.daemon_process import Daemon
+from tests.waiting import eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client

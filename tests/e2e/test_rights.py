@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from tests.e2e.conftest import eventually
-from tests.e2e.faults import proxied
+from tests.cluster_proxy import daemon_behind_proxy
+from tests.waiting import eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.models import BackupPolicySpec, BackupStorageCreate, CronJobCreate, VolumeMount
@@ -41,7 +41,7 @@ def collection(body: dict[str, Any]) -> str:
 
 
 async def test_the_main_job_needs_no_other_right(tmp_path: Path) -> None:
-    async with proxied(tmp_path, granted) as (daemon, _, kubeconfig), daemon.client() as client:
+    async with daemon_behind_proxy(tmp_path, granted) as (daemon, _, kubeconfig), daemon.client() as client:
         await main_job(client, tmp_path)
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
         secrets, _ = await cluster.list(paths.secrets("default"))

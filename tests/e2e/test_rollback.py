@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from tests.e2e.conftest import eventually
-from tests.e2e.faults import How, Outside, Proxy, proxied
+from tests.cluster_proxy import ClusterProxy, DaemonOnOtherCluster, FailureKind, daemon_behind_proxy
+from tests.waiting import eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.errors import KronkeepError, NameTaken
@@ -22,7 +22,14 @@ MOST_STEPS = 8
 class Room:
     """A daemon behind the proxy, with a storage `vault`."""
 
-    def __init__(self, daemon: Outside, proxy: Proxy, cluster: Cluster, client: Client, folder: Path) -> None:
+    def __init__(
+        self,
+        daemon: DaemonOnOtherCluster,
+        proxy: ClusterProxy,
+        cluster: Cluster,
+        client: Client,
+        folder: Path,
+    ) -> None:
         self.daemon = daemon
         self.proxy = proxy
         self.cluster = cluster
@@ -59,7 +66,7 @@ class Room:
 
 @pytest.fixture
 async def room(tmp_path: Path) -> AsyncIterator[Room]:
-    async with proxied(tmp_path) as (daemon, proxy, kubeconfig), daemon.client() as client:
+    async with daemon_behind_proxy(tmp_path) as (daemon, proxy, kubeconfig), daemon.client() as client:
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
         found = Room(daemon=daemon, proxy=proxy, cluster=cluster, client=client, folder=tmp_path)
         await found.storage("vault")
@@ -87,7 +94,7 @@ async def refused(make: Callable[[str], Awaitable[object]], name: str) -> Kronke
 
 
 async def each_step_failed(
-    room: Room, hows: Sequence[How], make: Callable[[str], Awaitable[object]], pattern: str = WRITES
+    room: Room, hows: Sequence[FailureKind], make: Callable[[str], Awaitable[object]], pattern: str = WRITES
 ) -> None:
     """Makes things until no step is left to fail; a failure leaves nothing, and the same works afterwards.
 
@@ -124,7 +131,7 @@ async def cronjobs_with_policies(room: Room) -> None:
         assert made.policy is not None
         assert (await room.client.cronjobs.get("default", name)).policy == made.policy
 
-    for how in get_args(How):
+    for how in get_args(FailureKind):
         await each_step_failed(room, [how], make)
     with pytest.raises(NameTaken):
         await room.client.cronjobs.create(wanted("lost-0"))
@@ -138,7 +145,7 @@ async def runs_with_backups(room: Room) -> None:
         assert run.backup_id is not None
         assert (await room.client.backups.get(run.backup_id)).cronjob_execution_id == run.id
 
-    for how in get_args(How):
+    for how in get_args(FailureKind):
         await each_step_failed(room, [how], make, r"^POST .*/namespaces/default/jobs$")
     found = [run.id for run in (await room.client.runs.list()).items]
     jobs, _ = await room.cluster.list(paths.jobs("default"))
@@ -148,7 +155,7 @@ async def runs_with_backups(room: Room) -> None:
 
 async def storages_with_passwords(room: Room) -> None:
     """Only the request for the password: what follows is a storage's own work, and ends active or failed."""
-    for how in get_args(How):
+    for how in get_args(FailureKind):
         room.proxy.fail(r"^POST .*/secrets$", 0, how)
         refusal = await refused(room.begin_storage, how)
         room.proxy.heal()

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Daemon, eventually
+from tests.daemon_process import Daemon
+from tests.waiting import eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
@@ -61,7 +62,7 @@ async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(
     argv += ["--backup-schedule", "0 3 * * *", "--", "true"]
     done = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"], *argv],
+        [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], *argv],
         capture_output=True,
         text=True,
         check=False,

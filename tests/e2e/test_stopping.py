@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Daemon
+from tests.daemon_process import Daemon
 
 from kronkeep_common.client import Client
 from kronkeep_common.errors import Unavailable

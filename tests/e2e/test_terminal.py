@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Daemon, eventually
+from tests.daemon_process import Daemon
+from tests.waiting import eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.models import CronJobCreate
@@ -79,7 +80,7 @@ class Tmux:
 
 @pytest.fixture
 async def tmux(daemon: Daemon, tmp_path: Path) -> AsyncIterator[Tmux]:
-    terminal = await asyncio.to_thread(Tmux, Path(daemon.line["socket"]), tmp_path)
+    terminal = await asyncio.to_thread(Tmux, Path(daemon.announcement["socket"]), tmp_path)
     yield terminal
     await asyncio.to_thread(terminal.close)
 

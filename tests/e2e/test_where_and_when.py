@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
-from tests.e2e.conftest import eventually
+from tests.waiting import eventually
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from tests.e2e.conftest import eventually
-from tests.e2e.faults import proxied
+from tests.cluster_proxy import daemon_behind_proxy
+from tests.waiting import eventually
 
 from kronkeep_common.models import CronJobCreate
 
 
 async def test_a_start_without_the_cluster_shows_the_history_and_catches_up(tmp_path: Path) -> None:
-    async with proxied(tmp_path) as (daemon, proxy, _):
+    async with daemon_behind_proxy(tmp_path) as (daemon, proxy, _):
         spec = CronJobCreate(name="kept", image="busybox", command=("true",), schedule="0 2 29 2 *")
         async with daemon.client() as client:
             await client.cronjobs.create(spec)

@@ -1,4 +1,4 @@
-"""Short words for what tests do with storages."""
+"""Steps that the tests of storages share, and restic beside the daemon."""
 
 import asyncio
 import base64
@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 
-from tests.e2e.conftest import Daemon, eventually
+from tests.daemon_process import Daemon
+from tests.waiting import eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.models import (
@@ -25,7 +26,10 @@ SETTLED = ("active", "failed")
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
 
-async def secret(daemon: Daemon, name: str, data: dict[str, str], namespace: str = "kronkeep") -> None:
+async def replace_secret(
+    daemon: Daemon, name: str, data: dict[str, str], namespace: str = "kronkeep"
+) -> None:
+    """Create a Secret; one of that name is deleted first."""
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
     cluster = await daemon.cluster()
     await cluster.delete(paths.secrets(namespace, name))
@@ -33,29 +37,31 @@ async def secret(daemon: Daemon, name: str, data: dict[str, str], namespace: str
     await cluster.close()
 
 
-async def claim(daemon: Daemon, name: str, namespace: str = "default") -> None:
+async def create_claim(daemon: Daemon, name: str, namespace: str = "default") -> None:
+    """Create a claim of 1 GiB."""
     cluster = await daemon.cluster()
     await cluster.create(paths.claims(namespace), {"metadata": {"name": name}, "spec": CLAIM})
     await cluster.close()
 
 
-async def made(client: Client, wanted: BackupStorageCreate) -> BackupStorage:
-    await client.storages.create(wanted)
-    return await eventually(lambda: client.storages.get(wanted.id), lambda s: s.status in SETTLED)
+async def create_storage(client: Client, spec: BackupStorageCreate) -> BackupStorage:
+    """Create a storage and wait until it is active or has failed."""
+    await client.storages.create(spec)
+    return await eventually(lambda: client.storages.get(spec.id), lambda s: s.status in SETTLED)
 
 
-async def finished(client: Client, backup_id: str | None) -> BackupExecution:
-    """The backup once it has ended."""
+async def wait_for_backup(client: Client, backup_id: str | None) -> BackupExecution:
+    """Return the backup once it has ended."""
     return await eventually(
         lambda: client.backups.get(backup_id or ""), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
     )
 
 
-async def archived(daemon: Daemon, client: Client, name: str, storage: str) -> str:
-    """One archive of a claim of `name` to the storage; its snapshot's id."""
-    await claim(daemon, name)
+async def archive_claim(daemon: Daemon, client: Client, name: str, storage: str) -> str:
+    """Run a CronJob `name` whose claim is archived to the storage; return the snapshot's id."""
+    await create_claim(daemon, name)
     script = "head -c 300000 /dev/urandom > /data/blob; echo done"
-    wanted = CronJobCreate(
+    spec = CronJobCreate(
         name=name,
         image="busybox:1.36",
         command=("sh", "-c", script),
@@ -63,28 +69,28 @@ async def archived(daemon: Daemon, client: Client, name: str, storage: str) -> s
         volumes=(VolumeMount(claim=name, mount_path="/data"),),
         policy=BackupPolicySpec(storage_id=storage),
     )
-    await client.cronjobs.create(wanted)
+    await client.cronjobs.create(spec)
     run = await client.cronjobs.trigger("default", name)
-    backup = await finished(client, run.backup_id)
+    backup = await wait_for_backup(client, run.backup_id)
     assert (backup.status, backup.reason) == ("succeeded", None), backup
     assert backup.result is not None
     return backup.result.snapshot_id
 
 
-async def snapshots(repository: str, password: str, **env: str) -> list[str]:
-    """The short ids that the machine's own restic sees."""
-    done = await asyncio.to_thread(
+async def list_snapshots(repository: str, password: str, **env: str) -> list[str]:
+    """Return the short ids of the snapshots that the machine's own restic lists."""
+    completed = await asyncio.to_thread(
         subprocess.run,
         ["restic", "-r", repository, "--no-cache", "--no-lock", "snapshots", "--json"],
         env={**os.environ, "RESTIC_PASSWORD": password, **env},
         capture_output=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    return [snapshot["short_id"] for snapshot in json.loads(done.stdout) or []]
+    assert completed.returncode == 0, completed.stderr
+    return [snapshot["short_id"] for snapshot in json.loads(completed.stdout) or []]
 
 
-async def copies(cluster: Cluster) -> list[str]:
-    """The names of the copies of credentials in the whole cluster."""
+async def list_credential_copies(cluster: Cluster) -> list[str]:
+    """Return the names of the Secrets that hold copies of credentials, in all namespaces."""
     secrets, _ = await cluster.list(paths.secrets())
     return [s["metadata"]["name"] for s in secrets if s["metadata"]["name"].endswith("-key")]

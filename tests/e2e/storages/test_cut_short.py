@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from tests.e2e.conftest import Daemon, eventually
-from tests.e2e.storages.room import SETTLED, copies, made
+from tests.daemon_process import Daemon
+from tests.e2e.storages.storage_steps import SETTLED, create_storage, list_credential_copies
+from tests.waiting import eventually
 
 from kronkeep_common.models import BackupStorageCreate
 from kronkeep_daemon.kube import paths
@@ -41,7 +42,7 @@ async def test_killed_while_a_repository_is_made_and_started_again(daemon: Daemo
             assert storage.status == "active", storage
             assert len(list((folder / name / "keys").iterdir())) == 1
         cluster = await daemon.cluster()
-        await eventually(partial(copies, cluster), lambda names: names == [])
+        await eventually(partial(list_credential_copies, cluster), lambda names: names == [])
         await cluster.close()
 
 
@@ -50,7 +51,7 @@ async def test_a_volume_that_no_node_can_mount_fails_at_the_deadline_with_the_re
 ) -> None:
     async with late.client() as client:
         settings: dict[str, str | int] = {"server": "nfs.example", "path": "/export"}
-        storage = await made(client, BackupStorageCreate(id="far", kind="nfs", settings=settings))
+        storage = await create_storage(client, BackupStorageCreate(id="far", kind="nfs", settings=settings))
     cluster = await late.cluster()
     jobs, _ = await cluster.list(paths.jobs("kronkeep"))
     await cluster.close()

@@ -8,10 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Daemon, eventually
-from tests.e2e.storages.room import SETTLED, archived, claim, finished, made, secret, snapshots
+from tests.daemon_process import Daemon
 from tests.e2e.storages.servers import needs_servers
+from tests.e2e.storages.storage_steps import (
+    SETTLED,
+    archive_claim,
+    create_claim,
+    create_storage,
+    list_snapshots,
+    replace_secret,
+    wait_for_backup,
+)
 from tests.integration.storages import proxmox
+from tests.waiting import eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
@@ -36,13 +45,13 @@ async def test_an_existing_repository_is_adopted_and_never_written_over(
         await asyncio.to_thread(
             subprocess.run, command, env=environment, check=True, stdout=subprocess.DEVNULL
         )
-    before = await snapshots(folder, "first")
-    await secret(shared, "right", {"password": "first"})
+    before = await list_snapshots(folder, "first")
+    await replace_secret(shared, "right", {"password": "first"})
     wanted = BackupStorageCreate(id="adopt-wrong", kind="local", settings={"path": folder})
-    storage = await made(there, wanted)
+    storage = await create_storage(there, wanted)
     assert (storage.status, storage.reason) == ("failed", "WrongPassword"), storage
-    assert await snapshots(folder, "first") == before
-    storage = await made(
+    assert await list_snapshots(folder, "first") == before
+    storage = await create_storage(
         there,
         BackupStorageCreate(
             id="adopt-right", kind="local", settings={"path": folder}, password=SecretKeyRef(secret="right")
@@ -62,22 +71,22 @@ async def test_an_existing_repository_is_adopted_and_never_written_over(
 
 
 async def test_a_claim_s_storage_serves_its_own_namespace_only(shared: Daemon, there: Client) -> None:
-    await claim(shared, "shelf")
+    await create_claim(shared, "shelf")
     settings: dict[str, str | int] = {"claim": "shelf", "namespace": "default"}
     with pytest.raises(errors.InvalidRequest, match="Only pods of the namespace default"):
         await there.storages.create(
             BackupStorageCreate(id="shelf", kind="pvc", settings=settings, namespaces=("kronkeep",))
         )
-    storage = await made(there, BackupStorageCreate(id="shelf", kind="pvc", settings=settings))
+    storage = await create_storage(there, BackupStorageCreate(id="shelf", kind="pvc", settings=settings))
     assert (storage.status, storage.namespaces) == ("active", ("default",))
-    await archived(shared, there, "job-pvc", "shelf")
+    await archive_claim(shared, there, "job-pvc", "shelf")
     usage = (await there.storages.measure("shelf")).usage
     assert usage is not None
     assert usage.capacity_bytes is not None
     assert usage.available_bytes is not None
     assert usage.used_bytes + usage.available_bytes <= usage.capacity_bytes
     assert len((await there.storages.usage("shelf")).items) == 1
-    gone = await made(
+    gone = await create_storage(
         there,
         BackupStorageCreate(id="gone", kind="pvc", settings={"claim": "none", "namespace": "default"}),
     )
@@ -86,7 +95,7 @@ async def test_a_claim_s_storage_serves_its_own_namespace_only(shared: Daemon, t
 
 async def test_a_claim_of_a_ceph_class_is_made_and_kept(shared: Daemon, there: Client) -> None:
     settings: dict[str, str | int] = {"storage_class": "cephfs", "namespace": "default", "size": "5Gi"}
-    storage = await made(there, BackupStorageCreate(id="reef", kind="ceph", settings=settings))
+    storage = await create_storage(there, BackupStorageCreate(id="reef", kind="ceph", settings=settings))
     assert storage.status == "active", storage
     cluster = await shared.cluster()
     spec = (await cluster.get(paths.claims("default", "kronkeep-storage-reef")))["spec"]
@@ -101,7 +110,7 @@ async def test_proxmox_tells_what_there_is_and_when_it_is_not_active(
 ) -> None:
     file, fingerprint = proxmox.certificate(tmp_path, "pve")
     token_id, token = proxmox.TOKEN.split("=")
-    await secret(shared, "pve", {"PROXMOX_TOKEN_ID": token_id, "PROXMOX_TOKEN_SECRET": token})
+    await replace_secret(shared, "pve", {"PROXMOX_TOKEN_ID": token_id, "PROXMOX_TOKEN_SECRET": token})
     with proxmox.serving(file) as api:
         settings: dict[str, str | int] = {
             "url": f"https://127.0.0.1:{api.server_address[1]}",
@@ -113,7 +122,7 @@ async def test_proxmox_tells_what_there_is_and_when_it_is_not_active(
             "size": "5Gi",
         }
         wanted = BackupStorageCreate(id="pve", kind="proxmox", settings=settings, credentials="pve")
-        storage = await made(there, wanted)
+        storage = await create_storage(there, wanted)
         assert storage.status == "active", storage
         usage = (await there.storages.measure("pve")).usage
         assert usage is not None
@@ -133,11 +142,11 @@ async def test_who_may_use_a_storage_is_asked_when_the_archive_runs(
     shared: Daemon, there: Client, tmp_path: Path
 ) -> None:
     settings: dict[str, str | int] = {"path": str(tmp_path / "closed")}
-    await made(there, BackupStorageCreate(id="closed", kind="local", settings=settings))
-    await archived(shared, there, "job-closed", "closed")
+    await create_storage(there, BackupStorageCreate(id="closed", kind="local", settings=settings))
+    await archive_claim(shared, there, "job-closed", "closed")
     await there.storages.change("closed", BackupStorageChange(namespaces=("elsewhere",)))
     backup = await there.cronjobs.back_up("default", "job-closed")
-    ended = await finished(there, backup.id)
+    ended = await wait_for_backup(there, backup.id)
     assert (ended.status, ended.reason) == ("failed", "Denied")
     with pytest.raises(errors.Denied):
         await there.cronjobs.set_policy("default", "job-closed", BackupPolicySpec(storage_id="closed"))
@@ -145,8 +154,8 @@ async def test_who_may_use_a_storage_is_asked_when_the_archive_runs(
 
 async def test_a_lost_pack_is_told_by_the_check(shared: Daemon, there: Client, tmp_path: Path) -> None:
     folder = tmp_path / "holed"
-    await made(there, BackupStorageCreate(id="holed", kind="local", settings={"path": str(folder)}))
-    await archived(shared, there, "job-holed", "holed")
+    await create_storage(there, BackupStorageCreate(id="holed", kind="local", settings={"path": str(folder)}))
+    await archive_claim(shared, there, "job-holed", "holed")
     packs = [path for path in (folder / "data").rglob("*") if path.is_file()]
     max(packs, key=lambda path: path.stat().st_size).unlink()
     with pytest.raises(errors.StorageFailed, match="damaged"):
@@ -169,7 +178,7 @@ def small(tmp_path: Path) -> Iterator[Path]:
 async def test_levels_of_a_volume_that_others_fill(shared: Daemon, there: Client, small: Path) -> None:
     """85 % and 95 % of the volume, whoever fills it; a limit of the storage's own counts at once."""
     folder = str(small / "vault")
-    await made(there, BackupStorageCreate(id="small", kind="local", settings={"path": folder}))
+    await create_storage(there, BackupStorageCreate(id="small", kind="local", settings={"path": folder}))
     seen = []
     for more in (0, 7_400_000, 700_000):  # 0, 88 and 97 % of 8 MiB
         (small / f"others-{more}").write_bytes(bytes(more))
@@ -202,12 +211,12 @@ async def test_a_repository_is_made_by_one_job_and_taken_by_a_second(
     shared: Daemon, there: Client, tmp_path: Path
 ) -> None:
     settings: dict[str, str | int] = {"path": str(tmp_path / "vault")}
-    storage = await made(there, BackupStorageCreate(id="once", kind="local", settings=settings))
+    storage = await create_storage(there, BackupStorageCreate(id="once", kind="local", settings=settings))
     assert storage.status == "active", storage
     assert await jobs_of(shared, "once") == ["init"]
     ref = SecretKeyRef(secret="kronkeep-storage-once")
     again = BackupStorageCreate(id="twice", kind="local", settings=settings, password=ref)
-    assert (await made(there, again)).status == "active"
+    assert (await create_storage(there, again)).status == "active"
     assert await jobs_of(shared, "twice") == ["init", "open"]
     assert len(list((tmp_path / "vault/keys").iterdir())) == 1
 
@@ -220,7 +229,7 @@ async def test_a_place_with_keys_and_no_config_is_no_new_repository(there: Clien
     await asyncio.to_thread(subprocess.run, command, env=environment, check=True, stdout=subprocess.DEVNULL)
     (folder / "config").unlink()
     wanted = BackupStorageCreate(id="rest-of", kind="local", settings={"path": str(folder)})
-    storage = await made(there, wanted)
+    storage = await create_storage(there, wanted)
     assert (storage.status, storage.reason) == ("failed", "ConfigLost"), storage
     assert storage.next_step
 
@@ -230,6 +239,6 @@ async def test_a_place_that_can_only_be_read(there: Client, small: Path) -> None
     (small / "vault").mkdir()
     await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,ro", str(small)], check=True)
     wanted = BackupStorageCreate(id="read-only", kind="local", settings={"path": str(small / "vault")})
-    storage = await made(there, wanted)
+    storage = await create_storage(there, wanted)
     assert (storage.status, storage.reason) == ("failed", "StorageReadOnly"), storage
     assert storage.next_step

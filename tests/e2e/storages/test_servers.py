@@ -8,10 +8,17 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
-from tests.e2e.conftest import Daemon
+from tests.daemon_process import Daemon
 from tests.e2e.storages import servers
-from tests.e2e.storages.room import archived, copies, finished, made, secret, snapshots
 from tests.e2e.storages.servers import Served, needs_servers
+from tests.e2e.storages.storage_steps import (
+    archive_claim,
+    create_storage,
+    list_credential_copies,
+    list_snapshots,
+    replace_secret,
+    wait_for_backup,
+)
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
@@ -34,9 +41,9 @@ async def test_a_server_s_storage_from_creation_to_its_end(
 ) -> None:
     server = served[kind]
     name = f"{kind}-whole"
-    await secret(shared, name, server.secret)
-    await secret(shared, f"{name}-password", {"password": PASSWORD})
-    storage = await made(
+    await replace_secret(shared, name, server.secret)
+    await replace_secret(shared, f"{name}-password", {"password": PASSWORD})
+    storage = await create_storage(
         there,
         BackupStorageCreate(
             id=name,
@@ -48,10 +55,10 @@ async def test_a_server_s_storage_from_creation_to_its_end(
         ),
     )
     assert (storage.status, storage.message) == ("active", None)
-    snapshot = await archived(shared, there, f"job-{kind}", name)
+    snapshot = await archive_claim(shared, there, f"job-{kind}", name)
     where = str(server.folder) if server.folder else storage.repository
     environment = server.secret if kind == "s3" else {}
-    assert snapshot[:8] in await snapshots(where, PASSWORD, **environment)
+    assert snapshot[:8] in await list_snapshots(where, PASSWORD, **environment)
     usage = (await there.storages.measure(name)).usage
     assert usage is not None
     assert 300_000 < usage.used_bytes < 400_000
@@ -63,7 +70,7 @@ async def test_a_server_s_storage_from_creation_to_its_end(
     await there.storages.delete(name, name)
     with pytest.raises(errors.StorageNotFound):
         await there.storages.get(name)
-    assert snapshot[:8] in await snapshots(where, PASSWORD, **environment)
+    assert snapshot[:8] in await list_snapshots(where, PASSWORD, **environment)
 
 
 async def refused(
@@ -75,11 +82,11 @@ async def refused(
     credentials: dict[str, str] | None,
 ) -> BackupStorage:
     if credentials is not None:
-        await secret(daemon, name, credentials)
+        await replace_secret(daemon, name, credentials)
     wanted = BackupStorageCreate(
         id=name, kind=kind, settings=settings, credentials=name if credentials is not None else None
     )
-    storage = await made(client, wanted)
+    storage = await create_storage(client, wanted)
     assert storage.status == "failed", storage
     assert storage.next_step
     assert storage.message
@@ -132,13 +139,13 @@ async def test_each_refusal_has_its_own_reason(
 async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served: dict[str, Served]) -> None:
     """Canaries: everything that the daemon wrote but the cluster's own store, every Job and pod, the API."""
     server = served["rest"]
-    await secret(shared, "quiet", server.secret)
+    await replace_secret(shared, "quiet", server.secret)
     password = f"canary-{token_hex(8)}"
-    await secret(shared, "quiet-password", {"password": password})
+    await replace_secret(shared, "quiet-password", {"password": password})
     url = str(server.settings["url"]).replace("/vault", "/quiet")
     lines: list[str] = []
     watching = asyncio.create_task(_watch(lines))
-    await made(
+    await create_storage(
         there,
         BackupStorageCreate(
             id="quiet",
@@ -148,7 +155,7 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
             password=SecretKeyRef(secret="quiet-password"),
         ),
     )
-    await archived(shared, there, "job-quiet", "quiet")
+    await archive_claim(shared, there, "job-quiet", "quiet")
     await there.storages.check("quiet")
     watching.cancel()
     assert any("restic" in line and "backup" in line for line in lines)
@@ -158,7 +165,7 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
         for kind in (paths.jobs(), paths.pods(), paths.events())
         for item in (await cluster.list(kind))[0]
     ]
-    assert await copies(cluster) == []
+    assert await list_credential_copies(cluster) == []
     await cluster.close()
     answers = [
         await there.storages.list(),
@@ -182,17 +189,19 @@ async def test_a_policy_s_own_repository_below_is_measured_and_checked_too(
 ) -> None:
     server = served["rest"]
     settings: dict[str, str | int] = {"url": str(server.settings["url"]).replace("/vault", "/two")}
-    await secret(shared, "two", server.secret)
-    await made(there, BackupStorageCreate(id="two", kind="rest", settings=settings, credentials="two"))
-    await archived(shared, there, "job-two", "two")
+    await replace_secret(shared, "two", server.secret)
+    await create_storage(
+        there, BackupStorageCreate(id="two", kind="rest", settings=settings, credentials="two")
+    )
+    await archive_claim(shared, there, "job-two", "two")
     one = (await there.storages.measure("two")).usage
-    await secret(shared, "own", {"password": "own key"}, "default")
+    await replace_secret(shared, "own", {"password": "own key"}, "default")
     encryption = Encryption(key=SecretKeyRef(secret="own"))
     await there.cronjobs.set_policy(
         "default", "job-two", BackupPolicySpec(storage_id="two", encryption=encryption)
     )
     run = await there.cronjobs.trigger("default", "job-two")
-    backup = await finished(there, run.backup_id)
+    backup = await wait_for_backup(there, run.backup_id)
     assert backup.status == "succeeded", backup
     both = (await there.storages.measure("two")).usage
     assert one is not None
@@ -206,12 +215,12 @@ async def test_a_server_that_went_away_fails_the_backup_with_that_reason(
     shared: Daemon, there: Client, tmp_path: Path
 ) -> None:
     with servers.rest(tmp_path) as server:
-        await secret(shared, "away", server.secret)
+        await replace_secret(shared, "away", server.secret)
         wanted = BackupStorageCreate(id="away", kind="rest", settings=server.settings, credentials="away")
-        assert (await made(there, wanted)).status == "active"
-        await archived(shared, there, "job-away", "away")
+        assert (await create_storage(there, wanted)).status == "active"
+        await archive_claim(shared, there, "job-away", "away")
     await there.cronjobs.set_policy("default", "job-away", BackupPolicySpec(storage_id="away", retries=0))
-    backup = await finished(there, (await there.cronjobs.back_up("default", "job-away")).id)
+    backup = await wait_for_backup(there, (await there.cronjobs.back_up("default", "job-away")).id)
     assert (backup.status, backup.reason) == ("failed", "ServerUnreachable"), backup
     assert backup.next_step
     with pytest.raises(errors.StorageFailed, match="does not answer"):

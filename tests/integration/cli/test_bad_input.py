@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.conftest import Daemon
-from tests.e2e.faults import proxied
+from tests.cluster_proxy import daemon_behind_proxy
+from tests.daemon_process import Daemon
 from tests.integration.cli.test_cli import kronkeep
 from tests.ui.driving import screen, until
 
@@ -55,7 +55,7 @@ async def over_the_api(daemon: Daemon, fields: dict[str, str]) -> str:
     body["time_zone"] = fields.get("zone")
     if "storage" in fields:
         body["policy"] = {"storage_id": fields["storage"]}
-    transport = httpx.AsyncHTTPTransport(uds=daemon.line["socket"])
+    transport = httpx.AsyncHTTPTransport(uds=daemon.announcement["socket"])
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         problem = (await http.post("/v1/cronjobs", json=body)).json()
     assert problem["detail"].count(". ") == 0
@@ -73,7 +73,7 @@ def on_the_command_line(daemon: Daemon, fields: dict[str, str]) -> str:
 
 
 async def in_the_terminal(daemon: Daemon, fields: dict[str, str], code: str, first: str = "taken") -> None:
-    async with Client(Path(daemon.line["socket"])) as client:
+    async with Client(Path(daemon.announcement["socket"])) as client:
         app = KronkeepApp(client, TerminalSettings(), start="jobs")
         async with app.run_test(size=(320, 50)) as pilot:
             await until(pilot, lambda: first in screen(pilot))
@@ -98,7 +98,7 @@ async def test_a_refused_creation_has_one_code(daemon: Daemon, change: dict[str,
 
 
 async def test_an_unreachable_cluster_has_one_code(tmp_path: Path) -> None:
-    async with proxied(tmp_path) as (daemon, proxy, _):
+    async with daemon_behind_proxy(tmp_path) as (daemon, proxy, _):
         async with daemon.client() as client:
             await client.cronjobs.create(CronJobCreate(**GOOD | {"name": "taken"}))  # type: ignore[arg-type]
         proxy.down = True
@@ -110,7 +110,7 @@ async def test_an_unreachable_cluster_has_one_code(tmp_path: Path) -> None:
 
 async def test_a_socket_that_nobody_serves_has_one_code(tmp_path: Path) -> None:
     nobody = Daemon(tmp_path)
-    nobody.line = {"socket": str(tmp_path / "none.sock")}
+    nobody.announcement = {"socket": str(tmp_path / "none.sock")}
     code = await asyncio.to_thread(on_the_command_line, nobody, GOOD)
     assert code == "DaemonUnreachable"
     await in_the_terminal(nobody, GOOD, "DaemonUnreachable", first="Nobody serves")

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Daemon, cluster_apart
+from tests.cluster_process import run_cluster
+from tests.daemon_process import Daemon
 
 OSC52 = "\x1b]52;c;aGk=\x07"
 HOSTILE = f"{OSC52}\x1b[2J\x9b31m[/]\u202eabc"
@@ -26,7 +27,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def kronkeep(daemon: Daemon, *argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"], *argv]
+    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], *argv]
     return subprocess.run(
         command,
         capture_output=True,
@@ -90,7 +91,7 @@ def test_refusals_have_exit_codes_and_reasons(
 
 def test_no_daemon_is_exit_code_3(daemon: Daemon, tmp_path: Path) -> None:
     daemonless = Daemon(tmp_path)
-    daemonless.line = {"socket": str(tmp_path / "none.sock")}
+    daemonless.announcement = {"socket": str(tmp_path / "none.sock")}
     assert kronkeep(daemonless, "get", "cronjobs").returncode == 3
 
 
@@ -141,7 +142,15 @@ def test_an_edit_does_not_overwrite_what_somebody_else_wrote_meanwhile(
     daemon: Daemon, good: str, tmp_path: Path
 ) -> None:
     script = tmp_path / "editor.py"
-    suspend = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"], "suspend", good]
+    suspend = [
+        sys.executable,
+        "-m",
+        "kronkeep_tui",
+        "--socket",
+        daemon.announcement["socket"],
+        "suspend",
+        good,
+    ]
     script.write_text(
         f"import sys, pathlib, subprocess\nsubprocess.run({suspend!r}, check=True)\n"
         "f = pathlib.Path(sys.argv[1])\nf.write_text(f.read_text().replace('busybox', 'mine'))\n"
@@ -203,18 +212,20 @@ def test_hostile_text_reaches_no_terminal_raw(daemon: Daemon, good: str) -> None
         ("get", "cronjobs"),
         ("get", "cronjobs", HOSTILE),
     ):
-        shown = on_a_pty([sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"], *argv])
+        shown = on_a_pty(
+            [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], *argv]
+        )
         assert b"\x1b]" not in shown
         assert b"\x1b[2J" not in shown
         assert b"\xc2\x9b" not in shown
         assert "\u202e".encode() not in shown
     assert b"\xe2\x90\x9b]52" in on_a_pty(
-        [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"], "logs", run]
+        [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], "logs", run]
     )
 
 
 def test_a_socket_and_no_verb_is_the_terminal_on_a_screen_and_bad_input_in_a_script(daemon: Daemon) -> None:
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.line["socket"]]
+    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"]]
     assert b"Overview" in on_a_pty(command, b"q")
     assert kronkeep(daemon).returncode == 2
 
@@ -260,7 +271,7 @@ def test_what_may_be_old_is_said_to_be(tmp_path: Path) -> None:
     found = Daemon(tmp_path / "s")
     found.arguments = ("--config", str(tmp_path / "kronkeepd.toml"))
     found.embedded = False
-    with cluster_apart(tmp_path / "c") as kubeconfig:
+    with run_cluster(tmp_path / "c") as kubeconfig:
         (tmp_path / "kronkeepd.toml").write_text(f'[clusters.one]\nkubeconfig = "{kubeconfig}"\n')
         asyncio.run(found.start())
         assert "this may be old" not in kronkeep(found, "get", "cronjobs").stderr

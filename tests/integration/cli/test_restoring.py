@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tests.e2e.conftest import Daemon, eventually
+from tests.daemon_process import Daemon
 from tests.integration.cli.test_cli import kronkeep
+from tests.waiting import eventually
 
 from kronkeep_common.models import (
     BackupPolicySpec,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Daemon
+from tests.daemon_process import Daemon
 
 from kronkeep_daemon.http.access import Level
 
@@ -46,7 +46,7 @@ def open_socket(open_folder: Path) -> Iterator[Path]:
 
 def opened(daemon: Daemon) -> Path:
     """The daemon's socket, to which anybody may connect from now on."""
-    path = Path(daemon.line["socket"])
+    path = Path(daemon.announcement["socket"])
     path.chmod(0o666)
     path.parent.chmod(0o711)
     return path
@@ -63,5 +63,5 @@ async def as_nobody(daemon: Daemon, path: str) -> bytes:
     )
     command = [sys.executable, "-c", script, str(opened(daemon)), path]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
-    Path(daemon.line["socket"]).chmod(0o660)
+    Path(daemon.announcement["socket"]).chmod(0o660)
     return done.stdout

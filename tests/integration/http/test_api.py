@@ -10,8 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.e2e.conftest import Daemon, eventually
+from tests.daemon_process import Daemon
 from tests.integration.http.conftest import as_nobody
+from tests.waiting import eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client, SyncClient
@@ -33,7 +34,7 @@ def daemon(open_folder: Path) -> Iterator[Daemon]:
 
 @pytest.fixture
 async def http(daemon: Daemon) -> AsyncIterator[HTTP]:
-    transport = httpx.AsyncHTTPTransport(uds=daemon.line["socket"])
+    transport = httpx.AsyncHTTPTransport(uds=daemon.announcement["socket"])
     async with HTTP(transport=transport, base_url="http://localhost") as found:
         yield found
 
@@ -46,7 +47,7 @@ def test_every_route_has_a_level_and_changes_are_never_for_readers() -> None:
 
 
 async def test_the_socket_is_the_owner_s_and_the_group_s(daemon: Daemon) -> None:
-    assert stat.S_IMODE(Path(daemon.line["socket"]).stat().st_mode) == 0o660
+    assert stat.S_IMODE(Path(daemon.announcement["socket"]).stat().st_mode) == 0o660
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Daemon
+from tests.daemon_process import Daemon
 
 pytestmark = [
     pytest.mark.torture,
@@ -80,8 +80,8 @@ def flooded(path: str) -> list[float]:
 
 
 async def test_another_user_does_not_notice(daemon: Daemon) -> None:
-    path = daemon.line["socket"]
-    pid = daemon.line["pid"]
+    path = daemon.announcement["socket"]
+    pid = daemon.announcement["pid"]
     log = daemon.log
     Path(path).chmod(0o666)
     Path(path).parent.chmod(0o711)

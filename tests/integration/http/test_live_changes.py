@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.e2e.conftest import Daemon
+from tests.daemon_process import Daemon
 from tests.integration.http.many import CLUSTER, many
 
 from kronkeep_common import api

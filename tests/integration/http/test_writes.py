@@ -8,8 +8,9 @@ from pathlib import Path
 import httpx
 import msgspec
 import pytest
-from tests.e2e.conftest import Daemon, eventually
+from tests.daemon_process import Daemon
 from tests.integration.http.conftest import as_nobody
+from tests.waiting import eventually
 
 from kronkeep_common.errors import PreconditionFailed
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate
@@ -44,7 +45,7 @@ async def http(daemon: Daemon) -> AsyncIterator[HTTP]:
 
 
 def connect(daemon: Daemon) -> HTTP:
-    transport = httpx.AsyncHTTPTransport(uds=daemon.line["socket"])
+    transport = httpx.AsyncHTTPTransport(uds=daemon.announcement["socket"])
     return HTTP(transport=transport, base_url="http://localhost", timeout=30)
 
 
@@ -119,7 +120,7 @@ async def test_checking_a_storage_is_an_operation(daemon: Daemon, http: HTTP) ->
 async def test_one_user_has_eight_streams_and_hears_why_there_is_no_ninth(daemon: Daemon) -> None:
     """Twice: a reader that has gone counts no longer, whether or not anything was to be told to it."""
     for _ in range(2):
-        connections = [await asyncio.open_unix_connection(daemon.line["socket"]) for _ in range(9)]
+        connections = [await asyncio.open_unix_connection(daemon.announcement["socket"]) for _ in range(9)]
         heads = []
         for reader, writer in connections:
             writer.write(b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -132,10 +133,10 @@ async def test_one_user_has_eight_streams_and_hears_why_there_is_no_ninth(daemon
 
 
 async def test_the_33rd_connection_is_told_to_wait_and_half_a_header_is_closed(daemon: Daemon) -> None:
-    connections = [await asyncio.open_unix_connection(daemon.line["socket"]) for _ in range(32)]
+    connections = [await asyncio.open_unix_connection(daemon.announcement["socket"]) for _ in range(32)]
     for _, writer in connections:
         writer.write(b"GET /healthz HTTP/1.1\r\nHost: loc")
-    reader, last = await asyncio.open_unix_connection(daemon.line["socket"])
+    reader, last = await asyncio.open_unix_connection(daemon.announcement["socket"])
     assert b" 503 " in await reader.readline()
     assert [await found.read() for found, _ in connections] == [b""] * 32
     for writer in [last, *(w for _, w in connections)]:
@@ -202,7 +203,7 @@ async def test_who_changes_a_spec_that_has_changed_meanwhile_is_told_and_a_run_i
 
 
 async def test_what_is_no_http_is_a_problem_and_not_a_line_in_the_log(daemon: Daemon) -> None:
-    reader, writer = await asyncio.open_unix_connection(daemon.line["socket"])
+    reader, writer = await asyncio.open_unix_connection(daemon.announcement["socket"])
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: \x00\r\n\r\n")
     answer = await reader.read()
     writer.close()

@@ -7,7 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.e2e.conftest import Daemon, eventually
+from tests.daemon_process import Daemon
+from tests.waiting import eventually
 
 from kronkeep_common import api
 from kronkeep_common.client import Client
@@ -200,7 +201,7 @@ async def test_a_manifest_is_applied_once_and_again(daemon: Daemon) -> None:
             await client.cronjobs.apply(
                 CronJobManifest(api_version="batch/v1", kind="CronJob", metadata=bad, spec=SPEC)
             )
-    transport = httpx.AsyncHTTPTransport(uds=daemon.line["socket"])
+    transport = httpx.AsyncHTTPTransport(uds=daemon.announcement["socket"])
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         odd = {
             "apiVersion": "batch/v1",

@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Daemon, eventually
+from tests.daemon_process import Daemon
 from tests.integration.watch.test_doctor import kronkeep
+from tests.waiting import eventually
 
 from kronkeep_common.client import Client
 from kronkeep_common.errors import Conflict, NotFound

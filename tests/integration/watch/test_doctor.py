@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.conftest import Daemon, eventually
+from tests.daemon_process import Daemon
+from tests.waiting import eventually
 
 from kronkeep_common.models import CronJobCreate
 from kronkeep_daemon.kube import paths
@@ -32,7 +33,7 @@ async def kronkeep(socket: str, *words: str) -> tuple[int, str]:
 
 
 async def test_each_line_says_how_it_is_and_what_to_do(daemon: Daemon) -> None:
-    socket = daemon.line["socket"]
+    socket = daemon.announcement["socket"]
     code, text = await eventually(lambda: doctor(socket), lambda found: " 0 warn, 0 fail" in found[1])
     assert code == 0
     for name in (
@@ -64,11 +65,11 @@ async def test_what_is_left_in_a_cluster_is_listed_with_its_command(daemon: Daem
         await cluster.close()
 
         async def listed() -> str:
-            return (await kronkeep(daemon.line["socket"], "uninstall", "--dry-run"))[1]
+            return (await kronkeep(daemon.announcement["socket"], "uninstall", "--dry-run"))[1]
 
         text = await eventually(listed, lambda found: "annotate" in found and "leases/kronkeepd" in found)
     assert "kubectl annotate -n default cronjobs/dump kronkeep.dev/backup-policy-" in text
-    assert (await kronkeep(daemon.line["socket"], "uninstall"))[0] == 2
+    assert (await kronkeep(daemon.announcement["socket"], "uninstall"))[0] == 2
 
 
 async def test_without_a_daemon_the_socket_is_what_fails(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.e2e.conftest import eventually
 from tests.records import VAULT
+from tests.waiting import eventually
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.backups.planner import BackupPlanner

@@ -1,0 +1,35 @@
+"""Embedded clusters and control planes as processes of their own."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def run_module(kubeconfig: Path, *module: str) -> Iterator[Path]:
+    """Run `python -m MODULE ARGUMENT...` until the block ends.
+
+    The block begins once the module has written `kubeconfig`, by which it is reached.
+    """
+    log = kubeconfig.parent.with_suffix(".log")
+    with log.open("ab") as output:
+        process = subprocess.Popen([sys.executable, "-m", *module], stdout=output, stderr=output)
+    try:
+        while not (kubeconfig.exists() and "users" in kubeconfig.read_text()):
+            assert process.poll() is None, log.read_text()[-3000:]
+            time.sleep(0.05)
+        yield kubeconfig
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def run_cluster(folder: Path, nodes: int = 1) -> Iterator[Path]:
+    """Run an embedded cluster until the block ends; its admin's kubeconfig."""
+    command = ("kronkeep_daemon", "cluster", "--folder", str(folder), "--nodes", str(nodes))
+    with run_module(folder / "kubeconfig", *command) as kubeconfig:
+        yield kubeconfig

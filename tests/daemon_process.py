@@ -1,0 +1,127 @@
+"""A whole kronkeepd as its own process, reached as any script reaches it."""
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tests import external_cluster
+
+from kronkeep_common.client import Client
+from kronkeep_daemon.kube.client import Cluster
+
+LONGEST_STOP = 20.0  # seconds
+
+
+class Daemon:
+    """One kronkeepd with its embedded cluster; a test may kill and start it as often as it likes.
+
+    `state` is its state folder. `arguments` are added to its command line. `line` is what it announces on its
+    standard output once it is ready: the socket and the kubeconfig. With KRONKEEP_E2E_KUBECONFIG it uses that
+    cluster instead (see tests.external_cluster).
+    """
+
+    alive: ClassVar[set["Daemon"]] = set()
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.log = state.parent / "kronkeepd.log"
+        self.arguments: tuple[str, ...] = ()
+        self.embedded = external_cluster.KUBECONFIG is None
+        self._is_first_start = True
+        self._process: subprocess.Popen[bytes] | None = None
+        self.announcement: dict[str, Any] = {}
+
+    @property
+    def claims(self) -> Path:
+        """The folder that holds the claims of the cluster's node."""
+        if external_cluster.KUBECONFIG is not None:
+            return external_cluster.NodeAgentProcess.require().folder / "claims"
+        return self.state / "cluster" / "node" / "claims"
+
+    @property
+    def pid(self) -> int:
+        """The pid of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start the process and wait until it is ready."""
+        if external_cluster.KUBECONFIG is not None:
+            await self._use_external_cluster(external_cluster.KUBECONFIG)
+        await asyncio.to_thread(self._spawn)
+        self.announcement = await asyncio.to_thread(self._read_announcement)
+        Daemon.alive.add(self)
+
+    async def _use_external_cluster(self, kubeconfig: str) -> None:
+        """Add the cluster to the settings; before the first start it is emptied."""
+        file = self.state.parent / "kronkeepd.toml"
+        text = file.read_text() if file.exists() else ""
+        if "[clusters." in text:  # added at an earlier start, or a cluster of the test's own
+            return
+        if self._is_first_start and not Daemon.alive:
+            await external_cluster.empty_cluster()
+        self._is_first_start = False
+        added = f'\n[allow]\nhost_path = true\n[clusters.e2e]\nkubeconfig = "{kubeconfig}"\n'
+        file.write_text(text + added)
+        self.arguments = ("--config", str(file))
+
+    def _spawn(self) -> None:
+        command = [sys.executable, "-m", "kronkeep_daemon", "--announce", "--attached"]
+        command += ["--embedded"] if self.embedded else []
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "--state", str(self.state), *self.arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+
+    def _read_announcement(self) -> dict[str, Any]:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            message: dict[str, Any] = json.loads(line)
+            if "progress" not in message:
+                return message
+        raise AssertionError(self.log.read_text()[-3000:])
+
+    async def kill(self) -> None:
+        """End the process with SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
+        self._close_pipes()
+
+    async def stop(self) -> int:
+        """Close the standard input, which an attached daemon ends with, and return the exit code."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        code = await asyncio.to_thread(self._process.wait, LONGEST_STOP)
+        self._close_pipes()
+        return code
+
+    async def end(self) -> None:
+        """Stop the process unless a test has ended it."""
+        if self in Daemon.alive:
+            await self.stop()
+
+    def _close_pipes(self) -> None:
+        Daemon.alive.discard(self)
+        assert self._process is not None
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def client(self) -> Client:
+        """Return a client of the daemon's socket."""
+        return Client(Path(self.announcement["socket"]))
+
+    async def cluster(self) -> Cluster:
+        """Return a connection to the daemon's cluster as its admin; the caller closes it."""
+        return await Cluster.connect(
+            kubeconfig=Path(external_cluster.KUBECONFIG or self.announcement["kubeconfig"])
+        )
