@@ -309,6 +309,13 @@ class DaemonUnreachable(Unavailable):
     default_next_step = "Start it (systemctl start kronkeepd, or make demo) or name its socket with --socket."
 
 
+class EventsLost(Unavailable):
+    """Events of the stream were missed: the reader was too slow, or was away for too long."""
+
+    code = "EventsLost"
+    default_next_step = "Read the records again; events go on from the newest change."
+
+
 class StillReading(Unavailable):
     """A snapshot's listing, or a file of it, is being read by a Job; ask again for the answer."""
 

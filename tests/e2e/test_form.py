@@ -26,7 +26,7 @@ async def terminal(daemon: Daemon, keys: tuple[str, ...] = ("n",)) -> AsyncItera
     async with daemon.client() as client:
         app = KronkeepApp(client, start="jobs")
         async with app.run_test(size=(80, 24)) as pilot:
-            await shown(pilot, lambda: app.reader.read_once)
+            await shown(pilot, lambda: app.reader.has_read)
             app.frame.show()
             await pilot.pause()
             await pilot.press(*keys)

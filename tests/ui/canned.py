@@ -1,7 +1,7 @@
 """A client without a daemon: canned records, and a note of what was asked."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -333,6 +333,9 @@ class CannedPolicies(CannedResource):
 class CannedStorages(CannedResource):
     """`client.storages`."""
 
+    async def get(self, name: str) -> BackupStorage:
+        return next(storage for storage in self._canned.storages_given if storage.id == name)
+
     async def usage(self, name: str, limit: int | None = None) -> api.ListOf[StorageUsage]:
         usage = next((s.usage for s in self._canned.storages_given if s.id == name), None)
         return api.ListOf(items=[usage] * 20 if usage else [])
@@ -425,6 +428,7 @@ class CannedClient:
         return self.cronjobs_given[0]
 
     async def snapshot(self) -> api.Snapshot:
+        await self.answers.wait()
         if self.away:
             raise DaemonUnreachable(self.away)
         return api.Snapshot(
@@ -445,7 +449,9 @@ class CannedClient:
         await self.answers.wait()
         return api.Ready(ready=True, watches=self.watches)
 
-    async def events(self, after: int | None = None) -> AsyncIterator[api.ChangeEvent]:
+    async def events(
+        self, after: int | None = None, *, tables: Sequence[str] | None = None
+    ) -> AsyncIterator[api.ChangeEvent]:
         await self.lost.wait()
         raise DaemonUnreachable(BROKEN)
         yield

@@ -12,7 +12,7 @@ from textual.message_pump import MessagePump
 
 from kronkeep_tui.app import KronkeepApp
 
-LASTING = ("reader", "cronjobs")  # workers that read the daemon as long as the terminal runs
+LASTING = ("reader", "silence")  # workers that read the daemon as long as the terminal runs
 CLEAN_ROUNDS = 2  # a handler may have been about to ask for more in the first
 LONGEST_SECONDS = 60.0
 

@@ -15,7 +15,7 @@ from kronkeep_tui.app import KronkeepApp
 async def draw() -> str:
     app = KronkeepApp(CannedClient(*busy(failing=True)), clock=FixedClock(), start="jobs")  # type: ignore[arg-type]
     async with app.run_test(size=(96, 26)) as pilot:
-        await until(pilot, lambda: app.reader.read_once)
+        await until(pilot, lambda: app.reader.has_read)
         await settle(app)
         return app.export_screenshot(title="kronkeep")
 

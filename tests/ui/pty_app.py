@@ -8,7 +8,7 @@ the mark waits for as many presses of SETTLE_KEY, which comes after them through
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -44,7 +44,9 @@ class ChangingClient(CannedClient):
         super().__init__(*scene)
         self.changes: asyncio.Queue[int] = asyncio.Queue()
 
-    async def events(self, after: int | None = None) -> AsyncIterator[api.ChangeEvent]:
+    async def events(
+        self, after: int | None = None, *, tables: Sequence[str] | None = None
+    ) -> AsyncIterator[api.ChangeEvent]:
         seq = after or 0
         while True:
             count = await self.changes.get()

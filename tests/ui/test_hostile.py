@@ -65,7 +65,7 @@ async def test_nothing_raw_reaches_the_screen_of_any_view(text: str, width: int)
     client.log_text = (text + "\n").encode() * 20
     app = app_of(client)
     async with app.run_test(size=(width, 40)) as pilot:
-        await until(pilot, lambda: app.reader.read_once)
+        await until(pilot, lambda: app.reader.has_read)
         for way in a_way_to_every_view(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)

@@ -13,7 +13,7 @@ HIGH = 100
 async def test_every_view_draws_at_300_by_100() -> None:
     app = app_of(CannedClient(*busy(failing=True)))
     async with app.run_test(size=(WIDE, HIGH)) as pilot:
-        await until(pilot, lambda: app.reader.read_once)
+        await until(pilot, lambda: app.reader.has_read)
         for way in a_way_to_every_view(app.reader.store):
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)

@@ -32,7 +32,7 @@ def scene(state: str) -> Scene:
 async def settled(pilot: Pilot[Any], client: CannedClient, state: str) -> None:
     """Everything was read and drawn; in the state `lost` the daemon is gone since."""
     app: Any = pilot.app
-    await until(pilot, lambda: app.reader.read_once and app.frame.view.ready)
+    await until(pilot, lambda: app.reader.has_read and app.frame.view.ready)
     if state == "lost":
         client.away = BROKEN  # as the stream says, whichever of the two is heard last
         client.lost.set()

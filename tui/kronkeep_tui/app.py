@@ -74,7 +74,7 @@ class KronkeepApp(App[int]):
             gc.freeze()
             gc.enable()
         self.frame.start(self.reader.follow(), "reader")
-        self.frame.start(self.reader.follow_cronjobs(), "cronjobs")
+        self.frame.start(self.reader.check_silence(), "silence")
         self.set_interval(FLUSH_SECONDS, self._show_changes)
         self.set_interval(TICK_SECONDS, self._mark_ages_due)
 

@@ -96,7 +96,6 @@ class ChangeRequests:
 
     async def _make_storage(self, storage: BackupStorageCreate) -> None:
         made = await self._context.client.storages.create(storage)
-        self._context.reader.resync()
         if storage.password is None:
             copied = f"Keep a copy of the Secret {made.password.secret} elsewhere."
             self._context.tell(f"Making {made.id}. {copied}", "warn")
@@ -168,7 +167,6 @@ class ChangeRequests:
 
         async def work() -> None:
             await asyncio.gather(*map(one, targets))
-            self._context.reader.resync()
             well = len(targets) - len(errors)
             if errors:
                 error = errors[0]

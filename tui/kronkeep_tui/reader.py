@@ -1,6 +1,6 @@
-"""Reading the daemon: a snapshot, then every change after it; again after a loss, with a growing pause.
+"""Reads the daemon: a snapshot, then every event after it; after a loss again, with growing pauses.
 
-What was read stays when the daemon is gone; `live` says whether it answers, `lost` why it does not.
+What was read stays when the daemon is gone.
 """
 
 import asyncio
@@ -12,8 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import DaemonUnreachable, KronkeepError
-from kronkeep_tui.store import Store, apply, from_snapshot, joined, with_page, with_records
+from kronkeep_common.errors import DaemonUnreachable, EventsLost, KronkeepError
+from kronkeep_tui.store import (
+    SHOWN_TABLES,
+    Store,
+    apply_events,
+    merge_snapshot,
+    store_from,
+    with_page_of_runs,
+    with_records,
+)
 
 if TYPE_CHECKING:
     from kronkeep_common.api import ChangeEvent
@@ -21,10 +29,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FLUSH_SECONDS = 0.25
-REREAD_SECONDS = 5.0
-FIRST_PAUSE = 0.5
+SILENT_SECONDS = 5.0  # without an event, after which the daemon is asked whether it is still there
+FIRST_PAUSE = 0.5  # seconds before it is tried again; doubled up to LONGEST_PAUSE
 LONGEST_PAUSE = 8.0
-PENDING = 5000  # changes that wait for a flush; beyond it a new snapshot is cheaper
+MOST_PENDING = 5000  # events that wait for a flush; beyond it a new snapshot is cheaper
 PAGE = 1000
 
 
@@ -40,7 +48,11 @@ ALL_RUNS = Position("executions", "", "")
 
 
 class Reader:
-    """Keeps a Store level with the daemon; nothing else writes the store."""
+    """Keeps a Store level with the daemon; nothing else writes the store.
+
+    `live` is whether the daemon answers, `lost` why it does not. `asked_at` is when it was asked something
+    that it has not answered yet.
+    """
 
     def __init__(self, client: "Client", clock: Clock) -> None:
         self._client = client
@@ -49,13 +61,11 @@ class Reader:
         self.live = False
         self.lost: KronkeepError | None = None
         self.asked_at: datetime | None = None
-        """When the daemon was asked for what it has not answered yet."""
-        self.read_once = False
         self._changed = False
         self._pending: list[ChangeEvent] = []
-        self._unread = False
-        self._reread = asyncio.Event()
-        self._retry = asyncio.Event()
+        self._needs_snapshot = False
+        self._resync = asyncio.Event()
+        self._last_event = clock.monotonic()
         self._cursors: dict[Position, str | None] = {}  # of the next page; None after the last
 
     @property
@@ -64,47 +74,82 @@ class Reader:
         return self._store
 
     @property
+    def has_read(self) -> bool:
+        """Whether a snapshot was read, so that an empty store means an empty daemon."""
+        return self._store.at is not None
+
+    @property
     def has_changes(self) -> bool:
         """Whether something was read that no flush has handed on yet."""
         return self._changed or bool(self._pending)
 
     async def follow(self) -> None:
-        """Reads until it is cancelled."""
+        """Read until cancelled."""
         pause = FIRST_PAUSE
         while True:
             try:
                 await self._connect()
                 pause = FIRST_PAUSE
-                async for event in self._client.events(self.store.seq):
-                    self._pending.append(event)
-                    if self._unread or len(self._pending) > PENDING:
-                        break
+                await self._read_events()
+            except EventsLost:
+                pass  # a new snapshot, with the next round, has what was missed
             except KronkeepError as error:
                 self._lose(error)
             except (msgspec.ValidationError, msgspec.DecodeError) as fault:
                 self._lose(DaemonUnreachable(f"The daemon's answer cannot be read: {fault}"))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await self._retry.wait()
-            self._retry.clear()
+                    await self._resync.wait()
+            self._resync.clear()
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _connect(self) -> None:
-        fresh = from_snapshot(await self._answered(self._client.snapshot()))
+        fresh = store_from(await self._wait_for_answer(self._client.snapshot()))
         self._pending.clear()
-        self._unread = False
-        if (fresh := joined(fresh, self.store)).since > self.store.since:
-            self._cursors.clear()  # runs came and went unseen: pages are read from the newest again
+        self._needs_snapshot = False
+        fresh = merge_snapshot(fresh, self.store)
+        if fresh.complete_since > self.store.complete_since:
+            self._cursors.clear()  # runs may have come and gone unseen: read pages from the newest again
         self._store = fresh
         self.lost = None
         self.live = True
-        self.read_once = True
         self._changed = True
 
-    async def _answered(self, call: Awaitable[T]) -> T:
+    async def _read_events(self) -> None:
+        """Collect events until they end, or until a new snapshot is needed or asked for."""
+        reading = asyncio.create_task(self._collect_events())
+        resync = asyncio.create_task(self._resync.wait())
+        try:
+            await asyncio.wait({reading, resync}, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()  # raises what ended it
+        finally:
+            for task in (reading, resync):
+                task.cancel()
+            await asyncio.gather(reading, resync, return_exceptions=True)
+
+    async def _collect_events(self) -> None:
+        async for event in self._client.events(self.store.seq, tables=SHOWN_TABLES):
+            self._last_event = self._clock.monotonic()
+            self._pending.append(event)
+            if self._needs_snapshot or len(self._pending) > MOST_PENDING:
+                return
+
+    async def check_silence(self) -> None:
+        """Ask a daemon that has sent nothing for SILENT_SECONDS whether it is still there, until cancelled.
+
+        Its stream has a heartbeat, but only every 15 s; who looks at a screen should not wait so long.
+        """
+        while True:
+            await self._clock.sleep(SILENT_SECONDS)
+            if self.live and self._clock.monotonic() - self._last_event >= SILENT_SECONDS:
+                with contextlib.suppress(KronkeepError):  # the stream's end says it too
+                    await self._wait_for_answer(self._client.ready())
+
+    async def _wait_for_answer(self, request: Awaitable[T]) -> T:
         self.asked_at = self._clock.now()
         try:
-            return await call
+            return await request
         finally:
             self.asked_at = None
 
@@ -122,40 +167,19 @@ class Reader:
         return changed
 
     def _apply_pending(self) -> None:
-        if not self._pending:
-            return
         events = self._pending
         self._pending = []
+        if not events:
+            return
         try:
-            self._store = apply(self.store, events, self._clock.now())
+            self._store = apply_events(self.store, events, self._clock.now())
         except (msgspec.ValidationError, msgspec.DecodeError):
-            self._unread = True  # a record of a newer daemon: a new snapshot has what can be read
-        self._reread.set()
+            # A newer daemon's record: its snapshot has what can be read, so take that at the next event.
+            self._needs_snapshot = True
 
     def resync(self) -> None:
-        """Reads the CronJobs again at once, or tries a lost daemon."""
-        (self._reread if self.live else self._retry).set()
-
-    async def follow_cronjobs(self) -> None:
-        """CronJobs are the cluster's and send no events here: read after changes and every few seconds."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REREAD_SECONDS):
-                    await self._reread.wait()
-            self._reread.clear()
-            began = self._clock.monotonic()
-            if self.live:
-                with contextlib.suppress(KronkeepError):
-                    await self._read_cronjobs()
-            took = self._clock.monotonic() - began  # of thousands: no more than a third of the time
-            await asyncio.sleep(max(FLUSH_SECONDS, 2 * took))
-
-    async def _read_cronjobs(self) -> None:
-        cronjobs = tuple((await self._answered(self._client.cronjobs.list())).items)
-        watches = tuple((await self._answered(self._client.ready())).watches)
-        if (cronjobs, watches) != (self.store.cronjobs, self.store.watches):
-            self._store = msgspec.structs.replace(self.store, cronjobs=cronjobs, watches=watches)
-            self._changed = True
+        """Take a new snapshot at once, and try a lost daemon without waiting."""
+        self._resync.set()
 
     async def fetch_run(self, run_id: str) -> None:
         """Read a run that the store lacks, and its backup; raise what the daemon refuses with."""
@@ -174,7 +198,7 @@ class Reader:
         page = await self._client.runs.list(**self._query(position))
         self._cursors[position] = page.next_cursor
         if position == ALL_RUNS:
-            self._store = with_page(self._store, page.items, last=page.next_cursor is None)
+            self._store = with_page_of_runs(self._store, page.items, is_last=page.next_cursor is None)
             self._changed = True
         else:
             self._add("executions", page.items)

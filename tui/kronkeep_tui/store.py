@@ -1,31 +1,30 @@
-"""What the terminal knows: an immutable picture of the daemon, and how changes make the next one; pure.
+"""The terminal's copy of what the daemon knows: an immutable Store, and pure functions that change it.
 
-Changes are applied in batches, one copy of a table for each batch, so that 100,000 runs and 200 changes a
-second cost four copies a second and not two hundred.
+Events are applied in batches with one copy of a table for each batch: 100,000 runs and 200 events a second
+cost four copies a second, not two hundred.
 """
 
 from bisect import insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from kronkeep_common.api import ChangeEvent, ClusterView, Snapshot, WatchView
+from kronkeep_common.api import HISTORY_TABLES, LIVE_TABLES, ChangeEvent, ClusterView, Snapshot, WatchView
 from kronkeep_common.models import Alert, BackupExecution, BackupStorage, CronJob, CronJobExecution, Restore
 
+L = TypeVar("L", CronJob, WatchView)
 R = TypeVar("R", bound=CronJobExecution | BackupExecution | BackupStorage | Restore | Alert)
-KINDS: dict[str, Any] = {
-    "executions": CronJobExecution,
-    "backups": BackupExecution,
-    "storages": BackupStorage,
-    "restores": Restore,
-    "alerts": Alert,
-}
+SHOWN_TABLES = (*HISTORY_TABLES, *LIVE_TABLES)
+FEW_NEW_RECORDS = 100  # up to here inserting each in its place is faster than sorting all
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class Table(msgspec.Struct, Generic[R], frozen=True, gc=False):
-    """Records by id, and their ids, newest first."""
+    """Records by id, and their ids, the newest first."""
 
     records: Mapping[str, R] = {}
     order: Sequence[str] = ()
@@ -34,61 +33,68 @@ class Table(msgspec.Struct, Generic[R], frozen=True, gc=False):
         return len(self.order)
 
     def get(self, record_id: str | None) -> R | None:
-        """A record, where it is here."""
+        """Return the record with an id; None without an id or without a record."""
         return self.records.get(record_id) if record_id else None
 
     def newest(self) -> list[R]:
-        """Every record, newest first."""
+        """Return all records, the newest first."""
         return [self.records[record_id] for record_id in self.order]
 
     def with_changes(self, changes: Mapping[str, R | None]) -> "Table[R]":
-        """The table after changes; None removes."""
+        """Return the table after changes by id; None removes a record."""
         records = dict(self.records)
-        fresh = []
-        gone = set()
+        added = []
+        removed = set()
         for record_id, record in changes.items():
             if record is None:
-                gone |= {record_id} if records.pop(record_id, None) is not None else set()
+                if records.pop(record_id, None) is not None:
+                    removed.add(record_id)
             else:
                 if record_id not in records:
-                    fresh.append(record_id)
+                    added.append(record_id)
                 records[record_id] = record
-        if not fresh and not gone:
+        if not added and not removed:
             return Table(records, self.order)
-        return Table(records, _ordered(records, self.order, fresh, gone))
+        return Table(records, _reorder(records, self.order, added, removed))
 
 
-def _ordered(records: Mapping[str, Any], old: Sequence[str], fresh: list[str], gone: set[str]) -> list[str]:
-    order = [record_id for record_id in old if record_id not in gone] if gone else list(old)
-    if len(fresh) > 100:
-        order += fresh
-        order.sort(key=lambda record_id: records[record_id].created_at, reverse=True)
-        return order
-    for record_id in fresh:
-        insort(order, record_id, key=lambda other: -records[other].created_at.timestamp())
+def _reorder(
+    records: Mapping[str, Any], old: Sequence[str], added: list[str], removed: set[str]
+) -> list[str]:
+    order = [record_id for record_id in old if record_id not in removed] if removed else list(old)
+    if len(added) > FEW_NEW_RECORDS:
+        order += added
+        return _newest_first(records, order)
+
+    def age_key(record_id: str) -> float:
+        return -float(records[record_id].created_at.timestamp())
+
+    for record_id in added:
+        insort(order, record_id, key=age_key)
     return order
 
 
+def _newest_first(records: Mapping[str, Any], ids: Iterable[str]) -> list[str]:
+    return sorted(ids, key=lambda record_id: records[record_id].created_at, reverse=True)
+
+
 def table_of(records: Iterable[R]) -> Table[R]:
-    """A table of records in any order."""
-    found = {record.id: record for record in records}
-    return Table(found, sorted(found, key=lambda record_id: found[record_id].created_at, reverse=True))
-
-
-EVER = datetime.min.replace(tzinfo=UTC)
-NEVER = datetime.max.replace(tzinfo=UTC)
+    """Return a table of records in any order."""
+    by_id = {record.id: record for record in records}
+    return Table(by_id, _newest_first(by_id, by_id))
 
 
 class Store(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything known; `seq` is the last change, `at` when the daemon last spoke.
+    """Everything that was read.
 
-    Every run that was created at `since` or later is here; of older ones perhaps only some.
-    `last_backup` leads from a run's id, and `latest_backup` from a CronJob's, to the newest backup's id.
+    `seq` is the sequence of the last change of the history, `at` when the daemon last sent something.
+    Every run created at `complete_since` or later is here; of older runs perhaps only some.
+    `backup_by_run` has the id of a run's newest backup, `backup_by_cronjob` of a CronJob's.
     """
 
     seq: int = 0
     at: datetime | None = None
-    since: datetime = NEVER
+    complete_since: datetime = LATEST
     version: str = ""
     cronjobs: tuple[CronJob, ...] = ()
     executions: Table[CronJobExecution] = Table()
@@ -98,32 +104,34 @@ class Store(msgspec.Struct, frozen=True, kw_only=True):
     alerts: Table[Alert] = Table()
     watches: tuple[WatchView, ...] = ()
     clusters: tuple[ClusterView, ...] = ()
-    last_backup: Mapping[str, str] = {}
-    latest_backup: Mapping[str, str] = {}
+    backup_by_run: Mapping[str, str] = {}
+    backup_by_cronjob: Mapping[str, str] = {}
 
     @property
-    def stale(self) -> list[WatchView]:
-        """The watches that do not tell the present."""
+    def stale_watches(self) -> list[WatchView]:
+        """The watches that do not show the cluster as it is now."""
         return [watch for watch in self.watches if watch.status != "live"]
 
-    def on(self, cluster_id: str) -> str:
-        """` on NAME` of a record's cluster, where there are several; else nothing."""
-        if len(self.clusters) < 2:
-            return ""
-        return f" on {next((c.name for c in self.clusters if c.id == cluster_id), cluster_id)}"
+    def cluster_name(self, cluster_id: str) -> str:
+        """Return a cluster's name, or its id where it has no name."""
+        return next((cluster.name for cluster in self.clusters if cluster.id == cluster_id), cluster_id)
+
+    def cluster_suffix(self, cluster_id: str) -> str:
+        """Return ` on NAME` where there are several clusters, else nothing."""
+        return f" on {self.cluster_name(cluster_id)}" if len(self.clusters) > 1 else ""
 
     def cronjob(self, cronjob_id: str) -> CronJob | None:
-        """A CronJob by its uid."""
-        return next((c for c in self.cronjobs if c.id == cronjob_id), None)
+        """Return a CronJob by its uid."""
+        return next((cronjob for cronjob in self.cronjobs if cronjob.id == cronjob_id), None)
 
 
-def from_snapshot(snapshot: Snapshot) -> Store:
-    """The picture that a snapshot gives."""
-    return _linked(
+def store_from(snapshot: Snapshot) -> Store:
+    """Return the store of a snapshot, which holds every run since its oldest."""
+    return _with_newest_backups(
         Store(
             seq=snapshot.seq,
             at=snapshot.now,
-            since=min((run.created_at for run in snapshot.executions), default=EVER),
+            complete_since=min((run.created_at for run in snapshot.executions), default=EARLIEST),
             version=snapshot.version,
             cronjobs=tuple(snapshot.cronjobs),
             executions=table_of(snapshot.executions),
@@ -137,70 +145,124 @@ def from_snapshot(snapshot: Snapshot) -> Store:
     )
 
 
-def _linked(store: Store) -> Store:
+def _with_newest_backups(store: Store) -> Store:
     by_run: dict[str, str] = {}
     by_cronjob: dict[str, str] = {}
     for backup in store.backups.newest():
         by_cronjob.setdefault(backup.cronjob_id, backup.id)
         if backup.cronjob_execution_id:
             by_run.setdefault(backup.cronjob_execution_id, backup.id)
-    return msgspec.structs.replace(store, last_backup=by_run, latest_backup=by_cronjob)
+    return msgspec.structs.replace(store, backup_by_run=by_run, backup_by_cronjob=by_cronjob)
 
 
-def apply(store: Store, events: Sequence[ChangeEvent], now: datetime) -> Store:
-    """The picture after some events; one of a kind that is not shown only moves `seq`."""
+def apply_events(store: Store, events: Sequence[ChangeEvent], now: datetime) -> Store:
+    """Return the store after events; raise msgspec.ValidationError for a record that cannot be read.
+
+    Events of the history up to the store's `seq` are in it already. An event of a table that is not shown
+    moves `seq` only.
+    """
     changes: dict[str, dict[str, Any]] = {}
     seq = store.seq
     for event in events:
-        kind = KINDS.get(event.table)
-        if kind is not None and event.seq > store.seq:
-            record = None if event.record is None else msgspec.convert(event.record, kind)
-            changes.setdefault(event.table, {})[event.id] = record
+        is_new = event.table in LIVE_TABLES or event.seq > store.seq
+        if is_new and event.table in SHOWN_TABLES:
+            changes.setdefault(event.table, {})[event.id] = event.typed_record()
         seq = max(seq, event.seq)
-    return _changed(msgspec.structs.replace(store, seq=seq, at=now), changes)
+    store = msgspec.structs.replace(
+        store,
+        seq=seq,
+        at=now,
+        cronjobs=_changed_cronjobs(store, changes.pop("cronjobs", {})),
+        watches=_changed_live(store.watches, changes.pop("watches", {}), watch_id),
+    )
+    return _with_changes(store, changes)
+
+
+def watch_id(watch: WatchView) -> str:
+    """Return the id that a watch has in events."""
+    return f"{watch.cluster}{watch.name}"
+
+
+def _changed_live(
+    old: tuple[L, ...], changes: Mapping[str, L | None], id_of: Callable[[L], str]
+) -> tuple[L, ...]:
+    """Return records of the clusters after changes by id; new ones stand at the end."""
+    if not changes:
+        return old
+    by_id: dict[str, L | None] = {id_of(record): record for record in old}
+    by_id.update(changes)
+    return tuple(record for record in by_id.values() if record is not None)
+
+
+def _changed_cronjobs(store: Store, changes: Mapping[str, CronJob | None]) -> tuple[CronJob, ...]:
+    """Return the CronJobs after changes, in the daemon's order: by cluster, namespace and name."""
+    cronjobs = _changed_live(store.cronjobs, changes, attrgetter("id"))
+    known = {cronjob.id for cronjob in store.cronjobs} if changes else set()
+    if changes.keys() <= known:
+        return cronjobs
+    clusters = {cluster.id: number for number, cluster in enumerate(store.clusters)}
+
+    def daemon_order(cronjob: CronJob) -> tuple[int, str, str]:
+        return clusters.get(cronjob.cluster, len(clusters)), cronjob.namespace, cronjob.name
+
+    return tuple(sorted(cronjobs, key=daemon_order))
 
 
 def with_records(store: Store, table: str, records: Sequence[Any]) -> Store:
-    """The picture with records that were read; what is known of them already is not older."""
+    """Return the store with records that were read; those it has already are as new or newer, and stay."""
     known = getattr(store, table).records
-    return _changed(store, {table: {r.id: r for r in records if r.id not in known}})
+    return _with_changes(store, {table: {record.id: record for record in records if record.id not in known}})
 
 
-def with_page(store: Store, runs: Sequence[CronJobExecution], *, last: bool) -> Store:
-    """The picture with a page of all runs, which follows those that are here; the `last` has the oldest."""
-    since = EVER if last else min((run.created_at for run in runs), default=store.since)
-    return msgspec.structs.replace(with_records(store, "executions", runs), since=min(since, store.since))
+def with_page_of_runs(store: Store, runs: Sequence[CronJobExecution], *, is_last: bool) -> Store:
+    """Return the store with the next older page of all runs; the last page ends with the oldest run."""
+    oldest = min((run.created_at for run in runs), default=store.complete_since)
+    since = EARLIEST if is_last else oldest
+    store = with_records(store, "executions", runs)
+    return msgspec.structs.replace(store, complete_since=min(since, store.complete_since))
 
 
-def joined(fresh: Store, old: Store) -> Store:
-    """A new picture with what ended before it begins; `since` stays where there is no gap between the two."""
+def merge_snapshot(fresh: Store, old: Store) -> Store:
+    """Return a snapshot's store with what ended before it begins, taken from the store before it.
+
+    `complete_since` stays where the two overlap: then no run between them is missing.
+    """
     for table in ("executions", "backups"):
         known = getattr(fresh, table).records
         older = [r for r in getattr(old, table).newest() if r.id not in known and r.ended_at]
         fresh = with_records(fresh, table, older)
-    newest = max((run.created_at for run in old.executions.records.values()), default=EVER)
-    return msgspec.structs.replace(fresh, since=old.since) if old.since <= fresh.since <= newest else fresh
+    newest = max((run.created_at for run in old.executions.records.values()), default=EARLIEST)
+    if old.complete_since <= fresh.complete_since <= newest:
+        return msgspec.structs.replace(fresh, complete_since=old.complete_since)
+    return fresh
 
 
-def _changed(store: Store, changes: Mapping[str, Mapping[str, Any]]) -> Store:
-    changes = {table: found for table, found in changes.items() if found}
-    tables = {table: getattr(store, table).with_changes(found) for table, found in changes.items()}
+def _with_changes(store: Store, changes: Mapping[str, Mapping[str, Any]]) -> Store:
+    """Return the store after changes by table and id; None removes a record."""
+    tables = {
+        table: getattr(store, table).with_changes(records) for table, records in changes.items() if records
+    }
+    if not tables:
+        return store
     store = msgspec.structs.replace(store, **tables)
-    return _linked(store) if "backups" in changes else store
+    return _with_newest_backups(store) if "backups" in tables else store
 
 
 def runs_of(store: Store, cronjob_id: str) -> list[CronJobExecution]:
-    """The runs of a CronJob that are known, newest first."""
-    records = store.executions.records
-    return [records[i] for i in store.executions.order if records[i].cronjob_id == cronjob_id]
+    """Return a CronJob's runs, the newest first."""
+    return [run for run in store.executions.newest() if run.cronjob_id == cronjob_id]
 
 
 def backups_of(store: Store, cronjob_id: str) -> list[BackupExecution]:
-    """The backups of a CronJob that are known, newest first."""
-    records = store.backups.records
-    return [records[i] for i in store.backups.order if records[i].cronjob_id == cronjob_id]
+    """Return a CronJob's backups, the newest first."""
+    return [backup for backup in store.backups.newest() if backup.cronjob_id == cronjob_id]
 
 
 def backup_of(store: Store, run: CronJobExecution) -> BackupExecution | None:
-    """The newest backup that belongs to a run."""
-    return store.backups.get(store.last_backup.get(run.id) or run.backup_id)
+    """Return the newest backup that belongs to a run."""
+    return store.backups.get(store.backup_by_run.get(run.id) or run.backup_id)
+
+
+def newest_backup(store: Store, cronjob: CronJob) -> BackupExecution | None:
+    """Return a CronJob's newest backup."""
+    return store.backups.get(store.backup_by_cronjob.get(cronjob.id) or cronjob.last_backup_id)

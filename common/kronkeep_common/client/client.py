@@ -6,7 +6,7 @@ from types import TracebackType
 
 import msgspec
 
-from kronkeep_common import api
+from kronkeep_common import api, errors
 from kronkeep_common.client.alerts import AlertCalls
 from kronkeep_common.client.backups import BackupCalls
 from kronkeep_common.client.connection import Connection, error_of
@@ -82,7 +82,8 @@ class Client:
         """Yield every change later than the change `after` (or than now) while the connection lasts.
 
         `tables` (of api.HISTORY_TABLES and api.LIVE_TABLES; the former without it) and `filter` (as in the
-        lists) select changes. `ChangeEvent.typed_record` makes a model of one.
+        lists) select changes. `ChangeEvent.typed_record` makes a model of one. Raise EventsLost where the
+        daemon no longer has all changes after `after`: then the caller takes a new snapshot.
         """
         query = {"table": ",".join(tables) if tables else None, "filter": filter}
         headers = {"Last-Event-ID": str(after)} if after is not None else {}
@@ -90,6 +91,8 @@ class Client:
         async for chunk in self._connection.stream("/v1/events", query, headers):
             *blocks, rest = (rest + chunk).split(b"\n\n")
             for block in blocks:
+                if block.startswith(b"event: lost"):
+                    raise errors.EventsLost("Events after the last one were missed.")
                 for line in block.split(b"\n"):
                     if line.startswith(b"data: "):
                         yield msgspec.json.decode(line[6:], type=api.ChangeEvent)

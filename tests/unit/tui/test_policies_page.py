@@ -10,7 +10,7 @@ from kronkeep_common import api
 from kronkeep_common.models import BackupPolicy, CronJob, Retention
 from kronkeep_common.states import BackupStatus
 from kronkeep_tui.pages.policies import detail, findings, keeps, row, rpo, verified
-from kronkeep_tui.store import Store, from_snapshot
+from kronkeep_tui.store import Store, store_from
 from kronkeep_tui.widgets.cells import plain, spans
 
 POLICY = BackupPolicy(id="p", storage_id="vault", rpo_seconds=86400)
@@ -69,7 +69,7 @@ def test_why_the_backup_failed_and_what_to_do_are_within_six_lines_of_80_columns
         message="The storage vault has no space left.",
         next_step="Free some, then press b.",
     )
-    store = from_snapshot(
+    store = store_from(
         api.Snapshot(
             seq=1,
             now=NOW,

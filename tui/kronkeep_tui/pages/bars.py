@@ -45,8 +45,8 @@ def _fresh(reader: "Reader", now: datetime) -> list[Span]:
         return (
             [(f"NO DAEMON, data {age(store.at, now)} old", "bad")] if store.at else [("connecting", "warn")]
         )
-    if store.stale:
-        return [(f"stale {age(min(watch.since for watch in store.stale), now)}", "warn")]
+    if store.stale_watches:
+        return [(f"stale {age(min(watch.since for watch in store.stale_watches), now)}", "warn")]
     return [("live", "ok")]
 
 
@@ -57,7 +57,7 @@ def trouble(reader: "Reader", width: int) -> list[Text]:
     """Why what is shown may not be the present, and what to do, in full; nothing while all is well."""
     if reader.lost is not None:
         return cause(reader.lost.message, f"{reader.lost.next_step} {RETRY}", width, "bad")
-    if not reader.live or not (stale := reader.store.stale):
+    if not reader.live or not (stale := reader.store.stale_watches):
         return []
     watch = stale[0]
     more = f" {len(stale) - 1} more of the watches are not live." if len(stale) > 1 else ""

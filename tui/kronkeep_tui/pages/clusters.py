@@ -18,5 +18,5 @@ def row(found: Row, at: int | None, record: Any, store: Store) -> Row:
     """The row with the name of the record's cluster at the same place."""
     if at is None:
         return found
-    name = store.on(record.cluster).removeprefix(" on ")
+    name = store.cluster_name(record.cluster)
     return found._replace(cells=(*found.cells[:at], name, *found.cells[at:]))

@@ -16,7 +16,7 @@ from kronkeep_tui.pages.status_words import (
     state,
     strip,
 )
-from kronkeep_tui.store import Store, runs_of
+from kronkeep_tui.store import Store, newest_backup, runs_of
 from kronkeep_tui.widgets.cells import Span, Text, wrap
 from kronkeep_tui.widgets.row_table import Column, Row
 
@@ -72,7 +72,7 @@ def facts(cronjob: CronJob) -> JobFacts:
 def row(cronjob: CronJob, store: Store, now: datetime) -> Row:
     """One CronJob."""
     shown = job_state(cronjob)
-    backup = store.backups.get(store.latest_backup.get(cronjob.id))
+    backup = newest_backup(store, cronjob)
     next_at = age(cronjob.next_at, now).removeprefix("in ") if cronjob.next_at else "--"
     cells = (
         shown,
@@ -101,7 +101,7 @@ def role_of(shown: str) -> str:
 
 def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
     """What is wrong first, then policy and times, then the last runs at a glance."""
-    lines: list[Text] = [_head(cronjob, now, store.on(cronjob.cluster))]
+    lines: list[Text] = [_head(cronjob, now, store.cluster_suffix(cronjob.cluster))]
     run = store.executions.get(cronjob.last_execution_id)
     if run is not None:
         lines += cause(run.message, run.next_step, width, role(run.status))
@@ -141,7 +141,7 @@ def _policy(cronjob: CronJob, store: Store, now: datetime) -> list[Text]:
 
 
 def _running_backup(cronjob: CronJob, store: Store, now: datetime) -> list[Text]:
-    backup = store.backups.get(store.latest_backup.get(cronjob.id))
+    backup = newest_backup(store, cronjob)
     if backup is None or backup.status != "running" or backup.progress is None:
         return []
     return [((progress_words(backup.progress, backup.started_at, now, 20), "run"),)]

@@ -73,12 +73,14 @@ def last_day(store: Store, now: datetime, width: int) -> list[Text]:
         place = well if run.status in ("succeeded", "running", "pending") else bad
         place[HOURS - 1 - max(0, hour)] += 1
     top = max(*well, 1)
-    unread = min(HOURS, max(0, HOURS - int((now - min(now, store.since)) / HOUR)))
+    unread = min(HOURS, max(0, HOURS - int((now - min(now, store.complete_since)) / HOUR)))
     good = "".join("·" if n == 0 else BLOCKS[min(7, 8 * n // (top + 1))] for n in well)
     ill = "".join("·" if n == 0 else str(min(n, 9)) for n in bad)
     good, ill = (" " * unread + signs[unread:] for signs in (good, ill))
     return [
-        title("LAST 24 HOURS", f"read since {store.since:%H:%M}Z" if unread else "one column an hour"),
+        title(
+            "LAST 24 HOURS", f"read since {store.complete_since:%H:%M}Z" if unread else "one column an hour"
+        ),
         (("ok    ", "quiet"), (Drawn(good, ""), "ok"), (f"  {sum(well)}", "")),
         (
             ("not   ", "quiet"),
@@ -119,7 +121,7 @@ def _span(begin: datetime, now: datetime) -> str:
 
 def success(store: Store, now: datetime, width: int) -> list[Text]:
     """How many of all runs of each namespace went well in a fortnight, or since when all were read."""
-    begin = max(store.since, now - FORTNIGHT)
+    begin = max(store.complete_since, now - FORTNIGHT)
     ended: defaultdict[str, list[bool]] = defaultdict(list)
     for run in store.executions.newest():
         if run.created_at < begin:

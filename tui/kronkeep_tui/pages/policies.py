@@ -9,7 +9,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.text import age, duration
 from kronkeep_tui.pages.jobs import detail as job_detail
 from kronkeep_tui.pages.status_words import backup_words, cause, good_age, role
-from kronkeep_tui.store import Store
+from kronkeep_tui.store import Store, newest_backup
 from kronkeep_tui.widgets.cells import Span, Text, plain, wrap
 from kronkeep_tui.widgets.row_table import Column, Row
 
@@ -89,7 +89,7 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
     lines = _promise(cronjob, cronjob.policy, now, width)
     for finding in cronjob.policy_findings:
         lines += [((part, "warn"),) for part in wrap(finding, width)]
-    backup = store.backups.get(store.latest_backup.get(cronjob.id) or cronjob.last_backup_id)
+    backup = newest_backup(store, cronjob)
     # A backup that failed with its run is left out: the run's own state says it below.
     if backup is not None and backup.reason != Reason.CRONJOB_FAILED:
         lines += cause(backup.message, backup.next_step, width, role(backup.status))

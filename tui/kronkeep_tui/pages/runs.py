@@ -60,7 +60,7 @@ def head(run: CronJobExecution, store: Store, now: datetime, width: int) -> list
     lines: list[Text] = [
         (
             state(run.status),
-            (f"  {run.namespace}/{run.cronjob}{store.on(run.cluster)}", "strong"),
+            (f"  {run.namespace}/{run.cronjob}{store.cluster_suffix(run.cluster)}", "strong"),
             (f"  {run.job or '(no Job)'}", "quiet"),
             (f"  {run.reason}" if run.reason else "", "warn"),
         ),

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from kronkeep_common.models import BackupStorage, CronJob, Progress
 from kronkeep_common.text import age, duration, size
-from kronkeep_tui.store import Store
+from kronkeep_tui.store import Store, newest_backup
 from kronkeep_tui.widgets.cells import Drawn, Span, Text, wrap
 
 WORDS = {
@@ -139,7 +139,7 @@ def backup_words(store: Store, cronjob: CronJob) -> Span:
         return "no policy", "quiet"
     if not cronjob.policy.enabled:
         return "off", "quiet"
-    last = store.backups.get(store.latest_backup.get(cronjob.id) or cronjob.last_backup_id)
+    last = newest_backup(store, cronjob)
     return ("none yet", "quiet") if last is None else state(last.status)
 
 

@@ -106,7 +106,7 @@ class FormView(View):
 
     @property
     def _known_storages(self) -> list[BackupStorage] | None:
-        return self._storages if self.context.reader.read_once else None
+        return self._storages if self.context.reader.has_read else None
 
     @property
     def _claims(self) -> list[str]:
@@ -322,7 +322,6 @@ class FormView(View):
             self.context.tell(f"The cluster would take it.{settled}", "ok")
             return
         self.context.drafts.pop(self.of, None)
-        self.context.reader.resync()
         if self.is_in_front:
             self.context.leave()
         self.context.tell(f"{made.namespace}/{made.name} runs {made.schedule_text}.{settled}", "ok")

@@ -152,7 +152,6 @@ class JobsView(TableView[CronJob]):
             self.context.tell("Nothing was changed.", "quiet")
         else:
             self.context.tell(f"Changed {spec.namespace}/{spec.name}.", "ok")
-            self.context.reader.resync()
 
     def _confirm(self, verb: str, do: Any) -> None:
         targets = self.targets()

@@ -74,7 +74,7 @@ class OverviewView(TableView[Alert]):
         reader = self.context.reader
         begin = self.context.clock.now() - page.FORTNIGHT
         for _ in range(PAGES):
-            if reader.store.since <= begin or not await reader.read_older_runs():
+            if reader.store.complete_since <= begin or not await reader.read_older_runs():
                 return
 
     def crumb(self, store: Store) -> str:
@@ -96,7 +96,7 @@ class OverviewView(TableView[Alert]):
 
     def show(self, store: Store, now: datetime) -> None:
         """Shows everything, or the welcome."""
-        first = self.context.reader.read_once and not store.cronjobs and not len(store.executions)
+        first = self.context.reader.has_read and not store.cronjobs and not len(store.executions)
         self.set_class(first, "-first")
         if first:
             pane = self.query_one("#welcome", Pane)

@@ -86,6 +86,5 @@ class PlanView(PageView):
 
     async def _begin(self) -> None:
         restore = await self.context.client.backups.restore(self.backup_id, self._request)
-        self.context.reader.resync()
         if self.is_in_front:
             self.context.replace("restored", restore.id)

@@ -52,7 +52,7 @@ class RunsView(TableView[CronJobExecution]):
         found = store.cronjob(self.of)
         if found is None:
             return next((r.cronjob for r in runs_of(store, self.of)), "a deleted CronJob")
-        return found.name + store.on(found.cluster)
+        return found.name + store.cluster_suffix(found.cluster)
 
     def headline(self) -> Text:
         """Counts, and a + while older ones are not read yet."""

@@ -148,7 +148,7 @@ class TableView(View, Generic[R]):
             return (
                 (("  Nothing of ", ""), (str(self._all), "strong"), (" passes. esc shows all again.", "")),
             )
-        if not self.context.reader.read_once:
+        if not self.context.reader.has_read:
             return ((("  Reading ...", "quiet"),),)
         return tuple(((f"  {line}", ""),) for line in self.EMPTY)
 

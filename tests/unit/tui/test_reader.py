@@ -1,0 +1,175 @@
+"""The reader over a canned client: what its events change, and how it learns that the daemon is silent."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import msgspec
+from tests.ui.canned import CRONJOBS, NOW, CannedClient, FixedClock, cronjob
+
+from kronkeep_common import api
+from kronkeep_common.errors import EventsLost
+from kronkeep_tui.reader import SILENT_SECONDS, Reader
+from kronkeep_tui.store import SHOWN_TABLES, Store, apply_events, store_from
+
+
+def put(table: str, record_id: str, record: msgspec.Struct | None, seq: int = 1) -> api.ChangeEvent:
+    """An event that says what a record is now; None: removed."""
+    body = None if record is None else msgspec.to_builtins(record)
+    return api.ChangeEvent(
+        seq=seq, table=table, id=record_id, op="remove" if body is None else "put", record=body
+    )
+
+
+def watch(name: str, status: str) -> api.WatchView:
+    return api.WatchView(name=name, cluster="c", status=status, since=NOW)
+
+
+def store_of(*cronjobs: Any, watches: tuple[api.WatchView, ...] = ()) -> Store:
+    snapshot = api.Snapshot(
+        seq=7,
+        now=NOW,
+        version="0",
+        cronjobs=list(cronjobs),
+        executions=[],
+        backups=[],
+        storages=[],
+        watches=list(watches),
+    )
+    return store_from(snapshot)
+
+
+def test_a_cronjob_s_event_replaces_adds_or_removes_it_whatever_its_sequence() -> None:
+    store = store_of(cronjob("b"), cronjob("d"))
+    suspended = cronjob("b", suspended=True)
+    events = [
+        put("cronjobs", "id-b", suspended, seq=7),
+        put("cronjobs", "id-c", cronjob("c"), seq=7),
+        put("cronjobs", "id-a", cronjob("a"), seq=7),
+        put("cronjobs", "id-d", None, seq=7),
+    ]
+    store = apply_events(store, events, NOW)
+    assert [job.name for job in store.cronjobs] == ["a", "b", "c"], "by namespace and name, as the daemon"
+    assert store.cronjobs[1].suspended
+    assert store.seq == 7
+
+
+def test_a_watch_s_event_replaces_adds_or_removes_it() -> None:
+    store = store_of(watches=(watch("jobs", "live"), watch("pods", "live")))
+    events = [put("watches", "cjobs", watch("jobs", "stale")), put("watches", "cpods", None)]
+    store = apply_events(store, events, NOW)
+    assert store.watches == (watch("jobs", "stale"),)
+    assert store.stale_watches == [watch("jobs", "stale")]
+
+
+def test_what_no_event_names_stays_the_same_object() -> None:
+    store = store_of(cronjob("a"), watches=(watch("jobs", "live"),))
+    after = apply_events(store, [put("executions", "gone", None, seq=8)], NOW)
+    assert after.cronjobs is store.cronjobs
+    assert after.watches is store.watches
+
+
+class StreamingClient(CannedClient):
+    """A canned daemon whose events a test sends; an exception among them is raised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: asyncio.Queue[api.ChangeEvent | Exception] = asyncio.Queue()
+        self.tables: list[Sequence[str] | None] = []
+        self.snapshots = 0
+        self.probes = 0
+
+    async def snapshot(self) -> api.Snapshot:
+        self.snapshots += 1
+        return await super().snapshot()
+
+    async def ready(self) -> api.Ready:
+        self.probes += 1
+        return await super().ready()
+
+    async def events(
+        self, after: int | None = None, *, tables: Sequence[str] | None = None
+    ) -> AsyncIterator[api.ChangeEvent]:
+        self.tables.append(tables)
+        while True:
+            event = await self.sent.get()
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+
+async def until(is_met: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not is_met():  # noqa: ASYNC110 - the conditions are those of tasks without an event
+            await asyncio.sleep(0.005)
+
+
+async def following(client: StreamingClient, clock: FixedClock) -> tuple[Reader, asyncio.Task[None]]:
+    reader = Reader(client, clock)  # type: ignore[arg-type]
+    task = asyncio.create_task(reader.follow())
+    await until(lambda: client.tables)
+    return reader, task
+
+
+async def test_the_lists_of_cronjobs_and_watches_are_followed_by_events_alone() -> None:
+    client = StreamingClient()
+    reader, task = await following(client, FixedClock())
+    assert client.tables == [SHOWN_TABLES]
+    changed = msgspec.structs.replace(CRONJOBS[0], suspended=True)
+    client.sent.put_nowait(put("cronjobs", changed.id, changed))
+    await until(lambda: reader.has_changes and client.sent.empty())
+    await until(lambda: reader.flush() and reader.store.cronjobs[0].suspended)
+    assert client.snapshots == 1
+    task.cancel()
+
+
+async def test_missed_events_and_a_resync_lead_to_a_new_snapshot_and_the_daemon_stays_live() -> None:
+    client = StreamingClient()
+    reader, task = await following(client, FixedClock())
+    client.sent.put_nowait(EventsLost("Events were missed."))
+    await until(lambda: client.snapshots == 2 and len(client.tables) == 2)
+    assert reader.live
+    reader.resync()
+    await until(lambda: client.snapshots == 3 and len(client.tables) == 3)
+    assert reader.live
+    assert reader.lost is None
+    task.cancel()
+
+
+class SteppingClock(FixedClock):
+    """A clock that moves when somebody sleeps, a step for each permission."""
+
+    def __init__(self) -> None:
+        self.steps = asyncio.Semaphore(0)
+        self.seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        end = self.seconds + seconds
+        await self.steps.acquire()
+        self.seconds = end
+
+
+async def test_a_daemon_that_sends_nothing_is_asked_whether_it_is_there() -> None:
+    client = StreamingClient()
+    clock = SteppingClock()
+    reader, task = await following(client, clock)
+    silence = asyncio.create_task(reader.check_silence())
+    client.answers.clear()
+    clock.steps.release()
+    await until(lambda: reader.asked_at is not None)
+    client.answers.set()
+    await until(lambda: reader.asked_at is None)
+    assert (client.probes, clock.seconds) == (1, SILENT_SECONDS)
+    reader.flush()
+    clock.seconds += 2
+    client.sent.put_nowait(put("watches", "cjobs", watch("jobs", "live")))
+    await until(lambda: reader.has_changes)
+    clock.steps.release()
+    await until(lambda: clock.seconds == 2 * SILENT_SECONDS)
+    await asyncio.sleep(0)
+    assert client.probes == 1, "an event came within the time"
+    for one in (task, silence):
+        one.cancel()
