@@ -53,7 +53,7 @@ class ScheduleService:
         return Schedule.parse(expr, zone, controller_zone=self._settings().controller_zone)
 
     def _existing(self, expr: str, zone: str | None) -> Schedule:
-        return Schedule.existing(expr, zone, controller_zone=self._settings().controller_zone)
+        return Schedule.parse_existing(expr, zone, controller_zone=self._settings().controller_zone)
 
     async def check(self, request: ScheduleCheckRequest, cluster: str | None = None) -> ScheduleVerdict:
         """The verdict, and what would settle a conflict; raises InvalidSchedule, InvalidTimeZone."""

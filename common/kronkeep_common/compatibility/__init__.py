@@ -1,4 +1,6 @@
-"""Does a backup's schedule fit its CronJob's? Compared as instants over a year with its clock changes.
+"""Check whether a backup's schedule fits its CronJob's, on their fire times of more than a year.
+
+A year has both clock changes of a zone. The findings are:
 
 SameTime         both fire in the same minute                                        conflict
 BackupBeforeRun  on a local day of the CronJob's zone on which both fire, the first
@@ -12,7 +14,7 @@ DstSkip          the clocks skip a fire time on some day                        
 DstRepeat        the clocks repeat a fire time on some day                           warning
 StorageBusy      another policy's backup holds the storage when this one starts      warning
 
-`check` finds them; `resolve` carries out one of the strategies that settle a conflict.
+`check` returns them; `resolve` applies one of the strategies that end a conflict.
 """
 
 from kronkeep_common.compatibility.check import DEFAULT_DURATION, HORIZON, CheckContext, check

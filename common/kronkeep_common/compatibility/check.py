@@ -1,4 +1,4 @@
-"""The check itself: every finding of one question, in one verdict."""
+"""The check: all findings about a backup's schedule, as one verdict."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from kronkeep_common.compatibility.storage_overlap import OtherPolicy, find_stor
 from kronkeep_common.models import Finding, ScheduleVerdict
 from kronkeep_common.schedule import Schedule
 
-HORIZON = timedelta(days=400)  # holds every change of the clocks of both zones, with a month to spare
+HORIZON = timedelta(days=400)  # a year, so that it has every clock change of both zones, and a month
 DEFAULT_DURATION = timedelta(minutes=10)
-LISTED = 5
+LISTED = 5  # next fire times in a verdict
 
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """What a backup's schedule is held against; `lasting` is how long one backup takes."""
+    """What a backup's schedule is compared with, and how long a run and a backup are expected to take."""
 
     cronjob: Schedule
     now: datetime
@@ -29,10 +29,10 @@ class CheckContext:
 
 
 def check(context: CheckContext, backup: Schedule) -> ScheduleVerdict:
-    """The verdict on `backup` over the question's horizon from its `now`."""
+    """Compare the schedule `backup` with the context, over its horizon from its `now` on."""
     start = int(context.now.timestamp())
     fires = collect_fire_times(context.cronjob, backup, start, start + int(context.horizon.total_seconds()))
-    all_findings = tuple(find_all(fires, context))
+    all_findings = tuple(_find_all(fires, context))
     return ScheduleVerdict(
         verdict=verdict_of(all_findings),
         findings=all_findings,
@@ -45,7 +45,7 @@ def check(context: CheckContext, backup: Schedule) -> ScheduleVerdict:
     )
 
 
-def find_all(fires: FireTimes, context: CheckContext) -> Iterator[Finding]:
+def _find_all(fires: FireTimes, context: CheckContext) -> Iterator[Finding]:
     alone = (
         clock_changes.NamedSchedule(
             name="CronJob", schedule=fires.cronjob, fires=fires.runs, start=fires.start
@@ -54,10 +54,10 @@ def find_all(fires: FireTimes, context: CheckContext) -> Iterator[Finding]:
             name="backup", schedule=fires.backup, fires=fires.backups, start=fires.start
         ),
     )
-    silent = [found for named in alone if (found := clock_changes.find_never_fires(named)) is not None]
-    if not silent:
+    never = [clock_changes.find_never_fires(named) for named in alone]
+    if not any(never):
         yield from _compare(fires, context)
-    yield from silent
+    yield from filter(None, never)
     for named in alone:
         rare = clock_changes.find_rarely_fires(named)
         if rare is not None:
@@ -66,7 +66,7 @@ def find_all(fires: FireTimes, context: CheckContext) -> Iterator[Finding]:
 
 
 def _compare(fires: FireTimes, context: CheckContext) -> Iterator[Finding]:
-    for found in (
+    for finding in (
         findings.find_same_time(fires),
         findings.find_backup_before_run(fires),
         findings.find_too_close(fires, context.run_duration.total_seconds()),
@@ -74,13 +74,13 @@ def _compare(fires: FireTimes, context: CheckContext) -> Iterator[Finding]:
         findings.find_run_not_archived(fires),
         find_storage_busy(fires, context.other_policies, context.backup_duration.total_seconds()),
     ):
-        if found is not None:
-            yield found
+        if finding is not None:
+            yield finding
 
 
-def verdict_of(found: Sequence[Finding]) -> Literal["ok", "warning", "conflict"]:
-    """The verdict that some findings come to."""
-    severities = {finding.severity for finding in found}
+def verdict_of(findings: Sequence[Finding]) -> Literal["ok", "warning", "conflict"]:
+    """Return the gravest severity of some findings, or `ok` where there are none."""
+    severities = {finding.severity for finding in findings}
     return "conflict" if "conflict" in severities else "warning" if severities else "ok"
 
 

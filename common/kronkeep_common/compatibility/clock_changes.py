@@ -1,4 +1,4 @@
-"""The findings about one schedule alone: that it never or rarely fires, and what changing clocks do to it."""
+"""The findings about one schedule alone: it never or rarely fires, or clock changes skip or repeat a fire."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from kronkeep_common.models import Finding
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import duration
 
-RARE = timedelta(days=190)  # longer than any half year, so that one fire each half year is not rare
+RARE = timedelta(days=190)  # longer than any half year: one fire each half year is not rare
 _DAY = 86400
 
 
 class NamedSchedule(NamedTuple):
-    """A schedule, its fires from `start` on, and what sentences call it."""
+    """A schedule, its name in messages, and its fires from `start` on (Unix seconds)."""
 
     name: str
     schedule: Schedule
@@ -25,23 +25,23 @@ class NamedSchedule(NamedTuple):
 
 
 def find_never_fires(named: NamedSchedule) -> Finding | None:
-    """NeverFires."""
+    """Return NeverFires where the schedule has no fires."""
     if named.fires:
         return None
-    words = f"The {named.name}'s schedule {named.schedule.expr!r} never fires."
+    message = f"The {named.name}'s schedule {named.schedule.expr!r} never fires."
     return make_finding(
-        code="NeverFires", severity="conflict", message=words, hits=[], of=0, zone=named.schedule
+        code="NeverFires", severity="conflict", message=message, hits=[], of=0, zone=named.schedule
     )
 
 
 def find_rarely_fires(named: NamedSchedule) -> Finding | None:
-    """RarelyFires: counts the waits of more than RARE, from the horizon's start on."""
+    """Count the waits of more than RARE, from the horizon's start on."""
     waits = pairwise([named.start, *named.fires])
     ends = [(later - earlier, later) for earlier, later in waits if later - earlier > RARE.total_seconds()]
     if not ends:
         return None
     longest, end = max(ends)
-    words = (
+    message = (
         f"The {named.name}'s schedule fires rarely: {duration(longest)} pass until "
         f"{_local(named.schedule, end):%Y-%m-%d %H:%M}."
     )
@@ -49,7 +49,7 @@ def find_rarely_fires(named: NamedSchedule) -> Finding | None:
     return make_finding(
         code="RarelyFires",
         severity="warning",
-        message=words,
+        message=message,
         hits=hits,
         of=len(named.fires),
         zone=named.schedule,
@@ -57,10 +57,10 @@ def find_rarely_fires(named: NamedSchedule) -> Finding | None:
 
 
 def find_clock_changes(named: NamedSchedule, end: int) -> Iterator[Finding]:
-    """DstSkip and DstRepeat: count the fire times that some local day has not, or twice.
+    """Yield DstSkip and DstRepeat: fire times that a local day does not have, or has twice.
 
-    A schedule that fires in every hour of the day keeps its pace over a change, and is only told of when a
-    wait grows longer than any of its usual ones (a half-hour change can cost it a whole day).
+    A schedule that fires in every hour goes on over a clock change, so it is only reported where a wait
+    becomes longer than any of its usual ones: a change by half an hour can cost it a whole day.
     """
     schedule = named.schedule
     if schedule.every is not None:
@@ -73,14 +73,14 @@ def find_clock_changes(named: NamedSchedule, end: int) -> Iterator[Finding]:
             skipped.append((_start_of_day(schedule, day), _describe_times(missing, day)))
         if twice and len(schedule.parsed.hours) < 24:
             repeated.append((_start_of_day(schedule, day), _describe_times(twice, day)))
-    for code, found, words in (
+    for code, days_of_code, template in (
         ("DstSkip", skipped, "The clocks skip a fire time of the {name}: {days}."),
         ("DstRepeat", repeated, "The clocks repeat a fire time of the {name}, which fires twice: {days}."),
     ):
-        if found:
-            days = ", ".join(said for _, said in found[:LISTED])
-            message = words.format(name=named.name, days=days)
-            hits = [at for at, _ in found]
+        if days_of_code:
+            days = ", ".join(times for _, times in days_of_code[:LISTED])
+            message = template.format(name=named.name, days=days)
+            hits = [at for at, _ in days_of_code]
             yield make_finding(
                 code=code, severity="warning", message=message, hits=hits, of=len(named.fires), zone=schedule
             )
@@ -92,15 +92,15 @@ def _describe_times(times: list[str], day: date) -> str:
 
 
 def _missing_and_repeated(schedule: Schedule, day: date) -> tuple[list[str], list[str]]:
-    """The clock times of `day` that do not come, and those that come twice."""
-    counts = Counter(schedule.walls_of(day))
+    """Return the clock times of `day` that the schedule misses, and those at which it fires twice."""
+    counts = Counter(schedule.wall_times_on(day))
     expected = schedule.times_of_day
     missing = [format_clock(second) for second in expected if counts[second] == 0]
     return missing, [format_clock(second) for second in expected if counts[second] > 1]
 
 
 def format_clock(second: int) -> str:
-    """A second of the day as HH:MM."""
+    """Write a second of the day as HH:MM."""
     return f"{second // 3600:02d}:{second % 3600 // 60:02d}"
 
 
@@ -114,7 +114,7 @@ def _has_longer_wait(schedule: Schedule, day: date) -> bool:
 
 
 def _start_of_day(schedule: Schedule, day: date) -> int:
-    """The instant of the local day's first second."""
+    """Return the first second of the local day, as Unix seconds."""
     return int(datetime(day.year, day.month, day.day, tzinfo=schedule.zone_info).timestamp())
 
 

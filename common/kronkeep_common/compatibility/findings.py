@@ -1,4 +1,4 @@
-"""The findings about runs and backups held against each other; each a pure function of their fires."""
+"""The findings about runs and backups together; each is a pure function of their fire times."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from typing import Literal
 from kronkeep_common.compatibility.fire_times import FireTimes, minute_of
 from kronkeep_common.models import Finding
 from kronkeep_common.schedule import Schedule
-from kronkeep_common.schedule.zone import load
+from kronkeep_common.schedule.zone import load_zone
 from kronkeep_common.text import duration
 
-MANY = 0.05  # a share of the runs above which TooClose is a conflict
+MANY = 0.05  # the share of the runs above which TooClose is a conflict
 LISTED = 5
 _DAY = 86400
 Severity = Literal["warning", "conflict"]
@@ -21,7 +21,10 @@ Severity = Literal["warning", "conflict"]
 def make_finding(
     code: str, severity: Severity, message: str, hits: Sequence[int], of: int, zone: Schedule
 ) -> Finding:
-    """A finding with its first instants, in UTC and as the clocks of the schedule's zone show them."""
+    """Make a finding; `hits` are the Unix seconds it counts, `of` the number they are a part of.
+
+    The first hits are listed in UTC and in the time zone of the schedule `zone`.
+    """
     first = [datetime.fromtimestamp(second, UTC) for second in hits[:LISTED]]
     local = tuple(at.astimezone(zone.zone_info).isoformat(timespec="minutes") for at in first)
     return Finding(
@@ -36,15 +39,15 @@ def make_finding(
 
 
 def find_same_time(fires: FireTimes) -> Finding | None:
-    """SameTime: counts backups that start in the minute of a run."""
+    """Count the backups that start in the same minute as a run."""
     minutes = {run // 60 for run in fires.runs}
     hits = [backup for backup in fires.backups if backup // 60 in minutes]
-    words = f"Run and backup start in the same minute, {len(hits)} times of {len(fires.backups)}."
+    message = f"Run and backup start in the same minute, {len(hits)} times of {len(fires.backups)}."
     return (
         make_finding(
             code="SameTime",
             severity="conflict",
-            message=words,
+            message=message,
             hits=hits,
             of=len(fires.backups),
             zone=fires.cronjob,
@@ -55,17 +58,17 @@ def find_same_time(fires: FireTimes) -> Finding | None:
 
 
 def find_backup_before_run(fires: FireTimes) -> Finding | None:
-    """BackupBeforeRun: counts local days of the CronJob's zone on which the backup is the first of both."""
+    """Count the local days of the CronJob's zone on which the first backup comes before the first run."""
     runs = _first_fire_of_each_day(fires, fires.runs)
     backups = _first_fire_of_each_day(fires, fires.backups)
     both = sorted(runs.keys() & backups.keys())
     hits = [backups[day] for day in both if minute_of(backups[day]) < minute_of(runs[day])]
-    words = f"The day's first backup comes before its first run, on {len(hits)} of {len(both)} days."
+    message = f"The day's first backup comes before its first run, on {len(hits)} of {len(both)} days."
     return (
         make_finding(
             code="BackupBeforeRun",
             severity="conflict",
-            message=words,
+            message=message,
             hits=hits,
             of=len(both),
             zone=fires.cronjob,
@@ -76,8 +79,8 @@ def find_backup_before_run(fires: FireTimes) -> Finding | None:
 
 
 def _first_fire_of_each_day(fires: FireTimes, seconds: Sequence[int]) -> dict[int, int]:
-    """Each local day's first fire; a day is not cut at the horizon's start, where its first may be past."""
-    zone = load(fires.cronjob.zone)
+    """Return the first fire of each local day, without the day of the horizon's start, which is cut."""
+    zone = load_zone(fires.cronjob.zone)
     opening = (fires.start + zone.offset(fires.start)) // _DAY
     days: dict[int, int] = {}
     for second in seconds:
@@ -87,7 +90,7 @@ def _first_fire_of_each_day(fires: FireTimes, seconds: Sequence[int]) -> dict[in
 
 
 def find_too_close(fires: FireTimes, expected: float) -> Finding | None:
-    """TooClose: counts runs during whose expected seconds a backup starts, later than in their own minute."""
+    """Count the runs in whose `expected` seconds a backup starts, but not in the run's first minute."""
     runs = fires.runs
     hits = []
     hit = -1
@@ -99,29 +102,29 @@ def find_too_close(fires: FireTimes, expected: float) -> Finding | None:
     if not hits:
         return None
     severity: Severity = "conflict" if len(hits) > MANY * len(runs) else "warning"
-    words = (
+    message = (
         f"The backup starts before the run has had its expected {duration(expected)}, "
         f"{len(hits)} times of {len(runs)}."
     )
     return make_finding(
-        code="TooClose", severity=severity, message=words, hits=hits, of=len(runs), zone=fires.cronjob
+        code="TooClose", severity=severity, message=message, hits=hits, of=len(runs), zone=fires.cronjob
     )
 
 
 def find_nothing_new(fires: FireTimes) -> Finding | None:
-    """NothingNew: counts backups that come after another one with no run in between."""
+    """Count the backups that have no run between them and the backup before."""
     counts = [bisect_left(fires.runs, minute_of(backup)) for backup in fires.backups]
     hits = [
         later
         for (before, after), later in zip(pairwise(counts), fires.backups[1:], strict=True)
         if before == after
     ]
-    words = f"{len(hits)} of {len(fires.backups)} backups have no new run before them."
+    message = f"{len(hits)} of {len(fires.backups)} backups have no new run before them."
     return (
         make_finding(
             code="NothingNew",
             severity="warning",
-            message=words,
+            message=message,
             hits=hits,
             of=len(fires.backups),
             zone=fires.cronjob,
@@ -132,7 +135,7 @@ def find_nothing_new(fires: FireTimes) -> Finding | None:
 
 
 def find_run_not_archived(fires: FireTimes) -> Finding | None:
-    """RunNotArchived: counts runs that the next run follows before any backup, up to the last backup."""
+    """Count the runs that another run follows before any backup, up to the last backup."""
     backups = fires.backups
     judged = fires.runs[: bisect_right(fires.runs, backups[-1])]
     hits = [
@@ -140,12 +143,12 @@ def find_run_not_archived(fires: FireTimes) -> Finding | None:
         for earlier, later in pairwise(judged)
         if bisect_left(backups, minute_of(earlier) + 60) == bisect_left(backups, minute_of(later))
     ]
-    words = f"{len(hits)} of {len(fires.runs)} runs are followed by another run before any backup."
+    message = f"{len(hits)} of {len(fires.runs)} runs are followed by another run before any backup."
     return (
         make_finding(
             code="RunNotArchived",
             severity="warning",
-            message=words,
+            message=message,
             hits=hits,
             of=len(fires.runs),
             zone=fires.cronjob,
@@ -156,7 +159,7 @@ def find_run_not_archived(fires: FireTimes) -> Finding | None:
 
 
 def minimum_slack(fires: FireTimes) -> float | None:
-    """The least seconds from a run to the backup after it; None where no backup follows a run."""
+    """Return the fewest seconds from a run to the backup after it; None where no backup follows a run."""
     gaps = []
     for backup in fires.backups:
         index = bisect_right(fires.runs, backup) - 1

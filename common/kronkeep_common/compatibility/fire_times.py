@@ -1,4 +1,4 @@
-"""The fire times of both schedules over one horizon, as Unix seconds in UTC."""
+"""The fire times of a CronJob and of its backup over one horizon, as Unix seconds in UTC."""
 
 from bisect import bisect_left
 from itertools import islice
@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from kronkeep_common.schedule import Schedule
 
-MOST = 600_000  # fire times of one schedule; every minute for a year and more
-LEAST = 2  # fires of each that are waited for, however far away: two 29 Februaries can conflict
+MOST = 600_000  # fire times of one schedule: every minute for more than a year
+LEAST = 2  # fires of each schedule, however far away: two 29 Februaries can conflict
 
 
 class FireTimes(NamedTuple):
-    """Runs and backups in [start, end), in order; `end` is later than asked for where fires are rare."""
+    """The runs and backups in [start, end), in order."""
 
     start: int
     end: int
@@ -22,7 +22,10 @@ class FireTimes(NamedTuple):
 
 
 def collect_fire_times(cronjob: Schedule, backup: Schedule, start: int, end: int) -> FireTimes:
-    """The fires of both from `start` to at least `end`, cut where more than MOST would be needed."""
+    """Collect the fires of both schedules from `start` to `end` (Unix seconds).
+
+    `end` is put off until each schedule has LEAST fires, and brought forward where one has more than MOST.
+    """
     both = (cronjob, backup)
     end = max(end, *(_nth_fire(schedule, start, LEAST) + 1 for schedule in both))
     lists = [list(islice(schedule.seconds_between(start, end), MOST)) for schedule in both]
@@ -30,11 +33,12 @@ def collect_fire_times(cronjob: Schedule, backup: Schedule, start: int, end: int
     if full:
         end = min(full)
         lists = [fires[: bisect_left(fires, end)] for fires in lists]
-    return FireTimes(start, end, cronjob, backup, *lists)
+    runs, backups = lists
+    return FireTimes(start=start, end=end, cronjob=cronjob, backup=backup, runs=runs, backups=backups)
 
 
 def _nth_fire(schedule: Schedule, start: int, count: int) -> int:
-    """The count-th fire from `start` on, or the last there is; `start` where there is none."""
+    """Return the fire number `count` from `start` on, or the last one; `start` where there is none."""
     at = start - 1
     for _ in range(count):
         following = schedule.next_second(at)
@@ -45,5 +49,5 @@ def _nth_fire(schedule: Schedule, start: int, count: int) -> int:
 
 
 def minute_of(second: int) -> int:
-    """The start of the minute; only `@every` fires within one."""
+    """Return the start of the minute; only `@every` fires within one."""
     return second - second % 60

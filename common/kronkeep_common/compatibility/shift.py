@@ -1,6 +1,6 @@
-"""`shift`: the earliest compatible minute after the one asked for, its cadence kept.
+"""The strategy `shift`: the same cadence at the earliest later minute that fits the CronJob's schedule.
 
-A minute at which no other policy's backup holds the storage is preferred.
+A minute at which no other policy's backup uses the storage is preferred.
 """
 
 from collections.abc import Iterator
@@ -14,30 +14,30 @@ from kronkeep_common.compatibility.storage_overlap import find_storage_busy
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.schedule.grammar import DESCRIPTORS
 
-_GLANCE = timedelta(days=15)  # a conflict so soon is one of the whole horizon too
-_FIRST = 3  # fires of a candidate that are held against runs before anything dearer is
+_GLANCE = timedelta(days=15)  # a conflict in these days is one of the whole horizon, and is found sooner
+_FIRST = 3  # fires of a candidate that are compared before anything slower is done
 _DAY = 24 * 60
 
 
 def find_shifted_schedule(backup: Schedule, context: CheckContext) -> Schedule | None:
-    """The first candidate without conflict, one that meets no other policy's backups if there is one.
+    """Return the first later schedule without a conflict, which meets no other policy if that is possible.
 
-    None where none fits, where one of the two never fires, and for `@every`, which keeps to no clock.
+    None where none fits, where one of the two never fires, and for `@every`, which follows no clock.
     """
     start = int(context.now.timestamp())
-    whole = _fire_times(backup, context, start, context.horizon)
-    if not whole.runs or not whole.backups:
+    all_fires = _fire_times(backup, context, start, context.horizon)
+    if not all_fires.runs or not all_fires.backups:
         return None
-    near = _fire_times(backup, context, start, _GLANCE)
-    minutes = {run // 60 for run in near.runs}
+    near_fires = _fire_times(backup, context, start, _GLANCE)
+    minutes = {run // 60 for run in near_fires.runs}
     second_best: Schedule | None = None
     for candidate in candidates(backup):
         if _starts_with_a_run(candidate, start, minutes):
             continue
-        glance = _with_backups_of(near, candidate)
+        glance = _with_backups_of(near_fires, candidate)
         if _has_conflict(glance) or (second_best is not None and _meets_other_policy(glance, context)):
             continue
-        fires = _with_backups_of(whole, candidate)
+        fires = _with_backups_of(all_fires, candidate)
         if (
             _has_conflict(fires)
             or _is_too_close(fires, context)
@@ -55,7 +55,7 @@ def _fire_times(backup: Schedule, context: CheckContext, start: int, horizon: ti
 
 
 def _with_backups_of(fires: FireTimes, candidate: Schedule) -> FireTimes:
-    """The same runs with another schedule's backups."""
+    """Return the same runs with another schedule's backups."""
     backups = list(candidate.seconds_between(fires.start, fires.end))
     return fires._replace(backup=candidate, backups=backups)
 
@@ -77,8 +77,8 @@ def _has_conflict(fires: FireTimes) -> bool:
 
 
 def _is_too_close(fires: FireTimes, context: CheckContext) -> bool:
-    too_close = findings.find_too_close(fires, context.run_duration.total_seconds())
-    return too_close is not None and too_close.severity == "conflict"
+    finding = findings.find_too_close(fires, context.run_duration.total_seconds())
+    return finding is not None and finding.severity == "conflict"
 
 
 def _meets_other_policy(fires: FireTimes, context: CheckContext) -> bool:
@@ -88,7 +88,7 @@ def _meets_other_policy(fires: FireTimes, context: CheckContext) -> bool:
 
 
 def candidates(backup: Schedule) -> Iterator[Schedule]:
-    """The same cadence, one minute later each time, around the clock; day, month and weekday stay."""
+    """Yield the same cadence, each time a minute later, for a whole day; day, month and weekday stay."""
     if backup.every is not None:
         return
     words = DESCRIPTORS.get(backup.expr, backup.expr).split()
@@ -107,7 +107,7 @@ def candidates(backup: Schedule) -> Iterator[Schedule]:
 def _delay(
     minutes: tuple[int, ...], hours: tuple[int, ...], delay: int, daily: bool
 ) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Minutes and hours `delay` minutes later; None where minute and hour fields cannot say it.
+    """Return minutes and hours `delay` minutes later; None where minute and hour fields cannot express them.
 
     That is so when only some minutes carry into the next hour, or only some hours into the next day while
     not every day is one of the schedule's.
@@ -119,13 +119,13 @@ def _delay(
     delayed_hours = [hour + delay // 60 + min(carries) for hour in hours]
     if not daily and len({hour // 24 for hour in delayed_hours}) > 1:
         return None
-    return tuple(sorted(minute % 60 for minute in delayed_minutes)), tuple(
-        sorted(hour % 24 for hour in delayed_hours)
-    )
+    new_minutes = tuple(sorted(minute % 60 for minute in delayed_minutes))
+    new_hours = tuple(sorted(hour % 24 for hour in delayed_hours))
+    return new_minutes, new_hours
 
 
 def _write_field(values: tuple[int, ...], whole: int) -> str:
-    """The shortest usual way to write some minutes or hours: 5, *, */15, 5-59/15, 1,2,5."""
+    """Write a minute or hour field in the shortest usual way: 5, *, */15, 5-59/15, 1,2,5."""
     if len(values) == whole:
         return "*"
     steps = {later - earlier for earlier, later in pairwise(values)}

@@ -1,7 +1,7 @@
-"""StorageBusy: other policies' backups that hold the storage when this one would start.
+"""The finding StorageBusy: another policy's backup uses the storage when this one would start.
 
-restic works exclusively on a repository for much of what kronkeep does, and the daemon queues: a backup that
-meets another one waits for it.
+For much of its work restic locks a repository exclusively, and the daemon queues: a backup that meets another
+one waits for it.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from kronkeep_common.compatibility.fire_times import FireTimes
 from kronkeep_common.models import Finding
 from kronkeep_common.schedule import Schedule
 
-MOST_COMPARISONS = 20_000  # fires held against policies; above it only the first backups are looked at
+MOST_COMPARISONS = 20_000  # of backups with policies; beyond it only the first backups are compared
 
 
 class OtherPolicy(NamedTuple):
@@ -25,7 +25,7 @@ class OtherPolicy(NamedTuple):
     delay: float = 0.0
 
     def is_running(self, start: int, end: float) -> bool:
-        """Whether one of its backups runs at some moment in [start, end)."""
+        """Whether one of its backups runs at any moment of [start, end), which are Unix seconds."""
         following = self.schedule.next(datetime.fromtimestamp(start - self.duration - self.delay, UTC))
         return following is not None and following.timestamp() + self.delay < end
 
@@ -33,7 +33,7 @@ class OtherPolicy(NamedTuple):
 def find_storage_busy(
     fires: FireTimes, others: Sequence[OtherPolicy], backup_seconds: float
 ) -> Finding | None:
-    """StorageBusy: counts backups, each `lasting` seconds, that overlap another policy's."""
+    """Count the backups of `backup_seconds` each that overlap another policy's."""
     if not others:
         return None
     backups = fires.backups[: max(1, MOST_COMPARISONS // len(others))]
@@ -47,7 +47,12 @@ def find_storage_busy(
     if not hits:
         return None
     listed = ", ".join(list(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    words = f"{len(hits)} of {len(backups)} backups meet those of {listed} on the same storage, and wait."
+    message = f"{len(hits)} of {len(backups)} backups meet those of {listed} on the same storage, and wait."
     return make_finding(
-        code="StorageBusy", severity="warning", message=words, hits=hits, of=len(backups), zone=fires.cronjob
+        code="StorageBusy",
+        severity="warning",
+        message=message,
+        hits=hits,
+        of=len(backups),
+        zone=fires.cronjob,
     )

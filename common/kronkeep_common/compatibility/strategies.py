@@ -1,4 +1,4 @@
-"""What settles a conflict: reject, shift, after-run, accept; each gives the changed policy and a sentence."""
+"""The strategies for a conflict: reject, shift, after-run and accept."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from kronkeep_common.schedule import Schedule
 
 
 class ResolvedPolicy(NamedTuple):
-    """A policy as a strategy leaves it, and what the strategy did, in one sentence; empty for nothing."""
+    """A policy after a strategy, and one sentence on what was changed; empty where nothing was."""
 
     policy: BackupPolicySpec
     sentence: str
@@ -22,9 +22,9 @@ class ResolvedPolicy(NamedTuple):
 def resolve(
     strategy: str, policy: BackupPolicySpec, backup: Schedule, context: CheckContext, verdict: ScheduleVerdict
 ) -> ResolvedPolicy:
-    """Carries out a strategy on a policy with the schedule `backup`, which has the given verdict.
+    """Apply a strategy to a policy whose schedule `backup` has the given verdict.
 
-    Raises ScheduleConflict for `reject`, and for `shift` where no minute of the day fits.
+    Raise ScheduleConflict for `reject`, and for `shift` where no minute of the day fits.
     """
     conflict = next((finding for finding in verdict.findings if finding.severity == "conflict"), None)
     if conflict is None:
@@ -55,18 +55,18 @@ def _resolve_by_shift(policy: BackupPolicySpec, backup: Schedule, context: Check
 
 
 def after_run_sentence(backup: Schedule) -> str:
-    """What `after-run` does."""
+    """Describe what `after-run` does to a schedule."""
     return f"The backup starts when the run has ended; its schedule {backup.expr!r} is dropped."
 
 
 def accept_sentence(findings: tuple[Finding, ...]) -> str:
-    """What `accept` does."""
+    """Describe what `accept` does about the conflicts among findings."""
     codes = ", ".join(finding.code for finding in findings if finding.severity == "conflict")
     return f"The schedules stay as they are; the conflict stays on record ({codes})."
 
 
 def shift_sentence(backup: Schedule, shifted: Schedule | None) -> str:
-    """What `shift` does, or that it can do nothing."""
+    """Describe what `shift` does, or that no minute fits."""
     if shifted is None:
         return f"No minute of the day fits {backup.expr!r} with its cadence kept."
     return f"The backup's schedule moves from {backup.expr!r} to {shifted.expr!r}: {shifted.describe()}."
@@ -75,7 +75,7 @@ def shift_sentence(backup: Schedule, shifted: Schedule | None) -> str:
 def offer_resolutions(
     backup: Schedule, context: CheckContext, verdict: ScheduleVerdict
 ) -> Iterator[Resolution]:
-    """What each strategy would do about a conflict; nothing where there is none."""
+    """Yield what each strategy would do about a conflict; nothing where there is none."""
     if verdict.verdict != "conflict":
         return
     shifted = find_shifted_schedule(backup, context)

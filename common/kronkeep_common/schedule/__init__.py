@@ -1,7 +1,8 @@
-"""When a CronJob fires: the arithmetic of Kubernetes' own controller, to the minute, in every zone.
+"""When a CronJob fires, computed as Kubernetes' controller does, to the minute and in every time zone.
 
-Predictions are for planning and display; facts come from Jobs. The rules are those of robfig/cron v3.0.1
-(`grammar`, `walk`) on IANA zones (`zone`); `words` says them in plain English.
+The results are for planning and display; what has happened is read from Jobs. The rules are those of
+robfig/cron v3.0.1 (`grammar`, `fire_search`) on IANA zones (`zone`).
+`description` puts a schedule into words.
 """
 
 from collections.abc import Iterator
@@ -11,36 +12,38 @@ from math import floor
 
 from kronkeep_common.errors import InvalidTimeZone
 from kronkeep_common.schedule import description, grammar, zone
-from kronkeep_common.schedule.fire_search import Walk, civil, midnight
+from kronkeep_common.schedule.fire_search import FireSearch, local_date, midnight_wall
 
-KEPT = 4096  # schedules that are kept read: a look at all CronJobs of a large cluster asks for each again
+CACHED = 4096  # parsed schedules: a list of all CronJobs of a large cluster needs each of them again
 
 
 class Schedule:
-    """A cron expression in a zone; immutable. Instants in and out are aware datetimes, out in UTC."""
+    """A cron expression in a time zone; immutable. Arguments are aware datetimes, results are in UTC."""
 
-    def __init__(self, *, expr: str, zone_name: str, walk: Walk, parsed: grammar.Parsed) -> None:
+    def __init__(
+        self, *, expr: str, zone_name: str, search: FireSearch, parsed: grammar.ParsedSchedule
+    ) -> None:
         self.expr = expr
         self.zone = zone_name
         self.every = parsed.every
         self.parsed = parsed
         self._step = 0 if parsed.every is None else int(parsed.every.total_seconds())
-        self._walk = walk
+        self._search = search
 
     @staticmethod
     def parse(expr: str, zone: str | None = None, *, controller_zone: str = "UTC") -> "Schedule":
-        """The schedule `expr` in `zone`, or in the controller's zone when None.
+        """Parse `expr` in `zone`, or in the controller's zone where that is None.
 
-        Raises InvalidSchedule or InvalidTimeZone for what Kubernetes 1.36 refuses.
+        Raise InvalidSchedule or InvalidTimeZone for what Kubernetes 1.36 refuses.
         """
         return _parse(expr, controller_zone if zone is None else zone)
 
     @staticmethod
-    def existing(expr: str, zone: str | None, *, controller_zone: str = "UTC") -> "Schedule":
-        """The schedule of a CronJob that is there already, as Kubernetes' controller reads it.
+    def parse_existing(expr: str, zone: str | None, *, controller_zone: str = "UTC") -> "Schedule":
+        """Parse the schedule of a CronJob that exists, as Kubernetes' controller does.
 
-        Objects from before 1.27 may carry `TZ=ZONE` or `CRON_TZ=ZONE` in front, which then wins over
-        `spec.timeZone`; a zone that cannot be loaded is passed over. Raises InvalidSchedule, InvalidTimeZone.
+        Objects from before 1.27 may begin with `TZ=ZONE` or `CRON_TZ=ZONE`, which then overrides
+        `spec.timeZone`; a zone that cannot be loaded is ignored. Raise InvalidSchedule, InvalidTimeZone.
         """
         if expr.startswith(("TZ=", "CRON_TZ=")) and " " in expr:
             inside, rest = expr.split(" ", 1)
@@ -52,48 +55,51 @@ class Schedule:
 
     @property
     def zone_info(self) -> tzinfo:
-        """The zone, for showing instants in it."""
-        return self._walk.zone.tzinfo
+        """The time zone, for showing instants in it."""
+        return self._search.zone.tzinfo
 
     def next(self, after: datetime) -> datetime | None:
-        """The first fire time later than `after`; None when there is none within five years."""
-        found = self.next_second(floor(after.timestamp()))
-        return None if found is None else datetime.fromtimestamp(found, UTC)
+        """Return the first fire time later than `after`; None where there is none within five years."""
+        second = self.next_second(floor(after.timestamp()))
+        return None if second is None else datetime.fromtimestamp(second, UTC)
 
     def next_second(self, after: int) -> int | None:
-        """`next` on Unix seconds."""
+        """Return the first fire time later than `after`, both in Unix seconds."""
         if self.every is not None:
             return after + self._step
-        return self._walk.next(after)
+        return self._search.next_fire(after)
 
     def between(self, start: datetime, end: datetime) -> Iterator[datetime]:
-        """Every fire time in [start, end), in order. For `@every`, counted from `start`."""
+        """Yield every fire time in [start, end); those of `@every` are counted from `start`."""
         first = -(-start.timestamp() // 1)
         for second in self.seconds_between(int(first), -int(-end.timestamp() // 1)):
             yield datetime.fromtimestamp(second, UTC)
 
     def seconds_between(self, start: int, end: int) -> Iterator[int]:
-        """`between` on Unix seconds: whole days at once where the clocks are calm, step by step elsewhere."""
+        """Yield every fire time in [start, end), in Unix seconds.
+
+        Whole days are computed at once where the clocks do not change, single fires elsewhere.
+        """
         if self.every is not None:
             yield from range(start - 1 + self._step, end, self._step)
             return
         at = start - 1
-        while (fire := self._walk.next(at, end)) is not None and fire < end:
+        while (fire := self._search.next_fire(at, end)) is not None and fire < end:
             yield fire
             at = fire
-            for fire in self._walk.rest(at, end):
+            for fire in self._search.fires_in_calm_period(at, end):
                 yield fire
                 at = fire
 
     def previous(self, before: datetime) -> datetime | None:
-        """The last fire time earlier than `before`, up to eight years back; None for `@every`."""
+        """Return the last fire time earlier than `before`, up to eight years back; None for `@every`."""
         if self.every is not None:
             return None
-        found = self._walk.last(-int(-before.timestamp() // 1))
-        return None if found is None else datetime.fromtimestamp(found, UTC)
+        second = self._search.previous_fire(-int(-before.timestamp() // 1))
+        return None if second is None else datetime.fromtimestamp(second, UTC)
 
     def describe(self) -> str:
-        """The schedule in words: `every day at 02:00, Europe/Berlin`."""
+        """Describe the schedule: `every day at 02:00, Europe/Berlin`."""
         return self._words
 
     @cached_property
@@ -102,35 +108,37 @@ class Schedule:
 
     @property
     def times_of_day(self) -> tuple[int, ...]:
-        """The fire times of an ordinary day, in seconds after midnight; none for `@every`."""
-        return self._walk.offsets
+        """The fire times of a day without clock changes, in seconds after midnight; none for `@every`."""
+        return self._search.times_of_day
 
     def changing_days(self, start: int, end: int) -> list[date]:
-        """The days of the schedule that a change of the clocks in [start, end) may touch (Unix seconds)."""
-        found: set[date] = set()
-        for at, old, new in self._walk.zone.changes(start, end):
+        """Return the days on which a clock change in [start, end) (Unix seconds) may move or drop a fire."""
+        days: set[date] = set()
+        for at, old, new in self._search.zone.offset_changes(start, end):
             low, high = sorted((at + old, at + new))
-            found.update((civil(low), civil(high), civil(high + 86400)))
-        return sorted(day for day in found if day in self._walk.days)
+            days.update((local_date(low), local_date(high), local_date(high + 86400)))
+        return sorted(day for day in days if day in self._search.days)
 
-    def walls_of(self, day: date) -> list[int]:
-        """The fire times of a local `day` as its clocks show them, in seconds after midnight."""
-        opening = midnight(day)
-        fires = self._walk.on(day, opening + 3 * 86400)
-        walls = [fire + self._walk.zone.offset(fire) - opening for fire in fires]
+    def wall_times_on(self, day: date) -> list[int]:
+        """Return the fire times of a local day as its clocks show them, in seconds after midnight."""
+        opening = midnight_wall(day)
+        fires = self._search.fires_on(day, opening + 3 * 86400)
+        walls = [fire + self._search.zone.offset(fire) - opening for fire in fires]
         return [wall for wall in walls if 0 <= wall < 86400]
 
     def explain(self, day: date) -> list[str]:
-        """What a change of the clocks does to the fire times of a local `day`; nothing on other days."""
-        if self.every is not None or day not in self._walk.days:
+        """Describe what a clock change does to the fire times of a local day; nothing on other days."""
+        if self.every is not None or day not in self._search.days:
             return []
-        return description.explain(day, self._walk.offsets, self.walls_of(day))
+        return description.explain_clock_change(day, self._search.times_of_day, self.wall_times_on(day))
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHED)
 def _parse(expr: str, zone_name: str) -> Schedule:
-    parsed = grammar.parse(expr)
-    return Schedule(expr=expr, zone_name=zone_name, walk=Walk(parsed, zone.load(zone_name)), parsed=parsed)
+    parsed = grammar.parse_schedule(expr)
+    return Schedule(
+        expr=expr, zone_name=zone_name, search=FireSearch(parsed, zone.load_zone(zone_name)), parsed=parsed
+    )
 
 
 __all__ = ["Schedule"]

@@ -1,4 +1,4 @@
-"""Go's `time.ParseDuration`, which reads the duration of `@every`: 1h30m, 90s, 1.5m; no days."""
+"""Durations as Go's `time.ParseDuration` reads them, for `@every`: 1h30m, 90s, 1.5m; no days."""
 
 import re
 
@@ -16,20 +16,20 @@ _UNITS = {
 _LARGEST = 2**63  # of an int64 of nanoseconds
 
 
-def parse_duration(text: str) -> int | None:
-    """Nanoseconds (negative ones too), or None where Go refuses the text."""
+def parse_go_duration(text: str) -> int | None:
+    """Return nanoseconds, which may be negative, or None where Go refuses the text."""
     negative = text.startswith("-")
     rest = text[1:] if text[:1] in ("-", "+") else text
     if rest == "0":
         return 0
-    total = _sum(rest)
+    total = _sum_parts(rest)
     if total is None or total > _LARGEST - (not negative):
         return None
     return -total if negative else total
 
 
-def _sum(rest: str) -> int | None:
-    """The sum of the parts; None where something is left over or a number is missing."""
+def _sum_parts(rest: str) -> int | None:
+    """Return the sum of the parts; None where text is left over or a number is missing."""
     total = 0
     position = 0
     while position < len(rest):

@@ -1,9 +1,9 @@
 """The grammar of a CronJob's schedule: what Kubernetes 1.36 accepts (robfig/cron v3.0.1 `ParseStandard`).
 
 Exactly five fields (minute, hour, day of month, month, day of week) separated by Unicode white space, or one
-descriptor. A field is a comma list of `*`, `?`, n, n-m, each with an optional `/step`. Items are read here,
-since croniter accepts and refuses differently (7 as Sunday, wrapping ranges, L, W, #, R, and `5-5` as the
-whole field); every item is then a plain list, range or step, which croniter expands.
+descriptor. A field is a comma list of `*`, `?`, n, n-m, each with an optional `/step`. Items are parsed here,
+since croniter has another grammar (7 as Sunday, wrapping ranges, L, W, #, R, and `5-5` as the whole field);
+each item is then written as a plain list or range, which croniter expands.
 """
 
 import re
@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from kronkeep_common.errors import InvalidSchedule
-from kronkeep_common.schedule.go_duration import parse_duration
+from kronkeep_common.schedule.go_duration import parse_go_duration
 from kronkeep_common.text import clean
 
 # Go's unicode.IsSpace; str.split() would also split at U+001C..U+001F.
@@ -32,8 +32,8 @@ DESCRIPTORS = {
 }
 
 
-class Field(NamedTuple):
-    """One field's bounds and names; `name` is what messages call it."""
+class FieldBounds(NamedTuple):
+    """The name of a field in messages, its lowest and highest value, and the names of values."""
 
     name: str
     low: int
@@ -42,18 +42,19 @@ class Field(NamedTuple):
 
 
 FIELDS = (
-    Field(name="minute", low=0, high=59, names={}),
-    Field(name="hour", low=0, high=23, names={}),
-    Field(name="day of month", low=1, high=31, names={}),
-    Field(name="month", low=1, high=12, names={name: i for i, name in enumerate(_MONTHS, 1)}),
-    Field(name="day of week", low=0, high=6, names={name: i for i, name in enumerate(_DAYS)}),
+    FieldBounds(name="minute", low=0, high=59, names={}),
+    FieldBounds(name="hour", low=0, high=23, names={}),
+    FieldBounds(name="day of month", low=1, high=31, names={}),
+    FieldBounds(name="month", low=1, high=12, names={name: i for i, name in enumerate(_MONTHS, 1)}),
+    FieldBounds(name="day of week", low=0, high=6, names={name: i for i, name in enumerate(_DAYS)}),
 )
 
 
-class Parsed(NamedTuple):
-    """Five sorted tuples of numbers, whether dom and dow are ANDed; or `every`, with the fields empty.
+class ParsedSchedule(NamedTuple):
+    """The values of the five fields, sorted; or, for `@every`, the interval `every` and empty fields.
 
-    `any_of_days` is robfig's star-bit rule: dom and dow are ORed only when neither holds a star.
+    `any_of_days`: a day needs to match only one of the two day fields. This is so where neither has a star
+    (robfig/cron's star bit).
     """
 
     minutes: tuple[int, ...]
@@ -65,34 +66,36 @@ class Parsed(NamedTuple):
     every: timedelta | None
 
 
-def parse(expr: str) -> Parsed:
-    """The meaning of `expr`; raises InvalidSchedule naming the field and the fault."""
+def parse_schedule(expr: str) -> ParsedSchedule:
+    """Parse a cron expression; raise InvalidSchedule, which names the field and the fault."""
     if "TZ" in expr:
         upstream = "cannot use TZ or CRON_TZ in schedule, use timeZone field instead"
-        raise _refusal(expr, "a zone inside the schedule is not allowed; use the time zone field", upstream)
+        raise _schedule_error(
+            expr, "a zone inside the schedule is not allowed; use the time zone field", upstream
+        )
     if not expr:
-        raise _refusal(expr, "it is empty", "empty spec string")
+        raise _schedule_error(expr, "it is empty", "empty spec string")
     if expr.startswith("@"):
-        return _descriptor(expr)
+        return _parse_descriptor(expr)
     words = [word for word in _SPACE.split(expr) if word]
     if len(words) != 5:
         upstream = f"expected exactly 5 fields, found {len(words)}: [{' '.join(words)}]"
-        raise _refusal(expr, f"expected 5 fields, found {len(words)}", upstream)
-    return _five(expr, words)
+        raise _schedule_error(expr, f"expected 5 fields, found {len(words)}", upstream)
+    return _parse_fields(expr, words)
 
 
-def _descriptor(expr: str) -> Parsed:
+def _parse_descriptor(expr: str) -> ParsedSchedule:
     if expr in DESCRIPTORS:
-        return _five(expr, DESCRIPTORS[expr].split(" "))
+        return _parse_fields(expr, DESCRIPTORS[expr].split(" "))
     if expr.startswith("@every "):
-        nanoseconds = parse_duration(expr.removeprefix("@every "))
+        nanoseconds = parse_go_duration(expr.removeprefix("@every "))
         if nanoseconds is None:
             upstream = (
                 f'failed to parse duration {expr}: time: invalid duration "{expr.removeprefix("@every ")}"'
             )
-            raise _refusal(expr, "@every needs a duration such as 90s, 5m or 1h30m", upstream)
+            raise _schedule_error(expr, "@every needs a duration such as 90s, 5m or 1h30m", upstream)
         seconds = max(1, nanoseconds // 10**9)  # robfig ConstantDelaySchedule: whole seconds, at least one
-        return Parsed(
+        return ParsedSchedule(
             minutes=(),
             hours=(),
             days=(),
@@ -102,14 +105,14 @@ def _descriptor(expr: str) -> Parsed:
             every=timedelta(seconds=seconds),
         )
     known = " ".join([*DESCRIPTORS, "@every"])
-    raise _refusal(expr, f"no such descriptor; there are {known}", f"unrecognized descriptor: {expr}")
+    raise _schedule_error(expr, f"no such descriptor; there are {known}", f"unrecognized descriptor: {expr}")
 
 
-def _five(expr: str, words: list[str]) -> Parsed:
-    items = [_field(expr, word, field) for word, field in zip(words, FIELDS, strict=True)]
-    values = _expand([canonical for canonical, _ in items])
+def _parse_fields(expr: str, words: list[str]) -> ParsedSchedule:
+    items = [_parse_field(expr, word, field) for word, field in zip(words, FIELDS, strict=True)]
+    values = _expand_fields([canonical for canonical, _ in items])
     stars = items[2][1] or items[4][1]
-    return Parsed(
+    return ParsedSchedule(
         minutes=values[0],
         hours=values[1],
         days=values[2],
@@ -120,93 +123,93 @@ def _five(expr: str, words: list[str]) -> Parsed:
     )
 
 
-def _expand(fields: list[str]) -> list[tuple[int, ...]]:
-    """croniter's expansion of canonical fields; an empty field (`,`) is no value at all."""
-    from croniter import croniter  # 40 ms of import, only needed where something is parsed
+def _expand_fields(fields: list[str]) -> list[tuple[int, ...]]:
+    """Expand plain lists and ranges with croniter; an empty field (`,`) has no value at all."""
+    from croniter import croniter  # importing it takes 40 ms
 
     expanded, _ = croniter.expand(" ".join(field or "1" for field in fields))
     return [
-        () if not text else _numbers(values, field)
+        () if not text else _sorted_numbers(values, field)
         for text, values, field in zip(fields, expanded, FIELDS, strict=True)
     ]
 
 
-def _numbers(values: Sequence[int | str], field: Field) -> tuple[int, ...]:
+def _sorted_numbers(values: Sequence[int | str], field: FieldBounds) -> tuple[int, ...]:
     if values == ["*"]:
         return tuple(range(field.low, field.high + 1))
     return tuple(sorted({int(value) for value in values}))
 
 
-def _field(expr: str, text: str, field: Field) -> tuple[str, bool]:
-    """The field as croniter reads it rightly, and whether a star is in force (robfig's star bit)."""
-    items = [_item(expr, item, field) for item in text.split(",") if item]
+def _parse_field(expr: str, text: str, field: FieldBounds) -> tuple[str, bool]:
+    """Return the field as croniter expands it rightly, and whether it has a star (robfig/cron's star bit)."""
+    items = [_parse_item(expr, item, field) for item in text.split(",") if item]
     star = any(star for _, star in items)
     return ("*" if star else ",".join(canonical for canonical, _ in items)), star
 
 
-def _item(expr: str, item: str, field: Field) -> tuple[str, bool]:
+def _parse_item(expr: str, item: str, field: FieldBounds) -> tuple[str, bool]:
     span, *steps = item.split("/")
     if len(steps) > 1:
-        raise _fault(expr, field, item, "has more than one '/'", f"too many slashes: {item}")
+        raise _field_error(expr, field, item, "has more than one '/'", f"too many slashes: {item}")
     first, *rest = span.split("-")
     star = first in ("*", "?")
-    low, high = (field.low, field.high) if star else _range(expr, field, item, first, rest)
-    step = _number(expr, field, item, steps[0]) if steps else 1
+    low, high = (field.low, field.high) if star else _parse_range(expr, field, item, first, rest)
+    step = _parse_number(expr, field, item, steps[0]) if steps else 1
     if steps and not star and not rest:
         high = field.high
-    _check(expr=expr, field=field, item=item, low=low, high=high, step=step)
-    return _canonical(low, high, step), star and step == 1
+    _check_bounds(expr=expr, field=field, item=item, low=low, high=high, step=step)
+    return _write_span(low, high, step), star and step == 1
 
 
-def _range(expr: str, field: Field, item: str, first: str, rest: list[str]) -> tuple[int, int]:
-    low = _number(expr, field, item, first, named=True)
+def _parse_range(expr: str, field: FieldBounds, item: str, first: str, rest: list[str]) -> tuple[int, int]:
+    low = _parse_number(expr, field, item, first, named=True)
     if len(rest) > 1:
-        raise _fault(expr, field, item, "has more than one '-'", f"too many hyphens: {item}")
-    return low, _number(expr, field, item, rest[0], named=True) if rest else low
+        raise _field_error(expr, field, item, "has more than one '-'", f"too many hyphens: {item}")
+    return low, _parse_number(expr, field, item, rest[0], named=True) if rest else low
 
 
-def _check(expr: str, field: Field, item: str, low: int, high: int, step: int) -> None:
+def _check_bounds(expr: str, field: FieldBounds, item: str, low: int, high: int, step: int) -> None:
     if low < field.low:
         upstream = f"beginning of range ({low}) below minimum ({field.low}): {item}"
-        raise _fault(expr, field, item, f"begins below {field.low}", upstream)
+        raise _field_error(expr, field, item, f"begins below {field.low}", upstream)
     if high > field.high:
         upstream = f"end of range ({high}) above maximum ({field.high}): {item}"
-        raise _fault(expr, field, item, f"ends above {field.high}", upstream)
+        raise _field_error(expr, field, item, f"ends above {field.high}", upstream)
     if low > high:
         upstream = f"beginning of range ({low}) beyond end of range ({high}): {item}"
-        raise _fault(expr, field, item, "begins after it ends", upstream)
+        raise _field_error(expr, field, item, "begins after it ends", upstream)
     if step == 0:
-        raise _fault(
+        raise _field_error(
             expr, field, item, "has a step of 0", f"step of range should be a positive number: {item}"
         )
 
 
-def _canonical(low: int, high: int, step: int) -> str:
-    """Explicit numbers where croniter would misread a range (`5-5`, a step past the end)."""
+def _write_span(low: int, high: int, step: int) -> str:
+    """Write a span as numbers where croniter would misread a range (`5-5`, a step past the end)."""
     if step > high - low:
         return str(low)
     return f"{low}-{high}" if step == 1 else ",".join(str(n) for n in range(low, high + 1, step))
 
 
-def _number(expr: str, field: Field, item: str, text: str, *, named: bool = False) -> int:
+def _parse_number(expr: str, field: FieldBounds, item: str, text: str, *, named: bool = False) -> int:
     if named and text.lower() in field.names:
         return field.names[text.lower()]
     if not _INTEGER.fullmatch(text) or abs(int(text)) > _LARGEST:
         why = "value out of range" if _INTEGER.fullmatch(text) else "invalid syntax"
         upstream = f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": {why}'
         fault = f"holds {text!r}, which is not a number" if text else "lacks a number"
-        raise _fault(expr, field, item, fault, upstream)
+        raise _field_error(expr, field, item, fault, upstream)
     if int(text) < 0:
         upstream = f"negative number ({int(text)}) not allowed: {text}"
-        raise _fault(expr, field, item, "holds a negative number", upstream)
+        raise _field_error(expr, field, item, "holds a negative number", upstream)
     return int(text)
 
 
-def _fault(expr: str, field: Field, item: str, fault: str, upstream: str) -> InvalidSchedule:
-    return _refusal(expr, f"{field.name}: {item!r} {fault}", upstream, field.name)
+def _field_error(expr: str, field: FieldBounds, item: str, fault: str, upstream: str) -> InvalidSchedule:
+    return _schedule_error(expr, f"{field.name}: {item!r} {fault}", upstream, field.name)
 
 
-def _refusal(expr: str, fault: str, upstream: str, field: str = "schedule") -> InvalidSchedule:
-    """The refusal; `upstream` is the cron library's own sentence, which the embedded cluster repeats."""
+def _schedule_error(expr: str, fault: str, upstream: str, field: str = "schedule") -> InvalidSchedule:
+    """Make the error; `upstream` is the cron library's message, which the embedded cluster answers with."""
     sentence = f"The schedule {clean(repr(expr), 120)} is refused: {clean(fault, 200)}."
     return InvalidSchedule(sentence, field=field, upstream=clean(upstream, 300))

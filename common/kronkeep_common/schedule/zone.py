@@ -1,7 +1,10 @@
-"""Time zones from the `tzdata` package alone, as offsets over integer seconds.
+"""Time zones of the `tzdata` package, as offsets from UTC over Unix seconds.
 
-The machine's own zone files may be older than the cluster's; the package is pinned. A zone is read through
-zoneinfo once per stretch of 388 days and kept as the few changes of its offset, which a search then finds.
+The machine's own zone files are not used: they may be older than the cluster's, and the package is pinned. A
+zone is read through zoneinfo in stretches of 388 days, and kept as the few changes of its offset in each.
+
+A clock change is *regular* where it stays within one local day and leaves its midnights alone, such as 02:00
+to 03:00. Others (24 hours at once, a change at midnight, odd seconds) are *irregular*.
 """
 
 import re
@@ -20,155 +23,155 @@ from kronkeep_common.text import clean
 _PART = re.compile(r"[A-Za-z._0-9+-]{1,14}")
 _STRETCH = 2**25  # seconds; 388 days
 _DAY = 86400
-_EDGE = 3 * _DAY  # read beyond a stretch on both sides: a change next to its border is felt within
-_MARGIN = 26 * 3600  # wider than any change of an offset (Pacific/Apia moved by 24 h)
+_EDGE = 3 * _DAY  # read beyond both ends of a stretch: a change just outside has an effect inside
+_MARGIN = 26 * 3600  # seconds; more than any change of an offset (Pacific/Apia moved by 24 h)
 _FIRST = -62_135_596_800 + 2 * _DAY  # Unix seconds of the years 1 and 9999, two days inside
 _LAST = 253_402_300_799 - 2 * _DAY
 _MAGIC = b"TZif"
 
 
-class Calm(NamedTuple):
-    """A stretch of whole local days with one offset: no change of the clocks can touch a fire within it."""
+class CalmPeriod(NamedTuple):
+    """A period of whole local days with one offset: no clock change has an effect on a fire in it."""
 
     start: int
     end: int
     offset: int
 
 
-class _Stretch(NamedTuple):
-    """The offsets of one stretch, each from its start on, with the calm days of each and the wild changes."""
+class _OffsetStretch(NamedTuple):
+    """The offsets of 388 days, each from its start on, the calm period of each, and irregular changes."""
 
     starts: list[int]
     offsets: list[int]
-    calm: list[Calm]
-    wild: list[int]
+    calm: list[CalmPeriod]
+    irregular: list[int]
 
 
 class Zone:
-    """A zone's offsets from UTC, in seconds, by instant (Unix seconds)."""
+    """The offsets of a time zone; instants are Unix seconds."""
 
     def __init__(self, name: str, tzinfo: ZoneInfo) -> None:
         self.name = name
         self.tzinfo = tzinfo
-        self._stretches: dict[int, _Stretch] = {}
+        self._stretches: dict[int, _OffsetStretch] = {}
 
     def offset(self, instant: int) -> int:
-        """Seconds east of UTC at `instant`."""
-        stretch = self._stretch(instant // _STRETCH)
+        """Return the seconds east of UTC at `instant`."""
+        stretch = self._find_stretch(instant // _STRETCH)
         return stretch.offsets[bisect_right(stretch.starts, instant) - 1]
 
-    def calm(self, instant: int) -> Calm | None:
-        """The calm days around `instant`; None where the clocks change on that day, or wildly next to it."""
-        stretch = self._stretch(instant // _STRETCH)
+    def calm_period(self, instant: int) -> CalmPeriod | None:
+        """Return the calm period around `instant`; None near a clock change."""
+        stretch = self._find_stretch(instant // _STRETCH)
         calm = stretch.calm[bisect_right(stretch.starts, instant) - 1]
         return calm if calm.start <= instant < calm.end else None
 
-    def settled(self, start: int, end: int) -> bool:
-        """Whether every midnight in [start, end] exists once: no change of the clocks was a wild one."""
+    def has_regular_midnights(self, start: int, end: int) -> bool:
+        """Whether every midnight in [start, end] occurs once: no clock change there is irregular."""
         start = start - _MARGIN
         end = end + _MARGIN
         for bucket in range(start // _STRETCH, end // _STRETCH + 1):
-            wild = self._stretch(bucket).wild
+            wild = self._find_stretch(bucket).irregular
             if wild and bisect_right(wild, end) > bisect_left(wild, start):
                 return False
         return True
 
-    def changes(self, start: int, end: int) -> list[tuple[int, int, int]]:
-        """The changes of the offset in [start, end): instant, offset before, offset from then on."""
-        found = []
+    def offset_changes(self, start: int, end: int) -> list[tuple[int, int, int]]:
+        """Return the changes of the offset in [start, end): instant, offset before, offset from then on."""
+        changes = []
         for bucket in range(start // _STRETCH, end // _STRETCH + 1):
-            stretch = self._stretch(bucket)
+            stretch = self._find_stretch(bucket)
             for at, (old, new) in zip(stretch.starts[1:], pairwise(stretch.offsets), strict=True):
                 if at // _STRETCH == bucket and start <= at < end:
-                    found.append((at, old, new))
-        return found
+                    changes.append((at, old, new))
+        return changes
 
-    def resolve(self, wall: int) -> int:
-        """Go's `time.Date`: the instant of the wall clock `wall`, in gaps and repeats as Go decides."""
+    def instant_of(self, wall: int) -> int:
+        """Return the instant of wall-clock seconds, in gaps and repeats as Go's `time.Date` does."""
         return wall - self.offset(wall - self.offset(wall))
 
-    def _stretch(self, bucket: int) -> _Stretch:
+    def _find_stretch(self, bucket: int) -> _OffsetStretch:
         known = self._stretches.get(bucket)
         if known is None:
             if len(self._stretches) > 64:
                 self._stretches.clear()
-            known = self._stretches[bucket] = self._read(
+            known = self._stretches[bucket] = self._read_stretch(
                 bucket * _STRETCH - _EDGE, (bucket + 1) * _STRETCH + _EDGE
             )
         return known
 
-    def _read(self, start: int, end: int) -> _Stretch:
+    def _read_stretch(self, start: int, end: int) -> _OffsetStretch:
         starts = [start]
-        offsets = [self._ask(start)]
+        offsets = [self._read_offset(start)]
         for day in range(start + _DAY, end + _DAY, _DAY):
-            if self._ask(day) != offsets[-1]:
-                starts.append(self._change(day - _DAY, day, offsets[-1]))
-                offsets.append(self._ask(day))
-        return _stretch(starts, offsets, end)
+            if self._read_offset(day) != offsets[-1]:
+                starts.append(self._find_change(day - _DAY, day, offsets[-1]))
+                offsets.append(self._read_offset(day))
+        return _make_stretch(starts, offsets, end)
 
-    def _change(self, before: int, after: int, old: int) -> int:
-        """The first instant in (before, after] whose offset is not `old`."""
+    def _find_change(self, before: int, after: int, old: int) -> int:
+        """Return the first instant in (before, after] whose offset is not `old`."""
         while after - before > 1:
             middle = (before + after) // 2
-            if self._ask(middle) == old:
+            if self._read_offset(middle) == old:
                 before = middle
             else:
                 after = middle
         return after
 
-    def _ask(self, instant: int) -> int:
+    def _read_offset(self, instant: int) -> int:
         moment = datetime.fromtimestamp(min(max(instant, _FIRST), _LAST), UTC)
         delta = moment.astimezone(self.tzinfo).utcoffset()
         assert delta is not None
         return delta.days * _DAY + delta.seconds
 
 
-def _stretch(starts: list[int], offsets: list[int], end: int) -> _Stretch:
+def _make_stretch(starts: list[int], offsets: list[int], end: int) -> _OffsetStretch:
     froms = [starts[0]]
     untils = []
-    wild = []
+    irregular = []
     for at, (old, new) in zip(starts[1:], pairwise(offsets), strict=True):
         day = min(at + old, at + new) // _DAY * _DAY
-        if _tame(at + old, at + new):
+        if _is_regular(at + old, at + new):
             untils.append(day - old)
             froms.append(day + _DAY - new)
         else:
-            wild.append(at)
+            irregular.append(at)
             untils.append(at - _MARGIN)
             froms.append(at + _MARGIN)
     calm = [
-        Calm(start, until if offset % 60 == 0 else start, offset)  # robfig's minutes are UTC's: never calm
+        CalmPeriod(start, until if offset % 60 == 0 else start, offset)  # robfig/cron counts minutes of UTC
         for start, until, offset in zip(froms, [*untils, end], offsets, strict=True)
     ]
-    return _Stretch(starts=starts, offsets=offsets, calm=calm, wild=wild)
+    return _OffsetStretch(starts=starts, offsets=offsets, calm=calm, irregular=irregular)
 
 
-def _tame(before: int, after: int) -> bool:
-    """Whether a change between these wall clocks stays within one local day, its midnights untouched."""
+def _is_regular(before: int, after: int) -> bool:
+    """Whether a change from one wall clock to another stays within a local day, its midnights excluded."""
     low = min(before, after)
     high = max(before, after)
     return low // _DAY == high // _DAY and low % _DAY > 0 and before % 60 == 0 == after % 60
 
 
 @lru_cache(maxsize=64)
-def load(name: str) -> Zone:
-    """The zone `name`, case-exact; raises InvalidTimeZone for what Kubernetes refuses."""
+def load_zone(name: str) -> Zone:
+    """Load the zone `name`, case-exact; raise InvalidTimeZone for what Kubernetes refuses."""
     if not name:
         raise InvalidTimeZone("The time zone is empty.", field="time_zone")
     if name.lower() == "local":
         raise InvalidTimeZone("The time zone 'Local' is refused: it means another zone on each machine.")
     parts = name.split("/")
     if any(part in (".", "..") or part.startswith("-") or not _PART.fullmatch(part) for part in parts):
-        raise _unknown(name)
+        raise _unknown_zone(name)
     source = files("tzdata").joinpath("zoneinfo", *parts)
     if not source.is_file():
-        raise _unknown(name)
+        raise _unknown_zone(name)
     with source.open("rb") as stream:
         if stream.read(4) != _MAGIC:
-            raise _unknown(name)
+            raise _unknown_zone(name)
         stream.seek(0)
         return Zone(name, ZoneInfo.from_file(stream, key=name))
 
 
-def _unknown(name: str) -> InvalidTimeZone:
+def _unknown_zone(name: str) -> InvalidTimeZone:
     return InvalidTimeZone(f"The time zone {clean(repr(name), 80)} is not known.", field="time_zone")

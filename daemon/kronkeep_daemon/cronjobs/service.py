@@ -190,7 +190,7 @@ class CronJobService:
     def _schedule(self, expression: str, time_zone: str | None) -> Schedule | None:
         try:
             zone = self._settings().controller_zone
-            return Schedule.existing(expression, time_zone, controller_zone=zone)
+            return Schedule.parse_existing(expression, time_zone, controller_zone=zone)
         except KronkeepError:
             return None
 

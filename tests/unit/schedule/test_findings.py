@@ -15,8 +15,8 @@ TEN = timedelta(minutes=10)
 def verdict(
     run: str, backup: str, zone: str | None = None, backup_zone: str | None = None, **more: object
 ) -> ScheduleVerdict:
-    question = CheckContext(cronjob=Schedule.parse(run, zone), now=NOW, **more)  # type: ignore[arg-type]
-    return check(question, Schedule.parse(backup, zone if backup_zone is None else backup_zone))
+    context = CheckContext(cronjob=Schedule.parse(run, zone), now=NOW, **more)  # type: ignore[arg-type]
+    return check(context, Schedule.parse(backup, zone if backup_zone is None else backup_zone))
 
 
 def found(answer: ScheduleVerdict, code: str) -> Finding | None:
@@ -42,7 +42,7 @@ def test_the_seed_s_cases_hold(run: str, backup: str, expected: str) -> None:
     ("backup", "count"), [("0 2 * * *", 400), ("1 2 * * *", 0), ("59 1 * * *", 0), ("0 2 1 1 *", 2)]
 )
 def test_same_time_is_the_same_minute(backup: str, count: int) -> None:
-    finding = found(verdict("0 2 * * *", backup, expected=timedelta(0)), "SameTime")
+    finding = found(verdict("0 2 * * *", backup, run_duration=timedelta(0)), "SameTime")
     assert (finding.count if finding else 0) == count
     assert finding is None or (finding.severity, finding.of) == ("conflict", count)
 
@@ -80,7 +80,7 @@ def test_backup_before_run_counts_days_of_the_cronjob_s_zone() -> None:
 
 @pytest.mark.parametrize(("minutes", "hit"), [(30, False), (30.02, True)])
 def test_too_close_ends_with_the_expected_duration(minutes: float, hit: bool) -> None:
-    answer = verdict("0 2 * * *", "30 2 * * *", expected=timedelta(minutes=minutes))
+    answer = verdict("0 2 * * *", "30 2 * * *", run_duration=timedelta(minutes=minutes))
     assert (found(answer, "TooClose") is not None) == hit
     assert answer.verdict == ("conflict" if hit else "ok")
     assert answer.minimum_slack_seconds == 1800
@@ -179,7 +179,7 @@ def test_clocks_that_do_not_change_and_schedules_of_every_hour_are_no_finding() 
 )
 def test_storage_busy_is_an_overlap_with_another_policy(start: str, hit: bool) -> None:
     other = OtherPolicy(name="shop/other", schedule=Schedule.parse(start), duration=600)
-    answer = verdict("0 2 * * *", "0 4 * * *", others=(other,), lasting=TEN)
+    answer = verdict("0 2 * * *", "0 4 * * *", other_policies=(other,), backup_duration=TEN)
     finding = found(answer, "StorageBusy")
     assert (finding is not None) == hit
     assert answer.verdict == ("warning" if hit else "ok")
@@ -191,7 +191,7 @@ def test_a_policy_after_the_run_holds_the_storage_when_its_run_has_ended() -> No
         other = OtherPolicy(
             name="shop/other", schedule=Schedule.parse("0 3 * * *"), duration=600, delay=delay
         )
-        answer = verdict("0 2 * * *", "0 4 * * *", others=(other,), lasting=TEN)
+        answer = verdict("0 2 * * *", "0 4 * * *", other_policies=(other,), backup_duration=TEN)
         assert (found(answer, "StorageBusy") is not None) == hit
 
 

@@ -65,7 +65,9 @@ INSTANTS = st.integers(315532800, 2208988800)
 @given(EXPRESSIONS, st.sampled_from(ZONES), INSTANTS)
 def test_plain_arithmetic_and_the_library_s_own_steps_agree(expr: str, zone: str, at: int) -> None:
     schedule = Schedule.parse(expr, zone)
-    assert schedule.next_second(at) == (schedule._walk.exact(at) if schedule._walk.possible else None)
+    assert schedule.next_second(at) == (
+        schedule._search.next_fire_stepwise(at) if schedule._search.possible else None
+    )
 
 
 @given(EXPRESSIONS, st.sampled_from(ZONES), INSTANTS)

@@ -15,7 +15,7 @@ from kronkeep_common.errors import InvalidRequest, KronkeepError
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate
 from kronkeep_common.name_rules import check_image, check_name
 from kronkeep_common.schedule import Schedule
-from kronkeep_common.schedule.zone import load
+from kronkeep_common.schedule.zone import load_zone
 from kronkeep_common.text import clean
 from kronkeep_tui.form.fields import FIELDS, SECTIONS, Field, led_by
 
@@ -213,7 +213,7 @@ _CHECKS: dict[str, Any] = {
     "name": check_name,
     "image": check_image,
     **dict.fromkeys(("schedule", "policy.schedule", "policy.drill.schedule"), Schedule.parse),
-    **dict.fromkeys(("time_zone", "policy.time_zone", "policy.drill.time_zone"), load),
+    **dict.fromkeys(("time_zone", "policy.time_zone", "policy.drill.time_zone"), load_zone),
 }
 
 

@@ -5,7 +5,7 @@ import re
 
 from kronkeep_common.errors import InvalidSchedule, InvalidTimeZone
 from kronkeep_common.schedule import Schedule
-from kronkeep_common.schedule.zone import load as load_zone
+from kronkeep_common.schedule.zone import load_zone as load_zone
 from kronkeep_daemon.embedded.apiserver.resources import Resource
 from kronkeep_daemon.embedded.apiserver.status_responses import Cause, bad_request, invalid_object
 from kronkeep_daemon.kube.objects import JsonObject
