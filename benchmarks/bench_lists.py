@@ -10,14 +10,14 @@ from typing import Any, cast
 
 from tests.integration.http.many import many
 
-from kronkeep_daemon.http import list_handlers
+from kronkeep_daemon.http import list_pages
 from kronkeep_daemon.http.json_encoding import encoded
 from kronkeep_daemon.http.route import Call
 
 CRONJOBS = 5_000
 RUNS = 20
 ROUNDS = 5
-LISTS = (list_handlers.cronjobs, list_handlers.policies, list_handlers.snapshot)
+LISTS = (list_pages.cronjobs, list_pages.policies, list_pages.snapshot)
 
 
 class _Held:

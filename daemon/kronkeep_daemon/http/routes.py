@@ -14,12 +14,12 @@ from kronkeep_common.models import (
     ScheduleVerdict,
 )
 from kronkeep_daemon.http import (
-    daemon_handlers,
-    event_streams,
-    list_handlers,
+    event_stream,
+    list_pages,
     openapi,
     routes_alerts,
     routes_backups,
+    routes_daemon,
     routes_restores,
     routes_storages,
 )
@@ -65,7 +65,7 @@ def _one(get: Callable[[Call], Any]) -> Callable[[Call], Awaitable[Any]]:
 C = "/v1/cronjobs"
 E = "/v1/executions/{id}"
 CJ = C + "/{namespace}/{name}"
-LIST = list_handlers.LIST
+LIST = list_pages.LIST
 ROUTES: tuple[Route, ...] = (
     Route(
         method="GET",
@@ -74,7 +74,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.Snapshot,
         sentence="All that a first screen needs.",
-        handler=list_handlers.snapshot,
+        handler=list_pages.snapshot,
     ),
     Route(
         method="GET",
@@ -83,7 +83,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.ListOf[CronJob],
         sentence="Every CronJob.",
-        handler=list_handlers.cronjobs,
+        handler=list_pages.cronjobs,
         query=("filter", "namespace"),
     ),
     Route(
@@ -200,7 +200,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.ListOf[CronJobExecution],
         sentence="Runs, newest first.",
-        handler=list_handlers.executions,
+        handler=list_pages.executions,
         query=LIST,
     ),
     Route(
@@ -232,7 +232,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=dict[str, Any],
         sentence="A run's Job as Kubernetes writes it.",
-        handler=list_handlers.manifest_of_run,
+        handler=list_pages.manifest_of_run,
     ),
     Route(
         method="GET",
@@ -241,7 +241,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.ListOf[api.EventView],
         sentence="What Kubernetes said about a run, oldest first.",
-        handler=list_handlers.events_of_run,
+        handler=list_pages.events_of_run,
     ),
     Route(
         method="GET",
@@ -250,7 +250,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=None,
         sentence="A run's log, live or as it was kept.",
-        handler=event_streams.log,
+        handler=event_stream.log,
         query=("follow",),
         status=200,
         media="text/plain",
@@ -262,7 +262,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.ListOf[api.PolicyView],
         sentence="Every backup policy.",
-        handler=list_handlers.policies,
+        handler=list_pages.policies,
         query=("filter", "namespace"),
     ),
     Route(
@@ -272,7 +272,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.ListOf[api.Operation],
         sentence="Long work, newest first.",
-        handler=list_handlers.operations,
+        handler=list_pages.operations,
         query=("limit",),
     ),
     Route(
@@ -291,7 +291,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=None,
         sentence="Changes, sent as they happen; Last-Event-ID resumes.",
-        handler=event_streams.events,
+        handler=event_stream.events,
         query=("filter", "table"),
         status=200,
         media="text/event-stream",
@@ -312,7 +312,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.ListOf[api.ManifestFile],
         sentence="The files of the daemon's manifest folder, and what is wrong with them.",
-        handler=list_handlers.manifests,
+        handler=list_pages.manifests,
     ),
     Route(
         method="GET",
@@ -321,7 +321,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.ListOf[api.AuditEntry],
         sentence="Who did what, newest first.",
-        handler=list_handlers.audit,
+        handler=list_pages.audit,
         query=("limit",),
     ),
     Route(
@@ -331,7 +331,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.ListOf[api.Check],
         sentence="What kronkeep stands on, looked at now, with what to do.",
-        handler=daemon_handlers.doctor,
+        handler=routes_daemon.doctor,
     ),
     Route(
         method="GET",
@@ -340,7 +340,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.ListOf[api.Leftover],
         sentence="What kronkeep put into the clusters and how to remove it.",
-        handler=daemon_handlers.leftovers,
+        handler=routes_daemon.leftovers,
     ),
     Route(
         method="GET",
@@ -349,7 +349,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=None,
         sentence="Whether the daemon answers.",
-        handler=daemon_handlers.healthz,
+        handler=routes_daemon.healthz,
         query=(),
         status=200,
         media="text/plain",
@@ -361,7 +361,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.Ready,
         sentence="Whether what is shown is live; 503 if not.",
-        handler=daemon_handlers.readyz,
+        handler=routes_daemon.readyz,
     ),
     Route(
         method="GET",
@@ -370,7 +370,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.Version,
         sentence="Versions of the daemon and of its API.",
-        handler=daemon_handlers.version,
+        handler=routes_daemon.version,
     ),
     Route(
         method="GET",
@@ -379,7 +379,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=None,
         sentence="Figures for Prometheus.",
-        handler=daemon_handlers.metrics,
+        handler=routes_daemon.metrics,
         query=(),
         status=200,
         media="text/plain",

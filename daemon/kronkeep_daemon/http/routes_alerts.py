@@ -2,7 +2,7 @@
 
 from kronkeep_common import api
 from kronkeep_common.models import Alert
-from kronkeep_daemon.http import access, list_handlers
+from kronkeep_daemon.http import access, list_pages
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
 
@@ -19,7 +19,7 @@ async def _one(call: Call) -> Alert:
 
 
 async def _list(call: Call) -> api.ListOf[Alert]:
-    return list_handlers.of_clusters(call, await list_handlers.page(call, call.services.history.alerts))
+    return list_pages.of_clusters(call, await list_pages.page(call, call.services.history.alerts))
 
 
 async def _acknowledge(call: Call) -> Alert:
@@ -36,7 +36,7 @@ ROUTES: tuple[Route, ...] = (
         answer=api.ListOf[Alert],
         sentence="Alerts, newest first.",
         handler=_list,
-        query=list_handlers.LIST,
+        query=list_pages.LIST,
     ),
     Route(
         method="GET",

@@ -12,7 +12,7 @@ from kronkeep_common.models import (
     RetentionPreview,
 )
 from kronkeep_daemon.backups.policy_annotations import Carrier
-from kronkeep_daemon.http import event_streams, list_handlers
+from kronkeep_daemon.http import event_stream, list_pages
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
 
@@ -102,8 +102,8 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=api.ListOf[BackupExecution],
         sentence="Backups, newest first.",
-        handler=list_handlers.backups,
-        query=list_handlers.LIST,
+        handler=list_pages.backups,
+        query=list_pages.LIST,
     ),
     Route(
         method="GET",
@@ -121,7 +121,7 @@ ROUTES: tuple[Route, ...] = (
         request=None,
         answer=None,
         sentence="What a backup's Jobs and hooks said.",
-        handler=event_streams.backup_log,
+        handler=event_stream.backup_log,
         query=(),
         status=200,
         media="text/plain",

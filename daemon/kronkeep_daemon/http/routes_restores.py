@@ -9,7 +9,7 @@ from aiohttp import web
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest, KronkeepError, LogNotFound
 from kronkeep_common.models import Restore, RestorePlan, RestoreRequest, SnapshotFolder
-from kronkeep_daemon.http import access, list_handlers
+from kronkeep_daemon.http import access, list_pages
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
 from kronkeep_daemon.restores.file_download import Sending
@@ -24,7 +24,7 @@ async def _files(call: Call) -> SnapshotFolder:
     path = call.query.get("path", "/")
     if not path.startswith("/"):
         raise InvalidRequest("A path of a snapshot begins with /.", field="path")
-    limit = list_handlers.limit_of(call)
+    limit = list_pages.limit_of(call)
     cursor = call.query.get("cursor")
     return await call.services.restores.snapshots.folder(call.path["id"], path, limit, cursor)
 
@@ -85,7 +85,7 @@ async def _log(call: Call) -> web.StreamResponse:
 
 
 async def _list(call: Call) -> api.ListOf[Restore]:
-    return list_handlers.of_clusters(call, await list_handlers.page(call, call.services.history.restores))
+    return list_pages.of_clusters(call, await list_pages.page(call, call.services.history.restores))
 
 
 def one(call: Call) -> Restore:
@@ -161,7 +161,7 @@ ROUTES: tuple[Route, ...] = (
         answer=api.ListOf[Restore],
         sentence="Restores and drills, newest first.",
         handler=_list,
-        query=list_handlers.LIST,
+        query=list_pages.LIST,
     ),
     Route(
         method="GET",

@@ -12,7 +12,7 @@ from kronkeep_common.models import (
     StorageUsage,
 )
 from kronkeep_common.models.storage_kinds import kinds
-from kronkeep_daemon.http import list_handlers
+from kronkeep_daemon.http import list_pages
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.route import Call, Route
 
@@ -34,12 +34,12 @@ async def _kinds(_: Call) -> api.ListOf[StorageKind]:
 
 
 async def _all(call: Call) -> api.ListOf[BackupStorage]:
-    return list_handlers.of_clusters(call, api.ListOf(items=call.services.storages.list()))
+    return list_pages.of_clusters(call, api.ListOf(items=call.services.storages.list()))
 
 
 async def _usage(call: Call) -> api.ListOf[StorageUsage]:
     return api.ListOf(
-        items=call.services.storage_upkeep.usages(call.path["id"])[: list_handlers.limit_of(call)]
+        items=call.services.storage_upkeep.usages(call.path["id"])[: list_pages.limit_of(call)]
     )
 
 

@@ -14,14 +14,14 @@ from tests.integration.http.many import many
 from kronkeep_common import api
 from kronkeep_daemon import cronjobs_with_backups
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.http import json_encoding, list_handlers
+from kronkeep_daemon.http import json_encoding, list_pages
 from kronkeep_daemon.http.route import Call
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 
 CRONJOBS = 300
 RUNS = 3
-LISTS = (list_handlers.cronjobs, list_handlers.policies, list_handlers.snapshot)
+LISTS = (list_pages.cronjobs, list_pages.policies, list_pages.snapshot)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_a_list_of_all_cronjobs_lets_others_work_after_a_few_of_them(
     assert views.total() == CRONJOBS
     assert max(views.values()) <= cronjobs_with_backups.SLICE
     shown = answer.cronjobs if isinstance(answer, api.Snapshot) else answer.items
-    assert len(shown) == (CRONJOBS // 2 if handler is list_handlers.policies else CRONJOBS)
+    assert len(shown) == (CRONJOBS // 2 if handler is list_pages.policies else CRONJOBS)
 
 
 async def test_what_came_while_a_list_was_made_is_in_it_and_what_went_is_not(services: Services) -> None:

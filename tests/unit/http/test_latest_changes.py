@@ -1,8 +1,8 @@
 """Who resumes gets the latest change of each CronJob and watch; the queue of a slow reader stays small."""
 
 from kronkeep_daemon.history import Change
-from kronkeep_daemon.http import event_streams, live_changes
-from kronkeep_daemon.http.event_streams import StreamQueue
+from kronkeep_daemon.http import event_stream, live_changes
+from kronkeep_daemon.http.event_stream import StreamQueue
 from kronkeep_daemon.http.live_changes import LatestChanges
 
 
@@ -78,11 +78,11 @@ def test_the_history_comes_first_and_of_a_cronjob_only_the_latest_state() -> Non
 
 def test_many_cronjobs_lose_no_reader_and_many_changes_of_the_history_do() -> None:
     queue = StreamQueue(selects_all)
-    for number in range(2 * event_streams.QUEUE):
+    for number in range(2 * event_stream.QUEUE):
         queue.offer_live(put(1, str(number)))
     assert not queue.lost
-    for number in range(event_streams.QUEUE):
+    for number in range(event_stream.QUEUE):
         queue.offer(put(number, "run", table="executions"))
     assert not queue.lost
-    queue.offer(put(event_streams.QUEUE, "run", table="executions"))
+    queue.offer(put(event_stream.QUEUE, "run", table="executions"))
     assert queue.lost

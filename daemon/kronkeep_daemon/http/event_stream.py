@@ -15,7 +15,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.history import Change
 from kronkeep_daemon.http import access
-from kronkeep_daemon.http.list_handlers import filter_of
+from kronkeep_daemon.http.list_pages import filter_of
 from kronkeep_daemon.http.route import Call
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import Connection
