@@ -1,81 +1,31 @@
-"""Answers that go on: logs, and the history's changes as server-sent events."""
+"""The stream of `/v1/events`: changes of the history, of CronJobs and of watches as server-sent events."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import msgspec
 from aiohttp import web
 
 from kronkeep_common import api
-from kronkeep_common.errors import InvalidRequest, KronkeepError
+from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.history import Change
-from kronkeep_daemon.http import access
 from kronkeep_daemon.http.list_pages import filter_of
-from kronkeep_daemon.http.route import Call
-from kronkeep_daemon.http.services import Services
-from kronkeep_daemon.http.user_limits import Connection
+from kronkeep_daemon.http.route import ApiCall
 
-QUEUE = 1000
-HEARTBEAT = 15.0
-PATIENCE = 30.0
+QUEUE = 1000  # changes that may wait for one reader
+HEARTBEAT = 15.0  # seconds without a change after which a comment is sent
+PATIENCE = 30.0  # seconds that a reader may take nothing
 
 
-async def log(call: Call) -> web.StreamResponse:
-    """A run's log as text; refused before anything is sent when there is none."""
-    with _stream(call):
-        return await _log(call.request, call.services)
+async def send(call: ApiCall[object]) -> web.StreamResponse:
+    """Send the changes after Last-Event-ID, or after now, without a gap, until the reader leaves.
 
-
-async def backup_log(call: Call) -> web.StreamResponse:
-    """What a backup's Jobs said as text; refused before anything is sent when nothing is kept."""
-    backup = call.services.backups.get(call.path["id"])
-    with _stream(call):
-        return await _text(call.request, call.services.backup_logs.read(backup))
-
-
-async def _log(request: web.Request, services: Services) -> web.StreamResponse:
-    run = services.cronjobs.execution(request.match_info["id"])
-    follow = request.query.get("follow") == "true"
-    return await _text(request, services.cronjobs.reader.log(run, follow=follow))
-
-
-async def _text(request: web.Request, chunks: AsyncIterator[bytes]) -> web.StreamResponse:
-    first = await anext(chunks, b"")
-    response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
-    await response.prepare(request)
-    try:
-        await response.write(first)
-        async for chunk in chunks:
-            await response.write(chunk)
-    except KronkeepError as fault:
-        await response.write(f"\n[kronkeep: {fault}]\n".encode())
-    except ConnectionResetError:
-        return response
-    return response
-
-
-async def events(call: Call) -> web.StreamResponse:
-    """Changes after Last-Event-ID without a hole; `lost` when they are gone or the reader is too slow."""
-    with _stream(call):
-        return await _events(call)
-
-
-@contextmanager
-def _stream(call: Call) -> Iterator[None]:
-    """One of the user's streams, until it or its connection ends; raises TooMany."""
-    connection = call.request.protocol
-    assert isinstance(connection, Connection)
-    with call.services.limits.stream(access.peer_of(call.request).uid, call.request.task):
-        connection.carries(call.request.task)
-        yield
-
-
-async def _events(call: Call) -> web.StreamResponse:
+    `event: lost` ends the stream where some of them are no longer known or the reader is too slow.
+    """
     tables = _tables(call)
     queue = StreamQueue(_selector(call, tables))
     history = call.services.history
@@ -193,7 +143,7 @@ def _block(change: Change) -> bytes:
     return b"id: %d\ndata: %s\n\n" % (change.seq, data)
 
 
-def _tables(call: Call) -> tuple[str, ...]:
+def _tables(call: ApiCall[object]) -> tuple[str, ...]:
     """Return the tables that the reader named, else those of the history; raise InvalidRequest."""
     if "table" not in call.query:
         return tuple(api.HISTORY_TABLES)
@@ -203,7 +153,7 @@ def _tables(call: Call) -> tuple[str, ...]:
     return tables
 
 
-def _selector(call: Call, tables: tuple[str, ...]) -> Callable[[Change], bool]:
+def _selector(call: ApiCall[object], tables: tuple[str, ...]) -> Callable[[Change], bool]:
     """Return whether a change is of these tables and passes the request's filter; raise InvalidFilter.
 
     A removal passes every filter: the reader must learn of it.

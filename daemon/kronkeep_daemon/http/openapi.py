@@ -53,7 +53,7 @@ def _operation(route: Route, request: JsonObject | None, answer: JsonObject | No
         parameters.append(
             _header("Last-Event-ID", "the `seq` of a snapshot, or the id of the last event that was read")
         )
-    good: JsonObject = {"description": route.sentence}
+    good: JsonObject = {"description": route.summary}
     if answer is not None:
         good["content"] = {"application/json": {"schema": answer}}
     elif route.media != "application/json":
@@ -63,7 +63,7 @@ def _operation(route: Route, request: JsonObject | None, answer: JsonObject | No
         rehearsal = {"$ref": _REFERENCE.format(name="DryRun")}
         good["content"]["application/json"]["schema"] = {"anyOf": [answer, rehearsal]}
     operation: JsonObject = {
-        "summary": route.sentence,
+        "summary": route.summary,
         "x-kronkeep-level": route.level.name.lower(),
         "parameters": parameters,
         "responses": {

@@ -120,7 +120,7 @@ def _row(route: Route) -> str:
     answers = f"{route.status} {kind}".strip()
     names = ", ".join(f"`{name}`" for name in route.query)
     level = route.level.name.lower()
-    return f"| {route.method} | `{route.path}` | {level} | {names} | {answers} | {route.sentence} |\n"
+    return f"| {route.method} | `{route.path}` | {level} | {names} | {answers} | {route.summary} |\n"
 
 
 def routes_of_help(routes: Sequence[Route]) -> str:
@@ -128,7 +128,7 @@ def routes_of_help(routes: Sequence[Route]) -> str:
     told = {
         f"{route.method} {route.path}": [
             route.level.name.lower(),
-            route.sentence,
+            route.summary,
             *(name for name in route.parameters if name == "cluster"),
         ]
         for route in routes

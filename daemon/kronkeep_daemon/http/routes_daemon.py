@@ -1,4 +1,4 @@
-"""Handlers about the daemon itself: health, readiness, version, metrics."""
+"""The routes about the daemon itself: health, versions, figures, operations, audit trail, doctor."""
 
 from collections import Counter
 
@@ -7,49 +7,87 @@ from aiohttp import web
 from prometheus_client import generate_latest
 
 from kronkeep_common import api
+from kronkeep_daemon.http.access import Level
+from kronkeep_daemon.http.list_pages import limit_of
 from kronkeep_daemon.http.live_changes import watch_views
-from kronkeep_daemon.http.route import Call
+from kronkeep_daemon.http.route import JSON, TEXT, ApiCall, RouteTable
+
+routes = RouteTable()
 
 
-async def metrics(call: Call) -> web.Response:
-    """Prometheus' text format: requests, and records by status."""
+@routes.get("/v1/operations", query=("limit",))
+async def list_operations(call: ApiCall[None]) -> api.ListOf[api.Operation]:
+    """List long work, newest first."""
+    return api.ListOf(items=call.services.operations.newest(limit_of(call)))
+
+
+@routes.get("/v1/operations/{id}")
+async def get_operation(call: ApiCall[None]) -> api.Operation:
+    """Show an operation."""
+    return call.services.operations.get(call.id)
+
+
+@routes.get("/v1/manifests")
+async def list_manifest_files(call: ApiCall[None]) -> api.ListOf[api.ManifestFile]:
+    """List the files of the daemon's manifest folder, and what is wrong with them."""
+    return api.ListOf(items=call.services.dropins.files())
+
+
+@routes.get("/v1/audit", Level.ADMIN, query=("limit",))
+async def list_audit_entries(call: ApiCall[None]) -> api.ListOf[api.AuditEntry]:
+    """List who did what, newest first."""
+    entries = call.services.history.table("audit").newest(limit_of(call))
+    return api.ListOf(items=msgspec.convert(entries, list[api.AuditEntry]))
+
+
+@routes.get("/v1/doctor")
+async def run_doctor(call: ApiCall[None]) -> api.ListOf[api.Check]:
+    """Check all that kronkeep depends on, and say what to do."""
+    return api.ListOf(items=await call.services.doctor.look())
+
+
+@routes.get("/v1/uninstall")
+async def list_leftovers(call: ApiCall[None]) -> api.ListOf[api.Leftover]:
+    """List what kronkeep created in the clusters and how to remove it."""
+    return api.ListOf(items=await call.services.doctor.leftovers())
+
+
+@routes.get("/healthz", media=TEXT)
+async def send_health(_: ApiCall[None]) -> web.Response:
+    """Say that the daemon answers."""
+    return web.Response(text="ok")
+
+
+@routes.get("/readyz", answer=api.Ready)
+async def send_readiness(call: ApiCall[None]) -> web.Response:
+    """Say whether what is shown is live; 503 if not.
+
+    The body is the same for 200 and 503.
+    """
+    watches = watch_views(call.services.cronjobs)
+    ready = all(watch.status == "live" for watch in watches if watch.needed)
+    body = msgspec.json.encode(api.Ready(ready=ready, watches=watches))
+    return web.Response(body=body, status=200 if ready else 503, content_type=JSON)
+
+
+@routes.get("/version")
+async def get_version(_: ApiCall[None]) -> api.Version:
+    """Show the versions of the daemon and of its API."""
+    return api.Version(version=api.VERSION, api={"min": 1, "max": 1})
+
+
+@routes.get("/metrics", media=TEXT)
+async def send_metrics(call: ApiCall[None]) -> web.Response:
+    """Send figures for Prometheus."""
     lines = [generate_latest(call.services.metrics.registry).decode()]
     history = call.services.history
-    counted = (("executions", history.executions), ("backups", history.backups), ("alerts", history.alerts))
-    for name, records in counted:
+    tables = (("executions", history.executions), ("backups", history.backups), ("alerts", history.alerts))
+    for name, records in tables:
         lines.append(f"# TYPE kronkeep_{name} gauge\n")
         for status, count in records.count().items():
             lines.append(f'kronkeep_{name}{{status="{status}"}} {count}\n')
     lines.append("# TYPE kronkeep_alerts_unended gauge\n")
-    wrong = Counter((alert.code, alert.severity) for alert in call.services.alerts.unended())
-    for (code, severity), count in sorted(wrong.items()):
+    unended = Counter((alert.code, alert.severity) for alert in call.services.alerts.unended())
+    for (code, severity), count in sorted(unended.items()):
         lines.append(f'kronkeep_alerts_unended{{code="{code}",severity="{severity}"}} {count}\n')
     return web.Response(text="".join(lines))
-
-
-async def doctor(call: Call) -> api.ListOf[api.Check]:
-    """Everything that kronkeep stands on, each with what to do."""
-    return api.ListOf(items=await call.services.doctor.look())
-
-
-async def leftovers(call: Call) -> api.ListOf[api.Leftover]:
-    """What kronkeep has put into the clusters."""
-    return api.ListOf(items=await call.services.doctor.leftovers())
-
-
-async def healthz(_: Call) -> web.Response:
-    """The event loop answers."""
-    return web.Response(text="ok")
-
-
-async def readyz(call: Call) -> web.Response:
-    """200 while every watch that is needed is live, else 503 with the same body."""
-    watches = watch_views(call.services.cronjobs)
-    ready = all(watch.status == "live" for watch in watches if watch.needed)
-    body = msgspec.json.encode(api.Ready(ready=ready, watches=watches))
-    return web.Response(body=body, status=200 if ready else 503, content_type="application/json")
-
-
-async def version(_: Call) -> api.Version:
-    """Which daemon and which API."""
-    return api.Version(version=api.VERSION, api={"min": 1, "max": 1})

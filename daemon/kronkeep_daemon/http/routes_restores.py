@@ -1,7 +1,8 @@
-"""The routes of restores: browse a snapshot, plan, begin, look, cancel."""
+"""The routes of restores: browse a snapshot, download, plan, restore, verify, drill."""
 
 import base64
 import logging
+from functools import partial
 from urllib.parse import quote
 
 from aiohttp import web
@@ -9,49 +10,54 @@ from aiohttp import web
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest, KronkeepError, LogNotFound
 from kronkeep_common.models import Restore, RestorePlan, RestoreRequest, SnapshotFolder
-from kronkeep_daemon.http import access, list_pages
+from kronkeep_daemon.http import access
 from kronkeep_daemon.http.access import Level
-from kronkeep_daemon.http.route import Call, Route
+from kronkeep_daemon.http.list_pages import LIST_QUERY, limit_of, page_of, with_cluster_names
+from kronkeep_daemon.http.route import TEXT, ApiCall, RouteTable
+from kronkeep_daemon.http.routes_backups import BACKUP
+from kronkeep_daemon.http.routes_cronjobs import CRONJOB
 from kronkeep_daemon.restores.file_download import Sending
 
 log = logging.getLogger(__name__)
-B = "/v1/backups/{id}"
-R = "/v1/restores"
-ONE = R + "/{id}"
+BYTES = "application/octet-stream"
+RESTORES = "/v1/restores"
+RESTORE = RESTORES + "/{id}"
+
+routes = RouteTable()
 
 
-async def _files(call: Call) -> SnapshotFolder:
+@routes.get(BACKUP + "/files", query=("path", "limit", "cursor"))
+async def list_files(call: ApiCall[None]) -> SnapshotFolder:
+    """List a folder of a backup's snapshot."""
     path = call.query.get("path", "/")
     if not path.startswith("/"):
-        raise InvalidRequest("A path of a snapshot begins with /.", field="path")
-    limit = list_pages.limit_of(call)
-    cursor = call.query.get("cursor")
-    return await call.services.restores.snapshots.folder(call.path["id"], path, limit, cursor)
+        raise InvalidRequest("A path in a snapshot begins with /.", field="path")
+    return await call.services.restores.snapshots.folder(
+        call.id, path, limit_of(call), call.query.get("cursor")
+    )
 
 
-async def _restore(call: Call) -> Restore | RestorePlan:
-    service = call.services.restores
-    backup_id = call.path["id"]
-    if call.query.get("dry_run") == "true":
-        return await service.plan(backup_id, call.body)
-    return await service.restore(backup_id, call.body, key=call.key)
-
-
-async def _download(call: Call) -> web.StreamResponse:
+@routes.get(BACKUP + "/download", Level.ADMIN, query=("path",), media=BYTES)
+async def download_file(call: ApiCall[None]) -> web.StreamResponse:
+    """Send one file of a backup's snapshot."""
     path = call.query.get("path", "")
     with call.services.limits.stream(access.peer_of(call.request).uid, call.request.task):
-        transport = call.request.transport
-        gone = transport.is_closing if transport is not None else lambda: True
-        async with call.services.restores.downloads.open(call.path["id"], path, gone) as sending:
+        gone = partial(_is_closing, call.request)
+        async with call.services.restores.downloads.open(call.id, path, gone) as sending:
             return await _send(call.request, sending)
 
 
+def _is_closing(request: web.Request) -> bool:
+    """Return whether the connection is gone, so that nothing need be read for it."""
+    return request.transport is None or request.transport.is_closing()
+
+
 async def _send(request: web.Request, sending: Sending) -> web.StreamResponse:
-    """The bytes, in chunks without a length: every client sees when a fault ends them before the last."""
+    """Send the bytes in chunks without a length: a fault before the last one breaks the answer visibly."""
     name = quote(sending.entry.name, safe="")
     digest = base64.b64encode(bytes.fromhex(sending.sha256)).decode()
     headers = {
-        "Content-Type": "application/octet-stream",
+        "Content-Type": BYTES,
         "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
         "Repr-Digest": f"sha-256=:{digest}:",
     }
@@ -69,128 +75,51 @@ async def _send(request: web.Request, sending: Sending) -> web.StreamResponse:
     return response
 
 
-async def _verify(call: Call) -> api.Operation:
-    backup_id = call.path["id"]
-    service = call.services.restores
-    service.snapshots.restorable(backup_id)
-    return await call.services.operations.start("verify", backup_id, lambda: service.verify(backup_id))
+@routes.post(BACKUP + "/restore", Level.ADMIN, query=("dry_run",), status=202, answer=Restore)
+async def restore(call: ApiCall[RestoreRequest]) -> Restore | RestorePlan:
+    """Restore a backup; a dry run answers with a RestorePlan."""
+    if call.dry_run:
+        return await call.services.restores.plan(call.id, call.body)
+    return await call.services.restores.restore(call.id, call.body, key=call.key)
 
 
-async def _log(call: Call) -> web.StreamResponse:
-    restore = one(call)
-    kept = [await call.services.history.logs.read(restore.id, log.container) or b"" for log in restore.logs]
-    if not kept:
-        raise LogNotFound(f"No log of restore {restore.id} is kept.")
-    return web.Response(body=b"".join(kept), content_type="text/plain", charset="utf-8")
+@routes.post(BACKUP + "/verify", Level.OPERATE, status=202)
+async def verify(call: ApiCall[api.Empty]) -> api.Operation:
+    """Restore a backup to scratch space and compare it."""
+    restores = call.services.restores
+    restores.snapshots.restorable(call.id)
+    return await call.services.operations.start("verify", call.id, partial(restores.verify, call.id))
 
 
-async def _list(call: Call) -> api.ListOf[Restore]:
-    return list_pages.of_clusters(call, await list_pages.page(call, call.services.history.restores))
+@routes.post(CRONJOB + "/drill", Level.OPERATE, status=202)
+async def drill(call: ApiCall[api.Empty]) -> Restore:
+    """Drill now: restore a good backup to scratch space, compare and check it."""
+    return await call.services.restores.drill(call.ref, key=call.key)
 
 
-def one(call: Call) -> Restore:
-    """The restore that a route is about."""
-    return call.services.restores.records.get(call.path["id"])
+@routes.get(RESTORES, query=LIST_QUERY)
+async def list_restores(call: ApiCall[None]) -> api.ListOf[Restore]:
+    """List the restores and drills, newest first."""
+    return with_cluster_names(call, await page_of(call, call.services.history.restores))
 
 
-async def _one(call: Call) -> Restore:
-    return one(call)
+@routes.get(RESTORE)
+async def get_restore(call: ApiCall[None]) -> Restore:
+    """Show a restore."""
+    return call.services.restores.records.get(call.id)
 
 
-ROUTES: tuple[Route, ...] = (
-    Route(
-        method="GET",
-        path=B + "/files",
-        level=Level.READ,
-        request=None,
-        answer=SnapshotFolder,
-        sentence="A folder of the backup's snapshot.",
-        handler=_files,
-        query=("path", "limit", "cursor"),
-    ),
-    Route(
-        method="GET",
-        path=B + "/download",
-        level=Level.ADMIN,
-        request=None,
-        answer=None,
-        sentence="One file of the backup's snapshot.",
-        handler=_download,
-        query=("path",),
-        status=200,
-        media="application/octet-stream",
-    ),
-    Route(
-        method="POST",
-        path=B + "/restore",
-        level=Level.ADMIN,
-        request=RestoreRequest,
-        answer=Restore,
-        sentence="Restore a backup; a dry run answers a RestorePlan.",
-        handler=_restore,
-        query=("dry_run",),
-        status=202,
-    ),
-    Route(
-        method="POST",
-        path=B + "/verify",
-        level=Level.OPERATE,
-        request=api.Empty,
-        answer=api.Operation,
-        sentence="Restore a backup to scratch and compare it.",
-        handler=_verify,
-        query=(),
-        status=202,
-    ),
-    Route(
-        method="POST",
-        path="/v1/cronjobs/{namespace}/{name}/drill",
-        level=Level.OPERATE,
-        request=api.Empty,
-        answer=Restore,
-        sentence="Drill now: restore a good backup to scratch, compare and check it.",
-        handler=lambda c: c.services.restores.drill(c.ref, key=c.key),
-        query=(),
-        status=202,
-    ),
-    Route(
-        method="GET",
-        path=R,
-        level=Level.READ,
-        request=None,
-        answer=api.ListOf[Restore],
-        sentence="Restores and drills, newest first.",
-        handler=_list,
-        query=list_pages.LIST,
-    ),
-    Route(
-        method="GET",
-        path=R + "/{id}",
-        level=Level.READ,
-        request=None,
-        answer=Restore,
-        sentence="One restore.",
-        handler=_one,
-    ),
-    Route(
-        method="GET",
-        path=R + "/{id}/logs",
-        level=Level.READ,
-        request=None,
-        answer=None,
-        sentence="What restic and the check said.",
-        handler=_log,
-        query=(),
-        status=200,
-        media="text/plain",
-    ),
-    Route(
-        method="POST",
-        path=R + "/{id}/cancel",
-        level=Level.OPERATE,
-        request=api.Empty,
-        answer=Restore,
-        sentence="Stop a restore.",
-        handler=lambda c: c.services.restores.cancel(c.path["id"]),
-    ),
-)
+@routes.get(RESTORE + "/logs", media=TEXT)
+async def send_log(call: ApiCall[None]) -> web.Response:
+    """Send the log of a restore's Jobs."""
+    record = call.services.restores.records.get(call.id)
+    logs = [await call.services.history.logs.read(record.id, log.container) or b"" for log in record.logs]
+    if not logs:
+        raise LogNotFound(f"No log of restore {record.id} is kept.")
+    return web.Response(body=b"".join(logs), content_type=TEXT, charset="utf-8")
+
+
+@routes.post(RESTORE + "/cancel", Level.OPERATE)
+async def cancel_restore(call: ApiCall[api.Empty]) -> Restore:
+    """Stop a restore."""
+    return await call.services.restores.cancel(call.id)

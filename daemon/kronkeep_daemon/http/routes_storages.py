@@ -1,4 +1,4 @@
-"""The rows of the table of routes that are about storages."""
+"""The routes of backup storages and of their upkeep."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,181 +12,97 @@ from kronkeep_common.models import (
     StorageUsage,
 )
 from kronkeep_common.models.storage_kinds import kinds
-from kronkeep_daemon.http import list_pages
 from kronkeep_daemon.http.access import Level
-from kronkeep_daemon.http.route import Call, Route
+from kronkeep_daemon.http.list_pages import limit_of, with_cluster_names
+from kronkeep_daemon.http.route import ApiCall, RouteTable
 
-S = "/v1/storages"
-ONE = S + "/{id}"
+STORAGES = "/v1/storages"
+STORAGE = STORAGES + "/{id}"
 
-
-def one(call: Call) -> BackupStorage:
-    """The storage of the path; raises StorageNotFound."""
-    return call.services.storages.get(call.path["id"])
+routes = RouteTable()
 
 
-async def _one(call: Call) -> BackupStorage:
-    return one(call)
-
-
-async def _kinds(_: Call) -> api.ListOf[StorageKind]:
+@routes.get(STORAGES + "/kinds")
+async def list_kinds(_: ApiCall[None]) -> api.ListOf[StorageKind]:
+    """List the kinds of storages: their fields, and the keys of their Secrets."""
     return api.ListOf(items=list(kinds()))
 
 
-async def _all(call: Call) -> api.ListOf[BackupStorage]:
-    return list_pages.of_clusters(call, api.ListOf(items=call.services.storages.list()))
+@routes.get(STORAGES)
+async def list_storages(call: ApiCall[None]) -> api.ListOf[BackupStorage]:
+    """List the storages."""
+    return with_cluster_names(call, api.ListOf(items=call.services.storages.list()))
 
 
-async def _usage(call: Call) -> api.ListOf[StorageUsage]:
-    return api.ListOf(
-        items=call.services.storage_upkeep.usages(call.path["id"])[: list_pages.limit_of(call)]
-    )
+async def find_created(call: ApiCall[BackupStorageCreate]) -> BackupStorage:
+    """Return the storage that an earlier process created on the same request."""
+    return call.services.storages.get(call.body.id)
 
 
-async def _create(call: Call) -> BackupStorage:
-    dry_run = call.query.get("dry_run") == "true"
-    return await call.services.storages.create(call.body, call.cluster, dry_run=dry_run)
+@routes.post(STORAGES, Level.ADMIN, query=("dry_run",), status=202, find_created=find_created)
+async def create_storage(call: ApiCall[BackupStorageCreate]) -> BackupStorage:
+    """Create a storage and its repository."""
+    return await call.services.storages.create(call.body, call.cluster, dry_run=call.dry_run)
 
 
-async def _change(call: Call) -> BackupStorage:
-    return await call.services.storages.change(call.path["id"], call.body)
+@routes.get(STORAGE)
+async def get_storage(call: ApiCall[None]) -> BackupStorage:
+    """Show a storage."""
+    return call.services.storages.get(call.id)
 
 
-async def _retry(call: Call) -> BackupStorage:
-    return await call.services.storages.retry(call.path["id"])
+@routes.patch(STORAGE, Level.ADMIN)
+async def change_storage(call: ApiCall[BackupStorageChange]) -> BackupStorage:
+    """Change who may use a storage, and how much it may hold."""
+    return await call.services.storages.change(call.id, call.body)
 
 
-async def _delete(call: Call) -> None:
-    name = call.path["id"]
-    if call.body.confirm != name:
-        raise ConfirmationMissing(f"Deleting storage {name} needs its name as confirmation.", field="confirm")
-    await call.services.storages.delete(name, call.services.extended.storage_users(name))
+@routes.delete(STORAGE, Level.ADMIN, status=204)
+async def delete_storage(call: ApiCall[api.DeleteRequest]) -> None:
+    """Forget a storage that nobody uses; its repository stays."""
+    if call.body.confirm != call.id:
+        message = f"Deleting storage {call.id} needs its name as confirmation."
+        raise ConfirmationMissing(message, field="confirm")
+    await call.services.storages.delete(call.id, call.services.extended.storage_users(call.id))
 
 
-def _operation(kind: str) -> Callable[[Call], Awaitable[api.Operation]]:
-    """A handler that begins one of the upkeep's works on an active storage."""
-
-    async def handler(call: Call) -> api.Operation:
-        name = call.path["id"]
-        upkeep = call.services.storage_upkeep
-        work = {"check": upkeep.check, "usage": upkeep.measure, "test": upkeep.test}[kind]
-        call.services.storages.require_active(name)
-        return await call.services.operations.start(kind, name, lambda: work(name))
-
-    return handler
+@routes.post(STORAGE + "/retry", Level.ADMIN, status=202)
+async def retry_storage(call: ApiCall[api.Empty]) -> BackupStorage:
+    """Try again to create a storage that failed."""
+    return await call.services.storages.retry(call.id)
 
 
-ROUTES: tuple[Route, ...] = (
-    Route(
-        method="GET",
-        path=S + "/kinds",
-        level=Level.READ,
-        request=None,
-        answer=api.ListOf[StorageKind],
-        sentence="The kinds of storages: their fields, and the keys of their Secrets.",
-        handler=_kinds,
-    ),
-    Route(
-        method="GET",
-        path=S,
-        level=Level.READ,
-        request=None,
-        answer=api.ListOf[BackupStorage],
-        sentence="Every storage.",
-        handler=_all,
-    ),
-    Route(
-        method="POST",
-        path=S,
-        level=Level.ADMIN,
-        request=BackupStorageCreate,
-        answer=BackupStorage,
-        sentence="Create a storage and its repository.",
-        handler=_create,
-        query=("dry_run",),
-        status=202,
-    ),
-    Route(
-        method="GET",
-        path=ONE,
-        level=Level.READ,
-        request=None,
-        answer=BackupStorage,
-        sentence="One storage.",
-        handler=_one,
-    ),
-    Route(
-        method="PATCH",
-        path=ONE,
-        level=Level.ADMIN,
-        request=BackupStorageChange,
-        answer=BackupStorage,
-        sentence="Change who may use a storage, and what it may hold.",
-        handler=_change,
-    ),
-    Route(
-        method="DELETE",
-        path=ONE,
-        level=Level.ADMIN,
-        request=api.DeleteRequest,
-        answer=None,
-        sentence="Forget a storage that nobody uses.",
-        handler=_delete,
-        query=(),
-        status=204,
-    ),
-    Route(
-        method="POST",
-        path=ONE + "/retry",
-        level=Level.ADMIN,
-        request=api.Empty,
-        answer=BackupStorage,
-        sentence="Try again to create a storage that failed.",
-        handler=_retry,
-        query=(),
-        status=202,
-    ),
-    Route(
-        method="POST",
-        path=ONE + "/test",
-        level=Level.OPERATE,
-        request=api.Empty,
-        answer=api.Operation,
-        sentence="Open the repository from the cluster.",
-        handler=_operation("test"),
-        query=(),
-        status=202,
-    ),
-    Route(
-        method="POST",
-        path=ONE + "/check",
-        level=Level.OPERATE,
-        request=api.Empty,
-        answer=api.Operation,
-        sentence="Check the repository.",
-        handler=_operation("check"),
-        query=(),
-        status=202,
-    ),
-    Route(
-        method="GET",
-        path=ONE + "/usage",
-        level=Level.READ,
-        request=None,
-        answer=api.ListOf[StorageUsage],
-        sentence="What it held, newest first: an hour apart for a week, then a day.",
-        handler=_usage,
-        query=("limit",),
-    ),
-    Route(
-        method="POST",
-        path=ONE + "/usage",
-        level=Level.OPERATE,
-        request=api.Empty,
-        answer=api.Operation,
-        sentence="Measure what it holds.",
-        handler=_operation("usage"),
-        query=(),
-        status=202,
-    ),
-)
+@routes.post(STORAGE + "/test", Level.OPERATE, status=202)
+async def start_test(call: ApiCall[api.Empty]) -> api.Operation:
+    """Open a storage's repository from the cluster."""
+    return await _start(call, "test", call.services.storage_upkeep.test)
+
+
+@routes.post(STORAGE + "/check", Level.OPERATE, status=202)
+async def start_check(call: ApiCall[api.Empty]) -> api.Operation:
+    """Check a storage's repository."""
+    return await _start(call, "check", call.services.storage_upkeep.check)
+
+
+@routes.get(STORAGE + "/usage", query=("limit",))
+async def list_usage(call: ApiCall[None]) -> api.ListOf[StorageUsage]:
+    """List what a storage held, newest first: hourly for a week, then daily."""
+    return api.ListOf(items=call.services.storage_upkeep.usages(call.id)[: limit_of(call)])
+
+
+@routes.post(STORAGE + "/usage", Level.OPERATE, status=202)
+async def start_measurement(call: ApiCall[api.Empty]) -> api.Operation:
+    """Measure what a storage holds."""
+    return await _start(call, "usage", call.services.storage_upkeep.measure)
+
+
+@routes.post(STORAGE + "/prune", Level.ADMIN, status=202)
+async def start_prune(call: ApiCall[api.Empty]) -> api.Operation:
+    """Free the space of removed snapshots in a storage's repository."""
+    return await _start(call, "prune", call.services.retention.prune)
+
+
+async def _start(call: ApiCall[object], kind: str, work: Callable[[str], Awaitable[object]]) -> api.Operation:
+    """Start work on an active storage; raise StorageNotFound, NotAllowedNow."""
+    call.services.storages.require_active(call.id)
+    return await call.services.operations.start(kind, call.id, lambda: work(call.id))

@@ -32,8 +32,8 @@ from kronkeep_daemon.http.access import Level, Peer
 from kronkeep_daemon.http.idempotency import Answered
 from kronkeep_daemon.http.json_encoding import encoded
 from kronkeep_daemon.http.problems import NoSuchRoute, problem
-from kronkeep_daemon.http.route import Call, Route
-from kronkeep_daemon.http.routes import ROUTES, current, forms, made
+from kronkeep_daemon.http.route import JSON, ApiCall, Route
+from kronkeep_daemon.http.routes import ROUTES, read_forms, read_object
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import Connection
 
@@ -102,7 +102,7 @@ class Api:
                 self._known_query(request, route)
                 seconds = self._services.limits.settings().body_seconds
                 body = await request_bodies.read(request, decoder, seconds)
-                call = Call(
+                call = ApiCall(
                     services=self._services,
                     path=dict(request.match_info),
                     query=dict(request.query),
@@ -118,7 +118,7 @@ class Api:
 
         return handle
 
-    async def _read(self, route: Route, call: Call, _: Peer) -> web.StreamResponse:
+    async def _read(self, route: Route, call: ApiCall[Any], _: Peer) -> web.StreamResponse:
         answer = await route.handler(call)
         if isinstance(answer, web.StreamResponse):
             return answer
@@ -129,19 +129,19 @@ class Api:
             return web.Response(status=304, headers={"ETag": tag})
         return _answer(body, route.status, {"ETag": tag})
 
-    async def _change(self, route: Route, call: Call, peer: Peer) -> web.StreamResponse:
+    async def _change(self, route: Route, call: ApiCall[Any], peer: Peer) -> web.StreamResponse:
         """One write: alone on its object, under the caller's key where there is one."""
         headers = call.request.headers
         lock = self._locks.setdefault(call.request.path, asyncio.Lock())
         if _rehearsed(route, call):
-            found = current(route, call)
-            idempotency.require(headers.get("If-Match"), *forms(route, call))
-            shown = api.DryRun(would=route.sentence, object=msgspec.to_builtins(found) if found else {})
+            idempotency.require(headers.get("If-Match"), *await read_forms(route, call))
+            current = await read_object(route, call)
+            shown = api.DryRun(would=route.summary, object=msgspec.to_builtins(current) if current else {})
             return _answer(msgspec.json.encode(shown), 200, {})
         key = headers.get("Idempotency-Key")
         if key is None:
             async with lock:
-                idempotency.require(headers.get("If-Match"), *forms(route, call))
+                idempotency.require(headers.get("If-Match"), *await read_forms(route, call))
                 return _finished(await route.handler(call), route.status)
         record_id = idempotency.key_of(peer.uid, key)
         asked = idempotency.fingerprint(
@@ -153,16 +153,21 @@ class Api:
             )
         return _answer(kept.body.encode(), kept.status, {})
 
-    async def _worked(self, route: Route, call: Call, begun: Answered) -> Answered:
+    async def _worked(self, route: Route, call: ApiCall[Any], begun: Answered) -> Answered:
         """The record with the answer in it; work that an earlier life of the daemon began is taken up."""
         try:
             if not begun.taken_up:
-                idempotency.require(call.request.headers.get("If-Match"), *forms(route, call))
+                idempotency.require(call.request.headers.get("If-Match"), *await read_forms(route, call))
             answer = await route.handler(call._replace(key=begun.id))
         except (NameTaken, NotFound) as fault:
-            if not begun.taken_up or isinstance(fault, NotFound) != (route.method == "DELETE"):
+            if not begun.taken_up:
                 raise
-            answer = None if route.method == "DELETE" else made(route, call)
+            if route.method == "DELETE" and isinstance(fault, NotFound):
+                answer = None
+            elif route.find_created is not None and isinstance(fault, NameTaken):
+                answer = await route.find_created(call)
+            else:
+                raise
         body = "" if route.status == 204 else msgspec.json.encode(answer).decode()
         return msgspec.structs.replace(begun, state="done", body=body, status=route.status)
 
@@ -209,9 +214,9 @@ class Api:
         await self._services.history.commit()
 
 
-def _rehearsed(route: Route, call: Call) -> bool:
+def _rehearsed(route: Route, call: ApiCall[Any]) -> bool:
     """Whether this is a dry run that the handler does not do itself."""
-    return call.query.get("dry_run") == "true" and "dry_run" not in route.query
+    return call.dry_run and "dry_run" not in route.query
 
 
 def _finished(answer: object, status: int) -> web.Response:
@@ -224,7 +229,7 @@ def _finished(answer: object, status: int) -> web.Response:
 def _answer(body: bytes, status: int, headers: dict[str, str]) -> web.Response:
     if status == 204:
         return web.Response(status=204)
-    return web.Response(body=body, status=status, content_type="application/json", headers=headers)
+    return web.Response(body=body, status=status, content_type=JSON, headers=headers)
 
 
 def bind(path: Path) -> socket.socket:

@@ -14,14 +14,14 @@ from tests.integration.http.many import many
 from kronkeep_common import api
 from kronkeep_daemon import cronjobs_with_backups
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.http import json_encoding, list_pages
-from kronkeep_daemon.http.route import Call
+from kronkeep_daemon.http import json_encoding, routes_cronjobs, routes_events, routes_policies
+from kronkeep_daemon.http.route import ApiCall
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 
 CRONJOBS = 300
 RUNS = 3
-LISTS = (list_pages.cronjobs, list_pages.policies, list_pages.snapshot)
+LISTS = (routes_cronjobs.list_cronjobs, routes_policies.list_policies, routes_events.get_snapshot)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ class Turns:
 
 @pytest.mark.parametrize("handler", LISTS, ids=lambda handler: handler.__name__)
 async def test_a_list_of_all_cronjobs_lets_others_work_after_a_few_of_them(
-    services: Services, handler: Callable[[Call], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
+    services: Services, handler: Callable[[ApiCall[None]], Awaitable[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns = Turns()
     views = Counter[int]()
@@ -62,12 +62,12 @@ async def test_a_list_of_all_cronjobs_lets_others_work_after_a_few_of_them(
         return view(self, cronjob)
 
     monkeypatch.setattr(CronJobService, "view", counted)
-    call = cast(Call, SimpleNamespace(services=services, query={}))
+    call = cast(ApiCall[None], SimpleNamespace(services=services, query={}))
     answer = await turns.during(handler(call))
     assert views.total() == CRONJOBS
     assert max(views.values()) <= cronjobs_with_backups.SLICE
     shown = answer.cronjobs if isinstance(answer, api.Snapshot) else answer.items
-    assert len(shown) == (CRONJOBS // 2 if handler is list_pages.policies else CRONJOBS)
+    assert len(shown) == (CRONJOBS // 2 if handler is routes_policies.list_policies else CRONJOBS)
 
 
 async def test_what_came_while_a_list_was_made_is_in_it_and_what_went_is_not(services: Services) -> None:

@@ -1,0 +1,99 @@
+"""The routes of backup policies and of their retention."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from kronkeep_common import api
+from kronkeep_common.models import CronJob, RetentionApproval, RetentionPlan, RetentionPreview
+from kronkeep_daemon.backups import retention_rules
+from kronkeep_daemon.backups.policy_annotations import Carrier
+from kronkeep_daemon.http.access import Level
+from kronkeep_daemon.http.list_pages import filter_of, with_cluster_names
+from kronkeep_daemon.http.route import ApiCall, RouteTable
+from kronkeep_daemon.http.services import Services
+
+RETENTION = "/v1/policies/{id}/retention"
+
+routes = RouteTable()
+
+
+@routes.get("/v1/policies", query=("filter", "namespace"))
+async def list_policies(call: ApiCall[None]) -> api.ListOf[api.PolicyView]:
+    """List the backup policies."""
+    accepted = filter_of(call)
+    now = call.services.clock.now()
+    each = call.services.extended.each(call.query.get("namespace"))
+    views = [_policy_view(call.services, cronjob) async for cronjob in each]
+    items = [view for view in views if view is not None and accepted.takes(view, now)]
+    return with_cluster_names(call, api.ListOf(items=items))
+
+
+def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
+    if cronjob.policy is None:
+        return None
+    carrier = Carrier(
+        cluster=cronjob.cluster, namespace=cronjob.namespace, cronjob=cronjob.name, policy=cronjob.policy
+    )
+    backups = services.backup_records.with_snapshot(carrier)
+    sizes = [b.result.bytes_stored for b in backups if b.result and b.result.bytes_stored is not None]
+    return api.PolicyView(
+        id=cronjob.policy.id,
+        cluster=cronjob.cluster,
+        namespace=cronjob.namespace,
+        cronjob=cronjob.name,
+        cronjob_id=cronjob.id,
+        created_at=cronjob.created_at,
+        storage_id=cronjob.policy.storage_id,
+        last_verified_at=cronjob.last_verified_at,
+        policy=cronjob.policy,
+        snapshots=len(backups),
+        bytes_stored=sum(sizes) if len(sizes) == len(backups) else None,
+        sizes_unknown=retention_rules.explain_unknown_sizes(backups),
+        last_good_backup_at=cronjob.last_good_backup_at,
+        overdue=cronjob.backup_overdue,
+        next_backup_at=cronjob.next_backup_at,
+        findings=cronjob.policy_findings,
+        retention_waits=services.retention.preview(carrier).blocked_by,
+    )
+
+
+@routes.get(RETENTION)
+async def preview_retention(call: ApiCall[None]) -> RetentionPlan:
+    """Show what retention would remove now, and what stays and why."""
+    return call.services.retention.preview(_carrier(call))
+
+
+@routes.post(RETENTION + "/apply", Level.ADMIN, status=202)
+async def apply_retention(call: ApiCall[api.Empty]) -> api.Operation:
+    """Remove the snapshots that no rule keeps, where that needs no approval."""
+    retention = call.services.retention
+    carrier = _carrier(call)
+    retention.check_apply(carrier)
+    return await _start(call, carrier, partial(retention.apply, carrier))
+
+
+@routes.post(RETENTION + "/approve", Level.ADMIN, status=202)
+async def approve_retention(call: ApiCall[RetentionApproval]) -> api.Operation:
+    """Remove exactly the snapshots that a previewed plan names."""
+    retention = call.services.retention
+    carrier = _carrier(call)
+    retention.check_approval(carrier, call.body.token)
+    return await _start(call, carrier, partial(retention.approve, carrier, call.body.token))
+
+
+@routes.post("/v1/retention/preview", Level.READ)
+async def preview_other_rules(call: ApiCall[RetentionPreview]) -> RetentionPlan:
+    """Show what other rules would do to a CronJob's snapshots."""
+    ref = call.resolve(call.body.namespace, call.body.cronjob)
+    return call.services.retention.preview_of(ref, call.body.retention)
+
+
+def _carrier(call: ApiCall[object]) -> Carrier:
+    return call.services.policies.carrier_by_id(call.id, call.cluster_name)
+
+
+async def _start(
+    call: ApiCall[object], carrier: Carrier, work: Callable[[], Awaitable[None]]
+) -> api.Operation:
+    target = call.services.cronjobs.clusters.title(carrier.cluster, carrier.policy.id)
+    return await call.services.operations.start("retention", target, work)

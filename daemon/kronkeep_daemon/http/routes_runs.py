@@ -1,0 +1,74 @@
+"""The routes of runs (CronJobExecutions): their records, logs, Kubernetes Events and manifests."""
+
+from aiohttp import web
+
+from kronkeep_common import api
+from kronkeep_common.json_decoding import JsonObject
+from kronkeep_common.models import CronJobExecution
+from kronkeep_daemon.http.access import Level
+from kronkeep_daemon.http.list_pages import (
+    LIST_QUERY,
+    filter_of,
+    indexed_values,
+    page_of,
+    with_staleness,
+)
+from kronkeep_daemon.http.route import TEXT, ApiCall, RouteTable
+from kronkeep_daemon.http.streams import counted_stream, send_text
+
+RUNS = "/v1/executions"
+RUN = RUNS + "/{id}"
+
+routes = RouteTable()
+
+
+@routes.get(RUNS, query=LIST_QUERY)
+async def list_runs(call: ApiCall[None]) -> api.ListOf[CronJobExecution]:
+    """List the runs, newest first."""
+    records = call.services.backup_records
+    equal = indexed_values(call, filter_of(call))
+    policy_id = equal.pop("policy_id", None)  # the backup names it, the run's record does not
+    if policy_id is not None:
+        cronjob_ids = records.cronjob_ids(policy_id)
+        if not cronjob_ids:
+            return with_staleness(call, api.ListOf(items=[]))
+        if len(cronjob_ids) == 1:
+            equal.setdefault("cronjob_id", cronjob_ids[0])
+    runs = call.services.history.executions
+    return with_staleness(call, await page_of(call, runs, equal=equal, convert=records.linked))
+
+
+@routes.get(RUN)
+async def get_run(call: ApiCall[None]) -> CronJobExecution:
+    """Show a run."""
+    return call.services.extended.execution(call.id)
+
+
+@routes.post(RUN + "/cancel", Level.OPERATE)
+async def cancel_run(call: ApiCall[api.Empty]) -> CronJobExecution:
+    """Stop a run."""
+    return await call.services.extended.cancel(call.id)
+
+
+@routes.get(RUN + "/manifest")
+async def get_manifest(call: ApiCall[None]) -> JsonObject:
+    """Show a run's Job as a Kubernetes manifest."""
+    cronjobs = call.services.cronjobs
+    return await cronjobs.reader.manifest(cronjobs.execution(call.id))
+
+
+@routes.get(RUN + "/events")
+async def list_kubernetes_events(call: ApiCall[None]) -> api.ListOf[api.EventView]:
+    """List the Kubernetes Events of a run, oldest first."""
+    cronjobs = call.services.cronjobs
+    return api.ListOf(items=await cronjobs.reader.events(cronjobs.execution(call.id)))
+
+
+@routes.get(RUN + "/logs", query=("follow",), media=TEXT)
+async def send_log(call: ApiCall[None]) -> web.StreamResponse:
+    """Send a run's log, live or as it was kept."""
+    cronjobs = call.services.cronjobs
+    follow = call.query.get("follow") == "true"
+    with counted_stream(call):
+        run = cronjobs.execution(call.id)
+        return await send_text(call.request, cronjobs.reader.log(run, follow=follow))

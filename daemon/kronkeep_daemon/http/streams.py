@@ -1,0 +1,37 @@
+"""Responses that last: each counts against its user's streams, and logs are sent as text."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+
+from kronkeep_common.errors import KronkeepError
+from kronkeep_daemon.http import access
+from kronkeep_daemon.http.route import ApiCall
+from kronkeep_daemon.http.user_limits import Connection
+
+
+@contextmanager
+def counted_stream(call: ApiCall[object]) -> Iterator[None]:
+    """Count one stream of the user until it or its connection ends; raise TooMany."""
+    connection = call.request.protocol
+    assert isinstance(connection, Connection)
+    with call.services.limits.stream(access.peer_of(call.request).uid, call.request.task):
+        connection.carries(call.request.task)
+        yield
+
+
+async def send_text(request: web.Request, chunks: AsyncIterator[bytes]) -> web.StreamResponse:
+    """Send the chunks of a log as they come; a fault after the first chunk is sent as the last line."""
+    first = await anext(chunks, b"")
+    response = web.StreamResponse(headers={"Content-Type": "text/plain; charset=utf-8"})
+    await response.prepare(request)
+    try:
+        await response.write(first)
+        async for chunk in chunks:
+            await response.write(chunk)
+    except KronkeepError as fault:
+        await response.write(f"\n[kronkeep: {fault}]\n".encode())
+    except ConnectionResetError:
+        return response
+    return response
