@@ -5,11 +5,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.embedded.apiserver import ApiServer
 from kronkeep_daemon.supervisor import Supervisor
+
+# How long an example takes depends on what else the machine does: pytest's timeout is limit enough.
+settings.register_profile("kronkeep", deadline=None)
+settings.load_profile("kronkeep")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from tests.ui.pty_app import SETTLE_KEY, SETTLED
 ASKED = b"\x1b[?2026$p"
 KNOWN = b"\x1b[?2026;2$y"
 FRAME = b"\x1b[?2026h"
+SEQUENCE = re.compile(rb"\x1b\[[0-9;?]*[a-zA-Z]")
 FIRST_ROW = 5  # of a table, below status, tabs, crumbs and titles
 LONGEST = 60.0
 
@@ -39,6 +40,12 @@ class Sent(NamedTuple):
     @property
     def frames(self) -> int:
         return self.data.count(FRAME)
+
+    @property
+    def texts(self) -> list[str]:
+        """What each frame writes, without its colours and moves, for a failing test."""
+        frames = self.data.split(FRAME)[1:]
+        return [SEQUENCE.sub(b" ", frame).decode(errors="replace")[:500] for frame in frames]
 
 
 class Terminal:

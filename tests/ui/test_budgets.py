@@ -40,12 +40,12 @@ def first_frame(sent: Sent) -> int:
 def test_every_step_keeps_its_budget(jobs: Terminal, size: tuple[int, int]) -> None:
     first = Sent(jobs.first)
     assert first.bytes <= most(size, 12_000, 40_000)
-    assert first.frames <= 3, "the fixed rows, the view, what was read"
+    assert first.frames <= 3, ("the fixed rows, the view, what was read", first.texts)
     idle = jobs.read_for(IDLE_SECONDS)
     assert idle.bytes == 0, idle
     cursor = jobs.press(b"j")
     assert 0 < first_frame(cursor) <= most(size, 400, 650)
-    assert cursor.frames <= 2, "the cursor, then the details once it rests"
+    assert cursor.frames <= 2, ("the cursor, then the details once it rests", cursor.texts)
     for keys in (b"t", b"n", b"/"):
         prompt = jobs.press(keys)
         assert 0 < prompt.bytes <= most(size, 200, 300)
@@ -56,7 +56,7 @@ def test_every_step_keeps_its_budget(jobs: Terminal, size: tuple[int, int]) -> N
     for keys in (b"3", b"2", b"1", b"2", b"?", b"\x1b", b"\r"):
         switched = jobs.press(keys)
         assert 0 < switched.bytes <= most(size, 6_500, 22_500), keys
-        assert switched.frames <= 3, (keys, "the tabs, the view, what it read")
+        assert switched.frames <= 3, (keys, "the tabs, the view, what it read", switched.texts)
     jobs.press(b"3")
     page = jobs.press(b"\x1b[6~")
     assert 0 < page.bytes <= most(size, 4_000, 14_000)
