@@ -59,7 +59,7 @@ def config(port: int) -> Path:
 def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
     """Kronkeep's recorder: from the wire to records that are durable."""
     from kronkeep_common.clock import SystemClock
-    from kronkeep_daemon.cronjobs.run_recorder import Recorder
+    from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
     from kronkeep_daemon.events import Bus
     from kronkeep_daemon.history import History
     from kronkeep_daemon.kube.client import Cluster
@@ -69,8 +69,8 @@ def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
         clock = SystemClock()
         cluster = await Cluster.connect(kubeconfig=config(port))
         history = await History.open(folder, clock=clock)
-        recorder = Recorder(cluster=cluster, history=history, bus=Bus(), clock=clock)
-        recorder.keeper.close = lambda *_: None  # type: ignore[method-assign]  # papers are no part of a watch
+        recorder = RunRecorder(cluster=cluster, history=history, bus=Bus(), clock=clock)
+        recorder.log_collector.collect_artifacts = lambda *_: None  # type: ignore[method-assign]  # papers are no part of a watch
         supervisor = Supervisor(clock)
         meter = Meter()
         recorder.start(supervisor)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from kronkeep_common.models import BackupStorage, CronJob
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.cronjobs_with_backups import ExtendedService
+from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.storages.service import StorageService
@@ -17,7 +17,7 @@ class ServiceAlertInputs:
         self,
         *,
         cronjobs: CronJobService,
-        extended: ExtendedService,
+        extended: ExtendedCronJobService,
         storages: StorageService,
         schedules: ScheduleService,
     ) -> None:
@@ -27,13 +27,13 @@ class ServiceAlertInputs:
         self._schedules = schedules
 
     async def synced(self) -> None:
-        await self._cronjobs.synced()
+        await self._cronjobs.wait_until_synced()
 
     def unlisted_clusters(self) -> frozenset[str]:
-        return self._cronjobs.unknown()
+        return self._cronjobs.unlisted_clusters()
 
     def cronjobs(self) -> AsyncIterator[CronJob]:
-        return self._extended.each()
+        return self._extended.iter_cronjobs()
 
     def storages(self) -> Sequence[BackupStorage]:
         return self._storages.list()
@@ -42,10 +42,10 @@ class ServiceAlertInputs:
         return self._cronjobs.watch_states()
 
     def is_live(self, cluster: str) -> bool:
-        return self._cronjobs.recorders[cluster].watches.live()
+        return self._cronjobs.recorders[cluster].watches.is_live()
 
     def has_findings(self, cronjob: CronJob) -> bool:
-        return self._schedules.found(cronjob)
+        return self._schedules.has_findings(cronjob)
 
     def stands_by(self, cluster: str) -> bool:
         return self._cronjobs.leads.stands_by(cluster)

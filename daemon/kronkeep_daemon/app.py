@@ -135,10 +135,10 @@ async def _start(
     composition = compose(connections, history, settings, supervisor)
     composition.start()
     services = composition.services
-    stack.push_async_callback(services.cronjobs.release)
+    stack.push_async_callback(services.cronjobs.release_leases)
     with suppress(TimeoutError):  # the history is served also while a cluster does not answer
         async with asyncio.timeout(LIST_PATIENCE):
-            await services.cronjobs.synced()
+            await services.cronjobs.wait_until_synced()
     await stack.enter_async_context(serve(services, Path(settings().socket)))
     if options.config is not None:
         supervisor.start("settings", partial(_reload_settings, options.config, settings), death="restart")

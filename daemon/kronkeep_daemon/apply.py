@@ -22,40 +22,42 @@ from kronkeep_common.models import (
 from kronkeep_common.models.storage_kinds import same
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService, last_applied
-from kronkeep_daemon.cronjobs_with_backups import ExtendedService
+from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, JsonObject
 from kronkeep_daemon.storages.service import StorageService
 
-Outcome = Literal["created", "changed", "unchanged"]
+ApplyOutcome = Literal["created", "changed", "unchanged"]
 _KEPT_META = ("name", "namespace", "labels", "annotations")
 
 
-class Made(NamedTuple):
+class ApplyResult(NamedTuple):
     """What became of a manifest; `cronjob` is None for a storage."""
 
-    outcome: Outcome
+    outcome: ApplyOutcome
     cronjob: CronJob | None
 
 
-class Applying:
+class ManifestApplier:
     """Applies manifests to the cluster that the request names, and to the storages."""
 
-    def __init__(self, cronjobs: CronJobService, extended: ExtendedService, storages: StorageService) -> None:
+    def __init__(
+        self, cronjobs: CronJobService, extended: ExtendedCronJobService, storages: StorageService
+    ) -> None:
         self._cronjobs = cronjobs
         self._extended = extended
         self._storages = storages
 
-    async def apply(self, wanted: Wanted, cluster: Cluster, *, dry_run: bool = False) -> Made:
+    async def apply(self, wanted: Wanted, cluster: Cluster, *, dry_run: bool = False) -> ApplyResult:
         """Applies one; raises what creating and changing raise, NameTaken for a storage that differs."""
         if isinstance(wanted, BackupStorageCreate):
-            return Made(await self._storage(wanted, cluster, dry_run), None)
+            return ApplyResult(await self._storage(wanted, cluster, dry_run), None)
         ref = CronJobRef(cluster.id, wanted.namespace, wanted.name)
         if isinstance(wanted, CronJobCreate):
             return await self._spec(ref, wanted, dry_run)
         return await self.manifest(ref, wanted, dry_run=dry_run)
 
-    async def _storage(self, wanted: BackupStorageCreate, cluster: Cluster, dry_run: bool) -> Outcome:
+    async def _storage(self, wanted: BackupStorageCreate, cluster: Cluster, dry_run: bool) -> ApplyOutcome:
         try:
             there = self._storages.get(wanted.id)
         except StorageNotFound:
@@ -68,18 +70,20 @@ class Applying:
             raise NameTaken(words, next_step="Use another id.")
         return "unchanged"
 
-    async def _spec(self, ref: CronJobRef, wanted: CronJobCreate, dry_run: bool) -> Made:
+    async def _spec(self, ref: CronJobRef, wanted: CronJobCreate, dry_run: bool) -> ApplyResult:
         try:
             there = self._extended.spec(ref)
         except CronJobNotFound:
-            cluster = self._cronjobs.clusters.named(ref.cluster)
-            return Made("created", await self._extended.create(wanted, cluster, dry_run=dry_run))
-        settled, _ = await self._extended.settled(ref, wanted)
+            cluster = self._cronjobs.clusters.by_name(ref.cluster)
+            return ApplyResult("created", await self._extended.create(wanted, cluster, dry_run=dry_run))
+        settled, _ = await self._extended.settle_spec(ref, wanted)
         if there == settled:
-            return Made("unchanged", self._extended.get(ref))
-        return Made("changed", await self._extended.replace(ref, wanted, dry_run=dry_run))
+            return ApplyResult("unchanged", self._extended.get(ref))
+        return ApplyResult("changed", await self._extended.replace(ref, wanted, dry_run=dry_run))
 
-    async def manifest(self, ref: CronJobRef, wanted: CronJobManifest, *, dry_run: bool = False) -> Made:
+    async def manifest(
+        self, ref: CronJobRef, wanted: CronJobManifest, *, dry_run: bool = False
+    ) -> ApplyResult:
         """Applies a CronJob as Kubernetes writes it; an invalid policy annotation refuses all of it."""
         body = body_of(wanted)
         name_rules.check_name(wanted.name)
@@ -88,18 +92,18 @@ class Applying:
         except CronJobNotFound:
             await self._annotate(ref, body, None)
             _note(body)
-            cluster = self._cronjobs.clusters.named(ref.cluster)
+            cluster = self._cronjobs.clusters.by_name(ref.cluster)
             created = await self._cronjobs.create_manifest(body, cluster, dry_run=dry_run)
-            return Made("created", created if dry_run else self._extended.get(ref))
+            return ApplyResult("created", created if dry_run else self._extended.get(ref))
         await self._annotate(ref, body, cronjob)
         _note(body)
         live = cronjob.manifest()
-        patch = last_applied.dropping(live, body)
+        patch = last_applied.apply_patch(live, body)
         if last_applied.covers(live, patch):
-            return Made("unchanged", self._extended.get(ref))
-        self._cronjobs.check_bounds(body)
+            return ApplyResult("unchanged", self._extended.get(ref))
+        self._cronjobs.check_allowed(body)
         patched = await self._cronjobs.patch(ref, patch, dry_run=dry_run)
-        return Made("changed", patched if dry_run else self._extended.get(ref))
+        return ApplyResult("changed", patched if dry_run else self._extended.get(ref))
 
     async def _annotate(self, ref: CronJobRef, body: JsonObject, live: CronJobObject | None) -> None:
         """Checks the policy in the annotations and writes it out whole, with the identity it will keep."""
@@ -114,7 +118,7 @@ class Applying:
         spec = found.policy.spec
         schedule = str(body["spec"].get("schedule", ""))
         zone = body["spec"].get("timeZone")
-        settled = await self._extended.acceptable(ref, schedule, zone, spec)
+        settled = await self._extended.settle_policy(ref, schedule, zone, spec)
         policy = policies.new(settled.policy, old.id if old else self._unshared(found.policy.id))
         body["metadata"]["annotations"] = annotations | policies.annotations(policy)
         if isinstance(job := body["spec"].get("jobTemplate"), dict):
@@ -131,7 +135,7 @@ class Applying:
 
 def _note(body: JsonObject) -> None:
     """Keeps the names of what the manifest declares on the CronJob."""
-    noted = last_applied.noted(body)
+    noted = last_applied.encode_field_names(body)
     body["metadata"]["annotations"] = (body["metadata"].get("annotations") or {}) | {
         object_keys.DECLARED: noted
     }

@@ -40,7 +40,7 @@ async def connect(clusters: Mapping[str, ClusterSettings], history: History, clo
     found: Configured = []
     for name, configured in clusters.items():
         before = known.get(name)
-        cluster = await _one(name, configured, before)
+        cluster = await _connect_one(name, configured, before)
         if before is None or before.uid != cluster.id:
             former = (*before.former, before.uid)[-MOST_FORMER:] if before else ()
             before = KnownCluster(id=name, uid=cluster.id, former=former, created_at=clock.now())
@@ -60,7 +60,7 @@ def _refuse_twin(cluster: Cluster, others: Configured) -> None:
             raise InvalidSettings(words, next_step="Keep one, with the namespaces of both.")
 
 
-async def _one(name: str, configured: ClusterSettings, known: KnownCluster | None) -> Cluster:
+async def _connect_one(name: str, configured: ClusterSettings, known: KnownCluster | None) -> Cluster:
     credentials = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""))
     kubeconfig = credentials / configured.kubeconfig if configured.kubeconfig else None
     cluster = Cluster(kubeconfig, configured.context, configured.in_cluster, name=name)

@@ -47,7 +47,7 @@ _POLICY_KEYS = (
 )
 
 
-class ExtendedService:
+class ExtendedCronJobService:
     """What people and scripts use: the base service with backups added to it."""
 
     def __init__(
@@ -69,14 +69,14 @@ class ExtendedService:
         self._history = history
         self._schedules = schedules
 
-    async def each(self, namespace: str | None = None) -> AsyncIterator[CronJob]:
+    async def iter_cronjobs(self, namespace: str | None = None) -> AsyncIterator[CronJob]:
         """Every CronJob with its policy and last backup; other work goes on in between."""
         for number, cronjob in enumerate(self._cronjobs.objects(namespace), 1):
             yield self._with_policy(cronjob)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 
-    def present(self, ref: CronJobRef) -> CronJob | None:
+    def find(self, ref: CronJobRef) -> CronJob | None:
         """Return a CronJob as `each` does; None where it is not there."""
         try:
             return self.get(ref)
@@ -120,9 +120,9 @@ class ExtendedService:
         Everything that can be refused is refused before it: StorageNotFound, NotAllowedNow, Denied,
         InvalidPolicy, ScheduleConflict, and what CronJobService.create raises.
         """
-        self._cronjobs.check(spec)
+        self._cronjobs.check_spec(spec)
         ref = CronJobRef(cluster.id, spec.namespace, spec.name)
-        spec, resolution = await self.settled(ref, spec)
+        spec, resolution = await self.settle_spec(ref, spec)
         annotations: dict[str, str] = {}
         if spec.policy is not None:
             annotations = policies.annotations(policies.new(spec.policy))
@@ -133,7 +133,7 @@ class ExtendedService:
     def spec(self, ref: CronJobRef) -> CronJobCreate:
         """A CronJob as it would be written, to be changed and put back; raises NotAllowedNow."""
         cronjob = self._cronjobs.find(ref)
-        return spec_patch.spec_of(cronjob, policies.read(cronjob).policy)
+        return spec_patch.read_spec(cronjob, policies.read(cronjob).policy)
 
     async def replace(self, ref: CronJobRef, wanted: CronJobCreate, *, dry_run: bool = False) -> CronJob:
         """Makes a CronJob and its policy as wanted, in one request; what `create` refuses is refused here.
@@ -143,39 +143,39 @@ class ExtendedService:
         if (wanted.namespace, wanted.name) != (ref.namespace, ref.name):
             raise InvalidRequest("A CronJob cannot be renamed or moved.", field="name")
         cronjob = self._cronjobs.find(ref)
-        self._cronjobs.check(wanted)
-        wanted, resolution = await self.settled(ref, wanted)
+        self._cronjobs.check_spec(wanted)
+        wanted, resolution = await self.settle_spec(ref, wanted)
         annotations: dict[str, str | None] = dict.fromkeys(_POLICY_KEYS)
         if wanted.policy is not None:
             old = policies.read(cronjob).policy
             annotations |= policies.annotations(policies.new(wanted.policy, old.id if old else None))
-        body = spec_patch.patch(cronjob, wanted, annotations)
+        body = spec_patch.build_patch(cronjob, wanted, annotations)
         changed = await self._cronjobs.patch(ref, body, dry_run=dry_run)
         shown = changed if dry_run else self.get(ref)
         return msgspec.structs.replace(shown, resolution=resolution)
 
-    async def acceptable(
+    async def settle_policy(
         self, ref: CronJobRef, schedule: str, zone: str | None, wanted: BackupPolicySpec
     ) -> ResolvedPolicy:
         """The policy as a CronJob of that schedule may carry it; raises what `create` raises for a policy."""
-        cluster = self._cronjobs.clusters.named(ref.cluster)
+        cluster = self._cronjobs.clusters.by_name(ref.cluster)
         self._storages.require_usable(wanted.storage_id, cluster, ref.namespace)
         policies.check(wanted)
         await self._probe.require(cluster, wanted)
         return await self._schedules.settle(ref, schedule, zone, wanted)
 
-    async def settled(self, ref: CronJobRef, spec: CronJobCreate) -> tuple[CronJobCreate, str | None]:
+    async def settle_spec(self, ref: CronJobRef, spec: CronJobCreate) -> tuple[CronJobCreate, str | None]:
         """The spec with its policy as it may be kept, and what its strategy did; raises as `create` does."""
         if spec.policy is None:
             return spec, None
-        found = await self.acceptable(ref, spec.schedule, spec.time_zone, spec.policy)
+        found = await self.settle_policy(ref, spec.schedule, spec.time_zone, spec.policy)
         return msgspec.structs.replace(spec, policy=found.policy), found.sentence or None
 
     async def set_policy(self, ref: CronJobRef, wanted: BackupPolicySpec) -> CronJob:
         """Gives the CronJob a policy or changes the one it has; its identity stays."""
         cronjob = self._cronjobs.find(ref)
         spec = cronjob.spec
-        found = await self.acceptable(ref, spec.schedule, spec.time_zone, wanted)
+        found = await self.settle_policy(ref, spec.schedule, spec.time_zone, wanted)
         old: BackupPolicy | None = policies.read(cronjob).policy
         policy = policies.new(found.policy, old.id if old else None)
         revision = {object_keys.POLICY_REVISION: policies.revision(policy)}
@@ -228,7 +228,7 @@ class ExtendedService:
 
     def storage_users(self, storage_id: str) -> Names:
         """The CronJobs whose policies use a storage; raises NotAllowedNow while a cluster is not listed."""
-        if unknown := self._cronjobs.unknown():
+        if unknown := self._cronjobs.unlisted_clusters():
             names = ", ".join(clean(self._cronjobs.clusters.of(one).name, 80) for one in sorted(unknown))
             words = f"The CronJobs of {names} have not been listed, so who uses the storage is not known."
             raise NotAllowedNow(words, next_step="Wait until the cluster answers: kronkeep doctor.")

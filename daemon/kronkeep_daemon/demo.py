@@ -72,7 +72,7 @@ print("booked 50 entries")
 async def fill(services: Services, folder: Path, say: Callable[[str], None]) -> None:
     """Makes the storage, the claims, the database and the CronJobs; what is there already is left alone."""
     cluster = services.cronjobs.clusters.first
-    await services.cronjobs.synced()
+    await services.cronjobs.wait_until_synced()
     say("making the repository")
     await _storage(services, folder)
     say("making the shop's database")
@@ -84,7 +84,7 @@ async def fill(services: Services, folder: Path, say: Callable[[str], None]) -> 
             await cluster.create(path, body)
         except AlreadyExists:
             continue
-    present = {cronjob.name async for cronjob in services.extended.each(NAMESPACE)}
+    present = {cronjob.name async for cronjob in services.extended.iter_cronjobs(NAMESPACE)}
     for wanted in cronjobs():
         if wanted.name not in present:
             say(f"creating {wanted.name}")

@@ -23,7 +23,7 @@ from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow,
 from kronkeep_common.manifests import Document
 from kronkeep_common.models import BackupStorageCreate
 from kronkeep_common.text import clean
-from kronkeep_daemon.apply import Applying
+from kronkeep_daemon.apply import ManifestApplier
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, StorageChanged
 from kronkeep_daemon.kube.client import Cluster
@@ -36,11 +36,17 @@ MOST_FILES = 1000
 WRITABLE_BY_ALL = 0o002
 
 
-class DropIns:
+class ManifestFolder:
     """The manifest folder; nothing happens without one."""
 
     def __init__(
-        self, *, folder: Path | None, applying: Applying, bus: Bus, clock: Clock, cronjobs: CronJobService
+        self,
+        *,
+        folder: Path | None,
+        applying: ManifestApplier,
+        bus: Bus,
+        clock: Clock,
+        cronjobs: CronJobService,
     ) -> None:
         self._folder = folder
         self._applying = applying
@@ -73,9 +79,9 @@ class DropIns:
     async def _keep(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
-                await self._cronjobs.synced()
+                await self._cronjobs.wait_until_synced()
                 for lead in self._cronjobs.leads:
-                    await lead.known()
+                    await lead.wait_until_known()
         while True:
             self._wake.clear()
             await self.apply_all()
@@ -100,7 +106,7 @@ class DropIns:
         names: tuple[str, ...] = ()
         clusters = self._cronjobs.clusters
         try:
-            cluster = clusters.first if path.name == file else clusters.named(path.parent.name)
+            cluster = clusters.first if path.name == file else clusters.by_name(path.parent.name)
             self._acts(cluster)
             found = await asyncio.to_thread(_read, path)
             names = tuple(manifests.name_of(document.wanted) for document in found)
@@ -128,7 +134,7 @@ class DropIns:
                 f"Another kronkeepd acts on the cluster {name}: {clean(lead.other, 200)}.",
                 next_step="Look at that daemon's manifests, or stop it.",
             )
-        if not lead.leads() or cluster.id in self._cronjobs.unknown():
+        if not lead.leads() or cluster.id in self._cronjobs.unlisted_clusters():
             raise NotAllowedNow(f"The cluster {name} has not answered.", next_step="kronkeep doctor.")
 
     async def _apply_file(self, found: list[Document], cluster: Cluster) -> None:

@@ -177,7 +177,7 @@ class ScheduleService:
             self._some_asked.set()
         return self._found.get(pair, ())
 
-    def found(self, cronjob: CronJob) -> bool:
+    def has_findings(self, cronjob: CronJob) -> bool:
         """Whether `findings` knows the answer for the policy that the CronJob carries."""
         pair = self._pair(cronjob, cronjob.policy)
         return pair is None or pair in self._found

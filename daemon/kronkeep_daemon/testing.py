@@ -75,11 +75,11 @@ async def composed(
         composition = compose([(cluster, ClusterSettings())], history, CurrentSettings(settings), supervisor)
         composition.start()
         cronjobs = composition.services.cronjobs
-        await cronjobs.synced()
+        await cronjobs.wait_until_synced()
         try:
             yield composition
         finally:
-            await cronjobs.release()
+            await cronjobs.release_leases()
     finally:
         await supervisor.close()
         await history.close()

@@ -79,7 +79,7 @@ class BackupPlanner:
         self._supervisor.start("backup planner", self._plan_forever, death="restart")
 
     async def _plan_forever(self) -> None:
-        await self._cronjobs.some_synced()
+        await self._cronjobs.wait_until_one_synced()
         while True:
             try:
                 await self._plan()
@@ -99,7 +99,7 @@ class BackupPlanner:
         On a cluster where another daemon acts, only backups that people asked this daemon for are moved.
         """
         now = self._clock.now()
-        for cronjob in self._cronjobs.acting():
+        for cronjob in self._cronjobs.led_objects():
             carrier = policy_annotations.carrier(cronjob)
             if carrier is not None and carrier.policy.enabled:
                 await self.plan_policy(cronjob, carrier, now)

@@ -40,9 +40,9 @@ class PolicyFaults:
         self._supervisor.start("policy faults", self._report_forever, death="restart")
 
     async def _report_forever(self) -> None:
-        await self._cronjobs.some_synced()
+        await self._cronjobs.wait_until_one_synced()
         while True:
-            await self._cronjobs.leads.acting()
+            await self._cronjobs.leads.wait_until_leading()
             self._wake.clear()
             await self._look()
             try:
@@ -53,7 +53,7 @@ class PolicyFaults:
 
     async def _look(self) -> None:
         faulty: dict[str, str] = {}
-        for cronjob in self._cronjobs.acting():
+        for cronjob in self._cronjobs.led_objects():
             found = policy_annotations.read(cronjob)
             if found.fault is None:
                 continue

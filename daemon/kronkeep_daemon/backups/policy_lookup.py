@@ -39,7 +39,7 @@ class PolicyLookup:
         Raises PolicyNotFound, ClusterNotFound, and Conflict where several CronJobs carry the id.
         """
         clusters = self._cronjobs.clusters
-        only = clusters.named(cluster).id if cluster else None
+        only = clusters.by_name(cluster).id if cluster else None
         carriers = [
             carrier
             for cronjob in self._cronjobs.objects()

@@ -204,9 +204,9 @@ class RetentionService:
             await self._index.record(repository, forgotten_at=self._clock.now())
 
     async def _run_by_schedule(self) -> None:
-        await self._cronjobs.some_synced()
+        await self._cronjobs.wait_until_one_synced()
         while True:
-            await self._cronjobs.leads.acting()
+            await self._cronjobs.leads.wait_until_leading()
             slot = self._newest_slot()
             if slot is not None:
                 await self.run_pass(slot)
@@ -219,7 +219,7 @@ class RetentionService:
 
     async def run_pass(self, slot: datetime) -> None:
         """Apply retention to each policy where that was not done since the slot, then prune what needs it."""
-        for cronjob in self._cronjobs.acting():
+        for cronjob in self._cronjobs.led_objects():
             carrier = policy_annotations.carrier(cronjob)
             if carrier is not None and self._applied_at.get(_key(carrier), self._started_at) < slot:
                 await self._apply_unless_blocked(carrier)

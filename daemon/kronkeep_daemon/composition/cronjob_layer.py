@@ -8,7 +8,7 @@ from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.daemon_identity import holder_of
 from kronkeep_daemon.cronjobs.run_reader import RunReader
-from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import ActingChanged
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.lease import Leadership, Leaderships
@@ -32,9 +32,9 @@ def compose_cronjobs(base: Foundation, clusters: Sequence[tuple[Cluster, Cluster
     )
 
 
-def _recorder(base: Foundation, cluster: Cluster, cluster_settings: ClusterSettings) -> Recorder:
+def _recorder(base: Foundation, cluster: Cluster, cluster_settings: ClusterSettings) -> RunRecorder:
     settings = base.settings
-    return Recorder(
+    return RunRecorder(
         cluster=cluster,
         history=base.history,
         bus=base.bus,

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from kronkeep_daemon.alert_inputs import ServiceAlertInputs
 from kronkeep_daemon.alerts import AlertService
-from kronkeep_daemon.apply import Applying
+from kronkeep_daemon.apply import ManifestApplier
 from kronkeep_daemon.composition.backup_layer import BackupLayer
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.repository_layer import RepositoryLayer
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.cronjobs_with_backups import ExtendedService
+from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.doctor import Doctor
 from kronkeep_daemon.http.idempotency import Answers
 from kronkeep_daemon.http.live_changes import LiveChanges
@@ -17,7 +17,7 @@ from kronkeep_daemon.http.metrics import Metrics
 from kronkeep_daemon.http.operations import Operations
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import Limits
-from kronkeep_daemon.manifest_folder import DropIns
+from kronkeep_daemon.manifest_folder import ManifestFolder
 from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.schedule_service import ScheduleService
 
@@ -33,7 +33,7 @@ def compose_services(
     clock = base.clock
     settings = base.settings
     schedules = ScheduleService(cronjobs=cronjobs, history=history, clock=clock, settings=settings)
-    extended = ExtendedService(
+    extended = ExtendedCronJobService(
         cronjobs=cronjobs,
         backups=backups.backups,
         storages=repositories.storages,
@@ -42,7 +42,7 @@ def compose_services(
         history=history,
         schedules=schedules,
     )
-    applying = Applying(cronjobs, extended, repositories.storages)
+    applying = ManifestApplier(cronjobs, extended, repositories.storages)
     folder = settings().manifests
     metrics = Metrics()
     alerts = AlertService(
@@ -70,7 +70,7 @@ def compose_services(
         extended=extended,
         schedules=schedules,
         applying=applying,
-        dropins=DropIns(
+        dropins=ManifestFolder(
             folder=Path(folder) if folder else None,
             applying=applying,
             bus=base.bus,

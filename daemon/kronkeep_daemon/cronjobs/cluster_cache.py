@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Generic, Literal, TypeVar
 
-from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, Event, Job, Meta, Pod, uid_of_job
+from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, Event, Job, ObjectMeta, Pod, job_uid_of
 
-Kind = Literal["added", "changed", "removed"]
+ChangeKind = Literal["added", "changed", "removed"]
 K = TypeVar("K")
 V = TypeVar("V")
-_KINDS: dict[str, Kind] = {"ADDED": "added", "MODIFIED": "changed"}
+_KINDS: dict[str, ChangeKind] = {"ADDED": "added", "MODIFIED": "changed"}
 TOLD_OBJECTS = 20_000  # objects whose Events are kept; the oldest go first
 TOLD_REASONS = 40
 _ABOUT_JOBS = ("SuccessfulCreate", "SawCompletedJob", "SuccessfulDelete", "UnexpectedJob")
 TOMBSTONES = 20_000
 
 
-class Bounded(OrderedDict[K, V], Generic[K, V]):
+class BoundedDict(OrderedDict[K, V], Generic[K, V]):
     """A mapping that lets its oldest entries go."""
 
     def __init__(self, most: int) -> None:
@@ -35,19 +35,21 @@ class Bounded(OrderedDict[K, V], Generic[K, V]):
             self.popitem(last=False)
 
 
-class Seen:
+class ClusterCache:
     """Mirrors of the collections; `touched` hears the uid of a Job to look at, `turned` of CronJobs."""
 
-    def __init__(self, touched: Callable[[str], None], turned: Callable[[Kind, CronJobObject], None]) -> None:
+    def __init__(
+        self, touched: Callable[[str], None], turned: Callable[[ChangeKind, CronJobObject], None]
+    ) -> None:
         self._touched = touched
         self._turned = turned
         self.cronjobs: dict[CronJobRef, CronJobObject] = {}
         self.jobs: dict[str, Job] = {}
-        self.gone: set[str] = set()
+        self.deleted_jobs: set[str] = set()
         self.pods: dict[str, dict[str, Pod]] = {}
-        self.told: Bounded[str, Bounded[str, Event]] = Bounded(TOLD_OBJECTS)
-        self._deleted: Bounded[str, bool] = Bounded(TOMBSTONES)
-        self._job_of: Bounded[str, str] = Bounded(TOMBSTONES)
+        self.events: BoundedDict[str, BoundedDict[str, Event]] = BoundedDict(TOLD_OBJECTS)
+        self._deleted: BoundedDict[str, bool] = BoundedDict(TOMBSTONES)
+        self._job_of: BoundedDict[str, str] = BoundedDict(TOMBSTONES)
         self._subscribers: dict[str, set[asyncio.Event]] = {}
         self._forget_later: set[str] = set()
 
@@ -81,9 +83,9 @@ class Seen:
         for ref in [ref for ref in self.cronjobs if ref not in refs and namespace in (None, ref.namespace)]:
             self._turned("removed", self.cronjobs.pop(ref))
         for item in items:
-            self.cronjob_event("MODIFIED" if item.ref in self.cronjobs else "ADDED", item)
+            self.update_cronjob("MODIFIED" if item.ref in self.cronjobs else "ADDED", item)
 
-    def cronjob_event(self, kind: str, item: CronJobObject) -> None:
+    def update_cronjob(self, kind: str, item: CronJobObject) -> None:
         """One event of the CronJobs' watch."""
         ref = item.ref
         old = self.cronjobs.get(ref)
@@ -101,14 +103,18 @@ class Seen:
         """A full list of Jobs; those that are missing went while nobody watched."""
         found = {item.metadata.uid for item in items}
         for uid, job in list(self.jobs.items()):
-            if uid not in found and uid not in self.gone and namespace in (None, job.metadata.namespace):
+            if (
+                uid not in found
+                and uid not in self.deleted_jobs
+                and namespace in (None, job.metadata.namespace)
+            ):
                 del self.jobs[uid]
                 self._mark_changed(uid)
         for item in items:
             self.jobs[item.metadata.uid] = item
             self._mark_changed(item.metadata.uid)
 
-    def job_event(self, kind: str, item: Job) -> None:
+    def update_job(self, kind: str, item: Job) -> None:
         """One event of the Jobs' watch; a DELETED one carries the last state."""
         uid = item.metadata.uid
         old = self.jobs.get(uid)
@@ -116,7 +122,7 @@ class Seen:
             return
         self.jobs[uid] = item
         if kind == "DELETED":
-            self.gone.add(uid)
+            self.deleted_jobs.add(uid)
             self._deleted[uid] = True
         self._mark_changed(uid)
 
@@ -127,19 +133,19 @@ class Seen:
             return
         self._forget_later.discard(uid)
         self.jobs.pop(uid, None)
-        self.gone.discard(uid)
+        self.deleted_jobs.discard(uid)
         for pod in self.pods.pop(uid, {}):
-            self.told.pop(pod, None)
-        self.told.pop(uid, None)
+            self.events.pop(pod, None)
+        self.events.pop(uid, None)
 
     def sync_pods(self, items: list[Pod]) -> None:
         """A full list of pods."""
         for item in items:
             self._pod(item)
 
-    def pod_event(self, kind: str, item: Pod) -> None:
+    def update_pod(self, kind: str, item: Pod) -> None:
         """One event of the pods' watch; what a pod told stays known after it went."""
-        uid = uid_of_job(item)
+        uid = job_uid_of(item)
         old = self.pods.get(uid or "", {}).get(item.metadata.uid)
         if item.metadata.uid in self._deleted or (old is not None and _older(item.metadata, old.metadata)):
             return
@@ -148,31 +154,31 @@ class Seen:
         self._pod(item)
 
     def _pod(self, item: Pod) -> None:
-        uid = uid_of_job(item)
+        uid = job_uid_of(item)
         if uid is None or (uid in self._deleted and uid not in self.jobs):
             return
         self.pods.setdefault(uid, {})[item.metadata.uid] = item
         self._job_of[item.metadata.uid] = uid
         self._mark_changed(uid)
 
-    def pod_is_there(self, pod: Pod) -> bool:
+    def pod_exists(self, pod: Pod) -> bool:
         """Whether the pod has not been deleted."""
         return pod.metadata.uid not in self._deleted
 
     def sync_events(self, items: list[Event]) -> None:
         """A full list of Events."""
         for item in items:
-            self.event_event("MODIFIED", item)
+            self.update_event("MODIFIED", item)
 
-    def event_event(self, kind: str, item: Event) -> None:
+    def update_event(self, kind: str, item: Event) -> None:
         """One event of the Events' watch; an Event that expires has still been told."""
         about = item.involved_object.uid
         reason = item.reason
         if kind == "DELETED" or not about or not reason:
             return
-        told = self.told.get(about)
+        told = self.events.get(about)
         if told is None:
-            told = self.told[about] = Bounded(TOLD_REASONS)
+            told = self.events[about] = BoundedDict(TOLD_REASONS)
         told[_told_key(item)] = item
         if job := (about if about in self.jobs else self._job_of.get(about)):
             self._mark_changed(job)
@@ -181,25 +187,25 @@ class Seen:
         """The pods of a Job, those that went included."""
         return list(self.pods.get(uid, {}).values())
 
-    def told_of(self, uid: str) -> Mapping[str, Event]:
+    def events_about(self, uid: str) -> Mapping[str, Event]:
         """The Events about one object: by reason, or those of a CronJob about its Jobs by reason and Job."""
-        return self.told.get(uid, {})
+        return self.events.get(uid, {})
 
 
 def _told_key(item: Event) -> str:
     """A CronJob tells of many Jobs with the same reason: `Created job a-1`, `Saw completed job: a-1, ...`."""
     if item.involved_object.kind != "CronJob" or item.reason not in _ABOUT_JOBS:
         return item.reason or ""
-    return f"{item.reason} {job_named(item)}".rstrip()
+    return f"{item.reason} {job_in_message(item)}".rstrip()
 
 
-def job_named(item: Event) -> str:
+def job_in_message(item: Event) -> str:
     """The Job that an Event of a CronJob is about; empty when it names none."""
     words = (item.message or "").replace(",", " ").replace(":", " ").split()
     return words[words.index("job") + 1] if "job" in words[:-1] else ""
 
 
-def _older(item: Meta, known: Meta) -> bool:
+def _older(item: ObjectMeta, known: ObjectMeta) -> bool:
     new = item.resource_version
     old = known.resource_version
     return new.isdigit() and old.isdigit() and int(new) < int(old)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kronkeep_common.clock import Clock
-from kronkeep_daemon.cronjobs.cluster_cache import Seen
+from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, Event, Job, Pod
@@ -20,10 +20,12 @@ ABOUT = (
 )
 
 
-class Watches:
+class ClusterWatches:
     """Feeds what is seen of the chosen namespaces, or of all."""
 
-    def __init__(self, *, cluster: Cluster, seen: Seen, clock: Clock, namespaces: tuple[str, ...]) -> None:
+    def __init__(
+        self, *, cluster: Cluster, seen: ClusterCache, clock: Clock, namespaces: tuple[str, ...]
+    ) -> None:
         self._cluster = cluster
         self._seen = seen
         self._clock = clock
@@ -46,7 +48,7 @@ class Watches:
                     paths.events(namespace),
                     Event,
                     self._seen.sync_events,
-                    self._seen.event_event,
+                    self._seen.update_event,
                     {"fieldSelector": selector},
                     needed=False,
                 )
@@ -60,9 +62,9 @@ class Watches:
         def jobs(items: list[Job]) -> None:
             seen.sync_jobs(namespace, items)
 
-        self._watch(supervisor, paths.cronjobs(namespace), CronJobObject, cronjobs, seen.cronjob_event)
-        self._watch(supervisor, paths.pods(namespace), Pod, seen.sync_pods, seen.pod_event, OF_JOBS)
-        self._watch(supervisor, paths.jobs(namespace), Job, jobs, seen.job_event)
+        self._watch(supervisor, paths.cronjobs(namespace), CronJobObject, cronjobs, seen.update_cronjob)
+        self._watch(supervisor, paths.pods(namespace), Pod, seen.sync_pods, seen.update_pod, OF_JOBS)
+        self._watch(supervisor, paths.jobs(namespace), Job, jobs, seen.update_job)
 
     def _watch(
         self,
@@ -105,7 +107,7 @@ class Watches:
             else:
                 self._told.set()
 
-    async def told(self, patience: float) -> None:
+    async def wait_for_events(self, patience: float) -> None:
         """Returns once Events have been listed, or after `patience` seconds: they may be forbidden."""
         try:
             async with asyncio.timeout(patience):
@@ -119,8 +121,8 @@ class Watches:
 
     def covers(self, namespace: str) -> bool:
         """Whether the cache shows the Jobs and pods of a namespace live."""
-        return (not self.namespaces or namespace in self.namespaces) and self.live()
+        return (not self.namespaces or namespace in self.namespaces) and self.is_live()
 
-    def live(self) -> bool:
+    def is_live(self) -> bool:
         """Whether everything that is needed is watched live."""
         return all(state.status == "live" for state in self.states() if state.needed)

@@ -8,7 +8,7 @@ from kronkeep_common.models import CronJobSpec, EnvVar, VolumeMount
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 
 
-def cronjob(namespace: str, name: str, spec: CronJobSpec, annotations: dict[str, str]) -> JsonObject:
+def build_cronjob(namespace: str, name: str, spec: CronJobSpec, annotations: dict[str, str]) -> JsonObject:
     """The batch/v1 CronJob of a spec."""
     body: JsonObject = {
         "schedule": spec.schedule,
@@ -76,7 +76,7 @@ def _volume(index: int, volume: VolumeMount) -> JsonObject:
     return {"name": f"claim-{index}", "persistentVolumeClaim": {"claimName": volume.claim}}
 
 
-def manual_job(cronjob: CronJobObject, name: str, env: Sequence[EnvVar]) -> JsonObject:
+def build_manual_job(cronjob: CronJobObject, name: str, env: Sequence[EnvVar]) -> JsonObject:
     """The Job that a trigger makes, as `kubectl create job --from` does; overrides are kept on it."""
     template = cronjob.manifest()["spec"]["jobTemplate"]
     annotations = {**(template["metadata"].get("annotations") or {}), object_keys.INSTANTIATE: "manual"}

@@ -18,7 +18,7 @@ from kronkeep_daemon.kube.objects import Event
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
-class Facts(NamedTuple):
+class DeletedJobFacts(NamedTuple):
     """What is known when a Job has gone: whether its going was watched, and what its CronJob tells."""
 
     watched: bool
@@ -29,7 +29,9 @@ class Facts(NamedTuple):
     """The CronJob's Events, by reason and Job."""
 
 
-def verdict(run: CronJobExecution, facts: Facts, now: datetime, *, waited: bool) -> CronJobExecution | None:
+def final_record(
+    run: CronJobExecution, facts: DeletedJobFacts, now: datetime, *, waited: bool
+) -> CronJobExecution | None:
     """The record of the Job that went; None when it is better to wait for what may still be told."""
     told = facts.told
     if (seen := told.get(f"SawCompletedJob {run.job}")) is not None and not facts.watched:
@@ -50,7 +52,7 @@ def _completed(run: CronJobExecution, seen: Event, now: datetime) -> CronJobExec
         return _away(run, now)
     return _closed(
         run,
-        parse_timestamp(seen.at) or now,
+        parse_timestamp(seen.last_seen) or now,
         ExecutionStatus.SUCCEEDED if good else ExecutionStatus.FAILED,
         reason=None if good else Reason.FAILED_WHILE_AWAY,
         message=None if good else Reason.FAILED_WHILE_AWAY.meaning,
@@ -70,7 +72,7 @@ def _replaced(run: CronJobExecution, now: datetime) -> CronJobExecution:
     )
 
 
-def _deleted(run: CronJobExecution, facts: Facts, now: datetime) -> CronJobExecution:
+def _deleted(run: CronJobExecution, facts: DeletedJobFacts, now: datetime) -> CronJobExecution:
     how = "was deleted" if facts.cronjob_there else "was deleted together with its CronJob"
     return _closed(
         run,

@@ -9,22 +9,22 @@ from kronkeep_common.json_decoding import decoded
 from kronkeep_common.models import Cause, CronJobExecution, EnvVar
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigger, is_final
 from kronkeep_common.text import clean
-from kronkeep_daemon.kube.causes import Told
+from kronkeep_daemon.kube.causes import EventsByObject
 from kronkeep_daemon.kube.job_state import Observation, observe
-from kronkeep_daemon.kube.objects import Job, Notes, Owner, Pod, cronjob_of
+from kronkeep_daemon.kube.objects import Job, JobAnnotations, OwnerReference, Pod, cronjob_owner_of
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 CATCH_UP = timedelta(seconds=100)  # a start this late after its slot was not the slot's own
-_NO_NOTES = Notes()
+_NO_NOTES = JobAnnotations()
 
 
-def trigger_of(notes: Notes) -> Trigger:
+def trigger_of(notes: JobAnnotations) -> Trigger:
     """What started the Job."""
     manual = notes.scheduled is None and notes.instantiate == "manual"
     return Trigger.MANUAL if manual else Trigger.SCHEDULED
 
 
-def slot_of(name: str, notes: Notes, trigger: Trigger) -> datetime | None:
+def slot_of(name: str, notes: JobAnnotations, trigger: Trigger) -> datetime | None:
     """The slot a scheduled Job belongs to: its annotation, else the minute in its name (before 1.28)."""
     if notes.scheduled:
         return _instant(notes.scheduled)
@@ -42,8 +42,13 @@ def _instant(text: str) -> datetime | None:
     return found if found.tzinfo else None
 
 
-def record(
-    cluster: str, record_id: str, job: Job, pods: Sequence[Pod], told: Told, old: CronJobExecution | None
+def run_of_job(
+    cluster: str,
+    record_id: str,
+    job: Job,
+    pods: Sequence[Pod],
+    told: EventsByObject,
+    old: CronJobExecution | None,
 ) -> CronJobExecution | None:
     """The execution as it should be kept; `old` itself when nothing changed or it is final already.
 
@@ -51,7 +56,7 @@ def record(
     """
     if old is not None and is_final(EXECUTION_TRANSITIONS, old.status):
         return old
-    owner = cronjob_of(job)
+    owner = cronjob_owner_of(job)
     if owner is None:
         return None
     first = old or _first(cluster, record_id, job, owner)
@@ -65,7 +70,7 @@ def _waited(old: CronJobExecution) -> Cause | None:
     return Cause(reason=old.reason, message=old.message, next_step=old.next_step or "")
 
 
-def _first(cluster: str, record_id: str, job: Job, owner: Owner) -> CronJobExecution:
+def _first(cluster: str, record_id: str, job: Job, owner: OwnerReference) -> CronJobExecution:
     meta = job.metadata
     notes = meta.annotations or _NO_NOTES
     trigger = trigger_of(notes)
@@ -93,7 +98,7 @@ def is_late(run: CronJobExecution) -> bool:
     return run.scheduled_at is not None and run.created_at - run.scheduled_at >= CATCH_UP
 
 
-def caught_up(run: CronJobExecution, others: Sequence[CronJobExecution]) -> CronJobExecution:
+def explain_late_run(run: CronJobExecution, others: Sequence[CronJobExecution]) -> CronJobExecution:
     """A late run as what it is: one that waited for the run before it (Forbid), or one that catches up.
 
     `others` are the CronJob's newest runs; one that went on over the slot held it.

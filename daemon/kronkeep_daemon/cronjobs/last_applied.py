@@ -42,10 +42,10 @@ def covers(live: Any, wanted: Any, quantity: bool = False) -> bool:
         return len(there) == len(wanted) and all(map(covers, there, wanted))
     if live is None and wanted == "":
         return True
-    return bool(live == wanted) or (quantity and amount(live) == amount(wanted) is not None)
+    return bool(live == wanted) or (quantity and quantity_amount(live) == quantity_amount(wanted) is not None)
 
 
-def amount(value: Any) -> Decimal | None:
+def quantity_amount(value: Any) -> Decimal | None:
     """A Kubernetes quantity as a number (apimachinery's resource.Quantity); None for what is none."""
     match = _QUANTITY.fullmatch(str(value)) if isinstance(value, str | int | float) else None
     if match is None or isinstance(value, bool):
@@ -57,7 +57,7 @@ def amount(value: Any) -> Decimal | None:
     return Decimal(number).scaleb(scale)
 
 
-def noted(body: JsonObject) -> str:
+def encode_field_names(body: JsonObject) -> str:
     """The names of the fields that a manifest declares, for the annotation."""
     return msgspec.json.encode(
         _names({key: body[key] for key in ("metadata", "spec")}), order="sorted"
@@ -70,7 +70,7 @@ def _names(value: Any) -> Any:
     return list(map(_names, value)) if isinstance(value, list) else 0
 
 
-def dropping(live: JsonObject, body: JsonObject) -> JsonObject:
+def apply_patch(live: JsonObject, body: JsonObject) -> JsonObject:
     """The merge patch of a manifest: `body`, with null for each field that was declared and is not now.
 
     An object in which others set fields too loses only its declared ones. Below a list nothing need be

@@ -17,7 +17,7 @@ from kronkeep_common.models import CronJobExecution, KeptLog
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean_lines
 from kronkeep_daemon.cronjobs import run_artifacts
-from kronkeep_daemon.cronjobs.cluster_cache import Bounded
+from kronkeep_daemon.cronjobs.cluster_cache import BoundedDict
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import Capped
 from kronkeep_daemon.kube.client import Cluster
@@ -47,7 +47,7 @@ class _Copy(NamedTuple):
     failed: bool = False
 
 
-class LogKeeper:
+class LogCollector:
     """A few copiers over one bounded queue; `kept` is told of each log that was copied."""
 
     def __init__(
@@ -63,18 +63,18 @@ class LogKeeper:
         self._kept = kept
         self._clock = clock or SystemClock()
         self._queue: asyncio.Queue[_Copy] = asyncio.Queue(QUEUE)
-        self._known: Bounded[tuple[str, str], bool] = Bounded(KNOWN)
+        self._known: BoundedDict[tuple[str, str], bool] = BoundedDict(KNOWN)
 
     def start(self, supervisor: Supervisor) -> None:
         """Starts the copiers."""
         for number in range(COPIERS):
             supervisor.start(f"log copier {self._cluster.name} {number}", self._copy_forever, death="restart")
 
-    def look(self, record_id: str, pod: Pod) -> None:
+    def collect_logs(self, record_id: str, pod: Pod) -> None:
         """Queues the containers of `pod` that have ended or are about to go."""
         meta = pod.metadata
         going = pod.metadata.deletion_timestamp is not None
-        for entry in pod.entries:
+        for entry in pod.container_statuses:
             ended = entry.state is not None and entry.state.terminated is not None
             began = ended or (entry.state is not None and entry.state.waiting is None)
             if (ended or (going and began)) and not self._has(record_id, meta.name, entry.name):
@@ -89,7 +89,7 @@ class LogKeeper:
                 )
                 self._want((meta.uid, entry.name), copy)
 
-    def close(self, record_id: str, job: Job) -> None:
+    def collect_artifacts(self, record_id: str, job: Job) -> None:
         """Queues the manifest and Events of a Job whose end is recorded."""
         meta = job.metadata
         self._want(
@@ -166,7 +166,7 @@ class LogKeeper:
     async def _papers(self, copy: _Copy) -> None:
         record = self._history.executions.get(copy.record_id)
         if record is not None:
-            await run_artifacts.keep(self._cluster, self._history, record)
+            await run_artifacts.save_artifacts(self._cluster, self._history, record)
 
 
 def _failed(entry: ContainerStatus) -> bool:

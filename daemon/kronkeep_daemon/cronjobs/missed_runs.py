@@ -19,13 +19,13 @@ from kronkeep_daemon.kube.timestamps import parse_timestamp
 _TRACES = "Look for the run's own traces; run it again if in doubt."
 
 
-def slot_id(cronjob_id: str, slot: datetime) -> str:
+def slot_run_id(cronjob_id: str, slot: datetime) -> str:
     """The identity of a run without a Job."""
     return f"{cronjob_id}.{int(slot.timestamp()) // 60}"
 
 
 def _base(cronjob: CronJobObject, slot: datetime, **fields: Any) -> CronJobExecution:
-    fields.setdefault("id", slot_id(cronjob.uid, slot))
+    fields.setdefault("id", slot_run_id(cronjob.uid, slot))
     return CronJobExecution(
         cluster=cronjob.cluster,
         namespace=cronjob.namespace,
@@ -38,15 +38,15 @@ def _base(cronjob: CronJobObject, slot: datetime, **fields: Any) -> CronJobExecu
     )
 
 
-def missed(
-    cronjob: CronJobObject, slot: datetime, why: slot_rules.Became, told: Mapping[str, Event]
+def missed_record(
+    cronjob: CronJobObject, slot: datetime, why: slot_rules.SlotOutcome, told: Mapping[str, Event]
 ) -> CronJobExecution:
     """The record of a slot that cannot start any more, with what the controller said about it."""
     reason = Reason(why)
     words = reason.meaning
     said = told.get("FailedCreate") or told.get("MissSchedule")
-    at = parse_timestamp(said.at) if said else None
-    if said is not None and at is not None and at >= slot and why is not slot_rules.Became.STILL_RUNNING:
+    at = parse_timestamp(said.last_seen) if said else None
+    if said is not None and at is not None and at >= slot and why is not slot_rules.SlotOutcome.STILL_RUNNING:
         words = f"{words} Kubernetes says: {clean(said.message or '', 300)}"
     return _base(
         cronjob,
@@ -58,20 +58,20 @@ def missed(
     )
 
 
-class Away(NamedTuple):
+class UnwatchedSlots(NamedTuple):
     """What an interval without a watch leaves of one CronJob: records, and slots that may still start."""
 
     records: list[CronJobExecution]
     open: list[datetime]
 
 
-def away(
+def judge_unwatched(
     cronjob: CronJobObject,
     due: Sequence[datetime],
     since: datetime,
     until: datetime,
     told: Mapping[str, Event],
-) -> Away:
+) -> UnwatchedSlots:
     """What is known of the slots `due` between `since` and `until` that no run belongs to."""
     last = cronjob.last_scheduled_at
     found = []
@@ -81,12 +81,12 @@ def away(
         if last is None or slot > last:
             still.append(slot)
         elif was_started(cronjob, slot, told):
-            found.append(started(cronjob, slot, told))
+            found.append(started_record(cronjob, slot, told))
         else:
             lost.append(slot)
     if lost:
         found.append(_gap(cronjob, lost, since, until))
-    return Away(found, still)
+    return UnwatchedSlots(found, still)
 
 
 def _job(cronjob: CronJobObject, slot: datetime) -> str:
@@ -100,7 +100,7 @@ def was_started(cronjob: CronJobObject, slot: datetime, told: Mapping[str, Event
     return slot == last or f"SuccessfulCreate {job}" in told or f"SawCompletedJob {job}" in told
 
 
-def started(cronjob: CronJobObject, slot: datetime, told: Mapping[str, Event]) -> CronJobExecution:
+def started_record(cronjob: CronJobObject, slot: datetime, told: Mapping[str, Event]) -> CronJobExecution:
     """The record of a slot whose Job came and went unseen, as far as it is told how it ended."""
     job = _job(cronjob, slot)
     seen = told.get(f"SawCompletedJob {job}")
@@ -122,7 +122,7 @@ def started(cronjob: CronJobObject, slot: datetime, told: Mapping[str, Event]) -
         slot,
         job=job,
         status=status,
-        ended_at=parse_timestamp(seen.at) if seen else None,
+        ended_at=parse_timestamp(seen.last_seen) if seen else None,
         reason=reason,
         message=message,
         next_step=_TRACES if reason else None,

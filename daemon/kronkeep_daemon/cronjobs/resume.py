@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 LEAST = 12.0  # seconds: below ten the controller may not start even the slots that come
 
 
-def missed(cronjob: CronJobObject, schedule: Schedule | None, now: datetime) -> datetime | None:
+def missed_slot(cronjob: CronJobObject, schedule: Schedule | None, now: datetime) -> datetime | None:
     """The slot that Kubernetes would start at once."""
     if schedule is None or not cronjob.spec.suspend:
         return None
@@ -31,12 +31,12 @@ def missed(cronjob: CronJobObject, schedule: Schedule | None, now: datetime) -> 
     return slot if slot is not None and (since is None or slot > since) else None
 
 
-def patience(slot: datetime, now: datetime) -> float:
+def seconds_to_wait(slot: datetime, now: datetime) -> float:
     """How many seconds to wait before a resume: a slot this young needs a deadline that is too short."""
     return max(0.0, LEAST - (now - slot).total_seconds())
 
 
-def body(cronjob: CronJobObject, slot: datetime | None, now: datetime) -> JsonObject:
+def resume_patch(cronjob: CronJobObject, slot: datetime | None, now: datetime) -> JsonObject:
     """The merge patch that resumes."""
     spec: JsonObject = {"suspend": False}
     if slot is None:
@@ -50,7 +50,7 @@ def body(cronjob: CronJobObject, slot: datetime | None, now: datetime) -> JsonOb
     return {"metadata": {"annotations": {object_keys.STARTING_DEADLINE: noted}}, "spec": spec}
 
 
-def given_back(cronjob: CronJobObject) -> JsonObject | None:
+def deadline_patch(cronjob: CronJobObject) -> JsonObject | None:
     """The merge patch that gives the deadline back; None while an old slot could still start."""
     noted = cronjob.annotations.get(object_keys.STARTING_DEADLINE)
     if noted is None:
@@ -70,9 +70,9 @@ def given_back(cronjob: CronJobObject) -> JsonObject | None:
     }
 
 
-async def give_back(cronjob: CronJobObject, patch: Callable[[JsonObject], Awaitable[object]]) -> None:
+async def restore_deadline(cronjob: CronJobObject, patch: Callable[[JsonObject], Awaitable[object]]) -> None:
     """Gives the deadline of one CronJob back, when it is time; a fault is tried again at its next change."""
-    found = given_back(cronjob)
+    found = deadline_patch(cronjob)
     if found is None:
         return
     try:

@@ -22,7 +22,7 @@ EVENTS = "_events"  # beside the logs; no container's name begins with _
 MOST_PODS = 10
 
 
-async def keep(cluster: Cluster, history: History, run: CronJobExecution) -> None:
+async def save_artifacts(cluster: Cluster, history: History, run: CronJobExecution) -> None:
     """Keeps both durably, as far as they are still there; raises what the history raises."""
     manifest = await _job(cluster, run)
     if manifest is not None:
@@ -39,7 +39,7 @@ async def _save(history: History, record_id: str, name: str, body: bytes) -> Non
         await history.logs.save(record_id, name, "", capped)
 
 
-async def manifest(cluster: Cluster, history: History, run: CronJobExecution) -> JsonObject | None:
+async def read_manifest(cluster: Cluster, history: History, run: CronJobExecution) -> JsonObject | None:
     """The Job as Kubernetes writes it; None when it is gone and was not kept."""
     try:
         found = await _job(cluster, run)
@@ -51,7 +51,7 @@ async def manifest(cluster: Cluster, history: History, run: CronJobExecution) ->
     return found
 
 
-async def events(cluster: Cluster, history: History, run: CronJobExecution) -> list[EventView]:
+async def read_events(cluster: Cluster, history: History, run: CronJobExecution) -> list[EventView]:
     """What Kubernetes said about the Job and its pods, oldest first; it forgets after an hour."""
     kept = await history.logs.read(run.id, EVENTS)
     found = msgspec.json.decode(kept, type=list[EventView]) if kept else []
@@ -86,7 +86,7 @@ async def _told(cluster: Cluster, run: CronJobExecution) -> list[EventView]:
 
 
 def _view(event: Event) -> EventView | None:
-    at = parse_timestamp(event.at)
+    at = parse_timestamp(event.last_seen)
     about = event.involved_object
     if at is None:
         return None
@@ -95,6 +95,6 @@ def _view(event: Event) -> EventView | None:
         type=clean(event.type or "Normal", 40),
         reason=clean(event.reason or "", 128),
         message=clean(event.message or "", 1024),
-        count=event.times,
+        count=event.occurrences,
         object=f"{clean(about.kind, 63)}/{clean(about.name, 253)}",
     )

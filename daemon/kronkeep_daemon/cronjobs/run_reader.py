@@ -9,7 +9,7 @@ from kronkeep_common.models import CronJobExecution, KeptLog
 from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import run_artifacts
-from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
@@ -24,26 +24,26 @@ class RunReader:
     """Reads of the runs of all clusters."""
 
     def __init__(
-        self, *, history: History, clusters: Clusters, recorders: Mapping[str, Recorder], clock: Clock
+        self, *, history: History, clusters: Clusters, recorders: Mapping[str, RunRecorder], clock: Clock
     ) -> None:
         self._history = history
         self._clusters = clusters
         self._recorders = recorders
         self._clock = clock
 
-    def _recorder(self, run: CronJobExecution) -> Recorder:
+    def _recorder(self, run: CronJobExecution) -> RunRecorder:
         return self._recorders[self._clusters.of(run.cluster).id]
 
     async def manifest(self, run: CronJobExecution) -> JsonObject:
         """The run's Job as Kubernetes writes it; raises ManifestNotFound."""
-        found = await run_artifacts.manifest(self._recorder(run).cluster, self._history, run)
+        found = await run_artifacts.read_manifest(self._recorder(run).cluster, self._history, run)
         if found is None:
             raise ManifestNotFound(f"The Job of run {clean(run.id, 120)} is gone and was not kept.")
         return found
 
     async def events(self, run: CronJobExecution) -> Events:
         """What Kubernetes said about the run, oldest first."""
-        return await run_artifacts.events(self._recorder(run).cluster, self._history, run)
+        return await run_artifacts.read_events(self._recorder(run).cluster, self._history, run)
 
     async def log(self, run: CronJobExecution, *, follow: bool) -> AsyncIterator[bytes]:
         """The log pod by pod: as it was kept, else live; raises LogNotFound where there is none.
@@ -72,7 +72,7 @@ class RunReader:
                 given.add((kept.pod, kept.container))
                 if (text := await self._kept(run, kept)) is not None:
                     yield text
-        pods = self._recorder(run).seen.pods_of(Recorder.uid_of(run))
+        pods = self._recorder(run).cache.pods_of(RunRecorder.job_uid(run))
         for pod in sorted(pods, key=lambda pod: pod.metadata.creation_timestamp or ""):
             for container in _containers(pod):
                 key = (pod.metadata.name, container)
@@ -90,15 +90,15 @@ class RunReader:
             return self._now(recorder, pod, container)
 
         def over() -> bool:
-            pods = {p.metadata.uid: p for p in recorder.seen.pods_of(Recorder.uid_of(run))}
+            pods = {p.metadata.uid: p for p in recorder.cache.pods_of(RunRecorder.job_uid(run))}
             found = pods.get(pod.metadata.uid)
-            return found is None or not recorder.seen.pod_is_there(found) or _ended(found, container)
+            return found is None or not recorder.cache.pod_exists(found) or _ended(found, container)
 
         return LogFollower(
             cluster=recorder.cluster, pod=pod, container=container, is_over=over, clock=self._clock
         ).lines()
 
-    async def _now(self, recorder: Recorder, pod: Pod, container: str) -> AsyncIterator[bytes]:
+    async def _now(self, recorder: RunRecorder, pod: Pod, container: str) -> AsyncIterator[bytes]:
         meta = pod.metadata
         try:
             async for chunk in recorder.cluster.log_chunks(
@@ -120,5 +120,5 @@ def _ended(pod: Pod, container: str) -> bool:
         return True
     return any(
         entry.name == container and entry.state is not None and entry.state.terminated is not None
-        for entry in pod.entries
+        for entry in pod.container_statuses
     )

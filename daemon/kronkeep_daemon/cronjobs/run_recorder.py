@@ -17,13 +17,20 @@ from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
 from kronkeep_common.models import CronJobExecution, KeptLog
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigger, is_final
 from kronkeep_daemon.cronjobs import deleted_jobs, job_to_run, log_collector, missed_runs
-from kronkeep_daemon.cronjobs.cluster_cache import Kind, Seen
-from kronkeep_daemon.cronjobs.cluster_watch import Watches
-from kronkeep_daemon.cronjobs.slot_tracker import TICK_SECONDS, Ledger
+from kronkeep_daemon.cronjobs.cluster_cache import ChangeKind, ClusterCache
+from kronkeep_daemon.cronjobs.cluster_watch import ClusterWatches
+from kronkeep_daemon.cronjobs.slot_tracker import TICK_SECONDS, SlotTracker
 from kronkeep_daemon.events import Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, Job, JsonObject, cronjob_of, read
+from kronkeep_daemon.kube.objects import (
+    CronJobObject,
+    CronJobRef,
+    Job,
+    JsonObject,
+    convert_object,
+    cronjob_owner_of,
+)
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -35,7 +42,7 @@ SLICE = 1000  # Jobs written at once: a first list of many costs no more memory 
 MOST = 100_000  # runs that have not ended
 
 
-class Recorder:
+class RunRecorder:
     """Records one cluster."""
 
     def __init__(
@@ -61,17 +68,17 @@ class Recorder:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._waiting: dict[str, bool] = {}
-        self.seen = Seen(self._touch, self._turn)
-        self.keeper = log_collector.LogKeeper(cluster=cluster, history=history, kept=self._log_kept)
-        self.watches = Watches(cluster=cluster, seen=self.seen, clock=clock, namespaces=namespaces)
+        self.cache = ClusterCache(self._touch, self._turn)
+        self.log_collector = log_collector.LogCollector(cluster=cluster, history=history, kept=self._log_kept)
+        self.watches = ClusterWatches(cluster=cluster, seen=self.cache, clock=clock, namespaces=namespaces)
         self.synced = asyncio.Event()
-        self.ledger = Ledger(
+        self.slot_tracker = SlotTracker(
             cluster_id=cluster.id,
-            seen=self.seen,
+            seen=self.cache,
             history=history,
             bus=bus,
             clock=clock,
-            live=self.watches.live,
+            live=self.watches.is_live,
             grace=grace,
             controller_zone=controller_zone,
         )
@@ -81,7 +88,7 @@ class Recorder:
         self.watches.start(supervisor, self._first_list)
         supervisor.start(f"recorder {self.cluster.name}", self._write_forever, death="restart")
         supervisor.start(f"slots {self.cluster.name}", self._account_forever, death="restart")
-        self.keeper.start(supervisor)
+        self.log_collector.start(supervisor)
 
     def _first_list(self) -> None:
         self._while_away()
@@ -95,8 +102,8 @@ class Recorder:
             if not is_final(EXECUTION_TRANSITIONS, status):
                 page = self._history.executions.newest(limit=MOST, cluster=self.cluster.id, status=status)
                 for record in page.items:
-                    if record.job is not None and self.uid_of(record) not in self.seen.jobs:
-                        self._touch(self.uid_of(record))
+                    if record.job is not None and self.job_uid(record) not in self.cache.jobs:
+                        self._touch(self.job_uid(record))
 
     def _kept(self, uid: str) -> tuple[str, CronJobExecution | None]:
         """A Job's id and record: its uid, unless a cluster made of another's etcd has a Job of the same."""
@@ -107,7 +114,7 @@ class Recorder:
         return own, self._history.executions.get(own)
 
     @staticmethod
-    def uid_of(record: CronJobExecution) -> str:
+    def job_uid(record: CronJobExecution) -> str:
         """The uid of a record's Job."""
         return record.id.partition("@")[0]
 
@@ -116,7 +123,7 @@ class Recorder:
         self._idle.clear()
         self._wake.set()
 
-    def _turn(self, kind: Kind, cronjob: CronJobObject) -> None:
+    def _turn(self, kind: ChangeKind, cronjob: CronJobObject) -> None:
         self._bus.publish(CronJobChanged(kind, cronjob))
 
     async def _write_forever(self) -> None:
@@ -141,10 +148,10 @@ class Recorder:
     async def _account_forever(self) -> None:
         """Judges slots only after every Job that was seen is recorded."""
         await self.synced.wait()
-        await self.watches.told(self._patience)
+        await self.watches.wait_for_events(self._patience)
         while True:
             await self._idle.wait()
-            await self.ledger.look()
+            await self.slot_tracker.update()
             await self._clock.sleep(TICK_SECONDS)
 
     async def _write(self, touched: Iterable[str]) -> None:
@@ -165,17 +172,17 @@ class Recorder:
     def _record(self, uid: str, changed: list[ExecutionChanged]) -> CronJobExecution | None:
         """The record of a Job as of now; one that is not as it was kept is put and added to `changed`."""
         record_id, old = self._kept(uid)
-        job = self.seen.jobs.get(uid)
+        job = self.cache.jobs.get(uid)
         new = old
         if job is not None:
-            pods = self.seen.pods_of(uid)
-            told = self.seen.told
-            new = job_to_run.record(
+            pods = self.cache.pods_of(uid)
+            told = self.cache.events
+            new = job_to_run.run_of_job(
                 cluster=self.cluster.id, record_id=record_id, job=job, pods=pods, told=told, old=old
             )
         if new is not None and old is None:
             new = self._met(new)
-        gone = job is None or uid in self.seen.gone
+        gone = job is None or uid in self.cache.deleted_jobs
         if new is not None and gone and not is_final(EXECUTION_TRANSITIONS, new.status):
             new = self._vanished(uid, new) or new
         if new is not None and new is not old:
@@ -186,24 +193,24 @@ class Recorder:
     def _met(self, new: CronJobExecution) -> CronJobExecution:
         """A run seen for the first time: its slot was not missed after all, and it may be a late one."""
         if new.scheduled_at is not None and new.trigger is Trigger.SCHEDULED:
-            self._history.executions.remove(missed_runs.slot_id(new.cronjob_id, new.scheduled_at))
+            self._history.executions.remove(missed_runs.slot_run_id(new.cronjob_id, new.scheduled_at))
             if job_to_run.is_late(new):
                 page = self._history.executions.newest(limit=5, cronjob_id=new.cronjob_id)
-                return job_to_run.caught_up(new, page.items)
+                return job_to_run.explain_late_run(new, page.items)
         return new
 
     def _vanished(self, uid: str, run: CronJobExecution) -> CronJobExecution | None:
         """The end of a Job that went without one; None when more may be told within the patience."""
-        cronjob = self.seen.cronjobs.get(CronJobRef.of(run))
+        cronjob = self.cache.cronjobs.get(CronJobRef.of(run))
         there = cronjob is not None and cronjob.uid == run.cronjob_id
-        facts = deleted_jobs.Facts(
-            watched=uid in self.seen.gone,
+        facts = deleted_jobs.DeletedJobFacts(
+            watched=uid in self.cache.deleted_jobs,
             replaces=cronjob is not None and there and cronjob.spec.concurrency_policy == "Replace",
             newer=self._newer(run),
             cronjob_there=there,
-            told=self.seen.told_of(run.cronjob_id),
+            told=self.cache.events_about(run.cronjob_id),
         )
-        found = deleted_jobs.verdict(run, facts, self._clock.now(), waited=self._waiting.get(uid, False))
+        found = deleted_jobs.final_record(run, facts, self._clock.now(), waited=self._waiting.get(uid, False))
         if found is not None:
             self._waiting.pop(uid, None)
         elif uid not in self._waiting:
@@ -219,29 +226,29 @@ class Recorder:
     def _newer(self, run: CronJobExecution) -> bool:
         """Whether a later Job of the same CronJob is there."""
         return any(
-            (owner := cronjob_of(job)) is not None
+            (owner := cronjob_owner_of(job)) is not None
             and owner.uid == run.cronjob_id
             and (job.metadata.creation_timestamp or "") > f"{run.created_at:%Y-%m-%dT%H:%M:%SZ}"
-            for job in self.seen.jobs.values()
+            for job in self.cache.jobs.values()
         )
 
     def _after(self, uid: str, record: CronJobExecution | None) -> None:
         """Copies the logs of what has ended; forgets a Job that is gone and whose end is recorded."""
-        job = self.seen.jobs.get(uid)
-        if job is None or cronjob_of(job) is None:
-            if uid in self.seen.gone:
-                self.seen.forget_job(uid)
+        job = self.cache.jobs.get(uid)
+        if job is None or cronjob_owner_of(job) is None:
+            if uid in self.cache.deleted_jobs:
+                self.cache.forget_job(uid)
             return
         if record is None:
             return
-        for pod in self.seen.pods_of(uid):
-            if self.seen.pod_is_there(pod):
-                self.keeper.look(record.id, pod)
+        for pod in self.cache.pods_of(uid):
+            if self.cache.pod_exists(pod):
+                self.log_collector.collect_logs(record.id, pod)
         over = is_final(EXECUTION_TRANSITIONS, record.status)
         if over:
-            self.keeper.close(record.id, job)
-        if uid in self.seen.gone and over:
-            self.seen.forget_job(uid)
+            self.log_collector.collect_artifacts(record.id, job)
+        if uid in self.cache.deleted_jobs and over:
+            self.cache.forget_job(uid)
 
     async def _log_kept(self, record_id: str, kept: KeptLog) -> None:
         record = self._history.executions.get(record_id)
@@ -253,9 +260,9 @@ class Recorder:
 
     async def adopt(self, job: JsonObject) -> CronJobExecution:
         """Records a Job that we have just created, before the watch tells of it."""
-        seen = read(job, Job)
+        seen = convert_object(job, Job)
         uid = seen.metadata.uid
-        self.seen.jobs.setdefault(uid, seen)
+        self.cache.jobs.setdefault(uid, seen)
         changed: list[ExecutionChanged] = []
         record = self._record(uid, changed)
         await self._history.commit()

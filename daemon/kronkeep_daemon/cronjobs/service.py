@@ -24,7 +24,7 @@ from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_fi
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import cronjob_manifests, resume, spec_limits
 from kronkeep_daemon.cronjobs.run_reader import RunReader
-from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube import idempotent_create, paths
@@ -48,7 +48,7 @@ class CronJobService:
         self,
         *,
         clusters: Clusters,
-        recorders: Mapping[str, Recorder],
+        recorders: Mapping[str, RunRecorder],
         leads: Leaderships,
         reader: RunReader,
         history: History,
@@ -64,7 +64,7 @@ class CronJobService:
         self._clock = clock
         self._settings = settings
         self._supervisor: Supervisor | None = None
-        bus.subscribe(CronJobChanged, self._changed)
+        bus.subscribe(CronJobChanged, self._on_cronjob_changed)
 
     def start(self, supervisor: Supervisor) -> None:
         """Starts watching."""
@@ -74,12 +74,12 @@ class CronJobService:
         for recorder in self.recorders.values():
             recorder.start(supervisor)
 
-    async def synced(self) -> None:
+    async def wait_until_synced(self) -> None:
         """Returns once every collection has been listed."""
         for recorder in self.recorders.values():
             await recorder.synced.wait()
 
-    async def some_synced(self) -> None:
+    async def wait_until_one_synced(self) -> None:
         """Returns once the collections of one cluster have been listed: another may be away for long."""
         waits = [asyncio.ensure_future(recorder.synced.wait()) for recorder in self.recorders.values()]
         try:
@@ -88,20 +88,20 @@ class CronJobService:
             for wait in waits:
                 wait.cancel()
 
-    def unknown(self) -> frozenset[str]:
+    def unlisted_clusters(self) -> frozenset[str]:
         """The ids of the clusters that have not been listed yet."""
         return frozenset(i for i, recorder in self.recorders.items() if not recorder.synced.is_set())
 
-    def acting(self) -> Iterator[CronJobObject]:
+    def led_objects(self) -> Iterator[CronJobObject]:
         """Every CronJob of the clusters on which this daemon acts now."""
-        unknown = self.unknown()
+        unknown = self.unlisted_clusters()
         return (
             cronjob
             for cronjob in self.objects()
             if cronjob.cluster not in unknown and self.leads.leads(cronjob.cluster)
         )
 
-    async def release(self) -> None:
+    async def release_leases(self) -> None:
         """Lets another daemon act at once."""
         for leadership in self.leads:
             await leadership.release()
@@ -119,9 +119,9 @@ class CronJobService:
         """
         among = list(self.recorders.values())
         if cluster:
-            among = [self.recorders[self.clusters.named(cluster).id]]
+            among = [self.recorders[self.clusters.by_name(cluster).id]]
         refs = [CronJobRef(recorder.cluster.id, namespace, name) for recorder in among]
-        having = [r for r, ref in zip(among, refs, strict=True) if ref in r.seen.cronjobs]
+        having = [r for r, ref in zip(among, refs, strict=True) if ref in r.cache.cronjobs]
         title = _title(namespace, name)
         if not having:
             raise _not_found(title, among)
@@ -137,12 +137,12 @@ class CronJobService:
         try:
             return self.resolve(namespace, name, cluster)
         except CronJobNotFound:
-            return CronJobRef(self.clusters.named(cluster).id, namespace, name)
+            return CronJobRef(self.clusters.by_name(cluster).id, namespace, name)
 
     def find(self, ref: CronJobRef) -> CronJobObject:
         """Return a CronJob as it was last seen; raises CronJobNotFound, Unavailable, ClusterNotFound."""
-        recorder = self.recorders[self.clusters.named(ref.cluster).id]
-        cronjob = recorder.seen.cronjobs.get(ref)
+        recorder = self.recorders[self.clusters.by_name(ref.cluster).id]
+        cronjob = recorder.cache.cronjobs.get(ref)
         if cronjob is None:
             raise _not_found(_title(ref.namespace, ref.name), [recorder])
         return cronjob
@@ -150,7 +150,7 @@ class CronJobService:
     def objects(self, namespace: str | None = None) -> Iterator[CronJobObject]:
         """Every CronJob, by namespace and name, each as it is at its turn."""
         for recorder in list(self.recorders.values()):
-            cronjobs = recorder.seen.cronjobs
+            cronjobs = recorder.cache.cronjobs
             for ref in sorted(ref for ref in cronjobs if namespace in (None, ref.namespace)):
                 if ref in cronjobs:
                     yield cronjobs[ref]
@@ -162,7 +162,7 @@ class CronJobService:
         schedule = self._schedule(spec.schedule, spec.time_zone)
         next_at = schedule.next(self._clock.now()) if schedule and not spec.suspend else None
         containers = cronjob.pod.containers
-        standing = self.recorders[cronjob.cluster].ledger.standing(cronjob.uid)
+        standing = self.recorders[cronjob.cluster].slot_tracker.standing(cronjob.uid)
         return CronJob(
             id=cronjob.uid,
             cluster=cronjob.cluster,
@@ -194,16 +194,16 @@ class CronJobService:
         except KronkeepError:
             return None
 
-    def check(self, spec: CronJobCreate) -> None:
+    def check_spec(self, spec: CronJobCreate) -> None:
         """Raises InvalidName, InvalidImage, InvalidSchedule, InvalidTimeZone or Denied."""
         check_name(spec.name)
         check_image(spec.image)
         Schedule.parse(spec.schedule, spec.time_zone)
-        self.check_bounds(cronjob_manifests.cronjob(spec.namespace, spec.name, spec, {}))
+        self.check_allowed(cronjob_manifests.build_cronjob(spec.namespace, spec.name, spec, {}))
 
-    def check_bounds(self, body: JsonObject) -> None:
+    def check_allowed(self, body: JsonObject) -> None:
         """Raises Denied for a CronJob that the settings do not let anybody make."""
-        spec_limits.check(body, self._settings().allow)
+        spec_limits.require_allowed(body, self._settings().allow)
 
     async def create(
         self,
@@ -214,13 +214,13 @@ class CronJobService:
         dry_run: bool = False,
     ) -> CronJob:
         """Creates a CronJob in one request; raises NameTaken and what `check` raises."""
-        self.check(spec)
-        body = cronjob_manifests.cronjob(spec.namespace, spec.name, spec, annotations or {})
+        self.check_spec(spec)
+        body = cronjob_manifests.build_cronjob(spec.namespace, spec.name, spec, annotations or {})
         return await self.create_manifest(body, cluster, dry_run=dry_run)
 
     async def create_manifest(self, body: JsonObject, cluster: Cluster, *, dry_run: bool = False) -> CronJob:
         """Creates a CronJob as Kubernetes writes it; raises Denied, NameTaken, InvalidObject."""
-        self.check_bounds(body)
+        self.check_allowed(body)
         meta = body["metadata"]
         try:
             created = await self._created(cluster, paths.cronjobs(meta["namespace"]), body, dry_run)
@@ -237,13 +237,13 @@ class CronJobService:
     def _take(self, cronjob: CronJobObject, dry_run: bool) -> CronJob:
         """Shows a change of ours at once, unless it was a dry run; the watch brings it again."""
         if not dry_run:
-            self.recorders[cronjob.cluster].seen.cronjob_event("MODIFIED", cronjob)
+            self.recorders[cronjob.cluster].cache.update_cronjob("MODIFIED", cronjob)
         return self.view(cronjob)
 
     async def patch(self, ref: CronJobRef, body: JsonObject, *, dry_run: bool = False) -> CronJob:
         """Merge-patches a CronJob; raises CronJobNotFound, InvalidObject."""
         self.find(ref)
-        cluster = self.clusters.named(ref.cluster)
+        cluster = self.clusters.by_name(ref.cluster)
         patched = await cluster.patch(paths.cronjobs(ref.namespace, ref.name), body, dry_run=dry_run)
         return self._take(CronJobObject.from_manifest(patched, cluster.id), dry_run)
 
@@ -259,7 +259,7 @@ class CronJobService:
         cluster = recorder.cluster
         job_name = f"{ref.name[:43]}-manual-{key[:8] if key else secrets.token_hex(3)}"
         try:
-            body = cronjob_manifests.manual_job(cronjob, job_name, env)
+            body = cronjob_manifests.build_manual_job(cronjob, job_name, env)
             job = await idempotent_create.create(cluster, paths.jobs(ref.namespace), body)
         except AlreadyExists:
             if key is None:
@@ -279,30 +279,30 @@ class CronJobService:
         """Allows new runs, from the next slot on; what was missed meanwhile is not started."""
         cronjob = self.find(ref)
         schedule = self._schedule(cronjob.spec.schedule, cronjob.spec.time_zone)
-        slot = resume.missed(cronjob, schedule, self._clock.now())
+        slot = resume.missed_slot(cronjob, schedule, self._clock.now())
         if slot is not None:
-            await self._clock.sleep(resume.patience(slot, self._clock.now()))
-        return await self.patch(ref, resume.body(cronjob, slot, self._clock.now()))
+            await self._clock.sleep(resume.seconds_to_wait(slot, self._clock.now()))
+        return await self.patch(ref, resume.resume_patch(cronjob, slot, self._clock.now()))
 
-    def _changed(self, event: CronJobChanged) -> None:
+    def _on_cronjob_changed(self, event: CronJobChanged) -> None:
         cronjob = event.cronjob
-        if event.kind == "removed" or resume.given_back(cronjob) is None:
+        if event.kind == "removed" or resume.deadline_patch(cronjob) is None:
             return
         cluster = self.clusters.of(cronjob.cluster)
         name = f"give back {cronjob.cluster} {cronjob.ref}"
         if self._supervisor is not None and not self._supervisor.running(name):
             patch = partial(cluster.patch, paths.cronjobs(cronjob.namespace, cronjob.name))
-            self._supervisor.start(name, partial(resume.give_back, cronjob, patch), death="quiet")
+            self._supervisor.start(name, partial(resume.restore_deadline, cronjob, patch), death="quiet")
 
     async def delete(self, ref: CronJobRef, *, confirm: str | None) -> None:
         """Deletes a CronJob and its Jobs; its history stays. Raises ConfirmationMissing."""
         cronjob = self.find(ref)
         if confirm != ref.name:
             raise ConfirmationMissing(f"Deleting {ref} needs its name as confirmation.", field="confirm")
-        cluster = self.clusters.named(ref.cluster)
+        cluster = self.clusters.by_name(ref.cluster)
         await cluster.delete(paths.cronjobs(ref.namespace, ref.name), uid=cronjob.uid)
 
-    def recent(self, cronjob_id: str) -> Sequence[CronJobExecution]:
+    def recent_runs(self, cronjob_id: str) -> Sequence[CronJobExecution]:
         """The newest runs of a CronJob."""
         return self._history.executions.newest(limit=RECENT, cronjob_id=cronjob_id).items
 
@@ -318,7 +318,7 @@ class CronJobService:
         record = self.execution(execution_id)
         if record.job and not is_final(EXECUTION_TRANSITIONS, record.status):
             path = paths.jobs(record.namespace, record.job)
-            await self.clusters.of(record.cluster).delete(path, uid=Recorder.uid_of(record))
+            await self.clusters.of(record.cluster).delete(path, uid=RunRecorder.job_uid(record))
         return self.execution(execution_id)
 
 
@@ -326,7 +326,7 @@ def _title(namespace: str, name: str) -> str:
     return f"{clean(namespace, 63)}/{clean(name, 63)}"
 
 
-def _not_found(title: str, among: list[Recorder]) -> KronkeepError:
+def _not_found(title: str, among: list[RunRecorder]) -> KronkeepError:
     """Return CronJobNotFound, or Unavailable while a cluster that may have it has not been listed."""
     names = ", ".join(clean(r.cluster.name, 80) for r in among if not r.synced.is_set())
     if not names:
@@ -334,7 +334,7 @@ def _not_found(title: str, among: list[Recorder]) -> KronkeepError:
     return Unavailable(f"The CronJobs of {names} have not been listed yet, so {title} may be there.")
 
 
-def _require_unambiguous(title: str, having: list[Recorder], among: list[Recorder]) -> None:
+def _require_unambiguous(title: str, having: list[RunRecorder], among: list[RunRecorder]) -> None:
     """Raise Conflict where the name may mean another cluster's CronJob too."""
     unlisted = [r for r in among if r not in having and not r.synced.is_set()]
     if len(having) == 1 and not unlisted:

@@ -21,7 +21,7 @@ LONGEST = 100 * 365 * 86400  # seconds; Kubernetes takes an int64 as a deadline,
 MOST = 2000  # slots of one CronJob that are looked at in one go
 
 
-class Plan(NamedTuple):
+class SlotPlan(NamedTuple):
     """When a CronJob is due, as far as its spec says; `schedule` is None where nothing can be foretold."""
 
     schedule: Schedule | None
@@ -30,7 +30,7 @@ class Plan(NamedTuple):
     deadline: timedelta | None
 
 
-class Became(StrEnum):
+class SlotOutcome(StrEnum):
     """What became of a slot without a Job."""
 
     WAITING = "waiting"
@@ -41,10 +41,10 @@ class Became(StrEnum):
     NOT_STARTED = Reason.NOT_STARTED
 
 
-MISSED = frozenset({Became.STILL_RUNNING, Became.DEADLINE_PASSED, Became.NOT_STARTED})
+MISSED = frozenset({SlotOutcome.STILL_RUNNING, SlotOutcome.DEADLINE_PASSED, SlotOutcome.NOT_STARTED})
 
 
-def plan_of(cronjob: CronJobObject, controller_zone: str) -> Plan:
+def plan_slots(cronjob: CronJobObject, controller_zone: str) -> SlotPlan:
     """The plan of a CronJob's Kubernetes object; `@every` counts from an instant that nobody is told."""
     spec = cronjob.spec
     try:
@@ -52,7 +52,7 @@ def plan_of(cronjob: CronJobObject, controller_zone: str) -> Plan:
     except KronkeepError:
         schedule = None
     seconds = spec.starting_deadline_seconds
-    return Plan(
+    return SlotPlan(
         schedule=None if schedule is None or schedule.every is not None else schedule,
         suspended=bool(spec.suspend),
         forbid=spec.concurrency_policy == "Forbid",
@@ -60,7 +60,7 @@ def plan_of(cronjob: CronJobObject, controller_zone: str) -> Plan:
     )
 
 
-def due(plan: Plan, after: datetime, until: datetime) -> list[datetime]:
+def due_slots(plan: SlotPlan, after: datetime, until: datetime) -> list[datetime]:
     """The slots later than `after`, up to `until`; the newest where there are very many."""
     if plan.schedule is None or plan.suspended or after >= until:
         return []
@@ -73,19 +73,19 @@ def due(plan: Plan, after: datetime, until: datetime) -> list[datetime]:
     return found[-MOST:]
 
 
-def judge(
-    plan: Plan,
+def judge_slots(
+    plan: SlotPlan,
     slots: Sequence[datetime],
     ran: Collection[datetime],
     now: datetime,
     grace: timedelta,
     held: Callable[[datetime], bool],
-) -> list[tuple[datetime, Became]]:
+) -> list[tuple[datetime, SlotOutcome]]:
     """What became of each of the slots, in order, that no run belongs to.
 
     `held` says whether a run that began before the slot went on over it.
     """
-    found: list[tuple[datetime, Became]] = []
+    found: list[tuple[datetime, SlotOutcome]] = []
     for place, slot in enumerate(slots):
         if slot not in ran:
             newer = slots[place + 1] if place + 1 < len(slots) else None
@@ -106,16 +106,16 @@ def judge(
 
 
 def _one(
-    plan: Plan, slot: datetime, newer: datetime | None, now: datetime, grace: timedelta, held: bool
-) -> Became:
+    plan: SlotPlan, slot: datetime, newer: datetime | None, now: datetime, grace: timedelta, held: bool
+) -> SlotOutcome:
     passed = plan.deadline is not None and now > slot + plan.deadline + grace
     if passed or (newer is not None and now >= newer + grace):
         if held:
-            return Became.STILL_RUNNING
-        return Became.DEADLINE_PASSED if passed else Became.NOT_STARTED
+            return SlotOutcome.STILL_RUNNING
+        return SlotOutcome.DEADLINE_PASSED if passed else SlotOutcome.NOT_STARTED
     if held:
-        return Became.DELAYED
-    return Became.LATE if now >= slot + grace else Became.WAITING
+        return SlotOutcome.DELAYED
+    return SlotOutcome.LATE if now >= slot + grace else SlotOutcome.WAITING
 
 
 def held_by(runs: Sequence[CronJobExecution]) -> Callable[[datetime], bool]:

@@ -13,8 +13,8 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJobExecution
 from kronkeep_daemon.cronjobs import missed_runs, slot_rules
-from kronkeep_daemon.cronjobs.cluster_cache import Seen
-from kronkeep_daemon.cronjobs.slot_rules import Became, Plan
+from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
+from kronkeep_daemon.cronjobs.slot_rules import SlotOutcome, SlotPlan
 from kronkeep_daemon.events import Bus, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import watched_until
@@ -27,7 +27,7 @@ AWAY = timedelta(seconds=60)
 MORE = 20  # runs that are read besides those of the slots that are due
 
 
-class Standing(NamedTuple):
+class SlotStanding(NamedTuple):
     """How a CronJob stands: the oldest slot that is late, and the one that Forbid holds back."""
 
     late_since: datetime | None = None
@@ -37,20 +37,20 @@ class Standing(NamedTuple):
 class _Account(NamedTuple):
     """One CronJob: its plan, the instant up to which its slots are settled, when to look again."""
 
-    plan: Plan
+    plan: SlotPlan
     settled: datetime
     next: datetime | None
-    standing: Standing
+    standing: SlotStanding
 
 
-class Ledger:
+class SlotTracker:
     """The account of one cluster."""
 
     def __init__(
         self,
         *,
         cluster_id: str,
-        seen: Seen,
+        seen: ClusterCache,
         history: History,
         bus: Bus,
         clock: Clock,
@@ -74,10 +74,10 @@ class Ledger:
     async def run(self) -> None:
         """Looks every ten seconds, for ever."""
         while True:
-            await self.look()
+            await self.update()
             await self._clock.sleep(TICK_SECONDS)
 
-    async def look(self) -> None:
+    async def update(self) -> None:
         """Brings the account up to now, where everything needed is watched."""
         if not self._live():
             return
@@ -88,10 +88,10 @@ class Ledger:
         self._watched_until = now
         await self._keep(found, now)
 
-    def standing(self, cronjob_id: str) -> Standing:
+    def standing(self, cronjob_id: str) -> SlotStanding:
         """How a CronJob stands as of the last look."""
         account = self._accounts.get(cronjob_id)
-        return account.standing if account else Standing()
+        return account.standing if account else SlotStanding()
 
     def _remembered(self, now: datetime) -> datetime:
         """How far the last life of the daemon watched; also since when this cluster is watched at all."""
@@ -111,13 +111,13 @@ class Ledger:
             plan = self._plan(cronjob)
             after = account.settled
             ran = self._ran(uid, after)
-            due = [slot for slot in slot_rules.due(plan, after, now) if slot not in ran]
-            left = missed_runs.away(
-                cronjob=cronjob, due=due, since=since, until=now, told=self._seen.told_of(uid)
+            due = [slot for slot in slot_rules.due_slots(plan, after, now) if slot not in ran]
+            left = missed_runs.judge_unwatched(
+                cronjob=cronjob, due=due, since=since, until=now, told=self._seen.events_about(uid)
             )
             found += left.records
             settled = left.open[0] - timedelta(seconds=1) if left.open else now
-            self._accounts[uid] = _Account(plan=plan, settled=settled, next=None, standing=Standing())
+            self._accounts[uid] = _Account(plan=plan, settled=settled, next=None, standing=SlotStanding())
         return found
 
     def _settle_all(self, since: datetime, now: datetime) -> list[CronJobExecution]:
@@ -130,7 +130,7 @@ class Ledger:
             plan = self._plan(cronjob)
             if account.plan != plan:
                 found += self._closed(cronjob, account)
-                account = _Account(plan=plan, settled=now, next=None, standing=Standing())
+                account = _Account(plan=plan, settled=now, next=None, standing=SlotStanding())
             if account.next is None or now >= account.next:
                 account, more = self._settled(cronjob, account, now)
                 found += more
@@ -148,7 +148,7 @@ class Ledger:
         watched = bool(known) or born >= self._watched_since
         start = before - timedelta(seconds=1) if before is not None and watched else since
         return _Account(
-            plan=plan, settled=max(born, start, self._watched_since), next=None, standing=Standing()
+            plan=plan, settled=max(born, start, self._watched_since), next=None, standing=SlotStanding()
         )
 
     def _settled(
@@ -156,10 +156,10 @@ class Ledger:
     ) -> tuple[_Account, list[CronJobExecution]]:
         plan = account.plan
         uid = cronjob.uid
-        due = slot_rules.due(plan, account.settled, now)
+        due = slot_rules.due_slots(plan, account.settled, now)
         runs = self._history.executions.newest(limit=len(due) + MORE, cronjob_id=uid).items if due else []
         ran = {run.scheduled_at for run in runs if run.scheduled_at}
-        judged = slot_rules.judge(
+        judged = slot_rules.judge_slots(
             plan=plan, slots=due, ran=ran, now=now, grace=self._grace(), held=slot_rules.held_by(runs)
         )
         found = [
@@ -175,29 +175,31 @@ class Ledger:
             plan=plan, settled=settled, next=again, standing=self._standing(cronjob, waiting)
         ), found
 
-    def _standing(self, cronjob: CronJobObject, waiting: Sequence[tuple[datetime, Became]]) -> Standing:
+    def _standing(
+        self, cronjob: CronJobObject, waiting: Sequence[tuple[datetime, SlotOutcome]]
+    ) -> SlotStanding:
         """A slot that the controller says it has started is not late: its Job is only still to be seen."""
         last = cronjob.last_scheduled_at
-        late = [slot for slot, became in waiting if became is Became.LATE and slot != last]
-        delayed = [slot for slot, became in waiting if became is Became.DELAYED]
-        return Standing(late[0] if late else None, delayed[0] if delayed else None)
+        late = [slot for slot, became in waiting if became is SlotOutcome.LATE and slot != last]
+        delayed = [slot for slot, became in waiting if became is SlotOutcome.DELAYED]
+        return SlotStanding(late[0] if late else None, delayed[0] if delayed else None)
 
     def _closed(self, cronjob: CronJobObject, account: _Account) -> list[CronJobExecution]:
         """What was late when the plan changed does not start by the old plan any more."""
         late = account.standing.late_since
         if late is None or late in self._ran(cronjob.uid, late):
             return []
-        return [self._unseen(cronjob, late, Became.NOT_STARTED)]
+        return [self._unseen(cronjob, late, SlotOutcome.NOT_STARTED)]
 
-    def _unseen(self, cronjob: CronJobObject, slot: datetime, became: Became) -> CronJobExecution:
+    def _unseen(self, cronjob: CronJobObject, slot: datetime, became: SlotOutcome) -> CronJobExecution:
         """A slot that is over without a Job: missed, unless the cluster says that it was started."""
-        told = self._seen.told_of(cronjob.uid)
+        told = self._seen.events_about(cronjob.uid)
         if missed_runs.was_started(cronjob, slot, told):
-            return missed_runs.started(cronjob, slot, told)
-        return missed_runs.missed(cronjob, slot, became, told)
+            return missed_runs.started_record(cronjob, slot, told)
+        return missed_runs.missed_record(cronjob, slot, became, told)
 
-    def _plan(self, cronjob: CronJobObject) -> Plan:
-        return slot_rules.plan_of(cronjob, self._zone())
+    def _plan(self, cronjob: CronJobObject) -> SlotPlan:
+        return slot_rules.plan_slots(cronjob, self._zone())
 
     def _born(self, cronjob: CronJobObject) -> datetime:
         return cronjob.created_at or self._clock.now()

@@ -16,7 +16,7 @@ _NODE = ("hostNetwork", "hostPID", "hostIPC")
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 
 
-def check(cronjob: JsonObject, allow: AllowSettings) -> None:
+def require_allowed(cronjob: JsonObject, allow: AllowSettings) -> None:
     """Raises Denied naming the first field of a batch/v1 CronJob that `allow` does not cover."""
     namespace = cronjob["metadata"]["namespace"]
     if allow.namespaces and namespace not in allow.namespaces:

@@ -20,7 +20,7 @@ _OURS = ("image", "command", "args", "env", "volumeMounts")
 _BY_KUBECTL = "Change it with kubectl."
 
 
-def spec_of(cronjob: CronJobObject, policy: BackupPolicy | None) -> CronJobCreate:
+def read_spec(cronjob: CronJobObject, policy: BackupPolicy | None) -> CronJobCreate:
     """The spec of a CronJob; raises NotAllowedNow for one that says more than a spec can."""
     spec = cronjob.manifest()["spec"]
     job = spec["jobTemplate"]["spec"]
@@ -48,9 +48,11 @@ def spec_of(cronjob: CronJobObject, policy: BackupPolicy | None) -> CronJobCreat
     )
 
 
-def patch(cronjob: CronJobObject, wanted: CronJobCreate, annotations: dict[str, str | None]) -> JsonObject:
+def build_patch(
+    cronjob: CronJobObject, wanted: CronJobCreate, annotations: dict[str, str | None]
+) -> JsonObject:
     """The merge patch that makes the CronJob as wanted; fields that no spec has stay as they are."""
-    made = cronjob_manifests.cronjob(wanted.namespace, wanted.name, wanted, {})["spec"]
+    made = cronjob_manifests.build_cronjob(wanted.namespace, wanted.name, wanted, {})["spec"]
     made_job = made["jobTemplate"]["spec"]
     live_pod = cronjob.manifest()["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     old = {key: value for key, value in _container(live_pod).items() if key not in _OURS}

@@ -7,7 +7,7 @@ from kronkeep_common.api import Check, Grade
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.text import clean
-from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.doctor import rights
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
@@ -20,12 +20,12 @@ SKEW_WARN = 5.0
 SKEW_FAIL = 60.0
 
 
-async def look(recorder: Recorder, own: str, clock: Clock) -> Checks:
+async def look(recorder: RunRecorder, own: str, clock: Clock) -> Checks:
     """Every line about the cluster; when it does not answer, that alone."""
     cluster = recorder.cluster
     name = f"cluster {clean(recorder.cluster.name, 80)}"
     try:
-        version, date = await cluster.about()
+        version, date = await cluster.server_version()
     except KronkeepError as fault:
         return [Check(name=name, status="fail", message=fault.message, next_step=fault.next_step)]
     words = f"It answers and is known as {cluster.id} (the uid of kube-system)."
@@ -74,7 +74,7 @@ def _clock(name: str, date: datetime | None, now: datetime) -> Check:
     return Check(name=f"{name} clock", status="ok", message="The clocks agree to within 5 s.")
 
 
-def _watches(name: str, recorder: Recorder) -> Check:
+def _watches(name: str, recorder: RunRecorder) -> Check:
     states = recorder.watches.states()
     bad = [state for state in states if state.status != "live"]
     if not bad:

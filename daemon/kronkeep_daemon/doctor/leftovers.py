@@ -31,7 +31,7 @@ async def look(cronjobs: CronJobService, own: str) -> Leftovers:
         cluster = recorder.cluster
         name = clean(recorder.cluster.name, 80)
         namespaces: tuple[str | None, ...] = recorder.watches.namespaces or (None,)
-        found += [line for cronjob in recorder.seen.cronjobs.values() for line in _annotated(name, cronjob)]
+        found += [line for cronjob in recorder.cache.cronjobs.values() for line in _annotated(name, cronjob)]
         for plural, listing in (("jobs", paths.jobs), ("persistentvolumeclaims", paths.claims)):
             for namespace in namespaces:
                 for item in await _ours(cluster, listing(namespace)):

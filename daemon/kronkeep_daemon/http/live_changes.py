@@ -19,7 +19,7 @@ from kronkeep_common import api
 from kronkeep_common.clock import Clock
 from kronkeep_common.models import CronJob
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.cronjobs_with_backups import ExtendedService
+from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.events import BackupChanged, Bus, CronJobChanged, ExecutionChanged, RestoreChanged
 from kronkeep_daemon.history import Change, History
 from kronkeep_daemon.kube.objects import CronJobRef
@@ -93,7 +93,7 @@ class LiveChanges:
         self,
         *,
         cronjobs: CronJobService,
-        extended: ExtendedService,
+        extended: ExtendedCronJobService,
         history: History,
         bus: Bus,
         clock: Clock,
@@ -208,7 +208,7 @@ class LiveChanges:
         self._touched.clear()
         self._wake.clear()
         self._put_watches(begins=begins)
-        async for cronjob in self._extended.each():
+        async for cronjob in self._extended.iter_cronjobs():
             self._put(CRONJOBS, cronjob.id, cronjob, begins=begins)
             cronjobs.append(cronjob)
         for cronjob_id in set(self._latest.ids(CRONJOBS)) - {cronjob.id for cronjob in cronjobs}:
@@ -222,7 +222,7 @@ class LiveChanges:
         self._wake.clear()
         self._put_watches()
         for number, (cronjob_id, ref) in enumerate(touched.items(), 1):
-            cronjob = self._extended.present(ref)
+            cronjob = self._extended.find(ref)
             if cronjob is not None and cronjob.id == cronjob_id:
                 self._put(CRONJOBS, cronjob_id, cronjob)
             else:

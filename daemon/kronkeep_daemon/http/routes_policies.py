@@ -22,7 +22,7 @@ async def list_policies(call: ApiCall[None]) -> api.ListOf[api.PolicyView]:
     """List the backup policies."""
     accepted = filter_of(call)
     now = call.services.clock.now()
-    each = call.services.extended.each(call.query.get("namespace"))
+    each = call.services.extended.iter_cronjobs(call.query.get("namespace"))
     views = [_policy_view(call.services, cronjob) async for cronjob in each]
     items = [view for view in views if view is not None and accepted.takes(view, now)]
     return with_cluster_names(call, api.ListOf(items=items))

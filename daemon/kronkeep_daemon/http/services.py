@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
 from kronkeep_daemon.alerts import AlertService
-from kronkeep_daemon.apply import Applying
+from kronkeep_daemon.apply import ManifestApplier
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.cronjobs_with_backups import ExtendedService
+from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.doctor import Doctor
 from kronkeep_daemon.history import History
 from kronkeep_daemon.http.idempotency import Answers
@@ -20,7 +20,7 @@ from kronkeep_daemon.http.live_changes import LiveChanges
 from kronkeep_daemon.http.metrics import Metrics
 from kronkeep_daemon.http.operations import Operations
 from kronkeep_daemon.http.user_limits import Limits
-from kronkeep_daemon.manifest_folder import DropIns
+from kronkeep_daemon.manifest_folder import ManifestFolder
 from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import Settings
@@ -40,10 +40,10 @@ class Services(NamedTuple):
     storages: StorageService
     storage_upkeep: StorageUpkeep
     restores: RestoreService
-    extended: ExtendedService
+    extended: ExtendedCronJobService
     schedules: ScheduleService
-    applying: Applying
-    dropins: DropIns
+    applying: ManifestApplier
+    dropins: ManifestFolder
     doctor: Doctor
     history: History
     live: LiveChanges

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_daemon.cronjobs.cluster_cache import Seen
+from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
 from kronkeep_daemon.jobs import outcome, pods
 from kronkeep_daemon.kube import objects, paths
 from kronkeep_daemon.kube.client import Cluster
@@ -26,7 +26,7 @@ AWAY_SECONDS = 2.0  # between two requests to a cluster that does not answer
 class CachedJobs(NamedTuple):
     """A cluster's cache, and whether it shows the Jobs and pods of a namespace live."""
 
-    cache: Seen
+    cache: ClusterCache
     covers: Callable[[str], bool]
 
 
@@ -131,12 +131,12 @@ class JobStates:
         if job is None:
             return None
         state = JobState(job, tuple(cache.pods_of(self._uid)))
-        if self._uid in cache.gone and state.ending is None:
+        if self._uid in cache.deleted_jobs and state.ending is None:
             raise NotFoundInCluster(f"The Job {self._namespace}/{self._name} was deleted.")
         return state
 
     async def _poll(self) -> JobState:
-        job = objects.read(await self._cluster.get(paths.jobs(self._namespace, self._name)), Job)
+        job = objects.convert_object(await self._cluster.get(paths.jobs(self._namespace, self._name)), Job)
         if job.metadata.uid != self._uid:
             raise NotFoundInCluster(f"The Job {self._namespace}/{self._name} was replaced by another.")
         return JobState(job, await self._fetch_pods())

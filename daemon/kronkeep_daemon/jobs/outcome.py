@@ -77,7 +77,7 @@ def ending_of(job: Job) -> Condition | None:
 
     FailureTarget and SuccessCriteriaMet come earlier, while pods may still run (Kubernetes, Jobs).
     """
-    return job.true("Complete") or job.true("Failed")
+    return job.true_condition("Complete") or job.true_condition("Failed")
 
 
 def finished_job(ending: Condition, pod: Pod | None, logs: Mapping[str, ContainerLog]) -> FinishedJob:
@@ -87,7 +87,7 @@ def finished_job(ending: Condition, pod: Pod | None, logs: Mapping[str, Containe
     pod: the newest one, None where it has none.
     logs: by container.
     """
-    entries = pod.entries if pod is not None else ()
+    entries = pod.container_statuses if pod is not None else ()
     return FinishedJob(
         complete=ending.type == "Complete",
         reason=ending.reason or "",

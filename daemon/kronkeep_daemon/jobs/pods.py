@@ -17,8 +17,8 @@ async def fetch_pods(cluster: Cluster, namespace: str, job_name: str, job_uid: s
     """Return the pods of a Job, without those of an earlier one of that name; raise what `list` raises."""
     selector = f"{object_keys.JOB_NAME_LABEL}={job_name}"
     items, _ = await cluster.list(paths.pods(namespace), labelSelector=selector)
-    every = (objects.read(item, Pod) for item in items)
-    return tuple(pod for pod in every if objects.uid_of_job(pod) == job_uid)
+    every = (objects.convert_object(item, Pod) for item in items)
+    return tuple(pod for pod in every if objects.job_uid_of(pod) == job_uid)
 
 
 def newest_pod(pods: Iterable[Pod]) -> Pod | None:
@@ -44,12 +44,12 @@ def has_ended(status: ContainerStatus) -> bool:
 
 def started_containers(pod: Pod | None) -> list[ContainerStatus]:
     """Return the containers that run or have ended, init containers first: the order in which they run."""
-    return [status for status in pod.entries if has_started(status)] if pod is not None else []
+    return [status for status in pod.container_statuses if has_started(status)] if pod is not None else []
 
 
 def container_status(pod: Pod | None, name: str) -> ContainerStatus | None:
     """Return the status of the container of that name; None where the pod has none yet."""
-    entries = pod.entries if pod is not None else ()
+    entries = pod.container_statuses if pod is not None else ()
     return next((status for status in entries if status.name == name), None)
 
 
@@ -100,7 +100,7 @@ class RuntimeLimit:
 async def explain_waiting(cluster: Cluster, namespace: str, job_name: str) -> str:
     """Return what keeps the Job's pod from starting, in the cluster's words; empty where nothing is known."""
     try:
-        job = objects.read(await cluster.get(paths.jobs(namespace, job_name)), Job)
+        job = objects.convert_object(await cluster.get(paths.jobs(namespace, job_name)), Job)
         pods = await fetch_pods(cluster, namespace, job_name, job.metadata.uid)
         if (cause := observe(job, pods).cause) is not None:
             return cause.message

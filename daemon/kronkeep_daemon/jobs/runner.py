@@ -12,7 +12,7 @@ from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import NameTaken
 from kronkeep_common.reasons import Reason
-from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.jobs import logs, outcome, pods
 from kronkeep_daemon.jobs.job_states import CachedJobs, JobState, JobStates, follow_job
 from kronkeep_daemon.jobs.logs import LONG_LOG, JobLogs, LogLimit, OnLine
@@ -109,7 +109,7 @@ class JobRunner:
 
     async def fetch(self, namespace: str, name: str) -> Job:
         """Return a Job; raise NotFoundInCluster."""
-        return objects.read(await self.cluster.get(paths.jobs(namespace, name)), Job)
+        return objects.convert_object(await self.cluster.get(paths.jobs(namespace, name)), Job)
 
     async def exists(self, namespace: str, name: str) -> bool:
         """Whether the cluster has a Job of that name."""
@@ -140,14 +140,14 @@ class JobRunner:
         meta = manifest["metadata"]
         try:
             created = await self.cluster.create(paths.jobs(meta["namespace"]), manifest)
-            return _CreatedJob(objects.read(created, Job), self._clock.monotonic())
+            return _CreatedJob(objects.convert_object(created, Job), self._clock.monotonic())
         except AlreadyExists as taken:
             existing = await self.cluster.get(paths.jobs(meta["namespace"], meta["name"]))
             labels = existing["metadata"].get("labels") or {}
             if labels.get(object_keys.MANAGED_BY_LABEL) != object_keys.MANAGED_BY:
                 message = f"A Job {meta['name']} that is not kronkeep's is in the way."
                 raise NameTaken(message) from taken
-            return _CreatedJob(objects.read(existing, Job), None)
+            return _CreatedJob(objects.convert_object(existing, Job), None)
 
     def _follow(self, job: Job, limits: JobLimits) -> AbstractContextManager[JobStates]:
         return follow_job(
@@ -213,7 +213,7 @@ class JobRunners:
     recorders: by the clusters' ids, for their caches; Jobs of a cluster without one are polled.
     """
 
-    def __init__(self, *, clusters: Clusters, clock: Clock, recorders: Mapping[str, Recorder]) -> None:
+    def __init__(self, *, clusters: Clusters, clock: Clock, recorders: Mapping[str, RunRecorder]) -> None:
         self._clusters = clusters
         self._clock = clock
         self._recorders = recorders
@@ -222,5 +222,5 @@ class JobRunners:
         """Return the runner of a record's cluster; raise ClusterNotFound."""
         cluster = self._clusters.of(cluster_id)
         recorder = self._recorders.get(cluster.id)
-        cached = CachedJobs(recorder.seen, recorder.watches.covers) if recorder is not None else None
+        cached = CachedJobs(recorder.cache, recorder.watches.covers) if recorder is not None else None
         return JobRunner(cluster=cluster, clock=self._clock, cached=cached)

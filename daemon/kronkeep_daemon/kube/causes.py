@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from kronkeep_common.models import Cause
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
-from kronkeep_daemon.kube.objects import ContainerStatus, Event, Pod, Terminated
+from kronkeep_daemon.kube.objects import ContainerStatus, ContainerTerminated, Event, Pod
 
-Told = Mapping[str, Mapping[str, Event]]
+EventsByObject = Mapping[str, Mapping[str, Event]]
 """Events by the uid of their object and their reason."""
 
 LONGEST = 500
@@ -75,10 +75,10 @@ _NOT_FOUND = re.compile(
 )
 
 
-def pending(pod: Pod, told: Told) -> Cause | None:
+def waiting_cause(pod: Pod, told: EventsByObject) -> Cause | None:
     """Why a pod cannot start or be placed; None when nothing is known to hold it."""
     events = told.get(pod.metadata.uid, {})
-    for entry in pod.entries:
+    for entry in pod.container_statuses:
         waiting = entry.state.waiting if entry.state else None
         if waiting is not None and waiting.reason in _WAITING:
             word = _WAITING[waiting.reason]
@@ -115,7 +115,7 @@ def _registry_words(words: str, events: Mapping[str, Event]) -> str:
     return said if said.startswith("Failed to pull image") and "rpc error" not in words else words
 
 
-def without_pod(events: Mapping[str, Event]) -> Cause | None:
+def missing_pod_cause(events: Mapping[str, Event]) -> Cause | None:
     """Why a Job has no pod at all: quota, admission, a missing service account."""
     event = events.get("FailedCreate")
     if event is None:
@@ -129,7 +129,7 @@ def without_pod(events: Mapping[str, Event]) -> Cause | None:
     )
 
 
-def ended(pod: Pod) -> Cause | None:
+def failure_cause(pod: Pod) -> Cause | None:
     """Why a pod ended badly; None when it did not."""
     status = pod.status
     if status.reason in _POD_REASONS:
@@ -141,14 +141,14 @@ def ended(pod: Pod) -> Cause | None:
             word, step = _DISRUPTIONS.get(condition.reason or "", _DISRUPTED)
             words = _words(condition.message or condition.reason or "")
             return Cause(reason=word, message=f"The pod was taken away: {words}", next_step=step)
-    found = deciding(pod)
+    found = deciding_container(pod)
     return _exit(pod, *found) if found and found[1].exit_code else None
 
 
-def deciding(pod: Pod) -> tuple[ContainerStatus, Terminated] | None:
+def deciding_container(pod: Pod) -> tuple[ContainerStatus, ContainerTerminated] | None:
     """The container whose end decides: the first that failed, else the last that ended."""
-    over: list[tuple[ContainerStatus, Terminated]] = []
-    for entry in pod.entries:
+    over: list[tuple[ContainerStatus, ContainerTerminated]] = []
+    for entry in pod.container_statuses:
         for state in (entry.state, entry.last_state):
             if state is not None and state.terminated is not None:
                 over.append((entry, state.terminated))
@@ -156,7 +156,7 @@ def deciding(pod: Pod) -> tuple[ContainerStatus, Terminated] | None:
     return next((pair for pair in over if pair[1].exit_code), over[-1] if over else None)
 
 
-def _exit(pod: Pod, entry: ContainerStatus, end: Terminated) -> Cause:
+def _exit(pod: Pod, entry: ContainerStatus, end: ContainerTerminated) -> Cause:
     name = clean(entry.name, 63)
     code = end.exit_code
     said = f": {_words(end.message)}" if end.message else "."
@@ -192,7 +192,7 @@ def _limit(pod: Pod, container: str) -> str:
     return ""
 
 
-def first(causes: Iterable[Cause | None]) -> Cause | None:
+def first_known(causes: Iterable[Cause | None]) -> Cause | None:
     """The first that is known."""
     return next((cause for cause in causes if cause is not None), None)
 

@@ -20,7 +20,7 @@ import msgspec
 
 from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.kube import credentials, paths, response_readers
-from kronkeep_daemon.kube.errors import NotFoundInCluster, Unauthorized, refused
+from kronkeep_daemon.kube.errors import NotFoundInCluster, Unauthorized, response_error
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.response_readers import ObjectDecoder
 
@@ -43,7 +43,7 @@ _CONTENT_TYPES = {
 }
 
 
-class Asked(NamedTuple):
+class ApiRequest(NamedTuple):
     """One request; `deadline` is in seconds, of a stream for each byte, None for none."""
 
     method: str
@@ -109,7 +109,7 @@ class Cluster:
     async def _uid(self) -> str:
         path = paths.namespaces("kube-system")
         found: JsonObject = msgspec.json.decode(
-            await response_readers.whole(await self._once(Asked(method="GET", path=path)))
+            await response_readers.read_body(await self._once(ApiRequest(method="GET", path=path)))
         )
         return str(found["metadata"]["uid"])
 
@@ -162,16 +162,16 @@ class Cluster:
                 await client.close()
         self._client = self._before = None
 
-    async def about(self) -> tuple[JsonObject, datetime | None]:
+    async def server_version(self) -> tuple[JsonObject, datetime | None]:
         """The server's version and the date of its answer."""
-        response = await self._authorised(Asked(method="GET", path="/version"))
+        response = await self._authorised(ApiRequest(method="GET", path="/version"))
         date = response.headers.get("Date")
-        version: JsonObject = msgspec.json.decode(await response_readers.whole(response))
+        version: JsonObject = msgspec.json.decode(await response_readers.read_body(response))
         return version, parsedate_to_datetime(date) if date else None
 
     async def get(self, path: str, **params: str) -> JsonObject:
         """The object at `path`; raises NotFoundInCluster."""
-        return await self._json(Asked(method="GET", path=path, params=params))
+        return await self._json(ApiRequest(method="GET", path=path, params=params))
 
     async def list(self, path: str, **params: str) -> tuple[Objects, str]:
         """Every item of the collection, read in pages of 500, and the version to watch from."""
@@ -192,7 +192,7 @@ class Cluster:
         decoder = ObjectDecoder(kind, self.id)
         while True:
             query = {"limit": str(PAGE), **params} | ({"continue": token} if token else {})
-            page = decoder.page(await self._whole(Asked(method="GET", path=path, params=query)))
+            page = decoder.page(await self._whole(ApiRequest(method="GET", path=path, params=query)))
             yield page.items or [], page.metadata.resource_version
             token = page.metadata.continue_ or ""
             if not token:
@@ -200,11 +200,11 @@ class Cluster:
 
     async def create(self, path: str, body: JsonObject, *, dry_run: bool = False) -> JsonObject:
         """POSTs `body` to a collection; raises AlreadyExists, InvalidObject."""
-        return await self._json(Asked(method="POST", path=path, params=_dry(dry_run), body=body))
+        return await self._json(ApiRequest(method="POST", path=path, params=_dry(dry_run), body=body))
 
     async def replace(self, path: str, body: JsonObject) -> JsonObject:
         """PUTs `body`; raises ConflictInCluster when its resourceVersion is stale."""
-        return await self._json(Asked(method="PUT", path=path, body=body))
+        return await self._json(ApiRequest(method="PUT", path=path, body=body))
 
     async def patch(
         self, path: str, body: object, *, kind: str = "merge", dry_run: bool = False
@@ -212,7 +212,7 @@ class Cluster:
         """PATCHes an object; `kind` is merge, strategic, json or apply."""
         params = _dry(dry_run) | ({"fieldManager": "kronkeep", "force": "true"} if kind == "apply" else {})
         return await self._json(
-            Asked(method="PATCH", path=path, params=params, body=body, kind=_CONTENT_TYPES[kind])
+            ApiRequest(method="PATCH", path=path, params=params, body=body, kind=_CONTENT_TYPES[kind])
         )
 
     async def delete(
@@ -230,7 +230,7 @@ class Cluster:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         try:
-            await self._json(Asked(method="DELETE", path=path, body=options))
+            await self._json(ApiRequest(method="DELETE", path=path, body=options))
         except NotFoundInCluster:
             return
 
@@ -243,10 +243,10 @@ class Cluster:
         """
         query = {"watch": "1", **params}
         response = await self._authorised(
-            Asked(method="GET", path=path, params=query, deadline=read_deadline, stream=True)
+            ApiRequest(method="GET", path=path, params=query, deadline=read_deadline, stream=True)
         )
         try:
-            async for lines in response_readers.lines(response):
+            async for lines in response_readers.iter_lines(response):
                 yield lines
         finally:
             response.close()
@@ -271,10 +271,10 @@ class Cluster:
             params["sinceTime"] = since_time
         path = f"{paths.pods(namespace, pod)}/log"
         response = await self._authorised(
-            Asked(method="GET", path=path, params=params, deadline=None, stream=True)
+            ApiRequest(method="GET", path=path, params=params, deadline=None, stream=True)
         )
         try:
-            async for chunk in response_readers.chunks(response):
+            async for chunk in response_readers.iter_chunks(response):
                 yield chunk
         finally:
             response.close()
@@ -282,22 +282,24 @@ class Cluster:
     async def push_log(self, path: str, uid: str, offset: int, lines: bytes, final: bool) -> JsonObject:
         """Appends to a container's log in an embedded cluster; raises NotFoundInCluster."""
         params = {"uid": uid, "offset": str(offset), "final": "1" if final else "0"}
-        return await self._json(Asked(method="POST", path=path, params=params, body=lines, kind="text/plain"))
+        return await self._json(
+            ApiRequest(method="POST", path=path, params=params, body=lines, kind="text/plain")
+        )
 
-    async def _json(self, asked: Asked) -> JsonObject:
+    async def _json(self, asked: ApiRequest) -> JsonObject:
         decoded: JsonObject = msgspec.json.decode(await self._whole(asked))
         return decoded
 
-    async def _whole(self, asked: Asked) -> bytes:
-        return await response_readers.whole(await self._authorised(asked))
+    async def _whole(self, asked: ApiRequest) -> bytes:
+        return await response_readers.read_body(await self._authorised(asked))
 
-    async def _authorised(self, asked: Asked) -> aiohttp.ClientResponse:
+    async def _authorised(self, asked: ApiRequest) -> aiohttp.ClientResponse:
         """The answer of the cluster that this is known to be."""
         if self._assumed:
             await self._confirm()
         return await self._once(asked)
 
-    async def _once(self, asked: Asked) -> aiohttp.ClientResponse:
+    async def _once(self, asked: ApiRequest) -> aiohttp.ClientResponse:
         """The answer; a 401 reads the credentials anew, once: tokens, certificates and CAs are rotated."""
         generation = self._generation
         try:
@@ -306,15 +308,17 @@ class Cluster:
             await self._renew(generation)
             return await self._send(asked)
 
-    async def _send(self, asked: Asked) -> aiohttp.ClientResponse:
+    async def _send(self, asked: ApiRequest) -> aiohttp.ClientResponse:
         if self._client is None:
             raise ClusterUnreachable(f"the connection to {self.name} is closed")
         url = f"{self._base}{asked.path}" + (f"?{urlencode(asked.params)}" if asked.params else "")
         headers = {"Accept": "application/json", "Content-Type": asked.kind, **await self._credentials()}
         response = await self._request(asked.method, url, headers, asked.body, _timeout(asked))
         if response.status >= 400:
-            raise refused(
-                response.status, await response_readers.whole(response), response.headers.get("Retry-After")
+            raise response_error(
+                response.status,
+                await response_readers.read_body(response),
+                response.headers.get("Retry-After"),
             )
         return response
 
@@ -328,10 +332,12 @@ class Cluster:
                 method, url, headers=headers, body=body, _request_timeout=timeout
             )
         except (aiohttp.ClientSSLError, ssl.SSLError) as fault:
-            raise Unauthorized(f"{self.name} is not trusted: {response_readers.words(fault)}") from fault
+            raise Unauthorized(
+                f"{self.name} is not trusted: {response_readers.fault_message(fault)}"
+            ) from fault
         except (aiohttp.ClientError, OSError, TimeoutError) as fault:
             raise ClusterUnreachable(
-                f"{self.name} does not answer: {response_readers.words(fault)}"
+                f"{self.name} does not answer: {response_readers.fault_message(fault)}"
             ) from fault
         response: aiohttp.ClientResponse = answer.response
         return response
@@ -345,7 +351,7 @@ def _dry(dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
 
 
-def _timeout(asked: Asked) -> object:
+def _timeout(asked: ApiRequest) -> object:
     import aiohttp
 
     total = None if asked.stream else asked.deadline

@@ -43,7 +43,7 @@ class Clusters:
         except ClusterNotFound:
             return False
 
-    def named(self, name: str | None = None) -> Cluster:
+    def by_name(self, name: str | None = None) -> Cluster:
         """Return the cluster of that name or id, without one the first; raises ClusterNotFound."""
         if not name:
             return self.first

@@ -88,7 +88,7 @@ _BY_STATUS: dict[int, type[KronkeepError]] = {
 }
 
 
-def refused(status: int, body: bytes, retry_after: str | None = None) -> KronkeepError:
+def response_error(status: int, body: bytes, retry_after: str | None = None) -> KronkeepError:
     """The error for an answer of `status` whose body is, usually, a Kubernetes Status object."""
     answer = _status_object(body)
     message = clean(str(answer.get("message") or f"the cluster answered {status}"))

@@ -17,8 +17,8 @@ async def create(cluster: Cluster, path: str, body: JsonObject) -> JsonObject:
     try:
         return await cluster.create(path, body)
     except (ClusterUnreachable, Unavailable) as lost:
-        found = await _there(cluster, paths.one(path, body["metadata"]["name"]), lost)
-        if not holds(found, body):
+        found = await _there(cluster, paths.object_path(path, body["metadata"]["name"]), lost)
+        if not includes(found, body):
             raise
         return found
 
@@ -30,10 +30,10 @@ async def _there(cluster: Cluster, path: str, lost: ClusterUnreachable | Unavail
         raise lost from fault
 
 
-def holds(found: Any, sent: Any) -> bool:
+def includes(found: Any, sent: Any) -> bool:
     """Whether `found` has every field of `sent`; what the server added does not matter."""
     if isinstance(sent, dict) and isinstance(found, dict):
-        return all(key in found and holds(found[key], value) for key, value in sent.items())
+        return all(key in found and includes(found[key], value) for key, value in sent.items())
     if isinstance(sent, list) and isinstance(found, list):
-        return len(found) == len(sent) and all(map(holds, found, sent))
+        return len(found) == len(sent) and all(map(includes, found, sent))
     return bool(found == sent)

@@ -14,7 +14,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ExecutionStatus
 from kronkeep_common.text import clean, duration
 from kronkeep_daemon.kube import causes
-from kronkeep_daemon.kube.causes import Told
+from kronkeep_daemon.kube.causes import EventsByObject
 from kronkeep_daemon.kube.objects import Job, Pod
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
@@ -36,7 +36,7 @@ class Observation(NamedTuple):
 def observe(
     job: Job,
     pods: Sequence[Pod],
-    told: Told | None = None,
+    told: EventsByObject | None = None,
     before: tuple[PodSeen, ...] = (),
     waited: Cause | None = None,
 ) -> Observation:
@@ -73,20 +73,20 @@ def _state(job: Job) -> tuple[ExecutionStatus, datetime | None]:
     status = job.status
     if not status.conditions:
         return (ExecutionStatus.RUNNING if status.ready else ExecutionStatus.PENDING), None
-    if complete := job.true("Complete"):
+    if complete := job.true_condition("Complete"):
         return ExecutionStatus.SUCCEEDED, parse_timestamp(
             status.completion_time or complete.last_transition_time
         )
-    if failed := job.true("Failed"):
+    if failed := job.true_condition("Failed"):
         return ExecutionStatus.FAILED, parse_timestamp(failed.last_transition_time)
-    if job.true("Suspended"):
+    if job.true_condition("Suspended"):
         return ExecutionStatus.PENDING, None
-    ending = job.true("FailureTarget") or job.true("SuccessCriteriaMet")
+    ending = job.true_condition("FailureTarget") or job.true_condition("SuccessCriteriaMet")
     return (ExecutionStatus.RUNNING if status.ready or ending else ExecutionStatus.PENDING), None
 
 
 def _pod(pod: Pod) -> PodSeen:
-    found = causes.deciding(pod)
+    found = causes.deciding_container(pod)
     entry, end = found or (None, None)
     return PodSeen(
         name=clean(pod.metadata.name, 253),
@@ -97,8 +97,8 @@ def _pod(pod: Pod) -> PodSeen:
         exit_code=end.exit_code if end else None,
         signal=end.signal if end else None,
         reason=clean(end.reason, 100) if end and end.reason else None,
-        restarts=sum(entry.restart_count for entry in pod.entries),
-        cause=causes.ended(pod),
+        restarts=sum(entry.restart_count for entry in pod.container_statuses),
+        cause=causes.failure_cause(pod),
     )
 
 
@@ -107,11 +107,11 @@ def _deciding(seen: tuple[PodSeen, ...]) -> PodSeen | None:
     return ended[-1] if ended else (seen[-1] if seen else None)
 
 
-def _held(job: Job, pods: Sequence[Pod], told: Told) -> Cause | None:
+def _held(job: Job, pods: Sequence[Pod], told: EventsByObject) -> Cause | None:
     """What holds the newest pod that is held, or the Job that has none."""
     newest = sorted(pods, key=lambda pod: pod.metadata.creation_timestamp or "", reverse=True)
-    found = causes.first(causes.pending(pod, told) for pod in newest)
-    return found if found or pods else causes.without_pod(told.get(job.metadata.uid, {}))
+    found = causes.first_known(causes.waiting_cause(pod, told) for pod in newest)
+    return found if found or pods else causes.missing_pod_cause(told.get(job.metadata.uid, {}))
 
 
 def _with_words(held: Cause | None, waited: Cause | None) -> Cause | None:
@@ -126,10 +126,10 @@ def _cause(
     state: ExecutionStatus,
     seen: tuple[PodSeen, ...],
     pods: Sequence[Pod],
-    told: Told,
+    told: EventsByObject,
     waited: Cause | None,
 ) -> Cause | None:
-    failing = state is ExecutionStatus.FAILED or job.true("FailureTarget") is not None
+    failing = state is ExecutionStatus.FAILED or job.true_condition("FailureTarget") is not None
     if not failing and state is not ExecutionStatus.PENDING:
         return None
     held = _with_words(_held(job, pods, told), waited)
@@ -139,7 +139,7 @@ def _cause(
 
 
 def _failed(job: Job, seen: tuple[PodSeen, ...], held: Cause | None) -> Cause:
-    condition = job.true("Failed")
+    condition = job.true_condition("Failed")
     assert condition is not None
     reason = condition.reason or Reason.FAILED
     message = clean(condition.message or "", causes.LONGEST)
@@ -147,7 +147,7 @@ def _failed(job: Job, seen: tuple[PodSeen, ...], held: Cause | None) -> Cause:
         return Cause(reason=reason, message=message + ".", next_step=Reason.POD_FAILURE_POLICY.next_step)
     if reason == Reason.DEADLINE_EXCEEDED:
         return _deadline(job, held)
-    found = causes.first(pod.cause for pod in reversed(seen)) or held
+    found = causes.first_known(pod.cause for pod in reversed(seen)) or held
     if found is None:
         return Cause(
             reason=clean(reason, 100),

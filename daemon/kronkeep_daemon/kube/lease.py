@@ -71,11 +71,11 @@ class Leadership:
         """
         return self._seen is not None and self._clock.monotonic() - self._seen < LASTS
 
-    async def known(self) -> None:
+    async def wait_until_known(self) -> None:
         """Returns once the cluster has told who acts."""
         await self._told.wait()
 
-    async def acting(self) -> None:
+    async def wait_until_leading(self) -> None:
         """Returns once this daemon may act."""
         while not self.leads():
             self._taken.clear()
@@ -84,10 +84,10 @@ class Leadership:
     async def run(self) -> None:
         """Takes and renews, for ever."""
         while True:
-            await self.look()
+            await self.refresh()
             await self._clock.sleep(RENEW)
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Takes the Lease where it is free or ours, and renews it; tells when that made a difference."""
         await self._look()
         state = (self.leads(), self.stands_by())
@@ -199,9 +199,9 @@ class Leaderships:
         """Whether another daemon was seen to act on a record's cluster."""
         return self.of(cluster_id).stands_by()
 
-    async def acting(self) -> None:
+    async def wait_until_leading(self) -> None:
         """Returns once this daemon may act on a cluster."""
-        waits = [asyncio.ensure_future(leadership.acting()) for leadership in self]
+        waits = [asyncio.ensure_future(leadership.wait_until_leading()) for leadership in self]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:

@@ -17,11 +17,11 @@ from kronkeep_common.json_decoding import JsonObject as JsonObject
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
-class _Part(msgspec.Struct, rename="camel", gc=False):
+class _ApiStruct(msgspec.Struct, rename="camel", gc=False):
     """What all of them share; a reader changes nothing."""
 
 
-class Owner(_Part):
+class OwnerReference(_ApiStruct):
     """One of metadata.ownerReferences."""
 
     kind: str = ""
@@ -30,7 +30,7 @@ class Owner(_Part):
     controller: bool | None = None
 
 
-class Notes(
+class JobAnnotations(
     msgspec.Struct,
     gc=False,
     rename={
@@ -49,7 +49,7 @@ class Notes(
     overrides: str | None = None
 
 
-class Meta(_Part):
+class ObjectMeta(_ApiStruct):
     """metadata."""
 
     name: str = ""
@@ -58,11 +58,11 @@ class Meta(_Part):
     resource_version: str = ""
     creation_timestamp: str | None = None
     deletion_timestamp: str | None = None
-    annotations: Notes | None = None
-    owner_references: tuple[Owner, ...] | None = None
+    annotations: JobAnnotations | None = None
+    owner_references: tuple[OwnerReference, ...] | None = None
 
 
-class Condition(_Part):
+class Condition(_ApiStruct):
     """One of status.conditions."""
 
     type: str = ""
@@ -101,33 +101,33 @@ class CronJobRef(msgspec.Struct, frozen=True, order=True):
         return f"{self.namespace}/{self.name}"
 
 
-class ClaimVolumeSource(_Part):
+class ClaimVolumeSource(_ApiStruct):
     """persistentVolumeClaim of a volume."""
 
     claim_name: str = ""
 
 
-class TemplateVolume(_Part):
+class TemplateVolume(_ApiStruct):
     """One of the volumes of a pod template."""
 
     name: str = ""
     persistent_volume_claim: ClaimVolumeSource | None = None
 
 
-class TemplateMount(_Part):
+class TemplateMount(_ApiStruct):
     """One of the volumeMounts of a container."""
 
     name: str = ""
 
 
-class TemplateContainer(_Part):
+class TemplateContainer(_ApiStruct):
     """One of the containers of a pod template."""
 
     image: str = ""
     volume_mounts: tuple[TemplateMount, ...] | None = None
 
 
-class TemplatePodSpec(_Part, kw_only=True):
+class TemplatePodSpec(_ApiStruct, kw_only=True):
     """spec of a pod template."""
 
     containers: tuple[TemplateContainer, ...] | None = None
@@ -135,25 +135,25 @@ class TemplatePodSpec(_Part, kw_only=True):
     volumes: tuple[TemplateVolume, ...] | None = None
 
 
-class PodTemplate(_Part):
+class PodTemplate(_ApiStruct):
     """template of a Job's spec."""
 
     spec: TemplatePodSpec = msgspec.field(default_factory=TemplatePodSpec)
 
 
-class TemplateJobSpec(_Part):
+class TemplateJobSpec(_ApiStruct):
     """spec of a CronJob's jobTemplate."""
 
     template: PodTemplate = msgspec.field(default_factory=PodTemplate)
 
 
-class JobTemplate(_Part):
+class JobTemplate(_ApiStruct):
     """jobTemplate of a CronJob."""
 
     spec: TemplateJobSpec = msgspec.field(default_factory=TemplateJobSpec)
 
 
-class CronJobMeta(_Part, kw_only=True):
+class CronJobMeta(_ApiStruct, kw_only=True):
     """metadata of a CronJob, with all of its annotations."""
 
     name: str = ""
@@ -164,7 +164,7 @@ class CronJobMeta(_Part, kw_only=True):
     annotations: dict[str, str] | None = None
 
 
-class CronJobObjectSpec(_Part, kw_only=True):
+class CronJobObjectSpec(_ApiStruct, kw_only=True):
     """spec of a CronJob."""
 
     schedule: str = ""
@@ -175,14 +175,14 @@ class CronJobObjectSpec(_Part, kw_only=True):
     job_template: JobTemplate = msgspec.field(default_factory=JobTemplate)
 
 
-class CronJobObjectStatus(_Part):
+class CronJobObjectStatus(_ApiStruct):
     """status of a CronJob."""
 
     last_schedule_time: str | None = None
     last_successful_time: str | None = None
 
 
-class CronJobObject(_Part, kw_only=True):
+class CronJobObject(_ApiStruct, kw_only=True):
     """A CronJob of batch/v1: the fields that are read, and all of it as JSON for who shows or patches it.
 
     `cluster` is the id of the cluster that it was read from, `json` the object as that cluster wrote it.
@@ -256,14 +256,14 @@ class CronJobObject(_Part, kw_only=True):
 _CRONJOBS = msgspec.json.Decoder(CronJobObject)
 
 
-class JobSpec(_Part):
+class JobSpec(_ApiStruct):
     """spec of a Job."""
 
     active_deadline_seconds: int | None = None
     backoff_limit: int | None = None
 
 
-class JobStatus(_Part):
+class JobStatus(_ApiStruct):
     """status of a Job."""
 
     start_time: str | None = None
@@ -275,14 +275,14 @@ class JobStatus(_Part):
     conditions: tuple[Condition, ...] | None = None
 
 
-class Job(_Part):
+class Job(_ApiStruct):
     """A Job of batch/v1."""
 
-    metadata: Meta = msgspec.field(default_factory=Meta)
+    metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
     spec: JobSpec = msgspec.field(default_factory=JobSpec)
     status: JobStatus = msgspec.field(default_factory=JobStatus)
 
-    def true(self, kind: str) -> Condition | None:
+    def true_condition(self, kind: str) -> Condition | None:
         """The condition of that type whose status is True; Suspended stays listed as False after a resume."""
         for condition in self.status.conditions or ():
             if condition.type == kind and condition.status == "True":
@@ -290,20 +290,20 @@ class Job(_Part):
         return None
 
 
-class Resources(_Part):
+class ContainerResources(_ApiStruct):
     """resources of a container."""
 
     limits: dict[str, str | int | float] | None = None
 
 
-class Container(_Part):
+class Container(_ApiStruct):
     """One of spec.containers."""
 
     name: str = ""
-    resources: Resources | None = None
+    resources: ContainerResources | None = None
 
 
-class PodSpec(_Part):
+class PodSpec(_ApiStruct):
     """spec of a pod."""
 
     node_name: str | None = None
@@ -311,20 +311,20 @@ class PodSpec(_Part):
     init_containers: tuple[Container, ...] | None = None
 
 
-class Waiting(_Part):
+class ContainerWaiting(_ApiStruct):
     """state.waiting of a container."""
 
     reason: str | None = None
     message: str | None = None
 
 
-class Running(_Part):
+class ContainerRunning(_ApiStruct):
     """state.running of a container."""
 
     started_at: str | None = None
 
 
-class Terminated(_Part):
+class ContainerTerminated(_ApiStruct):
     """state.terminated of a container."""
 
     exit_code: int = 0
@@ -333,24 +333,24 @@ class Terminated(_Part):
     message: str | None = None
 
 
-class State(_Part):
+class ContainerState(_ApiStruct):
     """state or lastState of a container."""
 
-    waiting: Waiting | None = None
-    running: Running | None = None
-    terminated: Terminated | None = None
+    waiting: ContainerWaiting | None = None
+    running: ContainerRunning | None = None
+    terminated: ContainerTerminated | None = None
 
 
-class ContainerStatus(_Part):
+class ContainerStatus(_ApiStruct):
     """One of status.containerStatuses."""
 
     name: str = ""
     restart_count: int = 0
-    state: State | None = None
-    last_state: State | None = None
+    state: ContainerState | None = None
+    last_state: ContainerState | None = None
 
 
-class PodStatus(_Part):
+class PodStatus(_ApiStruct):
     """status of a pod."""
 
     phase: str = ""
@@ -361,20 +361,20 @@ class PodStatus(_Part):
     container_statuses: tuple[ContainerStatus, ...] | None = None
 
 
-class Pod(_Part):
+class Pod(_ApiStruct):
     """A pod of v1."""
 
-    metadata: Meta = msgspec.field(default_factory=Meta)
+    metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
     spec: PodSpec = msgspec.field(default_factory=PodSpec)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
 
     @property
-    def entries(self) -> tuple[ContainerStatus, ...]:
+    def container_statuses(self) -> tuple[ContainerStatus, ...]:
         """The states of all its containers, those that run before the others first."""
         return (*(self.status.init_container_statuses or ()), *(self.status.container_statuses or ()))
 
 
-class Involved(_Part):
+class InvolvedObject(_ApiStruct):
     """involvedObject of an Event."""
 
     kind: str = ""
@@ -383,18 +383,18 @@ class Involved(_Part):
     uid: str = ""
 
 
-class Series(_Part):
+class EventSeries(_ApiStruct):
     """series of an Event."""
 
     count: int | None = None
     last_observed_time: str | None = None
 
 
-class Event(_Part):
+class Event(_ApiStruct):
     """An Event of v1; only `event_time` is set on those of newer reporters, only the others on older ones."""
 
-    metadata: Meta = msgspec.field(default_factory=Meta)
-    involved_object: Involved = msgspec.field(default_factory=Involved)
+    metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
+    involved_object: InvolvedObject = msgspec.field(default_factory=InvolvedObject)
     type: str | None = None
     reason: str | None = None
     message: str | None = None
@@ -402,16 +402,16 @@ class Event(_Part):
     first_timestamp: str | None = None
     last_timestamp: str | None = None
     event_time: str | None = None
-    series: Series | None = None
+    series: EventSeries | None = None
 
     @property
-    def at(self) -> str | None:
+    def last_seen(self) -> str | None:
         """When it was last seen."""
         last = self.series.last_observed_time if self.series else None
         return last or self.last_timestamp or self.event_time or self.metadata.creation_timestamp
 
     @property
-    def times(self) -> int:
+    def occurrences(self) -> int:
         """How often it was seen."""
         return (self.series.count if self.series else None) or self.count or 1
 
@@ -419,12 +419,12 @@ class Event(_Part):
 T = TypeVar("T")
 
 
-def read(plain: JsonObject, kind: type[T]) -> T:
+def convert_object(plain: JsonObject, kind: type[T]) -> T:
     """A plain object as one of these; raises msgspec.ValidationError."""
     return msgspec.convert(plain, kind, strict=False)
 
 
-class ListMeta(_Part):
+class ListMeta(_ApiStruct):
     """metadata of a list."""
 
     resource_version: str = ""
@@ -445,12 +445,12 @@ class WatchLine(msgspec.Struct, Generic[T]):
     object: T
 
 
-def uid_of_job(pod: Pod) -> str | None:
+def job_uid_of(pod: Pod) -> str | None:
     """The uid of the Job that owns a pod."""
     return next((owner.uid for owner in pod.metadata.owner_references or () if owner.kind == "Job"), None)
 
 
-def cronjob_of(job: Job) -> Owner | None:
+def cronjob_owner_of(job: Job) -> OwnerReference | None:
     """The CronJob that owns the Job, by its owner reference with `controller: true`."""
     for owner in job.metadata.owner_references or ():
         if owner.kind == "CronJob" and owner.controller:

@@ -13,10 +13,10 @@ from kronkeep_daemon.kube.errors import NotFoundInCluster
 
 def _namespaced(base: str, plural: str, namespace: str | None, name: str | None) -> str:
     scope = f"{base}/namespaces/{_segment(namespace)}/{plural}" if namespace else f"{base}/{plural}"
-    return one(scope, name) if name else scope
+    return object_path(scope, name) if name else scope
 
 
-def one(collection: str, name: str) -> str:
+def object_path(collection: str, name: str) -> str:
     """The object of that name in a collection."""
     return f"{collection}/{_segment(name)}"
 

@@ -21,17 +21,17 @@ T = TypeVar("T")
 Lines = list[bytes]
 
 
-def words(fault: BaseException) -> str:
+def fault_message(fault: BaseException) -> str:
     """What a fault says, or its kind where it says nothing."""
     return str(fault) or type(fault).__name__
 
 
-async def whole(response: aiohttp.ClientResponse) -> bytes:
+async def read_body(response: aiohttp.ClientResponse) -> bytes:
     """The whole body; raises ClusterUnreachable when it breaks off."""
-    return b"".join([chunk async for chunk in chunks(response)])
+    return b"".join([chunk async for chunk in iter_chunks(response)])
 
 
-async def chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+async def iter_chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     """The body as it comes; raises ClusterUnreachable when it breaks off."""
     import aiohttp
 
@@ -39,13 +39,13 @@ async def chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
         async for chunk in response.content.iter_any():
             yield chunk
     except (aiohttp.ClientError, OSError, TimeoutError) as fault:
-        raise ClusterUnreachable(f"the stream broke: {words(fault)}") from fault
+        raise ClusterUnreachable(f"the stream broke: {fault_message(fault)}") from fault
 
 
-async def lines(response: aiohttp.ClientResponse) -> AsyncIterator[Lines]:
+async def iter_lines(response: aiohttp.ClientResponse) -> AsyncIterator[Lines]:
     """Whole lines only: what the server did not finish with a line feed is dropped."""
     rest = b""
-    async for chunk in chunks(response):
+    async for chunk in iter_chunks(response):
         *ended, rest = (rest + chunk).split(b"\n")
         if found := [line for line in ended if line]:
             yield found

@@ -19,7 +19,7 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterUnreachable, KronkeepError
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.errors import ClusterUnavailable, Gone, refused
+from kronkeep_daemon.kube.errors import ClusterUnavailable, Gone, response_error
 from kronkeep_daemon.kube.response_readers import ObjectDecoder
 
 log = logging.getLogger(__name__)
@@ -193,7 +193,9 @@ def _error(raw: bytes) -> KronkeepError:
     """What an ERROR line says; all but a request to wait mean that the list must be read again."""
     status = msgspec.json.decode(raw).get("object") or {}
     code = status.get("code")
-    error = refused(code if isinstance(code, int) else 500, msgspec.json.encode(status), _asked(status))
+    error = response_error(
+        code if isinstance(code, int) else 500, msgspec.json.encode(status), _asked(status)
+    )
     return error if isinstance(error, ClusterUnavailable) else Gone(str(error))
 
 

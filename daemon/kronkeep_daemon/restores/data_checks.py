@@ -55,7 +55,7 @@ class DataChecks:
 
     async def _forever(self) -> None:
         while True:
-            await self._leads.acting()
+            await self._leads.wait_until_leading()
             for storage in self._storages.list():
                 if self._leads.leads(storage.cluster):
                     self._look(storage)

@@ -63,7 +63,7 @@ class Drills:
     async def due(self) -> list[Restore]:
         """Records the drills that are due now."""
         found = []
-        for cronjob in self._cronjobs.acting():
+        for cronjob in self._cronjobs.led_objects():
             carrier = policies.carrier(cronjob)
             policy = carrier.policy if carrier else None
             if carrier is None or policy is None or policy.drill is None or not policy.enabled:

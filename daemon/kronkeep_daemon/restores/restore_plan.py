@@ -112,7 +112,7 @@ class Planner:
             if target.size_bytes is not None or target.storage_class is not None:
                 raise InvalidRequest("Only a new claim has a size and a class.", field="target")
         clusters = self._cronjobs.clusters
-        cluster = clusters.named(target.cluster) if target.cluster else clusters.of(backup.cluster)
+        cluster = clusters.by_name(target.cluster) if target.cluster else clusters.of(backup.cluster)
         namespace = target.namespace or backup.namespace
         self._check_place(backup, cluster, namespace)
         claim = target.claim or f"{backup.cronjob[:40]}-restored-{backup.id[:6]}"
@@ -256,7 +256,7 @@ class Planner:
             self._cronjobs.find(CronJobRef.of(backup))
         except NotFound:
             return False
-        recent = self._cronjobs.recent(backup.cronjob_id)
+        recent = self._cronjobs.recent_runs(backup.cronjob_id)
         return any(not is_final(EXECUTION_TRANSITIONS, run.status) for run in recent)
 
 

@@ -71,7 +71,7 @@ class RestoreService:
         self._supervisor.start("restores", self._look_forever, death="restart")
 
     async def _look_forever(self) -> None:
-        await self._cronjobs.some_synced()
+        await self._cronjobs.wait_until_one_synced()
         while True:
             try:
                 await self._drills.due()

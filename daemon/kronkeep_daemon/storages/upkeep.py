@@ -98,7 +98,7 @@ class StorageUpkeep:
 
     async def _run_forever(self) -> None:
         while True:
-            await self._leads.acting()
+            await self._leads.wait_until_leading()
             try:
                 await self._jobs.sweep()
             except KronkeepError as fault:

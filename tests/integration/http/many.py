@@ -81,7 +81,7 @@ async def many(folder: Path, cronjobs: int, each: int) -> AsyncIterator[Services
     current = CurrentSettings(Settings())
     services = compose([(cluster, ClusterSettings())], history, current, supervisor).services
     await supervisor.close()
-    seen = services.cronjobs.recorders[CLUSTER].seen
+    seen = services.cronjobs.recorders[CLUSTER].cache
     for number in range(cronjobs):
         one = cronjob(number)
         seen.cronjobs[one.ref] = one

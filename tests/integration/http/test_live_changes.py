@@ -121,7 +121,7 @@ async def test_a_sweep_sees_what_no_event_told(services: Services) -> None:
     seq = services.history.seq
     heard: list[Change] = []
     stop = services.live.subscribe(heard.append)
-    cache = services.cronjobs.recorders[CLUSTER].seen.cronjobs
+    cache = services.cronjobs.recorders[CLUSTER].cache.cronjobs
     del cache[CronJobRef(CLUSTER, "ns-1", "job-1")]
     cache[CronJobRef(CLUSTER, "ns-2", "job-2")].spec.suspend = True
     await services.live.current()

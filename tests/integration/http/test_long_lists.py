@@ -71,9 +71,9 @@ async def test_a_list_of_all_cronjobs_lets_others_work_after_a_few_of_them(
 
 
 async def test_what_came_while_a_list_was_made_is_in_it_and_what_went_is_not(services: Services) -> None:
-    known = services.cronjobs.recorders["many"].seen.cronjobs
+    known = services.cronjobs.recorders["many"].cache.cronjobs
     names = []
-    async for cronjob in services.extended.each("ns-7"):
+    async for cronjob in services.extended.iter_cronjobs("ns-7"):
         names.append(cronjob.name)
         known.pop(CronJobRef("many", "ns-7", "job-57"), None)
     assert names == ["job-107", "job-157", "job-207", "job-257", "job-7"]

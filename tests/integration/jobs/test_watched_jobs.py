@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kronkeep_common.clock import SystemClock
-from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
@@ -42,7 +42,7 @@ class CountingCluster(Cluster):
 class Room:
     """The connection and the runner of our Jobs there."""
 
-    def __init__(self, cluster: CountingCluster, recorder: Recorder) -> None:
+    def __init__(self, cluster: CountingCluster, recorder: RunRecorder) -> None:
         self.cluster = cluster
         runners = JobRunners(
             clusters=Clusters([cluster]), clock=SystemClock(), recorders={cluster.id: recorder}
@@ -59,7 +59,7 @@ async def room(
     assert isinstance(cluster, CountingCluster)
     history = await History.open(tmp_path / "history", clock=SystemClock())
     supervisor = Supervisor(SystemClock())
-    recorder = Recorder(
+    recorder = RunRecorder(
         cluster=cluster,
         history=history,
         bus=Bus(),

@@ -27,19 +27,19 @@ async def test_one_leads_until_it_stops_renewing(cluster: Cluster) -> None:
     one, two = (
         Leadership(cluster=cluster, namespace="kronkeep", holder=name, clock=time) for name in ("one", "two")
     )
-    await one.look()
-    await two.look()
+    await one.refresh()
+    await two.refresh()
     assert (one.leads(), two.leads(), two.other) == (True, False, "one")
     await time.advance(9)
-    await one.look()
+    await one.refresh()
     await time.advance(9)
-    await two.look()
+    await two.refresh()
     assert (one.leads(), two.leads()) == (True, False)
     await time.advance(7)
     assert not one.leads(), "it may not rely on what it could not renew for ten seconds"
-    await two.look()
+    await two.refresh()
     assert (one.leads(), two.leads()) == (False, True)
-    await one.look()
+    await one.refresh()
     assert (one.leads(), two.leads()) == (False, True)
 
 
@@ -48,17 +48,17 @@ async def test_what_is_given_back_is_taken_at_once(cluster: Cluster) -> None:
     one, two = (
         Leadership(cluster=cluster, namespace="kronkeep", holder=name, clock=time) for name in ("one", "two")
     )
-    await one.look()
+    await one.refresh()
     await one.release()
-    await two.look()
+    await two.refresh()
     assert (one.leads(), two.leads()) == (False, True)
 
 
 async def test_a_restart_is_the_same_holder(cluster: Cluster) -> None:
     time = clock()
-    await Leadership(cluster=cluster, namespace="kronkeep", holder="one", clock=time).look()
+    await Leadership(cluster=cluster, namespace="kronkeep", holder="one", clock=time).refresh()
     again = Leadership(cluster=cluster, namespace="kronkeep", holder="one", clock=time)
-    await again.look()
+    await again.refresh()
     assert again.leads()
 
 
@@ -70,5 +70,5 @@ async def test_of_two_at_the_same_moment_one_wins(cluster: Cluster) -> None:
         Leadership(cluster=cluster, namespace="kronkeep", holder=f"d{number}", clock=time)
         for number in range(8)
     ]
-    await asyncio.gather(*(one.look() for one in all_of_them))
+    await asyncio.gather(*(one.refresh() for one in all_of_them))
     assert sum(one.leads() for one in all_of_them) == 1

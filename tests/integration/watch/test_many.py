@@ -11,7 +11,7 @@ import pytest
 from tests.integration.watch.world import Quick, World, job
 
 from kronkeep_common.states import EXECUTION_TRANSITIONS, is_final
-from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus, ExecutionChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
@@ -21,7 +21,7 @@ from kronkeep_daemon.supervisor import Supervisor
 class Room:
     """A recorder of a world, with what it told of ends."""
 
-    def __init__(self, world: World, history: History, recorder: Recorder, bus: Bus) -> None:
+    def __init__(self, world: World, history: History, recorder: RunRecorder, bus: Bus) -> None:
         self.world = world
         self.history = history
         self.recorder = recorder
@@ -52,7 +52,7 @@ async def opened(folder: Path) -> AsyncIterator[Room]:
     async with world.served(folder) as kubeconfig:
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
         history = await History.open(folder / "history", clock=clock)
-        recorder = Recorder(cluster=cluster, history=history, bus=bus, clock=clock, patience=0.2)
+        recorder = RunRecorder(cluster=cluster, history=history, bus=bus, clock=clock, patience=0.2)
         recorder.start(supervisor)
         await asyncio.wait_for(recorder.synced.wait(), 30)
         try:
@@ -139,7 +139,7 @@ async def test_two_clusters_with_the_same_uid_have_a_record_each(room: Room, tmp
     async with copy.served(tmp_path / "copy") as kubeconfig:
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
         cluster.id = "copy"
-        other = Recorder(cluster=cluster, history=room.history, bus=Bus(), clock=Quick(), patience=0.2)
+        other = RunRecorder(cluster=cluster, history=room.history, bus=Bus(), clock=Quick(), patience=0.2)
         supervisor = Supervisor(Quick())
         copy.put("jobs", job("dump-1", "u1", ended=True))
         other.start(supervisor)

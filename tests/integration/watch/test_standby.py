@@ -82,15 +82,15 @@ async def other(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Leadership
     """Another daemon, which acts until it is told to give that up; its Lease lasts longer than the test."""
     monkeypatch.setattr(lease, "LASTS", 600)
     found = Leadership(cluster=cluster, namespace="kronkeep", holder="other", clock=SystemClock())
-    await found.look()
+    await found.refresh()
     return found
 
 
 async def hand_over(other: Leadership, lead: Leadership) -> None:
     await other.release()
-    await lead.look()
+    await lead.refresh()
     async with asyncio.timeout(30):
-        await lead.acting()
+        await lead.wait_until_leading()
 
 
 def file_of(services: Services) -> tuple[str, ...]:

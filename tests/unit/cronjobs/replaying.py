@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from kronkeep_common.models import CronJobExecution
-from kronkeep_daemon.cronjobs.run_recorder import Recorder
+from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobObject, Event, Job, JsonObject, Pod
@@ -58,8 +58,8 @@ def without_cluster(cluster_id: str = "c") -> Any:
     return Nothing()
 
 
-def a_recorder(history: History, clock: FakeClock) -> Recorder:
-    return Recorder(cluster=without_cluster(), history=history, bus=Bus(), clock=clock, patience=PATIENCE)
+def a_recorder(history: History, clock: FakeClock) -> RunRecorder:
+    return RunRecorder(cluster=without_cluster(), history=history, bus=Bus(), clock=clock, patience=PATIENCE)
 
 
 def decode(kind: str, manifest: JsonObject) -> Any:
@@ -68,22 +68,22 @@ def decode(kind: str, manifest: JsonObject) -> Any:
     return ObjectDecoder(KINDS[kind], "c").line(line).object
 
 
-def feed(recorder: Recorder, kind: str, what: str, obj: JsonObject) -> None:
+def feed(recorder: RunRecorder, kind: str, what: str, obj: JsonObject) -> None:
     """One event, as a watch would hand it on."""
-    seen = recorder.seen
+    seen = recorder.cache
     item = decode(kind, obj)
     handlers = {
-        "cronjobs": seen.cronjob_event,
-        "jobs": seen.job_event,
-        "pods": seen.pod_event,
-        "events": seen.event_event,
+        "cronjobs": seen.update_cronjob,
+        "jobs": seen.update_job,
+        "pods": seen.update_pod,
+        "events": seen.update_event,
     }
     handlers[kind](what, item)
 
 
-def listed(recorder: Recorder, there: dict[str, list[JsonObject]]) -> None:
+def listed(recorder: RunRecorder, there: dict[str, list[JsonObject]]) -> None:
     """Full lists, as at a start or after a gap."""
-    seen = recorder.seen
+    seen = recorder.cache
     items = {kind: [decode(kind, obj) for obj in found] for kind, found in there.items()}
     seen.sync_cronjobs(None, items["cronjobs"])
     seen.sync_pods(items["pods"])
@@ -91,14 +91,14 @@ def listed(recorder: Recorder, there: dict[str, list[JsonObject]]) -> None:
     seen.sync_jobs(None, items["jobs"])
 
 
-async def write(recorder: Recorder) -> None:
+async def write(recorder: RunRecorder) -> None:
     """Writes what is touched, as the recorder's own task does."""
     touched = recorder._touched
     recorder._touched = {}
     await recorder._write(touched)
 
 
-async def told_all(recorder: Recorder) -> None:
+async def told_all(recorder: RunRecorder) -> None:
     """Waits for what the recorder is patient for, and writes it."""
     await write(recorder)
     while recorder._waiting or recorder._touched:
@@ -107,8 +107,8 @@ async def told_all(recorder: Recorder) -> None:
 
 
 async def restarted(
-    recorder: Recorder, history: History, clock: FakeClock, there: dict[str, list[JsonObject]]
-) -> Recorder:
+    recorder: RunRecorder, history: History, clock: FakeClock, there: dict[str, list[JsonObject]]
+) -> RunRecorder:
     """A new life of the daemon on the same history, which lists what is there."""
     fresh = a_recorder(history, clock)
     listed(fresh, there)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from kronkeep_daemon.kube.job_state import observe
-from kronkeep_daemon.kube.objects import Event, Job, Pod, read
+from kronkeep_daemon.kube.objects import Event, Job, Pod, convert_object
 
 PULL = 'Failed to pull image "x:1": rpc error: code = NotFound desc = no such manifest'
 
@@ -14,7 +14,7 @@ def job(*conditions: tuple[str, str], message: str = "", **status: Any) -> Job:
     found = [{"type": kind, "status": "True", "reason": reason, "message": message,
               "lastTransitionTime": "2026-01-15T10:05:00Z"} for kind, reason in conditions]  # fmt: skip
     plain = {"metadata": {"name": "j", "uid": "j1"}, "spec": {"activeDeadlineSeconds": 60}}
-    return read({**plain, "status": {"conditions": found, **status}}, Job)
+    return convert_object({**plain, "status": {"conditions": found, **status}}, Job)
 
 
 def pod(state: dict[str, Any] | None = None, **status: Any) -> Pod:
@@ -25,7 +25,7 @@ def pod(state: dict[str, Any] | None = None, **status: Any) -> Pod:
         "spec": {"containers": [container]},
         "status": {"phase": "Pending", "containerStatuses": entries, **status},
     }
-    return read(plain, Pod)
+    return convert_object(plain, Pod)
 
 
 def waiting(reason: str, message: str = "") -> dict[str, Any]:
@@ -37,7 +37,7 @@ def ended(code: int, reason: str = "Error", **more: Any) -> dict[str, Any]:
 
 
 def told(uid: str, reason: str, message: str) -> dict[str, dict[str, Event]]:
-    return {uid: {reason: read({"reason": reason, "message": message}, Event)}}
+    return {uid: {reason: convert_object({"reason": reason, "message": message}, Event)}}
 
 
 FAILED = job(("Failed", "BackoffLimitExceeded"), failed=1)

@@ -1,11 +1,13 @@
 """Who waits for one Job is told of its changes, and of no other's; a deleted one stays readable meanwhile."""
 
-from kronkeep_daemon.cronjobs.cluster_cache import Seen
-from kronkeep_daemon.kube.objects import Event, Job, Pod, read
+from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
+from kronkeep_daemon.kube.objects import Event, Job, Pod, convert_object
 
 
 def job(uid: str, version: str = "1") -> Job:
-    return read({"metadata": {"name": uid, "namespace": "n", "uid": uid, "resourceVersion": version}}, Job)
+    return convert_object(
+        {"metadata": {"name": uid, "namespace": "n", "uid": uid, "resourceVersion": version}}, Job
+    )
 
 
 def pod(owner: str, version: str = "1") -> Pod:
@@ -15,15 +17,15 @@ def pod(owner: str, version: str = "1") -> Pod:
         "resourceVersion": version,
         "ownerReferences": [{"kind": "Job", "uid": owner}],
     }
-    return read({"metadata": meta}, Pod)
+    return convert_object({"metadata": meta}, Pod)
 
 
 def event(about: str) -> Event:
-    return read({"involvedObject": {"uid": about}, "reason": "FailedMount"}, Event)
+    return convert_object({"involvedObject": {"uid": about}, "reason": "FailedMount"}, Event)
 
 
-def cache() -> Seen:
-    return Seen(touched=lambda _: None, turned=lambda *_: None)
+def cache() -> ClusterCache:
+    return ClusterCache(touched=lambda _: None, turned=lambda *_: None)
 
 
 def test_a_subscriber_is_woken_by_its_job_its_pods_and_their_events_only() -> None:
@@ -31,24 +33,24 @@ def test_a_subscriber_is_woken_by_its_job_its_pods_and_their_events_only() -> No
     with seen.subscribe("a") as changed:
         assert not changed.is_set()
         for change in (
-            lambda: seen.job_event("ADDED", job("a")),
-            lambda: seen.pod_event("ADDED", pod("a")),
-            lambda: seen.event_event("ADDED", event("a-pod")),
-            lambda: seen.job_event("DELETED", job("a", "2")),
+            lambda: seen.update_job("ADDED", job("a")),
+            lambda: seen.update_pod("ADDED", pod("a")),
+            lambda: seen.update_event("ADDED", event("a-pod")),
+            lambda: seen.update_job("DELETED", job("a", "2")),
         ):
             change()
             assert changed.is_set()
             changed.clear()
-        seen.job_event("ADDED", job("b"))
-        seen.pod_event("ADDED", pod("b"))
+        seen.update_job("ADDED", job("b"))
+        seen.update_pod("ADDED", pod("b"))
         assert not changed.is_set()
-    seen.job_event("ADDED", job("c"))
+    seen.update_job("ADDED", job("c"))
     assert not changed.is_set()
 
 
 def test_a_full_list_without_the_job_wakes_its_subscriber() -> None:
     seen = cache()
-    seen.job_event("ADDED", job("a"))
+    seen.update_job("ADDED", job("a"))
     with seen.subscribe("a") as changed:
         seen.sync_jobs(None, [])
         assert changed.is_set()
@@ -59,13 +61,13 @@ def test_a_deleted_job_is_forgotten_when_its_last_subscriber_has_left() -> None:
     seen = cache()
     with seen.subscribe("a"):
         with seen.subscribe("a") as changed:
-            seen.job_event("ADDED", job("a"))
-            seen.pod_event("ADDED", pod("a"))
-            seen.job_event("DELETED", job("a", "2"))
+            seen.update_job("ADDED", job("a"))
+            seen.update_pod("ADDED", pod("a"))
+            seen.update_job("DELETED", job("a", "2"))
             seen.forget_job("a")
         assert changed.is_set()
         assert seen.jobs["a"].metadata.resource_version == "2"
         assert len(seen.pods_of("a")) == 1
     assert "a" not in seen.jobs
-    assert "a" not in seen.gone
+    assert "a" not in seen.deleted_jobs
     assert seen.pods_of("a") == []

@@ -26,12 +26,12 @@ from kronkeep_daemon.cronjobs import last_applied
     ],
 )
 def test_a_quantity_is_its_amount(text: object, number: str) -> None:
-    assert last_applied.amount(text) == Decimal(number)
+    assert last_applied.quantity_amount(text) == Decimal(number)
 
 
 @pytest.mark.parametrize("text", ["", "one", "1 Gi", "1Kb", "1KiB", None, True, [], "1e9999"])
 def test_what_is_no_quantity_has_none(text: object) -> None:
-    assert last_applied.amount(text) is None
+    assert last_applied.quantity_amount(text) is None
 
 
 def pod(resources: Any, **more: Any) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_what_the_server_writes_in_its_own_way_is_no_difference(live: Any, wante
 def cronjob(spec: Any, before: Any = None, **labels: str) -> dict[str, Any]:
     body: dict[str, Any] = {"metadata": {"labels": labels}, "spec": spec}
     if before is not None:
-        body["metadata"]["annotations"] = {object_keys.DECLARED: last_applied.noted(before)}
+        body["metadata"]["annotations"] = {object_keys.DECLARED: last_applied.encode_field_names(before)}
     return body
 
 
@@ -74,17 +74,19 @@ def test_what_is_declared_no_more_goes_and_what_others_set_stays() -> None:
         {"suspend": True, "a": {"b": 1, "other": 2}, "c": {"d": 1}, "e": 5}, before, team="x", its="y"
     )
     wanted = {"metadata": {}, "spec": {}}
-    patch = last_applied.dropping(live, wanted)
+    patch = last_applied.apply_patch(live, wanted)
     assert patch["spec"] == {"suspend": None, "a": {"b": None}, "c": None}
     assert patch["metadata"] == {"labels": {"team": None}}
     assert not last_applied.covers(live, patch)
 
 
 def test_values_are_not_kept() -> None:
-    assert "secret" not in last_applied.noted(cronjob({"env": [{"name": "P", "value": "secret"}]}))
+    assert "secret" not in last_applied.encode_field_names(
+        cronjob({"env": [{"name": "P", "value": "secret"}]})
+    )
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null", "7"])
 def test_an_annotation_that_is_not_ours_drops_nothing(text: str) -> None:
     live = {"metadata": {"annotations": {object_keys.DECLARED: text}}, "spec": {"a": 1}}
-    assert last_applied.dropping(live, {"metadata": {}, "spec": {}}) == {"metadata": {}, "spec": {}}
+    assert last_applied.apply_patch(live, {"metadata": {}, "spec": {}}) == {"metadata": {}, "spec": {}}

@@ -48,7 +48,7 @@ async def recorded(folder: Path, spec: dict[str, Any], notes: dict[str, str]) ->
     ended["metadata"]["annotations"] |= notes
     await scene.show(ended, kind="jobs")
     await scene.at(30)
-    resume.given_back(CronJobObject.from_manifest(shown, "c"))
+    resume.deadline_patch(CronJobObject.from_manifest(shown, "c"))
     rows = scene.rows()
     await scene.close()
     return rows

@@ -9,11 +9,11 @@ from kronkeep_common.models import CronJobExecution
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import ExecutionStatus, Trigger
 from kronkeep_daemon.cronjobs import slot_rules
-from kronkeep_daemon.cronjobs.slot_rules import Became, Plan
+from kronkeep_daemon.cronjobs.slot_rules import SlotOutcome, SlotPlan
 
 NOON = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
 GRACE = timedelta(seconds=120)
-PLAN = Plan(schedule=Schedule.parse("*/10 * * * *"), suspended=False, forbid=True, deadline=None)
+PLAN = SlotPlan(schedule=Schedule.parse("*/10 * * * *"), suspended=False, forbid=True, deadline=None)
 
 
 def seconds(number: float) -> datetime:
@@ -23,27 +23,31 @@ def seconds(number: float) -> datetime:
 @pytest.mark.parametrize(
     ("deadline", "held", "now", "became"),
     [
-        (None, False, 119, Became.WAITING),
-        (None, False, 120, Became.LATE),
-        (None, True, 120, Became.DELAYED),
-        (None, False, 719, Became.LATE),
-        (None, False, 720, Became.NOT_STARTED),  # the next slot's grace has passed
-        (None, True, 720, Became.STILL_RUNNING),
-        (200, False, 320, Became.LATE),
-        (200, False, 321, Became.DEADLINE_PASSED),  # the deadline, and the grace after it
-        (200, True, 321, Became.STILL_RUNNING),
+        (None, False, 119, SlotOutcome.WAITING),
+        (None, False, 120, SlotOutcome.LATE),
+        (None, True, 120, SlotOutcome.DELAYED),
+        (None, False, 719, SlotOutcome.LATE),
+        (None, False, 720, SlotOutcome.NOT_STARTED),  # the next slot's grace has passed
+        (None, True, 720, SlotOutcome.STILL_RUNNING),
+        (200, False, 320, SlotOutcome.LATE),
+        (200, False, 321, SlotOutcome.DEADLINE_PASSED),  # the deadline, and the grace after it
+        (200, True, 321, SlotOutcome.STILL_RUNNING),
     ],
 )
-def test_what_a_slot_became(deadline: int | None, held: bool, now: int, became: Became) -> None:
+def test_what_a_slot_became(deadline: int | None, held: bool, now: int, became: SlotOutcome) -> None:
     limit = None if deadline is None else timedelta(seconds=deadline)
     plan = PLAN._replace(deadline=limit)
-    found = slot_rules.judge(plan, [NOON, seconds(600)], {seconds(600)}, seconds(now), GRACE, lambda _: held)
+    found = slot_rules.judge_slots(
+        plan, [NOON, seconds(600)], {seconds(600)}, seconds(now), GRACE, lambda _: held
+    )
     assert found == [(NOON, became)]
 
 
 def test_a_run_before_holds_only_where_runs_are_forbidden_to_overlap() -> None:
     plan = PLAN._replace(forbid=False)
-    assert slot_rules.judge(plan, [NOON], (), seconds(120), GRACE, lambda _: True) == [(NOON, Became.LATE)]
+    assert slot_rules.judge_slots(plan, [NOON], (), seconds(120), GRACE, lambda _: True) == [
+        (NOON, SlotOutcome.LATE)
+    ]
 
 
 def run(began: float, ended: float | None, job: str | None = "j") -> CronJobExecution:
@@ -76,15 +80,15 @@ def test_a_record_without_a_job_holds_nothing() -> None:
 
 
 def test_slots_later_than_the_one_and_up_to_the_other() -> None:
-    assert slot_rules.due(PLAN, NOON, seconds(1200)) == [seconds(600), seconds(1200)]
-    assert slot_rules.due(PLAN, NOON, NOON) == []
-    assert slot_rules.due(PLAN._replace(suspended=True), NOON, seconds(1200)) == []
-    assert slot_rules.due(PLAN._replace(schedule=None), NOON, seconds(1200)) == []
+    assert slot_rules.due_slots(PLAN, NOON, seconds(1200)) == [seconds(600), seconds(1200)]
+    assert slot_rules.due_slots(PLAN, NOON, NOON) == []
+    assert slot_rules.due_slots(PLAN._replace(suspended=True), NOON, seconds(1200)) == []
+    assert slot_rules.due_slots(PLAN._replace(schedule=None), NOON, seconds(1200)) == []
 
 
 def test_of_very_many_slots_only_the_newest_are_looked_at() -> None:
     plan = PLAN._replace(schedule=Schedule.parse("* * * * *"))
-    found = slot_rules.due(plan, NOON, NOON + timedelta(days=10))
+    found = slot_rules.due_slots(plan, NOON, NOON + timedelta(days=10))
     assert len(found) == slot_rules.MOST
     assert found[-1] == NOON + timedelta(days=10)
     assert found[0] == found[-1] - timedelta(minutes=slot_rules.MOST - 1)

@@ -10,8 +10,8 @@ import pytest
 from tests.unit.cronjobs.replaying import a_recorder, feed
 
 from kronkeep_daemon.cronjobs import resume
-from kronkeep_daemon.cronjobs.run_recorder import Recorder
-from kronkeep_daemon.cronjobs.slot_tracker import Ledger
+from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
+from kronkeep_daemon.cronjobs.slot_tracker import SlotTracker
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobObject
@@ -67,14 +67,14 @@ class Scene:
         self.clock = FakeClock(NOON + timedelta(minutes=1))
         self.live = True
         self.history: History
-        self.recorder: Recorder
+        self.recorder: RunRecorder
 
     async def open(self) -> None:
         self.history = await History.open(self.folder, clock=self.clock)
         self.recorder = a_recorder(self.history, self.clock)
-        self.recorder.ledger = Ledger(
+        self.recorder.slot_tracker = SlotTracker(
             cluster_id="c",
-            seen=self.recorder.seen,
+            seen=self.recorder.cache,
             history=self.history,
             bus=Bus(),
             clock=self.clock,
@@ -97,7 +97,7 @@ class Scene:
         """Moves to so many minutes past noon, looking every 30 seconds."""
         while (left := (NOON + timedelta(minutes=minute) - self.clock.now()).total_seconds()) > 0:
             await self.clock.advance(min(30.0, left))
-            await self.recorder.ledger.look()
+            await self.recorder.slot_tracker.update()
 
     def rows(self) -> list[tuple[Any, ...]]:
         """(minute past noon, status, reason) of every record, oldest first."""
@@ -107,7 +107,7 @@ class Scene:
         ]
 
     def standing(self) -> tuple[datetime | None, datetime | None]:
-        return self.recorder.ledger.standing(UID)
+        return self.recorder.slot_tracker.standing(UID)
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     found = Scene(tmp_path)
     await found.open()
     await found.show(cronjob())
-    await found.recorder.ledger.look()
+    await found.recorder.slot_tracker.update()
     yield found
     await found.close()
 
@@ -202,8 +202,8 @@ async def test_after_a_cut_what_status_proves_is_told_and_the_rest_is_one_gap(sc
     scene.live = True
     await scene.show(cronjob(last=slot(30), version=2))
     await scene.show(job(slot(20), ended=slot(21)), kind="jobs")
-    await scene.recorder.ledger.look()
-    await scene.recorder.ledger.look()
+    await scene.recorder.slot_tracker.update()
+    await scene.recorder.slot_tracker.update()
     found = {row[0]: row[1:] for row in scene.rows()}
     assert found == {
         10: ("unknown", "Gap"),
@@ -235,7 +235,7 @@ async def test_after_a_stop_events_prove_how_runs_ended(scene: Scene) -> None:
         }
         await scene.show(event, kind="events")
     await scene.show(job(slot(40)), kind="jobs")
-    await scene.recorder.ledger.look()
+    await scene.recorder.slot_tracker.update()
     assert scene.rows() == [
         (10, "succeeded", None),
         (20, "failed", "FailedWhileAway"),
@@ -252,7 +252,7 @@ async def test_a_short_stop_forgets_no_late_slot(scene: Scene) -> None:
     await scene.close()
     await scene.open()
     await scene.show(cronjob())
-    await scene.recorder.ledger.look()
+    await scene.recorder.slot_tracker.update()
     assert scene.standing() == (slot(10), None)
     await scene.at(23)
     assert scene.rows()[1:] == [(10, "missed", "NotStarted")]
@@ -271,9 +271,9 @@ class TestResume:
         from kronkeep_common.schedule import Schedule
 
         live = CronJobObject.from_manifest(raw, "c")
-        missed = resume.missed(live, Schedule.parse("*/10 * * * *"), now)
-        assert missed is None or resume.patience(missed, now) == 0
-        return resume.body(live, missed, now)
+        missed = resume.missed_slot(live, Schedule.parse("*/10 * * * *"), now)
+        assert missed is None or resume.seconds_to_wait(missed, now) == 0
+        return resume.resume_patch(live, missed, now)
 
     def test_the_deadline_excludes_the_missed_slot(self) -> None:
         now = slot(14)
@@ -283,7 +283,7 @@ class TestResume:
         assert deadline >= 10
 
     def test_a_young_slot_is_waited_for(self) -> None:
-        assert resume.patience(slot(10), slot(10) + timedelta(seconds=5)) == 7.0
+        assert resume.seconds_to_wait(slot(10), slot(10) + timedelta(seconds=5)) == 7.0
 
     def test_without_a_missed_slot_nothing_is_lowered(self) -> None:
         assert self.resumed(cronjob(last=slot(10), suspend=True), slot(14)) == {"spec": {"suspend": False}}
@@ -300,9 +300,9 @@ class TestResume:
         body = self.resumed(raw, slot(14))
         raw["metadata"] |= body["metadata"]
         raw["spec"] |= body["spec"]
-        assert resume.given_back(CronJobObject.from_manifest(raw, "c")) is None
+        assert resume.deadline_patch(CronJobObject.from_manifest(raw, "c")) is None
         raw["status"]["lastScheduleTime"] = stamp(slot(20))
-        given = resume.given_back(CronJobObject.from_manifest(raw, "c"))
+        given = resume.deadline_patch(CronJobObject.from_manifest(raw, "c"))
         assert given is not None
         assert given["spec"] == {"startingDeadlineSeconds": back}
         assert list(given["metadata"]["annotations"].values()) == [None]
@@ -310,4 +310,4 @@ class TestResume:
     def test_a_broken_note_is_taken_away(self) -> None:
         raw = msgspec.json.decode(msgspec.json.encode(cronjob()))
         raw["metadata"]["annotations"] = {"kronkeep.dev/starting-deadline-seconds": "x y"}
-        assert resume.given_back(CronJobObject.from_manifest(raw, "c")) is not None
+        assert resume.deadline_patch(CronJobObject.from_manifest(raw, "c")) is not None

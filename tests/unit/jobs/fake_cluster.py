@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import ClusterUnreachable
-from kronkeep_daemon.cronjobs.cluster_cache import Seen
+from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
 from kronkeep_daemon.jobs.job_states import CachedJobs
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
-from kronkeep_daemon.kube.objects import Job, JsonObject, Pod, read
+from kronkeep_daemon.kube.objects import Job, JsonObject, Pod, convert_object
 
 NAMESPACE = "shop"
 NAME = "ours"
@@ -57,7 +57,7 @@ class FakeCluster:
         self.pods_deleted = False
         self._more = asyncio.Event()
         self._version = 0
-        self.cache = Seen(touched=lambda _: None, turned=lambda *_: None)
+        self.cache = ClusterCache(touched=lambda _: None, turned=lambda *_: None)
 
     @property
     def cached(self) -> CachedJobs:
@@ -96,7 +96,7 @@ class FakeCluster:
         self._version += 1
         gone["metadata"]["resourceVersion"] = str(self._version)
         if self.is_live:
-            self.cache.job_event("DELETED", read(gone, Job))
+            self.cache.update_job("DELETED", convert_object(gone, Job))
             self.cache.forget_job(UID)  # as the recorder does with Jobs that are not of a CronJob
         self._wake()
 
@@ -107,8 +107,8 @@ class FakeCluster:
             self.job["metadata"]["resourceVersion"] = str(self._version)
         if self.is_live and self.job is not None:
             for pod in self._pods():
-                self.cache.pod_event("MODIFIED", read(pod, Pod))
-            self.cache.job_event("MODIFIED", read(self.job, Job))
+                self.cache.update_pod("MODIFIED", convert_object(pod, Pod))
+            self.cache.update_job("MODIFIED", convert_object(self.job, Job))
         self._wake()
 
     def _wake(self) -> None:

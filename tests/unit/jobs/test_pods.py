@@ -6,7 +6,7 @@ import pytest
 
 from kronkeep_daemon.jobs import pods
 from kronkeep_daemon.jobs.pods import RuntimeLimit
-from kronkeep_daemon.kube.objects import Pod, read
+from kronkeep_daemon.kube.objects import Pod, convert_object
 from kronkeep_daemon.testing import FakeClock
 
 NOON = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
@@ -21,7 +21,7 @@ def pod(state: dict[str, object], created: str = "2026-01-15T11:00:00Z") -> Pod:
             "containerStatuses": [{"name": "last", "state": state}],
         },
     }
-    return read(plain, Pod)
+    return convert_object(plain, Pod)
 
 
 def running_since(started_at: str) -> Pod:

@@ -9,10 +9,10 @@ from tests.integration.watch.world import Quick
 from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
 from kronkeep_daemon.kube.log_follower import LogFollower
-from kronkeep_daemon.kube.objects import Pod, read
+from kronkeep_daemon.kube.objects import Pod, convert_object
 
 LINES = [f"2026-01-15T10:00:{number // 3:02d}.{number:09d}Z line {number}\n".encode() for number in range(30)]
-POD = read({"metadata": {"name": "p", "namespace": "shop"}}, Pod)
+POD = convert_object({"metadata": {"name": "p", "namespace": "shop"}}, Pod)
 
 
 class Kubelet:
