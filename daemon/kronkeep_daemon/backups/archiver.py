@@ -20,13 +20,13 @@ from kronkeep_daemon.backups import (
     archive_manifests,
     archive_outcome,
     cronjob_configuration,
-    hooks,
+    hook_runner,
     planning_rules,
 )
 from kronkeep_daemon.backups.archive_work import ArchiveWork, ArchiveWorkResolver
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
-from kronkeep_daemon.backups.hooks import Around, HookRunner
+from kronkeep_daemon.backups.hook_runner import Around, HookRunner
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
@@ -173,7 +173,7 @@ class Archiver:
         around = Around(cronjob=work.cronjob, claims=work.claims, repository=work.repository, node=node)
         verdict = await self._hooks.stage(backup.id, "pre", around)
         if verdict.stopped_by is not None:
-            reason = hooks.refusal("pre", verdict.stopped_by)
+            reason = hook_runner.refusal("pre", verdict.stopped_by)
             return restic_backup.failure(Fault(*reason), verdict.warnings)
         found = await self._ended_unseen(before, work) or await self._job(backup, work, node)
         return found._replace(warnings=(*verdict.warnings, *found.warnings))
@@ -221,7 +221,7 @@ class Archiver:
                 work.cluster,
                 owner=owner,
                 on_line=self._listener(backup.id),
-                limits=JobLimits(unreachable_seconds=hooks.LOST_SECONDS),
+                limits=JobLimits(unreachable_seconds=hook_runner.LOST_SECONDS),
             )
         finally:
             if files:
@@ -311,7 +311,7 @@ class Archiver:
         verdict = await self._hooks.stage(backup_id, "validate", around)
         new = old = self._records.get(backup_id)
         if verdict.stopped_by is not None:
-            reason, words, step = hooks.refusal("validate", verdict.stopped_by)
+            reason, words, step = hook_runner.refusal("validate", verdict.stopped_by)
             new = msgspec.structs.replace(
                 old, ending=BackupStatus.FAILED, reason=reason, message=words, next_step=step
             )

@@ -6,7 +6,7 @@ from kronkeep_daemon.backups.archive_work import ArchiveWorkResolver
 from kronkeep_daemon.backups.archiver import Archiver
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
-from kronkeep_daemon.backups.hooks import HookRunner
+from kronkeep_daemon.backups.hook_runner import HookRunner
 from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.policy_faults import PolicyFaults
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
