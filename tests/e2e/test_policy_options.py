@@ -271,7 +271,7 @@ async def test_retention_waits_for_approval_then_pruning_gives_the_space_back(ol
         assert before is not None
         assert after is not None
         assert after.used_bytes < before.used_bytes - 700_000
-        await client.backups.pin(made[0].id, False)
+        await client.backups.unpin(made[0].id)
         await client.policies.apply_retention(policy_id)
         assert len(await old.list_snapshots("kept", folder)) == 2
         assert (await client.policies.retention(policy_id)).remove == ()

@@ -1,17 +1,18 @@
-"""The Jobs of one backup: the archive itself and its hooks; pure."""
+"""The manifests of one backup's Jobs: its archive and its hooks; pure."""
 
 from kronkeep_common import object_keys
-from kronkeep_common.models import BackupExecution, BackupPolicy, Hook, SecretKeyRef
+from kronkeep_common.models import BackupExecution, BackupPolicy, DatabaseDump, Hook, SecretKeyRef
 from kronkeep_daemon.backups import cronjob_configuration
+from kronkeep_daemon.backups.archive_work import ArchiveWork
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import (
     add_repository_access,
     build_containers,
     build_job,
+    owner_reference,
 )
 from kronkeep_daemon.repositories.job_names import archive_job_name
-from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restic import cat, restore, version
 from kronkeep_daemon.restic.snapshots import SnapshotTags
@@ -19,95 +20,86 @@ from kronkeep_daemon.settings import ArchiveSettings
 
 SOURCE = "/source"
 CONTENT = "/content"
-_TOOLS = "/kronkeep/tools"
-# Seconds for the pod of a hook to be scheduled and its image to be had, which its timeout leaves out.
+TOOLS = "/kronkeep/tools"
+# Time for a hook's pod to be scheduled and its image to be pulled, which the hook's timeout does not include.
 START_SECONDS = 120
 
 
-def hook_job_name(backup: BackupExecution, stage: str, place: int) -> str:
-    """At most 63 characters: 36 + 4 + 12 + 3 of the archive's name, and `-post19`."""
-    return f"{archive_job_name(backup)}-{stage[:4]}{place}"
+def hook_job_name(backup: BackupExecution, stage: str, position: int) -> str:
+    """Return the name of a hook's Job in the current attempt.
+
+    It has at most 63 characters: 36 + 4 + 12 + 3 of the archive's name, and `-post19`.
+    """
+    return f"{archive_job_name(backup)}-{stage[:4]}{position}"
 
 
 def archive_job(
-    backup: BackupExecution,
-    policy: BackupPolicy,
-    repository: Repository,
-    claims: tuple[str, ...],
-    files: list[str],
-    settings: ArchiveSettings,
+    backup: BackupExecution, work: ArchiveWork, files: list[str], settings: ArchiveSettings
 ) -> JsonObject:
-    """The Job of one archive: probe restic, the sources and the repository, then back up; then the dump.
+    """Return the Job of an archive; its containers run one after the other.
 
-    `files` are the names of the configuration's files, which come from the Job's ConfigMap.
+    First come the probes (restic, the sources, the repository), then the files, then the dump.
+    files: the names of the configuration's files, which are in the Job's ConfigMap.
     """
     name = archive_job_name(backup)
-    paths = source_paths(policy, claims, files)
+    paths = source_paths(work.policy, work.claims, files)
     steps = [("version", version.argv())]
     if paths:
         steps.append(("sources", ["ls", "-d", "--", *paths]))
     steps.append(("repository", cat.argv()))
     if paths:
-        part = "files" if policy.include.database else ""
-        steps.append(("backup", restic_backup.argv(_options(backup, policy, repository, part), paths)))
-    mounts = [*_claim_mounts(claims, read_only=True), *cronjob_configuration.mounts(files)]
-    ordered = build_containers(name, steps, repository, settings, mounts)
-    if policy.include.database is not None:
-        ordered += _dump(backup, policy, name, repository, settings)
-    made = build_job(name, backup.namespace, "archive", ordered, settings)
-    add_repository_access(made, repository, settings)
-    made["spec"]["activeDeadlineSeconds"] = max(1, int(policy.deadline_seconds))
-    volumes = made["spec"]["template"]["spec"]["volumes"]
-    volumes += claim_volumes(claims)
+        part = "files" if work.policy.include.database else ""
+        steps.append(("backup", restic_backup.argv(_options(backup, work, part), paths)))
+    mounts = [*_claim_mounts(work.claims, read_only=True), *cronjob_configuration.mounts(files)]
+    containers = build_containers(name, steps, work.repository, settings, mounts)
+    volumes = _claim_volumes(work.claims)
     if files:
         volumes.append(cronjob_configuration.volume(name))
-    if policy.include.database is not None:
+    if work.policy.include.database is not None:
+        containers += _dump_containers(backup, work, work.policy.include.database, settings)
         volumes.append({"name": "tools", "emptyDir": {}})
-    return made
+    job = build_job(name, backup.namespace, "archive", containers, settings)
+    add_repository_access(job, work.repository, settings)
+    job["spec"]["activeDeadlineSeconds"] = max(1, int(work.policy.deadline_seconds))
+    _pod_of(job)["volumes"] += volumes
+    return job
 
 
-def _options(
-    backup: BackupExecution, policy: BackupPolicy, repository: Repository, part: str
-) -> restic_backup.BackupOptions:
+def _options(backup: BackupExecution, work: ArchiveWork, part: str) -> restic_backup.BackupOptions:
     run = backup.cronjob_execution_id or backup.id
     return restic_backup.BackupOptions(
-        host=repository.snapshot_host(backup.cluster),
-        tags=SnapshotTags(policy=policy.id, run=run, backup=backup.id, part=part),
-        compression=compression(backup, policy),
+        host=work.repository.snapshot_host(backup.cluster),
+        tags=SnapshotTags(policy=work.policy.id, run=run, backup=backup.id, part=part),
+        compression=compression_of(backup, work.policy),
         force=backup.backup_type == "full",
     )
 
 
-def compression(backup: BackupExecution, policy: BackupPolicy) -> str:
-    """The policy's compression, unless a person chose another for this backup."""
+def compression_of(backup: BackupExecution, policy: BackupPolicy) -> str:
+    """Return the policy's compression, unless another one was asked for this backup."""
     return backup.overrides.get("compression", policy.compression)
 
 
-def _dump(
-    backup: BackupExecution,
-    policy: BackupPolicy,
-    name: str,
-    repository: Repository,
-    settings: ArchiveSettings,
+def _dump_containers(
+    backup: BackupExecution, work: ArchiveWork, dump: DatabaseDump, settings: ArchiveSettings
 ) -> list[JsonObject]:
-    """The dump runs in its own image, so restic is put beside it: `tools` copies the program there."""
-    dump = policy.include.database
-    assert dump is not None
-    tools = [{"name": "tools", "mountPath": _TOOLS}]
-    copied = f"{_TOOLS}/restic"
-    options = _options(backup, policy, repository, "database")
-    argv = restic_backup.dump_argv(options, dump.file_name, dump.command)
+    """Return the containers of a database's dump.
+
+    The dump runs in its own image, which has no restic: the container `tools` copies the program beside it.
+    """
+    copied = f"{TOOLS}/restic"
+    argv = restic_backup.dump_argv(_options(backup, work, "database"), dump.file_name, dump.command)
     steps = [("tools", ["cp", settings.program, copied]), ("database", argv)]
-    first, second = build_containers(name, steps, repository, settings, tools)
-    second["image"] = dump.image
-    at = second["command"].index(settings.program)
-    second["command"][at] = copied
-    second["env"] = [*second["env"], *secret_variables(dump.env)]
-    return [first, second]
+    mounts = [{"name": "tools", "mountPath": TOOLS}]
+    tools, database = build_containers(archive_job_name(backup), steps, work.repository, settings, mounts)
+    database["image"] = dump.image
+    database["command"][database["command"].index(settings.program)] = copied
+    database["env"] = [*database["env"], *_secret_variables(dump.env)]
+    return [tools, database]
 
 
-def secret_variables(env: dict[str, SecretKeyRef]) -> list[JsonObject]:
-    """Variables from Secrets of the pod's namespace."""
+def _secret_variables(env: dict[str, SecretKeyRef]) -> list[JsonObject]:
+    """Return environment variables from Secrets of the pod's namespace."""
     return [
         {"name": name, "valueFrom": {"secretKeyRef": {"name": ref.secret, "key": ref.key}}}
         for name, ref in env.items()
@@ -115,88 +107,103 @@ def secret_variables(env: dict[str, SecretKeyRef]) -> list[JsonObject]:
 
 
 def source_paths(policy: BackupPolicy, claims: tuple[str, ...], files: list[str]) -> list[str]:
-    """The paths to archive as the pod sees them; stable, so that restic finds the parent snapshot."""
-    chosen = {source.claim: source.paths for source in policy.source.claims}
-    found = []
+    """Return the paths to archive as the pod has them.
+
+    They are the same in each backup, so that restic finds the parent snapshot.
+    """
+    paths_by_claim = {source.claim: source.paths for source in policy.source.claims}
+    paths = []
     for claim in claims:
         base = f"{SOURCE}/{claim}"
-        found += [f"{base}/{path}" for path in chosen.get(claim, ())] or [base]
-    return [*found, cronjob_configuration.FOLDER] if files else found
+        paths += [f"{base}/{path}" for path in paths_by_claim.get(claim, ())] or [base]
+    return [*paths, cronjob_configuration.FOLDER] if files else paths
 
 
-def claim_volumes(claims: tuple[str, ...]) -> list[JsonObject]:
-    """The volumes of the claims."""
+def _claim_volumes(claims: tuple[str, ...]) -> list[JsonObject]:
     return [
-        {"name": f"claim-{i}", "persistentVolumeClaim": {"claimName": claim}}
-        for i, claim in enumerate(claims)
+        {"name": f"claim-{number}", "persistentVolumeClaim": {"claimName": claim}}
+        for number, claim in enumerate(claims)
     ]
 
 
 def _claim_mounts(claims: tuple[str, ...], *, read_only: bool) -> list[JsonObject]:
-    mounts = [{"name": f"claim-{i}", "mountPath": f"{SOURCE}/{claim}"} for i, claim in enumerate(claims)]
-    return [mount | {"readOnly": True} for mount in mounts] if read_only else mounts
+    mounts: list[JsonObject] = [
+        {"name": f"claim-{number}", "mountPath": f"{SOURCE}/{claim}"} for number, claim in enumerate(claims)
+    ]
+    return _read_only(mounts) if read_only else mounts
+
+
+def _read_only(mounts: list[JsonObject]) -> list[JsonObject]:
+    return [mount | {"readOnly": True} for mount in mounts]
 
 
 def hook_job(
-    backup: BackupExecution,
-    stage: str,
-    hook: Hook,
-    name: str,
-    repository: Repository,
-    claims: tuple[str, ...],
-    settings: ArchiveSettings,
+    backup: BackupExecution, work: ArchiveWork, hook: Hook, name: str, settings: ArchiveSettings
 ) -> JsonObject:
-    """The Job of a hook; a validate hook's restores the snapshot's content first and reads nothing else."""
-    ordered: list[JsonObject] = []
-    mounts = _claim_mounts(claims, read_only=False)
-    if stage == "validate":
-        mounts = [{"name": "content", "mountPath": CONTENT}]
-        ordered = build_containers(name, restores(backup), repository, settings, mounts)
-        mounts = [mount | {"readOnly": True} for mount in mounts]
-    ordered.append(_hook_container(backup, hook, mounts))
-    made = build_job(name, backup.namespace, "hook", ordered, settings)
-    volumes = made["spec"]["template"]["spec"]["volumes"]
-    if stage == "validate":
-        add_repository_access(made, repository, settings)
-        volumes.append({"name": "content", "emptyDir": {}})
-    else:
-        volumes += claim_volumes(claims)
-    restoring = backup.policy.deadline_seconds if stage == "validate" and backup.policy else 0
-    made["spec"]["activeDeadlineSeconds"] = int(hook.timeout_seconds + START_SECONDS + restoring)
-    return made
+    """Return the Job of a pre or post hook, which may write to the claims."""
+    container = _hook_container(backup, hook, _claim_mounts(work.claims, read_only=False))
+    job = build_job(name, backup.namespace, "hook", [container], settings)
+    _pod_of(job)["volumes"] += _claim_volumes(work.claims)
+    job["spec"]["activeDeadlineSeconds"] = int(hook.timeout_seconds + START_SECONDS)
+    return job
 
 
-def restores(backup: BackupExecution) -> list[tuple[str, list[str]]]:
-    """The steps that bring a backup's snapshots back below /content."""
+def validate_hook_job(
+    backup: BackupExecution, work: ArchiveWork, hook: Hook, name: str, settings: ArchiveSettings
+) -> JsonObject:
+    """Return the Job of a validate hook: it restores the snapshot's content, which the hook can only read."""
+    mounts: list[JsonObject] = [{"name": "content", "mountPath": CONTENT}]
+    containers = build_containers(name, content_steps(backup), work.repository, settings, mounts)
+    containers.append(_hook_container(backup, hook, _read_only(mounts)))
+    job = build_job(name, backup.namespace, "hook", containers, settings)
+    add_repository_access(job, work.repository, settings)
+    _pod_of(job)["volumes"].append({"name": "content", "emptyDir": {}})
+    restoring = work.policy.deadline_seconds
+    job["spec"]["activeDeadlineSeconds"] = int(hook.timeout_seconds + START_SECONDS + restoring)
+    return job
+
+
+def content_steps(backup: BackupExecution) -> list[tuple[str, list[str]]]:
+    """Return the steps that restore a backup's snapshots to /content."""
     result = backup.result
     ids = [result.snapshot_id, result.database_snapshot_id] if result else []
-    return [(f"content-{n}", restore.argv(found, CONTENT)) for n, found in enumerate(ids) if found]
+    return [
+        (f"content-{number}", restore.argv(snapshot_id, CONTENT))
+        for number, snapshot_id in enumerate(ids)
+        if snapshot_id
+    ]
 
 
 def _hook_container(backup: BackupExecution, hook: Hook, mounts: list[JsonObject]) -> JsonObject:
-    told = {
+    variables = {
         "KRONKEEP_BACKUP": backup.id,
         "KRONKEEP_CRONJOB": f"{backup.namespace}/{backup.cronjob}",
         "KRONKEEP_RUN": backup.cronjob_execution_id or "",
         "KRONKEEP_STATUS": str(backup.ending or backup.status),
         "KRONKEEP_SNAPSHOT": backup.result.snapshot_id if backup.result else "",
     }
+    environment = [{"name": name, "value": value} for name, value in variables.items()]
     return {
         "name": "hook",
         "image": hook.image,
         "command": list(hook.command),
-        "env": [*({"name": k, "value": v} for k, v in told.items()), *secret_variables(hook.env)],
+        "env": [*environment, *_secret_variables(hook.env)],
         "volumeMounts": mounts,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {"allowPrivilegeEscalation": False},
     }
 
 
-def belongs(made: JsonObject, backup: BackupExecution, owner: JsonObject, node: str | None) -> None:
-    """Marks a Job as the backup's: deleted with the CronJob, on the node that its claims need."""
-    meta = made["metadata"]
-    meta["ownerReferences"] = [owner]
+def assign_to_backup(job: JsonObject, backup: BackupExecution, work: ArchiveWork, node: str | None) -> None:
+    """Mark a Job as the backup's, to be deleted with its CronJob and to run on `node` where that is given."""
+    meta = job["metadata"]
+    meta["ownerReferences"] = [owner_reference(work.cronjob)]
     meta["labels"] |= {object_keys.BACKUP_LABEL: backup.id}
     meta["annotations"] = {object_keys.RUN_ANNOTATION: backup.cronjob_execution_id or ""}
     if node is not None:
-        made["spec"]["template"]["spec"]["affinity"] = node_placement.on_node(node)
+        _pod_of(job)["affinity"] = node_placement.on_node(node)
+
+
+def _pod_of(job: JsonObject) -> JsonObject:
+    pod: JsonObject = job["spec"]["template"]["spec"]
+    return pod

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from kronkeep_common.errors import BackupNotFound
-from kronkeep_common.models import BackupExecution, CronJobExecution
+from kronkeep_common.models import BackupExecution, CronJobExecution, Progress
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.policy_annotations import Carrier
 from kronkeep_daemon.events import BackupChanged, Bus
@@ -43,9 +43,16 @@ class BackupRecords:
         await self._history.commit()
         self._bus.publish(BackupChanged(old, new))
 
-    def put_progress(self, backup: BackupExecution) -> None:
+    async def change(self, backup_id: str, **fields: object) -> BackupExecution:
+        """Change fields of a backup's current record; return the new one. Raises BackupNotFound."""
+        backup = self.get(backup_id)
+        changed = msgspec.structs.replace(backup, **fields)
+        await self.put(backup, changed)
+        return changed
+
+    def put_progress(self, backup_id: str, progress: Progress) -> None:
         """Store a backup's progress without waiting for the disk; the next commit includes it."""
-        self._history.backups.put(backup)
+        self._history.backups.put(msgspec.structs.replace(self.get(backup_id), progress=progress))
 
     def id_after_run(self, run: CronJobExecution) -> str | None:
         """Return the id of the backup that belongs to a run because its policy archives after runs.

@@ -1,13 +1,13 @@
-"""A policy's hooks: each a Job of one container, in order, its outcome and log kept.
+"""Runs a policy's hooks: each in a Job of its own, in order; its end and its log are kept on the backup.
 
-A Job each, not a container of the archive's pod: Kubernetes has a timeout for a Job and none for a container,
-a failed init container ends its pod, and what must run after a failure cannot be in the pod that failed. A
-hook's run is recorded before its Job is created, under a name made from the backup, so that a daemon that
-was killed finds the Job again and never makes a second one.
+A hook is no container of the archive's pod: Kubernetes has a timeout for a Job and none for a container, a
+failed init container ends its pod, and what must run after a failure cannot be in the pod that failed. A
+hook's run is recorded before its Job is created, under a name derived from the backup, so that a daemon that
+was killed finds the Job again and never creates a second one.
 """
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -17,41 +17,42 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import archive_manifests
+from kronkeep_daemon.backups.archive_work import ArchiveWork
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.runner import JobLimits, JobRunners
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
-from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.restic import faults, output
+from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.settings import Settings
 
-# How long a cluster may be away before a backup lets go of the repository, which other clusters may use too.
-LOST_SECONDS = 120.0
-Stage = Literal["pre", "validate", "post"]
+# A backup whose cluster is away for longer than this frees the repository, which other clusters may use too.
+UNREACHABLE_SECONDS = 120.0
+HookStage = Literal["pre", "validate", "post"]
+HookEnd = Literal["succeeded", "failed", "timed-out", "unknown"]
 
 
-class Around(NamedTuple):
-    """What the hooks of one backup run beside."""
+class _PlannedHook(NamedTuple):
+    """A hook that is to run, its stage, and the name of its Job."""
 
-    cronjob: CronJobObject
-    claims: tuple[str, ...]
-    repository: Repository
-    node: str | None
+    stage: HookStage
+    hook: Hook
+    job: str
 
 
-class Verdict(NamedTuple):
-    """How a stage ended: the run that stops the backup, if one does, and what is to be warned of."""
+class StageResult(NamedTuple):
+    """How a stage ended: the run that stops the backup, if one does, and warnings."""
 
     stopped_by: HookRun | None
     warnings: tuple[str, ...]
 
 
 class HookRunner:
-    """Runs hooks; the records of their runs are on the backup."""
+    """Runs the hooks of backups."""
 
     def __init__(
         self,
@@ -70,127 +71,141 @@ class HookRunner:
         self._clock = clock
         self._settings = settings
 
-    async def stage(self, backup_id: str, stage: Stage, around: Around) -> Verdict:
-        """Runs the stage's hooks in order, up to the first that fails and says stop."""
-        backup = self._records.get(backup_id)
-        assert backup.policy is not None
+    async def run_stage(
+        self, backup_id: str, stage: HookStage, work: ArchiveWork, node: str | None = None
+    ) -> StageResult:
+        """Run the hooks of a stage in order, up to the first that fails and stops the backup.
+
+        node: where the Jobs must run; None lets the scheduler choose.
+        """
+        hooks: tuple[Hook, ...] = getattr(work.policy.hooks, stage)
         warnings: list[str] = []
-        for place, hook in enumerate(getattr(backup.policy.hooks, stage)):
-            if stage == "post" and not wanted(hook, backup.ending or backup.status):
+        for position, hook in enumerate(hooks):
+            backup = self._records.get(backup_id)
+            if stage == "post" and not runs_after(hook, backup.ending or backup.status):
                 continue
-            run = await self._once(backup_id, stage, place, hook, around)
+            job = archive_manifests.hook_job_name(backup, stage, position)
+            run = await self._run_once(backup, _PlannedHook(stage, hook, job), work, node)
             if run.status == "succeeded":
                 continue
             if hook.on_failure == "stop":
-                return Verdict(run, tuple(warnings))
+                return StageResult(run, tuple(warnings))
             warnings.append(f"The {stage} hook {hook.name} {run.status}: {run.message}"[:300])
-        return Verdict(None, tuple(warnings))
+        return StageResult(None, tuple(warnings))
 
-    async def _once(self, backup_id: str, stage: Stage, place: int, hook: Hook, around: Around) -> HookRun:
-        """The hook's run of this attempt, which is there already where a killed daemon had begun it."""
-        backup = self._records.get(backup_id)
-        name = archive_manifests.hook_job_name(backup, stage, place)
-        known = next((run for run in backup.hooks if run.job == name), None)
-        if known is not None and known.status != "running":
-            return known
-        if known is None:
-            known = HookRun(
-                name=hook.name,
-                stage=stage,
+    async def _run_once(
+        self, backup: BackupExecution, planned: _PlannedHook, work: ArchiveWork, node: str | None
+    ) -> HookRun:
+        """Run a hook, or return its run in this attempt where it has ended before the daemon was killed."""
+        run = next((recorded for recorded in backup.hooks if recorded.job == planned.job), None)
+        if run is not None and run.status != "running":
+            return run
+        if run is None:
+            run = HookRun(
+                name=planned.hook.name,
+                stage=planned.stage,
                 attempt=backup.attempt,
                 status="running",
-                job=name,
+                job=planned.job,
                 started_at=self._clock.now(),
             )
-            await self._keep(backup_id, known)
+            await self._record(backup.id, run)
         try:
-            ended = await self._run_job(backup, known, stage, hook, around)
+            finished = await self._run_job(backup, run, planned.hook, work, node)
         except NotFoundInCluster:
-            done = _over(known, "unknown", None, "Its Job went before it ended.")
+            ended = _with_end(run, "unknown", message="Its Job was deleted before it ended.")
         else:
-            done = msgspec.structs.replace(judged(known, ended), logs=await self._logs.save(backup_id, ended))
-        done = msgspec.structs.replace(done, ended_at=self._clock.now())
-        await self._keep(backup_id, done)
-        return done
+            logs = await self._logs.save(backup.id, finished)
+            ended = msgspec.structs.replace(judge_hook(run, finished), logs=logs)
+        ended = msgspec.structs.replace(ended, ended_at=self._clock.now())
+        await self._record(backup.id, ended)
+        return ended
 
     async def _run_job(
-        self, backup: BackupExecution, run: HookRun, stage: Stage, hook: Hook, around: Around
+        self, backup: BackupExecution, run: HookRun, hook: Hook, work: ArchiveWork, node: str | None
     ) -> FinishedJob:
-        """Run the hook's Job, or follow the one that a killed daemon had created.
-
-        A validate hook's Job restores the content first, so it has the repository's password.
-        """
+        """Run the hook's Job, or follow the one that a killed daemon had created."""
         runner = self._runners.on(backup.cluster)
-        limits = JobLimits(last_container_seconds=hook.timeout_seconds, unreachable_seconds=LOST_SECONDS)
-        age = (self._clock.now() - run.started_at).total_seconds()
-        if age >= job_manifests.KEPT_SECONDS:  # it may have ended and be removed by now
-            return await runner.wait(backup.namespace, run.job, limits=limits)
-        owner = job_manifests.owner_reference(around.cronjob)
-        manifest = archive_manifests.hook_job(
-            backup=backup,
-            stage=stage,
-            hook=hook,
-            name=run.job,
-            repository=around.repository,
-            claims=around.claims,
-            settings=self._settings().archive,
+        limits = JobLimits(
+            last_container_seconds=hook.timeout_seconds, unreachable_seconds=UNREACHABLE_SECONDS
         )
-        archive_manifests.belongs(manifest, backup, owner, around.node)
-        if stage != "validate":
+        age = (self._clock.now() - run.started_at).total_seconds()
+        if age >= job_manifests.KEPT_SECONDS:
+            # The Job may have ended and been removed by its TTL, so a new one might run the hook twice.
+            return await runner.wait(backup.namespace, run.job, limits=limits)
+        manifest = self._manifest(backup, run, hook, work)
+        archive_manifests.assign_to_backup(manifest, backup, work, node)
+        if run.stage != "validate":
             return await runner.run(manifest, limits=limits)
         return await self._repository_jobs.run_job(
-            manifest, around.repository, runner.cluster, owner=owner, limits=limits
+            manifest,
+            work.repository,
+            runner.cluster,
+            owner=job_manifests.owner_reference(work.cronjob),
+            limits=limits,
         )
 
-    async def _keep(self, backup_id: str, run: HookRun) -> None:
-        old = self._records.get(backup_id)
-        others = tuple(known for known in old.hooks if known.job != run.job)
-        await self._records.put(old, msgspec.structs.replace(old, hooks=(*others, run)))
+    def _manifest(self, backup: BackupExecution, run: HookRun, hook: Hook, work: ArchiveWork) -> JsonObject:
+        settings = self._settings().archive
+        if run.stage == "validate":
+            return archive_manifests.validate_hook_job(backup, work, hook, run.job, settings)
+        return archive_manifests.hook_job(backup, work, hook, run.job, settings)
 
-    async def remove(self, backup: BackupExecution) -> None:
-        """Deletes the Job of a hook that is running, when its backup is cancelled."""
+    async def _record(self, backup_id: str, run: HookRun) -> None:
+        backup = self._records.get(backup_id)
+        others = tuple(recorded for recorded in backup.hooks if recorded.job != run.job)
+        await self._records.change(backup_id, hooks=(*others, run))
+
+    async def remove_jobs(self, backup: BackupExecution) -> None:
+        """Delete the Jobs of hooks that are running, as the backup is cancelled."""
         runner = self._runners.on(backup.cluster)
         for run in backup.hooks:
             if run.status == "running":
                 await runner.remove(backup.namespace, run.job)
                 await self._repository_jobs.remove_credentials(runner.cluster, backup.namespace, run.job)
-                await self._keep(
-                    backup.id, _over(run, "unknown", None, "It was stopped: the backup was cancelled.")
-                )
+                stopped = _with_end(run, "unknown", message="It was stopped: the backup was cancelled.")
+                await self._record(backup.id, stopped)
 
 
-def wanted(hook: Hook, status: BackupStatus) -> bool:
-    """Whether a post hook runs after that end; a partial backup is no success."""
-    return hook.when == "always" or (hook.when == "success") == (status is BackupStatus.SUCCEEDED)
+def runs_after(hook: Hook, status: BackupStatus) -> bool:
+    """Return whether a post hook runs after a backup that ended so; partial is no success."""
+    if hook.when == "always":
+        return True
+    return (hook.when == "success") == (status is BackupStatus.SUCCEEDED)
 
 
-def judged(run: HookRun, ended: FinishedJob) -> HookRun:
-    """The run's end, from its container's exit code and the Job's reason."""
-    step = ended.container("hook")
-    code = step.exit_code if step else None
-    if ended.reason == Reason.DEADLINE_EXCEEDED:
-        return _over(run, "timed-out", None, "It took longer than its timeout and was stopped.")
-    if code == 0:
-        return _over(run, "succeeded", 0, None)
-    if code is None:
-        content = ended.first_failure
-        if content is not None:
-            words = faults.explain(content.exit_code, content.log).message
-            return _over(run, "failed", None, f"The snapshot's content could not be had: {words}")
-        return _over(run, "failed", None, clean(f"It never ran: {ended.message or ended.reason}", 300))
-    said = [
-        clean(line.decode(errors="replace"), 200) for line in output.split_lines(step.log if step else b"")
-    ]
-    return _over(run, "failed", code, f"It ended with exit code {code}: {said[-1] if said else 'no word'}")
+def judge_hook(run: HookRun, finished: FinishedJob) -> HookRun:
+    """Return the run with its end, by its container's exit code and the Job's reason."""
+    container = finished.container("hook")
+    if finished.reason == Reason.DEADLINE_EXCEEDED:
+        return _with_end(run, "timed-out", message="It took longer than its timeout and was stopped.")
+    if container is None or container.exit_code is None:
+        return _with_end(run, "failed", message=_why_not_started(finished))
+    if container.exit_code == 0:
+        return _with_end(run, "succeeded", exit_code=0)
+    lines = [line.decode(errors="replace") for line in output.split_lines(container.log)]
+    last_line = clean(lines[-1], 200) if lines else output.NOTHING_PRINTED
+    message = f"It ended with exit code {container.exit_code}: {last_line}"
+    return _with_end(run, "failed", exit_code=container.exit_code, message=message)
 
 
-def _over(run: HookRun, status: Any, code: int | None, message: str | None) -> HookRun:
-    return msgspec.structs.replace(run, status=status, exit_code=code, message=message)
+def _why_not_started(finished: FinishedJob) -> str:
+    failure = finished.first_failure
+    if failure is not None:  # one of the containers that restore the content for a validate hook
+        explanation = faults.explain(failure.exit_code, failure.log).message
+        return f"The snapshot's content could not be restored: {explanation}"
+    return clean(f"It never ran: {finished.message or finished.reason}", 300)
 
 
-def refusal(stage: Stage, run: HookRun) -> tuple[str, str, str]:
-    """Reason, sentence and next step of a backup that a hook stopped."""
-    words = f"The {stage} hook {run.name} {run.status}: {run.message}"
-    if stage == "validate":
-        return Reason.VALIDATION_FAILED, words, Reason.VALIDATION_FAILED.next_step
-    return Reason.HOOK_FAILED, f"{words} Nothing was archived.", Reason.HOOK_FAILED.next_step
+def _with_end(
+    run: HookRun, status: HookEnd, *, exit_code: int | None = None, message: str | None = None
+) -> HookRun:
+    return msgspec.structs.replace(run, status=status, exit_code=exit_code, message=message)
+
+
+def fault_of_hook(run: HookRun) -> Fault:
+    """Return why a backup failed that a hook stopped."""
+    message = f"The {run.stage} hook {run.name} {run.status}: {run.message}"
+    if run.stage == "validate":
+        return Fault(Reason.VALIDATION_FAILED, message, Reason.VALIDATION_FAILED.next_step)
+    return Fault(Reason.HOOK_FAILED, f"{message} Nothing was archived.", Reason.HOOK_FAILED.next_step)

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-import msgspec
-
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
     KronkeepError,
@@ -199,8 +197,7 @@ class RetentionService:
             steps = [("forget", forget.argv(_snapshot_ids(removals)))]
             await self._maintenance.run("forget", steps, repository, FORGET_SECONDS)
             for backup in removals:
-                removed = msgspec.structs.replace(backup, snapshot_removed_at=self._clock.now())
-                await self._records.put(backup, removed)
+                await self._records.change(backup.id, snapshot_removed_at=self._clock.now())
             await self._index.record(repository, forgotten_at=self._clock.now())
 
     async def _run_by_schedule(self) -> None:

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-import msgspec
-
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import NotAllowedNow, PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
@@ -53,9 +51,7 @@ class BackupService:
         backup = self.get(backup_id)
         if pinned and (backup.result is None or backup.snapshot_removed_at is not None):
             raise NotAllowedNow("The backup has no snapshot that could be kept.")
-        changed = msgspec.structs.replace(backup, pinned=pinned)
-        await self._records.put(backup, changed)
-        return changed
+        return await self._records.change(backup_id, pinned=pinned)
 
     def is_overdue(self, cronjob: CronJobObject, policy: BackupPolicy, last_good: datetime | None) -> bool:
         """Return whether the policy's recovery point is missed now.
@@ -112,14 +108,13 @@ class BackupService:
         await self._planner.stop_archive(backup_id)
         backup = self.get(backup_id)
         if backup.status is BackupStatus.RUNNING and backup.policy is not None and backup.policy.hooks.post:
-            ending = msgspec.structs.replace(
-                backup,
+            ending = await self._records.change(
+                backup_id,
                 ending=_CANCELLED.status,
                 reason=_CANCELLED.reason,
                 message=_CANCELLED.message,
                 next_step=_CANCELLED.next_step,
             )
-            await self._records.put(backup, ending)
             self._planner.start_archive(ending)  # which runs the post hooks
         else:
             await self._planner.record_transition(backup, _CANCELLED)

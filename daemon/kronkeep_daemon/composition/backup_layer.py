@@ -4,6 +4,7 @@ import msgspec
 
 from kronkeep_daemon.backups.archive_work import ArchiveWorkResolver
 from kronkeep_daemon.backups.archiver import Archiver
+from kronkeep_daemon.backups.attempt_runner import AttemptRunner
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner
@@ -90,9 +91,7 @@ def _archiver(
         clock=base.clock,
         settings=base.settings,
     )
-    return Archiver(
-        clusters=base.clusters,
-        works=ArchiveWorkResolver(cronjobs=cronjobs, storages=repositories.storages),
+    attempts = AttemptRunner(
         records=records,
         logs=logs,
         hooks=hooks,
@@ -100,7 +99,17 @@ def _archiver(
         index=repositories.index,
         stale_locks=repositories.stale_locks,
         version_probe=repositories.version_probe,
-        queues=repositories.queues,
         clock=base.clock,
         settings=base.settings,
+    )
+    return Archiver(
+        clusters=base.clusters,
+        works=ArchiveWorkResolver(cronjobs=cronjobs, storages=repositories.storages),
+        attempts=attempts,
+        records=records,
+        hooks=hooks,
+        repository_jobs=repositories.jobs,
+        stale_locks=repositories.stale_locks,
+        queues=repositories.queues,
+        clock=base.clock,
     )

@@ -1,0 +1,219 @@
+"""Runs one attempt at an archive: pre hooks, the Job, its progress, and in doubt a look at the repository."""
+
+import asyncio
+from collections.abc import Callable
+
+from kronkeep_common.clock import Clock
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import BackupExecution, BackupPolicy
+from kronkeep_common.reasons import Reason
+from kronkeep_common.states import BackupStatus
+from kronkeep_daemon.backups import (
+    archive_manifests,
+    archive_outcome,
+    cronjob_configuration,
+    hook_runner,
+)
+from kronkeep_daemon.backups.archive_work import ArchiveWork
+from kronkeep_daemon.backups.backup_logs import BackupLogs
+from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.hook_runner import HookRunner
+from kronkeep_daemon.jobs import node_placement
+from kronkeep_daemon.jobs.logs import OnLine
+from kronkeep_daemon.jobs.outcome import FinishedJob
+from kronkeep_daemon.jobs.runner import JobLimits
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.repositories import job_manifests, job_names, repository_creation
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.stale_locks import StaleLocks
+from kronkeep_daemon.repositories.version_probe import VersionProbe
+from kronkeep_daemon.restic import backup as restic_backup
+from kronkeep_daemon.restic import output, snapshots
+from kronkeep_daemon.restic.backup import BackupOutcome
+from kronkeep_daemon.settings import Settings
+
+SLACK_SECONDS = 900.0  # beyond the Job's own deadline, before its end is no longer waited for
+INIT_SECONDS = 300.0
+LIST_SECONDS = 900.0
+
+
+class AttemptRunner:
+    """Runs attempts at archives; the caller holds the repository."""
+
+    def __init__(
+        self,
+        *,
+        records: BackupRecords,
+        logs: BackupLogs,
+        hooks: HookRunner,
+        repository_jobs: RepositoryJobs,
+        index: RepositoryIndex,
+        stale_locks: StaleLocks,
+        version_probe: VersionProbe,
+        clock: Clock,
+        settings: Callable[[], Settings],
+    ) -> None:
+        self._records = records
+        self._logs = logs
+        self._hooks = hooks
+        self._repository_jobs = repository_jobs
+        self._index = index
+        self._stale_locks = stale_locks
+        self._version_probe = version_probe
+        self._clock = clock
+        self._settings = settings
+
+    async def run(self, backup_id: str, work: ArchiveWork) -> BackupOutcome:
+        """Run one attempt and return its outcome; raise a fault of the daemon or cluster that may pass."""
+        # Read before the start is recorded: a backup that is `running` here was at work when the daemon was
+        # killed, so the Job that its record names may exist, or may have ended and been removed.
+        before = self._records.get(backup_id)
+        backup = await self._record_start(backup_id)
+        limit = work.policy.deadline_seconds + SLACK_SECONDS + _pre_hook_seconds(work.policy)
+        try:
+            async with asyncio.timeout(limit):
+                return await self._run_hooks_and_archive(before, backup, work)
+        except TimeoutError:
+            message = "The archive's Job was not seen to end until long after its deadline."
+            lost = archive_outcome.lost_outcome(Reason.JOB_GONE, message)
+            return lost._replace(status=BackupStatus.UNKNOWN)
+        except KronkeepError as fault:
+            if fault.retryable:
+                raise  # the planner's next pass starts the archive again
+            return archive_outcome.outcome_of_fault(fault)
+
+    async def _record_start(self, backup_id: str) -> BackupExecution:
+        """Record that the backup runs, and the name of its Job, before that Job is created."""
+        backup = self._records.get(backup_id)
+        return await self._records.change(
+            backup_id,
+            status=BackupStatus.RUNNING,
+            started_at=backup.started_at or self._clock.now(),
+            deadline_at=None,
+            job=job_names.archive_job_name(backup),
+        )
+
+    async def _run_hooks_and_archive(
+        self, before: BackupExecution, backup: BackupExecution, work: ArchiveWork
+    ) -> BackupOutcome:
+        await self._version_probe.require(work.cluster, work.policy)
+        await self._ensure_repository(backup, work.repository)
+        node = await node_placement.node_of(work.cluster, backup.namespace, work.claims)
+        stage = await self._hooks.run_stage(backup.id, "pre", work, node)
+        if stage.stopped_by is not None:
+            return restic_backup.failure(hook_runner.fault_of_hook(stage.stopped_by), stage.warnings)
+        outcome = await self._find_missed_result(before, work)
+        if outcome is None:
+            outcome = await self._archive(backup, work, node)
+        return outcome._replace(warnings=(*stage.warnings, *outcome.warnings))
+
+    async def _ensure_repository(self, backup: BackupExecution, repository: Repository) -> None:
+        """Create a policy's own repository before its first archive; raise StorageFailed."""
+        if self._index.contains(repository):
+            return
+        mark = job_names.short_hash(repository.id, backup.id, str(backup.attempt))
+        await repository_creation.create_or_open(self._repository_jobs, repository, mark[:6], INIT_SECONDS)
+        await self._index.record(repository)
+
+    async def _find_missed_result(self, before: BackupExecution, work: ArchiveWork) -> BackupOutcome | None:
+        """Return the result of a Job that was removed unwatched; None where the archive must run."""
+        if before.status is not BackupStatus.RUNNING or before.job is None:
+            return None
+        try:
+            await work.cluster.get(paths.jobs(before.namespace, before.job))
+        except NotFoundInCluster:
+            message = "The archive's Job was removed while no daemon watched it."
+            lost = archive_outcome.lost_outcome(Reason.JOB_GONE, message)
+            return await self._find_snapshot(before, work.repository, lost, is_complete=False)
+        return None
+
+    async def _archive(self, backup: BackupExecution, work: ArchiveWork, node: str | None) -> BackupOutcome:
+        """Run the archive's Job; where its end leaves doubt, what the repository holds decides."""
+        is_complete = False
+        try:
+            finished = await self._run_job(backup, work, node)
+            is_complete = finished.complete
+            outcome = archive_outcome.judge_job(finished)
+        except NotFoundInCluster:
+            message = "The archive's Job was deleted before it ended; how it ended is not known."
+            outcome = archive_outcome.lost_outcome(Reason.JOB_GONE, message)
+        reason = Reason.parse(outcome.reason)
+        if reason is not None and reason.killed:
+            await self._stale_locks.remove(work.repository)
+        if reason is not None and reason.doubtful:
+            by_snapshot = await self._find_snapshot(backup, work.repository, outcome, is_complete=is_complete)
+            return by_snapshot or outcome
+        return outcome
+
+    async def _run_job(self, backup: BackupExecution, work: ArchiveWork, node: str | None) -> FinishedJob:
+        """Run the archive's Job to its end, and save its logs."""
+        files: dict[str, str] = {}
+        if work.policy.include.configuration:
+            files = await cronjob_configuration.read_configuration(work.cluster, work.cronjob)
+        manifest = archive_manifests.archive_job(backup, work, sorted(files), self._settings().archive)
+        archive_manifests.assign_to_backup(manifest, backup, work, node)
+        try:
+            if files:
+                await _create_config_map(backup, work, files)
+            finished = await self._repository_jobs.run_job(
+                manifest,
+                work.repository,
+                work.cluster,
+                owner=job_manifests.owner_reference(work.cronjob),
+                on_line=self._progress_listener(backup.id),
+                limits=JobLimits(unreachable_seconds=hook_runner.UNREACHABLE_SECONDS),
+            )
+        finally:
+            if files:
+                await work.cluster.delete(_config_map_path(backup))
+        logs = await self._logs.save(backup.id, finished)
+        await self._records.change(backup.id, logs=(*self._records.get(backup.id).logs, *logs))
+        return finished
+
+    def _progress_listener(self, backup_id: str) -> OnLine:
+        """Return a listener that stores progress; restic is told to print it at most once a second."""
+
+        def listen(_: str, line: bytes) -> None:
+            for message in output.parse_objects(line):
+                progress = restic_backup.parse_progress(message)
+                if progress is not None:
+                    self._records.put_progress(backup_id, progress)
+
+        return listen
+
+    async def _find_snapshot(
+        self, backup: BackupExecution, repository: Repository, lost: BackupOutcome, *, is_complete: bool
+    ) -> BackupOutcome | None:
+        """Return the outcome by the snapshots that a lost archive made, found by the backup's own tag."""
+        argv = snapshots.argv(snapshots.backup_tag(backup.id))
+        name = job_names.new_name("look", repository.storage)
+        finished = await self._repository_jobs.run(name, [("snapshots", argv)], repository, LIST_SECONDS)
+        container = finished.container("snapshots")
+        listed = snapshots.parse(container.log) if container else []
+        return archive_outcome.judge_snapshots(listed, lost, is_complete=is_complete)
+
+
+async def _create_config_map(backup: BackupExecution, work: ArchiveWork, files: dict[str, str]) -> None:
+    """Create the ConfigMap with the configuration's files, unless a killed daemon had done so."""
+    manifest = cronjob_configuration.config_map(
+        job_names.archive_job_name(backup),
+        backup.namespace,
+        files,
+        job_manifests.owner_reference(work.cronjob),
+    )
+    try:
+        await work.cluster.create(paths.configmaps(backup.namespace), manifest)
+    except AlreadyExists:
+        return
+
+
+def _config_map_path(backup: BackupExecution) -> str:
+    name = cronjob_configuration.config_map_name(job_names.archive_job_name(backup))
+    return paths.configmaps(backup.namespace, name)
+
+
+def _pre_hook_seconds(policy: BackupPolicy) -> float:
+    return sum(hook.timeout_seconds + archive_manifests.START_SECONDS for hook in policy.hooks.pre)
