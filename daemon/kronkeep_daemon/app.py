@@ -222,7 +222,9 @@ def _watch_status(services: Services) -> str:
 async def _fill_demo(options: Options, services: Services, state: Path) -> None:
     from kronkeep_daemon import demo
 
-    await demo.fill(services, state / "repositories" / demo.STORAGE, partial(_print_progress, options))
+    await demo.create_workload(
+        services, state / "repositories" / demo.STORAGE, partial(_print_progress, options)
+    )
 
 
 def _print_progress(options: Options, message: str) -> None:

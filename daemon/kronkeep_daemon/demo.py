@@ -1,7 +1,7 @@
-"""The demo's workload: five CronJobs that do real work on the embedded cluster, two with data to keep.
+"""The demo's workload: five CronJobs that do real work on the embedded cluster, two with data to back up.
 
-`shop-db-dump` dumps a SQLite database that a Job of the demo has made; the others fail, run too long,
-are suspended, or have a policy with its own schedule, so that each of these can be seen.
+`shop-db-dump` dumps a SQLite database that a Job of the demo has created. The others fail, run too long, are
+suspended, or have a backup policy with its own schedule, so that each of these cases can be seen.
 """
 
 import asyncio
@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from kronkeep_common.models import (
     BackupPolicySpec,
@@ -23,14 +22,16 @@ from kronkeep_common.models import (
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import AlreadyExists
+from kronkeep_daemon.kube.objects import JsonObject
 
 NAMESPACE = "default"
 STORAGE = "demo-local"
 IMAGE = "python:3.11"
 CLAIMS = ("shop-data", "shop-dumps", "ledger")
 
-_SEED = """
+_SEED_SCRIPT = """
 import pathlib, random, sqlite3
 target = pathlib.Path("/data/shop.db")
 if not target.exists():
@@ -43,13 +44,14 @@ if not target.exists():
     database.commit()
     database.close()
     pathlib.Path("/data/shop.new").rename(target)
-print("shop.db is there")
+print("shop.db exists")
 """
 
-_DUMP = """
+_DUMP_SCRIPT = """
 import os, sqlite3
 database = sqlite3.connect("file:/data/shop.db?mode=ro", uri=True)
-lines, new = 0, f"/backup/.shop.sql.{os.uname().nodename}"  # a run by hand may meet a scheduled one
+lines = 0
+new = f"/backup/.shop.sql.{os.uname().nodename}"  # a manual run may overlap a scheduled one
 with open(new, "w") as dump:
     for line in database.iterdump():
         dump.write(line + "\\n")
@@ -60,7 +62,7 @@ os.replace(new, "/backup/shop.sql")
 print(f"dumped {lines} statements, {os.path.getsize('/backup/shop.sql')} bytes")
 """
 
-_LEDGER = """
+_LEDGER_SCRIPT = """
 import datetime, random
 with open("/ledger/entries.csv", "a") as ledger:
     for _ in range(50):
@@ -69,57 +71,63 @@ print("booked 50 entries")
 """
 
 
-async def fill(services: Services, folder: Path, say: Callable[[str], None]) -> None:
-    """Makes the storage, the claims, the database and the CronJobs; what is there already is left alone."""
+async def create_workload(services: Services, folder: Path, say: Callable[[str], None]) -> None:
+    """Create the storage in `folder`, the claims, the database and the CronJobs, unless they exist.
+
+    `say` takes one line of progress.
+    """
     cluster = services.cronjobs.clusters.first
     await services.cronjobs.wait_until_synced()
-    say("making the repository")
-    await _storage(services, folder)
-    say("making the shop's database")
-    for path, body in [
-        *((paths.claims(NAMESPACE), claim(name)) for name in CLAIMS),
-        (paths.jobs(NAMESPACE), seed()),
-    ]:
-        try:
-            await cluster.create(path, body)
-        except AlreadyExists:
-            continue
+    say("creating the repository")
+    await _create_storage(services, folder)
+    say("creating the shop's database")
+    for name in CLAIMS:
+        await _create_if_absent(cluster, paths.claims(NAMESPACE), claim_body(name))
+    await _create_if_absent(cluster, paths.jobs(NAMESPACE), seed_job())
     present = {cronjob.name async for cronjob in services.extended.iter_cronjobs(NAMESPACE)}
-    for wanted in cronjobs():
-        if wanted.name not in present:
-            say(f"creating {wanted.name}")
-            await services.extended.create(wanted, cluster)
+    for spec in cronjob_specs():
+        if spec.name not in present:
+            say(f"creating {spec.name}")
+            await services.extended.create(spec, cluster)
 
 
-async def _storage(services: Services, folder: Path) -> None:
+async def _create_if_absent(cluster: Cluster, path: str, body: JsonObject) -> None:
+    try:
+        await cluster.create(path, body)
+    except AlreadyExists:
+        return
+
+
+async def _create_storage(services: Services, folder: Path) -> None:
+    """Create the storage and wait for its repository; write its password beside the repository."""
     storages = services.storages
-    if STORAGE not in {found.id for found in storages.list()}:
-        await storages.create(storage(folder), services.cronjobs.clusters.first)
+    if STORAGE not in {storage.id for storage in storages.list()}:
+        await storages.create(storage_spec(folder), services.cronjobs.clusters.first)
     while storages.get(STORAGE).status in (StorageStatus.PENDING, StorageStatus.CREATING):
         await services.clock.sleep(0.1)
     password = await storages.password(storages.get(STORAGE))
-    await asyncio.to_thread(_keep_password, folder.with_suffix(".password"), password.decode())
+    await asyncio.to_thread(_write_password, folder.with_suffix(".password"), password.decode())
 
 
-def _keep_password(path: Path, password: str) -> None:
-    """A file that only its owner reads, so that restic can be run by hand in the demo."""
+def _write_password(path: Path, password: str) -> None:
+    """Write a file that only its owner can read, so that restic can be run by hand in the demo."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(password)
 
 
-def _python(script: str) -> tuple[str, ...]:
+def _python_command(script: str) -> tuple[str, ...]:
     return (sys.executable, "-c", script)
 
 
-def storage(folder: Path) -> BackupStorageCreate:
-    """The storage `demo-local` in `folder`, made by its own repository Job."""
+def storage_spec(folder: Path) -> BackupStorageCreate:
+    """Return the storage `demo-local` in `folder`."""
     return BackupStorageCreate(id=STORAGE, kind="local", settings={"path": str(folder)})
 
 
-def claim(name: str) -> dict[str, Any]:
-    """The PersistentVolumeClaim `name` of the demo."""
+def claim_body(name: str) -> JsonObject:
+    """Return a PersistentVolumeClaim of the demo."""
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     return {
         "apiVersion": "v1",
@@ -129,12 +137,12 @@ def claim(name: str) -> dict[str, Any]:
     }
 
 
-def seed() -> dict[str, Any]:
-    """The Job that makes the shop's database in its claim."""
+def seed_job() -> JsonObject:
+    """Return the Job that creates the shop's database in its claim."""
     container = {
         "name": "seed",
         "image": IMAGE,
-        "command": list(_python(_SEED)),
+        "command": list(_python_command(_SEED_SCRIPT)),
         "volumeMounts": [{"name": "data", "mountPath": "/data"}],
     }
     volume = {"name": "data", "persistentVolumeClaim": {"claimName": "shop-data"}}
@@ -147,8 +155,8 @@ def seed() -> dict[str, Any]:
     }
 
 
-def cronjobs() -> list[CronJobCreate]:
-    """The demo's five CronJobs."""
+def cronjob_specs() -> list[CronJobCreate]:
+    """Return the demo's five CronJobs."""
     return [_shop(), _always_fails(), _too_slow(), _weekly_report(), _ledger()]
 
 
@@ -157,7 +165,7 @@ def _shop() -> CronJobCreate:
         namespace=NAMESPACE,
         name="shop-db-dump",
         image=IMAGE,
-        command=_python(_DUMP),
+        command=_python_command(_DUMP_SCRIPT),
         schedule="* * * * *",
         volumes=(
             VolumeMount(claim="shop-data", mount_path="/data", read_only=True),
@@ -212,7 +220,7 @@ def _ledger() -> CronJobCreate:
         namespace=NAMESPACE,
         name="ledger",
         image=IMAGE,
-        command=_python(_LEDGER),
+        command=_python_command(_LEDGER_SCRIPT),
         schedule="*/5 * * * *",
         volumes=(VolumeMount(claim="ledger", mount_path="/ledger"),),
         policy=BackupPolicySpec(
