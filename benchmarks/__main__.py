@@ -1,6 +1,7 @@
-"""Runs every group (a module `bench_<group>.py` with `run() -> dict[str, float]`), or the one named.
+"""Run every benchmark group, or the one that is named: modules `bench_GROUP.py` with `run() -> dict[str,
+float]`.
 
-Progress goes to standard error; the last line of standard output is one JSON object, name -> figure.
+Progress is printed on standard error; the last line of standard output is one JSON object, name -> figure.
 """
 
 import compileall
@@ -10,20 +11,20 @@ import sys
 from pathlib import Path
 
 
-def groups() -> list[str]:
-    """The names of all groups, in order."""
+def list_groups() -> list[str]:
+    """Return the names of all groups in alphabetical order."""
     return sorted(path.stem.removeprefix("bench_") for path in Path(__file__).parent.glob("bench_*.py"))
 
 
 def main(only: str | None) -> int:
-    """Runs the groups and prints their figures; 2 for a group that does not exist."""
-    if only and only not in groups():
-        print(f"there is no group {only}; there are {', '.join(groups())}", file=sys.stderr)
+    """Run the groups and print their figures; return 2 for a group that does not exist."""
+    if only and only not in list_groups():
+        print(f"there is no group {only}; there are {', '.join(list_groups())}", file=sys.stderr)
         return 2
     for folder in ("common", "daemon", "tui"):
-        compileall.compile_dir(folder, quiet=1)  # as pip leaves an installed program
+        compileall.compile_dir(folder, quiet=1)  # as pip does when it installs a program
     figures: dict[str, float] = {}
-    for group in [only] if only else groups():
+    for group in [only] if only else list_groups():
         print(f"benchmark {group}", file=sys.stderr, flush=True)
         figures |= importlib.import_module(f"benchmarks.bench_{group}").run()
     print(json.dumps(figures))

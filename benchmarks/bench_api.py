@@ -1,4 +1,4 @@
-"""The socket: requests a second and p99 for one record and for a list of 50, and an event to 50 readers."""
+"""The socket: requests per second and p99 for one record and for a list of 50, and an event to 50 readers."""
 
 import asyncio
 import statistics
@@ -15,7 +15,7 @@ REQUESTS = 300
 READERS = 50
 ROUNDS = 5
 RUNS = 60
-PATIENCE = 60.0  # seconds; a reader that was sent away would be waited for without end
+LONGEST_WAIT = 60.0  # seconds; a reader that was refused would be waited for without end
 SETTINGS = """
 [limits]
 requests_per_second = 1000000
@@ -24,8 +24,8 @@ streams_per_uid = 64
 """
 
 
-class _Configured(Daemon):
-    """A daemon whose limits do not stop its own benchmark."""
+class _UnlimitedDaemon(Daemon):
+    """A daemon whose limits do not slow its benchmark down."""
 
     def __init__(self, state: Path) -> None:
         super().__init__(state)
@@ -35,43 +35,45 @@ class _Configured(Daemon):
         self.arguments = ("--config", str(config / "kronkeepd.toml"))
 
 
-async def _rate(http: httpx.AsyncClient, path: str) -> tuple[float, float]:
-    """(requests a second, p99 in ms) of one connection."""
-    took = []
+async def _measure_requests(http: httpx.AsyncClient, path: str) -> tuple[float, float]:
+    """Return the requests per second of one connection, and p99 in milliseconds."""
+    durations = []
     for _ in range(REQUESTS):
         began = time.perf_counter()
         (await http.get(path)).raise_for_status()
-        took.append(time.perf_counter() - began)
-    took.sort()
-    return REQUESTS / sum(took), took[int(REQUESTS * 0.99)] * 1000
+        durations.append(time.perf_counter() - began)
+    durations.sort()
+    return REQUESTS / sum(durations), durations[int(REQUESTS * 0.99)] * 1000
 
 
-async def _reader(path: str, seen: asyncio.Queue[float], ready: asyncio.Semaphore) -> None:
+async def _read_events(path: str, times: asyncio.Queue[float], ready: asyncio.Semaphore) -> None:
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(b"GET /v1/events?table=executions HTTP/1.1\r\nHost: localhost\r\n\r\n")
     await reader.readuntil(b": kronkeep")
     ready.release()
     while True:
         await reader.readuntil(b"data: ")
-        seen.put_nowait(time.perf_counter())
+        times.put_nowait(time.perf_counter())
 
 
-async def _fan_out(daemon: Daemon) -> float:
-    """Milliseconds between the first and the last of 50 readers that hear of one change: the median."""
-    seen = asyncio.Queue[float]()
+async def _measure_fan_out(daemon: Daemon) -> float:
+    """Return the milliseconds between the first and the last of 50 readers that get a change: the median."""
+    times = asyncio.Queue[float]()
     ready = asyncio.Semaphore(0)
     spread = list[float]()
-    tasks = [asyncio.create_task(_reader(daemon.announcement["socket"], seen, ready)) for _ in range(READERS)]
+    tasks = [
+        asyncio.create_task(_read_events(daemon.announcement["socket"], times, ready)) for _ in range(READERS)
+    ]
     for _ in tasks:
         await ready.acquire()
     async with daemon.client() as client:
         for _ in range(ROUNDS):
             await client.cronjobs.trigger("default", "bench")
-            times = [await seen.get() for _ in range(READERS)]
-            spread.append(times[-1] - times[0])
+            received = [await times.get() for _ in range(READERS)]
+            spread.append(received[-1] - received[0])
             await asyncio.sleep(1)
-            while not seen.empty():
-                seen.get_nowait()
+            while not times.empty():
+                times.get_nowait()
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
@@ -79,7 +81,7 @@ async def _fan_out(daemon: Daemon) -> float:
 
 
 async def _measure(folder: Path) -> dict[str, float]:
-    daemon = _Configured(folder / "s")
+    daemon = _UnlimitedDaemon(folder / "s")
     await daemon.start()
     async with daemon.client() as client:
         spec = CronJobCreate(name="bench", image="busybox", command=("true",), schedule="0 2 29 2 *")
@@ -89,10 +91,10 @@ async def _measure(folder: Path) -> dict[str, float]:
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=60) as http:
         while (await http.get("/v1/executions?filter=status:succeeded&limit=60")).json()["items"][59:] == []:
             await asyncio.sleep(0.5)
-        one, one_p99 = await _rate(http, f"/v1/executions/{runs[0].id}")
-        many, many_p99 = await _rate(http, "/v1/executions?limit=50")
-    async with asyncio.timeout(PATIENCE):
-        spread = await _fan_out(daemon)
+        one, one_p99 = await _measure_requests(http, f"/v1/executions/{runs[0].id}")
+        many, many_p99 = await _measure_requests(http, "/v1/executions?limit=50")
+    async with asyncio.timeout(LONGEST_WAIT):
+        spread = await _measure_fan_out(daemon)
     await daemon.stop()
     return {
         "api_one_per_second": round(one),
@@ -104,6 +106,6 @@ async def _measure(folder: Path) -> dict[str, float]:
 
 
 def run() -> dict[str, float]:
-    """Figures of one connection after another, and of one change to all readers."""
+    """Return the figures of one connection after another, and of one change to all readers."""
     with tempfile.TemporaryDirectory() as name:
         return asyncio.run(_measure(Path(name)))

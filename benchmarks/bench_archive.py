@@ -1,7 +1,7 @@
-"""An archive Job, from the request to the record of its end, against `restic backup` of the same folder.
+"""An archive Job, from the request to the record of its end, to `restic backup` of the same folder.
 
-1 GiB in 16 files, and 20,000 files of 1 KiB; each round makes both archives into fresh repositories, in turn
-the one and the other first. What is allowed is a tenth of restic's own time and three seconds.
+1 GiB in 16 files, and 20,000 files of 1 KiB. Each round creates both archives in fresh repositories, and the
+one that comes first changes from round to round. Allowed are 1.1 times restic's own time and three seconds.
 """
 
 import asyncio
@@ -13,78 +13,92 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site
 
 ROUNDS = 2
-SETS = {"big": (16, 64 * 1024 * 1024), "small": (20_000, 1024)}
+FILES_PER_FOLDER = 100
 
 
-def fill(folder: Path, files: int, size: int) -> None:
-    """Random files, a hundred in a folder, that do not compress."""
+class FileSet(NamedTuple):
+    """What is archived: `files` files of `size` bytes."""
+
+    name: str
+    files: int
+    size: int
+
+
+FILE_SETS = (FileSet("big", 16, 64 * 1024 * 1024), FileSet("small", 20_000, 1024))
+
+
+def write_files(folder: Path, file_set: FileSet) -> None:
+    """Write random files that do not compress."""
     chance = random.Random(1)
-    for number in range(files):
-        place = folder / f"{number // 100:03}"
-        place.mkdir(exist_ok=True)
-        (place / f"{number:05}").write_bytes(chance.randbytes(size))
+    for number in range(file_set.files):
+        subfolder = folder / f"{number // FILES_PER_FOLDER:03}"
+        subfolder.mkdir(exist_ok=True)
+        (subfolder / f"{number:05}").write_bytes(chance.randbytes(file_set.size))
 
 
-def plain(source: Path, repository: Path) -> float:
-    """Seconds of `restic backup` into a fresh repository, as one process without a cache from before."""
+def time_restic(source: Path, repository: Path) -> float:
+    """Return the seconds of `restic backup` into a fresh repository, in one process and without a cache."""
     environment = {**os.environ, "RESTIC_PASSWORD": "x", "RESTIC_REPOSITORY": str(repository)}
     environment["RESTIC_CACHE_DIR"] = str(repository.with_suffix(".cache"))
     subprocess.run([DEBIAN_RESTIC, "init", "-q"], env=environment, check=True)
     os.sync()
-    began = time.perf_counter()
-    line = [DEBIAN_RESTIC, "backup", "--json", "--host", "kronkeep", str(source)]
-    subprocess.run(line, env=environment, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+    start = time.perf_counter()
+    command = [DEBIAN_RESTIC, "backup", "--json", "--host", "kronkeep", str(source)]
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - start
 
 
-async def ours(site: BackupSite, name: str, storage: str) -> float:
-    """Seconds from the request to the succeeded record, into a fresh storage."""
+async def time_kronkeep(site: BackupSite, claim: str, storage: str) -> float:
+    """Return the seconds from the request of a backup into a fresh storage to the record of its success."""
     await site.create_storage(storage)
     async with site.client() as client:
-        await site.create_cronjob(client, storage, name, storage)
+        await site.create_cronjob(client, storage, claim, storage)
         os.sync()
-        began = time.perf_counter()
+        start = time.perf_counter()
         backup = await site.back_up(client, storage)
-        took = time.perf_counter() - began
+        duration = time.perf_counter() - start
     assert backup.status == "succeeded", backup
-    return took
+    return duration
 
 
-async def compare(site: BackupSite, folder: Path, name: str, files: int, size: int) -> dict[str, float]:
-    """The best of each over the rounds, and our share of what is allowed."""
-    source = await site.create_claim(name)
-    await asyncio.to_thread(fill, source, files, size)
-    found: dict[str, list[float]] = {"plain": [], "ours": []}
+async def compare(site: BackupSite, folder: Path, file_set: FileSet) -> dict[str, float]:
+    """Return the figures of the best round of each."""
+    source = await site.create_claim(file_set.name)
+    await asyncio.to_thread(write_files, source, file_set)
+    seconds: dict[str, list[float]] = {"restic": [], "kronkeep": []}
     for number in range(ROUNDS):
-        repository = folder / f"{name}-{number}"
-        for who in ("plain", "ours") if number % 2 == 0 else ("ours", "plain"):
-            if who == "plain":
-                took = await asyncio.to_thread(plain, source, repository)
+        name = f"{file_set.name}-{number}"
+        repository = folder / name
+        for program in ("restic", "kronkeep") if number % 2 == 0 else ("kronkeep", "restic"):
+            if program == "restic":
+                duration = await asyncio.to_thread(time_restic, source, repository)
                 shutil.rmtree(repository)
             else:
-                took = await ours(site, name, f"{name}-{number}")
-                shutil.rmtree(site.daemon.state.parent / f"storage-{name}-{number}")
-            found[who].append(took)
-            print(f"  {name} {who}: {took:.2f} s", file=sys.stderr, flush=True)
-    best = {who: min(times) for who, times in found.items()}
+                duration = await time_kronkeep(site, file_set.name, name)
+                shutil.rmtree(site.daemon.state.parent / f"storage-{name}")
+            seconds[program].append(duration)
+            print(f"  {file_set.name} {program}: {duration:.2f} s", file=sys.stderr, flush=True)
+    restic = min(seconds["restic"])
+    kronkeep = min(seconds["kronkeep"])
     return {
-        f"archive_{name}_to_restic": round(best["ours"] / best["plain"], 2),
-        f"archive_{name}_seconds_more": round(best["ours"] - best["plain"], 2),
-        f"archive_{name}_of_allowed": round(best["ours"] / (best["plain"] * 1.1 + 3), 2),
+        f"archive_{file_set.name}_to_restic": round(kronkeep / restic, 2),
+        f"archive_{file_set.name}_seconds_more": round(kronkeep - restic, 2),
+        f"archive_{file_set.name}_of_allowed": round(kronkeep / (restic * 1.1 + 3), 2),
     }
 
 
 def run() -> dict[str, float]:
-    """Ratios, seconds more, and the share of what is allowed, which must be below 1."""
+    """Return ratios, seconds more, and the share of the allowed time, which must be below 1."""
     figures: dict[str, float] = {}
     with (
         tempfile.TemporaryDirectory() as name,
-        backup_site(Path(name), DEBIAN_RESTIC) as place,
+        backup_site(Path(name), DEBIAN_RESTIC) as site,
     ):
-        for kind, (files, size) in SETS.items():
-            figures |= asyncio.run(compare(place, Path(name), kind, files, size))
+        for file_set in FILE_SETS:
+            figures |= asyncio.run(compare(site, Path(name), file_set))
     return figures

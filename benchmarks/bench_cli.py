@@ -1,4 +1,4 @@
-"""`kronkeep get executions` with 100,000 runs kept, against `kubectl get jobs -A`, as whole processes."""
+"""`kronkeep get executions` with a history of 100,000 runs, to `kubectl get jobs -A`, as whole processes."""
 
 import asyncio
 import shutil
@@ -16,14 +16,14 @@ from kronkeep_common.models import CronJobCreate, CronJobExecution
 from kronkeep_common.states import ExecutionStatus, Trigger
 from kronkeep_daemon.history import History
 
-KEPT = 100_000
+RUNS = 100_000
 ROUNDS = 7
 JOBS = 50
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def _run(number: int) -> CronJobExecution:
-    at = START + timedelta(seconds=30 * number)
+def _build_run(number: int) -> CronJobExecution:
+    start = START + timedelta(seconds=30 * number)
     return CronJobExecution(
         id=f"uid-{number}",
         cluster="bench",
@@ -33,39 +33,39 @@ def _run(number: int) -> CronJobExecution:
         job=f"job-{number % 200}-{number}",
         status=ExecutionStatus.SUCCEEDED,
         trigger=Trigger.SCHEDULED,
-        created_at=at,
-        started_at=at,
-        ended_at=at + timedelta(seconds=9),
+        created_at=start,
+        started_at=start,
+        ended_at=start + timedelta(seconds=9),
         duration_seconds=9.0,
         attempts=1,
         exit_code=0,
     )
 
 
-async def _fill(folder: Path) -> None:
+async def _fill_history(folder: Path) -> None:
     history = await History.open(folder, clock=SystemClock())
-    for number in range(KEPT):
-        history.executions.put(_run(number))
+    for number in range(RUNS):
+        history.executions.put(_build_run(number))
     await history.close()
 
 
-def _seconds(argv: list[str], lines: int) -> float:
-    """The best wall time of some processes that print at least so many lines."""
+def _best_seconds(argv: list[str], lines: int) -> float:
+    """Return the best wall time of some processes, each of which must print more than so many lines."""
     best = float("inf")
     for _ in range(ROUNDS):
         began = time.perf_counter()
-        done = subprocess.run(argv, check=True, capture_output=True, text=True)
+        completed = subprocess.run(argv, check=True, capture_output=True, text=True)
         best = min(best, time.perf_counter() - began)
-        assert len(done.stdout.splitlines()) > lines, done.stderr
+        assert len(completed.stdout.splitlines()) > lines, completed.stderr
     return best
 
 
 async def _measure(folder: Path) -> dict[str, float]:
     kubectl = shutil.which("kubectl")
     if kubectl is None:
-        print("kubectl is missing (Debian: kubernetes-client): nothing to hold against", file=sys.stderr)
+        print("kubectl is missing (Debian: kubernetes-client): nothing to compare with", file=sys.stderr)
         return {}
-    await _fill(folder / "s" / "history")
+    await _fill_history(folder / "s" / "history")
     daemon = Daemon(folder / "s")
     await daemon.start()
     async with daemon.client() as client:
@@ -79,19 +79,21 @@ async def _measure(folder: Path) -> dict[str, float]:
         await client.cronjobs.create(spec)
         for _ in range(JOBS):
             await client.cronjobs.trigger("default", "bench")
-    ours = [str(Path(sys.executable).parent / "kronkeep"), "--socket", daemon.announcement["socket"]]
-    theirs = [kubectl, "--kubeconfig", daemon.announcement["kubeconfig"]]
-    shown = await asyncio.to_thread(_seconds, [*ours, "get", "executions"], JOBS - 1)
-    all_shown = await asyncio.to_thread(_seconds, [*ours, "get", "executions", "--limit", "1000"], 999)
-    listed = await asyncio.to_thread(_seconds, [*theirs, "get", "jobs", "-A"], JOBS - 1)
+    kronkeep = [str(Path(sys.executable).parent / "kronkeep"), "--socket", daemon.announcement["socket"]]
+    kubectl_command = [kubectl, "--kubeconfig", daemon.announcement["kubeconfig"]]
+    fifty = await asyncio.to_thread(_best_seconds, [*kronkeep, "get", "executions"], JOBS - 1)
+    thousand = await asyncio.to_thread(
+        _best_seconds, [*kronkeep, "get", "executions", "--limit", "1000"], 999
+    )
+    reference = await asyncio.to_thread(_best_seconds, [*kubectl_command, "get", "jobs", "-A"], JOBS - 1)
     await daemon.stop()
     return {
-        "cli_get_executions_of_100k_to_kubectl_get_jobs": round(shown / listed, 2),
-        "cli_get_1000_executions_to_kubectl_get_jobs": round(all_shown / listed, 2),
+        "cli_get_executions_of_100k_to_kubectl_get_jobs": round(fifty / reference, 2),
+        "cli_get_1000_executions_to_kubectl_get_jobs": round(thousand / reference, 2),
     }
 
 
 def run() -> dict[str, float]:
-    """Ratios of wall time: both programs from their start to their end, in one run."""
+    """Return ratios of wall time, from the start of each process to its end."""
     with tempfile.TemporaryDirectory() as name:
         return asyncio.run(_measure(Path(name)))

@@ -1,4 +1,4 @@
-"""From a Job's terminal event on the cluster's own watch to the changed record in a connected client."""
+"""The time from a Job's last event on the cluster's watch to the changed record in a connected client."""
 
 import asyncio
 import statistics
@@ -20,15 +20,15 @@ RUNS = 200
 AT_ONCE = 10
 
 
-def _ended(job: dict[str, Any]) -> bool:
+def _has_ended(job: dict[str, Any]) -> bool:
     conditions = (job.get("status") or {}).get("conditions") or []
     return any(c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in conditions)
 
 
-async def _cluster_times(cluster: Cluster, seen: dict[str, float]) -> None:
+async def _record_cluster_times(cluster: Cluster, times: dict[str, float]) -> None:
     def event(_: str, job: dict[str, Any]) -> None:
-        if _ended(job):
-            seen.setdefault(job["metadata"]["uid"], time.perf_counter())
+        if _has_ended(job):
+            times.setdefault(job["metadata"]["uid"], time.perf_counter())
 
     watch = ListWatch(
         cluster, paths.jobs(), on_sync=lambda _: None, on_event=event, clock=SystemClock(), kind=dict
@@ -36,39 +36,39 @@ async def _cluster_times(cluster: Cluster, seen: dict[str, float]) -> None:
     await watch.run()
 
 
-async def _client_times(client: Client, seen: dict[str, float]) -> None:
+async def _record_client_times(client: Client, times: dict[str, float]) -> None:
     async for event in client.events():
         if event.table == "executions" and event.record and event.record.get("ended_at"):
-            seen.setdefault(event.id, time.perf_counter())
+            times.setdefault(event.id, time.perf_counter())
 
 
 async def _measure(folder: Path) -> list[float]:
     daemon = Daemon(folder / "s")
     await daemon.start()
     cluster = await daemon.cluster()
-    there = dict[str, float]()
-    here = dict[str, float]()
+    in_cluster = dict[str, float]()
+    in_client = dict[str, float]()
     async with daemon.client() as client:
         tasks = [
-            asyncio.create_task(_cluster_times(cluster, there)),
-            asyncio.create_task(_client_times(client, here)),
+            asyncio.create_task(_record_cluster_times(cluster, in_cluster)),
+            asyncio.create_task(_record_client_times(client, in_client)),
         ]
         spec = CronJobCreate(name="bench", image="busybox", command=("true",), schedule="0 2 29 2 *")
         await client.cronjobs.create(spec)
-        for begun in range(AT_ONCE, RUNS + 1, AT_ONCE):
+        for started in range(AT_ONCE, RUNS + 1, AT_ONCE):
             await asyncio.gather(*(client.cronjobs.trigger("default", "bench") for _ in range(AT_ONCE)))
-            while len(here) < begun:
+            while len(in_client) < started:
                 await asyncio.sleep(0.05)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
     await cluster.close()
     await daemon.stop()
-    return sorted(max(0.0, here[uid] - there[uid]) * 1000 for uid in here if uid in there)
+    return sorted(max(0.0, in_client[uid] - in_cluster[uid]) * 1000 for uid in in_client if uid in in_cluster)
 
 
 def run() -> dict[str, float]:
-    """Median, 99th percentile and largest of the delays, in milliseconds."""
+    """Return the median, 99th percentile and largest of the delays in milliseconds."""
     with tempfile.TemporaryDirectory() as name:
         delays = asyncio.run(_measure(Path(name)))
     return {

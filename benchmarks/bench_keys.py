@@ -1,38 +1,41 @@
-"""How long a key takes to be answered on the terminal device, idle and while 200 runs a second change."""
+"""The time from a key to its answer on the terminal device, idle and while 200 runs per second change."""
 
 import time
 
 from tests.ui.terminal import Terminal, kronkeep
 
 KEYS = 100
-EVERY = 0.1  # seconds from one key to the next
-RATE = 200  # changes a second
+INTERVAL = 0.1  # seconds from one key to the next
+RATE = 200  # changes per second
 
 
-def _answered(terminal: Terminal, number: int, rate: int) -> float:
-    """Milliseconds from a key to the cursor on its row, each time at another point between two flushes."""
-    began = time.monotonic()
-    terminal.change(int(rate * EVERY))
+def _answer_time(terminal: Terminal, number: int, rate: int) -> float:
+    """Return the milliseconds from a key to the cursor on its row.
+
+    Each key comes at another point between two flushes.
+    """
+    start = time.monotonic()
+    terminal.change(int(rate * INTERVAL))
     time.sleep(number * 37 % 90 / 1000)
     pressed = time.monotonic()
     terminal.cursor(b"j" if number % 2 else b"k", number % 2)
-    took = time.monotonic() - pressed
-    time.sleep(max(0.0, EVERY - (time.monotonic() - began)))
-    return 1000 * took
+    duration = time.monotonic() - pressed
+    time.sleep(max(0.0, INTERVAL - (time.monotonic() - start)))
+    return 1000 * duration
 
 
-def waits(rate: int) -> list[float]:
-    """The milliseconds of every key, sorted."""
+def measure_keys(rate: int) -> list[float]:
+    """Return the milliseconds of every key, sorted; `rate` is the number of changes per second."""
     with kronkeep("busy", 80, 24, start="runs", theme="terminal") as terminal:
         terminal.wait_for(b"pg-sessions")
         terminal.settle()
-        return sorted(_answered(terminal, number, rate) for number in range(1, KEYS + 1))
+        return sorted(_answer_time(terminal, number, rate) for number in range(1, KEYS + 1))
 
 
 def run() -> dict[str, float]:
-    """Median and 99th percentile in milliseconds, and the busy median to the idle one."""
-    idle = waits(0)
-    busy = waits(RATE)
+    """Return the median and 99th percentile in milliseconds, and the busy median to the idle one."""
+    idle = measure_keys(0)
+    busy = measure_keys(RATE)
     middle = KEYS // 2
     most = KEYS * 99 // 100 - 1
     return {

@@ -1,4 +1,4 @@
-"""Lists of 5,000 CronJobs with 100,000 runs: what one costs, and for how long it holds the event loop."""
+"""Lists of 5,000 CronJobs with 100,000 runs: the cost of each list, and how long it blocks the event loop."""
 
 import asyncio
 import tempfile
@@ -24,14 +24,14 @@ LISTS = {
 }
 
 
-class _Held:
-    """The longest time, in seconds of the thread's CPU, between two turns of the event loop."""
+class _LoopWatch:
+    """Measures the longest CPU time of the thread, in seconds, between two turns of the event loop."""
 
     def __init__(self) -> None:
         self.longest = 0.0
 
-    async def watch(self) -> None:
-        """Looks for ever."""
+    async def run(self) -> None:
+        """Measure until cancelled."""
         last = time.thread_time()
         while True:
             await asyncio.sleep(0)
@@ -40,16 +40,16 @@ class _Held:
             last = now
 
 
-async def _once(answer: Awaitable[Any]) -> tuple[float, float]:
-    """(seconds of CPU, the longest hold among them) of one answer and its JSON."""
-    held = _Held()
-    watching = asyncio.create_task(held.watch())
+async def _measure_answer(answer: Awaitable[Any]) -> tuple[float, float]:
+    """Return the CPU seconds of one answer with its JSON, and the longest time that it blocked the loop."""
+    watch = _LoopWatch()
+    watching = asyncio.create_task(watch.run())
     await asyncio.sleep(0)
-    began = time.thread_time()
+    start = time.thread_time()
     await encoded(await answer)
-    took = time.thread_time() - began
+    duration = time.thread_time() - start
     watching.cancel()
-    return took, held.longest
+    return duration, watch.longest
 
 
 async def _measure(folder: Path) -> dict[str, float]:
@@ -57,8 +57,8 @@ async def _measure(folder: Path) -> dict[str, float]:
     async with many(folder, CRONJOBS, RUNS) as services:
         call = cast(ApiCall[None], SimpleNamespace(services=services, query={}))
         for name, handler in LISTS.items():
-            await _once(handler(call))
-            best = min([await _once(handler(call)) for _ in range(ROUNDS)])
+            await _measure_answer(handler(call))
+            best = min([await _measure_answer(handler(call)) for _ in range(ROUNDS)])
             figures[f"lists_{name}_cpu_ms"] = round(best[0] * 1000)
             figures[f"lists_{name}_held_ms"] = round(best[1] * 1000, 1)
             figures[f"lists_{name}_one_go_to_held"] = round(best[0] / best[1])
@@ -66,6 +66,6 @@ async def _measure(folder: Path) -> dict[str, float]:
 
 
 def run() -> dict[str, float]:
-    """Milliseconds of CPU of each list, its longest hold, and how much longer it would hold in one go."""
+    """Return the CPU milliseconds of each list, the longest block, and how much longer one block would be."""
     with tempfile.TemporaryDirectory() as name:
         return asyncio.run(_measure(Path(name)))

@@ -1,5 +1,8 @@
-"""What a start costs: imports as whole processes, against an interpreter that does nothing; and how long
-a person looks at nothing, on a real terminal, against a Textual app of one word."""
+"""The cost of a start.
+
+Imports as whole processes, to an interpreter that does nothing; and the time until something is shown on a
+real terminal, to a Textual app of one word.
+"""
 
 import asyncio
 import fcntl
@@ -28,18 +31,18 @@ PROGRAMS = {
 }
 
 
-def seconds(program: str) -> float:
-    """The best of some processes."""
+def best_seconds(program: str) -> float:
+    """Return the seconds of the best of some processes."""
     best = float("inf")
     for _ in range(ROUNDS):
-        began = time.perf_counter()
+        start = time.perf_counter()
         subprocess.run([sys.executable, "-c", program], check=True)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.perf_counter() - start)
     return best
 
 
-class Paint(NamedTuple):
-    """From a process's start until its first words were on the terminal: CPU and clock, in seconds."""
+class FirstPaint(NamedTuple):
+    """The seconds of CPU and of the clock from a process's start until its first words are shown."""
 
     cpu: float
     clock: float
@@ -56,20 +59,20 @@ Bare().run()
 OURS = (
     "from pathlib import Path; from kronkeep_tui.terminal import open_terminal; open_terminal(Path({path!r}))"
 )
-TICK = os.sysconf("SC_CLK_TCK")
+CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def first_paint(program: str, words: bytes) -> Paint:
-    """The best CPU time and the best clock time of some processes, on a pty of 80x24."""
-    found = [_painted(program, words) for _ in range(ROUNDS)]
-    return Paint(min(paint.cpu for paint in found), min(paint.clock for paint in found))
+def best_first_paint(program: str, words: bytes) -> FirstPaint:
+    """Return the best CPU time and the best clock time of some processes, on a pty of 80x24."""
+    paints = [_measure_first_paint(program, words) for _ in range(ROUNDS)]
+    return FirstPaint(min(paint.cpu for paint in paints), min(paint.clock for paint in paints))
 
 
-def _painted(program: str, words: bytes) -> Paint:
+def _measure_first_paint(program: str, words: bytes) -> FirstPaint:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor"}
-    began = time.perf_counter()
+    start = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-c", program],
         stdin=slave,
@@ -80,31 +83,31 @@ def _painted(program: str, words: bytes) -> Paint:
     )
     os.close(slave)
     try:
-        shown = b""
-        while words not in shown:
-            shown += os.read(master, 65536)
-        return Paint(_cpu(process.pid), time.perf_counter() - began)
+        output = b""
+        while words not in output:
+            output += os.read(master, 65536)
+        return FirstPaint(_cpu_seconds(process.pid), time.perf_counter() - start)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
         os.close(master)
 
 
-def _cpu(pid: int) -> float:
+def _cpu_seconds(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
 
 
-def paints() -> dict[str, float]:
-    """Our terminal on a daemon that answers, until its views are named, to the bare app."""
+def measure_first_paints() -> dict[str, float]:
+    """Return the time until our terminal names its views, on a daemon that answers, to the bare app's."""
     with tempfile.TemporaryDirectory() as folder:
         daemon = Daemon(Path(folder) / "s")
         asyncio.run(daemon.start())
         try:
-            ours = first_paint(OURS.format(path=daemon.announcement["socket"]), b"Overview")
+            ours = best_first_paint(OURS.format(path=daemon.announcement["socket"]), b"Overview")
         finally:
             asyncio.run(daemon.stop())
-    bare = first_paint(BARE, b"first words")
+    bare = best_first_paint(BARE, b"first words")
     return {
         "start_first_paint_cpu_to_bare_textual": round(ours.cpu / bare.cpu, 2),
         "start_first_paint_clock_to_bare_textual": round(ours.clock / bare.clock, 2),
@@ -113,12 +116,12 @@ def paints() -> dict[str, float]:
 
 
 def run() -> dict[str, float]:
-    """Ratios of each import to the bare interpreter, and of the terminal's to Textual's own."""
-    found = {name: seconds(program) for name, program in PROGRAMS.items()}
+    """Return the ratio of each import to the bare interpreter, and of the terminal's to Textual's own."""
+    seconds = {name: best_seconds(program) for name, program in PROGRAMS.items()}
     figures = {
-        f"start_{name}_to_python": round(found[name] / found["python"], 1)
-        for name in found
+        f"start_{name}_to_python": round(seconds[name] / seconds["python"], 1)
+        for name in seconds
         if name != "python"
     }
-    figures["start_terminal_to_textual"] = round(found["kronkeep_terminal"] / found["textual"], 2)
-    return figures | paints()
+    figures["start_terminal_to_textual"] = round(seconds["kronkeep_terminal"] / seconds["textual"], 2)
+    return figures | measure_first_paints()

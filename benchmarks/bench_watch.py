@@ -1,4 +1,4 @@
-"""The same stream of 20,000 Job events through every watcher, in turn, three rounds; and a list of 20,000."""
+"""The same 20,000 Job events through every watch client in turn, in three rounds; and a list of 20,000."""
 
 import json
 import statistics
@@ -11,8 +11,8 @@ ROUNDS = 3
 READERS = ("kronkeep", "typed", "lightkube", "kr8s", "kopf")
 
 
-def _read(name: str, listed: int) -> dict[str, float] | None:
-    """The figures of one reader on a server of its own; None when it cannot be run here."""
+def _run_reader(name: str, listed: int) -> dict[str, float] | None:
+    """Return the figures of one client on a server of its own, None where it cannot run here."""
     server = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.watch_server", str(EVENTS if not listed else 5), str(listed)],
         stdin=subprocess.PIPE,
@@ -22,38 +22,38 @@ def _read(name: str, listed: int) -> dict[str, float] | None:
     try:
         port = server.stdout.readline().decode().strip()
         command = [sys.executable, "-m", "benchmarks.watch_readers", name, port, str(EVENTS), str(listed)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode:
-            print(f"{name}: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        if completed.returncode:
+            print(f"{name}: {completed.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
             return None
-        found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-        return found
+        figures: dict[str, float] = json.loads(completed.stdout.splitlines()[-1])
+        return figures
     finally:
         server.kill()
         server.wait()
 
 
 def run() -> dict[str, float]:
-    """CPU of each as a ratio to typed Watch's, events a second as multiples of it, peak memory in MB."""
+    """Return CPU and events per second of each client to those of the typed Watch, and peak memory in MB."""
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in READERS}
     for number in range(ROUNDS):
         for name in READERS:
-            if (found := _read(name, 0)) is not None:
-                rounds[name].append(found)
-                print(f"round {number + 1} {name}: {found['cpu_us']:.1f} us/event", file=sys.stderr)
-    middle = {
-        name: {key: statistics.median(one[key] for one in found) for key in found[0]}
-        for name, found in rounds.items()
-        if found
+            if (measured := _run_reader(name, 0)) is not None:
+                rounds[name].append(measured)
+                print(f"round {number + 1} {name}: {measured['cpu_us']:.1f} us/event", file=sys.stderr)
+    medians = {
+        name: {key: statistics.median(figures[key] for figures in measured) for key in measured[0]}
+        for name, measured in rounds.items()
+        if measured
     }
-    typed = middle["typed"]
+    typed = medians["typed"]
     figures: dict[str, float] = {}
-    for name, found in middle.items():
-        figures[f"watch_{name}_cpu_to_typed"] = round(found["cpu_us"] / typed["cpu_us"], 3)
-        figures[f"watch_{name}_events_to_typed"] = round(found["per_second"] / typed["per_second"], 2)
-        figures[f"watch_{name}_peak_mb"] = round(found["peak_mb"], 1)
+    for name, median in medians.items():
+        figures[f"watch_{name}_cpu_to_typed"] = round(median["cpu_us"] / typed["cpu_us"], 3)
+        figures[f"watch_{name}_events_to_typed"] = round(median["per_second"] / typed["per_second"], 2)
+        figures[f"watch_{name}_peak_mb"] = round(median["peak_mb"], 1)
     for name in ("kronkeep", "typed"):
-        if (found := _read(name, LISTED)) is not None:
-            figures[f"watch_list_20k_{name}_mb"] = round(found["peak_mb"], 1)
-            figures[f"watch_list_20k_{name}_cpu_s"] = round(found["cpu_s"], 2)
+        if (measured := _run_reader(name, LISTED)) is not None:
+            figures[f"watch_list_20k_{name}_mb"] = round(measured["peak_mb"], 1)
+            figures[f"watch_list_20k_{name}_cpu_s"] = round(measured["cpu_s"], 2)
     return figures
