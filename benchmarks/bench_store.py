@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 from tinydb import TinyDB, where
 
-from benchmarks import loop_held
+from benchmarks import loop_pauses
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.history import History
 
@@ -261,7 +261,7 @@ async def one_size(size: int, folder: Path) -> dict[str, float]:
         await it.fill(size)
     found = await beside(size, stores)
     ours_bytes = await bytes_a_change(ours, size, folder / "ours") if size <= 100_000 else None
-    held = await loop_held.figures(ours.history, size, document) if size >= 100_000 else {}
+    held = await loop_pauses.figures(ours.history, size, document) if size >= 100_000 else {}
     await ours.history.close()
     stores["sqlite"].base.close()
     stores["stock"].base.close()

@@ -21,7 +21,7 @@ def _run_reader(name: str, listed: int) -> dict[str, float] | None:
     assert server.stdout is not None
     try:
         port = server.stdout.readline().decode().strip()
-        command = [sys.executable, "-m", "benchmarks.watch_readers", name, port, str(EVENTS), str(listed)]
+        command = [sys.executable, "-m", "benchmarks.watch_clients", name, port, str(EVENTS), str(listed)]
         completed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         if completed.returncode:
             print(f"{name}: {completed.stderr.strip().splitlines()[-1:]}", file=sys.stderr)

@@ -1,6 +1,6 @@
 """One reader of the watch benchmark in a process of its own.
 
-    python -m benchmarks.watch_readers NAME PORT EVENTS LISTED     prints its figures as JSON
+    python -m benchmarks.watch_clients NAME PORT EVENTS LISTED     prints its figures as JSON
 
 CPU is the process's own, user and system, from before the first request to after the last event (kronkeep:
 until every record is durable); memory is what the peak lies above the process with everything imported.
