@@ -1,8 +1,8 @@
-"""The history beside SQLite (WAL, synchronous=FULL) and stock TinyDB (JSONStorage), on one folder.
+"""The history beside SQLite (WAL, synchronous=FULL) and stock TinyDB (JSONStorage), in one folder.
 
-Each figure is asked of all three in turn within one run, at each number of documents of about 700 bytes, and
-medians are compared. What stock TinyDB needs seconds for is done once. Names end in the number of documents;
-`to_sqlite` is our time by SQLite's (below 1: we are faster), `stock_to_ours` stock TinyDB's time by ours.
+Each figure is measured for all three in turn in one run, at each number of documents of about 700 bytes, and
+medians are compared. What takes stock TinyDB seconds is done once. Names end in the number of documents;
+`to_sqlite` is our time divided by SQLite's (below 1: we are faster), `stock_to_ours` stock TinyDB's by ours.
 """
 
 import asyncio
@@ -33,14 +33,16 @@ MANY = 200
 PAGE = 50
 CRONJOBS = 100
 START = datetime(2026, 1, 1, tzinfo=UTC)
-Doc = dict[str, Any]
+CHANGED = {"status": "changed"}
+Document = dict[str, Any]
+Operation = Callable[[Any, int], Any]
 
 
-def document(number: int, status: str = "succeeded") -> Doc:
-    """A run as it is kept, about 700 bytes."""
-    at = START + timedelta(seconds=number, microseconds=123_456)
+def build_document(number: int, status: str = "succeeded") -> Document:
+    """Return a run as it is stored, about 700 bytes."""
+    created_at = START + timedelta(seconds=number, microseconds=123_456)
     cronjob = number % CRONJOBS
-    stamp = at.isoformat().replace("+00:00", "Z")
+    timestamp = created_at.isoformat().replace("+00:00", "Z")
     return {
         "id": f"{number:08x}-1f2e-4d3c-9a8b-{number:012x}",
         "cluster": "prod",
@@ -49,17 +51,17 @@ def document(number: int, status: str = "succeeded") -> Doc:
         "cronjob_id": f"{cronjob:08x}-1f2e-4d3c-9a8b-0123456789ab",
         "status": "failed" if number % 17 == 0 else status,
         "trigger": "scheduled",
-        "created_at": stamp,
+        "created_at": timestamp,
         "backup_id": f"{number:08x}-aaaa-4d3c-9a8b-{number:012x}",
         "message": "x" * 300,
     }
 
 
-WANTED = document(7)["cronjob_id"]
+QUERIED_CRONJOB = build_document(7)["cronjob_id"]
 
 
-class Ours:
-    """The history."""
+class HistoryStore:
+    """kronkeep's history."""
 
     def __init__(self, history: History) -> None:
         self.table = history.table("executions")
@@ -67,108 +69,112 @@ class Ours:
 
     async def fill(self, count: int) -> None:
         for number in range(count):
-            self.table.put_document(None, document(number))
+            self.table.put_document(None, build_document(number))
             if number % 1000 == 999:
                 await self.history.commit()
         await self.history.commit()
 
-    async def put(self, docs: list[Doc]) -> None:
+    async def put(self, docs: list[Document]) -> None:
         for doc in docs:
             rows = self.table.documents.named(doc["id"])
             self.table.put_document(rows[0][1] if rows else None, doc)
         await self.history.commit()
 
-    async def newest(self) -> list[Doc]:
-        rows = islice(self.table.documents.newest({"cronjob_id": WANTED}), PAGE)
+    async def newest(self) -> list[Document]:
+        rows = islice(self.table.documents.newest({"cronjob_id": QUERIED_CRONJOB}), PAGE)
         return [msgspec.json.decode(row[2]) for row in rows]
 
 
-class Sqlite:
-    """The same documents as text, with a key and an index."""
+class SqliteStore:
+    """The same documents as text in SQLite, with a key and an index."""
 
     def __init__(self, path: Path) -> None:
-        self.base = sqlite3.connect(path, isolation_level=None)
-        self.base.execute("pragma journal_mode=wal")
-        self.base.execute("pragma synchronous=full")
-        self.base.execute("create table if not exists e(id text primary key, c text, at text, body text)")
-        self.base.execute("create index if not exists i on e(c, at)")
+        self.database = sqlite3.connect(path, isolation_level=None)
+        self.database.execute("pragma journal_mode=wal")
+        self.database.execute("pragma synchronous=full")
+        self.database.execute("create table if not exists e(id text primary key, c text, at text, body text)")
+        self.database.execute("create index if not exists i on e(c, at)")
 
     async def fill(self, count: int) -> None:
-        await self.put([document(number) for number in range(count)])
+        await self.put([build_document(number) for number in range(count)])
 
-    async def put(self, docs: list[Doc]) -> None:
-        self.base.execute("begin")
+    async def put(self, docs: list[Document]) -> None:
+        self.database.execute("begin")
         rows = ((doc["id"], doc["cronjob_id"], doc["created_at"], json.dumps(doc)) for doc in docs)
-        self.base.executemany("insert or replace into e values(?,?,?,?)", rows)
-        self.base.execute("commit")
+        self.database.executemany("insert or replace into e values(?,?,?,?)", rows)
+        self.database.execute("commit")
 
-    async def newest(self) -> list[Doc]:
-        found = self.base.execute(
-            "select body from e where c=? order by at desc limit ?", (WANTED, PAGE)
+    async def newest(self) -> list[Document]:
+        rows = self.database.execute(
+            "select body from e where c=? order by at desc limit ?", (QUERIED_CRONJOB, PAGE)
         ).fetchall()
-        return [json.loads(body) for (body,) in found]
+        return [json.loads(body) for (body,) in rows]
 
 
-class Stock:
-    """TinyDB as it comes; no write of it is durable."""
+class StockStore:
+    """TinyDB with its own storage, which makes no write durable."""
 
     def __init__(self, path: Path) -> None:
-        self.base = TinyDB(path)
+        self.database = TinyDB(path)
 
     async def fill(self, count: int) -> None:
-        self.base.insert_multiple(document(number) for number in range(count))
+        self.database.insert_multiple(build_document(number) for number in range(count))
 
-    async def put(self, docs: list[Doc]) -> None:
+    async def put(self, docs: list[Document]) -> None:
         if len(docs) == 1 and docs[0]["status"] == "changed":
-            self.base.update(docs[0], where("id") == docs[0]["id"])
+            self.database.update(docs[0], where("id") == docs[0]["id"])
         else:
-            self.base.insert_multiple(docs)
+            self.database.insert_multiple(docs)
 
-    async def newest(self) -> list[Doc]:
-        found = self.base.search(where("cronjob_id") == WANTED)
-        return sorted(found, key=lambda doc: str(doc["created_at"]), reverse=True)[:PAGE]
+    async def newest(self) -> list[Document]:
+        documents = self.database.search(where("cronjob_id") == QUERIED_CRONJOB)
+        return sorted(documents, key=lambda doc: str(doc["created_at"]), reverse=True)[:PAGE]
 
 
-def works(size: int) -> dict[str, tuple[int, Callable[[Any, int], Any]]]:
-    """What is asked: (how often, what to do in round number)."""
+def list_operations(size: int) -> dict[str, tuple[int, Operation]]:
+    """Return by name how often an operation is measured, and the operation on a store in a round."""
     return {
-        "insert": (ROUNDS, lambda it, n: it.put([document(size + n, "new")])),
-        "update": (ROUNDS, lambda it, n: it.put([document(n * (size // ROUNDS), "changed") | CHANGED])),
+        "insert": (ROUNDS, lambda store, n: store.put([build_document(size + n, "new")])),
+        "update": (
+            ROUNDS,
+            lambda store, n: store.put([build_document(n * (size // ROUNDS), "changed") | CHANGED]),
+        ),
         "many": (
             5,
-            lambda it, n: it.put([document(size + 1000 + n * MANY + i) for i in range(MANY)]),
+            lambda store, n: store.put([build_document(size + 1000 + n * MANY + i) for i in range(MANY)]),
         ),
-        "newest": (ROUNDS, lambda it, _: it.newest()),
+        "newest": (ROUNDS, lambda store, _: store.newest()),
     }
 
 
-CHANGED = {"status": "changed"}
-
-
-async def timed(what: Callable[[Any, int], Any], it: Any, number: int) -> float:
-    """Seconds that one piece of work takes."""
+async def time_operation(operation: Operation, store: Any, number: int) -> float:
+    """Return the seconds that one operation takes."""
     began = time.perf_counter()
-    await what(it, number)
+    await operation(store, number)
     return time.perf_counter() - began
 
 
-async def beside(size: int, stores: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Median seconds of each work and store.
+async def compare(size: int, stores: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return the median seconds of each operation and store.
 
-    Ours and SQLite in turn, each first in every other round; stock afterwards, since the next sync of a
-    file system, whoever asks for it, also pays for what stock left unsynced.
+    Ours and SQLite are measured in turn, each first in every other round. Stock TinyDB is measured
+    afterwards: the next sync of the file system, whoever calls it, also writes what stock TinyDB has left
+    unsynced.
     """
-    found: dict[str, dict[str, float]] = {}
-    for name, (rounds, what) in works(size).items():
+    medians: dict[str, dict[str, float]] = {}
+    for name, (rounds, operation) in list_operations(size).items():
         seconds: dict[str, list[float]] = {store: [] for store in stores}
         for number in range(rounds):
             for store in ("ours", "sqlite") if number % 2 else ("sqlite", "ours"):
-                seconds[store].append(await timed(what, stores[store], number))
-        found[name] = {store: statistics.median(some) for store, some in seconds.items() if some}
-    for name, (rounds, what) in works(size).items():
-        some = [await timed(what, stores["stock"], n) for n in range(max(1, min(rounds, 30_000 // size)))]
-        found[name]["stock"] = statistics.median(some)
-    return found
+                seconds[store].append(await time_operation(operation, stores[store], number))
+        medians[name] = {store: statistics.median(times) for store, times in seconds.items() if times}
+    for name, (rounds, operation) in list_operations(size).items():
+        times = [
+            await time_operation(operation, stores["stock"], n)
+            for n in range(max(1, min(rounds, 30_000 // size)))
+        ]
+        medians[name]["stock"] = statistics.median(times)
+    return medians
 
 
 OPEN = {
@@ -210,67 +216,67 @@ async def measure(act):
 """
 
 
-def opening(kind: str, path: Path, rounds: int = 3) -> tuple[float, float]:
-    """(seconds, MB of memory) of opening in a process of its own; the best of some."""
-    answers: list[list[float]] = []
+def measure_opening(kind: str, path: Path, rounds: int = 3) -> tuple[float, float]:
+    """Return the best seconds and MB of memory of opening a store in a process of its own."""
+    results: list[list[float]] = []
     for _ in range(rounds):
-        words = [sys.executable, "-c", MEASURE + OPEN[kind], str(path)]
-        out = subprocess.run(words, check=True, capture_output=True, text=True).stdout
-        answers.append([float(word) for word in out.split()])
-    return min(answer[0] for answer in answers), min(answer[1] for answer in answers)
+        command = [sys.executable, "-c", MEASURE + OPEN[kind], str(path)]
+        out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        results.append([float(word) for word in out.split()])
+    return min(result[0] for result in results), min(result[1] for result in results)
 
 
-async def bytes_a_change(ours: Ours, size: int, folder: Path) -> float:
-    """Bytes written for each byte of changed document, from the end of one compaction to that of a later."""
+async def measure_written_bytes(ours: HistoryStore, size: int, folder: Path) -> float:
+    """Return the bytes written per byte of changed document, between the ends of two compactions."""
     snapshots = set[str]()
     changes = 0
     before = 0
     length = 0
     while len(snapshots) < 3:
-        docs = [document((changes + place) % size) | {"exit_code": changes} for place in range(20)]
+        docs = [build_document((changes + offset) % size) | {"exit_code": changes} for offset in range(20)]
         await ours.put(docs)
         changes += len(docs)
         length += sum(len(msgspec.json.encode(doc)) for doc in docs)
         new = _snapshots(folder) - snapshots
         if new and not snapshots:
-            before = _written()
+            before = _bytes_written()
             length = 0
         snapshots |= new
-    return (_written() - before) / length
+    return (_bytes_written() - before) / length
 
 
 def _snapshots(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("snapshot-*.jsonl")}
 
 
-def _written() -> int:
+def _bytes_written() -> int:
     lines = Path("/proc/self/io").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("wchar")).split()[1])
 
 
-async def one_size(size: int, folder: Path) -> dict[str, float]:
-    """Every figure at one number of documents."""
+async def measure_size(size: int, folder: Path) -> dict[str, float]:
+    """Return every figure at one number of documents."""
     print(f"  {size} documents", file=sys.stderr, flush=True)
-    ours = Ours(await History.open(folder / "ours", clock=SystemClock()))
+    ours = HistoryStore(await History.open(folder / "ours", clock=SystemClock()))
     stores: dict[str, Any] = {
         "ours": ours,
-        "sqlite": Sqlite(folder / "s.db"),
-        "stock": Stock(folder / "t.json"),
+        "sqlite": SqliteStore(folder / "s.db"),
+        "stock": StockStore(folder / "t.json"),
     }
-    for it in stores.values():
-        await it.fill(size)
-    found = await beside(size, stores)
-    ours_bytes = await bytes_a_change(ours, size, folder / "ours") if size <= 100_000 else None
-    held = await loop_pauses.figures(ours.history, size, document) if size >= 100_000 else {}
+    for store in stores.values():
+        await store.fill(size)
+    medians = await compare(size, stores)
+    ours_bytes = await measure_written_bytes(ours, size, folder / "ours") if size <= 100_000 else None
+    pauses = await loop_pauses.measure_pauses(ours.history, size, build_document) if size >= 100_000 else {}
     await ours.history.close()
-    stores["sqlite"].base.close()
-    stores["stock"].base.close()
+    stores["sqlite"].database.close()
+    stores["stock"].database.close()
     opened = {
-        kind: opening(kind, folder / name, 1 if kind == "stock" else 3)
+        kind: measure_opening(kind, folder / name, 1 if kind == "stock" else 3)
         for kind, name in (("ours", "ours"), ("sqlite", "s.db"), ("stock", "t.json"))
     }
     figures: dict[str, float] = {}
-    for name, seconds in found.items():
+    for name, seconds in medians.items():
         figures[f"{name}_to_sqlite"] = round(seconds["ours"] / seconds["sqlite"], 2)
         figures[f"stock_to_ours_{name}"] = round(seconds["stock"] / seconds["ours"], 1)
     figures["open_seconds"] = round(opened["ours"][0], 2)
@@ -278,13 +284,13 @@ async def one_size(size: int, folder: Path) -> dict[str, float]:
     figures["stock_to_ours_open"] = round(opened["stock"][0] / opened["ours"][0], 1)
     if ours_bytes is not None:
         figures["bytes_to_document"] = round(ours_bytes, 2)
-    return {f"store_{name}_{size}": figure for name, figure in (figures | held).items()}
+    return {f"store_{name}_{size}": figure for name, figure in (figures | pauses).items()}
 
 
 def run(sizes: Iterable[int] = SIZES) -> dict[str, float]:
-    """All figures of all sizes."""
+    """Return all figures of all sizes."""
     figures: dict[str, float] = {}
     for size in sizes:
         with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".bench-") as name:
-            figures |= asyncio.run(one_size(size, Path(name)))
+            figures |= asyncio.run(measure_size(size, Path(name)))
     return figures

@@ -8,10 +8,10 @@ import sys
 EVENTS = 20_000
 LISTED = 20_000
 ROUNDS = 3
-READERS = ("kronkeep", "typed", "lightkube", "kr8s", "kopf")
+CLIENTS = ("kronkeep", "typed", "lightkube", "kr8s", "kopf")
 
 
-def _run_reader(name: str, listed: int) -> dict[str, float] | None:
+def _run_client(name: str, listed: int) -> dict[str, float] | None:
     """Return the figures of one client on a server of its own, None where it cannot run here."""
     server = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.watch_server", str(EVENTS if not listed else 5), str(listed)],
@@ -35,10 +35,10 @@ def _run_reader(name: str, listed: int) -> dict[str, float] | None:
 
 def run() -> dict[str, float]:
     """Return CPU and events per second of each client to those of the typed Watch, and peak memory in MB."""
-    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in READERS}
+    rounds: dict[str, list[dict[str, float]]] = {name: [] for name in CLIENTS}
     for number in range(ROUNDS):
-        for name in READERS:
-            if (measured := _run_reader(name, 0)) is not None:
+        for name in CLIENTS:
+            if (measured := _run_client(name, 0)) is not None:
                 rounds[name].append(measured)
                 print(f"round {number + 1} {name}: {measured['cpu_us']:.1f} us/event", file=sys.stderr)
     medians = {
@@ -53,7 +53,7 @@ def run() -> dict[str, float]:
         figures[f"watch_{name}_events_to_typed"] = round(median["per_second"] / typed["per_second"], 2)
         figures[f"watch_{name}_peak_mb"] = round(median["peak_mb"], 1)
     for name in ("kronkeep", "typed"):
-        if (measured := _run_reader(name, LISTED)) is not None:
+        if (measured := _run_client(name, LISTED)) is not None:
             figures[f"watch_list_20k_{name}_mb"] = round(measured["peak_mb"], 1)
             figures[f"watch_list_20k_{name}_cpu_s"] = round(measured["cpu_s"], 2)
     return figures

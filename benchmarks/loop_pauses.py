@@ -1,7 +1,7 @@
-"""How long the event loop is held by what the history does, in milliseconds of wall time.
+"""How long the history's work blocks the event loop, in milliseconds of wall time.
 
-A callback comes every millisecond; the longest pause between two of them is what a client would wait. The
-machine's own pauses only add, so the least of some rounds is taken.
+A callback runs every millisecond; the longest pause between two of them is what a client would wait. Other
+work of the machine can only add to it, so the shortest of some rounds is taken.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ Document = Callable[[int], dict[str, Any]]
 
 
 async def longest_pause(work: Callable[[], Awaitable[None]]) -> float:
-    """The longest pause while `work` is done; the least of some rounds, in milliseconds."""
-    return min([await _once(work) for _ in range(ROUNDS)])
+    """Return the longest pause in milliseconds during `work`, in the best of some rounds."""
+    return min([await _measure_once(work) for _ in range(ROUNDS)])
 
 
-async def _once(work: Callable[[], Awaitable[None]]) -> float:
+async def _measure_once(work: Callable[[], Awaitable[None]]) -> float:
     ticks = [time.perf_counter()]
     task = asyncio.create_task(_tick(ticks))
     await asyncio.sleep(0.005)
@@ -39,8 +39,8 @@ async def _tick(ticks: list[float]) -> None:
         await asyncio.sleep(0.001)
 
 
-async def figures(history: History, size: int, document: Document) -> dict[str, float]:
-    """The longest pauses by commits, compaction, queries, and a caller that changes 200 at once."""
+async def measure_pauses(history: History, size: int, document: Document) -> dict[str, float]:
+    """Return the longest pauses by commits, compaction, queries, and a caller that changes 200 at once."""
     table = history.table("executions")
     oldest = iter(range(0, size, 200))
 
@@ -83,5 +83,5 @@ async def figures(history: History, size: int, document: Document) -> dict[str, 
             table.remove(doc_ids=[number])
         await history.commit()
 
-    acts = (commit, compaction, commits_during_compaction, query, change_200, remove_200)
-    return {f"held_ms_{act.__name__}": round(await longest_pause(act), 1) for act in acts}
+    works = (commit, compaction, commits_during_compaction, query, change_200, remove_200)
+    return {f"held_ms_{work.__name__}": round(await longest_pause(work), 1) for work in works}

@@ -1,9 +1,9 @@
-"""One reader of the watch benchmark in a process of its own.
+"""One client of the watch benchmark in a process of its own.
 
     python -m benchmarks.watch_clients NAME PORT EVENTS LISTED     prints its figures as JSON
 
-CPU is the process's own, user and system, from before the first request to after the last event (kronkeep:
-until every record is durable); memory is what the peak lies above the process with everything imported.
+CPU is user and system time of the process, from before the first request until after the last event
+(kronkeep: until every record is durable). Memory is the peak above the process with everything imported.
 """
 
 import asyncio
@@ -27,37 +27,39 @@ users: [{{name: b, user: {{token: x}}}}]
 """
 
 
-class Meter:
-    """What was spent since it was made."""
+class ResourceMeter:
+    """Measures what the process has used since this was created."""
 
     def __init__(self) -> None:
-        self._cpu, self._wall, self._memory = time.process_time(), time.perf_counter(), _peak()
+        self._cpu = time.process_time()
+        self._wall = time.perf_counter()
+        self._memory = _peak_mb()
 
     def read(self, events: int) -> dict[str, float]:
-        """Events a second, microseconds of CPU an event, and MB of peak memory."""
+        """Return events per second, CPU microseconds per event, and MB of peak memory."""
         cpu = time.process_time() - self._cpu
         wall = time.perf_counter() - self._wall
         return {
             "per_second": events / wall,
             "cpu_us": cpu / max(events, 1) * 1e6,
             "cpu_s": cpu,
-            "peak_mb": _peak() - self._memory,
+            "peak_mb": _peak_mb() - self._memory,
         }
 
 
-def _peak() -> float:
+def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def config(port: int) -> Path:
-    """A kubeconfig that leads to the server."""
+def write_kubeconfig(port: int) -> Path:
+    """Write a kubeconfig of the server; return its path."""
     path = Path(tempfile.mkdtemp()) / "kubeconfig"
     path.write_text(KUBECONFIG.format(port=port))
     return path
 
 
 def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
-    """Kronkeep's recorder: from the wire to records that are durable."""
+    """Measure kronkeep's run recorder, from the network to durable records."""
     from kronkeep_common.clock import SystemClock
     from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
     from kronkeep_daemon.events import Bus
@@ -65,51 +67,54 @@ def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
     from kronkeep_daemon.kube.client import Cluster
     from kronkeep_daemon.supervisor import Supervisor
 
+    def store_nothing(*_: object) -> None:
+        """Other clients store no logs of Jobs either."""
+
     async def work(folder: Path) -> dict[str, float]:
         clock = SystemClock()
-        cluster = await Cluster.connect(kubeconfig=config(port))
+        cluster = await Cluster.connect(kubeconfig=write_kubeconfig(port))
         history = await History.open(folder, clock=clock)
         recorder = RunRecorder(cluster=cluster, history=history, bus=Bus(), clock=clock)
-        recorder.log_collector.collect_artifacts = lambda *_: None  # type: ignore[method-assign]  # papers are no part of a watch
+        recorder.log_collector.collect_artifacts = store_nothing  # type: ignore[method-assign]
         supervisor = Supervisor(clock)
-        meter = Meter()
+        meter = ResourceMeter()
         recorder.start(supervisor)
-        wanted = listed or events // 5
-        while history.executions.count().get("succeeded", 0) < wanted:
+        expected = listed or events // 5
+        while history.executions.count().get("succeeded", 0) < expected:
             await asyncio.sleep(0.01)
         await history.commit()
-        found = meter.read(listed or events)
+        figures = meter.read(listed or events)
         await supervisor.close()
         await cluster.close()
         await history.close()
-        return found
+        return figures
 
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
         return asyncio.run(work(Path(name)))
 
 
 def typed(port: int, events: int, listed: int) -> dict[str, float]:
-    """The kubernetes package's own Watch with its models."""
+    """Measure the kubernetes package's own Watch with its models."""
     from kubernetes import client, watch
     from kubernetes import config as kube_config
 
-    kube_config.load_kube_config(str(config(port)))
+    kube_config.load_kube_config(str(write_kubeconfig(port)))
     api = client.BatchV1Api()
-    meter = Meter()
+    meter = ResourceMeter()
     if listed:
-        kept = api.list_job_for_all_namespaces()
-        return meter.read(len(kept.items))
+        jobs = api.list_job_for_all_namespaces()
+        return meter.read(len(jobs.items))
     stream = watch.Watch().stream(api.list_job_for_all_namespaces, resource_version="1000")
     return meter.read(sum(1 for _ in islice(stream, events)))
 
 
 def lightkube(port: int, events: int, listed: int) -> dict[str, float]:
-    """lightkube's watch."""
+    """Measure lightkube's watch."""
     from lightkube import Client, KubeConfig
     from lightkube.resources.batch_v1 import Job
 
-    client = Client(config=KubeConfig.from_file(config(port)))
-    meter = Meter()
+    client = Client(config=KubeConfig.from_file(write_kubeconfig(port)))
+    meter = ResourceMeter()
     if listed:
         return meter.read(len(list(client.list(Job, namespace="*"))))
     stream = client.watch(Job, namespace="*", resource_version="1000")
@@ -117,12 +122,12 @@ def lightkube(port: int, events: int, listed: int) -> dict[str, float]:
 
 
 def kr8s(port: int, events: int, _: int) -> dict[str, float]:
-    """kr8s' watch."""
+    """Measure kr8s' watch."""
     import kr8s.asyncio
 
     async def work() -> dict[str, float]:
-        api = await kr8s.asyncio.api(kubeconfig=str(config(port)))
-        meter = Meter()
+        api = await kr8s.asyncio.api(kubeconfig=str(write_kubeconfig(port)))
+        meter = ResourceMeter()
         count = 0
         async for _ in api.watch("jobs", namespace=kr8s.ALL):
             count += 1
@@ -134,15 +139,15 @@ def kr8s(port: int, events: int, _: int) -> dict[str, float]:
 
 
 def kopf(port: int, events: int, _: int) -> dict[str, float]:
-    """kopf's on.event."""
+    """Measure kopf's on.event."""
     import logging
 
     import kopf as framework
 
     logging.disable(logging.CRITICAL)
     stop = asyncio.Event()
-    seen = [0]
-    meter = Meter()
+    seen = 0
+    meter = ResourceMeter()
 
     @framework.on.login()
     def login(**_: Any) -> Any:
@@ -154,28 +159,29 @@ def kopf(port: int, events: int, _: int) -> dict[str, float]:
 
     @framework.on.event("batch", "v1", "jobs")
     async def event(**_: Any) -> None:
-        seen[0] += 1
+        nonlocal seen
+        seen += 1
 
     async def work() -> dict[str, float]:
         running = asyncio.create_task(framework.operator(standalone=True, clusterwide=True, stop_flag=stop))
         last = 0
-        still = 0
-        while still < 40:  # it may merge events of one object; the end is two seconds without one
+        quiet_turns = 0
+        while quiet_turns < 40:  # it may merge events of one object; the end is two seconds without one
             await asyncio.sleep(0.05)
-            still = still + 1 if seen[0] == last and last else 0
-            last = seen[0]
-        found = meter.read(events)
+            quiet_turns = quiet_turns + 1 if seen == last and last else 0
+            last = seen
+        figures = meter.read(events)
         stop.set()
         await asyncio.wait([running], timeout=5)
-        return found
+        return figures
 
     return asyncio.run(work())
 
 
-READERS = {"kronkeep": kronkeep, "typed": typed, "lightkube": lightkube, "kr8s": kr8s, "kopf": kopf}
+CLIENTS = {"kronkeep": kronkeep, "typed": typed, "lightkube": lightkube, "kr8s": kr8s, "kopf": kopf}
 
 
 if __name__ == "__main__":
     name, *numbers = sys.argv[1:]
-    print(json.dumps(READERS[name](*map(int, numbers))), flush=True)
+    print(json.dumps(CLIENTS[name](*map(int, numbers))), flush=True)
     os._exit(0)
