@@ -67,7 +67,7 @@ def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
     from kronkeep_daemon.kube.client import Cluster
     from kronkeep_daemon.supervisor import Supervisor
 
-    def store_nothing(*_: object) -> None:
+    def store_nothing(record_id: str, job: object) -> None:
         """Other clients store no logs of Jobs either."""
 
     async def work(folder: Path) -> dict[str, float]:
