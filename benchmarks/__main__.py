@@ -1,4 +1,4 @@
-"""Run every benchmark group, or the one that is named: modules `bench_GROUP.py` with `run() -> dict[str,
+"""Run every benchmark group, or one by name: modules `bench_GROUP.py` with `run() -> dict[str,
 float]`.
 
 Progress is printed on standard error; the last line of standard output is one JSON object, name -> figure.

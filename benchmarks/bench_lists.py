@@ -25,13 +25,13 @@ LISTS = {
 
 
 class _LoopWatch:
-    """Measures the longest CPU time of the thread, in seconds, between two turns of the event loop."""
+    """The longest CPU time of the thread, in seconds, between two turns of the event loop."""
 
     def __init__(self) -> None:
         self.longest = 0.0
 
     async def run(self) -> None:
-        """Measure until cancelled."""
+        """Measure every turn until cancelled."""
         last = time.thread_time()
         while True:
             await asyncio.sleep(0)

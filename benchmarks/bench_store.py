@@ -61,7 +61,7 @@ QUERIED_CRONJOB = build_document(7)["cronjob_id"]
 
 
 class HistoryStore:
-    """kronkeep's history."""
+    """kronkeep's history with its table of runs."""
 
     def __init__(self, history: History) -> None:
         self.table = history.table("executions")
@@ -133,25 +133,33 @@ class StockStore:
 
 def list_operations(size: int) -> dict[str, tuple[int, Operation]]:
     """Return by name how often an operation is measured, and the operation on a store in a round."""
+
+    async def insert(store: Any, number: int) -> None:
+        await store.put([build_document(size + number, "new")])
+
+    async def update(store: Any, number: int) -> None:
+        await store.put([build_document(number * (size // ROUNDS), "changed") | CHANGED])
+
+    async def insert_many(store: Any, number: int) -> None:
+        first = size + 1000 + number * MANY
+        await store.put([build_document(first + offset) for offset in range(MANY)])
+
+    async def query_newest(store: Any, _: int) -> None:
+        await store.newest()
+
     return {
-        "insert": (ROUNDS, lambda store, n: store.put([build_document(size + n, "new")])),
-        "update": (
-            ROUNDS,
-            lambda store, n: store.put([build_document(n * (size // ROUNDS), "changed") | CHANGED]),
-        ),
-        "many": (
-            5,
-            lambda store, n: store.put([build_document(size + 1000 + n * MANY + i) for i in range(MANY)]),
-        ),
-        "newest": (ROUNDS, lambda store, _: store.newest()),
+        "insert": (ROUNDS, insert),
+        "update": (ROUNDS, update),
+        "many": (5, insert_many),
+        "newest": (ROUNDS, query_newest),
     }
 
 
 async def time_operation(operation: Operation, store: Any, number: int) -> float:
     """Return the seconds that one operation takes."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     await operation(store, number)
-    return time.perf_counter() - began
+    return time.perf_counter() - start
 
 
 async def compare(size: int, stores: dict[str, Any]) -> dict[str, dict[str, float]]:

@@ -28,7 +28,7 @@ users: [{{name: b, user: {{token: x}}}}]
 
 
 class ResourceMeter:
-    """Measures what the process has used since this was created."""
+    """What the process has used since this was created."""
 
     def __init__(self) -> None:
         self._cpu = time.process_time()
@@ -93,7 +93,7 @@ def kronkeep(port: int, events: int, listed: int) -> dict[str, float]:
         return asyncio.run(work(Path(name)))
 
 
-def typed(port: int, events: int, listed: int) -> dict[str, float]:
+def kubernetes_watch(port: int, events: int, listed: int) -> dict[str, float]:
     """Measure the kubernetes package's own Watch with its models."""
     from kubernetes import client, watch
     from kubernetes import config as kube_config
@@ -109,7 +109,7 @@ def typed(port: int, events: int, listed: int) -> dict[str, float]:
 
 
 def lightkube(port: int, events: int, listed: int) -> dict[str, float]:
-    """Measure lightkube's watch."""
+    """Measure the watch of lightkube."""
     from lightkube import Client, KubeConfig
     from lightkube.resources.batch_v1 import Job
 
@@ -122,7 +122,7 @@ def lightkube(port: int, events: int, listed: int) -> dict[str, float]:
 
 
 def kr8s(port: int, events: int, _: int) -> dict[str, float]:
-    """Measure kr8s' watch."""
+    """Measure the watch of kr8s."""
     import kr8s.asyncio
 
     async def work() -> dict[str, float]:
@@ -139,7 +139,7 @@ def kr8s(port: int, events: int, _: int) -> dict[str, float]:
 
 
 def kopf(port: int, events: int, _: int) -> dict[str, float]:
-    """Measure kopf's on.event."""
+    """Measure the event handlers of kopf."""
     import logging
 
     import kopf as framework
@@ -178,7 +178,13 @@ def kopf(port: int, events: int, _: int) -> dict[str, float]:
     return asyncio.run(work())
 
 
-CLIENTS = {"kronkeep": kronkeep, "typed": typed, "lightkube": lightkube, "kr8s": kr8s, "kopf": kopf}
+CLIENTS = {
+    "kronkeep": kronkeep,
+    "typed": kubernetes_watch,
+    "lightkube": lightkube,
+    "kr8s": kr8s,
+    "kopf": kopf,
+}
 
 
 if __name__ == "__main__":

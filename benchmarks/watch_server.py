@@ -81,7 +81,7 @@ class JobServer:
         self._items = build_items(listed)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request."""
+        """Answer one request of a client."""
         path = request.path.rstrip("/")
         if path.endswith("/jobs"):
             watches = request.query.get("watch") in ("1", "true", "True")

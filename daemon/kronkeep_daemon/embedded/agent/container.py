@@ -83,7 +83,7 @@ class StartCommand(NamedTuple):
 
 
 class ContainerRunner:
-    """Runs one container of a pod to its end, with restarts.
+    """One container of a pod, run to its end with restarts.
 
     `field` is the list of the pod's status that the container is in.
     """
@@ -134,10 +134,10 @@ class ContainerRunner:
         except OSError as fault:
             await output.write(f"{fault}\n".encode(), final=True)
             code = NOT_STARTED
-        await self._set_state({"terminated": self._terminated(code, started_at, process.tail)})
+        await self._set_state({"terminated": self._build_end(code, started_at, process.tail)})
         return code
 
-    def _terminated(self, code: int, started_at: str, tail: bytes) -> JsonObject:
+    def _build_end(self, code: int, started_at: str, tail: bytes) -> JsonObject:
         end: JsonObject = {"exitCode": code, "reason": "Completed" if code == 0 else "Error"}
         if code and self._container.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             end["message"] = tail.decode(errors="replace")

@@ -17,7 +17,7 @@ TRIES = 240  # two minutes without the API server; after that output is dropped 
 
 
 class LogPusher:
-    """Pushes the log of one container; the offset in each request makes a repeated one harmless."""
+    """The log of one container, pushed with offsets that make a repeated request harmless."""
 
     def __init__(self, cluster: Cluster, pod: JsonObject, container: str) -> None:
         meta = pod["metadata"]

@@ -25,7 +25,7 @@ from kronkeep_daemon.kube.objects import JsonObject
 
 
 class LogServer:
-    """Stores the logs of a node's containers below `folder` and serves them on `address`.
+    """The logs of a node's containers, stored below `folder` and served on `address`.
 
     `client_ca` is the file of the CA that callers' certificates must be signed by.
     """
@@ -58,7 +58,7 @@ class LogServer:
         self.port = int(self._runner.addresses[0][1])
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; open requests end."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -112,7 +112,7 @@ class LogServer:
 
 
 class LogFileWriter:
-    """Appends the output of a container to its file in a LogStore."""
+    """A writer that appends a container's output to its file in a LogStore."""
 
     def __init__(self, logs: LogStore, uid: str, container: str) -> None:
         self._logs = logs

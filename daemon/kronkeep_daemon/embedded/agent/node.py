@@ -38,7 +38,7 @@ EMBEDDED_VERSION = "+kronkeep"  # a part of the version of an embedded API serve
 
 
 class NodeAgent:
-    """Runs the pods of one node.
+    """One node, which runs the pods that are bound to it.
 
     `folder` holds claims, and the other volumes of pods while they run. Logs are stored in `logs` and served
     on `address`; without it they are pushed to the API server, which must be an embedded one.

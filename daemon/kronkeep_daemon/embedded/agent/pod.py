@@ -26,7 +26,7 @@ VOLUME_RETRY_SECONDS = 2.0
 
 
 class PodRunner:
-    """Runs one pod; `terminate` ends it early.
+    """One pod, run to its end; `terminate` ends it early.
 
     Volumes are created below `folder`; `open_log` returns the writer for a container's output.
     """

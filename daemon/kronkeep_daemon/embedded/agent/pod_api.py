@@ -14,7 +14,7 @@ LONGEST_MESSAGE = 1000
 
 
 class PodApi:
-    """Writes a pod's status and Events, and reads the objects of its namespace that it refers to."""
+    """Access to the API server for one pod: its status, its Events, the objects that it refers to."""
 
     def __init__(self, *, cluster: Cluster, pod: JsonObject, clock: Clock) -> None:
         self._cluster = cluster

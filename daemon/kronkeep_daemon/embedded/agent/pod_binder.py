@@ -14,7 +14,7 @@ MOST_WAITING = 10_000
 
 
 class PodBinder:
-    """Binds each pod without a node to one node, a second after the pod was seen."""
+    """A queue of pods without a node, each of which is bound to one node after a second."""
 
     def __init__(self, cluster: Cluster, node: str) -> None:
         self._cluster = cluster

@@ -20,7 +20,7 @@ CONTAINERS = "containerStatuses"
 
 
 class PodStatusWriter:
-    """Holds the status of one pod and writes it to the API server after each change."""
+    """The status of one pod, written to the API server after each change."""
 
     def __init__(self, *, pod: JsonObject, api: PodApi, clock: Clock) -> None:
         self._spec = pod["spec"]

@@ -36,7 +36,7 @@ class VolumeFolder(NamedTuple):
 
 
 class PodVolumes:
-    """Creates the volumes of one pod below `folder`.
+    """The volumes of one pod below `folder`.
 
     Claims lie at `claims/NAMESPACE/NAME` and are kept; all others lie at `pods/UID` and are removed with the
     pod. `fetch_object` reads Secrets, ConfigMaps and claims of the pod's namespace; `request_token` returns a

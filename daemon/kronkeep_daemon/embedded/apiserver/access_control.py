@@ -53,7 +53,7 @@ def service_account_user(namespace: str, name: str) -> UserInfo:
 
 
 class AccessControl:
-    """Finds users by their tokens and decides by the RBAC rules bound to them.
+    """Users by their tokens, and decisions by the RBAC rules bound to them.
 
     `secret` is the admin's token and the key that signs those of service accounts.
     """
@@ -78,7 +78,7 @@ class AccessControl:
             impersonated = headers.get("Impersonate-User")
             if impersonated is None:
                 return UserInfo("admin", frozenset({MASTERS}))
-            return _impersonated_user(impersonated)
+            return _find_impersonated_user(impersonated)
         body, _, signature = token.partition(".")
         if not hmac.compare_digest(signature.encode(), self._sign(body).encode()):
             return None
@@ -121,7 +121,7 @@ class AccessControl:
         return (role or {}).get("rules") or []
 
 
-def _impersonated_user(name: str) -> UserInfo:
+def _find_impersonated_user(name: str) -> UserInfo:
     parts = name.split(":")
     if parts[:2] == ["system", "serviceaccount"] and len(parts) == 4:
         return service_account_user(parts[2], parts[3])

@@ -16,7 +16,7 @@ DEFAULT_TOKEN_SECONDS = 3600
 
 
 class AccessReviews:
-    """Answers questions about access and gives out tokens of service accounts."""
+    """The answers to questions about access, and the tokens of service accounts."""
 
     def __init__(self, access: AccessControl, handlers: RequestHandlers, clock: Clock) -> None:
         self._access = access

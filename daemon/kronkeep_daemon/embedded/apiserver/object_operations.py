@@ -26,7 +26,7 @@ _FIXED_METADATA = ("name", "namespace", "uid", "creationTimestamp", "generation"
 
 
 class ObjectOperations:
-    """Changes objects in the store; every refusal is a status_responses.Refusal."""
+    """Changes of objects in the store; every refusal is a status_responses.Refusal."""
 
     def __init__(self, store: ObjectStore, logs: LogStore, clock: Clock) -> None:
         self._store = store

@@ -43,7 +43,7 @@ _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DE
 
 
 class ApiServer:
-    """Serves the Kubernetes API on 127.0.0.1 with bearer tokens; `folder` holds its state.
+    """The Kubernetes API on 127.0.0.1 with bearer tokens; `folder` holds its state.
 
     `url` is the server's address with the admin's token as the first part of the path.
     """
@@ -69,16 +69,16 @@ class ApiServer:
         `port` 0 means the port of the last start, which the folder holds, or any free one.
         """
         server = cls(folder, clock or SystemClock())
-        server._create_initial_objects()
-        app = web.Application(client_max_size=MOST_BODY_BYTES)
-        app.router.add_route("*", "/{path:.*}", server._handle)
-        server._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        await server._runner.setup()
-        await server._listen(port)
+        await server.listen(port)
         return server
 
-    async def _listen(self, port: int) -> None:
-        assert self._runner is not None
+    async def listen(self, port: int) -> None:
+        """Create the namespaces of a new cluster and answer requests on the port (0: see `start`)."""
+        self._create_initial_objects()
+        app = web.Application(client_max_size=MOST_BODY_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
         port_file = self._folder / "port"
         last_port = int(port_file.read_text()) if port_file.exists() else 0
         try:

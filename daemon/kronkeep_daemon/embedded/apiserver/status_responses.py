@@ -115,7 +115,7 @@ def access_denied(resource: Resource, name: str, explanation: str) -> Refusal:
 
 
 def bad_request(message: str) -> Refusal:
-    """Return a 400."""
+    """Return a 400 with this message."""
     return Refusal(code=400, reason="BadRequest", message=message)
 
 

@@ -143,7 +143,7 @@ def _invalid_value(field: str, value: object, rule: str) -> Cause:
     return Cause(field, "FieldValueInvalid", f"Invalid value: {shown}: {rule}")
 
 
-def _unsupported_value(field: str, value: object, supported: tuple[str, ...]) -> Cause:
+def _not_supported(field: str, value: object, supported: tuple[str, ...]) -> Cause:
     listed = ", ".join(json.dumps(entry) for entry in supported)
     message = f"Unsupported value: {json.dumps(value)}: supported values: {listed}"
     return Cause(field, "FieldValueNotSupported", message)
@@ -162,7 +162,7 @@ def _check_cronjob(obj: JsonObject, old: JsonObject | None) -> list[Cause]:
     causes += _check_not_negative(spec, "startingDeadlineSeconds", "spec")
     policy = spec["concurrencyPolicy"]
     if policy not in _CONCURRENCY_POLICIES:
-        causes.append(_unsupported_value("spec.concurrencyPolicy", policy, _CONCURRENCY_POLICIES))
+        causes.append(_not_supported("spec.concurrencyPolicy", policy, _CONCURRENCY_POLICIES))
     causes += _check_job_spec(spec["jobTemplate"]["spec"], "spec.jobTemplate.spec")
     for field in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
         causes += _check_not_negative(spec, field, "spec")
@@ -214,7 +214,7 @@ def _check_job_spec(spec: JsonObject, path: str) -> list[Cause]:
     if policy == "Always" or policy is None:
         causes.append(_value_required(policy_field, 'valid values: "OnFailure", "Never"'))
     elif policy not in _RESTART_POLICIES:
-        causes.append(_unsupported_value(policy_field, policy, _RESTART_POLICIES))
+        causes.append(_not_supported(policy_field, policy, _RESTART_POLICIES))
     return causes
 
 

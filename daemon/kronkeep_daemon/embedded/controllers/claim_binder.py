@@ -8,7 +8,7 @@ from kronkeep_daemon.embedded.controllers.cached_collection import CachedCollect
 
 
 class ClaimBinder:
-    """Sets `spec.volumeName` and the phase Bound of claims."""
+    """The controller that sets `spec.volumeName` and the phase Bound of claims."""
 
     def __init__(self, claims: CachedCollection) -> None:
         self._claims = claims

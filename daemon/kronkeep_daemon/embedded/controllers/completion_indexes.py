@@ -1,4 +1,4 @@
-"""Sets of completion indexes as Kubernetes writes them in `status.completedIndexes`: `0,1` and `0-2,5`."""
+"""The text of `status.completedIndexes`, such as `0,1` or `0-2,5`, and the set of indexes that it lists."""
 
 
 def parse_indexes(text: str | None) -> set[int]:

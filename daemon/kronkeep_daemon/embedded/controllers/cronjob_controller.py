@@ -17,7 +17,7 @@ from kronkeep_daemon.kube.objects import JsonObject
 
 
 class CronJobController:
-    """Creates the Jobs of CronJobs when they are due, and maintains status and history."""
+    """The controller that creates Jobs when they are due, and maintains status and history of CronJobs."""
 
     def __init__(self, *, objects: ClusterObjects, recorder: EventRecorder, clock: Clock) -> None:
         self._cronjobs = objects.cronjobs
@@ -44,7 +44,7 @@ class CronJobController:
         return plan.requeue
 
     async def _create_job(self, cronjob: JsonObject, body: JsonObject) -> JsonObject | None:
-        """Return the Job of a slot: a new one, or the one that an interrupted look has created.
+        """Return the Job of a slot: a new one, or the one of an interrupted sync.
 
         None where that one has ended, or where its name belongs to another's Job.
         """

@@ -47,7 +47,7 @@ def find_due_slot(schedule: Schedule, earliest: datetime, now: datetime) -> DueS
 
 
 def seconds_until_next_slot(schedule: Schedule, earliest: datetime, now: datetime) -> float | None:
-    """Return the seconds until the slot after the one that is due now; None where there is none."""
+    """Return the seconds until the slot that follows what is due now; None where there is none."""
     try:
         due = find_due_slot(schedule, earliest, now)
         last = due.slot or (now if due.missed else earliest)

@@ -35,7 +35,7 @@ class WrittenEvent(NamedTuple):
 
 
 class EventRecorder:
-    """Writes the Events of controllers; one that cannot be written is only logged, as in client-go."""
+    """The Events of controllers; one that cannot be written is only logged, as in client-go."""
 
     def __init__(self, cluster: Cluster, clock: Clock) -> None:
         self._cluster = cluster

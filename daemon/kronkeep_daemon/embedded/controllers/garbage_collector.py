@@ -76,7 +76,7 @@ def _is_deleting_in_foreground(obj: JsonObject) -> bool:
 
 
 class GarbageCollector:
-    """Looks at a namespace whenever something in it was deleted."""
+    """The controller that looks at a namespace whenever something in it was deleted."""
 
     def __init__(self, cluster: Cluster, objects: ClusterObjects) -> None:
         self._cluster = cluster

@@ -20,7 +20,7 @@ from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
 class JobController:
-    """Brings the pods and the status of each Job to what they should be."""
+    """The controller that brings the pods and the status of Jobs to what they should be."""
 
     def __init__(self, *, objects: ClusterObjects, recorder: EventRecorder, clock: Clock) -> None:
         self._jobs = objects.jobs

@@ -106,7 +106,7 @@ def plan_job(job: JsonObject, pods: list[JsonObject], now: datetime) -> JobPlan:
     if end_of_job(job) or is_deleting(job):
         return JobPlan(release=[pod for pod in pods if is_tracked(pod)])
     view = _view_job(job, pods, now)
-    outcome = _written_outcome(view) or _find_failure(view)
+    outcome = _earlier_outcome(view) or _find_failure(view)
     if outcome is not None:
         changes = _PodChanges(delete=view.pods.active)
     else:
@@ -149,7 +149,7 @@ def _merge_uids(earlier: list[str] | None, pods: list[JsonObject]) -> list[str]:
     return list(dict.fromkeys([*(earlier or []), *map(uid_of, pods)]))
 
 
-def _written_outcome(view: _JobView) -> JsonObject | None:
+def _earlier_outcome(view: _JobView) -> JsonObject | None:
     """Return the outcome that an earlier plan has decided and written."""
     conditions = view.old.get("conditions") or []
     success = find_true_condition(conditions, "SuccessCriteriaMet")
@@ -253,7 +253,7 @@ def _find_completion(view: _JobView, changes: _PodChanges) -> JsonObject | None:
 def _build_plan(view: _JobView, changes: _PodChanges, outcome: JsonObject | None) -> JobPlan:
     """Add the statuses, in order, and the Events to the changes of pods."""
     conditions, events = _update_conditions(view, outcome)
-    base = _uncounted_status(view, changes, conditions)
+    base = _status_before_count(view, changes, conditions)
     lists = {"succeeded": view.succeeded, "failed": view.failed}
     uncounted = {key: uids for key, uids in lists.items() if uids}
     counted = base | _counts(view)
@@ -292,7 +292,7 @@ def _update_conditions(
     return old, []
 
 
-def _uncounted_status(view: _JobView, changes: _PodChanges, conditions: list[JsonObject]) -> JsonObject:
+def _status_before_count(view: _JobView, changes: _PodChanges, conditions: list[JsonObject]) -> JsonObject:
     """Return the status before the listed pods are counted."""
     removed = [*changes.discard, *changes.delete]
     remaining = [pod for pod in view.pods.active if pod not in removed]

@@ -49,7 +49,7 @@ def _accepts(node: JsonObject, selector: dict[str, str]) -> bool:
 
 
 class Scheduler:
-    """Binds pods to nodes, one at a time."""
+    """The controller that binds pods to nodes, one at a time."""
 
     def __init__(self, objects: ClusterObjects, recorder: EventRecorder) -> None:
         self._objects = objects
