@@ -16,7 +16,7 @@ from kronkeep_daemon.http.list_pages import LIST_QUERY, limit_of, page_of, with_
 from kronkeep_daemon.http.route import TEXT, ApiCall, RouteTable
 from kronkeep_daemon.http.routes_backups import BACKUP
 from kronkeep_daemon.http.routes_cronjobs import CRONJOB
-from kronkeep_daemon.restores.file_download import Sending
+from kronkeep_daemon.restores.file_download import FileDownload
 
 log = logging.getLogger(__name__)
 BYTES = "application/octet-stream"
@@ -52,7 +52,7 @@ def _is_closing(request: web.Request) -> bool:
     return request.transport is None or request.transport.is_closing()
 
 
-async def _send(request: web.Request, sending: Sending) -> web.StreamResponse:
+async def _send(request: web.Request, sending: FileDownload) -> web.StreamResponse:
     """Send the bytes in chunks without a length: a fault before the last one breaks the answer visibly."""
     name = quote(sending.entry.name, safe="")
     digest = base64.b64encode(bytes.fromhex(sending.sha256)).decode()

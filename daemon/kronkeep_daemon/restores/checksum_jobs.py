@@ -23,9 +23,14 @@ from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restores import path_mapping, restore_manifests
-from kronkeep_daemon.restores.checksums import Changes, Manifests, Sums, lines
-from kronkeep_daemon.restores.restore_jobs import RestoreJobs
-from kronkeep_daemon.restores.snapshot_listing import Snapshots
+from kronkeep_daemon.restores.checksums import (
+    ChecksumParser,
+    ChecksumStore,
+    UnchangedFilesParser,
+    build_checksums,
+)
+from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
+from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -34,7 +39,7 @@ SECONDS = 6 * 3600.0
 YOUNG = timedelta(hours=1)  # later than this most of the source may have changed
 
 
-class Maker:
+class ChecksumJobs:
     """Makes manifests, each once, and forgets those whose snapshot is gone."""
 
     def __init__(
@@ -43,9 +48,9 @@ class Maker:
         backups: BackupRecords,
         policies: PolicyLookup,
         queues: RepositoryQueues,
-        snapshots: Snapshots,
-        jobs: RestoreJobs,
-        kept: Manifests,
+        snapshots: SnapshotListings,
+        jobs: SnapshotJobs,
+        kept: ChecksumStore,
         bus: Bus,
         clock: Clock,
         settings: Callable[[], Settings],
@@ -98,8 +103,8 @@ class Maker:
         await self._snapshots.ready(backup, None)
         entries = self._snapshots.entries
         found = await asyncio.to_thread(lambda: path_mapping.selection(entries(backup), ()))
-        sums = Sums()
-        changes = Changes()
+        sums = ChecksumParser()
+        changes = UnchangedFilesParser()
         job = self._job(backup, found.claims)
         where = self._snapshots.repository(backup)
 
@@ -116,8 +121,8 @@ class Maker:
         sums.end()
         return await asyncio.to_thread(self._keep, backup, sums, changes)
 
-    def _keep(self, backup: BackupExecution, sums: Sums, changes: Changes) -> int:
-        made = lines(_files(self._snapshots, backup), sums, changes)
+    def _keep(self, backup: BackupExecution, sums: ChecksumParser, changes: UnchangedFilesParser) -> int:
+        made = build_checksums(_files(self._snapshots, backup), sums, changes)
         self._kept.write(backup.id, made)
         return sum(line.sha256 is not None for line in made)
 
@@ -161,6 +166,6 @@ def _roots(policy: BackupPolicy | None, claims: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _files(snapshots: Snapshots, backup: BackupExecution) -> Iterator[tuple[str, int]]:
+def _files(snapshots: SnapshotListings, backup: BackupExecution) -> Iterator[tuple[str, int]]:
     """(path, size) of the snapshot's regular files."""
     return ((e.path, e.size) for e in snapshots.entries(backup) if e.kind == "file")

@@ -24,7 +24,7 @@ _PLAIN = {b"n": b"\n", b"\\": b"\\", b"r": b"\r"}
 MOST_FILES = 200_000
 
 
-class Sums:
+class ChecksumParser:
     """Takes the lines of `sha256sum`: GNU escapes odd names, busybox lets a line feed through."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Sums:
         self._open = None
 
 
-class Names:
+class FileListParser:
     """Takes the lines of `find`, where each path is `d` or `f`, the path, NUL."""
 
     def __init__(self, most: int = MOST_FILES) -> None:
@@ -79,7 +79,7 @@ class Names:
             (self.folders if kind == b"d" else self.files).add(path)
 
 
-class Changes:
+class UnchangedFilesParser:
     """Takes the lines of `restic backup --dry-run --json -vv`: which files are as the snapshot has them."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Changes:
             self.unchanged.add(str(obj.get("item", "")))
 
 
-class Line(NamedTuple):
+class FileChecksum(NamedTuple):
     """One file of a manifest; without a hash where it changed while it was archived."""
 
     path: str
@@ -100,14 +100,17 @@ class Line(NamedTuple):
     sha256: str | None
 
 
-def lines(files: Iterator[tuple[str, int]], sums: Sums, changes: Changes) -> list[Line]:
+def build_checksums(
+    files: Iterator[tuple[str, int]], sums: ChecksumParser, changes: UnchangedFilesParser
+) -> list[FileChecksum]:
     """The manifest of a snapshot's regular files, given as (path, size)."""
     return [
-        Line(path, size, sums.found.get(path) if path in changes.unchanged else None) for path, size in files
+        FileChecksum(path, size, sums.found.get(path) if path in changes.unchanged else None)
+        for path, size in files
     ]
 
 
-class Manifests:
+class ChecksumStore:
     """The manifests of backups, one file each below the state folder."""
 
     def __init__(self, folder: Path) -> None:
@@ -117,26 +120,26 @@ class Manifests:
         """The file of one backup's manifest."""
         return self._folder / f"{backup_id}.jsonl.gz"
 
-    def write(self, backup_id: str, found: list[Line]) -> None:
+    def write(self, backup_id: str, found: list[FileChecksum]) -> None:
         """Keeps a manifest durably."""
         self._folder.mkdir(parents=True, exist_ok=True)
         text = b"".join(msgspec.json.encode(line) + b"\n" for line in found)
         durable.write_whole(self.path(backup_id), [gzip.compress(text, 6)])
 
-    def read(self, backup_id: str) -> list[Line] | None:
+    def read(self, backup_id: str) -> list[FileChecksum] | None:
         """A manifest; None where there is none."""
         try:
             text = gzip.decompress(self.path(backup_id).read_bytes())
         except FileNotFoundError:
             return None
-        return [msgspec.json.decode(line, type=Line) for line in text.splitlines()]
+        return [msgspec.json.decode(line, type=FileChecksum) for line in text.splitlines()]
 
     def remove(self, backup_id: str) -> None:
         """Forgets a manifest."""
         self.path(backup_id).unlink(missing_ok=True)
 
 
-def differences(manifest: list[Line], restored: dict[str, str]) -> tuple[int, list[str]]:
+def compare_checksums(manifest: list[FileChecksum], restored: dict[str, str]) -> tuple[int, list[str]]:
     """How many files were compared, and the paths that are missing or not the same."""
     compared = 0
     wrong = []

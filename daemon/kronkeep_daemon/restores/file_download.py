@@ -24,9 +24,9 @@ from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
-from kronkeep_daemon.restores.path_mapping import Call
-from kronkeep_daemon.restores.restore_jobs import RestoreJobs
-from kronkeep_daemon.restores.snapshot_listing import Snapshots
+from kronkeep_daemon.restores.path_mapping import RestoreCall
+from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
+from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.settings import Settings
 
 # A kubelet keeps 5 files of 10 MiB of a container's log (containerLogMaxSize, containerLogMaxFiles), and a
@@ -37,7 +37,7 @@ SECONDS = 1800.0
 SILENT_SECONDS = 60.0
 
 
-class Sending(NamedTuple):
+class FileDownload(NamedTuple):
     """A file on its way: its entry, the hash of what restic brought back, and its bytes."""
 
     entry: SnapshotFile
@@ -45,15 +45,15 @@ class Sending(NamedTuple):
     chunks: AsyncIterator[bytes]
 
 
-class Downloads:
+class FileDownloads:
     """Sends single files."""
 
     def __init__(
         self,
         *,
         queues: RepositoryQueues,
-        snapshots: Snapshots,
-        jobs: RestoreJobs,
+        snapshots: SnapshotListings,
+        jobs: SnapshotJobs,
         settings: Callable[[], Settings],
     ) -> None:
         self._queues = queues
@@ -62,7 +62,7 @@ class Downloads:
         self._settings = settings
 
     @asynccontextmanager
-    async def open(self, backup_id: str, path: str, gone: Callable[[], bool]) -> AsyncIterator[Sending]:
+    async def open(self, backup_id: str, path: str, gone: Callable[[], bool]) -> AsyncIterator[FileDownload]:
         """The file; its Job is removed at the end, or as soon as the caller is `gone`.
 
         Raises PathNotFound, InvalidRequest, FileTooLarge, StillReading, StorageFailed.
@@ -82,7 +82,7 @@ class Downloads:
             pod = await self._begun(cluster_id, job, where, gone)
             digest = await self._read_digest(cluster_id, pod)
             chunks = self._jobs.container_chunks(cluster_id, pod, "send")
-            yield Sending(entry, digest, _checked(chunks, entry.size, digest))
+            yield FileDownload(entry, digest, _checked(chunks, entry.size, digest))
         finally:
             await self._jobs.remove(cluster_id, namespace, name)
 
@@ -115,7 +115,11 @@ class Downloads:
         name = f"kronkeep-file-{secrets.token_hex(6)}"
         snapshot, _ = path_mapping.parts(backup.result, (path,), None)[0]
         steps = restore_manifests.restore_steps(
-            [Call(snapshot_id=snapshot, folder=path_mapping.TARGET, patterns=path_mapping.escaped((path,)))]
+            [
+                RestoreCall(
+                    snapshot_id=snapshot, folder=path_mapping.TARGET, patterns=path_mapping.escaped((path,))
+                )
+            ]
         )
         job = build_repository_job(
             name=name,

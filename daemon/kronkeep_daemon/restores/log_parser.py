@@ -6,18 +6,18 @@ from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.history.kept_logs import Capped
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restores import path_mapping
-from kronkeep_daemon.restores.checksums import Names, Sums
+from kronkeep_daemon.restores.checksums import ChecksumParser, FileListParser
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 
 PROGRESS_SECONDS = 1.0
 
 
-class Ears:
+class RestoreLogParser:
     """Hears one attempt's containers, line by line."""
 
     def __init__(self, records: RestoreRecords, restore: Restore, clock: Clock) -> None:
-        self.names = Names()
-        self.sums = Sums()
+        self.names = FileListParser()
+        self.sums = ChecksumParser()
         self.logs: dict[str, Capped] = {}
         self._records = records
         self._id = restore.id

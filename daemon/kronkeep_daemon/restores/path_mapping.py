@@ -19,7 +19,7 @@ LOST = "lost+found"  # a fresh ext4 has it: it makes no claim full
 _SPECIAL = re.compile(r"([\\*?\[])")
 
 
-class Mount(NamedTuple):
+class TargetMount(NamedTuple):
     """A claim of the target at a path of the pod; `sub_path` is the folder of the claim that shows there."""
 
     claim: str
@@ -27,7 +27,7 @@ class Mount(NamedTuple):
     sub_path: str
 
 
-class Call(NamedTuple):
+class RestoreCall(NamedTuple):
     """One call of `restic restore`: where to, what of the snapshot, and from where to where it moves then."""
 
     snapshot_id: str
@@ -76,7 +76,7 @@ def in_dump(path: str) -> bool:
 
 
 def parts(
-    result: BackupResult, include: tuple[str, ...], mount: Mount | None
+    result: BackupResult, include: tuple[str, ...], mount: TargetMount | None
 ) -> list[tuple[str, tuple[str, ...]]]:
     """The snapshots that have something for a mount (or for all), each with its share of the chosen paths."""
     if result.database_snapshot_id is None or (mount is not None and mount.path != TARGET):
@@ -90,16 +90,16 @@ def parts(
 def calls(
     result: BackupResult,
     found: Selection,
-    where: list[Mount],
+    where: list[TargetMount],
     include: tuple[str, ...],
     stage_name: str | None,
-) -> list[Call]:
+) -> list[RestoreCall]:
     """restic's calls: of each snapshot, and where a stage is named, of each mount into its stage."""
     if stage_name is None:
         mount = where[0] if len(where) == 1 else None
         shares = parts(result, include, mount)
         return [
-            Call(snapshot_id=snapshot, folder=TARGET, patterns=patterns(mount, found, share))
+            RestoreCall(snapshot_id=snapshot, folder=TARGET, patterns=patterns(mount, found, share))
             for snapshot, share in shares
         ]
     made = []
@@ -110,7 +110,9 @@ def calls(
         for number, (snapshot, share) in enumerate(shares, 1):
             last = moved if number == len(shares) else None
             made.append(
-                Call(snapshot_id=snapshot, folder=folder, patterns=patterns(mount, found, share), moved=last)
+                RestoreCall(
+                    snapshot_id=snapshot, folder=folder, patterns=patterns(mount, found, share), moved=last
+                )
             )
     return made
 
@@ -136,22 +138,22 @@ def selection(entries: Iterator[SnapshotFile], include: tuple[str, ...]) -> Sele
     return Selection(files=files, folders=folders, total_bytes=size, claims=tuple(claims), others=others)
 
 
-def mounts(target: RestoreTarget, found: Selection) -> list[Mount]:
+def mounts(target: RestoreTarget, found: Selection) -> list[TargetMount]:
     """The target's claims as the pod must mount them.
 
     What came from one claim lands in the target's folder itself; several claims, or anything else the
     snapshot holds, keep their paths of the snapshot below it.
     """
     if target.kind == "in-place":
-        return [Mount(claim, f"{TARGET}{SOURCE}/{claim}", "") for claim in found.claims]
+        return [TargetMount(claim, f"{TARGET}{SOURCE}/{claim}", "") for claim in found.claims]
     assert target.claim is not None
     sub = target.path.strip("/")
     if len(found.claims) == 1 and not found.others:
-        return [Mount(target.claim, f"{TARGET}{SOURCE}/{found.claims[0]}", sub)]
-    return [Mount(target.claim, TARGET, sub)]
+        return [TargetMount(target.claim, f"{TARGET}{SOURCE}/{found.claims[0]}", sub)]
+    return [TargetMount(target.claim, TARGET, sub)]
 
 
-def patterns(mount: Mount | None, found: Selection, include: tuple[str, ...]) -> list[str]:
+def patterns(mount: TargetMount | None, found: Selection, include: tuple[str, ...]) -> list[str]:
     """restic's include patterns, whose wildcards (Go's filepath.Match) are escaped; none means all.
 
     A mount of one claim takes what came from that claim.
@@ -180,7 +182,7 @@ def snapshot_path(path: str, stage_name: str) -> str:
     return f"/{rest}" if staged else path.removeprefix(TARGET)
 
 
-def holds_nothing(paths: Iterable[str], where: list[Mount]) -> bool:
+def holds_nothing(paths: Iterable[str], where: list[TargetMount]) -> bool:
     """Whether a target's listed paths are those of an empty one."""
     roots = {mount.path.removeprefix(TARGET) for mount in where}
     for path in paths:

@@ -7,7 +7,7 @@ from kronkeep_common import object_keys
 from kronkeep_common.models import DrillCheck
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.restic import restore
-from kronkeep_daemon.restores.path_mapping import SOURCE, TARGET, Call, Mount
+from kronkeep_daemon.restores.path_mapping import SOURCE, TARGET, RestoreCall, TargetMount
 
 Steps = list[tuple[str, list[str]]]
 SCRATCH = "scratch"
@@ -26,7 +26,7 @@ def sums_argv(roots: list[str]) -> list[str]:
     return ["find", *roots, "-type", "f", "-exec", "sha256sum", "{}", "+"]
 
 
-def restore_steps(calls: list[Call]) -> Steps:
+def restore_steps(calls: list[RestoreCall]) -> Steps:
     """The containers that restore, by name."""
     return [
         (f"restore-{n}", restore.verified_argv(call.snapshot_id, call.folder, call.patterns))
@@ -35,7 +35,12 @@ def restore_steps(calls: list[Call]) -> Steps:
 
 
 def restore_job(
-    job: JsonObject, calls: list[Call], where: list[Mount], *, sums: bool, check: DrillCheck | None = None
+    job: JsonObject,
+    calls: list[RestoreCall],
+    where: list[TargetMount],
+    *,
+    sums: bool,
+    check: DrillCheck | None = None,
 ) -> JsonObject:
     """Makes of a Job of `restore_steps` one that also lists what is there then, and hashes it.
 
@@ -86,7 +91,7 @@ def sending_job(job: JsonObject, path: str, width: str) -> JsonObject:
     return job
 
 
-def clean_job(job: JsonObject, where: list[Mount], stage: str) -> JsonObject:
+def clean_job(job: JsonObject, where: list[TargetMount], stage: str) -> JsonObject:
     """Makes of a Job one that removes the stage of a restore from its claims."""
     pod = job["spec"]["template"]["spec"]
     pod["volumes"] = _claim_volumes(where)
@@ -96,7 +101,7 @@ def clean_job(job: JsonObject, where: list[Mount], stage: str) -> JsonObject:
     return job
 
 
-def look_job(name: str, namespace: str, where: list[Mount], base: JsonObject) -> JsonObject:
+def look_job(name: str, namespace: str, where: list[TargetMount], base: JsonObject) -> JsonObject:
     """A Job that lists what claims hold; `base` is a Job of ours whose repository is taken away."""
     job = without_repository(base, name, namespace)
     pod = job["spec"]["template"]["spec"]
@@ -138,17 +143,17 @@ def claim(namespace: str, name: str, restore_id: str, size: int, storage_class: 
 
 def source_mounts(claims: tuple[str, ...]) -> tuple[list[JsonObject], list[JsonObject]]:
     """(volumes, mounts) of claims as an archive sees them, read only."""
-    where = [Mount(claim, f"{SOURCE}/{claim}", "") for claim in claims]
+    where = [TargetMount(claim, f"{SOURCE}/{claim}", "") for claim in claims]
     mounts = [_claim_mount(number, mount) | {"readOnly": True} for number, mount in enumerate(where)]
     return _claim_volumes(where), mounts
 
 
-def _claim_mount(number: int, mount: Mount) -> JsonObject:
+def _claim_mount(number: int, mount: TargetMount) -> JsonObject:
     found: JsonObject = {"name": f"claim-{number}", "mountPath": mount.path}
     return found | {"subPath": mount.sub_path} if mount.sub_path else found
 
 
-def _claim_volumes(where: list[Mount]) -> list[JsonObject]:
+def _claim_volumes(where: list[TargetMount]) -> list[JsonObject]:
     return [
         {"name": f"claim-{number}", "persistentVolumeClaim": {"claimName": mount.claim}}
         for number, mount in enumerate(where)

@@ -20,10 +20,10 @@ from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.job_names import short_hash
 from kronkeep_daemon.restores import path_mapping, restore_manifests
-from kronkeep_daemon.restores.checksums import Names
-from kronkeep_daemon.restores.path_mapping import Mount, Selection
-from kronkeep_daemon.restores.restore_jobs import RestoreJobs
-from kronkeep_daemon.restores.snapshot_listing import Snapshots
+from kronkeep_daemon.restores.checksums import FileListParser
+from kronkeep_daemon.restores.path_mapping import Selection, TargetMount
+from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
+from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 
@@ -32,17 +32,17 @@ SMALLEST_CLAIM = 1024**3
 LOOK_SECONDS = 600
 
 
-class Wanted(NamedTuple):
+class ResolvedRequest(NamedTuple):
     """A request with its defaults filled in, against a snapshot whose listing is there."""
 
     backup: BackupExecution
     target: RestoreTarget
     include: tuple[str, ...]
     selection: Selection
-    mounts: list[Mount]
+    mounts: list[TargetMount]
 
 
-class Planner:
+class RestorePlanner:
     """Checks requests and looks at their targets."""
 
     def __init__(
@@ -50,8 +50,8 @@ class Planner:
         *,
         cronjobs: CronJobService,
         storages: StorageService,
-        snapshots: Snapshots,
-        jobs: RestoreJobs,
+        snapshots: SnapshotListings,
+        jobs: SnapshotJobs,
         settings: Callable[[], Settings],
     ) -> None:
         self._cronjobs = cronjobs
@@ -60,7 +60,9 @@ class Planner:
         self._jobs = jobs
         self._settings = settings
 
-    async def wanted(self, backup_id: str, request: RestoreRequest, patience: float | None) -> Wanted:
+    async def wanted(
+        self, backup_id: str, request: RestoreRequest, patience: float | None
+    ) -> ResolvedRequest:
         """The request made whole; raises what cannot be carried out, and StillReading."""
         backup = self._snapshots.restorable(backup_id)
         include = path_mapping.include_of(request.include)
@@ -72,7 +74,7 @@ class Planner:
         await self._every_path_is_there(backup, include)
         if target.kind == "in-place" and not found.claims:
             raise InvalidRequest("Nothing of the selection came from a claim.", field="include")
-        return Wanted(
+        return ResolvedRequest(
             backup=backup,
             target=target,
             include=include,
@@ -142,7 +144,7 @@ class Planner:
             plan = await self._compared(plan, wanted, await self.look(wanted, secrets.token_hex(6)))
         return msgspec.structs.replace(plan, refusal=self.refusal(wanted, request, plan))
 
-    def _counted(self, wanted: Wanted) -> RestorePlan:
+    def _counted(self, wanted: ResolvedRequest) -> RestorePlan:
         assert wanted.backup.result is not None
         warnings = []
         if wanted.backup.status is BackupStatus.PARTIAL:
@@ -163,7 +165,7 @@ class Planner:
             warnings=tuple(warnings),
         )
 
-    async def _into_new(self, plan: RestorePlan, wanted: Wanted) -> RestorePlan:
+    async def _into_new(self, plan: RestorePlan, wanted: ResolvedRequest) -> RestorePlan:
         size = wanted.target.size_bytes or size_of(wanted.selection)
         body = restore_manifests.claim(
             wanted.target.namespace or "",
@@ -177,11 +179,11 @@ class Planner:
         return msgspec.structs.replace(plan, new_claim_bytes=size)
 
     @staticmethod
-    def _cluster_id(wanted: Wanted) -> str:
+    def _cluster_id(wanted: ResolvedRequest) -> str:
         """Return the id of the cluster in which the request's target is."""
         return wanted.target.cluster or wanted.backup.cluster
 
-    async def look(self, wanted: Wanted, key: str) -> Names:
+    async def look(self, wanted: ResolvedRequest, key: str) -> FileListParser:
         """What the target's claims hold now; raises NotFoundInCluster for a claim that is not there."""
         settings = self._settings()
         storage = self._snapshots.repository(wanted.backup)
@@ -200,7 +202,7 @@ class Planner:
             deadline_seconds=LOOK_SECONDS,
         )
         job = restore_manifests.look_job(name, namespace, wanted.mounts, base)
-        names = Names()
+        names = FileListParser()
         try:
             ended = await self._jobs.run(cluster_id, job, lambda _, line: names.hear(line))
         finally:
@@ -213,7 +215,9 @@ class Planner:
             )
         return names
 
-    async def _compared(self, plan: RestorePlan, wanted: Wanted, names: Names) -> RestorePlan:
+    async def _compared(
+        self, plan: RestorePlan, wanted: ResolvedRequest, names: FileListParser
+    ) -> RestorePlan:
         there = {path.removeprefix(path_mapping.TARGET) for path in names.files}
 
         def compare() -> RestorePlan:
@@ -240,7 +244,7 @@ class Planner:
 
         return await asyncio.to_thread(compare)
 
-    def refusal(self, wanted: Wanted, request: RestoreRequest, plan: RestorePlan) -> str | None:
+    def refusal(self, wanted: ResolvedRequest, request: RestoreRequest, plan: RestorePlan) -> str | None:
         """Why the request, as it stands, would not be begun."""
         if wanted.target.kind == "in-place" and request.confirm != wanted.backup.cronjob:
             return f"In place needs the CronJob's name as confirmation: {wanted.backup.cronjob}."

@@ -31,12 +31,12 @@ from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
-from kronkeep_daemon.restores.checksums import Line, Manifests, differences
-from kronkeep_daemon.restores.log_parser import Ears
-from kronkeep_daemon.restores.restore_jobs import RestoreJobs
-from kronkeep_daemon.restores.restore_plan import Planner, Wanted, size_of
+from kronkeep_daemon.restores.checksums import ChecksumStore, FileChecksum, compare_checksums
+from kronkeep_daemon.restores.log_parser import RestoreLogParser
+from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner, size_of
 from kronkeep_daemon.restores.restore_records import RestoreRecords
-from kronkeep_daemon.restores.snapshot_listing import Snapshots
+from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
+from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ CLEAN_SECONDS = 3600
 ATTEMPTS = 3
 
 
-class Restorer:
+class RestoreRunner:
     """Runs restores, drills and verifications; RestoreRecords keeps what becomes of them."""
 
     def __init__(
@@ -57,10 +57,10 @@ class Restorer:
         policies: PolicyLookup,
         queues: RepositoryQueues,
         records: RestoreRecords,
-        snapshots: Snapshots,
-        planner: Planner,
-        jobs: RestoreJobs,
-        sums: Manifests,
+        snapshots: SnapshotListings,
+        planner: RestorePlanner,
+        jobs: SnapshotJobs,
+        sums: ChecksumStore,
         history: History,
         clock: Clock,
         settings: Callable[[], Settings],
@@ -125,7 +125,7 @@ class Restorer:
             self._cluster_id(restore), namespace_of(restore), restore.job or ""
         )
 
-    async def _prepare(self, restore: Restore, wanted: Wanted) -> Restore:
+    async def _prepare(self, restore: Restore, wanted: ResolvedRequest) -> Restore:
         """The target is there, empty where it must be, and the CronJob rests where that was asked."""
         restore = await self._records.change(
             restore.id,
@@ -140,7 +140,7 @@ class Restorer:
             restore.id, status=RestoreStatus.RESTORING, job=job_name(restore, restore.attempt)
         )
 
-    async def _make_room(self, restore: Restore, wanted: Wanted) -> None:
+    async def _make_room(self, restore: Restore, wanted: ResolvedRequest) -> None:
         if restore.suspend:
             await self._suspend(restore)
         if wanted.target.kind == "in-place" and self._planner.going(wanted.backup):
@@ -183,7 +183,7 @@ class Restorer:
             log.warning("restore %s: the CronJob cannot be resumed: %s", restore.id, fault)
         await self._records.change(restore_id, suspended=False)
 
-    async def _make_claim(self, restore: Restore, wanted: Wanted) -> None:
+    async def _make_claim(self, restore: Restore, wanted: ResolvedRequest) -> None:
         namespace = wanted.target.namespace or ""
         name = wanted.target.claim or ""
         cluster = self._jobs.cluster(self._cluster_id(restore))
@@ -198,7 +198,7 @@ class Restorer:
                     f"There is a claim {namespace}/{name} already.", field="target.claim"
                 ) from taken
 
-    async def _restore(self, restore: Restore, wanted: Wanted) -> None:
+    async def _restore(self, restore: Restore, wanted: ResolvedRequest) -> None:
         manifest = await asyncio.to_thread(self._sums.read, wanted.backup.id)
         while True:
             found = await self._attempt(restore, wanted, manifest)
@@ -211,9 +211,9 @@ class Restorer:
             await self._complete(restore.id, files_verified=found.files, verified_against=found.against)
 
     async def _attempt(
-        self, restore: Restore, wanted: Wanted, manifest: list[Line] | None
-    ) -> "Fault | Compared":
-        ears = Ears(self._records, restore, self._clock)
+        self, restore: Restore, wanted: ResolvedRequest, manifest: list[FileChecksum] | None
+    ) -> "Fault | ComparedFiles":
+        ears = RestoreLogParser(self._records, restore, self._clock)
         job = self._job(restore, wanted, sums=manifest is not None)
         where = self._snapshots.repository(wanted.backup)
         async with self._queues.hold_for_reading(where.id):
@@ -237,8 +237,12 @@ class Restorer:
         )
 
     async def _compared(
-        self, ended: FinishedJob, ears: Ears, wanted: Wanted, manifest: list[Line] | None
-    ) -> "Fault | Compared":
+        self,
+        ended: FinishedJob,
+        ears: RestoreLogParser,
+        wanted: ResolvedRequest,
+        manifest: list[FileChecksum] | None,
+    ) -> "Fault | ComparedFiles":
         """What the files were found to be: by restic itself, by the manifest where there is one."""
         fault = restore_outcome.fault(ended)
         if fault is not None:
@@ -247,12 +251,12 @@ class Restorer:
         if gone:
             return restic_restore.different_files(gone)
         if manifest is None or ears.sums.too_many:
-            return Compared(restore_outcome.verified_files(ended), "restic")
+            return ComparedFiles(restore_outcome.verified_files(ended), "restic")
         mine = [line for line in manifest if path_mapping.chosen(line.path, wanted.include)]
-        files, wrong = await asyncio.to_thread(differences, mine, ears.snapshot_sums())
-        return restic_restore.different_files(wrong) if wrong else Compared(files, "manifest")
+        files, wrong = await asyncio.to_thread(compare_checksums, mine, ears.snapshot_sums())
+        return restic_restore.different_files(wrong) if wrong else ComparedFiles(files, "manifest")
 
-    async def _clean(self, restore: Restore, wanted: Wanted) -> None:
+    async def _clean(self, restore: Restore, wanted: ResolvedRequest) -> None:
         """Removes the stage from the target's claims, however the restore ended."""
         settings = self._settings()
         where = self._snapshots.repository(wanted.backup)
@@ -273,7 +277,7 @@ class Restorer:
             await self._records.change(restore.id, warnings=(*self._records.get(restore.id).warnings, words))
         await self._jobs.remove(self._cluster_id(restore), namespace, name)
 
-    def _job(self, restore: Restore, wanted: Wanted, *, sums: bool) -> JsonObject:
+    def _job(self, restore: Restore, wanted: ResolvedRequest, *, sums: bool) -> JsonObject:
         settings = self._settings()
         repository = self._snapshots.repository(wanted.backup)
         assert restore.job is not None
@@ -306,7 +310,7 @@ class Restorer:
         found = self._policies.policy_of(CronJobRef.of(restore))
         return found.drill.check if found is not None and found.drill is not None else None
 
-    async def _missing(self, wanted: Wanted, ears: Ears) -> list[str]:
+    async def _missing(self, wanted: ResolvedRequest, ears: RestoreLogParser) -> list[str]:
         """The selection's paths that the target lacks; more than 200,000 are not held in memory."""
         if ears.names.more or wanted.selection.files + wanted.selection.folders > PRESENCE_FILES:
             return []
@@ -327,7 +331,7 @@ class Restorer:
 
         return await asyncio.to_thread(missing)
 
-    async def _keep_logs(self, restore: Restore, ears: Ears, ended: FinishedJob) -> None:
+    async def _keep_logs(self, restore: Restore, ears: RestoreLogParser, ended: FinishedJob) -> None:
         kept = []
         for name, capped in ears.logs.items():
             kept.append(await self._history.logs.save(restore.id, name, ended.pod, capped))
@@ -360,7 +364,7 @@ class Restorer:
         await self.release(restore_id)
 
 
-class Compared(NamedTuple):
+class ComparedFiles(NamedTuple):
     """How many files were found the same, and what they were compared with."""
 
     files: int

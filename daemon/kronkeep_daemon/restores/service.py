@@ -19,13 +19,13 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import Bus, RestoreChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobRef
-from kronkeep_daemon.restores.checksum_jobs import Maker
+from kronkeep_daemon.restores.checksum_jobs import ChecksumJobs
 from kronkeep_daemon.restores.drills import Drills
-from kronkeep_daemon.restores.file_download import Downloads
-from kronkeep_daemon.restores.restore_plan import Planner, Wanted
+from kronkeep_daemon.restores.file_download import FileDownloads
+from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
 from kronkeep_daemon.restores.restore_records import RestoreRecords, of_backup
-from kronkeep_daemon.restores.restore_runner import Restorer
-from kronkeep_daemon.restores.snapshot_listing import PATIENCE, Snapshots
+from kronkeep_daemon.restores.restore_runner import RestoreRunner
+from kronkeep_daemon.restores.snapshot_listing import PATIENCE, SnapshotListings
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -42,12 +42,12 @@ class RestoreService:
         cronjobs: CronJobService,
         history: History,
         records: RestoreRecords,
-        snapshots: Snapshots,
-        planner: Planner,
-        restorer: Restorer,
+        snapshots: SnapshotListings,
+        planner: RestorePlanner,
+        restorer: RestoreRunner,
         drills: Drills,
-        checksum_jobs: Maker,
-        downloads: Downloads,
+        checksum_jobs: ChecksumJobs,
+        downloads: FileDownloads,
         bus: Bus,
         clock: Clock,
         supervisor: Supervisor,
@@ -152,7 +152,7 @@ class RestoreService:
             words = "A run of the CronJob is going on."
             raise NotAllowedNow(words, next_step="Wait for its end, or cancel it.")
 
-    def _new(self, wanted: Wanted, request: RestoreRequest, restore_id: str) -> Restore:
+    def _new(self, wanted: ResolvedRequest, request: RestoreRequest, restore_id: str) -> Restore:
         backup = wanted.backup
         now = self._clock.now()
         return of_backup(

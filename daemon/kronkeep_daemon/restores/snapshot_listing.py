@@ -31,7 +31,7 @@ from kronkeep_daemon.repositories.repository import Repository, repository_of_ba
 from kronkeep_daemon.repositories.repository_jobs import failed
 from kronkeep_daemon.restic import ls
 from kronkeep_daemon.restores import path_mapping
-from kronkeep_daemon.restores.restore_jobs import RestoreJobs
+from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
@@ -43,13 +43,13 @@ PATIENCE = 20.0  # below the clients' 30 s
 _ENTRY = msgspec.json.Decoder(SnapshotFile)
 
 
-class Snapshots:
+class SnapshotListings:
     """Listings of the snapshots of backups."""
 
     def __init__(
         self,
         *,
-        jobs: RestoreJobs,
+        jobs: SnapshotJobs,
         backups: BackupRecords,
         storages: StorageService,
         queues: RepositoryQueues,
@@ -149,7 +149,7 @@ class Snapshots:
         )
         path = self.path(backup.id)
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-        with Listing(path) as listing:
+        with ListingWriter(path) as listing:
             async with self._queues.hold_for_reading(where.id):
                 try:
                     ended = await self._jobs.run(cluster_id, job, listing.hear, repository=where)
@@ -165,7 +165,7 @@ class Snapshots:
         await asyncio.to_thread(_drop_old, path.parent)
 
 
-class Listing:
+class ListingWriter:
     """Writes entries as they are heard; the file has its name once it is whole."""
 
     def __init__(self, path: Path) -> None:
@@ -173,7 +173,7 @@ class Listing:
         self._part = path.with_name(path.name + ".part")
         self._count = 0
 
-    def __enter__(self) -> "Listing":
+    def __enter__(self) -> "ListingWriter":
         self._file = gzip.open(self._part, "wb", 3)
         return self
 

@@ -23,9 +23,9 @@ from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.lease import Leadership
 from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
-from kronkeep_daemon.restores.data_checks import DataChecks
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.storages.data_checks import DataChecks
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.storages.upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor

@@ -2,14 +2,22 @@
 
 from pathlib import Path
 
-from kronkeep_daemon.restores.checksums import Changes, Line, Manifests, Names, Sums, differences, lines
+from kronkeep_daemon.restores.checksums import (
+    ChecksumParser,
+    ChecksumStore,
+    FileChecksum,
+    FileListParser,
+    UnchangedFilesParser,
+    build_checksums,
+    compare_checksums,
+)
 
 ONE = "1" * 64
 TWO = "2" * 64
 
 
 def sums(text: bytes) -> dict[str, str]:
-    found = Sums()
+    found = ChecksumParser()
     for line in text.rstrip(b"\n").split(b"\n"):
         found.hear(line)
     found.end()
@@ -26,7 +34,7 @@ def test_gnu_escapes_and_busybox_does_not() -> None:
 
 
 def test_names_with_line_feeds_come_through_whole() -> None:
-    names = Names()
+    names = FileListParser()
     for line in b"d/target/a\0\nf/target/a/two\n\nlines\0\nf/target/b\0".split(b"\n"):
         names.hear(line)
     assert names.folders == {"/target/a"}
@@ -34,22 +42,22 @@ def test_names_with_line_feeds_come_through_whole() -> None:
 
 
 def test_names_are_bounded_and_the_rest_is_counted() -> None:
-    names = Names(most=2)
+    names = FileListParser(most=2)
     for number in range(5):
         names.hear(b"f/%d\0" % number)
     assert (len(names.files), names.more) == (2, 3)
 
 
 def test_only_what_restic_calls_unchanged_has_a_hash(tmp_path: Path) -> None:
-    changes = Changes()
+    changes = UnchangedFilesParser()
     changes.hear(b'{"message_type":"verbose_status","action":"unchanged","item":"/s/a"}')
     changes.hear(b'{"message_type":"verbose_status","action":"modified","item":"/s/b"}')
     changes.hear(b'not "unchanged" JSON')
-    found = Sums()
+    found = ChecksumParser()
     found.found = {"/s/a": ONE, "/s/b": TWO}
-    made = lines(iter([("/s/a", 1), ("/s/b", 2)]), found, changes)
-    assert made == [Line("/s/a", 1, ONE), Line("/s/b", 2, None)]
-    kept = Manifests(tmp_path / "m")
+    made = build_checksums(iter([("/s/a", 1), ("/s/b", 2)]), found, changes)
+    assert made == [FileChecksum("/s/a", 1, ONE), FileChecksum("/s/b", 2, None)]
+    kept = ChecksumStore(tmp_path / "m")
     kept.write("x", made)
     assert kept.read("x") == made
     kept.remove("x")
@@ -57,6 +65,11 @@ def test_only_what_restic_calls_unchanged_has_a_hash(tmp_path: Path) -> None:
 
 
 def test_missing_and_changed_files_are_differences_and_unhashed_ones_must_be_there() -> None:
-    manifest = [Line("/a", 1, ONE), Line("/b", 1, ONE), Line("/c", 1, None), Line("/d", 1, None)]
-    compared, wrong = differences(manifest, {"/a": ONE, "/b": TWO, "/c": TWO})
+    manifest = [
+        FileChecksum("/a", 1, ONE),
+        FileChecksum("/b", 1, ONE),
+        FileChecksum("/c", 1, None),
+        FileChecksum("/d", 1, None),
+    ]
+    compared, wrong = compare_checksums(manifest, {"/a": ONE, "/b": TWO, "/c": TWO})
     assert (compared, wrong) == (2, ["/b", "/d (missing)"])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
 from kronkeep_daemon.restores import path_mapping
-from kronkeep_daemon.restores.path_mapping import Call, Mount, Selection
+from kronkeep_daemon.restores.path_mapping import RestoreCall, Selection, TargetMount
 
 FILES = BackupResult(snapshot_id="f1")
 BOTH = BackupResult(snapshot_id="f1", database_snapshot_id="d1")
@@ -20,28 +20,28 @@ def found(*claims: str, others: bool = False) -> Selection:
 
 
 def test_one_claim_lands_in_the_targets_folder_and_several_keep_their_paths() -> None:
-    assert path_mapping.mounts(TO_CLAIM, found("data")) == [Mount("new", "/target/source/data", "sub")]
-    assert path_mapping.mounts(TO_CLAIM, found("a", "b")) == [Mount("new", "/target", "sub")]
-    assert path_mapping.mounts(TO_CLAIM, found("data", others=True)) == [Mount("new", "/target", "sub")]
+    assert path_mapping.mounts(TO_CLAIM, found("data")) == [TargetMount("new", "/target/source/data", "sub")]
+    assert path_mapping.mounts(TO_CLAIM, found("a", "b")) == [TargetMount("new", "/target", "sub")]
+    assert path_mapping.mounts(TO_CLAIM, found("data", others=True)) == [TargetMount("new", "/target", "sub")]
     assert path_mapping.mounts(IN_PLACE, found("a", "b")) == [
-        Mount("a", "/target/source/a", ""),
-        Mount("b", "/target/source/b", ""),
+        TargetMount("a", "/target/source/a", ""),
+        TargetMount("b", "/target/source/b", ""),
     ]
 
 
 def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
     whole = path_mapping.mounts(TO_CLAIM, found("data", others=True))
     assert path_mapping.calls(BOTH, found("data", others=True), whole, (), None) == [
-        Call(snapshot_id="f1", folder="/target", patterns=[]),
-        Call(snapshot_id="d1", folder="/target", patterns=[]),
+        RestoreCall(snapshot_id="f1", folder="/target", patterns=[]),
+        RestoreCall(snapshot_id="d1", folder="/target", patterns=[]),
     ]
     assert path_mapping.calls(BOTH, found(others=True), whole, ("/dump",), None) == [
-        Call(snapshot_id="d1", folder="/target", patterns=["/dump"])
+        RestoreCall(snapshot_id="d1", folder="/target", patterns=["/dump"])
     ]
     back = path_mapping.mounts(IN_PLACE, found("data", others=True))
     stage = "/target/source/data/s"
     assert path_mapping.calls(BOTH, found("data", others=True), back, (), "s") == [
-        Call(
+        RestoreCall(
             snapshot_id="f1",
             folder=stage,
             patterns=["/source/data"],
@@ -86,7 +86,7 @@ def test_an_escaped_name_matches_itself_and_its_wildcards_nothing_else(name: str
 
 
 def test_a_fresh_file_system_is_empty_and_a_hidden_file_is_not() -> None:
-    where = [Mount("new", "/target/source/data", "")]
+    where = [TargetMount("new", "/target/source/data", "")]
     assert path_mapping.holds_nothing(["/source/data/lost+found"], where)
     assert path_mapping.holds_nothing([], where)
     assert not path_mapping.holds_nothing(["/source/data/.x"], where)

@@ -12,7 +12,7 @@ from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 
 
-class RestoreJobs:
+class SnapshotJobs:
     """Runs Jobs in the clusters of records; methods that take a `cluster_id` raise ClusterNotFound."""
 
     def __init__(self, *, runners: JobRunners, repository_jobs: RepositoryJobs) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from kronkeep_common.models import BackupStorage, DataCheck, SecretKeyRef
 from kronkeep_common.states import StorageStatus
-from kronkeep_daemon.restores.data_checks import PARTS, due
+from kronkeep_daemon.storages.data_checks import PARTS, due
 
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
