@@ -50,13 +50,13 @@ async def test_damage_is_found_in_its_part_and_told_until_it_is_gone(
         whole = pack.read_bytes()
         pack.chmod(0o600)
         pack.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
-        bad = await checks.read(storages.get("vault"), part)
+        bad = await checks.read_part(storages.get("vault"), part)
         assert bad.data_check is not None
         assert (bad.data_check.part, bad.data_check.ok, bad.check_ok) == (part, False, False)
         assert (bad.reason, bool(bad.next_step)) == ("RepositoryDamaged", True), bad
         assert (await composition.services.storage_upkeep.check("vault")).check_ok is False
         pack.write_bytes(whole)
-        good = await checks.read(storages.get("vault"), part)
+        good = await checks.read_part(storages.get("vault"), part)
         assert good.data_check == msgspec.structs.replace(bad.data_check, ok=True, checked_at=good.checked_at)
         assert (good.check_ok, good.reason) == (True, None)
     await cluster.close()

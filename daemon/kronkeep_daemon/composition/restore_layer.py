@@ -6,25 +6,25 @@ from kronkeep_daemon.composition.backup_layer import BackupLayer
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.repository_layer import RepositoryLayer
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.restores.checksum_jobs import Maker
-from kronkeep_daemon.restores.checksums import Manifests
+from kronkeep_daemon.restores.checksum_jobs import ChecksumJobs
+from kronkeep_daemon.restores.checksums import ChecksumStore
 from kronkeep_daemon.restores.drills import Drills
-from kronkeep_daemon.restores.file_download import Downloads
-from kronkeep_daemon.restores.restore_jobs import RestoreJobs
-from kronkeep_daemon.restores.restore_plan import Planner
+from kronkeep_daemon.restores.file_download import FileDownloads
+from kronkeep_daemon.restores.restore_plan import RestorePlanner
 from kronkeep_daemon.restores.restore_records import RestoreRecords
-from kronkeep_daemon.restores.restore_runner import Restorer
+from kronkeep_daemon.restores.restore_runner import RestoreRunner
 from kronkeep_daemon.restores.service import RestoreService
-from kronkeep_daemon.restores.snapshot_listing import Snapshots
+from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
+from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 
 
 def compose_restores(
     base: Foundation, cronjobs: CronJobService, repositories: RepositoryLayer, backups: BackupLayer
 ) -> RestoreService:
-    jobs = RestoreJobs(runners=repositories.runners, repository_jobs=repositories.jobs)
+    jobs = SnapshotJobs(runners=repositories.runners, repository_jobs=repositories.jobs)
     records = RestoreRecords(base.history, base.bus, base.clock)
-    checksums = Manifests(Path(base.settings().state) / "manifests")
-    snapshots = Snapshots(
+    checksums = ChecksumStore(Path(base.settings().state) / "manifests")
+    snapshots = SnapshotListings(
         jobs=jobs,
         backups=backups.records,
         storages=repositories.storages,
@@ -33,7 +33,7 @@ def compose_restores(
         settings=base.settings,
         supervisor=base.supervisor,
     )
-    planner = Planner(
+    planner = RestorePlanner(
         cronjobs=cronjobs,
         storages=repositories.storages,
         snapshots=snapshots,
@@ -48,19 +48,19 @@ def compose_restores(
         clock=base.clock,
         settings=base.settings,
     )
-    checksum_jobs = Maker(
+    checksum_jobs = ChecksumJobs(
         backups=backups.records,
         policies=backups.policies,
         queues=repositories.queues,
         snapshots=snapshots,
         jobs=jobs,
-        kept=checksums,
+        store=checksums,
         bus=base.bus,
         clock=base.clock,
         settings=base.settings,
         supervisor=base.supervisor,
     )
-    restorer = Restorer(
+    restore_runner = RestoreRunner(
         cronjobs=cronjobs,
         backups=backups.records,
         policies=backups.policies,
@@ -69,7 +69,7 @@ def compose_restores(
         snapshots=snapshots,
         planner=planner,
         jobs=jobs,
-        sums=checksums,
+        checksums=checksums,
         history=base.history,
         clock=base.clock,
         settings=base.settings,
@@ -80,10 +80,10 @@ def compose_restores(
         records=records,
         snapshots=snapshots,
         planner=planner,
-        restorer=restorer,
+        restore_runner=restore_runner,
         drills=drills,
         checksum_jobs=checksum_jobs,
-        downloads=Downloads(
+        downloads=FileDownloads(
             queues=repositories.queues, snapshots=snapshots, jobs=jobs, settings=base.settings
         ),
         bus=base.bus,

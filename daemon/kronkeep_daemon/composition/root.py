@@ -25,8 +25,8 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
-from kronkeep_daemon.restores.data_checks import DataChecks
 from kronkeep_daemon.settings import ClusterSettings, Settings
+from kronkeep_daemon.storages.data_checks import DataChecks
 from kronkeep_daemon.supervisor import Supervisor
 
 

@@ -32,7 +32,7 @@ async def list_files(call: ApiCall[None]) -> SnapshotFolder:
     path = call.query.get("path", "/")
     if not path.startswith("/"):
         raise InvalidRequest("A path in a snapshot begins with /.", field="path")
-    return await call.services.restores.snapshots.folder(
+    return await call.services.restores.snapshots.fetch_folder(
         call.id, path, limit_of(call), call.query.get("cursor")
     )
 
@@ -87,7 +87,7 @@ async def restore(call: ApiCall[RestoreRequest]) -> Restore | RestorePlan:
 async def verify(call: ApiCall[api.Empty]) -> api.Operation:
     """Restore a backup to scratch space and compare it."""
     restores = call.services.restores
-    restores.snapshots.restorable(call.id)
+    restores.snapshots.require_restorable(call.id)
     return await call.services.operations.start("verify", call.id, partial(restores.verify, call.id))
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from kronkeep_common.json_decoding import JsonObject
+from kronkeep_common.json_decoding import JsonObject, decoded
 from kronkeep_common.models import BackupResult, Progress
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
@@ -47,6 +47,23 @@ def dry_run_argv(*, host: str, parent: str, paths: Sequence[str]) -> list[str]:
     """List what differs between `paths` and the snapshot `parent`, a line a file, without archiving it."""
     dry_run = ["restic", "backup", "--dry-run", "--json", "--verbose=2"]
     return [*dry_run, "--host", host, "--parent", parent, "--", *paths]
+
+
+class UnchangedFilesParser:
+    """Parses the output of dry_run_argv; keeps the paths of files that are as the snapshot has them.
+
+    most: how many paths are kept.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.paths: set[str] = set()
+        self._most = most
+
+    def add_line(self, line: bytes) -> None:
+        """Take the next line."""
+        status = decoded(line, JsonObject) if b'"unchanged"' in line else None
+        if status and status.get("action") == "unchanged" and len(self.paths) < self._most:
+            self.paths.add(str(status.get("item", "")))
 
 
 def _options_argv(options: BackupOptions) -> list[str]:

@@ -1,13 +1,14 @@
-"""Makes the manifest of a backup whose policy has a drill: right after the archive, by a Job of its own.
+"""Computes the checksums of a backup whose policy has a drill, in a Job right after the archive.
 
-Its Job reads the claims once more; a file that changed since the archive is in the manifest without a hash. A
-backup stays what it is when its manifest cannot be made: the drill then compares with restic's own hashes.
+The Job reads the claims once more; a file that changed since the archive gets no checksum. The backup stays
+as it is where its checksums cannot be computed: a drill then relies on restic's own comparison.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 import msgspec
 
@@ -15,6 +16,7 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupExecution, BackupPolicy
 from kronkeep_common.text import clean
+from kronkeep_daemon.backups import archive_manifests
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.events import BackupChanged, Bus
@@ -23,24 +25,20 @@ from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restores import path_mapping, restore_manifests
-from kronkeep_daemon.restores.checksums import (
-    ChecksumParser,
-    ChecksumStore,
-    UnchangedFilesParser,
-    build_checksums,
-)
+from kronkeep_daemon.restores.checksums import ChecksumStore, build_checksums
+from kronkeep_daemon.restores.log_parser import MOST_FILES, ChecksumParser
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-SECONDS = 6 * 3600.0
-YOUNG = timedelta(hours=1)  # later than this most of the source may have changed
+DEADLINE_SECONDS = 6 * 3600.0
+LONGEST_AGE = timedelta(hours=1)  # of a backup; later than this most of the source may have changed
 
 
 class ChecksumJobs:
-    """Makes manifests, each once, and forgets those whose snapshot is gone."""
+    """Computes the checksums of each backup once, and removes them with its snapshot."""
 
     def __init__(
         self,
@@ -50,7 +48,7 @@ class ChecksumJobs:
         queues: RepositoryQueues,
         snapshots: SnapshotListings,
         jobs: SnapshotJobs,
-        kept: ChecksumStore,
+        store: ChecksumStore,
         bus: Bus,
         clock: Clock,
         settings: Callable[[], Settings],
@@ -61,111 +59,112 @@ class ChecksumJobs:
         self._queues = queues
         self._snapshots = snapshots
         self._jobs = jobs
-        self._kept = kept
+        self._store = store
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
-        bus.subscribe(BackupChanged, lambda change: self.consider(change.new))
+        bus.subscribe(BackupChanged, self._on_backup_changed)
 
-    def consider(self, backup: BackupExecution) -> None:
-        """Begins to make the manifest where one is wanted; forgets the one of a removed snapshot."""
+    def _on_backup_changed(self, change: BackupChanged) -> None:
+        self.start_if_due(change.new)
+
+    def start_if_due(self, backup: BackupExecution) -> None:
+        """Start to compute the checksums of a backup that needs them; remove those of a removed snapshot."""
         name = f"manifest of {backup.id}"
         if backup.snapshot_removed_at is not None:
-            self._kept.remove(backup.id)
-        elif self._wanted(backup) and not self._supervisor.running(name):
-            self._supervisor.start(name, lambda: self._make(backup.id), death="quiet")
+            self._store.remove(backup.id)
+        elif self._is_due(backup) and not self._supervisor.running(name):
+            self._supervisor.start(name, partial(self._run, backup.id), death="quiet")
 
-    def _wanted(self, backup: BackupExecution) -> bool:
+    def _is_due(self, backup: BackupExecution) -> bool:
         if backup.result is None or backup.ended_at is None or backup.manifest_files is not None:
             return False
-        policy = self._policy(backup)
-        return self._clock.now() - backup.ended_at < YOUNG and policy is not None and policy.drill is not None
+        policy = self._policy_of(backup)
+        is_young = self._clock.now() - backup.ended_at < LONGEST_AGE
+        return is_young and policy is not None and policy.drill is not None
 
-    def _policy(self, backup: BackupExecution) -> BackupPolicy | None:
+    def _policy_of(self, backup: BackupExecution) -> BackupPolicy | None:
         return backup.policy or self._policies.policy_of(CronJobRef.of(backup))
 
-    async def _make(self, backup_id: str) -> None:
+    async def _run(self, backup_id: str) -> None:
         backup = self._backups.get(backup_id)
-        warning: tuple[str, ...] = ()
+        policy = self._policy_of(backup)
+        if policy is None:
+            return
+        warnings: tuple[str, ...] = ()
         try:
-            files = await self._hashed(backup)
+            count = await self._compute_checksums(backup, policy)
         except KronkeepError as fault:
             if fault.retryable:
-                return  # the next look begins it again, for an hour
-            files = 0
-            warning = (clean(f"No manifest could be made: {fault.message}", 500),)
-        now = self._backups.get(backup_id)
-        made = msgspec.structs.replace(now, manifest_files=files, warnings=(*now.warnings, *warning))
-        await self._backups.put(now, made)
-
-    async def _hashed(self, backup: BackupExecution) -> int:
-        """Keeps the manifest and answers how many of its files have a hash."""
-        await self._snapshots.ready(backup, None)
-        entries = self._snapshots.entries
-        found = await asyncio.to_thread(lambda: path_mapping.selection(entries(backup), ()))
-        sums = ChecksumParser()
-        changes = UnchangedFilesParser()
-        job = self._job(backup, found.claims)
-        where = self._snapshots.repository(backup)
-
-        def hear(container: str, line: bytes) -> None:
-            (sums if container == "sums" else changes).hear(line)
-
-        async with self._queues.hold_for_reading(where.id):
-            try:
-                ended = await self._jobs.run(backup.cluster, job, hear, repository=where)
-            finally:
-                await self._jobs.remove(backup.cluster, backup.namespace, job["metadata"]["name"])
-        if not ended.complete:
-            log.info("the manifest of backup %s is not whole: %s", backup.id, ended.message or ended.reason)
-        sums.end()
-        return await asyncio.to_thread(self._keep, backup, sums, changes)
-
-    def _keep(self, backup: BackupExecution, sums: ChecksumParser, changes: UnchangedFilesParser) -> int:
-        made = build_checksums(_files(self._snapshots, backup), sums, changes)
-        self._kept.write(backup.id, made)
-        return sum(line.sha256 is not None for line in made)
-
-    def _job(self, backup: BackupExecution, claims: tuple[str, ...]) -> JsonObject:
-        """Hashes the sources, then asks restic what of them is as the snapshot has it."""
-        assert backup.result is not None
-        settings = self._settings()
-        where = self._snapshots.repository(backup)
-        roots = _roots(self._policy(backup), claims)
-        argv = restic_backup.dry_run_argv(
-            host=where.snapshot_host(backup.cluster), parent=backup.result.snapshot_id, paths=roots
+                return  # the next round of the service starts it again, for an hour
+            count = 0
+            warnings = (clean(f"No checksums could be computed: {fault.message}", 500),)
+        backup = self._backups.get(backup_id)
+        await self._backups.put(
+            backup,
+            msgspec.structs.replace(backup, manifest_files=count, warnings=(*backup.warnings, *warnings)),
         )
-        name = f"kronkeep-manifest-{backup.id}"
+
+    async def _compute_checksums(self, backup: BackupExecution, policy: BackupPolicy) -> int:
+        """Store the checksums of a backup; return how many files have one."""
+        await self._snapshots.wait_until_ready(backup, None)
+        selection = await asyncio.to_thread(
+            path_mapping.summarize_selection, self._snapshots.read_entries(backup), ()
+        )
+        manifest = self._build_job(backup, policy, selection.claims)
+        checksums = ChecksumParser()
+        unchanged = restic_backup.UnchangedFilesParser(MOST_FILES)
+
+        def on_line(container: str, line: bytes) -> None:
+            if container == "sums":
+                checksums.add_line(line)
+            else:
+                unchanged.add_line(line)
+
+        repository = self._snapshots.repository_of(backup)
+        async with self._queues.hold_for_reading(repository.id):
+            try:
+                finished = await self._jobs.run(backup.cluster, manifest, on_line, repository=repository)
+            finally:
+                await self._jobs.remove(backup.cluster, backup.namespace, manifest["metadata"]["name"])
+        if not finished.complete:
+            reason = finished.message or finished.reason
+            log.info("some files of backup %s have no checksum: %s", backup.id, reason)
+        checksums.close()
+        return await asyncio.to_thread(self._store_checksums, backup, checksums.sha256_of, unchanged.paths)
+
+    def _store_checksums(
+        self, backup: BackupExecution, sha256_of: dict[str, str], unchanged: set[str]
+    ) -> int:
+        entries = self._snapshots.read_entries(backup)
+        files = ((entry.path, entry.size) for entry in entries if entry.kind == "file")
+        checksums = build_checksums(files, sha256_of, unchanged)
+        self._store.write(backup.id, checksums)
+        return sum(checksum.sha256 is not None for checksum in checksums)
+
+    def _build_job(
+        self, backup: BackupExecution, policy: BackupPolicy, claims: tuple[str, ...]
+    ) -> JsonObject:
+        """Return a Job that hashes the sources, then asks restic which are as the snapshot has them."""
+        assert backup.result is not None
+        repository = self._snapshots.repository_of(backup)
+        paths = archive_manifests.source_paths(policy, claims, [])
+        argv = restic_backup.dry_run_argv(
+            host=repository.snapshot_host(backup.cluster), parent=backup.result.snapshot_id, paths=paths
+        )
         job = build_repository_job(
-            name=name,
+            name=f"kronkeep-manifest-{backup.id}",
             namespace=backup.namespace,
             steps=[("changes", argv)],
-            where=where,
-            settings=settings.archive,
-            deadline_seconds=SECONDS,
+            where=repository,
+            settings=self._settings().archive,
+            deadline_seconds=DEADLINE_SECONDS,
         )
         pod = job["spec"]["template"]["spec"]
         volumes, mounts = restore_manifests.source_mounts(claims)
         pod["volumes"] += volumes
         compare = pod["containers"][0]
         compare["volumeMounts"] = [*compare["volumeMounts"], *mounts]
-        pod["initContainers"] = [
-            restore_manifests.plain(compare, "sums", restore_manifests.sums_argv(roots), mounts)
-        ]
+        hash_files = restore_manifests.checksums_argv(paths)
+        pod["initContainers"] = [restore_manifests.plain_container(compare, "sums", hash_files, mounts)]
         return job
-
-
-def _roots(policy: BackupPolicy | None, claims: tuple[str, ...]) -> list[str]:
-    """The archived paths as the pod sees them."""
-    chosen = {source.claim: source.paths for source in policy.source.claims} if policy else {}
-    return [
-        path
-        for claim in claims
-        for path in [f"{path_mapping.SOURCE}/{claim}/{p}" for p in chosen.get(claim, ())]
-        or [f"{path_mapping.SOURCE}/{claim}"]
-    ]
-
-
-def _files(snapshots: SnapshotListings, backup: BackupExecution) -> Iterator[tuple[str, int]]:
-    """(path, size) of the snapshot's regular files."""
-    return ((e.path, e.size) for e in snapshots.entries(backup) if e.kind == "file")

@@ -1,47 +1,54 @@
-"""Which drill is due, and of which backup; a function of policies, past drills and the time.
+"""Records the drills that are due, and chooses their backups, from policies, past drills and the time.
 
-A drill's id is made from its policy and its slot, so a slot is drilled once, whoever asks; after downtime the
-newest slot alone is caught up.
+A drill's id is made from its policy and its slot, so a slot is drilled once, whoever records it. After
+downtime the newest slot alone is caught up.
 """
 
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import PolicyNotFound
 from kronkeep_common.models import BackupExecution, BackupPolicy, Drill, Restore
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, RestoreStatus
-from kronkeep_daemon.backups import policy_annotations as policies
+from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.policy_annotations import Carrier
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import drill_seen
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.repositories.job_names import short_hash
-from kronkeep_daemon.restores.restore_records import RestoreRecords, of_backup
+from kronkeep_daemon.restores.restore_records import RestoreRecords, new_restore
 from kronkeep_daemon.settings import Settings
 
-DEADLINE = Drill(schedule="@daily").deadline_seconds
+DEADLINE_SECONDS = Drill(schedule="@daily").deadline_seconds  # of a verification
 
 
 def due_slot(drill: Drill, since: datetime, now: datetime, zone: str) -> datetime | None:
-    """The newest slot in (since, now]; None where there is none."""
+    """Return the newest slot in (since, now], or None; `zone` is the CronJob controller's time zone."""
     schedule = Schedule.parse(drill.schedule, drill.time_zone, controller_zone=zone)
     slot = schedule.previous(now + timedelta(seconds=1))
     return slot if slot is not None and slot > since else None
 
 
-def pick(good: Sequence[BackupExecution], how: str, seed: str) -> BackupExecution | None:
-    """The newest good backup, or one by a seed, so that asking again picks the same; `good` newest first."""
-    if not good:
+def pick_backup(backups: Sequence[BackupExecution], how: str, seed: str) -> BackupExecution | None:
+    """Return the backup to drill, or None without any.
+
+    backups: good ones, newest first.
+    how: `random`, or the newest.
+    seed: hexadecimal; the same seed picks the same backup at random.
+    """
+    if not backups:
         return None
-    return good[int(seed, 16) % len(good)] if how == "random" else good[0]
+    return backups[int(seed, 16) % len(backups)] if how == "random" else backups[0]
 
 
 class Drills:
-    """The drills of the policies of the clusters on which this daemon acts."""
+    """The drills of the policies in the clusters on which this daemon acts."""
 
     def __init__(
         self,
@@ -60,40 +67,44 @@ class Drills:
         self._clock = clock
         self._settings = settings
 
-    async def due(self) -> list[Restore]:
-        """Records the drills that are due now."""
-        found = []
+    async def record_due(self) -> list[Restore]:
+        """Record and return the drills that are due now."""
+        drills = []
         for cronjob in self._cronjobs.led_objects():
-            carrier = policies.carrier(cronjob)
+            carrier = policy_annotations.carrier(cronjob)
             policy = carrier.policy if carrier else None
             if carrier is None or policy is None or policy.drill is None or not policy.enabled:
                 continue
-            since = await self._since(policy, cronjob.uid)
+            since = await self._last_slot(policy, cronjob.uid)
             slot = due_slot(policy.drill, since, self._clock.now(), self._settings().controller_zone)
             if slot is not None:
                 drill_id = short_hash(policy.id, cronjob.uid, "drill", slot.isoformat())
-                found.append(await self._record(cronjob, carrier, drill_id, slot))
-        return found
+                drills.append(await self._record(cronjob, carrier, drill_id, slot))
+        return drills
 
-    async def now(self, ref: CronJobRef, key: str | None) -> Restore:
-        """Records a drill by hand; raises PolicyNotFound. The same `key` is the same drill."""
+    async def record_now(self, ref: CronJobRef, key: str | None) -> Restore:
+        """Record and return a drill that somebody asked for; the same `key` is the same drill.
+
+        Raises CronJobNotFound, PolicyNotFound.
+        """
         cronjob = self._cronjobs.find(ref)
-        found = policies.carrier(cronjob)
-        if found is None:
-            raise PolicyNotFound(policies.read(cronjob).fault or f"{ref} has no backup policy.")
-        return await self._record(cronjob, found, key[:12] if key else uuid.uuid4().hex[:12], None)
+        carrier = policy_annotations.carrier(cronjob)
+        if carrier is None:
+            fault = policy_annotations.read(cronjob).fault
+            raise PolicyNotFound(fault or f"{ref} has no backup policy.")
+        return await self._record(cronjob, carrier, key[:12] if key else uuid.uuid4().hex[:12], None)
 
-    async def verify(self, backup: BackupExecution) -> Restore:
-        """Records the verification of one backup."""
+    async def record_verification(self, backup: BackupExecution) -> Restore:
+        """Record and return the verification of one backup."""
         now = self._clock.now()
-        drill_id = uuid.uuid4().hex[:12]
-        deadline = now + timedelta(seconds=DEADLINE)
+        verification_id = uuid.uuid4().hex[:12]
+        deadline = now + timedelta(seconds=DEADLINE_SECONDS)
         return await self._records.add(
-            of_backup(backup, drill_id, now, purpose="verify", deadline_at=deadline)
+            new_restore(backup, verification_id, now, purpose="verify", deadline_at=deadline)
         )
 
-    async def _since(self, policy: BackupPolicy, cronjob_id: str) -> datetime:
-        """The last slot that was drilled, or when a drill was first seen, kept for restarts."""
+    async def _last_slot(self, policy: BackupPolicy, cronjob_id: str) -> datetime:
+        """Return the last slot that was drilled, or else when the drill was first seen."""
         past = self._history.restores.newest(limit=100, policy_id=policy.id, cronjob_id=cronjob_id).items
         slots = [restore.due_at for restore in past if restore.due_at is not None]
         if slots:
@@ -103,22 +114,38 @@ class Drills:
         return first
 
     async def _record(
-        self, cronjob: CronJobObject, carrier: policies.Carrier, drill_id: str, slot: datetime | None
+        self, cronjob: CronJobObject, carrier: Carrier, drill_id: str, slot: datetime | None
     ) -> Restore:
-        policy = carrier.policy
-        drill = policy.drill or Drill(schedule="@daily")
-        good = [b for b in self._backups.with_snapshot(carrier) if b.status is BackupStatus.SUCCEEDED]
-        good.sort(key=lambda b: b.created_at, reverse=True)
-        backup = pick(good, drill.pick, drill_id)
-        deadline = self._clock.now() + timedelta(seconds=drill.deadline_seconds)
-        if backup is not None:
-            made = of_backup(
-                backup, drill_id, self._clock.now(), purpose="drill", due_at=slot, deadline_at=deadline
+        drill = carrier.policy.drill or Drill(schedule="@daily")
+        now = self._clock.now()
+        deadline = now + timedelta(seconds=drill.deadline_seconds)
+        backup = pick_backup(self._good_backups(carrier), drill.pick, drill_id)
+        if backup is None:
+            return await self._records.add(
+                self._without_backup(cronjob, carrier.policy, drill_id, slot, deadline)
             )
-            return await self._records.add(made)
-        nothing = Restore(
+        return await self._records.add(
+            new_restore(backup, drill_id, now, purpose="drill", due_at=slot, deadline_at=deadline)
+        )
+
+    def _good_backups(self, carrier: Carrier) -> list[BackupExecution]:
+        """Return the backups of a policy that succeeded and have a snapshot, newest first."""
+        backups = self._backups.with_snapshot(carrier)
+        good = [backup for backup in backups if backup.status is BackupStatus.SUCCEEDED]
+        return sorted(good, key=attrgetter("created_at"), reverse=True)
+
+    def _without_backup(
+        self,
+        cronjob: CronJobObject,
+        policy: BackupPolicy,
+        drill_id: str,
+        slot: datetime | None,
+        deadline: datetime,
+    ) -> Restore:
+        """Return a drill that has no backup to restore, and will fail for that reason."""
+        return Restore(
             id=drill_id,
-            cluster=carrier.cluster,
+            cluster=cronjob.cluster,
             namespace=cronjob.namespace,
             cronjob=cronjob.name,
             cronjob_id=cronjob.uid,
@@ -131,4 +158,3 @@ class Drills:
             due_at=slot,
             deadline_at=deadline,
         )
-        return await self._records.add(nothing)

@@ -1,7 +1,7 @@
-"""One file of a snapshot through the API: restored to scratch in a Job, sent as base64 lines in its log.
+"""Downloads of single files: restored to scratch space in a Job, sent as base64 lines in the Job's log.
 
-A pod's log is text in lines, so bytes go through it as base64, 9,000 a line. The file's SHA-256 is read
-first, and the last bytes are given out only when all that came has that hash. Nothing is held but one line.
+A pod's log is text in lines, so bytes are sent as base64, 9,000 on a line. The file's SHA-256 is read first,
+and the last bytes are passed on only when all that came has that checksum. One line is held in memory.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ from kronkeep_daemon.settings import Settings
 
 # A kubelet keeps 5 files of 10 MiB of a container's log (containerLogMaxSize, containerLogMaxFiles), and a
 # reader that is slower than the container loses what is older: 32 MiB are 43 MiB as base64.
-MOST = 32 * 1024 * 1024
-LINE = "12000"
-SECONDS = 1800.0
+LARGEST_FILE = 32 * 1024 * 1024  # bytes
+LINE_LENGTH = "12000"  # characters
+DEADLINE_SECONDS = 1800.0
 SILENT_SECONDS = 60.0
 
 
 class FileDownload(NamedTuple):
-    """A file on its way: its entry, the hash of what restic brought back, and its bytes."""
+    """A file being sent: its entry in the listing, the SHA-256 of what was restored, and its bytes."""
 
     entry: SnapshotFile
     sha256: str
@@ -46,7 +46,7 @@ class FileDownload(NamedTuple):
 
 
 class FileDownloads:
-    """Sends single files."""
+    """Downloads of files from snapshots."""
 
     def __init__(
         self,
@@ -62,112 +62,126 @@ class FileDownloads:
         self._settings = settings
 
     @asynccontextmanager
-    async def open(self, backup_id: str, path: str, gone: Callable[[], bool]) -> AsyncIterator[FileDownload]:
-        """The file; its Job is removed at the end, or as soon as the caller is `gone`.
+    async def open(
+        self, backup_id: str, path: str, is_abandoned: Callable[[], bool]
+    ) -> AsyncIterator[FileDownload]:
+        """Give the download of a file; its Job is removed at the end of the block.
+
+        is_abandoned: whether nobody waits for the file any more.
 
         Raises PathNotFound, InvalidRequest, FileTooLarge, StillReading, StorageFailed.
         """
-        backup = self._snapshots.restorable(backup_id)
-        entry = await self._snapshots.entry(backup_id, path)
+        backup = self._snapshots.require_restorable(backup_id)
+        entry = await self._snapshots.fetch_entry(backup_id, path)
         if entry.kind != "file":
             raise InvalidRequest("Only a regular file can be downloaded.", field="path")
-        if entry.size > MOST:
-            words = f"The file has {entry.size:,} bytes; at most {MOST:,} go through a pod's log."
-            raise FileTooLarge(words, field="path")
-        where = self._snapshots.repository(backup)
-        cluster_id, namespace = self._jobs.place_of(where)
-        job = self._job(backup, path, where, namespace)
-        name = job["metadata"]["name"]
+        if entry.size > LARGEST_FILE:
+            raise FileTooLarge(
+                f"The file has {entry.size:,} bytes; at most {LARGEST_FILE:,} go through a pod's log.",
+                field="path",
+            )
+        repository = self._snapshots.repository_of(backup)
+        cluster_id, namespace = self._jobs.place_of(repository)
+        manifest = self._build_job(backup, path, repository, namespace)
         try:
-            pod = await self._begun(cluster_id, job, where, gone)
-            digest = await self._read_digest(cluster_id, pod)
+            pod = await self._wait_until_sending(cluster_id, manifest, repository, is_abandoned)
+            sha256 = await self._read_sha256(cluster_id, pod)
             chunks = self._jobs.container_chunks(cluster_id, pod, "send")
-            yield FileDownload(entry, digest, _checked(chunks, entry.size, digest))
+            yield FileDownload(entry, sha256, _decode_and_check(chunks, entry.size, sha256))
         finally:
-            await self._jobs.remove(cluster_id, namespace, name)
+            await self._jobs.remove(cluster_id, namespace, manifest["metadata"]["name"])
 
-    async def _begun(
-        self, cluster_id: str, job: JsonObject, where: Repository, gone: Callable[[], bool]
+    async def _wait_until_sending(
+        self,
+        cluster_id: str,
+        manifest: JsonObject,
+        repository: Repository,
+        is_abandoned: Callable[[], bool],
     ) -> Pod:
-        """The pod once it sends; raises StorageFailed where it never will."""
-        async with self._queues.hold_for_reading(where.id):
+        """Return the pod once its last container runs; raise StorageFailed where it never will."""
+        async with self._queues.hold_for_reading(repository.id):
             try:
-                found = await self._jobs.run_until_started(
-                    cluster_id, job, "send", repository=where, is_abandoned=gone
+                result = await self._jobs.run_until_started(
+                    cluster_id, manifest, "send", repository=repository, is_abandoned=is_abandoned
                 )
-            except NotFoundInCluster as removed:
-                raise StorageFailed("The Job that read the file went.", reason=Reason.JOB_GONE) from removed
-        if not isinstance(found, FinishedJob):
-            return found
-        fault = restore_outcome.fault(found) or restore_outcome.INTERRUPTED
+            except NotFoundInCluster as deleted:
+                raise StorageFailed(
+                    "The Job that read the file was deleted.", reason=Reason.JOB_GONE
+                ) from deleted
+        if not isinstance(result, FinishedJob):
+            return result
+        fault = restore_outcome.explain_failure(result) or restore_outcome.INTERRUPTED
         raise StorageFailed(fault.message, next_step=fault.next_step, reason=fault.reason)
 
-    async def _read_digest(self, cluster_id: str, pod: Pod) -> str:
-        """Return the SHA-256 that the ended container `sum` printed, in hexadecimal."""
+    async def _read_sha256(self, cluster_id: str, pod: Pod) -> str:
+        """Return the SHA-256 in hexadecimal that the container `sum` printed before it ended."""
         log = b"".join([chunk async for chunk in self._jobs.container_chunks(cluster_id, pod, "sum")])
         first_line = log.partition(b"\n")[0].partition(b" ")[2]
         return first_line.lstrip(b"\\")[:64].decode(errors="replace")
 
-    def _job(self, backup: BackupExecution, path: str, where: Repository, namespace: str) -> JsonObject:
-        """Restores the file, hashes it, prints it; only the first container knows the repository."""
+    def _build_job(
+        self, backup: BackupExecution, path: str, repository: Repository, namespace: str
+    ) -> JsonObject:
+        """Return a Job that restores the file, hashes it and prints it."""
         assert backup.result is not None
-        settings = self._settings()
-        name = f"kronkeep-file-{secrets.token_hex(6)}"
-        snapshot, _ = path_mapping.parts(backup.result, (path,), None)[0]
-        steps = restore_manifests.restore_steps(
-            [
-                RestoreCall(
-                    snapshot_id=snapshot, folder=path_mapping.TARGET, patterns=path_mapping.escaped((path,))
-                )
-            ]
+        snapshot_id, _ = path_mapping.split_by_snapshot(backup.result, (path,), None)[0]
+        call = RestoreCall(
+            snapshot_id=snapshot_id,
+            folder=path_mapping.TARGET,
+            patterns=path_mapping.escape_patterns((path,)),
         )
         job = build_repository_job(
-            name=name,
+            name=f"kronkeep-file-{secrets.token_hex(6)}",
             namespace=namespace,
-            steps=steps,
-            where=where,
-            settings=settings.archive,
-            deadline_seconds=SECONDS,
+            steps=restore_manifests.restore_steps([call]),
+            where=repository,
+            settings=self._settings().archive,
+            deadline_seconds=DEADLINE_SECONDS,
         )
-        return restore_manifests.sending_job(job, f"{path_mapping.TARGET}{path}", LINE)
+        return restore_manifests.add_sending(job, f"{path_mapping.TARGET}{path}", LINE_LENGTH)
 
 
-async def _checked(chunks: AsyncIterator[bytes], size: int, digest: str) -> AsyncIterator[bytes]:
-    """The decoded bytes, one line behind; raises ClusterUnreachable when they are not what was hashed."""
-    found = hashlib.sha256()
+async def _decode_and_check(chunks: AsyncIterator[bytes], size: int, sha256: str) -> AsyncIterator[bytes]:
+    """Yield the decoded bytes, each line only when the next has come.
+
+    So the last line is held back until size and SHA-256 are known to be right. Raises ClusterUnreachable when
+    they are not.
+    """
+    checksum = hashlib.sha256()
     count = 0
-    last = b""
+    held_back = b""
     rest = b""
-    while (chunk := await _next(chunks)) is not None:
+    while (chunk := await _next_chunk(chunks)) is not None:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            if last:
-                yield last
-            last = _decoded(line)
-            found.update(last)
-            count += len(last)
-    if rest or count != size or found.hexdigest() != digest:
+            if held_back:
+                yield held_back
+            held_back = _decode_line(line)
+            checksum.update(held_back)
+            count += len(held_back)
+    if rest or count != size or checksum.hexdigest() != sha256:
         raise ClusterUnreachable(
             f"The pod's log gave {count:,} of {size:,} bytes, or others than the file's.",
             next_step="Download it again, or restore it to a claim.",
         )
-    yield last
+    yield held_back
 
 
-async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+async def _next_chunk(chunks: AsyncIterator[bytes]) -> bytes | None:
+    """Return the next bytes, None at the end; raise ClusterUnreachable after a minute without any."""
     try:
         async with asyncio.timeout(SILENT_SECONDS):
             return await anext(chunks)
     except StopAsyncIteration:
         return None
-    except TimeoutError as silent:
-        raise ClusterUnreachable("The pod's log went silent.") from silent
+    except TimeoutError as silence:
+        raise ClusterUnreachable("The pod's log stopped in the middle.") from silence
 
 
-def _decoded(line: bytes) -> bytes:
+def _decode_line(line: bytes) -> bytes:
     text = line.partition(b" ")[2]
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as fault:
-        words = clean(text[:100].decode(errors="replace"), 100)
-        raise ClusterUnreachable(f"The pod's log has something else than the file: {words}") from fault
+        shown = clean(text[:100].decode(errors="replace"), 100)
+        raise ClusterUnreachable(f"The pod's log has something other than the file: {shown}") from fault

@@ -1,4 +1,7 @@
-"""What the containers of a restore say: states, progress, names, hashes, logs."""
+"""Parsers of what the containers of restores and of checksum Jobs print, line by line."""
+
+import os
+import re
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.models import Restore
@@ -6,54 +9,138 @@ from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.history.kept_logs import Capped
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restores import path_mapping
-from kronkeep_daemon.restores.checksums import ChecksumParser, FileListParser
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 
 PROGRESS_SECONDS = 1.0
+MOST_FILES = 200_000
+_CHECKSUM_LINE = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](/.*)", re.DOTALL)
+_ESCAPE = re.compile(rb"\\([n\\r])")
+_UNESCAPED = {b"n": b"\n", b"\\": b"\\", b"r": b"\r"}
+
+
+class ChecksumParser:
+    """Parses the output of `sha256sum`.
+
+    GNU's escapes file names with line feeds and backslashes and begins such a line with a backslash;
+    busybox's prints them as they are, so a name may go over several lines. At most MOST_FILES are kept.
+    """
+
+    def __init__(self) -> None:
+        self.sha256_of: dict[str, str] = {}
+        self.has_too_many = False
+        self._sha256: bytes | None = None
+        self._name = b""
+
+    def add_line(self, line: bytes) -> None:
+        """Take the next line; one that is no entry of its own continues the name of the last one."""
+        match = _CHECKSUM_LINE.fullmatch(line)
+        if match is None:
+            if self._sha256 is not None:
+                self._name += b"\n" + line
+            return
+        self.close()
+        escaped, self._sha256, self._name = match.groups()
+        if escaped:
+            self._name = _ESCAPE.sub(_unescape, self._name)
+
+    def close(self) -> None:
+        """Take the last entry, whose name cannot continue any more."""
+        if self._sha256 is None:
+            return
+        if len(self.sha256_of) >= MOST_FILES:
+            self.has_too_many = True
+        else:
+            self.sha256_of[os.fsdecode(self._name)] = self._sha256.decode()
+        self._sha256 = None
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    return _UNESCAPED[match[1]]
+
+
+class FileListParser:
+    """Parses the output of restore_manifests.find_argv: `d` or `f`, the path, NUL and a line feed.
+
+    most: how many paths are kept; `left_out` counts the others.
+    """
+
+    def __init__(self, most: int = MOST_FILES) -> None:
+        self.files: set[str] = set()
+        self.folders: set[str] = set()
+        self.left_out = 0
+        self._most = most
+        self._rest = b""
+
+    def add_line(self, line: bytes) -> None:
+        """Take the next line; a path with line feeds comes in several."""
+        text = self._rest + line
+        if not text.endswith(b"\0"):
+            self._rest = text + b"\n"
+            return
+        self._rest = b""
+        kind = text[:1]
+        path = os.fsdecode(text[1:-1])
+        if len(self.files) + len(self.folders) >= self._most:
+            self.left_out += 1
+        elif kind == b"d":
+            self.folders.add(path)
+        elif kind == b"f":
+            self.files.add(path)
+
+    @property
+    def paths(self) -> set[str]:
+        """The files and folders that are kept."""
+        return self.files | self.folders
 
 
 class RestoreLogParser:
-    """Hears one attempt's containers, line by line."""
+    """Parses the containers of one attempt of a restore, and records its progress.
+
+    What neither lists files nor prints checksums or progress is kept as the container's log.
+    """
 
     def __init__(self, records: RestoreRecords, restore: Restore, clock: Clock) -> None:
-        self.names = FileListParser()
-        self.sums = ChecksumParser()
+        self.file_list = FileListParser()
+        self.checksums = ChecksumParser()
         self.logs: dict[str, Capped] = {}
         self._records = records
-        self._id = restore.id
+        self._restore_id = restore.id
         self._clock = clock
-        self._told = 0.0
-        self._stage = path_mapping.stage(restore.id)
-        self._verifying = restore.status is RestoreStatus.VERIFYING
+        self._progress_noted_at = 0.0
+        self._stage = path_mapping.stage_folder(restore.id)
+        self._is_verifying = restore.status is RestoreStatus.VERIFYING
 
-    def hear(self, container: str, line: bytes) -> None:
-        """Takes one line."""
+    def add_line(self, container: str, line: bytes) -> None:
+        """Take the next line of a container."""
         if not container.startswith("restore") or line.startswith(restic_restore.VERIFYING):
-            self._verify()
+            self._note_verifying()
         if container == "names":
-            self.names.hear(line)
+            self.file_list.add_line(line)
         elif container == "sums":
-            self.sums.hear(line)
+            self.checksums.add_line(line)
         else:
-            self._say(container, line)
+            self._add_log_line(container, line)
 
-    def snapshot_names(self) -> set[str]:
-        """What was listed, as the snapshot has it."""
-        return {path_mapping.snapshot_path(p, self._stage) for p in (*self.names.files, *self.names.folders)}
+    def snapshot_paths(self) -> set[str]:
+        """Return the listed files and folders by their paths in the snapshot."""
+        return {path_mapping.snapshot_path(path, self._stage) for path in self.file_list.paths}
 
-    def snapshot_sums(self) -> dict[str, str]:
-        """What was hashed, by the snapshot's paths."""
-        return {path_mapping.snapshot_path(p, self._stage): found for p, found in self.sums.found.items()}
+    def snapshot_checksums(self) -> dict[str, str]:
+        """Return the SHA-256 of the restored files by their paths in the snapshot."""
+        return {
+            path_mapping.snapshot_path(path, self._stage): sha256
+            for path, sha256 in self.checksums.sha256_of.items()
+        }
 
-    def _verify(self) -> None:
-        if not self._verifying:
-            self._verifying = True
-            self._records.note(self._id, status=RestoreStatus.VERIFYING, progress=None)
+    def _note_verifying(self) -> None:
+        if not self._is_verifying:
+            self._is_verifying = True
+            self._records.note(self._restore_id, status=RestoreStatus.VERIFYING, progress=None)
 
-    def _say(self, container: str, line: bytes) -> None:
-        found = restic_restore.parse_progress(line)
-        if found is None:
+    def _add_log_line(self, container: str, line: bytes) -> None:
+        progress = restic_restore.parse_progress(line)
+        if progress is None:
             self.logs.setdefault(container, Capped()).add(line + b"\n")
-        elif self._clock.monotonic() - self._told >= PROGRESS_SECONDS:
-            self._told = self._clock.monotonic()
-            self._records.note(self._id, progress=found)
+        elif self._clock.monotonic() - self._progress_noted_at >= PROGRESS_SECONDS:
+            self._progress_noted_at = self._clock.monotonic()
+            self._records.note(self._restore_id, progress=progress)

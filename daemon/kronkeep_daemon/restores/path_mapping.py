@@ -1,11 +1,11 @@
-"""Where a selection of a snapshot lies in the pod and in the target; pure.
+"""Where the paths of a snapshot are in a pod and in the target of a restore; pure.
 
-An archive keeps its claims below /source/<claim>. restic writes a path of the snapshot below the folder it
-is given, so the target's claims are mounted where those paths will lead, and nothing has to be moved.
+An archive has its claims below /source/<claim>. restic writes a path of the snapshot below the folder that it
+is given. So the target's claims are mounted where those paths will be, and nothing has to be moved.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from kronkeep_common.errors import InvalidRequest
@@ -14,13 +14,13 @@ from kronkeep_common.text import clean
 
 SOURCE = "/source"
 TARGET = "/target"
-_FILES = ("source", "configuration")  # the folders of the files' snapshot; a dump is one file at the root
-LOST = "lost+found"  # a fresh ext4 has it: it makes no claim full
-_SPECIAL = re.compile(r"([\\*?\[])")
+LOST_AND_FOUND = "lost+found"  # a new ext4 file system has it, so a claim with it alone is empty
+_FILES_FOLDERS = ("source", "configuration")  # of the snapshot of files; a dump is one file at the root
+_WILDCARD = re.compile(r"([\\*?\[])")
 
 
 class TargetMount(NamedTuple):
-    """A claim of the target at a path of the pod; `sub_path` is the folder of the claim that shows there."""
+    """A claim of the target, or its folder `sub_path`, mounted at `path` of the pod."""
 
     claim: str
     path: str
@@ -28,7 +28,12 @@ class TargetMount(NamedTuple):
 
 
 class RestoreCall(NamedTuple):
-    """One call of `restic restore`: where to, what of the snapshot, and from where to where it moves then."""
+    """One call of `restic restore`.
+
+    folder: below which it restores.
+    patterns: what of the snapshot; none means all.
+    moved: from which folder to which the restored files are moved afterwards; None where they stay.
+    """
 
     snapshot_id: str
     folder: str
@@ -37,156 +42,174 @@ class RestoreCall(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """What is to be brought back: its counts, the claims it came from, whether other things are in it."""
+    """What is to be restored: how much, from which claims, and whether there is more than claims."""
 
     files: int
     folders: int
     total_bytes: int
     claims: tuple[str, ...]
-    others: bool
+    has_others: bool
 
 
-def include_of(paths: Iterable[str]) -> tuple[str, ...]:
-    """The chosen paths without trailing slashes and repetitions; none means all. Raises InvalidRequest."""
-    found = []
+def normalize_include(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the paths without trailing slashes and repetitions; none means all. Raise InvalidRequest."""
+    normalized = []
     for path in paths:
         if not path.startswith("/") or "\0" in path or any(p in (".", "..") for p in path.split("/")):
-            words = (
-                f"The path {clean(repr(path), 200)} is no path of a snapshot: it begins with /, without .."
+            shown = clean(repr(path), 200)
+            raise InvalidRequest(
+                f"The path {shown} is not a path of a snapshot: it must begin with / and have no ..",
+                field="include",
             )
-            raise InvalidRequest(words, field="include")
-        found.append(path.rstrip("/"))
-    return () if "" in found else tuple(dict.fromkeys(found))
+        normalized.append(path.rstrip("/"))
+    return () if "" in normalized else tuple(dict.fromkeys(normalized))
 
 
-def chosen(path: str, include: tuple[str, ...]) -> bool:
-    """Whether a path is in the selection."""
+def is_included(path: str, include: tuple[str, ...]) -> bool:
+    """Whether a path is one of `include` or below one; an empty `include` has every path."""
     return not include or any(path == one or path.startswith(f"{one}/") for one in include)
 
 
-def claim_of(path: str) -> str | None:
-    """The claim that a path of the snapshot came from; None for all else."""
+def claim_of_path(path: str) -> str | None:
+    """Return the claim that a path of the snapshot came from; None for any other path."""
     parts = path.split("/", 3)
     return parts[2] if len(parts) > 2 and parts[1] == SOURCE[1:] else None
 
 
-def in_dump(path: str) -> bool:
+def is_in_dump(path: str) -> bool:
     """Whether a path is of the database's dump, which has a snapshot of its own."""
-    return path.split("/")[1] not in _FILES
+    return path.split("/")[1] not in _FILES_FOLDERS
 
 
-def parts(
+def split_by_snapshot(
     result: BackupResult, include: tuple[str, ...], mount: TargetMount | None
 ) -> list[tuple[str, tuple[str, ...]]]:
-    """The snapshots that have something for a mount (or for all), each with its share of the chosen paths."""
+    """Return the snapshots that have included paths, each with its own ones; none means all of it.
+
+    mount: where they are restored to; None for one place for all. The mount of one claim gets no dump.
+    """
     if result.database_snapshot_id is None or (mount is not None and mount.path != TARGET):
         return [(result.snapshot_id, include)]
-    files = tuple(path for path in include if not in_dump(path))
-    dump = tuple(path for path in include if in_dump(path))
-    found = [(result.snapshot_id, files)] if files or not include else []
-    return [*found, (result.database_snapshot_id, dump)] if dump or not include else found
+    files = tuple(path for path in include if not is_in_dump(path))
+    dump = tuple(path for path in include if is_in_dump(path))
+    shares = [(result.snapshot_id, files)] if files or not include else []
+    return [*shares, (result.database_snapshot_id, dump)] if dump or not include else shares
 
 
-def calls(
+def restore_calls(
     result: BackupResult,
-    found: Selection,
-    where: list[TargetMount],
+    selection: Selection,
+    mounts: list[TargetMount],
     include: tuple[str, ...],
-    stage_name: str | None,
+    stage: str | None,
 ) -> list[RestoreCall]:
-    """restic's calls: of each snapshot, and where a stage is named, of each mount into its stage."""
-    if stage_name is None:
-        mount = where[0] if len(where) == 1 else None
-        shares = parts(result, include, mount)
+    """Return the calls of restic for a selection.
+
+    stage: the name of the folder in each mount to restore to first; None restores to the final place.
+    """
+    if stage is None:
+        mount = mounts[0] if len(mounts) == 1 else None
         return [
-            RestoreCall(snapshot_id=snapshot, folder=TARGET, patterns=patterns(mount, found, share))
-            for snapshot, share in shares
-        ]
-    made = []
-    for mount in where:
-        folder = f"{mount.path}/{stage_name}"
-        shares = parts(result, include, mount)
-        moved = (folder + mount.path.removeprefix(TARGET), mount.path)
-        for number, (snapshot, share) in enumerate(shares, 1):
-            last = moved if number == len(shares) else None
-            made.append(
-                RestoreCall(
-                    snapshot_id=snapshot, folder=folder, patterns=patterns(mount, found, share), moved=last
-                )
+            RestoreCall(
+                snapshot_id=snapshot_id, folder=TARGET, patterns=include_patterns(mount, selection, share)
             )
-    return made
+            for snapshot_id, share in split_by_snapshot(result, include, mount)
+        ]
+    calls = []
+    for mount in mounts:
+        calls += _staged_calls(result, selection, mount, include, stage)
+    return calls
 
 
-def selection(entries: Iterator[SnapshotFile], include: tuple[str, ...]) -> Selection:
-    """Counts what is chosen."""
-    files = folders = size = 0
+def _staged_calls(
+    result: BackupResult, selection: Selection, mount: TargetMount, include: tuple[str, ...], stage: str
+) -> list[RestoreCall]:
+    """Return the calls for one mount; after the last one its stage is moved to the final place."""
+    folder = f"{mount.path}/{stage}"
+    calls = [
+        RestoreCall(
+            snapshot_id=snapshot_id, folder=folder, patterns=include_patterns(mount, selection, share)
+        )
+        for snapshot_id, share in split_by_snapshot(result, include, mount)
+    ]
+    moved = (folder + mount.path.removeprefix(TARGET), mount.path)
+    return [*calls[:-1], calls[-1]._replace(moved=moved)]
+
+
+def summarize_selection(entries: Iterable[SnapshotFile], include: tuple[str, ...]) -> Selection:
+    """Return how much of a snapshot's entries is included."""
+    files = 0
+    folders = 0
+    total_bytes = 0
     claims: dict[str, None] = {}
-    others = False
+    has_others = False
     for entry in entries:
-        if entry.path == SOURCE or not chosen(entry.path, include):
+        if entry.path == SOURCE or not is_included(entry.path, include):
             continue
-        claim = claim_of(entry.path)
+        claim = claim_of_path(entry.path)
         if claim is None:
-            others = True
+            has_others = True
         else:
             claims[claim] = None
         if entry.kind == "dir":
             folders += 1
         else:
             files += 1
-            size += entry.size
-    return Selection(files=files, folders=folders, total_bytes=size, claims=tuple(claims), others=others)
+            total_bytes += entry.size
+    return Selection(
+        files=files, folders=folders, total_bytes=total_bytes, claims=tuple(claims), has_others=has_others
+    )
 
 
-def mounts(target: RestoreTarget, found: Selection) -> list[TargetMount]:
-    """The target's claims as the pod must mount them.
+def target_mounts(target: RestoreTarget, selection: Selection) -> list[TargetMount]:
+    """Return the target's claims as the pod must mount them.
 
-    What came from one claim lands in the target's folder itself; several claims, or anything else the
-    snapshot holds, keep their paths of the snapshot below it.
+    What came from one claim is restored to the target's folder itself; several claims, or anything else in
+    the snapshot, keep their paths of the snapshot below that folder.
     """
     if target.kind == "in-place":
-        return [TargetMount(claim, f"{TARGET}{SOURCE}/{claim}", "") for claim in found.claims]
+        return [TargetMount(claim, f"{TARGET}{SOURCE}/{claim}", "") for claim in selection.claims]
     assert target.claim is not None
-    sub = target.path.strip("/")
-    if len(found.claims) == 1 and not found.others:
-        return [TargetMount(target.claim, f"{TARGET}{SOURCE}/{found.claims[0]}", sub)]
-    return [TargetMount(target.claim, TARGET, sub)]
+    sub_path = target.path.strip("/")
+    if len(selection.claims) == 1 and not selection.has_others:
+        return [TargetMount(target.claim, f"{TARGET}{SOURCE}/{selection.claims[0]}", sub_path)]
+    return [TargetMount(target.claim, TARGET, sub_path)]
 
 
-def patterns(mount: TargetMount | None, found: Selection, include: tuple[str, ...]) -> list[str]:
-    """restic's include patterns, whose wildcards (Go's filepath.Match) are escaped; none means all.
+def include_patterns(mount: TargetMount | None, selection: Selection, include: tuple[str, ...]) -> list[str]:
+    """Return the patterns for restic's `--include`; none means all.
 
-    A mount of one claim takes what came from that claim.
+    The mount of one claim gets what came from that claim.
     """
-    claim = claim_of(mount.path.removeprefix(TARGET)) if mount is not None else None
+    claim = claim_of_path(mount.path.removeprefix(TARGET)) if mount is not None else None
     if claim is not None:
-        mine = tuple(path for path in include if claim_of(path) == claim)
-        whole = len(found.claims) == 1 and not found.others and not include
-        include = mine or (() if whole else (f"{SOURCE}/{claim}",))
-    return escaped(include)
+        of_claim = tuple(path for path in include if claim_of_path(path) == claim)
+        is_everything = len(selection.claims) == 1 and not selection.has_others and not include
+        include = of_claim or (() if is_everything else (f"{SOURCE}/{claim}",))
+    return escape_patterns(include)
 
 
-def escaped(paths: tuple[str, ...]) -> list[str]:
-    """Paths as include patterns that match nothing else."""
-    return [_SPECIAL.sub(r"\\\1", path) for path in paths]
+def escape_patterns(paths: tuple[str, ...]) -> list[str]:
+    """Return patterns that match these paths only: the wildcards of Go's filepath.Match are escaped."""
+    return [_WILDCARD.sub(r"\\\1", path) for path in paths]
 
 
-def stage(restore_id: str) -> str:
-    """The folder of a claim in which a restore over files that are there is made and compared first."""
+def stage_folder(restore_id: str) -> str:
+    """Return the name of the folder in a claim to which files are restored that will replace others."""
     return f".kronkeep-restore-{restore_id}"
 
 
-def snapshot_path(path: str, stage_name: str) -> str:
-    """A path of the pod as the snapshot has it."""
-    _, staged, rest = path.partition(f"/{stage_name}/")
-    return f"/{rest}" if staged else path.removeprefix(TARGET)
+def snapshot_path(path: str, stage: str) -> str:
+    """Return a path of the pod as the snapshot has it; `stage` is the name of the stage's folder."""
+    _, in_stage, rest = path.partition(f"/{stage}/")
+    return f"/{rest}" if in_stage else path.removeprefix(TARGET)
 
 
-def holds_nothing(paths: Iterable[str], where: list[TargetMount]) -> bool:
-    """Whether a target's listed paths are those of an empty one."""
-    roots = {mount.path.removeprefix(TARGET) for mount in where}
+def is_empty_target(paths: Iterable[str], mounts: list[TargetMount]) -> bool:
+    """Whether these paths of a target are only its mounts and their lost+found."""
+    roots = {mount.path.removeprefix(TARGET) for mount in mounts}
     for path in paths:
         folder, _, name = path.rpartition("/")
-        if not (path in roots or (name == LOST and folder in roots)):
+        if not (path in roots or (name == LOST_AND_FOUND and folder in roots)):
             return False
     return True

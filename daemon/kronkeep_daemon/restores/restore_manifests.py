@@ -1,131 +1,144 @@
-"""The Jobs that read a snapshot, as functions of records; argv lists only.
+"""Manifests of the Jobs that read a snapshot or a restore's target; pure.
 
-Only restic's containers see the repository and its password; what merely looks at files does not.
+Only restic's containers get the repository and its password; those that merely look at files do not.
 """
 
 from kronkeep_common import object_keys
 from kronkeep_common.models import DrillCheck
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.restic import restore
+from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restores.path_mapping import SOURCE, TARGET, RestoreCall, TargetMount
 
 Steps = list[tuple[str, list[str]]]
-SCRATCH = "scratch"
-RESTORED = "/restored"
+SCRATCH_VOLUME = "scratch"
+RESTORED = "/restored"  # where a drill's check finds the restored files
 
 
 def find_argv(roots: list[str]) -> list[str]:
-    """Lists what is below the roots: `d` or `f` and the path, then NUL."""
+    """List what is below the roots: `d` or `f`, the path and NUL, on a line each."""
     folder = ["-type", "d", "-exec", "printf", "d%s\\0\\n", "{}", "+"]
     other = ["-exec", "printf", "f%s\\0\\n", "{}", "+"]
     return ["find", *roots, "-mindepth", "1", "(", *folder, ")", "-o", "(", *other, ")"]
 
 
-def sums_argv(roots: list[str]) -> list[str]:
-    """Hashes every regular file below the roots."""
+def checksums_argv(roots: list[str]) -> list[str]:
+    """Print the SHA-256 of every regular file below the roots."""
     return ["find", *roots, "-type", "f", "-exec", "sha256sum", "{}", "+"]
 
 
-def restore_steps(calls: list[RestoreCall]) -> Steps:
-    """The containers that restore, by name."""
-    return [
-        (f"restore-{n}", restore.verified_argv(call.snapshot_id, call.folder, call.patterns))
-        for n, call in enumerate(calls)
-    ]
-
-
-def restore_job(
-    job: JsonObject,
-    calls: list[RestoreCall],
-    where: list[TargetMount],
-    *,
-    sums: bool,
-    check: DrillCheck | None = None,
-) -> JsonObject:
-    """Makes of a Job of `restore_steps` one that also lists what is there then, and hashes it.
-
-    /target is scratch space of the pod; the target's claims are mounted in it. What was restored to a
-    stage is moved to its place last, so that nothing is replaced by what did not come back whole.
-    """
-    pod = job["spec"]["template"]["spec"]
-    steps = [*pod["initContainers"], *pod["containers"]]
-    like = steps[0]
-    claims = [_claim_mount(number, mount) for number, mount in enumerate(where)]
-    if not any(mount.path == TARGET for mount in where):
-        claims.insert(0, {"name": SCRATCH, "mountPath": TARGET})
-        pod["volumes"].append({"name": SCRATCH, "emptyDir": {}})
-    pod["volumes"] += _claim_volumes(where)
-    for step in steps:
-        step["volumeMounts"] = [*step["volumeMounts"], *claims]
-    roots = [call.folder for call in calls if call.moved] or [mount.path for mount in where] or [TARGET]
-    if sums:
-        steps.append(plain(like, "sums", sums_argv(roots), claims))
-    steps.append(plain(like, "names", find_argv(roots), claims))
-    for number, call in enumerate(calls):
-        if call.moved is not None:
-            steps.append(plain(like, f"move-{number}", move_argv(*call.moved), claims))
-    if check is not None:
-        steps.append(_check(like, check))
-    pod["initContainers"] = steps[:-1]
-    pod["containers"] = steps[-1:]
-    return job
-
-
 def move_argv(source: str, target: str) -> list[str]:
-    """Links what lies below a folder into another one of the same claim, over what is there.
+    """Link what is below `source` into another folder of the same claim, over what is there.
 
-    The same inodes come to be there: bytes, modes, times, owners and links are what was compared.
+    The files keep their inodes: bytes, modes, times, owners and links are those that were compared.
     """
     return ["cp", "-al", "--remove-destination", f"{source}/.", f"{target}/"]
 
 
-def sending_job(job: JsonObject, path: str, width: str) -> JsonObject:
-    """Makes of a Job that restores one that then hashes one file and prints it as base64 lines."""
+def restore_steps(calls: list[RestoreCall]) -> Steps:
+    """Return (name, argv) of the containers that restore."""
+    return [
+        (f"restore-{n}", restic_restore.verified_argv(call.snapshot_id, call.folder, call.patterns))
+        for n, call in enumerate(calls)
+    ]
+
+
+def add_comparison(
+    job: JsonObject,
+    calls: list[RestoreCall],
+    mounts: list[TargetMount],
+    *,
+    with_checksums: bool,
+    check: DrillCheck | None,
+) -> JsonObject:
+    """Add to a Job of `restore_steps` the containers that list and hash what was restored.
+
+    /target is scratch space of the pod; the target's claims are mounted in it. A stage is moved to its place
+    after it was compared, so that nothing is replaced by files that were not restored completely.
+
+    check: a drill's own check of the restored files, which runs last.
+    """
     pod = job["spec"]["template"]["spec"]
-    restore = pod["containers"][0]
-    scratch = [{"name": SCRATCH, "mountPath": TARGET}]
-    pod["volumes"].append({"name": SCRATCH, "emptyDir": {}})
-    restore["volumeMounts"] = [*restore["volumeMounts"], *scratch]
-    pod["initContainers"] = [restore, plain(restore, "sum", ["sha256sum", path], scratch)]
-    pod["containers"] = [plain(restore, "send", ["base64", "-w", width, path], scratch)]
+    containers = [*pod["initContainers"], *pod["containers"]]
+    restic_container = containers[0]
+    volume_mounts = _mount_target(pod, mounts)
+    for container in containers:
+        container["volumeMounts"] = [*container["volumeMounts"], *volume_mounts]
+    roots = [call.folder for call in calls if call.moved] or [mount.path for mount in mounts] or [TARGET]
+    steps: Steps = [("sums", checksums_argv(roots))] if with_checksums else []
+    steps.append(("names", find_argv(roots)))
+    steps += [(f"move-{n}", move_argv(*call.moved)) for n, call in enumerate(calls) if call.moved is not None]
+    containers += [plain_container(restic_container, name, argv, volume_mounts) for name, argv in steps]
+    if check is not None:
+        containers.append(_check_container(restic_container, check))
+    pod["initContainers"] = containers[:-1]
+    pod["containers"] = containers[-1:]
     return job
 
 
-def clean_job(job: JsonObject, where: list[TargetMount], stage: str) -> JsonObject:
-    """Makes of a Job one that removes the stage of a restore from its claims."""
+def _mount_target(pod: JsonObject, mounts: list[TargetMount]) -> list[JsonObject]:
+    """Add the volumes of /target to a pod; return their mounts."""
+    volume_mounts = [_claim_mount(number, mount) for number, mount in enumerate(mounts)]
+    if not any(mount.path == TARGET for mount in mounts):
+        volume_mounts.insert(0, {"name": SCRATCH_VOLUME, "mountPath": TARGET})
+        pod["volumes"].append({"name": SCRATCH_VOLUME, "emptyDir": {}})
+    pod["volumes"] += _claim_volumes(mounts)
+    return volume_mounts
+
+
+def add_sending(job: JsonObject, path: str, width: str) -> JsonObject:
+    """Add to a Job that restores a file the containers that hash it and print it as base64.
+
+    width: the length of the lines, in characters.
+    """
     pod = job["spec"]["template"]["spec"]
-    pod["volumes"] = _claim_volumes(where)
-    mounts = [_claim_mount(number, mount) for number, mount in enumerate(where)]
-    argv = ["rm", "-rf", "--", *(f"{mount.path}/{stage}" for mount in where)]
-    pod["containers"] = [plain(pod["containers"][0], "clean", argv, mounts)]
+    restic_container = pod["containers"][0]
+    scratch = [{"name": SCRATCH_VOLUME, "mountPath": TARGET}]
+    pod["volumes"].append({"name": SCRATCH_VOLUME, "emptyDir": {}})
+    restic_container["volumeMounts"] = [*restic_container["volumeMounts"], *scratch]
+    hash_file = plain_container(restic_container, "sum", ["sha256sum", path], scratch)
+    pod["initContainers"] = [restic_container, hash_file]
+    pod["containers"] = [plain_container(restic_container, "send", ["base64", "-w", width, path], scratch)]
     return job
 
 
-def look_job(name: str, namespace: str, where: list[TargetMount], base: JsonObject) -> JsonObject:
-    """A Job that lists what claims hold; `base` is a Job of ours whose repository is taken away."""
-    job = without_repository(base, name, namespace)
-    pod = job["spec"]["template"]["spec"]
-    mounts = [_claim_mount(number, mount) | {"readOnly": True} for number, mount in enumerate(where)]
-    pod["volumes"] = _claim_volumes(where)
-    pod["containers"] = [plain(pod["containers"][0], "names", find_argv([m.path for m in where]), mounts)]
-    return job
+def build_cleanup_job(base: JsonObject, mounts: list[TargetMount], stage: str) -> JsonObject:
+    """Return a Job that removes the stage of a restore from its claims.
 
-
-def without_repository(base: JsonObject, name: str, namespace: str) -> JsonObject:
-    """The Job without the repository's volumes and password."""
-    base["metadata"] |= {"name": name, "namespace": namespace}
-    base["spec"]["template"]["spec"]["volumes"] = []
+    base: a Job of kronkeep's, which loses its access to a repository.
+    """
+    pod = base["spec"]["template"]["spec"]
+    pod["volumes"] = _claim_volumes(mounts)
+    volume_mounts = [_claim_mount(number, mount) for number, mount in enumerate(mounts)]
+    argv = ["rm", "-rf", "--", *(f"{mount.path}/{stage}" for mount in mounts)]
+    pod["containers"] = [plain_container(pod["containers"][0], "clean", argv, volume_mounts)]
     return base
 
 
-def plain(like: JsonObject, name: str, argv: list[str], mounts: list[JsonObject]) -> JsonObject:
-    """A container with the image and limits of another one, without its environment and mounts."""
-    kept = {key: value for key, value in like.items() if key not in ("env", "envFrom")}
-    return kept | {"name": name, "command": argv, "volumeMounts": mounts}
+def build_listing_job(base: JsonObject, mounts: list[TargetMount]) -> JsonObject:
+    """Return a Job that lists what claims contain.
+
+    base: a Job of kronkeep's, which loses its access to a repository.
+    """
+    pod = base["spec"]["template"]["spec"]
+    pod["volumes"] = _claim_volumes(mounts)
+    volume_mounts = [_claim_mount(number, mount) | {"readOnly": True} for number, mount in enumerate(mounts)]
+    argv = find_argv([mount.path for mount in mounts])
+    pod["containers"] = [plain_container(pod["containers"][0], "names", argv, volume_mounts)]
+    return base
 
 
-def claim(namespace: str, name: str, restore_id: str, size: int, storage_class: str | None) -> JsonObject:
-    """A new claim for a restore, marked as its own."""
+def plain_container(
+    like: JsonObject, name: str, argv: list[str], volume_mounts: list[JsonObject]
+) -> JsonObject:
+    """Return a container with the image and limits of another one, without its environment and mounts."""
+    copied = {key: value for key, value in like.items() if key not in ("env", "envFrom")}
+    return copied | {"name": name, "command": argv, "volumeMounts": volume_mounts}
+
+
+def build_claim(
+    namespace: str, name: str, restore_id: str, size: int, storage_class: str | None
+) -> JsonObject:
+    """Return a new claim of `size` bytes for a restore, marked as its own."""
     labels = {object_keys.MANAGED_BY_LABEL: object_keys.MANAGED_BY, object_keys.RESTORE_LABEL: restore_id}
     spec: JsonObject = {
         "accessModes": ["ReadWriteOnce"],
@@ -142,25 +155,25 @@ def claim(namespace: str, name: str, restore_id: str, size: int, storage_class: 
 
 
 def source_mounts(claims: tuple[str, ...]) -> tuple[list[JsonObject], list[JsonObject]]:
-    """(volumes, mounts) of claims as an archive sees them, read only."""
-    where = [TargetMount(claim, f"{SOURCE}/{claim}", "") for claim in claims]
-    mounts = [_claim_mount(number, mount) | {"readOnly": True} for number, mount in enumerate(where)]
-    return _claim_volumes(where), mounts
+    """Return (volumes, mounts) of claims as an archive sees them, read only."""
+    mounts = [TargetMount(claim, f"{SOURCE}/{claim}", "") for claim in claims]
+    volume_mounts = [_claim_mount(number, mount) | {"readOnly": True} for number, mount in enumerate(mounts)]
+    return _claim_volumes(mounts), volume_mounts
 
 
 def _claim_mount(number: int, mount: TargetMount) -> JsonObject:
-    found: JsonObject = {"name": f"claim-{number}", "mountPath": mount.path}
-    return found | {"subPath": mount.sub_path} if mount.sub_path else found
+    volume_mount: JsonObject = {"name": f"claim-{number}", "mountPath": mount.path}
+    return volume_mount | {"subPath": mount.sub_path} if mount.sub_path else volume_mount
 
 
-def _claim_volumes(where: list[TargetMount]) -> list[JsonObject]:
+def _claim_volumes(mounts: list[TargetMount]) -> list[JsonObject]:
     return [
         {"name": f"claim-{number}", "persistentVolumeClaim": {"claimName": mount.claim}}
-        for number, mount in enumerate(where)
+        for number, mount in enumerate(mounts)
     ]
 
 
-def _check(like: JsonObject, check: DrillCheck) -> JsonObject:
-    mounts = [{"name": SCRATCH, "mountPath": RESTORED}]
-    found = plain(like, "check", list(check.command), mounts)
-    return found | {"image": check.image, "securityContext": {"allowPrivilegeEscalation": False}}
+def _check_container(like: JsonObject, check: DrillCheck) -> JsonObject:
+    volume_mounts = [{"name": SCRATCH_VOLUME, "mountPath": RESTORED}]
+    container = plain_container(like, "check", list(check.command), volume_mounts)
+    return container | {"image": check.image, "securityContext": {"allowPrivilegeEscalation": False}}

@@ -1,12 +1,13 @@
-"""How a restore ended, from what its containers said and their exit codes; pure."""
+"""Why a restore failed, from the exit codes of its containers and what they printed; pure."""
 
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
-from kronkeep_daemon.restic import output, restore
+from kronkeep_daemon.restic import output
+from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.faults import Fault
 
-KILLED = 137
+KILLED = 137  # 128 + SIGKILL
 INTERRUPTED = Fault(
     Reason.INTERRUPTED,
     "The restore's pod was killed before it had ended, by its node or for its use of memory.",
@@ -14,41 +15,58 @@ INTERRUPTED = Fault(
 )
 
 
-def restores(ended: FinishedJob) -> list[ContainerResult]:
-    """The containers that restored."""
-    return [step for step in ended.containers if step.name.startswith("restore")]
+def restore_containers(finished: FinishedJob) -> list[ContainerResult]:
+    """Return the containers that ran `restic restore`."""
+    return [container for container in finished.containers if container.name.startswith("restore")]
 
 
-def verified_files(ended: FinishedJob) -> int:
-    """How many files restic compared in all."""
-    return sum(restore.parse_verified(step.text) or 0 for step in restores(ended))
+def count_verified_files(finished: FinishedJob) -> int:
+    """Return how many files restic compared."""
+    counts = [restic_restore.parse_verified(container.text) for container in restore_containers(finished)]
+    return sum(count or 0 for count in counts)
 
 
-def fault(ended: FinishedJob) -> Fault | None:
-    """Why the Job of a restore failed; None when all its containers did what they should."""
-    if ended.complete:
-        calls = restores(ended)
-        if not calls or any(restore.parse_verified(step.text) is None for step in calls):
-            words = "restic ended without an error but did not say that it had compared the files."
-            return Fault(Reason.NO_SUMMARY, words, "Look at the target, and restore again.")
-        return None
-    if ended.reason == Reason.DEADLINE_EXCEEDED:
+def explain_failure(finished: FinishedJob) -> Fault | None:
+    """Return why the Job of a restore failed; None where every container did its work."""
+    if finished.complete:
+        return _explain_silence(finished)
+    if finished.reason == Reason.DEADLINE_EXCEEDED:
         return Fault(
             Reason.DEADLINE_EXCEEDED, "The restore was stopped at its deadline.", "Give it a longer one."
         )
-    failed = ended.first_failure
+    failed = finished.first_failure
     if failed is None:
-        words = clean(f"The Job failed: {ended.message or ended.reason}", 500)
-        return Fault(Reason.JOB_FAILED, words, Reason.JOB_FAILED.next_step)
+        message = clean(f"The Job failed: {finished.message or finished.reason}", 500)
+        return Fault(Reason.JOB_FAILED, message, Reason.JOB_FAILED.next_step)
+    return _explain_container(failed)
+
+
+def _explain_silence(finished: FinishedJob) -> Fault | None:
+    """Return a fault where restic ended well without the words that say that it compared the files."""
+    containers = restore_containers(finished)
+    if containers and all(restic_restore.parse_verified(c.text) is not None for c in containers):
+        return None
+    return Fault(
+        Reason.NO_SUMMARY,
+        "restic ended without an error but did not say that it had compared the files.",
+        "Look at the target, and restore again.",
+    )
+
+
+def _explain_container(failed: ContainerResult) -> Fault:
+    """Return why the first container that failed did so."""
     if failed.exit_code == KILLED and failed.name != "check":
         return INTERRUPTED
+    if failed.name.startswith("restore"):
+        return restic_restore.explain(failed.exit_code, failed.text)
+    last_line = output.last_line(failed.text)
     if failed.name == "check":
-        words = f"The drill's check command exited with {failed.exit_code}: {output.last_line(failed.text)}"
-        return Fault(Reason.CHECK_FAILED, words, Reason.CHECK_FAILED.next_step)
-    if failed.name.startswith("move"):
-        words = f"What was restored could not take its place: {output.last_line(failed.text)}"
-        return Fault(Reason.MOVE_FAILED, words, Reason.MOVE_FAILED.next_step)
-    if not failed.name.startswith("restore"):
-        words = f"What was restored could not be looked at: {output.last_line(failed.text)}"
-        return Fault(Reason.LOOK_FAILED, words, Reason.LOOK_FAILED.next_step)
-    return restore.explain(failed.exit_code, failed.text)
+        reason = Reason.CHECK_FAILED
+        message = f"The drill's check command exited with {failed.exit_code}: {last_line}"
+    elif failed.name.startswith("move"):
+        reason = Reason.MOVE_FAILED
+        message = f"The restored files could not be moved to their place: {last_line}"
+    else:
+        reason = Reason.LOOK_FAILED
+        message = f"The restored files could not be read: {last_line}"
+    return Fault(reason, message, reason.next_step)

@@ -1,39 +1,45 @@
-"""What a restore would do, found out before anything is written."""
+"""What a restore would do: requests are checked and their targets listed before anything is written."""
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
 from kronkeep_common.errors import Denied, InvalidRequest, NotFound, PathNotFound
-from kronkeep_common.models import BackupExecution, RestorePlan, RestoreRequest, RestoreTarget
+from kronkeep_common.models import (
+    BackupExecution,
+    RestorePlan,
+    RestoreRequest,
+    RestoreTarget,
+    SnapshotFile,
+)
 from kronkeep_common.states import EXECUTION_TRANSITIONS, BackupStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
-from kronkeep_daemon.kube.objects import CronJobRef
+from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.job_names import short_hash
 from kronkeep_daemon.restores import path_mapping, restore_manifests
-from kronkeep_daemon.restores.checksums import FileListParser
+from kronkeep_daemon.restores.log_parser import FileListParser
 from kronkeep_daemon.restores.path_mapping import Selection, TargetMount
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 
-EXAMPLES = 20
-SMALLEST_CLAIM = 1024**3
-LOOK_SECONDS = 600
+MOST_EXAMPLES = 20
+SMALLEST_CLAIM = 1024**3  # bytes
+LISTING_SECONDS = 600
 
 
 class ResolvedRequest(NamedTuple):
-    """A request with its defaults filled in, against a snapshot whose listing is there."""
+    """A request with its defaults filled in, for a snapshot whose listing is there."""
 
     backup: BackupExecution
     target: RestoreTarget
@@ -41,9 +47,35 @@ class ResolvedRequest(NamedTuple):
     selection: Selection
     mounts: list[TargetMount]
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether it restores into the claims of the CronJob itself."""
+        return self.target.kind == "in-place"
+
+    @property
+    def cluster_id(self) -> str:
+        """The id of the target's cluster."""
+        return self.target.cluster or self.backup.cluster
+
+    @property
+    def namespace(self) -> str:
+        """The target's namespace."""
+        return self.target.namespace or self.backup.namespace
+
+    @property
+    def claim_size(self) -> int:
+        """The size of a new claim in bytes: as requested, or as the selection needs."""
+        return self.target.size_bytes or sufficient_size(self.selection)
+
+    def new_claim(self, restore_id: str) -> JsonObject:
+        """Return the manifest of the target's new claim, marked as the restore's."""
+        return restore_manifests.build_claim(
+            self.namespace, self.target.claim or "", restore_id, self.claim_size, self.target.storage_class
+        )
+
 
 class RestorePlanner:
-    """Checks requests and looks at their targets."""
+    """Checks requests and plans what they would do."""
 
     def __init__(
         self,
@@ -60,201 +92,170 @@ class RestorePlanner:
         self._jobs = jobs
         self._settings = settings
 
-    async def wanted(
-        self, backup_id: str, request: RestoreRequest, patience: float | None
+    async def resolve(
+        self, backup_id: str, request: RestoreRequest, listing_seconds: float | None
     ) -> ResolvedRequest:
-        """The request made whole; raises what cannot be carried out, and StillReading."""
-        backup = self._snapshots.restorable(backup_id)
-        include = path_mapping.include_of(request.include)
-        target = self._target(backup, request.target)
-        await self._snapshots.ready(backup, patience)
-        found = await asyncio.to_thread(
-            lambda: path_mapping.selection(self._snapshots.entries(backup), include)
+        """Return a request with its defaults; raise why it cannot be carried out.
+
+        listing_seconds: how long the snapshot's listing is waited for before StillReading is raised; None
+            waits for ever.
+        """
+        backup = self._snapshots.require_restorable(backup_id)
+        include = path_mapping.normalize_include(request.include)
+        target = self._resolve_target(backup, request.target)
+        await self._snapshots.wait_until_ready(backup, listing_seconds)
+        selection = await asyncio.to_thread(
+            path_mapping.summarize_selection, self._snapshots.read_entries(backup), include
         )
-        await self._every_path_is_there(backup, include)
-        if target.kind == "in-place" and not found.claims:
+        await self._require_every_path(backup, include)
+        if target.kind == "in-place" and not selection.claims:
             raise InvalidRequest("Nothing of the selection came from a claim.", field="include")
         return ResolvedRequest(
             backup=backup,
             target=target,
             include=include,
-            selection=found,
-            mounts=path_mapping.mounts(target, found),
+            selection=selection,
+            mounts=path_mapping.target_mounts(target, selection),
         )
 
-    async def _every_path_is_there(self, backup: BackupExecution, include: tuple[str, ...]) -> None:
+    async def _require_every_path(self, backup: BackupExecution, include: tuple[str, ...]) -> None:
         if not include:
             return
+        entries = self._snapshots.read_entries(backup)
+        missing = await asyncio.to_thread(_missing_paths, entries, include)
+        if missing:
+            raise PathNotFound(f"The snapshot has no {clean(repr(min(missing)), 300)}.", field="include")
 
-        def missing() -> set[str]:
-            left = set(include)
-            for entry in self._snapshots.entries(backup):
-                left.discard(entry.path)
-                if not left:
-                    break
-            return left
-
-        gone = await asyncio.to_thread(missing)
-        if gone:
-            raise PathNotFound(f"The snapshot has no {clean(repr(min(gone)), 300)}.", field="include")
-
-    def _target(self, backup: BackupExecution, target: RestoreTarget) -> RestoreTarget:
-        """The target with its defaults; raises InvalidRequest, Denied."""
-        if ".." in target.path.split("/") or "\0" in target.path:
-            raise InvalidRequest("The target's path must stay below its claim.", field="target.path")
-        if target.kind == "in-place":
-            if target != RestoreTarget(kind="in-place"):
-                words = "In place has no cluster, claim, namespace or path of its own."
-                raise InvalidRequest(words, field="target")
-            home = self._cronjobs.clusters.of(backup.cluster).id
-            return msgspec.structs.replace(target, cluster=home, namespace=backup.namespace)
-        if target.kind == "claim":
-            if target.claim is None:
-                raise InvalidRequest("The claim to restore to is not named.", field="target.claim")
-            if target.size_bytes is not None or target.storage_class is not None:
-                raise InvalidRequest("Only a new claim has a size and a class.", field="target")
+    def _resolve_target(self, backup: BackupExecution, target: RestoreTarget) -> RestoreTarget:
+        """Return the target with its defaults; raise InvalidRequest, Denied."""
+        _require_valid_target(target)
         clusters = self._cronjobs.clusters
+        if target.kind == "in-place":
+            cluster_id = clusters.of(backup.cluster).id
+            return msgspec.structs.replace(target, cluster=cluster_id, namespace=backup.namespace)
         cluster = clusters.by_name(target.cluster) if target.cluster else clusters.of(backup.cluster)
         namespace = target.namespace or backup.namespace
-        self._check_place(backup, cluster, namespace)
+        self._require_allowed_place(backup, cluster, namespace)
         claim = target.claim or f"{backup.cronjob[:40]}-restored-{backup.id[:6]}"
         return msgspec.structs.replace(target, cluster=cluster.id, namespace=namespace, claim=claim)
 
-    def _check_place(self, backup: BackupExecution, cluster: Cluster, namespace: str) -> None:
+    def _require_allowed_place(self, backup: BackupExecution, cluster: Cluster, namespace: str) -> None:
         allow = self._settings().allow
         storage = self._storages.get(backup.storage_id)
         self._storages.require_reachable(storage, cluster)
         if allow.namespaces and namespace not in allow.namespaces:
-            raise Denied(f"Nothing may be restored to namespace {clean(namespace, 63)}.", field="namespace")
+            raise Denied(
+                f"Nothing may be restored to the namespace {clean(namespace, 63)}.", field="namespace"
+            )
         if storage.namespaces and namespace not in storage.namespaces:
-            words = f"The storage {storage.id} may not be used from {clean(namespace, 63)}."
-            raise Denied(words, field="namespace")
+            raise Denied(
+                f"The storage {storage.id} may not be used from {clean(namespace, 63)}.", field="namespace"
+            )
         only = storage_kinds.own_namespace(storage)
         if only and namespace != only:
-            words = f"Only pods of the namespace {only} reach the storage {storage.id}."
-            raise InvalidRequest(words, field="namespace")
+            raise InvalidRequest(
+                f"Only pods of the namespace {only} reach the storage {storage.id}.", field="namespace"
+            )
 
-    async def plan(self, backup_id: str, request: RestoreRequest, patience: float | None) -> RestorePlan:
-        """What the request would do; nothing is written."""
-        wanted = await self.wanted(backup_id, request, patience)
-        plan = self._counted(wanted)
-        if wanted.target.kind == "new-claim":
-            plan = await self._into_new(plan, wanted)
+    async def plan(
+        self, backup_id: str, request: RestoreRequest, listing_seconds: float | None
+    ) -> RestorePlan:
+        """Return what a request would do, without writing anything; raise as `resolve` does."""
+        resolved = await self.resolve(backup_id, request, listing_seconds)
+        plan = self._count(resolved)
+        if resolved.target.kind == "new-claim":
+            plan = await self._plan_new_claim(plan, resolved)
         else:
-            plan = await self._compared(plan, wanted, await self.look(wanted, secrets.token_hex(6)))
-        return msgspec.structs.replace(plan, refusal=self.refusal(wanted, request, plan))
+            plan = await self._plan_overwriting(plan, resolved)
+        return msgspec.structs.replace(plan, refusal=self._refusal(resolved, request, plan))
 
-    def _counted(self, wanted: ResolvedRequest) -> RestorePlan:
-        assert wanted.backup.result is not None
-        warnings = []
-        if wanted.backup.status is BackupStatus.PARTIAL:
-            warnings.append("The backup is partial: files that could not be read are not in it.")
-        if wanted.target.kind == "in-place" and wanted.selection.others:
-            warnings.append("Only what came from claims is restored in place.")
-        if wanted.target.kind == "in-place" and self.going(wanted.backup):
-            warnings.append("A run of the CronJob is going on.")
+    def _count(self, resolved: ResolvedRequest) -> RestorePlan:
+        """Return a plan with what the snapshot alone says."""
+        assert resolved.backup.result is not None
+        selection = resolved.selection
         return RestorePlan(
-            backup_id=wanted.backup.id,
-            snapshot_id=wanted.backup.result.snapshot_id,
-            target=wanted.target,
-            files=wanted.selection.files,
-            folders=wanted.selection.folders,
-            total_bytes=wanted.selection.total_bytes,
-            written=wanted.selection.files,
-            confirm=wanted.backup.cronjob if wanted.target.kind == "in-place" else None,
-            warnings=tuple(warnings),
+            backup_id=resolved.backup.id,
+            snapshot_id=resolved.backup.result.snapshot_id,
+            target=resolved.target,
+            files=selection.files,
+            folders=selection.folders,
+            total_bytes=selection.total_bytes,
+            written=selection.files,
+            confirm=resolved.backup.cronjob if resolved.is_in_place else None,
+            warnings=self._warnings(resolved),
         )
 
-    async def _into_new(self, plan: RestorePlan, wanted: ResolvedRequest) -> RestorePlan:
-        size = wanted.target.size_bytes or size_of(wanted.selection)
-        body = restore_manifests.claim(
-            wanted.target.namespace or "",
-            wanted.target.claim or "",
-            "plan",
-            size,
-            wanted.target.storage_class,
-        )
-        cluster = self._jobs.cluster(self._cluster_id(wanted))
-        await cluster.create(paths.claims(wanted.target.namespace), body, dry_run=True)
-        return msgspec.structs.replace(plan, new_claim_bytes=size)
+    def _warnings(self, resolved: ResolvedRequest) -> tuple[str, ...]:
+        warnings = []
+        if resolved.backup.status is BackupStatus.PARTIAL:
+            warnings.append("The backup is partial: files that could not be read are not in it.")
+        if resolved.is_in_place and resolved.selection.has_others:
+            warnings.append("Only what came from claims is restored in place.")
+        if resolved.is_in_place and self.has_active_run(resolved.backup):
+            warnings.append("A run of the CronJob has not ended.")
+        return tuple(warnings)
 
-    @staticmethod
-    def _cluster_id(wanted: ResolvedRequest) -> str:
-        """Return the id of the cluster in which the request's target is."""
-        return wanted.target.cluster or wanted.backup.cluster
+    async def _plan_new_claim(self, plan: RestorePlan, resolved: ResolvedRequest) -> RestorePlan:
+        """Let the cluster check the claim without creating it."""
+        cluster = self._jobs.cluster(resolved.cluster_id)
+        await cluster.create(paths.claims(resolved.namespace), resolved.new_claim("plan"), dry_run=True)
+        return msgspec.structs.replace(plan, new_claim_bytes=resolved.claim_size)
 
-    async def look(self, wanted: ResolvedRequest, key: str) -> FileListParser:
-        """What the target's claims hold now; raises NotFoundInCluster for a claim that is not there."""
-        settings = self._settings()
-        storage = self._snapshots.repository(wanted.backup)
-        namespace = wanted.target.namespace or ""
-        cluster_id = self._cluster_id(wanted)
-        cluster = self._jobs.cluster(cluster_id)
-        for mount in wanted.mounts:
-            await cluster.get(paths.claims(namespace, mount.claim))
-        name = f"kronkeep-look-{short_hash(key, *[m.claim for m in wanted.mounts], namespace)}"
+    async def _plan_overwriting(self, plan: RestorePlan, resolved: ResolvedRequest) -> RestorePlan:
+        target_files = await self.list_target(resolved, secrets.token_hex(6))
+        entries = self._snapshots.read_entries(resolved.backup)
+        return await asyncio.to_thread(_count_overwritten, plan, resolved.include, entries, target_files)
+
+    async def list_target(self, resolved: ResolvedRequest, key: str) -> FileListParser:
+        """Return what the target's claims contain now.
+
+        key: makes the name of the Job that lists them; the same key finds the same Job again.
+
+        Raises NotFoundInCluster for a claim that is not there, InvalidRequest where they cannot be listed.
+        """
+        cluster_id = resolved.cluster_id
+        namespace = resolved.namespace
+        claims = [mount.claim for mount in resolved.mounts]
+        for claim in claims:
+            await self._jobs.cluster(cluster_id).get(paths.claims(namespace, claim))
+        name = f"kronkeep-look-{short_hash(key, *claims, namespace)}"
         base = build_repository_job(
             name=name,
             namespace=namespace,
             steps=[("names", [])],
-            where=storage,
-            settings=settings.archive,
-            deadline_seconds=LOOK_SECONDS,
+            where=self._snapshots.repository_of(resolved.backup),
+            settings=self._settings().archive,
+            deadline_seconds=LISTING_SECONDS,
         )
-        job = restore_manifests.look_job(name, namespace, wanted.mounts, base)
-        names = FileListParser()
+        manifest = restore_manifests.build_listing_job(base, resolved.mounts)
+        files = FileListParser()
+
+        def on_line(_: str, line: bytes) -> None:
+            files.add_line(line)
+
         try:
-            ended = await self._jobs.run(cluster_id, job, lambda _, line: names.hear(line))
+            finished = await self._jobs.run(cluster_id, manifest, on_line)
         finally:
             await self._jobs.remove(cluster_id, namespace, name)
-        if not ended.complete:
+        if not finished.complete:
             raise InvalidRequest(
-                f"The target could not be looked at: {clean(ended.message or ended.reason, 300)}",
+                f"The target could not be listed: {clean(finished.message or finished.reason, 300)}",
                 next_step="Look at the claim and its pod with kubectl describe.",
                 field="target",
             )
-        return names
+        return files
 
-    async def _compared(
-        self, plan: RestorePlan, wanted: ResolvedRequest, names: FileListParser
-    ) -> RestorePlan:
-        there = {path.removeprefix(path_mapping.TARGET) for path in names.files}
-
-        def compare() -> RestorePlan:
-            hit: list[str] = []
-            size = 0
-            for entry in self._snapshots.entries(wanted.backup):
-                if (
-                    entry.kind != "dir"
-                    and entry.path in there
-                    and path_mapping.chosen(entry.path, wanted.include)
-                ):
-                    there.discard(entry.path)
-                    hit.append(entry.path)
-                    size += entry.size
-            return msgspec.structs.replace(
-                plan,
-                written=plan.files - len(hit),
-                overwritten=len(hit),
-                overwritten_bytes=size,
-                overwritten_examples=tuple(clean(p, 500) for p in hit[:EXAMPLES]),
-                left=len(there) + names.more,
-                left_examples=tuple(clean(p, 500) for p in islice(sorted(there), EXAMPLES)),
-            )
-
-        return await asyncio.to_thread(compare)
-
-    def refusal(self, wanted: ResolvedRequest, request: RestoreRequest, plan: RestorePlan) -> str | None:
-        """Why the request, as it stands, would not be begun."""
-        if wanted.target.kind == "in-place" and request.confirm != wanted.backup.cronjob:
-            return f"In place needs the CronJob's name as confirmation: {wanted.backup.cronjob}."
-        if wanted.target.kind == "in-place" and self.going(wanted.backup):
-            return "A run of the CronJob is going on: wait for its end, or cancel it."
+    def _refusal(self, resolved: ResolvedRequest, request: RestoreRequest, plan: RestorePlan) -> str | None:
+        """Return why the request would be refused as it stands; None where it would not."""
+        if resolved.is_in_place and request.confirm != resolved.backup.cronjob:
+            return f"In place needs the CronJob's name as confirmation: {resolved.backup.cronjob}."
+        if resolved.is_in_place and self.has_active_run(resolved.backup):
+            return "A run of the CronJob has not ended: wait for its end, or cancel it."
         if (plan.overwritten or plan.left) and not request.overwrite:
             return "The target holds files: allow it with overwrite."
         return None
 
-    def going(self, backup: BackupExecution) -> bool:
+    def has_active_run(self, backup: BackupExecution) -> bool:
         """Whether a run of the backup's CronJob has not ended."""
         try:
             self._cronjobs.find(CronJobRef.of(backup))
@@ -264,7 +265,54 @@ class RestorePlanner:
         return any(not is_final(EXECUTION_TRANSITIONS, run.status) for run in recent)
 
 
-def size_of(found: Selection) -> int:
-    """A new claim's size in bytes: a fifth more than what comes into it, rounded up to MiB."""
-    wanted = max(SMALLEST_CLAIM, found.total_bytes * 6 // 5 + found.files * 4096)
-    return -(-wanted // 1024**2) * 1024**2
+def _require_valid_target(target: RestoreTarget) -> None:
+    if ".." in target.path.split("/") or "\0" in target.path:
+        raise InvalidRequest("The target's path must stay below its claim.", field="target.path")
+    if target.kind == "in-place" and target != RestoreTarget(kind="in-place"):
+        raise InvalidRequest("In place has no cluster, claim, namespace or path of its own.", field="target")
+    if target.kind == "claim" and target.claim is None:
+        raise InvalidRequest("The claim to restore to is not named.", field="target.claim")
+    if target.kind == "claim" and (target.size_bytes is not None or target.storage_class is not None):
+        raise InvalidRequest("Only a new claim has a size and a class.", field="target")
+
+
+def _missing_paths(entries: Iterable[SnapshotFile], include: tuple[str, ...]) -> set[str]:
+    """Return the included paths that are not among the entries."""
+    missing = set(include)
+    for entry in entries:
+        missing.discard(entry.path)
+        if not missing:
+            break
+    return missing
+
+
+def _count_overwritten(
+    plan: RestorePlan,
+    include: tuple[str, ...],
+    entries: Iterable[SnapshotFile],
+    target_files: FileListParser,
+) -> RestorePlan:
+    """Return the plan with what it overwrites and what it leaves of the target's files."""
+    remaining = {path.removeprefix(path_mapping.TARGET) for path in target_files.files}
+    overwritten: list[str] = []
+    overwritten_bytes = 0
+    for entry in entries:
+        if entry.kind != "dir" and entry.path in remaining and path_mapping.is_included(entry.path, include):
+            remaining.discard(entry.path)
+            overwritten.append(entry.path)
+            overwritten_bytes += entry.size
+    return msgspec.structs.replace(
+        plan,
+        written=plan.files - len(overwritten),
+        overwritten=len(overwritten),
+        overwritten_bytes=overwritten_bytes,
+        overwritten_examples=tuple(clean(path, 500) for path in overwritten[:MOST_EXAMPLES]),
+        left=len(remaining) + target_files.left_out,
+        left_examples=tuple(clean(path, 500) for path in islice(sorted(remaining), MOST_EXAMPLES)),
+    )
+
+
+def sufficient_size(selection: Selection) -> int:
+    """Return the size in bytes of a new claim: a fifth more than is restored to it, rounded up to MiB."""
+    needed = max(SMALLEST_CLAIM, selection.total_bytes * 6 // 5 + selection.files * 4096)
+    return -(-needed // 1024**2) * 1024**2

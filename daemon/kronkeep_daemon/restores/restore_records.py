@@ -1,4 +1,4 @@
-"""The records of restores: durable before anything acts on them, every change along the table of states."""
+"""Records of restores: durable before anything acts on them, changed along the table of states only."""
 
 from datetime import datetime
 from typing import Any
@@ -13,11 +13,13 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.events import Bus, RestoreChanged
 from kronkeep_daemon.history import History
 
-UNDER_WAY = tuple(status for status in RestoreStatus if not is_final(RESTORE_TRANSITIONS, status))
+ACTIVE_STATES = tuple(status for status in RestoreStatus if not is_final(RESTORE_TRANSITIONS, status))
+MOST_ACTIVE = 1000  # of each state
+MOST_ENDED = 200  # in which those that have a CronJob suspended are looked for
 
 
-def of_backup(backup: BackupExecution, restore_id: str, now: datetime, **fields: Any) -> Restore:
-    """A new restore of a backup, which may be a drill or a verification."""
+def new_restore(backup: BackupExecution, restore_id: str, now: datetime, **fields: Any) -> Restore:
+    """Return a new restore of a backup, which may be a drill or a verification by its `purpose`."""
     return Restore(
         id=restore_id,
         cluster=backup.cluster,
@@ -43,55 +45,53 @@ class RestoreRecords:
         self._clock = clock
 
     def get(self, restore_id: str) -> Restore:
-        """One restore; raises RestoreNotFound."""
-        found = self._history.restores.get(restore_id)
-        if found is None:
+        """Return one restore; raise RestoreNotFound."""
+        restore = self._history.restores.get(restore_id)
+        if restore is None:
             raise RestoreNotFound(f"There is no restore {clean(restore_id, 80)}.")
-        return found
+        return restore
 
-    def under_way(self) -> list[Restore]:
-        """Those that have not ended, or hold a CronJob suspended still."""
-        going = [
+    def active_restores(self) -> list[Restore]:
+        """Return the restores that have not ended, or still have a CronJob suspended."""
+        active = [
             restore
-            for status in UNDER_WAY
-            for restore in self._history.restores.newest(limit=1000, status=status).items
+            for status in ACTIVE_STATES
+            for restore in self._history.restores.newest(limit=MOST_ACTIVE, status=status).items
         ]
-        ended = self._history.restores.newest(limit=200).items
-        return going + [restore for restore in ended if restore.suspended and restore.ended_at is not None]
+        recent = self._history.restores.newest(limit=MOST_ENDED).items
+        return active + [restore for restore in recent if restore.suspended and restore.ended_at is not None]
 
     async def add(self, restore: Restore) -> Restore:
-        """Keeps a new restore; one of that id that is there already is answered instead."""
-        known = self._history.restores.get(restore.id)
-        if known is not None:
-            return known
+        """Record a new restore; return the one of that id where it is recorded already."""
+        recorded = self._history.restores.get(restore.id)
+        if recorded is not None:
+            return recorded
         await self._put(None, restore)
         return restore
 
     async def change(self, restore_id: str, **fields: Any) -> Restore:
-        """Changes fields durably; a state that may not follow is a ValueError."""
+        """Change fields durably and return the restore; raise ValueError for a state that may not follow."""
         old = self.get(restore_id)
-        new = _changed(old, fields)
+        new = _with_changes(old, fields)
         await self._put(old, new)
         return new
 
     def note(self, restore_id: str, **fields: Any) -> None:
-        """Changes fields without waiting for the disk; the next commit takes them along."""
-        old = self.get(restore_id)
-        new = _changed(old, fields)
-        self._history.restores.put(new)
+        """Change fields as `change` does, but only with the next commit: a crash may lose them."""
+        self._history.restores.put(_with_changes(self.get(restore_id), fields))
 
     async def end(self, restore_id: str, status: RestoreStatus, **fields: Any) -> Restore:
-        """The final state with its times; one that has ended stays as it ended."""
+        """Record the final state with its times; a restore that has ended stays as it is."""
         old = self.get(restore_id)
         if is_final(RESTORE_TRANSITIONS, old.status):
             return old
         now = self._clock.now()
-        began = old.started_at or old.created_at
+        start = old.started_at or old.created_at
         return await self.change(
             restore_id,
             status=status,
             ended_at=now,
-            duration_seconds=round((now - began).total_seconds(), 3),
+            duration_seconds=round((now - start).total_seconds(), 3),
             progress=None,
             **fields,
         )
@@ -102,7 +102,7 @@ class RestoreRecords:
         self._bus.publish(RestoreChanged(old, new))
 
 
-def _changed(old: Restore, fields: dict[str, Any]) -> Restore:
+def _with_changes(old: Restore, fields: dict[str, Any]) -> Restore:
     status = fields.get("status", old.status)
     if not may_follow(RESTORE_TRANSITIONS, old.status, status):
         raise ValueError(f"a restore that is {old.status} cannot become {status}")

@@ -1,13 +1,13 @@
-"""One restore from `pending` to its end: each step is recorded before it is taken and may be taken again.
+"""Runs one restore from `pending` to its end; every step is recorded before it is taken and may be repeated.
 
-A daemon that was killed goes on where the record says: claims and Jobs have names made from the restore, so
-what was made already is found and not made again. A Job that has gone unseen is a failure with its reason;
-it is not run a second time over what may have changed since.
+A daemon that was killed continues where the record says: claims and Jobs have names made from the restore, so
+what exists already is found and not created again. A Job that ended and was removed meanwhile makes the
+restore fail with that reason; it does not run a second time over what may have changed since.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Set
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +15,7 @@ import msgspec
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NameTaken, NotAllowedNow
-from kronkeep_common.models import DrillCheck, Restore, RestoreRequest, RestoreTarget
+from kronkeep_common.models import DrillCheck, Restore, RestoreRequest, RestoreTarget, SnapshotFile
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.backups.backup_records import BackupRecords
@@ -33,21 +33,29 @@ from kronkeep_daemon.restic.faults import Fault
 from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
 from kronkeep_daemon.restores.checksums import ChecksumStore, FileChecksum, compare_checksums
 from kronkeep_daemon.restores.log_parser import RestoreLogParser
-from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner, size_of
+from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)
-PRESENCE_FILES = 200_000  # more than these are only compared by restic itself
-SAFE_SECONDS = KEPT_SECONDS * 0.8  # younger than this an ended Job cannot have been removed by its TTL
-CLEAN_SECONDS = 3600
+MOST_LISTED_FILES = 200_000  # a selection with more is compared by restic alone
+SAFE_SECONDS = KEPT_SECONDS * 0.8  # so soon an ended Job cannot have been removed by its TTL
+CLEANUP_SECONDS = 3600
 ATTEMPTS = 3
+UNDECODABLE = "\N{REPLACEMENT CHARACTER}"  # restic's listing has it for names that are not UTF-8
+
+
+class ComparedFiles(NamedTuple):
+    """How many files were compared and found the same, and with what: `restic` or `manifest`."""
+
+    files: int
+    against: str
 
 
 class RestoreRunner:
-    """Runs restores, drills and verifications; RestoreRecords keeps what becomes of them."""
+    """Runs restores, drills and verifications; their state is kept by RestoreRecords."""
 
     def __init__(
         self,
@@ -60,7 +68,7 @@ class RestoreRunner:
         snapshots: SnapshotListings,
         planner: RestorePlanner,
         jobs: SnapshotJobs,
-        sums: ChecksumStore,
+        checksums: ChecksumStore,
         history: History,
         clock: Clock,
         settings: Callable[[], Settings],
@@ -73,160 +81,172 @@ class RestoreRunner:
         self._snapshots = snapshots
         self._planner = planner
         self._jobs = jobs
-        self._sums = sums
+        self._checksums = checksums
         self._history = history
         self._clock = clock
         self._settings = settings
 
     async def run(self, restore_id: str) -> None:
-        """Takes a restore to its end, then gives the CronJob back; the task of one restore."""
+        """Take a restore to its end, then resume a CronJob that was suspended for it."""
         restore = self._records.get(restore_id)
         if restore.ended_at is None:
             try:
-                await self._to_its_end(restore)
-            except NotFoundInCluster as gone:
-                await self._fail(
-                    restore_id, Fault(Reason.JOB_GONE, gone.message, "Look at the target; restore again.")
-                )
+                await self._run_to_end(restore)
+            except NotFoundInCluster as fault:
+                next_step = "Look at the target; restore again."
+                await self._fail(restore_id, Fault(Reason.JOB_GONE, fault.message, next_step))
             except KronkeepError as fault:
-                if fault.retryable and not self._late(restore):
-                    raise  # the service's next look begins it again
+                if fault.retryable and not self._is_late(restore):
+                    raise  # the service starts it again in its next round
                 await self._fail(restore_id, Fault(type(fault).code, fault.message, fault.next_step))
-        await self.release(restore_id)
+        await self.resume_cronjob(restore_id)
 
-    async def _to_its_end(self, restore: Restore) -> None:
-        if self._late(restore):
-            words = "The restore did not begin before its deadline."
-            raise NotAllowedNow(words, next_step="Look at the pod's events; restore again.")
+    async def cancel(self, restore_id: str) -> None:
+        """Stop a restore whose task has ended; what it has written stays."""
+        fault = Fault(
+            Reason.CANCELLED,
+            "The restore was cancelled by request; what it had written stays.",
+            "Restore again when it is needed.",
+        )
+        await self._fail(restore_id, fault)
+        await self.resume_cronjob(restore_id)
+
+    async def _run_to_end(self, restore: Restore) -> None:
+        if self._is_late(restore):
+            raise NotAllowedNow(
+                "The restore did not begin before its deadline.",
+                next_step="Look at the pod's events; restore again.",
+            )
         if restore.backup_id is None:
             await self._fail(restore.id, Fault.of(Reason.NO_BACKUP))
             return
-        wanted = await self._planner.wanted(restore.backup_id, _request(restore), None)
+        resolved = await self._planner.resolve(restore.backup_id, _request_of(restore), None)
         if restore.status in (RestoreStatus.PENDING, RestoreStatus.PREPARING):
-            restore = await self._prepare(restore, wanted)
-        elif await self._lost(restore):
-            raise NotFoundInCluster("The restore's Job went unseen; how it ended is not known.")
-        await self._restore(restore, wanted)
+            restore = await self._prepare(restore, resolved)
+        elif await self._is_job_lost(restore):
+            raise NotFoundInCluster(
+                "The restore's Job was removed while the daemon was away; how it ended is not known."
+            )
+        await self._restore(restore, resolved)
 
-    @staticmethod
-    def _cluster_id(restore: Restore) -> str:
-        """Return the id of the cluster in which the restore's Jobs run: its target's."""
-        return (restore.target.cluster if restore.target else None) or restore.cluster
-
-    def _late(self, restore: Restore) -> bool:
+    def _is_late(self, restore: Restore) -> bool:
         return restore.deadline_at is not None and self._clock.now() > restore.deadline_at
 
-    async def _lost(self, restore: Restore) -> bool:
+    async def _is_job_lost(self, restore: Restore) -> bool:
         """Whether the Job ended and was removed while nobody watched."""
-        began = restore.started_at or restore.created_at
-        if (self._clock.now() - began).total_seconds() < SAFE_SECONDS:
-            return False  # it cannot have gone by its TTL: at most it was never made
-        return not await self._jobs.exists(
-            self._cluster_id(restore), namespace_of(restore), restore.job or ""
-        )
+        start = restore.started_at or restore.created_at
+        if (self._clock.now() - start).total_seconds() < SAFE_SECONDS:
+            return False  # it cannot have been removed by its TTL: it was not created yet at most
+        return not await self._jobs.exists(cluster_id_of(restore), namespace_of(restore), restore.job or "")
 
-    async def _prepare(self, restore: Restore, wanted: ResolvedRequest) -> Restore:
-        """The target is there, empty where it must be, and the CronJob rests where that was asked."""
+    # Before the restore: the CronJob is suspended where that was asked for, and the target is ready.
+
+    async def _prepare(self, restore: Restore, resolved: ResolvedRequest) -> Restore:
         restore = await self._records.change(
             restore.id,
             status=RestoreStatus.PREPARING,
             started_at=restore.started_at or self._clock.now(),
-            files_total=wanted.selection.files,
-            bytes_total=wanted.selection.total_bytes,
+            files_total=resolved.selection.files,
+            bytes_total=resolved.selection.total_bytes,
         )
         if restore.purpose == "restore":
-            await self._make_room(restore, wanted)
+            await self._prepare_target(restore, resolved)
         return await self._records.change(
             restore.id, status=RestoreStatus.RESTORING, job=job_name(restore, restore.attempt)
         )
 
-    async def _make_room(self, restore: Restore, wanted: ResolvedRequest) -> None:
+    async def _prepare_target(self, restore: Restore, resolved: ResolvedRequest) -> None:
+        """Raise NotAllowedNow while a run may write to the target, InvalidRequest for one that has files."""
         if restore.suspend:
-            await self._suspend(restore)
-        if wanted.target.kind == "in-place" and self._planner.going(wanted.backup):
+            await self._suspend_cronjob(restore)
+        if resolved.is_in_place and self._planner.has_active_run(resolved.backup):
             raise NotAllowedNow(
-                "A run of the CronJob is going on.", next_step="Wait for its end, or cancel it."
+                "A run of the CronJob has not ended.", next_step="Wait for its end, or cancel it."
             )
-        if wanted.target.kind == "new-claim":
-            await self._make_claim(restore, wanted)
-        names = None if restore.overwrite else await self._planner.look(wanted, restore.id)
-        listed = [] if names is None else [*names.files, *names.folders]
-        if not path_mapping.holds_nothing(
-            (p.removeprefix(path_mapping.TARGET) for p in listed), wanted.mounts
-        ):
+        if resolved.target.kind == "new-claim":
+            await self._create_claim(restore, resolved)
+        if restore.overwrite:
+            return
+        target_files = await self._planner.list_target(resolved, restore.id)
+        paths = (path.removeprefix(path_mapping.TARGET) for path in target_files.paths)
+        if not path_mapping.is_empty_target(paths, resolved.mounts):
             raise InvalidRequest(
                 "The target holds files.", next_step="Allow it with overwrite, or choose another."
             )
 
-    async def _suspend(self, restore: Restore) -> None:
-        """Stops new runs; that kronkeep did it is durable before it is done."""
-        ref = self._home(restore)
+    async def _suspend_cronjob(self, restore: Restore) -> None:
+        """Stop new runs. That kronkeep did it is recorded first, so that it is undone after a crash too."""
+        ref = self._cronjob_ref(restore)
         if not self._cronjobs.find(ref).spec.suspend:
             await self._records.change(restore.id, suspended=True)
             await self._cronjobs.suspend(ref)
 
-    def _home(self, restore: Restore) -> CronJobRef:
-        """The restore's CronJob, on the cluster that stands for the recorded one where that was lost."""
-        cluster = self._cronjobs.clusters.of(restore.cluster)
-        return CronJobRef(cluster.id, restore.namespace, restore.cronjob)
-
-    async def release(self, restore_id: str) -> None:
-        """Resumes a CronJob that was suspended for the restore."""
+    async def resume_cronjob(self, restore_id: str) -> None:
+        """Resume a CronJob that was suspended for the restore."""
         restore = self._records.get(restore_id)
         if not restore.suspended:
             return
         try:
-            await self._cronjobs.resume(self._home(restore))
+            await self._cronjobs.resume(self._cronjob_ref(restore))
         except KronkeepError as fault:
             if fault.retryable:
                 raise
             log.warning("restore %s: the CronJob cannot be resumed: %s", restore.id, fault)
         await self._records.change(restore_id, suspended=False)
 
-    async def _make_claim(self, restore: Restore, wanted: ResolvedRequest) -> None:
-        namespace = wanted.target.namespace or ""
-        name = wanted.target.claim or ""
-        cluster = self._jobs.cluster(self._cluster_id(restore))
-        size = wanted.target.size_bytes or size_of(wanted.selection)
-        body = restore_manifests.claim(namespace, name, restore.id, size, wanted.target.storage_class)
+    def _cronjob_ref(self, restore: Restore) -> CronJobRef:
+        """Return the restore's CronJob; another cluster may stand in for one that was lost."""
+        cluster = self._cronjobs.clusters.of(restore.cluster)
+        return CronJobRef(cluster.id, restore.namespace, restore.cronjob)
+
+    async def _create_claim(self, restore: Restore, resolved: ResolvedRequest) -> None:
+        claims = paths.claims(resolved.namespace)
+        cluster = self._jobs.cluster(cluster_id_of(restore))
+        manifest = resolved.new_claim(restore.id)
+        name = manifest["metadata"]["name"]
         try:
-            await cluster.create(paths.claims(namespace), body)
+            await cluster.create(claims, manifest)
         except AlreadyExists as taken:
-            found = await cluster.get(paths.claims(namespace, name))
-            if (found["metadata"].get("labels") or {}).get(object_keys.RESTORE_LABEL) != restore.id:
+            existing = await cluster.get(paths.claims(resolved.namespace, name))
+            labels = existing["metadata"].get("labels") or {}
+            if labels.get(object_keys.RESTORE_LABEL) != restore.id:
                 raise NameTaken(
-                    f"There is a claim {namespace}/{name} already.", field="target.claim"
+                    f"There is a claim {resolved.namespace}/{name} already.", field="target.claim"
                 ) from taken
 
-    async def _restore(self, restore: Restore, wanted: ResolvedRequest) -> None:
-        manifest = await asyncio.to_thread(self._sums.read, wanted.backup.id)
+    # The restore itself, in at most three attempts.
+
+    async def _restore(self, restore: Restore, resolved: ResolvedRequest) -> None:
+        checksums = await asyncio.to_thread(self._checksums.read, resolved.backup.id)
         while True:
-            found = await self._attempt(restore, wanted, manifest)
-            if found is not restore_outcome.INTERRUPTED or restore.attempt >= ATTEMPTS:
+            result = await self._run_attempt(restore, resolved, checksums)
+            if result is not restore_outcome.INTERRUPTED or restore.attempt >= ATTEMPTS:
                 break
-            restore = await self._again(restore)
-        if isinstance(found, Fault):
-            await self._fail(restore.id, found)
+            restore = await self._begin_next_attempt(restore)
+        if isinstance(result, Fault):
+            await self._fail(restore.id, result)
         else:
-            await self._complete(restore.id, files_verified=found.files, verified_against=found.against)
+            await self._complete(restore.id, files_verified=result.files, verified_against=result.against)
 
-    async def _attempt(
-        self, restore: Restore, wanted: ResolvedRequest, manifest: list[FileChecksum] | None
-    ) -> "Fault | ComparedFiles":
-        ears = RestoreLogParser(self._records, restore, self._clock)
-        job = self._job(restore, wanted, sums=manifest is not None)
-        where = self._snapshots.repository(wanted.backup)
-        async with self._queues.hold_for_reading(where.id):
-            ended = await self._jobs.run(self._cluster_id(restore), job, ears.hear, repository=where)
-        if staged(restore):
-            await self._clean(restore, wanted)
-        ears.sums.end()
-        await self._keep_logs(restore, ears, ended)
-        return await self._compared(ended, ears, wanted, manifest)
+    async def _run_attempt(
+        self, restore: Restore, resolved: ResolvedRequest, checksums: list[FileChecksum] | None
+    ) -> Fault | ComparedFiles:
+        parser = RestoreLogParser(self._records, restore, self._clock)
+        manifest = self._build_job(restore, resolved, with_checksums=checksums is not None)
+        repository = self._snapshots.repository_of(resolved.backup)
+        async with self._queues.hold_for_reading(repository.id):
+            finished = await self._jobs.run(
+                cluster_id_of(restore), manifest, parser.add_line, repository=repository
+            )
+        if uses_stage(restore):
+            await self._remove_stage(restore, resolved)
+        parser.checksums.close()
+        await self._store_logs(restore, parser, finished)
+        return await self._compare(finished, parser, resolved, checksums)
 
-    async def _again(self, restore: Restore) -> Restore:
-        """The next attempt; what the last one had written is written once more."""
-        await self._jobs.remove(self._cluster_id(restore), namespace_of(restore), restore.job or "")
+    async def _begin_next_attempt(self, restore: Restore) -> Restore:
+        """Record the next attempt, which writes again what the last one had written."""
+        await self._jobs.remove(cluster_id_of(restore), namespace_of(restore), restore.job or "")
         attempt = restore.attempt + 1
         return await self._records.change(
             restore.id,
@@ -236,108 +256,99 @@ class RestoreRunner:
             progress=None,
         )
 
-    async def _compared(
-        self,
-        ended: FinishedJob,
-        ears: RestoreLogParser,
-        wanted: ResolvedRequest,
-        manifest: list[FileChecksum] | None,
-    ) -> "Fault | ComparedFiles":
-        """What the files were found to be: by restic itself, by the manifest where there is one."""
-        fault = restore_outcome.fault(ended)
-        if fault is not None:
-            return fault
-        gone = await self._missing(wanted, ears)
-        if gone:
-            return restic_restore.different_files(gone)
-        if manifest is None or ears.sums.too_many:
-            return ComparedFiles(restore_outcome.verified_files(ended), "restic")
-        mine = [line for line in manifest if path_mapping.chosen(line.path, wanted.include)]
-        files, wrong = await asyncio.to_thread(compare_checksums, mine, ears.snapshot_sums())
-        return restic_restore.different_files(wrong) if wrong else ComparedFiles(files, "manifest")
-
-    async def _clean(self, restore: Restore, wanted: ResolvedRequest) -> None:
-        """Removes the stage from the target's claims, however the restore ended."""
-        settings = self._settings()
-        where = self._snapshots.repository(wanted.backup)
-        namespace = namespace_of(restore)
-        name = f"kronkeep-clean-{restore.id}"
-        base = build_repository_job(
-            name=name,
-            namespace=namespace,
-            steps=[("clean", [])],
-            where=where,
-            settings=settings.archive,
-            deadline_seconds=CLEAN_SECONDS,
-        )
-        job = restore_manifests.clean_job(base, wanted.mounts, path_mapping.stage(restore.id))
-        ended = await self._jobs.run(self._cluster_id(restore), job, lambda *_: None)
-        if not ended.complete:
-            words = f"The folder {path_mapping.stage(restore.id)} is left in the target; remove it by hand."
-            await self._records.change(restore.id, warnings=(*self._records.get(restore.id).warnings, words))
-        await self._jobs.remove(self._cluster_id(restore), namespace, name)
-
-    def _job(self, restore: Restore, wanted: ResolvedRequest, *, sums: bool) -> JsonObject:
-        settings = self._settings()
-        repository = self._snapshots.repository(wanted.backup)
+    def _build_job(self, restore: Restore, resolved: ResolvedRequest, *, with_checksums: bool) -> JsonObject:
         assert restore.job is not None
         assert restore.deadline_at is not None
-        left = (restore.deadline_at - self._clock.now()).total_seconds()
-        where = wanted.mounts if restore.purpose == "restore" else []
-        assert wanted.backup.result is not None
-        stage = path_mapping.stage(restore.id) if staged(restore) else None
-        calls = path_mapping.calls(wanted.backup.result, wanted.selection, where, wanted.include, stage)
-        steps = restore_manifests.restore_steps(calls)
-        namespace = namespace_of(restore)
+        assert resolved.backup.result is not None
+        mounts = resolved.mounts if restore.purpose == "restore" else []
+        stage = path_mapping.stage_folder(restore.id) if uses_stage(restore) else None
+        calls = path_mapping.restore_calls(
+            resolved.backup.result, resolved.selection, mounts, resolved.include, stage
+        )
         job = build_repository_job(
             name=restore.job,
-            namespace=namespace,
-            steps=steps,
-            where=repository,
-            settings=settings.archive,
-            deadline_seconds=left,
+            namespace=namespace_of(restore),
+            steps=restore_manifests.restore_steps(calls),
+            where=self._snapshots.repository_of(resolved.backup),
+            settings=self._settings().archive,
+            deadline_seconds=(restore.deadline_at - self._clock.now()).total_seconds(),
         )
         job["metadata"]["labels"] |= {
             object_keys.RESTORE_LABEL: restore.id,
             object_keys.ROLE_LABEL: "restore",
         }
-        return restore_manifests.restore_job(job, calls, where, sums=sums, check=self._check(restore))
+        check = self._drill_check(restore)
+        return restore_manifests.add_comparison(
+            job, calls, mounts, with_checksums=with_checksums, check=check
+        )
 
-    def _check(self, restore: Restore) -> DrillCheck | None:
-        """The check command of the policy as it stands; only a drill runs it."""
+    def _drill_check(self, restore: Restore) -> DrillCheck | None:
+        """Return the check command of the policy as it is now; None for what is not a drill."""
         if restore.purpose != "drill":
             return None
-        found = self._policies.policy_of(CronJobRef.of(restore))
-        return found.drill.check if found is not None and found.drill is not None else None
+        policy = self._policies.policy_of(CronJobRef.of(restore))
+        return policy.drill.check if policy is not None and policy.drill is not None else None
 
-    async def _missing(self, wanted: ResolvedRequest, ears: RestoreLogParser) -> list[str]:
-        """The selection's paths that the target lacks; more than 200,000 are not held in memory."""
-        if ears.names.more or wanted.selection.files + wanted.selection.folders > PRESENCE_FILES:
+    async def _remove_stage(self, restore: Restore, resolved: ResolvedRequest) -> None:
+        """Remove the stage from the target's claims, however the restore ended."""
+        cluster_id = cluster_id_of(restore)
+        namespace = namespace_of(restore)
+        stage = path_mapping.stage_folder(restore.id)
+        name = f"kronkeep-clean-{restore.id}"
+        base = build_repository_job(
+            name=name,
+            namespace=namespace,
+            steps=[("clean", [])],
+            where=self._snapshots.repository_of(resolved.backup),
+            settings=self._settings().archive,
+            deadline_seconds=CLEANUP_SECONDS,
+        )
+        manifest = restore_manifests.build_cleanup_job(base, resolved.mounts, stage)
+        finished = await self._jobs.run(cluster_id, manifest, None)
+        if not finished.complete:
+            warning = f"The folder {stage} is left in the target; remove it by hand."
+            warnings = (*self._records.get(restore.id).warnings, warning)
+            await self._records.change(restore.id, warnings=warnings)
+        await self._jobs.remove(cluster_id, namespace, name)
+
+    async def _store_logs(self, restore: Restore, parser: RestoreLogParser, finished: FinishedJob) -> None:
+        logs = []
+        for container, capped in parser.logs.items():
+            logs.append(await self._history.logs.save(restore.id, container, finished.pod, capped))
+        await self._records.change(restore.id, logs=tuple(logs))
+
+    # After the restore: what came back is compared with what was archived.
+
+    async def _compare(
+        self,
+        finished: FinishedJob,
+        parser: RestoreLogParser,
+        resolved: ResolvedRequest,
+        checksums: list[FileChecksum] | None,
+    ) -> Fault | ComparedFiles:
+        """Compare with the backup's checksums; without them, or with too many files, restic's word counts."""
+        fault = restore_outcome.explain_failure(finished)
+        if fault is not None:
+            return fault
+        missing = await self._find_missing(resolved, parser)
+        if missing:
+            return restic_restore.different_files(missing)
+        if checksums is None or parser.checksums.has_too_many:
+            return ComparedFiles(restore_outcome.count_verified_files(finished), "restic")
+        included = [line for line in checksums if path_mapping.is_included(line.path, resolved.include)]
+        count, different = await asyncio.to_thread(compare_checksums, included, parser.snapshot_checksums())
+        return restic_restore.different_files(different) if different else ComparedFiles(count, "manifest")
+
+    async def _find_missing(self, resolved: ResolvedRequest, parser: RestoreLogParser) -> list[str]:
+        """Return the paths of the selection that the target lacks; none where there are too many to list."""
+        selection = resolved.selection
+        if parser.file_list.left_out or selection.files + selection.folders > MOST_LISTED_FILES:
             return []
-        there = ears.snapshot_names()
-        roots = {f"{path_mapping.SOURCE}/{claim}" for claim in wanted.selection.claims}
-
-        def missing() -> list[str]:
-            return [
-                f"{entry.path} (missing)"
-                for entry in self._snapshots.entries(wanted.backup)
-                if path_mapping.chosen(entry.path, wanted.include)
-                and "�" not in entry.path  # a name that is no UTF-8 is told so by restic
-                and entry.path not in there
-                and entry.path not in roots
-                and entry.path != path_mapping.SOURCE
-                and (wanted.target.kind != "in-place" or path_mapping.claim_of(entry.path) is not None)
-            ]
-
-        return await asyncio.to_thread(missing)
-
-    async def _keep_logs(self, restore: Restore, ears: RestoreLogParser, ended: FinishedJob) -> None:
-        kept = []
-        for name, capped in ears.logs.items():
-            kept.append(await self._history.logs.save(restore.id, name, ended.pod, capped))
-        await self._records.change(restore.id, logs=tuple(kept))
+        entries = self._snapshots.read_entries(resolved.backup)
+        return await asyncio.to_thread(missing_paths, entries, resolved, parser.snapshot_paths())
 
     async def _complete(self, restore_id: str, **fields: Any) -> None:
+        """Record the end; a restore of the whole backup verifies that backup."""
         restore = await self._records.end(restore_id, RestoreStatus.COMPLETED, **fields)
         if restore.include or restore.backup_id is None:
             return
@@ -348,7 +359,7 @@ class RestoreRunner:
     async def _fail(self, restore_id: str, fault: Fault) -> None:
         restore = self._records.get(restore_id)
         if restore.job is not None:
-            await self._jobs.remove(self._cluster_id(restore), namespace_of(restore), restore.job)
+            await self._jobs.remove(cluster_id_of(restore), namespace_of(restore), restore.job)
         await self._records.end(
             restore_id,
             RestoreStatus.FAILED,
@@ -357,37 +368,50 @@ class RestoreRunner:
             next_step=fault.next_step,
         )
 
-    async def cancel(self, restore_id: str) -> None:
-        """Stops a restore whose task has ended; what it had written stays."""
-        words = "The restore was cancelled by request; what it had written stays."
-        await self._fail(restore_id, Fault(Reason.CANCELLED, words, "Restore again when it is needed."))
-        await self.release(restore_id)
+
+def missing_paths(
+    entries: Iterable[SnapshotFile], resolved: ResolvedRequest, restored: Set[str]
+) -> list[str]:
+    """Return the paths of a selection that were not restored.
+
+    entries: of the snapshot. restored: the snapshot's paths that are in the target. Names that are not UTF-8
+    cannot be compared and are passed over.
+    """
+    roots = {path_mapping.SOURCE, *(f"{path_mapping.SOURCE}/{claim}" for claim in resolved.selection.claims)}
+    return [
+        f"{entry.path} (missing)"
+        for entry in entries
+        if path_mapping.is_included(entry.path, resolved.include)
+        and UNDECODABLE not in entry.path
+        and entry.path not in restored
+        and entry.path not in roots
+        and (not resolved.is_in_place or path_mapping.claim_of_path(entry.path) is not None)
+    ]
 
 
-class ComparedFiles(NamedTuple):
-    """How many files were found the same, and what they were compared with."""
-
-    files: int
-    against: str
-
-
-def staged(restore: Restore) -> bool:
-    """Whether it is restored beside what is there first, to take its place once it is compared."""
+def uses_stage(restore: Restore) -> bool:
+    """Whether files are restored to a stage first, and replace others once they are compared."""
     return restore.purpose == "restore" and restore.overwrite
 
 
 def job_name(restore: Restore, attempt: int) -> str:
-    """The name that makes creating an attempt's Job twice an AlreadyExists."""
+    """Return the name of an attempt's Job: creating it twice is an AlreadyExists."""
     return f"kronkeep-restore-{restore.id}-{attempt}"
 
 
+def cluster_id_of(restore: Restore) -> str:
+    """Return the id of the cluster in which the restore's Jobs run: its target's."""
+    target = restore.target
+    return target.cluster if target is not None and target.cluster else restore.cluster
+
+
 def namespace_of(restore: Restore) -> str:
-    """Where the restore's Job runs: with its target; a drill beside its CronJob."""
+    """Return the namespace of the restore's Jobs: its target's, or that of the drilled CronJob."""
     target = restore.target
     return target.namespace if target is not None and target.namespace else restore.namespace
 
 
-def _request(restore: Restore) -> RestoreRequest:
+def _request_of(restore: Restore) -> RestoreRequest:
     target = restore.target or RestoreTarget()
     if target.kind == "in-place":
         target = RestoreTarget(kind="in-place")

@@ -1,9 +1,10 @@
-"""Restores as people ask for them: planned, begun once, gone on with after a restart, cancelled."""
+"""Restores as people ask for them: planned, started, continued after a restart of the daemon, cancelled."""
 
 import asyncio
 import logging
 import uuid
 from datetime import timedelta
+from functools import partial
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import (
@@ -23,18 +24,19 @@ from kronkeep_daemon.restores.checksum_jobs import ChecksumJobs
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.restores.file_download import FileDownloads
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
-from kronkeep_daemon.restores.restore_records import RestoreRecords, of_backup
+from kronkeep_daemon.restores.restore_records import RestoreRecords, new_restore
 from kronkeep_daemon.restores.restore_runner import RestoreRunner
-from kronkeep_daemon.restores.snapshot_listing import PATIENCE, SnapshotListings
+from kronkeep_daemon.restores.snapshot_listing import WAIT_SECONDS, SnapshotListings
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-TICK_SECONDS = 15.0
-LONGEST_PLAN = 25.0  # clients wait 30 s for an answer
+ROUND_SECONDS = 15.0
+LONGEST_PLAN = 25.0  # seconds; clients wait 30 s for an answer
+RECENT_BACKUPS = 50
 
 
 class RestoreService:
-    """Restores of backups, each on its target's cluster."""
+    """Restores, drills and verifications of backups, each in its target's cluster."""
 
     def __init__(
         self,
@@ -44,7 +46,7 @@ class RestoreService:
         records: RestoreRecords,
         snapshots: SnapshotListings,
         planner: RestorePlanner,
-        restorer: RestoreRunner,
+        restore_runner: RestoreRunner,
         drills: Drills,
         checksum_jobs: ChecksumJobs,
         downloads: FileDownloads,
@@ -57,50 +59,53 @@ class RestoreService:
         self.records = records
         self.snapshots = snapshots
         self.planner = planner
-        self._restorer = restorer
+        self._restore_runner = restore_runner
         self._drills = drills
         self._checksum_jobs = checksum_jobs
         self.downloads = downloads
         self._clock = clock
         self._supervisor = supervisor
         self._ended: dict[str, asyncio.Event] = {}
-        bus.subscribe(RestoreChanged, self._heard)
+        bus.subscribe(RestoreChanged, self._on_restore_changed)
 
     def start(self) -> None:
-        """Goes on with what a stop of the daemon cut off, and looks again every 15 s."""
-        self._supervisor.start("restores", self._look_forever, death="restart")
+        """Continue what a stop of the daemon interrupted, and look for work every 15 s."""
+        self._supervisor.start("restores", self._run_forever, death="restart")
 
-    async def _look_forever(self) -> None:
+    async def _run_forever(self) -> None:
         await self._cronjobs.wait_until_one_synced()
         while True:
             try:
-                await self._drills.due()
+                await self._drills.record_due()
             except KronkeepError as fault:
                 log.warning("drills: %s", fault)
-            for restore in self.records.under_way():
-                self.begin(restore)
-            for backup in self._history.backups.newest(limit=50).items:
-                self._checksum_jobs.consider(backup)
-            await self._clock.sleep(TICK_SECONDS)
+            for restore in self.records.active_restores():
+                self.start_restore(restore)
+            for backup in self._history.backups.newest(limit=RECENT_BACKUPS).items:
+                self._checksum_jobs.start_if_due(backup)
+            await self._clock.sleep(ROUND_SECONDS)
 
-    def _heard(self, change: RestoreChanged) -> None:
+    def _on_restore_changed(self, change: RestoreChanged) -> None:
         if change.new.ended_at is not None and change.new.id in self._ended:
             self._ended[change.new.id].set()
 
     async def drill(self, ref: CronJobRef, *, key: str | None = None) -> Restore:
-        """Begins a drill now; raises CronJobNotFound, PolicyNotFound."""
-        restore = await self._drills.now(ref, key)
-        self.begin(restore)
+        """Start a drill of a CronJob's policy; raise CronJobNotFound, PolicyNotFound.
+
+        key: the same key is the same drill.
+        """
+        restore = await self._drills.record_now(ref, key)
+        self.start_restore(restore)
         return restore
 
     async def verify(self, backup_id: str) -> Restore:
-        """Restores one backup to scratch, compares it, and answers when that has ended.
+        """Restore a backup to scratch space, compare it, and return when that has ended.
 
         Raises NotAllowedNow without a snapshot, VerificationFailed with the reason.
         """
-        restore = await self._drills.verify(self.snapshots.restorable(backup_id))
+        restore = await self._drills.record_verification(self.snapshots.require_restorable(backup_id))
         self._ended[restore.id] = asyncio.Event()
-        self.begin(restore)
+        self.start_restore(restore)
         try:
             await self._ended[restore.id].wait()
         finally:
@@ -112,80 +117,90 @@ class RestoreService:
             )
         return restore
 
-    def begin(self, restore: Restore) -> None:
-        """Runs a restore's task, where it does not run already."""
+    def start_restore(self, restore: Restore) -> None:
+        """Start the task of a restore, unless it runs already."""
         name = f"restore {restore.id}"
         if not self._supervisor.running(name):
-            self._supervisor.start(name, lambda: self._restorer.run(restore.id), death="quiet")
+            self._supervisor.start(name, partial(self._restore_runner.run, restore.id), death="quiet")
 
     async def plan(self, backup_id: str, request: RestoreRequest) -> RestorePlan:
-        """What a restore would do; raises what cannot be carried out at all, and StillReading."""
+        """Return what a restore would do; raise StillReading, and why it cannot be carried out at all."""
         try:
             async with asyncio.timeout(LONGEST_PLAN):
-                return await self.planner.plan(backup_id, request, PATIENCE)
+                return await self.planner.plan(backup_id, request, WAIT_SECONDS)
         except TimeoutError as slow:
-            raise StillReading("The target is being looked at.") from slow
+            raise StillReading("The target is being listed.") from slow
 
     async def restore(self, backup_id: str, request: RestoreRequest, *, key: str | None = None) -> Restore:
-        """Begins a restore; raises ConfirmationMissing, NotAllowedNow, StillReading and what a plan raises.
+        """Start a restore; raise ConfirmationMissing, NotAllowedNow, and what `plan` raises.
 
-        The same `key` is the same restore.
+        key: the same key is the same restore.
         """
-        wanted = await self.planner.wanted(backup_id, request, PATIENCE)
-        if wanted.target.kind == "in-place":
-            self._confirmed(wanted.backup, request)
-        restore = self._new(wanted, request, key[:12] if key else uuid.uuid4().hex[:12])
-        self._alone_there(restore)
+        resolved = await self.planner.resolve(backup_id, request, WAIT_SECONDS)
+        if resolved.is_in_place:
+            self._require_confirmation(resolved.backup, request)
+        restore_id = key[:12] if key else uuid.uuid4().hex[:12]
+        restore = self._new_restore(resolved, request, restore_id)
+        self._require_free_target(restore)
         restore = await self.records.add(restore)
-        self.begin(restore)
+        self.start_restore(restore)
         return restore
 
-    def _confirmed(self, backup: BackupExecution, request: RestoreRequest) -> None:
-        """In place needs its confirmations; raises ConfirmationMissing, NotAllowedNow."""
+    def _require_confirmation(self, backup: BackupExecution, request: RestoreRequest) -> None:
+        """Raise ConfirmationMissing or NotAllowedNow for a restore in place that may not be started."""
         if request.confirm != backup.cronjob:
-            words = f"In place needs the CronJob's name as confirmation: {backup.cronjob}."
-            raise ConfirmationMissing(words, field="confirm")
+            raise ConfirmationMissing(
+                f"In place needs the CronJob's name as confirmation: {backup.cronjob}.", field="confirm"
+            )
         if not request.overwrite:
-            words = "Restoring in place overwrites what is there: that needs overwrite."
-            raise ConfirmationMissing(words, field="overwrite")
-        if self.planner.going(backup):
-            words = "A run of the CronJob is going on."
-            raise NotAllowedNow(words, next_step="Wait for its end, or cancel it.")
+            raise ConfirmationMissing(
+                "Restoring in place overwrites what is there: that needs overwrite.", field="overwrite"
+            )
+        if self.planner.has_active_run(backup):
+            raise NotAllowedNow(
+                "A run of the CronJob has not ended.", next_step="Wait for its end, or cancel it."
+            )
 
-    def _new(self, wanted: ResolvedRequest, request: RestoreRequest, restore_id: str) -> Restore:
-        backup = wanted.backup
+    def _new_restore(self, resolved: ResolvedRequest, request: RestoreRequest, restore_id: str) -> Restore:
         now = self._clock.now()
-        return of_backup(
-            backup,
+        is_partial = resolved.backup.status is BackupStatus.PARTIAL
+        return new_restore(
+            resolved.backup,
             restore_id,
             now,
-            include=wanted.include,
-            target=wanted.target,
+            include=resolved.include,
+            target=resolved.target,
             overwrite=request.overwrite,
             suspend=request.suspend,
             deadline_at=now + timedelta(seconds=request.deadline_seconds),
-            warnings=("The backup is partial.",) if backup.status is BackupStatus.PARTIAL else (),
+            warnings=("The backup is partial.",) if is_partial else (),
         )
 
-    def _alone_there(self, restore: Restore) -> None:
-        """Two restores at once into one place would mix; raises NotAllowedNow."""
-        for other in self.records.under_way():
-            if other.id != restore.id and other.ended_at is None and _place(other) == _place(restore):
-                words = f"The restore {other.id} goes to the same place and has not ended."
-                raise NotAllowedNow(words, next_step="Wait for its end, or cancel it.")
+    def _require_free_target(self, restore: Restore) -> None:
+        """Raise NotAllowedNow while another restore writes to the same place: their files would mix."""
+        key = _target_key(restore)
+        for other in self.records.active_restores():
+            if other.id != restore.id and other.ended_at is None and _target_key(other) == key:
+                raise NotAllowedNow(
+                    f"The restore {other.id} has the same target and has not ended.",
+                    next_step="Wait for its end, or cancel it.",
+                )
 
     async def cancel(self, restore_id: str) -> Restore:
-        """Stops a restore that has not ended; its Job is deleted. Raises RestoreNotFound, NotAllowedNow."""
+        """Stop a restore and delete its Job; raise RestoreNotFound, NotAllowedNow for one that has ended."""
         restore = self.records.get(restore_id)
         if restore.ended_at is not None:
             raise NotAllowedNow(f"The restore has ended already: {restore.status}.")
         await self._supervisor.stop(f"restore {restore.id}")
-        await self._restorer.cancel(restore_id)
+        await self._restore_runner.cancel(restore_id)
         return self.records.get(restore_id)
 
 
-def _place(restore: Restore) -> tuple[str | None, ...]:
-    """What tells two targets apart: the claim, or the CronJob in whose claims it is; a drill has its own."""
+def _target_key(restore: Restore) -> tuple[str | None, ...]:
+    """Return what is equal for restores to the same place: the CronJob in place, else the claim.
+
+    Drills and verifications have scratch space of their own.
+    """
     target = restore.target
     if target is None:
         return (restore.id,)

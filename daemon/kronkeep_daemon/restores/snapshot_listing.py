@@ -1,13 +1,15 @@
-"""What a snapshot holds: read once by a Job (`restic ls --json`), kept as a file, answered folder by folder.
+"""Listings of snapshots: read once with `restic ls` in a Job, kept as files, answered folder by folder.
 
-The daemon has no repository of its own to look into. A snapshot never changes, so its listing is read once;
-the newest 200 listings are kept below the state folder, and a lost one is read again.
+The daemon itself has no access to a repository. A snapshot never changes, so its listing is read once. The
+newest 200 are kept below the state folder; one that was removed is read again.
 """
 
 import asyncio
 import gzip
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -24,6 +26,7 @@ from kronkeep_common.models import BackupExecution, SnapshotFile, SnapshotFolder
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
@@ -36,15 +39,15 @@ from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.supervisor import Supervisor
 
-KEPT = 200
+MOST_LISTINGS = 200
 MOST_ENTRIES = 1_000_000
-READ_SECONDS = 3600.0
-PATIENCE = 20.0  # below the clients' 30 s
-_ENTRY = msgspec.json.Decoder(SnapshotFile)
+DEADLINE_SECONDS = 3600.0  # of the Job that reads a listing
+WAIT_SECONDS = 20.0  # for a listing; clients wait 30 s for an answer
+_ENTRY_DECODER = msgspec.json.Decoder(SnapshotFile)
 
 
 class SnapshotListings:
-    """Listings of the snapshots of backups."""
+    """Listings of the snapshots of backups, read when they are first needed."""
 
     def __init__(
         self,
@@ -67,113 +70,125 @@ class SnapshotListings:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._faults: dict[str, KronkeepError] = {}
 
-    def restorable(self, backup_id: str) -> BackupExecution:
-        """The backup with a snapshot that is there; raises BackupNotFound, NotAllowedNow."""
+    def require_restorable(self, backup_id: str) -> BackupExecution:
+        """Return a backup whose snapshot is there; raise BackupNotFound, NotAllowedNow."""
         backup = self._backups.get(backup_id)
         if backup.result is None:
-            words = f"The backup {backup.id} is {backup.status}; it has no snapshot."
-            raise NotAllowedNow(words, next_step="Choose a backup that succeeded.")
+            raise NotAllowedNow(
+                f"The backup {backup.id} is {backup.status}; it has no snapshot.",
+                next_step="Choose a backup that succeeded.",
+            )
         if backup.snapshot_removed_at is not None:
-            words = f"The snapshot of backup {backup.id} was removed by its retention."
-            raise NotAllowedNow(words, next_step="Choose a later backup.")
+            raise NotAllowedNow(
+                f"The snapshot of backup {backup.id} was removed by its retention.",
+                next_step="Choose a later backup.",
+            )
         return backup
 
-    def repository(self, backup: BackupExecution) -> Repository:
-        """Where the backup's snapshot is, and what opens it; raises StorageNotFound."""
+    def repository_of(self, backup: BackupExecution) -> Repository:
+        """Return the repository of a backup's snapshot; raise StorageNotFound."""
         return repository_of_backup(backup, self._storages.get(backup.storage_id))
 
-    async def folder(self, backup_id: str, path: str, limit: int, cursor: str | None) -> SnapshotFolder:
-        """A page of a folder; raises PathNotFound, StillReading, StorageFailed."""
-        backup = self.restorable(backup_id)
-        await self.ready(backup, PATIENCE)
-        return await asyncio.to_thread(_folder, backup, self.path(backup.id), path, limit, cursor)
+    async def fetch_folder(self, backup_id: str, path: str, limit: int, cursor: str | None) -> SnapshotFolder:
+        """Return a page of a folder; raise PathNotFound, StillReading, StorageFailed."""
+        backup = self.require_restorable(backup_id)
+        await self.wait_until_ready(backup, WAIT_SECONDS)
+        return await asyncio.to_thread(_read_folder, backup, self._path(backup.id), path, limit, cursor)
 
-    async def entry(self, backup_id: str, path: str) -> SnapshotFile:
-        """One entry; raises PathNotFound, StillReading, StorageFailed."""
-        backup = self.restorable(backup_id)
-        await self.ready(backup, PATIENCE)
-        found = await asyncio.to_thread(_find, self.path(backup.id), path)
-        if found is None:
+    async def fetch_entry(self, backup_id: str, path: str) -> SnapshotFile:
+        """Return one file or folder; raise PathNotFound, StillReading, StorageFailed."""
+        backup = self.require_restorable(backup_id)
+        await self.wait_until_ready(backup, WAIT_SECONDS)
+        entry = await asyncio.to_thread(_find_entry, self._path(backup.id), path)
+        if entry is None:
             raise PathNotFound(f"The snapshot has no {clean(repr(path), 300)}.", field="path")
-        return found
+        return entry
 
-    async def ready(self, backup: BackupExecution, patience: float | None) -> None:
-        """Returns once the listing is there; raises StillReading after `patience` seconds."""
-        if await asyncio.to_thread(self.path(backup.id).exists):
+    async def wait_until_ready(self, backup: BackupExecution, seconds: float | None) -> None:
+        """Return once the listing is there, reading it where it is not.
+
+        Raises StillReading after `seconds` (None waits for ever), and why the listing cannot be read.
+        """
+        if await self._exists(backup):
             return
-        task = self._tasks.get(backup.id)
-        if task is None:
-            task = self._supervisor.start(
-                f"listing of {backup.id}", lambda: self._read(backup), death="quiet"
-            )
-            self._tasks[backup.id] = task
-            task.add_done_callback(lambda _: self._tasks.pop(backup.id, None))
-        await asyncio.wait([task], timeout=patience)
+        task = self._tasks.get(backup.id) or self._start_to_read(backup)
+        await asyncio.wait([task], timeout=seconds)
         if not task.done():
             raise StillReading(f"The listing of backup {backup.id} is being read.")
         fault = self._faults.pop(backup.id, None)
         if fault is not None:
             raise fault
-        if not await asyncio.to_thread(self.path(backup.id).exists):
+        if not await self._exists(backup):
             raise StillReading(f"The listing of backup {backup.id} could not be read this time.")
 
-    def entries(self, backup: BackupExecution) -> Iterator[SnapshotFile]:
-        """Every entry of a listing that is ready; reads the file, so run it in a thread."""
-        return _entries(self.path(backup.id))
+    def read_entries(self, backup: BackupExecution) -> Iterator[SnapshotFile]:
+        """Yield every entry of a listing that is ready. Reads a file: iterate in a thread."""
+        return _read_entries(self._path(backup.id))
 
-    def path(self, backup_id: str) -> Path:
-        """The file of a listing."""
+    def _path(self, backup_id: str) -> Path:
         return Path(self._settings().state) / "listings" / f"{backup_id}.jsonl.gz"
 
-    async def _read(self, backup: BackupExecution) -> None:
+    async def _exists(self, backup: BackupExecution) -> bool:
+        return await asyncio.to_thread(self._path(backup.id).exists)
+
+    def _start_to_read(self, backup: BackupExecution) -> asyncio.Task[None]:
+        task = self._supervisor.start(
+            f"listing of {backup.id}", partial(self._try_to_read, backup), death="quiet"
+        )
+        self._tasks[backup.id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(backup.id, None))
+        return task
+
+    async def _try_to_read(self, backup: BackupExecution) -> None:
         try:
-            await self._read_once(backup)
+            await self._read(backup)
         except KronkeepError as fault:
             self._faults[backup.id] = fault
 
-    async def _read_once(self, backup: BackupExecution) -> None:
+    async def _read(self, backup: BackupExecution) -> None:
+        path = self._path(backup.id)
+        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
+        with ListingWriter(path) as writer:
+            finished = await self._run_job(backup, writer)
+            if (fault := failed(finished)) is not None:
+                raise fault
+            await asyncio.to_thread(writer.publish)
+        await asyncio.to_thread(_remove_oldest, path.parent)
+
+    async def _run_job(self, backup: BackupExecution, writer: "ListingWriter") -> FinishedJob:
         assert backup.result is not None
-        where = self.repository(backup)
-        settings = self._settings()
-        ids = [found for found, _ in path_mapping.parts(backup.result, (), None)]
-        steps = [(f"ls-{n}", ls.argv(found)) for n, found in enumerate(ids)]
+        repository = self.repository_of(backup)
+        cluster_id, namespace = self._jobs.place_of(repository)
         name = f"kronkeep-files-{backup.id}"
-        cluster_id, namespace = self._jobs.place_of(where)
-        job = build_repository_job(
+        shares = path_mapping.split_by_snapshot(backup.result, (), None)
+        manifest = build_repository_job(
             name=name,
             namespace=namespace,
-            steps=steps,
-            where=where,
-            settings=settings.archive,
-            deadline_seconds=READ_SECONDS,
+            steps=[(f"ls-{n}", ls.argv(snapshot_id)) for n, (snapshot_id, _) in enumerate(shares)],
+            where=repository,
+            settings=self._settings().archive,
+            deadline_seconds=DEADLINE_SECONDS,
         )
-        path = self.path(backup.id)
-        await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-        with ListingWriter(path) as listing:
-            async with self._queues.hold_for_reading(where.id):
-                try:
-                    ended = await self._jobs.run(cluster_id, job, listing.hear, repository=where)
-                except NotFoundInCluster as gone:
-                    raise StorageFailed(
-                        "The Job that read the listing went.", reason=Reason.JOB_GONE
-                    ) from gone
-                finally:
-                    await self._jobs.remove(cluster_id, namespace, name)
-            if (fault := failed(ended)) is not None:
-                raise fault
-            await asyncio.to_thread(listing.keep)
-        await asyncio.to_thread(_drop_old, path.parent)
+        async with self._queues.hold_for_reading(repository.id):
+            try:
+                return await self._jobs.run(cluster_id, manifest, writer.add_line, repository=repository)
+            except NotFoundInCluster as deleted:
+                raise StorageFailed(
+                    "The Job that read the listing was deleted.", reason=Reason.JOB_GONE
+                ) from deleted
+            finally:
+                await self._jobs.remove(cluster_id, namespace, name)
 
 
 class ListingWriter:
-    """Writes entries as they are heard; the file has its name once it is whole."""
+    """Writes a listing; the file gets its name once it is complete, so that no half of one is ever read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._part = path.with_name(path.name + ".part")
         self._count = 0
 
-    def __enter__(self) -> "ListingWriter":
+    def __enter__(self) -> Self:
         self._file = gzip.open(self._part, "wb", 3)
         return self
 
@@ -181,72 +196,85 @@ class ListingWriter:
         self._file.close()
         self._part.unlink(missing_ok=True)
 
-    def hear(self, _: str, line: bytes) -> None:
-        """Takes one line of restic; raises InvalidRequest for a snapshot too large to be browsed."""
+    def add_line(self, _: str, line: bytes) -> None:
+        """Take a line of `restic ls`; raise InvalidRequest for a snapshot with too many entries."""
         entry = ls.parse_entry(line)
         if entry is None:
             return
         self._count += 1
         if self._count > MOST_ENTRIES:
-            words = f"The snapshot has more than {MOST_ENTRIES:,} entries; it cannot be browsed."
-            raise InvalidRequest(words, next_step="Use restic itself: restic ls, restic restore.")
+            raise InvalidRequest(
+                f"The snapshot has more than {MOST_ENTRIES:,} entries; it cannot be browsed.",
+                next_step="Use restic itself: restic ls, restic restore.",
+            )
         self._file.write(msgspec.json.encode(entry) + b"\n")
 
-    def keep(self) -> None:
-        """Gives the file its name."""
+    def publish(self) -> None:
+        """Give the file its name."""
         self._file.close()
         self._part.rename(self._path)
 
 
-def _entries(path: Path) -> Iterator[SnapshotFile]:
+class _FolderContent:
+    """What one folder directly contains, and how much is below each of its folders."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, SnapshotFile] = {}
+        self._bytes_below: dict[str, int] = {}
+        self._files_below: dict[str, int] = {}
+
+    def add_below(self, child: str, entry: SnapshotFile) -> None:
+        """Count a file that is deeper in a folder."""
+        self._bytes_below[child] = self._bytes_below.get(child, 0) + entry.size
+        self._files_below[child] = self._files_below.get(child, 0) + 1
+
+    def items(self) -> list[SnapshotFile]:
+        """Return folders, then files, each by name; a folder has the size and number of files below it."""
+        items = [
+            msgspec.structs.replace(entry, size=self._bytes_below[name], files=self._files_below[name])
+            if name in self._files_below
+            else entry
+            for name, entry in self.entries.items()
+        ]
+        return sorted(items, key=lambda entry: (entry.kind != "dir", entry.name))
+
+
+def _read_entries(path: Path) -> Iterator[SnapshotFile]:
     with gzip.open(path, "rb") as file:
         for line in file:
-            yield _ENTRY.decode(line)
+            yield _ENTRY_DECODER.decode(line)
 
 
-def _find(path: Path, wanted: str) -> SnapshotFile | None:
-    return next((entry for entry in _entries(path) if entry.path == wanted), None)
+def _find_entry(listing: Path, path: str) -> SnapshotFile | None:
+    return next((entry for entry in _read_entries(listing) if entry.path == path), None)
 
 
-def _folder(
-    backup: BackupExecution, path: Path, folder: str, limit: int, cursor: str | None
+def _read_folder(
+    backup: BackupExecution, listing: Path, folder: str, limit: int, cursor: str | None
 ) -> SnapshotFolder:
-    """The page, from one pass over the listing; only the folder's own entries are held."""
+    """Return a page of a folder from one pass over the listing; only its own entries are held in memory."""
     base = folder.rstrip("/")
     prefix = f"{base}/"
-    found: dict[str, SnapshotFile] = {}
-    sums: dict[str, list[int]] = {}
-    known = base == ""
-    for entry in _entries(path):
-        known = known or (entry.path == base and entry.kind == "dir")
+    content = _FolderContent()
+    exists = base == ""
+    for entry in _read_entries(listing):
+        exists = exists or (entry.path == base and entry.kind == "dir")
         if not entry.path.startswith(prefix):
             continue
         child, deeper, _ = entry.path[len(prefix) :].partition("/")
         if not deeper:
-            found[child] = entry
+            content.entries[child] = entry
         elif entry.kind != "dir":
-            below = sums.setdefault(child, [0, 0])
-            below[0] += entry.size
-            below[1] += 1
-    if not known:
+            content.add_below(child, entry)
+    if not exists:
         raise PathNotFound(f"The snapshot has no folder {clean(repr(folder), 300)}.", field="path")
-    return _page(backup=backup, folder=base or "/", found=found, sums=sums, limit=limit, cursor=cursor)
+    return _build_page(backup, base or "/", content.items(), limit, cursor)
 
 
-def _page(
-    backup: BackupExecution,
-    folder: str,
-    found: dict[str, SnapshotFile],
-    sums: dict[str, list[int]],
-    limit: int,
-    cursor: str | None,
+def _build_page(
+    backup: BackupExecution, folder: str, items: list[SnapshotFile], limit: int, cursor: str | None
 ) -> SnapshotFolder:
     assert backup.result is not None
-    items = [
-        msgspec.structs.replace(entry, size=sums[name][0], files=sums[name][1]) if name in sums else entry
-        for name, entry in found.items()
-    ]
-    items.sort(key=lambda entry: (entry.kind != "dir", entry.name))
     begin = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 19 else 0
     end = begin + limit
     return SnapshotFolder(
@@ -260,7 +288,7 @@ def _page(
     )
 
 
-def _drop_old(folder: Path) -> None:
-    files = sorted(folder.glob("*.jsonl.gz"), key=lambda file: file.stat().st_mtime)
-    for file in files[:-KEPT]:
-        file.unlink(missing_ok=True)
+def _remove_oldest(folder: Path) -> None:
+    listings = sorted(folder.glob("*.jsonl.gz"), key=lambda listing: listing.stat().st_mtime)
+    for listing in listings[:-MOST_LISTINGS]:
+        listing.unlink(missing_ok=True)

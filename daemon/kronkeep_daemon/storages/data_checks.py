@@ -1,11 +1,12 @@
-"""Reads all data of every repository over 30 days, a thirtieth a day, and says where it is damaged.
+"""Reads all data of every repository within 30 days, a thirtieth a day, and records where it is damaged.
 
 `restic check --read-data-subset n/30` checks the structure and reads the packs whose id falls into the n-th
-of 30 parts. What cannot be looked at today (a lock, a server that is away) is looked at tomorrow.
+of 30 parts. What cannot be read today, as for a lock or a server that is away, is read tomorrow.
 """
 
 import logging
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 
@@ -23,13 +24,13 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 PARTS = 30
-EVERY = timedelta(days=1)
-SECONDS = 86400.0
-LOOKS_SECONDS = 60.0
+INTERVAL = timedelta(days=1)
+DEADLINE_SECONDS = 86400.0
+ROUND_SECONDS = 60.0
 
 
 class DataChecks:
-    """Reads the data of the storages of the clusters on which this daemon acts."""
+    """Data checks of the storages in the clusters on which this daemon acts."""
 
     def __init__(
         self,
@@ -47,68 +48,81 @@ class DataChecks:
         self._clock = clock
         self._supervisor = supervisor
         self._leads = leads
-        self._tried: dict[str, datetime] = {}
+        self._tried_at: dict[str, datetime] = {}
 
     def start(self) -> None:
-        """Begins to read."""
-        self._supervisor.start("data checks", self._forever, death="restart")
+        """Start to read in the background."""
+        self._supervisor.start("data checks", self._run_forever, death="restart")
 
-    async def _forever(self) -> None:
+    async def _run_forever(self) -> None:
         while True:
             await self._leads.wait_until_leading()
             for storage in self._storages.list():
                 if self._leads.leads(storage.cluster):
-                    self._look(storage)
-            await self._clock.sleep(LOOKS_SECONDS)
+                    self._start_if_due(storage)
+            await self._clock.sleep(ROUND_SECONDS)
 
-    def _look(self, storage: BackupStorage) -> None:
+    def _start_if_due(self, storage: BackupStorage) -> None:
         now = self._clock.now()
         name = f"data check of {storage.id}"
-        part = due(storage, self._tried.get(storage.id), now)
+        part = due_part(storage, self._tried_at.get(storage.id), now)
         if part is not None and not self._supervisor.running(name):
-            self._tried[storage.id] = now
-            self._supervisor.start(name, lambda: self._try(storage, part), death="quiet")
+            self._tried_at[storage.id] = now
+            self._supervisor.start(name, partial(self._try_to_read, storage, part), death="quiet")
 
-    async def _try(self, storage: BackupStorage, part: int) -> None:
+    async def _try_to_read(self, storage: BackupStorage, part: int) -> None:
         try:
-            await self.read(storage, part)
+            await self.read_part(storage, part)
         except KronkeepError as fault:
             log.warning("the data of storage %s was not read: %s", storage.id, fault)
 
-    async def read(self, storage: BackupStorage, part: int) -> BackupStorage:
-        """Reads one part of every repository of the storage; the record says what was found."""
-        found: StorageFailed | None = None
-        argv = check.argv(check.DataSubset(part, PARTS))
-        for repository in self._index.repositories_of(storage):
-            try:
-                await self._maintenance.run_exclusively("data", [("check", argv)], repository, SECONDS)
-            except StorageFailed as fault:
-                found = found or fault
-        reason = found.details.get("reason") if found else None
+    async def read_part(self, storage: BackupStorage, part: int) -> BackupStorage:
+        """Read one part, counted from 1, of every repository of the storage; return the changed record.
+
+        The record stays as it is where the data could not be read for another reason than damage.
+        """
+        fault = await self._read_repositories(storage, part)
+        reason = fault.details.get("reason") if fault else None
         old = self._storages.get(storage.id)
-        if found is not None and reason != Reason.REPOSITORY_DAMAGED:
-            log.warning("the data of storage %s was not read: %s", storage.id, found.message)
+        if fault is not None and reason != Reason.REPOSITORY_DAMAGED:
+            log.warning("the data of storage %s was not read: %s", storage.id, fault.message)
             return old
-        result = DataCheck(part=part, parts=PARTS, checked_at=self._clock.now(), ok=found is None)
+        result = DataCheck(part=part, parts=PARTS, checked_at=self._clock.now(), ok=fault is None)
         new = msgspec.structs.replace(
             old,
             data_check=result,
             check_ok=result.ok,
             checked_at=result.checked_at,
             reason=reason,
-            message=found.message if found else None,
-            next_step=found.next_step if found else None,
+            message=fault.message if fault else None,
+            next_step=fault.next_step if fault else None,
         )
         return await self._storages.save(old, new)
 
+    async def _read_repositories(self, storage: BackupStorage, part: int) -> StorageFailed | None:
+        """Return the first fault of the storage's repositories."""
+        first_fault: StorageFailed | None = None
+        steps = [("check", check.argv(check.DataSubset(part, PARTS)))]
+        for repository in self._index.repositories_of(storage):
+            try:
+                await self._maintenance.run_exclusively("data", steps, repository, DEADLINE_SECONDS)
+            except StorageFailed as fault:
+                first_fault = first_fault or fault
+        return first_fault
 
-def due(storage: BackupStorage, tried: datetime | None, now: datetime) -> int | None:
-    """The part to read now, of 30; None where a day has not passed since the last one, or the last try."""
+
+def due_part(storage: BackupStorage, tried_at: datetime | None, now: datetime) -> int | None:
+    """Return the part to read now, from 1 to 30; None less than a day after the last part or the last try.
+
+    A damaged part is read again until it is whole.
+    """
     if storage.status is not StorageStatus.ACTIVE:
         return None
     last = storage.data_check
-    since = max([last.checked_at if last else storage.created_at, *([tried] if tried else [])])
-    if now - since < EVERY:
+    since = last.checked_at if last else storage.created_at
+    if tried_at is not None:
+        since = max(since, tried_at)
+    if now - since < INTERVAL:
         return None
     if last is None:
         return 1

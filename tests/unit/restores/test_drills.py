@@ -14,7 +14,7 @@ from kronkeep_daemon.backups.policy_annotations import Carrier
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobObject
-from kronkeep_daemon.restores.drills import Drills, due_slot, pick
+from kronkeep_daemon.restores.drills import Drills, due_slot, pick_backup
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.testing import FakeClock
@@ -54,10 +54,10 @@ def backup(number: int) -> BackupExecution:
 
 def test_the_newest_or_one_that_asking_again_picks_again() -> None:
     good = [backup(number) for number in range(7)]
-    assert pick(good, "newest", "ff") is good[0]
-    assert pick(good, "random", "0f") is pick(good, "random", "0f") is good[15 % 7]
-    assert {b.id for n in range(40) if (b := pick(good, "random", f"{n:02x}"))} == {b.id for b in good}
-    assert pick([], "newest", "00") is None
+    assert pick_backup(good, "newest", "ff") is good[0]
+    assert pick_backup(good, "random", "0f") is pick_backup(good, "random", "0f") is good[15 % 7]
+    assert {b.id for n in range(40) if (b := pick_backup(good, "random", f"{n:02x}"))} == {b.id for b in good}
+    assert pick_backup([], "newest", "00") is None
 
 
 def cronjob(policy: dict[str, Any] | None, name: str = "j") -> CronJobObject:
@@ -104,7 +104,7 @@ async def test_a_slot_is_drilled_once_over_restarts_and_a_long_sleep_is_caught_u
             clock=clock,
             settings=Settings,
         )  # type: ignore[arg-type]
-        found = [drill.due_at for _ in range(2) for drill in await drills.due()]
+        found = [drill.due_at for _ in range(2) for drill in await drills.record_due()]
         await history.close()
         return found
 
@@ -133,10 +133,10 @@ async def test_no_drill_without_a_policy_that_asks_for_it(
         clock=clock,
         settings=Settings,
     )  # type: ignore[arg-type]
-    assert await drills.due() == []
+    assert await drills.record_due() == []
     standing.cronjob = cronjob(policy | without if without else None)
     await clock.advance(2 * 86400)
-    assert await drills.due() == []
+    assert await drills.record_due() == []
     await history.close()
 
 
@@ -153,8 +153,8 @@ async def test_a_drill_takes_no_other_cronjobs_backup(tmp_path: Path) -> None:
         clock=clock,
         settings=Settings,
     )  # type: ignore[arg-type]
-    assert await drills.due() == []
+    assert await drills.record_due() == []
     await clock.advance(86400)
-    (drill,) = await drills.due()
+    (drill,) = await drills.record_due()
     assert (drill.cronjob, drill.backup_id) == ("copy", None)
     await history.close()

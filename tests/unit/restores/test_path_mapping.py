@@ -16,31 +16,35 @@ TO_CLAIM = RestoreTarget(kind="claim", claim="new", namespace="n", path="/sub/")
 
 
 def found(*claims: str, others: bool = False) -> Selection:
-    return Selection(files=1, folders=1, total_bytes=1, claims=claims, others=others)
+    return Selection(files=1, folders=1, total_bytes=1, claims=claims, has_others=others)
 
 
 def test_one_claim_lands_in_the_targets_folder_and_several_keep_their_paths() -> None:
-    assert path_mapping.mounts(TO_CLAIM, found("data")) == [TargetMount("new", "/target/source/data", "sub")]
-    assert path_mapping.mounts(TO_CLAIM, found("a", "b")) == [TargetMount("new", "/target", "sub")]
-    assert path_mapping.mounts(TO_CLAIM, found("data", others=True)) == [TargetMount("new", "/target", "sub")]
-    assert path_mapping.mounts(IN_PLACE, found("a", "b")) == [
+    assert path_mapping.target_mounts(TO_CLAIM, found("data")) == [
+        TargetMount("new", "/target/source/data", "sub")
+    ]
+    assert path_mapping.target_mounts(TO_CLAIM, found("a", "b")) == [TargetMount("new", "/target", "sub")]
+    assert path_mapping.target_mounts(TO_CLAIM, found("data", others=True)) == [
+        TargetMount("new", "/target", "sub")
+    ]
+    assert path_mapping.target_mounts(IN_PLACE, found("a", "b")) == [
         TargetMount("a", "/target/source/a", ""),
         TargetMount("b", "/target/source/b", ""),
     ]
 
 
 def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
-    whole = path_mapping.mounts(TO_CLAIM, found("data", others=True))
-    assert path_mapping.calls(BOTH, found("data", others=True), whole, (), None) == [
+    whole = path_mapping.target_mounts(TO_CLAIM, found("data", others=True))
+    assert path_mapping.restore_calls(BOTH, found("data", others=True), whole, (), None) == [
         RestoreCall(snapshot_id="f1", folder="/target", patterns=[]),
         RestoreCall(snapshot_id="d1", folder="/target", patterns=[]),
     ]
-    assert path_mapping.calls(BOTH, found(others=True), whole, ("/dump",), None) == [
+    assert path_mapping.restore_calls(BOTH, found(others=True), whole, ("/dump",), None) == [
         RestoreCall(snapshot_id="d1", folder="/target", patterns=["/dump"])
     ]
-    back = path_mapping.mounts(IN_PLACE, found("data", others=True))
+    back = path_mapping.target_mounts(IN_PLACE, found("data", others=True))
     stage = "/target/source/data/s"
-    assert path_mapping.calls(BOTH, found("data", others=True), back, (), "s") == [
+    assert path_mapping.restore_calls(BOTH, found("data", others=True), back, (), "s") == [
         RestoreCall(
             snapshot_id="f1",
             folder=stage,
@@ -52,8 +56,8 @@ def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
 
 def test_in_place_each_claim_is_restored_into_its_own_stage_with_its_own_paths() -> None:
     selection = found("a", "b")
-    calls = path_mapping.calls(
-        FILES, selection, path_mapping.mounts(IN_PLACE, selection), ("/source/a/x", "/source/b"), "s"
+    calls = path_mapping.restore_calls(
+        FILES, selection, path_mapping.target_mounts(IN_PLACE, selection), ("/source/a/x", "/source/b"), "s"
     )
     assert [(call.folder, call.patterns) for call in calls] == [
         ("/target/source/a/s", ["/source/a/x"]),
@@ -64,17 +68,17 @@ def test_in_place_each_claim_is_restored_into_its_own_stage_with_its_own_paths()
 @pytest.mark.parametrize("path", ["source", "", "/a/../b", "/a\0b", "/./a"])
 def test_what_is_no_path_of_a_snapshot_is_refused(path: str) -> None:
     with pytest.raises(InvalidRequest):
-        path_mapping.include_of([path])
+        path_mapping.normalize_include([path])
 
 
 def test_chosen_paths_lose_slashes_and_repetitions_and_the_root_means_all() -> None:
-    assert path_mapping.include_of(["/a/", "/a", "/b"]) == ("/a", "/b")
-    assert path_mapping.include_of(["/a", "/"]) == ()
+    assert path_mapping.normalize_include(["/a/", "/a", "/b"]) == ("/a", "/b")
+    assert path_mapping.normalize_include(["/a", "/"]) == ()
 
 
 @given(st.text(min_size=1).filter(lambda name: "/" not in name and "\0" not in name))
 def test_an_escaped_name_matches_itself_and_its_wildcards_nothing_else(name: str) -> None:
-    pattern = path_mapping.escaped((f"/{name}",))[0]
+    pattern = path_mapping.escape_patterns((f"/{name}",))[0]
     plain = ""
     at = 0
     while at < len(pattern):
@@ -87,10 +91,10 @@ def test_an_escaped_name_matches_itself_and_its_wildcards_nothing_else(name: str
 
 def test_a_fresh_file_system_is_empty_and_a_hidden_file_is_not() -> None:
     where = [TargetMount("new", "/target/source/data", "")]
-    assert path_mapping.holds_nothing(["/source/data/lost+found"], where)
-    assert path_mapping.holds_nothing([], where)
-    assert not path_mapping.holds_nothing(["/source/data/.x"], where)
-    assert not path_mapping.holds_nothing(["/source/data/d/lost+found"], where)
+    assert path_mapping.is_empty_target(["/source/data/lost+found"], where)
+    assert path_mapping.is_empty_target([], where)
+    assert not path_mapping.is_empty_target(["/source/data/.x"], where)
+    assert not path_mapping.is_empty_target(["/source/data/d/lost+found"], where)
 
 
 def test_a_selection_counts_files_and_claims() -> None:
@@ -101,6 +105,6 @@ def test_a_selection_counts_files_and_claims() -> None:
         SnapshotFile(name="l", path="/source/a/l", kind="symlink"),
         SnapshotFile(name="g", path="/source/ab", kind="file", size=9),
     ]
-    assert path_mapping.selection(iter(entries), ("/source/a",)) == Selection(
-        files=2, folders=1, total_bytes=3, claims=("a",), others=False
+    assert path_mapping.summarize_selection(iter(entries), ("/source/a",)) == Selection(
+        files=2, folders=1, total_bytes=3, claims=("a",), has_others=False
     )

@@ -28,7 +28,7 @@ def job(*steps: ContainerResult, reason: str = "") -> FinishedJob:
 def test_a_good_end_needs_its_words(log: bytes, files: int | None) -> None:
     ended = job(container("restore-0", 0, log))
     assert restic_restore.parse_verified(log) == files
-    fault = restore_outcome.fault(ended)
+    fault = restore_outcome.explain_failure(ended)
     assert (fault.reason if fault else None) == (None if files is not None else "NoSummary")
 
 
@@ -56,7 +56,7 @@ def test_a_good_end_needs_its_words(log: bytes, files: int | None) -> None:
     ],
 )
 def test_every_failure_has_its_reason_and_a_next_step(name: str, code: int, log: bytes, reason: str) -> None:
-    fault = restore_outcome.fault(job(container("restore-0", 0, TEXT), container(name, code, log)))
+    fault = restore_outcome.explain_failure(job(container("restore-0", 0, TEXT), container(name, code, log)))
     assert fault is not None
     assert fault.reason == reason
     assert fault.message
@@ -64,13 +64,13 @@ def test_every_failure_has_its_reason_and_a_next_step(name: str, code: int, log:
 
 
 def test_the_deadline_comes_before_what_the_killed_containers_say() -> None:
-    fault = restore_outcome.fault(job(container("restore-0", 137, b""), reason="DeadlineExceeded"))
+    fault = restore_outcome.explain_failure(job(container("restore-0", 137, b""), reason="DeadlineExceeded"))
     assert fault is not None
     assert fault.reason == "DeadlineExceeded"
 
 
 def test_files_that_could_not_be_restored_are_named() -> None:
-    fault = restore_outcome.fault(
+    fault = restore_outcome.explain_failure(
         job(container("restore-0", 1, b"ignoring error for /a: operation not permitted\n"))
     )
     assert fault is not None
@@ -86,4 +86,4 @@ def test_the_files_of_every_call_count() -> None:
         container("restore-1", 0, JSON),
         container("names", 0, b"f/a\0"),
     )
-    assert restore_outcome.verified_files(ended) == 15
+    assert restore_outcome.count_verified_files(ended) == 15
