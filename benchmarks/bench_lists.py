@@ -11,7 +11,7 @@ from typing import Any, cast
 from tests.integration.http.many import many
 
 from kronkeep_daemon.http import routes_cronjobs, routes_events, routes_policies
-from kronkeep_daemon.http.json_encoding import encoded
+from kronkeep_daemon.http.json_encoding import encode
 from kronkeep_daemon.http.route import ApiCall
 
 CRONJOBS = 5_000
@@ -46,7 +46,7 @@ async def _measure_answer(answer: Awaitable[Any]) -> tuple[float, float]:
     watching = asyncio.create_task(watch.run())
     await asyncio.sleep(0)
     start = time.thread_time()
-    await encoded(await answer)
+    await encode(await answer)
     duration = time.thread_time() - start
     watching.cancel()
     return duration, watch.longest

@@ -33,7 +33,7 @@ from kronkeep_daemon.events import (
     StorageChanged,
 )
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.facts import drill_seen
+from kronkeep_daemon.history.facts import drill_seen_key
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -157,7 +157,7 @@ class AlertService:
         """Return when the drills' planner first saw the policy's drill; None before that."""
         if cronjob.policy is None or cronjob.policy.drill is None:
             return None
-        fact = self._history.facts.get(drill_seen(cronjob.id, cronjob.policy.id))
+        fact = self._history.facts.get(drill_seen_key(cronjob.id, cronjob.policy.id))
         return fact.created_at if fact else None
 
     def unended(self, limit: int = 10_000) -> list[Alert]:

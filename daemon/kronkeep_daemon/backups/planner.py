@@ -32,7 +32,7 @@ from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, ExecutionChanged
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.facts import policy_seen
+from kronkeep_daemon.history.facts import policy_seen_key
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -115,7 +115,7 @@ class BackupPlanner:
         # Recorded only here, where this daemon acts and the policy is enabled: a daemon that takes over, or a
         # policy that is switched on, must not archive the runs that ended before.
         first_seen = self._history.facts.first_seen(
-            policy_seen(cronjob.uid, policy.id), self._earliest_first_seen(cronjob)
+            policy_seen_key(cronjob.uid, policy.id), self._earliest_first_seen(cronjob)
         )
         runs = self._history.executions.newest(limit=RECENT_RUNS, cronjob_id=cronjob.uid).items
         if policy.schedule is not None:
@@ -143,7 +143,7 @@ class BackupPlanner:
 
     def first_seen(self, cronjob: CronJobObject, policy: BackupPolicy) -> datetime:
         """Return when the policy was first seen, or would be now; runs before it are not archived."""
-        fact = self._history.facts.get(policy_seen(cronjob.uid, policy.id))
+        fact = self._history.facts.get(policy_seen_key(cronjob.uid, policy.id))
         return fact.created_at if fact else self._earliest_first_seen(cronjob)
 
     def _earliest_first_seen(self, cronjob: CronJobObject) -> datetime:

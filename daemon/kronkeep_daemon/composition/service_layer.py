@@ -11,12 +11,12 @@ from kronkeep_daemon.composition.repository_layer import RepositoryLayer
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.doctor import Doctor
-from kronkeep_daemon.http.idempotency import Answers
+from kronkeep_daemon.http.idempotency import AnswerStore
 from kronkeep_daemon.http.live_changes import LiveChanges
-from kronkeep_daemon.http.metrics import Metrics
-from kronkeep_daemon.http.operations import Operations
+from kronkeep_daemon.http.metrics import RequestMetrics
+from kronkeep_daemon.http.operations import OperationService
 from kronkeep_daemon.http.services import Services
-from kronkeep_daemon.http.user_limits import Limits
+from kronkeep_daemon.http.user_limits import UserLimits
 from kronkeep_daemon.manifest_folder import ManifestFolder
 from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.schedule_service import ScheduleService
@@ -44,7 +44,7 @@ def compose_services(
     )
     applying = ManifestApplier(cronjobs, extended, repositories.storages)
     folder = settings().manifests
-    metrics = Metrics()
+    metrics = RequestMetrics()
     alerts = AlertService(
         inputs=ServiceAlertInputs(
             cronjobs=cronjobs, extended=extended, storages=repositories.storages, schedules=schedules
@@ -88,9 +88,9 @@ def compose_services(
         live=LiveChanges(cronjobs=cronjobs, extended=extended, history=history, bus=base.bus, clock=clock),
         clock=clock,
         settings=settings,
-        operations=Operations(history, clock, base.supervisor),
-        answers=Answers(history, clock),
-        limits=Limits(clock, lambda: settings().limits),
+        operations=OperationService(history, clock, base.supervisor),
+        answers=AnswerStore(history, clock),
+        limits=UserLimits(clock, lambda: settings().limits),
         metrics=metrics,
         alerts=alerts,
     )

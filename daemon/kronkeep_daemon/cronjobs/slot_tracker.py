@@ -17,7 +17,7 @@ from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
 from kronkeep_daemon.cronjobs.slot_rules import SlotOutcome, SlotPlan
 from kronkeep_daemon.events import Bus, ExecutionChanged
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.facts import watched_until
+from kronkeep_daemon.history.facts import watch_key
 from kronkeep_daemon.kube.objects import CronJobObject
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class SlotTracker:
 
     def _remembered(self, now: datetime) -> datetime:
         """How far the last life of the daemon watched; also since when this cluster is watched at all."""
-        fact = self._history.facts.get(watched_until(self._cluster))
+        fact = self._history.facts.get(watch_key(self._cluster))
         if fact is None:
             self._watched_since = now
             return now
@@ -227,4 +227,4 @@ class SlotTracker:
             self._bus.publish(ExecutionChanged(None, record))
 
     def _remember(self, now: datetime) -> None:
-        self._history.facts.set(watched_until(self._cluster), now, since=self._watched_since)
+        self._history.facts.set(watch_key(self._cluster), now, since=self._watched_since)

@@ -22,17 +22,17 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     since: datetime | None = None
 
 
-def policy_seen(cronjob_id: str, policy_id: str) -> str:
+def policy_seen_key(cronjob_id: str, policy_id: str) -> str:
     """Return the key of when a backup policy was first seen; runs before it are not archived."""
     return f"policy-seen/{cronjob_id}/{policy_id}"
 
 
-def drill_seen(cronjob_id: str, policy_id: str) -> str:
+def drill_seen_key(cronjob_id: str, policy_id: str) -> str:
     """Return the key of when a policy's drill was first seen; slots before it are not drilled."""
     return f"drill-seen/{cronjob_id}/{policy_id}"
 
 
-def watched_until(cluster_id: str) -> str:
+def watch_key(cluster_id: str) -> str:
     """Return the key of how far (`created_at`) and since when (`since`) a cluster was watched."""
     return f"watched-until/{cluster_id}"
 

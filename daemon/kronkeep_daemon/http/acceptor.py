@@ -1,8 +1,8 @@
-"""Takes connections from the listening socket, a few in a turn of the event loop, or turns them away.
+"""The acceptor of connections: a few in each turn of the event loop, with a refusal for users with too many.
 
-asyncio's own listener takes in one turn as many as the kernel keeps, 512, and builds a parser for each before
-anybody can refuse it: under a flood by one user everybody else's requests waited for that, 0.9 s at the 99th
-percentile. Here they wait for 16, and who has too many connections costs an accept and a send.
+asyncio's own listener accepts in one turn as many connections as the kernel queues, 512, and builds a parser
+for each before anything can refuse it: under a flood by one user the requests of all others waited for that,
+0.9 s at the 99th percentile. Here they wait for 16, and a refused connection costs one accept and one send.
 """
 
 import asyncio
@@ -10,65 +10,70 @@ import logging
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
-from kronkeep_daemon.http.access import credentials
-from kronkeep_daemon.http.user_limits import Connection, Limits
+from kronkeep_daemon.http.access import peer_credentials
+from kronkeep_daemon.http.user_limits import CountedConnection, UserLimits
 
 log = logging.getLogger(__name__)
-BACKLOG = 512  # connections that the kernel keeps until they are taken
-AT_ONCE = 16  # connections taken in one turn of the event loop
-PAUSE = 1.0  # seconds without taking any, where the system has no more files
-FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+BACKLOG = 512  # connections that the kernel queues until they are accepted
+AT_ONCE = 16  # connections accepted in one turn of the event loop
+PAUSE = 1.0  # seconds without accepting any, where the system has no more file descriptors
+BUSY_RESPONSE = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
+)
 
 
-class Door:
-    """Serves what is admitted with the connections that `build` makes for a uid, until it is closed."""
+class Acceptor:
+    """Accepts connections until it is closed; `build` returns the protocol that serves one of a uid."""
 
-    def __init__(self, listening: socket.socket, limits: Limits, build: Callable[[int], Connection]) -> None:
+    def __init__(
+        self, listening: socket.socket, limits: UserLimits, build: Callable[[int], CountedConnection]
+    ) -> None:
         self._listening = listening
         self._limits = limits
         self._build = build
         self._loop = asyncio.get_running_loop()
-        self._letting_in: set[asyncio.Task[None]] = set()
+        self._connecting: set[asyncio.Task[None]] = set()
         self._closed = False
         listening.setblocking(False)
         listening.listen(BACKLOG)
-        self._open()
+        self._watch_socket()
 
-    def _open(self) -> None:
+    def _watch_socket(self) -> None:
         if not self._closed:
-            self._loop.add_reader(self._listening.fileno(), self._take)
+            self._loop.add_reader(self._listening.fileno(), self._accept)
 
-    def _take(self) -> None:
-        """Takes who waits; the loop comes again where there are more."""
+    def _accept(self) -> None:
+        """Accept connections that wait; the event loop calls again while there are more."""
         for _ in range(AT_ONCE):
             try:
                 connection, _address = self._listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as fault:
-                log.error("no connection can be taken: %s", fault.strerror)
+                log.error("no connection can be accepted: %s", fault.strerror)
                 self._loop.remove_reader(self._listening.fileno())
-                self._loop.call_later(PAUSE, self._open)
+                self._loop.call_later(PAUSE, self._watch_socket)
                 return
             self._admit(connection)
 
     def _admit(self, connection: socket.socket) -> None:
         connection.setblocking(False)
-        _, uid, _ = credentials(connection)
+        _, uid, _ = peer_credentials(connection)
         if self._limits.admit(uid):
-            task = self._loop.create_task(self._let_in(connection, uid), name="connection")
-            self._letting_in.add(task)
-            task.add_done_callback(self._letting_in.discard)
+            task = self._loop.create_task(self._connect(connection, uid), name="connection")
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
             return
         with connection, suppress(OSError):
-            connection.send(FULL)
+            connection.send(BUSY_RESPONSE)
 
-    async def _let_in(self, connection: socket.socket, uid: int) -> None:
-        await self._loop.connect_accepted_socket(lambda: self._build(uid), connection)
+    async def _connect(self, connection: socket.socket, uid: int) -> None:
+        await self._loop.connect_accepted_socket(partial(self._build, uid), connection)
 
     def close(self) -> None:
-        """Takes no one more."""
+        """Accept no more connections; those that are open stay."""
         self._closed = True
         self._loop.remove_reader(self._listening.fileno())
         self._listening.close()

@@ -1,4 +1,4 @@
-"""Who asks, from the kernel's word for the connection, and what they may."""
+"""Access to the socket: the caller's credentials, as the kernel reports them, and the level they grant."""
 
 import grp
 import os
@@ -16,11 +16,11 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.settings import AccessSettings
 
 SO_PEERGROUPS = 59  # linux/asm-generic/socket.h
-_MOST_GROUPS = 256  # socket.getsockopt takes 1 KiB at most
+_MOST_GROUPS = 256  # socket.getsockopt reads 1 KiB at most
 
 
 class Level(IntEnum):
-    """Rights, each including those before it."""
+    """What a caller may do; each level includes those before it."""
 
     NONE = 0
     READ = 1
@@ -29,7 +29,7 @@ class Level(IntEnum):
 
 
 class Peer(NamedTuple):
-    """Credentials as they were at connect; sudo therefore shows uid 0."""
+    """A caller's credentials when it connected; a caller through sudo therefore has uid 0."""
 
     uid: int
     gid: int
@@ -38,27 +38,27 @@ class Peer(NamedTuple):
 
 
 def peer_of(request: web.Request) -> Peer:
-    """The caller's credentials; raises Denied when the kernel does not tell them."""
-    found = request.get_extra_info("socket")
-    if found is None:
+    """Return the caller's credentials; raise Denied where the kernel does not report them."""
+    connection = request.get_extra_info("socket")
+    if connection is None:
         raise Denied("The caller's credentials are not known.")
-    pid, uid, gid = credentials(found)
+    pid, uid, gid = peer_credentials(connection)
     try:
-        raw = found.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * _MOST_GROUPS)
+        raw = connection.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * _MOST_GROUPS)
     except OSError as fault:  # ERANGE
-        raise Denied(f"You are in more than {_MOST_GROUPS} groups, which cannot be told apart.") from fault
+        raise Denied(f"You are in more than {_MOST_GROUPS} groups, too many to read.") from fault
     groups = struct.unpack(f"{len(raw) // 4}I", raw)
     return Peer(uid=uid, gid=gid, pid=pid, groups=frozenset([*groups, gid]))
 
 
-def credentials(connection: socket.socket) -> tuple[int, int, int]:
-    """The peer's (pid, uid, gid) as they were at connect: struct ucred, unix(7)."""
+def peer_credentials(connection: socket.socket) -> tuple[int, int, int]:
+    """Return (pid, uid, gid) of the peer when it connected: struct ucred of unix(7)."""
     pid, uid, gid = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
     return pid, uid, gid
 
 
 def level_of(peer: Peer, settings: AccessSettings) -> Level:
-    """The highest level that the peer's groups hold; root and the daemon's own user are admin."""
+    """Return the highest level of the peer's groups; root and the daemon's own user have admin."""
     if peer.uid in (0, os.getuid()):
         return Level.ADMIN
     for level, names in (
@@ -79,15 +79,15 @@ def _gid(name: str) -> int | None:
 
 
 def user_name(uid: int) -> str:
-    """The name of a uid, or the number itself."""
+    """Return the name of a uid, or the number where it has none."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return str(uid)
 
 
-def program(pid: int) -> str:
-    """The name of the caller's program; empty where /proc does not show it."""
+def program_name(pid: int) -> str:
+    """Return the name of the program of a process, empty where /proc does not show it."""
     try:
         return clean(Path(f"/proc/{pid}/comm").read_text().strip(), 16)
     except OSError:
@@ -95,10 +95,10 @@ def program(pid: int) -> str:
 
 
 def refuse_browsers(request: web.Request) -> None:
-    """Raises Denied for what only a web page's request carries, or for a Host that is not ours."""
+    """Raise Denied for a header that only a web page's request has, or for a Host other than ours."""
     headers = request.headers
     site = headers.get("Sec-Fetch-Site", "none")
     if "Origin" in headers or "Referer" in headers or site != "none":
-        raise Denied("Requests of web pages are refused.")
+        raise Denied("Requests from web pages are refused.")
     if headers.get("Host", "") not in ("", "localhost", "kronkeepd"):
         raise Denied("The Host of a request must be localhost.")

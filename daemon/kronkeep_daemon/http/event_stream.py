@@ -49,7 +49,7 @@ async def send(call: ApiCall[object]) -> web.StreamResponse:
         records = call.services.backup_records
         for change in (*past, *past_live):
             if queue.selects(change):
-                await _write(response, _block(_linked(change, records)))
+                await _write(response, _block(_with_backup(change, records)))
         await _send_queue(response, queue, records)
     except ConnectionResetError:
         return response
@@ -107,7 +107,7 @@ async def _send_queue(response: web.StreamResponse, queue: StreamQueue, records:
     while True:
         queue.filled.clear()
         while (change := queue.next()) is not None:
-            await _write(response, _block(_linked(change, records)))
+            await _write(response, _block(_with_backup(change, records)))
         if queue.lost:
             await _write(response, b"event: lost\ndata: {}\n: the reader is too slow\n\n")
             return
@@ -124,7 +124,7 @@ async def _write(response: web.StreamResponse, block: bytes) -> None:
         await response.write(block)
 
 
-def _linked(change: Change, records: BackupRecords) -> Change:
+def _with_backup(change: Change, records: BackupRecords) -> Change:
     """Return a run's change with the backup that belongs to it, which the run's record does not name."""
     if change.table != "executions" or change.body is None:
         return change
@@ -169,7 +169,7 @@ def _selector(call: ApiCall[object], tables: tuple[str, ...]) -> Callable[[Chang
             return False
         if not text or change.body is None:
             return True
-        body = _linked(change, records).body or b""
+        body = _with_backup(change, records).body or b""
         return accepted.takes(msgspec.json.decode(body, type=kinds[change.table]), clock.now())
 
     return selects

@@ -1,8 +1,8 @@
-"""What makes a write safe to send again: entity tags, and answers kept under the caller's key.
+"""Writes that are safe to repeat: entity tags, and answers stored under the caller's Idempotency-Key.
 
-An answer is kept for a day, 10,000 at most. The key's record is durable before the work begins, so a caller
-that repeats the request after a crash gets the first answer, or, where the daemon died in between, the
-work is taken up again under the same names and answered as if it had just been done.
+An answer is stored for a day, 10,000 at most. The key's record is durable before the work begins. A caller
+that repeats the request after a crash of the daemon gets the first answer, or, where the daemon ended before
+there was one, the work is done again under the same names.
 """
 
 import hashlib
@@ -19,15 +19,15 @@ from kronkeep_common.models import CronJob
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.history.documents import NUMBER, TIME
 
-KEPT = timedelta(days=1)
+KEEP_FOR = timedelta(days=1)
 MOST = 10_000
 LONGEST_KEY = 200
 
 
-class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer under a key: `state` is `begun` until the body is there.
+class StoredAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer under a key; `state` is `begun` until there is a body.
 
-    `taken_up` is true where the daemon that had begun is gone, so that its work may be half done.
+    `taken_up` is true where an earlier process of the daemon began the work, so that half of it may be done.
     """
 
     id: str
@@ -39,75 +39,82 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     taken_up: bool = False
 
 
+Work = Callable[[StoredAnswer], Awaitable[StoredAnswer]]
+
+
 def etag(answer: object, body: bytes | None = None) -> str:
-    """The tag of an answer: of a CronJob its version in Kubernetes, else a hash of `body`, its JSON."""
+    """Return the entity tag of an answer: a CronJob's version in Kubernetes, else a hash of its JSON.
+
+    body: the JSON of the answer, where the caller has it.
+    """
     if isinstance(answer, CronJob):
         return f'"{answer.id[:8]}-{answer.resource_version}"'
     return f'"{hashlib.sha256(body or msgspec.json.encode(answer)).hexdigest()[:20]}"'
 
 
 def matches(header: str, tag: str) -> bool:
-    """Whether an If-Match or If-None-Match header names the tag (RFC 9110, 13.1)."""
+    """Return whether an If-Match or If-None-Match header names the tag (RFC 9110, 13.1)."""
     return header.strip() == "*" or tag in [part.strip().removeprefix("W/") for part in header.split(",")]
 
 
-def require(header: str | None, *current: object) -> None:
-    """Raises PreconditionFailed when the header names no form in which the object is read now."""
-    if header is not None and not any(matches(header, etag(form)) for form in current):
+def require_match(header: str | None, *forms: object) -> None:
+    """Raise PreconditionFailed where an If-Match header names none of the forms of the object."""
+    if header is not None and not any(matches(header, etag(form)) for form in forms):
         raise PreconditionFailed("It has changed since you read it.")
 
 
-class Answers:
-    """The kept answers, in the history."""
+class AnswerStore:
+    """The answers of the last day by key, in the history."""
 
     def __init__(self, history: History, clock: Clock) -> None:
         self._history = history
-        self._answers: Records[Answered] = Records(history.table("answers"), Answered)
+        self._answers: Records[StoredAnswer] = Records(history.table("answers"), StoredAnswer)
         self._clock = clock
-        self._going: set[str] = set()
+        self._in_progress: set[str] = set()
+
+    async def answer_once(self, key: str, request: str, work: Work) -> StoredAnswer:
+        """Return the stored answer of `key`; where there is none, do the work and store its answer.
+
+        `work` gets the record, still without a body; `request` is the request's fingerprint. Raise
+        InvalidRequest where the key was used for another request, NotAllowedNow while it is being answered.
+        """
+        with self._reserve(key):
+            stored = self._answers.get(key)
+            if stored is not None and stored.request != request:
+                raise InvalidRequest("This Idempotency-Key was used for another request.", field="key")
+            if stored is not None and stored.state == "done":
+                return stored
+            if stored is not None:
+                record = msgspec.structs.replace(stored, taken_up=True)
+            else:
+                now = self._clock.now()
+                record = StoredAnswer(id=key, request=request, state="begun", created_at=now)
+                await self._put(record)
+            return await self._finish(record, work)
 
     @contextmanager
-    def _alone(self, key: str) -> Iterator[None]:
-        if key in self._going:
+    def _reserve(self, key: str) -> Iterator[None]:
+        if key in self._in_progress:
             raise NotAllowedNow("A request with this Idempotency-Key is being answered.")
-        self._going.add(key)
+        self._in_progress.add(key)
         try:
             yield
         finally:
-            self._going.discard(key)
+            self._in_progress.discard(key)
 
-    async def once(self, key: str, request: str, work: Callable[[Answered], Awaitable[Answered]]) -> Answered:
-        """The kept answer of `key`, or what `work` makes of the record that has begun.
-
-        Raises InvalidRequest when the key was used for another request, NotAllowedNow while it is worked on.
-        """
-        with self._alone(key):
-            known = self._get(key)
-            if known is not None and known.request != request:
-                raise InvalidRequest("This Idempotency-Key was used for another request.", field="key")
-            if known is not None and known.state == "done":
-                return known
-            begun = Answered(id=key, request=request, state="begun", created_at=self._clock.now())
-            if known is None:
-                await self._put(begun)
-            else:
-                begun = msgspec.structs.replace(known, taken_up=True)
-            return await self._finish(begun, work)
-
-    async def _finish(self, begun: Answered, work: Callable[[Answered], Awaitable[Answered]]) -> Answered:
+    async def _finish(self, record: StoredAnswer, work: Work) -> StoredAnswer:
         try:
-            done = await work(begun)
+            answer = await work(record)
         except KronkeepError as fault:
+            # A refusal changed nothing, so its key is free again. Any other fault may have left the work half
+            # done: the record stays, and a repetition of the request finishes it under the same names.
             if not fault.retryable and fault.status < 500:
-                await self._forget(begun.id)
+                await self._forget(record.id)
             raise
-        await self._put(done)
-        return done
+        await self._put(answer)
+        return answer
 
-    def _get(self, key: str) -> Answered | None:
-        return self._answers.get(key)
-
-    async def _put(self, record: Answered) -> None:
+    async def _put(self, record: StoredAnswer) -> None:
         self._answers.put(record)
         self._drop_old()
         await self._history.commit()
@@ -119,7 +126,7 @@ class Answers:
     def _drop_old(self) -> None:
         table = self._history.table("answers")
         order = table.documents.order
-        limit = msgspec.to_builtins(self._clock.now() - KEPT)
+        limit = msgspec.to_builtins(self._clock.now() - KEEP_FOR)
         count = max(0, len(order) - MOST)
         while count < len(order) and order[count][TIME] < limit:
             count += 1
@@ -127,14 +134,14 @@ class Answers:
             table.remove(doc_ids=[row[NUMBER] for row in order[:count]])
 
 
-def key_of(uid: int, header: str) -> str:
-    """The record's id: the caller's uid and key together; raises InvalidRequest."""
+def record_id_of(uid: int, header: str) -> str:
+    """Return the id of the record for a caller's uid and Idempotency-Key; raise InvalidRequest."""
     if not 1 <= len(header) <= LONGEST_KEY or not header.isprintable():
         raise InvalidRequest(f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters.", field="key")
     return hashlib.sha256(f"{uid}\n{header}".encode()).hexdigest()[:32]
 
 
 def fingerprint(method: str, path: str, query: str, body: object) -> str:
-    """A hash of all that the request asks."""
+    """Return a hash of all that a request says."""
     raw = msgspec.json.encode(body) if body is not None else b""
     return hashlib.sha256(b"\n".join([method.encode(), path.encode(), query.encode(), raw])).hexdigest()[:32]

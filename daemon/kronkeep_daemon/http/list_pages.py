@@ -52,7 +52,7 @@ def filter_of(call: ApiCall[object]) -> Filter:
     return parse(call.query.get("filter", ""), ids)
 
 
-def indexed_values(call: ApiCall[object], accepted: Filter) -> dict[str, Any]:
+def values_by_index(call: ApiCall[object], accepted: Filter) -> dict[str, Any]:
     """Return the values of indexed fields that the request's filter and query ask for."""
     return accepted.equal | {k: call.query[k] for k in ("cronjob_id", "namespace") if k in call.query}
 
@@ -75,7 +75,7 @@ async def page_of(
     now = call.services.clock.now()
     limit = limit_of(call)
     if equal is None:
-        equal = indexed_values(call, accepted)
+        equal = values_by_index(call, accepted)
     items: list[R] = []
     cursor = call.query.get("cursor")
     scanned = 0

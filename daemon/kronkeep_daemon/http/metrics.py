@@ -1,10 +1,10 @@
-"""The counters of requests."""
+"""Figures about requests for Prometheus."""
 
 from prometheus_client import CollectorRegistry, Counter
 
 
-class Metrics:
-    """What is counted about requests, beside what the history counts by itself."""
+class RequestMetrics:
+    """The daemon's registry of figures, and the counter of answered requests."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

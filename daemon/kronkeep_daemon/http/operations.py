@@ -1,7 +1,8 @@
-"""Work that outlasts a request: answered 202 with an Operation that can be asked for until it has ended."""
+"""Operations: work that outlasts its request, which is answered with 202 and the Operation to poll."""
 
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -16,8 +17,8 @@ from kronkeep_daemon.supervisor import Supervisor
 MOST = 1000
 
 
-class Operations:
-    """The daemon's operations; those that a stop cut off are failed with the reason Interrupted."""
+class OperationService:
+    """Starts and records operations; those that an earlier process left running have failed: Interrupted."""
 
     def __init__(self, history: History, clock: Clock, supervisor: Supervisor) -> None:
         self._history = history
@@ -26,27 +27,32 @@ class Operations:
         self._records: Records[api.Operation] = Records(history.table("operations"), api.Operation)
         for record in list(self._records.all()):
             if record.status == "running":
-                words = "The daemon stopped before this had ended."
-                self._end(record, "failed", Reason.INTERRUPTED, words, "Ask for it again.")
+                self._end(
+                    record,
+                    "failed",
+                    reason=Reason.INTERRUPTED,
+                    message="The daemon stopped before this had ended.",
+                    next_step="Request it again.",
+                )
 
     def get(self, operation_id: str) -> api.Operation:
-        """One operation; raises OperationNotFound."""
-        found = self._records.get(operation_id)
-        if found is None:
+        """Return one operation; raise OperationNotFound."""
+        operation = self._records.get(operation_id)
+        if operation is None:
             raise OperationNotFound(f"There is no operation {clean(operation_id, 80)}.")
-        return found
+        return operation
 
     def newest(self, limit: int) -> list[api.Operation]:
-        """The newest operations."""
+        """Return the newest operations, newest first."""
         return self._records.newest(limit=limit).items
 
     async def start(self, kind: str, target: str, work: Callable[[], Awaitable[object]]) -> api.Operation:
-        """Records an operation and begins it; where one of that kind and target runs, it is answered."""
+        """Record an operation and start its work; return the one of that kind and target that runs already."""
         name = f"{kind} {target}"
         if self._supervisor.running(name):
-            going = next((r for r in self.newest(MOST) if (r.kind, r.target) == (kind, target)), None)
-            if going is not None:
-                return going
+            running = next((r for r in self.newest(MOST) if (r.kind, r.target) == (kind, target)), None)
+            if running is not None:
+                return running
         operation = api.Operation(
             id=uuid.uuid4().hex[:16],
             kind=kind,
@@ -57,14 +63,20 @@ class Operations:
         self._records.put(operation)
         self._drop_old()
         await self._history.commit()
-        self._supervisor.start(name, lambda: self._work(operation, work), death="quiet")
+        self._supervisor.start(name, partial(self._run, operation, work), death="quiet")
         return operation
 
-    async def _work(self, operation: api.Operation, work: Callable[[], Awaitable[object]]) -> None:
+    async def _run(self, operation: api.Operation, work: Callable[[], Awaitable[object]]) -> None:
         try:
             await work()
         except KronkeepError as fault:
-            self._end(operation, "failed", fault.code, fault.message, fault.next_step)
+            self._end(
+                operation,
+                "failed",
+                reason=fault.code,
+                message=fault.message,
+                next_step=fault.next_step,
+            )
         else:
             self._end(operation, "succeeded")
         await self._history.commit()
@@ -73,6 +85,7 @@ class Operations:
         self,
         operation: api.Operation,
         status: str,
+        *,
         reason: str | None = None,
         message: str | None = None,
         next_step: str | None = None,

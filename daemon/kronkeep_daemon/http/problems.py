@@ -1,4 +1,4 @@
-"""RFC 9457 problems: how every refusal and failure is answered."""
+"""Problem responses (RFC 9457), which answer every refusal and failure."""
 
 from collections.abc import Mapping
 
@@ -13,17 +13,21 @@ PROBLEM = "application/problem+json"
 
 
 class NoSuchRoute(NotFound):
-    """A path or method that is not in the table."""
+    """The path or the method is no route of the API."""
 
     code = "NoSuchRoute"
     status = 404
     default_next_step = "See /openapi.json."
 
 
-def problem(
-    error: KronkeepError, status: int | None = None, others: Mapping[str, str] | None = None
+def problem_response(
+    error: KronkeepError, status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """RFC 9457."""
+    """Return the response that reports an error.
+
+    status: the HTTP status, where it is not that of the error's class.
+    headers: those of the response in whose place it is sent; only Allow is taken from them.
+    """
     code = status or error.status
     body = api.Problem(
         type=f"https://kronkeep.dev/problems/{error.code}",
@@ -35,7 +39,7 @@ def problem(
         retryable=error.retryable,
         details=error.details,
     )
-    headers = {"Retry-After": "1"} if code in (429, 503) else {}
-    if others is not None and "Allow" in others:
-        headers["Allow"] = others["Allow"]
-    return web.Response(body=msgspec.json.encode(body), status=code, content_type=PROBLEM, headers=headers)
+    chosen = {"Retry-After": "1"} if code in (429, 503) else {}
+    if headers is not None and "Allow" in headers:
+        chosen["Allow"] = headers["Allow"]
+    return web.Response(body=msgspec.json.encode(body), status=code, content_type=PROBLEM, headers=chosen)

@@ -1,4 +1,4 @@
-"""Bodies of requests: read within a deadline, bounded in size and depth, decoded by the route's struct."""
+"""Bodies of requests: read within a deadline, limited in size and depth, decoded as the route's type."""
 
 import asyncio
 import re
@@ -16,13 +16,16 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _BRACKET = re.compile(rb"[\[\]{}]")
 
 
-async def read(request: web.Request, decoder: "msgspec.json.Decoder[Any] | None", seconds: float) -> Any:
-    """The decoded body; None for a route without one. Raises InvalidRequest, TooSlow."""
+async def read_body(request: web.Request, decoder: "msgspec.json.Decoder[Any] | None", seconds: float) -> Any:
+    """Return the decoded body, None for a route without one; raise InvalidRequest, TooSlow.
+
+    seconds: the deadline of the whole body.
+    """
     try:
         async with asyncio.timeout(seconds):
             raw = await request.read()
     except TimeoutError as fault:
-        raise TooSlow(f"The body did not come within {seconds:.0f} s.") from fault
+        raise TooSlow(f"The body did not arrive within {seconds:.0f} s.") from fault
     if decoder is None:
         if raw:
             raise InvalidRequest("This request takes no body.")
@@ -35,11 +38,11 @@ async def read(request: web.Request, decoder: "msgspec.json.Decoder[Any] | None"
 
 
 def check_depth(raw: bytes) -> None:
-    """Raises InvalidRequest for JSON that is nested deeper than 32."""
+    """Raise InvalidRequest for JSON that is nested more than 32 levels deep."""
     if raw.count(b"[") + raw.count(b"{") <= DEPTH:
         return
     depth = 0
     for match in _BRACKET.finditer(_STRING.sub(b"", raw)):
         depth += 1 if match.group() in b"[{" else -1
         if depth > DEPTH:
-            raise InvalidRequest(f"The body is nested deeper than {DEPTH}.")
+            raise InvalidRequest(f"The body is nested more than {DEPTH} levels deep.")

@@ -8,7 +8,7 @@ from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import LIST_QUERY, page_of, with_staleness
 from kronkeep_daemon.http.route import TEXT, ApiCall, RouteTable
 from kronkeep_daemon.http.routes_cronjobs import CRONJOB
-from kronkeep_daemon.http.streams import counted_stream, send_text
+from kronkeep_daemon.http.streams import count_stream, send_text
 
 BACKUPS = "/v1/backups"
 BACKUP = BACKUPS + "/{id}"
@@ -40,7 +40,7 @@ async def get_backup(call: ApiCall[None]) -> BackupExecution:
 async def send_log(call: ApiCall[None]) -> web.StreamResponse:
     """Send the log of a backup's Jobs and hooks."""
     backup = call.services.backups.get(call.id)
-    with counted_stream(call):
+    with count_stream(call):
         return await send_text(call.request, call.services.backup_logs.read(backup))
 
 

@@ -6,7 +6,7 @@ from kronkeep_common import api
 from kronkeep_daemon.http import event_stream
 from kronkeep_daemon.http.list_pages import cluster_views
 from kronkeep_daemon.http.route import ApiCall, RouteTable
-from kronkeep_daemon.http.streams import counted_stream
+from kronkeep_daemon.http.streams import count_stream
 
 RUNS = 200
 BACKUPS = 200
@@ -42,5 +42,5 @@ async def get_snapshot(call: ApiCall[None]) -> api.Snapshot:
 @routes.get("/v1/events", query=("filter", "table"), media="text/event-stream")
 async def send_events(call: ApiCall[None]) -> web.StreamResponse:
     """Send changes as they happen; Last-Event-ID resumes."""
-    with counted_stream(call):
+    with count_stream(call):
         return await event_stream.send(call)

@@ -9,12 +9,12 @@ from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import (
     LIST_QUERY,
     filter_of,
-    indexed_values,
     page_of,
+    values_by_index,
     with_staleness,
 )
 from kronkeep_daemon.http.route import TEXT, ApiCall, RouteTable
-from kronkeep_daemon.http.streams import counted_stream, send_text
+from kronkeep_daemon.http.streams import count_stream, send_text
 
 RUNS = "/v1/executions"
 RUN = RUNS + "/{id}"
@@ -26,7 +26,7 @@ routes = RouteTable()
 async def list_runs(call: ApiCall[None]) -> api.ListOf[CronJobExecution]:
     """List the runs, newest first."""
     records = call.services.backup_records
-    equal = indexed_values(call, filter_of(call))
+    equal = values_by_index(call, filter_of(call))
     policy_id = equal.pop("policy_id", None)  # the backup names it, the run's record does not
     if policy_id is not None:
         cronjob_ids = records.cronjob_ids(policy_id)
@@ -69,6 +69,6 @@ async def send_log(call: ApiCall[None]) -> web.StreamResponse:
     """Send a run's log, live or as it was kept."""
     cronjobs = call.services.cronjobs
     follow = call.query.get("follow") == "true"
-    with counted_stream(call):
+    with count_stream(call):
         run = cronjobs.execution(call.id)
         return await send_text(call.request, cronjobs.reader.log(run, follow=follow))

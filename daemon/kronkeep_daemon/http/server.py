@@ -27,15 +27,15 @@ from kronkeep_common.errors import (
 from kronkeep_common.socket_path import check_length
 from kronkeep_common.text import clean
 from kronkeep_daemon.http import access, idempotency, request_bodies
-from kronkeep_daemon.http.acceptor import Door
+from kronkeep_daemon.http.acceptor import Acceptor
 from kronkeep_daemon.http.access import Level, Peer
-from kronkeep_daemon.http.idempotency import Answered
-from kronkeep_daemon.http.json_encoding import encoded
-from kronkeep_daemon.http.problems import NoSuchRoute, problem
+from kronkeep_daemon.http.idempotency import StoredAnswer
+from kronkeep_daemon.http.json_encoding import encode
+from kronkeep_daemon.http.problems import NoSuchRoute, problem_response
 from kronkeep_daemon.http.route import JSON, ApiCall, Route
 from kronkeep_daemon.http.routes import ROUTES, read_forms, read_object
 from kronkeep_daemon.http.services import Services
-from kronkeep_daemon.http.user_limits import Connection
+from kronkeep_daemon.http.user_limits import CountedConnection
 
 log = logging.getLogger(__name__)
 MAX_BODY = 1024 * 1024
@@ -44,7 +44,7 @@ GRACE = 2.0  # seconds for the requests that are being answered when the daemon 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Api:
+class ApiHandlers:
     """The handlers of one application."""
 
     def __init__(self, services: Services) -> None:
@@ -62,7 +62,7 @@ class Api:
 
     @web.middleware
     async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        assert isinstance(request.protocol, Connection)
+        assert isinstance(request.protocol, CountedConnection)
         with request.protocol.working():
             response = await self._answered(request, handler)
         resource = request.match_info.route.resource
@@ -77,17 +77,17 @@ class Api:
             access.refuse_browsers(request)
             return await handler(request)
         except KronkeepError as error:
-            return problem(error)
+            return problem_response(error)
         except web.HTTPRequestEntityTooLarge:
-            return problem(InvalidRequest(f"The body is larger than {MAX_BODY} bytes."), 413)
+            return problem_response(InvalidRequest(f"The body is larger than {MAX_BODY} bytes."), 413)
         except web.HTTPException as refused:
             words = f"{request.method} {clean(request.path, 200)} is not served here."
-            return problem(NoSuchRoute(words), refused.status, refused.headers)
+            return problem_response(NoSuchRoute(words), refused.status, refused.headers)
         except (ConnectionResetError, asyncio.CancelledError):
             raise
         except Exception:  # the top of a request
             log.exception("%s %s failed", request.method, clean(request.path, 200))
-            return problem(Internal("The daemon failed at this request; its log says how."))
+            return problem_response(Internal("The daemon failed at this request; its log says how."))
 
     def _handler(self, route: Route) -> Handler:
         decoder: msgspec.json.Decoder[Any] | None = None
@@ -101,7 +101,7 @@ class Api:
                 self._allowed(peer, route.level)
                 self._known_query(request, route)
                 seconds = self._services.limits.settings().body_seconds
-                body = await request_bodies.read(request, decoder, seconds)
+                body = await request_bodies.read_body(request, decoder, seconds)
                 call = ApiCall(
                     services=self._services,
                     path=dict(request.match_info),
@@ -122,7 +122,7 @@ class Api:
         answer = await route.handler(call)
         if isinstance(answer, web.StreamResponse):
             return answer
-        body = await encoded(answer)
+        body = await encode(answer)
         tag = idempotency.etag(answer, body)
         asked = call.request.headers.get("If-None-Match")
         if asked is not None and idempotency.matches(asked, tag):
@@ -134,16 +134,16 @@ class Api:
         headers = call.request.headers
         lock = self._locks.setdefault(call.request.path, asyncio.Lock())
         if _rehearsed(route, call):
-            idempotency.require(headers.get("If-Match"), *await read_forms(route, call))
+            idempotency.require_match(headers.get("If-Match"), *await read_forms(route, call))
             current = await read_object(route, call)
             shown = api.DryRun(would=route.summary, object=msgspec.to_builtins(current) if current else {})
             return _answer(msgspec.json.encode(shown), 200, {})
         key = headers.get("Idempotency-Key")
         if key is None:
             async with lock:
-                idempotency.require(headers.get("If-Match"), *await read_forms(route, call))
+                idempotency.require_match(headers.get("If-Match"), *await read_forms(route, call))
                 return _finished(await route.handler(call), route.status)
-        record_id = idempotency.key_of(peer.uid, key)
+        record_id = idempotency.record_id_of(peer.uid, key)
         asked = idempotency.fingerprint(
             call.request.method, call.request.path, call.request.query_string, call.body
         )
@@ -153,11 +153,13 @@ class Api:
             )
         return _answer(kept.body.encode(), kept.status, {})
 
-    async def _worked(self, route: Route, call: ApiCall[Any], begun: Answered) -> Answered:
+    async def _worked(self, route: Route, call: ApiCall[Any], begun: StoredAnswer) -> StoredAnswer:
         """The record with the answer in it; work that an earlier life of the daemon began is taken up."""
         try:
             if not begun.taken_up:
-                idempotency.require(call.request.headers.get("If-Match"), *await read_forms(route, call))
+                idempotency.require_match(
+                    call.request.headers.get("If-Match"), *await read_forms(route, call)
+                )
             answer = await route.handler(call._replace(key=begun.id))
         except (NameTaken, NotFound) as fault:
             if not begun.taken_up:
@@ -204,7 +206,7 @@ class Api:
             "uid": peer.uid,
             "user": access.user_name(peer.uid),
             "pid": peer.pid,
-            "program": access.program(peer.pid),
+            "program": access.program_name(peer.pid),
             "method": route.method,
             "route": route.path,
             "object": {key: clean(value, 253) for key, value in request.match_info.items()},
@@ -232,7 +234,7 @@ def _answer(body: bytes, status: int, headers: dict[str, str]) -> web.Response:
     return web.Response(body=body, status=status, content_type=JSON, headers=headers)
 
 
-def bind(path: Path) -> socket.socket:
+def bind_socket(path: Path) -> socket.socket:
     """A listening socket of mode 0660 at `path`, in place of one that nobody serves.
 
     Raises StateInUse when another daemon answers there, InvalidSettings where no socket can be made.
@@ -277,7 +279,7 @@ def _clear(path: Path) -> None:
     path.unlink()
 
 
-def inherited() -> socket.socket | None:
+def systemd_socket() -> socket.socket | None:
     """The socket that systemd passed (sd_listen_fds(3)), if it did."""
     if os.environ.pop("LISTEN_PID", None) != str(os.getpid()) or os.environ.pop("LISTEN_FDS", "0") != "1":
         return None
@@ -291,18 +293,18 @@ def _remove(path: Path) -> None:
 @asynccontextmanager
 async def serve(services: Services, path: Path) -> AsyncIterator[None]:
     """Serves the API on systemd's socket, or on one made at `path` and removed at the end."""
-    given = inherited()
-    listening = given or bind(path)
-    runner = web.AppRunner(Api(services).application(), access_log=None, shutdown_timeout=GRACE)
+    given = systemd_socket()
+    listening = given or bind_socket(path)
+    runner = web.AppRunner(ApiHandlers(services).application(), access_log=None, shutdown_timeout=GRACE)
     await runner.setup()
     server = runner.server
     assert server is not None
 
-    def connection(uid: int) -> Connection:
+    def connection(uid: int) -> CountedConnection:
         named = {"keepalive_timeout": 15, "lingering_time": 1, "access_log": None}
-        return Connection(server, services.limits, uid, **named)
+        return CountedConnection(server, services.limits, uid, **named)
 
-    door = Door(listening, services.limits, connection)
+    door = Acceptor(listening, services.limits, connection)
     try:
         yield
     finally:

@@ -15,11 +15,11 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.doctor import Doctor
 from kronkeep_daemon.history import History
-from kronkeep_daemon.http.idempotency import Answers
+from kronkeep_daemon.http.idempotency import AnswerStore
 from kronkeep_daemon.http.live_changes import LiveChanges
-from kronkeep_daemon.http.metrics import Metrics
-from kronkeep_daemon.http.operations import Operations
-from kronkeep_daemon.http.user_limits import Limits
+from kronkeep_daemon.http.metrics import RequestMetrics
+from kronkeep_daemon.http.operations import OperationService
+from kronkeep_daemon.http.user_limits import UserLimits
 from kronkeep_daemon.manifest_folder import ManifestFolder
 from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.schedule_service import ScheduleService
@@ -49,8 +49,8 @@ class Services(NamedTuple):
     live: LiveChanges
     clock: Clock
     settings: Callable[[], Settings]
-    operations: Operations
-    answers: Answers
-    limits: Limits
-    metrics: Metrics
+    operations: OperationService
+    answers: AnswerStore
+    limits: UserLimits
+    metrics: RequestMetrics
     alerts: AlertService

@@ -8,14 +8,14 @@ from aiohttp import web
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.http import access
 from kronkeep_daemon.http.route import ApiCall
-from kronkeep_daemon.http.user_limits import Connection
+from kronkeep_daemon.http.user_limits import CountedConnection
 
 
 @contextmanager
-def counted_stream(call: ApiCall[object]) -> Iterator[None]:
+def count_stream(call: ApiCall[object]) -> Iterator[None]:
     """Count one stream of the user until it or its connection ends; raise TooMany."""
     connection = call.request.protocol
-    assert isinstance(connection, Connection)
+    assert isinstance(connection, CountedConnection)
     with call.services.limits.stream(access.peer_of(call.request).uid, call.request.task):
         connection.carries(call.request.task)
         yield

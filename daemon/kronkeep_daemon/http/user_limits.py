@@ -16,14 +16,14 @@ from aiohttp import web
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, TooMany
 from kronkeep_common.text import clean
-from kronkeep_daemon.http.problems import problem
+from kronkeep_daemon.http.problems import problem_response
 from kronkeep_daemon.settings import LimitSettings
 
 RESERVED = 32
 MOST_BUCKETS = 1024
 
 
-class Bucket:
+class TokenBucket:
     """Tokens that come back at `rate` a second, `burst` of them at most."""
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
@@ -42,22 +42,22 @@ class Bucket:
         return True
 
 
-class Buckets:
+class UserBuckets:
     """One bucket a uid; when there are too many uids, all begin anew."""
 
     def __init__(self) -> None:
-        self._buckets: dict[int, Bucket] = {}
+        self._buckets: dict[int, TokenBucket] = {}
 
     def take(self, uid: int, rate: float, now: float) -> bool:
         """Whether the uid may go on, at `rate` a second with twice that at once."""
         if uid not in self._buckets:
             if len(self._buckets) >= MOST_BUCKETS:
                 self._buckets.clear()
-            self._buckets[uid] = Bucket(rate, rate * 2, now)
+            self._buckets[uid] = TokenBucket(rate, rate * 2, now)
         return self._buckets[uid].take(now)
 
 
-class Limits:
+class UserLimits:
     """What is open now, by uid."""
 
     def __init__(self, clock: Clock, settings: Callable[[], LimitSettings]) -> None:
@@ -66,9 +66,9 @@ class Limits:
         self._connections: Counter[int] = Counter()
         self._streams: Counter[int] = Counter()
         self._streaming: set[asyncio.Task[None]] = set()
-        self._requests = Buckets()
-        self._refusals = Buckets()
-        self._lines = Buckets()
+        self._requests = UserBuckets()
+        self._refusals = UserBuckets()
+        self._lines = UserBuckets()
 
     def admit(self, uid: int) -> bool:
         """Counts a connection in, unless the uid or the daemon has too many."""
@@ -118,10 +118,10 @@ class Limits:
         return self._refusals.take(uid, 10.0, self._clock.monotonic())
 
 
-class Connection(web.RequestHandler):
+class CountedConnection(web.RequestHandler):
     """aiohttp's connection, counted by uid, closed when the headers of a request take too long."""
 
-    def __init__(self, server: web.Server, limits: Limits, uid: int, **named: Any) -> None:
+    def __init__(self, server: web.Server, limits: UserLimits, uid: int, **named: Any) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **named)
         self._limits = limits
         self._uid = uid
@@ -151,7 +151,7 @@ class Connection(web.RequestHandler):
         if status >= 500:
             return super().handle_error(request, status, exc, message)
         words = clean((message or "").partition("\n")[0], 200)
-        answer = problem(InvalidRequest(f"This is no request in HTTP/1.1: {words}"), status)
+        answer = problem_response(InvalidRequest(f"This is no request in HTTP/1.1: {words}"), status)
         answer.force_close()
         return answer
 

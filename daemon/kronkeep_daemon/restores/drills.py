@@ -19,7 +19,7 @@ from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_annotations import Carrier
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.facts import drill_seen
+from kronkeep_daemon.history.facts import drill_seen_key
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.repositories.job_names import short_hash
 from kronkeep_daemon.restores.restore_records import RestoreRecords, new_restore
@@ -109,7 +109,7 @@ class Drills:
         slots = [restore.due_at for restore in past if restore.due_at is not None]
         if slots:
             return max(slots)
-        first = self._history.facts.first_seen(drill_seen(cronjob_id, policy.id), self._clock.now())
+        first = self._history.facts.first_seen(drill_seen_key(cronjob_id, policy.id), self._clock.now())
         await self._history.commit()
         return first
 

@@ -19,7 +19,7 @@ from kronkeep_common.client import Client, SyncClient
 from kronkeep_common.models import CronJobCreate
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.routes import ROUTES
-from kronkeep_daemon.http.server import bind
+from kronkeep_daemon.http.server import bind_socket
 
 HTTP = httpx.AsyncClient
 
@@ -174,17 +174,17 @@ def test_nobody_at_the_socket_is_one_sentence_with_what_to_do(tmp_path: Path) ->
 
 def test_a_dead_socket_is_replaced_and_a_file_is_not(tmp_path: Path) -> None:
     path = tmp_path / "run" / "api.sock"
-    bind(path).close()
-    with bind(path) as listening:
+    bind_socket(path).close()
+    with bind_socket(path) as listening:
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         with pytest.raises(errors.StateInUse):
-            bind(path)
+            bind_socket(path)
         assert listening.getsockname() == str(path)
     precious = tmp_path / "precious"
     precious.write_text("x")
     for taken in (precious, precious / "api.sock", tmp_path):
         with pytest.raises(errors.InvalidSettings) as refusal:
-            bind(taken)
+            bind_socket(taken)
         assert "--socket" in refusal.value.next_step
     assert precious.read_text() == "x"
 

@@ -12,8 +12,8 @@ from typing import Any, cast
 import pytest
 
 from kronkeep_daemon.http import acceptor
-from kronkeep_daemon.http.acceptor import Door
-from kronkeep_daemon.http.user_limits import Limits
+from kronkeep_daemon.http.acceptor import Acceptor
+from kronkeep_daemon.http.user_limits import UserLimits
 from kronkeep_daemon.settings import LimitSettings
 from kronkeep_daemon.testing import FakeClock
 
@@ -48,8 +48,8 @@ class Listening(socket.socket):
 async def opened(path: Path, most: int) -> AsyncIterator[Listening]:
     listening = Listening(socket.AF_UNIX)
     listening.bind(str(path))
-    limits = Limits(FakeClock(), lambda: LimitSettings(connections_per_uid=most))
-    found = Door(listening, limits, cast(Any, Guest))
+    limits = UserLimits(FakeClock(), lambda: LimitSettings(connections_per_uid=most))
+    found = Acceptor(listening, limits, cast(Any, Guest))
     try:
         yield listening
     finally:
@@ -86,7 +86,7 @@ async def test_above_the_limit_a_knock_is_answered_and_closed(tmp_path: Path) ->
         guests = [knock(tmp_path / "s") for _ in range(3)]
         assert (await heard(guests[0])).startswith(b"uid ")
         assert (await heard(guests[1])).startswith(b"uid ")
-        assert await heard(guests[2]) == acceptor.FULL
+        assert await heard(guests[2]) == acceptor.BUSY_RESPONSE
         assert await heard(guests[2]) == b""
         for guest in guests:
             guest.close()

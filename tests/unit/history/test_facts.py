@@ -5,14 +5,14 @@ from pathlib import Path
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.facts import Fact, drill_seen, policy_seen
+from kronkeep_daemon.history.facts import Fact, drill_seen_key, policy_seen_key
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 
 
 async def test_the_first_time_stays_whatever_is_asked_later_and_after_a_restart(tmp_path: Path) -> None:
-    key = policy_seen("cronjob", "policy")
+    key = policy_seen_key("cronjob", "policy")
     history = await History.open(tmp_path, clock=SystemClock())
     assert history.facts.get(key) is None
     assert history.facts.first_seen(key, NOW) == NOW
@@ -20,7 +20,7 @@ async def test_the_first_time_stays_whatever_is_asked_later_and_after_a_restart(
     await history.close()
     history = await History.open(tmp_path, clock=SystemClock())
     assert history.facts.first_seen(key, LATER) == NOW
-    assert history.facts.get(drill_seen("cronjob", "policy")) is None
+    assert history.facts.get(drill_seen_key("cronjob", "policy")) is None
     await history.close()
 
 
