@@ -61,7 +61,7 @@ class Acceptor:
     def _admit(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         _, uid, _ = peer_credentials(connection)
-        if self._limits.admit(uid):
+        if self._limits.admit_connection(uid):
             task = self._loop.create_task(self._connect(connection, uid), name="connection")
             self._connecting.add(task)
             task.add_done_callback(self._connecting.discard)

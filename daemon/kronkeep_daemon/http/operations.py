@@ -47,7 +47,7 @@ class OperationService:
         return self._records.newest(limit=limit).items
 
     async def start(self, kind: str, target: str, work: Callable[[], Awaitable[object]]) -> api.Operation:
-        """Record an operation and start its work; return the one of that kind and target that runs already."""
+        """Record an operation and start its work, unless one of that kind and target runs; return it."""
         name = f"{kind} {target}"
         if self._supervisor.running(name):
             running = next((r for r in self.newest(MOST) if (r.kind, r.target) == (kind, target)), None)

@@ -1,12 +1,14 @@
-"""The application on its socket: access, limits, decoding, answers, problems, audit."""
+"""What happens to each request around its route's handler.
+
+In this order: limits of the user, level, known parameters, body; then the answer with its entity tag, or
+for a write the lock on its object, If-Match, Idempotency-Key and dry run; at last the audit trail. Whatever
+is raised becomes a problem response.
+"""
 
 import asyncio
 import logging
-import os
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -14,20 +16,9 @@ import msgspec
 from aiohttp import web
 
 from kronkeep_common import api
-from kronkeep_common.errors import (
-    Denied,
-    Internal,
-    InvalidRequest,
-    InvalidSettings,
-    KronkeepError,
-    NameTaken,
-    NotFound,
-    StateInUse,
-)
-from kronkeep_common.socket_path import check_length
+from kronkeep_common.errors import Denied, Internal, InvalidRequest, KronkeepError, NameTaken, NotFound
 from kronkeep_common.text import clean
 from kronkeep_daemon.http import access, idempotency, request_bodies
-from kronkeep_daemon.http.acceptor import Acceptor
 from kronkeep_daemon.http.access import Level, Peer
 from kronkeep_daemon.http.idempotency import StoredAnswer
 from kronkeep_daemon.http.json_encoding import encode
@@ -39,40 +30,42 @@ from kronkeep_daemon.http.user_limits import CountedConnection
 
 log = logging.getLogger(__name__)
 MAX_BODY = 1024 * 1024
-SOCKET_MODE = 0o660
-GRACE = 2.0  # seconds for the requests that are being answered when the daemon stops
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+NO_CONTENT = 204
+RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class ApiHandlers:
-    """The handlers of one application."""
+class RequestHandling:
+    """Handles the requests of one application; writes on one path are done one after the other."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def application(self) -> web.Application:
-        """The application; raises ValueError for a route without a level."""
+        """Return the application; raise ValueError for a route without a level."""
         app = web.Application(client_max_size=MAX_BODY, middlewares=[self._middleware])
         for route in ROUTES:
             if route.level is Level.NONE:
                 raise ValueError(f"{route.method} {route.path} has no level")
-            app.router.add_route(route.method, route.path, self._handler(route))
+            decoder: msgspec.json.Decoder[Any] | None = None
+            if route.request is not None:
+                decoder = msgspec.json.Decoder(route.request)
+            app.router.add_route(route.method, route.path, partial(self._handle, route, decoder))
         return app
 
     @web.middleware
-    async def _middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _middleware(self, request: web.Request, handler: RequestHandler) -> web.StreamResponse:
         assert isinstance(request.protocol, CountedConnection)
-        with request.protocol.working():
-            response = await self._answered(request, handler)
+        with request.protocol.without_header_deadline():
+            response = await self._respond(request, handler)
         resource = request.match_info.route.resource
         route = resource.canonical if resource is not None else "none"
         method = request.method if resource is not None else "none"
         self._services.metrics.requests.labels(method, route, response.status).inc()
         return response
 
-    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """The handler's answer, or the problem that came instead."""
+    async def _respond(self, request: web.Request, handler: RequestHandler) -> web.StreamResponse:
+        """Return the handler's response, or the problem response for what it raised."""
         try:
             access.refuse_browsers(request)
             return await handler(request)
@@ -80,127 +73,77 @@ class ApiHandlers:
             return problem_response(error)
         except web.HTTPRequestEntityTooLarge:
             return problem_response(InvalidRequest(f"The body is larger than {MAX_BODY} bytes."), 413)
-        except web.HTTPException as refused:
-            words = f"{request.method} {clean(request.path, 200)} is not served here."
-            return problem_response(NoSuchRoute(words), refused.status, refused.headers)
+        except web.HTTPException as refusal:
+            message = f"{request.method} {clean(request.path, 200)} is not served here."
+            return problem_response(NoSuchRoute(message), refusal.status, refusal.headers)
         except (ConnectionResetError, asyncio.CancelledError):
             raise
-        except Exception:  # the top of a request
+        except Exception:  # the top of a request: the daemon must survive a fault of its own
             log.exception("%s %s failed", request.method, clean(request.path, 200))
             return problem_response(Internal("The daemon failed at this request; its log says how."))
 
-    def _handler(self, route: Route) -> Handler:
-        decoder: msgspec.json.Decoder[Any] | None = None
-        if route.request is not None:
-            decoder = msgspec.json.Decoder(route.request)
+    async def _handle(
+        self, route: Route, decoder: "msgspec.json.Decoder[Any] | None", request: web.Request
+    ) -> web.StreamResponse:
+        peer = access.peer_of(request)
+        try:
+            self._services.limits.count_request(peer.uid)
+            self._require_level(peer, route.level)
+            _require_known_parameters(request, route)
+            seconds = self._services.limits.settings().body_seconds
+            call = ApiCall(
+                services=self._services,
+                path=dict(request.match_info),
+                query=dict(request.query),
+                body=await request_bodies.read_body(request, decoder, seconds),
+                request=request,
+            )
+            response = await (self._write(route, call, peer) if route.writes else _read(route, call))
+        except KronkeepError as error:
+            await self._audit(request, route, peer, error.code)
+            raise
+        await self._audit(request, route, peer, "done")
+        return response
 
-        async def handle(request: web.Request) -> web.StreamResponse:
-            peer = access.peer_of(request)
-            try:
-                self._services.limits.request(peer.uid)
-                self._allowed(peer, route.level)
-                self._known_query(request, route)
-                seconds = self._services.limits.settings().body_seconds
-                body = await request_bodies.read_body(request, decoder, seconds)
-                call = ApiCall(
-                    services=self._services,
-                    path=dict(request.match_info),
-                    query=dict(request.query),
-                    body=body,
-                    request=request,
-                )
-                response = await (self._change if route.writes else self._read)(route, call, peer)
-            except KronkeepError as error:
-                await self._audited(request, route, peer, error.code)
-                raise
-            await self._audited(request, route, peer, "done")
-            return response
+    def _require_level(self, peer: Peer, level: Level) -> None:
+        granted = access.level_of(peer, self._services.settings().access)
+        if granted < level:
+            raise Denied(f"This needs the level {level.name.lower()}; you hold {granted.name.lower()}.")
 
-        return handle
-
-    async def _read(self, route: Route, call: ApiCall[Any], _: Peer) -> web.StreamResponse:
-        answer = await route.handler(call)
-        if isinstance(answer, web.StreamResponse):
-            return answer
-        body = await encode(answer)
-        tag = idempotency.etag(answer, body)
-        asked = call.request.headers.get("If-None-Match")
-        if asked is not None and idempotency.matches(asked, tag):
-            return web.Response(status=304, headers={"ETag": tag})
-        return _answer(body, route.status, {"ETag": tag})
-
-    async def _change(self, route: Route, call: ApiCall[Any], peer: Peer) -> web.StreamResponse:
-        """One write: alone on its object, under the caller's key where there is one."""
-        headers = call.request.headers
+    async def _write(self, route: Route, call: ApiCall[Any], peer: Peer) -> web.StreamResponse:
+        if call.dry_run and "dry_run" not in route.query:
+            return await _dry_run(route, call)
+        key = call.request.headers.get("Idempotency-Key")
         lock = self._locks.setdefault(call.request.path, asyncio.Lock())
-        if _rehearsed(route, call):
-            idempotency.require_match(headers.get("If-Match"), *await read_forms(route, call))
-            current = await read_object(route, call)
-            shown = api.DryRun(would=route.summary, object=msgspec.to_builtins(current) if current else {})
-            return _answer(msgspec.json.encode(shown), 200, {})
-        key = headers.get("Idempotency-Key")
         if key is None:
             async with lock:
-                idempotency.require_match(headers.get("If-Match"), *await read_forms(route, call))
-                return _finished(await route.handler(call), route.status)
+                await _require_match(route, call)
+                answer = await route.handler(call)
+            if route.status == NO_CONTENT:
+                return web.Response(status=NO_CONTENT)
+            body = msgspec.json.encode(answer)
+            return _json_response(body, route.status, {"ETag": idempotency.etag(answer, body)})
         record_id = idempotency.record_id_of(peer.uid, key)
-        asked = idempotency.fingerprint(
-            call.request.method, call.request.path, call.request.query_string, call.body
-        )
+        request = call.request
+        fingerprint = idempotency.fingerprint(request.method, request.path, request.query_string, call.body)
         async with lock:
-            kept = await self._services.answers.once(
-                record_id, asked, lambda begun: self._worked(route, call, begun)
-            )
-        return _answer(kept.body.encode(), kept.status, {})
+            work = partial(_write_under_key, route, call)
+            stored = await self._services.answers.answer_once(record_id, fingerprint, work)
+        return _json_response(stored.body.encode(), stored.status, {})
 
-    async def _worked(self, route: Route, call: ApiCall[Any], begun: StoredAnswer) -> StoredAnswer:
-        """The record with the answer in it; work that an earlier life of the daemon began is taken up."""
-        try:
-            if not begun.taken_up:
-                idempotency.require_match(
-                    call.request.headers.get("If-Match"), *await read_forms(route, call)
-                )
-            answer = await route.handler(call._replace(key=begun.id))
-        except (NameTaken, NotFound) as fault:
-            if not begun.taken_up:
-                raise
-            if route.method == "DELETE" and isinstance(fault, NotFound):
-                answer = None
-            elif route.find_created is not None and isinstance(fault, NameTaken):
-                answer = await route.find_created(call)
-            else:
-                raise
-        body = "" if route.status == 204 else msgspec.json.encode(answer).decode()
-        return msgspec.structs.replace(begun, state="done", body=body, status=route.status)
+    async def _audit(self, request: web.Request, route: Route, peer: Peer, outcome: str) -> None:
+        """Record a write or a refusal in the audit trail: who, from which program, what, and its outcome.
 
-    def _allowed(self, peer: Peer, level: Level) -> None:
-        held = access.level_of(peer, self._services.settings().access)
-        if held < level:
-            raise Denied(f"This needs the level {level.name.lower()}; you hold {held.name.lower()}.")
-
-    @staticmethod
-    def _known_query(request: web.Request, route: Route) -> None:
-        for name in request.query:
-            if name not in route.parameters:
-                raise InvalidRequest(
-                    f"The parameter {clean(repr(name), 60)} is not known here.", field="query"
-                )
-        for name in ("dry_run", "follow"):
-            if request.query.get(name, "true") not in ("true", "false"):
-                raise InvalidRequest(f"{name} is true or false.", field=name)
-
-    async def _audited(self, request: web.Request, route: Route, peer: Peer, outcome: str) -> None:
-        """Keeps every change and every refusal: who, from where, what, how it ended.
-
-        Of refusals for the level, the rate or the streams ten a second of one uid are kept.
+        Refusals for the level, the rate or the number of streams are limited for each uid, since anybody can
+        cause any number of them.
         """
         refused = outcome in ("Denied", "TooMany")
         if not refused and (not route.writes or request.query.get("dry_run") == "true"):
             return
         if refused:
-            if not self._services.limits.worth_keeping(peer.uid):
+            if not self._services.limits.may_audit_refusal(peer.uid):
                 return
-            if self._services.limits.worth_logging(peer.uid):
+            if self._services.limits.may_log_refusal(peer.uid):
                 log.warning("uid %d was refused %s %s: %s", peer.uid, route.method, route.path, outcome)
         entry = {
             "uid": peer.uid,
@@ -216,100 +159,64 @@ class ApiHandlers:
         await self._services.history.commit()
 
 
-def _rehearsed(route: Route, call: ApiCall[Any]) -> bool:
-    """Whether this is a dry run that the handler does not do itself."""
-    return call.dry_run and "dry_run" not in route.query
+def _require_known_parameters(request: web.Request, route: Route) -> None:
+    for name in request.query:
+        if name not in route.parameters:
+            message = f"The parameter {clean(repr(name), 60)} is not known here."
+            raise InvalidRequest(message, field="query")
+    for name in ("dry_run", "follow"):
+        if request.query.get(name, "true") not in ("true", "false"):
+            raise InvalidRequest(f"{name} is true or false.", field=name)
 
 
-def _finished(answer: object, status: int) -> web.Response:
-    if status == 204:
-        return web.Response(status=204)
-    body = msgspec.json.encode(answer)
-    return _answer(body, status, {"ETag": idempotency.etag(answer, body)})
+async def _read(route: Route, call: ApiCall[Any]) -> web.StreamResponse:
+    answer = await route.handler(call)
+    if isinstance(answer, web.StreamResponse):
+        return answer
+    body = await encode(answer)
+    tag = idempotency.etag(answer, body)
+    known = call.request.headers.get("If-None-Match")
+    if known is not None and idempotency.matches(known, tag):
+        return web.Response(status=304, headers={"ETag": tag})
+    return _json_response(body, route.status, {"ETag": tag})
 
 
-def _answer(body: bytes, status: int, headers: dict[str, str]) -> web.Response:
-    if status == 204:
-        return web.Response(status=204)
-    return web.Response(body=body, status=status, content_type=JSON, headers=headers)
+async def _dry_run(route: Route, call: ApiCall[Any]) -> web.Response:
+    """Answer the dry run of a route that has none of its own: what it would do, and to what."""
+    await _require_match(route, call)
+    current = await read_object(route, call)
+    answer = api.DryRun(would=route.summary, object=msgspec.to_builtins(current) if current else {})
+    return _json_response(msgspec.json.encode(answer), 200, {})
 
 
-def bind_socket(path: Path) -> socket.socket:
-    """A listening socket of mode 0660 at `path`, in place of one that nobody serves.
+async def _require_match(route: Route, call: ApiCall[Any]) -> None:
+    """Raise PreconditionFailed where If-Match names another state of the object, and its NotFound."""
+    idempotency.require_match(call.request.headers.get("If-Match"), *await read_forms(route, call))
 
-    Raises StateInUse when another daemon answers there, InvalidSettings where no socket can be made.
+
+async def _write_under_key(route: Route, call: ApiCall[Any], record: StoredAnswer) -> StoredAnswer:
+    """Do a write and return its record with the answer in it.
+
+    Where an earlier process of the daemon began the work, the object may already exist, or be deleted: that
+    is this request's own doing, and is answered as success.
     """
-    check_length(path)
-    found = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if not path.parent.exists():
-            path.parent.mkdir(parents=True)
-            path.parent.chmod(0o755)  # who may connect is the socket's mode
-        _clear(path)
-        _bind(found, path)
-    except OSError as fault:
-        found.close()
-        words = f"The socket {path} cannot be made: {fault.strerror}."
-        raise InvalidSettings(
-            words, next_step="Choose another path: --socket, or socket in the settings."
-        ) from fault
-    except StateInUse:
-        found.close()
-        raise
-    found.listen()
-    return found
+        if not record.taken_up:
+            await _require_match(route, call)
+        answer = await route.handler(call._replace(key=record.id))
+    except NotFound:
+        if not record.taken_up or route.method != "DELETE":
+            raise
+        answer = None
+    except NameTaken:
+        if not record.taken_up or route.find_created is None:
+            raise
+        answer = await route.find_created(call)
+    body = "" if route.status == NO_CONTENT else msgspec.json.encode(answer).decode()
+    return msgspec.structs.replace(record, state="done", body=body, status=route.status)
 
 
-def _bind(made: socket.socket, path: Path) -> None:
-    """Binds with the socket's own mode from its first moment on."""
-    mask = os.umask(0o777 & ~SOCKET_MODE)
-    try:
-        made.bind(str(path))
-    finally:
-        os.umask(mask)
-
-
-def _clear(path: Path) -> None:
-    """Removes a socket that nobody serves; whatever else is there stays, and has the bind refused."""
-    if not path.is_socket():
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        if probe.connect_ex(str(path)) == 0:
-            raise StateInUse(f"Another daemon serves {path}.")
-    path.unlink()
-
-
-def systemd_socket() -> socket.socket | None:
-    """The socket that systemd passed (sd_listen_fds(3)), if it did."""
-    if os.environ.pop("LISTEN_PID", None) != str(os.getpid()) or os.environ.pop("LISTEN_FDS", "0") != "1":
-        return None
-    return socket.socket(fileno=3)
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)
-
-
-@asynccontextmanager
-async def serve(services: Services, path: Path) -> AsyncIterator[None]:
-    """Serves the API on systemd's socket, or on one made at `path` and removed at the end."""
-    given = systemd_socket()
-    listening = given or bind_socket(path)
-    runner = web.AppRunner(ApiHandlers(services).application(), access_log=None, shutdown_timeout=GRACE)
-    await runner.setup()
-    server = runner.server
-    assert server is not None
-
-    def connection(uid: int) -> CountedConnection:
-        named = {"keepalive_timeout": 15, "lingering_time": 1, "access_log": None}
-        return CountedConnection(server, services.limits, uid, **named)
-
-    door = Acceptor(listening, services.limits, connection)
-    try:
-        yield
-    finally:
-        door.close()
-        services.limits.end_streams()
-        await runner.cleanup()
-        if given is None:
-            _remove(path)
+def _json_response(body: bytes, status: int, headers: dict[str, str]) -> web.Response:
+    if status == NO_CONTENT:
+        return web.Response(status=NO_CONTENT)
+    return web.Response(body=body, status=status, content_type=JSON, headers=headers)

@@ -41,7 +41,7 @@ async def list_files(call: ApiCall[None]) -> SnapshotFolder:
 async def download_file(call: ApiCall[None]) -> web.StreamResponse:
     """Send one file of a backup's snapshot."""
     path = call.query.get("path", "")
-    with call.services.limits.stream(access.peer_of(call.request).uid, call.request.task):
+    with call.services.limits.count_stream(access.peer_of(call.request).uid, call.request.task):
         gone = partial(_is_closing, call.request)
         async with call.services.restores.downloads.open(call.id, path, gone) as sending:
             return await _send(call.request, sending)

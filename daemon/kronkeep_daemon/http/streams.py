@@ -16,8 +16,8 @@ def count_stream(call: ApiCall[object]) -> Iterator[None]:
     """Count one stream of the user until it or its connection ends; raise TooMany."""
     connection = call.request.protocol
     assert isinstance(connection, CountedConnection)
-    with call.services.limits.stream(access.peer_of(call.request).uid, call.request.task):
-        connection.carries(call.request.task)
+    with call.services.limits.count_stream(access.peer_of(call.request).uid, call.request.task):
+        connection.cancel_on_close(call.request.task)
         yield
 
 

@@ -1,7 +1,7 @@
-"""How much one user may ask of the socket at once: connections, streams, requests a second, and deadlines.
+"""Limits of each user on the socket: connections, streams, requests a second, and the headers' deadline.
 
-Figures are those of LimitSettings. A flood of one uid leaves the others their part: `connections` counts all,
-and the last 32 of them are kept for root and the daemon's own user.
+The numbers are those of LimitSettings. A flood by one uid leaves the others their share: `connections` limits
+the sum of all, and the last 32 of them are reserved for root and the daemon's own user.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ MOST_BUCKETS = 1024
 
 
 class TokenBucket:
-    """Tokens that come back at `rate` a second, `burst` of them at most."""
+    """A token bucket: at most `burst` tokens, refilled at `rate` a second."""
 
     def __init__(self, rate: float, burst: float, now: float) -> None:
         self._rate = rate
@@ -33,7 +33,7 @@ class TokenBucket:
         self._at = now
 
     def take(self, now: float) -> bool:
-        """Takes one token, if there is one."""
+        """Take one token, if there is one; `now` is in seconds of the monotonic clock."""
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
         self._at = now
         if self._tokens < 1:
@@ -43,13 +43,13 @@ class TokenBucket:
 
 
 class UserBuckets:
-    """One bucket a uid; when there are too many uids, all begin anew."""
+    """One bucket for each uid; above MOST_BUCKETS uids all of them start full again."""
 
     def __init__(self) -> None:
         self._buckets: dict[int, TokenBucket] = {}
 
     def take(self, uid: int, rate: float, now: float) -> bool:
-        """Whether the uid may go on, at `rate` a second with twice that at once."""
+        """Return whether the uid stays within `rate` a second, with bursts of twice that."""
         if uid not in self._buckets:
             if len(self._buckets) >= MOST_BUCKETS:
                 self._buckets.clear()
@@ -58,7 +58,7 @@ class UserBuckets:
 
 
 class UserLimits:
-    """What is open now, by uid."""
+    """Counts what each uid has open and asks for, against the limits of the settings."""
 
     def __init__(self, clock: Clock, settings: Callable[[], LimitSettings]) -> None:
         self._clock = clock
@@ -70,8 +70,8 @@ class UserLimits:
         self._refusals = UserBuckets()
         self._lines = UserBuckets()
 
-    def admit(self, uid: int) -> bool:
-        """Counts a connection in, unless the uid or the daemon has too many."""
+    def admit_connection(self, uid: int) -> bool:
+        """Count a connection and return True, unless the uid or the daemon has too many."""
         limits = self.settings()
         own = uid in (0, os.getuid())
         most = limits.connections if own else max(1, limits.connections - RESERVED)
@@ -80,16 +80,16 @@ class UserLimits:
         self._connections[uid] += 1
         return True
 
-    def leave(self, uid: int) -> None:
-        """Counts a connection out."""
+    def release_connection(self, uid: int) -> None:
+        """Count a connection as closed."""
         self._connections -= Counter([uid])
 
     @contextmanager
-    def stream(self, uid: int, task: "asyncio.Task[None]") -> Iterator[None]:
-        """One stream of the uid while the block runs, on its connection's task; raises TooMany."""
+    def count_stream(self, uid: int, task: "asyncio.Task[None]") -> Iterator[None]:
+        """Count a stream of the uid while the block runs in its connection's task; raise TooMany."""
         most = self.settings().streams_per_uid
         if self._streams[uid] >= most:
-            raise TooMany(f"You have {most} streams open, which is the most.", next_step="Close one first.")
+            raise TooMany(f"You have {most} streams open, which is the limit.", next_step="Close one first.")
         self._streams[uid] += 1
         self._streaming.add(task)
         try:
@@ -99,45 +99,43 @@ class UserLimits:
             self._streams -= Counter([uid])
 
     def end_streams(self) -> None:
-        """Ends every stream: their readers come back, and a daemon that stops need not wait for them."""
+        """End every stream, so that a daemon that stops need not wait; their readers reconnect."""
         for task in self._streaming:
             task.cancel()
 
-    def request(self, uid: int) -> None:
-        """Counts one request; raises TooMany above the rate."""
+    def count_request(self, uid: int) -> None:
+        """Count one request; raise TooMany above the rate."""
         rate = self.settings().requests_per_second
         if not self._requests.take(uid, rate, self._clock.monotonic()):
             raise TooMany(f"You send more than {rate:.0f} requests a second.")
 
-    def worth_logging(self, uid: int) -> bool:
-        """Whether another refusal of this uid is logged: one in two seconds is."""
+    def may_log_refusal(self, uid: int) -> bool:
+        """Return whether another refusal of this uid is logged: one in two seconds is."""
         return self._lines.take(uid, 0.5, self._clock.monotonic())
 
-    def worth_keeping(self, uid: int) -> bool:
-        """Whether another refusal of this uid is audited: ten a second are."""
+    def may_audit_refusal(self, uid: int) -> bool:
+        """Return whether another refusal of this uid is audited: ten a second are."""
         return self._refusals.take(uid, 10.0, self._clock.monotonic())
 
 
 class CountedConnection(web.RequestHandler):
-    """aiohttp's connection, counted by uid, closed when the headers of a request take too long."""
+    """aiohttp's connection, counted for its uid, and closed when the headers of a request take too long."""
 
-    def __init__(self, server: web.Server, limits: UserLimits, uid: int, **named: Any) -> None:
-        super().__init__(server, loop=asyncio.get_running_loop(), **named)
+    def __init__(self, server: web.Server, limits: UserLimits, uid: int, **options: Any) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self._limits = limits
         self._uid = uid
-        self._patience: asyncio.TimerHandle | None = None
-        self._working = False
+        self._header_deadline: asyncio.TimerHandle | None = None
+        self._answering = False
         self._stream: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Waits for the first request."""
         super().connection_made(transport)
-        self._await_headers(transport)
+        self._start_header_deadline(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Bytes of a request."""
-        if not self._working and self._patience is None and self.transport is not None:
-            self._await_headers(self.transport)
+        if not self._answering and self._header_deadline is None and self.transport is not None:
+            self._start_header_deadline(self.transport)
         super().data_received(data)
 
     def handle_error(
@@ -147,41 +145,40 @@ class CountedConnection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """A problem for what is no HTTP, unlogged, since anybody can send any number of it."""
+        """Answer what is no HTTP with a problem, unlogged, since anybody can send any number of it."""
         if status >= 500:
             return super().handle_error(request, status, exc, message)
-        words = clean((message or "").partition("\n")[0], 200)
-        answer = problem_response(InvalidRequest(f"This is no request in HTTP/1.1: {words}"), status)
+        reason = clean((message or "").partition("\n")[0], 200)
+        answer = problem_response(InvalidRequest(f"This is not an HTTP/1.1 request: {reason}"), status)
         answer.force_close()
         return answer
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Counts the connection out."""
-        self._stop_waiting()
-        self._limits.leave(self._uid)
+        self._stop_header_deadline()
+        self._limits.release_connection(self._uid)
         super().connection_lost(exc)
         if self._stream is not None:
             self._stream.cancel()
 
-    def carries(self, stream: "asyncio.Task[None]") -> None:
-        """The stream ends with the connection, which counts against its user only while somebody reads."""
+    def cancel_on_close(self, stream: "asyncio.Task[None]") -> None:
+        """Cancel the stream's task when the connection ends, so that it counts only while somebody reads."""
         self._stream = stream
 
-    def _await_headers(self, transport: asyncio.BaseTransport) -> None:
+    def _start_header_deadline(self, transport: asyncio.BaseTransport) -> None:
         seconds = self._limits.settings().header_seconds
-        self._patience = asyncio.get_running_loop().call_later(seconds, transport.close)
+        self._header_deadline = asyncio.get_running_loop().call_later(seconds, transport.close)
 
-    def _stop_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_header_deadline(self) -> None:
+        if self._header_deadline is not None:
+            self._header_deadline.cancel()
+            self._header_deadline = None
 
     @contextmanager
-    def working(self) -> Iterator[None]:
-        """While a request is answered no deadline for headers runs."""
-        self._stop_waiting()
-        self._working = True
+    def without_header_deadline(self) -> Iterator[None]:
+        """Suspend the deadline for headers while the block answers a request."""
+        self._stop_header_deadline()
+        self._answering = True
         try:
             yield
         finally:
-            self._working = False
+            self._answering = False

@@ -18,8 +18,8 @@ from kronkeep_common import errors
 from kronkeep_common.client import Client, SyncClient
 from kronkeep_common.models import CronJobCreate
 from kronkeep_daemon.http.access import Level
+from kronkeep_daemon.http.listening_socket import bind_socket
 from kronkeep_daemon.http.routes import ROUTES
-from kronkeep_daemon.http.server import bind_socket
 
 HTTP = httpx.AsyncClient
 

@@ -93,7 +93,7 @@ async def test_a_dry_run_changes_nothing_and_says_what_it_would_do(daemon: Daemo
 async def test_bodies_deeper_than_32_are_refused_whatever_strings_hold(http: HTTP) -> None:
     deep = "[" * 33 + "]" * 33
     answer = await http.post(TRIGGER, content='{"env":' + deep + "}")
-    assert "nested deeper" in answer.json()["detail"]
+    assert "nested more than 32 levels deep" in answer.json()["detail"]
     text = '{"env":[{"name":"A","value":"' + "[{" * 50 + '"}]}'
     assert (await http.post(TRIGGER + "?dry_run=true", content=text)).status_code == 200
 
