@@ -1,1 +1,1 @@
-"""The socket API: one table of routes, access by peer credentials, problems, events."""
+"""The socket API: routes, access by the peer's credentials, problem responses, events."""

@@ -32,7 +32,7 @@ async def send(call: ApiCall[object]) -> web.StreamResponse:
     live = call.services.live if set(tables) & set(api.LIVE_TABLES) else None
     after = _last_event_id(call.request)
     if live is not None:
-        await live.begin()
+        await live.ensure_started()
     # Nothing is awaited from here until both subscriptions stand: no change falls between past and queue.
     past = history.changes_since(after) if after is not None else iter(())
     past_live = live.since(after) if live is not None and after is not None else []

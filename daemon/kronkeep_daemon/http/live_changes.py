@@ -1,13 +1,13 @@
-"""Changes of CronJobs and watches for `/v1/events`: both belong to the clusters and are in no journal.
+"""Changes of CronJobs and watches for `/v1/events`; they belong to the clusters and are in no journal.
 
-What a CronJob looks like follows from its object, its runs, backups and restores, and from the time: the
-next run moves on, a backup becomes overdue. So CronJobs that an event names are computed again after at most
-PAUSE, all of them every SWEEP, and watches are read every TICK; what differs from before becomes a Change.
+The state of a CronJob follows from its object, its runs, backups and restores, and from the time: its next
+run moves on, its backup becomes overdue. So the CronJobs that an event names are computed again within PAUSE,
+all of them every SWEEP, and the watches are read every TICK; whatever differs from before is a change.
 
-A change has no sequence of its own. It carries the history's sequence of its moment, and who resumes after
-the sequence N gets each record whose latest change carries N or more: what a snapshot of N may lack, and
-sometimes what it has already. This works from the first snapshot or stream on that asks, and for IDLE after
-the last one; before and after that nothing is computed, and who resumes is told to take a new snapshot.
+Such a change has no sequence of its own. It carries the sequence that the history had then, and a client that
+resumes after sequence N gets each record whose latest change carries N or more: all that a snapshot of N may
+lack, and sometimes what it already has. Nothing is computed before the first snapshot or stream that asks,
+nor once IDLE has passed since the last one; a client that resumes then must take a new snapshot.
 """
 
 import asyncio
@@ -26,9 +26,8 @@ from kronkeep_daemon.kube.objects import CronJobRef
 
 CRONJOBS = "cronjobs"
 WATCHES = "watches"
-TABLES = (CRONJOBS, WATCHES)
-PAUSE = 0.25  # seconds between two computations at least
-SHARE = 4  # a computation that took t seconds is followed by a pause of at least SHARE * t
+PAUSE = 0.25  # seconds between two computations, at least
+SHARE = 4  # times as long as a computation took is the pause after it, at least
 TICK = 1.0  # seconds
 SWEEP = 5.0  # seconds
 IDLE = 60.0  # seconds
@@ -87,7 +86,7 @@ class LatestChanges:
 
 
 class LiveChanges:
-    """Computes CronJobs and watches while somebody reads them, and tells the listeners what changed."""
+    """Computes CronJobs and watches while somebody reads them, and calls listeners with the changes."""
 
     def __init__(
         self,
@@ -117,23 +116,24 @@ class LiveChanges:
         bus.subscribe(RestoreChanged, self._on_record)
 
     def _on_cronjob(self, event: CronJobChanged) -> None:
-        self._touch(event.cronjob.uid, event.cronjob.ref)
+        self._mark_touched(event.cronjob.uid, event.cronjob.ref)
 
     def _on_record(self, event: ExecutionChanged | BackupChanged | RestoreChanged) -> None:
-        self._touch(event.new.cronjob_id, CronJobRef.of(event.new))
+        self._mark_touched(event.new.cronjob_id, CronJobRef.of(event.new))
 
-    def _touch(self, cronjob_id: str, ref: CronJobRef) -> None:
+    def _mark_touched(self, cronjob_id: str, ref: CronJobRef) -> None:
         if self._in_use.is_set():
             self._touched[cronjob_id] = ref
             self._wake.set()
 
     async def current(self) -> tuple[list[CronJob], list[api.WatchView]]:
-        """Return every CronJob and watch; who has them can resume from the sequence of before the call."""
+        """Return every CronJob and watch; changes after the sequence before the call can be resumed."""
+        self._mark_used()
         async with self._computing:
             return await self._compute_all(), watch_views(self._cronjobs)
 
-    async def begin(self) -> None:
-        """Begin to compute, where that rests, so that who listens afterwards misses no change."""
+    async def ensure_started(self) -> None:
+        """Compute everything once, where nothing was computed; a later listener then misses no change."""
         self._mark_used()
         async with self._computing:
             if self._latest.start is None:
@@ -154,7 +154,7 @@ class LiveChanges:
         return unsubscribe
 
     async def run(self) -> None:
-        """Compute for ever what has changed, while somebody reads it."""
+        """Compute what changes, for ever, while somebody reads it."""
         while True:
             await self._in_use.wait()
             await self._wait_for_touch()
@@ -182,9 +182,10 @@ class LiveChanges:
         self._used_seq = self._history.seq
 
     def _unused(self, now: float) -> bool:
-        """Whether nobody reads any more, nor can resume from the sequence that was last given out.
+        """Return whether nobody has read for IDLE, and the history has moved on since.
 
-        A later start has a larger sequence then, so that an old snapshot is not taken for a complete one.
+        A later start then has a greater sequence than any snapshot before the pause, whose changes during the
+        pause are not known.
         """
         return not self._listeners and now > self._used_at + IDLE and self._history.seq > self._used_seq
 
@@ -197,19 +198,18 @@ class LiveChanges:
         """Compute every CronJob and watch, and return the CronJobs.
 
         What the first computation sees is no change: it gets a sequence before `start`, so that the snapshot
-        which asked for it is not followed by all of it once more.
+        that asked for it is not followed by all of it once more.
         """
-        self._mark_used()
-        begins = self._latest.start is None
-        if begins:
+        first = self._latest.start is None
+        if first:
             self._latest.start = self._history.seq
             self._in_use.set()
         cronjobs = []
         self._touched.clear()
         self._wake.clear()
-        self._put_watches(begins=begins)
+        self._put_watches(first=first)
         async for cronjob in self._extended.iter_cronjobs():
-            self._put(CRONJOBS, cronjob.id, cronjob, begins=begins)
+            self._put(CRONJOBS, cronjob.id, cronjob, first=first)
             cronjobs.append(cronjob)
         for cronjob_id in set(self._latest.ids(CRONJOBS)) - {cronjob.id for cronjob in cronjobs}:
             self._remove(CRONJOBS, cronjob_id)
@@ -230,13 +230,13 @@ class LiveChanges:
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 
-    def _put_watches(self, *, begins: bool = False) -> None:
+    def _put_watches(self, *, first: bool = False) -> None:
         for view in watch_views(self._cronjobs):
-            self._put(WATCHES, f"{view.cluster}{view.name}", view, begins=begins)
+            self._put(WATCHES, f"{view.cluster}{view.name}", view, first=first)
 
-    def _put(self, table: str, record_id: str, record: msgspec.Struct, *, begins: bool = False) -> None:
+    def _put(self, table: str, record_id: str, record: msgspec.Struct, *, first: bool = False) -> None:
         change = Change(
-            seq=self._history.seq - 1 if begins else self._history.seq,
+            seq=self._history.seq - 1 if first else self._history.seq,
             table=table,
             id=record_id,
             op="put",

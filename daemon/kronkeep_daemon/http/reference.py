@@ -12,7 +12,7 @@ from pathlib import Path
 from kronkeep_common import errors, reason_texts
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.reasons import Reason
-from kronkeep_daemon.http.route import Route
+from kronkeep_daemon.http.route import JSON, Route
 from kronkeep_daemon.http.routes import ROUTES
 
 _HEAD = """# The socket API
@@ -64,12 +64,11 @@ _ONLY_FAMILIES = ("NotFound", "Unavailable")  # what is raised is always one of 
 
 
 def page(routes: Sequence[Route]) -> str:
-    """The page in Markdown."""
-    told = [kind for kind in errors.each() if kind.__doc__]
-    codes = {
-        kind.code: kind for kind in reversed(told)
-    }  # a code is its family's, not that of what is below it
-    listed = [codes[code] for code in sorted(codes) if code not in _ONLY_FAMILIES]
+    """Return the page of routes, events, errors and reasons in Markdown."""
+    documented = [kind for kind in errors.each() if kind.__doc__]
+    # A class below another may have the same code: `each` is from the root on, so reversed the root's wins.
+    by_code = {kind.code: kind for kind in reversed(documented)}
+    listed = [by_code[code] for code in sorted(by_code) if code not in _ONLY_FAMILIES]
     return (
         _HEAD
         + "".join(map(_row, routes))
@@ -81,12 +80,15 @@ def page(routes: Sequence[Route]) -> str:
 
 
 def reasons_page() -> str:
-    """The page of reasons and alert codes in Markdown."""
+    """Return the page of reasons and alert codes in Markdown."""
     return f"# Reasons and alerts\n\n{_REASONS}{reason_tables('##')}"
 
 
 def reason_tables(heading: str) -> str:
-    """One table a section of reasons, then the alerts; `heading` is the Markdown of their headings."""
+    """Return a table for each section of reasons, then that of the alerts.
+
+    heading: the Markdown of their headings, such as `##`.
+    """
     tables = [
         _reason_table(heading, title, [Reason(code) for code in codes])
         for title, codes in reason_texts.SECTIONS.items()
@@ -96,7 +98,7 @@ def reason_tables(heading: str) -> str:
 
 
 def _reason_table(heading: str, title: str, reasons: list[Reason]) -> str:
-    """One section; it has the column *lasting* where one of its reasons is."""
+    """Return one section; it has the column *lasting* where one of its reasons is."""
     lasting = any(not reason.retryable for reason in reasons)
     columns = "code | lasting | what it means" if lasting else "code | what it means"
     rules = "|---" * (4 if lasting else 3) + "|"
@@ -116,16 +118,19 @@ def _error(kind: type[errors.KronkeepError]) -> str:
 
 
 def _row(route: Route) -> str:
-    kind = route.media if route.media != "application/json" else ""
-    answers = f"{route.status} {kind}".strip()
+    media = route.media if route.media != JSON else ""
+    answers = f"{route.status} {media}".strip()
     names = ", ".join(f"`{name}`" for name in route.query)
     level = route.level.name.lower()
     return f"| {route.method} | `{route.path}` | {level} | {names} | {answers} | {route.summary} |\n"
 
 
-def routes_of_help(routes: Sequence[Route]) -> str:
-    """`METHOD path` -> [level, sentence, and `cluster` where it may name one], as JSON."""
-    told = {
+def help_routes(routes: Sequence[Route]) -> str:
+    """Return the JSON that the command line reads for its help.
+
+    It is `METHOD path` -> [level, summary, and `cluster` where a request may name one].
+    """
+    entries = {
         f"{route.method} {route.path}": [
             route.level.name.lower(),
             route.summary,
@@ -133,10 +138,10 @@ def routes_of_help(routes: Sequence[Route]) -> str:
         ]
         for route in routes
     }
-    return json.dumps(told, indent=1) + "\n"
+    return json.dumps(entries, indent=1) + "\n"
 
 
 if __name__ == "__main__":
     Path(sys.argv[1]).write_text(page(ROUTES))
     Path(sys.argv[2]).write_text(reasons_page())
-    Path(sys.argv[3]).write_text(routes_of_help(ROUTES))
+    Path(sys.argv[3]).write_text(help_routes(ROUTES))

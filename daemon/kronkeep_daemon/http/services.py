@@ -1,4 +1,4 @@
-"""What the routes may use; built by the composition root."""
+"""The services that routes use; the composition root creates them."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -29,7 +29,7 @@ from kronkeep_daemon.storages.upkeep import StorageUpkeep
 
 
 class Services(NamedTuple):
-    """The daemon's services."""
+    """Every service of the daemon, by its field of work."""
 
     cronjobs: CronJobService
     backups: BackupService

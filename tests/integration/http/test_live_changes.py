@@ -116,34 +116,35 @@ async def test_the_snapshot_itself_is_no_change(services: Services) -> None:
     assert services.live.since(seq - 1) is None
 
 
-async def test_a_sweep_sees_what_no_event_told(services: Services) -> None:
-    await services.live.begin()
+async def test_a_sweep_finds_changes_without_an_event(services: Services) -> None:
+    await services.live.ensure_started()
     seq = services.history.seq
-    heard: list[Change] = []
-    stop = services.live.subscribe(heard.append)
+    changes: list[Change] = []
+    stop = services.live.subscribe(changes.append)
     cache = services.cronjobs.recorders[CLUSTER].cache.cronjobs
     del cache[CronJobRef(CLUSTER, "ns-1", "job-1")]
     cache[CronJobRef(CLUSTER, "ns-2", "job-2")].spec.suspend = True
     await services.live.current()
-    assert {(change.id, change.op) for change in heard} == {
+    assert {(change.id, change.op) for change in changes} == {
         ("cronjob-1", "remove"),
         ("cronjob-2", "put"),
     }
     assert {change.id for change in services.live.since(seq) or ()} == {"cronjob-1", "cronjob-2"}
     stop()
     await services.live.current()
-    assert len(heard) == 2
+    assert len(changes) == 2
 
 
 async def test_nothing_is_computed_once_nobody_has_read_for_a_while(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_changes, "IDLE", 0.0)
-    monkeypatch.setattr(live_changes, "TICK", 0.01)
+    monkeypatch.setattr(live_changes, "IDLE", 1.0)
+    for name in ("TICK", "PAUSE", "SWEEP"):
+        monkeypatch.setattr(live_changes, name, 0.01)
     seq = services.history.seq
-    await services.live.begin()
+    await services.live.ensure_started()
     running = asyncio.create_task(services.live.run())
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(1.5)
     assert services.live.since(seq) == []  # the same sequence may still be resumed from
     services.history.facts.set("any", services.clock.now())
     await services.history.commit()
@@ -151,7 +152,7 @@ async def test_nothing_is_computed_once_nobody_has_read_for_a_while(
         if services.live.since(seq) is None:
             break
         await asyncio.sleep(0.01)
-    await services.live.begin()
+    await services.live.ensure_started()
     assert services.live.since(seq) is None
     assert services.live.since(services.history.seq) == []
     running.cancel()

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kronkeep_daemon.http.reference import page, reasons_page, routes_of_help
+from kronkeep_daemon.http.reference import help_routes, page, reasons_page
 from kronkeep_daemon.http.routes import ROUTES
 
 
@@ -14,7 +14,7 @@ def test_the_page_is_the_table() -> None:
 
 def test_the_help_s_routes_are_the_table() -> None:
     written = (Path(__file__).parents[3] / "tui/kronkeep_tui/cli/routes.json").read_text()
-    assert written == routes_of_help(ROUTES), "run make reference"
+    assert written == help_routes(ROUTES), "run make reference"
 
 
 def test_the_page_of_reasons_is_current() -> None:
