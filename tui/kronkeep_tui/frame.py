@@ -25,7 +25,7 @@ from kronkeep_tui.settings import TerminalSettings
 from kronkeep_tui.store import Store
 from kronkeep_tui.view_stack import Covered, ViewStack
 from kronkeep_tui.views.view import View
-from kronkeep_tui.widgets.line_widget import Bar, Note, Sheet
+from kronkeep_tui.widgets.line_widget import LineWidget, TemporaryLines, TextLine
 from kronkeep_tui.widgets.message_line import MessageLine
 
 if TYPE_CHECKING:
@@ -91,13 +91,13 @@ class Frame(Screen[None], Covered):
 
     def compose(self) -> ComposeResult:
         """Yield the rows from the top down, and what lies over them."""
-        yield Bar(id="status")
-        yield Bar(id="tabs")
-        yield Bar(id="crumbs")
-        yield Note(id="trouble")
+        yield TextLine(id="status")
+        yield TextLine(id="tabs")
+        yield TextLine(id="crumbs")
+        yield TemporaryLines(id="trouble")
         yield self._views
         yield self.message_line
-        yield Bar(id="keys")
+        yield TextLine(id="keys")
         yield self.message_line.overflow
 
     def on_mount(self) -> None:
@@ -107,8 +107,8 @@ class Frame(Screen[None], Covered):
 
     # what is on the screen
 
-    def _bar(self, name: str) -> Bar:
-        return self.query_one(f"#{name}", Bar)
+    def _bar(self, name: str) -> TextLine:
+        return self.query_one(f"#{name}", TextLine)
 
     def show(self) -> None:
         """Show the store as it is now; do nothing while the app exits and its widgets go one by one."""
@@ -116,7 +116,7 @@ class Frame(Screen[None], Covered):
             return
         now = self.clock.now()
         # The note of a lost daemon is the only thing that moves the view: it is rare, and read in full.
-        self.query_one("#trouble", Note).fit(trouble(self.reader, self.app.size.width - 2))
+        self.query_one("#trouble", TemporaryLines).fit(trouble(self.reader, self.app.size.width - 2))
         if self.view.ready:
             self.view.show(self.store, now)
         self._bar("status").say(*status_line(self.reader, self.namespace, now, self.size.width))
@@ -149,7 +149,7 @@ class Frame(Screen[None], Covered):
 
     def redraw(self) -> None:
         """Draw everything in the colours of now."""
-        for sheet in self.query(Sheet):
+        for sheet in self.query(LineWidget):
             sheet.redraw()
 
     # messages and prompts

@@ -9,12 +9,12 @@ from textual.geometry import Region
 
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.views.view import View
-from kronkeep_tui.widgets.line_widget import Still
+from kronkeep_tui.widgets.line_widget import UnscrolledWidget
 
 MOST_VIEWS = 16
 
 
-class Covered(Still):
+class Covered(UnscrolledWidget):
     """A widget that its children always cover fully, so a refresh of the whole is skipped."""
 
     def refresh(

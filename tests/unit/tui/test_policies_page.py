@@ -9,7 +9,7 @@ from tests.ui.canned import BACKUPS, NOW, cronjob
 from kronkeep_common import api
 from kronkeep_common.models import BackupPolicy, CronJob, Retention
 from kronkeep_common.states import BackupStatus
-from kronkeep_tui.pages.policies import detail, findings, keeps, row, rpo, verified
+from kronkeep_tui.pages.policies import detail, findings, retention_words, row, rpo, verification_age
 from kronkeep_tui.store import Store, store_from
 from kronkeep_tui.widgets.cells import plain, spans
 
@@ -28,8 +28,8 @@ def test_the_recovery_point_is_met_missed_or_not_promised() -> None:
 
 
 def test_what_was_verified_and_what_is_wrong_are_said() -> None:
-    assert verified(policied(), NOW) == ("never", "quiet")
-    assert verified(policied(last_verified_at=NOW - timedelta(hours=5)), NOW) == ("5h", "ok")
+    assert verification_age(policied(), NOW) == ("never", "quiet")
+    assert verification_age(policied(last_verified_at=NOW - timedelta(hours=5)), NOW) == ("5h", "ok")
     assert findings(policied()) == ("none", "quiet")
     wrong = ("SameTime: Run and backup start in the same minute.", "DstSkip: The clocks skip one.")
     assert findings(policied(policy_findings=wrong)) == ("SameTime, DstSkip", "warn")
@@ -46,7 +46,7 @@ def test_what_was_verified_and_what_is_wrong_are_said() -> None:
     ],
 )
 def test_retention_in_a_few_words(retention: Retention, words: str) -> None:
-    assert keeps(retention) == words
+    assert retention_words(retention) == words
 
 
 def test_a_row_and_its_detail_hold_the_promise() -> None:

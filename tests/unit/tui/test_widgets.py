@@ -14,10 +14,10 @@ from kronkeep_tui.pages import jobs as jobs_page
 from kronkeep_tui.pages import runs as runs_page
 from kronkeep_tui.pages.status_words import bar, blocks, strip
 from kronkeep_tui.store import Store, Table, table_of
-from kronkeep_tui.widgets.cells import columns, fit, fit_text, plain, shows_blanks, wrap
-from kronkeep_tui.widgets.line_widget import _differing
+from kronkeep_tui.widgets.cells import fit, fit_text, plain, put_side_by_side, shows_blanks, wrap
+from kronkeep_tui.widgets.line_widget import differing_region
 from kronkeep_tui.widgets.log_pane import LogPane
-from kronkeep_tui.widgets.row_table import Column, Row, Rows, RowTable, choose_columns
+from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow, choose_columns
 
 ANY_TEXT = st.text(max_size=300)
 WIDTH = st.integers(1, 250)
@@ -67,7 +67,7 @@ def test_what_differs_lies_within_the_region_that_is_sent(
     before = fit_text(one, width)
     after = fit_text(two, width)
     assume(before != after)
-    region = _differing(before, after, 0, width)
+    region = differing_region(before, after, 0, width)
     assert 0 <= region.x < width
     assert region.right <= width
 
@@ -123,7 +123,7 @@ def test_pages_are_drawn_at_any_width(width: int) -> None:
         assert runs_page.head(run, STORE, NOW, width)
     for sections in (overview.LEFT, overview.RIGHT):
         lines = overview.column(sections, STORE, NOW, width)
-        assert columns(lines, lines, width)
+        assert put_side_by_side(lines, lines, width)
 
 
 def test_a_calendar_shows_gaps_and_missed_nights() -> None:
@@ -173,7 +173,7 @@ def test_the_cursor_stays_on_a_row_and_in_sight(steps: list[tuple[str, int]]) ->
     for step, count in [("show", 30), *steps]:
         if step == "show":
             keys = [str(n) for n in range(count)]
-            table.show(Rows(keys, lambda key: key, lambda key: Row(key, (key,))))
+            table.show(Rows(keys, lambda key: key, lambda key: TableRow(key, (key,))))
         elif step == "mark":
             table.mark()
         elif step == "range" and table.rows:
@@ -189,9 +189,9 @@ def test_a_hundred_thousand_rows_make_only_those_in_sight() -> None:
     made: list[str] = []
     records = many(100_000)
 
-    def make(run: object) -> Row:
+    def make(run: object) -> TableRow:
         made.append(str(run))
-        return Row("", ("",))
+        return TableRow("", ("",))
 
     table = Bare([Column(title="A", width=10)])
     Bare.size = property(lambda self: Size((80, 50)))  # type: ignore[assignment]
@@ -251,19 +251,19 @@ def test_a_log_finds_from_the_end_and_back_again() -> None:
     pane.add([f"2026-11-24T03:11:{n:02}Z line {n}" for n in range(60)])
     pane.search("line 1")
     assert pane.found == 19
-    assert pane.step_found(-1)
+    assert pane.go_to_next_match(-1)
     assert pane.found == 18
-    assert pane.step_found(1)
+    assert pane.go_to_next_match(1)
     assert pane.found == 19
     assert not pane.follow
-    assert "11 with 'line 1'" in pane.words
+    assert "11 with 'line 1'" in pane.describe_display
 
 
 def test_an_alert_s_object_has_its_namespace_once() -> None:
     from tests.ui.scenes import alert
 
-    from kronkeep_tui.pages.alerts import what
+    from kronkeep_tui.pages.alerts import subject_of
 
-    assert what(alert("RunFailed", "db", "shop", 1)) == "shop/db"
-    assert what(alert("RunFailed", "shop/db", "shop", 1)) == "shop/db"
-    assert what(alert("StorageFailed", "vault", "", 1)) == "vault"
+    assert subject_of(alert("RunFailed", "db", "shop", 1)) == "shop/db"
+    assert subject_of(alert("RunFailed", "shop/db", "shop", 1)) == "shop/db"
+    assert subject_of(alert("StorageFailed", "vault", "", 1)) == "vault"

@@ -1,1 +1,1 @@
-"""What is shown, as pure functions from records to spans and rows."""
+"""Content of the views, as pure functions from records to spans and rows."""

@@ -1,4 +1,4 @@
-"""Alerts: what is wrong now, the worst first; a row each, and what is said of the one under the cursor."""
+"""Content of the alerts view: a row for each, and details of the row under the cursor."""
 
 from datetime import datetime
 
@@ -12,33 +12,34 @@ from kronkeep_tui.widgets.cells import Span, Text
 _ORDER = {"critical": 0, "warning": 1}
 
 
-def unended(store: Store) -> list[Alert]:
-    """What is wrong now: what nobody knows of first, then by severity, the newest first."""
-    found = [alert for alert in store.alerts.newest() if alert.status != "resolved"]
-    return sorted(
-        found, key=lambda a: (a.status == "acknowledged", _ORDER.get(a.severity, 2), -a.since.timestamp())
-    )
+def open_alerts(store: Store) -> list[Alert]:
+    """Return the open alerts: unacknowledged first, then by severity, the newest first."""
+    return sorted((alert for alert in store.alerts.newest() if alert.status != "resolved"), key=_urgency)
+
+
+def _urgency(alert: Alert) -> tuple[bool, int, float]:
+    return alert.status == "acknowledged", _ORDER.get(alert.severity, 2), -alert.since.timestamp()
 
 
 def state(alert: Alert) -> Span:
-    """An alert's severity, or that somebody knows of it."""
+    """Return an alert's severity, or that it is acknowledged."""
     if alert.status == "acknowledged":
         return "ack", "quiet"
     return ("CRIT", "bad") if alert.severity == "critical" else ("warn", "warn")
 
 
-def what(alert: Alert) -> str:
-    """The object that an alert is about, with its namespace where it has one."""
+def subject_of(alert: Alert) -> str:
+    """Return the object that an alert is about, with its namespace if it has one."""
     whole = not alert.namespace or alert.object.startswith(f"{alert.namespace}/")
     return alert.object if whole else f"{alert.namespace}/{alert.object}"
 
 
 def detail(alert: Alert, now: datetime, width: int) -> list[Text]:
-    """Why, since when, what to do, who knows of it."""
+    """Return cause, start, next step and acknowledgement of an alert."""
     lines: list[Text] = [
         (
             state(alert),
-            (f"  {what(alert)}", "strong"),
+            (f"  {subject_of(alert)}", "strong"),
             (f"  {alert.code}", "quiet"),
             (f"  since {alert.since:%d %b %H:%M}Z, {age(alert.since, now)} ago", "quiet"),
         )
@@ -51,7 +52,7 @@ def detail(alert: Alert, now: datetime, width: int) -> list[Text]:
 
 
 def leads_to(alert: Alert, store: Store) -> Place | None:
-    """Where one sees more of it: the run, the CronJob's runs, the storages."""
+    """Return the place that shows more: the run, the CronJob's runs, or the storages."""
     backup = store.backups.get(alert.record_id)
     run_id = alert.record_id if backup is None else backup.cronjob_execution_id
     if run_id is not None and store.executions.get(run_id) is not None:

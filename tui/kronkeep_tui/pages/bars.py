@@ -1,11 +1,11 @@
-"""The fixed lines: status, tabs, crumbs and keys."""
+"""Content of the fixed lines: status, tabs, crumbs and keys."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from kronkeep_common.text import age
-from kronkeep_tui.pages.alerts import unended
+from kronkeep_tui.pages.alerts import open_alerts
 from kronkeep_tui.pages.status_words import cause, counts
 from kronkeep_tui.widgets.cells import Span, Text
 
@@ -16,7 +16,7 @@ SLOW = timedelta(seconds=3)  # an answer takes milliseconds
 
 
 def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> Text:
-    """Cluster, namespace, how many of what, how fresh; the clock at the right."""
+    """Return cluster, namespace, counts and freshness, with the clock at the right."""
     store = reader.store
     found: list[Span] = [(" ", "")]
     clusters = [c.name for c in store.clusters] or sorted({c.cluster for c in store.cronjobs}) or ["kronkeep"]
@@ -26,7 +26,7 @@ def status_line(reader: "Reader", namespace: str, now: datetime, width: int) -> 
     count = len(store.cronjobs)
     found.append((f"{count} job{'' if count == 1 else 's'}  ", ""))
     found += [(f"{count} {word}  ", role) for word, count, role in total if count]
-    if alerts := len(unended(store)):
+    if alerts := len(open_alerts(store)):
         found.append((f"{alerts} alert{'s' if alerts > 1 else ''}  ", "bad"))
     found += _fresh(reader, now)
     clock = f"{now:%H:%M}Z "
@@ -54,7 +54,7 @@ RETRY = "It is tried again by itself, and at once with ctrl+r; what was read sta
 
 
 def trouble(reader: "Reader", width: int) -> list[Text]:
-    """Why what is shown may not be the present, and what to do, in full; nothing while all is well."""
+    """Return why the data may be out of date and what to do; empty if it is current."""
     if reader.lost is not None:
         return cause(reader.lost.message, f"{reader.lost.next_step} {RETRY}", width, "bad")
     if not reader.live or not (stale := reader.store.stale_watches):
@@ -69,7 +69,7 @@ def trouble(reader: "Reader", width: int) -> list[Text]:
 
 
 def tabs_line(tabs: Sequence[str], chosen: str, width: int) -> Text:
-    """The seven views with their digits; the names are cut where there is no room."""
+    """Return the seven views with their digits; names are cut if space is short."""
     whole = sum(len(tab) + 4 for tab in tabs) + 1 <= width
     room = max(3, (width - 2) // len(tabs) - 2)
     found: list[Span] = [(" ", "")]
@@ -83,7 +83,7 @@ def tabs_line(tabs: Sequence[str], chosen: str, width: int) -> Text:
 
 
 def crumbs_line(way: Sequence[str], headline: Text) -> Text:
-    """From the tab to the view in front, then what the view adds."""
+    """Return the way from the tab to the open view, then what the view adds."""
     found: list[Span] = [(" ", "")]
     for number, crumb in enumerate(way):
         last = number == len(way) - 1
@@ -93,7 +93,7 @@ def crumbs_line(way: Sequence[str], headline: Text) -> Text:
 
 
 def keys_line(hints: Sequence[tuple[str, str]], width: int) -> Text:
-    """The key bar: as many hints as fit, and always the last."""
+    """Return as many key hints as fit, always with the last one."""
     found: list[Span] = [(" ", "")]
     used = 1
     last = hints[-1:] if hints else []

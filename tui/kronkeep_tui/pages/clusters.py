@@ -1,21 +1,21 @@
-"""Which cluster a row is of: a column that is only there where there are several."""
+"""The cluster column of a table, which exists only if there are several clusters."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from kronkeep_tui.store import Store
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Column, TableRow
 
 COLUMN = Column(title="CLUSTER", width=10, grow=1)
 
 
 def columns(known: Sequence[Column], at: int | None) -> tuple[Column, ...]:
-    """The columns with that of the cluster at its place, where it has one."""
+    """Return the columns with the cluster column inserted."""
     return tuple(known) if at is None else (*known[:at], COLUMN, *known[at:])
 
 
-def row(found: Row, at: int | None, record: Any, store: Store) -> Row:
-    """The row with the name of the record's cluster at the same place."""
+def row(found: TableRow, at: int | None, record: Any, store: Store) -> TableRow:
+    """Return the row with the name of the record's cluster inserted."""
     if at is None:
         return found
     name = store.cluster_name(record.cluster)

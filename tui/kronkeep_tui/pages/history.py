@@ -1,4 +1,4 @@
-"""A CronJob's past at a glance: success, durations and sizes over time, nights, two runs compared."""
+"""Content of a CronJob's history page: success, durations, sizes, nights, and two runs compared."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -9,7 +9,7 @@ from kronkeep_common.text import clean, duration, size
 from kronkeep_tui.pages.plots import AXIS, Point, axis, plot
 from kronkeep_tui.pages.status_words import BLOCKS, STRIP, blocks, state, strip
 from kronkeep_tui.store import Store, backup_of, backups_of, runs_of
-from kronkeep_tui.widgets.cells import Drawn, Span, Text, columns
+from kronkeep_tui.widgets.cells import Drawing, Span, Text, put_side_by_side
 
 WEEKS = 26
 PLOT_ROWS = 4
@@ -17,13 +17,13 @@ _WORST = ("failed", "missed", "unknown", "cancelled", "running", "pending", "suc
 
 
 def figures(runs: Sequence[CronJobExecution]) -> list[Text]:
-    """How many went well, and how long they take."""
+    """Return how many runs succeeded and how long they take."""
     ended = [run for run in runs if run.status not in ("running", "pending")]
     if not ended:
         return [(("no run has ended yet", "quiet"),)]
     well = sum(1 for run in ended if run.status == "succeeded")
     rate = 100 * well / len(ended)
-    words: list[Span] = [(f"{rate:.1f}%", rated(rate)), (f" of {len(ended)} runs went well", "")]
+    words: list[Span] = [(f"{rate:.1f}%", rate_role(rate)), (f" of {len(ended)} runs went well", "")]
     took = sorted(run.duration_seconds for run in ended if run.duration_seconds is not None)
     if len(took) >= 2:
         slow = quantiles(took, n=20)[-1]
@@ -33,32 +33,34 @@ def figures(runs: Sequence[CronJobExecution]) -> list[Text]:
     return [tuple(words)]
 
 
-def rated(rate: float) -> str:
-    """The role of a success rate in percent."""
+def rate_role(rate: float) -> str:
+    """Return the role of a success rate in percent."""
     return "ok" if rate >= 99 else "warn" if rate >= 90 else "bad"
 
 
-def sparks(store: Store, runs: Sequence[CronJobExecution], width: int) -> list[Text]:
-    """Durations and sizes of the newest runs, oldest first, a line each."""
+def sparkline_rows(store: Store, runs: Sequence[CronJobExecution], width: int) -> list[Text]:
+    """Return durations and sizes of the newest runs, oldest first, a line each."""
     count = max(8, min(width - 24, 60))
     newest = list(reversed(runs[:count]))
     took = [run.duration_seconds for run in newest]
-    held = [_read(store, run) for run in newest]
+    sizes = [_bytes_read(store, run) for run in newest]
     lines: list[Text] = []
-    for name, values, said in (("took", took, duration), ("size", held, size)):
+    for name, values, describe in (("took", took, duration), ("size", sizes, size)):
         if known := [value for value in values if value is not None]:
-            found = blocks(values, count, said)
-            lines.append(((f"{name}  ", "quiet"), (found, "accent"), (f"  most {said(max(known))}", "quiet")))
+            sparkline = blocks(values, count, describe)
+            lines.append(
+                ((f"{name}  ", "quiet"), (sparkline, "accent"), (f"  most {describe(max(known))}", "quiet"))
+            )
     return lines
 
 
-def _read(store: Store, run: CronJobExecution) -> float | None:
+def _bytes_read(store: Store, run: CronJobExecution) -> float | None:
     backup = backup_of(store, run)
     return backup.result.bytes_read if backup and backup.result else None
 
 
 def page(cronjob: CronJob, store: Store, now: datetime, width: int, *, plain: bool = False) -> list[Text]:
-    """The whole page: runs over time at the left, nights at the right (`plain`: below), backups last."""
+    """Return the page: runs over time at the left, nights at the right (`plain`: below), backups last."""
     runs = runs_of(store, cronjob.id)
     backups = backups_of(store, cronjob.id)
     weeks = max(4, min(WEEKS, (width // 3 - 5) // 2))
@@ -66,7 +68,7 @@ def page(cronjob: CronJob, store: Store, now: datetime, width: int, *, plain: bo
     wide = 5 + 2 * weeks
     left = over_time(store, runs, width - wide - 3)
     half = min(width - wide - 3, max(sum(len(words) for words, _ in line) for line in left))
-    both = [*left, (), *right] if plain else columns(left, right, half)
+    both = [*left, (), *right] if plain else put_side_by_side(left, right, half)
     return [
         ((cronjob.name, "strong"), (f"  {cronjob.schedule_text or cronjob.schedule}", "quiet")),
         *figures(runs),
@@ -77,13 +79,13 @@ def page(cronjob: CronJob, store: Store, now: datetime, width: int, *, plain: bo
 
 
 def over_time(store: Store, runs: Sequence[CronJobExecution], width: int) -> list[Text]:
-    """How long runs took and what their backups read, a column a run, and below it how each ended."""
+    """Return how long runs took and what their backups read, a column for each run, with the status below."""
     newest = list(reversed(runs[: max(8, width - AXIS - 1)]))
     if not newest:
         return [(("no run is known", "quiet"),)]
     lines: list[Text] = []
     took = [run.duration_seconds for run in newest]
-    held = [_read(store, run) for run in newest]
+    held = [_bytes_read(store, run) for run in newest]
     for name, values, said in (("TOOK", took, duration), ("BACKED UP", held, size)):
         if known := [value for value in values if value is not None]:
             points = [
@@ -113,87 +115,87 @@ def _backups(backups: Sequence[BackupExecution], width: int) -> list[Text]:
     ]
 
 
-def _when(run: CronJobExecution) -> date:
-    """The day (UTC) that a run belongs to."""
+def _day_of(run: CronJobExecution) -> date:
+    """Return the day (UTC) of a run."""
     return (run.scheduled_at or run.started_at or run.created_at).astimezone(UTC).date()
 
 
 def by_day(runs: Sequence[CronJobExecution]) -> dict[date, str]:
-    """The worst state of each day (UTC)."""
+    """Return the worst status of each day (UTC)."""
     found: dict[date, str] = {}
     for run in runs:
-        day = _when(run)
+        day = _day_of(run)
         if day not in found or _WORST.index(run.status) < _WORST.index(found[day]):
             found[day] = run.status
     return found
 
 
 def calendar(runs: Sequence[CronJobExecution], now: datetime, weeks: int = 12) -> list[Text]:
-    """Weekdays as rows, weeks as columns; a day without any run after the first one is a gap: `-`."""
+    """Return a calendar, weekdays as rows, weeks as columns; `-` is a day without a run."""
     days = by_day(runs)
     today = now.astimezone(UTC).date()
     monday = today - timedelta(days=today.weekday(), weeks=weeks - 1)
     first = min(days, default=today)
     lines: list[Text] = [
         (("NIGHTS", "title"), ("  by week, UTC", "quiet")),
-        ((Drawn(" " * 5 + _months(monday, weeks), ""), "quiet"),),
+        ((Drawing(" " * 5 + _month_labels(monday, weeks), ""), "quiet"),),
     ]
     for weekday in range(7):
-        cells: list[Span] = [(Drawn(f"{monday + timedelta(days=weekday):%a}  ", ""), "quiet")]
+        cells: list[Span] = [(Drawing(f"{monday + timedelta(days=weekday):%a}  ", ""), "quiet")]
         for week in range(weeks):
             day = monday + timedelta(days=weekday, weeks=week)
             cells.append(_day(days.get(day), first <= day <= today))
         lines.append(tuple(cells))
-    lines.append(((Drawn("well ", ""), "quiet"), *_weekly(runs, monday, weeks)))
-    return [*lines, *_key(_nights(days, max(first, monday), today))]
+    lines.append(((Drawing("well ", ""), "quiet"), *_weekly_rates(runs, monday, weeks)))
+    return [*lines, *_calendar_legend(_bad_nights(days, max(first, monday), today))]
 
 
-def _months(monday: date, weeks: int) -> str:
-    """The day that each fourth column begins with, where there is room for it."""
+def _month_labels(monday: date, weeks: int) -> str:
+    """Return the day on which each fourth column begins, if there is space for it."""
     said = range(0, weeks - 2, 4)
     return "".join(f"{monday + timedelta(weeks=week):%d %b}".ljust(8) for week in said).rstrip()
 
 
 def _day(status: str | None, within: bool) -> Span:
     if status is None:
-        return (Drawn("- ", ""), "quiet") if within else ("  ", "")
+        return (Drawing("- ", ""), "quiet") if within else ("  ", "")
     sign, kind = STRIP.get(status, ("?", "warn"))
-    return Drawn(f"{sign} ", ""), kind
+    return Drawing(f"{sign} ", ""), kind
 
 
-def _weekly(runs: Sequence[CronJobExecution], monday: date, weeks: int) -> Text:
-    """How many of each week's runs went well: a full block is all of them."""
+def _weekly_rates(runs: Sequence[CronJobExecution], monday: date, weeks: int) -> Text:
+    """Return the share of successful runs of each week as a block; a full block is all of them."""
     ended: list[list[bool]] = [[] for _ in range(weeks)]
     for run in runs:
-        week = (_when(run) - monday).days // 7
+        week = (_day_of(run) - monday).days // 7
         if 0 <= week < weeks and run.status not in ("running", "pending"):
             ended[week].append(run.status == "succeeded")
     cells: list[Span] = []
     for found in ended:
         rate = 100 * sum(found) / len(found) if found else None
         sign = " " if rate is None else BLOCKS[min(7, int(rate * 8 / 100))]
-        cells.append((Drawn(f"{sign} ", ""), rated(rate) if rate is not None else ""))
+        cells.append((Drawing(f"{sign} ", ""), rate_role(rate) if rate is not None else ""))
     return tuple(cells)
 
 
-def _nights(days: Mapping[date, str], first: date, last: date) -> str:
-    """The days that did not go well, in words, the newest first."""
+def _bad_nights(days: Mapping[date, str], first: date, last: date) -> str:
+    """Return the days with failures in words, the newest first."""
     every = (last - timedelta(days=ago) for ago in range((last - first).days + 1))
-    found = [f"{day:%d %b} {days.get(day, 'no run')}" for day in every if days.get(day) != "succeeded"]
-    return ", ".join(found) if found else "each day went well"
+    nights = [f"{day:%d %b} {days.get(day, 'no run')}" for day in every if days.get(day) != "succeeded"]
+    return ", ".join(nights) if nights else "each day went well"
 
 
-def _key(nights: str) -> list[Text]:
-    """What the signs of the calendar mean; in plain mode `nights` instead."""
+def _calendar_legend(nights: str) -> list[Text]:
+    """Return what the signs of the calendar mean; in plain mode return `nights` instead."""
     well, failed, missed = (
-        ((Drawn(STRIP[status][0], ""), STRIP[status][1]), (Drawn(f" {words}  ", ""), "quiet"))
+        ((Drawing(STRIP[status][0], ""), STRIP[status][1]), (Drawing(f" {words}  ", ""), "quiet"))
         for status, words in (("succeeded", "well"), ("failed", "failed"), ("missed", "missed"))
     )
-    return [((Drawn("", nights), ""), *well, *failed), (*missed, (Drawn("- none", ""), "quiet"))]
+    return [((Drawing("", nights), ""), *well, *failed), (*missed, (Drawing("- none", ""), "quiet"))]
 
 
 def compare(one: CronJobExecution, two: CronJobExecution, store: Store, width: int) -> list[Text]:
-    """Two runs, field by field; what differs is strong."""
+    """Compare two runs field by field; differing values are emphasised."""
     left = _fields(one, store)
     right = _fields(two, store)
     wide = max(10, (width - 18) // 2)

@@ -1,11 +1,11 @@
-"""CronJobs: a row each, and what is said of the one under the cursor."""
+"""Content of the CronJobs view: a row for each, and details of the row under the cursor."""
 
 from datetime import datetime
 from typing import NamedTuple
 
 from kronkeep_common.models import CronJob
 from kronkeep_common.text import age, duration, size
-from kronkeep_tui.pages.history import figures, sparks
+from kronkeep_tui.pages.history import figures, sparkline_rows
 from kronkeep_tui.pages.status_words import (
     backup_words,
     cause,
@@ -18,7 +18,7 @@ from kronkeep_tui.pages.status_words import (
 )
 from kronkeep_tui.store import Store, newest_backup, runs_of
 from kronkeep_tui.widgets.cells import Span, Text, wrap
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Column, TableRow
 
 COLUMNS = (
     Column(title="ST", width=5, letter="s"),
@@ -38,7 +38,7 @@ COLUMNS = (
 
 
 class JobFacts(NamedTuple):
-    """What the filter may ask of a CronJob; `status` is how its last run ended, in the API's words."""
+    """The fields of a CronJob that a filter can use; `status` is the status of its last run."""
 
     id: str
     status: str
@@ -51,7 +51,7 @@ class JobFacts(NamedTuple):
 
 
 def facts(cronjob: CronJob) -> JobFacts:
-    """A CronJob for the filter; its age is its last run's."""
+    """Return the filter's fields of a CronJob; its age is the age of its last run."""
     policy = cronjob.policy
     shown = job_state(cronjob)
     status = {"susp": "suspended", "late": "late"}.get(shown) or (
@@ -69,8 +69,8 @@ def facts(cronjob: CronJob) -> JobFacts:
     )
 
 
-def row(cronjob: CronJob, store: Store, now: datetime) -> Row:
-    """One CronJob."""
+def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
+    """Return the row of a CronJob."""
     shown = job_state(cronjob)
     backup = newest_backup(store, cronjob)
     next_at = age(cronjob.next_at, now).removeprefix("in ") if cronjob.next_at else "--"
@@ -89,18 +89,18 @@ def row(cronjob: CronJob, store: Store, now: datetime) -> Row:
         cronjob.policy.storage_id if cronjob.policy else "-",
         cronjob.time_zone or "controller's",
     )
-    return Row(cronjob.id, cells, role_of(shown))
+    return TableRow(cronjob.id, cells, role_of(shown))
 
 
 def role_of(shown: str) -> str:
-    """The role of a CronJob's state."""
+    """Return the role of a CronJob's state."""
     return {"FAIL": "bad", "ok": "ok", "late": "warn", "run": "run", "MISS": "warn", "?": "warn"}.get(
         shown, "quiet"
     )
 
 
 def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
-    """What is wrong first, then policy and times, then the last runs at a glance."""
+    """Return what is wrong, then policy and times, then the last runs."""
     lines: list[Text] = [_head(cronjob, now, store.cluster_suffix(cronjob.cluster))]
     run = store.executions.get(cronjob.last_execution_id)
     if run is not None:
@@ -109,7 +109,7 @@ def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Te
         lines += [((part, "warn"),) for part in wrap(fault, width)] if fault else []
     lines += [*_policy(cronjob, store, now), *_running_backup(cronjob, store, now)]
     runs = runs_of(store, cronjob.id)
-    lines += [(), *figures(runs), *sparks(store, runs, width)]
+    lines += [(), *figures(runs), *sparkline_rows(store, runs, width)]
     lines += [(), (("RUNS", "title"),)]
     return [*lines, *(_run_line(run, now) for run in runs[:12])]
 
@@ -161,6 +161,6 @@ def _run_line(run: object, now: datetime) -> Text:
 
 
 def question(verb: str, names: list[str]) -> str:
-    """`Run a and b now?` for a few, `Run 12 of them now?` for many."""
+    """Return `Run a and b now?` for a few names, `Run 12 of them now?` for many."""
     shown = ", ".join(names) if len(names) <= 3 else f"{len(names)} CronJobs"
     return f"{verb} {shown}?"

@@ -1,4 +1,4 @@
-"""The first screen: what runs, what comes next, the last day, storages, and success by namespace."""
+"""Content of the overview: what runs, what comes next, the last day, storages, success by namespace."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from kronkeep_common.models import BackupExecution
 from kronkeep_common.text import age, clean, duration, size
-from kronkeep_tui.pages.status_words import BLOCKS, bar, fill, progress_words
+from kronkeep_tui.pages.status_words import BLOCKS, bar, progress_words, used_share
 from kronkeep_tui.store import Store
-from kronkeep_tui.widgets.cells import Drawn, Span, Text, fit, wrap
+from kronkeep_tui.widgets.cells import Drawing, Span, Text, fit, wrap
 
 HOURS = 24
 HOUR = timedelta(hours=1)
@@ -18,12 +18,12 @@ Section = Callable[[Store, datetime, int], list[Text]]
 
 
 def title(words: str, more: str = "") -> Text:
-    """A section's title."""
+    """Return the title of a section."""
     return ((words, "title"), (f"  {more}" if more else "", "quiet"))
 
 
 def running(store: Store, now: datetime, width: int) -> list[Text]:
-    """Runs and backups that are on their way."""
+    """Return the runs and backups that are in progress."""
     lines: list[Text] = [title("RUNNING")]
     for run in store.executions.newest()[:200]:
         if run.status in ("running", "pending"):
@@ -38,7 +38,7 @@ def running(store: Store, now: datetime, width: int) -> list[Text]:
 
 
 def _progress(backup: BackupExecution, now: datetime, width: int) -> str:
-    """How far a backup is; a narrow column holds the bar alone, and half a figure says nothing."""
+    """Return the progress of a backup; a narrow column holds only the bar."""
     if backup.progress is None:
         return backup.status
     if width < 60:
@@ -47,7 +47,7 @@ def _progress(backup: BackupExecution, now: datetime, width: int) -> str:
 
 
 def upcoming(store: Store, now: datetime, width: int) -> list[Text]:
-    """What is due within the hour, else the next one of all."""
+    """Return what is due within the hour, or else the next run of all."""
     due = [(c.next_at, c) for c in store.cronjobs if c.next_at is not None and not c.suspended]
     due.sort(key=lambda pair: pair[0])
     soon = [pair for pair in due if pair[0] - now <= SOON]
@@ -60,9 +60,9 @@ def upcoming(store: Store, now: datetime, width: int) -> list[Text]:
 
 
 def last_day(store: Store, now: datetime, width: int) -> list[Text]:
-    """Runs by the hour: blocks for those that went well, digits for those that did not.
+    """Return the runs of the last 24 hours: blocks for hours without failures, digits for failed runs.
 
-    Hours of which not every run was read are blank.
+    Hours whose runs were not all read are blank.
     """
     well = [0] * HOURS
     bad = [0] * HOURS
@@ -81,27 +81,27 @@ def last_day(store: Store, now: datetime, width: int) -> list[Text]:
         title(
             "LAST 24 HOURS", f"read since {store.complete_since:%H:%M}Z" if unread else "one column an hour"
         ),
-        (("ok    ", "quiet"), (Drawn(good, ""), "ok"), (f"  {sum(well)}", "")),
+        (("ok    ", "quiet"), (Drawing(good, ""), "ok"), (f"  {sum(well)}", "")),
         (
             ("not   ", "quiet"),
-            (Drawn(ill, _when_bad(bad)), "bad" if any(bad) else "quiet"),
+            (Drawing(ill, _bad_hours(bad)), "bad" if any(bad) else "quiet"),
             (f"  {sum(bad)}", "bad" if any(bad) else ""),
         ),
     ]
 
 
-def _when_bad(bad: Sequence[int]) -> str:
-    """The newest hours with runs that did not go well, in words."""
+def _bad_hours(bad: Sequence[int]) -> str:
+    """Return the newest hours with failed runs in words."""
     hours = [f"{n} {HOURS - 1 - at}h ago" for at, n in enumerate(bad) if n]
     return ", ".join(reversed(hours[-2:]))
 
 
 def storages(store: Store, now: datetime, width: int) -> list[Text]:
-    """How full storages are and when they were checked."""
+    """Return how full the storages are and when they were checked."""
     lines: list[Text] = [title("STORAGES")]
     name = min(20, max(8, width - 27))
     for storage in store.storages.newest()[:5]:
-        used = fill(storage)
+        used = used_share(storage)
         held = size(storage.usage.used_bytes) if storage.usage else "not measured"
         words = bar(100 * used, 10 if width >= 42 else 6) if used is not None else held
         check = {True: f"check ok {age(storage.checked_at, now)}", False: "CHECK FAILED", None: "not checked"}
@@ -120,7 +120,7 @@ def _span(begin: datetime, now: datetime) -> str:
 
 
 def success(store: Store, now: datetime, width: int) -> list[Text]:
-    """How many of all runs of each namespace went well in a fortnight, or since when all were read."""
+    """Return the success rate of each namespace for a fortnight, or for the time that was read."""
     begin = max(store.complete_since, now - FORTNIGHT)
     ended: defaultdict[str, list[bool]] = defaultdict(list)
     for run in store.executions.newest():
@@ -142,7 +142,7 @@ RIGHT: tuple[Section, ...] = (upcoming, last_day, success)
 
 
 def column(sections: Sequence[Section], store: Store, now: datetime, width: int) -> list[Text]:
-    """Sections below each other."""
+    """Return sections below each other."""
     lines: list[Text] = []
     for section in sections:
         lines += [*section(store, now, width), ()]
@@ -156,7 +156,7 @@ WELCOME = (
 
 
 def welcome(store: Store, width: int) -> list[Text]:
-    """What to do first, on an empty start."""
+    """Return the first steps for an empty installation."""
     names = ", ".join(clean(name) for name in store.storages.order[:3])
     steps: tuple[tuple[str, str, str, str], ...] = (
         ("1", "6 n", "makes a storage to keep backups in  ", names),

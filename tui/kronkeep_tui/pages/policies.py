@@ -1,4 +1,4 @@
-"""Backup policies: a row each, and what is said of the one under the cursor."""
+"""Content of the policies view: a row for each, and details of the row under the cursor."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from kronkeep_tui.pages.jobs import detail as job_detail
 from kronkeep_tui.pages.status_words import backup_words, cause, good_age, role
 from kronkeep_tui.store import Store, newest_backup
 from kronkeep_tui.widgets.cells import Span, Text, plain, wrap
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Column, TableRow
 
 COLUMNS = (
     Column(title="BACKUP", width=10, letter="b"),
@@ -28,8 +28,8 @@ COLUMNS = (
 )
 
 
-def row(cronjob: CronJob, store: Store, now: datetime) -> Row:
-    """One policy; a column that narrow screens drop is said below."""
+def row(cronjob: CronJob, store: Store, now: datetime) -> TableRow:
+    """Return the row of a policy; the details repeat what narrow screens drop."""
     policy = cronjob.policy
     cells = (
         (backup_words(store, cronjob),),
@@ -37,45 +37,45 @@ def row(cronjob: CronJob, store: Store, now: datetime) -> Row:
         cronjob.name,
         (rpo(cronjob),),
         (good_age(cronjob, now),),
-        (verified(cronjob, now),),
-        (_ahead(cronjob, now),),
+        (verification_age(cronjob, now),),
+        (_time_until_backup(cronjob, now),),
         (findings(cronjob),),
         policy.storage_id if policy else "-",
         (policy.schedule or "after each run") if policy else "-",
-        keeps(policy.retention) if policy else "-",
+        retention_words(policy.retention) if policy else "-",
     )
-    return Row(cronjob.id, cells)
+    return TableRow(cronjob.id, cells)
 
 
 def rpo(cronjob: CronJob) -> Span:
-    """Whether a good backup is as young as the policy wants one."""
+    """Return whether the last good backup is as young as the policy demands."""
     if cronjob.policy is None or cronjob.policy.rpo_seconds is None:
         return "-", "quiet"
     return ("LATE", "bad") if cronjob.backup_overdue else ("ok", "ok")
 
 
-def verified(cronjob: CronJob, now: datetime) -> Span:
-    """When a backup was last brought back and found the same."""
+def verification_age(cronjob: CronJob, now: datetime) -> Span:
+    """Return when a backup was last restored and compared."""
     at = cronjob.last_verified_at
     return ("never", "quiet") if at is None else (age(at, now), "ok")
 
 
-def _ahead(cronjob: CronJob, now: datetime) -> Span:
+def _time_until_backup(cronjob: CronJob, now: datetime) -> Span:
     if cronjob.next_backup_at is None:
         return "-", "quiet"
     return age(cronjob.next_backup_at, now).removeprefix("in "), ""
 
 
 def findings(cronjob: CronJob) -> Span:
-    """The codes of what is wrong with the policy or its schedule."""
+    """Return the codes of the faults of the policy or its schedule."""
     if cronjob.policy_fault:
         return "cannot be read", "bad"
     codes = [finding.partition(":")[0] for finding in cronjob.policy_findings]
     return (", ".join(codes), "warn") if codes else ("none", "quiet")
 
 
-def keeps(retention: Retention) -> str:
-    """The retention in a few words: `30 days`, `7 daily, 4 weekly`."""
+def retention_words(retention: Retention) -> str:
+    """Return the retention in a few words: `30 days`, `7 daily, 4 weekly`."""
     days = [f"{retention.days} days"] if retention.days else []
     words = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
     counts = [(getattr(retention, f"keep_{word}"), word) for word in words]
@@ -83,7 +83,7 @@ def keeps(retention: Retention) -> str:
 
 
 def detail(cronjob: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
-    """The promise and how it stands, what is wrong with policy and backup, then the CronJob and its run."""
+    """Return the policy and its state, faults of policy and backup, then the CronJob and its run."""
     if cronjob.policy is None:
         return job_detail(cronjob, store, now, width)
     lines = _promise(cronjob, cronjob.policy, now, width)
@@ -101,8 +101,13 @@ def _promise(cronjob: CronJob, policy: BackupPolicy, now: datetime, width: int) 
     if policy.rpo_seconds is not None:
         lead = [(f"a good backup every {duration(policy.rpo_seconds)} ", "quiet"), rpo(cronjob)]
     lead += [("  last good ", "quiet"), good_age(cronjob, now)]
-    lead += [("  verified ", "quiet"), verified(cronjob, now), ("  next ", "quiet"), _ahead(cronjob, now)]
-    kept: list[Span] = [("keeps ", "quiet"), (keeps(policy.retention), "")]
+    lead += [
+        ("  verified ", "quiet"),
+        verification_age(cronjob, now),
+        ("  next ", "quiet"),
+        _time_until_backup(cronjob, now),
+    ]
+    kept: list[Span] = [("keeps ", "quiet"), (retention_words(policy.retention), "")]
     if len(plain((*lead, *kept))) + 2 <= width:
         return [(*lead, ("  ", ""), *kept)]
     return [tuple(lead), tuple(kept)]

@@ -1,11 +1,11 @@
-"""What is said of a restore: its plan before it, its states and progress while it runs, its end."""
+"""Content of a restore's page: its plan, its progress, its end."""
 
 from datetime import datetime
 
 from kronkeep_common.models import Restore, RestorePlan, RestoreTarget
 from kronkeep_common.states import RestoreStatus
 from kronkeep_common.text import age, duration, size
-from kronkeep_tui.pages.status_words import cause, counted, progress_words, state
+from kronkeep_tui.pages.status_words import cause, count_words, progress_words, state
 from kronkeep_tui.widgets.cells import Text, wrap
 
 CHAIN = (
@@ -17,8 +17,8 @@ CHAIN = (
 )
 
 
-def where(target: RestoreTarget | None) -> str:
-    """A target in words."""
+def target_words(target: RestoreTarget | None) -> str:
+    """Return a target in words."""
     if target is None:
         return "scratch space, to compare"
     if target.kind == "in-place":
@@ -29,9 +29,9 @@ def where(target: RestoreTarget | None) -> str:
 
 
 def plan_lines(plan: RestorePlan, include: tuple[str, ...], width: int) -> list[Text]:
-    """What would be written, overwritten and left."""
+    """Return what would be written, overwritten and left as it is."""
     lines: list[Text] = [
-        (("restore ", "quiet"), (plan.snapshot_id[:12], "strong"), (f" → {where(plan.target)}", "")),
+        (("restore ", "quiet"), (plan.snapshot_id[:12], "strong"), (f" → {target_words(plan.target)}", "")),
         ((f"{_contents(plan)}, {size(plan.total_bytes)}", ""),),
         (
             (f"{plan.written} new, ", ""),
@@ -52,28 +52,28 @@ def plan_lines(plan: RestorePlan, include: tuple[str, ...], width: int) -> list[
 
 
 def _contents(plan: RestorePlan) -> str:
-    return f"{counted(plan.files, 'file')}, {counted(plan.folders, 'folder')}"
+    return f"{count_words(plan.files, 'file')}, {count_words(plan.folders, 'folder')}"
 
 
 def restore_lines(restore: Restore, now: datetime, width: int) -> list[Text]:
-    """How far it is, or how it ended."""
+    """Return how far a restore is, or how it ended."""
     lines: list[Text] = [
         (
             (f"{restore.purpose} ", "quiet"),
             state(restore.status),
             (f"  {restore.namespace}/{restore.cronjob}", "strong"),
-            (f"  {restore.snapshot_id[:12]} → {where(restore.target)}", ""),
+            (f"  {restore.snapshot_id[:12]} → {target_words(restore.target)}", ""),
         ),
-        _chain(restore),
+        _state_chain(restore),
         ((f"begun {age(restore.created_at, now)} ago", "quiet"), (_took(restore), "")),
     ]
     if restore.ended_at is None:
-        lines.append(((_going(restore, now, width), "run"),))
+        lines.append(((_progress_line(restore, now, width), "run"),))
     if restore.files_total is not None:
-        lines.append(((f"{counted(restore.files_total, 'file')}, {size(restore.bytes_total or 0)}", ""),))
+        lines.append(((f"{count_words(restore.files_total, 'file')}, {size(restore.bytes_total or 0)}", ""),))
     if restore.verified_against is not None:
         words = "the manifest" if restore.verified_against == "manifest" else "restic's hashes"
-        lines.append(((f"{counted(restore.files_verified or 0, 'file')} compared with {words}", "ok"),))
+        lines.append(((f"{count_words(restore.files_verified or 0, 'file')} compared with {words}", "ok"),))
     if restore.suspended:
         lines.append((("the CronJob is suspended meanwhile", "warn"),))
     for path in restore.include:
@@ -83,8 +83,8 @@ def restore_lines(restore: Restore, now: datetime, width: int) -> list[Text]:
     return lines + cause(restore.message, restore.next_step, width, "bad")
 
 
-def _going(restore: Restore, now: datetime, width: int) -> str:
-    """How far it is; restic tells from version 0.16 on."""
+def _progress_line(restore: Restore, now: datetime, width: int) -> str:
+    """Return the progress, which restic reports from version 0.16 on."""
     began = restore.started_at or restore.created_at
     if restore.progress is None:
         return f"{duration((now - began).total_seconds())} so far; it has not said how far it is"
@@ -95,8 +95,8 @@ def _took(restore: Restore) -> str:
     return f", took {duration(restore.duration_seconds)}" if restore.duration_seconds is not None else ""
 
 
-def _chain(restore: Restore) -> Text:
-    """The states in order, the present one marked."""
+def _state_chain(restore: Restore) -> Text:
+    """Return the states in order with the present one marked."""
     found: list[tuple[str, str]] = []
     for place, status in enumerate(CHAIN):
         found.append((" → " if place else "", "quiet"))

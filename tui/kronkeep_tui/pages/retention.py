@@ -1,14 +1,14 @@
-"""What a policy's retention would do: whether it waits, what goes, what stays and why."""
+"""Content of the retention pages: whether removals wait for approval, what is removed, what stays and why."""
 
 from datetime import datetime
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan, SnapshotVerdict
 from kronkeep_common.text import age, size
-from kronkeep_tui.pages.policies import keeps
+from kronkeep_tui.pages.policies import retention_words
 from kronkeep_tui.pages.status_words import cause, state
 from kronkeep_tui.widgets.cells import Text, plain, wrap
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Column, TableRow
 
 WITH_SIZE = 100  # cells from which there is room for what a snapshot stored
 COLUMNS = (
@@ -21,34 +21,36 @@ COLUMNS = (
 )
 
 
-def row(cronjob: CronJob, plan: RetentionPlan | KronkeepError | None) -> Row:
-    """One policy: how many snapshots would go, what these stored, and whether that waits for a person."""
+def row(cronjob: CronJob, plan: RetentionPlan | KronkeepError | None) -> TableRow:
+    """Return the row of a policy: snapshots to remove, their size, whether they wait for approval."""
     name = f"{cronjob.namespace}/{cronjob.name}"
-    rules = keeps(cronjob.policy.retention) if cronjob.policy else "-"
+    rules = retention_words(cronjob.policy.retention) if cronjob.policy else "-"
     if not isinstance(plan, RetentionPlan):
-        return Row(cronjob.id, (name, "-", "-", "-", "asking" if plan is None else "not known", rules))
+        return TableRow(cronjob.id, (name, "-", "-", "-", "asking" if plan is None else "not known", rules))
     goes = len(plan.remove)
     when = (
         ("waits for approval", "warn")
         if plan.blocked_by
         else ("after next backup" if goes else "-", "" if goes else "quiet")
     )
-    return Row(cronjob.id, (name, str(goes), _stored(plan.remove), str(len(plan.keep)), (when,), rules))
+    return TableRow(
+        cronjob.id, (name, str(goes), _stored_size(plan.remove), str(len(plan.keep)), (when,), rules)
+    )
 
 
-def _stored(removals: tuple[SnapshotVerdict, ...]) -> str:
-    """What the removals stored, where restic told it of each of them."""
-    told = [verdict.bytes_stored for verdict in removals if verdict.bytes_stored is not None]
-    return size(sum(told)) if removals and len(told) == len(removals) else "-"
+def _stored_size(removals: tuple[SnapshotVerdict, ...]) -> str:
+    """Return the stored bytes of the removals, if restic reported them for each."""
+    sizes = [verdict.bytes_stored for verdict in removals if verdict.bytes_stored is not None]
+    return size(sum(sizes)) if removals and len(sizes) == len(removals) else "-"
 
 
 def detail(plan: RetentionPlan | KronkeepError | None, now: datetime, width: int) -> list[Text]:
-    """How the removals stand and what goes; enter leads to each snapshot's reason."""
+    """Return the state of the removals and what they are; enter leads to each snapshot's reason."""
     if plan is None:
         return [(("Asking what would go ...", "quiet"),)]
     if isinstance(plan, KronkeepError):
         return cause(plan.message, plan.next_step, width, "bad")
-    goes = [line for verdict in plan.remove for line in _verdict(verdict, now, width)]
+    goes = [line for verdict in plan.remove for line in _verdict_lines(verdict, now, width)]
     return [
         *_stands(plan, width, "enter shows them, and a there approves them."),
         *_unknown(plan, width),
@@ -57,20 +59,25 @@ def detail(plan: RetentionPlan | KronkeepError | None, now: datetime, width: int
 
 
 def plan_lines(plan: RetentionPlan, cronjob: CronJob, now: datetime, width: int) -> list[Text]:
-    """The rules, whether the removals wait for a person, then each snapshot, those that go first."""
+    """Return the rules, whether the removals wait for approval, then each snapshot, removals first."""
     name = f"{cronjob.namespace}/{cronjob.name}"
     asked = f"  as of {age(plan.computed_at, now)} ago"
     lines: list[Text] = [
-        ((f"{name}  ", "strong"), ("keeps ", "quiet"), (keeps(plan.retention), ""), (asked, "quiet")),
+        (
+            (f"{name}  ", "strong"),
+            ("keeps ", "quiet"),
+            (retention_words(plan.retention), ""),
+            (asked, "quiet"),
+        ),
         *_stands(plan, width, "a approves exactly these removals, no others."),
         *_unknown(plan, width),
         (),
         ((f"GOES  {len(plan.remove)}", "title"),),
-        *(line for verdict in plan.remove for line in _verdict(verdict, now, width)),
+        *(line for verdict in plan.remove for line in _verdict_lines(verdict, now, width)),
         (),
         ((f"STAYS  {len(plan.keep)}", "title"),),
     ]
-    return [*lines, *(line for verdict in plan.keep for line in _verdict(verdict, now, width))]
+    return [*lines, *(line for verdict in plan.keep for line in _verdict_lines(verdict, now, width))]
 
 
 def _unknown(plan: RetentionPlan, width: int) -> list[Text]:
@@ -85,8 +92,8 @@ def _stands(plan: RetentionPlan, width: int, step: str) -> list[Text]:
     return cause("Nothing would go now.", None, width, "quiet")
 
 
-def _verdict(verdict: SnapshotVerdict, now: datetime, width: int) -> list[Text]:
-    """`2026-11-24 03:14Z   24h  ok    b1946ac9  younger than 30 days`; why wrapped."""
+def _verdict_lines(verdict: SnapshotVerdict, now: datetime, width: int) -> list[Text]:
+    """Return a line such as `2026-11-24 03:14Z   24h  ok    b1946ac9  younger than 30 days`."""
     word, kind = state(verdict.status)
     stored = f"{size(verdict.bytes_stored):>10}  " if width >= WITH_SIZE else ""
     lead: Text = (

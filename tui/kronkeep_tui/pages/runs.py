@@ -1,4 +1,4 @@
-"""Runs: a row each, and one run's page: the linked record from run to backup to snapshot to restores."""
+"""Content of the runs view and of one run's page: run, backup, snapshot and restores linked."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from kronkeep_common.text import age, duration, size
 from kronkeep_tui.pages.status_words import cause, progress_words, state
 from kronkeep_tui.store import Store, backup_of
 from kronkeep_tui.widgets.cells import Span, Text
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Column, TableRow
 
 COLUMNS = (
     Column(title="ST", width=5, letter="s"),
@@ -25,14 +25,14 @@ COLUMNS = (
 
 
 def took(run: CronJobExecution, now: datetime) -> str:
-    """How long a run took, or takes so far."""
+    """Return how long a run took, or has taken so far."""
     if run.duration_seconds is None and run.status == "running" and run.started_at:
         return duration(max(0.0, (now - run.started_at).total_seconds()) // 1)
     return duration(run.duration_seconds)
 
 
-def row(run: CronJobExecution, store: Store, now: datetime) -> Row:
-    """One run."""
+def row(run: CronJobExecution, store: Store, now: datetime) -> TableRow:
+    """Return the row of a run."""
     shown, kind = state(run.status)
     backup = backup_of(store, run)
     cells = (
@@ -48,11 +48,11 @@ def row(run: CronJobExecution, store: Store, now: datetime) -> Row:
         run.node or "-",
         run.job or "(no Job)",
     )
-    return Row(run.id, cells, kind)
+    return TableRow(run.id, cells, kind)
 
 
 def head(run: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
-    """The linked record in words, what is wrong and what to do first."""
+    """Return the linked record in words, what is wrong, and what to do first."""
     slot = f", slot {run.scheduled_at:%d %b %H:%M}Z" if run.scheduled_at else ""
     started = (
         f"{run.started_at:%d %b %H:%M:%S}Z, {age(run.started_at, now)} ago" if run.started_at else "never"
@@ -89,7 +89,7 @@ def _pods(run: CronJobExecution) -> list[Text]:
 
 
 def backup_lines(backup: BackupExecution | None, store: Store, now: datetime, width: int) -> list[Text]:
-    """The backup, its snapshot and its restores."""
+    """Return the backup, its snapshot and its restores."""
     if backup is None:
         return [(("backup ", "quiet"), ("none belongs to this run", "quiet"))]
     again = f"  attempt {backup.attempt}" if backup.attempt > 1 else ""
@@ -145,5 +145,5 @@ def _restore(restore: Restore, now: datetime) -> Text:
 
 
 def detail(run: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
-    """What is said of the run under the cursor."""
+    """Return the details of the run under the cursor."""
     return head(run, store, now, width)

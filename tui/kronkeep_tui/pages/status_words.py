@@ -1,4 +1,4 @@
-"""States in words with their roles, strips, bars and what is in trouble; words before colours."""
+"""States in words with their roles, strips, bars and counts; colours only repeat what the words say."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from kronkeep_common.models import BackupStorage, CronJob, Progress
 from kronkeep_common.text import age, duration, size
 from kronkeep_tui.store import Store, newest_backup
-from kronkeep_tui.widgets.cells import Drawn, Span, Text, wrap
+from kronkeep_tui.widgets.cells import Drawing, Span, Text, wrap
 
 WORDS = {
     "pending": "wait",
@@ -56,27 +56,30 @@ CAPACITY_WARNING = 0.85
 
 
 def word(status: str) -> str:
-    """A state in at most four letters."""
+    """Return a state in at most four letters."""
     return WORDS.get(status, status)
 
 
 def role(status: str) -> str:
-    """The role of a state."""
+    """Return the role of a state."""
     return ROLES.get(word(status), "")
 
 
 def state(status: str) -> Span:
-    """A state and its role."""
+    """Return a state's word and its role."""
     return word(status), role(status)
 
 
 def strip(statuses: Sequence[str], width: int) -> Text:
-    """The newest states, one character each, oldest first; equal neighbours are one span."""
+    """Return the newest states as one character each, oldest first; equal neighbours are one span."""
     shown = statuses[-width:]
     well = sum(1 for status in shown if status == "succeeded")
     words = f"{well} of {len(shown)} ok" if shown else "none"
     signs = _strip(shown, width)
-    return ((Drawn(signs[0][0], words), signs[0][1]), *((Drawn(sign, ""), kind) for sign, kind in signs[1:]))
+    return (
+        (Drawing(signs[0][0], words), signs[0][1]),
+        *((Drawing(sign, ""), kind) for sign, kind in signs[1:]),
+    )
 
 
 def _strip(statuses: Sequence[str], width: int) -> list[Span]:
@@ -90,24 +93,24 @@ def _strip(statuses: Sequence[str], width: int) -> list[Span]:
     return found
 
 
-def bar(percent: float, width: int) -> Drawn:
-    """`[####......] 41%`."""
+def bar(percent: float, width: int) -> Drawing:
+    """Return a bar like `[####......] 41%`."""
     full = round(width * max(0.0, min(100.0, percent)) / 100)
-    return Drawn(f"[{'#' * full}{'.' * (width - full)}] {percent:.0f}%", f"{percent:.0f}%")
+    return Drawing(f"[{'#' * full}{'.' * (width - full)}] {percent:.0f}%", f"{percent:.0f}%")
 
 
-def blocks(values: Sequence[float | None], width: int, said: Callable[[float], str]) -> Drawn:
-    """The newest values as a row of blocks, the largest full; a gap where there is none."""
+def blocks(values: Sequence[float | None], width: int, said: Callable[[float], str]) -> Drawing:
+    """Return the newest values as a row of blocks, the largest full; a gap where a value is missing."""
     shown = list(values)[-width:]
     known = [value for value in shown if value is not None]
     top = max(known, default=0) or 1
     signs = ["·" if v is None else BLOCKS[min(7, int(7.999 * max(0.0, v) / top))] for v in shown]
     words = f"least {said(min(known))}, newest {said(known[-1])}" if known else "none"
-    return Drawn("".join(signs), words)
+    return Drawing("".join(signs), words)
 
 
-def progress_words(progress: Progress, began: datetime | None, now: datetime, width: int) -> Drawn:
-    """A bar, then how much of how much, the rate since it began, and how long the rest may take."""
+def progress_words(progress: Progress, began: datetime | None, now: datetime, width: int) -> Drawing:
+    """Return a bar, the amount done, the rate since the start, and the remaining time."""
     drawn = bar(progress.percent, width)
     words = f" {size(progress.bytes_done)}"
     if progress.bytes_total:
@@ -119,11 +122,11 @@ def progress_words(progress: Progress, began: datetime | None, now: datetime, wi
         words += f"  {size(rate)}/s"
         left = left or max(0, progress.bytes_total - progress.bytes_done) / rate
     words += f"  {duration(left)} left" if left else ""
-    return Drawn(f"{drawn}{words}", f"{drawn.words}{words}")
+    return Drawing(f"{drawn}{words}", f"{drawn.words}{words}")
 
 
 def job_state(cronjob: CronJob) -> str:
-    """A CronJob's state: suspended and late before how its last run ended."""
+    """Return a CronJob's state: suspended and late come before the status of its last run."""
     if cronjob.suspended:
         return "susp"
     if cronjob.late_since is not None:
@@ -132,7 +135,7 @@ def job_state(cronjob: CronJob) -> str:
 
 
 def backup_words(store: Store, cronjob: CronJob) -> Span:
-    """How the CronJob's newest backup stands."""
+    """Return the state of a CronJob's newest backup."""
     if cronjob.policy_fault:
         return "bad policy", "bad"
     if cronjob.policy is None:
@@ -144,7 +147,7 @@ def backup_words(store: Store, cronjob: CronJob) -> Span:
 
 
 def counts(store: Store) -> list[tuple[str, int, str]]:
-    """How many CronJobs fail, are late, run."""
+    """Return how many CronJobs fail, are late, or run."""
     states = [job_state(cronjob) for cronjob in store.cronjobs]
     running = sum(1 for cronjob in store.cronjobs if cronjob.active)
     return [
@@ -154,8 +157,8 @@ def counts(store: Store) -> list[tuple[str, int, str]]:
     ]
 
 
-def fill(storage: BackupStorage) -> float | None:
-    """The full part of a storage's place, 0 to 1, whoever filled it; None where it is not known."""
+def used_share(storage: BackupStorage) -> float | None:
+    """Return the used share of a storage, 0 to 1, or None if unknown."""
     usage = storage.usage
     capacity = (usage.capacity_bytes if usage else None) or storage.capacity_bytes
     if not usage or not capacity:
@@ -164,13 +167,13 @@ def fill(storage: BackupStorage) -> float | None:
     return usage.used_bytes / capacity if left is None else 1 - left / capacity
 
 
-def counted(count: int, word: str) -> str:
-    """`1 snapshot`, `2 snapshots`."""
+def count_words(count: int, word: str) -> str:
+    """Return `1 snapshot` or `2 snapshots`."""
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
 def good_age(cronjob: CronJob, now: datetime) -> Span:
-    """How old the last good backup is."""
+    """Return the age of the last good backup."""
     if cronjob.last_good_backup_at is None:
         return "never", "bad" if cronjob.policy else "quiet"
     old = now - cronjob.last_good_backup_at
@@ -178,7 +181,7 @@ def good_age(cronjob: CronJob, now: datetime) -> Span:
 
 
 def cause(message: str | None, step: str | None, width: int, kind: str) -> list[Text]:
-    """What is wrong in the role `kind`, then what to do, on lines of its own that begin with an arrow."""
+    """Return what is wrong in the role `kind`, then the next step on lines that begin with an arrow."""
     found: list[Text] = [((part, kind),) for part in wrap(message, width)] if message else []
     for number, part in enumerate(wrap(step, width - 2) if step else []):
         found.append(((f"{'  ' if number else '→ '}{part}", ""),))

@@ -1,14 +1,22 @@
-"""Storages: a row each, and what is said of the one under the cursor."""
+"""Content of the storages view: a row for each, and details of the row under the cursor."""
 
 from collections.abc import Sequence
 from datetime import datetime
 
 from kronkeep_common.models import BackupStorage, CronJob, StorageUsage
 from kronkeep_common.text import age, days, growth, size
-from kronkeep_tui.pages.status_words import CAPACITY_WARNING, bar, blocks, cause, counted, fill, state
+from kronkeep_tui.pages.status_words import (
+    CAPACITY_WARNING,
+    bar,
+    blocks,
+    cause,
+    count_words,
+    state,
+    used_share,
+)
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Text, wrap
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Column, TableRow
 
 COLUMNS = (
     Column(title="ST", width=5, letter="s"),
@@ -25,14 +33,14 @@ COLUMNS = (
 
 
 def users(storage: BackupStorage, store: Store) -> list[CronJob]:
-    """The CronJobs whose policy keeps its backups there."""
+    """Return the CronJobs whose policy uses a storage."""
     return [c for c in store.cronjobs if c.policy is not None and c.policy.storage_id == storage.id]
 
 
-def row(storage: BackupStorage, store: Store, now: datetime) -> Row:
-    """One storage."""
+def row(storage: BackupStorage, store: Store, now: datetime) -> TableRow:
+    """Return the row of a storage."""
     shown, kind = state(storage.status)
-    used = fill(storage)
+    used = used_share(storage)
     usage = storage.usage
     held = size(usage.used_bytes) if usage else "not measured"
     full = "bad" if used is not None and used >= CAPACITY_WARNING else ""
@@ -44,56 +52,56 @@ def row(storage: BackupStorage, store: Store, now: datetime) -> Row:
         days(usage.days_until_full) if usage else "-",
         growth(usage.growth_bytes_per_day) if usage else "-",
         str(usage.snapshots) if usage else "-",
-        _checked(storage, now),
+        _check_words(storage, now),
         str(len(users(storage, store))),
         storage.repository,
     )
-    return Row(storage.id, cells, kind)
+    return TableRow(storage.id, cells, kind)
 
 
 def detail(
     storage: BackupStorage, past: Sequence[StorageUsage], store: Store, now: datetime, width: int
 ) -> list[Text]:
-    """State and cause, figures and how they grew, checks, who uses it, where its password is."""
+    """Return state and cause, sizes and growth, checks, users, and where the password is."""
     lines: list[Text] = [
         (state(storage.status), (f"  {storage.id}", "strong"), (f"  {storage.repository}", "quiet"))
     ]
     lines += cause(storage.message, storage.next_step, width, "bad")
     if storage.usage is not None:
-        lines += _figures(storage.usage, now)
-    lines += _past(past, width)
-    lines.append((("check  ", "quiet"), *_checked(storage, now), *_data(storage, now)))
+        lines += _usage_lines(storage.usage, now)
+    lines += _usage_history(past, width)
+    lines.append((("check  ", "quiet"), *_check_words(storage, now), *_data_check_words(storage, now)))
     names = ", ".join(c.name for c in users(storage, store)) or "no policy uses it"
-    lines += _named("used by", names, width)
-    lines += _named("for", ", ".join(storage.namespaces) or "all namespaces", width)
+    lines += _labelled_lines("used by", names, width)
+    lines += _labelled_lines("for", ", ".join(storage.namespaces) or "all namespaces", width)
     secret = f"the Secret {storage.password.secret}; without a copy elsewhere nothing can be restored"
-    return lines + _named("password", secret, width)
+    return lines + _labelled_lines("password", secret, width)
 
 
-def _named(name: str, words: str, width: int) -> list[Text]:
-    """A name, then words, wrapped below each other."""
-    found = wrap(words, max(10, width - 9))
-    return [((f"{'' if number else name:9}", "quiet"), (part, "")) for number, part in enumerate(found)]
+def _labelled_lines(name: str, words: str, width: int) -> list[Text]:
+    """Return a name, then text, wrapped below each other."""
+    parts = wrap(words, max(10, width - 9))
+    return [((f"{'' if number else name:9}", "quiet"), (part, "")) for number, part in enumerate(parts)]
 
 
-def _past(figures: Sequence[StorageUsage], width: int) -> list[Text]:
-    """What it held over time, once that was read."""
+def _usage_history(figures: Sequence[StorageUsage], width: int) -> list[Text]:
+    """Return the sizes over time, once they were read."""
     if not figures:
         return []
-    held = [float(figure.used_bytes) for figure in reversed(figures)]
+    used = [float(figure.used_bytes) for figure in reversed(figures)]
     since = f"  since {figures[-1].measured_at:%d %b}"
-    return [(("held   ", "quiet"), (blocks(held, max(10, width - 24), size), "accent"), (since, "quiet"))]
+    return [(("held   ", "quiet"), (blocks(used, max(10, width - 24), size), "accent"), (since, "quiet"))]
 
 
-def _figures(usage: StorageUsage, now: datetime) -> list[Text]:
-    """How much of how much, how it grows and when it is full."""
+def _usage_lines(usage: StorageUsage, now: datetime) -> list[Text]:
+    """Return used and total bytes, growth, and when the storage is full."""
     of = f" of {size(usage.capacity_bytes)}" if usage.capacity_bytes else ""
     left = f", {size(usage.available_bytes)} left" if usage.available_bytes is not None else ""
     level = {"critical": "bad", "warning": "warn"}.get(usage.level, "")
     lines: list[Text] = [
         (
             (f"{size(usage.used_bytes)}{of}{left}", level),
-            (f", {counted(usage.snapshots, 'snapshot')}", ""),
+            (f", {count_words(usage.snapshots, 'snapshot')}", ""),
             (f"  measured {age(usage.measured_at, now)} ago", "quiet"),
         )
     ]
@@ -103,17 +111,17 @@ def _figures(usage: StorageUsage, now: datetime) -> list[Text]:
     return lines
 
 
-def _checked(storage: BackupStorage, now: datetime) -> Text:
+def _check_words(storage: BackupStorage, now: datetime) -> Text:
     if storage.check_ok is None:
         return (("never", "quiet"),)
     words = "ok" if storage.check_ok else "FAILED"
     return ((f"{words} {age(storage.checked_at, now)} ago", "ok" if storage.check_ok else "bad"),)
 
 
-def _data(storage: BackupStorage, now: datetime) -> Text:
-    """The part of all data that was read last."""
-    found = storage.data_check
-    if found is None:
+def _data_check_words(storage: BackupStorage, now: datetime) -> Text:
+    """Return which part of all data was read last."""
+    check = storage.data_check
+    if check is None:
         return ()
-    words = f"  data {found.part} of {found.parts} read {age(found.checked_at, now)} ago"
-    return ((words, "quiet") if found.ok else (f"{words}: DAMAGED", "bad"),)
+    words = f"  data {check.part} of {check.parts} read {age(check.checked_at, now)} ago"
+    return ((words, "quiet") if check.ok else (f"{words}: DAMAGED", "bad"),)

@@ -11,7 +11,7 @@ from kronkeep_tui.pages import alerts as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Column, TableRow
 
 
 class AlertsView(TableView[Alert]):
@@ -40,17 +40,17 @@ class AlertsView(TableView[Alert]):
 
     def records(self, store: Store) -> Sequence[Alert]:
         """What is wrong now."""
-        return page.unended(store)
+        return page.open_alerts(store)
 
     def version(self, store: Store) -> object:
         """The alerts."""
         return store.alerts
 
-    def row(self, record: Alert, store: Store, now: datetime) -> Row:
+    def row(self, record: Alert, store: Store, now: datetime) -> TableRow:
         """One alert."""
         shown, kind = page.state(record)
-        cells = (shown, age(record.since, now), page.what(record), record.message, record.next_step)
-        return Row(record.id, cells, kind)
+        cells = (shown, age(record.since, now), page.subject_of(record), record.message, record.next_step)
+        return TableRow(record.id, cells, kind)
 
     def is_fault(self, record: Alert) -> bool:
         """What nobody knows of yet."""

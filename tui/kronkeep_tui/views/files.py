@@ -19,7 +19,7 @@ from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text, wrap
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Column, TableRow
 
 MOST = 20_000  # rows of one folder
 
@@ -78,7 +78,7 @@ class FilesView(TableView[SnapshotFile]):
         """What the filter looks at."""
         return FileFacts(record.name, record.modified_at or datetime.fromtimestamp(0, UTC))
 
-    def row(self, record: SnapshotFile, store: Store, now: datetime) -> Row:
+    def row(self, record: SnapshotFile, store: Store, now: datetime) -> TableRow:
         """One entry."""
         kind = "strong" if record.kind == "dir" else ""
         cells = (
@@ -89,7 +89,7 @@ class FilesView(TableView[SnapshotFile]):
             age(record.modified_at, now),
             f"{record.mode:04o}",
         )
-        return Row(record.path, cells, kind)
+        return TableRow(record.path, cells, kind)
 
     def detail(self, record: SnapshotFile, store: Store, now: datetime, width: int) -> list[Text]:
         """The whole path."""

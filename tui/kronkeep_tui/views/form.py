@@ -27,9 +27,9 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.view import View
-from kronkeep_tui.widgets.form_widget import FormSheet
-from kronkeep_tui.widgets.line_widget import Bar
-from kronkeep_tui.widgets.meaning_panel import FormMeaning
+from kronkeep_tui.widgets.form_widget import FormWidget
+from kronkeep_tui.widgets.line_widget import TextLine
+from kronkeep_tui.widgets.meaning_panel import MeaningPanel
 
 PAUSE = 0.12  # seconds without a key before the daemon is asked how schedules fit
 KEPT_DRAFTS = 20
@@ -43,11 +43,11 @@ class FormView(View):
     DEFAULT_CSS = """
     FormView { layout: vertical; }
     FormView > Vertical { height: 1fr; width: 1fr; }
-    FormView > FormMeaning { height: 9; }
-    FormView.-yaml > FormMeaning { height: 60%; }
-    .-tall FormView > FormMeaning { height: 16; }
+    FormView > MeaningPanel { height: 9; }
+    FormView.-yaml > MeaningPanel { height: 60%; }
+    .-tall FormView > MeaningPanel { height: 16; }
     .-wide FormView { layout: horizontal; }
-    .-wide FormView > FormMeaning { height: 1fr; width: 50%; margin: 0 0 0 2; }
+    .-wide FormView > MeaningPanel { height: 1fr; width: 50%; margin: 0 0 0 2; }
     """
 
     def __init__(self, context: Context, place: Place) -> None:
@@ -69,14 +69,14 @@ class FormView(View):
     def compose(self) -> ComposeResult:
         """The fields with a line of help, and what they mean."""
         with Vertical():
-            yield FormSheet()
-            yield Bar(id="hint")
-        yield FormMeaning()
+            yield FormWidget()
+            yield TextLine(id="hint")
+        yield MeaningPanel()
 
     @property
-    def sheet(self) -> FormSheet:
+    def sheet(self) -> FormWidget:
         """The fields."""
-        return self.query_one(FormSheet)
+        return self.query_one(FormWidget)
 
     def focus_target(self) -> Widget | None:
         """The fields get the keys."""
@@ -125,16 +125,16 @@ class FormView(View):
         met = self.filling.met_at(row.key)
         words = preview.met_hint(met, self.draft) if met else hint(row, self._storages, self._claims)
         role = "warn" if met else "bad" if row.fault else "quiet"
-        for bar in self.query(Bar):
+        for bar in self.query(TextLine):
             bar.say((f" {words}", role))
 
     def _preview(self) -> None:
-        for pane in self.query(FormMeaning):  # none while the terminal is being left
-            pane.tell(self.filling, self._fit, self.context.clock, self._known_storages)
+        for pane in self.query(MeaningPanel):  # none while the terminal is being left
+            pane.show_draft(self.filling, self._fit, self.context.clock, self._known_storages)
 
     def show(self, store: Store, now: datetime) -> None:
         """Shows the same draft; storages may have come, and fire times pass."""
-        if self.draft and self.query(FormSheet):
+        if self.draft and self.query(FormWidget):
             self._preview()
             self._hint()
 
@@ -143,18 +143,18 @@ class FormView(View):
         if self.ready:
             self.call_after_refresh(self._preview)
 
-    @on(FormSheet.Changed)
-    def _typed(self, message: FormSheet.Changed) -> None:
+    @on(FormWidget.TextChanged)
+    def _typed(self, message: FormWidget.TextChanged) -> None:
         self.filling.typed(message.key, message.text)
         self._keep()
         self._changed()
 
-    @on(FormSheet.Moved)
+    @on(FormWidget.FieldChanged)
     def _moved(self) -> None:
         self._hint()
 
-    @on(FormSheet.Wanted)
-    def _complete(self, message: FormSheet.Wanted) -> None:
+    @on(FormWidget.SuggestionRequested)
+    def _complete(self, message: FormWidget.SuggestionRequested) -> None:
         found = offered(message.key, self.draft.get(message.key, ""), self._storages, self._claims)
         if found:
             self._fill({message.key: found[0]}, at=message.key)
@@ -267,23 +267,23 @@ class FormView(View):
     def do_yaml_preview(self) -> None:
         """Shows the manifest that would be sent, or the fields again."""
         self.toggle_class("-yaml")
-        self.query_one(FormMeaning).as_yaml = self.has_class("-yaml")
+        self.query_one(MeaningPanel).as_yaml = self.has_class("-yaml")
         self.call_after_refresh(self._preview)
 
     @handles(actions.SECTION)
     def do_section(self) -> None:
         """Goes to the next section."""
-        self.sheet.section()
+        self.sheet.go_to_next_section()
 
     @handles(actions.PAGE_DOWN)
     def do_page_down(self) -> None:
         """Scrolls what the fields mean."""
-        self.query_one(FormMeaning).page(1)
+        self.query_one(MeaningPanel).page(1)
 
     @handles(actions.PAGE_UP)
     def do_page_up(self) -> None:
         """Scrolls what the fields mean back."""
-        self.query_one(FormMeaning).page(-1)
+        self.query_one(MeaningPanel).page(-1)
 
     # sending
 

@@ -14,7 +14,7 @@ from kronkeep_tui.prompt import YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.row_table import Row
+from kronkeep_tui.widgets.row_table import TableRow
 
 _WORST = {"FAIL": 0, "MISS": 1, "late": 2, "?": 3, "run": 4}
 
@@ -61,7 +61,7 @@ class JobsView(TableView[CronJob]):
         """The CronJobs."""
         return store.cronjobs
 
-    def row(self, record: CronJob, store: Store, now: datetime) -> Row:
+    def row(self, record: CronJob, store: Store, now: datetime) -> TableRow:
         """One CronJob."""
         return page.row(record, store, now)
 

@@ -19,8 +19,8 @@ from kronkeep_tui.pages import overview as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.line_widget import Pane, Still
-from kronkeep_tui.widgets.row_table import Column, Row, RowTable
+from kronkeep_tui.widgets.line_widget import ScrollablePage, UnscrolledWidget
+from kronkeep_tui.widgets.row_table import Column, RowTable, TableRow
 
 PAGES = 5  # of 1,000 runs
 ATTENTION = (
@@ -31,7 +31,7 @@ ATTENTION = (
 )
 
 
-class Columns(Horizontal, Still):
+class Columns(Horizontal, UnscrolledWidget):
     """Two columns."""
 
 
@@ -62,12 +62,12 @@ class OverviewView(TableView[Alert]):
         """Attention, two columns, and the welcome in their place."""
         yield RowTable(self.COLUMNS)
         with Columns():
-            left = Pane(id="left")
-            right = Pane(id="right")
+            left = ScrollablePage(id="left")
+            right = ScrollablePage(id="right")
             left.reachable = right.reachable = False
             yield left
             yield right
-        yield Pane(id="welcome")
+        yield ScrollablePage(id="welcome")
 
     async def load(self) -> None:
         """Reads on until every run of the fortnight is here, or as many as one screen is worth."""
@@ -87,19 +87,21 @@ class OverviewView(TableView[Alert]):
 
     def records(self, store: Store) -> Sequence[Alert]:
         """What is wrong now."""
-        return alerts.unended(store)
+        return alerts.open_alerts(store)
 
-    def row(self, record: Alert, store: Store, now: datetime) -> Row:
+    def row(self, record: Alert, store: Store, now: datetime) -> TableRow:
         """One alert."""
         shown, kind = alerts.state(record)
-        return Row(record.id, (shown, alerts.what(record), age(record.since, now), record.message), kind)
+        return TableRow(
+            record.id, (shown, alerts.subject_of(record), age(record.since, now), record.message), kind
+        )
 
     def show(self, store: Store, now: datetime) -> None:
         """Shows everything, or the welcome."""
         first = self.context.reader.has_read and not store.cronjobs and not len(store.executions)
         self.set_class(first, "-first")
         if first:
-            pane = self.query_one("#welcome", Pane)
+            pane = self.query_one("#welcome", ScrollablePage)
             pane.show(lambda width: page.welcome(store, min(76, max(20, width))))
             return
         super().show(store, now)
@@ -128,7 +130,7 @@ class OverviewView(TableView[Alert]):
             return
         for name, sections in (("left", page.LEFT), ("right", page.RIGHT)):
             made = partial(page.column, sections, store, now)
-            self.query_one(f"#{name}", Pane).show(made)
+            self.query_one(f"#{name}", ScrollablePage).show(made)
 
     @handles(actions.CHOOSE)
     def do_choose(self) -> None:

@@ -13,8 +13,8 @@ from kronkeep_tui.navigation import Place
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.view import View
-from kronkeep_tui.widgets.cells import Text, over, plain
-from kronkeep_tui.widgets.line_widget import Pane
+from kronkeep_tui.widgets.cells import Text, add_role, plain
+from kronkeep_tui.widgets.line_widget import ScrollablePage
 
 
 class PageView(View):
@@ -29,12 +29,12 @@ class PageView(View):
 
     def compose(self) -> ComposeResult:
         """The page."""
-        yield Pane()
+        yield ScrollablePage()
 
     @property
-    def pane(self) -> Pane:
+    def pane(self) -> ScrollablePage:
         """The page."""
-        return self.query_one(Pane)
+        return self.query_one(ScrollablePage)
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """What the page says."""
@@ -46,7 +46,7 @@ class PageView(View):
         def make(width: int) -> list[Text]:
             lines = [((" ", ""), *line) for line in self.lines(store, now, max(20, width - 2))]
             if self._searched and 0 <= self._found < len(lines):
-                lines[self._found] = over(lines[self._found], "found")
+                lines[self._found] = add_role(lines[self._found], "found")
             return lines
 
         self.pane.show(make)

@@ -12,7 +12,7 @@ from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import TableView
 from kronkeep_tui.widgets.cells import Text, wrap
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Column, TableRow
 
 
 class Offer(NamedTuple):
@@ -86,9 +86,9 @@ class PaletteView(TableView[Offer]):
             Offer(id=f"job {c.id}", words=f"go to {c.namespace}/{c.name}", key="") for c in store.cronjobs
         ]
 
-    def row(self, record: Offer, store: Store, now: datetime) -> Row:
+    def row(self, record: Offer, store: Store, now: datetime) -> TableRow:
         """One offer."""
-        return Row(record.id, (record.words, ((record.key, "accent"),), ((record.why_not, "quiet"),)))
+        return TableRow(record.id, (record.words, ((record.key, "accent"),), ((record.why_not, "quiet"),)))
 
     def detail(self, record: Offer, store: Store, now: datetime, width: int) -> list[Text]:
         """Why it cannot be done now."""

@@ -12,7 +12,7 @@ from kronkeep_tui.pages.jobs import facts
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.row_table import Row
+from kronkeep_tui.widgets.row_table import TableRow
 
 
 def _second(moment: datetime | None) -> float:
@@ -56,7 +56,7 @@ class PoliciesView(TableView[CronJob]):
         """A policy that cannot be acted on, is behind, or warns."""
         return record.policy_fault is not None or record.backup_overdue or bool(record.policy_findings)
 
-    def row(self, record: CronJob, store: Store, now: datetime) -> Row:
+    def row(self, record: CronJob, store: Store, now: datetime) -> TableRow:
         """One policy."""
         return page.row(record, store, now)
 

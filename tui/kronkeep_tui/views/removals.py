@@ -14,7 +14,7 @@ from kronkeep_tui.pages import retention as page
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.row_table import Row
+from kronkeep_tui.widgets.row_table import TableRow
 
 AT_ONCE = 4
 
@@ -49,7 +49,7 @@ class RemovalsView(TableView[CronJob]):
         plan = self._plans.get(record.id)
         return isinstance(plan, RetentionPlan) and plan.blocked_by is not None
 
-    def row(self, record: CronJob, store: Store, now: datetime) -> Row:
+    def row(self, record: CronJob, store: Store, now: datetime) -> TableRow:
         """One policy."""
         return page.row(record, self._plans.get(record.id))
 

@@ -10,14 +10,14 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
-from kronkeep_tui.pages.restores import restore_lines, where
+from kronkeep_tui.pages.restores import restore_lines, target_words
 from kronkeep_tui.pages.status_words import state
 from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Column, TableRow
 
 MOST_LINES = 5000
 
@@ -58,19 +58,19 @@ class RestoresView(TableView[Restore]):
         """Those that failed."""
         return record.status == "failed"
 
-    def row(self, record: Restore, store: Store, now: datetime) -> Row:
+    def row(self, record: Restore, store: Store, now: datetime) -> TableRow:
         """One restore."""
         shown, kind = state(record.status)
         cells = (
             shown,
             record.purpose,
             record.cronjob,
-            where(record.target),
+            target_words(record.target),
             age(record.created_at, now),
             duration(record.duration_seconds),
             record.reason or "-",
         )
-        return Row(record.id, cells, kind)
+        return TableRow(record.id, cells, kind)
 
     def detail(self, record: Restore, store: Store, now: datetime, width: int) -> list[Text]:
         """How far it is, or how it ended."""

@@ -18,7 +18,7 @@ from kronkeep_tui.prompt import LinePrompt, YesNoPrompt
 from kronkeep_tui.store import Store, runs_of
 from kronkeep_tui.views.view import View
 from kronkeep_tui.widgets.cells import Text, rule
-from kronkeep_tui.widgets.line_widget import Bar, Pane
+from kronkeep_tui.widgets.line_widget import ScrollablePage, TextLine
 from kronkeep_tui.widgets.log_pane import LogPane
 
 BATCH_SECONDS = 0.2
@@ -43,10 +43,10 @@ class RunView(View):
 
     def compose(self) -> ComposeResult:
         """Record, rule, log."""
-        head = Pane(classes="head")
+        head = ScrollablePage(classes="head")
         head.reachable = False
         yield head
-        yield Bar(id="rule")
+        yield TextLine(id="rule")
         yield LogPane()
 
     @property
@@ -79,7 +79,7 @@ class RunView(View):
     def show(self, store: Store, now: datetime) -> None:
         """Shows the record."""
         run = store.executions.get(self.of)
-        head = self.query_one(".head", Pane)
+        head = self.query_one(".head", ScrollablePage)
         if run is not None:
             lines = [
                 ((" ", ""), *line) for line in page.head(run, store, now, self.context.view_size.width - 2)
@@ -88,7 +88,9 @@ class RunView(View):
         self._show_rule()
 
     def _show_rule(self) -> None:
-        self.query_one("#rule", Bar).say(rule(self.context.view_size.width, f"Log ({self.log_pane.words})"))
+        self.query_one("#rule", TextLine).say(
+            rule(self.context.view_size.width, f"Log ({self.log_pane.describe_display})")
+        )
 
     async def load(self) -> None:
         """Reads a run that the snapshot lacks, then its log."""
@@ -253,7 +255,7 @@ class RunView(View):
         self._step(-1)
 
     def _step(self, step: int) -> None:
-        if not self.log_pane.step_found(step):
+        if not self.log_pane.go_to_next_match(step):
             self.context.tell("Nothing more is found." if self.log_pane.searched else "/ searches first.")
         self._show_rule()
 

@@ -16,7 +16,7 @@ from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store, runs_of
 from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.row_table import Row
+from kronkeep_tui.widgets.row_table import TableRow
 
 NEAR = 200  # rows before the end at which the next page is read
 
@@ -67,7 +67,7 @@ class RunsView(TableView[CronJobExecution]):
         """The runs."""
         return store.executions
 
-    def row(self, record: CronJobExecution, store: Store, now: datetime) -> Row:
+    def row(self, record: CronJobExecution, store: Store, now: datetime) -> TableRow:
         """One run."""
         return page.row(record, store, now)
 
@@ -106,7 +106,7 @@ class RunsView(TableView[CronJobExecution]):
     def _near_end(self) -> bool:
         return self.table.cursor + NEAR >= len(self.table.rows) and self.table.cursor > 0
 
-    def on_row_table_moved(self) -> None:
+    def on_row_table_cursor_moved(self) -> None:
         """Reads older runs when the cursor comes near the last."""
         if self._near_end() and not self._reading and not self._ended:
             self.context.start(self._more(), "older runs")
@@ -120,7 +120,7 @@ class RunsView(TableView[CronJobExecution]):
     def move_to_end(self) -> None:
         """Goes to the last run that was read, and reads on."""
         super().move_to_end()
-        self.on_row_table_moved()
+        self.on_row_table_cursor_moved()
 
     @handles(actions.CHOOSE)
     def do_choose(self) -> None:

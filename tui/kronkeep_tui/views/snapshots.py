@@ -13,7 +13,7 @@ from kronkeep_tui.store import Store
 from kronkeep_tui.views.files import ask
 from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.row_table import Column, Row
+from kronkeep_tui.widgets.row_table import Column, TableRow
 
 
 class RestoreView(TableView[BackupExecution]):
@@ -51,7 +51,7 @@ class RestoreView(TableView[BackupExecution]):
         """The backups."""
         return store.backups
 
-    def row(self, record: BackupExecution, store: Store, now: datetime) -> Row:
+    def row(self, record: BackupExecution, store: Store, now: datetime) -> TableRow:
         """One snapshot."""
         shown, kind = state(record.status)
         result = record.result
@@ -66,7 +66,7 @@ class RestoreView(TableView[BackupExecution]):
             str(result.files_total) if result else "-",
             age(record.verified_at, now) if record.verified_at else "-",
         )
-        return Row(record.id, cells, kind)
+        return TableRow(record.id, cells, kind)
 
     def detail(self, record: BackupExecution, store: Store, now: datetime, width: int) -> list[Text]:
         """The backup and its snapshot."""

@@ -11,12 +11,12 @@ from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import storages as page
-from kronkeep_tui.pages.status_words import CAPACITY_WARNING, fill
+from kronkeep_tui.pages.status_words import CAPACITY_WARNING, used_share
 from kronkeep_tui.prompt import LinePrompt, YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.table_view import Order, TableView
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.row_table import Row
+from kronkeep_tui.widgets.row_table import TableRow
 
 _ACTIVE_ONLY = (actions.CHECK, actions.MEASURE, actions.TEST, actions.PRUNE)
 
@@ -52,7 +52,7 @@ class StoragesView(TableView[BackupStorage]):
     ORDERS = {
         "s": Order("state", lambda s: (s.status == "active", s.status)),
         "n": Order("name", lambda s: s.id),
-        "u": Order("used", lambda s: fill(s) or 0, True),
+        "u": Order("used", lambda s: used_share(s) or 0, True),
         "f": Order("full in", _until_full),
     }
 
@@ -89,9 +89,9 @@ class StoragesView(TableView[BackupStorage]):
         """Failed, found faulty, or nearly full."""
         data = record.data_check
         faulty = record.check_ok is False or (data is not None and not data.ok)
-        return record.status == "failed" or faulty or (fill(record) or 0) >= CAPACITY_WARNING
+        return record.status == "failed" or faulty or (used_share(record) or 0) >= CAPACITY_WARNING
 
-    def row(self, record: BackupStorage, store: Store, now: datetime) -> Row:
+    def row(self, record: BackupStorage, store: Store, now: datetime) -> TableRow:
         """One storage."""
         return page.row(record, store, now)
 
@@ -99,7 +99,7 @@ class StoragesView(TableView[BackupStorage]):
         """State, figures, who uses it."""
         return page.detail(record, self._figures.get(record.id, ()), store, now, width)
 
-    def on_row_table_moved(self) -> None:
+    def on_row_table_cursor_moved(self) -> None:
         """Reads what another storage held over time."""
         self._ask_past()
 

@@ -18,9 +18,9 @@ from kronkeep_tui.pages import clusters
 from kronkeep_tui.prompt import LetterPrompt, LinePrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.view import View
-from kronkeep_tui.widgets.cells import Text, plain, rule, spans, spoken
-from kronkeep_tui.widgets.line_widget import Pane
-from kronkeep_tui.widgets.row_table import Column, Row, Rows, RowTable
+from kronkeep_tui.widgets.cells import Text, plain, replace_drawings, rule, spans
+from kronkeep_tui.widgets.line_widget import ScrollablePage
+from kronkeep_tui.widgets.row_table import Column, Rows, RowTable, TableRow
 
 R = TypeVar("R")
 FILTER_SECONDS = 0.12
@@ -70,7 +70,7 @@ class TableView(View, Generic[R]):
     def compose(self) -> ComposeResult:
         """The table and its details."""
         yield RowTable(self.COLUMNS)
-        yield Pane(classes="detail")
+        yield ScrollablePage(classes="detail")
 
     @property
     def table(self) -> RowTable:
@@ -89,7 +89,7 @@ class TableView(View, Generic[R]):
         """The identity of a record."""
         return str(record.id)  # type: ignore[attr-defined]  # records have ids; views of others override this
 
-    def row(self, record: R, store: Store, now: datetime) -> Row:
+    def row(self, record: R, store: Store, now: datetime) -> TableRow:
         """A record as a row."""
         raise NotImplementedError
 
@@ -154,7 +154,7 @@ class TableView(View, Generic[R]):
 
     def show_detail(self) -> None:
         """Shows the details of the row under the cursor."""
-        pane = self.query_one(".detail", Pane)
+        pane = self.query_one(".detail", ScrollablePage)
         record = self.subject()
         if not pane.display:
             return
@@ -197,7 +197,7 @@ class TableView(View, Generic[R]):
             found.append((f"  {len(self.table.marks)} marked", "mark"))
         return tuple(found)
 
-    def on_row_table_moved(self) -> None:
+    def on_row_table_cursor_moved(self) -> None:
         """Shows the details of another row, once the cursor rests: a held key sends only the cursor."""
         if self._resting is not None:
             self._resting.stop()
@@ -208,7 +208,7 @@ class TableView(View, Generic[R]):
         self.show_detail()
         self.context.update_bars()
 
-    def on_row_table_chosen(self) -> None:
+    def on_row_table_row_entered(self) -> None:
         """Opens the row, after a double click."""
         self.context.perform(actions.CHOOSE)
 
@@ -324,7 +324,7 @@ class TableView(View, Generic[R]):
         self._resize(-1)
 
     def _resize(self, step: int) -> None:
-        pane = self.query_one(".detail", Pane)
+        pane = self.query_one(".detail", ScrollablePage)
         if self.screen.has_class("-wide"):
             pane.styles.width = max(20, min(self.size.width - 40, pane.outer_size.width + 8 * step))
         else:
@@ -336,7 +336,7 @@ class TableView(View, Generic[R]):
         if not self._found:
             return ""
         cells = table.rows[table.cursor].cells
-        words = [plain(spoken(spans(cell))) for cell in cells]
+        words = [plain(replace_drawings(spans(cell))) for cell in cells]
         return ", ".join(
             f"{c.title.lower()} {w.strip()}" for c, w in zip(self.COLUMNS, words, strict=True) if w.strip()
         )

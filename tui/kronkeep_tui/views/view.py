@@ -17,10 +17,10 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.store import Store
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.line_widget import Scrolling, Still
+from kronkeep_tui.widgets.line_widget import ScrollableLines, UnscrolledWidget
 
 
-class View(Still):
+class View(UnscrolledWidget):
     """What stands between the fixed rows of the screen; `of` says what it is about, such as a run's id."""
 
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.ANY,)
@@ -128,11 +128,11 @@ class View(Still):
 
     # movement
 
-    def panes(self) -> list[Scrolling]:
+    def panes(self) -> list[ScrollableLines]:
         """Return what the movement keys can move, in the order of `tab`."""
-        return [pane for pane in self.query(Scrolling) if pane.display and pane.reachable]
+        return [pane for pane in self.query(ScrollableLines) if pane.display and pane.reachable]
 
-    def active_pane(self) -> Scrolling:
+    def active_pane(self) -> ScrollableLines:
         """Return what the movement keys move now."""
         panes = self.panes()
         return panes[self._pane % len(panes)]

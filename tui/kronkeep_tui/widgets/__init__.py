@@ -1,1 +1,1 @@
-"""The terminal's own widgets: few, measured in bytes on the wire."""
+"""Widgets of the terminal; each redraws only what changed, to save bytes on a slow link."""

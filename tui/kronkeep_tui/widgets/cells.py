@@ -1,4 +1,4 @@
-"""Text in cells: spans with a role, cleaned and fitted to a width as terminals count it."""
+"""Spans of text with roles, cleaned and fitted to a width in terminal cells."""
 
 from collections.abc import Iterable, Sequence
 from typing import Self
@@ -14,45 +14,44 @@ Cell = str | Text
 GROUNDS = frozenset(("cursor", "chosen", "found"))
 
 
-class Drawn(str):
-    """Signs that draw something, and the words that plain mode has in their place."""
+class Drawing(str):
+    """Characters that draw something, with the words that replace them in plain mode."""
 
     __slots__ = ("words",)
     words: str
 
     def __new__(cls, signs: str, words: str) -> Self:
-        """Signs and words."""
-        found = super().__new__(cls, signs)
-        found.words = words
-        return found
+        drawn = super().__new__(cls, signs)
+        drawn.words = words
+        return drawn
 
 
 def rule(width: int, title: str = "") -> Span:
-    """A line across, with a title in it."""
+    """Return a horizontal line with a title in it."""
     lead = f"─── {title} " if title else ""
-    return Drawn(lead + "─" * max(0, width - len(lead)), title), "quiet"
+    return Drawing(lead + "─" * max(0, width - len(lead)), title), "quiet"
 
 
 _ASCII = str.maketrans({"…": "~", "→": ">", "›": ">", "─": "-", "·": "-"})
 
 
-def spoken(text: Text) -> Text:
-    """Spans for plain mode: words for what is drawn, and ASCII for the signs of our own."""
-    return tuple((w.words if isinstance(w, Drawn) else w.translate(_ASCII), role) for w, role in text)
+def replace_drawings(text: Text) -> Text:
+    """Return spans for plain mode: words for drawings, ASCII for kronkeep's own signs."""
+    return tuple((w.words if isinstance(w, Drawing) else w.translate(_ASCII), role) for w, role in text)
 
 
 def only_draws(text: Text) -> bool:
-    """Whether nothing of a line is left in plain mode."""
-    return bool(plain(text).strip()) and not plain(spoken(text)).strip()
+    """Whether a line is empty in plain mode."""
+    return bool(plain(text).strip()) and not plain(replace_drawings(text)).strip()
 
 
 def plain(text: Text) -> str:
-    """The characters without their roles."""
+    """Return the characters without their roles."""
     return "".join(span[0] for span in text)
 
 
 def fit(text: str, width: int) -> str:
-    """`text` cleaned, in exactly `width` cells; an ellipsis where some was left out."""
+    """Clean `text` and fit it into exactly `width` cells, with an ellipsis if it was cut."""
     text = clean(text, max(8, width * 4 + 8))
     wide = len(text) if text.isascii() else cell_len(text)
     if wide <= width:
@@ -61,14 +60,14 @@ def fit(text: str, width: int) -> str:
 
 
 def spans(cell: Cell, role: str = "") -> Text:
-    """A cell as spans; a plain string takes `role`."""
+    """Return a cell as spans; a plain string gets `role`."""
     return ((cell, role),) if isinstance(cell, str) else cell
 
 
 def fit_text(text: Iterable[Span], width: int) -> Text:
-    """Spans in exactly `width` cells; neighbours that look the same are joined: fewer bytes to send."""
+    """Fit spans into exactly `width` cells; join neighbours that look the same, to send fewer bytes."""
     left = width
-    found: list[Span] = []
+    fitted: list[Span] = []
     for words, role in text:
         if left <= 0:
             break
@@ -79,36 +78,36 @@ def fit_text(text: Iterable[Span], width: int) -> Text:
             wide = left
         left -= wide
         if words:
-            _join(found, words, role)
+            _append_span(fitted, words, role)
     if left > 0:
-        _join(found, " " * left, "")
-    return tuple(found)
+        _append_span(fitted, " " * left, "")
+    return tuple(fitted)
 
 
-def _join(found: list[Span], words: str, role: str) -> None:
-    """Adds a span; blanks look the same in every role that gives no ground."""
-    if found and found[-1][1] != role and not (shows_blanks(role) or shows_blanks(found[-1][1])):
+def _append_span(fitted: list[Span], words: str, role: str) -> None:
+    """Append a span, joining blanks to their neighbour in every role without a background."""
+    if fitted and fitted[-1][1] != role and not (shows_blanks(role) or shows_blanks(fitted[-1][1])):
         if not words.strip(" "):
-            role = found[-1][1]
-        elif not found[-1][0].strip(" "):
-            found[-1] = (found[-1][0], role)
-    if found and found[-1][1] == role:
-        words = found.pop()[0] + words
-    found.append((words, role))
+            role = fitted[-1][1]
+        elif not fitted[-1][0].strip(" "):
+            fitted[-1] = (fitted[-1][0], role)
+    if fitted and fitted[-1][1] == role:
+        words = fitted.pop()[0] + words
+    fitted.append((words, role))
 
 
 def shows_blanks(role: str) -> bool:
-    """Whether blanks are seen in a role: it gives a ground of its own."""
+    """Whether blanks are visible in a role, because it has a background."""
     return bool(GROUNDS.intersection(role.split()))
 
 
-def over(text: Text, role: str) -> Text:
-    """Spans with one more role on each of them."""
+def add_role(text: Text, role: str) -> Text:
+    """Add a role to every span."""
     return tuple((words, f"{own} {role}".strip()) for words, own in text)
 
 
 def wrap(words: str, width: int) -> list[str]:
-    """Lines of at most `width` cells, broken at spaces where there are any; never no line."""
+    """Break text at spaces into lines of at most `width` cells; always at least one line."""
     lines = []
     line = ""
     for word in clean(words).split(" "):
@@ -116,7 +115,7 @@ def wrap(words: str, width: int) -> list[str]:
             if line:
                 lines.append(line)
                 line = ""
-            head = _head(word, width)
+            head = _leading_part(word, width)
             lines.append(head)
             word = word[len(head) :]
         joined = f"{line} {word}" if line else word
@@ -127,8 +126,8 @@ def wrap(words: str, width: int) -> list[str]:
     return [*lines, line]
 
 
-def _head(word: str, width: int) -> str:
-    """The first characters that fit in `width` cells, at least one."""
+def _leading_part(word: str, width: int) -> str:
+    """Return the first characters that fit into `width` cells, at least one."""
     cells = 0
     for number, letter in enumerate(word):
         cells += cell_len(letter)
@@ -137,12 +136,12 @@ def _head(word: str, width: int) -> str:
     return word
 
 
-def columns(left: Sequence[Text], right: Sequence[Text], half: int, gap: int = 3) -> list[Text]:
-    """Two lists of lines side by side, the left one `half` cells wide."""
+def put_side_by_side(left: Sequence[Text], right: Sequence[Text], half: int, gap: int = 3) -> list[Text]:
+    """Put two lists of lines side by side; the left one is `half` cells wide."""
     rows = max(len(left), len(right))
-    found = []
+    lines = []
     for row in range(rows):
         first = fit_text(left[row] if row < len(left) else (), half)
         second = right[row] if row < len(right) else ()
-        found.append((*first, (" " * gap, ""), *second))
-    return found
+        lines.append((*first, (" " * gap, ""), *second))
+    return lines

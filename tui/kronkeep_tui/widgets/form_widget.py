@@ -1,4 +1,4 @@
-"""Rows of labels and texts of which one is being edited; only lines that change are sent."""
+"""Widget of a form: rows of labels and texts, one of which is edited."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,32 +9,32 @@ from textual.message import Message
 from kronkeep_tui.form.form_rows import Row
 from kronkeep_tui.form.line_edit import Line
 from kronkeep_tui.widgets.cells import Text, fit, rule
-from kronkeep_tui.widgets.line_widget import Sheet
+from kronkeep_tui.widgets.line_widget import LineWidget
 
 LABEL = 16
 _NEXT = ("down", "tab", "enter")
 _BEFORE = ("up", "shift+tab")
 
 
-class FormSheet(Sheet, can_focus=True):
-    """The fields; keys that are no text's move between them, all others go on to the frame."""
+class FormWidget(LineWidget, can_focus=True):
+    """Rows of a form; keys that do not edit text move between the fields or go to the frame."""
 
     @dataclass
-    class Changed(Message):
-        """A row's text has changed."""
+    class TextChanged(Message):
+        """Sent when the text of a row has changed."""
 
         key: str
         text: str
 
     @dataclass
-    class Moved(Message):
-        """The cursor has come to another row."""
+    class FieldChanged(Message):
+        """Sent when the cursor is on another row."""
 
         key: str
 
     @dataclass
-    class Wanted(Message):
-        """The text is complete as far as one knows, and `right` asks what may follow."""
+    class SuggestionRequested(Message):
+        """Sent when `right` is pressed at the end of a text, to ask what may follow it."""
 
         key: str
 
@@ -51,7 +51,7 @@ class FormSheet(Sheet, can_focus=True):
         return self._rows[self._at]
 
     def show(self, rows: list[Row], *, at: str | None = None) -> None:
-        """Shows rows; the cursor stays at its key, or goes to `at`."""
+        """Show rows; the cursor stays on its key, or moves to the key `at`."""
         key = at or (self.row.key if self._rows else "")
         self._rows = rows
         places = [number for number, row in enumerate(rows) if row.key == key]
@@ -68,42 +68,42 @@ class FormSheet(Sheet, can_focus=True):
         self.top = max(0, min(self.top, first), self._at - height + 1)
 
     def on_resize(self) -> None:
-        """Keeps the cursor on the screen."""
+        """Keep the cursor on the screen."""
         if self._rows:
             self.top = 0
             self._reveal()
         self.sync()
 
     def go(self, step: int) -> None:
-        """Moves to the next row that is a field, or the one before."""
+        """Move to the next or previous row that is a field."""
         place = self._at + step
         while 0 <= place < len(self._rows) and not self._rows[place].key:
             place += step
         if 0 <= place < len(self._rows):
-            self._stand(place)
+            self._move_cursor(place)
 
-    def section(self) -> None:
-        """Moves to the first field of the next section; after the last comes the first."""
+    def go_to_next_section(self) -> None:
+        """Move to the first field of the next section; after the last section comes the first."""
         heads = [number for number, row in enumerate(self._rows) if not row.key]
         following = next((number for number in heads if number > self._at), heads[0])
         self.top = following
-        self._stand(following + 1)
+        self._move_cursor(following + 1)
 
-    def _stand(self, place: int) -> None:
+    def _move_cursor(self, place: int) -> None:
         self._at = place
         self._line = Line(self.row.text, len(self.row.text))
         self._reveal()
         self.sync()
-        self.post_message(self.Moved(self.row.key))
+        self.post_message(self.FieldChanged(self.row.key))
 
     def on_key(self, event: events.Key) -> None:
-        """Moves, chooses, edits; what none of these takes is the frame's."""
+        """Move, choose or edit; leave every other key to the frame."""
         if self._rows and self._press(event.key, event.character):
             event.stop()
             event.prevent_default()
 
     def on_paste(self, event: events.Paste) -> None:
-        """Puts in pasted text, its lines joined."""
+        """Insert pasted text with its lines joined."""
         event.stop()
         if self._rows and not self.row.choices:
             self._edit(self._line.typed(" ".join(event.text.split("\n")).strip()))
@@ -114,7 +114,7 @@ class FormSheet(Sheet, can_focus=True):
         elif self.row.choices and (key in ("left", "right", "space") or _is_text(character)):
             self._choose(key, character)
         elif key == "right" and self._line.at == len(self._line.text):
-            self.post_message(self.Wanted(self.row.key))
+            self.post_message(self.SuggestionRequested(self.row.key))
         elif (line := self._line.press(key, character)) is not None:
             self._edit(line)
         else:
@@ -123,31 +123,31 @@ class FormSheet(Sheet, can_focus=True):
 
     def _choose(self, key: str, character: str | None) -> None:
         choices = self.row.choices
-        here = choices.index(self.row.text) if self.row.text in choices else -1
+        current = choices.index(self.row.text) if self.row.text in choices else -1
         if key in ("left", "right", "space"):
-            self._set(choices[(here + (-1 if key == "left" else 1)) % len(choices)])
+            self._set(choices[(current + (-1 if key == "left" else 1)) % len(choices)])
             return
-        following = [*choices[here + 1 :], *choices[: here + 1]]
-        found = next((one for one in following if character and one.startswith(character.lower())), None)
-        if found is not None:
-            self._set(found)
+        following = [*choices[current + 1 :], *choices[: current + 1]]
+        choice = next((one for one in following if character and one.startswith(character.lower())), None)
+        if choice is not None:
+            self._set(choice)
 
     def _set(self, text: str) -> None:
         self._edit(Line(text, len(text)))
 
     def _edit(self, line: Line) -> None:
         if self.row.locked:
-            self.post_message(self.Moved(self.row.key))
+            self.post_message(self.FieldChanged(self.row.key))
             return
         changed = line.text != self.row.text
         self._line = line
         if changed:
             self._rows[self._at] = self.row._replace(text=line.text)
-            self.post_message(self.Changed(self.row.key, line.text))
+            self.post_message(self.TextChanged(self.row.key, line.text))
         self.sync()
 
     def line(self, y: int, width: int) -> Text:
-        """A heading, or label, text and fault."""
+        """Return a heading, or a label with its text and fault."""
         place = y + self.top
         if place >= len(self._rows):
             return ()
@@ -161,11 +161,11 @@ class FormSheet(Sheet, can_focus=True):
             (f" {row.label:{LABEL - 2}}", "" if here else "quiet"),
         )
         room = max(4, width - LABEL - 1)
-        return (*lead, *(self._edited(room) if here else _resting(row, room)))
+        return (*lead, *(self._edited_text(room) if here else _unedited_text(row, room)))
 
-    def _edited(self, room: int) -> Text:
+    def _edited_text(self, room: int) -> Text:
         if self.row.choices:
-            return _chosen(self.row)
+            return _choice_spans(self.row)
         text, at = self._line
         start = max(0, at - room + 1)
         shown = text[start : start + room]
@@ -182,7 +182,7 @@ def _is_text(character: str | None) -> bool:
     return character is not None and character.isprintable()
 
 
-def _chosen(row: Row) -> Text:
+def _choice_spans(row: Row) -> Text:
     spans: list[Any] = []
     for choice in row.choices:
         here = choice == row.text
@@ -190,7 +190,7 @@ def _chosen(row: Row) -> Text:
     return tuple(spans)
 
 
-def _resting(row: Row, room: int) -> Text:
+def _unedited_text(row: Row, room: int) -> Text:
     if not row.fault:
         return ((fit(row.text, room), "quiet" if row.locked else ""),)
     text = fit(row.text, min(len(row.text), room // 2)) if row.text else ""

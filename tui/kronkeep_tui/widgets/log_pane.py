@@ -1,4 +1,4 @@
-"""A log: follows its end, wraps, searches, hides the times of its lines; long logs lose their beginning."""
+"""Widget for a log: follows its end, wraps, searches and hides times; long logs lose their beginning."""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from textual.geometry import Size
 
 from kronkeep_tui.widgets.cells import Text, wrap
-from kronkeep_tui.widgets.line_widget import Scrolling
+from kronkeep_tui.widgets.line_widget import ScrollableLines
 
 KEPT_LINES = 50_000
 LONGEST = 2_000  # characters of one line; the kept copy in the daemon has all of it
@@ -15,8 +15,8 @@ _BAD = re.compile(r"\b(error|fatal|panic|failed|killed)\b", re.IGNORECASE)
 _WARN = re.compile(r"\b(warn|warning|retry)\b", re.IGNORECASE)
 
 
-class LogPane(Scrolling):
-    """Lines of a log."""
+class LogPane(ScrollableLines):
+    """The lines of a log with their scroll position, search and display options."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -32,7 +32,7 @@ class LogPane(Scrolling):
         self.empty = "  No line yet."
 
     def add(self, lines: Iterable[str]) -> None:
-        """Adds cleaned lines; the oldest go where there are too many."""
+        """Append cleaned lines and drop the oldest if there are too many."""
         fresh = [line[:LONGEST] for line in lines]
         self._lines += fresh
         if (over := len(self._lines) - KEPT_LINES) > 0:
@@ -45,7 +45,7 @@ class LogPane(Scrolling):
         self._place()
 
     def clear(self) -> None:
-        """Begins anew."""
+        """Remove every line and scroll to the start."""
         self._lines = []
         self._rows = []
         self.top = self.left = self.dropped = 0
@@ -68,7 +68,6 @@ class LogPane(Scrolling):
         self.sync()
 
     def line(self, y: int, width: int) -> Text:
-        """A line of the log."""
         if not self._rows:
             return ((self.empty, "quiet"),) if y == 0 else ()
         if self.top + y >= len(self._rows):
@@ -90,34 +89,31 @@ class LogPane(Scrolling):
         return (*head, *((part, strong if n % 2 else role) for n, part in enumerate(parts) if part))
 
     def lay_out(self, size: Size) -> None:
-        """Lays the lines out for another width."""
         if self.wrapped:
             self._lay_out()
         last = max(0, len(self._rows) - size.height)
         self.top = last if self.follow else min(self.top, last)
 
     def move(self, step: int) -> None:
-        """Scrolls; reading back ends following, the end begins it again."""
+        """Scroll by `step` lines; scrolling back stops following, reaching the end starts it again."""
         last = max(0, len(self._rows) - self.size.height)
         self.top = max(0, min(self.top + step, last))
         self.follow = self.top == last
         self.sync()
 
     def page(self, step: int) -> None:
-        """Scrolls by screenfuls."""
         self.move(step * max(1, self.size.height - 1))
 
     def edge(self, end: int) -> None:
-        """Scrolls to the first or the last line."""
         self.move(len(self._rows) if end else -len(self._rows))
 
     def sideways(self, step: int) -> None:
-        """Scrolls long lines."""
+        """Scroll long lines horizontally."""
         self.left = max(0, self.left + 20 * step)
         self.sync()
 
     def toggle(self, what: str) -> bool:
-        """Switches `follow`, `wrapped` or `times`, and says how it is now."""
+        """Toggle `follow`, `wrapped` or `times` and return a message with the new state."""
         now = not getattr(self, what)
         setattr(self, what, now)
         self._lay_out()
@@ -125,15 +121,15 @@ class LogPane(Scrolling):
         return now
 
     def search(self, words: str) -> None:
-        """Marks what is searched, and goes to the last line with it."""
+        """Mark a search text and scroll to the last line that contains it."""
         self.searched = words
         self.found = -1
         self.sync()
         if words:
-            self.step_found(-1)
+            self.go_to_next_match(-1)
 
-    def step_found(self, step: int) -> bool:
-        """Goes to the next line with what is searched; False where there is none."""
+    def go_to_next_match(self, step: int) -> bool:
+        """Scroll to the next line that contains the search text; return False if there is none."""
         words = self.searched.lower()
         count = len(self._lines)
         start = self.found if self.found >= 0 else (count if step < 0 else -1)
@@ -148,7 +144,7 @@ class LogPane(Scrolling):
         return False
 
     @property
-    def words(self) -> str:
+    def describe_display(self) -> str:
         """How the log is shown, for the rule above it."""
         parts = [f"{len(self._lines) + self.dropped} lines"]
         parts += ["following"] if self.follow else []

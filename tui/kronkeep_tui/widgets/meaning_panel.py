@@ -1,4 +1,4 @@
-"""What the fields of a form mean, beside or below them: in words, or as the manifest that would be sent."""
+"""Panel beside or below a form that explains it: in words, or as the manifest that would be sent."""
 
 from collections.abc import Sequence
 
@@ -11,18 +11,18 @@ from kronkeep_tui.form import preview
 from kronkeep_tui.form.form_state import Filling
 from kronkeep_tui.form.schedule_fit import Fit
 from kronkeep_tui.widgets.cells import Text
-from kronkeep_tui.widgets.line_widget import Pane
+from kronkeep_tui.widgets.line_widget import ScrollablePage
 
 
-class FormMeaning(Pane):
-    """Schedules in words with their next fire times and how they fit; `as_yaml` shows the manifest."""
+class MeaningPanel(ScrollablePage):
+    """Schedules in words, their next fire times and conflicts; `as_yaml` shows the manifest instead."""
 
     as_yaml = False
 
-    def tell(
+    def show_draft(
         self, filling: Filling, fit: Fit, clock: Clock, storages: Sequence[BackupStorage] | None
     ) -> None:
-        """Says what a form means now; `storages` None is that they were not read yet."""
+        """Show what a form means now; `storages` is None until they have been read."""
 
         def make(width: int) -> list[Text]:
             wide = max(30, width - 2)
@@ -32,7 +32,7 @@ class FormMeaning(Pane):
         self.show(make)
 
     def line(self, y: int, width: int) -> Text:
-        """The line at the place; where more follow, the last one says so."""
+        """Return a line; the last one says so if more follow."""
         below = len(self.lines) - self.top - self.size.height
         if below > 0 and y == self.size.height - 1:
             return ((f" pgdn: {below + 1} more lines", "quiet"),)
@@ -48,7 +48,7 @@ def _meaning(filling: Filling, fit: Fit, clock: Clock, width: int) -> list[Text]
 
 
 def _yaml(filling: Filling, storages: Sequence[BackupStorage] | None) -> list[Text]:
-    """The manifest, or why there is none."""
+    """Return the manifest, or why there is none."""
     if filling.spec is None:
         return [((error.message, "bad"),) for error in filling.errors(storages).values()]
     import yaml

@@ -2,15 +2,15 @@
 
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.widgets.cells import wrap
-from kronkeep_tui.widgets.line_widget import Bar, Note
+from kronkeep_tui.widgets.line_widget import TemporaryLines, TextLine
 
 
-class MessageLine(Bar):
+class MessageLine(TextLine):
     """One line for messages and prompts; `overflow` lies over the view and shows longer messages in full."""
 
     def __init__(self) -> None:
         super().__init__(id="message")
-        self.overflow = Note(id="more")
+        self.overflow = TemporaryLines(id="more")
         self._prompt: Prompt | None = None
         self._message = ("", "")
 
