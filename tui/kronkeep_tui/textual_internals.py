@@ -1,7 +1,7 @@
 """The places where kronkeep relies on how Textual works inside; Textual is pinned exactly because of them.
 
 Each function names the member it uses, which Textual may change without notice, and why no public one serves.
-These classes change Textual's behaviour by overriding public members: `line_widget.UnscrolledWidget` (its size
+These classes change its behaviour by overriding public members: `line_widget.UnscrolledWidget` (its size
 asks for no second layout), `view_stack.Covered` (no repaint of what is covered) and the driver of `sgr_diff`.
 """
 
