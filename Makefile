@@ -109,7 +109,7 @@ servers: $(VENV)/servers/.done ## install the servers that storages are tested a
 
 .PHONY: newer-restic
 newer-restic: $(VENV)/.dev ## install a restic newer than this Debian's, for the tests of what only it can do
-	@tests/newer-restic $(VENV)/restic >&2
+	@tests/install-newer-restic $(VENV)/restic >&2
 
 $(VENV)/.runtime: requirements.lock
 	@flock .venv.lock systemd/make-venv $(PYTHON) $(VENV) requirements.lock $@ >&2

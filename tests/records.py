@@ -1,4 +1,4 @@
-"""Records that many tests begin with; fields by name make them what a test is about."""
+"""Storages that many tests use; keyword arguments change single fields."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -19,10 +19,10 @@ VAULT = BackupStorage(
 
 
 def vault(**fields: Any) -> BackupStorage:
-    """An active local storage, with these fields."""
+    """Return an active local storage with these fields changed."""
     return msgspec.structs.replace(VAULT, **fields)
 
 
-def measured(**usage: Any) -> BackupStorage:
-    """The same with figures; never measured where there are none."""
+def vault_with_usage(**usage: Any) -> BackupStorage:
+    """Return the storage with these figures; without any it has never been measured."""
     return vault(usage=StorageUsage(measured_at=VAULT.created_at, **usage) if usage else None)

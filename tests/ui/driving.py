@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from tests.records import measured
+from tests.records import vault_with_usage
 from tests.ui.canned import CannedClient, FixedClock
 from tests.ui.idleness import LONGEST_SECONDS
 from textual import events
@@ -105,5 +105,5 @@ class ClientWithStorage(CannedClient):
     async def snapshot(self) -> Snapshot:
         found = await super().snapshot()
         return msgspec.structs.replace(
-            found, storages=[measured(used_bytes=1024**3, capacity_bytes=4 * 1024**3)]
+            found, storages=[vault_with_usage(used_bytes=1024**3, capacity_bytes=4 * 1024**3)]
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-DATA = Path(__file__).parents[2] / "data"
+ORACLES = Path(__file__).parents[2] / "data" / "oracles"
 
 
 def kronkeep(*argv: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
@@ -22,9 +22,9 @@ def batch(lines: list[bytes]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.decode("ascii").splitlines()]
 
 
-@pytest.mark.parametrize("name", ["cron.jsonl", "cron-more.jsonl"])
+@pytest.mark.parametrize("name", ["cron.jsonl", "cron-edges.jsonl"])
 def test_batch_answers_the_whole_oracle(name: str) -> None:
-    cases = [json.loads(line) for line in (DATA / name).read_text().split("\n") if line]
+    cases = [json.loads(line) for line in (ORACLES / name).read_text().split("\n") if line]
     asked = [{"expr": c["expr"], "zone": c["zone"], "start": c["start"], "n": 5} for c in cases]
     answers = batch([json.dumps(question).encode() for question in asked])
     assert len(answers) == len(cases)

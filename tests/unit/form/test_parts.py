@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.records import measured
+from tests.records import vault_with_usage
 from tests.ui.canned import NOW
 
 from kronkeep_common.models import ScheduleCheckRequest
@@ -73,12 +73,12 @@ def test_an_error_s_field_is_found_in_the_form(named: str, key: str | None) -> N
 
 
 def test_free_space_is_what_is_left_of_the_capacity() -> None:
-    assert free(measured()) == "not measured"
-    assert free(measured(used_bytes=1024**3)) == "1.0 GiB used"
-    assert free(measured(used_bytes=1024**3, capacity_bytes=4 * 1024**3)) == "3.0 GiB of 4.0 GiB free"
-    assert free(measured(used_bytes=9, capacity_bytes=4 * 1024**3, available_bytes=1024**3)).startswith(
-        "1.0 GiB of"
-    )
+    assert free(vault_with_usage()) == "not measured"
+    assert free(vault_with_usage(used_bytes=1024**3)) == "1.0 GiB used"
+    assert free(vault_with_usage(used_bytes=1024**3, capacity_bytes=4 * 1024**3)) == "3.0 GiB of 4.0 GiB free"
+    assert free(
+        vault_with_usage(used_bytes=9, capacity_bytes=4 * 1024**3, available_bytes=1024**3)
+    ).startswith("1.0 GiB of")
 
 
 def test_every_template_makes_a_cronjob(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

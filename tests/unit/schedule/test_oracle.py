@@ -1,6 +1,6 @@
 """The schedule against answers of the cron library that Kubernetes uses.
 
-`cron.jsonl` has 1,942 of them. `cron-more.jsonl` has 617 that robfig/cron v3.0.1 gave under Go 1.27 with
+`cron.jsonl` has 1,942 of them. `cron-edges.jsonl` has 617 that robfig/cron v3.0.1 gave under Go 1.27 with
 tzdata 2026f, drawn at random near changes of the clocks, in zones with seconds in their offsets, in far years
 and odd grammar; local days that do not exist, on which the library never returns, are left out.
 """
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from kronkeep_common.errors import InvalidSchedule, InvalidTimeZone, KronkeepError
 from kronkeep_common.schedule import Schedule
 
-DATA = Path(__file__).parents[2] / "data"
+ORACLES = Path(__file__).parents[2] / "data" / "oracles"
 ZONES = sorted(available_timezones() - {"Factory", "localtime"})
 
 
@@ -34,9 +34,9 @@ def answer(case: dict) -> tuple[bool, list[str]]:
     return True, found
 
 
-@pytest.mark.parametrize(("name", "count"), [("cron.jsonl", 1942), ("cron-more.jsonl", 617)])
+@pytest.mark.parametrize(("name", "count"), [("cron.jsonl", 1942), ("cron-edges.jsonl", 617)])
 def test_every_answer_of_the_oracle(name: str, count: int) -> None:
-    cases = [json.loads(line) for line in (DATA / name).read_text().split("\n") if line]
+    cases = [json.loads(line) for line in (ORACLES / name).read_text().split("\n") if line]
     wrong = [case for case in cases if answer(case) != (case["valid"], case["next"] or [])]
     assert len(cases) == count
     assert wrong == []
