@@ -76,7 +76,7 @@ class HistoryStore:
 
     async def put(self, docs: list[Document]) -> None:
         for doc in docs:
-            rows = self.table.documents.named(doc["id"])
+            rows = self.table.documents.with_id(doc["id"])
             self.table.put_document(rows[0][1] if rows else None, doc)
         await self.history.commit()
 

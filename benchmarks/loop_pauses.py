@@ -73,7 +73,7 @@ async def measure_pauses(history: History, size: int, document: Document) -> dic
         start = next(oldest)
         for number in range(start, start + 200):
             table.put_document(
-                table.documents.named(document(number)["id"])[0][1], document(number) | {"status": "x"}
+                table.documents.with_id(document(number)["id"])[0][1], document(number) | {"status": "x"}
             )
         await history.commit()
 

@@ -26,10 +26,10 @@ class ServiceAlertInputs:
         self._storages = storages
         self._schedules = schedules
 
-    async def synced(self) -> None:
+    async def wait_until_listed(self) -> None:
         await self._cronjobs.wait_until_synced()
 
-    def unlisted_clusters(self) -> frozenset[str]:
+    def clusters_not_listed(self) -> frozenset[str]:
         return self._cronjobs.unlisted_clusters()
 
     def cronjobs(self) -> AsyncIterator[CronJob]:

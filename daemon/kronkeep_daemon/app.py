@@ -187,7 +187,7 @@ async def _expire_history(history: History, settings: CurrentSettings, clock: Sy
     """Remove what the history settings no longer keep, every hour."""
     while True:
         limits = settings().history
-        rules = expiry.Rules(
+        rules = expiry.ExpiryRules(
             days=limits.keep_days, runs=limits.keep_runs_per_cronjob, audit_days=limits.keep_audit_days
         )
         await expiry.remove(history, await expiry.plan(history, rules, clock.now()))

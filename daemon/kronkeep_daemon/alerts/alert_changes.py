@@ -14,50 +14,50 @@ import msgspec
 
 from kronkeep_common.models import Alert
 from kronkeep_common.states import AlertStatus
-from kronkeep_daemon.alerts.rule_results import Finding, Key
+from kronkeep_daemon.alerts.rule_results import AlertFinding, AlertKey
 
-Event = Literal["opened", "escalated", "repeated", "resolved"]
+EventName = Literal["opened", "escalated", "repeated", "resolved"]
 
 
-class Flip(NamedTuple):
+class AlertEvent(NamedTuple):
     """What people are told about an alert."""
 
-    event: Event
+    event: EventName
     alert: Alert
 
 
-class Changes(NamedTuple):
+class AlertChanges(NamedTuple):
     """Alerts as they are to be kept, and what is told of them."""
 
     alerts: list[Alert]
-    flips: list[Flip]
+    events: list[AlertEvent]
 
 
-def compare(
+def compare_alerts(
     unended: Iterable[Alert],
-    findings: Iterable[Finding],
+    findings: Iterable[AlertFinding],
     now: datetime,
     repeat: float,
-    unsure: Collection[Key] = (),
-) -> Changes:
+    unsure: Collection[AlertKey] = (),
+) -> AlertChanges:
     """What changed; `repeat` is in seconds, 0 for never. What is `unsure` cannot be said to have ended."""
-    known: dict[Key, Alert] = {(alert.code, alert.kind, alert.object_id): alert for alert in unended}
+    known: dict[AlertKey, Alert] = {(alert.code, alert.kind, alert.object_id): alert for alert in unended}
     found = {finding.key: finding for finding in findings}
     steps = [
-        _opened(finding, now) if key not in known else _goes_on(known[key], finding, now, repeat)
+        _open(finding, now) if key not in known else _update(known[key], finding, now, repeat)
         for key, finding in found.items()
     ]
-    steps += [_resolved(alert, now) for key, alert in known.items() if key not in found and key not in unsure]
-    return Changes(
+    steps += [_resolve(alert, now) for key, alert in known.items() if key not in found and key not in unsure]
+    return AlertChanges(
         [alert for alert, _ in steps if alert is not None],
-        [Flip(event, alert) for alert, event in steps if alert is not None and event is not None],
+        [AlertEvent(event, alert) for alert, event in steps if alert is not None and event is not None],
     )
 
 
-Step = tuple[Alert | None, Event | None]
+Transition = tuple[Alert | None, EventName | None]
 
 
-def _opened(finding: Finding, now: datetime) -> Step:
+def _open(finding: AlertFinding, now: datetime) -> Transition:
     seed = "\0".join((*finding.key, now.isoformat()))
     fields = {field: getattr(finding, field) for field in finding.__struct_fields__}
     fields["since"] = finding.since or now
@@ -71,7 +71,7 @@ def _opened(finding: Finding, now: datetime) -> Step:
     return alert, "opened"
 
 
-def _goes_on(alert: Alert, finding: Finding, now: datetime, repeat: float) -> Step:
+def _update(alert: Alert, finding: AlertFinding, now: datetime, repeat: float) -> Transition:
     new = msgspec.structs.replace(
         alert,
         severity=finding.severity,
@@ -89,5 +89,5 @@ def _goes_on(alert: Alert, finding: Finding, now: datetime, repeat: float) -> St
     return (new if new != alert else None), None
 
 
-def _resolved(alert: Alert, now: datetime) -> Step:
+def _resolve(alert: Alert, now: datetime) -> Transition:
     return msgspec.structs.replace(alert, status=AlertStatus.RESOLVED, resolved_at=now), "resolved"

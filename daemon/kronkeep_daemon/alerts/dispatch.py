@@ -25,8 +25,8 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
 from kronkeep_common.models import Alert
 from kronkeep_common.models.base import Moment, Record
-from kronkeep_daemon.alerts.alert_changes import Event, Flip
-from kronkeep_daemon.alerts.channels import KINDS, Message, NotSent
+from kronkeep_daemon.alerts.alert_changes import AlertEvent, EventName
+from kronkeep_daemon.alerts.channels import KINDS, AlertMessage, NotSent
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0)  # seconds before each further try
 WAITING = 1000  # notices a channel; older ones go first
 GATHER_SECONDS = 2.0
-HELD = timedelta(seconds=60)
-FEW = 5  # notices that are sent one by one; of more, those of one event go together
+HOLD_FOR = timedelta(seconds=60)
+SINGLES = 5  # notices that are sent one by one; of more, those of one event go together
 
 
 class Notice(Record, frozen=True, kw_only=True):
@@ -46,13 +46,13 @@ class Notice(Record, frozen=True, kw_only=True):
 
     id: str
     channel: str
-    event: Event
+    event: EventName
     alert: Alert
     created_at: Moment
     held: bool = False
 
 
-class Dispatch:
+class AlertDispatcher:
     """The notices of all channels."""
 
     def __init__(
@@ -73,31 +73,31 @@ class Dispatch:
         self._cluster = cluster
         self._stands_by = stands_by
         self._notices: Records[Notice] = Records(history.table("notices"), Notice)
-        self._ended: dict[str, str] = {}  # by id, what became of notices that are still kept
+        self._outcomes: dict[str, str] = {}  # by id, what became of notices that are still kept
         self._counter = Counter(
             "kronkeep_notices", "Messages to channels, by what became of them", ["channel", "outcome"],
             registry=registry,
         )  # fmt: skip
 
-    def add(self, flips: Iterable[Flip]) -> None:
+    def add(self, events: Iterable[AlertEvent]) -> None:
         """Buffers a notice for every channel that a flip concerns, until the history's next commit."""
         now = self._clock.now()
-        for flip in flips:
-            held = self._stands_by(flip.alert.cluster)
+        for event in events:
+            held = self._stands_by(event.alert.cluster)
             for channel in self._settings().alerts.channels:
-                if wants(channel, flip):
-                    name = f"{flip.alert.id}-{flip.event}-{now.timestamp():.0f}-{channel.name}"
+                if is_selected(channel, event):
+                    name = f"{event.alert.id}-{event.event}-{now.timestamp():.0f}-{channel.name}"
                     notice = Notice(
                         id=name,
                         channel=channel.name,
-                        event=flip.event,
-                        alert=flip.alert,
+                        event=event.event,
+                        alert=event.alert,
                         created_at=now,
                         held=held,
                     )
                     self._notices.put(notice)
         for channel in self._settings().alerts.channels:
-            waiting = self._of(channel.name)
+            waiting = self._notices_of(channel.name)
             for notice in waiting[: max(0, len(waiting) - WAITING)]:
                 log.error(
                     "channel %s: more than %d messages wait; the oldest is dropped", channel.name, WAITING
@@ -105,17 +105,17 @@ class Dispatch:
                 self._notices.remove(notice.id)
                 self._counter.labels(channel.name, "dropped").inc()
 
-    def begin(self) -> None:
+    def start_workers(self) -> None:
         """Starts a worker for every channel that something waits for."""
-        self._sort_held()
+        self._review_held()
         for name in sorted({notice.channel for notice in self._notices.all() if not notice.held}):
             task = f"alert channel {name}"
             if not self._supervisor.running(task):
-                self._supervisor.start(task, lambda name=name: self._work(name), death="quiet")  # type: ignore[misc]
+                self._supervisor.start(task, lambda name=name: self._send_waiting(name), death="quiet")  # type: ignore[misc]
 
-    def _sort_held(self) -> None:
+    def _review_held(self) -> None:
         """Frees what is held once nobody else acts, and drops what another daemon has told by now."""
-        oldest = self._clock.now() - HELD
+        oldest = self._clock.now() - HOLD_FOR
         for notice in [notice for notice in self._notices.all() if notice.held]:
             if not self._stands_by(notice.alert.cluster):
                 self._notices.put(msgspec.structs.replace(notice, held=False))
@@ -123,45 +123,47 @@ class Dispatch:
                 self._notices.remove(notice.id)
                 self._counter.labels(notice.channel, "left").inc()
 
-    def _of(self, channel: str) -> list[Notice]:
+    def _notices_of(self, channel: str) -> list[Notice]:
         return [notice for notice in self._notices.all() if notice.channel == channel]
 
-    async def _work(self, name: str) -> None:
+    async def _send_waiting(self, name: str) -> None:
         """Sends what waits for a channel, oldest first, until nothing does."""
         await self._clock.sleep(GATHER_SECONDS)
-        while waiting := [notice for notice in self._of(name) if not notice.held]:
-            for some in together(waiting):
-                if not await self._settle(some):
+        while waiting := [notice for notice in self._notices_of(name) if not notice.held]:
+            for group in group_notices(waiting):
+                if not await self._send_and_remove(group):
                     return
 
-    async def _settle(self, some: list[Notice]) -> bool:
+    async def _send_and_remove(self, notices: list[Notice]) -> bool:
         """Sends notices as one message and removes them; False while there is no space to say so."""
-        new = [notice for notice in some if notice.id not in self._ended]
-        self._ended |= dict.fromkeys((notice.id for notice in new), "dropped")  # also should a library raise
+        new = [notice for notice in notices if notice.id not in self._outcomes]
+        self._outcomes |= dict.fromkeys(
+            (notice.id for notice in new), "dropped"
+        )  # also should a library raise
         if new:
-            self._ended |= dict.fromkeys((notice.id for notice in new), await self._deliver(new))
-        for notice in some:
+            self._outcomes |= dict.fromkeys((notice.id for notice in new), await self._deliver(new))
+        for notice in notices:
             self._notices.remove(notice.id)
         try:
             await self._history.commit()
         except ReadOnlyHistory:
             return False  # they are kept until there is space, and known not to be sent again
-        for notice in some:
-            self._counter.labels(notice.channel, self._ended.pop(notice.id)).inc()
+        for notice in notices:
+            self._counter.labels(notice.channel, self._outcomes.pop(notice.id)).inc()
         return True
 
-    async def _deliver(self, some: list[Notice]) -> str:
+    async def _deliver(self, notices: list[Notice]) -> str:
         """`sent` or `dropped`, after at most seven tries within 22 minutes."""
-        notice = some[0]
-        others = tuple(other.alert for other in some[1:])
-        message = Message(id=notice.id, event=notice.event, alert=notice.alert, others=others)
+        notice = notices[0]
+        others = tuple(other.alert for other in notices[1:])
+        message = AlertMessage(id=notice.id, event=notice.event, alert=notice.alert, others=others)
         for pause in (*PAUSES, None):
             channel = self._channel(notice.channel)
             if channel is None:
                 log.warning("channel %s is no longer in the settings; a message is dropped", notice.channel)
                 return "dropped"
             try:
-                await KINDS[channel.kind](await self._url(channel), message)
+                await KINDS[channel.kind](await self._read_url(channel), message)
             except NotSent as fault:
                 log.warning("channel %s: %s", channel.name, fault)
                 if fault.final or pause is None:
@@ -175,38 +177,38 @@ class Dispatch:
     def _channel(self, name: str) -> ChannelSettings | None:
         return next((one for one in self._settings().alerts.channels if one.name == name), None)
 
-    async def _url(self, channel: ChannelSettings) -> str:
+    async def _read_url(self, channel: ChannelSettings) -> str:
         """The channel's URL, read anew, since it may have been changed; raises NotSent."""
         if channel.url_secret is not None:
-            return await self._from_secret(channel.url_secret.secret, channel.url_secret.key)
-        place = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / (channel.url_file or "")
+            return await self._read_secret(channel.url_secret.secret, channel.url_secret.key)
+        path = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / (channel.url_file or "")
         try:
-            return (await asyncio.to_thread(place.read_text)).strip().partition("\n")[0]
+            return (await asyncio.to_thread(path.read_text)).strip().partition("\n")[0]
         except (OSError, UnicodeDecodeError) as fault:
             raise NotSent(f"the file of its URL cannot be read ({type(fault).__name__})") from fault
 
-    async def _from_secret(self, name: str, key: str) -> str:
+    async def _read_secret(self, name: str, key: str) -> str:
         try:
-            found = await self._cluster.get(paths.secrets(self._settings().namespace, name))
-            return base64.b64decode(found["data"][key]).decode().strip()
+            secret = await self._cluster.get(paths.secrets(self._settings().namespace, name))
+            return base64.b64decode(secret["data"][key]).decode().strip()
         except KronkeepError as fault:
             raise NotSent(f"the Secret of its URL cannot be read ({fault.code})") from fault
         except (KeyError, TypeError, binascii.Error, UnicodeDecodeError) as fault:
             raise NotSent("the Secret of its URL lacks the key") from fault
 
 
-def together(waiting: list[Notice]) -> list[list[Notice]]:
+def group_notices(waiting: list[Notice]) -> list[list[Notice]]:
     """What is sent as one message each: every notice, or in a storm all of one event."""
-    if len(waiting) <= FEW:
+    if len(waiting) <= SINGLES:
         return [[notice] for notice in waiting]
-    groups: dict[Event, list[Notice]] = {}
+    groups: dict[EventName, list[Notice]] = {}
     for notice in waiting:
         groups.setdefault(notice.event, []).append(notice)
     return list(groups.values())
 
 
-def wants(channel: ChannelSettings, flip: Flip) -> bool:
+def is_selected(channel: ChannelSettings, event: AlertEvent) -> bool:
     """Whether the channel is told of the flip."""
-    if flip.event == "resolved" and not channel.recoveries:
+    if event.event == "resolved" and not channel.recoveries:
         return False
-    return channel.severity == "warning" or flip.alert.severity == "critical"
+    return channel.severity == "warning" or event.alert.severity == "critical"

@@ -10,10 +10,10 @@ from kronkeep_daemon.kube.watch import WatchState
 class AlertInputs(Protocol):
     """Inputs of an evaluation; clusters are named by their ids."""
 
-    async def synced(self) -> None:
+    async def wait_until_listed(self) -> None:
         """Return once every cluster has been listed."""
 
-    def unlisted_clusters(self) -> frozenset[str]:
+    def clusters_not_listed(self) -> frozenset[str]:
         """Return the clusters that have not been listed yet."""
 
     def cronjobs(self) -> AsyncIterator[CronJob]:

@@ -9,10 +9,10 @@ from kronkeep_common.models import BackupExecution, BackupStorage, CronJob, Cron
 from kronkeep_common.models.alert import Kind, Severity
 from kronkeep_daemon.kube.watch import WatchState
 
-Key = tuple[str, Kind, str]
+AlertKey = tuple[str, Kind, str]
 
 
-class Known(NamedTuple):
+class CronJobFacts(NamedTuple):
     """A CronJob with its newest runs, backups and drills, newest first, at the instant `now`.
 
     `drills_since` is when its policy was first seen to ask for drills. Unless `live`, its cluster is not
@@ -31,7 +31,7 @@ class Known(NamedTuple):
     checked: bool = True
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class AlertFinding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that is wrong; without `since` it is wrong since it was first found."""
 
     code: str
@@ -51,12 +51,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     record_id: str | None = None
 
     @property
-    def key(self) -> Key:
+    def key(self) -> AlertKey:
         """What makes two findings the same alert."""
         return self.code, self.kind, self.object_id
 
 
-class Told(NamedTuple):
+class RuleResult(NamedTuple):
     """The part of a finding that a rule decides; `record_id` is the record that it is about."""
 
     code: str
@@ -67,10 +67,10 @@ class Told(NamedTuple):
     record_id: str | None = None
 
 
-def of_cronjob(cronjob: CronJob, told: Told) -> Finding:
+def cronjob_finding(cronjob: CronJob, result: RuleResult) -> AlertFinding:
     """What is wrong with a CronJob."""
-    return Finding(
-        **told._asdict(),
+    return AlertFinding(
+        **result._asdict(),
         kind="cronjob",
         object=f"{cronjob.namespace}/{cronjob.name}",
         object_id=cronjob.id,
@@ -83,10 +83,10 @@ def of_cronjob(cronjob: CronJob, told: Told) -> Finding:
     )
 
 
-def of_storage(storage: BackupStorage, told: Told) -> Finding:
+def storage_finding(storage: BackupStorage, result: RuleResult) -> AlertFinding:
     """What is wrong with a storage."""
-    return Finding(
-        **told._asdict(),
+    return AlertFinding(
+        **result._asdict(),
         kind="storage",
         object=storage.id,
         object_id=storage.id,
@@ -95,7 +95,9 @@ def of_storage(storage: BackupStorage, told: Told) -> Finding:
     )
 
 
-def of_watch(watch: WatchState, told: Told) -> Finding:
+def watch_finding(watch: WatchState, result: RuleResult) -> AlertFinding:
     """What is wrong with a watch."""
     where = f"{watch.cluster}{watch.name}"
-    return Finding(**told._asdict(), kind="watch", object=watch.name, object_id=where, cluster=watch.cluster)
+    return AlertFinding(
+        **result._asdict(), kind="watch", object=watch.name, object_id=where, cluster=watch.cluster
+    )

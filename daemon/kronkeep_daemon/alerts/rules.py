@@ -25,22 +25,30 @@ from kronkeep_common.states import (
     is_final,
 )
 from kronkeep_common.text import age, duration, size
-from kronkeep_daemon.alerts.rule_results import Finding, Key, Known, Told, of_cronjob, of_storage, of_watch
+from kronkeep_daemon.alerts.rule_results import (
+    AlertFinding,
+    AlertKey,
+    CronJobFacts,
+    RuleResult,
+    cronjob_finding,
+    storage_finding,
+    watch_finding,
+)
 from kronkeep_daemon.kube.watch import WatchState
 
 BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)
 BAD_BACKUPS = (BackupStatus.FAILED, BackupStatus.MISSED, BackupStatus.UNKNOWN)
 
 
-def run_failed(known: Known) -> Told | None:
+def run_failed(known: CronJobFacts) -> RuleResult | None:
     """The newest run that ended has failed, or nobody can tell how it ended; some in a row are critical."""
-    row = list(takewhile(lambda run: run.status in BAD_RUNS, _ended_runs(known, missed=False)))
+    row = list(takewhile(lambda run: run.status in BAD_RUNS, _final_runs(known, missed=False)))
     if not row:
         return None
     newest = row[0]
     many = len(row) >= known.failing_runs
     words = f"The last {len(row)} runs failed." if len(row) > 1 else "The newest run failed."
-    return Told(
+    return RuleResult(
         code=AlertCode.RUN_FAILED,
         severity="critical" if many else "warning",
         message=f"{words} {newest.message or newest.reason or ''}".strip(),
@@ -50,40 +58,40 @@ def run_failed(known: Known) -> Told | None:
     )
 
 
-def run_missed(known: Known) -> Told | None:
+def run_missed(known: CronJobFacts) -> RuleResult | None:
     """No run came for the newest slot, or it is late by more than the settings allow."""
     step = "Look at the CronJob's events, its concurrencyPolicy and its startingDeadlineSeconds."
-    ended = _ended_runs(known, missed=True)
+    ended = _final_runs(known, missed=True)
     if ended and ended[0].status is ExecutionStatus.MISSED:
         slot = ended[0].scheduled_at or ended[0].created_at
-        return Told(
+        return RuleResult(
             code=AlertCode.RUN_MISSED,
             severity="warning",
-            message=f"No run came at {_at(slot)}.",
+            message=f"No run came at {_format_minute(slot)}.",
             next_step=step,
             since=slot,
             record_id=ended[0].id,
         )
     late = known.cronjob.late_since
     if late is not None and known.live:
-        return Told(
+        return RuleResult(
             code=AlertCode.RUN_MISSED,
             severity="warning",
-            message=f"The run of {_at(late)} has not begun.",
+            message=f"The run of {_format_minute(late)} has not begun.",
             next_step=step,
             since=late,
         )
     return None
 
 
-def backup_failed(known: Known) -> Told | None:
+def backup_failed(known: CronJobFacts) -> RuleResult | None:
     """The newest backup that ended made no snapshot; where the run failed, its own alert says so."""
     newest = _newest_backup(known)
     if newest is None or newest.status not in BAD_BACKUPS:
         return None
     words = f"The newest backup is {newest.status}. {newest.message or newest.reason or ''}".strip()
     step = newest.next_step or "Look at the backup, and back up again."
-    return Told(
+    return RuleResult(
         code=AlertCode.BACKUP_FAILED,
         severity="critical",
         message=words,
@@ -93,14 +101,14 @@ def backup_failed(known: Known) -> Told | None:
     )
 
 
-def backup_partial(known: Known) -> Told | None:
+def backup_partial(known: CronJobFacts) -> RuleResult | None:
     """The newest backup that ended could not read everything."""
     newest = _newest_backup(known)
     if newest is None or newest.status is not BackupStatus.PARTIAL:
         return None
     words = f"The newest backup is partial. {newest.message or ''}".strip()
     step = newest.next_step or "Look at what could not be read."
-    return Told(
+    return RuleResult(
         code=AlertCode.BACKUP_PARTIAL,
         severity="warning",
         message=words,
@@ -110,7 +118,7 @@ def backup_partial(known: Known) -> Told | None:
     )
 
 
-def backup_overdue(known: Known) -> Told | None:
+def backup_overdue(known: CronJobFacts) -> RuleResult | None:
     """The newest good backup is older than the policy allows (rpo_seconds), or there never was one."""
     policy = known.cronjob.policy
     good = known.cronjob.last_good_backup_at
@@ -119,7 +127,7 @@ def backup_overdue(known: Known) -> Told | None:
     due = good + timedelta(seconds=policy.rpo_seconds) if good else None
     last = f"The newest good backup is {age(good, known.now)} old" if good else "There is no good backup"
     words = f"{last}; one is wanted every {duration(policy.rpo_seconds)}."
-    return Told(
+    return RuleResult(
         code=AlertCode.BACKUP_OVERDUE,
         severity="critical",
         message=words,
@@ -128,7 +136,7 @@ def backup_overdue(known: Known) -> Told | None:
     )
 
 
-def drill_failed(known: Known) -> Told | None:
+def drill_failed(known: CronJobFacts) -> RuleResult | None:
     """The newest drill that ended did not bring everything back."""
     policy = known.cronjob.policy
     ended = [drill for drill in known.drills if is_final(RESTORE_TRANSITIONS, drill.status)]
@@ -137,7 +145,7 @@ def drill_failed(known: Known) -> Told | None:
     newest = ended[0]
     words = f"The newest drill failed. {newest.message or newest.reason or ''}".strip()
     step = newest.next_step or "Look at the drill; the backup may not be restorable."
-    return Told(
+    return RuleResult(
         code=AlertCode.DRILL_FAILED,
         severity="critical",
         message=words,
@@ -147,7 +155,7 @@ def drill_failed(known: Known) -> Told | None:
     )
 
 
-def drill_overdue(known: Known) -> Told | None:
+def drill_overdue(known: CronJobFacts) -> RuleResult | None:
     """A drill was due, its deadline has passed, and none was begun for that slot or since."""
     policy = known.cronjob.policy
     if policy is None or policy.drill is None or not policy.enabled:
@@ -163,21 +171,21 @@ def drill_overdue(known: Known) -> Told | None:
     if any((one.due_at or one.created_at) >= slot for one in known.drills):
         return None
     step = "Begin a drill now, and look at why none was begun."
-    return Told(
+    return RuleResult(
         code=AlertCode.DRILL_OVERDUE,
         severity="warning",
-        message=f"The drill of {_at(slot)} was not made.",
+        message=f"The drill of {_format_minute(slot)} was not made.",
         next_step=step,
         since=slot,
     )
 
 
-def policy_invalid(known: Known) -> Told | None:
+def policy_invalid(known: CronJobFacts) -> RuleResult | None:
     """The annotation that holds the policy cannot be acted on: nothing is backed up."""
     fault = known.cronjob.policy_fault
     if fault is None:
         return None
-    return Told(
+    return RuleResult(
         code=AlertCode.POLICY_INVALID,
         severity="critical",
         message=fault,
@@ -185,19 +193,19 @@ def policy_invalid(known: Known) -> Told | None:
     )
 
 
-def conflict_accepted(known: Known) -> Told | None:
+def conflict_accepted(known: CronJobFacts) -> RuleResult | None:
     """The backup's schedule does not fit the CronJob's, and the policy accepts that."""
     policy = known.cronjob.policy
     findings = known.cronjob.policy_findings
     if policy is None or policy.on_conflict != "accept" or not findings:
         return None
     step = "Shift the backup's schedule, or back up after each run."
-    return Told(
+    return RuleResult(
         code=AlertCode.SCHEDULE_CONFLICT_ACCEPTED, severity="warning", message=findings[0], next_step=step
     )
 
 
-CRONJOB_RULES: tuple[Callable[[Known], Told | None], ...] = (
+CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
     run_failed,
     run_missed,
     backup_failed,
@@ -210,52 +218,52 @@ CRONJOB_RULES: tuple[Callable[[Known], Told | None], ...] = (
 )
 
 
-def about_cronjob(known: Known) -> list[Finding]:
+def cronjob_findings(known: CronJobFacts) -> list[AlertFinding]:
     """All that is wrong with a CronJob."""
-    told = (rule(known) for rule in CRONJOB_RULES)
-    return [of_cronjob(known.cronjob, one) for one in told if one is not None]
+    results = (rule(known) for rule in CRONJOB_RULES)
+    return [cronjob_finding(known.cronjob, one) for one in results if one is not None]
 
 
-def unsure_of(known: Known) -> set[Key]:
+def undecided_keys(known: CronJobFacts) -> set[AlertKey]:
     """What nobody can tell about a CronJob now: an alert of that kind stays as it is."""
     codes = [] if known.live else [AlertCode.RUN_MISSED, AlertCode.RUN_FAILED]
     codes += [] if known.checked else [AlertCode.SCHEDULE_CONFLICT_ACCEPTED]
     return {(code, "cronjob", known.cronjob.id) for code in codes}
 
 
-def storage_failed(storage: BackupStorage) -> Told | None:
+def storage_failed(storage: BackupStorage) -> RuleResult | None:
     """The storage could not be made, or deleted."""
     if storage.status is not StorageStatus.FAILED:
         return None
     step = storage.next_step or "Look at the storage, and try it again."
-    return Told(
+    return RuleResult(
         code=AlertCode.STORAGE_FAILED,
         severity="critical",
-        message=_why(storage, "The storage has failed."),
+        message=_message_of(storage, "The storage has failed."),
         next_step=step,
     )
 
 
-def storage_unreachable(storage: BackupStorage) -> Told | None:
+def storage_unreachable(storage: BackupStorage) -> RuleResult | None:
     """The repository of an active storage did not open the last time."""
     if storage.status is not StorageStatus.ACTIVE or storage.reason is None or storage.check_ok is False:
         return None
     step = storage.next_step or "Look at the storage's server and credentials."
-    return Told(
+    return RuleResult(
         code=AlertCode.STORAGE_UNREACHABLE,
         severity="critical",
-        message=_why(storage, "The storage does not answer."),
+        message=_message_of(storage, "The storage does not answer."),
         next_step=step,
     )
 
 
-def storage_damaged(storage: BackupStorage) -> Told | None:
+def storage_damaged(storage: BackupStorage) -> RuleResult | None:
     """`restic check` found errors in the repository."""
     if storage.check_ok is not False:
         return None
     step = storage.next_step or "Run restic check and repair; back up to another storage meanwhile."
-    why = _why(storage, "The repository's check found errors.")
-    return Told(
+    why = _message_of(storage, "The repository's check found errors.")
+    return RuleResult(
         code=AlertCode.STORAGE_DAMAGED,
         severity="critical",
         message=why,
@@ -264,7 +272,7 @@ def storage_damaged(storage: BackupStorage) -> Told | None:
     )
 
 
-def storage_filling(storage: BackupStorage) -> Told | None:
+def storage_filling(storage: BackupStorage) -> RuleResult | None:
     """85 % of the capacity are used, or 95 %, which is critical."""
     usage = storage.usage
     if usage is None or not usage.capacity_bytes:
@@ -274,7 +282,7 @@ def storage_filling(storage: BackupStorage) -> Told | None:
         if usage.available_bytes is not None:
             percent = max(percent, 100 - 100 * usage.available_bytes / usage.capacity_bytes)
         words = f"{percent:.0f} % of {size(usage.capacity_bytes)} are used."
-        return Told(
+        return RuleResult(
             code=AlertCode.STORAGE_FILLING,
             severity=usage.level,
             message=words,
@@ -283,7 +291,7 @@ def storage_filling(storage: BackupStorage) -> Told | None:
     return None
 
 
-STORAGE_RULES: tuple[Callable[[BackupStorage], Told | None], ...] = (
+STORAGE_RULES: tuple[Callable[[BackupStorage], RuleResult | None], ...] = (
     storage_failed,
     storage_unreachable,
     storage_damaged,
@@ -291,13 +299,13 @@ STORAGE_RULES: tuple[Callable[[BackupStorage], Told | None], ...] = (
 )
 
 
-def about_storage(storage: BackupStorage) -> list[Finding]:
+def storage_findings(storage: BackupStorage) -> list[AlertFinding]:
     """All that is wrong with a storage."""
-    told = (rule(storage) for rule in STORAGE_RULES)
-    return [of_storage(storage, one) for one in told if one is not None]
+    results = (rule(storage) for rule in STORAGE_RULES)
+    return [storage_finding(storage, one) for one in results if one is not None]
 
 
-def about_watch(watch: WatchState, now: datetime, limit: float) -> list[Finding]:
+def watch_findings(watch: WatchState, now: datetime, limit: float) -> list[AlertFinding]:
     """A watch that has not been live for `limit` seconds: what is shown may be old."""
     if watch.status == "live" or now - watch.since < timedelta(seconds=limit):
         return []
@@ -305,9 +313,9 @@ def about_watch(watch: WatchState, now: datetime, limit: float) -> list[Finding]
     step = "Look at the connection to the cluster: kronkeep doctor."
     severity: Severity = "critical" if watch.needed else "warning"
     return [
-        of_watch(
+        watch_finding(
             watch,
-            Told(
+            RuleResult(
                 code=AlertCode.WATCH_NOT_LIVE,
                 severity=severity,
                 message=words,
@@ -318,14 +326,14 @@ def about_watch(watch: WatchState, now: datetime, limit: float) -> list[Finding]
     ]
 
 
-def _ended_runs(known: Known, *, missed: bool) -> list[CronJobExecution]:
+def _final_runs(known: CronJobFacts, *, missed: bool) -> list[CronJobExecution]:
     passed = {ExecutionStatus.CANCELLED} | (set() if missed else {ExecutionStatus.MISSED})
     return [
         run for run in known.runs if is_final(EXECUTION_TRANSITIONS, run.status) and run.status not in passed
     ]
 
 
-def _newest_backup(known: Known) -> BackupExecution | None:
+def _newest_backup(known: CronJobFacts) -> BackupExecution | None:
     if known.cronjob.policy is None:
         return None
     for backup in known.backups:
@@ -335,9 +343,9 @@ def _newest_backup(known: Known) -> BackupExecution | None:
     return None
 
 
-def _why(storage: BackupStorage, otherwise: str) -> str:
+def _message_of(storage: BackupStorage, otherwise: str) -> str:
     return storage.message or storage.reason or otherwise
 
 
-def _at(moment: datetime) -> str:
+def _format_minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -20,10 +20,10 @@ from kronkeep_common.models import Alert, CronJob
 from kronkeep_common.states import AlertStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.alerts import rules
-from kronkeep_daemon.alerts.alert_changes import compare
-from kronkeep_daemon.alerts.dispatch import Dispatch
+from kronkeep_daemon.alerts.alert_changes import compare_alerts
+from kronkeep_daemon.alerts.dispatch import AlertDispatcher
 from kronkeep_daemon.alerts.inputs import AlertInputs
-from kronkeep_daemon.alerts.rule_results import Finding, Key, Known
+from kronkeep_daemon.alerts.rule_results import AlertFinding, AlertKey, CronJobFacts
 from kronkeep_daemon.events import (
     BackupChanged,
     Bus,
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 15.0
 SHARE = 10
 RECENT = 20
-NEVER_ENDED = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
+ACTIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
 
 
 class AlertService:
@@ -65,7 +65,7 @@ class AlertService:
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
-        self._dispatch = Dispatch(
+        self._dispatcher = AlertDispatcher(
             history=history,
             clock=clock,
             settings=settings,
@@ -81,18 +81,18 @@ class AlertService:
 
     def start(self) -> None:
         """Starts looking, once every CronJob is known, and sending what a stop cut off."""
-        self._dispatch.begin()
-        self._supervisor.start("alerts", self._look_forever, death="restart")
+        self._dispatcher.start_workers()
+        self._supervisor.start("alerts", self._evaluate_forever, death="restart")
 
-    async def _look_forever(self) -> None:
+    async def _evaluate_forever(self) -> None:
         with suppress(TimeoutError):  # that a cluster is away is a thing to tell of
             async with asyncio.timeout(self._settings().alerts.watch_seconds):
-                await self._inputs.synced()
+                await self._inputs.wait_until_listed()
         while True:
             self._wake.clear()
             began = self._clock.monotonic()
             try:
-                await self.look()
+                await self.evaluate()
             except KronkeepError as fault:
                 log.warning("looking for alerts: %s", fault)
             took = self._clock.monotonic() - began
@@ -103,44 +103,46 @@ class AlertService:
             except TimeoutError:
                 continue
 
-    async def look(self) -> None:
+    async def evaluate(self) -> None:
         """One look; raises ReadOnlyHistory while the disk is full: the next look finds the same again."""
-        unknown = self._inputs.unlisted_clusters()
-        unsure: set[Key] = {
-            (alert.code, alert.kind, alert.object_id) for alert in self.unended() if alert.cluster in unknown
+        unknown = self._inputs.clusters_not_listed()
+        unsure: set[AlertKey] = {
+            (alert.code, alert.kind, alert.object_id)
+            for alert in self.active_alerts()
+            if alert.cluster in unknown
         }
-        findings = await self._findings(unsure)
+        findings = await self._find(unsure)
         now = self._clock.now()
         repeat = self._settings().alerts.repeat_seconds
-        changes = compare(self.unended(), findings, now, repeat, unsure)
+        changes = compare_alerts(self.active_alerts(), findings, now, repeat, unsure)
         for alert in changes.alerts:
             self._history.alerts.put(alert)
-        self._dispatch.add(changes.flips)
-        for flip in changes.flips:
+        self._dispatcher.add(changes.events)
+        for flip in changes.events:
             log.info("alert %s: %s %s %s", flip.event, flip.alert.code, flip.alert.object, flip.alert.id)
         if changes.alerts:
             await self._history.commit()
-        self._dispatch.begin()
+        self._dispatcher.start_workers()
 
-    async def _findings(self, unsure: set[Key]) -> list[Finding]:
+    async def _find(self, undecided: set[AlertKey]) -> list[AlertFinding]:
         """All that is wrong; what cannot be told is added to `unsure`."""
-        found: list[Finding] = []
+        findings: list[AlertFinding] = []
         async for cronjob in self._inputs.cronjobs():
-            known = self._known(cronjob)
-            found += rules.about_cronjob(known)
-            unsure |= rules.unsure_of(known)
+            facts = self._facts_of(cronjob)
+            findings += rules.cronjob_findings(facts)
+            undecided |= rules.undecided_keys(facts)
         for storage in self._inputs.storages():
-            found += rules.about_storage(storage)
+            findings += rules.storage_findings(storage)
         limit = self._settings().alerts.watch_seconds
         for watch in self._inputs.watch_states():
-            found += rules.about_watch(watch, self._clock.now(), limit)
-        return found
+            findings += rules.watch_findings(watch, self._clock.now(), limit)
+        return findings
 
-    def _known(self, cronjob: CronJob) -> Known:
+    def _facts_of(self, cronjob: CronJob) -> CronJobFacts:
         history = self._history
         settings = self._settings()
         restores = history.restores.newest(limit=RECENT, cronjob_id=cronjob.id).items
-        return Known(
+        return CronJobFacts(
             cronjob=cronjob,
             runs=history.executions.newest(limit=RECENT, cronjob_id=cronjob.id).items,
             backups=history.backups.newest(limit=RECENT, cronjob_id=cronjob.id).items,
@@ -160,18 +162,18 @@ class AlertService:
         fact = self._history.facts.get(drill_seen_key(cronjob.id, cronjob.policy.id))
         return fact.created_at if fact else None
 
-    def unended(self, limit: int = 10_000) -> list[Alert]:
+    def active_alerts(self, limit: int = 10_000) -> list[Alert]:
         """The newest alerts that are open or acknowledged, newest first."""
-        some = [self._history.alerts.newest(limit=limit, status=status).items for status in NEVER_ENDED]
+        some = [self._history.alerts.newest(limit=limit, status=status).items for status in ACTIVE]
         found = sorted((alert for part in some for alert in part), key=lambda a: a.created_at, reverse=True)
         return found[:limit]
 
     def get(self, alert_id: str) -> Alert:
         """One alert; raises AlertNotFound."""
-        found = self._history.alerts.get(alert_id)
-        if found is None:
+        alert = self._history.alerts.get(alert_id)
+        if alert is None:
             raise AlertNotFound(f"There is no alert {clean(alert_id, 80)}.")
-        return found
+        return alert
 
     async def acknowledge(self, alert_id: str, user: str) -> Alert:
         """Notes that somebody knows: it is not told again, unless it becomes worse. Raises NotAllowedNow."""

@@ -7,7 +7,7 @@ import msgspec
 from kronkeep_common.errors import LogNotFound, ReadOnlyHistory
 from kronkeep_common.models import BackupExecution, KeptLog
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.kept_logs import Capped
+from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.jobs.outcome import FinishedJob
 
 _PROGRESS = b'{"message_type":"status"'
@@ -26,7 +26,7 @@ class BackupLogs:
         """
         saved: list[KeptLog] = []
         for container in finished.containers:
-            capped = Capped()
+            capped = CappedLog()
             lines = [line for line in container.log.split(b"\n") if line and not _is_progress(line)]
             capped.add(b"".join(line + b"\n" for line in lines))
             try:

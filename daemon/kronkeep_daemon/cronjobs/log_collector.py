@@ -19,7 +19,7 @@ from kronkeep_common.text import clean_lines
 from kronkeep_daemon.cronjobs import run_artifacts
 from kronkeep_daemon.cronjobs.cluster_cache import BoundedDict
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.kept_logs import Capped
+from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import ContainerStatus, Job, Pod
@@ -128,7 +128,7 @@ class LogCollector:
         if capped is None:
             return
         kept = await self._history.logs.save(copy.record_id, f"{copy.pod}.{copy.container}", copy.pod, capped)
-        last = last_lines(capped.text()) if copy.failed else ()
+        last = last_lines(capped.content()) if copy.failed else ()
         found = KeptLog(
             container=copy.container,
             pod=copy.pod,
@@ -139,10 +139,10 @@ class LogCollector:
         )
         await self._kept(copy.record_id, found)
 
-    async def _read(self, copy: _Copy) -> Capped | None:
+    async def _read(self, copy: _Copy) -> CappedLog | None:
         """The log; of one that breaks off for good, what was read. None when the pod has gone unread."""
         for attempt in range(TRIES):
-            capped = Capped()
+            capped = CappedLog()
             try:
                 async with asyncio.timeout(LONGEST_COPY):
                     chunks = self._cluster.log_chunks(

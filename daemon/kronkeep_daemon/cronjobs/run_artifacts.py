@@ -9,7 +9,7 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.text import clean
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.kept_logs import Capped
+from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
@@ -33,7 +33,7 @@ async def save_artifacts(cluster: Cluster, history: History, run: CronJobExecuti
 
 
 async def _save(history: History, record_id: str, name: str, body: bytes) -> None:
-    capped = Capped()
+    capped = CappedLog()
     capped.add(body)
     if not capped.truncated:
         await history.logs.save(record_id, name, "", capped)

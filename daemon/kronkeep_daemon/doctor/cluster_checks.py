@@ -20,7 +20,7 @@ SKEW_WARN = 5.0
 SKEW_FAIL = 60.0
 
 
-async def look(recorder: RunRecorder, own: str, clock: Clock) -> Checks:
+async def check_cluster(recorder: RunRecorder, own: str, clock: Clock) -> Checks:
     """Every line about the cluster; when it does not answer, that alone."""
     cluster = recorder.cluster
     name = f"cluster {clean(recorder.cluster.name, 80)}"
@@ -29,14 +29,14 @@ async def look(recorder: RunRecorder, own: str, clock: Clock) -> Checks:
     except KronkeepError as fault:
         return [Check(name=name, status="fail", message=fault.message, next_step=fault.next_step)]
     words = f"It answers and is known as {cluster.id} (the uid of kube-system)."
-    found = [Check(name=name, status="ok", message=words), _version(name, version)]
-    found += [_clock(name, date, clock.now()), _watches(name, recorder)]
-    found.append(await _namespace(name, cluster, own))
-    found += await _rights(name, cluster, recorder.watches.namespaces, own)
-    return found
+    checks = [Check(name=name, status="ok", message=words), _check_version(name, version)]
+    checks += [_check_clock(name, date, clock.now()), _check_watches(name, recorder)]
+    checks.append(await _check_namespace(name, cluster, own))
+    checks += await _check_rights(name, cluster, recorder.watches.namespaces, own)
+    return checks
 
 
-def _version(name: str, version: dict[str, Any]) -> Check:
+def _check_version(name: str, version: dict[str, Any]) -> Check:
     text = clean(str(version.get("gitVersion", "?")), 60)
     minor = str(version.get("minor", "")).rstrip("+")
     if not minor.isdigit() or str(version.get("major")) != "1":
@@ -59,7 +59,7 @@ def _version(name: str, version: dict[str, Any]) -> Check:
     return Check(name=f"{name} version", status="ok", message=f"Kubernetes {text}.")
 
 
-def _clock(name: str, date: datetime | None, now: datetime) -> Check:
+def _check_clock(name: str, date: datetime | None, now: datetime) -> Check:
     if date is None:
         words = "The server's answers carry no date."
         step = "Compare the clocks by hand."
@@ -74,7 +74,7 @@ def _clock(name: str, date: datetime | None, now: datetime) -> Check:
     return Check(name=f"{name} clock", status="ok", message="The clocks agree to within 5 s.")
 
 
-def _watches(name: str, recorder: RunRecorder) -> Check:
+def _check_watches(name: str, recorder: RunRecorder) -> Check:
     states = recorder.watches.states()
     bad = [state for state in states if state.status != "live"]
     if not bad:
@@ -87,7 +87,7 @@ def _watches(name: str, recorder: RunRecorder) -> Check:
     return Check(name=f"{name} watches", status=status, message=words, next_step=step)
 
 
-async def _namespace(name: str, cluster: Cluster, own: str) -> Check:
+async def _check_namespace(name: str, cluster: Cluster, own: str) -> Check:
     line = f"{name} namespace {clean(own, 63)}"
     try:
         await cluster.get(paths.namespaces(own))
@@ -102,27 +102,27 @@ async def _namespace(name: str, cluster: Cluster, own: str) -> Check:
     return Check(name=line, status="ok", message="It is there.")
 
 
-async def _rights(name: str, cluster: Cluster, namespaces: tuple[str, ...], own: str) -> Checks:
-    found = []
-    for right, namespace in rights.questions(namespaces, own):
+async def _check_rights(name: str, cluster: Cluster, namespaces: tuple[str, ...], own: str) -> Checks:
+    checks = []
+    for right, namespace in rights.rights_by_namespace(namespaces, own):
         where = f"in {clean(namespace, 63)}" if namespace else "in all namespaces"
         line = f"{name} right {right.resource} {where}"
         try:
-            denied = [verb for verb in right.verbs if not await _may(cluster, right, verb, namespace)]
+            denied = [verb for verb in right.verbs if not await _is_allowed(cluster, right, verb, namespace)]
         except KronkeepError as fault:
-            found.append(Check(name=line, status="warn", message=fault.message, next_step=fault.next_step))
+            checks.append(Check(name=line, status="warn", message=fault.message, next_step=fault.next_step))
             continue
         if denied:
             words = f"It may not {', '.join(denied)}, so it cannot {right.purpose}."
             step = "Grant it: systemd/kubernetes/rights.yaml has the rules."
             status: Grade = "fail" if right.needed else "warn"
-            found.append(Check(name=line, status=status, message=words, next_step=step))
+            checks.append(Check(name=line, status=status, message=words, next_step=step))
         else:
             words = f"It may {', '.join(right.verbs)}: {right.purpose}."
-            found.append(Check(name=line, status="ok", message=words))
-    return found
+            checks.append(Check(name=line, status="ok", message=words))
+    return checks
 
 
-async def _may(cluster: Cluster, right: rights.Right, verb: str, namespace: str | None) -> bool:
-    answer = await cluster.create(paths.access_reviews(), rights.review(right, verb, namespace))
+async def _is_allowed(cluster: Cluster, right: rights.Right, verb: str, namespace: str | None) -> bool:
+    answer = await cluster.create(paths.access_reviews(), rights.access_review(right, verb, namespace))
     return bool((answer.get("status") or {}).get("allowed"))

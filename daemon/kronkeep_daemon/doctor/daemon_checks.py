@@ -42,22 +42,26 @@ class Doctor:
         self._clock = clock
         self._settings = settings
 
-    async def look(self) -> Checks:
+    async def run_checks(self) -> Checks:
         """Every line; asks the clusters, which may take seconds."""
-        found = [_daemon(), _socket(Path(self._settings().socket)), _disk(Path(self._settings().state))]
-        found.append(await self._journal())
+        checks = [
+            _check_daemon(),
+            _check_socket(Path(self._settings().socket)),
+            _check_disk(Path(self._settings().state)),
+        ]
+        checks.append(await self._check_history())
         for recorder in self._cronjobs.recorders.values():
             own = self._settings().namespace
-            found += await cluster_checks.look(recorder, own, self._clock)
-        found += self._check_storages()
-        found.append(self._restic())
-        return found
+            checks += await cluster_checks.check_cluster(recorder, own, self._clock)
+        checks += self._check_storages()
+        checks.append(self._check_restic())
+        return checks
 
-    async def leftovers(self) -> Leftovers:
+    async def list_leftovers(self) -> Leftovers:
         """What kronkeep has put into the clusters."""
-        return await leftovers.look(self._cronjobs, self._settings().namespace)
+        return await leftovers.list_leftovers(self._cronjobs, self._settings().namespace)
 
-    async def _journal(self) -> Check:
+    async def _check_history(self) -> Check:
         try:
             await self._history.commit()
         except KronkeepError as fault:
@@ -80,17 +84,17 @@ class Doctor:
                 step = storage.next_step or f"kronkeep storage retry {storage.id}."
                 yield Check(name=name, status=status, message=words, next_step=step)
 
-    def _restic(self) -> Check:
+    def _check_restic(self) -> Check:
         """The version that the newest backup ran; before the first, what the settings ask for."""
         image = self._settings().archive.image
         for backup in self._history.backups.newest(limit=50).items:
             if backup.result is not None and backup.result.restic_version:
-                return _version(backup.result.restic_version, image)
+                return _check_restic_version(backup.result.restic_version, image)
         words = f"No backup has been made yet; archive Jobs run {clean(image, 200)}."
         return Check(name="restic", status="ok", message=words)
 
 
-def _version(version: str, image: str) -> Check:
+def _check_restic_version(version: str, image: str) -> Check:
     number = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if number >= (0, 17):
         return Check(name="restic", status="ok", message=f"The last backup ran restic {clean(version, 40)}.")
@@ -99,12 +103,12 @@ def _version(version: str, image: str) -> Check:
     return Check(name="restic", status="warn", message=words, next_step=step)
 
 
-def _daemon() -> Check:
+def _check_daemon() -> Check:
     python = ".".join(map(str, sys.version_info[:3]))
     return Check(name="daemon", status="ok", message=f"kronkeepd {VERSION} answers (Python {python}).")
 
 
-def _socket(path: Path) -> Check:
+def _check_socket(path: Path) -> Check:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as fault:
@@ -116,7 +120,7 @@ def _socket(path: Path) -> Check:
     return Check(name="socket", status="ok", message=f"{path} has mode {mode:04o}.")
 
 
-def _disk(state: Path) -> Check:
+def _check_disk(state: Path) -> Check:
     room = shutil.disk_usage(state)
     words = f"{size(room.free)} of {size(room.total)} are free below {state}."
     step = "Free space, or let the history go of old runs (history.keep_days)."

@@ -24,24 +24,28 @@ _WHY = {
 }
 
 
-async def look(cronjobs: CronJobService, own: str) -> Leftovers:
+async def list_leftovers(cronjobs: CronJobService, own: str) -> Leftovers:
     """Everything in every cluster, in the order in which it may go."""
-    found: Leftovers = []
+    leftovers: Leftovers = []
     for recorder in cronjobs.recorders.values():
         cluster = recorder.cluster
         name = clean(recorder.cluster.name, 80)
         namespaces: tuple[str | None, ...] = recorder.watches.namespaces or (None,)
-        found += [line for cronjob in recorder.cache.cronjobs.values() for line in _annotated(name, cronjob)]
+        leftovers += [
+            line
+            for cronjob in recorder.cache.cronjobs.values()
+            for line in _annotation_leftovers(name, cronjob)
+        ]
         for plural, listing in (("jobs", paths.jobs), ("persistentvolumeclaims", paths.claims)):
             for namespace in namespaces:
-                for item in await _ours(cluster, listing(namespace)):
-                    found.append(_line(name, plural, item, _WHY[plural]))
-        found += await _lease(cluster, name, own)
-        found += [_secret(name, item) for item in await _secrets(cluster, namespaces, own)]
-    return sorted(found, key=lambda line: line.why == _OPENS)
+                for item in await _list_labelled(cluster, listing(namespace)):
+                    leftovers.append(_deletable_leftover(name, plural, item, _WHY[plural]))
+        leftovers += await _lease_leftovers(cluster, name, own)
+        leftovers += [_secret_leftover(name, item) for item in await _list_secrets(cluster, namespaces, own)]
+    return sorted(leftovers, key=lambda line: line.why == _OPENS)
 
 
-async def _ours(cluster: Cluster, path: str) -> Objects:
+async def _list_labelled(cluster: Cluster, path: str) -> Objects:
     """The objects with kronkeep's label; none where they may not be listed."""
     try:
         items, _ = await cluster.list(path, **OURS)
@@ -50,39 +54,39 @@ async def _ours(cluster: Cluster, path: str) -> Objects:
     return items
 
 
-async def _secrets(cluster: Cluster, namespaces: tuple[str | None, ...], own: str) -> Objects:
+async def _list_secrets(cluster: Cluster, namespaces: tuple[str | None, ...], own: str) -> Objects:
     each = dict.fromkeys((*namespaces, own) if None not in namespaces else (None,))
-    return [item for namespace in each for item in await _ours(cluster, paths.secrets(namespace))]
+    return [item for namespace in each for item in await _list_labelled(cluster, paths.secrets(namespace))]
 
 
-async def _lease(cluster: Cluster, name: str, own: str) -> Leftovers:
+async def _lease_leftovers(cluster: Cluster, name: str, own: str) -> Leftovers:
     try:
-        found = await cluster.get(paths.leases(own, lease.NAME))
+        item = await cluster.get(paths.leases(own, lease.NAME))
     except KronkeepError:
         return []
-    return [_line(name, "leases", found, "It says which daemon acts.")]
+    return [_deletable_leftover(name, "leases", item, "It says which daemon acts.")]
 
 
-def _annotated(cluster: str, cronjob: CronJobObject) -> Iterator[Leftover]:
-    noted = [key for key in cronjob.annotations if key.startswith(object_keys.PREFIX)]
-    if noted:
-        flags = " ".join(f"{key}-" for key in sorted(noted))
+def _annotation_leftovers(cluster: str, cronjob: CronJobObject) -> Iterator[Leftover]:
+    keys = [key for key in cronjob.annotations if key.startswith(object_keys.PREFIX)]
+    if keys:
+        flags = " ".join(f"{key}-" for key in sorted(keys))
         why = "Its backup policy; the CronJob stays."
-        yield _named(cluster, "cronjobs", cronjob.manifest(), why, f"annotate {{}} {flags}")
+        yield _leftover(cluster, "cronjobs", cronjob.manifest(), why, f"annotate {{}} {flags}")
 
 
-def _secret(cluster: str, item: JsonObject) -> Leftover:
+def _secret_leftover(cluster: str, item: JsonObject) -> Leftover:
     labels = item["metadata"].get("labels") or {}
     lent = labels.get(object_keys.ROLE_LABEL) == "credentials" or item["metadata"].get("ownerReferences")
     why = "Credentials that were lent to one Job." if lent else _OPENS
-    return _line(cluster, "secrets", item, why)
+    return _deletable_leftover(cluster, "secrets", item, why)
 
 
-def _line(cluster: str, plural: str, item: JsonObject, why: str) -> Leftover:
-    return _named(cluster, plural, item, why, "delete {}")
+def _deletable_leftover(cluster: str, plural: str, item: JsonObject, why: str) -> Leftover:
+    return _leftover(cluster, plural, item, why, "delete {}")
 
 
-def _named(cluster: str, plural: str, item: JsonObject, why: str, verb: str) -> Leftover:
+def _leftover(cluster: str, plural: str, item: JsonObject, why: str, verb: str) -> Leftover:
     meta = item["metadata"]
     target = f"-n {meta['namespace']} {plural}/{meta['name']}"
     return Leftover(

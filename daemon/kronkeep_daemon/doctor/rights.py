@@ -110,7 +110,7 @@ RIGHTS = (
 )
 
 
-def review(right: Right, verb: str, namespace: str | None) -> dict[str, Any]:
+def access_review(right: Right, verb: str, namespace: str | None) -> dict[str, Any]:
     """The SelfSubjectAccessReview of one verb; without a namespace, in all of them."""
     resource, _, part = right.resource.partition("/")
     asked = {"group": right.group, "resource": resource, "verb": verb}
@@ -122,7 +122,7 @@ def review(right: Right, verb: str, namespace: str | None) -> dict[str, Any]:
     return {**kind, "spec": {"resourceAttributes": asked}}
 
 
-def questions(namespaces: tuple[str, ...], own: str) -> Iterator[tuple[Right, str | None]]:
+def rights_by_namespace(namespaces: tuple[str, ...], own: str) -> Iterator[tuple[Right, str | None]]:
     """Each right with each namespace that it is needed in; None is all of them."""
     for right in RIGHTS:
         if right.scope == OWN:

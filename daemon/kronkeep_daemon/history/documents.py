@@ -22,13 +22,13 @@ import msgspec
 
 Row = tuple[Any, ...]
 Family = tuple[str, ...]
-Place = tuple[str, int]
+Position = tuple[str, int]
 TIME, NUMBER, BODY, FAMILY, ID = range(5)
 LATEST = "~"  # sorts after every time
 SORT = "created_at"
 SHARED = ("cronjob_id", "cronjob", "namespace", "status", "policy_id", "storage_id", "cluster")
 INDEXED = ("id", *SHARED)
-PLACE = {field: place for place, field in enumerate(SHARED)}
+FIELD_INDEX = {field: place for place, field in enumerate(SHARED)}
 _Keys = msgspec.defstruct("_Keys", [(field, str, "") for field in (SORT, *INDEXED)], gc=False)
 _KEYS = msgspec.json.Decoder(_Keys)
 
@@ -44,8 +44,8 @@ def row_of(number: int, body: bytes) -> Row:
         keys = msgspec.structs.astuple(_KEYS.decode(body))
     except msgspec.ValidationError:
         doc = msgspec.json.decode(body)
-        found = (doc.get(field, "") for field in (SORT, *INDEXED))
-        keys = tuple(value if isinstance(value, str) else "" for value in found)
+        values = (doc.get(field, "") for field in (SORT, *INDEXED))
+        keys = tuple(value if isinstance(value, str) else "" for value in values)
     return (sort_time(keys[0]), number, body, _family(keys[2:]), keys[1])
 
 
@@ -87,21 +87,21 @@ class Documents:
         self.order = sorted(rows.values())
         for row in self.order:
             self._join(row)
-            self._name(row)
+            self._add_id(row)
 
     def _change(self, old: Row | None, new: Row | None) -> None:
-        _move(self.order, old, new)
+        _replace_sorted(self.order, old, new)
         if old is not None:
-            self._unname(old)
+            self._remove_id(old)
         if old is not None and new is not None and old[FAMILY] == new[FAMILY]:
-            _move(self._every[old[FAMILY]], old, new)
+            _replace_sorted(self._every[old[FAMILY]], old, new)
         else:
             if old is not None:
                 self._leave(old)
             if new is not None:
                 self._join(new)
         if new is not None:
-            self._name(new)
+            self._add_id(new)
 
     def _join(self, row: Row) -> None:
         family = row[FAMILY]
@@ -110,11 +110,11 @@ class Documents:
             rows = self._every[family] = []
             for field, value in zip(SHARED, family, strict=True):
                 self._families[field].setdefault(value, {})[family] = rows
-        _move(rows, None, row)
+        _replace_sorted(rows, None, row)
 
     def _leave(self, row: Row) -> None:
         family = row[FAMILY]
-        _move(self._every[family], row, None)
+        _replace_sorted(self._every[family], row, None)
         if not self._every[family]:
             del self._every[family]
             for field, value in zip(SHARED, family, strict=True):
@@ -123,36 +123,36 @@ class Documents:
                 if not families[value]:
                     del families[value]
 
-    def _name(self, row: Row) -> None:
+    def _add_id(self, row: Row) -> None:
         if row[ID]:
             found = self._ids.get(row[ID])
             if found is None:
                 self._ids[row[ID]] = row
             else:
                 rows = self._ids[row[ID]] = found if isinstance(found, list) else [found]
-                _move(rows, None, row)
+                _replace_sorted(rows, None, row)
 
-    def _unname(self, row: Row) -> None:
+    def _remove_id(self, row: Row) -> None:
         if row[ID]:
             found = self._ids[row[ID]]
             if isinstance(found, list) and len(found) > 1:
-                _move(found, row, None)
+                _replace_sorted(found, row, None)
             else:
                 del self._ids[row[ID]]
 
-    def named(self, value: str) -> list[Row]:
+    def with_id(self, value: str) -> list[Row]:
         """The rows with that id, in order of time; not to be changed."""
         found = self._ids.get(value, [])
         return found if isinstance(found, list) else [found]
 
     def newest(
-        self, equal: Mapping[str, str], *, before: Place | None = None, since: str = ""
+        self, equal: Mapping[str, str], *, before: Position | None = None, since: str = ""
     ) -> Iterator[Row]:
         """Rows with these values in indexed fields, newest first, older than `before`, from `since` on."""
         lists = [_backwards(rows, before, since) for rows in self._matching(equal)]
         return lists[0] if len(lists) == 1 else merge(*lists, reverse=True)
 
-    def within(self, equal: Mapping[str, str], low: str = "", high: str = LATEST) -> list[Row]:
+    def rows_between(self, equal: Mapping[str, str], low: str = "", high: str = LATEST) -> list[Row]:
         """The rows with these values whose time is from `low` until before `high`, in no order."""
         return [
             row
@@ -167,7 +167,7 @@ class Documents:
             lists = [[row] for rows in lists for row in rows]
         counted: Counter[str] = Counter()
         for rows in lists:
-            counted[rows[0][FAMILY][PLACE[field]]] += len(rows)
+            counted[rows[0][FAMILY][FIELD_INDEX[field]]] += len(rows)
         del counted[""]
         return dict(counted)
 
@@ -175,18 +175,18 @@ class Documents:
         """Lists, each sorted, of all rows with these values; not to be changed."""
         if not equal:
             return [self.order]
-        shared = {PLACE[field]: value for field, value in equal.items() if field != "id"}
+        shared = {FIELD_INDEX[field]: value for field, value in equal.items() if field != "id"}
         if "id" in equal:
-            return [[row for row in self.named(equal["id"]) if _has(row[FAMILY], shared)]]
+            return [[row for row in self.with_id(equal["id"]) if _has_values(row[FAMILY], shared)]]
         few = min((self._families[SHARED[place]].get(value, {}) for place, value in shared.items()), key=len)
-        return [rows for family, rows in few.items() if _has(family, shared)]
+        return [rows for family, rows in few.items() if _has_values(family, shared)]
 
 
-def _has(family: Family, wanted: Mapping[int, str]) -> bool:
-    return all(family[place] == value for place, value in wanted.items())
+def _has_values(family: Family, values: Mapping[int, str]) -> bool:
+    return all(family[place] == value for place, value in values.items())
 
 
-def _backwards(rows: list[Row], before: Place | None, since: str) -> Iterator[Row]:
+def _backwards(rows: list[Row], before: Position | None, since: str) -> Iterator[Row]:
     start = len(rows) if before is None else bisect_left(rows, before)
     for place in range(start - 1, -1, -1):
         if rows[place][TIME] < since:
@@ -194,7 +194,7 @@ def _backwards(rows: list[Row], before: Place | None, since: str) -> Iterator[Ro
         yield rows[place]
 
 
-def _move(rows: list[Row], old: Row | None, new: Row | None) -> None:
+def _replace_sorted(rows: list[Row], old: Row | None, new: Row | None) -> None:
     """Puts `new` in the place of `old` in a sorted list; either may be missing."""
     if old is not None and new is not None and old[TIME] == new[TIME]:
         rows[bisect_left(rows, old)] = new

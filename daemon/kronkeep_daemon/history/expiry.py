@@ -28,7 +28,7 @@ from kronkeep_daemon.history.records import Records, T
 SLICE = 100  # records looked at or removed between two turns of the event loop
 
 
-class Rules(msgspec.Struct, frozen=True, kw_only=True):
+class ExpiryRules(msgspec.Struct, frozen=True, kw_only=True):
     """Days that a record and that the audit trail is kept, runs kept for each CronJob; None is no limit."""
 
     days: int | None = None
@@ -36,7 +36,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     audit_days: int | None = None
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
+class ExpiryPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The ids of what goes; lines of the audit trail by their number in the table."""
 
     executions: tuple[str, ...] = ()
@@ -49,31 +49,31 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return any(getattr(self, field) for field in self.__struct_fields__)
 
 
-async def plan(history: History, rules: Rules, now: datetime) -> Plan:
+async def plan(history: History, rules: ExpiryRules, now: datetime) -> ExpiryPlan:
     """What the rules let go of, as of `now`; reads in slices and changes nothing."""
-    audit = _audit(history, now - timedelta(days=rules.audit_days)) if rules.audit_days else ()
+    audit = _expired_audit_lines(history, now - timedelta(days=rules.audit_days)) if rules.audit_days else ()
     if rules.days is None and rules.runs is None:
-        return Plan(audit=audit)
+        return ExpiryPlan(audit=audit)
     cut = now - timedelta(days=rules.days) if rules.days is not None else None
     runs: list[str] = []
     backups: list[str] = []
     for cronjob in {**history.executions.values("cronjob_id"), **history.backups.values("cronjob_id")}:
-        made = [backup async for backup in _each(history.backups, cronjob_id=cronjob)]
-        ran = [run async for run in _each(history.executions, cronjob_id=cronjob)]
-        going, with_them = of_one_cronjob(ran, made, rules.runs, cut)
+        made = [backup async for backup in _iterate(history.backups, cronjob_id=cronjob)]
+        ran = [run async for run in _iterate(history.executions, cronjob_id=cronjob)]
+        going, with_them = select_of_cronjob(ran, made, rules.runs, cut)
         runs += going
         backups += with_them
     restores = [
         restore.id
-        async for restore in _each(history.restores)
+        async for restore in _iterate(history.restores)
         if cut is not None and restore.created_at < cut and is_final(RESTORE_TRANSITIONS, restore.status)
     ]
     alerts = [
         alert.id
-        async for alert in _each(history.alerts)
+        async for alert in _iterate(history.alerts)
         if alert.resolved_at is not None and _before(alert.resolved_at, cut)
     ]
-    return Plan(
+    return ExpiryPlan(
         executions=tuple(runs),
         backups=tuple(backups),
         restores=tuple(restores),
@@ -82,14 +82,14 @@ async def plan(history: History, rules: Rules, now: datetime) -> Plan:
     )
 
 
-def _audit(history: History, cut: datetime) -> tuple[int, ...]:
+def _expired_audit_lines(history: History, cut: datetime) -> tuple[int, ...]:
     """The lines of the audit trail before `cut`: the first of the table's order."""
     last = sort_time(cut.isoformat().replace("+00:00", "Z"))
     rows = history.table("audit").documents.order
     return tuple(row[NUMBER] for row in takewhile(lambda row: row[TIME] < last, rows))
 
 
-def of_one_cronjob(
+def select_of_cronjob(
     runs: Iterable[CronJobExecution],
     backups: Iterable[BackupExecution],
     number: int | None,
@@ -98,7 +98,7 @@ def of_one_cronjob(
     """The ids of runs and of backups that go; both are given newest first."""
     runs = list(runs)
     backups = list(backups)
-    staying = _staying(backups)
+    staying = _protected_ids(backups)
     needed = {backup.cronjob_execution_id for backup in backups if backup.id in staying}
     going = [
         run.id
@@ -125,7 +125,7 @@ def _before(moment: datetime, cut: datetime | None) -> bool:
     return cut is not None and moment < cut
 
 
-def _staying(backups: list[BackupExecution]) -> set[str]:
+def _protected_ids(backups: list[BackupExecution]) -> set[str]:
     """The backups, given newest first, that no rule removes."""
     staying: set[str] = set()
     good: set[tuple[str, str]] = set()
@@ -140,7 +140,7 @@ def _staying(backups: list[BackupExecution]) -> set[str]:
     return staying
 
 
-async def remove(history: History, going: Plan) -> None:
+async def remove(history: History, going: ExpiryPlan) -> None:
     """Removes what is planned with its logs, then compacts; raises ReadOnlyHistory, DamagedHistory."""
     await _remove(history, history.backups, going.backups)
     await _remove(history, history.executions, going.executions)
@@ -163,7 +163,7 @@ async def _remove(history: History, records: Records[T], ids: tuple[str, ...]) -
             await history.logs.remove(record_id)
 
 
-async def _each(records: Records[T], cronjob_id: str | None = None) -> AsyncIterator[T]:
+async def _iterate(records: Records[T], cronjob_id: str | None = None) -> AsyncIterator[T]:
     cursor: str | None = None
     while True:
         page = records.newest(limit=SLICE, cursor=cursor, cronjob_id=cronjob_id)

@@ -34,11 +34,11 @@ from kronkeep_daemon.history.durable import NO_SPACE, SyncFailed
 from kronkeep_daemon.history.facts import Facts
 from kronkeep_daemon.history.journal import encode
 from kronkeep_daemon.history.journal_files import Segment
-from kronkeep_daemon.history.kept_logs import LogStore
+from kronkeep_daemon.history.kept_logs import KeptLogStore
 from kronkeep_daemon.history.records import Records
-from kronkeep_daemon.history.storage import JournalStorage, Pending
+from kronkeep_daemon.history.storage import JournalStorage, PendingChange
 from kronkeep_daemon.history.table import JournalTable
-from kronkeep_daemon.history.writer import Writer
+from kronkeep_daemon.history.writer import WriterThread
 
 log = logging.getLogger(__name__)
 EXIT_SYNC_FAILED = 75
@@ -47,11 +47,11 @@ COMPACT_SHARE = 1.25  # of the last snapshot: then a change is written less than
 SLICE = 500  # changes told between two turns of the event loop
 
 
-class _Database(TinyDB):
+class _HistoryDatabase(TinyDB):
     table_class = JournalTable
 
 
-def _heard(task: "asyncio.Task[int]") -> None:
+def _retrieve_exception(task: "asyncio.Task[int]") -> None:
     """Keeps asyncio quiet about a refusal whose callers have all been cancelled."""
     if not task.cancelled():
         task.exception()
@@ -66,22 +66,22 @@ class History:
         self._storage = JournalStorage()
         self._listeners: list[Callable[[Change], None]] = []
         self._committing = asyncio.Lock()
-        self._coming: asyncio.Task[int] | None = None  # the commit that takes what is queued now
-        self._flying: asyncio.Task[int] | None = None  # the one that is being written
-        self._compact_wanted = False
-        self._compacting: asyncio.Task[None] | None = None
+        self._next_commit: asyncio.Task[int] | None = None  # the commit that takes what is queued now
+        self._running_commit: asyncio.Task[int] | None = None  # the one that is being written
+        self._compaction_requested = False
+        self._compaction: asyncio.Task[None] | None = None
         self._full = False
         self.failed = asyncio.Event()
         self._lock = journal_files.lock(folder)
         try:
-            with self._guard():
+            with self._translate_faults():
                 self._load()
         except BaseException:
             os.close(self._lock)
             raise
-        self._writer = Writer()
-        self.db = _Database(storage=lambda: self._storage)
-        self.logs = LogStore(folder / "logs", self._guard)
+        self._writer = WriterThread()
+        self.db = _HistoryDatabase(storage=lambda: self._storage)
+        self.logs = KeptLogStore(folder / "logs", self._translate_faults)
         self.facts = Facts(self.table("facts"))
         self.executions: Records[CronJobExecution] = Records(self.table("executions"), CronJobExecution)
         self.backups: Records[BackupExecution] = Records(self.table("backups"), BackupExecution)
@@ -96,28 +96,28 @@ class History:
 
     def _load(self) -> None:
         loaded = loader.load(self._folder)
-        found = loaded.read
+        read = loaded.read
         self._storage.fill(loaded.tables)
         self._recent: deque[Change] = deque(loaded.recent, maxlen=loader.RECENT)
-        self.seq = found.seq
+        self.seq = read.seq
         self._compact_at = COMPACT_BYTES
-        if found.torn and found.segment is not None:
-            journal_files.set_aside(found.segment, found.good)
-        self._segment = Segment(folder=self._folder, after=found.seq, path=found.segment, size=found.good)
+        if read.torn and read.segment is not None:
+            journal_files.set_aside(read.segment, read.good)
+        self._segment = Segment(folder=self._folder, after=read.seq, path=read.segment, size=read.good)
 
     @contextmanager
-    def _guard(self) -> Iterator[None]:
+    def _translate_faults(self) -> Iterator[None]:
         """Faults of the disk in the house's words: full is passing, anything else is final."""
         try:
             yield
         except OSError as fault:
             if fault.errno in NO_SPACE:
                 raise ReadOnlyHistory("The disk that holds the history is full.") from fault
-            raise self._broken(str(fault.strerror)) from fault
+            raise self._mark_failed(str(fault.strerror)) from fault
         except SyncFailed as fault:
-            raise self._broken(str(fault)) from fault
+            raise self._mark_failed(str(fault)) from fault
 
-    def _broken(self, why: str) -> DamagedHistory:
+    def _mark_failed(self, why: str) -> DamagedHistory:
         log.critical("the disk failed to keep the history: %s", why)
         self.failed.set()
         return DamagedHistory(f"The disk failed to keep the history: {why}.")
@@ -134,13 +134,13 @@ class History:
         Raises ReadOnlyHistory while the disk is full (the changes are undone); DamagedHistory once the
         disk has failed.
         """
-        flying = None if self._storage.waiting else self._flying
-        if self._coming is None:
-            self._coming = asyncio.ensure_future(self._commit())
-            self._coming.add_done_callback(_heard)
-        seq = await asyncio.shield(self._coming)
-        if flying is not None:
-            await asyncio.shield(flying)  # the caller's changes had been taken along by others
+        running = None if self._storage.has_queued else self._running_commit
+        if self._next_commit is None:
+            self._next_commit = asyncio.ensure_future(self._commit())
+            self._next_commit.add_done_callback(_retrieve_exception)
+        seq = await asyncio.shield(self._next_commit)
+        if running is not None:
+            await asyncio.shield(running)  # the caller's changes had been taken along by others
         return seq
 
     async def _commit(self) -> int:
@@ -149,31 +149,31 @@ class History:
         It runs to its end even when a caller is cancelled: no write may be done twice.
         """
         async with self._committing:
-            self._flying = self._coming
-            self._coming = None
+            self._running_commit = self._next_commit
+            self._next_commit = None
             try:
                 return await self._write_queued()
             finally:
-                self._flying = None
+                self._running_commit = None
 
     async def _write_queued(self) -> int:
         if self.failed.is_set():
             raise DamagedHistory("The disk failed to keep the history; kronkeepd is stopping.")
-        batch = self._storage.take()
-        wanted = self._compact_wanted or self._segment.size > self._compact_at
-        picture = self._storage.picture() if wanted and self._compacting is None else None
-        self._compact_wanted = False
+        batch = self._storage.take_queued()
+        needed = self._compaction_requested or self._segment.size > self._compact_at
+        rows = self._storage.copy_rows() if needed and self._compaction is None else None
+        self._compaction_requested = False
         if batch:
             await self._write(batch)
             await self._publish(batch)
-        if picture is not None:
-            self._begin_compaction(picture, await self._writer.do(self._turn))
+        if rows is not None:
+            self._begin_compaction(rows, await self._writer.run(self._start_segment))
         return self.seq
 
-    async def _write(self, batch: list[Pending]) -> None:
+    async def _write(self, batch: list[PendingChange]) -> None:
         try:
-            with self._guard():
-                await self._writer.do(partial(self._append, self.seq + len(batch), batch))
+            with self._translate_faults():
+                await self._writer.run(partial(self._append, self.seq + len(batch), batch))
         except ReadOnlyHistory:
             self._storage.undo(batch)
             if not self._full:
@@ -183,12 +183,12 @@ class History:
         if self._full:
             log.info("there is space again: changes are taken")
         self._full = False
-        self._storage.settle(batch)
+        self._storage.mark_durable(batch)
 
-    def _append(self, seq: int, batch: list[Pending]) -> None:
+    def _append(self, seq: int, batch: list[PendingChange]) -> None:
         self._segment.append(encode(seq, [change.entry for change in batch]))
 
-    async def _publish(self, batch: list[Pending]) -> None:
+    async def _publish(self, batch: list[PendingChange]) -> None:
         for number, pending in enumerate(batch, 1):
             self.seq += 1
             body = pending.entry.body
@@ -222,17 +222,17 @@ class History:
 
         Raises ReadOnlyHistory when there is no space for it, DamagedHistory once the disk has failed.
         """
-        if self._compacting is not None:
-            await asyncio.wait([self._compacting])
-        self._compact_wanted = True
+        if self._compaction is not None:
+            await asyncio.wait([self._compaction])
+        self._compaction_requested = True
         await self.commit()
-        if self._compacting is not None:
-            await asyncio.shield(self._compacting)
+        if self._compaction is not None:
+            await asyncio.shield(self._compaction)
 
-    def _turn(self) -> bool:
+    def _start_segment(self) -> bool:
         """Begins a new segment, where the disk has room for it."""
         try:
-            with self._guard():
+            with self._translate_faults():
                 self._segment = self._segment.successor(self.seq)
         except ReadOnlyHistory:
             return False
@@ -243,18 +243,18 @@ class History:
             log.warning("compaction waits for space")
             return
         work = self._compact(self.seq, picture)
-        self._compacting = asyncio.create_task(work, name="history compaction")
-        self._compacting.add_done_callback(self._compacted)
+        self._compaction = asyncio.create_task(work, name="history compaction")
+        self._compaction.add_done_callback(self._end_compaction)
 
     async def _compact(self, seq: int, picture: dict[str, list[Row]]) -> None:
-        with self._guard():
+        with self._translate_faults():
             size = await asyncio.to_thread(
                 journal_files.write_snapshot, self._folder, seq, loader.batches(picture)
             )
         self._compact_at = max(COMPACT_BYTES, int(size * COMPACT_SHARE))
 
-    def _compacted(self, task: "asyncio.Task[None]") -> None:
-        self._compacting = None
+    def _end_compaction(self, task: "asyncio.Task[None]") -> None:
+        self._compaction = None
         if not task.cancelled() and isinstance(task.exception(), ReadOnlyHistory):
             log.warning("compaction waits for space")
 
@@ -268,8 +268,8 @@ class History:
         try:
             if not self.failed.is_set():
                 await self.commit()
-            if self._compacting is not None:
-                await asyncio.wait([self._compacting])
+            if self._compaction is not None:
+                await asyncio.wait([self._compaction])
         finally:
             self._writer.close()
             self._segment.close()

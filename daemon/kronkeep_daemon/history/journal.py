@@ -47,7 +47,7 @@ class Entry(NamedTuple):
     body: bytes | None
 
 
-class Line(NamedTuple):
+class BatchLine(NamedTuple):
     """One readable batch; `seq` is that of its last change, or of the snapshot that it is a part of."""
 
     seq: int
@@ -55,7 +55,7 @@ class Line(NamedTuple):
     snapshot: bool = False
 
 
-class End(NamedTuple):
+class FileEnd(NamedTuple):
     """How a file ended: last sequence, where the good bytes end, bytes of a torn tail, closed."""
 
     seq: int
@@ -64,19 +64,19 @@ class End(NamedTuple):
     closed: bool
 
 
-def signed(words: bytes) -> bytes:
+def sign_line(words: bytes) -> bytes:
     """`words`, a JSON object without its end, as a line with a checksum of all that stands before it."""
     return b'%s,"crc":"%08x"}\n' % (words, zlib.crc32(words))
 
 
 def header(after: int) -> bytes:
     """The first line of a segment or snapshot."""
-    return signed(b'{"kronkeep":"history","version":%d,"after":%d' % (VERSION, after))
+    return sign_line(b'{"kronkeep":"history","version":%d,"after":%d' % (VERSION, after))
 
 
 def end(number: int) -> bytes:
     """The last line of a segment that has a successor (its sequence), or of a snapshot (its batches)."""
-    return signed(b'{"end":%d' % number)
+    return sign_line(b'{"end":%d' % number)
 
 
 def encode(seq: int, entries: Iterable[Entry]) -> bytes:
@@ -90,7 +90,7 @@ def _head(seq: int, payload: bytes) -> bytes:
     return b'{"seq":%d,"len":%d,"crc":"%08x","batch":' % (seq, len(payload), zlib.crc32(payload))
 
 
-def decode(line: bytes) -> Line | None:
+def decode(line: bytes) -> BatchLine | None:
     """The batch of a line with its line feed, or None for anything that `encode` did not write."""
     match = _HEAD.match(line)
     if match is None or not line.endswith(b"}\n"):
@@ -98,35 +98,35 @@ def decode(line: bytes) -> Line | None:
     payload = line[match.end() : -2]
     if match[0] != _head(int(match[1]), payload):
         return None
-    found = ((table, number, bytes(raw)) for table, number, raw in _BATCH.decode(payload))
-    entries = [Entry(table, number, None if body == b"null" else body) for table, number, body in found]
-    return Line(int(match[1]), entries)
+    triples = ((table, number, bytes(raw)) for table, number, raw in _BATCH.decode(payload))
+    entries = [Entry(table, number, None if body == b"null" else body) for table, number, body in triples]
+    return BatchLine(int(match[1]), entries)
 
 
 def read_header(line: bytes, path: Path) -> int:
     """Return the sequence that the file begins after; raise HistoryTooNew, DamagedHistory."""
     match = _HEADER.fullmatch(line)
     if match is None:
-        raise damaged(path, 0)
+        raise damage_error(path, 0)
     version = int(match[1])
     after = int(match[2])
     crc = _CRC.search(line)
-    if version < VERSION or crc is None or line != signed(line[: crc.start()]):
-        raise damaged(path, 0)
+    if version < VERSION or crc is None or line != sign_line(line[: crc.start()]):
+        raise damage_error(path, 0)
     if version > VERSION:
         raise HistoryTooNew(f"{path.name} was written by a later kronkeep (format {version}).")
     if path.stem.rpartition("-")[2] != f"{after:016d}":
-        raise damaged(path, 0)
+        raise damage_error(path, 0)
     return after
 
 
-def damaged(path: Path, offset: int) -> DamagedHistory:
+def damage_error(path: Path, offset: int) -> DamagedHistory:
     """The refusal that names file and offset (bytes)."""
     message = f"The history is damaged: {path.name}, offset {offset}."
     return DamagedHistory(message, file=str(path), offset=offset)
 
 
-def read(path: Path) -> Generator[Line, None, End]:
+def read(path: Path) -> Generator[BatchLine, None, FileEnd]:
     """The batches of a segment or snapshot in order, then how it ended.
 
     Raises DamagedHistory for damage, HistoryTooNew, OSError.
@@ -151,13 +151,13 @@ def read(path: Path) -> Generator[Line, None, End]:
     closing = end(count if snapshot else seq)
     left = tail if snapshot else tail.rstrip(b"\0")
     if left == closing:
-        return End(seq=seq, good=good, torn=0, closed=True)
-    if snapshot or not torn(left):
-        raise damaged(path, good)
-    return End(seq=seq, good=good, torn=len(left), closed=False)
+        return FileEnd(seq=seq, good=good, torn=0, closed=True)
+    if snapshot or not is_torn(left):
+        raise damage_error(path, good)
+    return FileEnd(seq=seq, good=good, torn=len(left), closed=False)
 
 
-def torn(left: bytes) -> bool:
+def is_torn(left: bytes) -> bool:
     """Whether the bytes after the last good line are what a power cut leaves, or nothing at all.
 
     `left` is without the room at its end. A line that begins with NUL began in a block never written.

@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 from kronkeep_common.errors import StateInUse
 from kronkeep_daemon.history import durable, journal
-from kronkeep_daemon.history.journal import Entry, Line
+from kronkeep_daemon.history.journal import BatchLine, Entry
 
 log = logging.getLogger(__name__)
 ROOM = 256 * 1024  # bytes
 
 
-class Read(NamedTuple):
+class ReadResult(NamedTuple):
     """What opening found: last sequence, last segment, its good length and torn bytes."""
 
     seq: int
@@ -43,11 +43,11 @@ def lock(folder: Path) -> int:
     return handle
 
 
-def sequence(path: Path) -> int:
+def sequence_of(path: Path) -> int:
     """The sequence that a snapshot or segment is named by."""
     number = path.stem.rpartition("-")[2]
     if not number.isdigit():
-        raise journal.damaged(path, 0)
+        raise journal.damage_error(path, 0)
     return int(number)
 
 
@@ -68,7 +68,7 @@ def newest_snapshot(folder: Path) -> Path | None:
     return None
 
 
-def read_all(folder: Path) -> Generator[Line, None, Read]:
+def read_all(folder: Path) -> Generator[BatchLine, None, ReadResult]:
     """Every batch from the newest snapshot on; changes nothing.
 
     Raises DamagedHistory naming file and offset, HistoryTooNew, OSError.
@@ -79,19 +79,19 @@ def read_all(folder: Path) -> Generator[Line, None, Read]:
     snapshot = newest_snapshot(folder)
     if snapshot is not None:
         seq = (yield from journal.read(snapshot)).seq
-    found = [path for path in segments(folder) if sequence(path) >= seq]
-    if not found and (snapshot is not None or segments(folder)):
-        raise journal.damaged(snapshot or segments(folder)[0], 0)
-    for number, path in enumerate(found):
-        if sequence(path) != seq:
-            raise journal.damaged(path, 0)
+    later = [path for path in segments(folder) if sequence_of(path) >= seq]
+    if not later and (snapshot is not None or segments(folder)):
+        raise journal.damage_error(snapshot or segments(folder)[0], 0)
+    for number, path in enumerate(later):
+        if sequence_of(path) != seq:
+            raise journal.damage_error(path, 0)
         ended = yield from journal.read(path)
         seq = ended.seq
         good = ended.good
         bad = ended.torn
-        if ended.closed and number + 1 == len(found):
-            raise journal.damaged(path, good)  # its successor is lost
-    return Read(seq=seq, segment=found[-1] if found else None, good=good, torn=bad)
+        if ended.closed and number + 1 == len(later):
+            raise journal.damage_error(path, good)  # its successor is lost
+    return ReadResult(seq=seq, segment=later[-1] if later else None, good=good, torn=bad)
 
 
 def set_aside(path: Path, good: int) -> None:
@@ -111,7 +111,7 @@ class Segment:
 
     def __init__(self, *, folder: Path, after: int, path: Path | None = None, size: int = 0) -> None:
         self.path = path or folder / f"journal-{after:016d}.jsonl"
-        self.after = sequence(self.path)
+        self.after = sequence_of(self.path)
         self.size = size
         if path is None:
             self.size = len(journal.header(after))
@@ -181,7 +181,7 @@ def write_snapshot(folder: Path, seq: int, batches: Iterable[list[Entry]]) -> in
     snapshot = folder / f"snapshot-{seq:016d}.jsonl"
     durable.write_whole(snapshot, chunks())
     for path in [*segments(folder), *folder.glob("snapshot-*.jsonl")]:
-        if sequence(path) < seq:
+        if sequence_of(path) < seq:
             path.unlink()
     durable.sync_folder(folder)
     return snapshot.stat().st_size

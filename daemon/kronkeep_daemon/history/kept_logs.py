@@ -16,7 +16,7 @@ TAIL_BYTES = 3 * 1024 * 1024
 _SAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
-class Capped:
+class CappedLog:
     """Bytes as they come: the first MiB and the last three are kept, and a line says what is missing."""
 
     def __init__(self, head_bytes: int = HEAD_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
@@ -40,7 +40,7 @@ class Capped:
         """Whether something is left out."""
         return self.total > self._head_bytes + self._tail_bytes
 
-    def text(self) -> bytes:
+    def content(self) -> bytes:
         """What is kept."""
         tail = bytes(self._tail[-self._tail_bytes :])
         if not self.truncated:
@@ -49,7 +49,7 @@ class Capped:
         return bytes(self._head) + f"\n[kronkeep: {missing} bytes are not kept]\n".encode() + tail
 
 
-class LogStore:
+class KeptLogStore:
     """One folder a record, one file a container."""
 
     def __init__(self, folder: Path, guard: Callable[[], AbstractContextManager[None]]) -> None:
@@ -59,12 +59,12 @@ class LogStore:
     def _path(self, record_id: str, container: str) -> Path:
         return self._folder / _SAFE.sub("_", record_id)[:200] / f"{_SAFE.sub('_', container)[:80]}.log.gz"
 
-    async def save(self, record_id: str, container: str, pod: str, capped: Capped) -> KeptLog:
+    async def save(self, record_id: str, container: str, pod: str, capped: CappedLog) -> KeptLog:
         """Keeps a log, durably; what was kept of that container before is replaced.
 
         Raises ReadOnlyHistory while the disk is full, DamagedHistory when it failed.
         """
-        text = capped.text()
+        text = capped.content()
         with self._guard():
             await asyncio.to_thread(self._write, self._path(record_id, container), text)
         return KeptLog(

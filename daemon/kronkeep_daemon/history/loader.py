@@ -12,30 +12,30 @@ from typing import Any, NamedTuple
 from kronkeep_daemon.history import journal_files
 from kronkeep_daemon.history.changes import Change
 from kronkeep_daemon.history.documents import BODY, ID, NUMBER, Row, row_of
-from kronkeep_daemon.history.journal import Entry, Line
-from kronkeep_daemon.history.journal_files import Read
+from kronkeep_daemon.history.journal import BatchLine, Entry
+from kronkeep_daemon.history.journal_files import ReadResult
 
 RECENT = 20_000  # changes
 
 Bodies = dict[str, dict[int, bytes]]
 
 
-class Loaded(NamedTuple):
+class LoadedHistory(NamedTuple):
     """What a folder holds: rows by table and number, the latest changes, and how its files ended."""
 
     tables: dict[str, dict[int, Row]]
     recent: list[Change]
-    read: Read
+    read: ReadResult
 
 
-def load(folder: Path) -> Loaded:
+def load(folder: Path) -> LoadedHistory:
     """Reads a folder; changes nothing. Raises DamagedHistory, HistoryTooNew, OSError."""
     bodies: Bodies = {}
     recent: deque[tuple[int, Entry, bytes | None]] = deque(maxlen=RECENT)
     reading = journal_files.read_all(folder)
     read = _gather(reading, bodies, recent)
     tables = {name: _rows(bodies.pop(name)) for name in list(bodies)}
-    return Loaded(tables, [_change(*found, tables) for found in recent], read)
+    return LoadedHistory(tables, [_change(*found, tables) for found in recent], read)
 
 
 def _rows(bodies: dict[int, Any]) -> dict[int, Row]:
@@ -46,10 +46,10 @@ def _rows(bodies: dict[int, Any]) -> dict[int, Row]:
 
 
 def _gather(
-    reading: Generator[Line, None, Read],
+    reading: Generator[BatchLine, None, ReadResult],
     bodies: Bodies,
     recent: "deque[tuple[int, Entry, bytes | None]]",
-) -> Read:
+) -> ReadResult:
     while True:
         try:
             line = next(reading)

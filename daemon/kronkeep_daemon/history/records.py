@@ -7,7 +7,16 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from kronkeep_daemon.history.documents import BODY, FAMILY, NUMBER, PLACE, TIME, Place, Row, sort_time
+from kronkeep_daemon.history.documents import (
+    BODY,
+    FAMILY,
+    FIELD_INDEX,
+    NUMBER,
+    TIME,
+    Position,
+    Row,
+    sort_time,
+)
 from kronkeep_daemon.history.table import JournalTable
 
 
@@ -39,17 +48,17 @@ class Records(Generic[T]):
 
     def get(self, record_id: str) -> T | None:
         """The record, or None."""
-        rows = self._table.documents.named(record_id)
+        rows = self._table.documents.with_id(record_id)
         return self._decode(rows[0]) if rows else None
 
     def put(self, record: T) -> None:
         """Adds the record or replaces the one of the same id."""
-        rows = self._table.documents.named(record.id)
+        rows = self._table.documents.with_id(record.id)
         self._table.put_body(rows[0][NUMBER] if rows else None, msgspec.json.encode(record))
 
     def remove(self, record_id: str) -> None:
         """Removes the record, if it is there."""
-        rows = self._table.documents.named(record_id)
+        rows = self._table.documents.with_id(record_id)
         if rows:
             self._table.remove(doc_ids=[rows[0][NUMBER]])
 
@@ -67,45 +76,45 @@ class Records(Generic[T]):
         **equal: str | None,
     ) -> Page[T]:
         """A page, newest first; `equal` names indexed fields; times are of creation, `until` exclusive."""
-        before = _read_cursor(cursor) if cursor else ((_stamp(until), -1) if until else None)
-        found = self._table.documents.newest(
-            _wanted(equal), before=before, since=_stamp(since) if since else ""
+        before = _read_cursor(cursor) if cursor else ((_sort_time(until), -1) if until else None)
+        newest_rows = self._table.documents.newest(
+            _without_none(equal), before=before, since=_sort_time(since) if since else ""
         )
-        rows = list(islice(found, limit + 1))
+        rows = list(islice(newest_rows, limit + 1))
         more = len(rows) > limit
         return Page([self._decode(row) for row in rows[:limit]], _cursor(rows[limit - 1]) if more else None)
 
     def recent(self, limit: int, **equal: str) -> tuple[T | None, list[str]]:
         """The newest record, and the statuses of the newest `limit`, newest first: those need no decoding."""
         rows = list(islice(self._table.documents.newest(equal), limit))
-        statuses = [row[FAMILY][PLACE["status"]] for row in rows]
+        statuses = [row[FAMILY][FIELD_INDEX["status"]] for row in rows]
         return (self._decode(rows[0]) if rows else None), statuses
 
     def cursor_of(self, record: T) -> str | None:
         """The cursor that asks for what follows the record."""
-        rows = self._table.documents.named(record.id)
+        rows = self._table.documents.with_id(record.id)
         return _cursor(rows[0]) if rows else None
 
     def count(self, **equal: str | None) -> dict[str, int]:
         """How many records there are in each status."""
-        return self._table.documents.count("status", _wanted(equal))
+        return self._table.documents.count("status", _without_none(equal))
 
     def values(self, field: str, **equal: str) -> dict[str, int]:
         """Count the records by their value of an indexed field, of those with the values in `equal`."""
         return self._table.documents.count(field, equal)
 
     def __contains__(self, record_id: str) -> bool:
-        return bool(self._table.documents.named(record_id))
+        return bool(self._table.documents.with_id(record_id))
 
     def _decode(self, row: Row) -> T:
         return self._decoder.decode(row[BODY])
 
 
-def _wanted(equal: dict[str, str | None]) -> dict[str, str]:
+def _without_none(equal: dict[str, str | None]) -> dict[str, str]:
     return {field: str(value) for field, value in equal.items() if value is not None}
 
 
-def _stamp(moment: datetime) -> str:
+def _sort_time(moment: datetime) -> str:
     text: str = msgspec.to_builtins(moment.astimezone(UTC))
     return sort_time(text)
 
@@ -114,6 +123,6 @@ def _cursor(row: Row) -> str:
     return f"{row[TIME]}~{row[NUMBER]}"
 
 
-def _read_cursor(cursor: str) -> Place:
+def _read_cursor(cursor: str) -> Position:
     stamp, _, number = cursor.rpartition("~")
     return stamp, int(number) if number.isdecimal() and len(number) < 19 else 0

@@ -17,7 +17,7 @@ from kronkeep_daemon.history.journal import Entry
 from kronkeep_daemon.history.loader import batches, collect
 
 
-class Lost(NamedTuple):
+class UnreadableBytes(NamedTuple):
     """Bytes that no batch could be read from."""
 
     file: str
@@ -25,20 +25,20 @@ class Lost(NamedTuple):
     length: int
 
 
-def salvage(source: Path, target: Path) -> tuple[int, list[Lost]]:
+def salvage(source: Path, target: Path) -> tuple[int, list[UnreadableBytes]]:
     """(documents written, what is lost); raises InvalidRequest for a target that is there, StateInUse."""
     if target.exists():
         raise InvalidRequest(f"{target} is already there; a salvage needs a new folder.", field="target")
     lock = journal_files.lock(source)
-    lost: list[Lost] = []
+    lost: list[UnreadableBytes] = []
     every = [*journal_files.segments(source), *source.glob("snapshot-*.jsonl")]
     ordered = sorted(every, key=lambda path: (path.stem.rpartition("-")[2], path.name.startswith("journal")))
-    bodies = collect(entry for path in ordered for entry in _readable(path, lost))
+    bodies = collect(entry for path in ordered for entry in _read_entries(path, lost))
     tables = {
         name: [row_of(number, body) for number, body in found.items()] for name, found in bodies.items()
     }
     target.mkdir(parents=True, mode=0o700)
-    seq = max((_last(path) for path in ordered), default=0) + 1
+    seq = max((_last_sequence(path) for path in ordered), default=0) + 1
     journal_files.Segment(folder=target, after=seq).close()
     journal_files.write_snapshot(target, seq, batches(tables))
     if (source / "logs").is_dir():
@@ -47,7 +47,7 @@ def salvage(source: Path, target: Path) -> tuple[int, list[Lost]]:
     return sum(map(len, tables.values())), lost
 
 
-def _readable(path: Path, lost: list[Lost]) -> Iterator[Entry]:
+def _read_entries(path: Path, lost: list[UnreadableBytes]) -> Iterator[Entry]:
     offset = 0
     with path.open("rb") as file:
         for raw in file:
@@ -55,11 +55,11 @@ def _readable(path: Path, lost: list[Lost]) -> Iterator[Entry]:
             if line is not None:
                 yield from line.entries
             elif raw.strip(b"\0") and not raw.startswith((b'{"kronkeep":', b'{"end":')):
-                lost.append(Lost(path.name, offset, len(raw)))
+                lost.append(UnreadableBytes(path.name, offset, len(raw)))
             offset += len(raw)
 
 
-def _last(path: Path) -> int:
+def _last_sequence(path: Path) -> int:
     with path.open("rb") as file:
-        found = (journal.decode(raw) for raw in file)
-        return max((line.seq for line in found if line is not None), default=0)
+        lines = (journal.decode(raw) for raw in file)
+        return max((line.seq for line in lines if line is not None), default=0)

@@ -17,7 +17,7 @@ from kronkeep_daemon.history.journal import Entry
 Key = tuple[str, int]
 
 
-class Pending:
+class PendingChange:
     """A change that is not yet durable: the row that was and the one that is (None: there is none)."""
 
     __slots__ = ("new", "number", "old", "table")
@@ -45,7 +45,7 @@ class JournalStorage(Storage):
 
     def __init__(self) -> None:
         self._tables: defaultdict[str, Documents] = defaultdict(Documents)
-        self._queued: list[Pending] = []
+        self._queued: list[PendingChange] = []
         self._durable: dict[Key, Row | None] = {}
 
     def documents(self, table: str) -> Documents:
@@ -61,7 +61,7 @@ class JournalStorage(Storage):
             return
         self._durable.setdefault((table, number), old)
         self._apply(table, number, new)
-        self._queued.append(Pending(table=table, number=number, old=old, new=new))
+        self._queued.append(PendingChange(table=table, number=number, old=old, new=new))
 
     def _apply(self, table: str, number: int, row: Row | None) -> None:
         if row is None:
@@ -70,17 +70,17 @@ class JournalStorage(Storage):
             self.documents(table).put(row)
 
     @property
-    def waiting(self) -> bool:
+    def has_queued(self) -> bool:
         """Whether something is queued."""
         return bool(self._queued)
 
-    def take(self) -> list[Pending]:
+    def take_queued(self) -> list[PendingChange]:
         """What is queued, which is then no longer."""
         queued = self._queued
         self._queued = []
         return queued
 
-    def settle(self, batch: list[Pending]) -> None:
+    def mark_durable(self, batch: list[PendingChange]) -> None:
         """Remembers that the disk has the batch."""
         later = {(change.table, change.number) for change in self._queued}
         for change in batch:
@@ -90,13 +90,13 @@ class JournalStorage(Storage):
             else:
                 self._durable.pop(key, None)
 
-    def undo(self, batch: list[Pending]) -> None:
+    def undo(self, batch: list[PendingChange]) -> None:
         """Takes a batch back that the disk does not have."""
         later = {(change.table, change.number) for change in self._queued}
         for key in {(change.table, change.number) for change in batch} - later:
             self._apply(*key, self._durable.pop(key))
 
-    def picture(self) -> dict[str, list[Row]]:
+    def copy_rows(self) -> dict[str, list[Row]]:
         """Every row of every table as of now."""
         return {name: list(documents.rows.values()) for name, documents in self._tables.items()}
 
@@ -116,13 +116,13 @@ class JournalStorage(Storage):
     def write(self, data: dict[str, dict[str, Any]]) -> None:
         """Makes the tables hold exactly `data`; what differs is queued."""
         for name in [*self._tables, *(name for name in data if name not in self._tables)]:
-            wanted = {int(number): doc for number, doc in data.get(name, {}).items()}
+            target = {int(number): doc for number, doc in data.get(name, {}).items()}
             documents = self.documents(name)
-            for number in [number for number in documents.rows if number not in wanted]:
+            for number in [number for number in documents.rows if number not in target]:
                 self.change(name, number, None)
-            for number, doc in wanted.items():
+            for number, doc in target.items():
                 self.change(name, number, msgspec.json.encode(doc))
-            documents.last_number = max(wanted, default=0)
+            documents.last_number = max(target, default=0)
 
     def close(self) -> None:
         """Nothing to close: the History owns the files."""

@@ -20,7 +20,7 @@ from kronkeep_daemon.history.salvage import salvage
 IMPORT_BATCH = 1000
 
 
-class Exported(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ExportLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One line of an export."""
 
     table: str
@@ -81,8 +81,8 @@ def _check(options: argparse.Namespace) -> None:
     finally:
         os.close(lock)
     counts = {name: len(rows) for name, rows in sorted(loaded.tables.items())}
-    found = loaded.read
-    print(json.dumps({"seq": found.seq, "format": journal.VERSION, "torn": found.torn, "documents": counts}))
+    read = loaded.read
+    print(json.dumps({"seq": read.seq, "format": journal.VERSION, "torn": read.torn, "documents": counts}))
 
 
 def _export(options: argparse.Namespace) -> None:
@@ -92,20 +92,20 @@ def _export(options: argparse.Namespace) -> None:
                 line = {"table": name, "number": document.doc_id, "document": document}
                 sys.stdout.write(json.dumps(line) + "\n")
 
-    asyncio.run(_with(options.folder, work))
+    asyncio.run(_run_with_history(options.folder, work))
 
 
 def _import(options: argparse.Namespace) -> None:
     async def work(history: History) -> None:
         if history.seq:
             raise InvalidRequest(f"{options.folder} is not empty; import fills a new folder.", field="folder")
-        await _take(history, options.file)
+        await _import_lines(history, options.file)
 
-    asyncio.run(_with(options.folder, work))
+    asyncio.run(_run_with_history(options.folder, work))
 
 
-async def _take(history: History, lines: Iterable[bytes]) -> None:
-    decoder = msgspec.json.Decoder(Exported)
+async def _import_lines(history: History, lines: Iterable[bytes]) -> None:
+    decoder = msgspec.json.Decoder(ExportLine)
     count = 0
     for count, raw in enumerate(lines, 1):
         try:
@@ -120,11 +120,11 @@ async def _take(history: History, lines: Iterable[bytes]) -> None:
 
 
 def _compact(options: argparse.Namespace) -> None:
-    asyncio.run(_with(options.folder, History.compact))
+    asyncio.run(_run_with_history(options.folder, History.compact))
 
 
 def _retain(options: argparse.Namespace) -> None:
-    rules = expiry.Rules(days=options.days, runs=options.runs, audit_days=options.audit_days)
+    rules = expiry.ExpiryRules(days=options.days, runs=options.runs, audit_days=options.audit_days)
 
     async def work(history: History) -> None:
         going = await expiry.plan(history, rules, SystemClock().now())
@@ -132,7 +132,7 @@ def _retain(options: argparse.Namespace) -> None:
         if options.remove:
             await expiry.remove(history, going)
 
-    asyncio.run(_with(options.folder, work))
+    asyncio.run(_run_with_history(options.folder, work))
 
 
 def _salvage(options: argparse.Namespace) -> None:
@@ -140,7 +140,7 @@ def _salvage(options: argparse.Namespace) -> None:
     print(json.dumps({"documents": count, "lost": [piece._asdict() for piece in lost]}))
 
 
-async def _with(folder: Path, work: Callable[[History], Awaitable[None]]) -> None:
+async def _run_with_history(folder: Path, work: Callable[[History], Awaitable[None]]) -> None:
     history = await History.open(folder, clock=SystemClock())
     try:
         await work(history)

@@ -20,7 +20,7 @@ Doc = dict[str, Any]
 SECOND = len("2026-01-01T00:00:00")  # rows are sorted without what may follow it differently
 
 
-class View(MutableMapping[int, Doc]):
+class DocumentMapping(MutableMapping[int, Doc]):
     """The documents as TinyDB's updaters see them; what they change is noted."""
 
     def __init__(self, documents: Documents) -> None:
@@ -77,10 +77,10 @@ class JournalTable(Table):
         self._change: Callable[[str, int, bytes | None], None] = storage.change  # type: ignore[attr-defined]
 
     def _read_table(self) -> Mapping[int, Mapping[str, Any]]:  # type: ignore[override]
-        return View(self.documents)
+        return DocumentMapping(self.documents)
 
     def _update_table(self, updater: Callable[[dict[int, Mapping[str, Any]]], None]) -> None:
-        view = View(self.documents)
+        view = DocumentMapping(self.documents)
         updater(view)  # type: ignore[arg-type]
         for number, body in view.changes():
             self._change(self.name, number, body)
@@ -150,7 +150,7 @@ class JournalTable(Table):
         return super().remove(None, doc_ids)
 
     def _candidates(self, cond: QueryLike) -> Iterator[Document]:
-        rows = offered(self.documents, cond._hash) if isinstance(cond, QueryInstance) else None
+        rows = candidate_rows(self.documents, cond._hash) if isinstance(cond, QueryInstance) else None
         if rows is None:
             return iter(self)
         return map(_document, sorted(rows, key=lambda row: row[NUMBER]))
@@ -160,7 +160,7 @@ def _document(row: Row) -> Document:
     return Document(msgspec.json.decode(row[BODY]), row[NUMBER])
 
 
-def offered(documents: Documents, condition: Any) -> list[Row] | None:
+def candidate_rows(documents: Documents, condition: Any) -> list[Row] | None:
     """Rows among which are all that meet a TinyDB query, or None when no index helps.
 
     `condition` is the query's hash, a tuple of operator, path and value. Of what is joined by `&`, every
@@ -182,7 +182,7 @@ def offered(documents: Documents, condition: Any) -> list[Row] | None:
             case ("<" | "<=", (field,), str(value)) if field == SORT and value:
                 high = min(high, value[:SECOND] + LATEST)
     if equal or (low, high) != ("", LATEST):
-        lists.append(documents.within(equal, low, high))
+        lists.append(documents.rows_between(equal, low, high))
     return min(lists, key=len, default=None)
 
 
@@ -198,9 +198,9 @@ def _conjuncts(condition: Any) -> Iterator[Any]:
 def _alternatives(documents: Documents, term: Any) -> list[Row] | None:
     match term:
         case ("one_of", (str(field),), tuple(values)) if field in INDEXED and _all_text(values):
-            return [row for value in set(values) for row in documents.within({field: value})]
+            return [row for value in set(values) for row in documents.rows_between({field: value})]
         case ("or", frozenset(parts)):
-            sides = [offered(documents, part) for part in parts]
+            sides = [candidate_rows(documents, part) for part in parts]
             if any(rows is None for rows in sides):
                 return None
             return list({row[NUMBER]: row for rows in sides for row in rows or []}.values())

@@ -14,14 +14,14 @@ T = TypeVar("T")
 Call = tuple[asyncio.AbstractEventLoop, "asyncio.Future[Any]", Callable[[], Any]]
 
 
-class Writer:
+class WriterThread:
     """The thread; it ends with `close`, or with the process."""
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
         threading.Thread(target=self._work, name="history writer", daemon=True).start()
 
-    async def do(self, call: Callable[[], T]) -> T:
+    async def run(self, call: Callable[[], T]) -> T:
         """What `call` returns, or raises, in the thread."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()

@@ -43,13 +43,13 @@ async def list_audit_entries(call: ApiCall[None]) -> api.ListOf[api.AuditEntry]:
 @routes.get("/v1/doctor")
 async def run_doctor(call: ApiCall[None]) -> api.ListOf[api.Check]:
     """Check all that kronkeep depends on, and say what to do."""
-    return api.ListOf(items=await call.services.doctor.look())
+    return api.ListOf(items=await call.services.doctor.run_checks())
 
 
 @routes.get("/v1/uninstall")
 async def list_leftovers(call: ApiCall[None]) -> api.ListOf[api.Leftover]:
     """List what kronkeep created in the clusters and how to remove it."""
-    return api.ListOf(items=await call.services.doctor.leftovers())
+    return api.ListOf(items=await call.services.doctor.list_leftovers())
 
 
 @routes.get("/healthz", media=TEXT)
@@ -87,7 +87,7 @@ async def send_metrics(call: ApiCall[None]) -> web.Response:
         for status, count in records.count().items():
             lines.append(f'kronkeep_{name}{{status="{status}"}} {count}\n')
     lines.append("# TYPE kronkeep_alerts_unended gauge\n")
-    unended = Counter((alert.code, alert.severity) for alert in call.services.alerts.unended())
+    unended = Counter((alert.code, alert.severity) for alert in call.services.alerts.active_alerts())
     for (code, severity), count in sorted(unended.items()):
         lines.append(f'kronkeep_alerts_unended{{code="{code}",severity="{severity}"}} {count}\n')
     return web.Response(text="".join(lines))

@@ -33,7 +33,7 @@ async def get_snapshot(call: ApiCall[None]) -> api.Snapshot:
         backups=history.backups.newest(limit=BACKUPS).items,
         restores=history.restores.newest(limit=RESTORES).items,
         storages=services.storages.list(),
-        alerts=services.alerts.unended(ALERTS),
+        alerts=services.alerts.active_alerts(ALERTS),
         watches=watches,
         clusters=cluster_views(services),
     )

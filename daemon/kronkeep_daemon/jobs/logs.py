@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import ClusterUnreachable, KronkeepError
-from kronkeep_daemon.history.kept_logs import HEAD_BYTES, TAIL_BYTES, Capped
+from kronkeep_daemon.history.kept_logs import HEAD_BYTES, TAIL_BYTES, CappedLog
 from kronkeep_daemon.jobs import pods
 from kronkeep_daemon.jobs.outcome import ContainerLog
 from kronkeep_daemon.kube.client import Cluster
@@ -38,16 +38,16 @@ class _Reading:
     """The log of one container of one pod, as far as it is read."""
 
     def __init__(self, limit: LogLimit) -> None:
-        self.kept = Capped(limit.head_bytes, limit.tail_bytes)
+        self.kept = CappedLog(limit.head_bytes, limit.tail_bytes)
         self.fault: KronkeepError | None = None
         self.is_done = False
 
     def result(self) -> ContainerLog:
         """Return what is kept; a line at its end says why it is not whole."""
         if self.fault is None:
-            return ContainerLog(self.kept.text())
+            return ContainerLog(self.kept.content())
         note = f"[kronkeep: this log could not be read: {self.fault}]\n"
-        return ContainerLog(self.kept.text() + note.encode(), self.fault)
+        return ContainerLog(self.kept.content() + note.encode(), self.fault)
 
 
 class JobLogs:

@@ -6,7 +6,7 @@ import re
 from kronkeep_common.clock import Clock
 from kronkeep_common.models import Restore
 from kronkeep_common.states import RestoreStatus
-from kronkeep_daemon.history.kept_logs import Capped
+from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restores import path_mapping
 from kronkeep_daemon.restores.restore_records import RestoreRecords
@@ -102,7 +102,7 @@ class RestoreLogParser:
     def __init__(self, records: RestoreRecords, restore: Restore, clock: Clock) -> None:
         self.file_list = FileListParser()
         self.checksums = ChecksumParser()
-        self.logs: dict[str, Capped] = {}
+        self.logs: dict[str, CappedLog] = {}
         self._records = records
         self._restore_id = restore.id
         self._clock = clock
@@ -140,7 +140,7 @@ class RestoreLogParser:
     def _add_log_line(self, container: str, line: bytes) -> None:
         progress = restic_restore.parse_progress(line)
         if progress is None:
-            self.logs.setdefault(container, Capped()).add(line + b"\n")
+            self.logs.setdefault(container, CappedLog()).add(line + b"\n")
         elif self._clock.monotonic() - self._progress_noted_at >= PROGRESS_SECONDS:
             self._progress_noted_at = self._clock.monotonic()
             self._records.note(self._restore_id, progress=progress)

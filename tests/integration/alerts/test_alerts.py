@@ -91,10 +91,10 @@ class Inputs:
     def __init__(self, daemon: "Daemon") -> None:
         self._daemon = daemon
 
-    async def synced(self) -> None:
+    async def wait_until_listed(self) -> None:
         return
 
-    def unlisted_clusters(self) -> frozenset[str]:
+    def clusters_not_listed(self) -> frozenset[str]:
         return self._daemon.unknown
 
     async def cronjobs(self) -> AsyncIterator[CronJob]:
@@ -171,18 +171,18 @@ def channel(folder: Path, url: str, **fields: Any) -> ChannelSettings:
 async def test_a_restart_neither_repeats_nor_loses(tmp_path: Path, receiver: Receiver) -> None:
     ops = channel(tmp_path, receiver.url)
     async with daemon(tmp_path, ops) as first:
-        await first.service.look()
+        await first.service.evaluate()
         await first.all_sent()
-        await first.service.look()
+        await first.service.evaluate()
         await first.all_sent()
     async with daemon(tmp_path, ops) as second:
         second.service.start()
-        await second.service.look()
-        (alert,) = second.service.unended()
+        await second.service.evaluate()
+        (alert,) = second.service.active_alerts()
         second.cronjob = WELL
-        await second.service.look()
+        await second.service.evaluate()
         await receiver.until(lambda: receiver.events == ["opened", "resolved"])
-        assert second.service.unended() == []
+        assert second.service.active_alerts() == []
         assert second.service.get(alert.id).resolved_at is not None
     (told, _) = receiver.got
     assert told["alert"]["code"] == "PolicyInvalid"
@@ -194,36 +194,36 @@ async def test_what_cannot_be_told_stays_as_it_is(tmp_path: Path, receiver: Rece
     policy = BackupPolicy(id="p", storage_id="v", schedule="0 1 * * *", on_conflict="accept")
     async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
         it.cronjob = msgspec.structs.replace(WELL, policy=policy, policy_findings=("Overlap: they meet.",))
-        await it.service.look()
+        await it.service.evaluate()
         it.cronjob = msgspec.structs.replace(WELL, policy=policy)
         it.checked = False
-        await it.service.look()
-        assert [alert.code for alert in it.service.unended()] == ["ScheduleConflictAccepted"]
+        await it.service.evaluate()
+        assert [alert.code for alert in it.service.active_alerts()] == ["ScheduleConflictAccepted"]
         it.checked = True
-        await it.service.look()
-        assert it.service.unended() == []
+        await it.service.evaluate()
+        assert it.service.active_alerts() == []
         await receiver.until(lambda: receiver.events == ["opened", "resolved"])
 
 
 async def test_a_storm_is_one_message(tmp_path: Path, receiver: Receiver) -> None:
     async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
         it.number = 200
-        await it.service.look()
+        await it.service.evaluate()
         await it.all_sent()
         (told,) = receiver.got
         assert told["title"] == "kronkeep: critical: PolicyInvalid shop/dump and 199 more"
         assert len(told["others"]) == 199
         assert told["text"].endswith("critical: PolicyInvalid shop/dump30\nand 169 more: kronkeep get alerts")
         it.number = 3
-        await it.service.look()
+        await it.service.evaluate()
         await it.all_sent()
         assert receiver.events == ["opened", "resolved"]
 
 
 async def test_what_a_stop_cut_off_is_sent_after_it(tmp_path: Path, receiver: Receiver) -> None:
     async with daemon(tmp_path, channel(tmp_path, "http://127.0.0.1:9/")) as first:
-        first.service._dispatch.begin = lambda: None  # type: ignore[method-assign]
-        await first.service.look()
+        first.service._dispatcher.start_workers = lambda: None  # type: ignore[method-assign]
+        await first.service.evaluate()
     async with daemon(tmp_path, channel(tmp_path, receiver.url)) as second:
         second.service.start()
         await receiver.until(lambda: receiver.events == ["opened"])
@@ -242,7 +242,7 @@ async def test_tries_are_bounded_and_a_final_refusal_is_not_tried_again(
 ) -> None:
     receiver.answers = answers
     async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
-        await it.service.look()
+        await it.service.evaluate()
         await receiver.until(lambda: receiver.asked == asked)
         await it.all_sent()
         assert (receiver.asked, len(receiver.got)) == (asked, got)
@@ -254,7 +254,7 @@ async def test_tries_are_bounded_and_a_final_refusal_is_not_tried_again(
 async def test_apprise_delivers(tmp_path: Path, receiver: Receiver) -> None:
     url = receiver.url.replace("http", "json", 1)
     async with daemon(tmp_path, channel(tmp_path, url, kind="apprise")) as it:
-        await it.service.look()
+        await it.service.evaluate()
         await receiver.until(lambda: len(receiver.got) == 1)
     assert receiver.got[0]["title"] == "kronkeep: critical: PolicyInvalid shop/dump"
     assert receiver.got[0]["message"].startswith("No JSON.\nCorrect the annotation")
@@ -266,27 +266,27 @@ async def test_severity_and_recoveries_choose_what_a_channel_is_told(
 ) -> None:
     ops = channel(tmp_path, receiver.url, recoveries=False)
     async with daemon(tmp_path, ops) as it:
-        await it.service.look()
+        await it.service.evaluate()
         it.cronjob = WELL
-        await it.service.look()
+        await it.service.evaluate()
         it.cronjob = WRONG
-        await it.service.look()
+        await it.service.evaluate()
         await receiver.until(lambda: receiver.events == ["opened", "opened"])
     assert receiver.got[0]["alert"]["id"] != receiver.got[1]["alert"]["id"]
 
 
 async def test_acknowledged_by_name_and_told_no_more(tmp_path: Path, receiver: Receiver) -> None:
     async with daemon(tmp_path, channel(tmp_path, receiver.url), repeat=0.000001) as it:
-        await it.service.look()
-        await it.service.look()
+        await it.service.evaluate()
+        await it.service.evaluate()
         await receiver.until(lambda: receiver.events == ["opened", "repeated"])
-        (alert,) = it.service.unended()
+        (alert,) = it.service.active_alerts()
         heard = await it.service.acknowledge(alert.id, "eve\x1b[31m")
         assert (heard.status, heard.acknowledged_by) == (AlertStatus.ACKNOWLEDGED, "eve␛[31m")
         assert await it.service.acknowledge(alert.id, "bob") == heard
-        await it.service.look()
+        await it.service.evaluate()
         it.cronjob = WELL
-        await it.service.look()
+        await it.service.evaluate()
         await receiver.until(lambda: receiver.events == ["opened", "repeated", "resolved"])
         with pytest.raises(NotAllowedNow):
             await it.service.acknowledge(alert.id, "eve")
@@ -299,20 +299,20 @@ async def test_where_another_daemon_acts_it_tells_and_what_it_left_is_told_here(
 ) -> None:
     async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
         it.stands_by = True
-        await it.service.look()
-        assert (len(it.service.unended()), len(it.history.table("notices"))) == (1, 1)
+        await it.service.evaluate()
+        assert (len(it.service.active_alerts()), len(it.history.table("notices"))) == (1, 1)
         assert not it.supervisor.running("alert channel ops")
         it.stands_by = False
-        await it.service.look()
+        await it.service.evaluate()
         await receiver.until(lambda: receiver.events == ["opened"])
         await it.all_sent()
         it.stands_by = True
         it.cronjob = WELL
-        await it.service.look()
+        await it.service.evaluate()
         monkeypatch.setattr(dispatch, "HELD", timedelta(0))
-        await it.service.look()
+        await it.service.evaluate()
         assert len(it.history.table("notices")) == 0
         it.stands_by = False
-        await it.service.look()
+        await it.service.evaluate()
         assert not it.supervisor.running("alert channel ops")
     assert receiver.events == ["opened"]

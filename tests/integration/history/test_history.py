@@ -196,7 +196,7 @@ async def test_segments_dropped_swapped_or_doubled_are_refused(tmp_path: Path, s
 
 async def test_a_later_format_is_refused_politely(tmp_path: Path) -> None:
     (tmp_path / "journal-0000000000000000.jsonl").write_bytes(
-        journal_file.signed(b'{"kronkeep":"history","version":9,"after":0')
+        journal_file.sign_line(b'{"kronkeep":"history","version":9,"after":0')
     )
     with pytest.raises(HistoryTooNew):
         await opened(tmp_path)

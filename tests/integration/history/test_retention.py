@@ -10,8 +10,8 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_common.models import Alert, BackupExecution, BackupResult, CronJobExecution
 from kronkeep_common.states import AlertStatus, BackupStatus, ExecutionStatus, Trigger
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.expiry import Plan, Rules, plan, remove
-from kronkeep_daemon.history.kept_logs import Capped
+from kronkeep_daemon.history.expiry import ExpiryPlan, ExpiryRules, plan, remove
+from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.testing import FakeClock
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -49,13 +49,13 @@ async def history_of(folder: Path, runs: list[CronJobExecution], backups: list[B
 @pytest.mark.parametrize(
     ("rules", "gone"),
     [
-        (Rules(), []),
-        (Rules(runs=3), ["r4", "r5"]),
-        (Rules(days=4), ["r5"]),
-        (Rules(runs=4, days=2), ["r3", "r4", "r5"]),
+        (ExpiryRules(), []),
+        (ExpiryRules(runs=3), ["r4", "r5"]),
+        (ExpiryRules(days=4), ["r5"]),
+        (ExpiryRules(runs=4, days=2), ["r3", "r4", "r5"]),
     ],
 )
-async def test_by_number_and_by_age(tmp_path: Path, rules: Rules, gone: list[str]) -> None:
+async def test_by_number_and_by_age(tmp_path: Path, rules: ExpiryRules, gone: list[str]) -> None:
     history = await history_of(tmp_path, [run(number) for number in range(1, 6)], [])
     found = await plan(history, rules, NOW)
     assert sorted(found.executions) == gone
@@ -72,8 +72,8 @@ async def test_what_never_goes(tmp_path: Path) -> None:
         backup(9, removed=GONE),
     ]
     history = await history_of(tmp_path, runs, backups)
-    found = await plan(history, Rules(days=1), NOW)
-    assert found == Plan(executions=("r5", "r9"), backups=("b5", "b9"))
+    found = await plan(history, ExpiryRules(days=1), NOW)
+    assert found == ExpiryPlan(executions=("r5", "r9"), backups=("b5", "b9"))
     await history.close()
 
 
@@ -88,8 +88,8 @@ async def test_alerts_go_by_the_age_of_their_end(tmp_path: Path) -> None:
                 resolved_at=NOW - timedelta(days=days) if days else None,
             )
         )  # fmt: skip
-    going = await plan(history, Rules(days=2), NOW)
-    assert going == Plan(alerts=("a3",))
+    going = await plan(history, ExpiryRules(days=2), NOW)
+    assert going == ExpiryPlan(alerts=("a3",))
     await remove(history, going)
     assert [alert.id for alert in history.alerts.all()] == ["a0", "a1"]
     await history.close()
@@ -97,12 +97,12 @@ async def test_alerts_go_by_the_age_of_their_end(tmp_path: Path) -> None:
 
 async def test_logs_go_with_their_run_and_the_disk_falls(tmp_path: Path) -> None:
     history = await history_of(tmp_path, [run(number) for number in range(1, 400)], [])
-    capped = Capped()
+    capped = CappedLog()
     capped.add(b"hello")
     for record_id in ("r1", "r300"):
         await history.logs.save(record_id, "main", "pod", capped)
     before = sum(path.stat().st_size for path in tmp_path.glob("*.jsonl"))
-    await remove(history, await plan(history, Rules(runs=10), NOW))
+    await remove(history, await plan(history, ExpiryRules(runs=10), NOW))
     assert await history.logs.read("r300", "main") is None
     assert await history.logs.read("r1", "main") == b"hello"
     await history.close()
@@ -120,8 +120,8 @@ async def test_the_audit_trail_goes_by_age(tmp_path: Path) -> None:
         await clock.advance(3600)
     await history.commit()
     now = NOW + timedelta(hours=250)
-    assert not await plan(history, Rules(), now)
-    going = await plan(history, Rules(audit_days=10), now)
+    assert not await plan(history, ExpiryRules(), now)
+    going = await plan(history, ExpiryRules(audit_days=10), now)
     assert len(going.audit) == 10
     await remove(history, going)
     left = [line["outcome"] for line in history.table("audit").all()]

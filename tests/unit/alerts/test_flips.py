@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from kronkeep_common.models import Alert
 from kronkeep_common.states import ALERT_TRANSITIONS, AlertStatus, may_follow
-from kronkeep_daemon.alerts.alert_changes import Changes, compare
-from kronkeep_daemon.alerts.rule_results import Finding
+from kronkeep_daemon.alerts.alert_changes import AlertChanges, compare_alerts
+from kronkeep_daemon.alerts.rule_results import AlertFinding
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def finding(severity: str = "warning", name: str = "a", message: str = "It failed.") -> Finding:
+def finding(severity: str = "warning", name: str = "a", message: str = "It failed.") -> AlertFinding:
     return msgspec.convert(
         {
             "code": "RunFailed",
@@ -26,58 +26,58 @@ def finding(severity: str = "warning", name: str = "a", message: str = "It faile
             "message": message,
             "next_step": "Look.",
         },
-        Finding,
+        AlertFinding,
     )
 
 
-def told(changes: Changes) -> list[tuple[str, str]]:
-    return [(flip.event, flip.alert.object) for flip in changes.flips]
+def told(changes: AlertChanges) -> list[tuple[str, str]]:
+    return [(flip.event, flip.alert.object) for flip in changes.events]
 
 
 def opened() -> Alert:
-    (alert,) = compare([], [finding()], NOW, 0).alerts
+    (alert,) = compare_alerts([], [finding()], NOW, 0).alerts
     return alert
 
 
 def test_what_is_new_is_opened_and_what_stays_is_told_no_more() -> None:
-    first = compare([], [finding(name="a"), finding(name="b")], NOW, 3600)
+    first = compare_alerts([], [finding(name="a"), finding(name="b")], NOW, 3600)
     assert told(first) == [("opened", "shop/a"), ("opened", "shop/b")]
     assert first.alerts[0].since == NOW
-    again = compare(first.alerts, [finding(name="a"), finding(name="b")], NOW + HOUR / 2, 3600)
-    assert again == Changes([], [])
+    again = compare_alerts(first.alerts, [finding(name="a"), finding(name="b")], NOW + HOUR / 2, 3600)
+    assert again == AlertChanges([], [])
 
 
 def test_a_new_message_is_kept_and_not_told() -> None:
-    changes = compare([opened()], [finding(message="It failed twice.")], NOW + HOUR, 0)
+    changes = compare_alerts([opened()], [finding(message="It failed twice.")], NOW + HOUR, 0)
     assert [alert.message for alert in changes.alerts] == ["It failed twice."]
-    assert changes.flips == []
+    assert changes.events == []
 
 
 def test_what_becomes_critical_is_open_again_and_told_once() -> None:
     known = msgspec.structs.replace(opened(), status=AlertStatus.ACKNOWLEDGED, acknowledged_by="eve")
-    changes = compare([known], [finding("critical")], NOW + HOUR, 0)
+    changes = compare_alerts([known], [finding("critical")], NOW + HOUR, 0)
     assert told(changes) == [("escalated", "shop/a")]
     assert (changes.alerts[0].status, changes.alerts[0].acknowledged_by) == (AlertStatus.OPEN, None)
-    assert compare(changes.alerts, [finding("critical")], NOW + 2 * HOUR, 0) == Changes([], [])
-    assert told(compare(changes.alerts, [finding("warning")], NOW + 2 * HOUR, 0)) == []
+    assert compare_alerts(changes.alerts, [finding("critical")], NOW + 2 * HOUR, 0) == AlertChanges([], [])
+    assert told(compare_alerts(changes.alerts, [finding("warning")], NOW + 2 * HOUR, 0)) == []
 
 
 def test_it_is_told_again_until_somebody_acknowledges() -> None:
     known = opened()
-    assert told(compare([known], [finding()], NOW + HOUR, 3601)) == []
-    again = compare([known], [finding()], NOW + HOUR, 3600)
+    assert told(compare_alerts([known], [finding()], NOW + HOUR, 3601)) == []
+    again = compare_alerts([known], [finding()], NOW + HOUR, 3600)
     assert told(again) == [("repeated", "shop/a")]
-    assert told(compare(again.alerts, [finding()], NOW + 1.5 * HOUR, 3600)) == []
+    assert told(compare_alerts(again.alerts, [finding()], NOW + 1.5 * HOUR, 3600)) == []
     heard = msgspec.structs.replace(known, status=AlertStatus.ACKNOWLEDGED)
-    assert told(compare([heard], [finding()], NOW + 9 * HOUR, 3600)) == []
+    assert told(compare_alerts([heard], [finding()], NOW + 9 * HOUR, 3600)) == []
 
 
 def test_what_has_gone_is_resolved_once_and_a_return_is_another_alert() -> None:
     known = opened()
-    gone = compare([known], [], NOW + HOUR, 0)
+    gone = compare_alerts([known], [], NOW + HOUR, 0)
     assert told(gone) == [("resolved", "shop/a")]
     assert gone.alerts[0].resolved_at == NOW + HOUR
-    back = compare([], [finding()], NOW + 2 * HOUR, 0)
+    back = compare_alerts([], [finding()], NOW + 2 * HOUR, 0)
     assert told(back) == [("opened", "shop/a")]
     assert back.alerts[0].id != known.id
 
@@ -96,12 +96,12 @@ def test_over_any_looks_each_alert_opens_once_and_resolves_once(
     for number, look in enumerate(looks):
         found = [finding(severity, name) for name, severity in look.items()]
         unended = [alert for alert in kept.values() if alert.status is not AlertStatus.RESOLVED]
-        changes = compare(unended, found, NOW + number * HOUR, repeat)
+        changes = compare_alerts(unended, found, NOW + number * HOUR, repeat)
         for alert in changes.alerts:
             if alert.id in kept:
                 assert may_follow(ALERT_TRANSITIONS, kept[alert.id].status, alert.status)
             kept[alert.id] = alert
-        events += [(flip.event, flip.alert.id) for flip in changes.flips]
+        events += [(flip.event, flip.alert.id) for flip in changes.events]
         unended = [alert for alert in kept.values() if alert.status is not AlertStatus.RESOLVED]
         assert sorted(alert.object_id for alert in unended) == sorted(look)
     for event in ("opened", "resolved"):

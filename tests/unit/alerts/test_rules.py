@@ -20,7 +20,7 @@ from kronkeep_common.models import (
 )
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
 from kronkeep_daemon.alerts import rules
-from kronkeep_daemon.alerts.rule_results import Known
+from kronkeep_daemon.alerts.rule_results import CronJobFacts
 from kronkeep_daemon.kube.watch import WatchState
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
@@ -61,11 +61,11 @@ def known(
     policy: dict[str, Any] | None = None,
     bare: bool = False,
     **cronjob: Any,
-) -> Known:
+) -> CronJobFacts:
     held = None if bare else BackupPolicy(id="p", storage_id="vault", **(policy or {}))
     fields = {"policy": held, "created_at": ago(10_000)} | cronjob
     shown = CronJob(id="j", cluster="c", namespace="shop", name="dump", schedule="* * * * *", **fields)
-    return Known(
+    return CronJobFacts(
         cronjob=shown,
         runs=runs or [],
         backups=backups or [],
@@ -76,8 +76,8 @@ def known(
     )
 
 
-def told(found: Known) -> list[tuple[str, str]]:
-    return [(finding.code, finding.severity) for finding in rules.about_cronjob(found)]
+def told(found: CronJobFacts) -> list[tuple[str, str]]:
+    return [(finding.code, finding.severity) for finding in rules.cronjob_findings(found)]
 
 
 DAILY = Drill(schedule="0 6 * * *", deadline_seconds=3600)
@@ -138,12 +138,12 @@ RESULT = BackupResult(snapshot_id="s")
         (known(policy_findings=("Overlap: a",)), []),
     ],
 )
-def test_a_cronjob(found: Known, codes: list[tuple[str, str]]) -> None:
+def test_a_cronjob(found: CronJobFacts, codes: list[tuple[str, str]]) -> None:
     assert told(found) == codes
 
 
 def test_since_is_the_first_of_a_row_and_the_newest_is_named() -> None:
-    (finding,) = rules.about_cronjob(
+    (finding,) = rules.cronjob_findings(
         known(runs=[run(n, E.FAILED, message="Exit code 3.", next_step="Fix it.") for n in (1, 5, 9)])
     )
     assert finding.since == ago(8)
@@ -183,7 +183,7 @@ def usage(level: str, used: int) -> StorageUsage:
     ],
 )
 def test_a_storage(found: BackupStorage, codes: list[tuple[str, str]]) -> None:
-    assert [(finding.code, finding.severity) for finding in rules.about_storage(found)] == codes
+    assert [(finding.code, finding.severity) for finding in rules.storage_findings(found)] == codes
 
 
 @pytest.mark.parametrize(
@@ -197,4 +197,4 @@ def test_a_storage(found: BackupStorage, codes: list[tuple[str, str]]) -> None:
 )
 def test_a_watch(status: Any, minutes: float, needed: bool, severities: list[str]) -> None:
     watch = WatchState(name="c cronjobs", status=status, since=ago(minutes), why="refused", needed=needed)
-    assert [finding.severity for finding in rules.about_watch(watch, NOW, 60)] == severities
+    assert [finding.severity for finding in rules.watch_findings(watch, NOW, 60)] == severities

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kronkeep_daemon.doctor.rights import OWN, RIGHTS, WATCHED, questions
+from kronkeep_daemon.doctor.rights import OWN, RIGHTS, WATCHED, rights_by_namespace
 
 FOLDER = Path(__file__).parents[3] / "systemd" / "kubernetes"
 Grants = set[tuple[str, str, str]]
@@ -46,6 +46,6 @@ def test_the_namespaced_role_is_the_table() -> None:
 
 @pytest.mark.parametrize(("namespaces", "where"), [((), {None}), (("a", "b"), {"a", "b"})])
 def test_a_right_is_asked_for_where_it_is_needed(namespaces: tuple[str, ...], where: set[str | None]) -> None:
-    found = list(questions(namespaces, "own"))
+    found = list(rights_by_namespace(namespaces, "own"))
     assert {namespace for right, namespace in found if right.scope == WATCHED} == where
     assert {namespace for right, namespace in found if right.scope == OWN} == {"own"}

@@ -12,7 +12,7 @@ from tinydb.storages import MemoryStorage
 
 from kronkeep_daemon.history.documents import Documents, row_of
 from kronkeep_daemon.history.storage import JournalStorage
-from kronkeep_daemon.history.table import JournalTable, offered
+from kronkeep_daemon.history.table import JournalTable, candidate_rows
 
 DOCS = st.fixed_dictionaries(
     {
@@ -116,6 +116,6 @@ def test_a_query_on_indexed_fields_looks_only_at_what_can_meet_it(query: QueryIn
         }
         for number in range(1000)
     )
-    rows = offered(table.documents, query._hash)
+    rows = candidate_rows(table.documents, query._hash)
     assert rows is not None
     assert 0 < len(rows) <= most

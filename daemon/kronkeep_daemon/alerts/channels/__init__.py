@@ -8,14 +8,14 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from kronkeep_daemon.alerts.channels import apprise_channel, webhook
-from kronkeep_daemon.alerts.channels.message import Message, NotSent
+from kronkeep_daemon.alerts.channels.message import AlertMessage, NotSent
 
 for name in ("httpx", "httpcore", "apprise"):
     logging.getLogger(name).setLevel(logging.WARNING)
 
-KINDS: dict[str, Callable[[str, Message], Awaitable[None]]] = {
+KINDS: dict[str, Callable[[str, AlertMessage], Awaitable[None]]] = {
     "apprise": apprise_channel.send,
     "webhook": webhook.send,
 }
 
-__all__ = ["KINDS", "Message", "NotSent"]
+__all__ = ["KINDS", "AlertMessage", "NotSent"]

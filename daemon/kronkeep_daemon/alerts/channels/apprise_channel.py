@@ -2,15 +2,15 @@
 
 import asyncio
 
-from kronkeep_daemon.alerts.channels.message import Message, NotSent
+from kronkeep_daemon.alerts.channels.message import AlertMessage, NotSent
 
 
-async def send(url: str, message: Message) -> None:
+async def send(url: str, message: AlertMessage) -> None:
     """Sends once, in a thread; raises NotSent. Apprise's own time limits apply: 4 s each way."""
     await asyncio.to_thread(_send, url, message)
 
 
-def _send(url: str, message: Message) -> None:
+def _send(url: str, message: AlertMessage) -> None:
     from apprise import Apprise, NotifyFormat, NotifyType  # takes 0.2 s: only who uses it pays
 
     target = Apprise()

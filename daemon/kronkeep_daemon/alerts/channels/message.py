@@ -4,19 +4,19 @@ import msgspec
 
 from kronkeep_common.models import Alert
 from kronkeep_common.models.alert import Severity
-from kronkeep_daemon.alerts.alert_changes import Event
+from kronkeep_daemon.alerts.alert_changes import EventName
 
 NAMED = 30  # further alerts that a message's text names
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     """What is told; `id` is the same when it is sent again, so that a receiver can tell.
 
     In a storm one message tells of many: `others` are the further alerts of the same event.
     """
 
     id: str
-    event: Event
+    event: EventName
     alert: Alert
     others: tuple[Alert, ...] = ()
 

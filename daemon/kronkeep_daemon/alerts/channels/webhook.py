@@ -3,13 +3,13 @@
 import httpx
 import msgspec
 
-from kronkeep_daemon.alerts.channels.message import Message, NotSent
+from kronkeep_daemon.alerts.channels.message import AlertMessage, NotSent
 
 SECONDS = 10.0
 AGAIN = (408, 425, 429)  # RFC 9110, 8470, 6585: what a client may send again
 
 
-async def send(url: str, message: Message) -> None:
+async def send(url: str, message: AlertMessage) -> None:
     """Sends once; raises NotSent for anything but a 2xx answer within 10 s. Redirects are not followed."""
     body = msgspec.json.encode(
         {
