@@ -384,16 +384,16 @@ _FAMILIES: dict[int, type[KronkeepError]] = {
 }
 
 
-def each(base: type[KronkeepError] = KronkeepError) -> Iterator[type[KronkeepError]]:
+def all_errors(base: type[KronkeepError] = KronkeepError) -> Iterator[type[KronkeepError]]:
     """Every class below `base` that is loaded, families before what is in them."""
     for kind in base.__subclasses__():
         yield kind
-        yield from each(kind)
+        yield from all_errors(kind)
 
 
-def of_code(code: str, status: int = 500, *, retryable: bool = False) -> type[KronkeepError]:
+def error_of_code(code: str, status: int = 500, *, retryable: bool = False) -> type[KronkeepError]:
     """The class of a code; for one of the daemon's own, or of a later daemon, one below its family."""
-    for kind in each():
+    for kind in all_errors():
         if kind.code == code:
             return kind
     family = _FAMILIES.get(status, KronkeepError)

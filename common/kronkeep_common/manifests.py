@@ -24,40 +24,40 @@ from kronkeep_common.text import clean
 LARGEST = 1024 * 1024  # characters
 DEEPEST = 32  # libyaml's composer calls itself once a level, and a deep enough document ends the process
 SUFFIXES = (".yaml", ".yml", ".json")
-Wanted = CronJobCreate | BackupStorageCreate | CronJobManifest
+ManifestBody = CronJobCreate | BackupStorageCreate | CronJobManifest
 
 
-class Document(NamedTuple):
+class ManifestDocument(NamedTuple):
     """One manifest, and the file and line where it begins."""
 
     where: str
-    wanted: Wanted
+    body: ManifestBody
 
 
-def name_of(wanted: Wanted) -> str:
+def describe(body: ManifestBody) -> str:
     """`storage ID`, or `cronjob NAMESPACE/NAME`."""
-    if isinstance(wanted, BackupStorageCreate):
-        return f"storage {wanted.id}"
-    return f"cronjob {wanted.namespace}/{wanted.name}"
+    if isinstance(body, BackupStorageCreate):
+        return f"storage {body.id}"
+    return f"cronjob {body.namespace}/{body.name}"
 
 
-def file(path: Path) -> list[Document]:
+def read_file(path: Path) -> list[ManifestDocument]:
     """Every document of a file; raises InvalidRequest naming file and line."""
     try:
         with path.open(encoding="utf-8") as opened:
             text = opened.read(LARGEST + 1)
     except (OSError, UnicodeDecodeError) as fault:
         raise InvalidRequest(f"{clean(str(path))} cannot be read: {clean(str(fault), 200)}") from fault
-    return documents(text, str(path))
+    return parse_documents(text, str(path))
 
 
-def documents(text: str, where: str) -> list[Document]:
+def parse_documents(text: str, where: str) -> list[ManifestDocument]:
     """The documents of one text; raises InvalidRequest with the line at which the faulty one begins."""
     import yaml
 
     if len(text) > LARGEST:
         raise InvalidRequest(f"{clean(where)} is larger than {LARGEST} characters.")
-    found: list[Document] = []
+    documents: list[ManifestDocument] = []
     try:
         _check_tokens(yaml.scan(text, Loader=yaml.CSafeLoader), where)
         loader = yaml.CSafeLoader(text)
@@ -67,13 +67,13 @@ def documents(text: str, where: str) -> list[Document]:
             place = f"{clean(where)}:{node.start_mark.line + 1}"
             value = loader.construct_document(node)
             if value is not None:
-                found.append(Document(place, _convert(value, place)))
+                documents.append(ManifestDocument(place, _convert_body(value, place)))
     except yaml.MarkedYAMLError as fault:
         line = fault.problem_mark.line + 1 if fault.problem_mark else 1
         raise InvalidRequest(f"{clean(where)}:{line}: {clean(str(fault.problem), 200)}.") from fault
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
         raise InvalidRequest(f"{clean(where)}: {clean(str(fault), 200)}") from fault
-    return found
+    return documents
 
 
 def _check_tokens(tokens: Iterable[Any], where: str) -> None:
@@ -88,7 +88,7 @@ def _check_tokens(tokens: Iterable[Any], where: str) -> None:
             raise InvalidRequest(f"{clean(where)}:{token.start_mark.line + 1}: {fault}.")
 
 
-def _convert(value: Any, where: str) -> Wanted:
+def _convert_body(value: Any, where: str) -> ManifestBody:
     if not isinstance(value, dict) or value.get("kind") not in ("CronJob", "BackupStorage"):
         raise InvalidRequest(f"{where}: kind must be CronJob or BackupStorage.")
     try:

@@ -30,10 +30,10 @@ def check_length(path: Path) -> None:
 def check_server(path: Path) -> None:
     """Raises DaemonUnreachable when there is no socket, or a stranger made it."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError as fault:
         raise DaemonUnreachable(f"Nobody serves {path}: {fault.strerror}.") from fault
-    if not stat.S_ISSOCK(found.st_mode):
+    if not stat.S_ISSOCK(status.st_mode):
         raise DaemonUnreachable(f"{path} is not a socket.")
-    if found.st_uid not in (0, os.getuid()) and path != SYSTEM_SOCKET:
-        raise DaemonUnreachable(f"{path} belongs to another user (uid {found.st_uid}); it is not trusted.")
+    if status.st_uid not in (0, os.getuid()) and path != SYSTEM_SOCKET:
+        raise DaemonUnreachable(f"{path} belongs to another user (uid {status.st_uid}); it is not trusted.")

@@ -20,7 +20,7 @@ from kronkeep_common import manifests
 from kronkeep_common.api import ManifestFile
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NotAllowedNow, StorageNotFound
-from kronkeep_common.manifests import Document
+from kronkeep_common.manifests import ManifestDocument
 from kronkeep_common.models import BackupStorageCreate
 from kronkeep_common.text import clean
 from kronkeep_daemon.apply import ManifestApplier
@@ -109,7 +109,7 @@ class ManifestFolder:
             cluster = clusters.first if path.name == file else clusters.by_name(path.parent.name)
             self._acts(cluster)
             found = await asyncio.to_thread(_read, path)
-            names = tuple(manifests.name_of(document.wanted) for document in found)
+            names = tuple(manifests.describe(document.body) for document in found)
             _claim(file, [clusters.title(cluster.id, name) for name in names], owners)
             await self._apply_file(found, cluster)
         except KronkeepError as fault:
@@ -137,10 +137,10 @@ class ManifestFolder:
         if not lead.leads() or cluster.id in self._cronjobs.unlisted_clusters():
             raise NotAllowedNow(f"The cluster {name} has not answered.", next_step="kronkeep doctor.")
 
-    async def _apply_file(self, found: list[Document], cluster: Cluster) -> None:
+    async def _apply_file(self, found: list[ManifestDocument], cluster: Cluster) -> None:
         """Checks all, then makes storages, then CronJobs (which wait for a storage of the same file)."""
-        storages = [one for one in found if isinstance(one.wanted, BackupStorageCreate)]
-        cronjobs = [one for one in found if not isinstance(one.wanted, BackupStorageCreate)]
+        storages = [one for one in found if isinstance(one.body, BackupStorageCreate)]
+        cronjobs = [one for one in found if not isinstance(one.body, BackupStorageCreate)]
         for one in storages:
             await self._one(one, cluster, dry_run=True)
         for one in cronjobs:
@@ -152,15 +152,15 @@ class ManifestFolder:
         for one in [*storages, *cronjobs]:
             await self._one(one, cluster)
 
-    async def _one(self, document: Document, cluster: Cluster, *, dry_run: bool = False) -> None:
+    async def _one(self, document: ManifestDocument, cluster: Cluster, *, dry_run: bool = False) -> None:
         """Applies one manifest; what it raises says where the manifest begins."""
         try:
-            made = await self._applying.apply(document.wanted, cluster, dry_run=dry_run)
+            made = await self._applying.apply(document.body, cluster, dry_run=dry_run)
         except KronkeepError as fault:
             fault.details["where"] = Path(document.where).name
             raise
         if not dry_run and made.outcome != "unchanged":
-            log.info("manifests: %s %s", clean(manifests.name_of(document.wanted), 400), made.outcome)
+            log.info("manifests: %s %s", clean(manifests.describe(document.body), 400), made.outcome)
 
     def _note(self, name: str, found: ManifestFile) -> None:
         """Keeps how a file stands; what is new of it is logged, and how long it has stood so stays."""
@@ -184,7 +184,7 @@ def _paths(folder: Path) -> Iterator[Path]:
     yield from [path for path in files if not path.name.startswith(".")][:MOST_FILES]
 
 
-def _read(path: Path) -> list[Document]:
+def _read(path: Path) -> list[ManifestDocument]:
     """The file's documents; raises InvalidRequest also for a file that anybody could have written."""
     try:
         mode = path.stat().st_mode
@@ -192,7 +192,7 @@ def _read(path: Path) -> list[Document]:
         raise InvalidRequest(f"{clean(path.name)} cannot be read: {clean(str(fault), 200)}") from fault
     if mode & WRITABLE_BY_ALL:
         raise InvalidRequest(f"{clean(path.name)} may be written by anybody.", next_step="chmod o-w it.")
-    return manifests.file(path)
+    return manifests.read_file(path)
 
 
 def _words(fault: KronkeepError) -> str:

@@ -34,9 +34,9 @@ from kronkeep_common.models import (
     SnapshotVerdict,
     StorageUsage,
 )
-from kronkeep_common.query import parse
+from kronkeep_common.record_filter import parse_filter
 from kronkeep_common.states import BackupStatus, ExecutionStatus, RestoreStatus, StorageStatus, Trigger
-from kronkeep_tui.form.preview import reckon
+from kronkeep_tui.form.schedule_fit import check_locally
 
 NOW = datetime(2026, 11, 24, 3, 14, 20, tzinfo=UTC)
 OK = ExecutionStatus.SUCCEEDED
@@ -207,8 +207,8 @@ class CannedRuns(CannedResource):
         given = self._canned.runs_given
         runs = [r for r in given if r.cronjob_id == only] if only else given
         if filter:
-            question = parse(filter)
-            runs = [run for run in runs if question.takes(run, NOW)]
+            question = parse_filter(filter)
+            runs = [run for run in runs if question.matches(run, NOW)]
         more = str(start + 1000) if start + 1000 < len(runs) else None
         return api.ListOf(items=runs[start : start + 1000], next_cursor=more)
 
@@ -327,7 +327,7 @@ class CannedPolicies(CannedResource):
     async def check_schedule(self, request: ScheduleCheckRequest) -> ScheduleVerdict:
         if self._canned.away:
             raise DaemonUnreachable(self._canned.away)
-        return reckon(request, NOW)
+        return check_locally(request, NOW)
 
 
 class CannedStorages(CannedResource):

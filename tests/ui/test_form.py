@@ -22,7 +22,7 @@ from tests.ui.idleness import settle
 from kronkeep_common import errors
 from kronkeep_common.client.cronjobs import TaggedSpec
 from kronkeep_tui.form.draft import new_draft
-from kronkeep_tui.form.form_rows import rows
+from kronkeep_tui.form.form_rows import rows_of_draft
 
 
 async def test_it_is_usable_at_80x24_and_creates_with_a_policy() -> None:
@@ -204,7 +204,7 @@ async def test_hostile_text_in_every_field_is_shown_harmless(size: tuple[int, in
     async with app_of(ClientWithStorage()).run_test(size=size) as pilot:
         await open_form(pilot)
         view = form(pilot)
-        for key in [row.key for row in rows(new_draft("vault"), {}) if row.key]:
+        for key in [row.key for row in rows_of_draft(new_draft("vault"), {}) if row.key]:
             view.draft[key] = HOSTILE
         view._changed(at="namespace")
         for _ in range(12):
@@ -221,6 +221,8 @@ async def test_any_text_in_any_field_is_no_crash(texts: list[tuple[str, str]]) -
         await open_form(pilot)
         view = form(pilot)
         for key, text in texts:
-            view._fill({key: text}, at=key if key in [r.key for r in rows(view.draft, {})] else "name")
+            view._fill(
+                {key: text}, at=key if key in [r.key for r in rows_of_draft(view.draft, {})] else "name"
+            )
         await pilot.press("f3", "down", "right", "space", "end", "f3")
         assert form(pilot) is view

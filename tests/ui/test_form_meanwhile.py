@@ -12,9 +12,9 @@ from textual.pilot import Pilot
 
 from kronkeep_common.client.cronjobs import TaggedSpec
 from kronkeep_common.models import BackupPolicySpec, CronJobCreate, EnvVar
+from kronkeep_tui.form.concurrent_changes import find_changes, merge_changes, replace_texts, texts_of
 from kronkeep_tui.form.draft import draft_of
-from kronkeep_tui.form.form_state import Filling
-from kronkeep_tui.form.merge import differences, merged, put, texts_of
+from kronkeep_tui.form.form_state import FormState
 
 SPEC = CronJobCreate(name="x", image="a", schedule="0 2 * * *", env=(EnvVar(name="A", value="1"),))
 
@@ -86,11 +86,11 @@ async def test_without_somebody_else_s_change_the_key_says_so() -> None:
 # the pure parts
 
 
-def meeting(mine: dict[str, str], now: CronJobCreate) -> Filling:
-    filling = Filling("edit default/x")
-    filling.begin(TaggedSpec(SPEC, "1"))
+def meeting(mine: dict[str, str], now: CronJobCreate) -> FormState:
+    filling = FormState("edit default/x")
+    filling.load(TaggedSpec(SPEC, "1"))
     filling.draft |= mine
-    filling.meet(TaggedSpec(now, "2"))
+    filling.take_in_changes(TaggedSpec(now, "2"))
     return filling
 
 
@@ -98,9 +98,9 @@ def test_a_field_of_many_rows_is_one_field() -> None:
     now = msgspec.structs.replace(SPEC, env=(EnvVar(name="B", value="2"), EnvVar(name="A", value="1")))
     filling = meeting({"env.1": "C=3"}, now)
     assert texts_of(filling.draft, "env") == ("A=1", "C=3")
-    filling.swap("env")
+    filling.swap_change("env")
     assert texts_of(filling.draft, "env") == ("B=2", "A=1")
-    filling.swap("env")
+    filling.swap_change("env")
     assert texts_of(filling.draft, "env") == ("A=1", "C=3")
 
 
@@ -108,18 +108,18 @@ def test_a_policy_that_somebody_took_away_is_one_difference() -> None:
     policy = BackupPolicySpec(storage_id="vault", compression="max", retries=5)
     with_policy = draft_of(msgspec.structs.replace(SPEC, policy=policy))
     without = draft_of(SPEC)
-    assert [one.path for one in differences(with_policy, with_policy, without)] == ["policy.storage_id"]
-    added = differences(without, without, with_policy)
+    assert [one.path for one in find_changes(with_policy, with_policy, without)] == ["policy.storage_id"]
+    added = find_changes(without, without, with_policy)
     assert {"policy.storage_id", "policy.compression", "policy.retries"} <= {one.path for one in added}
 
 
 def test_what_is_typed_after_taking_theirs_is_not_lost_by_the_next_swap() -> None:
     filling = meeting({"image": "mine"}, msgspec.structs.replace(SPEC, image="theirs"))
-    filling.swap("image")
-    filling.typed("image", "third")
-    filling.swap("image")
+    filling.swap_change("image")
+    filling.type_text("image", "third")
+    filling.swap_change("image")
     assert filling.draft["image"] == "theirs"
-    filling.swap("image")
+    filling.swap_change("image")
     assert filling.draft["image"] == "third"
 
 
@@ -129,10 +129,10 @@ IMAGES = st.sampled_from(["a", "b", "c"])
 @given(IMAGES, IMAGES, IMAGES)
 def test_nobody_s_change_is_lost(base: str, mine: str, now: str) -> None:
     """Three-way: theirs where mine is untouched, mine where both changed, and then both can be had."""
-    drafts = [put(draft_of(SPEC), "image", (text,)) for text in (base, mine, now)]
-    found = differences(*drafts)
+    drafts = [replace_texts(draft_of(SPEC), "image", (text,)) for text in (base, mine, now)]
+    found = find_changes(*drafts)
     assert bool(found) == (base != now)
-    here = merged(drafts[1], found)["image"]
+    here = merge_changes(drafts[1], found)["image"]
     assert here == (mine if mine != base else now)
     if found and mine not in (base, now):
         assert found[0].collides

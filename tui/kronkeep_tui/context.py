@@ -16,7 +16,7 @@ from kronkeep_tui.store import Store
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
-    from kronkeep_tui.form.form_state import Filling
+    from kronkeep_tui.form.form_state import FormState
 
 
 class AvailableAction(NamedTuple):
@@ -33,7 +33,7 @@ class Context(Protocol):
     clock: Clock
     settings: TerminalSettings
     reader: Reader
-    drafts: dict[str, "Filling"]
+    drafts: dict[str, "FormState"]
     """Forms with unsaved text, by the place's argument; they outlive their views."""
     namespace: str
     """The namespace that every view is limited to; empty for all."""

@@ -59,7 +59,7 @@ async def put(client: Any, found: "TaggedSpec", path: Path, code: int) -> CronJo
 def _read(path: Path, code: int) -> CronJobCreate:
     if code != 0:
         raise InvalidRequest(f"The editor ended with {code}; nothing was changed.", next_step="Set EDITOR.")
-    found = [document.wanted for document in manifests.file(path)]
+    found = [document.body for document in manifests.read_file(path)]
     if len(found) != 1 or not isinstance(found[0], CronJobCreate):
         raise InvalidRequest("The text must be one CronJob.")
     return found[0]

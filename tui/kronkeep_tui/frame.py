@@ -30,7 +30,7 @@ from kronkeep_tui.widgets.message_line import MessageLine
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
-    from kronkeep_tui.form.form_state import Filling
+    from kronkeep_tui.form.form_state import FormState
 
 FIXED_ROWS = 5  # status, tabs, crumbs, message and keys
 MOST_COPIED_BYTES = 74_000  # many terminals ignore a longer OSC 52
@@ -65,7 +65,7 @@ class Frame(Screen[None], Covered):
         self.keymap = Keymap(settings.keys)
         self.navigation = Navigation(Place(start))
         self.namespace = ""
-        self.drafts: dict[str, Filling] = {}
+        self.drafts: dict[str, FormState] = {}
         self.message_line = MessageLine()
         self._views = ViewStack()
         self._create_view = create_view

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
 from typing import TypeVar
 
-from kronkeep_common.client.transport import SECONDS, Answer, Broken, Refused
+from kronkeep_common.client.transport import TIMEOUT_SECONDS, ConnectionBroken, HttpAnswer, RequestRefused
 
 T = TypeVar("T")
 CHUNK = 65536  # bytes
@@ -40,7 +40,7 @@ class BlockingTransport:
     def _send(
         self, method: str, target: str, content: bytes | None, headers: dict[str, str], timeout: float | None
     ) -> tuple[_UnixConnection, http.client.HTTPResponse]:
-        connection = _UnixConnection(self._path, SECONDS)
+        connection = _UnixConnection(self._path, TIMEOUT_SECONDS)
         try:
             connection.request(method, target, content, headers)
             assert connection.sock is not None
@@ -52,28 +52,28 @@ class BlockingTransport:
 
     async def request(
         self, method: str, target: str, content: bytes | None, headers: dict[str, str]
-    ) -> Answer:
+    ) -> HttpAnswer:
         try:
-            connection, response = self._send(method, target, content, headers, SECONDS)
+            connection, response = self._send(method, target, content, headers, TIMEOUT_SECONDS)
             try:
-                return Answer(response.status, response.read(), response.headers.get("ETag", ""))
+                return HttpAnswer(response.status, response.read(), response.headers.get("ETag", ""))
             finally:
                 connection.close()
         except (OSError, http.client.HTTPException) as fault:
-            raise Broken(str(fault)) from fault
+            raise ConnectionBroken(str(fault)) from fault
 
     async def stream(self, target: str, headers: dict[str, str]) -> AsyncIterator[bytes]:
         try:
             connection, response = self._send("GET", target, None, headers, None)
             try:
                 if response.status >= 400:
-                    raise Refused(Answer(response.status, response.read()))
+                    raise RequestRefused(HttpAnswer(response.status, response.read()))
                 while chunk := response.read1(CHUNK):
                     yield chunk
             finally:
                 connection.close()
         except (OSError, http.client.HTTPException) as fault:
-            raise Broken(str(fault)) from fault
+            raise ConnectionBroken(str(fault)) from fault
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)  # noqa: ASYNC251 - there is no loop

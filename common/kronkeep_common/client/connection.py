@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from kronkeep_common import api, errors
-from kronkeep_common.client.transport import Answer, Broken, Refused, Transport
-from kronkeep_common.json_decoding import decoded
+from kronkeep_common.client.transport import ConnectionBroken, HttpAnswer, RequestRefused, Transport
+from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.socket_path import check_length, check_server, socket_path
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class Connection:
         *,
         query: Query | None = None,
         if_match: str | None = None,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send a request and return its answer undecoded, with the entity tag."""
         query = dict(query or {})
         if api.takes_cluster(method, path):
@@ -97,7 +97,7 @@ class Connection:
         *,
         query: Query | None = None,
         if_match: str | None = None,
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send a request and return its answer whatever its status; raise DaemonUnreachable."""
         content = msgspec.json.encode(body) if body is not None else None
         headers = {"Content-Type": "application/json"} if content is not None else {}
@@ -106,7 +106,7 @@ class Connection:
         check_server(self.socket)
         try:
             return await self.transport.request(method, _target(path, query), content, headers)
-        except Broken as fault:
+        except ConnectionBroken as fault:
             raise errors.DaemonUnreachable(f"Nobody answers at {self.socket}.") from fault
 
     async def stream(
@@ -117,9 +117,9 @@ class Connection:
         try:
             async for chunk in self.transport.stream(_target(path, query), headers or {}):
                 yield chunk
-        except Refused as refused:
+        except RequestRefused as refused:
             raise error_of(refused.answer) from refused
-        except Broken as fault:
+        except ConnectionBroken as fault:
             raise errors.DaemonUnreachable(f"The connection to {self.socket} broke.") from fault
 
 
@@ -135,12 +135,12 @@ def page_query(
     return {"filter": filter, "limit": limit, "cursor": cursor, "cronjob_id": cronjob_id}
 
 
-def error_of(answer: Answer) -> errors.KronkeepError:
+def error_of(answer: HttpAnswer) -> errors.KronkeepError:
     """Return the error that a refusal's body describes."""
-    problem = decoded(answer.body, api.Problem)
+    problem = decode_or_none(answer.body, api.Problem)
     if problem is None:
         return errors.Internal(f"The daemon answered {answer.status} without saying why.")
-    kind = errors.of_code(problem.code, problem.status, retryable=problem.retryable)
+    kind = errors.error_of_code(problem.code, problem.status, retryable=problem.retryable)
     error = kind(problem.detail, next_step=problem.next_step)
     error.details = problem.details
     return error

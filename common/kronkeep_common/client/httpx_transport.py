@@ -8,7 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from kronkeep_common.client.transport import SECONDS, Answer, Broken, Refused
+from kronkeep_common.client.transport import TIMEOUT_SECONDS, ConnectionBroken, HttpAnswer, RequestRefused
 
 sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: importing it is an ImportError
 import httpx  # noqa: E402
@@ -24,27 +24,29 @@ class HttpxTransport:
 
     def __init__(self, path: Path) -> None:
         transport = httpx.AsyncHTTPTransport(uds=str(path), verify=False)
-        self._http = httpx.AsyncClient(transport=transport, base_url=BASE, trust_env=False, timeout=SECONDS)
+        self._http = httpx.AsyncClient(
+            transport=transport, base_url=BASE, trust_env=False, timeout=TIMEOUT_SECONDS
+        )
 
     async def request(
         self, method: str, target: str, content: bytes | None, headers: dict[str, str]
-    ) -> Answer:
+    ) -> HttpAnswer:
         try:
             response = await self._http.request(method, target, content=content, headers=headers)
         except (httpx.HTTPError, OSError) as fault:
-            raise Broken(str(fault)) from fault
-        return Answer(response.status_code, response.content, response.headers.get("ETag", ""))
+            raise ConnectionBroken(str(fault)) from fault
+        return HttpAnswer(response.status_code, response.content, response.headers.get("ETag", ""))
 
     async def stream(self, target: str, headers: dict[str, str]) -> AsyncIterator[bytes]:
-        timeout = httpx.Timeout(SECONDS, read=None)
+        timeout = httpx.Timeout(TIMEOUT_SECONDS, read=None)
         try:
             async with self._http.stream("GET", target, headers=headers, timeout=timeout) as response:
                 if response.status_code >= 400:
-                    raise Refused(Answer(response.status_code, await response.aread()))
+                    raise RequestRefused(HttpAnswer(response.status_code, await response.aread()))
                 async for chunk in response.aiter_raw():
                     yield chunk
         except (httpx.HTTPError, OSError) as fault:
-            raise Broken(str(fault)) from fault
+            raise ConnectionBroken(str(fault)) from fault
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -39,6 +39,6 @@ async def complete_operation(
     """Run an operation to its end; raise the error that it failed with."""
     operation = await run_operation(connection, path, body)
     if operation.status == "failed":
-        kind = errors.of_code(operation.reason or errors.Internal.code)
+        kind = errors.error_of_code(operation.reason or errors.Internal.code)
         raise kind(operation.message or "It failed.", next_step=operation.next_step)
     return operation

@@ -6,10 +6,10 @@
 from collections.abc import AsyncIterator
 from typing import NamedTuple, Protocol
 
-SECONDS = 30.0  # until a request without an answer is given up
+TIMEOUT_SECONDS = 30.0  # until a request without an answer is given up
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """A status, the whole body, and the body's entity tag where it has one."""
 
     status: int
@@ -17,14 +17,14 @@ class Answer(NamedTuple):
     tag: str = ""
 
 
-class Broken(Exception):
+class ConnectionBroken(Exception):
     """Nobody answered, or the connection ended before the answer did."""
 
 
-class Refused(Exception):
+class RequestRefused(Exception):
     """A stream that was refused; `answer` says why."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: HttpAnswer) -> None:
         super().__init__(answer.status)
         self.answer = answer
 
@@ -34,7 +34,7 @@ class Transport(Protocol):
 
     async def request(
         self, method: str, target: str, content: bytes | None, headers: dict[str, str]
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Send a request and return its whole answer; `target` is path and query."""
         ...
 

@@ -268,12 +268,12 @@ def same(kind: str, one: dict[str, str | int], other: dict[str, str | int]) -> b
     """Whether two settings of a kind say the same, defaults left out or written, numbers as text or not."""
     row = KINDS.get(kind)
     try:
-        return row is not None and _typed(row, one) == _typed(row, other)
+        return row is not None and _convert_settings(row, one) == _convert_settings(row, other)
     except msgspec.ValidationError:
         return one == other
 
 
-def _typed(row: KindRow, settings: dict[str, str | int]) -> Request:
+def _convert_settings(row: KindRow, settings: dict[str, str | int]) -> Request:
     return msgspec.convert(settings, row.settings, strict=False)
 
 

@@ -1,7 +1,7 @@
-"""The reporter of unreadable policies, by a Kubernetes Event on the CronJob (`kubectl describe cronjob`).
+"""Says on the CronJob itself, as a Kubernetes Event, that its backup policy cannot be acted on.
 
-There is one Event for each text of the annotation. Its name is derived from the text, so that neither a
-restart nor a second daemon creates it twice.
+One Event for each text of the annotation: its name is made from that, so that neither a restart nor a second
+daemon says it twice; `kubectl describe cronjob` shows it.
 """
 
 import asyncio
@@ -21,20 +21,17 @@ from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-RETRY_SECONDS = 600.0
+AGAIN_SECONDS = 600.0
 
 
-class PolicyFaultReporter:
-    """Reporter of the policies that cannot be read, on the clusters where this daemon acts.
-
-    `_reported` has the hash of the reported text by the uid of its CronJob.
-    """
+class PolicyFaults:
+    """Reports the policies that cannot be read, on the clusters where this daemon acts."""
 
     def __init__(self, *, cronjobs: CronJobService, bus: Bus, clock: Clock, supervisor: Supervisor) -> None:
         self._cronjobs = cronjobs
         self._clock = clock
         self._supervisor = supervisor
-        self._reported: dict[str, str] = {}
+        self._told: dict[str, str] = {}
         self._wake = asyncio.Event()
         bus.trigger(self._wake, CronJobChanged)
 
@@ -47,30 +44,28 @@ class PolicyFaultReporter:
         while True:
             await self._cronjobs.leads.wait_until_leading()
             self._wake.clear()
-            await self.report_faults()
+            await self._look()
             try:
-                async with asyncio.timeout(RETRY_SECONDS):
+                async with asyncio.timeout(AGAIN_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
                 continue
 
-    async def report_faults(self) -> None:
-        """Create the Events of faults that have none yet; the next pass tries again what failed."""
-        reported: dict[str, str] = {}
+    async def _look(self) -> None:
+        faulty: dict[str, str] = {}
         for cronjob in self._cronjobs.led_objects():
-            fault = policy_annotations.read_policy(cronjob).fault
-            if fault is None:
+            found = policy_annotations.read(cronjob)
+            if found.fault is None:
                 continue
-            text_hash = job_names.short_hash(cronjob.uid, cronjob.annotations[object_keys.POLICY])
-            is_reported = self._reported.get(cronjob.uid) == text_hash
-            if is_reported or await self._create_event(cronjob, fault, text_hash):
-                reported[cronjob.uid] = text_hash
-        self._reported = reported
+            text = job_names.short_hash(cronjob.uid, cronjob.annotations[object_keys.POLICY])
+            if self._told.get(cronjob.uid) == text or await self._tell(cronjob, found.fault, text):
+                faulty[cronjob.uid] = text
+        self._told = faulty
 
-    async def _create_event(self, cronjob: CronJobObject, fault: str, text_hash: str) -> bool:
-        """Create the Event; return whether it exists now."""
+    async def _tell(self, cronjob: CronJobObject, fault: str, text: str) -> bool:
+        """Whether the Event is there."""
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        cronjob_reference = {
+        about = {
             "apiVersion": "batch/v1",
             "kind": "CronJob",
             "namespace": cronjob.namespace,
@@ -78,8 +73,8 @@ class PolicyFaultReporter:
             "uid": cronjob.uid,
         }
         body = {
-            "metadata": {"name": f"{cronjob.name[:200]}.{text_hash}", "namespace": cronjob.namespace},
-            "involvedObject": cronjob_reference,
+            "metadata": {"name": f"{cronjob.name[:200]}.{text}", "namespace": cronjob.namespace},
+            "involvedObject": about,
             "reason": "InvalidBackupPolicy",
             "message": clean(fault, 1000),
             "source": {"component": "kronkeep"},
@@ -93,6 +88,6 @@ class PolicyFaultReporter:
         except AlreadyExists:
             return True
         except KronkeepError as refusal:
-            log.warning("the Event about the policy of %s could not be created: %s", cronjob.ref, refusal)
+            log.warning("the fault of %s could not be told: %s", cronjob.ref, refusal)
             return False
         return True

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from kronkeep_common.json_decoding import decoded
+from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.models import Cause, CronJobExecution, EnvVar
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigger, is_final
 from kronkeep_common.text import clean
@@ -114,7 +114,7 @@ def explain_late_run(run: CronJobExecution, others: Sequence[CronJobExecution]) 
 
 
 def _overrides(text: str | None) -> tuple[EnvVar, ...]:
-    return (decoded(text, tuple[EnvVar, ...]) if text else None) or ()
+    return (decode_or_none(text, tuple[EnvVar, ...]) if text else None) or ()
 
 
 def _update(record: CronJobExecution, seen: Observation) -> CronJobExecution:

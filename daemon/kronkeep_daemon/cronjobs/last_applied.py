@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from kronkeep_common import object_keys
-from kronkeep_common.json_decoding import decoded
+from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_daemon.kube.objects import JsonObject
 
 # Fields that hold resource.Quantity, which the API server writes anew (1000m -> 1, 1024Mi -> 1Gi).
@@ -77,7 +77,7 @@ def apply_patch(live: JsonObject, body: JsonObject) -> JsonObject:
     dropped, since RFC 7386 replaces lists whole.
     """
     text = (live["metadata"].get("annotations") or {}).get(object_keys.DECLARED)
-    before = decoded(text or "{}", JsonObject)
+    before = decode_or_none(text or "{}", JsonObject)
     return body if before is None else _without(before, body, live)
 
 

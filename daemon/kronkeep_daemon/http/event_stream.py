@@ -129,7 +129,7 @@ def _with_backup(change: Change, records: BackupRecords) -> Change:
     if change.table != "executions" or change.body is None:
         return change
     run = msgspec.json.decode(change.body, type=CronJobExecution)
-    linked = records.link_to_backup(run)
+    linked = records.linked(run)
     return change if linked is run else change._replace(body=msgspec.json.encode(linked))
 
 
@@ -170,7 +170,7 @@ def _selector(call: ApiCall[object], tables: tuple[str, ...]) -> Callable[[Chang
         if not text or change.body is None:
             return True
         body = _with_backup(change, records).body or b""
-        return accepted.takes(msgspec.json.decode(body, type=kinds[change.table]), clock.now())
+        return accepted.matches(msgspec.json.decode(body, type=kinds[change.table]), clock.now())
 
     return selects
 

@@ -9,7 +9,7 @@ import msgspec
 
 from kronkeep_common import api
 from kronkeep_common.errors import InvalidRequest
-from kronkeep_common.query import Filter, parse
+from kronkeep_common.record_filter import RecordFilter, parse_filter
 from kronkeep_daemon.history import Page, Records
 from kronkeep_daemon.history.records import HasId
 from kronkeep_daemon.http.route import ApiCall
@@ -46,15 +46,17 @@ def _stale_since(services: Services) -> datetime | None:
     return min((state.since for state in states if state.status != "live"), default=None)
 
 
-def filter_of(call: ApiCall[object]) -> Filter:
+def filter_of(call: ApiCall[object]) -> RecordFilter:
     """Return the request's filter; raise InvalidFilter."""
     ids = {cluster.name: cluster.id for cluster in call.services.cronjobs.clusters}
-    return parse(call.query.get("filter", ""), ids)
+    return parse_filter(call.query.get("filter", ""), ids)
 
 
-def values_by_index(call: ApiCall[object], accepted: Filter) -> dict[str, Any]:
+def values_by_index(call: ApiCall[object], accepted: RecordFilter) -> dict[str, Any]:
     """Return the values of indexed fields that the request's filter and query ask for."""
-    return accepted.equal | {k: call.query[k] for k in ("cronjob_id", "namespace") if k in call.query}
+    return accepted.indexed_values | {
+        k: call.query[k] for k in ("cronjob_id", "namespace") if k in call.query
+    }
 
 
 async def page_of(
@@ -84,7 +86,7 @@ async def page_of(
         scanned += len(candidates.items)
         for number, record in enumerate(candidates.items, 1):
             item = convert(record) if convert else record
-            if accepted.takes(item, now):
+            if accepted.matches(item, now):
                 items.append(item)
             if len(items) == limit:
                 is_last = number == len(candidates.items)

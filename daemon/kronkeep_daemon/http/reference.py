@@ -65,8 +65,8 @@ _ONLY_FAMILIES = ("NotFound", "Unavailable")  # what is raised is always one of 
 
 def page(routes: Sequence[Route]) -> str:
     """Return the page of routes, events, errors and reasons in Markdown."""
-    documented = [kind for kind in errors.each() if kind.__doc__]
-    # A class below another may have the same code: `each` is from the root on, so reversed the root's wins.
+    documented = [kind for kind in errors.all_errors() if kind.__doc__]
+    # A subclass may have its parent's code: `all_errors` begins at the root, so reversed the parent wins.
     by_code = {kind.code: kind for kind in reversed(documented)}
     listed = [by_code[code] for code in sorted(by_code) if code not in _ONLY_FAMILIES]
     return (

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from kronkeep_common.errors import InvalidRequest, TooSlow
-from kronkeep_common.json_decoding import UNREADABLE
+from kronkeep_common.json_decoding import DECODING_ERRORS
 from kronkeep_common.text import clean
 
 DEPTH = 32
@@ -33,7 +33,7 @@ async def read_body(request: web.Request, decoder: "msgspec.json.Decoder[Any] | 
     check_depth(raw)
     try:
         return decoder.decode(raw or b"{}")
-    except UNREADABLE as fault:
+    except DECODING_ERRORS as fault:
         raise InvalidRequest(f"The body is refused: {clean(str(fault), 300)}.") from fault
 
 

@@ -27,7 +27,7 @@ async def list_cronjobs(call: ApiCall[None]) -> api.ListOf[CronJob]:
     accepted = filter_of(call)
     now = call.services.clock.now()
     each = call.services.extended.iter_cronjobs(call.query.get("namespace"))
-    items = [cronjob async for cronjob in each if accepted.takes(cronjob, now)]
+    items = [cronjob async for cronjob in each if accepted.matches(cronjob, now)]
     return with_staleness(call, api.ListOf(items=items))
 
 

@@ -14,7 +14,7 @@ from kronkeep_common.errors import (
     PreconditionFailed,
     Unavailable,
 )
-from kronkeep_common.json_decoding import UNREADABLE
+from kronkeep_common.json_decoding import DECODING_ERRORS
 from kronkeep_common.text import clean
 
 
@@ -103,7 +103,7 @@ def response_error(status: int, body: bytes, retry_after: str | None = None) -> 
 def _status_object(body: bytes) -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(body)
-    except UNREADABLE:
+    except DECODING_ERRORS:
         return {"message": body[:500].decode(errors="replace")} if body else {}
     return decoded if isinstance(decoded, dict) else {}
 

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from kronkeep_common.json_decoding import JsonObject, decoded
+from kronkeep_common.json_decoding import JsonObject, decode_or_none
 from kronkeep_common.models import BackupResult, Progress
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
@@ -61,7 +61,7 @@ class UnchangedFilesParser:
 
     def add_line(self, line: bytes) -> None:
         """Take the next line."""
-        status = decoded(line, JsonObject) if b'"unchanged"' in line else None
+        status = decode_or_none(line, JsonObject) if b'"unchanged"' in line else None
         if status and status.get("action") == "unchanged" and len(self.paths) < self._most:
             self.paths.add(str(status.get("item", "")))
 

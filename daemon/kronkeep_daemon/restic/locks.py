@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from kronkeep_common.json_decoding import UNREADABLE
+from kronkeep_common.json_decoding import DECODING_ERRORS
 from kronkeep_daemon.restic import output
 
 _ID = re.compile(rb"[0-9a-f]{64}")
@@ -49,5 +49,5 @@ def parse_lock(log: bytes) -> RepositoryLock:
     text = b"".join(output.split_lines(log))
     try:
         return msgspec.json.decode(text[text.index(b"{") :], type=RepositoryLock)
-    except UNREADABLE:
+    except DECODING_ERRORS:
         return UNREADABLE_LOCK

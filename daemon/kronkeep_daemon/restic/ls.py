@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from kronkeep_common.json_decoding import JsonObject, decoded
+from kronkeep_common.json_decoding import JsonObject, decode_or_none
 from kronkeep_common.models import SnapshotFile
 
 _PERMISSIONS = 0o777  # the bits above are those of Go's FileMode, not the file system's
@@ -17,7 +17,7 @@ def argv(snapshot_id: str) -> list[str]:
 
 def parse_entry(line: bytes) -> SnapshotFile | None:
     """Return the file or folder on a line; None for every other line."""
-    node = decoded(line, JsonObject) if line.startswith(b"{") else None
+    node = decode_or_none(line, JsonObject) if line.startswith(b"{") else None
     if node is None:
         return None
     try:

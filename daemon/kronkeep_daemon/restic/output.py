@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
-from kronkeep_common.json_decoding import JsonObject, decoded
+from kronkeep_common.json_decoding import JsonObject, decode_or_none
 from kronkeep_common.text import clean
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ def split_lines(log: bytes) -> list[bytes]:
 
 def parse_objects(log: bytes) -> list[JsonObject]:
     """Return the JSON objects among the lines."""
-    objects = (decoded(line, JsonObject) for line in split_lines(log) if line.startswith(b"{"))
+    objects = (decode_or_none(line, JsonObject) for line in split_lines(log) if line.startswith(b"{"))
     return [obj for obj in objects if obj is not None]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kronkeep_common.json_decoding import decoded
+from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.models import Progress
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
@@ -57,7 +57,7 @@ def parse_progress(line: bytes) -> Progress | None:
     """Return the progress in a `status` line; None for any other line."""
     if not line.startswith(b'{"message_type":"status"'):
         return None
-    status = decoded(line, _StatusMessage)
+    status = decode_or_none(line, _StatusMessage)
     if status is None:
         return None
     return Progress(

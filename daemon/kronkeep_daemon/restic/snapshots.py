@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from kronkeep_common.json_decoding import decoded
+from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_daemon.restic import output
 
 _PART = "part="
@@ -55,7 +55,7 @@ def argv(tag: str) -> list[str]:
 def parse(log: bytes) -> list[ListedSnapshot]:
     """Return the snapshots, which restic prints as one JSON array on a line of its own."""
     for line in output.split_lines(log):
-        snapshots = decoded(line, list[ListedSnapshot]) if line.startswith(b"[") else None
+        snapshots = decode_or_none(line, list[ListedSnapshot]) if line.startswith(b"[") else None
         if snapshots is not None:
             return snapshots
     return []

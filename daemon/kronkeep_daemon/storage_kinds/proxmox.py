@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from kronkeep_common.errors import StorageFailed
-from kronkeep_common.json_decoding import decoded
+from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage_kinds import ProxmoxSettings
 from kronkeep_common.reasons import Reason
@@ -80,7 +80,7 @@ def _parse(settings: ProxmoxSettings, response: httpx.Response) -> _ProxmoxStora
             next_step="Correct the token in the Secret, or give it the role PVEDatastoreUser on the storage.",
             reason=Reason.CREDENTIALS_REFUSED,
         )
-    parsed = decoded(response.content, _ProxmoxResponse)
+    parsed = decode_or_none(response.content, _ProxmoxResponse)
     if response.status_code != 200 or parsed is None or parsed.data is None:
         name = f"{settings.node}/{settings.storage}"
         raise StorageFailed(

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kronkeep_common.json_decoding import decoded
+from kronkeep_common.json_decoding import decode_or_none
 
 
 @pytest.mark.parametrize(
@@ -20,9 +20,9 @@ from kronkeep_common.json_decoding import decoded
     ids=["empty", "torn", "another shape", "no UTF-8", "too deep", "half a character"],
 )
 def test_what_cannot_be_read_is_nothing(text: bytes | str) -> None:
-    assert decoded(text, dict[str, Any]) is None
+    assert decode_or_none(text, dict[str, Any]) is None
 
 
 def test_what_can_be_read_is_of_the_kind_asked_for() -> None:
-    assert decoded(b'{"a": 1}', dict[str, int]) == {"a": 1}
-    assert decoded('["a"]', tuple[str, ...]) == ("a",)
+    assert decode_or_none(b'{"a": 1}', dict[str, int]) == {"a": 1}
+    assert decode_or_none('["a"]', tuple[str, ...]) == ("a",)

@@ -11,7 +11,7 @@ from kronkeep_daemon.http import reference  # with it every class is loaded
 
 ROOT = Path(__file__).parents[3]
 FAMILIES = {"NotFound", "Unavailable"}
-TOLD = [kind for kind in errors.each() if kind.__doc__]
+TOLD = [kind for kind in errors.all_errors() if kind.__doc__]
 
 
 def test_every_code_is_raised_somewhere() -> None:
@@ -49,7 +49,7 @@ def test_each_says_what_to_do() -> None:
 def test_a_code_that_this_side_does_not_know_stays_what_it_is(
     code: str, status: int, kind: type[errors.KronkeepError]
 ) -> None:
-    found = errors.of_code(code + ("" if code == "NameTaken" else str(status)), status, retryable=True)
+    found = errors.error_of_code(code + ("" if code == "NameTaken" else str(status)), status, retryable=True)
     assert issubclass(found, kind)
     assert found.code.startswith(code)
     assert found.status == status

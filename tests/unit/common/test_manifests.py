@@ -10,20 +10,22 @@ CRONJOB = "kind: CronJob\nname: a\nimage: busybox:1.36\nschedule: '* * * * *'\n"
 
 
 def test_several_documents_know_where_they_begin() -> None:
-    found = manifests.documents(f"{CRONJOB}---\n---\nkind: BackupStorage\nid: vault\n", "shop.yaml")
-    names = [(document.where, manifests.name_of(document.wanted)) for document in found]
+    found = manifests.parse_documents(f"{CRONJOB}---\n---\nkind: BackupStorage\nid: vault\n", "shop.yaml")
+    names = [(document.where, manifests.describe(document.body)) for document in found]
     assert names == [("shop.yaml:1", "cronjob default/a"), ("shop.yaml:7", "storage vault")]
 
 
 @pytest.mark.parametrize("opening", ["command: " + "[" * 100_000, "env: " + "{a: " * 100_000, "- " * 100_000])
 def test_a_deep_document_is_refused_and_does_not_end_the_process(opening: str) -> None:
     with pytest.raises(InvalidRequest, match=r"^shop\.yaml:2: nested deeper than 32"):
-        manifests.documents(f"---\n{opening}", "shop.yaml")
+        manifests.parse_documents(f"---\n{opening}", "shop.yaml")
 
 
 def test_what_is_closed_again_does_not_count() -> None:
     words = ", ".join(["x"] * 100)
-    found = manifests.documents(f"{CRONJOB}command: [{words}]\nenv:\n" + "- {name: A}\n" * 100, "shop.yaml")
+    found = manifests.parse_documents(
+        f"{CRONJOB}command: [{words}]\nenv:\n" + "- {name: A}\n" * 100, "shop.yaml"
+    )
     assert len(found) == 1
 
 
@@ -40,12 +42,12 @@ def test_what_is_closed_again_does_not_count() -> None:
 )
 def test_refusals_name_the_line(text: str, words: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        manifests.documents(text, "shop.yaml")
+        manifests.parse_documents(text, "shop.yaml")
     assert refusal.value.message.startswith(words)
 
 
 def test_a_manifest_of_kubernetes_keeps_all_but_its_status() -> None:
     text = "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: a}\nspec: {schedule: x}\nstatus: {}\n"
-    (found,) = manifests.documents(text, "shop.yaml")
-    assert isinstance(found.wanted, CronJobManifest)
-    assert (found.wanted.name, found.wanted.spec) == ("a", {"schedule": "x"})
+    (found,) = manifests.parse_documents(text, "shop.yaml")
+    assert isinstance(found.body, CronJobManifest)
+    assert (found.body.name, found.body.spec) == ("a", {"schedule": "x"})

@@ -8,7 +8,7 @@ import pytest
 from kronkeep_common.api import ManifestFile
 from kronkeep_common.errors import InvalidFilter
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJob, CronJobExecution
-from kronkeep_common.query import parse
+from kronkeep_common.record_filter import parse_filter
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
 
 NOW = datetime(2026, 1, 15, 10, 0, tzinfo=UTC)
@@ -74,18 +74,20 @@ FILE = ManifestFile(file="shop.yaml", status="refused", since=NOW)
     ],
 )
 def test_terms(text: str, record: object, taken: bool) -> None:
-    assert parse(text).takes(record, NOW) is taken
+    assert parse_filter(text).matches(record, NOW) is taken
 
 
 def test_what_a_record_says_itself_goes_before_its_policy() -> None:
     moved = msgspec.structs.replace(BACKUP, policy=BackupPolicy(id="p1", storage_id="new"))
-    assert parse("storage:old policy:p1").takes(moved, NOW)
-    assert not parse("storage:new").takes(moved, NOW)
+    assert parse_filter("storage:old policy:p1").matches(moved, NOW)
+    assert not parse_filter("storage:new").matches(moved, NOW)
 
 
 def test_an_index_may_answer_whole_words_that_are_not_turned_around() -> None:
-    assert parse("status:failed !ns:pay reason:OOMKilled age:<1h x").equal == {"status": "failed"}
-    assert parse("storage:s policy:p").equal == {"storage_id": "s", "policy_id": "p"}
+    assert parse_filter("status:failed !ns:pay reason:OOMKilled age:<1h x").indexed_values == {
+        "status": "failed"
+    }
+    assert parse_filter("storage:s policy:p").indexed_values == {"storage_id": "s", "policy_id": "p"}
 
 
 @pytest.mark.parametrize(
@@ -94,5 +96,5 @@ def test_an_index_may_answer_whole_words_that_are_not_turned_around() -> None:
 )
 def test_refusals_name_the_column(text: str, column: int) -> None:
     with pytest.raises(InvalidFilter) as refused:
-        parse(text)
+        parse_filter(text)
     assert refused.value.details["column"] == column

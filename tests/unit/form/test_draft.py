@@ -24,7 +24,7 @@ from kronkeep_common.models.policy import (
     Source,
 )
 from kronkeep_tui.form import value_texts
-from kronkeep_tui.form.draft import draft_of, new_draft, read, rows_of
+from kronkeep_tui.form.draft import draft_of, entries_of, new_draft, parse_draft
 from kronkeep_tui.form.fields import FIELDS
 
 NAMES = st.from_regex(r"\A[a-z][a-z0-9-]{0,10}[a-z0-9]\Z")
@@ -133,8 +133,8 @@ CRONJOBS = st.builds(
 
 @given(CRONJOBS)
 def test_a_draft_makes_the_cronjob_it_came_from(spec: CronJobCreate) -> None:
-    found = read(draft_of(spec))
-    assert found.faults == {}
+    found = parse_draft(draft_of(spec))
+    assert found.messages == {}
     assert found.spec == spec
 
 
@@ -158,9 +158,9 @@ def test_the_form_has_a_field_for_every_leaf_of_the_api() -> None:
 
 @given(st.dictionaries(st.sampled_from(sorted(FIELDS)), st.text(max_size=20)))
 def test_whatever_is_typed_is_a_cronjob_or_a_fault_that_names_a_field(typed: dict[str, str]) -> None:
-    found = read(new_draft("vault") | typed)
-    assert (found.spec is None) == bool(found.faults)
-    for key, words in found.faults.items():
+    found = parse_draft(new_draft("vault") | typed)
+    assert (found.spec is None) == bool(found.messages)
+    for key, words in found.messages.items():
         assert key in FIELDS or key.rpartition(".")[0] in FIELDS
         assert words.endswith(".")
 
@@ -187,27 +187,30 @@ def test_whatever_is_typed_is_a_cronjob_or_a_fault_that_names_a_field(typed: dic
     ],
 )
 def test_a_fault_is_said_at_its_field(typed: dict[str, str], key: str, words: str) -> None:
-    assert words in read(new_draft("vault") | typed).faults[key]
+    assert words in parse_draft(new_draft("vault") | typed).messages[key]
 
 
 def test_a_fault_that_only_the_model_knows_is_placed_too() -> None:
     good = new_draft("vault") | {"name": "a", "image": "b"}
-    assert "policy.hooks.pre.0" in read(good | {"policy.hooks.pre.0": "Bad_Name busybox -- true"}).faults
-    assert "policy.rpo_seconds" in read(good | {"policy.rpo_seconds": "5s"}).faults
-    assert "env.0" in read(good | {"env.0": "1A=b"}).faults
+    assert (
+        "policy.hooks.pre.0"
+        in parse_draft(good | {"policy.hooks.pre.0": "Bad_Name busybox -- true"}).messages
+    )
+    assert "policy.rpo_seconds" in parse_draft(good | {"policy.rpo_seconds": "5s"}).messages
+    assert "env.0" in parse_draft(good | {"env.0": "1A=b"}).messages
 
 
 def test_without_a_storage_there_is_no_policy_and_what_was_typed_of_it_stays() -> None:
     draft = new_draft() | {"name": "a", "image": "b", "policy.schedule": "nonsense"}
-    found = read(draft)
+    found = parse_draft(draft)
     assert found.spec is not None
     assert found.spec.policy is None
     assert draft["policy.schedule"] == "nonsense"
-    assert "policy.schedule" in read(draft | {"policy.storage_id": "vault"}).faults
+    assert "policy.schedule" in parse_draft(draft | {"policy.storage_id": "vault"}).messages
 
 
 def test_an_empty_number_of_days_keeps_no_days() -> None:
-    found = read(new_draft("v") | {"name": "a", "image": "b", "policy.retention.days": ""})
+    found = parse_draft(new_draft("v") | {"name": "a", "image": "b", "policy.retention.days": ""})
     assert found.spec is not None
     assert found.spec.policy is not None
     assert found.spec.policy.retention.days is None
@@ -215,7 +218,7 @@ def test_an_empty_number_of_days_keeps_no_days() -> None:
 
 def test_rows_keep_their_order() -> None:
     draft = {f"env.{number}": f"A{number}=x" for number in (10, 2, 0)}
-    assert [key for key, _ in rows_of(draft, "env")] == ["env.0", "env.2", "env.10"]
+    assert [key for key, _ in entries_of(draft, "env")] == ["env.0", "env.2", "env.10"]
 
 
 @given(st.floats(0, 10**9, allow_nan=False))
@@ -294,4 +297,4 @@ def test_every_field_of_what_is_written_in_one_row_is_in_its_row() -> None:
             storage_id="v", source=Source(claims=(claim,)), hooks=Hooks(pre=(hook,), post=(hook,))
         ),
     )
-    assert read(draft_of(spec)).spec == spec
+    assert parse_draft(draft_of(spec)).spec == spec

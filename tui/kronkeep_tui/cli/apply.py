@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kronkeep_common import manifests
 from kronkeep_common.errors import CronJobNotFound, InvalidRequest, NameTaken
-from kronkeep_common.manifests import Document, Wanted
+from kronkeep_common.manifests import ManifestBody, ManifestDocument
 from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobManifest
 from kronkeep_common.models.storage_kinds import same
 from kronkeep_tui.cli.verb_runner import add_cluster, run, split_name
@@ -34,18 +34,18 @@ def add_parser(verbs: Any) -> None:
     edit.set_defaults(func=run(edit_one))
 
 
-def read(paths: list[str]) -> list[Wanted]:
+def read(paths: list[str]) -> list[ManifestBody]:
     """Every document of the files; raises InvalidRequest naming file and line."""
-    found: list[Document] = []
+    found: list[ManifestDocument] = []
     for name in paths:
         if name == "-":
-            found += manifests.documents(sys.stdin.read(manifests.LARGEST + 1), "standard input")
+            found += manifests.parse_documents(sys.stdin.read(manifests.LARGEST + 1), "standard input")
             continue
         path = Path(name)
         files = sorted(p for p in path.rglob("*") if p.suffix in manifests.SUFFIXES)
         for file in files if path.is_dir() else [path]:
-            found += manifests.file(file)
-    return [document.wanted for document in found]
+            found += manifests.read_file(file)
+    return [document.body for document in found]
 
 
 async def apply_files(client: "Client", options: argparse.Namespace) -> int:
@@ -54,7 +54,7 @@ async def apply_files(client: "Client", options: argparse.Namespace) -> int:
     for storage in (w for w in wanted if isinstance(w, BackupStorageCreate)):
         print(f"storage {storage.id} {await _storage(client, storage, options.dry_run)}")
     for cronjob in (w for w in wanted if not isinstance(w, BackupStorageCreate)):
-        print(f"{manifests.name_of(cronjob)} {await _cronjob(client, cronjob, options.dry_run)}")
+        print(f"{manifests.describe(cronjob)} {await _cronjob(client, cronjob, options.dry_run)}")
     return 0
 
 

@@ -80,11 +80,11 @@ def _taken(answer: Any, wanted: str | None) -> list[Any]:
     """Of lists that come whole, what the filter takes."""
     if wanted is None:
         return list(answer.items)
-    from kronkeep_common.query import parse
+    from kronkeep_common.record_filter import parse_filter
 
-    found = parse(wanted, {cluster.name: cluster.id for cluster in answer.clusters})
+    found = parse_filter(wanted, {cluster.name: cluster.id for cluster in answer.clusters})
     now = datetime.now(UTC)
-    return [item for item in answer.items if found.takes(item, now)]
+    return [item for item in answer.items if found.matches(item, now)]
 
 
 async def _one(client: "Client", options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 
 from kronkeep_common.errors import InvalidRequest, KronkeepError
-from kronkeep_common.json_decoding import UNREADABLE
+from kronkeep_common.json_decoding import DECODING_ERRORS
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean, duration
 from kronkeep_tui.cli import output
@@ -130,7 +130,7 @@ def _answer(line: bytes) -> Answer:
     try:
         question = msgspec.json.decode(line, type=Question)
         schedule = Schedule.parse(question.expr, question.zone)
-    except UNREADABLE as fault:
+    except DECODING_ERRORS as fault:
         return Answer(
             valid=False, error=clean(f"The line cannot be read: {fault}", 500), never=False, next=[]
         )

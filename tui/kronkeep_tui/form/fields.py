@@ -1,7 +1,7 @@
-"""The form's fields: every leaf of CronJobCreate and its BackupPolicySpec, as one table.
+"""The table of the form's fields: every leaf of CronJobCreate and its BackupPolicySpec.
 
-`path` leads to the leaf (`policy.retention.days`); `many` fields hold one entry a row. `leads` names the
-field without which a group does not exist: no storage is no policy, no drill schedule no drill.
+A field's `path` leads to its leaf (`policy.retention.days`). A group of fields exists only where its leading
+field is filled: without a storage there is no policy, without a drill's schedule no drill.
 """
 
 from collections.abc import Callable
@@ -10,63 +10,78 @@ from typing import Any, NamedTuple
 from kronkeep_tui.form import value_texts
 
 
-def _same(value: Any) -> Any:
+def _keep_text(value: Any) -> Any:
     return value
 
 
-class Kind(NamedTuple):
-    """How a value is read from its text and written; `empty` says whether no text is no value."""
+class ValueFormat(NamedTuple):
+    """How a value is read from a text and written as one."""
 
     read: Callable[[str], Any]
     write: Callable[[Any], str]
 
 
-def _integer(text: str) -> int:
+def _read_integer(text: str) -> int:
     from kronkeep_common.errors import InvalidRequest
 
     if not (text.isascii() and text.isdigit() and len(text) < 12):
-        raise InvalidRequest("A whole number is wanted.")
+        raise InvalidRequest("It must be a whole number.")
     return int(text)
 
 
-def _seconds(text: str) -> float | int:
-    """Whole seconds as an integer, which fields of both kinds take."""
-    found = value_texts.read_duration(text)
-    return int(found) if found == int(found) else found
+def _read_seconds(text: str) -> float | int:
+    """Read a duration; whole seconds are an integer, which fields of integers and floats accept."""
+    seconds = value_texts.read_duration(text)
+    return int(seconds) if seconds == int(seconds) else seconds
 
 
-TEXT = Kind(_same, str)
-WORDS = Kind(value_texts.read_words, value_texts.write_words)
-INTEGER = Kind(_integer, str)
-DURATION = Kind(_seconds, value_texts.write_duration)
-YES = Kind(lambda text: text == "yes", lambda value: "yes" if value else "no")
-SECRET = Kind(value_texts.read_secret, value_texts.write_secret)
-ENV = Kind(value_texts.read_env, value_texts.write_env)
-VOLUME = Kind(value_texts.read_volume, value_texts.write_volume)
-CLAIM = Kind(value_texts.read_claim, value_texts.write_claim)
-HOOK = Kind(value_texts.read_hook, value_texts.write_hook)
-SECRET_ENV = Kind(
-    lambda text: dict([value_texts.read_secret_env(text)]),
-    lambda value: f"{next(iter(value))} from {value_texts.write_secret(next(iter(value.values())))}",
-)
+def _read_yes(text: str) -> bool:
+    return text == "yes"
 
 
-class Field(NamedTuple):
-    """One leaf: where it goes, what it is called, how it is written, what may be chosen, what helps."""
+def _write_yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _read_secret_env(text: str) -> dict[str, Any]:
+    name, secret = value_texts.read_secret_env(text)
+    return {name: secret}
+
+
+def _write_secret_env(value: dict[str, Any]) -> str:
+    ((name, secret),) = value.items()
+    return f"{name} from {value_texts.write_secret(secret)}"
+
+
+TEXT = ValueFormat(_keep_text, str)
+WORDS = ValueFormat(value_texts.read_words, value_texts.write_words)
+INTEGER = ValueFormat(_read_integer, str)
+DURATION = ValueFormat(_read_seconds, value_texts.write_duration)
+YES = ValueFormat(_read_yes, _write_yes)
+SECRET = ValueFormat(value_texts.read_secret, value_texts.write_secret)
+ENV = ValueFormat(value_texts.read_env, value_texts.write_env)
+VOLUME = ValueFormat(value_texts.read_volume, value_texts.write_volume)
+CLAIM = ValueFormat(value_texts.read_claim, value_texts.write_claim)
+HOOK = ValueFormat(value_texts.read_hook, value_texts.write_hook)
+SECRET_ENV = ValueFormat(_read_secret_env, _write_secret_env)
+
+
+class FormField(NamedTuple):
+    """One leaf: its path, label, format, choices and help; a `many` field has a row for each entry."""
 
     path: str
     label: str
-    kind: Kind = TEXT
+    format: ValueFormat = TEXT
     help: str = ""
     choices: tuple[str, ...] = ()
     many: bool = False
 
 
-class Section(NamedTuple):
-    """Fields under one heading; they are there once the field `leads` is filled."""
+class FormSection(NamedTuple):
+    """Fields under one heading, which are shown once the field `leads` is filled."""
 
     title: str
-    fields: tuple[Field, ...]
+    fields: tuple[FormField, ...]
     leads: str = ""
 
 
@@ -74,196 +89,204 @@ P = "policy."
 ON_CONFLICT = ("reject", "shift", "after-run", "accept")
 NO_YES = ("no", "yes")
 SECTIONS = (
-    Section(
+    FormSection(
         "CronJob",
         (
-            Field(path="namespace", label="namespace"),
-            Field(path="name", label="name", help="a-z, 0-9 and '-', at most 52 characters"),
-            Field(path="image", label="image", help="such as registry.example/team/image:tag"),
-            Field(
+            FormField(path="namespace", label="namespace"),
+            FormField(path="name", label="name", help="a-z, 0-9 and '-', at most 52 characters"),
+            FormField(path="image", label="image", help="such as registry.example/team/image:tag"),
+            FormField(
                 path="command",
                 label="command",
-                kind=WORDS,
+                format=WORDS,
                 help="words as in a shell, with quotes; no shell runs them",
             ),
-            Field(
+            FormField(
                 path="args",
                 label="arguments",
-                kind=WORDS,
+                format=WORDS,
                 help="words after the command, or after the image's own",
             ),
-            Field(
+            FormField(
                 path="schedule",
                 label="schedule",
                 help="minute hour day month weekday, such as 0 2 * * *, or @daily",
             ),
-            Field(path="time_zone", label="time zone", help="an IANA name; empty is the cluster's own"),
-            Field(
-                path="env", label="variable", kind=ENV, help="NAME=value, or NAME from SECRET/KEY", many=True
+            FormField(path="time_zone", label="time zone", help="an IANA name; empty is the cluster's own"),
+            FormField(
+                path="env",
+                label="variable",
+                format=ENV,
+                help="NAME=value, or NAME from SECRET/KEY",
+                many=True,
             ),
-            Field(
+            FormField(
                 path="volumes",
                 label="claim",
-                kind=VOLUME,
+                format=VOLUME,
                 help="CLAIM /PATH, or CLAIM /PATH read-only",
                 many=True,
             ),
         ),
     ),
-    Section(
+    FormSection(
         "Running",
         (
-            Field(path="suspend", label="suspended", kind=YES, choices=NO_YES),
-            Field(
+            FormField(path="suspend", label="suspended", format=YES, choices=NO_YES),
+            FormField(
                 path="concurrency_policy",
                 label="overlap",
                 choices=("Forbid", "Allow", "Replace"),
                 help="when the run before still goes on",
             ),
-            Field(
+            FormField(
                 path="starting_deadline_seconds",
                 label="start within",
-                kind=DURATION,
+                format=DURATION,
                 help="later than that a run is missed",
             ),
-            Field(
+            FormField(
                 path="active_deadline_seconds",
                 label="stop after",
-                kind=DURATION,
+                format=DURATION,
                 help="a run that takes longer is stopped",
             ),
-            Field(
+            FormField(
                 path="backoff_limit",
                 label="retries",
-                kind=INTEGER,
+                format=INTEGER,
                 help="how often a failed pod is started again",
             ),
-            Field(
+            FormField(
                 path="successful_jobs_history_limit",
                 label="keep good",
-                kind=INTEGER,
+                format=INTEGER,
                 help="Jobs that Kubernetes keeps",
             ),
-            Field(
+            FormField(
                 path="failed_jobs_history_limit",
                 label="keep failed",
-                kind=INTEGER,
+                format=INTEGER,
                 help="Jobs that Kubernetes keeps",
             ),
-            Field(path="service_account", label="account", help="the pods' service account"),
+            FormField(path="service_account", label="account", help="the pods' service account"),
         ),
     ),
-    Section(
+    FormSection(
         "Backup",
         (
-            Field(path=P + "storage_id", label="storage", help="empty: no backup"),
-            Field(path=P + "enabled", label="enabled", kind=YES, choices=NO_YES),
-            Field(path=P + "schedule", label="schedule", help="empty: after each run"),
-            Field(path=P + "time_zone", label="time zone", help="an IANA name; empty is the cluster's own"),
-            Field(
+            FormField(path=P + "storage_id", label="storage", help="empty: no backup"),
+            FormField(path=P + "enabled", label="enabled", format=YES, choices=NO_YES),
+            FormField(path=P + "schedule", label="schedule", help="empty: after each run"),
+            FormField(
+                path=P + "time_zone", label="time zone", help="an IANA name; empty is the cluster's own"
+            ),
+            FormField(
                 path=P + "on_conflict",
                 label="on conflict",
                 choices=ON_CONFLICT,
                 help="when the schedules conflict: refuse, move the backup, drop its schedule, keep it",
             ),
-            Field(
+            FormField(
                 path=P + "when",
                 label="when",
                 choices=("success", "always"),
                 help="after good runs, or after any",
             ),
-            Field(
+            FormField(
                 path=P + "delay_seconds",
                 label="delay",
-                kind=DURATION,
+                format=DURATION,
                 help="from the run's end to the backup's start",
             ),
-            Field(
+            FormField(
                 path=P + "rpo_seconds",
                 label="at least every",
-                kind=DURATION,
+                format=DURATION,
                 help="no good backup for longer is overdue",
             ),
-            Field(
+            FormField(
                 path=P + "expected_duration_seconds",
                 label="a run takes",
-                kind=DURATION,
+                format=DURATION,
                 help="until its history says",
             ),
-            Field(
+            FormField(
                 path=P + "deadline_seconds",
                 label="stop after",
-                kind=DURATION,
+                format=DURATION,
                 help="a backup that takes longer fails",
             ),
-            Field(
+            FormField(
                 path=P + "retries",
                 label="retries",
-                kind=INTEGER,
+                format=INTEGER,
                 help="how often a failed backup is tried again",
             ),
         ),
     ),
-    Section(
+    FormSection(
         "Archive",
         (
-            Field(
+            FormField(
                 path=P + "source.claims",
                 label="claim",
-                kind=CLAIM,
+                format=CLAIM,
                 help="CLAIM, or CLAIM PATH ...; none: all of the run's",
                 many=True,
             ),
-            Field(path=P + "include.volumes", label="volumes", kind=YES, choices=NO_YES),
-            Field(
+            FormField(path=P + "include.volumes", label="volumes", format=YES, choices=NO_YES),
+            FormField(
                 path=P + "include.configuration",
                 label="manifests",
-                kind=YES,
+                format=YES,
                 choices=NO_YES,
                 help="the CronJob and its ConfigMaps too",
             ),
-            Field(path=P + "include.database.image", label="dump image", help="empty: no database dump"),
-            Field(
+            FormField(path=P + "include.database.image", label="dump image", help="empty: no database dump"),
+            FormField(
                 path=P + "include.database.command",
                 label="dump command",
-                kind=WORDS,
+                format=WORDS,
                 help="what it prints is archived",
             ),
-            Field(path=P + "include.database.file_name", label="dump file", help="its name in the archive"),
-            Field(
+            FormField(
+                path=P + "include.database.file_name", label="dump file", help="its name in the archive"
+            ),
+            FormField(
                 path=P + "include.database.env",
                 label="dump variable",
-                kind=SECRET_ENV,
+                format=SECRET_ENV,
                 help="NAME from SECRET/KEY",
                 many=True,
             ),
-            Field(
+            FormField(
                 path=P + "backup_type",
                 label="type",
                 choices=("incremental", "full"),
                 help="full reads every file again",
             ),
-            Field(path=P + "compression", label="compression", choices=("auto", "off", "max")),
-            Field(
+            FormField(path=P + "compression", label="compression", choices=("auto", "off", "max")),
+            FormField(
                 path=P + "encryption.enabled",
                 label="encrypted",
-                kind=YES,
+                format=YES,
                 choices=("yes", "no"),
                 help="no: anyone who can read the storage can read the archive",
             ),
-            Field(
+            FormField(
                 path=P + "encryption.key",
                 label="own key",
-                kind=SECRET,
+                format=SECRET,
                 help="SECRET/KEY; empty: the storage's password",
             ),
         ),
         P + "storage_id",
     ),
-    Section(
+    FormSection(
         "Keep",
         tuple(
-            Field(path=f"{P}retention.{name}", label=label, kind=INTEGER, help=help)
+            FormField(path=f"{P}retention.{name}", label=label, format=INTEGER, help=help)
             for name, label, help in (
                 ("days", "days", "everything younger stays"),
                 ("keep_last", "last", "the newest, this many"),
@@ -277,13 +300,13 @@ SECTIONS = (
         ),
         P + "storage_id",
     ),
-    Section(
+    FormSection(
         "Hooks",
         tuple(
-            Field(
+            FormField(
                 path=f"{P}hooks.{name}",
                 label=label,
-                kind=HOOK,
+                format=HOOK,
                 help="NAME IMAGE [timeout=10m] [on-failure=continue] [when=failure] "
                 "[VAR=SECRET/KEY] -- COMMAND",
                 many=True,
@@ -292,20 +315,22 @@ SECTIONS = (
         ),
         P + "storage_id",
     ),
-    Section(
+    FormSection(
         "Drill",
         (
-            Field(path=P + "drill.schedule", label="schedule", help="of test restores; empty: none"),
-            Field(
+            FormField(path=P + "drill.schedule", label="schedule", help="of test restores; empty: none"),
+            FormField(
                 path=P + "drill.time_zone", label="time zone", help="an IANA name; empty is the cluster's own"
             ),
-            Field(path=P + "drill.pick", label="snapshot", choices=("newest", "random")),
-            Field(path=P + "drill.deadline_seconds", label="stop after", kind=DURATION),
-            Field(path=P + "drill.check.image", label="check image", help="empty: files are only compared"),
-            Field(
+            FormField(path=P + "drill.pick", label="snapshot", choices=("newest", "random")),
+            FormField(path=P + "drill.deadline_seconds", label="stop after", format=DURATION),
+            FormField(
+                path=P + "drill.check.image", label="check image", help="empty: files are only compared"
+            ),
+            FormField(
                 path=P + "drill.check.command",
                 label="check command",
-                kind=WORDS,
+                format=WORDS,
                 help="sees the files below /restored",
             ),
         ),
@@ -319,9 +344,9 @@ LEADS = {
     P + "drill": P + "drill.schedule",
     P + "drill.check": P + "drill.check.image",
 }
-"""The group that is there when a field of it is filled, and that field."""
+"""Each group of fields that can be absent, with its leading field."""
 
 
-def led_by(path: str) -> tuple[str, ...]:
-    """The fields that must be filled for this one to count, the outermost first."""
+def leading_fields(path: str) -> tuple[str, ...]:
+    """Return the fields that must be filled for this one to be used, the outermost first."""
     return tuple(lead for group, lead in LEADS.items() if path.startswith(group + ".") and path != lead)

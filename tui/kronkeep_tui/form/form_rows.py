@@ -1,4 +1,4 @@
-"""The rows of the form as they stand for a draft, and what helps with each; pure."""
+"""The rows of a form for a draft, with completions and hints; pure."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -8,14 +8,14 @@ from typing import NamedTuple
 from kronkeep_common.errors import Denied, KronkeepError, NotAllowedNow, StorageNotFound
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.text import clean, size
-from kronkeep_tui.form.draft import Draft, counts, rows_of
-from kronkeep_tui.form.fields import FIELDS, SECTIONS, Field
+from kronkeep_tui.form.draft import Draft, entries_of, is_used
+from kronkeep_tui.form.fields import FIELDS, SECTIONS, FormField
 
-OFFERED = 6
+LISTED = 6  # completions in a hint
 
 
-class Row(NamedTuple):
-    """A heading (`key` empty) or a field with its text, its fault, and whether it may be changed."""
+class FormRow(NamedTuple):
+    """A heading (`key` empty), or a field with its text, its fault, and whether it is locked."""
 
     key: str
     label: str
@@ -25,24 +25,26 @@ class Row(NamedTuple):
     locked: bool = False
 
 
-def rows(draft: Draft, faults: Mapping[str, str], locked: frozenset[str] = frozenset()) -> list[Row]:
-    """Every row; a field of many rows ends with an empty one, and a section without its lead is left out."""
-    found = []
+def rows_of_draft(
+    draft: Draft, faults: Mapping[str, str], locked: frozenset[str] = frozenset()
+) -> list[FormRow]:
+    """Return every row; the rows of a `many` field end with an empty one, absent sections are left out."""
+    rows = []
     for section in SECTIONS:
         if section.leads and not draft.get(section.leads, "").strip():
             continue
-        found.append(Row(key="", label=section.title))
+        rows.append(FormRow(key="", label=section.title))
         for field in section.fields:
-            if field.path == "policy.storage_id" or counts(draft, field.path):
-                found += _rows_of(draft, field, faults, field.path in locked)
-    return found
+            if field.path == "policy.storage_id" or is_used(draft, field.path):
+                rows += _rows_of_field(draft, field, faults, field.path in locked)
+    return rows
 
 
-def _rows_of(draft: Draft, field: Field, faults: Mapping[str, str], locked: bool) -> list[Row]:
+def _rows_of_field(draft: Draft, field: FormField, faults: Mapping[str, str], locked: bool) -> list[FormRow]:
     if not field.many:
         text = draft.get(field.path, "")
         return [
-            Row(
+            FormRow(
                 key=field.path,
                 label=field.label,
                 text=text,
@@ -51,24 +53,24 @@ def _rows_of(draft: Draft, field: Field, faults: Mapping[str, str], locked: bool
                 locked=locked,
             )
         ]
-    there = rows_of(draft, field.path)
-    last = max((int(key.rpartition(".")[2]) for key, _ in there), default=-1)
-    if not there or there[-1][1].strip():
-        there.append((f"{field.path}.{last + 1}", ""))
+    entries = entries_of(draft, field.path)
+    last = max((int(key.rpartition(".")[2]) for key, _ in entries), default=-1)
+    if not entries or entries[-1][1].strip():
+        entries.append((f"{field.path}.{last + 1}", ""))
     return [
-        Row(key=key, label=field.label, text=text, choices=(), fault=faults.get(key, ""))
-        for key, text in there
+        FormRow(key=key, label=field.label, text=text, choices=(), fault=faults.get(key, ""))
+        for key, text in entries
     ]
 
 
-def field_of(key: str) -> Field:
-    """The field of a row's key."""
+def field_of(key: str) -> FormField:
+    """Return the field of a row's key."""
     return FIELDS.get(key) or FIELDS[key.rpartition(".")[0]]
 
 
-def row_of_fault(named: str) -> str | None:
-    """The row that an error's field is about: `policy.schedule`, `storage_id`, `source`; None for no row."""
-    for path in (named, f"policy.{named}"):
+def row_of_error_field(field: str) -> str | None:
+    """Return the key of the row of an error's `field` (`policy.schedule`, `storage_id`, `source`), if any."""
+    for path in (field, f"policy.{field}"):
         if path in FIELDS:
             return path if not FIELDS[path].many else f"{path}.0"
         below = next((key for key in FIELDS if key.startswith(path + ".")), None)
@@ -78,13 +80,13 @@ def row_of_fault(named: str) -> str | None:
 
 
 @lru_cache(maxsize=1)
-def zones() -> tuple[str, ...]:
-    """Every zone of the tzdata package."""
+def time_zones() -> tuple[str, ...]:
+    """Return every time zone of the tzdata package."""
     return tuple(sorted(files("tzdata").joinpath("zones").read_text("utf-8").split()))
 
 
-def free(storage: BackupStorage) -> str:
-    """What is left of a storage, in words."""
+def describe_free_space(storage: BackupStorage) -> str:
+    """Describe how much of a storage is free."""
     usage = storage.usage
     if usage is None:
         return "not measured"
@@ -97,12 +99,12 @@ def free(storage: BackupStorage) -> str:
     return f"{size(left)}{of} free"
 
 
-def offered(key: str, text: str, storages: Sequence[BackupStorage], claims: Sequence[str]) -> list[str]:
-    """Texts that begin with what was typed, for fields that name something."""
+def completions(key: str, text: str, storages: Sequence[BackupStorage], claims: Sequence[str]) -> list[str]:
+    """Return names that begin with the text, for fields that name a storage, time zone or claim."""
     if key == "policy.storage_id":
         names: Sequence[str] = [storage.id for storage in storages]
     elif key.endswith("time_zone"):
-        names = zones() if text else ()
+        names = time_zones() if text else ()
     elif key.startswith(("volumes.", "policy.source.claims.")):
         names = claims
     else:
@@ -111,10 +113,10 @@ def offered(key: str, text: str, storages: Sequence[BackupStorage], claims: Sequ
 
 
 def storage_error(text: str, namespace: str, storages: Sequence[BackupStorage]) -> KronkeepError | None:
-    """Why a storage cannot be chosen; None where it can."""
+    """Return why a storage cannot be chosen; None where it can."""
     if not text:
         return None
-    storage = next((found for found in storages if found.id == text), None)
+    storage = next((storage for storage in storages if storage.id == text), None)
     if storage is None:
         return StorageNotFound(f"There is no storage {clean(repr(text), 80)}.")
     if storage.status != "active":
@@ -124,17 +126,21 @@ def storage_error(text: str, namespace: str, storages: Sequence[BackupStorage]) 
     return None
 
 
-def hint(row: Row, storages: Sequence[BackupStorage], claims: Sequence[str]) -> str:
-    """The line below the fields: what is wrong, else what may be typed."""
+def hint_for(row: FormRow, storages: Sequence[BackupStorage], claims: Sequence[str]) -> str:
+    """Return the line below the fields: what is wrong, else what may be typed."""
     if row.locked:
         return "A CronJob keeps its namespace and name."
-    found = offered(row.key, row.text, storages, claims)
-    completed = f"{', '.join(found[:OFFERED])}  (right completes)  " if found else ""
+    names = completions(row.key, row.text, storages, claims)
+    completed = f"{', '.join(names[:LISTED])}  (right completes)  " if names else ""
     if row.fault:
         return completed + row.fault
     if row.choices:
         return f"{field_of(row.key).help or 'left and right choose'}  ({', '.join(row.choices)})"
     if row.key == "policy.storage_id":
-        named = [f"{one.id} {one.kind} {free(one)}" for one in storages if one.id.startswith(row.text)]
-        return ", ".join(named[:OFFERED]) or "no storage yet: kronkeep storage create"
+        named = [
+            f"{one.id} {one.kind} {describe_free_space(one)}"
+            for one in storages
+            if one.id.startswith(row.text)
+        ]
+        return ", ".join(named[:LISTED]) or "no storage yet: kronkeep storage create"
     return completed or field_of(row.key).help

@@ -1,54 +1,106 @@
-"""One line being edited; pure: a key makes the next line, or is not the line's."""
+"""One line of text while it is edited; pure: a key makes the next line."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 
-class Line(NamedTuple):
-    """A text and the place of the cursor in it."""
+class EditedLine(NamedTuple):
+    """A text and the position of the cursor in it."""
 
     text: str = ""
-    at: int = 0
+    cursor: int = 0
 
-    def typed(self, text: str) -> "Line":
-        """With text put in at the cursor."""
-        return Line(self.text[: self.at] + text + self.text[self.at :], self.at + len(text))
+    def insert(self, text: str) -> "EditedLine":
+        """Insert text at the cursor."""
+        return EditedLine(self.text[: self.cursor] + text + self.text[self.cursor :], self.cursor + len(text))
 
-    def press(self, key: str, character: str | None) -> "Line | None":
-        """After a key; None for one that the line does not take."""
-        if key in _MOVES:
-            return _MOVES[key](self)
+    def press(self, key: str, character: str | None) -> "EditedLine | None":
+        """Return the line after a key; None where the key does not edit a line."""
+        if key in _KEYS:
+            return _KEYS[key](self)
         if character is not None and character.isprintable():
-            return self.typed(character)
+            return self.insert(character)
         return None
 
 
-def _word_before(line: Line) -> int:
-    left = line.text[: line.at].rstrip(" ")
+def _move(line: EditedLine, cursor: int) -> EditedLine:
+    return line._replace(cursor=max(0, min(len(line.text), cursor)))
+
+
+def _cut(line: EditedLine, start: int, end: int) -> EditedLine:
+    return EditedLine(line.text[: max(0, start)] + line.text[end:], max(0, start))
+
+
+def _word_start(line: EditedLine) -> int:
+    """Return where the word before the cursor begins."""
+    left = line.text[: line.cursor].rstrip(" ")
     return len(left) - len(left.rsplit(" ", 1)[-1])
 
 
-def _word_after(line: Line) -> int:
-    rest = line.text[line.at :]
-    skipped = len(rest) - len(rest.lstrip(" "))
-    return line.at + skipped + len(rest.lstrip(" ").split(" ", 1)[0])
+def _word_end(line: EditedLine) -> int:
+    """Return where the word after the cursor ends."""
+    rest = line.text[line.cursor :]
+    spaces = len(rest) - len(rest.lstrip(" "))
+    return line.cursor + spaces + len(rest.lstrip(" ").split(" ", 1)[0])
 
 
-_MOVES: dict[str, Callable[[Line], Line]] = {
-    "left": lambda line: line._replace(at=max(0, line.at - 1)),
-    "right": lambda line: line._replace(at=min(len(line.text), line.at + 1)),
-    "home": lambda line: line._replace(at=0),
-    "ctrl+a": lambda line: line._replace(at=0),
-    "end": lambda line: line._replace(at=len(line.text)),
-    "ctrl+e": lambda line: line._replace(at=len(line.text)),
-    "ctrl+left": lambda line: line._replace(at=_word_before(line)),
-    "ctrl+right": lambda line: line._replace(at=_word_after(line)),
-    "backspace": lambda line: Line(
-        line.text[: max(0, line.at - 1)] + line.text[line.at :], max(0, line.at - 1)
-    ),
-    "ctrl+h": lambda line: _MOVES["backspace"](line),
-    "delete": lambda line: Line(line.text[: line.at] + line.text[line.at + 1 :], line.at),
-    "ctrl+w": lambda line: Line(line.text[: _word_before(line)] + line.text[line.at :], _word_before(line)),
-    "ctrl+u": lambda line: Line(line.text[line.at :], 0),
-    "ctrl+k": lambda line: Line(line.text[: line.at], line.at),
+def _left(line: EditedLine) -> EditedLine:
+    return _move(line, line.cursor - 1)
+
+
+def _right(line: EditedLine) -> EditedLine:
+    return _move(line, line.cursor + 1)
+
+
+def _home(line: EditedLine) -> EditedLine:
+    return _move(line, 0)
+
+
+def _end(line: EditedLine) -> EditedLine:
+    return _move(line, len(line.text))
+
+
+def _word_left(line: EditedLine) -> EditedLine:
+    return _move(line, _word_start(line))
+
+
+def _word_right(line: EditedLine) -> EditedLine:
+    return _move(line, _word_end(line))
+
+
+def _backspace(line: EditedLine) -> EditedLine:
+    return _cut(line, line.cursor - 1, line.cursor)
+
+
+def _delete(line: EditedLine) -> EditedLine:
+    return _cut(line, line.cursor, line.cursor + 1)
+
+
+def _delete_word(line: EditedLine) -> EditedLine:
+    return _cut(line, _word_start(line), line.cursor)
+
+
+def _delete_to_start(line: EditedLine) -> EditedLine:
+    return _cut(line, 0, line.cursor)
+
+
+def _delete_to_end(line: EditedLine) -> EditedLine:
+    return _cut(line, line.cursor, len(line.text))
+
+
+_KEYS: dict[str, Callable[[EditedLine], EditedLine]] = {
+    "left": _left,
+    "right": _right,
+    "home": _home,
+    "ctrl+a": _home,
+    "end": _end,
+    "ctrl+e": _end,
+    "ctrl+left": _word_left,
+    "ctrl+right": _word_right,
+    "backspace": _backspace,
+    "ctrl+h": _backspace,
+    "delete": _delete,
+    "ctrl+w": _delete_word,
+    "ctrl+u": _delete_to_start,
+    "ctrl+k": _delete_to_end,
 }

@@ -1,11 +1,11 @@
-"""A filled form on its way to the daemon; on any error it stays as it is, and says more."""
+"""Sending a form to the daemon; on any error the form keeps what was typed."""
 
 from typing import TYPE_CHECKING
 
 from kronkeep_common.errors import DaemonUnreachable, KronkeepError, PreconditionFailed
 from kronkeep_common.models import CronJob, CronJobCreate
-from kronkeep_tui.form.form_state import Filling
-from kronkeep_tui.form.merge import NAMES, Difference
+from kronkeep_tui.form.concurrent_changes import FULL_LABELS, ConcurrentChange
+from kronkeep_tui.form.form_state import FormState
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
@@ -13,31 +13,31 @@ if TYPE_CHECKING:
 NAMED = 3
 
 
-async def send(client: "Client", filling: Filling, spec: CronJobCreate, *, dry_run: bool) -> CronJob:
-    """Creates or changes the CronJob; raises what the daemon refuses with.
+async def submit_form(client: "Client", filling: FormState, spec: CronJobCreate, *, dry_run: bool) -> CronJob:
+    """Create or change the CronJob of a form; raise what the daemon refuses with.
 
-    One that somebody else changed since the form was opened is not overwritten: the form takes in what they
-    changed and PreconditionFailed names it; sent again, it replaces what was then read.
+    A CronJob that somebody else changed since the form was opened is not overwritten. The form takes in the
+    changes, and PreconditionFailed names them; sent again, it replaces what was read then.
     """
     try:
         if filling.target is None:
             return await client.cronjobs.create(spec, dry_run=dry_run)
         return await client.cronjobs.replace(spec, dry_run=dry_run, if_match=filling.tag)
     except DaemonUnreachable as error:
-        words = "No daemon answers; what you typed is kept."
-        raise DaemonUnreachable(words, next_step="ctrl+s sends it again.") from error
+        message = "No daemon answers; what you typed is kept."
+        raise DaemonUnreachable(message, next_step="ctrl+s sends it again.") from error
     except PreconditionFailed as error:
         assert filling.target is not None
         now = await client.cronjobs.tagged_spec(*filling.target)
-        if now.spec == spec:  # it was sent before, and only the answer got lost
+        if now.spec == spec:  # an earlier request arrived, and only its answer was lost
             return await client.cronjobs.get(*filling.target)
-        raise _met(filling.meet(now)) from error
+        raise _error_of_changes(filling.take_in_changes(now)) from error
 
 
-def _met(found: list[Difference]) -> KronkeepError:
-    names = [NAMES[one.path] for one in found]
+def _error_of_changes(changes: list[ConcurrentChange]) -> KronkeepError:
+    names = [FULL_LABELS[change.path] for change in changes]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     what = (", ".join(names[:NAMED]) + more) or "it"
-    collide = any(one.collides for one in found)
+    collide = any(change.collides for change in changes)
     step = "ctrl+t takes theirs, ctrl+s sends yours." if collide else "Look, then ctrl+s sends it."
     return PreconditionFailed(f"Somebody else changed {what} meanwhile.", next_step=step)

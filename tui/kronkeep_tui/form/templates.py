@@ -1,4 +1,4 @@
-"""What a new CronJob may begin with: a few of the house, and the manifests in the person's own folder."""
+"""Templates for a new CronJob: a few built-in ones, and the manifests in the user's own folder."""
 
 import os
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJobCreate
 from kronkeep_tui.form.draft import draft_of
 
-HOUSE: Mapping[str, Mapping[str, str]] = {
+BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "claim-nightly": {
         "image": "busybox:1.36",
         "command": "true",
@@ -39,33 +39,35 @@ HOUSE: Mapping[str, Mapping[str, str]] = {
 }
 
 
-def folder() -> Path:
-    """Where one's own templates are: manifests, one CronJob each."""
+def templates_folder() -> Path:
+    """Return the folder of the user's own templates: manifests of one CronJob each."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kronkeep" / "templates"
 
 
-def names() -> list[str]:
-    """Every template."""
-    own = sorted(path.stem for path in folder().glob("*.y*ml")) if folder().is_dir() else []
-    return [*own, *(name for name in HOUSE if name not in own)]
+def template_names() -> list[str]:
+    """Return the names of all templates, the user's own first."""
+    own = (
+        sorted(path.stem for path in templates_folder().glob("*.y*ml")) if templates_folder().is_dir() else []
+    )
+    return [*own, *(name for name in BUILT_IN if name not in own)]
 
 
-def texts(name: str) -> dict[str, str] | None:
-    """What a template fills in; None where there is none of that name."""
+def template_texts(name: str) -> dict[str, str] | None:
+    """Return the draft of a template; None where no template has that name."""
     from kronkeep_common import manifests
 
-    for path in sorted(folder().glob("*.y*ml")) if folder().is_dir() else ():
+    for path in sorted(templates_folder().glob("*.y*ml")) if templates_folder().is_dir() else ():
         if path.stem == name:
-            wanted = [found.wanted for found in manifests.file(path)]
-            if len(wanted) == 1 and isinstance(wanted[0], CronJobCreate):
-                return draft_of(wanted[0])
-            raise _no_cronjob(path)
-    return dict(HOUSE[name]) if name in HOUSE else None
+            bodies = [document.body for document in manifests.read_file(path)]
+            if len(bodies) == 1 and isinstance(bodies[0], CronJobCreate):
+                return draft_of(bodies[0])
+            raise _not_one_cronjob(path)
+    return dict(BUILT_IN[name]) if name in BUILT_IN else None
 
 
-def _no_cronjob(path: Path) -> KronkeepError:
+def _not_one_cronjob(path: Path) -> KronkeepError:
     from kronkeep_common.errors import InvalidRequest
 
     return InvalidRequest(
-        f"{path} is not one CronJob in kronkeep's words.", next_step="See kronkeep get cronjobs -o yaml."
+        f"{path} is not one CronJob in kronkeep's own format.", next_step="See kronkeep get cronjobs -o yaml."
     )

@@ -1,8 +1,8 @@
-"""How values are written in one line, and read again; each `read` undoes its `write`.
+"""Values as texts of one line: each `read_` function reverses its `write_` function.
 
-A Secret's key is `SECRET/KEY`, `SECRET` alone means its key `password`. Durations are like `1h30m`; a number
-alone is seconds. Words are a shell's, quotes and all, though no shell ever sees them. What cannot be read
-raises InvalidRequest with one sentence.
+A Secret's key is `SECRET/KEY`; `SECRET` alone means its key `password`. Durations are like `1h30m`, and a
+number alone is seconds. Commands are words as in a shell, with quotes, though no shell runs them. The `read_`
+functions raise InvalidRequest with one sentence.
 """
 
 import re
@@ -22,39 +22,39 @@ _FROM = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*) from (\S+)")
 
 
 def read_duration(text: str) -> float:
-    """Seconds."""
+    """Read a duration in seconds: 90s, 10m, 1h30m, 2d, or a number of seconds."""
     if _NUMBER.fullmatch(text):
         return float(text)
-    found = _DURATION.fullmatch(text.replace(" ", ""))
-    if found is None or not text:
+    match = _DURATION.fullmatch(text.replace(" ", ""))
+    if match is None or not text:
         raise InvalidRequest("A duration is like 90s, 10m, 1h30m or 2d.")
     return sum(
-        float(number) * unit for number, unit in zip(found.groups(), _UNITS.values(), strict=True) if number
+        float(number) * unit for number, unit in zip(match.groups(), _UNITS.values(), strict=True) if number
     )
 
 
 def write_duration(seconds: float) -> str:
-    """A text that reads as the same seconds, in units where they are whole."""
+    """Write seconds as 1d2h3m4s; a fraction of a second as 0.5s."""
     if seconds != int(seconds):
         return f"{Decimal(repr(seconds)):f}s"
-    left = int(seconds)
+    rest = int(seconds)
     parts = []
     for name, unit in _UNITS.items():
-        count, left = divmod(left, unit)
+        count, rest = divmod(rest, unit)
         parts += [f"{count}{name}"] if count else []
     return "".join(parts) or "0s"
 
 
 def read_size(text: str) -> int:
-    """Bytes; units are binary, however they are written: 500G, 500Gi and 500GiB are the same."""
-    found = _SIZE.fullmatch(text)
-    if found is None:
+    """Read a size in bytes; units are binary, however they are written: 500G, 500Gi, 500GiB."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
         raise InvalidRequest(f"{clean(repr(text), 40)} is no size.", next_step="Write it like 500Gi.")
-    return round(Decimal(found[1]) * (1 << 10 * " KMGTP".index(found[2] or " ")))
+    return round(Decimal(match[1]) * (1 << 10 * " KMGTP".index(match[2] or " ")))
 
 
 def write_size(count: int) -> str:
-    """A text that reads as the same bytes, in the largest unit in which they are whole."""
+    """Write bytes in the largest unit in which they are a whole number: 500Gi."""
     power = 0
     while count and count % 1024 == 0 and power < 5:
         count = count // 1024
@@ -63,7 +63,7 @@ def write_size(count: int) -> str:
 
 
 def read_words(text: str) -> list[str]:
-    """The words of a command."""
+    """Read the words of a command."""
     try:
         return shlex.split(text)
     except ValueError as fault:
@@ -71,12 +71,12 @@ def read_words(text: str) -> list[str]:
 
 
 def write_words(words: list[str]) -> str:
-    """A command as one would type it."""
+    """Write the words of a command, with quotes where they need them."""
     return shlex.join(words)
 
 
 def read_secret(text: str) -> Plain:
-    """A reference to a Secret's key."""
+    """Read a reference to a Secret's key: SECRET/KEY, or SECRET for its key password."""
     secret, slash, key = text.partition("/")
     if not secret or (slash and not key) or " " in text:
         raise InvalidRequest("A Secret's key is written SECRET/KEY, or SECRET alone for its key password.")
@@ -84,15 +84,15 @@ def read_secret(text: str) -> Plain:
 
 
 def write_secret(value: Plain) -> str:
-    """The reference, in one word."""
+    """Write a reference to a Secret's key as SECRET/KEY."""
     return f"{value['secret']}/{value.get('key', 'password')}"
 
 
 def read_env(text: str) -> Plain:
-    """One environment variable: `NAME=value`, or `NAME from SECRET/KEY`."""
-    found = _FROM.fullmatch(text.strip())
-    if found:
-        return {"name": found[1], "secret": read_secret(found[2])}
+    """Read an environment variable: `NAME=value`, or `NAME from SECRET/KEY`."""
+    match = _FROM.fullmatch(text.strip())
+    if match:
+        return {"name": match[1], "secret": read_secret(match[2])}
     name, sign, value = text.partition("=")
     if not sign:
         raise InvalidRequest("A variable is written NAME=value, or NAME from SECRET/KEY.")
@@ -100,14 +100,14 @@ def read_env(text: str) -> Plain:
 
 
 def write_env(value: Plain) -> str:
-    """The variable."""
+    """Write an environment variable as `read_env` reads it."""
     if value.get("secret") is not None:
         return f"{value['name']} from {write_secret(value['secret'])}"
     return f"{value['name']}={value.get('value') or ''}"
 
 
 def read_volume(text: str) -> Plain:
-    """`CLAIM /PATH`, with `read-only` after it where nothing may be written."""
+    """Read a mount: `CLAIM /PATH`, or `CLAIM /PATH read-only`."""
     words = read_words(text)
     if len(words) not in (2, 3) or not words[1].startswith("/") or words[2:] not in ([], ["read-only"]):
         raise InvalidRequest("A claim is mounted as: CLAIM /PATH, or CLAIM /PATH read-only.")
@@ -115,41 +115,44 @@ def read_volume(text: str) -> Plain:
 
 
 def write_volume(value: Plain) -> str:
-    """The mount."""
+    """Write a mount as `read_volume` reads it."""
     words = [value["claim"], value["mount_path"], *(["read-only"] if value.get("read_only") else [])]
     return write_words(words)
 
 
 def read_claim(text: str) -> Plain:
-    """`CLAIM`, or `CLAIM PATH ...` with paths below it."""
+    """Read a claim to archive: `CLAIM`, or `CLAIM PATH ...` with paths below it."""
     claim, *paths = read_words(text)
     return {"claim": claim, "paths": paths}
 
 
 def write_claim(value: Plain) -> str:
-    """The claim and its paths."""
+    """Write a claim and its paths as `read_claim` reads them."""
     return write_words([value["claim"], *value.get("paths", ())])
 
 
 def read_secret_env(text: str) -> tuple[str, Plain]:
-    """`NAME from SECRET/KEY`, as a name and the reference."""
-    found = _FROM.fullmatch(text.strip())
-    if not found:
+    """Read `NAME from SECRET/KEY` as a name and the reference."""
+    match = _FROM.fullmatch(text.strip())
+    if not match:
         raise InvalidRequest("A variable from a Secret is written NAME from SECRET/KEY.")
-    return found[1], read_secret(found[2])
+    return match[1], read_secret(match[2])
 
 
 _OPTIONS = {"timeout": "timeout_seconds", "on-failure": "on_failure", "when": "when"}
 
 
 def read_hook(text: str) -> Plain:
-    """`NAME IMAGE [timeout=10m] [on-failure=continue] [when=failure] [VAR=SECRET/KEY ...] -- COMMAND ...`."""
+    """Read a hook.
+
+    `NAME IMAGE [timeout=10m] [on-failure=continue] [when=failure] [VAR=SECRET/KEY ...] -- COMMAND ...`
+    """
     words = read_words(text)
     if "--" not in words or words.index("--") < 2 or words[-1] == "--":
         raise InvalidRequest("A hook is written NAME IMAGE [timeout=10m] [on-failure=continue] -- COMMAND.")
-    place = words.index("--")
-    hook: Plain = {"name": words[0], "image": words[1], "command": words[place + 1 :]}
-    for word in words[2:place]:
+    separator = words.index("--")
+    hook: Plain = {"name": words[0], "image": words[1], "command": words[separator + 1 :]}
+    for word in words[2:separator]:
         key, sign, value = word.partition("=")
         if not sign:
             raise InvalidRequest(f"{clean(repr(word), 60)} is not like KEY=VALUE.")
@@ -163,7 +166,7 @@ def read_hook(text: str) -> Plain:
 
 
 def write_hook(value: Plain) -> str:
-    """The hook, with its options where they are not the usual ones."""
+    """Write a hook as `read_hook` reads it, with the options that are set."""
     words = [value["name"], value["image"]]
     if "timeout_seconds" in value:
         words.append(f"timeout={write_duration(value['timeout_seconds'])}")

@@ -17,12 +17,12 @@ from kronkeep_common.models import BackupStorage, CronJobCreate, ScheduleCheckRe
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.context import Context
-from kronkeep_tui.form import preview, templates
+from kronkeep_tui.form import concurrent_changes, schedule_fit, templates
 from kronkeep_tui.form.draft import draft_of
-from kronkeep_tui.form.form_rows import hint, offered
-from kronkeep_tui.form.form_state import Filling
-from kronkeep_tui.form.schedule_fit import Fit
-from kronkeep_tui.form.submit import send
+from kronkeep_tui.form.form_rows import completions, hint_for
+from kronkeep_tui.form.form_state import FormState
+from kronkeep_tui.form.schedule_fit import ScheduleFit
+from kronkeep_tui.form.submit import submit_form
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
@@ -52,8 +52,8 @@ class FormView(View):
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self.filling = Filling(place.of)
-        self._fit = Fit()
+        self.filling = FormState(place.of)
+        self._fit = ScheduleFit()
         self._timer: Timer | None = None
 
     @property
@@ -86,7 +86,7 @@ class FormView(View):
         """Begins with what was typed before, else with what is usual."""
         kept = self.context.drafts.get(self.of)
         active = [storage.id for storage in self._storages if storage.status == "active"]
-        self.filling = kept or Filling(self.of, active[0] if len(active) == 1 else "")
+        self.filling = kept or FormState(self.of, active[0] if len(active) == 1 else "")
         self._changed(at="schedule" if self.filling.target else "name")
         if kept:
             self.context.tell("This is what you typed before; f5 begins anew.", "quiet")
@@ -94,8 +94,8 @@ class FormView(View):
     async def load(self) -> None:
         """Reads the CronJob that this is of, unless something was typed already."""
         filling = self.filling
-        if filling.source is not None and filling.unread:
-            filling.begin(await filling.client(self.context.client).cronjobs.tagged_spec(*filling.source))
+        if filling.source is not None and filling.is_unread:
+            filling.load(await filling.client_for(self.context.client).cronjobs.tagged_spec(*filling.source))
             self._changed(at="schedule" if filling.target else "name")
 
     # what is shown
@@ -114,7 +114,7 @@ class FormView(View):
 
     def _changed(self, *, at: str | None = None) -> None:
         """Reads the fields anew, and shows what they make."""
-        self.filling.look()
+        self.filling.parse()
         self.sheet.show(self.filling.rows(self._known_storages), at=at)
         self._hint()
         self._ask()
@@ -122,8 +122,12 @@ class FormView(View):
 
     def _hint(self) -> None:
         row = self.sheet.row
-        met = self.filling.met_at(row.key)
-        words = preview.met_hint(met, self.draft) if met else hint(row, self._storages, self._claims)
+        met = self.filling.change_at(row.key)
+        words = (
+            concurrent_changes.change_hint(met, self.draft)
+            if met
+            else hint_for(row, self._storages, self._claims)
+        )
         role = "warn" if met else "bad" if row.fault else "quiet"
         for bar in self.query(TextLine):
             bar.say((f" {words}", role))
@@ -145,7 +149,7 @@ class FormView(View):
 
     @on(FormWidget.TextChanged)
     def _typed(self, message: FormWidget.TextChanged) -> None:
-        self.filling.typed(message.key, message.text)
+        self.filling.type_text(message.key, message.text)
         self._keep()
         self._changed()
 
@@ -155,12 +159,12 @@ class FormView(View):
 
     @on(FormWidget.SuggestionRequested)
     def _complete(self, message: FormWidget.SuggestionRequested) -> None:
-        found = offered(message.key, self.draft.get(message.key, ""), self._storages, self._claims)
+        found = completions(message.key, self.draft.get(message.key, ""), self._storages, self._claims)
         if found:
             self._fill({message.key: found[0]}, at=message.key)
 
     def _keep(self) -> None:
-        if self.filling.unread:
+        if self.filling.is_unread:
             return
         drafts = self.context.drafts
         drafts.pop(self.of, None)
@@ -176,8 +180,8 @@ class FormView(View):
     # how the schedules fit
 
     def _ask(self) -> None:
-        request = preview.request(self.draft, self.filling.target)
-        if not self._fit.is_new(request):
+        request = schedule_fit.check_request(self.draft, self.filling.target)
+        if not self._fit.set_request(request):
             return
         if self._timer is not None:
             self._timer.stop()
@@ -186,21 +190,21 @@ class FormView(View):
             self._timer = self.set_timer(PAUSE, lambda: self.context.start(self._checked(request), check))
 
     async def _checked(self, request: ScheduleCheckRequest) -> None:
-        await self._fit.ask(request, self.filling.client(self.context.client), self.context.clock)
+        await self._fit.ask(request, self.filling.client_for(self.context.client), self.context.clock)
         if self.is_mounted:
             self._preview()
 
     def refusal(self, action: Action) -> str:
         """A strategy needs a conflict, and theirs a change of somebody else's."""
         strategy = {"shift": "shift", "after_run": "after-run", "accept": "accept"}.get(action.name)
-        if strategy is not None and self._fit.offer(strategy) is None:
+        if strategy is not None and self._fit.offer_of(strategy) is None:
             return "There is no conflict to settle."
-        if action == actions.SWAP and self.filling.met_at(self.sheet.row.key) is None:
+        if action == actions.SWAP and self.filling.change_at(self.sheet.row.key) is None:
             return "Nobody else has changed this field since the form was opened."
         return ""
 
     def _settle(self, strategy: str) -> None:
-        found = self._fit.settle(strategy)
+        found = self._fit.fix_conflict(strategy)
         self._fill(found.texts, at=found.at)
         self.context.tell(found.message, found.role)
 
@@ -223,8 +227,8 @@ class FormView(View):
     def do_swap(self) -> None:
         """Takes somebody else's text in this field, or brings back one's own."""
         key = self.sheet.row.key
-        if (met := self.filling.met_at(key)) is not None:
-            self.filling.swap(met.path)
+        if (met := self.filling.change_at(key)) is not None:
+            self.filling.swap_change(met.path)
             self._fill({}, at=key)
 
     # other beginnings
@@ -233,7 +237,7 @@ class FormView(View):
     def do_fill(self) -> None:
         """Asks for a CronJob or a template to begin with; the name that was typed stays."""
         jobs = sorted(f"{c.namespace}/{c.name}" for c in self.store.cronjobs)
-        known = [*templates.names(), *jobs]
+        known = [*templates.template_names(), *jobs]
 
         def complete(text: str) -> list[str]:
             return [name for name in known if name.startswith(text)]
@@ -246,7 +250,7 @@ class FormView(View):
             self.context.start(self._filled_from(name), "fill")
 
     async def _filled_from(self, name: str) -> None:
-        found = templates.texts(name)
+        found = templates.template_texts(name)
         if found is None:
             if "/" not in name:
                 raise InvalidRequest(f"There is no template {name!r}.", next_step="tab completes.")
@@ -259,7 +263,7 @@ class FormView(View):
     def do_anew(self) -> None:
         """Forgets what was typed."""
         self.context.drafts.pop(self.of, None)
-        self.filling = Filling(self.of, self.draft.get("policy.storage_id", ""))
+        self.filling = FormState(self.of, self.draft.get("policy.storage_id", ""))
         self._changed(at="name")
         self.context.start(self.load(), f"load form {self.of}")
 
@@ -288,10 +292,10 @@ class FormView(View):
     # sending
 
     def _spec(self) -> CronJobCreate:
-        if self.filling.unread:
+        if self.filling.is_unread:
             words = "The CronJob was not read, so nothing is sent."
             raise NotAllowedNow(words, next_step="f5 reads it again.")
-        wrong = self.filling.wrong(self._known_storages)
+        wrong = self.filling.first_error(self._known_storages)
         if wrong is not None:
             self._changed(at=wrong[0])
             raise wrong[1]
@@ -311,9 +315,11 @@ class FormView(View):
     async def _send(self, *, dry_run: bool) -> None:
         spec = self._spec()
         if not dry_run:
-            self._fit.refuse(spec)
+            self._fit.require_no_conflict(spec)
         try:
-            made = await send(self.filling.client(self.context.client), self.filling, spec, dry_run=dry_run)
+            made = await submit_form(
+                self.filling.client_for(self.context.client), self.filling, spec, dry_run=dry_run
+            )
         except KronkeepError as error:
             self._refused(error)
             raise
@@ -328,7 +334,7 @@ class FormView(View):
 
     def _refused(self, error: KronkeepError) -> None:
         """Goes to the field that an error is about, or to the first that somebody else changed."""
-        at = self.filling.refuse(error) or self.filling.first_met
+        at = self.filling.add_refusal(error) or self.filling.first_changed_row
         self._keep()
         if at is not None and self.is_mounted:
             self._changed(at=at)

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.timer import Timer
 
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.query import Filter, parse
+from kronkeep_common.record_filter import RecordFilter, parse_filter
 from kronkeep_tui import actions
 from kronkeep_tui.actions import Scope, handles
 from kronkeep_tui.context import Context
@@ -60,7 +60,7 @@ class TableView(View, Generic[R]):
         self.filter_text = ""
         self.faults_only = False
         self.order = ""
-        self._filter: Filter = parse("")
+        self._filter: RecordFilter = parse_filter("")
         self._seen: tuple[object, ...] = ()
         self._found: Sequence[R] = ()
         self._all = 0
@@ -134,7 +134,7 @@ class TableView(View, Generic[R]):
         if self.context.namespace:
             found = [r for r in found if getattr(r, "namespace", "") in ("", self.context.namespace)]
         if self.filter_text:
-            takes = self._filter.takes
+            takes = self._filter.matches
             facts = self.facts
             found = [r for r in found if takes(facts(r), now)]
         if self.faults_only:
@@ -215,7 +215,7 @@ class TableView(View, Generic[R]):
     def set_filter(self, text: str) -> None:
         """Filters; raises InvalidFilter and keeps the one in force."""
         names = {cluster.name: cluster.id for cluster in self.store.clusters}
-        self._filter = parse(text, names)
+        self._filter = parse_filter(text, names)
         self.filter_text = text.strip()
         self.update()
 

@@ -6,8 +6,8 @@ from typing import Any
 from textual import events
 from textual.message import Message
 
-from kronkeep_tui.form.form_rows import Row
-from kronkeep_tui.form.line_edit import Line
+from kronkeep_tui.form.form_rows import FormRow
+from kronkeep_tui.form.line_edit import EditedLine
 from kronkeep_tui.widgets.cells import Text, fit, rule
 from kronkeep_tui.widgets.line_widget import LineWidget
 
@@ -40,17 +40,17 @@ class FormWidget(LineWidget, can_focus=True):
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: list[Row] = []
+        self._rows: list[FormRow] = []
         self._at = 0
-        self._line = Line()
+        self._line = EditedLine()
         self.top = 0
 
     @property
-    def row(self) -> Row:
+    def row(self) -> FormRow:
         """The row under the cursor."""
         return self._rows[self._at]
 
-    def show(self, rows: list[Row], *, at: str | None = None) -> None:
+    def show(self, rows: list[FormRow], *, at: str | None = None) -> None:
         """Show rows; the cursor stays on its key, or moves to the key `at`."""
         key = at or (self.row.key if self._rows else "")
         self._rows = rows
@@ -58,7 +58,7 @@ class FormWidget(LineWidget, can_focus=True):
         fallback = next((n for n, row in enumerate(rows) if row.key and n >= self._at), len(rows) - 1)
         self._at = places[0] if places else fallback
         if self._line.text != self.row.text or at is not None:
-            self._line = Line(self.row.text, len(self.row.text))
+            self._line = EditedLine(self.row.text, len(self.row.text))
         self._reveal()
         self.sync()
 
@@ -91,7 +91,7 @@ class FormWidget(LineWidget, can_focus=True):
 
     def _move_cursor(self, place: int) -> None:
         self._at = place
-        self._line = Line(self.row.text, len(self.row.text))
+        self._line = EditedLine(self.row.text, len(self.row.text))
         self._reveal()
         self.sync()
         self.post_message(self.FieldChanged(self.row.key))
@@ -106,14 +106,14 @@ class FormWidget(LineWidget, can_focus=True):
         """Insert pasted text with its lines joined."""
         event.stop()
         if self._rows and not self.row.choices:
-            self._edit(self._line.typed(" ".join(event.text.split("\n")).strip()))
+            self._edit(self._line.insert(" ".join(event.text.split("\n")).strip()))
 
     def _press(self, key: str, character: str | None) -> bool:
         if key in _NEXT or key in _BEFORE:
             self.go(1 if key in _NEXT else -1)
         elif self.row.choices and (key in ("left", "right", "space") or _is_text(character)):
             self._choose(key, character)
-        elif key == "right" and self._line.at == len(self._line.text):
+        elif key == "right" and self._line.cursor == len(self._line.text):
             self.post_message(self.SuggestionRequested(self.row.key))
         elif (line := self._line.press(key, character)) is not None:
             self._edit(line)
@@ -133,9 +133,9 @@ class FormWidget(LineWidget, can_focus=True):
             self._set(choice)
 
     def _set(self, text: str) -> None:
-        self._edit(Line(text, len(text)))
+        self._edit(EditedLine(text, len(text)))
 
-    def _edit(self, line: Line) -> None:
+    def _edit(self, line: EditedLine) -> None:
         if self.row.locked:
             self.post_message(self.FieldChanged(self.row.key))
             return
@@ -182,7 +182,7 @@ def _is_text(character: str | None) -> bool:
     return character is not None and character.isprintable()
 
 
-def _choice_spans(row: Row) -> Text:
+def _choice_spans(row: FormRow) -> Text:
     spans: list[Any] = []
     for choice in row.choices:
         here = choice == row.text
@@ -190,7 +190,7 @@ def _choice_spans(row: Row) -> Text:
     return tuple(spans)
 
 
-def _unedited_text(row: Row, room: int) -> Text:
+def _unedited_text(row: FormRow, room: int) -> Text:
     if not row.fault:
         return ((fit(row.text, room), "quiet" if row.locked else ""),)
     text = fit(row.text, min(len(row.text), room // 2)) if row.text else ""

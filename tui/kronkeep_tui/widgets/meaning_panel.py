@@ -7,9 +7,9 @@ import msgspec
 from kronkeep_common.clock import Clock
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.text import clean_lines
-from kronkeep_tui.form import preview
-from kronkeep_tui.form.form_state import Filling
-from kronkeep_tui.form.schedule_fit import Fit
+from kronkeep_tui.form import concurrent_changes, schedule_preview
+from kronkeep_tui.form.form_state import FormState
+from kronkeep_tui.form.schedule_fit import ScheduleFit
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.line_widget import ScrollablePage
 
@@ -20,7 +20,7 @@ class MeaningPanel(ScrollablePage):
     as_yaml = False
 
     def show_draft(
-        self, filling: Filling, fit: Fit, clock: Clock, storages: Sequence[BackupStorage] | None
+        self, filling: FormState, fit: ScheduleFit, clock: Clock, storages: Sequence[BackupStorage] | None
     ) -> None:
         """Show what a form means now; `storages` is None until they have been read."""
 
@@ -39,15 +39,18 @@ class MeaningPanel(ScrollablePage):
         return super().line(y, width)
 
 
-def _meaning(filling: Filling, fit: Fit, clock: Clock, width: int) -> list[Text]:
+def _meaning(filling: FormState, fit: ScheduleFit, clock: Clock, width: int) -> list[Text]:
     now = clock.now()
     local = now.astimezone().tzinfo
     assert local is not None
-    met = preview.met_lines(filling.met.values(), filling.draft, width)
-    return [*met, *preview.lines(filling.draft, fit.verdict, now, local, width, alone=fit.alone)]
+    met = concurrent_changes.change_lines(filling.changes.values(), filling.draft, width)
+    return [
+        *met,
+        *schedule_preview.preview_lines(filling.draft, fit.verdict, now, local, width, alone=fit.is_local),
+    ]
 
 
-def _yaml(filling: Filling, storages: Sequence[BackupStorage] | None) -> list[Text]:
+def _yaml(filling: FormState, storages: Sequence[BackupStorage] | None) -> list[Text]:
     """Return the manifest, or why there is none."""
     if filling.spec is None:
         return [((error.message, "bad"),) for error in filling.errors(storages).values()]

@@ -29,23 +29,23 @@ _FIELDS = {
     "code": "code",
 }
 _INDEXED = ("status", "ns", "cluster", "storage", "policy")
-Test = Callable[[Any, datetime], bool]
+RecordTest = Callable[[Any, datetime], bool]
 
 
-class Filter(NamedTuple):
+class RecordFilter(NamedTuple):
     """A parsed filter: tests that must all pass, and what an index can answer first."""
 
-    tests: tuple[Test, ...]
-    equal: dict[str, str]
+    tests: tuple[RecordTest, ...]
+    indexed_values: dict[str, str]
 
-    def takes(self, record: Any, now: datetime) -> bool:
+    def matches(self, record: Any, now: datetime) -> bool:
         """Whether the record passes."""
         return all(test(record, now) for test in self.tests)
 
 
-def parse(text: str, clusters: Mapping[str, str] = MappingProxyType({})) -> Filter:
+def parse_filter(text: str, clusters: Mapping[str, str] = MappingProxyType({})) -> RecordFilter:
     """The filter; raises InvalidFilter with the column of the fault. `clusters` are ids by name."""
-    tests: list[Test] = []
+    tests: list[RecordTest] = []
     equal: dict[str, str] = {}
     for match in re.finditer(r"\S+", text):
         word = match.group()
@@ -56,30 +56,30 @@ def parse(text: str, clusters: Mapping[str, str] = MappingProxyType({})) -> Filt
         value = clusters.get(value, value) if key == "cluster" else value
         if colon and key in _INDEXED and not negated:
             equal[_FIELDS[key]] = value
-        test = _test(key, value, column) if colon else _contains(body)
+        test = _make_test(key, value, column) if colon else _make_text_test(body)
         tests.append(_negate(test) if negated else test)
-    return Filter(tuple(tests), equal)
+    return RecordFilter(tuple(tests), equal)
 
 
-def _negate(test: Test) -> Test:
+def _negate(test: RecordTest) -> RecordTest:
     return lambda record, now: not test(record, now)
 
 
-def _test(key: str, value: str, column: int) -> Test:
+def _make_test(key: str, value: str, column: int) -> RecordTest:
     if not value:
         raise InvalidFilter(f"The filter lacks a value after {key!r}.", column=column)
     if key == "age":
-        return _age(value, column)
+        return _make_age_test(value, column)
     if key == "name":
-        return lambda record, _: value.lower() in _name(record)
+        return lambda record, _: value.lower() in _name_text(record)
     if key not in _FIELDS:
         known = ", ".join([*_FIELDS, "name", "age"])
         raise InvalidFilter(f"The filter does not know {key!r}; it knows {known}.", column=column)
     field = _FIELDS[key]
-    return lambda record, _: _value(record, field) == value
+    return lambda record, _: _field_text(record, field) == value
 
 
-def _value(record: Any, field: str) -> str:
+def _field_text(record: Any, field: str) -> str:
     """The field as text, empty where there is none."""
     if field == "status" and (recent := getattr(record, "recent", None)):
         return str(recent[-1])
@@ -89,7 +89,7 @@ def _value(record: Any, field: str) -> str:
     return str(getattr(record, field, None) or "")
 
 
-def _age(value: str, column: int) -> Test:
+def _make_age_test(value: str, column: int) -> RecordTest:
     match = _AGE.fullmatch(value)
     if match is None:
         raise InvalidFilter(f"The filter's age {value!r} is not like <24h.", column=column)
@@ -103,14 +103,14 @@ def _age(value: str, column: int) -> Test:
     return test
 
 
-def _name(record: Any) -> str:
+def _name_text(record: Any) -> str:
     for field in ("cronjob", "name", "id", "file"):
         if text := getattr(record, field, None):
             return str(text).lower()
     return ""
 
 
-def _contains(word: str) -> Test:
+def _make_text_test(word: str) -> RecordTest:
     return lambda record, _: (
-        word.lower() in _name(record) or word.lower() in str(getattr(record, "namespace", ""))
+        word.lower() in _name_text(record) or word.lower() in str(getattr(record, "namespace", ""))
     )
