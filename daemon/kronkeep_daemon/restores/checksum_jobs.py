@@ -24,7 +24,7 @@ from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import backup as restic_backup
-from kronkeep_daemon.restores import path_mapping, restore_manifests
+from kronkeep_daemon.restores import restore_manifests, snapshot_paths
 from kronkeep_daemon.restores.checksums import ChecksumStore, build_checksums
 from kronkeep_daemon.restores.log_parser import MOST_FILES, ChecksumParser
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
@@ -109,7 +109,7 @@ class ChecksumJobs:
         """Store the checksums of a backup; return how many files have one."""
         await self._snapshots.wait_until_ready(backup, None)
         selection = await asyncio.to_thread(
-            path_mapping.summarize_selection, self._snapshots.read_entries(backup), ()
+            snapshot_paths.summarize_selection, self._snapshots.read_entries(backup), ()
         )
         manifest = self._build_job(backup, policy, selection.claims)
         checksums = ChecksumParser()

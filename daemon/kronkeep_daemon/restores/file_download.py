@@ -23,10 +23,10 @@ from kronkeep_daemon.kube.objects import JsonObject, Pod
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
-from kronkeep_daemon.restores.path_mapping import RestoreCall
+from kronkeep_daemon.restores import restore_manifests, restore_outcome, snapshot_paths
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
+from kronkeep_daemon.restores.snapshot_paths import RestoreCall
 from kronkeep_daemon.settings import Settings
 
 # A kubelet keeps 5 files of 10 MiB of a container's log (containerLogMaxSize, containerLogMaxFiles), and a
@@ -124,11 +124,11 @@ class FileDownloads:
     ) -> JsonObject:
         """Return a Job that restores the file, hashes it and prints it."""
         assert backup.result is not None
-        snapshot_id, _ = path_mapping.split_by_snapshot(backup.result, (path,), None)[0]
+        snapshot_id, _ = snapshot_paths.split_by_snapshot(backup.result, (path,), None)[0]
         call = RestoreCall(
             snapshot_id=snapshot_id,
-            folder=path_mapping.TARGET,
-            patterns=path_mapping.escape_patterns((path,)),
+            folder=snapshot_paths.TARGET,
+            patterns=snapshot_paths.escape_patterns((path,)),
         )
         job = build_repository_job(
             name=f"kronkeep-file-{secrets.token_hex(6)}",
@@ -138,7 +138,7 @@ class FileDownloads:
             settings=self._settings().archive,
             deadline_seconds=DEADLINE_SECONDS,
         )
-        return restore_manifests.add_sending(job, f"{path_mapping.TARGET}{path}", LINE_LENGTH)
+        return restore_manifests.add_sending(job, f"{snapshot_paths.TARGET}{path}", LINE_LENGTH)
 
 
 async def _decode_and_check(chunks: AsyncIterator[bytes], size: int, sha256: str) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from kronkeep_common.models import Restore
 from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.restic import restore as restic_restore
-from kronkeep_daemon.restores import path_mapping
+from kronkeep_daemon.restores import snapshot_paths
 from kronkeep_daemon.restores.restore_records import RestoreRecords
 
 PROGRESS_SECONDS = 1.0
@@ -107,7 +107,7 @@ class RestoreLogParser:
         self._restore_id = restore.id
         self._clock = clock
         self._progress_noted_at = 0.0
-        self._stage = path_mapping.stage_folder(restore.id)
+        self._stage = snapshot_paths.stage_folder(restore.id)
         self._is_verifying = restore.status is RestoreStatus.VERIFYING
 
     def add_line(self, container: str, line: bytes) -> None:
@@ -123,12 +123,12 @@ class RestoreLogParser:
 
     def snapshot_paths(self) -> set[str]:
         """Return the listed files and folders by their paths in the snapshot."""
-        return {path_mapping.snapshot_path(path, self._stage) for path in self.file_list.paths}
+        return {snapshot_paths.snapshot_path(path, self._stage) for path in self.file_list.paths}
 
     def snapshot_checksums(self) -> dict[str, str]:
         """Return the SHA-256 of the restored files by their paths in the snapshot."""
         return {
-            path_mapping.snapshot_path(path, self._stage): sha256
+            snapshot_paths.snapshot_path(path, self._stage): sha256
             for path, sha256 in self.checksums.sha256_of.items()
         }
 

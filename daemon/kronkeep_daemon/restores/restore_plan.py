@@ -25,11 +25,11 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.job_names import short_hash
-from kronkeep_daemon.restores import path_mapping, restore_manifests
+from kronkeep_daemon.restores import restore_manifests, snapshot_paths
 from kronkeep_daemon.restores.log_parser import FileListParser
-from kronkeep_daemon.restores.path_mapping import Selection, TargetMount
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
+from kronkeep_daemon.restores.snapshot_paths import Selection, TargetMount
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 
@@ -101,11 +101,11 @@ class RestorePlanner:
             waits for ever.
         """
         backup = self._snapshots.require_restorable(backup_id)
-        include = path_mapping.normalize_include(request.include)
+        include = snapshot_paths.normalize_include(request.include)
         target = self._resolve_target(backup, request.target)
         await self._snapshots.wait_until_ready(backup, listing_seconds)
         selection = await asyncio.to_thread(
-            path_mapping.summarize_selection, self._snapshots.read_entries(backup), include
+            snapshot_paths.summarize_selection, self._snapshots.read_entries(backup), include
         )
         await self._require_every_path(backup, include)
         if target.kind == "in-place" and not selection.claims:
@@ -115,7 +115,7 @@ class RestorePlanner:
             target=target,
             include=include,
             selection=selection,
-            mounts=path_mapping.target_mounts(target, selection),
+            mounts=snapshot_paths.target_mounts(target, selection),
         )
 
     async def _require_every_path(self, backup: BackupExecution, include: tuple[str, ...]) -> None:
@@ -293,11 +293,15 @@ def _count_overwritten(
     target_files: FileListParser,
 ) -> RestorePlan:
     """Return the plan with what it overwrites and what it leaves of the target's files."""
-    remaining = {path.removeprefix(path_mapping.TARGET) for path in target_files.files}
+    remaining = {path.removeprefix(snapshot_paths.TARGET) for path in target_files.files}
     overwritten: list[str] = []
     overwritten_bytes = 0
     for entry in entries:
-        if entry.kind != "dir" and entry.path in remaining and path_mapping.is_included(entry.path, include):
+        if (
+            entry.kind != "dir"
+            and entry.path in remaining
+            and snapshot_paths.is_included(entry.path, include)
+        ):
             remaining.discard(entry.path)
             overwritten.append(entry.path)
             overwritten_bytes += entry.size

@@ -30,7 +30,7 @@ from kronkeep_daemon.repositories.job_manifests import KEPT_SECONDS, build_repos
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.faults import Fault
-from kronkeep_daemon.restores import path_mapping, restore_manifests, restore_outcome
+from kronkeep_daemon.restores import restore_manifests, restore_outcome, snapshot_paths
 from kronkeep_daemon.restores.checksums import ChecksumStore, FileChecksum, compare_checksums
 from kronkeep_daemon.restores.log_parser import RestoreLogParser
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
@@ -168,8 +168,8 @@ class RestoreRunner:
         if restore.overwrite:
             return
         target_files = await self._planner.list_target(resolved, restore.id)
-        paths = (path.removeprefix(path_mapping.TARGET) for path in target_files.paths)
-        if not path_mapping.is_empty_target(paths, resolved.mounts):
+        paths = (path.removeprefix(snapshot_paths.TARGET) for path in target_files.paths)
+        if not snapshot_paths.is_empty_target(paths, resolved.mounts):
             raise InvalidRequest(
                 "The target holds files.", next_step="Allow it with overwrite, or choose another."
             )
@@ -261,8 +261,8 @@ class RestoreRunner:
         assert restore.deadline_at is not None
         assert resolved.backup.result is not None
         mounts = resolved.mounts if restore.purpose == "restore" else []
-        stage = path_mapping.stage_folder(restore.id) if uses_stage(restore) else None
-        calls = path_mapping.restore_calls(
+        stage = snapshot_paths.stage_folder(restore.id) if uses_stage(restore) else None
+        calls = snapshot_paths.restore_calls(
             resolved.backup.result, resolved.selection, mounts, resolved.include, stage
         )
         job = build_repository_job(
@@ -293,7 +293,7 @@ class RestoreRunner:
         """Remove the stage from the target's claims, however the restore ended."""
         cluster_id = cluster_id_of(restore)
         namespace = namespace_of(restore)
-        stage = path_mapping.stage_folder(restore.id)
+        stage = snapshot_paths.stage_folder(restore.id)
         name = f"kronkeep-clean-{restore.id}"
         base = build_repository_job(
             name=name,
@@ -335,7 +335,7 @@ class RestoreRunner:
             return restic_restore.different_files(missing)
         if checksums is None or parser.checksums.has_too_many:
             return ComparedFiles(restore_outcome.count_verified_files(finished), "restic")
-        included = [line for line in checksums if path_mapping.is_included(line.path, resolved.include)]
+        included = [line for line in checksums if snapshot_paths.is_included(line.path, resolved.include)]
         count, different = await asyncio.to_thread(compare_checksums, included, parser.snapshot_checksums())
         return restic_restore.different_files(different) if different else ComparedFiles(count, "manifest")
 
@@ -377,15 +377,18 @@ def missing_paths(
     entries: of the snapshot. restored: the snapshot's paths that are in the target. Names that are not UTF-8
     cannot be compared and are passed over.
     """
-    roots = {path_mapping.SOURCE, *(f"{path_mapping.SOURCE}/{claim}" for claim in resolved.selection.claims)}
+    roots = {
+        snapshot_paths.SOURCE,
+        *(f"{snapshot_paths.SOURCE}/{claim}" for claim in resolved.selection.claims),
+    }
     return [
         f"{entry.path} (missing)"
         for entry in entries
-        if path_mapping.is_included(entry.path, resolved.include)
+        if snapshot_paths.is_included(entry.path, resolved.include)
         and UNDECODABLE not in entry.path
         and entry.path not in restored
         and entry.path not in roots
-        and (not resolved.is_in_place or path_mapping.claim_of_path(entry.path) is not None)
+        and (not resolved.is_in_place or snapshot_paths.claim_of_path(entry.path) is not None)
     ]
 
 

@@ -33,7 +33,7 @@ from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
 from kronkeep_daemon.repositories.repository_jobs import failed
 from kronkeep_daemon.restic import ls
-from kronkeep_daemon.restores import path_mapping
+from kronkeep_daemon.restores import snapshot_paths
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
@@ -160,7 +160,7 @@ class SnapshotListings:
         repository = self.repository_of(backup)
         cluster_id, namespace = self._jobs.place_of(repository)
         name = f"kronkeep-files-{backup.id}"
-        shares = path_mapping.split_by_snapshot(backup.result, (), None)
+        shares = snapshot_paths.split_by_snapshot(backup.result, (), None)
         manifest = build_repository_job(
             name=name,
             namespace=namespace,

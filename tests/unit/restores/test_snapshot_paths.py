@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
-from kronkeep_daemon.restores import path_mapping
-from kronkeep_daemon.restores.path_mapping import RestoreCall, Selection, TargetMount
+from kronkeep_daemon.restores import snapshot_paths
+from kronkeep_daemon.restores.snapshot_paths import RestoreCall, Selection, TargetMount
 
 FILES = BackupResult(snapshot_id="f1")
 BOTH = BackupResult(snapshot_id="f1", database_snapshot_id="d1")
@@ -20,31 +20,31 @@ def found(*claims: str, others: bool = False) -> Selection:
 
 
 def test_one_claim_lands_in_the_targets_folder_and_several_keep_their_paths() -> None:
-    assert path_mapping.target_mounts(TO_CLAIM, found("data")) == [
+    assert snapshot_paths.target_mounts(TO_CLAIM, found("data")) == [
         TargetMount("new", "/target/source/data", "sub")
     ]
-    assert path_mapping.target_mounts(TO_CLAIM, found("a", "b")) == [TargetMount("new", "/target", "sub")]
-    assert path_mapping.target_mounts(TO_CLAIM, found("data", others=True)) == [
+    assert snapshot_paths.target_mounts(TO_CLAIM, found("a", "b")) == [TargetMount("new", "/target", "sub")]
+    assert snapshot_paths.target_mounts(TO_CLAIM, found("data", others=True)) == [
         TargetMount("new", "/target", "sub")
     ]
-    assert path_mapping.target_mounts(IN_PLACE, found("a", "b")) == [
+    assert snapshot_paths.target_mounts(IN_PLACE, found("a", "b")) == [
         TargetMount("a", "/target/source/a", ""),
         TargetMount("b", "/target/source/b", ""),
     ]
 
 
 def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
-    whole = path_mapping.target_mounts(TO_CLAIM, found("data", others=True))
-    assert path_mapping.restore_calls(BOTH, found("data", others=True), whole, (), None) == [
+    whole = snapshot_paths.target_mounts(TO_CLAIM, found("data", others=True))
+    assert snapshot_paths.restore_calls(BOTH, found("data", others=True), whole, (), None) == [
         RestoreCall(snapshot_id="f1", folder="/target", patterns=[]),
         RestoreCall(snapshot_id="d1", folder="/target", patterns=[]),
     ]
-    assert path_mapping.restore_calls(BOTH, found(others=True), whole, ("/dump",), None) == [
+    assert snapshot_paths.restore_calls(BOTH, found(others=True), whole, ("/dump",), None) == [
         RestoreCall(snapshot_id="d1", folder="/target", patterns=["/dump"])
     ]
-    back = path_mapping.target_mounts(IN_PLACE, found("data", others=True))
+    back = snapshot_paths.target_mounts(IN_PLACE, found("data", others=True))
     stage = "/target/source/data/s"
-    assert path_mapping.restore_calls(BOTH, found("data", others=True), back, (), "s") == [
+    assert snapshot_paths.restore_calls(BOTH, found("data", others=True), back, (), "s") == [
         RestoreCall(
             snapshot_id="f1",
             folder=stage,
@@ -56,8 +56,8 @@ def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
 
 def test_in_place_each_claim_is_restored_into_its_own_stage_with_its_own_paths() -> None:
     selection = found("a", "b")
-    calls = path_mapping.restore_calls(
-        FILES, selection, path_mapping.target_mounts(IN_PLACE, selection), ("/source/a/x", "/source/b"), "s"
+    calls = snapshot_paths.restore_calls(
+        FILES, selection, snapshot_paths.target_mounts(IN_PLACE, selection), ("/source/a/x", "/source/b"), "s"
     )
     assert [(call.folder, call.patterns) for call in calls] == [
         ("/target/source/a/s", ["/source/a/x"]),
@@ -68,17 +68,17 @@ def test_in_place_each_claim_is_restored_into_its_own_stage_with_its_own_paths()
 @pytest.mark.parametrize("path", ["source", "", "/a/../b", "/a\0b", "/./a"])
 def test_what_is_no_path_of_a_snapshot_is_refused(path: str) -> None:
     with pytest.raises(InvalidRequest):
-        path_mapping.normalize_include([path])
+        snapshot_paths.normalize_include([path])
 
 
 def test_chosen_paths_lose_slashes_and_repetitions_and_the_root_means_all() -> None:
-    assert path_mapping.normalize_include(["/a/", "/a", "/b"]) == ("/a", "/b")
-    assert path_mapping.normalize_include(["/a", "/"]) == ()
+    assert snapshot_paths.normalize_include(["/a/", "/a", "/b"]) == ("/a", "/b")
+    assert snapshot_paths.normalize_include(["/a", "/"]) == ()
 
 
 @given(st.text(min_size=1).filter(lambda name: "/" not in name and "\0" not in name))
 def test_an_escaped_name_matches_itself_and_its_wildcards_nothing_else(name: str) -> None:
-    pattern = path_mapping.escape_patterns((f"/{name}",))[0]
+    pattern = snapshot_paths.escape_patterns((f"/{name}",))[0]
     plain = ""
     at = 0
     while at < len(pattern):
@@ -91,10 +91,10 @@ def test_an_escaped_name_matches_itself_and_its_wildcards_nothing_else(name: str
 
 def test_a_fresh_file_system_is_empty_and_a_hidden_file_is_not() -> None:
     where = [TargetMount("new", "/target/source/data", "")]
-    assert path_mapping.is_empty_target(["/source/data/lost+found"], where)
-    assert path_mapping.is_empty_target([], where)
-    assert not path_mapping.is_empty_target(["/source/data/.x"], where)
-    assert not path_mapping.is_empty_target(["/source/data/d/lost+found"], where)
+    assert snapshot_paths.is_empty_target(["/source/data/lost+found"], where)
+    assert snapshot_paths.is_empty_target([], where)
+    assert not snapshot_paths.is_empty_target(["/source/data/.x"], where)
+    assert not snapshot_paths.is_empty_target(["/source/data/d/lost+found"], where)
 
 
 def test_a_selection_counts_files_and_claims() -> None:
@@ -105,6 +105,6 @@ def test_a_selection_counts_files_and_claims() -> None:
         SnapshotFile(name="l", path="/source/a/l", kind="symlink"),
         SnapshotFile(name="g", path="/source/ab", kind="file", size=9),
     ]
-    assert path_mapping.summarize_selection(iter(entries), ("/source/a",)) == Selection(
+    assert snapshot_paths.summarize_selection(iter(entries), ("/source/a",)) == Selection(
         files=2, folders=1, total_bytes=3, claims=("a",), has_others=False
     )
