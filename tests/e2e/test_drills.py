@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.daemon_process import Daemon
-from tests.e2e.test_restores import backed_up, ended, fill
+from tests.e2e.restore_site import back_up, fill_claim, wait_until_ended
 from tests.restic_command import run_restic
 from tests.waiting import eventually
 
@@ -41,18 +41,18 @@ async def drilled(client: Client, storage: Path, claim: Path) -> Path:
         policy=policy("test", "-s", "/restored/source/data/program"),
     )
     await client.cronjobs.create(spec)
-    fill(claim, "one")
+    fill_claim(claim, "one")
     return claim
 
 
 async def test_a_drill_compares_with_the_manifest_runs_the_check_and_is_shown(
     client: Client, drilled: Path
 ) -> None:
-    backup = await backed_up(client)
+    backup = await back_up(client)
     regular = [p for p in drilled.rglob("*") if p.is_file() and not p.is_symlink()]
     made = await eventually(lambda: client.backups.get(backup.id), lambda b: b.manifest_files is not None)
     assert (made.manifest_files, made.warnings) == (len(regular), ())
-    done = await ended(client, await client.cronjobs.drill("default", "job"))
+    done = await wait_until_ended(client, await client.cronjobs.drill("default", "job"))
     assert (done.status, done.reason, done.purpose) == ("completed", None, "drill"), done
     assert (done.verified_against, done.files_verified) == ("manifest", len(regular))
     assert done.duration_seconds is not None
@@ -61,7 +61,7 @@ async def test_a_drill_compares_with_the_manifest_runs_the_check_and_is_shown(
     assert (await client.cronjobs.get("default", "job")).last_verified_at == done.ended_at
     assert (await client.policies.list()).items[0].last_verified_at == done.ended_at
     await client.cronjobs.set_policy("default", "job", policy("sh", "-c", "echo the dump is broken; exit 3"))
-    failed = await ended(client, await client.cronjobs.drill("default", "job"))
+    failed = await wait_until_ended(client, await client.cronjobs.drill("default", "job"))
     assert (failed.status, failed.reason) == ("failed", "CheckFailed")
     assert "the dump is broken" in (failed.message or "")
     assert (await client.cronjobs.get("default", "job")).last_verified_at == done.ended_at
@@ -71,7 +71,7 @@ async def test_a_flipped_byte_and_a_lost_password_are_told_apart_and_nothing_is_
     daemon: Daemon, client: Client, storage: Path, drilled: Path
 ) -> None:
     (drilled / "large").write_bytes(bytes(range(256)) * 4096)
-    backup = await backed_up(client)
+    backup = await back_up(client)
     good = await client.backups.verify(backup.id)
     assert good.verified_at is not None
     pack = max((storage / "data").rglob("*"), key=lambda p: p.stat().st_size if p.is_file() else 0)
@@ -81,7 +81,7 @@ async def test_a_flipped_byte_and_a_lost_password_are_told_apart_and_nothing_is_
     with pytest.raises(errors.VerificationFailed) as told:
         await client.backups.verify(backup.id)
     assert "damaged" in str(told.value)
-    failed = await ended(client, await client.cronjobs.drill("default", "job"))
+    failed = await wait_until_ended(client, await client.cronjobs.drill("default", "job"))
     assert (failed.status, failed.reason) == ("failed", "RepositoryDamaged"), failed
     assert (await client.backups.get(backup.id)).verified_at == good.verified_at
     pack.write_bytes(whole)
@@ -90,7 +90,7 @@ async def test_a_flipped_byte_and_a_lost_password_are_told_apart_and_nothing_is_
     await cluster.patch(paths.secrets("kronkeep", "kronkeep-storage-vault"), wrong)
     await cluster.close()
     request = RestoreRequest(target=RestoreTarget(claim="new"))
-    refused = await ended(client, await client.backups.restore(backup.id, request))
+    refused = await wait_until_ended(client, await client.backups.restore(backup.id, request))
     assert (refused.status, refused.reason) == ("failed", "WrongPassword"), refused
     assert refused.next_step
 
@@ -98,7 +98,7 @@ async def test_a_flipped_byte_and_a_lost_password_are_told_apart_and_nothing_is_
 async def test_files_that_change_meanwhile_have_no_hash_and_a_drill_without_a_backup_fails(
     client: Client, daemon: Daemon, storage: Path, drilled: Path
 ) -> None:
-    failed = await ended(client, await client.cronjobs.drill("default", "job"))
+    failed = await wait_until_ended(client, await client.cronjobs.drill("default", "job"))
     assert (failed.status, failed.reason) == ("failed", "NoBackup")
     (drilled / "busy").write_text("000000000")
     script = "while :; do date +%N | dd of=/data/busy conv=notrunc bs=9 count=1 status=none; sleep 0.02; done"
@@ -113,11 +113,11 @@ async def test_files_that_change_meanwhile_have_no_hash_and_a_drill_without_a_ba
     )
     run = await client.cronjobs.trigger("default", "writer")
     await eventually(lambda: client.runs.get(run.id), lambda r: r.status == "running")
-    backup = await backed_up(client)
+    backup = await back_up(client)
     made = await eventually(lambda: client.backups.get(backup.id), lambda b: b.manifest_files is not None)
     await client.runs.cancel(run.id)
     regular = [p for p in drilled.rglob("*") if p.is_file() and not p.is_symlink()]
     assert made.manifest_files == len(regular) - 1  # `busy` has none
-    done = await ended(client, await client.cronjobs.drill("default", "job"))
+    done = await wait_until_ended(client, await client.cronjobs.drill("default", "job"))
     assert (done.status, done.files_verified) == ("completed", len(regular) - 1), done
     assert await run_restic(daemon, storage, "check")

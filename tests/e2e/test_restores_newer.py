@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.backup_site import NEWER_RESTIC, BackupSite, backup_site
-from tests.e2e.test_restores import ended, fill, picture
+from tests.e2e.restore_site import describe_folder, fill_claim, wait_until_ended
 
 from kronkeep_common import errors
 from kronkeep_common.models import DatabaseDump, Drill, Include, RestoreRequest, RestoreTarget
@@ -23,30 +23,30 @@ def new(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
 async def test_a_dump_and_files_come_back_together_and_links_in_place(new: BackupSite) -> None:
     await new.create_storage("both")
     claim = await new.create_claim("both")
-    fill(claim, "one")
+    fill_claim(claim, "one")
     dump = DatabaseDump(image="postgres:16", command=("echo", "rows"), file_name="shop.sql")
     async with new.client() as client:
         await new.create_cronjob(
             client, "both", "both", "both", include=Include(configuration=True, database=dump)
         )
         backup = await new.back_up(client, "both")
-        first = picture(claim)
+        first = describe_folder(claim)
         assert backup.status == "succeeded", backup
         top = {f.name for f in (await client.backups.files(backup.id)).items}
         assert top == {"source", "configuration", "shop.sql"}
         assert b"".join([c async for c in client.backups.download(backup.id, "/shop.sql")]) == b"rows\n"
-        done = await ended(
+        done = await wait_until_ended(
             client, await client.backups.restore(backup.id, RestoreRequest(target=RestoreTarget(claim="all")))
         )
         assert (done.status, done.reason) == ("completed", None), done
         everything = claim.parent / "all"
         assert (everything / "shop.sql").read_text() == "rows\n"
-        assert picture(everything / "source" / "both") == first
+        assert describe_folder(everything / "source" / "both") == first
         (claim / "program").write_text("broken")
         request = RestoreRequest(target=RestoreTarget(kind="in-place"), overwrite=True, confirm="both")
-        done = await ended(client, await client.backups.restore(backup.id, request))
+        done = await wait_until_ended(client, await client.backups.restore(backup.id, request))
         assert (done.status, done.reason) == ("completed", None), done
-        assert picture(claim) == first
+        assert describe_folder(claim) == first
 
 
 async def test_a_drill_passes_and_a_damaged_pack_fails_with_its_reason(new: BackupSite) -> None:
@@ -56,7 +56,7 @@ async def test_a_drill_passes_and_a_damaged_pack_fails_with_its_reason(new: Back
     async with new.client() as client:
         await new.create_cronjob(client, "drilled", "drilled", "drilled", drill=Drill(schedule="0 3 29 2 *"))
         backup = await new.back_up(client, "drilled")
-        done = await ended(client, await client.cronjobs.drill("default", "drilled"))
+        done = await wait_until_ended(client, await client.cronjobs.drill("default", "drilled"))
         assert (done.status, done.reason) == ("completed", None), done
         pack = max(_packs(folder), key=lambda p: p.stat().st_size)
         whole = pack.read_bytes()

@@ -201,7 +201,7 @@ def assign_to_backup(job: JsonObject, backup: BackupExecution, work: ArchiveWork
     meta["labels"] |= {object_keys.BACKUP_LABEL: backup.id}
     meta["annotations"] = {object_keys.RUN_ANNOTATION: backup.cronjob_execution_id or ""}
     if node is not None:
-        _pod_of(job)["affinity"] = node_placement.on_node(node)
+        _pod_of(job)["affinity"] = node_placement.node_affinity(node)
 
 
 def _pod_of(job: JsonObject) -> JsonObject:

@@ -157,7 +157,7 @@ class Archiver:
         backup = self._records.get(backup_id)
         if not work.policy.hooks.post or backup.started_at is None:
             return
-        node = await node_placement.node_of(work.cluster, backup.namespace, work.claims)
+        node = await node_placement.find_node(work.cluster, backup.namespace, work.claims)
         stage = await self._hooks.run_stage(backup_id, "post", work, node)
         warnings = stage.warnings
         if stage.stopped_by is not None:

@@ -101,7 +101,7 @@ class AttemptRunner:
     ) -> BackupOutcome:
         await self._version_probe.require(work.cluster, work.policy)
         await self._ensure_repository(backup, work.repository)
-        node = await node_placement.node_of(work.cluster, backup.namespace, work.claims)
+        node = await node_placement.find_node(work.cluster, backup.namespace, work.claims)
         stage = await self._hooks.run_stage(backup.id, "pre", work, node)
         if stage.stopped_by is not None:
             return restic_backup.failure(hook_runner.fault_of_hook(stage.stopped_by), stage.warnings)

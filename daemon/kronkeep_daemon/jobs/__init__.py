@@ -1,1 +1,1 @@
-"""The Jobs that kronkeep makes: built, run to their end, their logs read."""
+"""Jobs that kronkeep creates: run to their end, with their logs and what became of each container."""

@@ -43,12 +43,12 @@ class JobState(NamedTuple):
 
     @property
     def pod(self) -> Pod | None:
-        """The newest pod."""
+        """The pod that was created last."""
         return pods.newest_pod(self.pods)
 
 
 class JobStates:
-    """Reads the state of one Job again and again.
+    """One Job, whose states are read one after the other.
 
     job: as it was created or found; a Job of the same name with another uid is not it.
     changed: is set when the cache has news of it; may be set by others to wake the reader.

@@ -51,7 +51,7 @@ class _Reading:
 
 
 class JobLogs:
-    """Reads the logs of one Job.
+    """The logs of one Job's containers, as far as they are read.
 
     on_line: is given every line as it comes; what it raises ends the reading.
     limit: how much of each log is kept.
@@ -115,7 +115,7 @@ class JobLogs:
         return {name: reading.result() for (owner, name), reading in self._readings.items() if owner == uid}
 
     async def close(self) -> None:
-        """Stop reading."""
+        """Stop reading; what was not read is lost."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -133,7 +133,7 @@ class JobLogs:
                 await self._changed.wait()
 
     def _next_unread(self) -> tuple[Pod, str] | None:
-        for status in pods.started_containers(self._pod):
+        for status in pods.containers_with_logs(self._pod):
             assert self._pod is not None
             reading = self._readings.get((self._pod.metadata.uid, status.name))
             if reading is None or not reading.is_done:

@@ -80,7 +80,7 @@ def ending_of(job: Job) -> Condition | None:
     return job.true_condition("Complete") or job.true_condition("Failed")
 
 
-def finished_job(ending: Condition, pod: Pod | None, logs: Mapping[str, ContainerLog]) -> FinishedJob:
+def describe_end(ending: Condition, pod: Pod | None, logs: Mapping[str, ContainerLog]) -> FinishedJob:
     """Return how a Job ended.
 
     ending: the condition that ended it.

@@ -42,7 +42,7 @@ def has_ended(status: ContainerStatus) -> bool:
     return status.state is not None and status.state.terminated is not None
 
 
-def started_containers(pod: Pod | None) -> list[ContainerStatus]:
+def containers_with_logs(pod: Pod | None) -> list[ContainerStatus]:
     """Return the containers that run or have ended, init containers first: the order in which they run."""
     return [status for status in pod.container_statuses if has_started(status)] if pod is not None else []
 

@@ -1,4 +1,4 @@
-"""Runs the Jobs that kronkeep makes: created once, followed to their end, their logs read.
+"""The runner of kronkeep's own Jobs: created once, followed to their end, their logs read.
 
 A Job has a name that its caller can say again. So a daemon that was killed finds the Job of its earlier life
 and follows that one to its end, instead of creating a second one.
@@ -49,7 +49,7 @@ class _CreatedJob(NamedTuple):
 
 
 class JobRunner:
-    """Runs Jobs in one cluster.
+    """The runner of Jobs in one cluster.
 
     cached: the cluster's cache, where it has one; else Jobs are polled.
     """
@@ -185,7 +185,7 @@ class JobRunner:
                     job_logs.require_success()
                     job_logs.update(state.pod)
                 pod = await states.final_pod()
-                return outcome.finished_job(ending, pod, await job_logs.finish(pod))
+                return outcome.describe_end(ending, pod, await job_logs.finish(pod))
             finally:
                 await job_logs.close()
 
@@ -193,7 +193,7 @@ class JobRunner:
         """Delete a Job whose last container ran too long, after its logs have been read."""
         pod = await states.final_pod()
         ending = Condition(type="Failed", status="True", reason=Reason.DEADLINE_EXCEEDED)
-        finished = outcome.finished_job(ending, pod, await job_logs.finish(pod))
+        finished = outcome.describe_end(ending, pod, await job_logs.finish(pod))
         meta = job.metadata
         await self.cluster.delete(paths.jobs(meta.namespace, meta.name), uid=meta.uid)
         return finished
@@ -202,13 +202,13 @@ class JobRunner:
         job_logs = self._logs(states, None, LONG_LOG)
         try:
             pod = await states.final_pod()
-            return outcome.finished_job(ending, pod, await job_logs.finish(pod))
+            return outcome.describe_end(ending, pod, await job_logs.finish(pod))
         finally:
             await job_logs.close()
 
 
 class JobRunners:
-    """The runner of each cluster.
+    """The runners of all clusters.
 
     recorders: by the clusters' ids, for their caches; Jobs of a cluster without one are polled.
     """

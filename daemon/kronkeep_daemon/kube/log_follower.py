@@ -1,4 +1,4 @@
-"""Follows a container's log over broken connections: every line once, in order.
+"""A container's log over broken connections: every line once, in order.
 
 A stream that breaks is opened again with sinceTime, which is exact to a second only (PodLogOptions): as many
 lines as were read of the last second already are skipped.
@@ -18,7 +18,7 @@ SECOND = len("2026-01-01T00:00:00")
 
 
 class LogFollower:
-    """Reads one container of a pod.
+    """The log of one container of a pod.
 
     is_over: whether the container has ended or its pod is deleted; asked before each connection.
     longest_line: in bytes; a longer line comes as several.

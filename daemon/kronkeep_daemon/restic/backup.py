@@ -50,7 +50,7 @@ def dry_run_argv(*, host: str, parent: str, paths: Sequence[str]) -> list[str]:
 
 
 class UnchangedFilesParser:
-    """Parses the output of dry_run_argv; keeps the paths of files that are as the snapshot has them.
+    """A parser of the output of dry_run_argv: the paths of files that are as the snapshot has them.
 
     most: how many paths are kept.
     """

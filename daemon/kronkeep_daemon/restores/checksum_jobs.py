@@ -1,4 +1,4 @@
-"""Computes the checksums of a backup whose policy has a drill, in a Job right after the archive.
+"""The Jobs that compute the checksums of backups whose policies have drills, right after the archive.
 
 The Job reads the claims once more; a file that changed since the archive gets no checksum. The backup stays
 as it is where its checksums cannot be computed: a drill then relies on restic's own comparison.
@@ -38,7 +38,7 @@ LONGEST_AGE = timedelta(hours=1)  # of a backup; later than this most of the sou
 
 
 class ChecksumJobs:
-    """Computes the checksums of each backup once, and removes them with its snapshot."""
+    """The checksums of each backup: computed once, and removed with its snapshot."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Records the drills that are due, and chooses their backups, from policies, past drills and the time.
+"""Which drills are due, and of which backups: from policies, past drills and the time.
 
 A drill's id is made from its policy and its slot, so a slot is drilled once, whoever records it. After
 downtime the newest slot alone is caught up.

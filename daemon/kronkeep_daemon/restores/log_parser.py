@@ -19,7 +19,7 @@ _UNESCAPED = {b"n": b"\n", b"\\": b"\\", b"r": b"\r"}
 
 
 class ChecksumParser:
-    """Parses the output of `sha256sum`.
+    """A parser of the output of `sha256sum`.
 
     GNU's escapes file names with line feeds and backslashes and begins such a line with a backslash;
     busybox's prints them as they are, so a name may go over several lines. At most MOST_FILES are kept.
@@ -59,7 +59,7 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 class FileListParser:
-    """Parses the output of restore_manifests.find_argv: `d` or `f`, the path, NUL and a line feed.
+    """A parser of the output of restore_manifests.find_argv: `d` or `f`, the path, NUL and a line feed.
 
     most: how many paths are kept; `left_out` counts the others.
     """
@@ -94,7 +94,7 @@ class FileListParser:
 
 
 class RestoreLogParser:
-    """Parses the containers of one attempt of a restore, and records its progress.
+    """A parser of the logs of one attempt of a restore, which records its progress.
 
     What neither lists files nor prints checksums or progress is kept as the container's log.
     """

@@ -59,7 +59,7 @@ class ResolvedRequest(NamedTuple):
 
     @property
     def namespace(self) -> str:
-        """The target's namespace."""
+        """The namespace of the target's claims and Jobs."""
         return self.target.namespace or self.backup.namespace
 
     @property
@@ -75,7 +75,7 @@ class ResolvedRequest(NamedTuple):
 
 
 class RestorePlanner:
-    """Checks requests and plans what they would do."""
+    """The checks of restore requests, and the plans of what they would do."""
 
     def __init__(
         self,

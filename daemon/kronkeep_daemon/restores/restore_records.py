@@ -37,7 +37,7 @@ def new_restore(backup: BackupExecution, restore_id: str, now: datetime, **field
 
 
 class RestoreRecords:
-    """Restores, drills and verifications in the history."""
+    """The records of restores, drills and verifications in the history."""
 
     def __init__(self, history: History, bus: Bus, clock: Clock) -> None:
         self._history = history

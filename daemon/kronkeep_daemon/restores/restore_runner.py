@@ -1,4 +1,4 @@
-"""Runs one restore from `pending` to its end; every step is recorded before it is taken and may be repeated.
+"""The steps of a restore from `pending` to its end; each is recorded before it is taken and may be repeated.
 
 A daemon that was killed continues where the record says: claims and Jobs have names made from the restore, so
 what exists already is found and not created again. A Job that ended and was removed meanwhile makes the
@@ -55,7 +55,7 @@ class ComparedFiles(NamedTuple):
 
 
 class RestoreRunner:
-    """Runs restores, drills and verifications; their state is kept by RestoreRecords."""
+    """The runner of restores, drills and verifications; their state is kept by RestoreRecords."""
 
     def __init__(
         self,

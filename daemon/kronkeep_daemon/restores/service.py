@@ -1,4 +1,4 @@
-"""Restores as people ask for them: planned, started, continued after a restart of the daemon, cancelled."""
+"""The service of restores: planned, started, continued after a restart of the daemon, cancelled."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ RECENT_BACKUPS = 50
 
 
 class RestoreService:
-    """Restores, drills and verifications of backups, each in its target's cluster."""
+    """The restores, drills and verifications of backups, each in its target's cluster."""
 
     def __init__(
         self,

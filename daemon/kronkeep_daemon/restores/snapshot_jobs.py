@@ -13,7 +13,7 @@ from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 
 
 class SnapshotJobs:
-    """Runs Jobs in the clusters of records; methods that take a `cluster_id` raise ClusterNotFound."""
+    """Runs of Jobs by the cluster of a record; each may raise ClusterNotFound."""
 
     def __init__(self, *, runners: JobRunners, repository_jobs: RepositoryJobs) -> None:
         self._runners = runners

@@ -181,7 +181,7 @@ class SnapshotListings:
 
 
 class ListingWriter:
-    """Writes a listing; the file gets its name once it is complete, so that no half of one is ever read."""
+    """A listing being written; it gets its name once it is complete, so that no half of one is ever read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

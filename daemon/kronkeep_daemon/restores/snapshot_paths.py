@@ -117,11 +117,11 @@ def restore_calls(
         ]
     calls = []
     for mount in mounts:
-        calls += _staged_calls(result, selection, mount, include, stage)
+        calls += _calls_with_stage(result, selection, mount, include, stage)
     return calls
 
 
-def _staged_calls(
+def _calls_with_stage(
     result: BackupResult, selection: Selection, mount: TargetMount, include: tuple[str, ...], stage: str
 ) -> list[RestoreCall]:
     """Return the calls for one mount; after the last one its stage is moved to the final place."""

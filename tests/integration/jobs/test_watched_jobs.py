@@ -39,7 +39,7 @@ class CountingCluster(Cluster):
         return await super().list(path, **params)
 
 
-class Room:
+class WatchedCluster:
     """The connection and the runner of our Jobs there."""
 
     def __init__(self, cluster: CountingCluster, recorder: RunRecorder) -> None:
@@ -51,10 +51,10 @@ class Room:
 
 
 @pytest.fixture
-async def room(
+async def watched(
     embedded_cluster: EmbeddedCluster, tmp_path: Path, request: pytest.FixtureRequest
-) -> AsyncIterator[Room]:
-    """A room that watches the namespaces of the test's parameter, or all."""
+) -> AsyncIterator[WatchedCluster]:
+    """The runner in a cluster of which the namespaces of the test's parameter are watched, or all."""
     cluster = await CountingCluster.connect(kubeconfig=embedded_cluster.kubeconfig)
     assert isinstance(cluster, CountingCluster)
     history = await History.open(tmp_path / "history", clock=SystemClock())
@@ -68,7 +68,7 @@ async def room(
     )
     recorder.start(supervisor)
     await recorder.synced.wait()
-    yield Room(cluster, recorder)
+    yield WatchedCluster(cluster, recorder)
     await supervisor.close()
     await history.close()
     await cluster.close()
@@ -78,36 +78,38 @@ def manifest(name: str, *scripts: str) -> JsonObject:
     """A Job of ours: a container for each script, all but the last as init containers."""
     settings = ArchiveSettings()
     containers = [
-        job_manifests.build_container(f"c{number}", ["sh", "-c", script], [], [], settings)
+        job_manifests.build_container(
+            name=f"c{number}", argv=["sh", "-c", script], environment=[], mounts=[], settings=settings
+        )
         for number, script in enumerate(scripts)
     ]
     return job_manifests.build_job(name, "default", "maintenance", containers, settings)
 
 
-async def test_the_watch_tells_of_the_end_and_the_job_is_asked_for_once(room: Room) -> None:
+async def test_the_watch_tells_of_the_end_and_the_job_is_asked_for_once(watched: WatchedCluster) -> None:
     lines: list[tuple[str, bytes]] = []
-    finished = await room.runner.run(
-        manifest("watched", "echo one; sleep 1; echo two", "sleep 1; echo three; exit 4"),
+    finished = await watched.runner.run(
+        manifest("ours", "echo one; sleep 1; echo two", "sleep 1; echo three; exit 4"),
         on_line=lambda container, line: lines.append((container, line)),
     )
     assert lines == [("c0", b"one"), ("c0", b"two"), ("c1", b"three")]
     assert (finished.complete, [c.exit_code for c in finished.containers]) == (False, [0, 4])
     assert [c.text for c in finished.containers] == [b"one\ntwo\n", b"three\n"]
-    assert room.cluster.requests == ["list /api/v1/namespaces/default/pods"]
+    assert watched.cluster.requests == ["list /api/v1/namespaces/default/pods"]
 
 
-@pytest.mark.parametrize("room", [("elsewhere",)], indirect=True)
-async def test_a_job_in_a_namespace_that_is_not_watched_is_polled(room: Room) -> None:
-    finished = await room.runner.run(manifest("polled", "sleep 1"))
+@pytest.mark.parametrize("watched", [("elsewhere",)], indirect=True)
+async def test_a_job_in_a_namespace_that_is_not_watched_is_polled(watched: WatchedCluster) -> None:
+    finished = await watched.runner.run(manifest("polled", "sleep 1"))
     assert finished.complete
-    assert "get /apis/batch/v1/namespaces/default/jobs/polled" in room.cluster.requests
+    assert "get /apis/batch/v1/namespaces/default/jobs/polled" in watched.cluster.requests
 
 
-async def test_a_job_that_somebody_deletes_is_not_found_by_the_watch(room: Room) -> None:
-    task = asyncio.create_task(room.runner.run(manifest("deleted", "sleep 600")))
-    while not await room.runner.exists("default", "deleted"):  # noqa: ASYNC110
+async def test_a_job_that_somebody_deletes_is_not_found_by_the_watch(watched: WatchedCluster) -> None:
+    task = asyncio.create_task(watched.runner.run(manifest("deleted", "sleep 600")))
+    while not await watched.runner.exists("default", "deleted"):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
-    await JobRunner(cluster=room.cluster, clock=SystemClock()).remove("default", "deleted")
+    await JobRunner(cluster=watched.cluster, clock=SystemClock()).remove("default", "deleted")
     with pytest.raises(NotFoundInCluster):
         async with asyncio.timeout(30):
             await task

@@ -39,7 +39,7 @@ def manifest(*containers: str) -> JsonObject:
 
 
 class FakeCluster:
-    """Speaks as kube.client.Cluster does; `cache` shows what was put with `watched`, as a watch would."""
+    """A stand-in for kube.client.Cluster; its `cache` shows what happens while `is_live`."""
 
     id = "cluster-1"
 
@@ -66,33 +66,34 @@ class FakeCluster:
     # What a test does.
 
     def start(self, container: str) -> None:
-        """The container runs."""
+        """Let the container run."""
         self.states[container] = {"running": {"startedAt": "2026-01-15T10:00:00Z"}}
         self._show()
 
     def write(self, container: str, *lines: bytes) -> None:
-        """The container writes lines."""
+        """Let the container write lines."""
         for line in lines:
             second = len(self.log[container]) // 3  # three lines a second
             self.log[container].append(b"2026-01-15T10:00:%02d.5Z %s\n" % (second, line))
         self._wake()
 
     def end(self, container: str, exit_code: int = 0, reason: str = "Completed") -> None:
-        """The container ends."""
+        """Let the container end."""
         self.states[container] = {"terminated": {"exitCode": exit_code, "reason": reason}}
         self._show()
 
     def finish(self, kind: str = "Complete", reason: str = "") -> None:
-        """The Job ends."""
+        """Let the Job end."""
         assert self.job is not None
         condition = {"type": kind, "status": "True", "reason": reason, "message": f"The Job is {kind}."}
         self.job["status"] = {"conditions": [condition]}
         self._show()
 
     def delete_job(self) -> None:
-        """Somebody deletes the Job."""
+        """Delete the Job, as somebody else may."""
         assert self.job is not None
-        gone, self.job = self.job, None
+        gone = self.job
+        self.job = None
         self._version += 1
         gone["metadata"]["resourceVersion"] = str(self._version)
         if self.is_live:
@@ -101,7 +102,7 @@ class FakeCluster:
         self._wake()
 
     def _show(self) -> None:
-        """Lets the watch show the Job and its pod."""
+        """Let the watch show the Job and its pod."""
         self._version += 1
         if self.job is not None:
             self.job["metadata"]["resourceVersion"] = str(self._version)
@@ -138,37 +139,37 @@ class FakeCluster:
 
     # What the runner asks.
 
-    def _asked(self, request: str) -> None:
+    def _note(self, request: str) -> None:
         self.requests.append(request)
         if self.away:
             raise ClusterUnreachable("The cluster does not answer.")
 
     async def create(self, path: str, body: JsonObject) -> JsonObject:
-        self._asked("create")
+        self._note("create")
         if self.job is not None:
             raise AlreadyExists("There is one of that name.")
         self.job = {**body, "metadata": {**body["metadata"], "uid": UID, "resourceVersion": "0"}}
         return self.job
 
     async def get(self, path: str) -> JsonObject:
-        self._asked("get")
+        self._note("get")
         if self.job is None:
             raise NotFoundInCluster("There is no such Job.")
         return self.job
 
     async def list(self, path: str, **params: str) -> tuple[list[JsonObject], str]:
-        self._asked("list")
+        self._note("list")
         assert params == {"labelSelector": f"{object_keys.JOB_NAME_LABEL}={NAME}"}
         return self._pods(), "1"
 
     async def delete(self, path: str, *, uid: str | None = None) -> None:
-        self._asked("delete")
+        self._note("delete")
         self.job = None
 
     async def log_chunks(
         self, namespace: str, pod: str, container: str, *, follow: bool, since_time: str | None = None
     ) -> AsyncIterator[bytes]:
-        self._asked(f"log {container}{' follow' if follow else ''}")
+        self._note(f"log {container}{' follow' if follow else ''}")
         if self.pods_deleted:
             raise NotFoundInCluster("There is no such pod.")
         since = (since_time or "").removesuffix("Z").encode()

@@ -16,6 +16,6 @@ def test_an_archive_runs_where_the_claims_user_runs() -> None:
         pod("unbound", "data", None, "Pending"),
         pod("user", "data", "n3"),
     ]
-    assert node_placement.user_node(pods, ["data"]) == "n3"
-    assert node_placement.user_node(pods[:3], ["data"]) is None
-    assert "n3" in str(node_placement.on_node("n3"))
+    assert node_placement.find_user_node(pods, ["data"]) == "n3"
+    assert node_placement.find_user_node(pods[:3], ["data"]) is None
+    assert "n3" in str(node_placement.node_affinity("n3"))

@@ -68,7 +68,7 @@ def test_the_newest_pod_counts_and_only_containers_that_have_started_have_a_log(
     new = pod({"waiting": {"reason": "PodInitializing"}}, "2026-01-15T11:00:00Z")
     assert pods.newest_pod([new, old]) is new
     assert pods.newest_pod([]) is None
-    assert [status.name for status in pods.started_containers(new)] == ["first"]
+    assert [status.name for status in pods.containers_with_logs(new)] == ["first"]
     running = running_since("2026-01-15T11:00:00Z")
-    assert [status.name for status in pods.started_containers(running)] == ["first", "last"]
+    assert [status.name for status in pods.containers_with_logs(running)] == ["first", "last"]
     assert pods.last_container(running) == "last"

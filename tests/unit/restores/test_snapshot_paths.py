@@ -15,36 +15,38 @@ IN_PLACE = RestoreTarget(kind="in-place")
 TO_CLAIM = RestoreTarget(kind="claim", claim="new", namespace="n", path="/sub/")
 
 
-def found(*claims: str, others: bool = False) -> Selection:
+def selection_of(*claims: str, others: bool = False) -> Selection:
     return Selection(files=1, folders=1, total_bytes=1, claims=claims, has_others=others)
 
 
 def test_one_claim_lands_in_the_targets_folder_and_several_keep_their_paths() -> None:
-    assert snapshot_paths.target_mounts(TO_CLAIM, found("data")) == [
+    assert snapshot_paths.target_mounts(TO_CLAIM, selection_of("data")) == [
         TargetMount("new", "/target/source/data", "sub")
     ]
-    assert snapshot_paths.target_mounts(TO_CLAIM, found("a", "b")) == [TargetMount("new", "/target", "sub")]
-    assert snapshot_paths.target_mounts(TO_CLAIM, found("data", others=True)) == [
+    assert snapshot_paths.target_mounts(TO_CLAIM, selection_of("a", "b")) == [
         TargetMount("new", "/target", "sub")
     ]
-    assert snapshot_paths.target_mounts(IN_PLACE, found("a", "b")) == [
+    assert snapshot_paths.target_mounts(TO_CLAIM, selection_of("data", others=True)) == [
+        TargetMount("new", "/target", "sub")
+    ]
+    assert snapshot_paths.target_mounts(IN_PLACE, selection_of("a", "b")) == [
         TargetMount("a", "/target/source/a", ""),
         TargetMount("b", "/target/source/b", ""),
     ]
 
 
 def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
-    whole = snapshot_paths.target_mounts(TO_CLAIM, found("data", others=True))
-    assert snapshot_paths.restore_calls(BOTH, found("data", others=True), whole, (), None) == [
+    whole = snapshot_paths.target_mounts(TO_CLAIM, selection_of("data", others=True))
+    assert snapshot_paths.restore_calls(BOTH, selection_of("data", others=True), whole, (), None) == [
         RestoreCall(snapshot_id="f1", folder="/target", patterns=[]),
         RestoreCall(snapshot_id="d1", folder="/target", patterns=[]),
     ]
-    assert snapshot_paths.restore_calls(BOTH, found(others=True), whole, ("/dump",), None) == [
+    assert snapshot_paths.restore_calls(BOTH, selection_of(others=True), whole, ("/dump",), None) == [
         RestoreCall(snapshot_id="d1", folder="/target", patterns=["/dump"])
     ]
-    back = snapshot_paths.target_mounts(IN_PLACE, found("data", others=True))
+    back = snapshot_paths.target_mounts(IN_PLACE, selection_of("data", others=True))
     stage = "/target/source/data/s"
-    assert snapshot_paths.restore_calls(BOTH, found("data", others=True), back, (), "s") == [
+    assert snapshot_paths.restore_calls(BOTH, selection_of("data", others=True), back, (), "s") == [
         RestoreCall(
             snapshot_id="f1",
             folder=stage,
@@ -55,7 +57,7 @@ def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
 
 
 def test_in_place_each_claim_is_restored_into_its_own_stage_with_its_own_paths() -> None:
-    selection = found("a", "b")
+    selection = selection_of("a", "b")
     calls = snapshot_paths.restore_calls(
         FILES, selection, snapshot_paths.target_mounts(IN_PLACE, selection), ("/source/a/x", "/source/b"), "s"
     )
