@@ -41,14 +41,18 @@ class ContainerProcess:
         self._environment = environment
         self._output = output
         self._process: asyncio.subprocess.Process | None = None
+        self._stopped_early = False
         self._unfinished_line = b""
         self.tail = b""
 
     async def run(self) -> int:
         """Run the process to its end and return its exit code; raises OSError.
 
-        All output has been written when this returns.
+        All output has been written when this returns. A process that was stopped before is not started.
         """
+        if self._stopped_early:
+            await self._output.write(b"", final=True)
+            return NOT_STARTED
         self._process = await asyncio.create_subprocess_exec(
             *self._argv,
             env=self._environment,
@@ -58,6 +62,8 @@ class ContainerProcess:
             start_new_session=True,
             umask=UMASK,
         )
+        if self._stopped_early:  # while the process was being created
+            _send_signal(self._process.pid, signal.SIGKILL)
         assert self._process.stdout is not None
         while chunk := await self._process.stdout.read(CHUNK_BYTES):
             await self._write_chunk(chunk)
@@ -70,7 +76,10 @@ class ContainerProcess:
     async def stop(self, grace_seconds: float) -> None:
         """Send SIGTERM to the container's first process, and SIGKILL after `grace_seconds`."""
         process = self._process
-        if process is None or process.returncode is not None:
+        if process is None:
+            self._stopped_early = True
+            return
+        if process.returncode is not None:
             return
         for pid in await _find_container_processes(process.pid):
             _send_signal(pid, signal.SIGTERM)

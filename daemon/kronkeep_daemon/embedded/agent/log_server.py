@@ -118,12 +118,18 @@ class LogFileWriter:
         self._logs = logs
         self._uid = uid
         self._container = container
-        self._offset = 0
+        self._offset: int | None = None
 
     async def write(self, lines: bytes, *, final: bool) -> None:
         """Append whole lines; `final` means that the container has ended."""
-        self._offset = await self._logs.append(
-            uid=self._uid, container=self._container, offset=self._offset, lines=lines, final=final
+        if self._offset is None:
+            # A container that was started again appends to what its earlier runs have written.
+            self._offset = await self._append(0, b"", final=False)
+        self._offset = await self._append(self._offset, lines, final=final)
+
+    async def _append(self, offset: int, lines: bytes, *, final: bool) -> int:
+        return await self._logs.append(
+            uid=self._uid, container=self._container, offset=offset, lines=lines, final=final
         )
 
 

@@ -64,7 +64,7 @@ class PodRunner:
                     for container in self._pod["spec"]["containers"]:
                         group.create_task(self._run_container(container, CONTAINERS))
             await self._status.write_end()
-        except NotFoundInCluster:
+        except* NotFoundInCluster:  # also out of the group, in which a container writes its status
             log.info("pod %s has been deleted", self._pod["metadata"]["name"])
         finally:
             self._volumes.remove()

@@ -65,6 +65,13 @@ async def test_a_follower_receives_every_line_and_the_end(server: LogServer) -> 
         assert [line async for line in lines] == ["two"]
 
 
+async def test_a_restarted_container_appends_to_its_log(server: LogServer) -> None:
+    for line in (b"2026-01-01T00:00:00Z one\n", b"2026-01-01T00:00:01Z two\n"):
+        await server.open_writer(POD, "main").write(line, final=True)
+    async with connect(server) as client:
+        assert (await client.get("/containerLogs/shop/dump-1/main")).text == "one\ntwo\n"
+
+
 async def test_the_logs_of_a_deleted_pod_are_removed(server: LogServer, tmp_path: Path) -> None:
     await server.open_writer(POD, "main").write(b"2026-01-01T00:00:00Z one\n", final=True)
     server.update_pod("DELETED", POD)
