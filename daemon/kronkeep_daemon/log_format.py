@@ -1,4 +1,4 @@
-"""Log lines: priority-prefixed for the systemd journal, plain on terminals, one JSON object elsewhere."""
+"""Log lines: with a priority for the systemd journal, plain on terminals, JSON elsewhere."""
 
 import json
 import logging
@@ -13,20 +13,18 @@ _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ER
 
 
 class JournalFormatter(logging.Formatter):
-    """`<6>logger: message`, with a traceback's lines each carrying the priority."""
+    """Formats `<6>logger: message`; each line of a traceback carries the priority too."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as lines that the journal files under its priority."""
         prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
         lines = f"{record.name}: {super().format(record)}".split("\n")
         return "\n".join(prefix + clean(line) for line in lines)
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, and error where there is one."""
+    """Formats one JSON object a line: time, level, logger, message, and error where there is one."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line of JSON; line feeds inside are escaped by the encoding."""
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -39,7 +37,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up_logging(level: str) -> None:
-    """Sends the process's log to standard error in the form that its reader wants."""
+    """Send the process's log to standard error, in the format that suits what reads it."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JournalFormatter() if "JOURNAL_STREAM" in os.environ else JsonFormatter())
     if sys.stderr.isatty():

@@ -1,11 +1,11 @@
-"""sd_notify(3): one datagram to systemd, where it listens."""
+"""sd_notify(3): one datagram to systemd, where it listens for one."""
 
 import os
 import socket
 
 
 def notify(state: str) -> None:
-    """Sends `state` (READY=1, STATUS=..., STOPPING=1, WATCHDOG=1); without systemd nothing happens."""
+    """Send `state` (READY=1, STATUS=..., STOPPING=1, WATCHDOG=1); without systemd do nothing."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return

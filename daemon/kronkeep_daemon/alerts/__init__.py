@@ -1,4 +1,6 @@
-"""Alerts: rules find what is wrong, flips tell what changed about it, channels tell people."""
+"""Alerts: rules find what is wrong, alert_changes compares it with the alerts that are known, channels tell
+people.
+"""
 
 from kronkeep_daemon.alerts.inputs import AlertInputs
 from kronkeep_daemon.alerts.service import AlertService

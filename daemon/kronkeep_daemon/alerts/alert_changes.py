@@ -1,8 +1,8 @@
-"""From what is wrong now to what changed: pure, so that a restart repeats nothing and loses nothing.
+"""How findings change the alerts: pure functions, so that a restart repeats and loses no message.
 
-The alerts that have not ended are the memory. What is found and not known is opened, what is known and not
-found is resolved, what has become critical is opened again even where it was acknowledged, and what nobody
-acknowledges is told again.
+The only memory is the alerts that have not ended. A finding without an alert opens one, an alert without a
+finding is resolved, an alert that has become critical is opened again even where it was acknowledged, and an
+alert that nobody acknowledges is repeated.
 """
 
 import hashlib
@@ -20,14 +20,14 @@ EventName = Literal["opened", "escalated", "repeated", "resolved"]
 
 
 class AlertEvent(NamedTuple):
-    """What people are told about an alert."""
+    """One thing that people are told about an alert."""
 
     event: EventName
     alert: Alert
 
 
 class AlertChanges(NamedTuple):
-    """Alerts as they are to be kept, and what is told of them."""
+    """The alerts that must be stored, and what people are told about them."""
 
     alerts: list[Alert]
     events: list[AlertEvent]
@@ -40,7 +40,11 @@ def compare_alerts(
     repeat: float,
     unsure: Collection[AlertKey] = (),
 ) -> AlertChanges:
-    """What changed; `repeat` is in seconds, 0 for never. What is `unsure` cannot be said to have ended."""
+    """Return how the findings change the alerts that have not ended.
+
+    repeat: seconds after which an alert that nobody acknowledged is repeated; 0 for never.
+    unsure: keys that cannot be judged now; alerts of these are not resolved.
+    """
     known: dict[AlertKey, Alert] = {(alert.code, alert.kind, alert.object_id): alert for alert in unended}
     found = {finding.key: finding for finding in findings}
     steps = [

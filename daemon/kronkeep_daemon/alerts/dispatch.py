@@ -1,12 +1,12 @@
-"""Messages on their way: kept with the change that they tell of, sent in order, one worker a channel.
+"""The dispatch of messages to channels: stored with their alerts, sent in order by a worker for each channel.
 
-A notice is written in the same commit as its alert and removed when the channel has taken it, so a restart
-loses none; one that is cut off between the two is sent again with the same id. What a channel refuses is
-tried again at growing distances, and then dropped and logged. In a storm, as of a node that fails with
-hundreds of runs, one message tells of all that waits.
+A notice is written in the same commit as its alert and removed once the channel has accepted it, so a restart
+loses none; one that is interrupted in between is sent again with the same id. What a channel refuses is tried
+again with growing pauses, then dropped and logged. In a storm, such as a node that fails with hundreds of
+runs, one message covers all notices that wait.
 
-Where another daemon acts on the cluster, it tells people. What is found here is then held for a minute, four
-times as long as a Lease lasts, and sent should that daemon have gone meanwhile: rather told twice than never.
+Where another daemon acts on the cluster, that one sends. Notices of this daemon are then held for a minute,
+four times the duration of a Lease, and sent if the other daemon goes away meanwhile: rather twice than never.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ SINGLES = 5  # notices that are sent one by one; of more, those of one event go 
 
 
 class Notice(Record, frozen=True, kw_only=True):
-    """One message to one channel that has not been taken yet; `held` where another daemon acts."""
+    """One message that a channel has not accepted yet; `held` where another daemon acts on the cluster."""
 
     id: str
     channel: str
@@ -53,7 +53,7 @@ class Notice(Record, frozen=True, kw_only=True):
 
 
 class AlertDispatcher:
-    """The notices of all channels."""
+    """Stores notices and sends them to their channels."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class AlertDispatcher:
         )  # fmt: skip
 
     def add(self, events: Iterable[AlertEvent]) -> None:
-        """Buffers a notice for every channel that a flip concerns, until the history's next commit."""
+        """Buffer a notice for each channel that the settings select for an event, until the next commit."""
         now = self._clock.now()
         for event in events:
             held = self._stands_by(event.alert.cluster)
@@ -106,7 +106,7 @@ class AlertDispatcher:
                 self._counter.labels(channel.name, "dropped").inc()
 
     def start_workers(self) -> None:
-        """Starts a worker for every channel that something waits for."""
+        """Start a worker for each channel that has notices to send."""
         self._review_held()
         for name in sorted({notice.channel for notice in self._notices.all() if not notice.held}):
             task = f"alert channel {name}"
@@ -114,7 +114,9 @@ class AlertDispatcher:
                 self._supervisor.start(task, lambda name=name: self._send_waiting(name), death="quiet")  # type: ignore[misc]
 
     def _review_held(self) -> None:
-        """Frees what is held once nobody else acts, and drops what another daemon has told by now."""
+        """Release held notices where no other daemon acts any more; drop those that the other one has sent by
+        now.
+        """
         oldest = self._clock.now() - HOLD_FOR
         for notice in [notice for notice in self._notices.all() if notice.held]:
             if not self._stands_by(notice.alert.cluster):
@@ -127,7 +129,7 @@ class AlertDispatcher:
         return [notice for notice in self._notices.all() if notice.channel == channel]
 
     async def _send_waiting(self, name: str) -> None:
-        """Sends what waits for a channel, oldest first, until nothing does."""
+        """Send the notices of a channel, oldest first, until none waits."""
         await self._clock.sleep(GATHER_SECONDS)
         while waiting := [notice for notice in self._notices_of(name) if not notice.held]:
             for group in group_notices(waiting):
@@ -135,7 +137,7 @@ class AlertDispatcher:
                     return
 
     async def _send_and_remove(self, notices: list[Notice]) -> bool:
-        """Sends notices as one message and removes them; False while there is no space to say so."""
+        """Send notices as one message and remove them; return False while the disk is full."""
         new = [notice for notice in notices if notice.id not in self._outcomes]
         self._outcomes |= dict.fromkeys(
             (notice.id for notice in new), "dropped"
@@ -153,7 +155,7 @@ class AlertDispatcher:
         return True
 
     async def _deliver(self, notices: list[Notice]) -> str:
-        """`sent` or `dropped`, after at most seven tries within 22 minutes."""
+        """Return `sent` or `dropped`, after at most seven attempts within 22 minutes."""
         notice = notices[0]
         others = tuple(other.alert for other in notices[1:])
         message = AlertMessage(id=notice.id, event=notice.event, alert=notice.alert, others=others)
@@ -178,7 +180,7 @@ class AlertDispatcher:
         return next((one for one in self._settings().alerts.channels if one.name == name), None)
 
     async def _read_url(self, channel: ChannelSettings) -> str:
-        """The channel's URL, read anew, since it may have been changed; raises NotSent."""
+        """Return the channel's URL as it is now, since it may have been changed; raise NotSent."""
         if channel.url_secret is not None:
             return await self._read_secret(channel.url_secret.secret, channel.url_secret.key)
         path = Path(os.environ.get("CREDENTIALS_DIRECTORY", "")) / (channel.url_file or "")
@@ -198,7 +200,7 @@ class AlertDispatcher:
 
 
 def group_notices(waiting: list[Notice]) -> list[list[Notice]]:
-    """What is sent as one message each: every notice, or in a storm all of one event."""
+    """Group notices into messages: one for each, or in a storm one for all of one event."""
     if len(waiting) <= SINGLES:
         return [[notice] for notice in waiting]
     groups: dict[EventName, list[Notice]] = {}
@@ -208,7 +210,7 @@ def group_notices(waiting: list[Notice]) -> list[list[Notice]]:
 
 
 def is_selected(channel: ChannelSettings, event: AlertEvent) -> bool:
-    """Whether the channel is told of the flip."""
+    """Return whether the channel's settings select the event."""
     if event.event == "resolved" and not channel.recoveries:
         return False
     return channel.severity == "warning" or event.alert.severity == "critical"

@@ -20,7 +20,7 @@ class AlertInputs(Protocol):
         """Yield every CronJob with its policy and last backup."""
 
     def storages(self) -> Sequence[BackupStorage]:
-        """Return every storage."""
+        """Return every storage that is known."""
 
     def watch_states(self) -> Sequence[WatchState]:
         """Return how fresh each watch is."""

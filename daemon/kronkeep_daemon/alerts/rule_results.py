@@ -1,4 +1,4 @@
-"""What a rule answers, and the three kinds of object that rules look at."""
+"""What alert rules get and return, and findings about the three kinds of objects."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -13,10 +13,10 @@ AlertKey = tuple[str, Kind, str]
 
 
 class CronJobFacts(NamedTuple):
-    """A CronJob with its newest runs, backups and drills, newest first, at the instant `now`.
+    """A CronJob with its newest runs, backups and drills, newest first, at the time `now`.
 
-    `drills_since` is when its policy was first seen to ask for drills. Unless `live`, its cluster is not
-    watched now; unless `checked`, its schedules have not been held against each other yet.
+    `drills_since` is when its policy's drill was first seen. Unless `live`, its cluster is not watched now;
+    unless `checked`, its schedules have not been compared yet.
     """
 
     cronjob: CronJob
@@ -52,7 +52,7 @@ class AlertFinding(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def key(self) -> AlertKey:
-        """What makes two findings the same alert."""
+        """What two findings of the same alert share."""
         return self.code, self.kind, self.object_id
 
 
@@ -68,7 +68,7 @@ class RuleResult(NamedTuple):
 
 
 def cronjob_finding(cronjob: CronJob, result: RuleResult) -> AlertFinding:
-    """What is wrong with a CronJob."""
+    """Return the finding of a rule about a CronJob."""
     return AlertFinding(
         **result._asdict(),
         kind="cronjob",
@@ -84,7 +84,7 @@ def cronjob_finding(cronjob: CronJob, result: RuleResult) -> AlertFinding:
 
 
 def storage_finding(storage: BackupStorage, result: RuleResult) -> AlertFinding:
-    """What is wrong with a storage."""
+    """Return the finding of a rule about a storage."""
     return AlertFinding(
         **result._asdict(),
         kind="storage",
@@ -96,7 +96,7 @@ def storage_finding(storage: BackupStorage, result: RuleResult) -> AlertFinding:
 
 
 def watch_finding(watch: WatchState, result: RuleResult) -> AlertFinding:
-    """What is wrong with a watch."""
+    """Return the finding of a rule about a watch."""
     where = f"{watch.cluster}{watch.name}"
     return AlertFinding(
         **result._asdict(), kind="watch", object=watch.name, object_id=where, cluster=watch.cluster

@@ -1,7 +1,7 @@
-"""The rules: pure functions of records and an instant; each says what is wrong, or None.
+"""The alert rules: pure functions of records and a time; each returns what is wrong, or None.
 
-A rule speaks of the present: its alert ends when it says None again. A run or backup that was cancelled is
-nobody's fault and is passed over.
+A rule is about the present: its alert ends once the rule returns None. A run or backup that somebody
+cancelled is not wrong, and the one before it is judged.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ BAD_BACKUPS = (BackupStatus.FAILED, BackupStatus.MISSED, BackupStatus.UNKNOWN)
 
 
 def run_failed(known: CronJobFacts) -> RuleResult | None:
-    """The newest run that ended has failed, or nobody can tell how it ended; some in a row are critical."""
+    """The newest run that ended failed, or its end is not known; `failing_runs` in a row are critical."""
     row = list(takewhile(lambda run: run.status in BAD_RUNS, _final_runs(known, missed=False)))
     if not row:
         return None
@@ -59,7 +59,7 @@ def run_failed(known: CronJobFacts) -> RuleResult | None:
 
 
 def run_missed(known: CronJobFacts) -> RuleResult | None:
-    """No run came for the newest slot, or it is late by more than the settings allow."""
+    """No run started for the newest slot, or it is later than the settings allow."""
     step = "Look at the CronJob's events, its concurrencyPolicy and its startingDeadlineSeconds."
     ended = _final_runs(known, missed=True)
     if ended and ended[0].status is ExecutionStatus.MISSED:
@@ -85,7 +85,9 @@ def run_missed(known: CronJobFacts) -> RuleResult | None:
 
 
 def backup_failed(known: CronJobFacts) -> RuleResult | None:
-    """The newest backup that ended made no snapshot; where the run failed, its own alert says so."""
+    """The newest backup that ended created no snapshot, and not because its run failed, which has its own
+    alert.
+    """
     newest = _newest_backup(known)
     if newest is None or newest.status not in BAD_BACKUPS:
         return None
@@ -137,7 +139,7 @@ def backup_overdue(known: CronJobFacts) -> RuleResult | None:
 
 
 def drill_failed(known: CronJobFacts) -> RuleResult | None:
-    """The newest drill that ended did not bring everything back."""
+    """The newest drill that ended did not restore everything."""
     policy = known.cronjob.policy
     ended = [drill for drill in known.drills if is_final(RESTORE_TRANSITIONS, drill.status)]
     if policy is None or policy.drill is None or not ended or ended[0].status is not RestoreStatus.FAILED:
@@ -156,7 +158,7 @@ def drill_failed(known: CronJobFacts) -> RuleResult | None:
 
 
 def drill_overdue(known: CronJobFacts) -> RuleResult | None:
-    """A drill was due, its deadline has passed, and none was begun for that slot or since."""
+    """A drill's slot and its deadline have passed, and none was started for that slot or a later one."""
     policy = known.cronjob.policy
     if policy is None or policy.drill is None or not policy.enabled:
         return None
@@ -181,7 +183,7 @@ def drill_overdue(known: CronJobFacts) -> RuleResult | None:
 
 
 def policy_invalid(known: CronJobFacts) -> RuleResult | None:
-    """The annotation that holds the policy cannot be acted on: nothing is backed up."""
+    """The annotation with the policy cannot be used, so nothing is backed up."""
     fault = known.cronjob.policy_fault
     if fault is None:
         return None
@@ -219,20 +221,20 @@ CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
 
 
 def cronjob_findings(known: CronJobFacts) -> list[AlertFinding]:
-    """All that is wrong with a CronJob."""
+    """Return all that is wrong with a CronJob."""
     results = (rule(known) for rule in CRONJOB_RULES)
     return [cronjob_finding(known.cronjob, one) for one in results if one is not None]
 
 
 def undecided_keys(known: CronJobFacts) -> set[AlertKey]:
-    """What nobody can tell about a CronJob now: an alert of that kind stays as it is."""
+    """Return the keys of alerts about a CronJob that cannot be judged now, and so stay as they are."""
     codes = [] if known.live else [AlertCode.RUN_MISSED, AlertCode.RUN_FAILED]
     codes += [] if known.checked else [AlertCode.SCHEDULE_CONFLICT_ACCEPTED]
     return {(code, "cronjob", known.cronjob.id) for code in codes}
 
 
 def storage_failed(storage: BackupStorage) -> RuleResult | None:
-    """The storage could not be made, or deleted."""
+    """The storage could not be created or deleted."""
     if storage.status is not StorageStatus.FAILED:
         return None
     step = storage.next_step or "Look at the storage, and try it again."
@@ -245,7 +247,7 @@ def storage_failed(storage: BackupStorage) -> RuleResult | None:
 
 
 def storage_unreachable(storage: BackupStorage) -> RuleResult | None:
-    """The repository of an active storage did not open the last time."""
+    """The repository of an active storage could not be opened the last time."""
     if storage.status is not StorageStatus.ACTIVE or storage.reason is None or storage.check_ok is False:
         return None
     step = storage.next_step or "Look at the storage's server and credentials."
@@ -273,7 +275,7 @@ def storage_damaged(storage: BackupStorage) -> RuleResult | None:
 
 
 def storage_filling(storage: BackupStorage) -> RuleResult | None:
-    """85 % of the capacity are used, or 95 %, which is critical."""
+    """85 % of the capacity is used, or 95 %, which is critical."""
     usage = storage.usage
     if usage is None or not usage.capacity_bytes:
         return None
@@ -300,13 +302,13 @@ STORAGE_RULES: tuple[Callable[[BackupStorage], RuleResult | None], ...] = (
 
 
 def storage_findings(storage: BackupStorage) -> list[AlertFinding]:
-    """All that is wrong with a storage."""
+    """Return all that is wrong with a storage."""
     results = (rule(storage) for rule in STORAGE_RULES)
     return [storage_finding(storage, one) for one in results if one is not None]
 
 
 def watch_findings(watch: WatchState, now: datetime, limit: float) -> list[AlertFinding]:
-    """A watch that has not been live for `limit` seconds: what is shown may be old."""
+    """Return a finding where a watch has not been live for `limit` seconds: what is shown may be old."""
     if watch.status == "live" or now - watch.since < timedelta(seconds=limit):
         return []
     words = f"The watch is {watch.status}: {watch.why or 'the cluster does not answer'}."

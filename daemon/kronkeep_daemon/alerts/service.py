@@ -1,8 +1,8 @@
-"""Alerts as they come and go: looked for after every change and every quarter of a minute.
+"""The alert service: it evaluates the rules after every change, and every 15 seconds.
 
-One look reads every CronJob with its newest records, storages and watches, asks the rules, and keeps what
-changed in one commit together with the messages about it. After a look that took long the next one waits ten
-times as long, so that alerts never take more than a tenth of the machine.
+One evaluation reads every CronJob with its newest records, the storages and the watches, and stores what
+changed in one commit together with the notices about it. An evaluation is followed by a pause ten times as
+long as it took, so that alerts use at most a tenth of one CPU.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ ACTIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
 
 
 class AlertService:
-    """The alerts, and what tells people of them."""
+    """Keeps the alerts up to date, and sends notices about them."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class AlertService:
         )
 
     def start(self) -> None:
-        """Starts looking, once every CronJob is known, and sending what a stop cut off."""
+        """Start evaluating, once every CronJob is known, and sending the notices that a stop interrupted."""
         self._dispatcher.start_workers()
         self._supervisor.start("alerts", self._evaluate_forever, death="restart")
 
@@ -104,7 +104,10 @@ class AlertService:
                 continue
 
     async def evaluate(self) -> None:
-        """One look; raises ReadOnlyHistory while the disk is full: the next look finds the same again."""
+        """Evaluate the rules once.
+
+        Raise ReadOnlyHistory while the disk is full; the next evaluation then finds the same changes again.
+        """
         unknown = self._inputs.clusters_not_listed()
         unsure: set[AlertKey] = {
             (alert.code, alert.kind, alert.object_id)
@@ -125,7 +128,7 @@ class AlertService:
         self._dispatcher.start_workers()
 
     async def _find(self, undecided: set[AlertKey]) -> list[AlertFinding]:
-        """All that is wrong; what cannot be told is added to `unsure`."""
+        """Return all that is wrong; add the keys that cannot be judged now to `undecided`."""
         findings: list[AlertFinding] = []
         async for cronjob in self._inputs.cronjobs():
             facts = self._facts_of(cronjob)
@@ -163,20 +166,23 @@ class AlertService:
         return fact.created_at if fact else None
 
     def active_alerts(self, limit: int = 10_000) -> list[Alert]:
-        """The newest alerts that are open or acknowledged, newest first."""
+        """Return the newest alerts that are open or acknowledged, newest first."""
         some = [self._history.alerts.newest(limit=limit, status=status).items for status in ACTIVE]
         found = sorted((alert for part in some for alert in part), key=lambda a: a.created_at, reverse=True)
         return found[:limit]
 
     def get(self, alert_id: str) -> Alert:
-        """One alert; raises AlertNotFound."""
+        """Return one alert; raise AlertNotFound."""
         alert = self._history.alerts.get(alert_id)
         if alert is None:
             raise AlertNotFound(f"There is no alert {clean(alert_id, 80)}.")
         return alert
 
     async def acknowledge(self, alert_id: str, user: str) -> Alert:
-        """Notes that somebody knows: it is not told again, unless it becomes worse. Raises NotAllowedNow."""
+        """Record that `user` knows of an alert, which is then repeated only if it becomes worse.
+
+        Raise AlertNotFound, and NotAllowedNow for an alert that has ended.
+        """
         alert = self.get(alert_id)
         if alert.status is AlertStatus.RESOLVED:
             raise NotAllowedNow("The alert has ended already.")

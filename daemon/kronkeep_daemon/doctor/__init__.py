@@ -1,4 +1,4 @@
-"""Looks at everything that kronkeep stands on; changes nothing."""
+"""The doctor: checks of everything that kronkeep depends on; it changes nothing."""
 
 from kronkeep_daemon.doctor.daemon_checks import Doctor
 

@@ -1,4 +1,4 @@
-"""The checks of one cluster: connection, version, clock, watches, kronkeep's namespace, every right."""
+"""Checks of one cluster: connection, version, clock, watches, kronkeep's namespace, every right."""
 
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,10 @@ SKEW_FAIL = 60.0
 
 
 async def check_cluster(recorder: RunRecorder, own: str, clock: Clock) -> Checks:
-    """Every line about the cluster; when it does not answer, that alone."""
+    """Return every check of the cluster; only the first where it does not answer.
+
+    own: kronkeep's own namespace in the cluster.
+    """
     cluster = recorder.cluster
     name = f"cluster {clean(recorder.cluster.name, 80)}"
     try:

@@ -1,4 +1,6 @@
-"""The checks of the daemon itself, its disk, socket, history and storages; clusters are in `clusters`."""
+"""Checks of the daemon: its socket, disk, history, storages and restic; `cluster_checks` has those of
+clusters.
+"""
 
 import os
 import shutil
@@ -25,7 +27,7 @@ LITTLE_ROOM = 2**30
 
 
 class Doctor:
-    """Makes every check, worst effects first in each group."""
+    """Runs every check, and lists what kronkeep created in the clusters."""
 
     def __init__(
         self,
@@ -43,7 +45,7 @@ class Doctor:
         self._settings = settings
 
     async def run_checks(self) -> Checks:
-        """Every line; asks the clusters, which may take seconds."""
+        """Return every check; the clusters are asked for it, which may take seconds."""
         checks = [
             _check_daemon(),
             _check_socket(Path(self._settings().socket)),
@@ -58,7 +60,7 @@ class Doctor:
         return checks
 
     async def list_leftovers(self) -> Leftovers:
-        """What kronkeep has put into the clusters."""
+        """Return what kronkeep created in the clusters, in the order in which it may be removed."""
         return await leftovers.list_leftovers(self._cronjobs, self._settings().namespace)
 
     async def _check_history(self) -> Check:
@@ -85,7 +87,7 @@ class Doctor:
                 yield Check(name=name, status=status, message=words, next_step=step)
 
     def _check_restic(self) -> Check:
-        """The version that the newest backup ran; before the first, what the settings ask for."""
+        """Check the restic version of the newest backup; before the first, name the image of the settings."""
         image = self._settings().archive.image
         for backup in self._history.backups.newest(limit=50).items:
             if backup.result is not None and backup.result.restic_version:

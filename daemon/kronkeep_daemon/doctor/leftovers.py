@@ -1,7 +1,7 @@
-"""What kronkeep has put into the clusters, and the command that takes each of it away; changes nothing.
+"""What kronkeep created in the clusters, each with the command that removes it; nothing is changed here.
 
-CronJobs are their users' and stay, only without kronkeep's annotations; so do claims that hold restored data.
-The Secrets with the repositories' passwords come last: without them no backup can be read.
+CronJobs belong to their users and stay, without kronkeep's annotations; so do claims with restored data. The
+Secrets with the repositories' passwords come last: without them no backup can be read.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,10 @@ _WHY = {
 
 
 async def list_leftovers(cronjobs: CronJobService, own: str) -> Leftovers:
-    """Everything in every cluster, in the order in which it may go."""
+    """Return everything in every cluster, in the order in which it may be removed.
+
+    own: kronkeep's own namespace in each cluster.
+    """
     leftovers: Leftovers = []
     for recorder in cronjobs.recorders.values():
         cluster = recorder.cluster
@@ -46,7 +49,7 @@ async def list_leftovers(cronjobs: CronJobService, own: str) -> Leftovers:
 
 
 async def _list_labelled(cluster: Cluster, path: str) -> Objects:
-    """The objects with kronkeep's label; none where they may not be listed."""
+    """Return the objects with kronkeep's label; none where listing them is not allowed."""
     try:
         items, _ = await cluster.list(path, **OURS)
     except KronkeepError:

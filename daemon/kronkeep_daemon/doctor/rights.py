@@ -1,4 +1,4 @@
-"""What kronkeepd may have to do in a cluster, as one table; systemd/kubernetes grants exactly this.
+"""The rights that kronkeepd needs in a cluster, in one table; systemd/kubernetes grants exactly these.
 
 `WATCHED` rights are needed in every namespace that is watched, `OWN` ones in kronkeep's own namespace.
 """
@@ -11,7 +11,7 @@ OWN = "own"
 
 
 class Right(NamedTuple):
-    """Verbs on one resource, where they are needed and what for; without a needed one nothing is right."""
+    """Verbs on one resource, where they are needed and what for; without a `needed` one nothing works."""
 
     scope: str
     group: str
@@ -111,7 +111,7 @@ RIGHTS = (
 
 
 def access_review(right: Right, verb: str, namespace: str | None) -> dict[str, Any]:
-    """The SelfSubjectAccessReview of one verb; without a namespace, in all of them."""
+    """Return the SelfSubjectAccessReview of one verb; without a namespace, in all of them."""
     resource, _, part = right.resource.partition("/")
     asked = {"group": right.group, "resource": resource, "verb": verb}
     if part:
@@ -123,7 +123,7 @@ def access_review(right: Right, verb: str, namespace: str | None) -> dict[str, A
 
 
 def rights_by_namespace(namespaces: tuple[str, ...], own: str) -> Iterator[tuple[Right, str | None]]:
-    """Each right with each namespace that it is needed in; None is all of them."""
+    """Yield each right with each namespace that it is needed in; None stands for all of them."""
     for right in RIGHTS:
         if right.scope == OWN:
             yield right, own

@@ -1,4 +1,4 @@
-"""The history: TinyDB's tables and queries on an append-only journal; what is acknowledged is durable."""
+"""The history: TinyDB's tables and queries over an append-only journal; acknowledged changes are durable."""
 
 from kronkeep_daemon.history.changes import Change
 from kronkeep_daemon.history.history import History

@@ -1,10 +1,10 @@
-"""What happened to one document, in the order of the journal."""
+"""One durable change of a document."""
 
 from typing import Literal, NamedTuple
 
 
 class Change(NamedTuple):
-    """A document put or removed; `seq` counts changes, `body` is its JSON (None when removed)."""
+    """A document was put or removed; `seq` numbers the changes, `body` is its JSON (None when removed)."""
 
     seq: int
     table: str

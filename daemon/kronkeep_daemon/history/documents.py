@@ -1,14 +1,14 @@
 """The documents of one table in memory, and their indexes.
 
-A document is one plain tuple, its row: (time, number, JSON, family, id); a change makes a new one. A family
-is what many documents have in common, their CronJob, status, storage and so on, as one tuple that they share.
-Rows cost the garbage collector nothing (tuples of atoms are not tracked), and a shallow copy of all of them
-is a consistent picture, taken in a millisecond at 100,000.
+A document is stored as one plain tuple, its row: (time, number, JSON, family, id). A change replaces the row.
+A family is the tuple of the values that many documents share: their CronJob, status, storage and so on. Rows
+cost the garbage collector nothing (tuples of atoms are not tracked), and a shallow copy of all of them is a
+consistent snapshot, which takes a millisecond for 100,000 rows.
 
-There is one list of all rows and one of each family's, sorted by (time, number): a page begins at a
-bisection and newest first is backwards. A value of a shared field is found by its families, a few of
-hundreds, whose lists are merged; so a change moves two lists and not one for each field, and one that
-leaves the time alone moves none.
+There is one list of all rows and one for each family, sorted by (time, number): a page starts at a bisection,
+and newest first is backwards. A value of a shared field is found by its families, a few of hundreds, whose
+lists are merged. So a change moves a row in two lists and not in one for each field, and a change that leaves
+the time alone moves it in none.
 """
 
 from bisect import bisect_left, insort
@@ -34,12 +34,14 @@ _KEYS = msgspec.json.Decoder(_Keys)
 
 
 def sort_time(text: str) -> str:
-    """A time as rows are sorted by it: without its Z, so that a whole second comes before its fractions."""
+    """Return a time as rows are sorted by it: without its Z, so that a whole second sorts before its
+    fractions.
+    """
     return text[:-1] if text.endswith("Z") else text
 
 
 def row_of(number: int, body: bytes) -> Row:
-    """The row of a document; fields that are no text are not indexed."""
+    """Return the row of a document; fields that are not text are not indexed."""
     try:
         keys = msgspec.structs.astuple(_KEYS.decode(body))
     except msgspec.ValidationError:
@@ -51,12 +53,12 @@ def row_of(number: int, body: bytes) -> Row:
 
 @lru_cache(maxsize=10_000)
 def _family(values: Family) -> Family:
-    """The same tuple for the same values: forgetting some of them costs only memory."""
+    """Return the same tuple for the same values; a value that is evicted here only costs memory."""
     return values
 
 
 class Documents:
-    """The rows of one table by number, in order of time, by id and by family."""
+    """The rows of one table: by number, sorted by time, by id and by family."""
 
     def __init__(self) -> None:
         self.rows: dict[int, Row] = {}
@@ -67,20 +69,20 @@ class Documents:
         self._every: dict[Family, list[Row]] = {}
 
     def put(self, row: Row) -> None:
-        """Adds a document or replaces the one of that number."""
+        """Add a document, or replace the one of that number."""
         old = self.rows.get(row[NUMBER])
         self.rows[row[NUMBER]] = row
         self.last_number = max(self.last_number, row[NUMBER])
         self._change(old, row)
 
     def remove(self, number: int) -> None:
-        """Removes a document, if it is there."""
+        """Remove a document, if it exists."""
         old = self.rows.pop(number, None)
         if old is not None:
             self._change(old, None)
 
     def fill(self, rows: dict[int, Row]) -> None:
-        """Takes rows all at once, in place of what is there."""
+        """Replace everything with these rows."""
         self.__init__()  # type: ignore[misc]
         self.rows = rows
         self.last_number = max(rows, default=0)
@@ -141,19 +143,21 @@ class Documents:
                 del self._ids[row[ID]]
 
     def with_id(self, value: str) -> list[Row]:
-        """The rows with that id, in order of time; not to be changed."""
+        """Return the rows with that id, sorted by time; the list must not be changed."""
         found = self._ids.get(value, [])
         return found if isinstance(found, list) else [found]
 
     def newest(
         self, equal: Mapping[str, str], *, before: Position | None = None, since: str = ""
     ) -> Iterator[Row]:
-        """Rows with these values in indexed fields, newest first, older than `before`, from `since` on."""
+        """Return the rows with these values in indexed fields, newest first, older than `before`, not before
+        `since`.
+        """
         lists = [_backwards(rows, before, since) for rows in self._matching(equal)]
         return lists[0] if len(lists) == 1 else merge(*lists, reverse=True)
 
     def rows_between(self, equal: Mapping[str, str], low: str = "", high: str = LATEST) -> list[Row]:
-        """The rows with these values whose time is from `low` until before `high`, in no order."""
+        """Return the rows with these values and a time in [low, high), unsorted."""
         return [
             row
             for rows in self._matching(equal)
@@ -161,7 +165,7 @@ class Documents:
         ]
 
     def count(self, field: str, equal: Mapping[str, str]) -> dict[str, int]:
-        """How many rows with these values have each value of a shared field."""
+        """Return how many rows with these values have each value of a shared field."""
         lists = self._matching(equal) if equal else list(self._every.values())
         if "id" in equal:
             lists = [[row] for rows in lists for row in rows]
@@ -172,7 +176,7 @@ class Documents:
         return dict(counted)
 
     def _matching(self, equal: Mapping[str, str]) -> list[list[Row]]:
-        """Lists, each sorted, of all rows with these values; not to be changed."""
+        """Return sorted lists that together hold all rows with these values; they must not be changed."""
         if not equal:
             return [self.order]
         shared = {FIELD_INDEX[field]: value for field, value in equal.items() if field != "id"}
@@ -195,7 +199,7 @@ def _backwards(rows: list[Row], before: Position | None, since: str) -> Iterator
 
 
 def _replace_sorted(rows: list[Row], old: Row | None, new: Row | None) -> None:
-    """Puts `new` in the place of `old` in a sorted list; either may be missing."""
+    """Replace `old` with `new` in a sorted list; either may be None."""
     if old is not None and new is not None and old[TIME] == new[TIME]:
         rows[bisect_left(rows, old)] = new
         return

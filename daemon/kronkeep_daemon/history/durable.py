@@ -1,9 +1,9 @@
-"""Bytes that outlive a power cut: what is written is synced, and so is the folder that names it.
+"""Writes that survive a power cut: the bytes are synced, and so is the folder with the name.
 
 A file appears under its name whole or not at all: a temporary file is written and synced, renamed, and the
-folder synced, since a rename alone is not durable. A failed sync is never tried again: Linux reports the
-error once and may have dropped the pages (PostgreSQL's "fsyncgate"), so it has a class of its own. No space
-is no failed sync: file systems say it at the write, before anything is promised.
+folder synced, since a rename alone is not durable. A failed sync is never repeated: Linux reports the error
+once and may have dropped the pages (PostgreSQL's "fsyncgate"), so it has an exception of its own. A full disk
+is no failed sync: file systems report it at the write, before anything is promised.
 """
 
 import errno
@@ -15,11 +15,11 @@ NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class SyncFailed(Exception):
-    """The kernel could not say that written bytes are kept; `__cause__` is its OSError."""
+    """The kernel could not confirm that written bytes are durable; `__cause__` is its OSError."""
 
 
 def sync(handle: int) -> None:
-    """Makes the bytes of an open file durable; raises SyncFailed."""
+    """Make the bytes of an open file durable; raise SyncFailed."""
     try:
         os.fdatasync(handle)
     except OSError as fault:
@@ -27,7 +27,7 @@ def sync(handle: int) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable; raises SyncFailed."""
+    """Make the names in a folder durable; raise SyncFailed."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
@@ -38,7 +38,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_whole(path: Path, chunks: Iterable[bytes]) -> None:
-    """Writes a file so that it is there whole or not at all; raises SyncFailed, OSError."""
+    """Write a file so that it exists whole or not at all; raise SyncFailed, OSError."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:

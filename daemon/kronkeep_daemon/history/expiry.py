@@ -1,9 +1,9 @@
-"""How long the history keeps what it holds: by age, and runs by number for each CronJob.
+"""Expiry: which records are removed from the history, by age and by the number of runs of each CronJob.
 
-Settings ask for little by default: everything is kept. What never goes: a record that has not ended, an open
-alert included, a backup whose snapshot still exists, the newest succeeded backup of a policy, and the run of
-a backup that stays. A backup goes with its run, a record's kept logs go with the record; a compaction
-afterwards gives the space back. The plan is the preview: nothing else is removed.
+By default nothing is removed. Some records always stay: those that have not ended, open alerts included,
+backups whose snapshot still exists, the newest successful backup of each policy, and the runs of backups that
+stay. A backup is removed with its run, and kept logs with their record; a compaction then frees the space.
+The plan is the preview: nothing outside it is removed.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ SLICE = 100  # records looked at or removed between two turns of the event loop
 
 
 class ExpiryRules(msgspec.Struct, frozen=True, kw_only=True):
-    """Days that a record and that the audit trail is kept, runs kept for each CronJob; None is no limit."""
+    """Days that records and audit lines are kept, and runs kept of each CronJob; None is no limit."""
 
     days: int | None = None
     runs: int | None = None
@@ -37,7 +37,7 @@ class ExpiryRules(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ExpiryPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """The ids of what goes; lines of the audit trail by their number in the table."""
+    """The ids of the records to remove; audit lines by their number in the table."""
 
     executions: tuple[str, ...] = ()
     backups: tuple[str, ...] = ()
@@ -50,7 +50,7 @@ class ExpiryPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def plan(history: History, rules: ExpiryRules, now: datetime) -> ExpiryPlan:
-    """What the rules let go of, as of `now`; reads in slices and changes nothing."""
+    """Return what the rules remove as of `now`; read in slices and change nothing."""
     audit = _expired_audit_lines(history, now - timedelta(days=rules.audit_days)) if rules.audit_days else ()
     if rules.days is None and rules.runs is None:
         return ExpiryPlan(audit=audit)
@@ -83,7 +83,7 @@ async def plan(history: History, rules: ExpiryRules, now: datetime) -> ExpiryPla
 
 
 def _expired_audit_lines(history: History, cut: datetime) -> tuple[int, ...]:
-    """The lines of the audit trail before `cut`: the first of the table's order."""
+    """Return the audit lines before `cut`, which are the first of the table."""
     last = sort_time(cut.isoformat().replace("+00:00", "Z"))
     rows = history.table("audit").documents.order
     return tuple(row[NUMBER] for row in takewhile(lambda row: row[TIME] < last, rows))
@@ -95,7 +95,11 @@ def select_of_cronjob(
     number: int | None,
     cut: datetime | None,
 ) -> tuple[list[str], list[str]]:
-    """The ids of runs and of backups that go; both are given newest first."""
+    """Return the ids of one CronJob's runs and backups to remove; both are given newest first.
+
+    number: runs that are kept, None for all.
+    cut: the time before which records are removed, None for never.
+    """
     runs = list(runs)
     backups = list(backups)
     staying = _protected_ids(backups)
@@ -126,7 +130,7 @@ def _before(moment: datetime, cut: datetime | None) -> bool:
 
 
 def _protected_ids(backups: list[BackupExecution]) -> set[str]:
-    """The backups, given newest first, that no rule removes."""
+    """Return the ids of the backups, given newest first, that no rule removes."""
     staying: set[str] = set()
     good: set[tuple[str, str]] = set()
     for backup in backups:
@@ -141,7 +145,7 @@ def _protected_ids(backups: list[BackupExecution]) -> set[str]:
 
 
 async def remove(history: History, going: ExpiryPlan) -> None:
-    """Removes what is planned with its logs, then compacts; raises ReadOnlyHistory, DamagedHistory."""
+    """Remove the planned records with their logs, then compact; raise ReadOnlyHistory, DamagedHistory."""
     await _remove(history, history.backups, going.backups)
     await _remove(history, history.executions, going.executions)
     await _remove(history, history.restores, going.restores)

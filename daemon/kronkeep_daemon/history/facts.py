@@ -1,6 +1,6 @@
 """Small named facts that must survive a restart, one document each in the table `facts`.
 
-The functions that name a key stand here, so that no two modules use one key for two things.
+The functions that build keys are all here, so that no two modules use one key for two things.
 """
 
 from datetime import datetime

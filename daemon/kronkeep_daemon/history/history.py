@@ -1,14 +1,13 @@
-"""The history as a whole: tables in memory, journal on disk, one commit for many changes.
+"""The history of one folder: tables in memory, a journal on disk, one commit for many changes.
 
-A change is first made in memory, where the process's own reads see it, and queued. `commit` writes all
-that is queued as one batch, syncs it in a thread, and only then tells the listeners; callers acknowledge,
-publish and act after it. One commit runs at a time, so that those who arrive meanwhile share the next one,
-and how it ends. A batch that finds no space is undone and refused as a whole; the next commit tries the
-disk again, so writing resumes by itself. Any other fault of the disk is final: nothing is acknowledged any
-more.
+A change is made in memory first, where the process's own reads see it, and is queued. `commit` writes all
+that is queued as one batch, syncs it in a thread, and only then calls the listeners; callers acknowledge,
+publish and act after it. One commit runs at a time; callers that arrive meanwhile share the next one and its
+outcome. A batch that finds no space is undone and refused as a whole; the next commit tries the disk again,
+so writing resumes by itself. Any other fault of the disk is final: nothing is acknowledged any more.
 
-Compaction takes a picture of the rows between two batches, begins a new segment and writes the snapshot in
-a thread while commits go on.
+A compaction copies the rows between two batches, starts a new segment, and writes the snapshot in a thread
+while commits continue.
 """
 
 import asyncio
@@ -52,13 +51,13 @@ class _HistoryDatabase(TinyDB):
 
 
 def _retrieve_exception(task: "asyncio.Task[int]") -> None:
-    """Keeps asyncio quiet about a refusal whose callers have all been cancelled."""
+    """Retrieve the exception, so that asyncio does not report it when every waiter was cancelled."""
     if not task.cancelled():
         task.exception()
 
 
 class History:
-    """One folder's history; raises StateInUse, DamagedHistory, HistoryTooNew on open."""
+    """The history of one folder; opening it raises StateInUse, DamagedHistory, HistoryTooNew."""
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
@@ -91,7 +90,7 @@ class History:
 
     @classmethod
     async def open(cls, folder: Path, *, clock: Clock) -> "History":
-        """The history in `folder`, made if it is not there; read in a thread."""
+        """Open the history in `folder` in a thread; create it where there is none."""
         return await asyncio.to_thread(cls, folder, clock)
 
     def _load(self) -> None:
@@ -107,7 +106,9 @@ class History:
 
     @contextmanager
     def _translate_faults(self) -> Iterator[None]:
-        """Faults of the disk in the house's words: full is passing, anything else is final."""
+        """Translate OSError: no space becomes ReadOnlyHistory, which passes; anything else DamagedHistory,
+        which is final.
+        """
         try:
             yield
         except OSError as fault:
@@ -123,16 +124,16 @@ class History:
         return DamagedHistory(f"The disk failed to keep the history: {why}.")
 
     def table(self, name: str) -> JournalTable:
-        """A TinyDB table of plain documents."""
+        """Return a TinyDB table of plain documents."""
         table = self.db.table(name)
         assert isinstance(table, JournalTable)
         return table
 
     async def commit(self) -> int:
-        """Makes every change so far durable and tells the listeners; the last sequence.
+        """Make every change so far durable, call the listeners, and return the last sequence.
 
-        Raises ReadOnlyHistory while the disk is full (the changes are undone); DamagedHistory once the
-        disk has failed.
+        Raise ReadOnlyHistory while the disk is full (the changes are undone), DamagedHistory once the disk
+        has failed.
         """
         running = None if self._storage.has_queued else self._running_commit
         if self._next_commit is None:
@@ -144,7 +145,7 @@ class History:
         return seq
 
     async def _commit(self) -> int:
-        """Writes what is queued, for all who came until then; they share how it ends.
+        """Write what is queued, for every caller that has waited until now; they share the outcome.
 
         It runs to its end even when a caller is cancelled: no write may be done twice.
         """
@@ -206,21 +207,21 @@ class History:
                 await asyncio.sleep(0)
 
     def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
-        """Calls `listener` with each later durable change, in order, until what is returned is called."""
+        """Call `listener` with each later durable change, in order, until the returned function is called."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     def changes_since(self, seq: int) -> Iterator[Change] | None:
-        """The durable changes later than `seq`; None when some of them are no longer kept apart."""
+        """Return the durable changes after `seq`; None where some of them are no longer remembered."""
         first = self._recent[0].seq if self._recent else self.seq + 1
         if seq + 1 < first or seq > self.seq:
             return None
         return iter([change for change in self._recent if change.seq > seq])
 
     async def compact(self) -> None:
-        """Writes a snapshot of everything and removes what it replaces; other commits go on meanwhile.
+        """Write a snapshot of everything and remove what it replaces; other commits continue meanwhile.
 
-        Raises ReadOnlyHistory when there is no space for it, DamagedHistory once the disk has failed.
+        Raise ReadOnlyHistory where there is no space for it, DamagedHistory once the disk has failed.
         """
         if self._compaction is not None:
             await asyncio.wait([self._compaction])
@@ -230,7 +231,7 @@ class History:
             await asyncio.shield(self._compaction)
 
     def _start_segment(self) -> bool:
-        """Begins a new segment, where the disk has room for it."""
+        """Start a new segment and return True, or return False where the disk is full."""
         try:
             with self._translate_faults():
                 self._segment = self._segment.successor(self.seq)
@@ -259,12 +260,12 @@ class History:
             log.warning("compaction waits for space")
 
     def append_audit(self, entry: dict[str, Any]) -> None:
-        """Buffers one line of the audit trail; `created_at` is set here."""
+        """Buffer one line of the audit trail; `created_at` is set here."""
         stamped = {"created_at": msgspec.to_builtins(self._clock.now()), **entry}
         self.table("audit").insert(stamped)
 
     async def close(self) -> None:
-        """Commits what is left and lets the folder go."""
+        """Commit what is left and release the folder."""
         try:
             if not self.failed.is_set():
                 await self.commit()

@@ -1,23 +1,23 @@
-"""The format: JSON lines, each of which holds or fails whole, so that `jq` and a person can read them.
+r"""The journal's format: JSON lines, each valid or invalid as a whole, which `jq` and people can read.
 
     {"kronkeep":"history","version":2,"after":811,"crc":"0c45e0c7"}
     {"seq":812,"len":97,"crc":"9ab31f02","batch":[["executions",41,{...}],["executions",40,null]]}
     {"end":812,"crc":"71e3a0b1"}
 
-A segment begins with a header that says after which sequence, then has one line for each batch: `seq` is
-the number of its last change, `len` and `crc` (CRC-32 as zlib's) are those of the batch's bytes; null is a
-removal. A segment that has a successor is closed by an `end` line with its last sequence, so that a lost
-successor is noticed. A snapshot is the same, but its batches all carry the snapshot's own sequence and
-`end`, which it must have, counts them. A line counts only if writing its head anew gives the same bytes:
-that a hexadecimal digit changed case is noticed too.
+A segment starts with a header that names the sequence before it, then has one line for each batch: `seq` is
+the number of its last change, `len` and `crc` (zlib's CRC-32) are those of the batch's bytes; null is a
+removal. A segment with a successor ends with an `end` line and its last sequence, so that a lost successor is
+noticed. A snapshot is the same, but all its batches carry the snapshot's own sequence, and `end`, which it
+must have, counts them. A line is valid only if encoding its head again gives the same bytes, which detects
+even a hexadecimal digit in another case.
 
-The NULs behind the last line of a segment are room for those that follow; it is cut off when the segment is
-closed. `tr -d '\\0'` takes it away for those who read while kronkeepd writes.
+The NULs after the last line of a segment are space for further lines; it is truncated when the segment is
+closed. `tr -d '\\0'` removes it for those who read while kronkeepd writes.
 
-A power cut leaves of the last, unacknowledged line a beginning, or blocks that were never written (NUL).
-Only that is a torn tail. A line that is as long as it says, or has its line feed, was written whole: what is
-wrong with it happened later, and it may have been acknowledged, so it is damage and refused. Every flip of
-one bit is of that kind: it leaves either the line feed or the length.
+A power cut leaves of the last, unacknowledged line a beginning, or blocks that were never written (NUL). Only
+that is a torn tail. A line that has its full length, or its line feed, was written whole: whatever is wrong
+with it happened later, and it may have been acknowledged, so it is damage and refused. Every flip of one bit
+is of that kind: it leaves either the line feed or the length.
 """
 
 import re
@@ -40,7 +40,7 @@ _BATCH = msgspec.json.Decoder(list[tuple[str, int, msgspec.Raw]])
 
 
 class Entry(NamedTuple):
-    """One change as a batch has it: table, TinyDB's number, the document's JSON (None when removed)."""
+    """One change in a batch: table, TinyDB's number, the document's JSON (None when removed)."""
 
     table: str
     number: int
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 
 class BatchLine(NamedTuple):
-    """One readable batch; `seq` is that of its last change, or of the snapshot that it is a part of."""
+    """One valid batch; `seq` is that of its last change, or of the snapshot that it belongs to."""
 
     seq: int
     entries: list[Entry]
@@ -56,7 +56,9 @@ class BatchLine(NamedTuple):
 
 
 class FileEnd(NamedTuple):
-    """How a file ended: last sequence, where the good bytes end, bytes of a torn tail, closed."""
+    """How a file ends: last sequence, offset of the end of its valid lines, bytes of a torn tail, whether
+    closed.
+    """
 
     seq: int
     good: int
@@ -65,22 +67,22 @@ class FileEnd(NamedTuple):
 
 
 def sign_line(words: bytes) -> bytes:
-    """`words`, a JSON object without its end, as a line with a checksum of all that stands before it."""
+    """Return `words`, a JSON object without its end, as a line with the checksum of all before it."""
     return b'%s,"crc":"%08x"}\n' % (words, zlib.crc32(words))
 
 
 def header(after: int) -> bytes:
-    """The first line of a segment or snapshot."""
+    """Return the first line of a segment or snapshot."""
     return sign_line(b'{"kronkeep":"history","version":%d,"after":%d' % (VERSION, after))
 
 
 def end(number: int) -> bytes:
-    """The last line of a segment that has a successor (its sequence), or of a snapshot (its batches)."""
+    """Return the last line of a segment with a successor (its sequence), or of a snapshot (its batches)."""
     return sign_line(b'{"end":%d' % number)
 
 
 def encode(seq: int, entries: Iterable[Entry]) -> bytes:
-    """The line of one batch whose last change is number `seq`."""
+    """Return the line of one batch whose last change has the number `seq`."""
     parts = [b'["%s",%d,%s]' % (table.encode(), number, body or b"null") for table, number, body in entries]
     payload = b"[%s]" % b",".join(parts)
     return b"%s%s}\n" % (_head(seq, payload), payload)
@@ -91,7 +93,7 @@ def _head(seq: int, payload: bytes) -> bytes:
 
 
 def decode(line: bytes) -> BatchLine | None:
-    """The batch of a line with its line feed, or None for anything that `encode` did not write."""
+    """Return the batch of a line with its line feed, or None for anything that `encode` did not write."""
     match = _HEAD.match(line)
     if match is None or not line.endswith(b"}\n"):
         return None
@@ -121,15 +123,15 @@ def read_header(line: bytes, path: Path) -> int:
 
 
 def damage_error(path: Path, offset: int) -> DamagedHistory:
-    """The refusal that names file and offset (bytes)."""
+    """Return the error that names file and offset (bytes)."""
     message = f"The history is damaged: {path.name}, offset {offset}."
     return DamagedHistory(message, file=str(path), offset=offset)
 
 
 def read(path: Path) -> Generator[BatchLine, None, FileEnd]:
-    """The batches of a segment or snapshot in order, then how it ended.
+    """Yield the batches of a segment or snapshot in order, then return how it ended.
 
-    Raises DamagedHistory for damage, HistoryTooNew, OSError.
+    Raise DamagedHistory for damage, HistoryTooNew, OSError.
     """
     snapshot = path.name.startswith("snapshot-")
     with path.open("rb") as file:
@@ -158,9 +160,10 @@ def read(path: Path) -> Generator[BatchLine, None, FileEnd]:
 
 
 def is_torn(left: bytes) -> bool:
-    """Whether the bytes after the last good line are what a power cut leaves, or nothing at all.
+    """Return whether the bytes after the last valid line are what a power cut leaves, or nothing at all.
 
-    `left` is without the room at its end. A line that begins with NUL began in a block never written.
+    `left` is without the NULs at its end. A line that starts with NUL started in a block that was never
+    written.
     """
     if any(decode(line + b"\n") for line in left.split(b"\n")[1:]):
         return False  # a whole batch stands behind the damage

@@ -1,9 +1,9 @@
-"""The files of a history folder: one lock, a snapshot, the segments after it.
+"""The files of a history folder: one lock, a snapshot, and the segments after it.
 
-Opening reads the newest snapshot that has its end, then the segments from the snapshot's sequence on. They
-must leave no hole: each begins where the one before ended, and one that is closed has a successor. The
-order of a change of segments makes that so at every moment: the new segment is durable under its name
-before the old one is closed, both before the snapshot appears, and only then is the old removed.
+Opening reads the newest complete snapshot, then the segments from its sequence on. They must leave no gap:
+each starts where the one before ended, and one that is closed has a successor. The order of steps ensures
+that at every moment: a new segment is durable under its name before the old one is closed, both before the
+snapshot appears, and only then are old files removed.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ ROOM = 256 * 1024  # bytes
 
 
 class ReadResult(NamedTuple):
-    """What opening found: last sequence, last segment, its good length and torn bytes."""
+    """What opening found: last sequence, last segment, its valid length and torn bytes."""
 
     seq: int
     segment: Path | None
@@ -32,7 +32,7 @@ class ReadResult(NamedTuple):
 
 
 def lock(folder: Path) -> int:
-    """The open lock file of the folder; raises StateInUse when another process holds it."""
+    """Return the open lock file of the folder; raise StateInUse where another process holds it."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -44,7 +44,7 @@ def lock(folder: Path) -> int:
 
 
 def sequence_of(path: Path) -> int:
-    """The sequence that a snapshot or segment is named by."""
+    """Return the sequence in the name of a snapshot or segment."""
     number = path.stem.rpartition("-")[2]
     if not number.isdigit():
         raise journal.damage_error(path, 0)
@@ -52,12 +52,12 @@ def sequence_of(path: Path) -> int:
 
 
 def segments(folder: Path) -> list[Path]:
-    """All segments, oldest first."""
+    """Return all segments, oldest first."""
     return sorted(folder.glob("journal-*.jsonl"))
 
 
 def newest_snapshot(folder: Path) -> Path | None:
-    """The newest snapshot that has its end; one without is passed over and said."""
+    """Return the newest complete snapshot; incomplete ones are logged and skipped."""
     for path in sorted(folder.glob("snapshot-*.jsonl"), reverse=True):
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - journal.LONGEST_HEAD))
@@ -69,9 +69,9 @@ def newest_snapshot(folder: Path) -> Path | None:
 
 
 def read_all(folder: Path) -> Generator[BatchLine, None, ReadResult]:
-    """Every batch from the newest snapshot on; changes nothing.
+    """Yield every batch from the newest snapshot on; change nothing.
 
-    Raises DamagedHistory naming file and offset, HistoryTooNew, OSError.
+    Raise DamagedHistory with file and offset, HistoryTooNew, OSError.
     """
     seq = 0
     good = 0
@@ -95,7 +95,7 @@ def read_all(folder: Path) -> Generator[BatchLine, None, ReadResult]:
 
 
 def set_aside(path: Path, good: int) -> None:
-    """Cuts a torn tail off; it is kept beside as `.torn`."""
+    """Cut off a torn tail and keep it beside the file as `.torn`."""
     tail = path.read_bytes()[good:].rstrip(b"\0")
     log.warning("%s: %d bytes of a torn tail are kept aside", path.name, len(tail))
     durable.write_whole(path.with_suffix(f".{good}.torn"), [tail])
@@ -103,10 +103,10 @@ def set_aside(path: Path, good: int) -> None:
 
 
 class Segment:
-    """The file that is appended to, of `size` bytes. One thread at a time; nothing else writes.
+    """The file that lines are appended to, by one thread at a time; `size` is its length in bytes.
 
-    The file is made longer ahead of its lines: a sync that must write a new length too costs ext4 twice
-    the time.
+    The file is lengthened ahead of its lines: on ext4 a sync that must also write a new length takes twice as
+    long.
     """
 
     def __init__(self, *, folder: Path, after: int, path: Path | None = None, size: int = 0) -> None:
@@ -120,7 +120,7 @@ class Segment:
         self._length = os.fstat(self._handle).st_size
 
     def append(self, lines: bytes) -> None:
-        """Writes and syncs; raises SyncFailed, and OSError with nothing of the lines left behind."""
+        """Write and sync; raise SyncFailed, or OSError with nothing of the lines left behind."""
         try:
             self._lengthen(self.size + len(lines))
             view = memoryview(lines)
@@ -145,7 +145,7 @@ class Segment:
                 raise  # without room for more, the lines alone may still fit
 
     def successor(self, seq: int) -> "Segment":
-        """The segment after `seq`; this one is closed. Raises SyncFailed, OSError."""
+        """Close this segment and return the one after `seq`; raise SyncFailed, OSError."""
         if seq == self.after:
             return self
         following = Segment(folder=self.path.parent, after=seq)
@@ -159,16 +159,16 @@ class Segment:
         return following
 
     def close(self) -> None:
-        """Closes the file, without its room where the disk lets it go; what is left is read as room."""
+        """Close the file and truncate the space at its end; where that fails it is read as space."""
         with suppress(OSError):
             os.ftruncate(self._handle, self.size)
         os.close(self._handle)
 
 
 def write_snapshot(folder: Path, seq: int, batches: Iterable[list[Entry]]) -> int:
-    """Writes every document as of `seq`, then removes what that replaces; its size in bytes.
+    """Write every document as of `seq`, remove what that replaces, and return the snapshot's size in bytes.
 
-    Raises SyncFailed, OSError.
+    Raise SyncFailed, OSError.
     """
 
     def chunks() -> Generator[bytes, None, None]:

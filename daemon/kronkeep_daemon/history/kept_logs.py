@@ -1,4 +1,4 @@
-"""Kept logs: files beside the journal, gzip, head and tail of what was too long."""
+"""Kept logs: gzip files beside the journal, with head and tail of those that are too long."""
 
 import asyncio
 import gzip
@@ -17,7 +17,7 @@ _SAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class CappedLog:
-    """Bytes as they come: the first MiB and the last three are kept, and a line says what is missing."""
+    """Collects the bytes of a log; of a long one the first MiB and the last three are kept."""
 
     def __init__(self, head_bytes: int = HEAD_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
         self._head_bytes = head_bytes
@@ -27,7 +27,7 @@ class CappedLog:
         self.total = 0
 
     def add(self, chunk: bytes) -> None:
-        """Takes the next bytes."""
+        """Add the next bytes."""
         self.total += len(chunk)
         room = self._head_bytes - len(self._head)
         self._head += chunk[:room]
@@ -37,11 +37,11 @@ class CappedLog:
 
     @property
     def truncated(self) -> bool:
-        """Whether something is left out."""
+        """Whether bytes are left out."""
         return self.total > self._head_bytes + self._tail_bytes
 
     def content(self) -> bytes:
-        """What is kept."""
+        """Return the kept bytes, with a line that says how many are missing."""
         tail = bytes(self._tail[-self._tail_bytes :])
         if not self.truncated:
             return bytes(self._head) + tail
@@ -50,7 +50,7 @@ class CappedLog:
 
 
 class KeptLogStore:
-    """One folder a record, one file a container."""
+    """Stores logs: a folder for each record, a file for each container."""
 
     def __init__(self, folder: Path, guard: Callable[[], AbstractContextManager[None]]) -> None:
         self._folder = folder
@@ -60,9 +60,9 @@ class KeptLogStore:
         return self._folder / _SAFE.sub("_", record_id)[:200] / f"{_SAFE.sub('_', container)[:80]}.log.gz"
 
     async def save(self, record_id: str, container: str, pod: str, capped: CappedLog) -> KeptLog:
-        """Keeps a log, durably; what was kept of that container before is replaced.
+        """Store a container's log durably, in place of an earlier one.
 
-        Raises ReadOnlyHistory while the disk is full, DamagedHistory when it failed.
+        Raise ReadOnlyHistory while the disk is full, DamagedHistory where it failed.
         """
         text = capped.content()
         with self._guard():
@@ -79,12 +79,12 @@ class KeptLogStore:
         durable.write_whole(path, [gzip.compress(text, 6)])
 
     async def read(self, record_id: str, container: str) -> bytes | None:
-        """What is kept of a container's log; None when nothing is."""
+        """Return the kept log of a container; None where none is kept."""
         path = self._path(record_id, container)
         return await asyncio.to_thread(_read, path)
 
     async def remove(self, record_id: str) -> None:
-        """Removes every log of a record."""
+        """Remove every log of a record."""
         await asyncio.to_thread(shutil.rmtree, self._path(record_id, "x").parent, True)
 
 

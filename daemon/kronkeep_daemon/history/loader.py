@@ -1,7 +1,7 @@
-"""From files to rows: every batch in order, the last body of each document, its row once.
+"""The loader: it reads a folder's files and builds the rows, from the last body of each document.
 
-Rows and indexes are made after the last batch, so that a document changed a hundred times is taken apart
-once. The latest changes are kept for readers of events who come back.
+Rows and indexes are built after the last batch, so that a document that changed a hundred times is parsed
+once. The latest changes are remembered for readers of events who resume.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ Bodies = dict[str, dict[int, bytes]]
 
 
 class LoadedHistory(NamedTuple):
-    """What a folder holds: rows by table and number, the latest changes, and how its files ended."""
+    """What a folder holds: rows by table and number, the latest changes, and how its files end."""
 
     tables: dict[str, dict[int, Row]]
     recent: list[Change]
@@ -29,7 +29,7 @@ class LoadedHistory(NamedTuple):
 
 
 def load(folder: Path) -> LoadedHistory:
-    """Reads a folder; changes nothing. Raises DamagedHistory, HistoryTooNew, OSError."""
+    """Read a folder and change nothing; raise DamagedHistory, HistoryTooNew, OSError."""
     bodies: Bodies = {}
     recent: deque[tuple[int, Entry, bytes | None]] = deque(maxlen=RECENT)
     reading = journal_files.read_all(folder)
@@ -39,7 +39,7 @@ def load(folder: Path) -> LoadedHistory:
 
 
 def _rows(bodies: dict[int, Any]) -> dict[int, Row]:
-    """The bodies' rows, in place: a second table of 100,000 would cost 5 MB."""
+    """Replace the bodies with their rows in place: a second table of 100,000 would cost 5 MB."""
     for number, body in bodies.items():
         bodies[number] = row_of(number, body)
     return bodies
@@ -67,7 +67,7 @@ def _gather(
 
 
 def collect(entries: Iterable[Entry]) -> Bodies:
-    """The last body of each document."""
+    """Return the last body of each document."""
     bodies: Bodies = {}
     for table, number, body in entries:
         if body is None:
@@ -93,7 +93,7 @@ def _change(seq: int, entry: Entry, old: bytes | None, tables: dict[str, dict[in
 
 
 def batches(tables: dict[str, list[Row]], size: int = 500) -> Generator[list[Entry], None, None]:
-    """Rows as the batches of a snapshot, `size` documents in each."""
+    """Yield the rows as batches of a snapshot, `size` documents in each."""
     for name, rows in tables.items():
         for start in range(0, len(rows), size):
             yield [Entry(name, row[NUMBER], row[BODY]) for row in rows[start : start + size]]

@@ -1,4 +1,4 @@
-"""Typed records over a table: newest first, pages, counts."""
+"""Typed records over a table: newest first, in pages, and counted."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,11 +21,11 @@ from kronkeep_daemon.history.table import JournalTable
 
 
 class HasId(Protocol):
-    """What every record has."""
+    """A record with an id."""
 
     @property
     def id(self) -> str:
-        """Its identity, unique within its table."""
+        """The id, unique within its table."""
         ...
 
 
@@ -33,7 +33,7 @@ T = TypeVar("T", bound=HasId)
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """Some records and the cursor of those that follow (None after the last)."""
+    """Some records, and the cursor of those after them (None after the last)."""
 
     items: list[T]
     next_cursor: str | None
@@ -47,23 +47,23 @@ class Records(Generic[T]):
         self._decoder = msgspec.json.Decoder(kind)
 
     def get(self, record_id: str) -> T | None:
-        """The record, or None."""
+        """Return the record, or None."""
         rows = self._table.documents.with_id(record_id)
         return self._decode(rows[0]) if rows else None
 
     def put(self, record: T) -> None:
-        """Adds the record or replaces the one of the same id."""
+        """Add the record, or replace the one with the same id."""
         rows = self._table.documents.with_id(record.id)
         self._table.put_body(rows[0][NUMBER] if rows else None, msgspec.json.encode(record))
 
     def remove(self, record_id: str) -> None:
-        """Removes the record, if it is there."""
+        """Remove the record, if it exists."""
         rows = self._table.documents.with_id(record_id)
         if rows:
             self._table.remove(doc_ids=[rows[0][NUMBER]])
 
     def all(self) -> Iterator[T]:
-        """Every record, oldest first."""
+        """Yield every record, oldest first."""
         return map(self._decode, list(self._table.documents.order))
 
     def newest(
@@ -75,7 +75,12 @@ class Records(Generic[T]):
         until: datetime | None = None,
         **equal: str | None,
     ) -> Page[T]:
-        """A page, newest first; `equal` names indexed fields; times are of creation, `until` exclusive."""
+        """Return a page of records, newest first.
+
+        since: the earliest time of creation.
+        until: the time before which they were created.
+        equal: values of indexed fields; None is no condition.
+        """
         before = _read_cursor(cursor) if cursor else ((_sort_time(until), -1) if until else None)
         newest_rows = self._table.documents.newest(
             _without_none(equal), before=before, since=_sort_time(since) if since else ""
@@ -85,18 +90,20 @@ class Records(Generic[T]):
         return Page([self._decode(row) for row in rows[:limit]], _cursor(rows[limit - 1]) if more else None)
 
     def recent(self, limit: int, **equal: str) -> tuple[T | None, list[str]]:
-        """The newest record, and the statuses of the newest `limit`, newest first: those need no decoding."""
+        """Return the newest record, and the statuses of the newest `limit`, newest first, which need no
+        decoding.
+        """
         rows = list(islice(self._table.documents.newest(equal), limit))
         statuses = [row[FAMILY][FIELD_INDEX["status"]] for row in rows]
         return (self._decode(rows[0]) if rows else None), statuses
 
     def cursor_of(self, record: T) -> str | None:
-        """The cursor that asks for what follows the record."""
+        """Return the cursor of the page after the record."""
         rows = self._table.documents.with_id(record.id)
         return _cursor(rows[0]) if rows else None
 
     def count(self, **equal: str | None) -> dict[str, int]:
-        """How many records there are in each status."""
+        """Return how many records there are in each status."""
         return self._table.documents.count("status", _without_none(equal))
 
     def values(self, field: str, **equal: str) -> dict[str, int]:

@@ -1,7 +1,7 @@
-"""What is still readable of a damaged history, written to a new folder; the damaged one is not touched.
+"""Salvage: the readable part of a damaged history, written to a new folder; the damaged one is not changed.
 
-Files are gone through in the order of their sequences. A line that is not readable is skipped and named by
-file, offset and length; the lines after it are taken as they are, since each batch holds whole documents.
+Files are read in the order of their sequences. A line that cannot be read is skipped and reported with file,
+offset and length; the lines after it are used as they are, since each batch holds whole documents.
 """
 
 import os
@@ -18,7 +18,7 @@ from kronkeep_daemon.history.loader import batches, collect
 
 
 class UnreadableBytes(NamedTuple):
-    """Bytes that no batch could be read from."""
+    """Bytes that contain no valid batch."""
 
     file: str
     offset: int
@@ -26,7 +26,7 @@ class UnreadableBytes(NamedTuple):
 
 
 def salvage(source: Path, target: Path) -> tuple[int, list[UnreadableBytes]]:
-    """(documents written, what is lost); raises InvalidRequest for a target that is there, StateInUse."""
+    """Return (documents written, what is lost); raise StateInUse, InvalidRequest where the target exists."""
     if target.exists():
         raise InvalidRequest(f"{target} is already there; a salvage needs a new folder.", field="target")
     lock = journal_files.lock(source)

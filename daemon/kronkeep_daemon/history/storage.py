@@ -1,8 +1,8 @@
-"""TinyDB's Storage for the journal: it holds the tables' documents and queues what changes in them.
+"""TinyDB's Storage over the journal: it holds the tables' documents and queues their changes.
 
-A change is seen in memory at once and is durable later. Until then the row that the disk has is remembered,
-so that a batch which found no space can be undone: a refused change must not come true afterwards. What
-another change has replaced meanwhile stays, for that one is still to be written whole.
+A change is visible in memory at once and durable later. Until then the durable row is remembered, so that a
+batch that found no space can be undone: a refused change must not appear later. What another change has
+replaced meanwhile stays, since that one will be written whole.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ Key = tuple[str, int]
 
 
 class PendingChange:
-    """A change that is not yet durable: the row that was and the one that is (None: there is none)."""
+    """A change that is not durable yet: the row before and the row after it (None where there is none)."""
 
     __slots__ = ("new", "number", "old", "table")
 
@@ -30,7 +30,7 @@ class PendingChange:
 
     @property
     def entry(self) -> Entry:
-        """The change as the journal has it."""
+        """The change as an entry of the journal."""
         return Entry(self.table, self.number, self.new[BODY] if self.new else None)
 
     @property
@@ -41,7 +41,7 @@ class PendingChange:
 
 
 class JournalStorage(Storage):
-    """`read` and `write` are TinyDB's whole-file interface; the tables use `documents` and `change`."""
+    """`read` and `write` are TinyDB's interface for whole files; tables use `documents` and `change`."""
 
     def __init__(self) -> None:
         self._tables: defaultdict[str, Documents] = defaultdict(Documents)
@@ -49,11 +49,11 @@ class JournalStorage(Storage):
         self._durable: dict[Key, Row | None] = {}
 
     def documents(self, table: str) -> Documents:
-        """The documents of one table."""
+        """Return the documents of one table."""
         return self._tables[table]
 
     def change(self, table: str, number: int, body: bytes | None) -> None:
-        """Makes one change in memory and queues it for the journal."""
+        """Make one change in memory and queue it for the journal."""
         documents = self.documents(table)
         old = documents.rows.get(number)
         new = row_of(number, body) if body is not None else None
@@ -71,17 +71,17 @@ class JournalStorage(Storage):
 
     @property
     def has_queued(self) -> bool:
-        """Whether something is queued."""
+        """Whether changes are queued."""
         return bool(self._queued)
 
     def take_queued(self) -> list[PendingChange]:
-        """What is queued, which is then no longer."""
+        """Return the queued changes and empty the queue."""
         queued = self._queued
         self._queued = []
         return queued
 
     def mark_durable(self, batch: list[PendingChange]) -> None:
-        """Remembers that the disk has the batch."""
+        """Record that the batch is on the disk."""
         later = {(change.table, change.number) for change in self._queued}
         for change in batch:
             key = (change.table, change.number)
@@ -91,22 +91,22 @@ class JournalStorage(Storage):
                 self._durable.pop(key, None)
 
     def undo(self, batch: list[PendingChange]) -> None:
-        """Takes a batch back that the disk does not have."""
+        """Undo a batch that is not on the disk."""
         later = {(change.table, change.number) for change in self._queued}
         for key in {(change.table, change.number) for change in batch} - later:
             self._apply(*key, self._durable.pop(key))
 
     def copy_rows(self) -> dict[str, list[Row]]:
-        """Every row of every table as of now."""
+        """Return every row of every table as of now."""
         return {name: list(documents.rows.values()) for name, documents in self._tables.items()}
 
     def fill(self, tables: dict[str, dict[int, Row]]) -> None:
-        """Takes the rows that opening has read."""
+        """Replace everything with the rows that the loader read."""
         for name, rows in tables.items():
             self.documents(name).fill(rows)
 
     def read(self) -> dict[str, dict[str, Any]] | None:
-        """Everything, as TinyDB's `tables()` and `drop_table()` want it."""
+        """Return everything in the form of TinyDB's `tables()` and `drop_table()`."""
         return {
             name: {str(row[NUMBER]): msgspec.json.decode(row[BODY]) for row in documents.rows.values()}
             for name, documents in self._tables.items()
@@ -114,7 +114,7 @@ class JournalStorage(Storage):
         }
 
     def write(self, data: dict[str, dict[str, Any]]) -> None:
-        """Makes the tables hold exactly `data`; what differs is queued."""
+        """Make the tables hold exactly `data`; queue what differs."""
         for name in [*self._tables, *(name for name in data if name not in self._tables)]:
             target = {int(number): doc for number, doc in data.get(name, {}).items()}
             documents = self.documents(name)
@@ -125,4 +125,4 @@ class JournalStorage(Storage):
             documents.last_number = max(target, default=0)
 
     def close(self) -> None:
-        """Nothing to close: the History owns the files."""
+        """Do nothing: the History owns the files."""

@@ -1,4 +1,4 @@
-"""`kronkeepd store`: look at, move or mend a history folder that no daemon is using."""
+"""`kronkeepd store`: commands that check, export, import, compact or repair a folder that no daemon uses."""
 
 import argparse
 import asyncio
@@ -21,7 +21,7 @@ IMPORT_BATCH = 1000
 
 
 class ExportLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of an export."""
+    """One document as a line of an export."""
 
     table: str
     number: int
@@ -29,7 +29,7 @@ class ExportLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds `store` and its commands."""
+    """Add `store` and its commands."""
     store = commands.add_parser("store", help="check, export, import, compact or salvage a history folder")
     below = store.add_subparsers(dest="store_command", required=True, metavar="COMMAND")
     acts: tuple[tuple[str, str, Callable[[argparse.Namespace], None]], ...] = (
@@ -62,7 +62,7 @@ def _positive(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs one command; raises StateInUse, DamagedHistory, HistoryTooNew, InvalidRequest."""
+    """Run one command; raise StateInUse, DamagedHistory, HistoryTooNew, InvalidRequest."""
     if options.store_command != "import" and not any(options.folder.glob("*-*.jsonl")):
         words = f"There is no history in {options.folder}."
         raise InvalidRequest(

@@ -1,9 +1,9 @@
 """TinyDB's Table over rows in memory.
 
 TinyDB's own methods work on `_read_table` and `_update_table`, which its documentation names as extension
-points; both get a mapping that decodes a document when it is asked for and notes what was changed. A
-condition on indexed fields looks only at the rows that can meet it and then asks TinyDB's own query, so an
-index may offer too many rows, never too few.
+points; both get a mapping that decodes a document when it is read and records what is changed. A condition on
+indexed fields reads only the rows that can meet it and then asks TinyDB's own query, so an index may return
+too many rows, never too few.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
@@ -21,7 +21,7 @@ SECOND = len("2026-01-01T00:00:00")  # rows are sorted without what may follow i
 
 
 class DocumentMapping(MutableMapping[int, Doc]):
-    """The documents as TinyDB's updaters see them; what they change is noted."""
+    """The documents in the form that TinyDB's updaters expect; it records what they change."""
 
     def __init__(self, documents: Documents) -> None:
         self._rows = documents.rows
@@ -56,12 +56,12 @@ class DocumentMapping(MutableMapping[int, Doc]):
         return number not in self._removed and (number in self._read or number in self._rows)
 
     def clear(self) -> None:
-        """Removes everything at once."""
+        """Remove every document at once."""
         self._read.clear()
         self._removed.update(self._rows)
 
     def changes(self) -> list[tuple[int, bytes | None]]:
-        """(number, JSON or None when removed) of what was removed or read."""
+        """Return (number, JSON or None when removed) of each document that was removed or read."""
         gone = [(number, None) for number in self._removed if number in self._rows]
         return [*gone, *((number, msgspec.json.encode(doc)) for number, doc in self._read.items())]
 
@@ -86,11 +86,11 @@ class JournalTable(Table):
             self._change(self.name, number, body)
 
     def put_document(self, number: int | None, doc: Doc) -> int:
-        """Adds a document, or replaces the one of that number, without a look at the others."""
+        """Add a document, or replace the one of that number, without reading the others."""
         return self.put_body(number, msgspec.json.encode(doc))
 
     def put_body(self, number: int | None, body: bytes) -> int:
-        """`put_document` of a document that is JSON already."""
+        """Do what `put_document` does, with a document that is JSON already."""
         number = self._get_next_id() if number is None else number
         self._change(self.name, number, body)
         return number
@@ -100,12 +100,12 @@ class JournalTable(Table):
         return self.documents.last_number
 
     def truncate(self) -> None:
-        """Removes every document; numbers begin anew, as TinyDB's do."""
+        """Remove every document and restart the numbers, as TinyDB does."""
         super().truncate()
         self.documents.last_number = 0
 
     def newest(self, limit: int) -> list[Doc]:
-        """The newest documents by `created_at`, at most `limit`."""
+        """Return at most `limit` documents, newest first by `created_at`."""
         rows = self.documents.order[: -limit - 1 : -1]
         return [msgspec.json.decode(row[BODY]) for row in rows]
 
@@ -116,13 +116,13 @@ class JournalTable(Table):
         return map(_document, list(self.documents.rows.values()))
 
     def search(self, cond: QueryLike) -> list[Document]:
-        """The documents that meet the condition."""
+        """Return the documents that meet the condition."""
         return [doc for doc in self._candidates(cond) if cond(doc)]
 
     def get(  # type: ignore[override]
         self, cond: QueryLike | None = None, doc_id: int | None = None, doc_ids: list[int] | None = None
     ) -> Document | list[Document] | None:
-        """One document by number or condition, or several by their numbers; None where there is none."""
+        """Return one document by number or condition (None: there is none), or several by their numbers."""
         rows = self.documents.rows
         if doc_id is not None:
             return _document(rows[doc_id]) if doc_id in rows else None
@@ -138,13 +138,13 @@ class JournalTable(Table):
         cond: QueryLike | None = None,
         doc_ids: Iterable[int] | None = None,
     ) -> list[int]:
-        """Updates the documents chosen; a condition on an indexed field looks only at those."""
+        """Update the documents that are chosen; a condition on an indexed field reads only those."""
         if doc_ids is None and cond is not None:
             doc_ids = [doc.doc_id for doc in self.search(cond)]
         return super().update(fields, None, doc_ids)
 
     def remove(self, cond: QueryLike | None = None, doc_ids: Iterable[int] | None = None) -> list[int]:
-        """Removes the documents chosen."""
+        """Remove the documents that are chosen."""
         if doc_ids is None and cond is not None:
             doc_ids = [doc.doc_id for doc in self.search(cond)]
         return super().remove(None, doc_ids)
@@ -161,11 +161,11 @@ def _document(row: Row) -> Document:
 
 
 def candidate_rows(documents: Documents, condition: Any) -> list[Row] | None:
-    """Rows among which are all that meet a TinyDB query, or None when no index helps.
+    """Return rows that include all that meet a TinyDB query, or None where no index helps.
 
-    `condition` is the query's hash, a tuple of operator, path and value. Of what is joined by `&`, every
-    `==` on an indexed field and every comparison of the time narrows; `one_of` and `|` do where all sides
-    can.
+    `condition` is the query's hash, a tuple of operator, path and value. Among terms joined by `&`, every
+    `==` on an indexed field and every comparison of the time narrows the rows; `one_of` and `|` do where all
+    sides can.
     """
     terms = list(_conjuncts(condition))
     lists = [rows for term in terms if (rows := _alternatives(documents, term)) is not None]

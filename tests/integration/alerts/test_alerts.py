@@ -309,7 +309,7 @@ async def test_where_another_daemon_acts_it_tells_and_what_it_left_is_told_here(
         it.stands_by = True
         it.cronjob = WELL
         await it.service.evaluate()
-        monkeypatch.setattr(dispatch, "HELD", timedelta(0))
+        monkeypatch.setattr(dispatch, "HOLD_FOR", timedelta(0))
         await it.service.evaluate()
         assert len(it.history.table("notices")) == 0
         it.stands_by = False

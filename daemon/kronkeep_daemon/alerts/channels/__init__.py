@@ -1,7 +1,7 @@
-"""The ways to people, one module a kind: each has `send(url, message)`, which raises NotSent.
+"""The channels to people, a module a kind; each has `send(url, message)`, which raises NotSent.
 
-The URL holds a token more often than not, so nothing here puts it into a log or an error; httpx and apprise
-would log it, and are told to be quiet.
+A URL often contains a token, so nothing here logs it or puts it into an error; httpx and apprise would log it
+at INFO, so their loggers are set to WARNING.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Mail, chat and pagers through apprise, by its URLs (https://github.com/caronc/apprise/wiki)."""
+"""Mail, chat and pagers through apprise and its URLs (https://github.com/caronc/apprise/wiki)."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ from kronkeep_daemon.alerts.channels.message import AlertMessage, NotSent
 
 
 async def send(url: str, message: AlertMessage) -> None:
-    """Sends once, in a thread; raises NotSent. Apprise's own time limits apply: 4 s each way."""
+    """Send once, in a thread; raise NotSent. Apprise's own timeouts apply: 4 s to connect, 4 s to read."""
     await asyncio.to_thread(_send, url, message)
 
 

@@ -1,4 +1,4 @@
-"""What a channel is given, and how it says that it could not be sent."""
+"""A message to a channel, and the error of a channel that did not accept it."""
 
 import msgspec
 
@@ -10,9 +10,9 @@ NAMED = 30  # further alerts that a message's text names
 
 
 class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """What is told; `id` is the same when it is sent again, so that a receiver can tell.
+    """One message; its `id` is the same when it is sent again, so that a receiver can recognise it.
 
-    In a storm one message tells of many: `others` are the further alerts of the same event.
+    In a storm one message covers many alerts: `others` are the further ones with the same event.
     """
 
     id: str
@@ -22,20 +22,20 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def severity(self) -> Severity:
-        """The worst of all that it tells of."""
+        """The highest severity among its alerts."""
         critical = any(alert.severity == "critical" for alert in (self.alert, *self.others))
         return "critical" if critical else "warning"
 
     @property
     def title(self) -> str:
-        """One line."""
+        """Severity, code and object in one line."""
         word = "resolved" if self.event == "resolved" else self.severity
         more = f" and {len(self.others)} more" if self.others else ""
         return f"kronkeep: {word}: {self.alert.code} {self.alert.object}{more}"
 
     @property
     def text(self) -> str:
-        """The whole in plain lines."""
+        """The whole message in plain lines."""
         lines = [self.alert.message, self.alert.next_step, f"Since {self.alert.since:%Y-%m-%d %H:%M} UTC."]
         if self.event == "resolved":
             lines = [f"It has ended: {self.alert.message}", lines[2]]
@@ -48,7 +48,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NotSent(Exception):
-    """A channel did not take a message; `final` when sending it again would not help."""
+    """A channel did not accept a message; `final` where sending it again would not help."""
 
     def __init__(self, why: str, *, final: bool = False) -> None:
         super().__init__(why)

@@ -1,4 +1,4 @@
-"""A POST of JSON to a URL: {"id", "event", "title", "text", "alert": {...}, "others": [{...}]}."""
+"""The webhook channel: a POST of {"id", "event", "title", "text", "alert": {...}, "others": [{...}]}."""
 
 import httpx
 import msgspec
@@ -10,7 +10,7 @@ AGAIN = (408, 425, 429)  # RFC 9110, 8470, 6585: what a client may send again
 
 
 async def send(url: str, message: AlertMessage) -> None:
-    """Sends once; raises NotSent for anything but a 2xx answer within 10 s. Redirects are not followed."""
+    """Send once; raise NotSent for anything but a 2xx response within 10 s. Redirects are not followed."""
     body = msgspec.json.encode(
         {
             "id": message.id,
