@@ -1,4 +1,4 @@
-"""A part of the data is read with real restic: whole, damaged, whole again."""
+"""Data checks with real restic: a part that is whole, damaged, and whole again."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ from kronkeep_daemon.testing import composed
 PARTS = 30
 
 
-async def test_damage_is_found_in_its_part_and_told_until_it_is_gone(
+async def test_damage_is_found_in_its_part_and_reported_until_it_is_gone(
     embedded_cluster: EmbeddedCluster, tmp_path: Path
 ) -> None:
     cluster = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
@@ -31,13 +31,13 @@ async def test_damage_is_found_in_its_part_and_told_until_it_is_gone(
     async with composed(cluster, tmp_path / "history", Supervisor(clock), settings) as composition:
         storages = composition.services.storages
         checks = composition.data_checks
-        wanted = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
-        await storages.create(wanted, cluster)
+        spec = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})
+        await storages.create(spec, cluster)
 
-        async def look() -> str:
+        async def fetch_status() -> str:
             return storages.get("vault").status
 
-        await eventually(look, lambda status: status == "active")
+        await eventually(fetch_status, lambda status: status == "active")
         secret = await cluster.get(paths.secrets("kronkeep", "kronkeep-storage-vault"))
         key = tmp_path / "key"
         key.write_bytes(base64.b64decode(secret["data"]["password"]))

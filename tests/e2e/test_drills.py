@@ -1,4 +1,4 @@
-"""Drills and verifications, end to end: what passes, what fails and why, and what is shown of it."""
+"""Drills and verifications end to end: what passes, what fails and why, and what the API shows."""
 
 import base64
 from pathlib import Path
@@ -24,14 +24,14 @@ from kronkeep_daemon.kube import paths
 
 
 def policy(*check: str) -> BackupPolicySpec:
-    """A drill on 29 February, with that command."""
-    found = DrillCheck(image="busybox", command=check) if check else None
-    return BackupPolicySpec(storage_id="vault", drill=Drill(schedule="0 3 29 2 *", check=found))
+    """Return a policy with a drill on 29 February and that check command."""
+    drill_check = DrillCheck(image="busybox", command=check) if check else None
+    return BackupPolicySpec(storage_id="vault", drill=Drill(schedule="0 3 29 2 *", check=drill_check))
 
 
 @pytest.fixture
 async def drilled(client: Client, storage: Path, claim: Path) -> Path:
-    """A CronJob `job` whose policy has a drill; the claim's folder."""
+    """Create the CronJob `job` with a drill in its policy; return its claim's folder."""
     spec = CronJobCreate(
         name="job",
         image="busybox",
@@ -78,9 +78,9 @@ async def test_a_flipped_byte_and_a_lost_password_are_told_apart_and_nothing_is_
     whole = pack.read_bytes()
     pack.chmod(0o600)
     pack.write_bytes(whole[:1000] + bytes([whole[1000] ^ 1]) + whole[1001:])
-    with pytest.raises(errors.VerificationFailed) as told:
+    with pytest.raises(errors.VerificationFailed) as refusal:
         await client.backups.verify(backup.id)
-    assert "damaged" in str(told.value)
+    assert "damaged" in str(refusal.value)
     failed = await wait_until_ended(client, await client.cronjobs.drill("default", "job"))
     assert (failed.status, failed.reason) == ("failed", "RepositoryDamaged"), failed
     assert (await client.backups.get(backup.id)).verified_at == good.verified_at

@@ -17,9 +17,8 @@ from kronkeep_daemon.kube.objects import Condition, Job, Pod
 T = TypeVar("T")
 FIRST_POLL_SECONDS = 0.5
 LONGEST_POLL_SECONDS = 5.0
-RECHECK_SECONDS = (
-    5.0  # a watched Job wakes its reader; after this long it is asked whether it is watched still
-)
+# A change wakes the reader of a watched Job; this is how often it asks whether the watch is still live.
+RECHECK_SECONDS = 5.0
 AWAY_SECONDS = 2.0  # between two requests to a cluster that does not answer
 
 

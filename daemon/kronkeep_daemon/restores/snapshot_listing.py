@@ -93,7 +93,9 @@ class SnapshotListings:
         """Return a page of a folder; raise PathNotFound, StillReading, StorageFailed."""
         backup = self.require_restorable(backup_id)
         await self.wait_until_ready(backup, WAIT_SECONDS)
-        return await asyncio.to_thread(_read_folder, backup, self._path(backup.id), path, limit, cursor)
+        return await asyncio.to_thread(
+            _read_folder, backup, self._path(backup.id), folder=path, limit=limit, cursor=cursor
+        )
 
     async def fetch_entry(self, backup_id: str, path: str) -> SnapshotFile:
         """Return one file or folder; raise PathNotFound, StillReading, StorageFailed."""
@@ -136,8 +138,11 @@ class SnapshotListings:
             f"listing of {backup.id}", partial(self._try_to_read, backup), death="quiet"
         )
         self._tasks[backup.id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(backup.id, None))
+        task.add_done_callback(partial(self._forget_task, backup.id))
         return task
+
+    def _forget_task(self, backup_id: str, _: asyncio.Task[None]) -> None:
+        self._tasks.pop(backup_id, None)
 
     async def _try_to_read(self, backup: BackupExecution) -> None:
         try:

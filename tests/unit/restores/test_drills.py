@@ -71,8 +71,8 @@ def cronjob(policy: dict[str, Any] | None, name: str = "j") -> CronJobObject:
     return CronJobObject.from_manifest({"metadata": meta, "spec": {}}, "c")
 
 
-class Standing:
-    """CronJobs and backups that stand still: one policy with a drill, and one good backup."""
+class StubServices:
+    """CronJobs and backups of a cluster: one policy with a drill, and one good backup."""
 
     def __init__(self) -> None:
         drill = {"schedule": "0 3 * * *"}
@@ -86,35 +86,38 @@ class Standing:
         return [backup(0)] if (of.cluster, of.namespace, of.cronjob) == ("c", "n", "j") else []
 
 
+def drills_of(stub: StubServices, history: History, clock: FakeClock) -> Drills:
+    return Drills(
+        cronjobs=stub,
+        backups=stub,
+        records=RestoreRecords(history, Bus(), clock),
+        history=history,
+        clock=clock,
+        settings=Settings,
+    )  # type: ignore[arg-type]
+
+
 async def test_a_slot_is_drilled_once_over_restarts_and_a_long_sleep_is_caught_up_once(
     tmp_path: Path,
 ) -> None:
     clock = FakeClock(SEEN)
-    standing = Standing()
+    stub = StubServices()
 
-    async def wakes() -> list[datetime | None]:
-        """A daemon starts, looks twice, and is gone; the slots that it found."""
+    async def run_daemon() -> list[datetime | None]:
+        """Start a daemon, let it look for drills twice, and stop it; return the slots that it recorded."""
         history = await History.open(tmp_path, clock=clock)
-        records = RestoreRecords(history, Bus(), clock)
-        drills = Drills(
-            cronjobs=standing,
-            backups=standing,
-            records=records,
-            history=history,
-            clock=clock,
-            settings=Settings,
-        )  # type: ignore[arg-type]
-        found = [drill.due_at for _ in range(2) for drill in await drills.record_due()]
+        drills = drills_of(stub, history, clock)
+        slots = [drill.due_at for _ in range(2) for drill in await drills.record_due()]
         await history.close()
-        return found
+        return slots
 
-    assert await wakes() == []
+    assert await run_daemon() == []
     await clock.advance(15 * 3600)
-    assert await wakes() == [datetime(2026, 1, 11, 3, 0, tzinfo=UTC)]
-    assert await wakes() == []
+    assert await run_daemon() == [datetime(2026, 1, 11, 3, 0, tzinfo=UTC)]
+    assert await run_daemon() == []
     await clock.advance(10 * 86400)
-    assert await wakes() == [datetime(2026, 1, 21, 3, 0, tzinfo=UTC)]
-    assert await wakes() == []
+    assert await run_daemon() == [datetime(2026, 1, 21, 3, 0, tzinfo=UTC)]
+    assert await run_daemon() == []
 
 
 @pytest.mark.parametrize("without", [None, {"drill": None}, {"enabled": False}])
@@ -122,19 +125,12 @@ async def test_no_drill_without_a_policy_that_asks_for_it(
     tmp_path: Path, without: dict[str, Any] | None
 ) -> None:
     clock = FakeClock(SEEN)
-    standing = Standing()
+    stub = StubServices()
     policy = {"id": "p", "storage_id": "s", "drill": {"schedule": "0 3 * * *"}}
     history = await History.open(tmp_path, clock=clock)
-    drills = Drills(
-        cronjobs=standing,
-        backups=standing,
-        records=RestoreRecords(history, Bus(), clock),
-        history=history,
-        clock=clock,
-        settings=Settings,
-    )  # type: ignore[arg-type]
+    drills = drills_of(stub, history, clock)
     assert await drills.record_due() == []
-    standing.cronjob = cronjob(policy | without if without else None)
+    stub.cronjob = cronjob(policy | without if without else None)
     await clock.advance(2 * 86400)
     assert await drills.record_due() == []
     await history.close()
@@ -142,17 +138,10 @@ async def test_no_drill_without_a_policy_that_asks_for_it(
 
 async def test_a_drill_takes_no_other_cronjobs_backup(tmp_path: Path) -> None:
     clock = FakeClock(SEEN)
-    standing = Standing()
-    standing.cronjob = cronjob(standing.policy, name="copy")
+    stub = StubServices()
+    stub.cronjob = cronjob(stub.policy, name="copy")
     history = await History.open(tmp_path, clock=clock)
-    drills = Drills(
-        cronjobs=standing,
-        backups=standing,
-        records=RestoreRecords(history, Bus(), clock),
-        history=history,
-        clock=clock,
-        settings=Settings,
-    )  # type: ignore[arg-type]
+    drills = drills_of(stub, history, clock)
     assert await drills.record_due() == []
     await clock.advance(86400)
     (drill,) = await drills.record_due()

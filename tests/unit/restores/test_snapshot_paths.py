@@ -1,4 +1,4 @@
-"""Where a selection lies: mounts, restic's calls, patterns, what counts as an empty target."""
+"""Where a selection is: mounts, calls of restic, patterns, and which targets are empty."""
 
 import pytest
 from hypothesis import given
@@ -15,8 +15,8 @@ IN_PLACE = RestoreTarget(kind="in-place")
 TO_CLAIM = RestoreTarget(kind="claim", claim="new", namespace="n", path="/sub/")
 
 
-def selection_of(*claims: str, others: bool = False) -> Selection:
-    return Selection(files=1, folders=1, total_bytes=1, claims=claims, has_others=others)
+def selection_of(*claims: str, has_others: bool = False) -> Selection:
+    return Selection(files=1, folders=1, total_bytes=1, claims=claims, has_others=has_others)
 
 
 def test_one_claim_lands_in_the_targets_folder_and_several_keep_their_paths() -> None:
@@ -26,7 +26,7 @@ def test_one_claim_lands_in_the_targets_folder_and_several_keep_their_paths() ->
     assert snapshot_paths.target_mounts(TO_CLAIM, selection_of("a", "b")) == [
         TargetMount("new", "/target", "sub")
     ]
-    assert snapshot_paths.target_mounts(TO_CLAIM, selection_of("data", others=True)) == [
+    assert snapshot_paths.target_mounts(TO_CLAIM, selection_of("data", has_others=True)) == [
         TargetMount("new", "/target", "sub")
     ]
     assert snapshot_paths.target_mounts(IN_PLACE, selection_of("a", "b")) == [
@@ -36,17 +36,17 @@ def test_one_claim_lands_in_the_targets_folder_and_several_keep_their_paths() ->
 
 
 def test_a_dump_has_a_snapshot_of_its_own_and_no_claim_to_go_back_to() -> None:
-    whole = snapshot_paths.target_mounts(TO_CLAIM, selection_of("data", others=True))
-    assert snapshot_paths.restore_calls(BOTH, selection_of("data", others=True), whole, (), None) == [
+    whole = snapshot_paths.target_mounts(TO_CLAIM, selection_of("data", has_others=True))
+    assert snapshot_paths.restore_calls(BOTH, selection_of("data", has_others=True), whole, (), None) == [
         RestoreCall(snapshot_id="f1", folder="/target", patterns=[]),
         RestoreCall(snapshot_id="d1", folder="/target", patterns=[]),
     ]
-    assert snapshot_paths.restore_calls(BOTH, selection_of(others=True), whole, ("/dump",), None) == [
+    assert snapshot_paths.restore_calls(BOTH, selection_of(has_others=True), whole, ("/dump",), None) == [
         RestoreCall(snapshot_id="d1", folder="/target", patterns=["/dump"])
     ]
-    back = snapshot_paths.target_mounts(IN_PLACE, selection_of("data", others=True))
+    back = snapshot_paths.target_mounts(IN_PLACE, selection_of("data", has_others=True))
     stage = "/target/source/data/s"
-    assert snapshot_paths.restore_calls(BOTH, selection_of("data", others=True), back, (), "s") == [
+    assert snapshot_paths.restore_calls(BOTH, selection_of("data", has_others=True), back, (), "s") == [
         RestoreCall(
             snapshot_id="f1",
             folder=stage,
@@ -68,7 +68,7 @@ def test_in_place_each_claim_is_restored_into_its_own_stage_with_its_own_paths()
 
 
 @pytest.mark.parametrize("path", ["source", "", "/a/../b", "/a\0b", "/./a"])
-def test_what_is_no_path_of_a_snapshot_is_refused(path: str) -> None:
+def test_a_path_that_no_snapshot_can_have_is_refused(path: str) -> None:
     with pytest.raises(InvalidRequest):
         snapshot_paths.normalize_include([path])
 
@@ -85,18 +85,19 @@ def test_an_escaped_name_matches_itself_and_its_wildcards_nothing_else(name: str
     at = 0
     while at < len(pattern):
         assert pattern[at] not in "*?["
-        at += pattern[at] == "\\"
+        if pattern[at] == "\\":
+            at += 1
         plain += pattern[at]
         at += 1
     assert plain == f"/{name}"
 
 
 def test_a_fresh_file_system_is_empty_and_a_hidden_file_is_not() -> None:
-    where = [TargetMount("new", "/target/source/data", "")]
-    assert snapshot_paths.is_empty_target(["/source/data/lost+found"], where)
-    assert snapshot_paths.is_empty_target([], where)
-    assert not snapshot_paths.is_empty_target(["/source/data/.x"], where)
-    assert not snapshot_paths.is_empty_target(["/source/data/d/lost+found"], where)
+    mounts = [TargetMount("new", "/target/source/data", "")]
+    assert snapshot_paths.is_empty_target(["/source/data/lost+found"], mounts)
+    assert snapshot_paths.is_empty_target([], mounts)
+    assert not snapshot_paths.is_empty_target(["/source/data/.x"], mounts)
+    assert not snapshot_paths.is_empty_target(["/source/data/d/lost+found"], mounts)
 
 
 def test_a_selection_counts_files_and_claims() -> None:
