@@ -20,12 +20,10 @@ from kronkeep_daemon.backups.attempt_runner import LIST_SECONDS, AttemptRunner
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner
 from kronkeep_daemon.jobs import node_placement
-from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
-from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, failed
+from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, storage_failure
 from kronkeep_daemon.repositories.stale_locks import StaleLocks
 from kronkeep_daemon.restic import backup as restic_backup
 from kronkeep_daemon.restic import forget
@@ -44,7 +42,6 @@ class Archiver:
     def __init__(
         self,
         *,
-        clusters: Clusters,
         works: ArchiveWorkResolver,
         attempts: AttemptRunner,
         records: BackupRecords,
@@ -54,7 +51,6 @@ class Archiver:
         queues: RepositoryQueues,
         clock: Clock,
     ) -> None:
-        self._clusters = clusters
         self._works = works
         self._attempts = attempts
         self._records = records
@@ -133,7 +129,7 @@ class Archiver:
             return
         steps = [("discard", forget.argv([outcome.result.snapshot_id]))]
         name = job_names.new_name("discard", repository.storage)
-        fault = failed(await self._repository_jobs.run(name, steps, repository, LIST_SECONDS))
+        fault = storage_failure(await self._repository_jobs.run(name, steps, repository, LIST_SECONDS))
         if fault is not None:
             log.warning("a dump stays in %s: %s", repository.id, fault)
 
@@ -196,7 +192,5 @@ class Archiver:
     async def remove_jobs(self, backup: BackupExecution) -> None:
         """Delete the Jobs of the archive and its hooks, with their copies of the password."""
         if backup.job is not None:
-            cluster = self._clusters.of(backup.cluster)
-            await cluster.delete(paths.jobs(backup.namespace, backup.job))
-            await self._repository_jobs.remove_credentials(cluster, backup.namespace, backup.job)
+            await self._repository_jobs.remove(backup.cluster, backup.namespace, backup.job)
         await self._hooks.remove_jobs(backup)

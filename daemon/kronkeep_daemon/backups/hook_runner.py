@@ -158,11 +158,9 @@ class HookRunner:
 
     async def remove_jobs(self, backup: BackupExecution) -> None:
         """Delete the Jobs of hooks that are running, as the backup is cancelled."""
-        runner = self._runners.on(backup.cluster)
         for run in backup.hooks:
             if run.status == "running":
-                await runner.remove(backup.namespace, run.job)
-                await self._repository_jobs.remove_credentials(runner.cluster, backup.namespace, run.job)
+                await self._repository_jobs.remove(backup.cluster, backup.namespace, run.job)
                 stopped = _with_end(run, "unknown", message="It was stopped: the backup was cancelled.")
                 await self._record(backup.id, stopped)
 

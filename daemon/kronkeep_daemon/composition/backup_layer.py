@@ -103,7 +103,6 @@ def _archiver(
         settings=base.settings,
     )
     return Archiver(
-        clusters=base.clusters,
         works=ArchiveWorkResolver(cronjobs=cronjobs, storages=repositories.storages),
         attempts=attempts,
         records=records,

@@ -5,10 +5,12 @@ import msgspec
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.jobs.runner import JobRunners
+from kronkeep_daemon.repositories.credential_copies import CredentialCopies
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.repositories.stale_locks import StaleLocks
 from kronkeep_daemon.repositories.version_probe import VersionProbe
 from kronkeep_daemon.storages.provisioner import StorageProvisioner
@@ -34,19 +36,18 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
     queues = RepositoryQueues()
     runners = JobRunners(clusters=base.clusters, clock=base.clock, recorders=cronjobs.recorders)
     index = RepositoryIndex(base.history, base.clock)
+    secrets = RepositorySecrets(clusters=base.clusters, settings=base.settings)
+    copies = CredentialCopies(
+        clusters=base.clusters, history=base.history, clock=base.clock, secrets=secrets, runners=runners
+    )
     jobs = RepositoryJobs(
-        clusters=base.clusters,
-        history=base.history,
-        clock=base.clock,
-        settings=base.settings,
-        queues=queues,
-        runners=runners,
+        clusters=base.clusters, settings=base.settings, queues=queues, copies=copies, runners=runners
     )
-    stale_locks = StaleLocks(
-        clusters=base.clusters, history=base.history, repositories=jobs, clock=base.clock
+    stale_locks = StaleLocks(clusters=base.clusters, history=base.history, jobs=jobs, clock=base.clock)
+    maintenance = RepositoryMaintenance(jobs=jobs, stale_locks=stale_locks, queues=queues)
+    provisioner = StorageProvisioner(
+        jobs=jobs, secrets=secrets, queues=queues, clock=base.clock, settings=base.settings
     )
-    maintenance = RepositoryMaintenance(jobs, stale_locks, queues)
-    provisioner = StorageProvisioner(jobs=jobs, queues=queues, clock=base.clock, settings=base.settings)
     storages = StorageService(
         clusters=base.clusters,
         history=base.history,
@@ -55,13 +56,15 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         settings=base.settings,
         queues=queues,
         jobs=jobs,
+        secrets=secrets,
         provisioner=provisioner,
         supervisor=base.supervisor,
     )
     upkeep = StorageUpkeep(
         storages=storages,
         index=index,
-        jobs=jobs,
+        copies=copies,
+        secrets=secrets,
         maintenance=maintenance,
         provisioner=provisioner,
         history=base.history,
@@ -77,7 +80,7 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         jobs=jobs,
         index=index,
         stale_locks=stale_locks,
-        version_probe=VersionProbe(runners, base.settings),
+        version_probe=VersionProbe(runners=runners, settings=base.settings),
         maintenance=maintenance,
         storages=storages,
         upkeep=upkeep,

@@ -8,10 +8,9 @@ import base64
 from collections.abc import Sequence
 
 from kronkeep_common import object_keys
-from kronkeep_common.models import BackupStorage
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 from kronkeep_daemon.repositories.job_names import secret_name
-from kronkeep_daemon.repositories.repository import Repository, repository_of
+from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restic.command_line import complete
 from kronkeep_daemon.settings import ArchiveSettings
 from kronkeep_daemon.storage_kinds.access import KEYS, RepositoryAccess
@@ -46,12 +45,11 @@ def build_repository_job(
     name: str,
     namespace: str,
     steps: Steps,
-    where: BackupStorage | Repository,
+    repository: Repository,
     settings: ArchiveSettings,
     deadline_seconds: float,
 ) -> JsonObject:
     """Return a Job whose steps all have access to the repository and to nothing else."""
-    repository = repository_of(where)
     containers = build_containers(name, steps, repository, settings)
     job = build_job(name, namespace, "maintenance", containers, settings)
     add_repository_access(job, repository, settings)

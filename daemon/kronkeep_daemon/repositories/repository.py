@@ -59,11 +59,6 @@ class Repository(NamedTuple):
         return HOST if cluster_id == self.storage.cluster else f"{HOST}-{cluster_id[:8]}"
 
 
-def repository_of(where: BackupStorage | Repository) -> Repository:
-    """Return the storage's own repository, or the repository itself."""
-    return where if isinstance(where, Repository) else Repository(storage=where)
-
-
 def repository_of_policy(
     policy_id: str, cluster: str, namespace: str, encryption: Encryption, storage: BackupStorage
 ) -> Repository:

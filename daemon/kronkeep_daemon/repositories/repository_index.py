@@ -1,4 +1,4 @@
-"""The repositories that kronkeep has made or used, kept: which are there, which have something to prune."""
+"""The repositories that kronkeep has created or used: which exist, and which have something to prune."""
 
 from datetime import datetime
 
@@ -12,9 +12,10 @@ from kronkeep_daemon.repositories.repository import PolicyKey, Repository
 
 
 class RepositoryEntry(Record, frozen=True, kw_only=True):
-    """A repository that is there; `cluster`, `namespace` and `key` name the Secret of a policy's own.
+    """A repository that exists.
 
-    Records of before there were several clusters have no `cluster`: it is the storage's.
+    `cluster` (its id), `namespace` and `key` name the Secret of a policy's own key; empty without one.
+    `forgotten_at` and `pruned_at` are the last `restic forget` and `restic prune`.
     """
 
     id: str
@@ -28,6 +29,17 @@ class RepositoryEntry(Record, frozen=True, kw_only=True):
     forgotten_at: datetime | None = None
     pruned_at: datetime | None = None
 
+    def in_storage(self, storage: BackupStorage) -> Repository:
+        """Return the repository of this entry."""
+        key = PolicyKey(self.cluster, self.namespace, self.key) if self.key else None
+        return Repository(storage=storage, folder=self.folder, key=key, encrypted=self.encrypted)
+
+    def needs_prune(self, slot: datetime) -> bool:
+        """Whether something was forgotten before the slot, and nothing was pruned since."""
+        if self.forgotten_at is None or self.forgotten_at >= slot:
+            return False
+        return self.pruned_at is None or self.pruned_at < self.forgotten_at
+
 
 class RepositoryIndex:
     """The table of repositories."""
@@ -35,48 +47,39 @@ class RepositoryIndex:
     def __init__(self, history: History, clock: Clock) -> None:
         self._history = history
         self._clock = clock
-        self._table: Records[RepositoryEntry] = Records(history.table("repositories"), RepositoryEntry)
+        self._entries: Records[RepositoryEntry] = Records(history.table("repositories"), RepositoryEntry)
 
     def contains(self, repository: Repository) -> bool:
-        """Whether it was made; one that was and is gone is not made again by itself."""
-        return not repository.folder or self._table.get(repository.id) is not None
+        """Whether the repository was created, by its storage or before; a lost one is not created again."""
+        return not repository.folder or self._entries.get(repository.id) is not None
 
-    async def record(self, repository: Repository, **fields: datetime) -> None:
-        """Keeps that the repository is there, with what was done to it."""
-        old = self._table.get(repository.id) or RepositoryEntry(
+    async def record(self, repository: Repository, **times: datetime) -> None:
+        """Record that the repository exists, and when something was forgotten or pruned in it."""
+        entry = self._entries.get(repository.id) or self._new_entry(repository)
+        self._entries.put(msgspec.structs.replace(entry, **times))
+        await self._history.commit()
+
+    def _new_entry(self, repository: Repository) -> RepositoryEntry:
+        key = repository.key
+        return RepositoryEntry(
             id=repository.id,
             created_at=self._clock.now(),
             storage_id=repository.storage.id,
             folder=repository.folder,
-            cluster=repository.key.cluster if repository.key else "",
-            namespace=repository.key.namespace if repository.key else "",
-            key=repository.key.ref if repository.key else None,
+            cluster=key.cluster if key else "",
+            namespace=key.namespace if key else "",
+            key=key.ref if key else None,
             encrypted=repository.encrypted,
         )
-        self._table.put(msgspec.structs.replace(old, **fields))
-        await self._history.commit()
+
+    def _entries_of(self, storage_id: str) -> list[RepositoryEntry]:
+        return [entry for entry in self._entries.all() if entry.storage_id == storage_id]
 
     def repositories_of(self, storage: BackupStorage) -> list[Repository]:
-        """The storage's own repository and those below it."""
-        kept = [r for r in self._table.all() if r.storage_id == storage.id and r.folder]
-        return [
-            Repository(storage=storage),
-            *(
-                Repository(storage=storage, folder=r.folder, key=_key_of(r, storage), encrypted=r.encrypted)
-                for r in kept
-            ),
-        ]
+        """Return the storage's own repository, then those of policies in folders below it."""
+        below = [entry.in_storage(storage) for entry in self._entries_of(storage.id) if entry.folder]
+        return [Repository(storage=storage), *below]
 
     def needs_prune(self, storage_id: str, slot: datetime) -> bool:
-        """Whether something was forgotten before the slot, and nothing was pruned since."""
-        return any(
-            r.forgotten_at is not None
-            and r.forgotten_at < slot
-            and (r.pruned_at is None or r.pruned_at < r.forgotten_at)
-            for r in self._table.all()
-            if r.storage_id == storage_id
-        )
-
-
-def _key_of(known: RepositoryEntry, storage: BackupStorage) -> PolicyKey | None:
-    return PolicyKey(known.cluster or storage.cluster, known.namespace, known.key) if known.key else None
+        """Whether any of the storage's repositories needs a prune at the slot."""
+        return any(entry.needs_prune(slot) for entry in self._entries_of(storage_id))

@@ -1,18 +1,23 @@
-"""Locks that our own killed Jobs left in a repository: found, judged, removed; never anybody else's.
+"""Removes the locks that our own killed Jobs left in a repository, and never a lock of anybody else.
 
-restic holds a lock to be stale after 30 minutes without a refresh, or when its process is gone on the same
-host; in a cluster every pod is another host, so a killed Job blocks exclusive work for half an hour. A
-lock's host is its pod's name, by which we know our own. It goes at once when the Job is one of this history's
-(by the id of a backup or restore in its name, or by the mark that `names` gave it) and no such pod is alive;
-one that only looks like ours goes when it was not refreshed (every 5 minutes) in 6. While one lock remains
-that is alive, not ours or could not be read, only restic's own `unlock` runs, which takes stale ones. Several
-clusters may use one repository: while one of them does not answer, every lock may be of a live Job.
+restic finds a lock stale after 30 minutes without a refresh, or when its process is gone on the same host;
+in a cluster every pod is another host, so a killed Job blocks exclusive work for half an hour. The host of a
+lock is the name of its pod, by which ours are recognised:
+
+* A lock is removed at once when its Job is of this history (its name has the id of a backup or restore, or
+  the mark of `job_names`) and no such pod is running.
+* A lock that only looks like ours is removed after 6 minutes without a refresh; restic refreshes every 5.
+* While any lock is of a running pod, of somebody else or unreadable, only restic's own `unlock` runs, which
+  removes stale locks.
+
+Several clusters may use one repository: while one of them does not answer, any lock may be of a running Job.
 """
 
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
@@ -24,6 +29,7 @@ from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories import job_names
+from kronkeep_daemon.repositories.job_manifests import Steps
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.restic import locks
@@ -31,31 +37,27 @@ from kronkeep_daemon.restic.locks import RepositoryLock
 
 log = logging.getLogger(__name__)
 UNREFRESHED = timedelta(minutes=6)
-STALE = timedelta(minutes=30)  # for restic itself, whosever it is
-MOST = 50
-SECONDS = 120.0
-_ALIKE = re.compile(r"kronkeep-[a-z]+-|.*-bk-[0-9a-f]{12}-\d+")
-_RECORD = re.compile(r"(?<=-)[0-9a-f]{12}(?=-)")
+STALE = timedelta(minutes=30)  # in restic itself, for a lock of anybody
+MOST_LOCKS = 50  # that are read; a container each
+TIMEOUT_SECONDS = 120.0
+LONGEST_HOST_NAME = 63
+_LIKE_OURS = re.compile(r"kronkeep-[a-z]+-|.*-bk-[0-9a-f]{12}-\d+")
+_RECORD_ID = re.compile(r"(?<=-)[0-9a-f]{12}(?=-)")
 
 
 class StaleLocks:
-    """Removes what our dead Jobs left."""
+    """Removes locks by Jobs in the storage's cluster."""
 
-    def __init__(
-        self, *, clusters: Clusters, history: History, repositories: RepositoryJobs, clock: Clock
-    ) -> None:
+    def __init__(self, *, clusters: Clusters, history: History, jobs: RepositoryJobs, clock: Clock) -> None:
         self._clusters = clusters
         self._history = history
-        self._repositories = repositories
+        self._jobs = jobs
         self._clock = clock
 
-    def _has_record(self, record_id: str) -> bool:
-        return any(table.get(record_id) for table in (self._history.backups, self._history.restores))
-
     async def remove(self, repository: Repository) -> bool:
-        """Removes the locks of our dead Jobs, while the caller holds the repository; whether all went.
+        """Remove the locks of our dead Jobs while the caller holds the repository; return whether all went.
 
-        A fault is logged and no reason to stop: then not all went.
+        A fault is logged, not raised: then not all went.
         """
         try:
             return await self._remove(repository)
@@ -64,47 +66,52 @@ class StaleLocks:
             return False
 
     async def _remove(self, repository: Repository) -> bool:
-        found = await self._fetch_locks(repository)
-        if not found:
+        found_locks = await self._fetch_locks(repository)
+        if not found_locks:
             return True
-        alive = await self._running_pods(repository)
+        running_pods = await self._fetch_running_pods(repository)
         now = self._clock.now()
-
-        def mine(host: str) -> bool:
-            return is_ours(host, repository.storage, self._has_record)
-
-        remove_all = all_dead(found, alive, mine, now)
-        if not remove_all and not any(is_stale(lock, now) for lock in found):
+        is_our_host = partial(is_ours, storage=repository.storage, has_record=self._has_record)
+        remove_all = are_all_dead(found_locks, running_pods, is_our_host, now)
+        if not remove_all and not any(is_stale(lock, now) for lock in found_locks):
             return False
-        ended = await self._run(repository, [("unlock", locks.unlock_argv(remove_all=remove_all))])
-        return remove_all and ended.complete
+        unlock = await self._run(repository, [("unlock", locks.unlock_argv(remove_all=remove_all))])
+        return remove_all and unlock.complete
+
+    def _has_record(self, record_id: str) -> bool:
+        tables = (self._history.backups, self._history.restores)
+        return any(table.get(record_id) for table in tables)
 
     async def _fetch_locks(self, repository: Repository) -> list[RepositoryLock]:
-        listed = await self._run(repository, [("list", locks.list_argv())])
-        step = listed.container("list")
-        ids = locks.parse_list(step.log) if step else []
-        cats = [(f"lock-{n}", locks.cat_argv(lock_id)) for n, lock_id in enumerate(ids[:MOST])]
-        if not cats:
+        """Return all locks; those that could not be read, or are too many, as unreadable ones."""
+        listing = (await self._run(repository, [("list", locks.list_argv())])).container("list")
+        ids = locks.parse_list(listing.log) if listing else []
+        if not ids:
             return []
-        ended = await self._run(repository, cats)
-        logs = [step.log for step in ended.containers if step.exit_code == 0]
-        return [locks.parse_lock(log) for log in [*logs, *[b""] * (len(ids) - len(logs))]]
+        steps = [(f"lock-{n}", locks.cat_argv(lock_id)) for n, lock_id in enumerate(ids[:MOST_LOCKS])]
+        job = await self._run(repository, steps)
+        read = [locks.parse_lock(step.log) for step in job.containers if step.exit_code == 0]
+        return [*read, *[locks.UNREADABLE_LOCK] * (len(ids) - len(read))]
 
-    async def _run(self, repository: Repository, steps: list[tuple[str, list[str]]]) -> FinishedJob:
+    async def _run(self, repository: Repository, steps: Steps) -> FinishedJob:
         name = job_names.new_name("locks", repository.storage)
-        return await self._repositories.run(name, steps, repository, SECONDS)
+        return await self._jobs.run(name, steps, repository, TIMEOUT_SECONDS)
 
-    async def _running_pods(self, repository: Repository) -> frozenset[str] | None:
-        """The names of our pods that have not ended wherever they reach the repository; None if unknown."""
+    async def _fetch_running_pods(self, repository: Repository) -> frozenset[str] | None:
+        """Return the names of our pods that have not ended, in every cluster that reaches the repository.
+
+        Returns None where one of the clusters does not answer.
+        """
         selector = f"{object_keys.MANAGED_BY_LABEL}={object_keys.MANAGED_BY}"
+        is_bound = storage_kinds.is_cluster_bound(repository.storage)
         pods = []
-        own = self._repositories.cluster(repository)
-        for cluster in [own] if storage_kinds.is_cluster_bound(repository.storage) else self._clusters:
+        for cluster in [self._jobs.cluster_of(repository.storage)] if is_bound else self._clusters:
             try:
-                pods += (await cluster.list(paths.pods(), labelSelector=selector))[0]
+                items, _ = await cluster.list(paths.pods(), labelSelector=selector)
             except KronkeepError as fault:
                 log.warning("the locks of %s: the pods on %s: %s", repository.id, cluster.name, fault)
                 return None
+            pods += items
         return frozenset(
             pod["metadata"]["name"]
             for pod in pods
@@ -112,30 +119,35 @@ class StaleLocks:
         )
 
 
-def all_dead(
-    found: Sequence[RepositoryLock],
-    alive: Collection[str] | None,
-    mine: Callable[[str], bool],
+def are_all_dead(
+    repository_locks: Sequence[RepositoryLock],
+    running_pods: Collection[str] | None,
+    is_our_host: Callable[[str], bool],
     now: datetime,
 ) -> bool:
-    """Return whether every lock is of a dead Job of ours; `alive` is None while nobody can tell."""
-    return alive is not None and all(is_dead(lock, alive, mine, now) for lock in found)
+    """Whether every lock is of a dead Job of ours; `running_pods` is None while they are not known."""
+    return running_pods is not None and all(
+        is_dead(lock, running_pods, is_our_host, now) for lock in repository_locks
+    )
 
 
 def is_stale(lock: RepositoryLock, now: datetime) -> bool:
-    """Return whether restic's own `unlock` would remove the lock."""
+    """Whether restic's own `unlock` removes the lock."""
     return now - lock.time >= STALE
 
 
-def is_ours(host: str, storage: BackupStorage, known: Callable[[str], bool]) -> bool:
-    """Whether the pod is of a Job of this history: of a record whose id is `known`, or named by us."""
-    return any(map(known, _RECORD.findall(host))) or job_names.is_ours(host, storage)
+def is_ours(host: str, storage: BackupStorage, has_record: Callable[[str], bool]) -> bool:
+    """Whether the pod is of a Job of this history: `has_record` knows an id in its name, or we named it."""
+    ids = _RECORD_ID.findall(host)
+    return any(has_record(record_id) for record_id in ids) or job_names.is_ours(host, storage)
 
 
-def is_dead(lock: RepositoryLock, alive: Iterable[str], ours: Callable[[str], bool], now: datetime) -> bool:
-    """Whether the lock is of a Job of ours that runs no more; a host's name is a pod's, cut to 63."""
-    if any(name[:63] == lock.hostname for name in alive):
+def is_dead(
+    lock: RepositoryLock, running_pods: Collection[str], is_our_host: Callable[[str], bool], now: datetime
+) -> bool:
+    """Whether the lock is of a Job of ours that no longer runs; a host name is a pod's name, cut to 63."""
+    if any(pod[:LONGEST_HOST_NAME] == lock.hostname for pod in running_pods):
         return False
-    if ours(lock.hostname):
+    if is_our_host(lock.hostname):
         return True
-    return _ALIKE.match(lock.hostname) is not None and now - lock.time > UNREFRESHED
+    return _LIKE_OURS.match(lock.hostname) is not None and now - lock.time > UNREFRESHED

@@ -156,7 +156,7 @@ class ChecksumJobs:
             name=f"kronkeep-manifest-{backup.id}",
             namespace=backup.namespace,
             steps=[("changes", argv)],
-            where=repository,
+            repository=repository,
             settings=self._settings().archive,
             deadline_seconds=DEADLINE_SECONDS,
         )

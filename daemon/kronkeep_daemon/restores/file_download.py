@@ -134,7 +134,7 @@ class FileDownloads:
             name=f"kronkeep-file-{secrets.token_hex(6)}",
             namespace=namespace,
             steps=restore_manifests.restore_steps([call]),
-            where=repository,
+            repository=repository,
             settings=self._settings().archive,
             deadline_seconds=DEADLINE_SECONDS,
         )

@@ -223,7 +223,7 @@ class RestorePlanner:
             name=name,
             namespace=namespace,
             steps=[("names", [])],
-            where=self._snapshots.repository_of(resolved.backup),
+            repository=self._snapshots.repository_of(resolved.backup),
             settings=self._settings().archive,
             deadline_seconds=LISTING_SECONDS,
         )

@@ -269,7 +269,7 @@ class RestoreRunner:
             name=restore.job,
             namespace=namespace_of(restore),
             steps=restore_manifests.restore_steps(calls),
-            where=self._snapshots.repository_of(resolved.backup),
+            repository=self._snapshots.repository_of(resolved.backup),
             settings=self._settings().archive,
             deadline_seconds=(restore.deadline_at - self._clock.now()).total_seconds(),
         )
@@ -299,7 +299,7 @@ class RestoreRunner:
             name=name,
             namespace=namespace,
             steps=[("clean", [])],
-            where=self._snapshots.repository_of(resolved.backup),
+            repository=self._snapshots.repository_of(resolved.backup),
             settings=self._settings().archive,
             deadline_seconds=CLEANUP_SECONDS,
         )

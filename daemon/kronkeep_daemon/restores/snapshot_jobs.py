@@ -25,7 +25,7 @@ class SnapshotJobs:
 
     def place_of(self, repository: Repository) -> tuple[str, str]:
         """Return (cluster id, namespace) of the Jobs that only read a repository: those of its storage."""
-        return repository.storage.cluster, self._repository_jobs.namespace(repository)
+        return repository.storage.cluster, self._repository_jobs.namespace_of(repository.storage)
 
     async def run(
         self,
@@ -66,13 +66,11 @@ class SnapshotJobs:
         The caller removes the Job with `remove`. Raises NotFoundInCluster when the Job is deleted, and when
         `is_abandoned` says that nobody waits for it.
         """
-        runner = self._runners.on(cluster_id)
-        meta = manifest["metadata"]
-        await self._repository_jobs.copy_credentials(
-            repository, runner.cluster, meta["namespace"], meta["name"], None
+        cluster = self.cluster(cluster_id)
+        await node_placement.place_near_claims(cluster, manifest)
+        return await self._repository_jobs.run_until_started(
+            manifest, repository, cluster, container, is_abandoned=is_abandoned
         )
-        await node_placement.place_near_claims(runner.cluster, manifest)
-        return await runner.run_until_started(manifest, container, is_abandoned=is_abandoned)
 
     def container_chunks(self, cluster_id: str, pod: Pod, container: str) -> AsyncIterator[bytes]:
         """Yield the log of a container that has started, to its end, with the time before each line."""
@@ -84,6 +82,4 @@ class SnapshotJobs:
 
     async def remove(self, cluster_id: str, namespace: str, name: str) -> None:
         """Delete a Job with its pods and its copy of the password."""
-        runner = self._runners.on(cluster_id)
-        await runner.remove(namespace, name)
-        await self._repository_jobs.remove_credentials(runner.cluster, namespace, name)
+        await self._repository_jobs.remove(cluster_id, namespace, name)

@@ -31,7 +31,7 @@ from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
-from kronkeep_daemon.repositories.repository_jobs import failed
+from kronkeep_daemon.repositories.repository_jobs import storage_failure
 from kronkeep_daemon.restic import ls
 from kronkeep_daemon.restores import snapshot_paths
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
@@ -155,7 +155,7 @@ class SnapshotListings:
         await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
         with ListingWriter(path) as writer:
             finished = await self._run_job(backup, writer)
-            if (fault := failed(finished)) is not None:
+            if (fault := storage_failure(finished)) is not None:
                 raise fault
             await asyncio.to_thread(writer.publish)
         await asyncio.to_thread(_remove_oldest, path.parent)
@@ -170,7 +170,7 @@ class SnapshotListings:
             name=name,
             namespace=namespace,
             steps=[(f"ls-{n}", ls.argv(snapshot_id)) for n, (snapshot_id, _) in enumerate(shares)],
-            where=repository,
+            repository=repository,
             settings=self._settings().archive,
             deadline_seconds=DEADLINE_SECONDS,
         )

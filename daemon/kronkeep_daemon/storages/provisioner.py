@@ -1,7 +1,7 @@
 """Creates what a storage needs: its password, its claim, its repository; each step may be repeated."""
 
-import secrets
 from collections.abc import Callable
+from secrets import token_urlsafe
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import StorageFailed
@@ -14,6 +14,7 @@ from kronkeep_daemon.repositories import job_manifests, job_names, repository_cr
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.settings import Settings
 
 PASSWORD_BYTES = 32
@@ -31,11 +32,13 @@ class StorageProvisioner:
         self,
         *,
         jobs: RepositoryJobs,
+        secrets: RepositorySecrets,
         queues: RepositoryQueues,
         clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
         self._jobs = jobs
+        self._secrets = secrets
         self._queues = queues
         self._clock = clock
         self._settings = settings
@@ -50,10 +53,10 @@ class StorageProvisioner:
         if storage.password.secret != password_secret_name(storage.id):
             return
         namespace = self._settings().namespace
-        data = {storage.password.key: secrets.token_urlsafe(PASSWORD_BYTES).encode()}
+        data = {storage.password.key: token_urlsafe(PASSWORD_BYTES).encode()}
         secret = job_manifests.build_secret(storage.password.secret, namespace, data, None)
         try:
-            await self._jobs.cluster(storage).create(paths.secrets(namespace), secret)
+            await self._jobs.cluster_of(storage).create(paths.secrets(namespace), secret)
         except AlreadyExists:
             return
 
@@ -63,7 +66,7 @@ class StorageProvisioner:
         settings = storage_kinds.parse_settings(storage.kind, storage.settings)
         namespace = kind.namespace(settings)
         claim = kind.claim(storage.id, settings)
-        cluster = self._jobs.cluster(storage)
+        cluster = self._jobs.cluster_of(storage)
         if claim is not None:
             try:
                 await cluster.create(paths.claims(namespace), claim)
@@ -88,7 +91,7 @@ class StorageProvisioner:
         settings = storage_kinds.parse_settings(storage.kind, storage.settings)
         if kind.fetch_space is None:
             return None
-        credentials = await self._jobs.credentials(storage)
+        credentials = await self._secrets.storage_credentials(storage)
         return await kind.fetch_space(
             settings, {key: value.decode().strip() for key, value in credentials.items()}
         )

@@ -50,6 +50,7 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages import usage_growth
 from kronkeep_daemon.storages.provisioner import StorageProvisioner, password_secret_name
@@ -78,6 +79,7 @@ class StorageService:
         settings: Callable[[], Settings],
         queues: RepositoryQueues,
         jobs: RepositoryJobs,
+        secrets: RepositorySecrets,
         provisioner: StorageProvisioner,
         supervisor: Supervisor,
     ) -> None:
@@ -89,6 +91,7 @@ class StorageService:
         self._queues = queues
         self._supervisor = supervisor
         self._jobs = jobs
+        self._secrets = secrets
         self._provisioner = provisioner
 
     def list(self) -> list[BackupStorage]:
@@ -169,7 +172,7 @@ class StorageService:
         InvalidRequest for a Secret or key that does not exist.
         """
         typed = self.validate_request(request)
-        credential_keys = await self._jobs.check_keys(cluster, request.kind, typed, request.credentials)
+        credential_keys = await self._secrets.require_keys(cluster, request.kind, typed, request.credentials)
         await self._require_password_key(cluster, request.password)
         namespace = storage_kinds.kind_of(request.kind).namespace(typed)
         storage = BackupStorage(
@@ -198,7 +201,7 @@ class StorageService:
         """Raise InvalidRequest where the Secret of a given password, or its key, does not exist."""
         if password is None:
             return
-        secret = await self._jobs.named(cluster, password.secret, "password")
+        secret = await self._secrets.require(cluster, password.secret, "password")
         if password.key not in secret:
             raise InvalidRequest(
                 f"The Secret {clean(password.secret, 100)} has no such key.", field="password.key"
@@ -215,8 +218,8 @@ class StorageService:
                 f"The storage {name} is {storage.status}; only a failed one can be tried again."
             )
         typed = storage_kinds.parse_settings(storage.kind, storage.settings)
-        cluster = self._jobs.cluster(storage)
-        credential_keys = await self._jobs.check_keys(cluster, storage.kind, typed, storage.credentials)
+        cluster = self._jobs.cluster_of(storage)
+        credential_keys = await self._secrets.require_keys(cluster, storage.kind, typed, storage.credentials)
         retried = await self.change_status(
             msgspec.structs.replace(storage, credential_keys=credential_keys),
             StorageStatus.CREATING,
@@ -247,8 +250,9 @@ class StorageService:
 
     def resume(self) -> None:
         """Continue what a stop of the daemon interrupted, once the Jobs that still run have ended."""
-        for left in self._jobs.left():
-            self._supervisor.start(f"the Job {left.id}", partial(self._jobs.outlast, left), death="quiet")
+        for copy in self._jobs.interrupted_work():
+            work = partial(self._jobs.finish_interrupted_work, copy)
+            self._supervisor.start(f"the Job {copy.id}", work, death="quiet")
         for storage in self.list():
             if storage.status in UNSETTLED:
                 self._start_work(storage)
@@ -354,7 +358,7 @@ class StorageService:
 
     async def password(self, storage: BackupStorage) -> bytes:
         """Return the password of the storage's repository, read from its Secret; raise StorageFailed."""
-        return await self._jobs.password(storage)
+        return await self._secrets.storage_password(storage)
 
     async def save(self, old: BackupStorage | None, new: BackupStorage) -> BackupStorage:
         """Record a storage durably and publish the change; `old` is None for a new one."""

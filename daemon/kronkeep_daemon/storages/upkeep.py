@@ -19,12 +19,13 @@ from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.lease import Leaderships
+from kronkeep_daemon.repositories.credential_copies import CredentialCopies
 from kronkeep_daemon.repositories.job_manifests import Steps
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_creation import opening_steps
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
-from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.restic import check
 from kronkeep_daemon.settings import Settings, StorageSettings
 from kronkeep_daemon.storages import usage_growth, usage_measurement
@@ -58,7 +59,8 @@ class StorageUpkeep:
         *,
         storages: StorageService,
         index: RepositoryIndex,
-        jobs: RepositoryJobs,
+        copies: CredentialCopies,
+        secrets: RepositorySecrets,
         maintenance: RepositoryMaintenance,
         provisioner: StorageProvisioner,
         history: History,
@@ -71,7 +73,8 @@ class StorageUpkeep:
         self._storages = storages
         self._leads = leads
         self._index = index
-        self._jobs = jobs
+        self._copies = copies
+        self._secrets = secrets
         self._maintenance = maintenance
         self._provisioner = provisioner
         self._slots = asyncio.Semaphore(MOST_AT_ONCE)
@@ -100,7 +103,7 @@ class StorageUpkeep:
         while True:
             await self._leads.wait_until_leading()
             try:
-                await self._jobs.sweep()
+                await self._copies.sweep()
             except KronkeepError as fault:
                 log.warning("copies of credentials are removed later: %s", fault)
             for storage in self._storages.list():
@@ -132,7 +135,7 @@ class StorageUpkeep:
     async def test(self, name: str) -> BackupStorage:
         """Open the repository from a Job, with what the Secret contains now; raise StorageFailed."""
         storage = self._storages.require_active(name)
-        keys = storage_kinds.select_known_keys(storage.kind, await self._jobs.credentials(storage))
+        keys = storage_kinds.select_known_keys(storage.kind, await self._secrets.storage_credentials(storage))
         if keys != storage.credential_keys:
             changed = msgspec.structs.replace(storage, credential_keys=keys)
             storage = await self._storages.save(storage, changed)

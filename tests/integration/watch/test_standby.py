@@ -22,7 +22,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.lease import Leadership
 from kronkeep_daemon.kube.objects import CronJobRef
-from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.credential_copies import CredentialCopies
 from kronkeep_daemon.restores.drills import Drills
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.data_checks import DataChecks
@@ -35,7 +35,7 @@ ACTS: tuple[tuple[type, str], ...] = (
     (BackupPlanner, "plan_policy"),
     (RetentionService, "run_pass"),
     (PolicyFaults, "_look"),
-    (RepositoryJobs, "sweep"),
+    (CredentialCopies, "sweep"),
     (StorageUpkeep, "start_due_task"),
     (DataChecks, "_look"),
     (Drills, "_record"),

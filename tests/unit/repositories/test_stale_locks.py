@@ -85,7 +85,7 @@ STALE = RepositoryLock(time=NOW - stale_locks.STALE, hostname="somebodys-laptop"
 def test_all_locks_are_removed_only_where_each_is_of_a_dead_job_of_ours(
     found: list[RepositoryLock], alive: list[str] | None, all_dead: bool
 ) -> None:
-    assert stale_locks.all_dead(found, alive, lambda host: host == OURS, NOW) is all_dead
+    assert stale_locks.are_all_dead(found, alive, lambda host: host == OURS, NOW) is all_dead
 
 
 @pytest.mark.parametrize(

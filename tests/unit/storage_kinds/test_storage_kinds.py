@@ -12,6 +12,7 @@ from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import build_repository_job
+from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.settings import ArchiveSettings
 from kronkeep_daemon.storage_kinds.access import RepositoryAccess
 
@@ -76,7 +77,7 @@ def repository_job(where: BackupStorage) -> JsonObject:
         name="n",
         namespace="kronkeep",
         steps=[("a", ["restic", "x"])],
-        where=where,
+        repository=Repository(storage=where),
         settings=ArchiveSettings(),
         deadline_seconds=60,
     )

@@ -17,9 +17,10 @@ from kronkeep_daemon.jobs.runner import JobRunner, JobRunners
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.repositories.credential_copies import CredentialCopies
 from kronkeep_daemon.repositories.job_manifests import build_secret
-from kronkeep_daemon.repositories.queue import RepositoryQueues
-from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.settings import Settings
 
 STORAGE = BackupStorage(
@@ -35,7 +36,10 @@ STORAGE = BackupStorage(
 )
 
 
-class Room:
+REPOSITORY = Repository(storage=STORAGE)
+
+
+class DaemonLives:
     """A cluster with a password and credentials, and daemons one after the other on the same history."""
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
@@ -43,27 +47,26 @@ class Room:
         self._folder = folder
         self.history: History | None = None
 
-    async def daemon(self) -> RepositoryJobs:
-        """The next life of the daemon."""
+    async def start_next(self) -> CredentialCopies:
+        """Return the copies of the next daemon's life."""
         if self.history is not None:
             await self.history.close()
         self.history = await History.open(self._folder, clock=SystemClock())
         clusters = Clusters([self.cluster])
-        return RepositoryJobs(
+        return CredentialCopies(
             clusters=clusters,
             history=self.history,
             clock=SystemClock(),
-            settings=Settings,
-            queues=RepositoryQueues(),
+            secrets=RepositorySecrets(clusters=clusters, settings=Settings),
             runners=JobRunners(clusters=clusters, clock=SystemClock(), recorders={}),
         )
 
-    async def copies(self) -> list[str]:
-        """The names of the copies in the namespace default."""
-        found, _ = await self.cluster.list(paths.secrets("default"))
-        return sorted(item["metadata"]["name"] for item in found)
+    async def secret_names(self) -> list[str]:
+        """Return the names of the Secrets in the namespace default."""
+        items, _ = await self.cluster.list(paths.secrets("default"))
+        return sorted(item["metadata"]["name"] for item in items)
 
-    async def job(self, name: str, script: str) -> None:
+    async def create_job(self, name: str, script: str) -> None:
         container = {"name": "c", "image": "busybox", "command": ["sh", "-c", script]}
         pod = {"restartPolicy": "Never", "containers": [container]}
         body = {"metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": {"spec": pod}}}
@@ -71,62 +74,62 @@ class Room:
 
 
 @pytest.fixture
-async def room(embedded_cluster: EmbeddedCluster, tmp_path: Path) -> AsyncIterator[Room]:
+async def lives(embedded_cluster: EmbeddedCluster, tmp_path: Path) -> AsyncIterator[DaemonLives]:
     cluster = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
     data = {"RESTIC_REST_USERNAME": b"keeper\n", "RESTIC_REST_PASSWORD": b"p@ss/%\n", "OTHER": b"x"}
     for name, held in (("vault", {"password": b"secret"}), ("keys", data)):
         await cluster.create(paths.secrets("kronkeep"), build_secret(name, "kronkeep", held, None))
-    found = Room(cluster, tmp_path / "history")
-    yield found
-    if found.history is not None:
-        await found.history.close()
+    daemons = DaemonLives(cluster, tmp_path / "history")
+    yield daemons
+    if daemons.history is not None:
+        await daemons.history.close()
     await cluster.close()
 
 
-async def test_a_copy_has_what_the_kind_needs_quoted_where_an_address_takes_it(room: Room) -> None:
-    daemon = await room.daemon()
-    await daemon.copy_credentials(STORAGE, room.cluster, "default", "one", None)
-    copied = await room.cluster.get(paths.secrets("default", "one-key"))
+async def test_a_copy_has_what_the_kind_needs_quoted_where_an_address_takes_it(lives: DaemonLives) -> None:
+    copies = await lives.start_next()
+    await copies.create(REPOSITORY, lives.cluster, "default", "one")
+    copied = await lives.cluster.get(paths.secrets("default", "one-key"))
     data = {key: base64.b64decode(value) for key, value in copied["data"].items()}
     assert data == {
         "password": b"secret",
         "RESTIC_REST_USERNAME": b"keeper",
         "RESTIC_REST_PASSWORD": b"p%40ss%2F%25",
     }
-    await daemon.remove_credentials(room.cluster, "default", "one")
-    assert await room.copies() == []
+    await copies.remove(lives.cluster, "default", "one")
+    assert await lives.secret_names() == []
 
 
-async def test_the_sweep_takes_what_a_killed_daemon_left_and_no_more(room: Room) -> None:
-    killed = await room.daemon()
-    await room.job("runs", "sleep 600")
-    await room.job("ended", "exit 1")
+async def test_the_sweep_takes_what_a_killed_daemon_left_and_no_more(lives: DaemonLives) -> None:
+    killed = await lives.start_next()
+    await lives.create_job("runs", "sleep 600")
+    await lives.create_job("ended", "exit 1")
     for name in ("runs", "ended", "never-made"):
-        await killed.copy_credentials(STORAGE, room.cluster, "default", name, None)
+        await killed.create(REPOSITORY, lives.cluster, "default", name)
     await killed.sweep()  # its own are in use
-    assert await room.copies() == ["ended-key", "never-made-key", "runs-key"]
-    daemon = await room.daemon()
-    await daemon.copy_credentials(STORAGE, room.cluster, "default", "new", None)
-    await JobRunner(cluster=room.cluster, clock=SystemClock()).wait("default", "ended")
-    await daemon.sweep()
-    assert await room.copies() == ["new-key", "runs-key"]
-    await room.cluster.delete(paths.jobs("default", "runs"))
-    await daemon.sweep()
-    await daemon.remove_credentials(room.cluster, "default", "new")
-    assert await room.copies() == []
-    again = await room.daemon()
+    assert await lives.secret_names() == ["ended-key", "never-made-key", "runs-key"]
+    copies = await lives.start_next()
+    await copies.create(REPOSITORY, lives.cluster, "default", "new")
+    await JobRunner(cluster=lives.cluster, clock=SystemClock()).wait("default", "ended")
+    await copies.sweep()
+    assert await lives.secret_names() == ["new-key", "runs-key"]
+    await lives.cluster.delete(paths.jobs("default", "runs"))
+    await copies.sweep()
+    await copies.remove(lives.cluster, "default", "new")
+    assert await lives.secret_names() == []
+    again = await lives.start_next()
     await again.sweep()
-    assert await room.copies() == []
+    assert await lives.secret_names() == []
 
 
-async def test_what_is_missing_is_named_and_leaves_no_copy(room: Room) -> None:
-    daemon = await room.daemon()
-    await room.cluster.patch(paths.secrets("kronkeep", "keys"), {"data": {"RESTIC_REST_PASSWORD": None}})
+async def test_what_is_missing_is_named_and_leaves_no_copy(lives: DaemonLives) -> None:
+    copies = await lives.start_next()
+    await lives.cluster.patch(paths.secrets("kronkeep", "keys"), {"data": {"RESTIC_REST_PASSWORD": None}})
     with pytest.raises(StorageFailed, match="lost its key RESTIC_REST_PASSWORD") as refusal:
-        await daemon.copy_credentials(STORAGE, room.cluster, "default", "one", None)
+        await copies.create(REPOSITORY, lives.cluster, "default", "one")
     assert refusal.value.details["reason"] == "CredentialsMissing"
-    await room.cluster.delete(paths.secrets("kronkeep", "vault"))
+    await lives.cluster.delete(paths.secrets("kronkeep", "vault"))
     with pytest.raises(StorageFailed) as refusal:
-        await daemon.copy_credentials(STORAGE, room.cluster, "default", "one", None)
+        await copies.create(REPOSITORY, lives.cluster, "default", "one")
     assert refusal.value.details["reason"] == "SecretMissing"
-    assert await room.copies() == []
+    assert await lives.secret_names() == []

@@ -1,0 +1,133 @@
+"""The Secrets that repositories need: the passwords that open them and the credentials of their storages."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from kronkeep_common.errors import InvalidRequest, StorageFailed
+from kronkeep_common.models import BackupStorage
+from kronkeep_common.reasons import Reason
+from kronkeep_common.text import clean
+from kronkeep_daemon import storage_kinds
+from kronkeep_daemon.kube import paths
+from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.kube.errors import NotFoundInCluster
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.settings import Settings
+
+SecretData = dict[str, bytes]
+
+
+class RepositorySecrets:
+    """Reads Secrets; those of storages are in kronkeep's namespace of the storage's cluster."""
+
+    def __init__(self, *, clusters: Clusters, settings: Callable[[], Settings]) -> None:
+        self._clusters = clusters
+        self._settings = settings
+
+    async def read(self, cluster: Cluster, name: str, namespace: str | None = None) -> SecretData:
+        """Return a Secret's values by key; raise StorageFailed where it does not exist.
+
+        Without `namespace` it is one in kronkeep's own.
+        """
+        namespace = namespace or self._settings().namespace
+        try:
+            secret = await cluster.get(paths.secrets(namespace, name))
+        except NotFoundInCluster as fault:
+            title = self._clusters.title(cluster.id, f"the namespace {namespace}")
+            raise StorageFailed(
+                f"There is no Secret {clean(name, 100)} in {title}.",
+                next_step=f"Create it: kubectl -n {namespace} create secret generic {clean(name, 100)} ...",
+                reason=Reason.SECRET_MISSING,
+            ) from fault
+        return {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+
+    async def require(self, cluster: Cluster, name: str, field: str) -> SecretData:
+        """Return the Secret that `field` of a request names; raise InvalidRequest where it does not exist."""
+        try:
+            return await self.read(cluster, name)
+        except StorageFailed as fault:
+            raise InvalidRequest(fault.message, next_step=fault.next_step, field=field) from fault
+
+    async def require_keys(
+        self, cluster: Cluster, kind: str, settings: Any, name: str | None
+    ) -> tuple[str, ...]:
+        """Return the keys of the Secret `name` that the storage kind uses, for a new storage.
+
+        Raises InvalidRequest where a key is missing that these settings of the kind need.
+        """
+        needed = storage_kinds.required_keys(kind, settings)
+        if name is None:
+            if needed:
+                raise InvalidRequest(
+                    f"A storage of the kind {kind} needs credentials: a Secret with {', '.join(needed)}.",
+                    next_step=f"kubectl -n {self._settings().namespace} create secret generic NAME "
+                    f"--from-literal={needed[0]}=..., then name it in credentials.",
+                    field="credentials",
+                )
+            return ()
+        secret = await self.require(cluster, name, "credentials")
+        missing = [key for key in needed if key not in secret]
+        if missing:
+            raise InvalidRequest(
+                f"The Secret {clean(name, 100)} has no {', '.join(missing)}.", field="credentials"
+            )
+        return storage_kinds.select_known_keys(kind, secret)
+
+    async def storage_password(self, storage: BackupStorage) -> bytes:
+        """Return the password of the storage's own repository; raise StorageFailed where it is missing."""
+        secret = await self.read(self._clusters.of(storage.cluster), storage.password.secret)
+        if storage.password.key not in secret:
+            raise StorageFailed(
+                f"The Secret {storage.password.secret} has no key {clean(storage.password.key, 100)}.",
+                next_step="Put the repository's password back; without it its data cannot be read.",
+                reason=Reason.PASSWORD_MISSING,
+            )
+        return secret[storage.password.key]
+
+    async def storage_credentials(self, storage: BackupStorage) -> SecretData:
+        """Return the credentials of the storage's server by key; empty where it has none."""
+        if not storage.credentials:
+            return {}
+        return await self.read(self._clusters.of(storage.cluster), storage.credentials)
+
+    async def job_data(self, repository: Repository) -> SecretData:
+        """Return what a Job's own Secret contains: the password and the credentials that the kind uses.
+
+        Raises StorageFailed where a Secret or one of its keys is missing.
+        """
+        data = {"password": await self._password(repository)}
+        access = storage_kinds.access_of(repository.storage)
+        keys = (*access.secret_environment, *access.secret_files)
+        if not keys:
+            return data
+        url_quoted_keys = storage_kinds.kind_of(repository.storage.kind).url_quoted_keys
+        credentials = await self.storage_credentials(repository.storage)
+        for key in keys:
+            if key not in credentials:
+                raise StorageFailed(
+                    f"The Secret {repository.storage.credentials} has lost its key {key}.",
+                    next_step="Put the key back into the Secret.",
+                    reason=Reason.CREDENTIALS_MISSING,
+                )
+            value = credentials[key] if key in access.secret_files else credentials[key].strip()
+            data[key] = quote(value, safe="").encode() if key in url_quoted_keys else value
+        return data
+
+    async def _password(self, repository: Repository) -> bytes:
+        """Return the password that opens the repository; raise StorageFailed where it is missing."""
+        if not repository.encrypted:
+            return b""
+        if repository.key is None:
+            return await self.storage_password(repository.storage)
+        cluster_id, namespace, ref = repository.key
+        secret = await self.read(self._clusters.of(cluster_id), ref.secret, namespace)
+        if not secret.get(ref.key):
+            raise StorageFailed(
+                f"The Secret {namespace}/{ref.secret} has no key {clean(ref.key, 100)}, or an empty one.",
+                next_step="Put the policy's key back; without it its archives cannot be read.",
+                reason=Reason.PASSWORD_MISSING,
+            )
+        return secret[ref.key]
