@@ -40,7 +40,7 @@ class CredentialCopy(Record, frozen=True, kw_only=True):
 
 
 class CredentialCopies:
-    """Creates and removes copies; those in use by this process are never swept."""
+    """The copies of this history; those in use by this process are never swept."""
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class CredentialCopies:
         self._copies.remove(copy_id)
         await self._history.commit()
 
-    def interrupted_work(self) -> list[CredentialCopy]:
+    def find_interrupted_work(self) -> list[CredentialCopy]:
         """Return the copies of Jobs that an earlier process started to work on a repository exclusively."""
         return [copy for copy in self._copies.all() if copy.holds and copy.id not in self._in_use]
 

@@ -12,7 +12,7 @@ from kronkeep_daemon.repositories.stale_locks import StaleLocks
 
 
 class RepositoryMaintenance:
-    """Runs Jobs that must complete, once more where a dead lock of ours was in the way."""
+    """A runner of Jobs that must complete, once more where a dead lock of ours was in the way."""
 
     def __init__(self, *, jobs: RepositoryJobs, stale_locks: StaleLocks, queues: RepositoryQueues) -> None:
         self._jobs = jobs

@@ -24,7 +24,7 @@ class _RepositoryQueue:
         return not self.closed_to_readers
 
     def is_unread(self) -> bool:
-        """Whether nobody reads."""
+        """Whether there are no readers."""
         return self.readers == 0
 
     async def notify(self) -> None:

@@ -1,4 +1,4 @@
-"""Creates a repository, or opens the one that exists; an existing one is never overwritten.
+"""Creation of a repository, or opening of an existing one, which is never overwritten.
 
 One Job creates it with `restic init`; a second container of that Job, which shares nothing with the first
 but the volumes, opens it and lists its keys. restic refuses to create a repository where there is a config;

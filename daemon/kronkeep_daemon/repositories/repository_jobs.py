@@ -1,4 +1,4 @@
-"""Runs Jobs on repositories, each with its own copy of the password and credentials."""
+"""Jobs on repositories, each with its own copy of the password and credentials."""
 
 import asyncio
 from collections.abc import Callable
@@ -30,7 +30,7 @@ END_SECONDS = 60  # after our own deadline Kubernetes ends a Job, in case the da
 
 
 class RepositoryJobs:
-    """Runs Jobs on repositories, by default in the storage's own cluster."""
+    """A runner of Jobs on repositories, by default in the storage's own cluster."""
 
     def __init__(
         self,
@@ -138,9 +138,9 @@ class RepositoryJobs:
         await runner.remove(namespace, name)
         await self._copies.remove(runner.cluster, namespace, name)
 
-    def interrupted_work(self) -> list[CredentialCopy]:
+    def find_interrupted_work(self) -> list[CredentialCopy]:
         """Return the Jobs that an earlier process of the daemon started and may still run exclusively."""
-        return self._copies.interrupted_work()
+        return self._copies.find_interrupted_work()
 
     async def finish_interrupted_work(self, copy: CredentialCopy) -> None:
         """Hold the repository of such a Job until it has ended; raise ClusterNotFound."""

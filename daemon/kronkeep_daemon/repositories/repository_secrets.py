@@ -21,7 +21,7 @@ SecretData = dict[str, bytes]
 
 
 class RepositorySecrets:
-    """Reads Secrets; those of storages are in kronkeep's namespace of the storage's cluster."""
+    """Access to Secrets; those of storages are in kronkeep's namespace of the storage's cluster."""
 
     def __init__(self, *, clusters: Clusters, settings: Callable[[], Settings]) -> None:
         self._clusters = clusters
@@ -58,7 +58,7 @@ class RepositorySecrets:
 
         Raises InvalidRequest where a key is missing that these settings of the kind need.
         """
-        needed = storage_kinds.required_keys(kind, settings)
+        needed = storage_kinds.mandatory_keys(kind, settings)
         if name is None:
             if needed:
                 raise InvalidRequest(

@@ -1,4 +1,4 @@
-"""Removes the locks that our own killed Jobs left in a repository, and never a lock of anybody else.
+"""Removal of the locks that our own killed Jobs left in a repository, and of nobody else's.
 
 restic finds a lock stale after 30 minutes without a refresh, or when its process is gone on the same host;
 in a cluster every pod is another host, so a killed Job blocks exclusive work for half an hour. The host of a
@@ -46,7 +46,7 @@ _RECORD_ID = re.compile(r"(?<=-)[0-9a-f]{12}(?=-)")
 
 
 class StaleLocks:
-    """Removes locks by Jobs in the storage's cluster."""
+    """The locks that dead Jobs of ours hold; they are removed by Jobs in the storage's cluster."""
 
     def __init__(self, *, clusters: Clusters, history: History, jobs: RepositoryJobs, clock: Clock) -> None:
         self._clusters = clusters

@@ -29,7 +29,7 @@ class _Installation(NamedTuple):
 
 
 class VersionProbe:
-    """Asks for the versions by Jobs, and remembers them."""
+    """The versions by cluster and image, each asked for by a Job and then remembered."""
 
     def __init__(self, *, runners: JobRunners, settings: Callable[[], Settings]) -> None:
         self._runners = runners
@@ -38,10 +38,10 @@ class VersionProbe:
 
     async def require(self, cluster: Cluster, policy: BackupPolicySpec) -> None:
         """Raise ToolMissing for a policy that the image's restic cannot carry out, or StorageFailed."""
-        if requirements.required_features(policy):
-            requirements.require(await self.installed_version(cluster), policy)
+        if requirements.features_of(policy):
+            requirements.require(await self.fetch_version(cluster), policy)
 
-    async def installed_version(self, cluster: Cluster) -> ResticVersion:
+    async def fetch_version(self, cluster: Cluster) -> ResticVersion:
         """Return the version in the present image; raise StorageFailed where it cannot be found out."""
         settings = self._settings().archive
         installation = _Installation(cluster.id, settings.image, settings.program)

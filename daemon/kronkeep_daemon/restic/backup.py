@@ -30,7 +30,7 @@ class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def argv(options: BackupOptions, paths: Sequence[str]) -> list[str]:
-    """Archive `paths`."""
+    """Archive the files and folders at `paths`."""
     return [*_options_argv(options), "--", *paths]
 
 
@@ -155,7 +155,7 @@ def _judge_incomplete(result: BackupResult | None, warnings: tuple[str, ...]) ->
     )
 
 
-class _StatusMessage(msgspec.Struct, kw_only=True):
+class _BackupStatusMessage(msgspec.Struct, kw_only=True):
     """A `status` line of `restic backup --json`: numbers of files and bytes, times in seconds."""
 
     percent_done: float = 0
@@ -167,7 +167,7 @@ class _StatusMessage(msgspec.Struct, kw_only=True):
     current_files: list[str] = []
 
 
-class _SummaryMessage(msgspec.Struct, kw_only=True):
+class _BackupSummaryMessage(msgspec.Struct, kw_only=True):
     """A `summary` line. The id becomes an argument of restic later, so it must not look like an option."""
 
     snapshot_id: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8,64}$")]
@@ -183,7 +183,7 @@ class _SummaryMessage(msgspec.Struct, kw_only=True):
 
 def parse_progress(obj: JsonObject) -> Progress | None:
     """Return the progress in a `status` line; None for any other line."""
-    status = output.convert_message(obj, "status", _StatusMessage)
+    status = output.convert_message(obj, "status", _BackupStatusMessage)
     if status is None:
         return None
     return Progress(
@@ -200,13 +200,13 @@ def parse_progress(obj: JsonObject) -> Progress | None:
 def parse_summary(log: bytes, restic_version: str) -> BackupResult | None:
     """Return the result in the last `summary` line that names a snapshot; None without one."""
     for obj in reversed(output.parse_objects(log)):
-        summary = output.convert_message(obj, "summary", _SummaryMessage)
+        summary = output.convert_message(obj, "summary", _BackupSummaryMessage)
         if summary is not None:
             return _result_of(summary, restic_version)
     return None
 
 
-def _result_of(summary: _SummaryMessage, restic_version: str) -> BackupResult:
+def _result_of(summary: _BackupSummaryMessage, restic_version: str) -> BackupResult:
     added = summary.data_added
     stored = summary.data_added_packed
     seconds = summary.total_duration

@@ -2,5 +2,5 @@
 
 
 def argv() -> list[str]:
-    """Remove unused data."""
+    """Remove the data that no snapshot uses."""
     return ["restic", "prune"]

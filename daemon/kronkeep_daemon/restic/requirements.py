@@ -23,7 +23,7 @@ STDIN_FROM_COMMAND = Feature("A database dump (--stdin-from-command)", ResticVer
 NO_PASSWORD = Feature("Encryption off (--insecure-no-password)", ResticVersion(0, 17, 0))
 
 
-def required_features(policy: BackupPolicySpec) -> list[Feature]:
+def features_of(policy: BackupPolicySpec) -> list[Feature]:
     """Return what the policy needs that not every version of restic has."""
     features = []
     if policy.compression != "auto":
@@ -40,7 +40,7 @@ def require(version: ResticVersion, policy: BackupPolicySpec) -> None:
 
     An unknown version has none of the features.
     """
-    for feature in required_features(policy):
+    for feature in features_of(policy):
         if version < feature.since:
             installed = str(version) or "an unknown version"
             raise ToolMissing(

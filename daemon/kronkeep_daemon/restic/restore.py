@@ -29,21 +29,20 @@ _BY_TEXT: tuple[tuple[str, Reason], ...] = (
 )
 
 
-def argv(snapshot_id: str, folder: str) -> list[str]:
-    """Restore the whole snapshot below `folder`."""
-    return ["restic", "restore", snapshot_id, "--target", folder]
+def argv(snapshot_id: str, folder: str, *, patterns: Sequence[str] = (), verify: bool = False) -> list[str]:
+    """Restore below `folder` what the patterns match, or the whole snapshot without patterns.
 
-
-def verified_argv(snapshot_id: str, folder: str, patterns: Sequence[str]) -> list[str]:
-    """Restore what the patterns match below `folder`, all of it without patterns, and compare it then.
-
-    Progress is printed as JSON by restic 0.16 and later.
+    With `verify` restic compares the files afterwards, and prints JSON; progress only from 0.16 on.
     """
-    includes = [word for pattern in patterns for word in ("--include", pattern)]
-    return [*argv(snapshot_id, folder), "--verify", "--json", *includes]
+    argv = ["restic", "restore", snapshot_id, "--target", folder]
+    if verify:
+        argv += ["--verify", "--json"]
+    for pattern in patterns:
+        argv += ["--include", pattern]
+    return argv
 
 
-class _StatusMessage(msgspec.Struct, kw_only=True):
+class _RestoreStatusMessage(msgspec.Struct, kw_only=True):
     """A `status` line of `restic restore --json`: numbers of files and bytes."""
 
     percent_done: float = 0
@@ -57,7 +56,7 @@ def parse_progress(line: bytes) -> Progress | None:
     """Return the progress in a `status` line; None for any other line."""
     if not line.startswith(b'{"message_type":"status"'):
         return None
-    status = decode_or_none(line, _StatusMessage)
+    status = decode_or_none(line, _RestoreStatusMessage)
     if status is None:
         return None
     return Progress(

@@ -21,7 +21,7 @@ UNKNOWN = ResticVersion()
 
 
 def argv() -> list[str]:
-    """Print the version."""
+    """Print the version of the program."""
     return ["restic", "version"]
 
 

@@ -37,7 +37,10 @@ def move_argv(source: str, target: str) -> list[str]:
 def restore_steps(calls: list[RestoreCall]) -> Steps:
     """Return (name, argv) of the containers that restore."""
     return [
-        (f"restore-{n}", restic_restore.verified_argv(call.snapshot_id, call.folder, call.patterns))
+        (
+            f"restore-{n}",
+            restic_restore.argv(call.snapshot_id, call.folder, patterns=call.patterns, verify=True),
+        )
         for n, call in enumerate(calls)
     ]
 

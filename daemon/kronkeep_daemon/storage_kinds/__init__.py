@@ -40,7 +40,7 @@ __all__ = [
     "kind_of",
     "own_namespace",
     "parse_settings",
-    "required_keys",
+    "mandatory_keys",
     "select_known_keys",
 ]
 
@@ -115,11 +115,11 @@ def own_namespace(storage: BackupStorage) -> str:
     return kind_of(storage.kind).namespace(parse_settings(storage.kind, storage.settings))
 
 
-def required_keys(kind: str, settings: Any) -> tuple[str, ...]:
+def mandatory_keys(kind: str, settings: Any) -> tuple[str, ...]:
     """Return the keys that the Secret of the storage's credentials must have."""
     functions = kind_of(kind)
-    if functions.required_keys is not None:
-        return functions.required_keys(settings)
+    if functions.mandatory_keys is not None:
+        return functions.mandatory_keys(settings)
     return tuple(key.name for key in ROWS[kind].credentials if key.required)
 
 

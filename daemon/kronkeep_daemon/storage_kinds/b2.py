@@ -7,7 +7,7 @@ from kronkeep_daemon.storage_kinds.kind_functions import KindFunctions
 
 
 def access(storage: BackupStorage, settings: B2Settings) -> RepositoryAccess:
-    """Return `b2:bucket:prefix`."""
+    """Return the bucket as `b2:bucket:prefix`."""
     return server_access(storage, f"b2:{settings.bucket}:{join_path(settings.prefix)}")
 
 

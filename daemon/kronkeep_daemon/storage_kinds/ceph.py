@@ -49,7 +49,7 @@ def claim(storage_id: str, settings: CephSettings) -> JsonObject | None:
     return claim_of_class(storage_id, settings.storage_class, settings.size, settings.access_mode)
 
 
-def required_keys(settings: CephSettings) -> tuple[str, ...]:
+def mandatory_keys(settings: CephSettings) -> tuple[str, ...]:
     """Return the gateway's keys; a claim needs none."""
     return ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if settings.endpoint else ()
 
@@ -57,7 +57,7 @@ def required_keys(settings: CephSettings) -> tuple[str, ...]:
 KIND = KindFunctions(
     access=access,
     validate=validate,
-    required_keys=required_keys,
+    mandatory_keys=mandatory_keys,
     claim=claim,
     namespace=claim_namespace,
 )

@@ -42,7 +42,7 @@ class KindFunctions(msgspec.Struct, frozen=True, kw_only=True):
 
     access: how a pod reaches the repository.
     validate: raises InvalidRequest for settings that do not belong together.
-    required_keys: the keys that its Secret must have for some settings; None where the table's row says it.
+    mandatory_keys: the keys that its Secret must have for some settings; None where the table's row says it.
     url_quoted_keys: keys whose values are URL-quoted in the Job's copy, because the address contains them.
     namespace: the only namespace whose pods can reach the repository; empty where all can.
     claim: the manifest of the claim that kronkeep creates, by the storage's id; None where it creates none.
@@ -51,7 +51,7 @@ class KindFunctions(msgspec.Struct, frozen=True, kw_only=True):
 
     access: Callable[[BackupStorage, Any], RepositoryAccess]
     validate: Callable[[Any], None] = accept_settings
-    required_keys: Callable[[Any], tuple[str, ...]] | None = None
+    mandatory_keys: Callable[[Any], tuple[str, ...]] | None = None
     url_quoted_keys: frozenset[str] = frozenset()
     namespace: Callable[[Any], str] = any_namespace
     claim: Callable[[str, Any], JsonObject | None] = no_claim

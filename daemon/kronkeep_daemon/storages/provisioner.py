@@ -1,4 +1,4 @@
-"""Creates what a storage needs: its password, its claim, its repository; each step may be repeated."""
+"""Creation of what a storage needs: its password, its claim, its repository; each step may be repeated."""
 
 from collections.abc import Callable
 from secrets import token_urlsafe
@@ -26,7 +26,7 @@ def password_secret_name(storage_id: str) -> str:
 
 
 class StorageProvisioner:
-    """Creates what storages need, each in its own cluster."""
+    """Creation of Secrets, claims and repositories, each in the storage's own cluster."""
 
     def __init__(
         self,

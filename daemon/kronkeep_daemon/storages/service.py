@@ -250,7 +250,7 @@ class StorageService:
 
     def resume(self) -> None:
         """Continue what a stop of the daemon interrupted, once the Jobs that still run have ended."""
-        for copy in self._jobs.interrupted_work():
+        for copy in self._jobs.find_interrupted_work():
             work = partial(self._jobs.finish_interrupted_work, copy)
             self._supervisor.start(f"the Job {copy.id}", work, death="quiet")
         for storage in self.list():

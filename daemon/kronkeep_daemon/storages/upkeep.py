@@ -52,7 +52,7 @@ class UsageRecord(StorageUsage, frozen=True, kw_only=True):
 
 
 class StorageUpkeep:
-    """Works on the storages of the clusters on which this daemon acts."""
+    """Work on the storages of the clusters on which this daemon acts."""
 
     def __init__(
         self,

@@ -65,7 +65,7 @@ DUMP = backup.BackupOptions(
         (prune.argv(), "restic prune"),
         (restore.argv("01", "/content"), "restic restore 01 --target /content"),
         (
-            restore.verified_argv("01", "/target", ["/a", "/b"]),
+            restore.argv("01", "/target", patterns=["/a", "/b"], verify=True),
             "restic restore 01 --target /target --verify --json --include /a --include /b",
         ),
         (
