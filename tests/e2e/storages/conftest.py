@@ -1,4 +1,4 @@
-"""One daemon for all tests of a module, and the servers that hold their storages."""
+"""One daemon for the tests of a module, and the servers that have the storages."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 from tests.daemon_process import Daemon
 from tests.e2e.storages import servers
-from tests.e2e.storages.servers import Served
+from tests.e2e.storages.servers import StorageServer
 
 from kronkeep_common.client import Client
 
 
 @contextmanager
 def run_daemon(folder: Path, create_seconds: int) -> Iterator[Daemon]:
-    """Run a daemon that gives the creation of a storage so many seconds, until the block ends."""
     daemon = Daemon(folder / "s")
     (folder / "kronkeepd.toml").write_text(f"[storages]\ncreate_seconds = {create_seconds}\n")
     daemon.arguments = ("--config", str(folder / "kronkeepd.toml"))
@@ -27,29 +26,33 @@ def run_daemon(folder: Path, create_seconds: int) -> Iterator[Daemon]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """One daemon for all tests of a module; each creates what it looks at."""
+def storage_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """Run one daemon for all tests of a module; each test creates what it looks at."""
     with run_daemon(tmp_path_factory.mktemp("st", numbered=True), 120) as daemon:
         yield daemon
 
 
 @pytest.fixture
-def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    """A daemon that gives the creation of a storage four seconds."""
+def impatient_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """Run a daemon that lets the creation of a storage take four seconds."""
     with run_daemon(tmp_path_factory.mktemp("late", numbered=True), 4) as daemon:
         yield daemon
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Served]]:
-    """The running servers by the kind of storage that they serve."""
+def servers_by_kind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, StorageServer]]:
+    """Run the servers, by the storage kind that they are for."""
     folder = tmp_path_factory.mktemp("servers", numbered=True)
     with ExitStack() as stack:
-        starters = {"s3": servers.s3, "rest": servers.rest, "sftp": servers.sftp, "rclone": servers.rclone}
-        yield {kind: stack.enter_context(start(folder)) for kind, start in starters.items()}
+        yield {
+            "s3": stack.enter_context(servers.serve_s3(folder)),
+            "rest": stack.enter_context(servers.serve_rest(folder)),
+            "sftp": stack.enter_context(servers.serve_sftp(folder)),
+            "rclone": stack.enter_context(servers.serve_rclone(folder)),
+        }
 
 
 @pytest.fixture
-async def there(shared: Daemon) -> AsyncIterator[Client]:
-    async with shared.client() as client:
+async def client(storage_daemon: Daemon) -> AsyncIterator[Client]:
+    async with storage_daemon.client() as client:
         yield client

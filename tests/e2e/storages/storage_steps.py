@@ -1,10 +1,11 @@
-"""Steps that the tests of storages share, and restic beside the daemon."""
+"""What tests of storages do: Secrets, claims, storages and archives, and looks at their results."""
 
 import asyncio
 import base64
 import json
 import os
 import subprocess
+from functools import partial
 
 from tests.daemon_process import Daemon
 from tests.waiting import eventually
@@ -18,18 +19,16 @@ from kronkeep_common.models import (
     CronJobCreate,
     VolumeMount,
 )
-from kronkeep_common.states import BACKUP_TRANSITIONS, is_final
+from kronkeep_common.states import BACKUP_TRANSITIONS, StorageStatus, is_final
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 
-SETTLED = ("active", "failed")
 CLAIM = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
 
 async def replace_secret(
     daemon: Daemon, name: str, data: dict[str, str], namespace: str = "kronkeep"
 ) -> None:
-    """Create a Secret; one of that name is deleted first."""
     encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
     cluster = await daemon.cluster()
     await cluster.delete(paths.secrets(namespace, name))
@@ -38,30 +37,39 @@ async def replace_secret(
 
 
 async def create_claim(daemon: Daemon, name: str, namespace: str = "default") -> None:
-    """Create a claim of 1 GiB."""
     cluster = await daemon.cluster()
     await cluster.create(paths.claims(namespace), {"metadata": {"name": name}, "spec": CLAIM})
     await cluster.close()
 
 
-async def create_storage(client: Client, spec: BackupStorageCreate) -> BackupStorage:
-    """Create a storage and wait until it is active or has failed."""
-    await client.storages.create(spec)
-    return await eventually(lambda: client.storages.get(spec.id), lambda s: s.status in SETTLED)
+async def create_storage(client: Client, request: BackupStorageCreate) -> BackupStorage:
+    await client.storages.create(request)
+    return await wait_for_storage(client, request.id)
+
+
+async def wait_for_storage(client: Client, name: str) -> BackupStorage:
+    """Return the storage once it is active or failed."""
+    return await eventually(partial(client.storages.get, name), is_settled)
+
+
+def is_settled(storage: BackupStorage) -> bool:
+    return storage.status in (StorageStatus.ACTIVE, StorageStatus.FAILED)
 
 
 async def wait_for_backup(client: Client, backup_id: str | None) -> BackupExecution:
     """Return the backup once it has ended."""
-    return await eventually(
-        lambda: client.backups.get(backup_id or ""), lambda b: is_final(BACKUP_TRANSITIONS, b.status)
-    )
+    return await eventually(partial(client.backups.get, backup_id or ""), has_ended)
+
+
+def has_ended(backup: BackupExecution) -> bool:
+    return is_final(BACKUP_TRANSITIONS, backup.status)
 
 
 async def archive_claim(daemon: Daemon, client: Client, name: str, storage: str) -> str:
-    """Run a CronJob `name` whose claim is archived to the storage; return the snapshot's id."""
+    """Archive a new claim `name` to the storage once; return the snapshot's id."""
     await create_claim(daemon, name)
     script = "head -c 300000 /dev/urandom > /data/blob; echo done"
-    spec = CronJobCreate(
+    cronjob = CronJobCreate(
         name=name,
         image="busybox:1.36",
         command=("sh", "-c", script),
@@ -69,7 +77,7 @@ async def archive_claim(daemon: Daemon, client: Client, name: str, storage: str)
         volumes=(VolumeMount(claim=name, mount_path="/data"),),
         policy=BackupPolicySpec(storage_id=storage),
     )
-    await client.cronjobs.create(spec)
+    await client.cronjobs.create(cronjob)
     run = await client.cronjobs.trigger("default", name)
     backup = await wait_for_backup(client, run.backup_id)
     assert (backup.status, backup.reason) == ("succeeded", None), backup
@@ -78,19 +86,19 @@ async def archive_claim(daemon: Daemon, client: Client, name: str, storage: str)
 
 
 async def list_snapshots(repository: str, password: str, **env: str) -> list[str]:
-    """Return the short ids of the snapshots that the machine's own restic lists."""
-    completed = await asyncio.to_thread(
+    """Return the short ids that this machine's own restic lists."""
+    done = await asyncio.to_thread(
         subprocess.run,
         ["restic", "-r", repository, "--no-cache", "--no-lock", "snapshots", "--json"],
         env={**os.environ, "RESTIC_PASSWORD": password, **env},
         capture_output=True,
         check=False,
     )
-    assert completed.returncode == 0, completed.stderr
-    return [snapshot["short_id"] for snapshot in json.loads(completed.stdout) or []]
+    assert done.returncode == 0, done.stderr
+    return [snapshot["short_id"] for snapshot in json.loads(done.stdout) or []]
 
 
 async def list_credential_copies(cluster: Cluster) -> list[str]:
-    """Return the names of the Secrets that hold copies of credentials, in all namespaces."""
+    """Return the names of the copies of credentials in the whole cluster."""
     secrets, _ = await cluster.list(paths.secrets())
     return [s["metadata"]["name"] for s in secrets if s["metadata"]["name"].endswith("-key")]

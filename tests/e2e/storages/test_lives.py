@@ -1,4 +1,4 @@
-"""Storages on volumes, and their lives: adopted, limited, damaged."""
+"""Storages on volumes: an existing repository, limits of namespaces and space, damage."""
 
 import asyncio
 import base64
@@ -11,16 +11,15 @@ import pytest
 from tests.daemon_process import Daemon
 from tests.e2e.storages.servers import needs_servers
 from tests.e2e.storages.storage_steps import (
-    SETTLED,
     archive_claim,
     create_claim,
     create_storage,
     list_snapshots,
     replace_secret,
     wait_for_backup,
+    wait_for_storage,
 )
 from tests.integration.storages import proxmox
-from tests.waiting import eventually
 
 from kronkeep_common import errors
 from kronkeep_common.client import Client
@@ -36,7 +35,7 @@ pytestmark = needs_servers
 
 
 async def test_an_existing_repository_is_adopted_and_never_written_over(
-    shared: Daemon, there: Client, tmp_path: Path
+    storage_daemon: Daemon, client: Client, tmp_path: Path
 ) -> None:
     folder = str(tmp_path / "vault")
     environment = {**os.environ, "RESTIC_PASSWORD": "first"}
@@ -46,72 +45,74 @@ async def test_an_existing_repository_is_adopted_and_never_written_over(
             subprocess.run, command, env=environment, check=True, stdout=subprocess.DEVNULL
         )
     before = await list_snapshots(folder, "first")
-    await replace_secret(shared, "right", {"password": "first"})
-    wanted = BackupStorageCreate(id="adopt-wrong", kind="local", settings={"path": folder})
-    storage = await create_storage(there, wanted)
+    await replace_secret(storage_daemon, "right", {"password": "first"})
+    request = BackupStorageCreate(id="adopt-wrong", kind="local", settings={"path": folder})
+    storage = await create_storage(client, request)
     assert (storage.status, storage.reason) == ("failed", "WrongPassword"), storage
     assert await list_snapshots(folder, "first") == before
     storage = await create_storage(
-        there,
+        client,
         BackupStorageCreate(
             id="adopt-right", kind="local", settings={"path": folder}, password=SecretKeyRef(secret="right")
         ),
     )
     assert storage.status == "active", storage
-    usage = (await there.storages.measure("adopt-right")).usage
+    usage = (await client.storages.measure("adopt-right")).usage
     assert usage is not None
     assert usage.snapshots == len(before) == 1
-    cluster = await shared.cluster()
+    cluster = await storage_daemon.cluster()
     data = {"data": {"password": base64.b64encode(b"first").decode()}}
     await cluster.patch(paths.secrets("kronkeep", "kronkeep-storage-adopt-wrong"), data)
     await cluster.close()
-    assert (await there.storages.retry("adopt-wrong")).status == "creating"
-    storage = await eventually(lambda: there.storages.get("adopt-wrong"), lambda s: s.status in SETTLED)
+    assert (await client.storages.retry("adopt-wrong")).status == "creating"
+    storage = await wait_for_storage(client, "adopt-wrong")
     assert (storage.status, storage.reason) == ("active", None)
 
 
-async def test_a_claim_s_storage_serves_its_own_namespace_only(shared: Daemon, there: Client) -> None:
-    await create_claim(shared, "shelf")
+async def test_a_claim_s_storage_serves_its_own_namespace_only(
+    storage_daemon: Daemon, client: Client
+) -> None:
+    await create_claim(storage_daemon, "shelf")
     settings: dict[str, str | int] = {"claim": "shelf", "namespace": "default"}
     with pytest.raises(errors.InvalidRequest, match="Only pods of the namespace default"):
-        await there.storages.create(
+        await client.storages.create(
             BackupStorageCreate(id="shelf", kind="pvc", settings=settings, namespaces=("kronkeep",))
         )
-    storage = await create_storage(there, BackupStorageCreate(id="shelf", kind="pvc", settings=settings))
+    storage = await create_storage(client, BackupStorageCreate(id="shelf", kind="pvc", settings=settings))
     assert (storage.status, storage.namespaces) == ("active", ("default",))
-    await archive_claim(shared, there, "job-pvc", "shelf")
-    usage = (await there.storages.measure("shelf")).usage
+    await archive_claim(storage_daemon, client, "job-pvc", "shelf")
+    usage = (await client.storages.measure("shelf")).usage
     assert usage is not None
     assert usage.capacity_bytes is not None
     assert usage.available_bytes is not None
     assert usage.used_bytes + usage.available_bytes <= usage.capacity_bytes
-    assert len((await there.storages.usage("shelf")).items) == 1
+    assert len((await client.storages.usage("shelf")).items) == 1
     gone = await create_storage(
-        there,
+        client,
         BackupStorageCreate(id="gone", kind="pvc", settings={"claim": "none", "namespace": "default"}),
     )
     assert (gone.status, gone.reason) == ("failed", "ClaimMissing")
 
 
-async def test_a_claim_of_a_ceph_class_is_made_and_kept(shared: Daemon, there: Client) -> None:
+async def test_a_claim_of_a_ceph_class_is_created_and_stays(storage_daemon: Daemon, client: Client) -> None:
     settings: dict[str, str | int] = {"storage_class": "cephfs", "namespace": "default", "size": "5Gi"}
-    storage = await create_storage(there, BackupStorageCreate(id="reef", kind="ceph", settings=settings))
+    storage = await create_storage(client, BackupStorageCreate(id="reef", kind="ceph", settings=settings))
     assert storage.status == "active", storage
-    cluster = await shared.cluster()
+    cluster = await storage_daemon.cluster()
     spec = (await cluster.get(paths.claims("default", "kronkeep-storage-reef")))["spec"]
     assert (spec["storageClassName"], spec["accessModes"]) == ("cephfs", ["ReadWriteMany"])
-    await there.storages.delete("reef", "reef")
+    await client.storages.delete("reef", "reef")
     assert await cluster.get(paths.claims("default", "kronkeep-storage-reef"))
     await cluster.close()
 
 
-async def test_proxmox_tells_what_there_is_and_when_it_is_not_active(
-    shared: Daemon, there: Client, tmp_path: Path
+async def test_proxmox_reports_its_space_and_that_it_is_not_active(
+    storage_daemon: Daemon, client: Client, tmp_path: Path
 ) -> None:
-    file, fingerprint = proxmox.certificate(tmp_path, "pve")
+    file, fingerprint = proxmox.create_certificate(tmp_path, "pve")
     token_id, token = proxmox.TOKEN.split("=")
-    await replace_secret(shared, "pve", {"PROXMOX_TOKEN_ID": token_id, "PROXMOX_TOKEN_SECRET": token})
-    with proxmox.serving(file) as api:
+    await replace_secret(storage_daemon, "pve", {"PROXMOX_TOKEN_ID": token_id, "PROXMOX_TOKEN_SECRET": token})
+    with proxmox.serve(file) as api:
         settings: dict[str, str | int] = {
             "url": f"https://127.0.0.1:{api.server_address[1]}",
             "node": "pve1",
@@ -121,10 +122,10 @@ async def test_proxmox_tells_what_there_is_and_when_it_is_not_active(
             "namespace": "default",
             "size": "5Gi",
         }
-        wanted = BackupStorageCreate(id="pve", kind="proxmox", settings=settings, credentials="pve")
-        storage = await create_storage(there, wanted)
+        request = BackupStorageCreate(id="pve", kind="proxmox", settings=settings, credentials="pve")
+        storage = await create_storage(client, request)
         assert storage.status == "active", storage
-        usage = (await there.storages.measure("pve")).usage
+        usage = (await client.storages.measure("pve")).usage
         assert usage is not None
         assert (usage.capacity_bytes, usage.available_bytes) == (
             proxmox.STATUS["total"],
@@ -132,41 +133,47 @@ async def test_proxmox_tells_what_there_is_and_when_it_is_not_active(
         )
         api.status["active"] = 0
         with pytest.raises(errors.StorageFailed, match="is not active"):
-            await there.storages.test("pve")
-        assert (await there.storages.get("pve")).reason == "StorageInactive"
+            await client.storages.test("pve")
+        assert (await client.storages.get("pve")).reason == "StorageInactive"
         api.status["active"] = 1
-        assert (await there.storages.test("pve")).reason is None
+        assert (await client.storages.test("pve")).reason is None
 
 
-async def test_who_may_use_a_storage_is_asked_when_the_archive_runs(
-    shared: Daemon, there: Client, tmp_path: Path
+async def test_who_may_use_a_storage_is_checked_when_the_archive_runs(
+    storage_daemon: Daemon, client: Client, tmp_path: Path
 ) -> None:
     settings: dict[str, str | int] = {"path": str(tmp_path / "closed")}
-    await create_storage(there, BackupStorageCreate(id="closed", kind="local", settings=settings))
-    await archive_claim(shared, there, "job-closed", "closed")
-    await there.storages.change("closed", BackupStorageChange(namespaces=("elsewhere",)))
-    backup = await there.cronjobs.back_up("default", "job-closed")
-    ended = await wait_for_backup(there, backup.id)
+    await create_storage(client, BackupStorageCreate(id="closed", kind="local", settings=settings))
+    await archive_claim(storage_daemon, client, "job-closed", "closed")
+    await client.storages.change("closed", BackupStorageChange(namespaces=("elsewhere",)))
+    backup = await client.cronjobs.back_up("default", "job-closed")
+    ended = await wait_for_backup(client, backup.id)
     assert (ended.status, ended.reason) == ("failed", "Denied")
     with pytest.raises(errors.Denied):
-        await there.cronjobs.set_policy("default", "job-closed", BackupPolicySpec(storage_id="closed"))
+        await client.cronjobs.set_policy("default", "job-closed", BackupPolicySpec(storage_id="closed"))
 
 
-async def test_a_lost_pack_is_told_by_the_check(shared: Daemon, there: Client, tmp_path: Path) -> None:
+def size_of(path: Path) -> int:
+    return path.stat().st_size
+
+
+async def test_the_check_finds_a_lost_pack(storage_daemon: Daemon, client: Client, tmp_path: Path) -> None:
     folder = tmp_path / "holed"
-    await create_storage(there, BackupStorageCreate(id="holed", kind="local", settings={"path": str(folder)}))
-    await archive_claim(shared, there, "job-holed", "holed")
+    await create_storage(
+        client, BackupStorageCreate(id="holed", kind="local", settings={"path": str(folder)})
+    )
+    await archive_claim(storage_daemon, client, "job-holed", "holed")
     packs = [path for path in (folder / "data").rglob("*") if path.is_file()]
-    max(packs, key=lambda path: path.stat().st_size).unlink()
+    max(packs, key=size_of).unlink()
     with pytest.raises(errors.StorageFailed, match="damaged"):
-        await there.storages.check("holed")
-    found = await there.storages.get("holed")
-    assert (found.reason, found.check_ok, found.status) == ("RepositoryDamaged", False, "active")
+        await client.storages.check("holed")
+    storage = await client.storages.get("holed")
+    assert (storage.reason, storage.check_ok, storage.status) == ("RepositoryDamaged", False, "active")
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MiB, which only root can make."""
+    """Mount a file system of 8 MiB, which only root can do."""
     folder = tmp_path / "small"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "kronkeep-test", str(folder)], check=True)
@@ -175,70 +182,74 @@ def small(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
-async def test_levels_of_a_volume_that_others_fill(shared: Daemon, there: Client, small: Path) -> None:
+async def test_levels_of_a_volume_that_others_fill(
+    storage_daemon: Daemon, client: Client, small: Path
+) -> None:
     """85 % and 95 % of the volume, whoever fills it; a limit of the storage's own counts at once."""
     folder = str(small / "vault")
-    await create_storage(there, BackupStorageCreate(id="small", kind="local", settings={"path": folder}))
-    seen = []
+    await create_storage(client, BackupStorageCreate(id="small", kind="local", settings={"path": folder}))
+    levels = []
     for more in (0, 7_400_000, 700_000):  # 0, 88 and 97 % of 8 MiB
         (small / f"others-{more}").write_bytes(bytes(more))
-        usage = (await there.storages.measure("small")).usage
+        usage = (await client.storages.measure("small")).usage
         assert usage is not None
         assert usage.total_bytes == usage.capacity_bytes == 8 * 2**20
-        seen.append(usage.level)
-    assert seen == ["ok", "warning", "critical"]
+        levels.append(usage.level)
+    assert levels == ["ok", "warning", "critical"]
     for file in small.glob("others-*"):
         file.unlink()
-    usage = (await there.storages.measure("small")).usage
+    usage = (await client.storages.measure("small")).usage
     assert usage is not None
     assert usage.level == "ok"
     limit = BackupStorageChange(capacity_bytes=usage.used_bytes + 1)
-    changed = (await there.storages.change("small", limit)).usage
+    changed = (await client.storages.change("small", limit)).usage
     assert changed is not None
     assert (changed.level, changed.available_bytes) == ("critical", 1)
 
 
-async def jobs_of(daemon: Daemon, storage: str) -> list[str]:
-    """What the Jobs that made the storage did."""
+async def fetch_job_roles(daemon: Daemon, storage: str) -> list[str]:
+    """Return the roles of the Jobs that created the storage."""
     cluster = await daemon.cluster()
-    found, _ = await cluster.list(paths.jobs("kronkeep"))
+    jobs, _ = await cluster.list(paths.jobs("kronkeep"))
     await cluster.close()
-    names = [job["metadata"]["name"].split("-", 2) for job in found]
-    return sorted(what for _, what, rest in names if rest.startswith(f"{storage}-"))
+    names = [job["metadata"]["name"].split("-", 2) for job in jobs]
+    return sorted(role for _, role, rest in names if rest.startswith(f"{storage}-"))
 
 
-async def test_a_repository_is_made_by_one_job_and_taken_by_a_second(
-    shared: Daemon, there: Client, tmp_path: Path
+async def test_one_job_creates_a_repository_and_a_second_opens_it(
+    storage_daemon: Daemon, client: Client, tmp_path: Path
 ) -> None:
     settings: dict[str, str | int] = {"path": str(tmp_path / "vault")}
-    storage = await create_storage(there, BackupStorageCreate(id="once", kind="local", settings=settings))
+    storage = await create_storage(client, BackupStorageCreate(id="once", kind="local", settings=settings))
     assert storage.status == "active", storage
-    assert await jobs_of(shared, "once") == ["init"]
+    assert await fetch_job_roles(storage_daemon, "once") == ["init"]
     ref = SecretKeyRef(secret="kronkeep-storage-once")
     again = BackupStorageCreate(id="twice", kind="local", settings=settings, password=ref)
-    assert (await create_storage(there, again)).status == "active"
-    assert await jobs_of(shared, "twice") == ["init", "open"]
+    assert (await create_storage(client, again)).status == "active"
+    assert await fetch_job_roles(storage_daemon, "twice") == ["init", "open"]
     assert len(list((tmp_path / "vault/keys").iterdir())) == 1
 
 
-async def test_a_place_with_keys_and_no_config_is_no_new_repository(there: Client, tmp_path: Path) -> None:
-    """restic 0.14 makes another repository there, whose prune would remove what the old one holds."""
+async def test_a_folder_with_keys_and_no_config_gets_no_new_repository(
+    client: Client, tmp_path: Path
+) -> None:
+    """restic 0.14 creates another repository there, whose prune would remove the data of the old one."""
     folder = tmp_path / "vault"
     command = ["restic", "-r", str(folder), "--no-cache", "init"]
     environment = {**os.environ, "RESTIC_PASSWORD": "first"}
     await asyncio.to_thread(subprocess.run, command, env=environment, check=True, stdout=subprocess.DEVNULL)
     (folder / "config").unlink()
-    wanted = BackupStorageCreate(id="rest-of", kind="local", settings={"path": str(folder)})
-    storage = await create_storage(there, wanted)
+    request = BackupStorageCreate(id="rest-of", kind="local", settings={"path": str(folder)})
+    storage = await create_storage(client, request)
     assert (storage.status, storage.reason) == ("failed", "ConfigLost"), storage
     assert storage.next_step
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
-async def test_a_place_that_can_only_be_read(there: Client, small: Path) -> None:
+async def test_a_place_that_can_only_be_read(client: Client, small: Path) -> None:
     (small / "vault").mkdir()
     await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,ro", str(small)], check=True)
     wanted = BackupStorageCreate(id="read-only", kind="local", settings={"path": str(small / "vault")})
-    storage = await create_storage(there, wanted)
+    storage = await create_storage(client, wanted)
     assert (storage.status, storage.reason) == ("failed", "StorageReadOnly"), storage
     assert storage.next_step

@@ -1,4 +1,4 @@
-"""Storages at real servers: create, archive, measure, refuse, forget; nothing secret is told."""
+"""Storages on real servers: create, archive, measure, refuse, forget; no secret gets out."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from secrets import token_hex
 import pytest
 from tests.daemon_process import Daemon
 from tests.e2e.storages import servers
-from tests.e2e.storages.servers import Served, needs_servers
+from tests.e2e.storages.servers import StorageServer, needs_servers
 from tests.e2e.storages.storage_steps import (
     archive_claim,
     create_storage,
@@ -37,14 +37,14 @@ PASSWORD = "of the repository"
 
 @pytest.mark.parametrize("kind", ["s3", "rest", "sftp", "rclone"])
 async def test_a_server_s_storage_from_creation_to_its_end(
-    shared: Daemon, there: Client, served: dict[str, Served], kind: str
+    storage_daemon: Daemon, client: Client, servers_by_kind: dict[str, StorageServer], kind: str
 ) -> None:
-    server = served[kind]
+    server = servers_by_kind[kind]
     name = f"{kind}-whole"
-    await replace_secret(shared, name, server.secret)
-    await replace_secret(shared, f"{name}-password", {"password": PASSWORD})
+    await replace_secret(storage_daemon, name, server.secret)
+    await replace_secret(storage_daemon, f"{name}-password", {"password": PASSWORD})
     storage = await create_storage(
-        there,
+        client,
         BackupStorageCreate(
             id=name,
             kind=kind,
@@ -55,25 +55,26 @@ async def test_a_server_s_storage_from_creation_to_its_end(
         ),
     )
     assert (storage.status, storage.message) == ("active", None)
-    snapshot = await archive_claim(shared, there, f"job-{kind}", name)
+    snapshot = await archive_claim(storage_daemon, client, f"job-{kind}", name)
     where = str(server.folder) if server.folder else storage.repository
     environment = server.secret if kind == "s3" else {}
     assert snapshot[:8] in await list_snapshots(where, PASSWORD, **environment)
-    usage = (await there.storages.measure(name)).usage
+    usage = (await client.storages.measure(name)).usage
     assert usage is not None
     assert 300_000 < usage.used_bytes < 400_000
     assert (usage.snapshots, usage.level, usage.capacity_bytes) == (1, "ok", 1_000_000)
-    assert (await there.storages.test(name)).reached_at is not None
+    assert (await client.storages.test(name)).reached_at is not None
     with pytest.raises(errors.StorageInUse, match=f"default/job-{kind}"):
-        await there.storages.delete(name, name)
-    await there.cronjobs.remove_policy("default", f"job-{kind}")
-    await there.storages.delete(name, name)
+        await client.storages.delete(name, name)
+    await client.cronjobs.remove_policy("default", f"job-{kind}")
+    await client.storages.delete(name, name)
     with pytest.raises(errors.StorageNotFound):
-        await there.storages.get(name)
+        await client.storages.get(name)
     assert snapshot[:8] in await list_snapshots(where, PASSWORD, **environment)
 
 
-async def refused(
+async def create_refused_storage(
+    *,
     daemon: Daemon,
     client: Client,
     name: str,
@@ -83,10 +84,10 @@ async def refused(
 ) -> BackupStorage:
     if credentials is not None:
         await replace_secret(daemon, name, credentials)
-    wanted = BackupStorageCreate(
+    request = BackupStorageCreate(
         id=name, kind=kind, settings=settings, credentials=name if credentials is not None else None
     )
-    storage = await create_storage(client, wanted)
+    storage = await create_storage(client, request)
     assert storage.status == "failed", storage
     assert storage.next_step
     assert storage.message
@@ -110,16 +111,16 @@ async def refused(
     ],
 )
 async def test_each_refusal_has_its_own_reason(
-    shared: Daemon,
-    there: Client,
-    served: dict[str, Served],
+    storage_daemon: Daemon,
+    client: Client,
+    servers_by_kind: dict[str, StorageServer],
     tmp_path: Path,
     kind: str,
     change: dict[str, str | int],
     keys: dict[str, str],
     reason: str,
 ) -> None:
-    server = served[kind]
+    server = servers_by_kind[kind]
     if change.get("url") == "https":
         change = {"url": str(server.settings["url"]).replace("http:", "https:")}
     if keys.get("known_hosts") == "other" or keys.get("ssh-privatekey") == "stranger":
@@ -132,21 +133,30 @@ async def test_each_refusal_has_its_own_reason(
     name = f"no-{kind}-{reason.lower()}"
     settings = server.settings | change
     credentials = server.secret | keys
-    storage = await refused(shared, there, name, kind, settings, credentials)
+    storage = await create_refused_storage(
+        daemon=storage_daemon,
+        client=client,
+        name=name,
+        kind=kind,
+        settings=settings,
+        credentials=credentials,
+    )
     assert storage.reason == reason, storage
 
 
-async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served: dict[str, Served]) -> None:
-    """Canaries: everything that the daemon wrote but the cluster's own store, every Job and pod, the API."""
-    server = served["rest"]
-    await replace_secret(shared, "quiet", server.secret)
+async def test_no_secret_gets_out(
+    storage_daemon: Daemon, client: Client, servers_by_kind: dict[str, StorageServer]
+) -> None:
+    """Look for canaries in the history, the daemon's log, Jobs, pods, Events, processes and the API."""
+    server = servers_by_kind["rest"]
+    await replace_secret(storage_daemon, "quiet", server.secret)
     password = f"canary-{token_hex(8)}"
-    await replace_secret(shared, "quiet-password", {"password": password})
+    await replace_secret(storage_daemon, "quiet-password", {"password": password})
     url = str(server.settings["url"]).replace("/vault", "/quiet")
     lines: list[str] = []
-    watching = asyncio.create_task(_watch(lines))
+    watching = asyncio.create_task(_watch_processes(lines))
     await create_storage(
-        there,
+        client,
         BackupStorageCreate(
             id="quiet",
             kind="rest",
@@ -155,11 +165,11 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
             password=SecretKeyRef(secret="quiet-password"),
         ),
     )
-    await archive_claim(shared, there, "job-quiet", "quiet")
-    await there.storages.check("quiet")
+    await archive_claim(storage_daemon, client, "job-quiet", "quiet")
+    await client.storages.check("quiet")
     watching.cancel()
     assert any("restic" in line and "backup" in line for line in lines)
-    cluster = await shared.cluster()
+    cluster = await storage_daemon.cluster()
     seen = [
         json.dumps(item)
         for kind in (paths.jobs(), paths.pods(), paths.events())
@@ -168,14 +178,14 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
     assert await list_credential_copies(cluster) == []
     await cluster.close()
     answers = [
-        await there.storages.list(),
-        await there.backups.list(),
-        await there.audit(),
-        await there.snapshot(),
+        await client.storages.list(),
+        await client.backups.list(),
+        await client.audit(),
+        await client.snapshot(),
     ]
     seen += [str(answer) for answer in answers]
-    files = [path for path in (shared.state / "history").rglob("*") if path.is_file()]
-    seen += [path.read_bytes().decode(errors="replace") for path in [*files, shared.log]]
+    files = [path for path in (storage_daemon.state / "history").rglob("*") if path.is_file()]
+    seen += [path.read_bytes().decode(errors="replace") for path in [*files, storage_daemon.log]]
     assert any("job-quiet" in text for text in seen)
     canaries = (password, server.secret["RESTIC_REST_PASSWORD"].partition("%")[2])
     seen += lines
@@ -185,61 +195,61 @@ async def test_no_secret_is_told_anywhere(shared: Daemon, there: Client, served:
 
 
 async def test_a_policy_s_own_repository_below_is_measured_and_checked_too(
-    shared: Daemon, there: Client, served: dict[str, Served]
+    storage_daemon: Daemon, client: Client, servers_by_kind: dict[str, StorageServer]
 ) -> None:
-    server = served["rest"]
+    server = servers_by_kind["rest"]
     settings: dict[str, str | int] = {"url": str(server.settings["url"]).replace("/vault", "/two")}
-    await replace_secret(shared, "two", server.secret)
+    await replace_secret(storage_daemon, "two", server.secret)
     await create_storage(
-        there, BackupStorageCreate(id="two", kind="rest", settings=settings, credentials="two")
+        client, BackupStorageCreate(id="two", kind="rest", settings=settings, credentials="two")
     )
-    await archive_claim(shared, there, "job-two", "two")
-    one = (await there.storages.measure("two")).usage
-    await replace_secret(shared, "own", {"password": "own key"}, "default")
+    await archive_claim(storage_daemon, client, "job-two", "two")
+    one = (await client.storages.measure("two")).usage
+    await replace_secret(storage_daemon, "own", {"password": "own key"}, "default")
     encryption = Encryption(key=SecretKeyRef(secret="own"))
-    await there.cronjobs.set_policy(
+    await client.cronjobs.set_policy(
         "default", "job-two", BackupPolicySpec(storage_id="two", encryption=encryption)
     )
-    run = await there.cronjobs.trigger("default", "job-two")
-    backup = await wait_for_backup(there, run.backup_id)
+    run = await client.cronjobs.trigger("default", "job-two")
+    backup = await wait_for_backup(client, run.backup_id)
     assert backup.status == "succeeded", backup
-    both = (await there.storages.measure("two")).usage
+    both = (await client.storages.measure("two")).usage
     assert one is not None
     assert both is not None
     assert (one.snapshots, both.snapshots) == (1, 2)
     assert both.used_bytes - one.used_bytes > 300_000
-    assert (await there.storages.check("two")).check_ok
+    assert (await client.storages.check("two")).check_ok
 
 
-async def test_a_server_that_went_away_fails_the_backup_with_that_reason(
-    shared: Daemon, there: Client, tmp_path: Path
+async def test_a_server_that_is_gone_fails_the_backup_with_that_reason(
+    storage_daemon: Daemon, client: Client, tmp_path: Path
 ) -> None:
-    with servers.rest(tmp_path) as server:
-        await replace_secret(shared, "away", server.secret)
-        wanted = BackupStorageCreate(id="away", kind="rest", settings=server.settings, credentials="away")
-        assert (await create_storage(there, wanted)).status == "active"
-        await archive_claim(shared, there, "job-away", "away")
-    await there.cronjobs.set_policy("default", "job-away", BackupPolicySpec(storage_id="away", retries=0))
-    backup = await wait_for_backup(there, (await there.cronjobs.back_up("default", "job-away")).id)
+    with servers.serve_rest(tmp_path) as server:
+        await replace_secret(storage_daemon, "away", server.secret)
+        request = BackupStorageCreate(id="away", kind="rest", settings=server.settings, credentials="away")
+        assert (await create_storage(client, request)).status == "active"
+        await archive_claim(storage_daemon, client, "job-away", "away")
+    await client.cronjobs.set_policy("default", "job-away", BackupPolicySpec(storage_id="away", retries=0))
+    backup = await wait_for_backup(client, (await client.cronjobs.back_up("default", "job-away")).id)
     assert (backup.status, backup.reason) == ("failed", "ServerUnreachable"), backup
     assert backup.next_step
     with pytest.raises(errors.StorageFailed, match="does not answer"):
-        await there.storages.test("away")
-    storage = await there.storages.get("away")
+        await client.storages.test("away")
+    storage = await client.storages.get("away")
     assert (storage.status, storage.reason) == ("active", "ServerUnreachable")
 
 
 def _command_lines() -> str:
-    """The arguments of every process on this machine."""
-    found = []
+    """Return the arguments of every process on this machine."""
+    lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
-            found.append(path.read_bytes().decode(errors="replace"))
-    return "\n".join(found)
+            lines.append(path.read_bytes().decode(errors="replace"))
+    return "\n".join(lines)
 
 
-async def _watch(lines: list[str]) -> None:
-    """Adds all processes' arguments to `lines`, twenty times a second until it is cancelled."""
+async def _watch_processes(lines: list[str]) -> None:
+    """Add all processes' arguments to `lines` twenty times a second until it is cancelled."""
     while True:
         lines.append(await asyncio.to_thread(_command_lines))
         await asyncio.sleep(0.05)

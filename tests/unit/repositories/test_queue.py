@@ -1,4 +1,4 @@
-"""Who may be at a repository together, and who waits for whom."""
+"""Who may work on a repository together, and who waits for whom."""
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
@@ -9,86 +9,86 @@ from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.testing import settle
 
 
-class Person:
-    """Enters, stays until told to go."""
+class Holder:
+    """A task that holds a repository until it is released."""
 
-    def __init__(self, place: AbstractAsyncContextManager[None]) -> None:
-        self.inside = False
-        self._go = asyncio.Event()
-        self._task = asyncio.ensure_future(self._visit(place))
+    def __init__(self, hold: AbstractAsyncContextManager[None]) -> None:
+        self.holds = False
+        self._released = asyncio.Event()
+        self._task = asyncio.ensure_future(self._hold(hold))
 
-    async def _visit(self, place: AbstractAsyncContextManager[None]) -> None:
-        async with place:
-            self.inside = True
-            await self._go.wait()
-        self.inside = False
+    async def _hold(self, hold: AbstractAsyncContextManager[None]) -> None:
+        async with hold:
+            self.holds = True
+            await self._released.wait()
+        self.holds = False
 
-    async def leave(self) -> None:
-        self._go.set()
+    async def release(self) -> None:
+        self._released.set()
         await self._task
 
-    async def give_up(self) -> None:
+    async def cancel(self) -> None:
         self._task.cancel()
         await asyncio.wait([self._task])
 
 
 async def test_readers_are_beside_an_archive_and_each_other() -> None:
     queues = RepositoryQueues()
-    people = [
-        Person(queues.hold_for_archive("r")),
-        Person(queues.hold_for_reading("r")),
-        Person(queues.hold_for_reading("r")),
+    holders = [
+        Holder(queues.hold_for_archive("r")),
+        Holder(queues.hold_for_reading("r")),
+        Holder(queues.hold_for_reading("r")),
     ]
-    second = Person(queues.hold_for_archive("r"))
+    second = Holder(queues.hold_for_archive("r"))
     await settle()
-    assert [one.inside for one in people] == [True, True, True]
-    assert not second.inside
-    await people[0].leave()
+    assert [one.holds for one in holders] == [True, True, True]
+    assert not second.holds
+    await holders[0].release()
     await settle()
-    assert second.inside
-    for one in (*people[1:], second):
-        await one.leave()
+    assert second.holds
+    for one in (*holders[1:], second):
+        await one.release()
 
 
-async def test_what_is_alone_waits_for_readers_and_lets_no_new_ones_in() -> None:
+async def test_exclusive_work_waits_for_readers_and_lets_no_new_ones_in() -> None:
     queues = RepositoryQueues()
-    reader = Person(queues.hold_for_reading("r"))
+    reader = Holder(queues.hold_for_reading("r"))
     await settle()
-    alone = Person(queues.hold_exclusively("r"))
+    exclusive = Holder(queues.hold_exclusively("r"))
     late = None
-    other = Person(queues.hold_exclusively("another"))
+    other = Holder(queues.hold_exclusively("another"))
     await settle()
-    late = Person(queues.hold_for_reading("r"))
+    late = Holder(queues.hold_for_reading("r"))
     await settle()
-    assert (alone.inside, late.inside, other.inside) == (False, False, True)
-    await reader.leave()
+    assert (exclusive.holds, late.holds, other.holds) == (False, False, True)
+    await reader.release()
     await settle()
-    assert (alone.inside, late.inside) == (True, False)
-    await alone.leave()
+    assert (exclusive.holds, late.holds) == (True, False)
+    await exclusive.release()
     await settle()
-    assert late.inside
-    await late.leave()
-    await other.leave()
+    assert late.holds
+    await late.release()
+    await other.release()
 
 
-async def test_who_gives_up_leaves_the_repository_open() -> None:
+async def test_a_cancelled_wait_leaves_the_repository_open_to_readers() -> None:
     queues = RepositoryQueues()
-    reader = Person(queues.hold_for_reading("r"))
+    reader = Holder(queues.hold_for_reading("r"))
     await settle()
-    alone = Person(queues.hold_exclusively("r"))
+    exclusive = Holder(queues.hold_exclusively("r"))
     await settle()
-    late = Person(queues.hold_for_reading("r"))
+    late = Holder(queues.hold_for_reading("r"))
     await settle()
-    await alone.give_up()
+    await exclusive.cancel()
     await settle()
-    assert late.inside
+    assert late.holds
     with pytest.raises(TimeoutError):
         async with queues.hold_exclusively("r", 0.01):
             pass
-    third = Person(queues.hold_for_reading("r"))
-    archive = Person(queues.hold_for_archive("r"))
+    third = Holder(queues.hold_for_reading("r"))
+    archive = Holder(queues.hold_for_archive("r"))
     await settle()
-    assert third.inside
-    assert archive.inside
+    assert third.holds
+    assert archive.holds
     for one in (reader, late, third, archive):
-        await one.leave()
+        await one.release()

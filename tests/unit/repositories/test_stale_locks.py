@@ -30,14 +30,18 @@ ELSEWHERE = msgspec.structs.replace(VAULT, created_at=NOW + timedelta(microsecon
         ("x" * 63, 1, ["x" * 80], True, False),
     ],
 )
-def test_whose_lock(hostname: str, age: int, alive: list[str], ours: bool, gone: bool) -> None:
+def test_whether_a_lock_is_of_a_dead_job_of_ours(
+    hostname: str, age: int, alive: list[str], ours: bool, gone: bool
+) -> None:
     lock = RepositoryLock(time=NOW - timedelta(minutes=age), hostname=hostname)
     assert stale_locks.is_dead(lock, alive, lambda _: ours, NOW) is gone
 
 
 @pytest.mark.parametrize("storage", ["vault", "a-name-that-is-as-long-as-names-may-be-and-has-0a-in-it"])
 @pytest.mark.parametrize("try_", ["", "-2"])
-def test_our_own_names_are_known_for_ours_and_another_kronkeeps_are_not(storage: str, try_: str) -> None:
+def test_names_of_our_jobs_are_recognised_and_those_of_another_kronkeep_are_not(
+    storage: str, try_: str
+) -> None:
     own, other = (msgspec.structs.replace(one, id=storage) for one in (VAULT, ELSEWHERE))
     job = job_names.new_name("prune", own) + try_
     assert len(job) <= 57  # then Kubernetes cuts nothing of it off in the pod's name
@@ -61,9 +65,9 @@ def test_a_pod_of_a_record_of_this_history_is_ours(host: str, known: bool) -> No
 
 
 @pytest.mark.parametrize("log", [b"", b"Fatal: no", b"{}", b'{"time": 3}'])
-def test_a_lock_that_cannot_be_read_is_nobodys(log: bytes) -> None:
-    found = locks.parse_lock(log)
-    assert not stale_locks.is_dead(found, [], lambda _: False, NOW)
+def test_an_unreadable_lock_is_of_nobody(log: bytes) -> None:
+    lock = locks.parse_lock(log)
+    assert not stale_locks.is_dead(lock, [], lambda _: False, NOW)
 
 
 DEAD = RepositoryLock(time=NOW, hostname=OURS)

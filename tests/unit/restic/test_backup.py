@@ -13,8 +13,8 @@ from kronkeep_daemon.restic import backup, faults, output
 needs_restic = pytest.mark.skipif(shutil.which("restic") is None, reason="restic is not installed")
 
 
-class Repository:
-    """A repository in a folder and the call of restic on it."""
+class ResticRepository:
+    """A repository in a folder, and restic run on it."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "repository"
@@ -40,14 +40,14 @@ class Repository:
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    made = Repository(tmp_path)
-    assert made.call("init")[0] == 0
-    return made
+def repository(tmp_path: Path) -> ResticRepository:
+    repository = ResticRepository(tmp_path)
+    assert repository.call("init")[0] == 0
+    return repository
 
 
 @needs_restic
-def test_a_backup_and_an_incremental_one(repository: Repository, tmp_path: Path) -> None:
+def test_a_backup_and_an_incremental_one(repository: ResticRepository, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
     (source / "line\nfeed é").write_bytes(os.urandom(200_000))
@@ -65,7 +65,7 @@ def test_a_backup_and_an_incremental_one(repository: Repository, tmp_path: Path)
 
 
 @needs_restic
-def test_an_empty_source_is_warned_of(repository: Repository, tmp_path: Path) -> None:
+def test_an_empty_source_gets_a_warning(repository: ResticRepository, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     outcome = backup.judge(*repository.call("backup", "--json", "--", str(tmp_path / "empty")), "")
     assert (outcome.status, outcome.reason) == (BackupStatus.PARTIAL, "SourceEmpty")
@@ -73,14 +73,14 @@ def test_an_empty_source_is_warned_of(repository: Repository, tmp_path: Path) ->
 
 
 @needs_restic
-def test_a_wrong_password(repository: Repository, tmp_path: Path) -> None:
+def test_a_wrong_password(repository: ResticRepository, tmp_path: Path) -> None:
     repository.password.write_text("wrong")
     outcome = backup.judge(*repository.call("backup", "--json", "--", str(tmp_path)), "")
     assert (outcome.status, outcome.reason) == (BackupStatus.FAILED, "WrongPassword")
 
 
 @needs_restic
-def test_a_repository_that_is_not_there(repository: Repository) -> None:
+def test_a_repository_that_is_not_there(repository: ResticRepository) -> None:
     shutil.rmtree(repository.path)
     assert faults.explain(*repository.call("cat", "config"))[0] == "RepositoryMissing"
 
@@ -126,15 +126,15 @@ def test_exit_codes(code: int | None, log: bytes, status: BackupStatus, reason: 
         b'{"a":' * 100_000,
     ],
 )
-def test_what_a_dumps_command_writes_is_taken_for_no_word_of_restic(line: bytes) -> None:
+def test_what_a_dumps_command_writes_is_not_taken_for_a_message_of_restic(line: bytes) -> None:
     assert backup.parse_summary(line, "0.19.1") is None
     assert [backup.parse_progress(obj) for obj in output.parse_objects(line)] in ([], [None])
-    made = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":1}'
-    found = backup.parse_summary(made + b"\n" + line, "0.19.1")
-    assert found is not None
-    assert found.snapshot_id == "0123abcd"
+    summary = b'{"message_type":"summary","snapshot_id":"0123abcd","total_files_processed":1}'
+    result = backup.parse_summary(summary + b"\n" + line, "0.19.1")
+    assert result is not None
+    assert result.snapshot_id == "0123abcd"
 
 
-def test_the_last_word_is_not_an_empty_line() -> None:
+def test_the_last_message_is_not_an_empty_line() -> None:
     log = b"2026-01-01T00:00:00.0Z Fatal: something new\n2026-01-01T00:00:00.1Z \n"
     assert faults.explain(1, log).message == "restic ended with exit code 1: Fatal: something new"

@@ -5,7 +5,7 @@ import pytest
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.restic import faults
 
-SAID = {
+TEXTS = {
     "ServerUnreachable": [
         "Fatal: unable to open config file: client.Head: Head "
         '"http://u:***@127.0.0.1:1/a/b/config": dial tcp '
@@ -54,14 +54,14 @@ SAID = {
 }
 
 
-@pytest.mark.parametrize(("reason", "text"), [(r, text) for r, texts in SAID.items() for text in texts])
-def test_the_reason_of_what_was_said(reason: str, text: str) -> None:
-    found, message, step = faults.explain(1, text.encode())
-    assert found == reason
-    assert message.endswith(".")
-    assert step.endswith(".")
+@pytest.mark.parametrize(("reason", "text"), [(r, text) for r, texts in TEXTS.items() for text in texts])
+def test_the_reason_of_a_message(reason: str, text: str) -> None:
+    fault = faults.explain(1, text.encode())
+    assert fault.reason == reason
+    assert fault.message.endswith(".")
+    assert fault.next_step.endswith(".")
 
 
-def test_a_code_that_says_it_all_is_believed_over_words() -> None:
+def test_an_exact_exit_code_decides_before_the_text() -> None:
     assert faults.explain(12, b"wrong password; connection refused before")[0] == "WrongPassword"
     assert faults.explain(10, b"connection refused")[0] == Reason.REPOSITORY_MISSING

@@ -1,4 +1,4 @@
-"""restic by version: what its exit codes mean, what it can do, what is refused."""
+"""restic by version: what its exit codes mean, which policies it can carry out."""
 
 import pytest
 

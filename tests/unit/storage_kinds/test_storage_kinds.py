@@ -116,7 +116,7 @@ def test_volumes_of_the_kinds_that_are_mounted() -> None:
     assert all(volume(kind) is None for kind in ("ceph", "s3", "sftp", "rest", "azure", "gs", "b2", "rclone"))
 
 
-def test_a_ceph_claim_and_a_proxmox_claim() -> None:
+def test_the_claims_of_ceph_and_of_proxmox() -> None:
     ceph: Settings = {
         "storage_class": "rbd",
         "namespace": "shop",
@@ -155,7 +155,7 @@ def test_the_options_of_a_bucket_are_its_certificate_its_region_and_its_lookup()
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_the_job_refers_to_the_keys_and_holds_none(kind: str) -> None:
+def test_a_job_refers_to_the_keys_and_contains_none(kind: str) -> None:
     """A key is a reference to the Job's own Secret or a file of it; Proxmox VE's token is neither."""
     job = repository_job(storage(kind, GOOD[kind]))
     pod = job["spec"]["template"]["spec"]

@@ -1,4 +1,4 @@
-"""Levels, growth and the thinning of figures, against brute force."""
+"""Levels, growth and thinning out of measurements, against brute force."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -36,27 +36,27 @@ def usage(hours: float, used: float) -> StorageUsage:
         (0, 0, None, None, "unknown", 0),
     ],
 )
-def test_levels(
+def test_the_level_follows_what_is_left(
     used: int, limit: int | None, total: int | None, free: int | None, level: str, left: int
 ) -> None:
     volume = msgspec.structs.replace(usage(0, used), total_bytes=total, free_bytes=free)
-    found = usage_growth.with_limit(volume, limit)
-    assert (found.level, found.available_bytes) == (level, left)
+    limited = usage_growth.with_limit(volume, limit)
+    assert (limited.level, limited.available_bytes) == (level, left)
 
 
 def test_a_gibibyte_a_day_fills_ten_in_ten_days() -> None:
     earlier = [usage(6 * n, n * GIB / 4) for n in range(40)]
     now = usage_growth.with_limit(usage(240, 10 * GIB), 20 * GIB)
-    found = usage_growth.with_growth(now, earlier)
-    assert found.growth_bytes_per_day == pytest.approx(GIB)
-    assert found.days_until_full == pytest.approx(10)
+    growing = usage_growth.with_growth(now, earlier)
+    assert growing.growth_bytes_per_day == pytest.approx(GIB)
+    assert growing.days_until_full == pytest.approx(10)
 
 
 def test_no_growth_before_a_day_and_no_end_while_it_shrinks() -> None:
     assert usage_growth.with_growth(usage(23, 5), [usage(0, 1)]).growth_bytes_per_day is None
-    found = usage_growth.with_growth(usage_growth.with_limit(usage(48, 10), 100), [usage(0, 50)])
-    assert found.growth_bytes_per_day == -20
-    assert found.days_until_full is None
+    shrinking = usage_growth.with_growth(usage_growth.with_limit(usage(48, 10), 100), [usage(0, 50)])
+    assert shrinking.growth_bytes_per_day == -20
+    assert shrinking.days_until_full is None
 
 
 def test_only_the_last_thirty_days_count() -> None:

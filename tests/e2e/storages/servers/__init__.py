@@ -23,8 +23,8 @@ needs_servers = pytest.mark.skipif(
 )
 
 
-class Served(NamedTuple):
-    """Where it is, what a Secret of credentials holds for it, and its files where they are a plain folder."""
+class StorageServer(NamedTuple):
+    """A server: its settings, what a Secret of credentials has for it, its files where they are a folder."""
 
     settings: dict[str, str | int]
     secret: dict[str, str]
@@ -32,13 +32,13 @@ class Served(NamedTuple):
 
 
 def free_port() -> int:
-    """A port that nobody has at this moment."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """Return a port that is free at this moment."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
-def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
+def _wait_for_port(port: int, process: "subprocess.Popen[bytes]") -> None:
     for _ in range(600):
         assert process.poll() is None, f"the server ended with {process.returncode}"
         with socket.socket() as trial:
@@ -49,11 +49,11 @@ def _wait(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
-def _running(argv: list[str], port: int, log: Path, **env: str) -> Iterator[None]:
+def _run_server(argv: list[str], port: int, log: Path, **env: str) -> Iterator[None]:
     with log.open("ab") as out:
         process = subprocess.Popen(argv, stdout=out, stderr=out, env={**os.environ, **env})
     try:
-        _wait(port, process)
+        _wait_for_port(port, process)
         yield
     finally:
         process.kill()
@@ -61,8 +61,8 @@ def _running(argv: list[str], port: int, log: Path, **env: str) -> Iterator[None
 
 
 @contextmanager
-def s3(folder: Path) -> Iterator[Served]:
-    """moto, with signatures checked."""
+def serve_s3(folder: Path) -> Iterator[StorageServer]:
+    """Run moto, which checks signatures."""
     with (folder / "s3.log").open("ab") as log:
         process = subprocess.Popen(
             [str(PYTHON), str(Path(__file__).parent / "s3.py")],
@@ -75,29 +75,29 @@ def s3(folder: Path) -> Iterator[Served]:
         line = json.loads(process.stdout.readline())
         secret = {"AWS_ACCESS_KEY_ID": line["id"], "AWS_SECRET_ACCESS_KEY": line["secret"]}
         settings = {"endpoint": line["endpoint"], "bucket": "vault"}
-        yield Served(settings, secret, None)
+        yield StorageServer(settings, secret, None)
         process.kill()
 
 
 @contextmanager
-def rest(folder: Path) -> Iterator[Served]:
-    """rclone serve restic, with a user and a password that has signs an address gives a meaning to."""
+def serve_rest(folder: Path) -> Iterator[StorageServer]:
+    """Run `rclone serve restic` with a password whose characters have a meaning in an address."""
     port = free_port()
-    served = folder / "rest"
-    served.mkdir()
+    files = folder / "rest"
+    files.mkdir()
     secret = {"RESTIC_REST_USERNAME": "keeper", "RESTIC_REST_PASSWORD": f"p@ss/w:rd%{token_hex(8)}"}
-    argv = ["rclone", "serve", "restic", "--addr", f"127.0.0.1:{port}", str(served)]
+    argv = ["rclone", "serve", "restic", "--addr", f"127.0.0.1:{port}", str(files)]
     env = {"RCLONE_USER": secret["RESTIC_REST_USERNAME"], "RCLONE_PASS": secret["RESTIC_REST_PASSWORD"]}
-    with _running(argv, port, folder / "rest.log", **env):
-        yield Served({"url": f"http://127.0.0.1:{port}/vault"}, secret, served / "vault")
+    with _run_server(argv, port, folder / "rest.log", **env):
+        yield StorageServer({"url": f"http://127.0.0.1:{port}/vault"}, secret, files / "vault")
 
 
 @contextmanager
-def sftp(folder: Path) -> Iterator[Served]:
-    """OpenSSH's sshd; where that is not installed, rclone serve sftp."""
+def serve_sftp(folder: Path) -> Iterator[StorageServer]:
+    """Run OpenSSH's sshd; where that is not installed, `rclone serve sftp`."""
     port = free_port()
-    served = folder / "sftp"
-    served.mkdir()
+    files = folder / "sftp"
+    files.mkdir()
     for name in ("host", "user"):
         argv = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]
         subprocess.run(argv, check=True)
@@ -106,10 +106,10 @@ def sftp(folder: Path) -> Iterator[Served]:
         "ssh-privatekey": (folder / "user").read_text(),
         "known_hosts": f"[127.0.0.1]:{port} {host}",
     }
-    command, path = _sshd(folder, port) if SSHD.exists() else _rclone_sftp(folder, port, served)
+    command, path = _sshd(folder, port) if SSHD.exists() else _rclone_sftp(folder, port, files)
     settings: dict[str, str | int] = {"host": "127.0.0.1", "port": port, "user": getpass.getuser()}
-    with _running(command, port, folder / "sftp.log"):
-        yield Served(settings | {"path": path}, secret, served / "vault")
+    with _run_server(command, port, folder / "sftp.log"):
+        yield StorageServer(settings | {"path": path}, secret, files / "vault")
 
 
 def _sshd(folder: Path, port: int) -> tuple[list[str], str]:
@@ -124,18 +124,18 @@ def _sshd(folder: Path, port: int) -> tuple[list[str], str]:
     return [str(SSHD), "-D", "-e", "-f", str(config)], str(folder / "sftp/vault")
 
 
-def _rclone_sftp(folder: Path, port: int, served: Path) -> tuple[list[str], str]:
+def _rclone_sftp(folder: Path, port: int, files: Path) -> tuple[list[str], str]:
     argv = ["rclone", "serve", "sftp", "--addr", f"127.0.0.1:{port}", "--key", str(folder / "host")]
-    return [*argv, "--authorized-keys", str(folder / "user.pub"), str(served)], "/vault"
+    return [*argv, "--authorized-keys", str(folder / "user.pub"), str(files)], "/vault"
 
 
 @contextmanager
-def rclone(folder: Path) -> Iterator[Served]:
-    """rclone serve webdav, as a remote of rclone's own configuration."""
+def serve_rclone(folder: Path) -> Iterator[StorageServer]:
+    """Run `rclone serve webdav` as a remote of rclone's own configuration."""
     port = free_port()
-    served = folder / "webdav"
-    served.mkdir()
+    files = folder / "webdav"
+    files.mkdir()
     config = f"[vault]\ntype = webdav\nurl = http://127.0.0.1:{port}\nvendor = other\n"
-    argv = ["rclone", "serve", "webdav", "--addr", f"127.0.0.1:{port}", str(served)]
-    with _running(argv, port, folder / "webdav.log"):
-        yield Served({"remote": "vault", "path": "deep"}, {"rclone.conf": config}, served / "deep")
+    argv = ["rclone", "serve", "webdav", "--addr", f"127.0.0.1:{port}", str(files)]
+    with _run_server(argv, port, folder / "webdav.log"):
+        yield StorageServer({"remote": "vault", "path": "deep"}, {"rclone.conf": config}, files / "deep")

@@ -1,7 +1,7 @@
-"""A server that speaks S3 (moto) and checks signatures, on a free port.
+"""Serve S3 (moto) with checked signatures on a free port.
 
-Prints one JSON line and serves until its standard input ends. Run by .venv/servers, whose packages do not
-go together with kronkeep's.
+Print one JSON line and serve until standard input ends. Run by .venv/servers, whose packages conflict with
+kronkeep's.
 """
 
 import json
@@ -16,15 +16,15 @@ from moto.server import ThreadedMotoServer
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
 server.start()
 host, port = server.get_host_and_port()
-named = {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"}
-named |= {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
-iam = boto3.client("iam", **named)
+connection = {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"}
+connection |= {"aws_access_key_id": "nobody", "aws_secret_access_key": "nothing"}
+iam = boto3.client("iam", **connection)
 iam.create_user(UserName="kronkeep")
 statement = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
 policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 iam.put_user_policy(UserName="kronkeep", PolicyName="all", PolicyDocument=policy)
 key = iam.create_access_key(UserName="kronkeep")["AccessKey"]
-line = {"endpoint": named["endpoint_url"], "id": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
+line = {"endpoint": connection["endpoint_url"], "id": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
 sys.stdout.write(json.dumps(line) + "\n")
 sys.stdout.flush()
 sys.stdin.read()
