@@ -59,10 +59,11 @@ class DataChecks:
             await self._leads.wait_until_leading()
             for storage in self._storages.list():
                 if self._leads.leads(storage.cluster):
-                    self._start_if_due(storage)
+                    self.start_if_due(storage)
             await self._clock.sleep(ROUND_SECONDS)
 
-    def _start_if_due(self, storage: BackupStorage) -> None:
+    def start_if_due(self, storage: BackupStorage) -> None:
+        """Start to read the next part of the storage's data where that is due."""
         now = self._clock.now()
         name = f"data check of {storage.id}"
         part = due_part(storage, self._tried_at.get(storage.id), now)

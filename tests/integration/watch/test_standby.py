@@ -37,7 +37,7 @@ ACTS: tuple[tuple[type, str], ...] = (
     (PolicyFaults, "_look"),
     (CredentialCopies, "sweep"),
     (StorageUpkeep, "start_due_task"),
-    (DataChecks, "_look"),
+    (DataChecks, "start_if_due"),
     (Drills, "_record"),
 )
 
