@@ -38,9 +38,9 @@ __all__ = [
     "access_of",
     "is_cluster_bound",
     "kind_of",
+    "mandatory_keys",
     "own_namespace",
     "parse_settings",
-    "mandatory_keys",
     "select_known_keys",
 ]
 
