@@ -9,7 +9,7 @@ from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner
 from kronkeep_daemon.backups.planner import BackupPlanner
-from kronkeep_daemon.backups.policy_faults import PolicyFaults
+from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaults
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService

@@ -13,7 +13,7 @@ from tests.waiting import eventually
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.backups.planner import BackupPlanner
-from kronkeep_daemon.backups.policy_faults import PolicyFaults
+from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaults
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.http.services import Services
