@@ -61,7 +61,7 @@ class ActingChanged(msgspec.Struct, frozen=True):
 
 
 class Bus:
-    """Delivers each event to the handlers of its type, in the order of subscription."""
+    """Delivery of each event to the handlers of its type, in the order of subscription."""
 
     def __init__(self) -> None:
         self._handlers: dict[type, list[Callable[[Any], None]]] = {}

@@ -25,7 +25,7 @@ class ArchiveWork(NamedTuple):
 
 
 class ArchiveWorkResolver:
-    """Resolves a backup's record to its work."""
+    """Resolver of a backup's record to what it archives."""
 
     def __init__(self, *, cronjobs: CronJobService, storages: StorageService) -> None:
         self._cronjobs = cronjobs

@@ -37,7 +37,7 @@ _HAS_SNAPSHOT = (BackupStatus.SUCCEEDED, BackupStatus.PARTIAL)
 
 
 class Archiver:
-    """Archives backups, each in a task of its own."""
+    """Archiver of backups, each in a task of its own."""
 
     def __init__(
         self,

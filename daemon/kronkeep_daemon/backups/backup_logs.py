@@ -14,7 +14,7 @@ _PROGRESS = b'{"message_type":"status"'
 
 
 class BackupLogs:
-    """Saves and reads the logs of backups, one file for each container."""
+    """The saved logs of backups, one file for each container."""
 
     def __init__(self, history: History) -> None:
         self._history = history

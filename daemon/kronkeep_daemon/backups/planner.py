@@ -48,7 +48,7 @@ BackupTrigger = Literal["after-run", "scheduled", "manual", "catch-up"]
 
 
 class BackupPlanner:
-    """Plans the backups of all policies, on the clusters where this daemon acts."""
+    """Planner of the backups of all policies, on the clusters where this daemon acts."""
 
     def __init__(
         self,

@@ -19,7 +19,7 @@ from kronkeep_daemon.cronjobs import CronJobService
 
 
 class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
-    """Policies, archives and retention."""
+    """The objects for policies, archives and retention."""
 
     policies: PolicyLookup
     records: BackupRecords

@@ -23,7 +23,7 @@ class CurrentSettings:
 
 
 class Foundation(msgspec.Struct, frozen=True, kw_only=True):
-    """What nearly every service needs."""
+    """What nearly every service is created with."""
 
     clusters: Clusters
     history: History

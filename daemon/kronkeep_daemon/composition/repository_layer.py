@@ -19,7 +19,7 @@ from kronkeep_daemon.storages.upkeep import StorageUpkeep
 
 
 class RepositoryLayer(msgspec.Struct, frozen=True, kw_only=True):
-    """Work on restic repositories, and the storages that they are in."""
+    """The objects for work on restic repositories, and for the storages that they are in."""
 
     queues: RepositoryQueues
     runners: JobRunners
