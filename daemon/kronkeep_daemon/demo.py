@@ -76,7 +76,7 @@ async def create_workload(services: Services, folder: Path, say: Callable[[str],
 
     `say` takes one line of progress.
     """
-    cluster = services.cronjobs.clusters.first
+    cluster = services.clusters.first
     await services.cronjobs.wait_until_synced()
     say("creating the repository")
     await _create_storage(services, folder)
@@ -102,7 +102,7 @@ async def _create_storage(services: Services, folder: Path) -> None:
     """Create the storage and wait for its repository; write its password beside the repository."""
     storages = services.storages
     if STORAGE not in {storage.id for storage in storages.list()}:
-        await storages.create(storage_spec(folder), services.cronjobs.clusters.first)
+        await storages.create(storage_spec(folder), services.clusters.first)
     while storages.get(STORAGE).status in (StorageStatus.PENDING, StorageStatus.CREATING):
         await services.clock.sleep(0.1)
     password = await storages.password(storages.get(STORAGE))

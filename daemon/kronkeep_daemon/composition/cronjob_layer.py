@@ -1,4 +1,4 @@
-"""Composition of the CronJob service: recorders, leaderships and the reader of runs."""
+"""Composition of the CronJob service: its recorders and leaderships."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -7,7 +7,6 @@ from functools import partial
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.daemon_identity import holder_of
-from kronkeep_daemon.cronjobs.run_reader import RunReader
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import ActingChanged
 from kronkeep_daemon.kube.client import Cluster
@@ -24,7 +23,6 @@ def compose_cronjobs(base: Foundation, clusters: Sequence[tuple[Cluster, Cluster
         clusters=base.clusters,
         recorders=recorders,
         leads=Leaderships(base.clusters, [_leadership(base, cluster, holder) for cluster in base.clusters]),
-        reader=RunReader(history=base.history, clusters=base.clusters, recorders=recorders, clock=base.clock),
         history=base.history,
         bus=base.bus,
         clock=base.clock,

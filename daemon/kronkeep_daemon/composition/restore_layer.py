@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import msgspec
+
 from kronkeep_daemon.composition.backup_layer import BackupLayer
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.repository_layer import RepositoryLayer
@@ -18,9 +20,18 @@ from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 
 
+class RestoreLayer(msgspec.Struct, frozen=True, kw_only=True):
+    """The objects for restores, drills and browsing of snapshots."""
+
+    records: RestoreRecords
+    snapshots: SnapshotListings
+    downloads: FileDownloads
+    restores: RestoreService
+
+
 def compose_restores(
     base: Foundation, cronjobs: CronJobService, repositories: RepositoryLayer, backups: BackupLayer
-) -> RestoreService:
+) -> RestoreLayer:
     jobs = SnapshotJobs(runners=repositories.runners, repository_jobs=repositories.jobs)
     records = RestoreRecords(base.history, base.bus, base.clock)
     checksums = ChecksumStore(Path(base.settings().state) / "manifests")
@@ -74,7 +85,7 @@ def compose_restores(
         clock=base.clock,
         settings=base.settings,
     )
-    return RestoreService(
+    restores = RestoreService(
         cronjobs=cronjobs,
         history=base.history,
         records=records,
@@ -83,10 +94,15 @@ def compose_restores(
         restore_runner=restore_runner,
         drills=drills,
         checksum_jobs=checksum_jobs,
-        downloads=FileDownloads(
-            queues=repositories.queues, snapshots=snapshots, jobs=jobs, settings=base.settings
-        ),
         bus=base.bus,
         clock=base.clock,
         supervisor=base.supervisor,
+    )
+    return RestoreLayer(
+        records=records,
+        snapshots=snapshots,
+        downloads=FileDownloads(
+            queues=repositories.queues, snapshots=snapshots, jobs=jobs, settings=base.settings
+        ),
+        restores=restores,
     )

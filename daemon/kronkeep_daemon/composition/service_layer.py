@@ -8,7 +8,9 @@ from kronkeep_daemon.apply import ManifestApplier
 from kronkeep_daemon.composition.backup_layer import BackupLayer
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.repository_layer import RepositoryLayer
+from kronkeep_daemon.composition.restore_layer import RestoreLayer
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.cronjobs.run_reader import RunReader
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.doctor import Doctor
 from kronkeep_daemon.http.idempotency import AnswerStore
@@ -18,7 +20,6 @@ from kronkeep_daemon.http.operations import OperationService
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import UserLimits
 from kronkeep_daemon.manifest_folder import ManifestFolder
-from kronkeep_daemon.restores.service import RestoreService
 from kronkeep_daemon.schedule_service import ScheduleService
 
 
@@ -27,7 +28,7 @@ def compose_services(
     cronjobs: CronJobService,
     repositories: RepositoryLayer,
     backups: BackupLayer,
-    restores: RestoreService,
+    restores: RestoreLayer,
 ) -> Services:
     history = base.history
     clock = base.clock
@@ -58,7 +59,11 @@ def compose_services(
         registry=metrics.registry,
     )
     return Services(
+        clusters=base.clusters,
         cronjobs=cronjobs,
+        run_reader=RunReader(
+            history=history, clusters=base.clusters, recorders=cronjobs.recorders, clock=clock
+        ),
         backups=backups.backups,
         backup_records=backups.records,
         backup_logs=backups.logs,
@@ -66,7 +71,10 @@ def compose_services(
         retention=backups.retention,
         storages=repositories.storages,
         storage_upkeep=repositories.upkeep,
-        restores=restores,
+        restores=restores.restores,
+        restore_records=restores.records,
+        snapshots=restores.snapshots,
+        downloads=restores.downloads,
         extended=extended,
         schedules=schedules,
         applying=applying,

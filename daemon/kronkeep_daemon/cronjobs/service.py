@@ -23,7 +23,6 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import cronjob_manifests, resume, spec_limits
-from kronkeep_daemon.cronjobs.run_reader import RunReader
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.history import History
@@ -50,7 +49,6 @@ class CronJobService:
         clusters: Clusters,
         recorders: Mapping[str, RunRecorder],
         leads: Leaderships,
-        reader: RunReader,
         history: History,
         bus: Bus,
         clock: Clock,
@@ -59,7 +57,6 @@ class CronJobService:
         self.clusters = clusters
         self.recorders = recorders
         self.leads = leads
-        self.reader = reader
         self._history = history
         self._clock = clock
         self._settings = settings

@@ -25,7 +25,7 @@ SCANNED = 20_000
 
 def cluster_views(services: Services) -> list[api.ClusterView]:
     """Return the id and the name of each cluster."""
-    return [api.ClusterView(id=cluster.id, name=cluster.name) for cluster in services.cronjobs.clusters]
+    return [api.ClusterView(id=cluster.id, name=cluster.name) for cluster in services.clusters]
 
 
 def with_cluster_names(call: ApiCall[object], page: api.ListOf[T]) -> api.ListOf[T]:
@@ -48,7 +48,7 @@ def _stale_since(services: Services) -> datetime | None:
 
 def filter_of(call: ApiCall[object]) -> RecordFilter:
     """Return the request's filter; raise InvalidFilter."""
-    ids = {cluster.name: cluster.id for cluster in call.services.cronjobs.clusters}
+    ids = {cluster.name: cluster.id for cluster in call.services.clusters}
     return parse_filter(call.query.get("filter", ""), ids)
 
 

@@ -62,7 +62,7 @@ class ApiCall(NamedTuple, Generic[B]):
     @property
     def cluster(self) -> Cluster:
         """The cluster that `?cluster=` names, else the first; raises ClusterNotFound."""
-        return self.services.cronjobs.clusters.by_name(self.cluster_name)
+        return self.services.clusters.by_name(self.cluster_name)
 
     @property
     def ref(self) -> CronJobRef:

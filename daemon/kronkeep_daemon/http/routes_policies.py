@@ -95,5 +95,5 @@ def _carrier(call: ApiCall[object]) -> Carrier:
 async def _start(
     call: ApiCall[object], carrier: Carrier, work: Callable[[], Awaitable[None]]
 ) -> api.Operation:
-    target = call.services.cronjobs.clusters.title(carrier.cluster, carrier.policy.id)
+    target = call.services.clusters.title(carrier.cluster, carrier.policy.id)
     return await call.services.operations.start("retention", target, work)

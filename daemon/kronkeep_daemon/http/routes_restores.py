@@ -32,9 +32,7 @@ async def list_files(call: ApiCall[None]) -> SnapshotFolder:
     path = call.query.get("path", "/")
     if not path.startswith("/"):
         raise InvalidRequest("A path in a snapshot begins with /.", field="path")
-    return await call.services.restores.snapshots.fetch_folder(
-        call.id, path, limit_of(call), call.query.get("cursor")
-    )
+    return await call.services.snapshots.fetch_folder(call.id, path, limit_of(call), call.query.get("cursor"))
 
 
 @routes.get(BACKUP + "/download", Level.ADMIN, query=("path",), media=BYTES)
@@ -43,7 +41,7 @@ async def download_file(call: ApiCall[None]) -> web.StreamResponse:
     path = call.query.get("path", "")
     with call.services.limits.count_stream(access.peer_of(call.request).uid, call.request.task):
         gone = partial(_is_closing, call.request)
-        async with call.services.restores.downloads.open(call.id, path, gone) as sending:
+        async with call.services.downloads.open(call.id, path, gone) as sending:
             return await _send(call.request, sending)
 
 
@@ -87,7 +85,7 @@ async def restore(call: ApiCall[RestoreRequest]) -> Restore | RestorePlan:
 async def verify(call: ApiCall[api.Empty]) -> api.Operation:
     """Restore a backup to scratch space and compare it."""
     restores = call.services.restores
-    restores.snapshots.require_restorable(call.id)
+    call.services.snapshots.require_restorable(call.id)
     return await call.services.operations.start("verify", call.id, partial(restores.verify, call.id))
 
 
@@ -106,13 +104,13 @@ async def list_restores(call: ApiCall[None]) -> api.ListOf[Restore]:
 @routes.get(RESTORE)
 async def get_restore(call: ApiCall[None]) -> Restore:
     """Show a restore."""
-    return call.services.restores.records.get(call.id)
+    return call.services.restore_records.get(call.id)
 
 
 @routes.get(RESTORE + "/logs", media=TEXT)
 async def send_log(call: ApiCall[None]) -> web.Response:
     """Send the log of a restore's Jobs."""
-    record = call.services.restores.records.get(call.id)
+    record = call.services.restore_records.get(call.id)
     logs = [await call.services.history.logs.read(record.id, log.container) or b"" for log in record.logs]
     if not logs:
         raise LogNotFound(f"No log of restore {record.id} is kept.")

@@ -54,14 +54,14 @@ async def cancel_run(call: ApiCall[api.Empty]) -> CronJobExecution:
 async def get_manifest(call: ApiCall[None]) -> JsonObject:
     """Show a run's Job as a Kubernetes manifest."""
     cronjobs = call.services.cronjobs
-    return await cronjobs.reader.manifest(cronjobs.execution(call.id))
+    return await call.services.run_reader.manifest(cronjobs.execution(call.id))
 
 
 @routes.get(RUN + "/events")
 async def list_kubernetes_events(call: ApiCall[None]) -> api.ListOf[api.EventView]:
     """List the Kubernetes Events of a run, oldest first."""
     cronjobs = call.services.cronjobs
-    return api.ListOf(items=await cronjobs.reader.events(cronjobs.execution(call.id)))
+    return api.ListOf(items=await call.services.run_reader.events(cronjobs.execution(call.id)))
 
 
 @routes.get(RUN + "/logs", query=("follow",), media=TEXT)
@@ -71,4 +71,4 @@ async def send_log(call: ApiCall[None]) -> web.StreamResponse:
     follow = call.query.get("follow") == "true"
     with count_stream(call):
         run = cronjobs.execution(call.id)
-        return await send_text(call.request, cronjobs.reader.log(run, follow=follow))
+        return await send_text(call.request, call.services.run_reader.log(run, follow=follow))

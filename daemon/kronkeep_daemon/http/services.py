@@ -12,6 +12,7 @@ from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.cronjobs.run_reader import RunReader
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.doctor import Doctor
 from kronkeep_daemon.history import History
@@ -20,8 +21,12 @@ from kronkeep_daemon.http.live_changes import LiveChanges
 from kronkeep_daemon.http.metrics import RequestMetrics
 from kronkeep_daemon.http.operations import OperationService
 from kronkeep_daemon.http.user_limits import UserLimits
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.manifest_folder import ManifestFolder
+from kronkeep_daemon.restores.file_download import FileDownloads
+from kronkeep_daemon.restores.restore_records import RestoreRecords
 from kronkeep_daemon.restores.service import RestoreService
+from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
 from kronkeep_daemon.schedule_service import ScheduleService
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
@@ -31,7 +36,9 @@ from kronkeep_daemon.storages.upkeep import StorageUpkeep
 class Services(NamedTuple):
     """Every service of the daemon, by its field of work."""
 
+    clusters: Clusters
     cronjobs: CronJobService
+    run_reader: RunReader
     backups: BackupService
     backup_records: BackupRecords
     backup_logs: BackupLogs
@@ -40,6 +47,9 @@ class Services(NamedTuple):
     storages: StorageService
     storage_upkeep: StorageUpkeep
     restores: RestoreService
+    restore_records: RestoreRecords
+    snapshots: SnapshotListings
+    downloads: FileDownloads
     extended: ExtendedCronJobService
     schedules: ScheduleService
     applying: ManifestApplier

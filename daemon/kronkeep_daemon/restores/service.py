@@ -22,7 +22,6 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.restores.checksum_jobs import ChecksumJobs
 from kronkeep_daemon.restores.drills import Drills
-from kronkeep_daemon.restores.file_download import FileDownloads
 from kronkeep_daemon.restores.restore_plan import ResolvedRequest, RestorePlanner
 from kronkeep_daemon.restores.restore_records import RestoreRecords, new_restore
 from kronkeep_daemon.restores.restore_runner import RestoreRunner
@@ -49,20 +48,18 @@ class RestoreService:
         restore_runner: RestoreRunner,
         drills: Drills,
         checksum_jobs: ChecksumJobs,
-        downloads: FileDownloads,
         bus: Bus,
         clock: Clock,
         supervisor: Supervisor,
     ) -> None:
         self._cronjobs = cronjobs
         self._history = history
-        self.records = records
-        self.snapshots = snapshots
-        self.planner = planner
+        self._records = records
+        self._snapshots = snapshots
+        self._planner = planner
         self._restore_runner = restore_runner
         self._drills = drills
         self._checksum_jobs = checksum_jobs
-        self.downloads = downloads
         self._clock = clock
         self._supervisor = supervisor
         self._ended: dict[str, asyncio.Event] = {}
@@ -79,7 +76,7 @@ class RestoreService:
                 await self._drills.record_due()
             except KronkeepError as fault:
                 log.warning("drills: %s", fault)
-            for restore in self.records.active_restores():
+            for restore in self._records.active_restores():
                 self.start_restore(restore)
             for backup in self._history.backups.newest(limit=RECENT_BACKUPS).items:
                 self._checksum_jobs.start_if_due(backup)
@@ -103,14 +100,14 @@ class RestoreService:
 
         Raises NotAllowedNow without a snapshot, VerificationFailed with the reason.
         """
-        restore = await self._drills.record_verification(self.snapshots.require_restorable(backup_id))
+        restore = await self._drills.record_verification(self._snapshots.require_restorable(backup_id))
         self._ended[restore.id] = asyncio.Event()
         self.start_restore(restore)
         try:
             await self._ended[restore.id].wait()
         finally:
             del self._ended[restore.id]
-        restore = self.records.get(restore.id)
+        restore = self._records.get(restore.id)
         if restore.status is RestoreStatus.FAILED:
             raise VerificationFailed(
                 restore.message or "It failed.", next_step=restore.next_step, reason=restore.reason
@@ -127,7 +124,7 @@ class RestoreService:
         """Return what a restore would do; raise StillReading, and why it cannot be carried out at all."""
         try:
             async with asyncio.timeout(LONGEST_PLAN):
-                return await self.planner.plan(backup_id, request, WAIT_SECONDS)
+                return await self._planner.plan(backup_id, request, WAIT_SECONDS)
         except TimeoutError as slow:
             raise StillReading("The target is being listed.") from slow
 
@@ -136,13 +133,13 @@ class RestoreService:
 
         key: the same key is the same restore.
         """
-        resolved = await self.planner.resolve(backup_id, request, WAIT_SECONDS)
+        resolved = await self._planner.resolve(backup_id, request, WAIT_SECONDS)
         if resolved.is_in_place:
             self._require_confirmation(resolved.backup, request)
         restore_id = key[:12] if key else uuid.uuid4().hex[:12]
         restore = self._new_restore(resolved, request, restore_id)
         self._require_free_target(restore)
-        restore = await self.records.add(restore)
+        restore = await self._records.add(restore)
         self.start_restore(restore)
         return restore
 
@@ -156,7 +153,7 @@ class RestoreService:
             raise ConfirmationMissing(
                 "Restoring in place overwrites what is there: that needs overwrite.", field="overwrite"
             )
-        if self.planner.has_active_run(backup):
+        if self._planner.has_active_run(backup):
             raise NotAllowedNow(
                 "A run of the CronJob has not ended.", next_step="Wait for its end, or cancel it."
             )
@@ -179,7 +176,7 @@ class RestoreService:
     def _require_free_target(self, restore: Restore) -> None:
         """Raise NotAllowedNow while another restore writes to the same place: their files would mix."""
         key = _target_key(restore)
-        for other in self.records.active_restores():
+        for other in self._records.active_restores():
             if other.id != restore.id and other.ended_at is None and _target_key(other) == key:
                 raise NotAllowedNow(
                     f"The restore {other.id} has the same target and has not ended.",
@@ -188,12 +185,12 @@ class RestoreService:
 
     async def cancel(self, restore_id: str) -> Restore:
         """Stop a restore and delete its Job; raise RestoreNotFound, NotAllowedNow for one that has ended."""
-        restore = self.records.get(restore_id)
+        restore = self._records.get(restore_id)
         if restore.ended_at is not None:
             raise NotAllowedNow(f"The restore has ended already: {restore.status}.")
         await self._supervisor.stop(f"restore {restore.id}")
         await self._restore_runner.cancel(restore_id)
-        return self.records.get(restore_id)
+        return self._records.get(restore_id)
 
 
 def _target_key(restore: Restore) -> tuple[str | None, ...]:
