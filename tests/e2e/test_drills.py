@@ -30,7 +30,7 @@ def policy(*check: str) -> BackupPolicySpec:
 
 
 @pytest.fixture
-async def drilled(client: Client, storage: Path, claim: Path) -> Path:
+async def claim_with_drill(client: Client, storage: Path, claim: Path) -> Path:
     """Create the CronJob `job` with a drill in its policy; return its claim's folder."""
     spec = CronJobCreate(
         name="job",
@@ -46,10 +46,10 @@ async def drilled(client: Client, storage: Path, claim: Path) -> Path:
 
 
 async def test_a_drill_compares_with_the_manifest_runs_the_check_and_is_shown(
-    client: Client, drilled: Path
+    client: Client, claim_with_drill: Path
 ) -> None:
     backup = await back_up(client)
-    regular = [p for p in drilled.rglob("*") if p.is_file() and not p.is_symlink()]
+    regular = [p for p in claim_with_drill.rglob("*") if p.is_file() and not p.is_symlink()]
     made = await eventually(lambda: client.backups.get(backup.id), lambda b: b.manifest_files is not None)
     assert (made.manifest_files, made.warnings) == (len(regular), ())
     done = await wait_until_ended(client, await client.cronjobs.drill("default", "job"))
@@ -68,9 +68,9 @@ async def test_a_drill_compares_with_the_manifest_runs_the_check_and_is_shown(
 
 
 async def test_a_flipped_byte_and_a_lost_password_are_told_apart_and_nothing_is_verified(
-    daemon: Daemon, client: Client, storage: Path, drilled: Path
+    daemon: Daemon, client: Client, storage: Path, claim_with_drill: Path
 ) -> None:
-    (drilled / "large").write_bytes(bytes(range(256)) * 4096)
+    (claim_with_drill / "large").write_bytes(bytes(range(256)) * 4096)
     backup = await back_up(client)
     good = await client.backups.verify(backup.id)
     assert good.verified_at is not None
@@ -96,11 +96,11 @@ async def test_a_flipped_byte_and_a_lost_password_are_told_apart_and_nothing_is_
 
 
 async def test_files_that_change_meanwhile_have_no_hash_and_a_drill_without_a_backup_fails(
-    client: Client, daemon: Daemon, storage: Path, drilled: Path
+    client: Client, daemon: Daemon, storage: Path, claim_with_drill: Path
 ) -> None:
     failed = await wait_until_ended(client, await client.cronjobs.drill("default", "job"))
     assert (failed.status, failed.reason) == ("failed", "NoBackup")
-    (drilled / "busy").write_text("000000000")
+    (claim_with_drill / "busy").write_text("000000000")
     script = "while :; do date +%N | dd of=/data/busy conv=notrunc bs=9 count=1 status=none; sleep 0.02; done"
     await client.cronjobs.create(
         CronJobCreate(
@@ -116,7 +116,7 @@ async def test_files_that_change_meanwhile_have_no_hash_and_a_drill_without_a_ba
     backup = await back_up(client)
     made = await eventually(lambda: client.backups.get(backup.id), lambda b: b.manifest_files is not None)
     await client.runs.cancel(run.id)
-    regular = [p for p in drilled.rglob("*") if p.is_file() and not p.is_symlink()]
+    regular = [p for p in claim_with_drill.rglob("*") if p.is_file() and not p.is_symlink()]
     assert made.manifest_files == len(regular) - 1  # `busy` has none
     done = await wait_until_ended(client, await client.cronjobs.drill("default", "job"))
     assert (done.status, done.files_verified) == ("completed", len(regular) - 1), done

@@ -1,4 +1,4 @@
-"""Restores end to end: real socket, real cluster over HTTP, real restic."""
+"""End-to-end tests of restores: real socket, real cluster over HTTP, real restic."""
 
 import base64
 import functools
@@ -212,11 +212,11 @@ async def test_a_file_is_downloaded_as_it_was_or_not_at_all(site: RestoreSite) -
     await reading.aclose()
     cluster = await site.daemon.cluster()
 
-    async def left() -> list[str]:
+    async def list_download_jobs() -> list[str]:
         jobs, _ = await cluster.list(paths.jobs("kronkeep"))
         return [job["metadata"]["name"] for job in jobs if "-file-" in job["metadata"]["name"]]
 
-    await eventually(left, lambda names: names == [])
+    await eventually(list_download_jobs, lambda names: names == [])
     await cluster.close()
 
 

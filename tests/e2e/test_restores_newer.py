@@ -1,4 +1,4 @@
-"""Restores with a newer restic, whose words are JSON: a dump, links written over, damage, progress."""
+"""End-to-end tests of restores with a newer restic, which prints JSON: a dump, links, damage, progress."""
 
 import os
 from collections.abc import Iterator

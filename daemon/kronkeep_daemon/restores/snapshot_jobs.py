@@ -13,7 +13,7 @@ from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 
 
 class SnapshotJobs:
-    """Runs of Jobs by the cluster of a record; each may raise ClusterNotFound."""
+    """The Jobs of restores, by the id of a record's cluster; every method may raise ClusterNotFound."""
 
     def __init__(self, *, runners: JobRunners, repository_jobs: RepositoryJobs) -> None:
         self._runners = runners

@@ -1,4 +1,4 @@
-"""Checks of all data of every repository within 30 days, a thirtieth a day.
+"""The check of all data of every repository within 30 days, a thirtieth a day.
 
 `restic check --read-data-subset n/30` checks the structure and reads the packs whose id falls into the n-th
 of 30 parts. What cannot be read today, as for a lock or a server that is away, is read tomorrow.

@@ -51,7 +51,7 @@ class WatchedCluster:
 
 
 @pytest.fixture
-async def watched(
+async def watched_cluster(
     embedded_cluster: EmbeddedCluster, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[WatchedCluster]:
     """The runner in a cluster of which the namespaces of the test's parameter are watched, or all."""
@@ -86,30 +86,32 @@ def manifest(name: str, *scripts: str) -> JsonObject:
     return job_manifests.build_job(name, "default", "maintenance", containers, settings)
 
 
-async def test_the_watch_tells_of_the_end_and_the_job_is_asked_for_once(watched: WatchedCluster) -> None:
+async def test_the_watch_tells_of_the_end_and_the_job_is_asked_for_once(
+    watched_cluster: WatchedCluster,
+) -> None:
     lines: list[tuple[str, bytes]] = []
-    finished = await watched.runner.run(
+    finished = await watched_cluster.runner.run(
         manifest("ours", "echo one; sleep 1; echo two", "sleep 1; echo three; exit 4"),
         on_line=lambda container, line: lines.append((container, line)),
     )
     assert lines == [("c0", b"one"), ("c0", b"two"), ("c1", b"three")]
     assert (finished.complete, [c.exit_code for c in finished.containers]) == (False, [0, 4])
     assert [c.text for c in finished.containers] == [b"one\ntwo\n", b"three\n"]
-    assert watched.cluster.requests == ["list /api/v1/namespaces/default/pods"]
+    assert watched_cluster.cluster.requests == ["list /api/v1/namespaces/default/pods"]
 
 
-@pytest.mark.parametrize("watched", [("elsewhere",)], indirect=True)
-async def test_a_job_in_a_namespace_that_is_not_watched_is_polled(watched: WatchedCluster) -> None:
-    finished = await watched.runner.run(manifest("polled", "sleep 1"))
+@pytest.mark.parametrize("watched_cluster", [("elsewhere",)], indirect=True)
+async def test_a_job_in_a_namespace_that_is_not_watched_is_polled(watched_cluster: WatchedCluster) -> None:
+    finished = await watched_cluster.runner.run(manifest("polled", "sleep 1"))
     assert finished.complete
-    assert "get /apis/batch/v1/namespaces/default/jobs/polled" in watched.cluster.requests
+    assert "get /apis/batch/v1/namespaces/default/jobs/polled" in watched_cluster.cluster.requests
 
 
-async def test_a_job_that_somebody_deletes_is_not_found_by_the_watch(watched: WatchedCluster) -> None:
-    task = asyncio.create_task(watched.runner.run(manifest("deleted", "sleep 600")))
-    while not await watched.runner.exists("default", "deleted"):  # noqa: ASYNC110
+async def test_a_job_that_somebody_deletes_is_not_found_by_the_watch(watched_cluster: WatchedCluster) -> None:
+    task = asyncio.create_task(watched_cluster.runner.run(manifest("deleted", "sleep 600")))
+    while not await watched_cluster.runner.exists("default", "deleted"):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
-    await JobRunner(cluster=watched.cluster, clock=SystemClock()).remove("default", "deleted")
+    await JobRunner(cluster=watched_cluster.cluster, clock=SystemClock()).remove("default", "deleted")
     with pytest.raises(NotFoundInCluster):
         async with asyncio.timeout(30):
             await task
