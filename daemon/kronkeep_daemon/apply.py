@@ -98,7 +98,7 @@ class ManifestApplier:
         await self._annotate(ref, body, cronjob)
         _note(body)
         live = cronjob.manifest()
-        patch = last_applied.apply_patch(live, body)
+        patch = last_applied.build_apply_patch(live, body)
         if last_applied.covers(live, patch):
             return ApplyResult("unchanged", self._extended.get(ref))
         self._cronjobs.check_allowed(body)

@@ -29,7 +29,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.service import BackupService
-from kronkeep_daemon.cronjobs import CronJobService, spec_patch
+from kronkeep_daemon.cronjobs import CronJobService, cronjob_manifests
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
@@ -133,7 +133,7 @@ class ExtendedCronJobService:
     def spec(self, ref: CronJobRef) -> CronJobCreate:
         """A CronJob as it would be written, to be changed and put back; raises NotAllowedNow."""
         cronjob = self._cronjobs.find(ref)
-        return spec_patch.read_spec(cronjob, policies.read(cronjob).policy)
+        return cronjob_manifests.read_spec(cronjob, policies.read(cronjob).policy)
 
     async def replace(self, ref: CronJobRef, wanted: CronJobCreate, *, dry_run: bool = False) -> CronJob:
         """Makes a CronJob and its policy as wanted, in one request; what `create` refuses is refused here.
@@ -149,7 +149,7 @@ class ExtendedCronJobService:
         if wanted.policy is not None:
             old = policies.read(cronjob).policy
             annotations |= policies.annotations(policies.new(wanted.policy, old.id if old else None))
-        body = spec_patch.build_patch(cronjob, wanted, annotations)
+        body = cronjob_manifests.build_patch(cronjob, wanted, annotations)
         changed = await self._cronjobs.patch(ref, body, dry_run=dry_run)
         shown = changed if dry_run else self.get(ref)
         return msgspec.structs.replace(shown, resolution=resolution)

@@ -1,14 +1,16 @@
 """Composition of the CronJob service: its recorders and leaderships."""
 
+import secrets
+import socket
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
 
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.cronjobs import CronJobService
-from kronkeep_daemon.cronjobs.daemon_identity import holder_of
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import ActingChanged
+from kronkeep_daemon.history.facts import DAEMON_NAME
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.lease import Leadership, Leaderships
 from kronkeep_daemon.settings import ClusterSettings
@@ -18,7 +20,7 @@ def compose_cronjobs(base: Foundation, clusters: Sequence[tuple[Cluster, Cluster
     recorders = {
         cluster.id: _recorder(base, cluster, cluster_settings) for cluster, cluster_settings in clusters
     }
-    holder = holder_of(base.history, base.clock)
+    holder = _lease_holder(base)
     return CronJobService(
         clusters=base.clusters,
         recorders=recorders,
@@ -40,8 +42,17 @@ def _recorder(base: Foundation, cluster: Cluster, cluster_settings: ClusterSetti
         namespaces=cluster_settings.namespaces,
         grace=lambda: timedelta(seconds=settings().late_after_seconds),
         controller_zone=lambda: settings().controller_zone,
-        told=partial(base.bus.publish, ActingChanged(cluster.id)),
     )
+
+
+def _lease_holder(base: Foundation) -> str:
+    """Return this daemon's name: the machine's with random letters, made once for a state folder."""
+    fact = base.history.facts.get(DAEMON_NAME)
+    if fact is not None and fact.name is not None:
+        return fact.name
+    name = f"{socket.gethostname()[:100]}-{secrets.token_hex(4)}"
+    base.history.facts.set(DAEMON_NAME, base.clock.now(), name=name)
+    return name
 
 
 def _leadership(base: Foundation, cluster: Cluster, holder: str) -> Leadership:

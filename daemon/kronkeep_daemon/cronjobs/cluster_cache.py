@@ -1,7 +1,7 @@
-"""What one cluster shows now: CronJobs, Jobs, the pods of Jobs and Events, kept from list and watch.
+"""The objects of one cluster as its lists and watches last showed them: CronJobs, Jobs, their pods, Events.
 
-An event that is older than what is known of its object is passed over, and so is one of an object that has
-been deleted; a full list is always believed, for a restored etcd begins again with lower versions.
+An event that is older than the cached state of its object is ignored, and so is one of an object that was
+deleted. A full list is always believed: after a restore of etcd the versions begin again at lower numbers.
 """
 
 import asyncio
@@ -16,40 +16,47 @@ ChangeKind = Literal["added", "changed", "removed"]
 K = TypeVar("K")
 V = TypeVar("V")
 _KINDS: dict[str, ChangeKind] = {"ADDED": "added", "MODIFIED": "changed"}
-TOLD_OBJECTS = 20_000  # objects whose Events are kept; the oldest go first
-TOLD_REASONS = 40
-_ABOUT_JOBS = ("SuccessfulCreate", "SawCompletedJob", "SuccessfulDelete", "UnexpectedJob")
-TOMBSTONES = 20_000
+EVENT_SUBJECTS = 20_000  # objects whose Events are cached; the oldest are dropped first
+EVENTS_PER_SUBJECT = 40
+TOMBSTONES = 20_000  # uids of deleted objects; a late event of one of them must not bring it back
+# The CronJob controller's Events with these reasons name one of the CronJob's Jobs in their message.
+_REASONS_ABOUT_JOBS = ("SuccessfulCreate", "SawCompletedJob", "SuccessfulDelete", "UnexpectedJob")
 
 
 class BoundedDict(OrderedDict[K, V], Generic[K, V]):
-    """A mapping that lets its oldest entries go."""
+    """A dict of bounded size that drops its oldest entry."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_entries: int) -> None:
         super().__init__()
-        self._most = most
+        self._max_entries = max_entries
 
     def __setitem__(self, key: K, value: V) -> None:
         super().__setitem__(key, value)
-        if len(self) > self._most:
+        if len(self) > self._max_entries:
             self.popitem(last=False)
 
 
 class ClusterCache:
-    """Mirrors of the collections; `touched` hears the uid of a Job to look at, `turned` of CronJobs."""
+    """The cached objects.
+
+    on_job_change: called with the uid of a Job after each change of it, its pods or the Events about them.
+    on_cronjob_change: called after each change of a CronJob.
+    """
 
     def __init__(
-        self, touched: Callable[[str], None], turned: Callable[[ChangeKind, CronJobObject], None]
+        self,
+        on_job_change: Callable[[str], None],
+        on_cronjob_change: Callable[[ChangeKind, CronJobObject], None],
     ) -> None:
-        self._touched = touched
-        self._turned = turned
+        self._on_job_change = on_job_change
+        self._on_cronjob_change = on_cronjob_change
         self.cronjobs: dict[CronJobRef, CronJobObject] = {}
         self.jobs: dict[str, Job] = {}
         self.deleted_jobs: set[str] = set()
         self.pods: dict[str, dict[str, Pod]] = {}
-        self.events: BoundedDict[str, BoundedDict[str, Event]] = BoundedDict(TOLD_OBJECTS)
+        self.events: BoundedDict[str, BoundedDict[str, Event]] = BoundedDict(EVENT_SUBJECTS)
         self._deleted: BoundedDict[str, bool] = BoundedDict(TOMBSTONES)
-        self._job_of: BoundedDict[str, str] = BoundedDict(TOMBSTONES)
+        self._job_of_pod: BoundedDict[str, str] = BoundedDict(TOMBSTONES)
         self._subscribers: dict[str, set[asyncio.Event]] = {}
         self._forget_later: set[str] = set()
 
@@ -73,61 +80,66 @@ class ClusterCache:
                     self.forget_job(uid)
 
     def _mark_changed(self, uid: str) -> None:
-        self._touched(uid)
+        self._on_job_change(uid)
         for changed in self._subscribers.get(uid, ()):
             changed.set()
 
     def sync_cronjobs(self, namespace: str | None, items: list[CronJobObject]) -> None:
-        """A full list of CronJobs of one namespace or, with None, of all."""
+        """Replace the CronJobs of one namespace, or of all for None, by a full list."""
         refs = {item.ref for item in items}
         for ref in [ref for ref in self.cronjobs if ref not in refs and namespace in (None, ref.namespace)]:
-            self._turned("removed", self.cronjobs.pop(ref))
+            self._on_cronjob_change("removed", self.cronjobs.pop(ref))
         for item in items:
             self.update_cronjob("MODIFIED" if item.ref in self.cronjobs else "ADDED", item)
 
-    def update_cronjob(self, kind: str, item: CronJobObject) -> None:
-        """One event of the CronJobs' watch."""
+    def update_cronjob(self, event_type: str, item: CronJobObject) -> None:
+        """Apply an event of the CronJobs' watch; `event_type` is ADDED, MODIFIED or DELETED."""
         ref = item.ref
         old = self.cronjobs.get(ref)
-        if kind == "DELETED":
+        if event_type == "DELETED":
             if old is not None and old.uid != item.uid:
-                return  # its successor of the same name is there already
+                return  # a new CronJob of the same name is cached already
             self.cronjobs.pop(ref, None)
-            self._turned("removed", item)
+            self._on_cronjob_change("removed", item)
             return
         self.cronjobs[ref] = item
         if old is None or old.metadata.resource_version != item.metadata.resource_version:
-            self._turned(_KINDS.get(kind, "changed"), item)
+            self._on_cronjob_change(_KINDS.get(event_type, "changed"), item)
 
     def sync_jobs(self, namespace: str | None, items: list[Job]) -> None:
-        """A full list of Jobs; those that are missing went while nobody watched."""
-        found = {item.metadata.uid for item in items}
+        """Replace the Jobs of one namespace, or of all for None, by a full list.
+
+        A Job that is no longer listed was deleted while nobody watched; one whose deletion was watched stays
+        until `forget_job`.
+        """
+        listed = {item.metadata.uid for item in items}
         for uid, job in list(self.jobs.items()):
-            if (
-                uid not in found
-                and uid not in self.deleted_jobs
-                and namespace in (None, job.metadata.namespace)
-            ):
+            in_scope = namespace in (None, job.metadata.namespace)
+            if in_scope and uid not in listed and uid not in self.deleted_jobs:
                 del self.jobs[uid]
                 self._mark_changed(uid)
         for item in items:
             self.jobs[item.metadata.uid] = item
             self._mark_changed(item.metadata.uid)
 
-    def update_job(self, kind: str, item: Job) -> None:
-        """One event of the Jobs' watch; a DELETED one carries the last state."""
+    def update_job(self, event_type: str, item: Job) -> None:
+        """Apply an event of the Jobs' watch; one of type DELETED carries the Job's last state."""
         uid = item.metadata.uid
         old = self.jobs.get(uid)
-        if uid in self._deleted or (old is not None and _older(item.metadata, old.metadata)):
+        if uid in self._deleted or (old is not None and _is_older(item.metadata, old.metadata)):
             return
         self.jobs[uid] = item
-        if kind == "DELETED":
+        if event_type == "DELETED":
             self.deleted_jobs.add(uid)
             self._deleted[uid] = True
         self._mark_changed(uid)
 
+    def add_job(self, item: Job) -> None:
+        """Cache a Job that this daemon has just created, unless the watch has shown it already."""
+        self.jobs.setdefault(item.metadata.uid, item)
+
     def forget_job(self, uid: str) -> None:
-        """A deleted Job's end is recorded; it and its pods are no longer needed."""
+        """Drop a deleted Job, whose end is recorded, and its pods; while it has subscribers, later."""
         if uid in self._subscribers:
             self._forget_later.add(uid)
             return
@@ -139,73 +151,81 @@ class ClusterCache:
         self.events.pop(uid, None)
 
     def sync_pods(self, items: list[Pod]) -> None:
-        """A full list of pods."""
+        """Take a full list of pods; a pod that is no longer listed stays, as it explains its Job's end."""
         for item in items:
-            self._pod(item)
+            self._put_pod(item)
 
-    def update_pod(self, kind: str, item: Pod) -> None:
-        """One event of the pods' watch; what a pod told stays known after it went."""
+    def update_pod(self, event_type: str, item: Pod) -> None:
+        """Apply an event of the pods' watch; a deleted pod's last state stays."""
         uid = job_uid_of(item)
         old = self.pods.get(uid or "", {}).get(item.metadata.uid)
-        if item.metadata.uid in self._deleted or (old is not None and _older(item.metadata, old.metadata)):
+        if item.metadata.uid in self._deleted:
             return
-        if kind == "DELETED":
+        if old is not None and _is_older(item.metadata, old.metadata):
+            return
+        if event_type == "DELETED":
             self._deleted[item.metadata.uid] = True
-        self._pod(item)
+        self._put_pod(item)
 
-    def _pod(self, item: Pod) -> None:
+    def _put_pod(self, item: Pod) -> None:
         uid = job_uid_of(item)
         if uid is None or (uid in self._deleted and uid not in self.jobs):
             return
         self.pods.setdefault(uid, {})[item.metadata.uid] = item
-        self._job_of[item.metadata.uid] = uid
+        self._job_of_pod[item.metadata.uid] = uid
         self._mark_changed(uid)
 
     def pod_exists(self, pod: Pod) -> bool:
-        """Whether the pod has not been deleted."""
+        """Whether the pod's deletion has not been seen."""
         return pod.metadata.uid not in self._deleted
 
     def sync_events(self, items: list[Event]) -> None:
-        """A full list of Events."""
+        """Take a full list of Events."""
         for item in items:
             self.update_event("MODIFIED", item)
 
-    def update_event(self, kind: str, item: Event) -> None:
-        """One event of the Events' watch; an Event that expires has still been told."""
-        about = item.involved_object.uid
-        reason = item.reason
-        if kind == "DELETED" or not about or not reason:
+    def update_event(self, event_type: str, item: Event) -> None:
+        """Apply an event of the Events' watch; an Event that expires stays cached."""
+        subject = item.involved_object.uid
+        if event_type == "DELETED" or not subject or not item.reason:
             return
-        told = self.events.get(about)
-        if told is None:
-            told = self.events[about] = BoundedDict(TOLD_REASONS)
-        told[_told_key(item)] = item
-        if job := (about if about in self.jobs else self._job_of.get(about)):
+        events = self.events.get(subject)
+        if events is None:
+            events = self.events[subject] = BoundedDict(EVENTS_PER_SUBJECT)
+        events[_event_key(item)] = item
+        job = subject if subject in self.jobs else self._job_of_pod.get(subject)
+        if job:
             self._mark_changed(job)
 
-    def pods_of(self, uid: str) -> list[Pod]:
-        """The pods of a Job, those that went included."""
-        return list(self.pods.get(uid, {}).values())
+    def pods_of(self, job_uid: str) -> list[Pod]:
+        """Return the pods of a Job, deleted ones included."""
+        return list(self.pods.get(job_uid, {}).values())
 
     def events_about(self, uid: str) -> Mapping[str, Event]:
-        """The Events about one object: by reason, or those of a CronJob about its Jobs by reason and Job."""
+        """Return the newest Event about one object by reason.
+
+        Those of a CronJob about one of its Jobs are by reason and name of the Job: `SawCompletedJob dump-1`.
+        """
         return self.events.get(uid, {})
 
 
-def _told_key(item: Event) -> str:
-    """A CronJob tells of many Jobs with the same reason: `Created job a-1`, `Saw completed job: a-1, ...`."""
-    if item.involved_object.kind != "CronJob" or item.reason not in _ABOUT_JOBS:
+def _event_key(item: Event) -> str:
+    """Return the key under which an Event is cached, see `events_about`."""
+    if item.involved_object.kind != "CronJob" or item.reason not in _REASONS_ABOUT_JOBS:
         return item.reason or ""
-    return f"{item.reason} {job_in_message(item)}".rstrip()
+    return f"{item.reason} {_job_in_message(item)}".rstrip()
 
 
-def job_in_message(item: Event) -> str:
-    """The Job that an Event of a CronJob is about; empty when it names none."""
+def _job_in_message(item: Event) -> str:
+    """Return the Job that a CronJob's Event names: `Created job a-1`, `Saw completed job: a-1, ...`.
+
+    Empty where it names none.
+    """
     words = (item.message or "").replace(",", " ").replace(":", " ").split()
     return words[words.index("job") + 1] if "job" in words[:-1] else ""
 
 
-def _older(item: ObjectMeta, known: ObjectMeta) -> bool:
+def _is_older(item: ObjectMeta, cached: ObjectMeta) -> bool:
     new = item.resource_version
-    old = known.resource_version
+    old = cached.resource_version
     return new.isdigit() and old.isdigit() and int(new) < int(old)

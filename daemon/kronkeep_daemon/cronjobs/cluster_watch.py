@@ -1,8 +1,12 @@
-"""The watches of one cluster: CronJobs, Jobs and pods are needed; Events only tell more."""
+"""The watches that keep a ClusterCache current: CronJobs, Jobs and pods are needed, Events are extra.
+
+Without Events, which a role may forbid, causes are told less precisely, and everything else works.
+"""
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 from kronkeep_common.clock import Clock
 from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
@@ -12,111 +16,127 @@ from kronkeep_daemon.kube.objects import CronJobObject, Event, Job, Pod
 from kronkeep_daemon.kube.watch import ListWatch, WatchState
 from kronkeep_daemon.supervisor import Supervisor
 
-OF_JOBS = {"labelSelector": "batch.kubernetes.io/job-name"}  # every pod of a Job has it since Kubernetes 1.27
-ABOUT = (
+PODS_OF_JOBS = {
+    "labelSelector": "batch.kubernetes.io/job-name"
+}  # on every pod of a Job since Kubernetes 1.27
+EVENT_SELECTORS = (
     "involvedObject.kind=CronJob",
     "involvedObject.kind=Job",
     "involvedObject.kind=Pod,type=Warning",
 )
 
 
+class _WatchTarget(NamedTuple):
+    """One collection to watch, and the cache's methods that take its lists and events."""
+
+    path: str
+    kind: type[Any]
+    sync: Callable[[list[Any]], None]
+    update: Callable[[str, Any], None]
+    params: dict[str, str] | None = None
+    needed: bool = True
+
+
+class _FirstLists:
+    """Counts the collections that have not been listed yet, and calls back once none is left."""
+
+    def __init__(self, count: int, on_complete: Callable[[], None]) -> None:
+        self._unlisted = set(range(count))
+        self._on_complete = on_complete
+
+    def mark_listed(self, index: int) -> None:
+        """Take note of a list of one collection; only its first one counts."""
+        if index in self._unlisted:
+            self._unlisted.remove(index)
+            if not self._unlisted:
+                self._on_complete()
+
+
 class ClusterWatches:
-    """Feeds what is seen of the chosen namespaces, or of all."""
+    """The watches of one cluster, of the given namespaces or, for none, of all."""
 
     def __init__(
-        self, *, cluster: Cluster, seen: ClusterCache, clock: Clock, namespaces: tuple[str, ...]
+        self, *, cluster: Cluster, cache: ClusterCache, clock: Clock, namespaces: tuple[str, ...]
     ) -> None:
         self._cluster = cluster
-        self._seen = seen
+        self._cache = cache
         self._clock = clock
         self.namespaces = namespaces
-        self._namespaces: list[str | None] = list(namespaces) or [None]
         self._watches: list[ListWatch[Any]] = []
-        self._unlisted: dict[bool, int] = {True: 0, False: 0}
-        self._told = asyncio.Event()
-        self._first_list: Callable[[], None] = lambda: None
+        self._events_listed = asyncio.Event()
 
-    def start(self, supervisor: Supervisor, first_list: Callable[[], None]) -> None:
-        """Starts them; `first_list` is called once every collection that is needed has been listed."""
-        self._first_list = first_list
-        for namespace in self._namespaces:
-            self._start_needed(supervisor, namespace)
-        for namespace in self._namespaces:
-            for selector in ABOUT:
-                self._watch(
-                    supervisor,
-                    paths.events(namespace),
-                    Event,
-                    self._seen.sync_events,
-                    self._seen.update_event,
-                    {"fieldSelector": selector},
-                    needed=False,
-                )
+    def start(self, supervisor: Supervisor, on_first_lists: Callable[[], None]) -> None:
+        """Start to watch; `on_first_lists` is called once every needed collection has been listed."""
+        namespaces: tuple[str | None, ...] = self.namespaces or (None,)
+        needed = [target for namespace in namespaces for target in self._needed_targets(namespace)]
+        extra = [target for namespace in namespaces for target in self._event_targets(namespace)]
+        self._watch_all(supervisor, needed, _FirstLists(len(needed), on_first_lists))
+        self._watch_all(supervisor, extra, _FirstLists(len(extra), self._events_listed.set))
 
-    def _start_needed(self, supervisor: Supervisor, namespace: str | None) -> None:
-        seen = self._seen
+    def _needed_targets(self, namespace: str | None) -> list[_WatchTarget]:
+        cache = self._cache
+        return [
+            _WatchTarget(
+                path=paths.cronjobs(namespace),
+                kind=CronJobObject,
+                sync=partial(cache.sync_cronjobs, namespace),
+                update=cache.update_cronjob,
+            ),
+            _WatchTarget(
+                path=paths.pods(namespace),
+                kind=Pod,
+                sync=cache.sync_pods,
+                update=cache.update_pod,
+                params=PODS_OF_JOBS,
+            ),
+            _WatchTarget(
+                path=paths.jobs(namespace),
+                kind=Job,
+                sync=partial(cache.sync_jobs, namespace),
+                update=cache.update_job,
+            ),
+        ]
 
-        def cronjobs(items: list[CronJobObject]) -> None:
-            seen.sync_cronjobs(namespace, items)
+    def _event_targets(self, namespace: str | None) -> list[_WatchTarget]:
+        return [
+            _WatchTarget(
+                path=paths.events(namespace),
+                kind=Event,
+                sync=self._cache.sync_events,
+                update=self._cache.update_event,
+                params={"fieldSelector": selector},
+                needed=False,
+            )
+            for selector in EVENT_SELECTORS
+        ]
 
-        def jobs(items: list[Job]) -> None:
-            seen.sync_jobs(namespace, items)
-
-        self._watch(supervisor, paths.cronjobs(namespace), CronJobObject, cronjobs, seen.update_cronjob)
-        self._watch(supervisor, paths.pods(namespace), Pod, seen.sync_pods, seen.update_pod, OF_JOBS)
-        self._watch(supervisor, paths.jobs(namespace), Job, jobs, seen.update_job)
-
-    def _watch(
-        self,
-        supervisor: Supervisor,
-        path: str,
-        kind: type[Any],
-        sync: Callable[[list[Any]], None],
-        event: Callable[[str, Any], None],
-        params: dict[str, str] | None = None,
-        *,
-        needed: bool = True,
+    def _watch_all(
+        self, supervisor: Supervisor, targets: list[_WatchTarget], first_lists: _FirstLists
     ) -> None:
-        self._unlisted[needed] += 1
-        first = [True]
-
-        def synced(items: list[Any]) -> None:
-            sync(items)
-            if first[0]:
-                first[0] = False
-                self._listed(needed)
-
-        watch: ListWatch[Any] = ListWatch(
-            self._cluster,
-            path,
-            kind=kind,
-            on_sync=synced,
-            on_event=event,
-            clock=self._clock,
-            params=params,
-            needed=needed,
-        )
-        self._watches.append(watch)
-        supervisor.start(f"watch {self._cluster.name} {watch.state.name}", watch.run, death="restart")
-
-    def _listed(self, needed: bool) -> None:
-        self._unlisted[needed] -= 1
-        if self._unlisted[needed] == 0:
-            if needed:
-                self._first_list()
-            else:
-                self._told.set()
+        for index, target in enumerate(targets):
+            watch: ListWatch[Any] = ListWatch(
+                self._cluster,
+                target.path,
+                kind=target.kind,
+                on_sync=partial(_sync, target, first_lists, index),
+                on_event=target.update,
+                clock=self._clock,
+                params=target.params,
+                needed=target.needed,
+            )
+            self._watches.append(watch)
+            supervisor.start(f"watch {self._cluster.name} {watch.state.name}", watch.run, death="restart")
 
     async def wait_for_events(self, patience: float) -> None:
-        """Returns once Events have been listed, or after `patience` seconds: they may be forbidden."""
+        """Wait until Events have been listed, at most `patience` seconds: a role may forbid them."""
         try:
             async with asyncio.timeout(patience):
-                await self._told.wait()
+                await self._events_listed.wait()
         except TimeoutError:
             return
 
     def states(self) -> list[WatchState]:
-        """How fresh each watch is."""
+        """Return how fresh each watch is."""
         return [watch.state for watch in self._watches]
 
     def covers(self, namespace: str) -> bool:
@@ -124,5 +144,10 @@ class ClusterWatches:
         return (not self.namespaces or namespace in self.namespaces) and self.is_live()
 
     def is_live(self) -> bool:
-        """Whether everything that is needed is watched live."""
+        """Whether every needed collection is watched live."""
         return all(state.status == "live" for state in self.states() if state.needed)
+
+
+def _sync(target: _WatchTarget, first_lists: _FirstLists, index: int, items: list[Any]) -> None:
+    target.sync(items)
+    first_lists.mark_listed(index)

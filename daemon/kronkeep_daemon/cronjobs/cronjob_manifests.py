@@ -1,22 +1,37 @@
-"""The Kubernetes objects of this room, as functions of what was asked for."""
+"""CronJobs and Jobs as manifests: built from a spec, read back as a spec, patched; pure.
+
+Only what a CronJobSpec can say is read back. A CronJob that says more (several containers, other volumes,
+other sources of variables) is refused, so that an edit never loses what it cannot show.
+"""
 
 import json
 from collections.abc import Sequence
 
 from kronkeep_common import object_keys
-from kronkeep_common.models import CronJobSpec, EnvVar, VolumeMount
+from kronkeep_common.errors import NotAllowedNow
+from kronkeep_common.models import (
+    BackupPolicy,
+    CronJobCreate,
+    CronJobSpec,
+    EnvVar,
+    SecretKeyRef,
+    VolumeMount,
+)
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
+
+_SPEC_KEYS = ("image", "command", "args", "env", "volumeMounts")  # of a container: what a spec says
+_USE_KUBECTL = "Change it with kubectl."
 
 
 def build_cronjob(namespace: str, name: str, spec: CronJobSpec, annotations: dict[str, str]) -> JsonObject:
-    """The batch/v1 CronJob of a spec."""
+    """Return the batch/v1 CronJob of a spec."""
     body: JsonObject = {
         "schedule": spec.schedule,
         "suspend": spec.suspend,
         "concurrencyPolicy": spec.concurrency_policy,
         "successfulJobsHistoryLimit": spec.successful_jobs_history_limit,
         "failedJobsHistoryLimit": spec.failed_jobs_history_limit,
-        "jobTemplate": {"metadata": _job_meta(annotations), "spec": _job(spec)},
+        "jobTemplate": {"metadata": _job_metadata(annotations), "spec": _job_spec(spec)},
     }
     if spec.time_zone is not None:
         body["timeZone"] = spec.time_zone
@@ -32,20 +47,20 @@ def build_cronjob(namespace: str, name: str, spec: CronJobSpec, annotations: dic
     return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": meta, "spec": body}
 
 
-def _job_meta(annotations: dict[str, str]) -> JsonObject:
-    """Each run shows the policy's revision that it ran under."""
+def _job_metadata(annotations: dict[str, str]) -> JsonObject:
+    """Each Job carries the revision of the policy that was in force when it began."""
     revision = annotations.get(object_keys.POLICY_REVISION)
     return {"annotations": {object_keys.POLICY_REVISION: revision}} if revision else {}
 
 
-def _job(spec: CronJobSpec) -> JsonObject:
+def _job_spec(spec: CronJobSpec) -> JsonObject:
     container: JsonObject = {"name": "main", "image": spec.image}
     if spec.command:
         container["command"] = list(spec.command)
     if spec.args:
         container["args"] = list(spec.args)
     if spec.env:
-        container["env"] = [env_var(variable) for variable in spec.env]
+        container["env"] = [env_entry(variable) for variable in spec.env]
     if spec.volumes:
         container["volumeMounts"] = [_mount(i, volume) for i, volume in enumerate(spec.volumes)]
     pod: JsonObject = {"restartPolicy": "Never", "containers": [container]}
@@ -59,8 +74,8 @@ def _job(spec: CronJobSpec) -> JsonObject:
     return job
 
 
-def env_var(variable: EnvVar) -> JsonObject:
-    """One entry of a container's env."""
+def env_entry(variable: EnvVar) -> JsonObject:
+    """Return one entry of a container's env."""
     if variable.secret is None:
         return {"name": variable.name, "value": variable.value or ""}
     reference = {"name": variable.secret.secret, "key": variable.secret.key}
@@ -77,14 +92,17 @@ def _volume(index: int, volume: VolumeMount) -> JsonObject:
 
 
 def build_manual_job(cronjob: CronJobObject, name: str, env: Sequence[EnvVar]) -> JsonObject:
-    """The Job that a trigger makes, as `kubectl create job --from` does; overrides are kept on it."""
+    """Return the Job of a manual run, as `kubectl create job --from` does.
+
+    `env` overrides variables for this one run; those with plain values are shown in an annotation.
+    """
     template = cronjob.manifest()["spec"]["jobTemplate"]
     annotations = {**(template["metadata"].get("annotations") or {}), object_keys.INSTANTIATE: "manual"}
     if env:
         shown = [{"name": v.name, "value": v.value} for v in env if v.secret is None]
         annotations[object_keys.OVERRIDES_ANNOTATION] = json.dumps(shown)
         for container in template["spec"]["template"]["spec"]["containers"]:
-            _override(container, env)
+            _override_env(container, env)
     owner = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -92,25 +110,25 @@ def build_manual_job(cronjob: CronJobObject, name: str, env: Sequence[EnvVar]) -
         "uid": cronjob.uid,
         "controller": True,
     }
-    job_meta: JsonObject = {
+    meta: JsonObject = {
         "name": name,
         "namespace": cronjob.namespace,
         "annotations": annotations,
         "ownerReferences": [owner],
     }
     if template["metadata"].get("labels"):
-        job_meta["labels"] = template["metadata"]["labels"]
-    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": job_meta, "spec": template["spec"]}
+        meta["labels"] = template["metadata"]["labels"]
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": template["spec"]}
 
 
-def _override(container: JsonObject, env: Sequence[EnvVar]) -> None:
+def _override_env(container: JsonObject, env: Sequence[EnvVar]) -> None:
     names = {variable.name for variable in env}
-    kept = [entry for entry in container.get("env") or [] if entry["name"] not in names]
-    container["env"] = kept + [env_var(variable) for variable in env]
+    others = [entry for entry in container.get("env") or [] if entry["name"] not in names]
+    container["env"] = others + [env_entry(variable) for variable in env]
 
 
 def claims_of(cronjob: CronJobObject) -> tuple[str, ...]:
-    """The PersistentVolumeClaims that the CronJob's containers mount, in order, each once."""
+    """Return the PersistentVolumeClaims that the CronJob's containers mount, in order, each once."""
     pod = cronjob.pod
     mounted = {
         mount.name
@@ -123,3 +141,101 @@ def claims_of(cronjob: CronJobObject) -> tuple[str, ...]:
         if volume.persistent_volume_claim is not None and volume.name in mounted
     ]
     return tuple(dict.fromkeys(claims))
+
+
+def read_spec(cronjob: CronJobObject, policy: BackupPolicy | None) -> CronJobCreate:
+    """Return the spec of a CronJob; raises NotAllowedNow for one that says more than a spec can."""
+    spec = cronjob.manifest()["spec"]
+    job = spec["jobTemplate"]["spec"]
+    pod = job["template"]["spec"]
+    container = _only_container(pod)
+    return CronJobCreate(
+        namespace=cronjob.namespace,
+        name=cronjob.name,
+        image=container["image"],
+        command=tuple(container.get("command") or ()),
+        args=tuple(container.get("args") or ()),
+        env=tuple(_read_env(entry) for entry in container.get("env") or ()),
+        volumes=_read_volumes(pod, container),
+        schedule=spec["schedule"],
+        time_zone=spec.get("timeZone"),
+        suspend=bool(spec.get("suspend")),
+        concurrency_policy=spec.get("concurrencyPolicy", "Allow"),
+        starting_deadline_seconds=spec.get("startingDeadlineSeconds"),
+        active_deadline_seconds=job.get("activeDeadlineSeconds"),
+        backoff_limit=job.get("backoffLimit", 6),
+        successful_jobs_history_limit=spec.get("successfulJobsHistoryLimit", 3),
+        failed_jobs_history_limit=spec.get("failedJobsHistoryLimit", 1),
+        service_account=pod.get("serviceAccountName"),
+        policy=policy.spec if policy else None,
+    )
+
+
+def _only_container(pod: JsonObject) -> JsonObject:
+    containers: list[JsonObject] = pod.get("containers") or []
+    if len(containers) != 1 or pod.get("initContainers"):
+        raise NotAllowedNow("The CronJob has more than one container.", next_step=_USE_KUBECTL)
+    return containers[0]
+
+
+def _read_env(entry: JsonObject) -> EnvVar:
+    source = entry.get("valueFrom")
+    if source is None:
+        return EnvVar(name=entry["name"], value=entry.get("value", ""))
+    if "secretKeyRef" not in source:
+        message = "A variable of the CronJob comes from neither a value nor a Secret."
+        raise NotAllowedNow(message, next_step=_USE_KUBECTL)
+    ref = source["secretKeyRef"]
+    return EnvVar(name=entry["name"], secret=SecretKeyRef(secret=ref["name"], key=ref["key"]))
+
+
+def _read_volumes(pod: JsonObject, container: JsonObject) -> tuple[VolumeMount, ...]:
+    claims = {v["name"]: v.get("persistentVolumeClaim") for v in pod.get("volumes") or []}
+    if not all(claims.values()):
+        raise NotAllowedNow("The CronJob mounts something other than claims.", next_step=_USE_KUBECTL)
+    return tuple(
+        VolumeMount(
+            claim=claims[mount["name"]]["claimName"],
+            mount_path=mount["mountPath"],
+            read_only=bool(mount.get("readOnly")),
+        )
+        for mount in container.get("volumeMounts") or []
+    )
+
+
+def build_patch(
+    cronjob: CronJobObject, spec: CronJobCreate, annotations: dict[str, str | None]
+) -> JsonObject:
+    """Return the merge patch that makes the CronJob match a spec; fields that a spec cannot say stay.
+
+    It names the resourceVersion, so that the API server refuses it where the CronJob has changed meanwhile.
+    Raises NotAllowedNow for a CronJob with several containers.
+    """
+    new = build_cronjob(spec.namespace, spec.name, spec, {})["spec"]
+    new_pod = new["jobTemplate"]["spec"]["template"]["spec"]
+    old_pod = cronjob.manifest()["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    old_container = _only_container(old_pod)
+    other_fields = {key: value for key, value in old_container.items() if key not in _SPEC_KEYS}
+    container = {**other_fields, **new_pod["containers"][0], "name": old_container["name"]}
+    job = {
+        "backoffLimit": spec.backoff_limit,
+        "activeDeadlineSeconds": spec.active_deadline_seconds,
+        "template": {
+            "spec": {
+                "containers": [container],
+                "volumes": new_pod.get("volumes"),
+                "serviceAccountName": spec.service_account,
+            }
+        },
+    }
+    # Null in a merge patch removes a field: the revision too, where there is no policy any more.
+    revision = {object_keys.POLICY_REVISION: annotations.get(object_keys.POLICY_REVISION)}
+    return {
+        "metadata": {"annotations": annotations, "resourceVersion": cronjob.metadata.resource_version},
+        "spec": {
+            **{key: value for key, value in new.items() if key != "jobTemplate"},
+            "timeZone": spec.time_zone,
+            "startingDeadlineSeconds": spec.starting_deadline_seconds,
+            "jobTemplate": {"metadata": {"annotations": revision}, "spec": job},
+        },
+    }

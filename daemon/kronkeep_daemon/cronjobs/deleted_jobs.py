@@ -1,8 +1,8 @@
-"""What to say of a Job that went without an end; pure.
+"""The final record of a run whose Job was deleted before it ended; pure.
 
 The CronJob controller deletes a running Job for one reason: concurrencyPolicy Replace and a newer slot. It
-says so in an Event a moment later, and then makes the newer Job; so a verdict may have to wait for either.
-What went while nobody watched is only told as far as Events tell it.
+says so in an Event a moment later, and then creates the newer Job; so the decision may have to wait for
+either. Of a Job that was deleted while nobody watched only Events can say how it ended.
 """
 
 from collections.abc import Mapping
@@ -19,101 +19,82 @@ from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
 class DeletedJobFacts(NamedTuple):
-    """What is known when a Job has gone: whether its going was watched, and what its CronJob tells."""
+    """What is known about a deleted Job.
+
+    watched: its deletion was seen by a watch.
+    replaces: its CronJob has concurrencyPolicy Replace.
+    has_newer: a newer Job of its CronJob exists.
+    cronjob_exists: its CronJob exists, by uid.
+    events: the CronJob's Events, by reason and Job.
+    """
 
     watched: bool
     replaces: bool
-    newer: bool
-    cronjob_there: bool
-    told: Mapping[str, Event]
-    """The CronJob's Events, by reason and Job."""
+    has_newer: bool
+    cronjob_exists: bool
+    events: Mapping[str, Event]
 
 
 def final_record(
     run: CronJobExecution, facts: DeletedJobFacts, now: datetime, *, waited: bool
 ) -> CronJobExecution | None:
-    """The record of the Job that went; None when it is better to wait for what may still be told."""
-    told = facts.told
-    if (seen := told.get(f"SawCompletedJob {run.job}")) is not None and not facts.watched:
-        return _completed(run, seen, now)
-    discarded = f"SuccessfulDelete {run.job}" in told
-    if facts.replaces and (discarded or (facts.watched and facts.newer)):
-        return _replaced(run, now)
+    """Return the final record of the run; None where an Event may still explain the deletion.
+
+    waited: an Event has been waited for long enough.
+    """
+    completed = facts.events.get(f"SawCompletedJob {run.job}")
+    if completed is not None and not facts.watched:
+        return _completed_record(run, completed, now)
+    discarded = f"SuccessfulDelete {run.job}" in facts.events
+    if facts.replaces and (discarded or (facts.watched and facts.has_newer)):
+        return _close(run, now, ExecutionStatus.CANCELLED, reason=Reason.REPLACED)
     if not waited and (facts.replaces or not facts.watched):
         return None
-    return _deleted(run, facts, now) if facts.watched else _away(run, now)
+    return _deleted_record(run, facts, now) if facts.watched else _unknown_record(run, now)
 
 
-def _completed(run: CronJobExecution, seen: Event, now: datetime) -> CronJobExecution:
-    """The CronJob controller saw how it ended: `Saw completed job: a-1, condition: Complete`."""
-    good = "condition: Complete" in (seen.message or "")
-    failed = not good and "condition: Failed" in (seen.message or "")
-    if not good and not failed:
-        return _away(run, now)
-    return _closed(
-        run,
-        parse_timestamp(seen.last_seen) or now,
-        ExecutionStatus.SUCCEEDED if good else ExecutionStatus.FAILED,
-        reason=None if good else Reason.FAILED_WHILE_AWAY,
-        message=None if good else Reason.FAILED_WHILE_AWAY.meaning,
-        next_step=None if good else Reason.FAILED_WHILE_AWAY.next_step,
-        evidence="the CronJob controller's Event SawCompletedJob",
-    )
+def _completed_record(run: CronJobExecution, completed: Event, now: datetime) -> CronJobExecution:
+    """Read how the Job ended from `Saw completed job: a-1, condition: Complete`."""
+    ended_at = parse_timestamp(completed.last_seen) or now
+    evidence = "the CronJob controller's Event SawCompletedJob"
+    message = completed.message or ""
+    if "condition: Complete" in message:
+        return _close(run, ended_at, ExecutionStatus.SUCCEEDED, evidence=evidence)
+    if "condition: Failed" in message:
+        reason = Reason.FAILED_WHILE_AWAY
+        return _close(run, ended_at, ExecutionStatus.FAILED, reason=reason, evidence=evidence)
+    return _unknown_record(run, now)
 
 
-def _replaced(run: CronJobExecution, now: datetime) -> CronJobExecution:
-    return _closed(
-        run,
-        now,
-        ExecutionStatus.CANCELLED,
-        reason=Reason.REPLACED,
-        message=Reason.REPLACED.meaning,
-        next_step=Reason.REPLACED.next_step,
-    )
+def _deleted_record(run: CronJobExecution, facts: DeletedJobFacts, now: datetime) -> CronJobExecution:
+    how = "was deleted" if facts.cronjob_exists else "was deleted together with its CronJob"
+    message = f"The Job {how} before it ended."
+    return _close(run, now, ExecutionStatus.CANCELLED, reason=Reason.DELETED, message=message)
 
 
-def _deleted(run: CronJobExecution, facts: DeletedJobFacts, now: datetime) -> CronJobExecution:
-    how = "was deleted" if facts.cronjob_there else "was deleted together with its CronJob"
-    return _closed(
-        run,
-        now,
-        ExecutionStatus.CANCELLED,
-        reason=Reason.DELETED,
-        message=f"The Job {how} before it ended.",
-        next_step=Reason.DELETED.next_step,
-    )
+def _unknown_record(run: CronJobExecution, now: datetime) -> CronJobExecution:
+    evidence = f"last seen {run.status}"
+    return _close(run, now, ExecutionStatus.UNKNOWN, reason=Reason.GONE_WHILE_AWAY, evidence=evidence)
 
 
-def _away(run: CronJobExecution, now: datetime) -> CronJobExecution:
-    return _closed(
-        run,
-        now,
-        ExecutionStatus.UNKNOWN,
-        reason=Reason.GONE_WHILE_AWAY,
-        message=Reason.GONE_WHILE_AWAY.meaning,
-        next_step=Reason.GONE_WHILE_AWAY.next_step,
-        evidence=f"last seen {run.status}",
-    )
-
-
-def _closed(
+def _close(
     run: CronJobExecution,
-    now: datetime,
+    ended_at: datetime,
     status: ExecutionStatus,
     *,
-    reason: str | None,
-    message: str | None,
-    next_step: str | None,
+    reason: Reason | None = None,
+    message: str | None = None,
     evidence: str | None = None,
 ) -> CronJobExecution:
-    length = max(0.0, (now - run.started_at).total_seconds()) if run.started_at else None
+    """Return the run as ended; without a message of its own it has that of the reason."""
+    duration = max(0.0, (ended_at - run.started_at).total_seconds()) if run.started_at else None
     return msgspec.structs.replace(
         run,
         status=status,
-        ended_at=now,
-        duration_seconds=length,
+        ended_at=ended_at,
+        duration_seconds=duration,
         reason=reason,
-        message=message,
-        next_step=next_step,
+        message=message or (reason.meaning if reason else None),
+        next_step=reason.next_step if reason else None,
         evidence=evidence,
     )

@@ -1,4 +1,4 @@
-"""From a Job and its pods to the record that is kept; pure."""
+"""The record of a run, made from its Job and the Job's pods; pure."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,32 +14,44 @@ from kronkeep_daemon.kube.job_state import Observation, observe
 from kronkeep_daemon.kube.objects import Job, JobAnnotations, OwnerReference, Pod, cronjob_owner_of
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
-CATCH_UP = timedelta(seconds=100)  # a start this late after its slot was not the slot's own
-_NO_NOTES = JobAnnotations()
+# The CronJob controller starts a Job within seconds of its slot; one that begins later than this after it
+# waited for the run before it, or is started after a time in which the controller could not.
+LATE_START = timedelta(seconds=100)
+_NO_ANNOTATIONS = JobAnnotations()
 
 
-def trigger_of(notes: JobAnnotations) -> Trigger:
-    """What started the Job."""
-    manual = notes.scheduled is None and notes.instantiate == "manual"
+def trigger_of(annotations: JobAnnotations) -> Trigger:
+    """Return what started a Job."""
+    manual = annotations.scheduled is None and annotations.instantiate == "manual"
     return Trigger.MANUAL if manual else Trigger.SCHEDULED
 
 
-def slot_of(name: str, notes: JobAnnotations, trigger: Trigger) -> datetime | None:
-    """The slot a scheduled Job belongs to: its annotation, else the minute in its name (before 1.28)."""
-    if notes.scheduled:
-        return _instant(notes.scheduled)
+def slot_of(name: str, annotations: JobAnnotations, trigger: Trigger) -> datetime | None:
+    """Return the slot of a scheduled Job: its annotation, before Kubernetes 1.28 the minute in its name."""
+    if annotations.scheduled:
+        return _parse_aware_time(annotations.scheduled)
     number = name.rpartition("-")[2]
     if trigger is Trigger.SCHEDULED and number.isdigit() and len(number) == 8:
         return datetime.fromtimestamp(int(number) * 60, tz=UTC)
     return None
 
 
-def _instant(text: str) -> datetime | None:
+def _parse_aware_time(text: str) -> datetime | None:
+    """Return the time; None for anything else, as anybody may write the annotation."""
     try:
-        found = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return found if found.tzinfo else None
+    return time if time.tzinfo else None
+
+
+def job_uid(run: CronJobExecution) -> str:
+    """Return the uid of a run's Job.
+
+    A run's id is that uid; where the history has a run of another cluster under it, as of a cluster that was
+    restored from the other's etcd, `@` and the cluster's id follow.
+    """
+    return run.id.partition("@")[0]
 
 
 def run_of_job(
@@ -47,35 +59,35 @@ def run_of_job(
     record_id: str,
     job: Job,
     pods: Sequence[Pod],
-    told: EventsByObject,
+    events: EventsByObject,
     old: CronJobExecution | None,
 ) -> CronJobExecution | None:
-    """The execution as it should be kept; `old` itself when nothing changed or it is final already.
+    """Return the run's record as of now; `old` itself where nothing has changed or it is final.
 
-    None for a Job that no CronJob owns.
+    None for a Job that no CronJob owns. Raises ValueError for a Job without a creation time.
     """
     if old is not None and is_final(EXECUTION_TRANSITIONS, old.status):
         return old
     owner = cronjob_owner_of(job)
     if owner is None:
         return None
-    first = old or _first(cluster, record_id, job, owner)
-    new = _update(first, observe(job, pods, told, first.pods, _waited(first)))
+    base = old or _new_run(cluster, record_id, job, owner)
+    new = _with_observation(base, observe(job, pods, events, base.pods, _cause_of(base)))
     return old if new == old else new
 
 
-def _waited(old: CronJobExecution) -> Cause | None:
-    if old.reason is None or old.message is None:
+def _cause_of(run: CronJobExecution) -> Cause | None:
+    if run.reason is None or run.message is None:
         return None
-    return Cause(reason=old.reason, message=old.message, next_step=old.next_step or "")
+    return Cause(reason=run.reason, message=run.message, next_step=run.next_step or "")
 
 
-def _first(cluster: str, record_id: str, job: Job, owner: OwnerReference) -> CronJobExecution:
+def _new_run(cluster: str, record_id: str, job: Job, owner: OwnerReference) -> CronJobExecution:
     meta = job.metadata
-    notes = meta.annotations or _NO_NOTES
-    trigger = trigger_of(notes)
-    created = parse_timestamp(meta.creation_timestamp)
-    if created is None:
+    annotations = meta.annotations or _NO_ANNOTATIONS
+    trigger = trigger_of(annotations)
+    created_at = parse_timestamp(meta.creation_timestamp)
+    if created_at is None:
         raise ValueError("the Job has no creation time")
     return CronJobExecution(
         id=record_id,
@@ -86,30 +98,30 @@ def _first(cluster: str, record_id: str, job: Job, owner: OwnerReference) -> Cro
         job=clean(meta.name, 253),
         status=ExecutionStatus.PENDING,
         trigger=trigger,
-        scheduled_at=slot_of(meta.name, notes, trigger),
-        created_at=created,
-        policy_revision=clean(notes.policy_revision, 64) if notes.policy_revision else None,
-        overrides=_overrides(notes.overrides),
+        scheduled_at=slot_of(meta.name, annotations, trigger),
+        created_at=created_at,
+        policy_revision=clean(annotations.policy_revision, 64) if annotations.policy_revision else None,
+        overrides=_overrides(annotations.overrides),
     )
 
 
 def is_late(run: CronJobExecution) -> bool:
     """Whether a scheduled run began long after its slot."""
-    return run.scheduled_at is not None and run.created_at - run.scheduled_at >= CATCH_UP
+    return run.scheduled_at is not None and run.created_at - run.scheduled_at >= LATE_START
 
 
 def explain_late_run(run: CronJobExecution, others: Sequence[CronJobExecution]) -> CronJobExecution:
-    """A late run as what it is: one that waited for the run before it (Forbid), or one that catches up.
+    """Return a late run with why: it waited for the run before it (Forbid), or it catches up on a slot.
 
-    `others` are the CronJob's newest runs; one that went on over the slot held it.
+    `others` are the CronJob's newest runs; one that was running at the slot is the one it waited for.
     """
     slot = run.scheduled_at
     assert slot is not None
     for other in others:
-        ended = other.ended_at or run.created_at
-        if other.id != run.id and other.job and other.created_at <= slot < ended:
-            words = f"waited for the run {other.job}, which ended at {ended:%H:%M:%S} UTC (Forbid)"
-            return msgspec.structs.replace(run, evidence=words)
+        ended_at = other.ended_at or run.created_at
+        if other.id != run.id and other.job and other.created_at <= slot < ended_at:
+            evidence = f"waited for the run {other.job}, which ended at {ended_at:%H:%M:%S} UTC (Forbid)"
+            return msgspec.structs.replace(run, evidence=evidence)
     return msgspec.structs.replace(run, trigger=Trigger.CATCH_UP)
 
 
@@ -117,20 +129,23 @@ def _overrides(text: str | None) -> tuple[EnvVar, ...]:
     return (decode_or_none(text, tuple[EnvVar, ...]) if text else None) or ()
 
 
-def _update(record: CronJobExecution, seen: Observation) -> CronJobExecution:
-    length = (seen.ended_at - seen.started_at).total_seconds() if seen.ended_at and seen.started_at else None
+def _with_observation(run: CronJobExecution, seen: Observation) -> CronJobExecution:
+    """Return the run as observed; what only a deleted pod showed stays as it was recorded."""
+    duration = None
+    if seen.ended_at and seen.started_at:
+        duration = max(0.0, (seen.ended_at - seen.started_at).total_seconds())
     cause = seen.cause
     return msgspec.structs.replace(
-        record,
+        run,
         status=seen.status,
-        started_at=seen.started_at or record.started_at,
+        started_at=seen.started_at or run.started_at,
         ended_at=seen.ended_at,
-        duration_seconds=max(0.0, length) if length is not None else None,
-        attempts=max(seen.attempts, record.attempts),
-        exit_code=seen.exit_code if seen.exit_code is not None else record.exit_code,
-        restarts=max(seen.restarts, record.restarts),
-        node=seen.node or record.node,
-        pods=seen.pods or record.pods,
+        duration_seconds=duration,
+        attempts=max(seen.attempts, run.attempts),
+        exit_code=seen.exit_code if seen.exit_code is not None else run.exit_code,
+        restarts=max(seen.restarts, run.restarts),
+        node=seen.node or run.node,
+        pods=seen.pods or run.pods,
         reason=cause.reason if cause else None,
         message=cause.message if cause else None,
         next_step=cause.next_step if cause else None,

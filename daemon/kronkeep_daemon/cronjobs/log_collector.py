@@ -1,7 +1,8 @@
-"""Copies what Kubernetes forgets: a container's log before its pod can go, a Job's manifest and Events.
+"""Copies what Kubernetes forgets: containers' logs before their pods are deleted, Jobs' manifests and Events.
 
-A container that has ended is read to its end. One whose pod is being deleted is followed until it ends, since
-nobody can ask for its log afterwards. A copy that fails is tried again; what was read of it is kept at last.
+The log of a container that has ended is read to its end. That of a container whose pod is being deleted is
+followed until it ends, since nobody can ask for it afterwards. A read that fails is tried again; after the
+last try what was read so far is saved.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from kronkeep_common.clock import Clock, SystemClock
+from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
 from kronkeep_common.models import CronJobExecution, KeptLog
 from kronkeep_common.reasons import Reason
@@ -27,120 +28,146 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 COPIERS = 8
-QUEUE = 10_000
-KNOWN = 100_000
-FULL_DISK_PAUSE = 2.0
+QUEUE_LENGTH = 10_000
+REMEMBERED = 100_000  # copies that were queued and are not queued again
+FULL_DISK_PAUSE = 2.0  # seconds
 TRIES = 5
-LONGEST_COPY = 120.0  # seconds; a pod's grace period is 30
+FIRST_RETRY_SECONDS = 0.5
+LONGEST_COPY = 120.0  # seconds; a pod's grace period is 30 by default
 LAST_LINES = 5
 LINE_LENGTH = 300
 
 
-class _Copy(NamedTuple):
-    """One log to copy, or with no container the manifest and Events of a Job."""
+class _LogCopy(NamedTuple):
+    """The log of one container, to be followed where the container has not ended."""
 
     record_id: str
     namespace: str
     pod: str
     container: str
-    follow: bool = False
-    failed: bool = False
+    follow: bool
+    failed: bool
+
+    def __str__(self) -> str:
+        return f"the log of {self.namespace}/{self.pod} {self.container}"
+
+
+class _ArtifactCopy(NamedTuple):
+    """The manifest and the Events of one Job."""
+
+    record_id: str
+    namespace: str
+    job: str
+
+    def __str__(self) -> str:
+        return f"the manifest and Events of {self.namespace}/{self.job}"
+
+
+_Copy = _LogCopy | _ArtifactCopy
 
 
 class LogCollector:
-    """A few copiers over one bounded queue; `kept` is told of each log that was copied."""
+    """Several copiers that work off one bounded queue.
+
+    on_log_saved: called with the id of the run and each log that was saved.
+    """
 
     def __init__(
         self,
         *,
         cluster: Cluster,
         history: History,
-        kept: Callable[[str, KeptLog], Awaitable[None]],
-        clock: Clock | None = None,
+        on_log_saved: Callable[[str, KeptLog], Awaitable[None]],
+        clock: Clock,
     ) -> None:
         self._cluster = cluster
         self._history = history
-        self._kept = kept
-        self._clock = clock or SystemClock()
-        self._queue: asyncio.Queue[_Copy] = asyncio.Queue(QUEUE)
-        self._known: BoundedDict[tuple[str, str], bool] = BoundedDict(KNOWN)
+        self._on_log_saved = on_log_saved
+        self._clock = clock
+        self._queue: asyncio.Queue[_Copy] = asyncio.Queue(QUEUE_LENGTH)
+        self._queued: BoundedDict[tuple[str, str], bool] = BoundedDict(REMEMBERED)
 
     def start(self, supervisor: Supervisor) -> None:
-        """Starts the copiers."""
+        """Start the copiers as tasks of the supervisor."""
         for number in range(COPIERS):
             supervisor.start(f"log copier {self._cluster.name} {number}", self._copy_forever, death="restart")
 
     def collect_logs(self, record_id: str, pod: Pod) -> None:
-        """Queues the containers of `pod` that have ended or are about to go."""
+        """Queue the containers of a pod that have ended, or run in a pod that is being deleted."""
         meta = pod.metadata
-        going = pod.metadata.deletion_timestamp is not None
+        deleting = meta.deletion_timestamp is not None
         for entry in pod.container_statuses:
             ended = entry.state is not None and entry.state.terminated is not None
             began = ended or (entry.state is not None and entry.state.waiting is None)
-            if (ended or (going and began)) and not self._has(record_id, meta.name, entry.name):
-                failed = not ended or _failed(entry)
-                copy = _Copy(
-                    record_id=record_id,
-                    namespace=meta.namespace,
-                    pod=meta.name,
-                    container=entry.name,
-                    follow=not ended,
-                    failed=failed,
-                )
-                self._want((meta.uid, entry.name), copy)
+            if not (ended or (deleting and began)) or self._is_saved(record_id, meta.name, entry.name):
+                continue
+            copy = _LogCopy(
+                record_id=record_id,
+                namespace=meta.namespace,
+                pod=meta.name,
+                container=entry.name,
+                follow=not ended,
+                failed=not ended or _has_failed(entry),
+            )
+            self._enqueue((meta.uid, entry.name), copy)
 
     def collect_artifacts(self, record_id: str, job: Job) -> None:
-        """Queues the manifest and Events of a Job whose end is recorded."""
+        """Queue the manifest and the Events of a Job that has ended."""
         meta = job.metadata
-        self._want(
-            (record_id, ""), _Copy(record_id=record_id, namespace=meta.namespace, pod=meta.name, container="")
-        )
+        self._enqueue((record_id, ""), _ArtifactCopy(record_id, meta.namespace, meta.name))
 
-    def _want(self, key: tuple[str, str], copy: _Copy) -> None:
-        if key not in self._known and not self._queue.full():
-            self._known[key] = True
+    def _enqueue(self, key: tuple[str, str], copy: _Copy) -> None:
+        if key not in self._queued and not self._queue.full():
+            self._queued[key] = True
             self._queue.put_nowait(copy)
 
-    def _has(self, record_id: str, pod: str, container: str) -> bool:
-        record = self._history.executions.get(record_id)
-        return record is not None and any((k.pod, k.container) == (pod, container) for k in record.logs)
+    def _is_saved(self, record_id: str, pod: str, container: str) -> bool:
+        run = self._history.executions.get(record_id)
+        return run is not None and any((log.pod, log.container) == (pod, container) for log in run.logs)
 
     async def _copy_forever(self) -> None:
         while True:
             copy = await self._queue.get()
             try:
-                await (self._copy(copy) if copy.container else self._papers(copy))
+                if isinstance(copy, _LogCopy):
+                    await self._copy_log(copy)
+                else:
+                    await self._copy_artifacts(copy)
             except ReadOnlyHistory:
-                self._again(copy, "the disk is full")
+                self._requeue(copy)
                 await self._clock.sleep(FULL_DISK_PAUSE)
             except KronkeepError as fault:
-                log.warning("what %s/%s leaves is lost: %s", copy.namespace, copy.pod, fault)
+                log.warning("%s could not be copied: %s", copy, fault)
 
-    def _again(self, copy: _Copy, why: str) -> None:
-        """Queues a copy once more that the disk had no room for."""
+    def _requeue(self, copy: _Copy) -> None:
+        """Queue a copy again for which the disk had no space."""
         if self._queue.full():
-            log.warning("the log of %s/%s %s is lost: %s", copy.namespace, copy.pod, copy.container, why)
+            log.warning("%s could not be copied: the disk is full", copy)
         else:
             self._queue.put_nowait(copy)
 
-    async def _copy(self, copy: _Copy) -> None:
-        capped = await self._read(copy)
+    async def _copy_log(self, copy: _LogCopy) -> None:
+        capped = await self._read_log(copy)
         if capped is None:
             return
-        kept = await self._history.logs.save(copy.record_id, f"{copy.pod}.{copy.container}", copy.pod, capped)
-        last = last_lines(capped.content()) if copy.failed else ()
-        found = KeptLog(
+        saved = await self._history.logs.save(
+            copy.record_id, f"{copy.pod}.{copy.container}", copy.pod, capped
+        )
+        kept = KeptLog(
             container=copy.container,
             pod=copy.pod,
-            bytes=kept.bytes,
-            kept=kept.kept,
-            truncated=kept.truncated,
-            last_lines=last,
+            bytes=saved.bytes,
+            kept=saved.kept,
+            truncated=saved.truncated,
+            last_lines=last_lines(capped.content()) if copy.failed else (),
         )
-        await self._kept(copy.record_id, found)
+        await self._on_log_saved(copy.record_id, kept)
 
-    async def _read(self, copy: _Copy) -> CappedLog | None:
-        """The log; of one that breaks off for good, what was read. None when the pod has gone unread."""
+    async def _read_log(self, copy: _LogCopy) -> CappedLog | None:
+        """Return the log, or the part that was read before the last try failed; None without any.
+
+        An empty log of a container that has ended counts as read.
+        """
         for attempt in range(TRIES):
             capped = CappedLog()
             try:
@@ -151,48 +178,41 @@ class LogCollector:
                     async for chunk in chunks:
                         capped.add(chunk)
             except NotFoundInCluster:
-                log.warning(
-                    "the log of %s/%s %s is lost: its pod went", copy.namespace, copy.pod, copy.container
-                )
+                log.warning("%s is lost: its pod was deleted", copy)
                 return None
             except (KronkeepError, TimeoutError) as fault:
                 if attempt + 1 < TRIES and not capped.total:
-                    await self._clock.sleep(0.5 * 2**attempt)
+                    await self._clock.sleep(FIRST_RETRY_SECONDS * 2**attempt)
                     continue
-                log.warning("the log of %s/%s breaks off: %s", copy.namespace, copy.pod, fault)
-            return capped if capped.total or copy.follow is False else None
+                log.warning("%s is incomplete: %s", copy, fault)
+            return capped if capped.total or not copy.follow else None
         return None
 
-    async def _papers(self, copy: _Copy) -> None:
-        record = self._history.executions.get(copy.record_id)
-        if record is not None:
-            await run_artifacts.save_artifacts(self._cluster, self._history, record)
+    async def _copy_artifacts(self, copy: _ArtifactCopy) -> None:
+        run = self._history.executions.get(copy.record_id)
+        if run is not None:
+            await run_artifacts.save_artifacts(self._cluster, self._history, run)
 
 
-def _failed(entry: ContainerStatus) -> bool:
-    end = entry.state.terminated if entry.state else None
-    return end is not None and end.exit_code != 0
+def _has_failed(entry: ContainerStatus) -> bool:
+    terminated = entry.state.terminated if entry.state else None
+    return terminated is not None and terminated.exit_code != 0
 
 
 def last_lines(text: bytes) -> tuple[str, ...]:
-    """The last lines of a log, without their timestamps."""
+    """Return the last lines of a log, without their timestamps."""
     tail = text[-(LAST_LINES + 1) * 4096 :].decode(errors="replace").rstrip("\n")
     lines = [line.partition(" ")[2] or line for line in tail.split("\n")[-LAST_LINES:]]
     return tuple(clean_lines("\n".join(lines), LINE_LENGTH)) if tail else ()
 
 
-def with_log(record: CronJobExecution, kept: KeptLog) -> CronJobExecution:
-    """The record with a log that was copied; an exit code is told with the last thing that was said."""
-    others = tuple(log for log in record.logs if (log.pod, log.container) != (kept.pod, kept.container))
-    message = record.message
-    said = kept.last_lines[-1:]
-    named = message is not None and message.startswith(f"Container {kept.container} ended with exit code ")
-    if (
-        said
-        and said[0]
-        and record.reason == Reason.EXIT_CODE
-        and named
-        and " Its last line: " not in (message or "")
-    ):
-        message = f"{message} Its last line: {said[0]}"
-    return msgspec.structs.replace(record, logs=(*others, kept), message=message)
+def with_log(run: CronJobExecution, saved: KeptLog) -> CronJobExecution:
+    """Return the run with a log that was saved; a message about its exit code gets the log's last line."""
+    others = tuple(log for log in run.logs if (log.pod, log.container) != (saved.pod, saved.container))
+    message = run.message or ""
+    last_line = saved.last_lines[-1] if saved.last_lines else ""
+    about_container = message.startswith(f"Container {saved.container} ended with exit code ")
+    lacks_last_line = " Its last line: " not in message
+    if last_line and run.reason == Reason.EXIT_CODE and about_container and lacks_last_line:
+        run = msgspec.structs.replace(run, message=f"{message} Its last line: {last_line}")
+    return msgspec.structs.replace(run, logs=(*others, saved))

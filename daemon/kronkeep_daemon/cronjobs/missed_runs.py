@@ -1,7 +1,7 @@
-"""Records of runs that no Job was seen of: missed slots, and what an interval without a watch leaves; pure.
+"""Records of runs whose Job was never seen: missed slots, and the slots of a time without a watch; pure.
 
-After such an interval a slot later than status.lastScheduleTime has certainly not been started; that slot
-itself has; an Event that names the slot's Job tells how it ended; the others are one gap, with its interval.
+After such a time, a slot later than status.lastScheduleTime was certainly not started, and that slot itself
+was. An Event that names a slot's Job says how the Job ended. The other slots become one record, the gap.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,19 +12,19 @@ from kronkeep_common.models import CronJobExecution
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ExecutionStatus, Trigger
 from kronkeep_common.text import clean
-from kronkeep_daemon.cronjobs import slot_rules
+from kronkeep_daemon.cronjobs.slot_rules import SlotOutcome
 from kronkeep_daemon.kube.objects import CronJobObject, Event
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
-_TRACES = "Look for the run's own traces; run it again if in doubt."
+_LOOK_FOR_TRACES = "Look for the run's own traces; run it again if in doubt."
 
 
 def slot_run_id(cronjob_id: str, slot: datetime) -> str:
-    """The identity of a run without a Job."""
+    """Return the id of a run without a Job."""
     return f"{cronjob_id}.{int(slot.timestamp()) // 60}"
 
 
-def _base(cronjob: CronJobObject, slot: datetime, **fields: Any) -> CronJobExecution:
+def _slot_record(cronjob: CronJobObject, slot: datetime, **fields: Any) -> CronJobExecution:
     fields.setdefault("id", slot_run_id(cronjob.uid, slot))
     return CronJobExecution(
         cluster=cronjob.cluster,
@@ -39,27 +39,28 @@ def _base(cronjob: CronJobObject, slot: datetime, **fields: Any) -> CronJobExecu
 
 
 def missed_record(
-    cronjob: CronJobObject, slot: datetime, why: slot_rules.SlotOutcome, told: Mapping[str, Event]
+    cronjob: CronJobObject, slot: datetime, outcome: SlotOutcome, events: Mapping[str, Event]
 ) -> CronJobExecution:
-    """The record of a slot that cannot start any more, with what the controller said about it."""
-    reason = Reason(why)
-    words = reason.meaning
-    said = told.get("FailedCreate") or told.get("MissSchedule")
-    at = parse_timestamp(said.last_seen) if said else None
-    if said is not None and at is not None and at >= slot and why is not slot_rules.SlotOutcome.STILL_RUNNING:
-        words = f"{words} Kubernetes says: {clean(said.message or '', 300)}"
-    return _base(
+    """Return the record of a slot that cannot start any more, with the controller's Event about it."""
+    reason = Reason(outcome)
+    message = reason.meaning
+    event = events.get("FailedCreate") or events.get("MissSchedule")
+    seen_at = parse_timestamp(event.last_seen) if event else None
+    explains = seen_at is not None and seen_at >= slot and outcome is not SlotOutcome.STILL_RUNNING
+    if event is not None and explains:
+        message = f"{message} Kubernetes says: {clean(event.message or '', 300)}"
+    return _slot_record(
         cronjob,
         slot,
         status=ExecutionStatus.MISSED,
         reason=reason,
-        message=words,
+        message=message,
         next_step=reason.next_step,
     )
 
 
 class UnwatchedSlots(NamedTuple):
-    """What an interval without a watch leaves of one CronJob: records, and slots that may still start."""
+    """The records of one CronJob's slots in a time without a watch, and the slots that may still start."""
 
     records: list[CronJobExecution]
     open: list[datetime]
@@ -70,90 +71,94 @@ def judge_unwatched(
     due: Sequence[datetime],
     since: datetime,
     until: datetime,
-    told: Mapping[str, Event],
+    events: Mapping[str, Event],
 ) -> UnwatchedSlots:
-    """What is known of the slots `due` between `since` and `until` that no run belongs to."""
+    """Judge the slots `due` that have no run; nobody watched from `since` to `until`."""
     last = cronjob.last_scheduled_at
-    found = []
-    lost = []
-    still = []
+    records = []
+    unexplained = []
+    still_open = []
     for slot in due:
         if last is None or slot > last:
-            still.append(slot)
-        elif was_started(cronjob, slot, told):
-            found.append(started_record(cronjob, slot, told))
+            still_open.append(slot)
+        elif was_started(cronjob, slot, events):
+            records.append(started_record(cronjob, slot, events))
         else:
-            lost.append(slot)
-    if lost:
-        found.append(_gap(cronjob, lost, since, until))
-    return UnwatchedSlots(found, still)
+            unexplained.append(slot)
+    if unexplained:
+        records.append(_gap_record(cronjob, unexplained, since, until))
+    return UnwatchedSlots(records, still_open)
 
 
-def _job(cronjob: CronJobObject, slot: datetime) -> str:
+def _job_name(cronjob: CronJobObject, slot: datetime) -> str:
+    """Return the name that the CronJob controller gives to the Job of a slot: the minute since 1970."""
     return f"{cronjob.name}-{int(slot.timestamp()) // 60}"
 
 
-def was_started(cronjob: CronJobObject, slot: datetime, told: Mapping[str, Event]) -> bool:
-    """Whether the CronJob's status or an Event proves that a Job was made for the slot."""
-    last = cronjob.last_scheduled_at
-    job = _job(cronjob, slot)
-    return slot == last or f"SuccessfulCreate {job}" in told or f"SawCompletedJob {job}" in told
+def was_started(cronjob: CronJobObject, slot: datetime, events: Mapping[str, Event]) -> bool:
+    """Whether the CronJob's status or an Event proves that a Job was created for the slot."""
+    job = _job_name(cronjob, slot)
+    return (
+        slot == cronjob.last_scheduled_at
+        or f"SuccessfulCreate {job}" in events
+        or f"SawCompletedJob {job}" in events
+    )
 
 
-def started_record(cronjob: CronJobObject, slot: datetime, told: Mapping[str, Event]) -> CronJobExecution:
-    """The record of a slot whose Job came and went unseen, as far as it is told how it ended."""
-    job = _job(cronjob, slot)
-    seen = told.get(f"SawCompletedJob {job}")
-    words = (seen.message or "") if seen else ""
-    if seen is not None and "condition: Complete" in words:
+def started_record(cronjob: CronJobObject, slot: datetime, events: Mapping[str, Event]) -> CronJobExecution:
+    """Return the record of a slot whose Job nobody saw; an Event may say how the Job ended."""
+    job = _job_name(cronjob, slot)
+    completed = events.get(f"SawCompletedJob {job}")
+    condition = (completed.message or "") if completed else ""
+    if "condition: Complete" in condition:
         status = ExecutionStatus.SUCCEEDED
         reason = None
         message = None
-    elif seen is not None and "condition: Failed" in words:
+    elif "condition: Failed" in condition:
         status = ExecutionStatus.FAILED
         reason = Reason.FAILED_WHILE_AWAY
         message = "The Job failed while kronkeep was not watching; it is gone."
     else:
         status = ExecutionStatus.UNKNOWN
         reason = Reason.GONE_WHILE_AWAY
-        message = "The Job was started and went while kronkeep was not watching; how it ended is not known."
-    return _base(
+        message = "The Job started and ended while kronkeep was not watching; how it ended is not known."
+    return _slot_record(
         cronjob,
         slot,
         job=job,
         status=status,
-        ended_at=parse_timestamp(seen.last_seen) if seen else None,
+        ended_at=parse_timestamp(completed.last_seen) if completed else None,
         reason=reason,
         message=message,
-        next_step=_TRACES if reason else None,
-        evidence=_evidence(cronjob, slot, seen),
+        next_step=_LOOK_FOR_TRACES if reason else None,
+        evidence=_evidence(cronjob, slot, completed),
     )
 
 
-def _evidence(cronjob: CronJobObject, slot: datetime, seen: Event | None) -> str:
-    if seen is not None:
+def _evidence(cronjob: CronJobObject, slot: datetime, completed: Event | None) -> str:
+    if completed is not None:
         return "the CronJob controller's Event SawCompletedJob"
-    good = cronjob.status.last_successful_time
-    later = parse_timestamp(good)
-    if good and later is not None and later >= slot:
-        return f"status.lastScheduleTime; status.lastSuccessfulTime {clean(good, 40)} is later"
+    successful = cronjob.status.last_successful_time
+    successful_at = parse_timestamp(successful)
+    if successful and successful_at is not None and successful_at >= slot:
+        return f"status.lastScheduleTime; status.lastSuccessfulTime {clean(successful, 40)} is later"
     return "status.lastScheduleTime, or the Event SuccessfulCreate"
 
 
-def _gap(
-    cronjob: CronJobObject, lost: Sequence[datetime], since: datetime, until: datetime
+def _gap_record(
+    cronjob: CronJobObject, slots: Sequence[datetime], since: datetime, until: datetime
 ) -> CronJobExecution:
-    count = "one run was" if len(lost) == 1 else f"{len(lost)} runs were"
+    count = "one run was" if len(slots) == 1 else f"{len(slots)} runs were"
     span = f"from {since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC"
-    return _base(
+    return _slot_record(
         cronjob,
-        lost[0],
+        slots[0],
         id=f"{cronjob.uid}.gap.{int(since.timestamp())}",
         status=ExecutionStatus.UNKNOWN,
         reason=Reason.GAP,
         message=f"kronkeep did not watch {span}; {count} due, and what became of that is not known.",
-        next_step=_TRACES,
-        evidence="no Job, Event or status tells of them",
+        next_step=_LOOK_FOR_TRACES,
+        evidence="no Job, Event or status shows them",
         gap_until=until,
-        gap_slots=len(lost),
+        gap_slots=len(slots),
     )

@@ -1,9 +1,11 @@
-"""Resuming a CronJob without starting what it missed; pure but for the task that gives the spec back.
+"""Resuming a CronJob without starting the slot that it missed while it was suspended.
 
-Kubernetes starts the newest slot missed meanwhile as soon as a CronJob is resumed, and later at any change of
-it, unless startingDeadlineSeconds forbids that. So the deadline is lowered below the slot's age, and what it
-was is noted in an annotation; once a later slot has been started, or the CronJob is suspended again, no old
-slot can start any more, and the deadline is given back.
+As soon as a CronJob is resumed, and at any later change of it, Kubernetes starts the newest slot that was
+missed, unless startingDeadlineSeconds forbids that. So a resume lowers that deadline below the age of the
+missed slot and notes the old value in an annotation. Once a later slot has been started, or the CronJob is
+suspended again, no old slot can start any more, and the old deadline is restored.
+
+All functions but `restore_deadline` are pure.
 """
 
 import logging
@@ -17,27 +19,27 @@ from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 log = logging.getLogger(__name__)
-LEAST = 12.0  # seconds: below ten the controller may not start even the slots that come
+SHORTEST_DEADLINE = 12.0  # seconds; below 10 the CronJob controller may not start even later slots in time
+_SAFE_DIGITS = 18  # of this many digits every number fits into an int64
 
 
 def missed_slot(cronjob: CronJobObject, schedule: Schedule | None, now: datetime) -> datetime | None:
-    """The slot that Kubernetes would start at once."""
+    """Return the slot that Kubernetes would start at once on a resume; None where there is none."""
     if schedule is None or not cronjob.spec.suspend:
         return None
     slot = schedule.previous(now)
-    last = cronjob.last_scheduled_at
-    born = cronjob.created_at
-    since = max((at for at in (last, born) if at is not None), default=None)
+    times = (cronjob.last_scheduled_at, cronjob.created_at)
+    since = max((time for time in times if time is not None), default=None)
     return slot if slot is not None and (since is None or slot > since) else None
 
 
 def seconds_to_wait(slot: datetime, now: datetime) -> float:
-    """How many seconds to wait before a resume: a slot this young needs a deadline that is too short."""
-    return max(0.0, LEAST - (now - slot).total_seconds())
+    """Return how long to wait before a resume: a younger slot would need too short a deadline."""
+    return max(0.0, SHORTEST_DEADLINE - (now - slot).total_seconds())
 
 
 def resume_patch(cronjob: CronJobObject, slot: datetime | None, now: datetime) -> JsonObject:
-    """The merge patch that resumes."""
+    """Return the merge patch that resumes; `slot` is the missed slot."""
     spec: JsonObject = {"suspend": False}
     if slot is None:
         return {"spec": spec}
@@ -46,24 +48,27 @@ def resume_patch(cronjob: CronJobObject, slot: datetime | None, now: datetime) -
     if deadline is not None and deadline < age:
         return {"spec": spec}
     spec["startingDeadlineSeconds"] = max(0, age - 1)
-    noted = f"{'none' if deadline is None else deadline} {slot:%Y-%m-%dT%H:%M:%SZ}"
-    return {"metadata": {"annotations": {object_keys.STARTING_DEADLINE: noted}}, "spec": spec}
+    note = f"{'none' if deadline is None else deadline} {slot:%Y-%m-%dT%H:%M:%SZ}"
+    return {"metadata": {"annotations": {object_keys.STARTING_DEADLINE: note}}, "spec": spec}
 
 
 def deadline_patch(cronjob: CronJobObject) -> JsonObject | None:
-    """The merge patch that gives the deadline back; None while an old slot could still start."""
-    noted = cronjob.annotations.get(object_keys.STARTING_DEADLINE)
-    if noted is None:
+    """Return the merge patch that restores the deadline; None without a note, or while the slot could start.
+
+    A note that cannot be read is removed, with the deadline.
+    """
+    note = cronjob.annotations.get(object_keys.STARTING_DEADLINE)
+    if note is None:
         return None
-    deadline, _, text = noted.partition(" ")
+    deadline, _, slot_text = note.partition(" ")
     try:
-        slot = parse_timestamp(text)
+        slot = parse_timestamp(slot_text)
     except ValueError:
         slot = None
     last = cronjob.last_scheduled_at
     if not cronjob.spec.suspend and slot is not None and (last is None or last <= slot):
         return None
-    seconds = int(deadline) if deadline.isdecimal() and len(deadline) < 19 else None  # an int64's digits
+    seconds = int(deadline) if deadline.isdecimal() and len(deadline) <= _SAFE_DIGITS else None
     return {
         "metadata": {"annotations": {object_keys.STARTING_DEADLINE: None}},
         "spec": {"startingDeadlineSeconds": seconds},
@@ -71,11 +76,11 @@ def deadline_patch(cronjob: CronJobObject) -> JsonObject | None:
 
 
 async def restore_deadline(cronjob: CronJobObject, patch: Callable[[JsonObject], Awaitable[object]]) -> None:
-    """Gives the deadline of one CronJob back, when it is time; a fault is tried again at its next change."""
-    found = deadline_patch(cronjob)
-    if found is None:
+    """Restore the deadline where that is due; a failure is logged, and tried again at the next change."""
+    body = deadline_patch(cronjob)
+    if body is None:
         return
     try:
-        await patch(found)
+        await patch(body)
     except KronkeepError as fault:
-        log.warning("startingDeadlineSeconds of %s: %s", cronjob.name, fault)
+        log.warning("startingDeadlineSeconds of %s could not be restored: %s", cronjob.name, fault)

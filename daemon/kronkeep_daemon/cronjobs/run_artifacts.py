@@ -1,6 +1,7 @@
-"""A run's manifest and Events: as the cluster has them, else as they were kept when the run ended."""
+"""A run's manifest and Events: from the cluster while it has them, else as they were saved at its end."""
 
 import logging
+from operator import attrgetter
 
 import msgspec
 
@@ -8,6 +9,7 @@ from kronkeep_common.api import EventView
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJobExecution
 from kronkeep_common.text import clean
+from kronkeep_daemon.cronjobs.job_to_run import job_uid
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.kept_logs import CappedLog
 from kronkeep_daemon.kube import paths
@@ -17,17 +19,18 @@ from kronkeep_daemon.kube.objects import Event, JsonObject
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 log = logging.getLogger(__name__)
+# Names under which the copies are kept beside the logs; no container's name begins with an underscore.
 MANIFEST = "_manifest"
-EVENTS = "_events"  # beside the logs; no container's name begins with _
-MOST_PODS = 10
+EVENTS = "_events"
+MOST_PODS = 10  # the newest pods of a run, whose Events are read
 
 
 async def save_artifacts(cluster: Cluster, history: History, run: CronJobExecution) -> None:
-    """Keeps both durably, as far as they are still there; raises what the history raises."""
-    manifest = await _job(cluster, run)
+    """Save the manifest and the Events that the cluster still has; raises what the history raises."""
+    manifest = await _fetch_job(cluster, run)
     if manifest is not None:
         await _save(history, run.id, MANIFEST, msgspec.json.encode(manifest))
-    events = await _told(cluster, run)
+    events = await _fetch_events(cluster, run)
     if events:
         await _save(history, run.id, EVENTS, msgspec.json.encode(events))
 
@@ -40,54 +43,55 @@ async def _save(history: History, record_id: str, name: str, body: bytes) -> Non
 
 
 async def read_manifest(cluster: Cluster, history: History, run: CronJobExecution) -> JsonObject | None:
-    """The Job as Kubernetes writes it; None when it is gone and was not kept."""
+    """Return the Job as Kubernetes writes it; None where it is deleted and was not saved."""
     try:
-        found = await _job(cluster, run)
+        manifest = await _fetch_job(cluster, run)
     except KronkeepError as fault:
-        log.info("the manifest of run %s is answered as it was kept: %s", run.id, fault)
-        found = None
-    if found is None and (kept := await history.logs.read(run.id, MANIFEST)) is not None:
-        found = msgspec.json.decode(kept, type=JsonObject)
-    return found
+        log.info("run %s is answered with its saved manifest: %s", run.id, fault)
+        manifest = None
+    if manifest is not None:
+        return manifest
+    saved = await history.logs.read(run.id, MANIFEST)
+    return msgspec.json.decode(saved, type=JsonObject) if saved is not None else None
 
 
 async def read_events(cluster: Cluster, history: History, run: CronJobExecution) -> list[EventView]:
-    """What Kubernetes said about the Job and its pods, oldest first; it forgets after an hour."""
-    kept = await history.logs.read(run.id, EVENTS)
-    found = msgspec.json.decode(kept, type=list[EventView]) if kept else []
+    """Return the Events about the Job and its pods, oldest first; Kubernetes keeps them for an hour."""
+    saved = await history.logs.read(run.id, EVENTS)
+    events = msgspec.json.decode(saved, type=list[EventView]) if saved else []
     try:
-        found += await _told(cluster, run)
+        events += await _fetch_events(cluster, run)
     except KronkeepError as fault:
-        log.info("the events of run %s are answered as they were kept: %s", run.id, fault)
-    each = {(event.object, event.reason, event.message): event for event in found}
-    return sorted(each.values(), key=lambda event: event.at)
+        log.info("run %s is answered with its saved Events: %s", run.id, fault)
+    distinct = {(event.object, event.reason, event.message): event for event in events}
+    return sorted(distinct.values(), key=attrgetter("at"))
 
 
-async def _job(cluster: Cluster, run: CronJobExecution) -> JsonObject | None:
+async def _fetch_job(cluster: Cluster, run: CronJobExecution) -> JsonObject | None:
     if run.job is None:
         return None
     try:
-        found = await cluster.get(paths.jobs(run.namespace, run.job))
+        manifest = await cluster.get(paths.jobs(run.namespace, run.job))
     except NotFoundInCluster:
         return None
-    found["metadata"].pop("managedFields", None)
-    return found if found["metadata"]["uid"] == run.id.partition("@")[0] else None
+    manifest["metadata"].pop("managedFields", None)
+    return manifest if manifest["metadata"]["uid"] == job_uid(run) else None
 
 
-async def _told(cluster: Cluster, run: CronJobExecution) -> list[EventView]:
-    selectors = [f"involvedObject.uid={run.id.partition('@')[0]}"]
+async def _fetch_events(cluster: Cluster, run: CronJobExecution) -> list[EventView]:
+    selectors = [f"involvedObject.uid={job_uid(run)}"]
     selectors += [f"involvedObject.kind=Pod,involvedObject.name={pod.name}" for pod in run.pods[-MOST_PODS:]]
-    found: list[EventView] = []
+    views: list[EventView] = []
     for selector in selectors:
         pages = cluster.pages_of(paths.events(run.namespace), Event, fieldSelector=selector)
-        async for items, _ in pages:
-            found += [view for event in items if (view := _view(event)) is not None]
-    return found
+        async for events, _ in pages:
+            views += [view for event in events if (view := _event_view(event)) is not None]
+    return views
 
 
-def _view(event: Event) -> EventView | None:
+def _event_view(event: Event) -> EventView | None:
     at = parse_timestamp(event.last_seen)
-    about = event.involved_object
+    subject = event.involved_object
     if at is None:
         return None
     return EventView(
@@ -96,5 +100,5 @@ def _view(event: Event) -> EventView | None:
         reason=clean(event.reason or "", 128),
         message=clean(event.message or "", 1024),
         count=event.occurrences,
-        object=f"{clean(about.kind, 63)}/{clean(about.name, 253)}",
+        object=f"{clean(subject.kind, 63)}/{clean(subject.name, 253)}",
     )

@@ -1,7 +1,8 @@
-"""Turns what a cluster shows into durable records: each Job once, its end once, its log before the pod goes.
+"""Records the runs of one cluster: each Job once, its end once, its logs before its pods are deleted.
 
-Watches only mark Jobs as touched. One task takes all that are touched, writes their records, commits once and
-then tells the bus; so a burst of events costs one sync, and nothing is told before it is durable.
+Watches only mark Jobs as touched. One task takes the touched ones, writes their records, commits once and
+then announces the changes. So a burst of events costs one sync, and nothing is announced before it is
+durable.
 """
 
 import asyncio
@@ -19,8 +20,12 @@ from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigg
 from kronkeep_daemon.cronjobs import deleted_jobs, job_to_run, log_collector, missed_runs
 from kronkeep_daemon.cronjobs.cluster_cache import ChangeKind, ClusterCache
 from kronkeep_daemon.cronjobs.cluster_watch import ClusterWatches
+from kronkeep_daemon.cronjobs.deleted_jobs import DeletedJobFacts
+from kronkeep_daemon.cronjobs.job_to_run import job_uid
+from kronkeep_daemon.cronjobs.log_collector import LogCollector
+from kronkeep_daemon.cronjobs.run_changes import RunChanges
 from kronkeep_daemon.cronjobs.slot_tracker import TICK_SECONDS, SlotTracker
-from kronkeep_daemon.events import Bus, CronJobChanged, ExecutionChanged
+from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import (
@@ -34,16 +39,31 @@ from kronkeep_daemon.kube.objects import (
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-FULL_DISK_PAUSE = 2.0
-BREATH = 0.001
-LONGEST_BREATH = 0.05  # after a write, for each of its Jobs: a burst shares the next one
-PATIENCE = 3.0  # for what may still be told of a Job that has gone
-SLICE = 1000  # Jobs written at once: a first list of many costs no more memory than that
-MOST = 100_000  # runs that have not ended
+FULL_DISK_PAUSE = 2.0  # seconds
+# After a write the task rests this long for each Job written, so that a burst shares the next commit.
+REST_PER_JOB = 0.001
+LONGEST_REST = 0.05
+EVENT_PATIENCE = 3.0  # seconds to wait for an Event that explains why a Job was deleted
+JOBS_PER_WRITE = 1000  # so that the first list of very many Jobs needs no more memory than this many
+MOST_OPEN_RUNS = 100_000
+
+
+def default_grace() -> timedelta:
+    """Return how late a run may begin, where no settings say so."""
+    return timedelta(seconds=120)
+
+
+def default_zone() -> str:
+    """Return the time zone of the CronJob controller, where no settings say so."""
+    return "UTC"
 
 
 class RunRecorder:
-    """Records one cluster."""
+    """The recorder of one cluster.
+
+    grace: how late a run may begin before its slot is late.
+    event_patience: seconds to wait for an Event that explains why a Job was deleted.
+    """
 
     def __init__(
         self,
@@ -52,179 +72,200 @@ class RunRecorder:
         history: History,
         bus: Bus,
         clock: Clock,
+        grace: Callable[[], timedelta] = default_grace,
+        controller_zone: Callable[[], str] = default_zone,
         namespaces: tuple[str, ...] = (),
-        grace: Callable[[], timedelta] = lambda: timedelta(seconds=120),
-        controller_zone: Callable[[], str] = lambda: "UTC",
-        patience: float = PATIENCE,
-        told: Callable[[], None] = lambda: None,
+        event_patience: float = EVENT_PATIENCE,
     ) -> None:
         self.cluster = cluster
-        self._synced_told = told
         self._history = history
         self._bus = bus
         self._clock = clock
-        self._patience = patience
-        self._touched: dict[str, None] = {}
+        self._event_patience = event_patience
+        self._touched: dict[str, None] = {}  # uids of Jobs, in the order in which they changed
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
-        self._waiting: dict[str, bool] = {}
-        self.cache = ClusterCache(self._touch, self._turn)
-        self.log_collector = log_collector.LogCollector(cluster=cluster, history=history, kept=self._log_kept)
-        self.watches = ClusterWatches(cluster=cluster, seen=self.cache, clock=clock, namespaces=namespaces)
+        # Deleted Jobs whose explaining Event is waited for; True once the wait is over.
+        self._event_waits: dict[str, bool] = {}
         self.synced = asyncio.Event()
+        self.cache = ClusterCache(on_job_change=self._touch, on_cronjob_change=self._announce_cronjob)
+        self.log_collector = LogCollector(
+            cluster=cluster, history=history, on_log_saved=self._add_log, clock=clock
+        )
+        self.watches = ClusterWatches(cluster=cluster, cache=self.cache, clock=clock, namespaces=namespaces)
         self.slot_tracker = SlotTracker(
             cluster_id=cluster.id,
-            seen=self.cache,
+            cache=self.cache,
             history=history,
             bus=bus,
             clock=clock,
-            live=self.watches.is_live,
+            is_live=self.watches.is_live,
             grace=grace,
             controller_zone=controller_zone,
         )
 
     def start(self, supervisor: Supervisor) -> None:
-        """Starts watches, the writer, the account of slots and the log keeper as tasks of the supervisor."""
-        self.watches.start(supervisor, self._first_list)
+        """Start the watches, the writer, the slot tracker and the log copiers as tasks of the supervisor."""
+        self.watches.start(supervisor, self.take_first_lists)
         supervisor.start(f"recorder {self.cluster.name}", self._write_forever, death="restart")
-        supervisor.start(f"slots {self.cluster.name}", self._account_forever, death="restart")
+        supervisor.start(f"slots {self.cluster.name}", self._track_slots_forever, death="restart")
         self.log_collector.start(supervisor)
 
-    def _first_list(self) -> None:
-        self._while_away()
+    def take_first_lists(self) -> None:
+        """Touch the open runs whose Job is not listed, and announce that the lists are complete."""
+        for status in ExecutionStatus:
+            if is_final(EXECUTION_TRANSITIONS, status):
+                continue
+            open_runs = self._history.executions.newest(
+                limit=MOST_OPEN_RUNS, cluster=self.cluster.id, status=status
+            )
+            for run in open_runs.items:
+                if run.job is not None and job_uid(run) not in self.cache.jobs:
+                    self._touch(job_uid(run))
         self.synced.set()
-        self._synced_told()
+        self._bus.publish(ActingChanged(self.cluster.id))
         self._wake.set()
 
-    def _while_away(self) -> None:
-        """Records that are not final and whose Job is no longer there: it went while nobody watched."""
-        for status in ExecutionStatus:
-            if not is_final(EXECUTION_TRANSITIONS, status):
-                page = self._history.executions.newest(limit=MOST, cluster=self.cluster.id, status=status)
-                for record in page.items:
-                    if record.job is not None and self.job_uid(record) not in self.cache.jobs:
-                        self._touch(self.job_uid(record))
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether a touched Job is not written yet, or the Event that explains a deletion is waited for."""
+        return bool(self._touched or self._event_waits)
 
-    def _kept(self, uid: str) -> tuple[str, CronJobExecution | None]:
-        """A Job's id and record: its uid, unless a cluster made of another's etcd has a Job of the same."""
-        found = self._history.executions.get(uid)
-        if found is None or found.cluster == self.cluster.id:
-            return uid, found
-        own = f"{uid}@{self.cluster.id}"
-        return own, self._history.executions.get(own)
-
-    @staticmethod
-    def job_uid(record: CronJobExecution) -> str:
-        """The uid of a record's Job."""
-        return record.id.partition("@")[0]
+    async def flush(self) -> None:
+        """Write the records of every touched Job; raises ReadOnlyHistory, with all of them still touched."""
+        while self._touched:
+            await self._write_some()
 
     def _touch(self, uid: str) -> None:
         self._touched[uid] = None
         self._idle.clear()
         self._wake.set()
 
-    def _turn(self, kind: ChangeKind, cronjob: CronJobObject) -> None:
+    def _announce_cronjob(self, kind: ChangeKind, cronjob: CronJobObject) -> None:
         self._bus.publish(CronJobChanged(kind, cronjob))
 
     async def _write_forever(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            touched = list(islice(self._touched, SLICE))
-            self._touched = dict.fromkeys(islice(self._touched, SLICE, None))
             try:
-                await self._write(touched)
+                count = await self._write_some()
             except ReadOnlyHistory as full:
-                log.error("recording waits: %s", full)
-                self._touched = dict.fromkeys(touched) | self._touched
+                log.error("runs cannot be recorded now: %s", full)
                 await self._clock.sleep(FULL_DISK_PAUSE)
                 self._wake.set()
+                continue
             if self._touched:
                 self._wake.set()
                 continue
             self._idle.set()
-            await asyncio.sleep(min(BREATH * len(touched), LONGEST_BREATH))
+            await asyncio.sleep(min(REST_PER_JOB * count, LONGEST_REST))
 
-    async def _account_forever(self) -> None:
-        """Judges slots only after every Job that was seen is recorded."""
+    async def _track_slots_forever(self) -> None:
+        """Judge slots only while every Job that was seen is recorded: its record takes the slot."""
         await self.synced.wait()
-        await self.watches.wait_for_events(self._patience)
+        await self.watches.wait_for_events(self._event_patience)
         while True:
             await self._idle.wait()
             await self.slot_tracker.update()
             await self._clock.sleep(TICK_SECONDS)
 
+    async def _write_some(self) -> int:
+        """Write the first JOBS_PER_WRITE touched Jobs; return how many there were."""
+        touched = list(islice(self._touched, JOBS_PER_WRITE))
+        self._touched = dict.fromkeys(islice(self._touched, JOBS_PER_WRITE, None))
+        try:
+            await self._write(touched)
+        except ReadOnlyHistory:
+            self._touched = dict.fromkeys(touched) | self._touched
+            raise
+        return len(touched)
+
     async def _write(self, touched: Iterable[str]) -> None:
-        changed: list[ExecutionChanged] = []
+        changes = RunChanges(self._history, self._bus)
         records: dict[str, CronJobExecution | None] = dict.fromkeys(touched)
         for uid in touched:
             try:
-                records[uid] = self._record(uid, changed)
+                records[uid] = self._record(uid, changes)
             except (KeyError, TypeError, ValueError, msgspec.ValidationError):
-                log.exception("the Job %s cannot be read; it is passed over", uid)
-        if changed:
-            await self._history.commit()
-        for event in changed:
-            self._bus.publish(event)
+                log.exception("the Job %s cannot be read and is not recorded", uid)
+        if not changes.is_empty:
+            await changes.commit()
         for uid, record in records.items():
-            self._after(uid, record)
+            self._follow_up(uid, record)
 
-    def _record(self, uid: str, changed: list[ExecutionChanged]) -> CronJobExecution | None:
-        """The record of a Job as of now; one that is not as it was kept is put and added to `changed`."""
-        record_id, old = self._kept(uid)
+    def _record(self, uid: str, changes: RunChanges) -> CronJobExecution | None:
+        """Return a Job's record as of now; put it where it differs from the one in the history."""
+        record_id, old = self._find_record(uid)
         job = self.cache.jobs.get(uid)
         new = old
         if job is not None:
-            pods = self.cache.pods_of(uid)
-            told = self.cache.events
             new = job_to_run.run_of_job(
-                cluster=self.cluster.id, record_id=record_id, job=job, pods=pods, told=told, old=old
+                cluster=self.cluster.id,
+                record_id=record_id,
+                job=job,
+                pods=self.cache.pods_of(uid),
+                events=self.cache.events,
+                old=old,
             )
         if new is not None and old is None:
-            new = self._met(new)
-        gone = job is None or uid in self.cache.deleted_jobs
-        if new is not None and gone and not is_final(EXECUTION_TRANSITIONS, new.status):
-            new = self._vanished(uid, new) or new
+            new = self._reconcile_new_run(new, changes)
+        deleted = job is None or uid in self.cache.deleted_jobs
+        if new is not None and deleted and not is_final(EXECUTION_TRANSITIONS, new.status):
+            new = self._final_record(uid, new) or new
         if new is not None and new is not old:
-            self._history.executions.put(new)
-            changed.append(ExecutionChanged(old, new))
+            changes.put(old, new)
         return new
 
-    def _met(self, new: CronJobExecution) -> CronJobExecution:
-        """A run seen for the first time: its slot was not missed after all, and it may be a late one."""
-        if new.scheduled_at is not None and new.trigger is Trigger.SCHEDULED:
-            self._history.executions.remove(missed_runs.slot_run_id(new.cronjob_id, new.scheduled_at))
-            if job_to_run.is_late(new):
-                page = self._history.executions.newest(limit=5, cronjob_id=new.cronjob_id)
-                return job_to_run.explain_late_run(new, page.items)
-        return new
+    def _find_record(self, uid: str) -> tuple[str, CronJobExecution | None]:
+        """Return the id and the record of a Job's run, see `job_to_run.job_uid`."""
+        run = self._history.executions.get(uid)
+        if run is None or run.cluster == self.cluster.id:
+            return uid, run
+        own_id = f"{uid}@{self.cluster.id}"
+        return own_id, self._history.executions.get(own_id)
 
-    def _vanished(self, uid: str, run: CronJobExecution) -> CronJobExecution | None:
-        """The end of a Job that went without one; None when more may be told within the patience."""
-        cronjob = self.cache.cronjobs.get(CronJobRef.of(run))
-        there = cronjob is not None and cronjob.uid == run.cronjob_id
-        facts = deleted_jobs.DeletedJobFacts(
-            watched=uid in self.cache.deleted_jobs,
-            replaces=cronjob is not None and there and cronjob.spec.concurrency_policy == "Replace",
-            newer=self._newer(run),
-            cronjob_there=there,
-            told=self.cache.events_about(run.cronjob_id),
+    def _reconcile_new_run(self, new: CronJobExecution, changes: RunChanges) -> CronJobExecution:
+        """Remove the record that its slot was missed, and explain a run that began late."""
+        if new.scheduled_at is None or new.trigger is not Trigger.SCHEDULED:
+            return new
+        changes.remove(missed_runs.slot_run_id(new.cronjob_id, new.scheduled_at))
+        if not job_to_run.is_late(new):
+            return new
+        others = self._history.executions.newest(limit=5, cronjob_id=new.cronjob_id)
+        return job_to_run.explain_late_run(new, others.items)
+
+    def _final_record(self, uid: str, run: CronJobExecution) -> CronJobExecution | None:
+        """Return the final record of a Job that was deleted; None while an Event may still explain it."""
+        waited = self._event_waits.get(uid, False)
+        record = deleted_jobs.final_record(
+            run, self._deletion_facts(uid, run), self._clock.now(), waited=waited
         )
-        found = deleted_jobs.final_record(run, facts, self._clock.now(), waited=self._waiting.get(uid, False))
-        if found is not None:
-            self._waiting.pop(uid, None)
-        elif uid not in self._waiting:
-            self._waiting[uid] = False
-            asyncio.get_running_loop().call_later(self._patience, self._waited_for, uid)
-        return found
+        if record is not None:
+            self._event_waits.pop(uid, None)
+        elif uid not in self._event_waits:
+            self._event_waits[uid] = False
+            asyncio.get_running_loop().call_later(self._event_patience, self._end_event_wait, uid)
+        return record
 
-    def _waited_for(self, uid: str) -> None:
-        if uid in self._waiting:
-            self._waiting[uid] = True
+    def _deletion_facts(self, uid: str, run: CronJobExecution) -> DeletedJobFacts:
+        cronjob = self.cache.cronjobs.get(CronJobRef.of(run))
+        if cronjob is not None and cronjob.uid != run.cronjob_id:
+            cronjob = None  # another CronJob of the same name
+        return DeletedJobFacts(
+            watched=uid in self.cache.deleted_jobs,
+            replaces=cronjob is not None and cronjob.spec.concurrency_policy == "Replace",
+            has_newer=self._has_newer_job(run),
+            cronjob_exists=cronjob is not None,
+            events=self.cache.events_about(run.cronjob_id),
+        )
+
+    def _end_event_wait(self, uid: str) -> None:
+        if uid in self._event_waits:
+            self._event_waits[uid] = True
             self._touch(uid)
 
-    def _newer(self, run: CronJobExecution) -> bool:
-        """Whether a later Job of the same CronJob is there."""
+    def _has_newer_job(self, run: CronJobExecution) -> bool:
         return any(
             (owner := cronjob_owner_of(job)) is not None
             and owner.uid == run.cronjob_id
@@ -232,11 +273,12 @@ class RunRecorder:
             for job in self.cache.jobs.values()
         )
 
-    def _after(self, uid: str, record: CronJobExecution | None) -> None:
-        """Copies the logs of what has ended; forgets a Job that is gone and whose end is recorded."""
+    def _follow_up(self, uid: str, record: CronJobExecution | None) -> None:
+        """Have the logs of ended containers copied; forget a deleted Job whose end is recorded."""
         job = self.cache.jobs.get(uid)
+        deleted = uid in self.cache.deleted_jobs
         if job is None or cronjob_owner_of(job) is None:
-            if uid in self.cache.deleted_jobs:
+            if deleted:
                 self.cache.forget_job(uid)
             return
         if record is None:
@@ -244,30 +286,29 @@ class RunRecorder:
         for pod in self.cache.pods_of(uid):
             if self.cache.pod_exists(pod):
                 self.log_collector.collect_logs(record.id, pod)
-        over = is_final(EXECUTION_TRANSITIONS, record.status)
-        if over:
+        if is_final(EXECUTION_TRANSITIONS, record.status):
             self.log_collector.collect_artifacts(record.id, job)
-        if uid in self.cache.deleted_jobs and over:
-            self.cache.forget_job(uid)
+            if deleted:
+                self.cache.forget_job(uid)
 
-    async def _log_kept(self, record_id: str, kept: KeptLog) -> None:
-        record = self._history.executions.get(record_id)
-        if record is None:
+    async def _add_log(self, record_id: str, saved: KeptLog) -> None:
+        run = self._history.executions.get(record_id)
+        if run is None:
             return
-        new = log_collector.with_log(record, kept)
-        self._history.executions.put(new)
-        await self._history.commit()
+        changes = RunChanges(self._history, self._bus)
+        changes.put_silently(log_collector.with_log(run, saved))
+        await changes.commit()
 
-    async def adopt(self, job: JsonObject) -> CronJobExecution:
-        """Records a Job that we have just created, before the watch tells of it."""
-        seen = convert_object(job, Job)
-        uid = seen.metadata.uid
-        self.cache.jobs.setdefault(uid, seen)
-        changed: list[ExecutionChanged] = []
-        record = self._record(uid, changed)
-        await self._history.commit()
-        for event in changed:
-            self._bus.publish(event)
+    async def adopt(self, manifest: JsonObject) -> CronJobExecution:
+        """Record a Job that this daemon has just created, without waiting for the watch.
+
+        Raises KronkeepError for a Job that no CronJob owns, and what History.commit raises.
+        """
+        job = convert_object(manifest, Job)
+        self.cache.add_job(job)
+        changes = RunChanges(self._history, self._bus)
+        record = self._record(job.metadata.uid, changes)
+        await changes.commit()
         if record is None:
-            raise KronkeepError(f"The Job {seen.metadata.name} has no CronJob.")
+            raise KronkeepError(f"The Job {job.metadata.name} has no CronJob.")
         return record

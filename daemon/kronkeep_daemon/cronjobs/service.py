@@ -1,4 +1,4 @@
-"""CronJobs and their executions: list, create, trigger, suspend, resume, delete, logs."""
+"""The base service: CronJobs of all clusters and their runs, without backups."""
 
 import asyncio
 import secrets
@@ -23,6 +23,7 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, is_final
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs import cronjob_manifests, resume, spec_limits
+from kronkeep_daemon.cronjobs.job_to_run import job_uid
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.events import Bus, CronJobChanged
 from kronkeep_daemon.history import History
@@ -36,12 +37,12 @@ from kronkeep_daemon.kube.watch import WatchState
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 
-RECENT = 20
-GOING = frozenset(s for s in ExecutionStatus if not is_final(EXECUTION_TRANSITIONS, s))
+RECENT_RUNS = 20
+OPEN_STATUSES = frozenset(s for s in ExecutionStatus if not is_final(EXECUTION_TRANSITIONS, s))
 
 
 class CronJobService:
-    """The base service over all clusters; `leads` says on which of them this daemon acts by itself."""
+    """Manages CronJobs; `leads` says on which clusters this daemon acts without being asked."""
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class CronJobService:
         bus.subscribe(CronJobChanged, self._on_cronjob_changed)
 
     def start(self, supervisor: Supervisor) -> None:
-        """Starts watching."""
+        """Start to hold the Leases and to watch, as tasks of the supervisor."""
         self._supervisor = supervisor
         for leadership in self.leads:
             supervisor.start(f"lease {leadership.name}", leadership.run, death="restart")
@@ -72,12 +73,12 @@ class CronJobService:
             recorder.start(supervisor)
 
     async def wait_until_synced(self) -> None:
-        """Returns once every collection has been listed."""
+        """Wait until every cluster has been listed."""
         for recorder in self.recorders.values():
             await recorder.synced.wait()
 
     async def wait_until_one_synced(self) -> None:
-        """Returns once the collections of one cluster have been listed: another may be away for long."""
+        """Wait until one cluster has been listed; another may be unreachable for long."""
         waits = [asyncio.ensure_future(recorder.synced.wait()) for recorder in self.recorders.values()]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -86,11 +87,11 @@ class CronJobService:
                 wait.cancel()
 
     def unlisted_clusters(self) -> frozenset[str]:
-        """The ids of the clusters that have not been listed yet."""
+        """Return the ids of the clusters that have not been listed yet."""
         return frozenset(i for i, recorder in self.recorders.items() if not recorder.synced.is_set())
 
     def led_objects(self) -> Iterator[CronJobObject]:
-        """Every CronJob of the clusters on which this daemon acts now."""
+        """Yield every CronJob of the clusters that are listed and on which this daemon acts now."""
         unknown = self.unlisted_clusters()
         return (
             cronjob
@@ -99,37 +100,39 @@ class CronJobService:
         )
 
     async def release_leases(self) -> None:
-        """Lets another daemon act at once."""
+        """Give the Leases back, so that another daemon can act at once."""
         for leadership in self.leads:
             await leadership.release()
 
     def watch_states(self) -> list[WatchState]:
-        """How fresh what is shown is."""
+        """Return how fresh each watch is."""
         return [state for recorder in self.recorders.values() for state in recorder.watches.states()]
 
     def resolve(self, namespace: str, name: str, cluster: str | None = None) -> CronJobRef:
-        """Say which CronJob a name means; `cluster` is the name or the id of one, as a request gives it.
+        """Return the CronJob that a name means; `cluster` is the name or the id of one, as in a request.
 
-        Raises CronJobNotFound, ClusterNotFound, Conflict where several clusters have it. Without a cluster
-        a name is not enough either while a cluster that may have it too has not been listed; before that
-        nobody can say that it is not there: raises Unavailable.
+        Raises CronJobNotFound, ClusterNotFound, and Conflict where several clusters have it, or where one
+        that is not listed yet may have it too. Raises Unavailable where only such a cluster may have it.
         """
-        among = list(self.recorders.values())
+        candidates = list(self.recorders.values())
         if cluster:
-            among = [self.recorders[self.clusters.by_name(cluster).id]]
-        refs = [CronJobRef(recorder.cluster.id, namespace, name) for recorder in among]
-        having = [r for r, ref in zip(among, refs, strict=True) if ref in r.cache.cronjobs]
+            candidates = [self.recorders[self.clusters.by_name(cluster).id]]
+        owners = [
+            recorder
+            for recorder in candidates
+            if CronJobRef(recorder.cluster.id, namespace, name) in recorder.cache.cronjobs
+        ]
         title = _title(namespace, name)
-        if not having:
-            raise _not_found(title, among)
-        if len(among) > 1:
-            _require_unambiguous(title, having, among)
-        return CronJobRef(having[0].cluster.id, namespace, name)
+        if not owners:
+            raise _not_found_error(title, candidates)
+        if len(candidates) > 1:
+            _require_unambiguous(title, owners, candidates)
+        return CronJobRef(owners[0].cluster.id, namespace, name)
 
     def resolve_or_new(self, namespace: str, name: str, cluster: str | None = None) -> CronJobRef:
-        """Say which CronJob a manifest means; one that is nowhere is new on the named or the first cluster.
+        """Return the CronJob that a manifest means; one that does not exist is on the named or first cluster.
 
-        Raises what `resolve` raises, but for CronJobNotFound.
+        Raises what `resolve` raises, except CronJobNotFound.
         """
         try:
             return self.resolve(namespace, name, cluster)
@@ -141,11 +144,11 @@ class CronJobService:
         recorder = self.recorders[self.clusters.by_name(ref.cluster).id]
         cronjob = recorder.cache.cronjobs.get(ref)
         if cronjob is None:
-            raise _not_found(_title(ref.namespace, ref.name), [recorder])
+            raise _not_found_error(_title(ref.namespace, ref.name), [recorder])
         return cronjob
 
     def objects(self, namespace: str | None = None) -> Iterator[CronJobObject]:
-        """Every CronJob, by namespace and name, each as it is at its turn."""
+        """Yield every CronJob by namespace and name, each as it is when it is yielded."""
         for recorder in list(self.recorders.values()):
             cronjobs = recorder.cache.cronjobs
             for ref in sorted(ref for ref in cronjobs if namespace in (None, ref.namespace)):
@@ -153,9 +156,9 @@ class CronJobService:
                     yield cronjobs[ref]
 
     def view(self, cronjob: CronJobObject) -> CronJob:
-        """The CronJob as it is shown, with what the history knows of its runs."""
+        """Return the CronJob as answers show it, with its runs from the history."""
         spec = cronjob.spec
-        last, statuses = self._history.executions.recent(RECENT, cronjob_id=cronjob.uid)
+        last, statuses = self._history.executions.recent(RECENT_RUNS, cronjob_id=cronjob.uid)
         schedule = self._schedule(spec.schedule, spec.time_zone)
         next_at = schedule.next(self._clock.now()) if schedule and not spec.suspend else None
         containers = cronjob.pod.containers
@@ -176,7 +179,7 @@ class CronJobService:
             last_scheduled_at=cronjob.last_scheduled_at,
             late_since=standing.late_since,
             delayed_since=standing.delayed_since,
-            active=sum(status in GOING for status in statuses),
+            active=sum(status in OPEN_STATUSES for status in statuses),
             recent=msgspec.convert(statuses[::-1], tuple[ExecutionStatus, ...]),
             last_execution_id=last.id if last else None,
             last_started_at=last.started_at if last else None,
@@ -192,14 +195,14 @@ class CronJobService:
             return None
 
     def check_spec(self, spec: CronJobCreate) -> None:
-        """Raises InvalidName, InvalidImage, InvalidSchedule, InvalidTimeZone or Denied."""
+        """Raise InvalidName, InvalidImage, InvalidSchedule, InvalidTimeZone or Denied."""
         check_name(spec.name)
         check_image(spec.image)
         Schedule.parse(spec.schedule, spec.time_zone)
         self.check_allowed(cronjob_manifests.build_cronjob(spec.namespace, spec.name, spec, {}))
 
     def check_allowed(self, body: JsonObject) -> None:
-        """Raises Denied for a CronJob that the settings do not let anybody make."""
+        """Raise Denied for a CronJob that the settings do not allow."""
         spec_limits.require_allowed(body, self._settings().allow)
 
     async def create(
@@ -210,46 +213,41 @@ class CronJobService:
         annotations: dict[str, str] | None = None,
         dry_run: bool = False,
     ) -> CronJob:
-        """Creates a CronJob in one request; raises NameTaken and what `check` raises."""
+        """Create a CronJob in one request; raises NameTaken and what `check_spec` raises."""
         self.check_spec(spec)
         body = cronjob_manifests.build_cronjob(spec.namespace, spec.name, spec, annotations or {})
         return await self.create_manifest(body, cluster, dry_run=dry_run)
 
     async def create_manifest(self, body: JsonObject, cluster: Cluster, *, dry_run: bool = False) -> CronJob:
-        """Creates a CronJob as Kubernetes writes it; raises Denied, NameTaken, InvalidObject."""
+        """Create a CronJob from a batch/v1 manifest; raises Denied, NameTaken, InvalidObject."""
         self.check_allowed(body)
         meta = body["metadata"]
         try:
-            created = await self._created(cluster, paths.cronjobs(meta["namespace"]), body, dry_run)
+            created = await _create_object(cluster, paths.cronjobs(meta["namespace"]), body, dry_run)
         except AlreadyExists as fault:
             message = f"There is a CronJob {_title(meta['namespace'], meta['name'])} already."
             raise NameTaken(message, field="name") from fault
-        return self._take(CronJobObject.from_manifest(created, cluster.id), dry_run)
+        return self._show(CronJobObject.from_manifest(created, cluster.id), dry_run)
 
-    async def _created(self, cluster: Cluster, path: str, body: JsonObject, dry_run: bool) -> JsonObject:
-        if dry_run:
-            return await cluster.create(path, body, dry_run=True)
-        return await idempotent_create.create(cluster, path, body)
-
-    def _take(self, cronjob: CronJobObject, dry_run: bool) -> CronJob:
-        """Shows a change of ours at once, unless it was a dry run; the watch brings it again."""
+    def _show(self, cronjob: CronJobObject, dry_run: bool) -> CronJob:
+        """Return the view of a changed CronJob; unless this was a dry run, cache it ahead of the watch."""
         if not dry_run:
             self.recorders[cronjob.cluster].cache.update_cronjob("MODIFIED", cronjob)
         return self.view(cronjob)
 
     async def patch(self, ref: CronJobRef, body: JsonObject, *, dry_run: bool = False) -> CronJob:
-        """Merge-patches a CronJob; raises CronJobNotFound, InvalidObject."""
+        """Apply a merge patch to a CronJob; raises CronJobNotFound, InvalidObject."""
         self.find(ref)
         cluster = self.clusters.by_name(ref.cluster)
         patched = await cluster.patch(paths.cronjobs(ref.namespace, ref.name), body, dry_run=dry_run)
-        return self._take(CronJobObject.from_manifest(patched, cluster.id), dry_run)
+        return self._show(CronJobObject.from_manifest(patched, cluster.id), dry_run)
 
     async def trigger(
         self, ref: CronJobRef, *, env: Sequence[EnvVar] = (), key: str | None = None
     ) -> CronJobExecution:
-        """Runs the CronJob now, once a `key`; the execution is recorded before this returns.
+        """Run the CronJob now, only once for a `key`; the run is recorded before this returns.
 
-        A Job whose execution cannot be recorded is deleted again, and the reason raised.
+        A Job that cannot be recorded is deleted, and the reason raised.
         """
         cronjob = self.find(ref)
         recorder = self.recorders[cronjob.cluster]
@@ -269,11 +267,11 @@ class CronJobService:
             raise
 
     async def suspend(self, ref: CronJobRef) -> CronJob:
-        """Stops new runs; those that are going on go on."""
+        """Stop new runs; those that have begun are not stopped."""
         return await self.patch(ref, {"spec": {"suspend": True}})
 
     async def resume(self, ref: CronJobRef) -> CronJob:
-        """Allows new runs, from the next slot on; what was missed meanwhile is not started."""
+        """Allow new runs from the next slot on; a slot that was missed meanwhile is not started."""
         cronjob = self.find(ref)
         schedule = self._schedule(cronjob.spec.schedule, cronjob.spec.time_zone)
         slot = resume.missed_slot(cronjob, schedule, self._clock.now())
@@ -286,13 +284,13 @@ class CronJobService:
         if event.kind == "removed" or resume.deadline_patch(cronjob) is None:
             return
         cluster = self.clusters.of(cronjob.cluster)
-        name = f"give back {cronjob.cluster} {cronjob.ref}"
+        name = f"restore deadline {cronjob.cluster} {cronjob.ref}"
         if self._supervisor is not None and not self._supervisor.running(name):
             patch = partial(cluster.patch, paths.cronjobs(cronjob.namespace, cronjob.name))
             self._supervisor.start(name, partial(resume.restore_deadline, cronjob, patch), death="quiet")
 
     async def delete(self, ref: CronJobRef, *, confirm: str | None) -> None:
-        """Deletes a CronJob and its Jobs; its history stays. Raises ConfirmationMissing."""
+        """Delete a CronJob and its Jobs; its history stays. Raises ConfirmationMissing."""
         cronjob = self.find(ref)
         if confirm != ref.name:
             raise ConfirmationMissing(f"Deleting {ref} needs its name as confirmation.", field="confirm")
@@ -300,43 +298,49 @@ class CronJobService:
         await cluster.delete(paths.cronjobs(ref.namespace, ref.name), uid=cronjob.uid)
 
     def recent_runs(self, cronjob_id: str) -> Sequence[CronJobExecution]:
-        """The newest runs of a CronJob."""
-        return self._history.executions.newest(limit=RECENT, cronjob_id=cronjob_id).items
+        """Return the newest runs of a CronJob."""
+        return self._history.executions.newest(limit=RECENT_RUNS, cronjob_id=cronjob_id).items
 
     def execution(self, execution_id: str) -> CronJobExecution:
-        """One execution; raises ExecutionNotFound."""
-        found = self._history.executions.get(execution_id)
-        if found is None:
+        """Return one run; raises ExecutionNotFound."""
+        run = self._history.executions.get(execution_id)
+        if run is None:
             raise ExecutionNotFound(f"There is no execution {clean(execution_id, 80)}.")
-        return found
+        return run
 
     async def cancel(self, execution_id: str) -> CronJobExecution:
-        """Deletes the Job of a run that is going on; its record says so."""
-        record = self.execution(execution_id)
-        if record.job and not is_final(EXECUTION_TRANSITIONS, record.status):
-            path = paths.jobs(record.namespace, record.job)
-            await self.clusters.of(record.cluster).delete(path, uid=RunRecorder.job_uid(record))
+        """Delete the Job of a run that has not ended; its record follows from that."""
+        run = self.execution(execution_id)
+        if run.job and not is_final(EXECUTION_TRANSITIONS, run.status):
+            path = paths.jobs(run.namespace, run.job)
+            await self.clusters.of(run.cluster).delete(path, uid=job_uid(run))
         return self.execution(execution_id)
+
+
+async def _create_object(cluster: Cluster, path: str, body: JsonObject, dry_run: bool) -> JsonObject:
+    if dry_run:
+        return await cluster.create(path, body, dry_run=True)
+    return await idempotent_create.create(cluster, path, body)
 
 
 def _title(namespace: str, name: str) -> str:
     return f"{clean(namespace, 63)}/{clean(name, 63)}"
 
 
-def _not_found(title: str, among: list[RunRecorder]) -> KronkeepError:
+def _not_found_error(title: str, candidates: list[RunRecorder]) -> KronkeepError:
     """Return CronJobNotFound, or Unavailable while a cluster that may have it has not been listed."""
-    names = ", ".join(clean(r.cluster.name, 80) for r in among if not r.synced.is_set())
+    names = ", ".join(clean(r.cluster.name, 80) for r in candidates if not r.synced.is_set())
     if not names:
         return CronJobNotFound(f"There is no CronJob {title}.")
     return Unavailable(f"The CronJobs of {names} have not been listed yet, so {title} may be there.")
 
 
-def _require_unambiguous(title: str, having: list[RunRecorder], among: list[RunRecorder]) -> None:
+def _require_unambiguous(title: str, owners: list[RunRecorder], candidates: list[RunRecorder]) -> None:
     """Raise Conflict where the name may mean another cluster's CronJob too."""
-    unlisted = [r for r in among if r not in having and not r.synced.is_set()]
-    if len(having) == 1 and not unlisted:
+    unlisted = [r for r in candidates if r not in owners and not r.synced.is_set()]
+    if len(owners) == 1 and not unlisted:
         return
-    names = ", ".join(clean(recorder.cluster.name, 80) for recorder in [*having, *unlisted])
+    names = ", ".join(clean(recorder.cluster.name, 80) for recorder in [*owners, *unlisted])
     message = f"The clusters {names} each have a CronJob {title}."
     if unlisted:
         message = f"Not all of the clusters {names} have been listed, so {title} may be on several."

@@ -1,9 +1,10 @@
-"""What became of each slot of a schedule that has no Job; pure.
+"""Rules for the slots of a schedule that have no Job; pure.
 
-The CronJob controller starts only the newest slot that is due, and that as late as startingDeadlineSeconds
-allows (without it: at any time). So a slot is missed as soon as it cannot start any more: a newer one is
-due, or its deadline has passed. Until then it is waiting, late after a grace, or, where Forbid holds it back
-behind the run before it, delayed. The grace also covers what a silent watch may hide (75 s).
+The CronJob controller starts only the newest slot that is due, and it starts that one until
+startingDeadlineSeconds have passed (without that field: at any time). So a slot is missed as soon as it
+cannot start any more: a newer one is due, or its deadline has passed. Until then it is waiting; after a grace
+it is late, or delayed where concurrencyPolicy Forbid holds it back behind the run before it. The grace also
+covers the 75 s for which a watch can be silent before that is noticed.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -17,12 +18,12 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.schedule import Schedule
 from kronkeep_daemon.kube.objects import CronJobObject
 
-LONGEST = 100 * 365 * 86400  # seconds; Kubernetes takes an int64 as a deadline, and no calendar does
-MOST = 2000  # slots of one CronJob that are looked at in one go
+LONGEST_DEADLINE = 100 * 365 * 86400  # seconds; Kubernetes takes any int64, a timedelta does not
+MOST_SLOTS = 2000  # of one CronJob that are judged at once
 
 
 class SlotPlan(NamedTuple):
-    """When a CronJob is due, as far as its spec says; `schedule` is None where nothing can be foretold."""
+    """What a CronJob's spec says about its slots; `schedule` is None where they cannot be predicted."""
 
     schedule: Schedule | None
     suspended: bool
@@ -45,7 +46,10 @@ MISSED = frozenset({SlotOutcome.STILL_RUNNING, SlotOutcome.DEADLINE_PASSED, Slot
 
 
 def plan_slots(cronjob: CronJobObject, controller_zone: str) -> SlotPlan:
-    """The plan of a CronJob's Kubernetes object; `@every` counts from an instant that nobody is told."""
+    """Return the plan of a CronJob; without a time zone of its own its schedule is in `controller_zone`.
+
+    `@every` has no slots that can be predicted: only the CronJob controller knows from when it counts.
+    """
     spec = cronjob.spec
     try:
         schedule = Schedule.parse(spec.schedule, spec.time_zone, controller_zone=controller_zone)
@@ -56,21 +60,21 @@ def plan_slots(cronjob: CronJobObject, controller_zone: str) -> SlotPlan:
         schedule=None if schedule is None or schedule.every is not None else schedule,
         suspended=bool(spec.suspend),
         forbid=spec.concurrency_policy == "Forbid",
-        deadline=None if seconds is None else timedelta(seconds=min(seconds, LONGEST)),
+        deadline=None if seconds is None else timedelta(seconds=min(seconds, LONGEST_DEADLINE)),
     )
 
 
 def due_slots(plan: SlotPlan, after: datetime, until: datetime) -> list[datetime]:
-    """The slots later than `after`, up to `until`; the newest where there are very many."""
+    """Return the slots later than `after`, up to and with `until`; of very many only the newest."""
     if plan.schedule is None or plan.suspended or after >= until:
         return []
     second = timedelta(seconds=1)
-    found: list[datetime] = []
+    slots: list[datetime] = []
     for slot in plan.schedule.between(after + second, until + second):
-        found.append(slot)
-        if len(found) > 2 * MOST:
-            del found[:MOST]
-    return found[-MOST:]
+        slots.append(slot)
+        if len(slots) > 2 * MOST_SLOTS:
+            del slots[:MOST_SLOTS]
+    return slots[-MOST_SLOTS:]
 
 
 def judge_slots(
@@ -79,33 +83,29 @@ def judge_slots(
     ran: Collection[datetime],
     now: datetime,
     grace: timedelta,
-    held: Callable[[datetime], bool],
+    is_held: Callable[[datetime], bool],
 ) -> list[tuple[datetime, SlotOutcome]]:
-    """What became of each of the slots, in order, that no run belongs to.
+    """Return what became of each due slot that is not in `ran`, in their order.
 
-    `held` says whether a run that began before the slot went on over it.
+    is_held: whether a run that began before the slot was still running at it.
     """
-    found: list[tuple[datetime, SlotOutcome]] = []
-    for place, slot in enumerate(slots):
-        if slot not in ran:
-            newer = slots[place + 1] if place + 1 < len(slots) else None
-            found.append(
-                (
-                    slot,
-                    _one(
-                        plan=plan,
-                        slot=slot,
-                        newer=newer,
-                        now=now,
-                        grace=grace,
-                        held=plan.forbid and held(slot),
-                    ),
-                )
-            )
-    return found
+    outcomes: list[tuple[datetime, SlotOutcome]] = []
+    for index, slot in enumerate(slots):
+        if slot in ran:
+            continue
+        outcome = _judge_slot(
+            plan=plan,
+            slot=slot,
+            newer=slots[index + 1] if index + 1 < len(slots) else None,
+            now=now,
+            grace=grace,
+            held=plan.forbid and is_held(slot),
+        )
+        outcomes.append((slot, outcome))
+    return outcomes
 
 
-def _one(
+def _judge_slot(
     plan: SlotPlan, slot: datetime, newer: datetime | None, now: datetime, grace: timedelta, held: bool
 ) -> SlotOutcome:
     passed = plan.deadline is not None and now > slot + plan.deadline + grace
@@ -118,11 +118,10 @@ def _one(
     return SlotOutcome.LATE if now >= slot + grace else SlotOutcome.WAITING
 
 
-def held_by(runs: Sequence[CronJobExecution]) -> Callable[[datetime], bool]:
-    """Whether one of the runs was going on at a slot."""
-    spans = [(run.created_at, run.ended_at) for run in runs if run.job is not None]
-
-    def held(slot: datetime) -> bool:
-        return any(began < slot and (ended is None or ended > slot) for began, ended in spans)
-
-    return held
+def was_running(runs: Sequence[CronJobExecution], slot: datetime) -> bool:
+    """Whether one of the runs began before the slot and had not ended at it."""
+    return any(
+        run.created_at < slot and (run.ended_at is None or run.ended_at > slot)
+        for run in runs
+        if run.job is not None
+    )

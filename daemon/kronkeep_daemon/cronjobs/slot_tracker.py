@@ -1,12 +1,14 @@
-"""Keeps account of every slot of one cluster's CronJobs: it ran, is late, was missed, or nobody watched.
+"""Tracks every slot of one cluster's CronJobs: it ran, is late, was missed, or fell into a gap.
 
-Slots are only judged while CronJobs and Jobs are watched live. How far that reaches is kept every half
-minute, so that after a stop, or a cut of more than a minute, the interval without a watch is known and told.
+Slots are judged only while CronJobs and Jobs are watched live. The time up to which they were is kept in the
+history every half minute, so that after a stop, or a cut of more than a minute, the gap is known and
+recorded.
 """
 
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
@@ -14,217 +16,214 @@ from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJobExecution
 from kronkeep_daemon.cronjobs import missed_runs, slot_rules
 from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
-from kronkeep_daemon.cronjobs.slot_rules import SlotOutcome, SlotPlan
-from kronkeep_daemon.events import Bus, ExecutionChanged
+from kronkeep_daemon.cronjobs.run_changes import RunChanges
+from kronkeep_daemon.cronjobs.slot_rules import MISSED, SlotOutcome, SlotPlan
+from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import watch_key
 from kronkeep_daemon.kube.objects import CronJobObject
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 10.0
-KEEP_SECONDS = timedelta(seconds=30)
-AWAY = timedelta(seconds=60)
-MORE = 20  # runs that are read besides those of the slots that are due
+SAVE_INTERVAL = timedelta(seconds=30)
+SHORTEST_GAP = timedelta(seconds=60)
+EXTRA_RUNS = 20  # runs that are read besides one for each due slot: manual ones, and runs that began late
 
 
 class SlotStanding(NamedTuple):
-    """How a CronJob stands: the oldest slot that is late, and the one that Forbid holds back."""
+    """The oldest slot of a CronJob that is late, and the oldest one that Forbid holds back."""
 
     late_since: datetime | None = None
     delayed_since: datetime | None = None
 
 
-class _Account(NamedTuple):
-    """One CronJob: its plan, the instant up to which its slots are settled, when to look again."""
+class _TrackedSlots(NamedTuple):
+    """The slots of one CronJob: those up to `settled` are judged, the next ones from `next_look` on."""
 
     plan: SlotPlan
     settled: datetime
-    next: datetime | None
-    standing: SlotStanding
+    next_look: datetime | None = None
+    standing: SlotStanding = SlotStanding()
 
 
 class SlotTracker:
-    """The account of one cluster."""
+    """The slots of one cluster.
+
+    is_live: whether everything that is needed is watched live.
+    grace: how late a run may begin before its slot is late.
+    """
 
     def __init__(
         self,
         *,
         cluster_id: str,
-        seen: ClusterCache,
+        cache: ClusterCache,
         history: History,
         bus: Bus,
         clock: Clock,
-        live: Callable[[], bool],
+        is_live: Callable[[], bool],
         grace: Callable[[], timedelta],
         controller_zone: Callable[[], str],
     ) -> None:
-        self._cluster = cluster_id
-        self._seen = seen
+        self._cluster_id = cluster_id
+        self._cache = cache
         self._history = history
         self._bus = bus
         self._clock = clock
-        self._live = live
+        self._is_live = is_live
         self._grace = grace
-        self._zone = controller_zone
-        self._accounts: dict[str, _Account] = {}
+        self._controller_zone = controller_zone
+        self._tracked: dict[str, _TrackedSlots] = {}
         self._watched_until: datetime | None = None
         self._watched_since = clock.now()
-        self._kept: datetime | None = None
-
-    async def run(self) -> None:
-        """Looks every ten seconds, for ever."""
-        while True:
-            await self.update()
-            await self._clock.sleep(TICK_SECONDS)
+        self._saved_at: datetime | None = None
 
     async def update(self) -> None:
-        """Brings the account up to now, where everything needed is watched."""
-        if not self._live():
+        """Judge the slots up to now and record those that are over; does nothing without live watches."""
+        if not self._is_live():
             return
         now = self._clock.now()
-        since = self._watched_until or self._remembered(now)
-        found = self._after_away(since, now) if now - since > AWAY else []
-        found += self._settle_all(since, now)
+        since = self._watched_until or self._load_watched_until(now)
+        records = self._judge_gap(since, now) if now - since > SHORTEST_GAP else []
+        records += self._judge_all(since, now)
         self._watched_until = now
-        await self._keep(found, now)
+        await self._save(records, now)
 
     def standing(self, cronjob_id: str) -> SlotStanding:
-        """How a CronJob stands as of the last look."""
-        account = self._accounts.get(cronjob_id)
-        return account.standing if account else SlotStanding()
+        """Return how a CronJob's slots stand as of the last update."""
+        tracked = self._tracked.get(cronjob_id)
+        return tracked.standing if tracked else SlotStanding()
 
-    def _remembered(self, now: datetime) -> datetime:
-        """How far the last life of the daemon watched; also since when this cluster is watched at all."""
-        fact = self._history.facts.get(watch_key(self._cluster))
+    def _load_watched_until(self, now: datetime) -> datetime:
+        """Return until when an earlier process watched; set since when this cluster has been watched."""
+        fact = self._history.facts.get(watch_key(self._cluster_id))
         if fact is None:
             self._watched_since = now
             return now
         self._watched_since = fact.since or now
         return fact.created_at
 
-    def _after_away(self, since: datetime, now: datetime) -> list[CronJobExecution]:
-        """The records that an interval without a watch leaves; what may still start is settled later."""
-        found: list[CronJobExecution] = []
-        for cronjob in list(self._seen.cronjobs.values()):
-            uid = cronjob.uid
-            account = self._accounts.get(uid) or self._opened(cronjob, since)
+    def _judge_gap(self, since: datetime, now: datetime) -> list[CronJobExecution]:
+        """Return the records of a time without a watch; `_judge_all` judges slots that may still start."""
+        records: list[CronJobExecution] = []
+        for cronjob in list(self._cache.cronjobs.values()):
+            tracked = self._tracked.get(cronjob.uid) or self._begin_tracking(cronjob, since)
             plan = self._plan(cronjob)
-            after = account.settled
-            ran = self._ran(uid, after)
-            due = [slot for slot in slot_rules.due_slots(plan, after, now) if slot not in ran]
-            left = missed_runs.judge_unwatched(
-                cronjob=cronjob, due=due, since=since, until=now, told=self._seen.events_about(uid)
+            ran = self._slots_with_runs(cronjob.uid, tracked.settled)
+            unwatched = missed_runs.judge_unwatched(
+                cronjob=cronjob,
+                due=[slot for slot in slot_rules.due_slots(plan, tracked.settled, now) if slot not in ran],
+                since=since,
+                until=now,
+                events=self._cache.events_about(cronjob.uid),
             )
-            found += left.records
-            settled = left.open[0] - timedelta(seconds=1) if left.open else now
-            self._accounts[uid] = _Account(plan=plan, settled=settled, next=None, standing=SlotStanding())
-        return found
+            records += unwatched.records
+            settled = unwatched.open[0] - timedelta(seconds=1) if unwatched.open else now
+            self._tracked[cronjob.uid] = _TrackedSlots(plan, settled)
+        return records
 
-    def _settle_all(self, since: datetime, now: datetime) -> list[CronJobExecution]:
-        found: list[CronJobExecution] = []
+    def _judge_all(self, since: datetime, now: datetime) -> list[CronJobExecution]:
+        records: list[CronJobExecution] = []
         present = set()
-        for cronjob in list(self._seen.cronjobs.values()):
-            uid = cronjob.uid
-            present.add(uid)
-            account = self._accounts.get(uid) or self._opened(cronjob, since)
+        for cronjob in list(self._cache.cronjobs.values()):
+            present.add(cronjob.uid)
+            tracked = self._tracked.get(cronjob.uid) or self._begin_tracking(cronjob, since)
             plan = self._plan(cronjob)
-            if account.plan != plan:
-                found += self._closed(cronjob, account)
-                account = _Account(plan=plan, settled=now, next=None, standing=SlotStanding())
-            if account.next is None or now >= account.next:
-                account, more = self._settled(cronjob, account, now)
-                found += more
-            self._accounts[uid] = account
-        for uid in self._accounts.keys() - present:
-            del self._accounts[uid]
-        return found
+            if tracked.plan != plan:
+                records += self._records_of_old_plan(cronjob, tracked)
+                tracked = _TrackedSlots(plan, settled=now)
+            if tracked.next_look is None or now >= tracked.next_look:
+                tracked, more = self._judge(cronjob, tracked, now)
+                records += more
+            self._tracked[cronjob.uid] = tracked
+        for uid in self._tracked.keys() - present:
+            del self._tracked[uid]
+        return records
 
-    def _opened(self, cronjob: CronJobObject, since: datetime) -> _Account:
-        """A CronJob met for the first time: the slot before may still be open when it was watched before."""
+    def _begin_tracking(self, cronjob: CronJobObject, since: datetime) -> _TrackedSlots:
+        """Begin with a CronJob; the slot before `since` may still be open if it was watched before."""
         plan = self._plan(cronjob)
-        born = self._born(cronjob)
+        created = cronjob.created_at or self._clock.now()
         before = plan.schedule.previous(since) if plan.schedule else None
-        known = self._history.executions.newest(limit=1, cronjob_id=cronjob.uid).items
-        watched = bool(known) or born >= self._watched_since
-        start = before - timedelta(seconds=1) if before is not None and watched else since
-        return _Account(
-            plan=plan, settled=max(born, start, self._watched_since), next=None, standing=SlotStanding()
+        has_runs = bool(self._history.executions.newest(limit=1, cronjob_id=cronjob.uid).items)
+        watched_before = has_runs or created >= self._watched_since
+        start = before - timedelta(seconds=1) if before is not None and watched_before else since
+        return _TrackedSlots(plan, settled=max(created, start, self._watched_since))
+
+    def _judge(
+        self, cronjob: CronJobObject, tracked: _TrackedSlots, now: datetime
+    ) -> tuple[_TrackedSlots, list[CronJobExecution]]:
+        """Judge the slots that are due; slots that are still open are judged again at each update."""
+        plan = tracked.plan
+        due = slot_rules.due_slots(plan, tracked.settled, now)
+        runs: Sequence[CronJobExecution] = ()
+        if due:
+            limit = len(due) + EXTRA_RUNS
+            runs = self._history.executions.newest(limit=limit, cronjob_id=cronjob.uid).items
+        outcomes = slot_rules.judge_slots(
+            plan=plan,
+            slots=due,
+            ran={run.scheduled_at for run in runs if run.scheduled_at},
+            now=now,
+            grace=self._grace(),
+            is_held=partial(slot_rules.was_running, runs),
         )
+        records = [self._record(cronjob, slot, outcome) for slot, outcome in outcomes if outcome in MISSED]
+        still_open = [(slot, outcome) for slot, outcome in outcomes if outcome not in MISSED]
+        settled = due[-1] if due else tracked.settled
+        next_look = now + timedelta(days=1)
+        if plan.schedule and not plan.suspended:
+            next_look = plan.schedule.next(now) or next_look
+        if still_open:
+            settled = still_open[0][0] - timedelta(seconds=1)
+            next_look = now
+        standing = _standing_of(cronjob, still_open)
+        return _TrackedSlots(plan, settled, next_look, standing), records
 
-    def _settled(
-        self, cronjob: CronJobObject, account: _Account, now: datetime
-    ) -> tuple[_Account, list[CronJobExecution]]:
-        plan = account.plan
-        uid = cronjob.uid
-        due = slot_rules.due_slots(plan, account.settled, now)
-        runs = self._history.executions.newest(limit=len(due) + MORE, cronjob_id=uid).items if due else []
-        ran = {run.scheduled_at for run in runs if run.scheduled_at}
-        judged = slot_rules.judge_slots(
-            plan=plan, slots=due, ran=ran, now=now, grace=self._grace(), held=slot_rules.held_by(runs)
-        )
-        found = [
-            self._unseen(cronjob, slot, became) for slot, became in judged if became in slot_rules.MISSED
-        ]
-        waiting = [(slot, became) for slot, became in judged if became not in slot_rules.MISSED]
-        settled = due[-1] if due else account.settled
-        again = plan.schedule.next(now) if plan.schedule and not plan.suspended else now + timedelta(days=1)
-        if waiting:
-            settled = waiting[0][0] - timedelta(seconds=1)
-            again = now
-        return _Account(
-            plan=plan, settled=settled, next=again, standing=self._standing(cronjob, waiting)
-        ), found
-
-    def _standing(
-        self, cronjob: CronJobObject, waiting: Sequence[tuple[datetime, SlotOutcome]]
-    ) -> SlotStanding:
-        """A slot that the controller says it has started is not late: its Job is only still to be seen."""
-        last = cronjob.last_scheduled_at
-        late = [slot for slot, became in waiting if became is SlotOutcome.LATE and slot != last]
-        delayed = [slot for slot, became in waiting if became is SlotOutcome.DELAYED]
-        return SlotStanding(late[0] if late else None, delayed[0] if delayed else None)
-
-    def _closed(self, cronjob: CronJobObject, account: _Account) -> list[CronJobExecution]:
-        """What was late when the plan changed does not start by the old plan any more."""
-        late = account.standing.late_since
-        if late is None or late in self._ran(cronjob.uid, late):
+    def _records_of_old_plan(self, cronjob: CronJobObject, tracked: _TrackedSlots) -> list[CronJobExecution]:
+        """Return the record of the slot that was late when the plan changed: it cannot start any more."""
+        late = tracked.standing.late_since
+        if late is None or late in self._slots_with_runs(cronjob.uid, late):
             return []
-        return [self._unseen(cronjob, late, SlotOutcome.NOT_STARTED)]
+        return [self._record(cronjob, late, SlotOutcome.NOT_STARTED)]
 
-    def _unseen(self, cronjob: CronJobObject, slot: datetime, became: SlotOutcome) -> CronJobExecution:
-        """A slot that is over without a Job: missed, unless the cluster says that it was started."""
-        told = self._seen.events_about(cronjob.uid)
-        if missed_runs.was_started(cronjob, slot, told):
-            return missed_runs.started_record(cronjob, slot, told)
-        return missed_runs.missed_record(cronjob, slot, became, told)
+    def _record(self, cronjob: CronJobObject, slot: datetime, outcome: SlotOutcome) -> CronJobExecution:
+        """Return the record of a slot without a Job: missed, unless the cluster shows that it was started."""
+        events = self._cache.events_about(cronjob.uid)
+        if missed_runs.was_started(cronjob, slot, events):
+            return missed_runs.started_record(cronjob, slot, events)
+        return missed_runs.missed_record(cronjob, slot, outcome, events)
 
     def _plan(self, cronjob: CronJobObject) -> SlotPlan:
-        return slot_rules.plan_slots(cronjob, self._zone())
+        return slot_rules.plan_slots(cronjob, self._controller_zone())
 
-    def _born(self, cronjob: CronJobObject) -> datetime:
-        return cronjob.created_at or self._clock.now()
-
-    def _ran(self, cronjob_id: str, since: datetime) -> set[datetime]:
+    def _slots_with_runs(self, cronjob_id: str, since: datetime) -> set[datetime]:
+        """Return the slots of the runs that were created since a day before `since`."""
         day = timedelta(days=1)
         page = self._history.executions.newest(limit=10_000, since=since - day, cronjob_id=cronjob_id)
         return {run.scheduled_at for run in page.items if run.scheduled_at}
 
-    async def _keep(self, found: Sequence[CronJobExecution], now: datetime) -> None:
-        """Makes the records and how far the watch reaches durable, and tells of the records."""
-        new = [record for record in found if self._history.executions.get(record.id) is None]
-        for record in new:
-            self._history.executions.put(record)
-        if self._kept is None or now - self._kept >= KEEP_SECONDS or new:
-            self._remember(now)
-            self._kept = now
-            try:
-                await self._history.commit()
-            except KronkeepError as fault:
-                log.error("the account of slots waits: %s", fault)
-                self._kept = None
-                return
-        for record in new:
-            self._bus.publish(ExecutionChanged(None, record))
+    async def _save(self, records: Sequence[CronJobExecution], now: datetime) -> None:
+        """Record what is new, and up to when the cluster was watched, in one commit."""
+        changes = RunChanges(self._history, self._bus)
+        for record in records:
+            if self._history.executions.get(record.id) is None:
+                changes.put(None, record)
+        if changes.is_empty and self._saved_at is not None and now - self._saved_at < SAVE_INTERVAL:
+            return
+        self._history.facts.set(watch_key(self._cluster_id), now, since=self._watched_since)
+        try:
+            await changes.commit()
+        except KronkeepError as fault:
+            log.error("missed slots cannot be recorded now: %s", fault)
+            self._saved_at = None
+        else:
+            self._saved_at = now
 
-    def _remember(self, now: datetime) -> None:
-        self._history.facts.set(watch_key(self._cluster), now, since=self._watched_since)
+
+def _standing_of(cronjob: CronJobObject, still_open: Sequence[tuple[datetime, SlotOutcome]]) -> SlotStanding:
+    """A slot that the CronJob's status says was started is not late: only its Job has not been seen yet."""
+    started = cronjob.last_scheduled_at
+    late = [slot for slot, outcome in still_open if outcome is SlotOutcome.LATE and slot != started]
+    delayed = [slot for slot, outcome in still_open if outcome is SlotOutcome.DELAYED]
+    return SlotStanding(late[0] if late else None, delayed[0] if delayed else None)

@@ -1,7 +1,7 @@
-"""What the settings let an admin put into a CronJob; pure.
+"""What the settings allow in a CronJob that is created or changed through this daemon; pure.
 
-The daemon's own rights in the cluster are wider than those of the people who use its socket, so what would
-let them borrow those rights, or a node, is refused here (`[allow]` in the settings).
+The daemon's own rights in the cluster are wider than those of the people who use its socket. So what would
+let them use those rights, or take over a node, is refused here unless `[allow]` in the settings permits it.
 """
 
 from collections.abc import Iterator
@@ -12,54 +12,56 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.settings import AllowSettings
 
-_NODE = ("hostNetwork", "hostPID", "hostIPC")
-_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+_HOST_FIELDS = ("hostNetwork", "hostPID", "hostIPC")
+_CONTAINER_FIELDS = ("containers", "initContainers", "ephemeralContainers")
 
 
 def require_allowed(cronjob: JsonObject, allow: AllowSettings) -> None:
-    """Raises Denied naming the first field of a batch/v1 CronJob that `allow` does not cover."""
+    """Raise Denied with the first field of a batch/v1 CronJob that `allow` does not permit."""
     namespace = cronjob["metadata"]["namespace"]
     if allow.namespaces and namespace not in allow.namespaces:
         raise Denied(f"Nothing may be created in namespace {clean(namespace, 63)}.", field="namespace")
-    pod = _pod(cronjob)
+    pod = _pod_spec(cronjob)
     account = pod.get("serviceAccountName") or pod.get("serviceAccount")
     if account and account not in allow.service_accounts:
         raise Denied("That service account may not be used.", field="service_account")
-    if not allow.host_path and any("hostPath" in volume for volume in _objects(pod.get("volumes"))):
+    if not allow.host_path and any("hostPath" in volume for volume in _objects_in(pod.get("volumes"))):
         raise Denied("Folders of the nodes may not be mounted (allow.host_path).", field="volumes")
-    if not allow.privileged and (field := next(_privileged(pod), None)):
+    if not allow.privileged and (field := next(_privileged_fields(pod), None)):
         raise Denied(f"{field} is not allowed here (allow.privileged).", field=field)
 
 
-def _pod(cronjob: JsonObject) -> JsonObject:
-    """The pod's spec, empty where the manifest has none: the API server says that then."""
-    found: JsonObject = cronjob["spec"]
-    for step in ("jobTemplate", "spec", "template", "spec"):
-        found = _object(found.get(step))
-    return found
+def _pod_spec(cronjob: JsonObject) -> JsonObject:
+    """Return the pod's spec; empty where the manifest lacks one, which the API server refuses itself."""
+    value: JsonObject = cronjob["spec"]
+    for key in ("jobTemplate", "spec", "template", "spec"):
+        value = _object_or_empty(value.get(key))
+    return value
 
 
-def _object(value: Any) -> JsonObject:
+def _object_or_empty(value: Any) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def _objects(value: Any) -> list[JsonObject]:
-    """What is well-formed of a list; the API server refuses the rest."""
+def _objects_in(value: Any) -> list[JsonObject]:
+    """Return the objects of a list; anything else in it is refused by the API server itself."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _privileged(pod: JsonObject) -> Iterator[str]:
-    """The fields by which a pod leaves its containers (Pod Security Standards, baseline)."""
-    yield from (field for field in _NODE if pod.get(field))
-    if _object(_object(pod.get("securityContext")).get("windowsOptions")).get("hostProcess"):
+def _privileged_fields(pod: JsonObject) -> Iterator[str]:
+    """Yield the fields by which a pod leaves its containers (Pod Security Standards, baseline)."""
+    yield from (field for field in _HOST_FIELDS if pod.get(field))
+    if _object_or_empty(_object_or_empty(pod.get("securityContext")).get("windowsOptions")).get(
+        "hostProcess"
+    ):
         yield "securityContext.windowsOptions.hostProcess"
-    for container in [entry for kind in _CONTAINERS for entry in _objects(pod.get(kind))]:
-        context = _object(container.get("securityContext"))
+    for container in [entry for field in _CONTAINER_FIELDS for entry in _objects_in(pod.get(field))]:
+        context = _object_or_empty(container.get("securityContext"))
         if context.get("privileged"):
             yield "securityContext.privileged"
-        if _object(context.get("windowsOptions")).get("hostProcess"):
+        if _object_or_empty(context.get("windowsOptions")).get("hostProcess"):
             yield "securityContext.windowsOptions.hostProcess"
-        if _object(context.get("capabilities")).get("add"):
+        if _object_or_empty(context.get("capabilities")).get("add"):
             yield "securityContext.capabilities.add"
-        if any(port.get("hostPort") for port in _objects(container.get("ports"))):
+        if any(port.get("hostPort") for port in _objects_in(container.get("ports"))):
             yield "ports.hostPort"

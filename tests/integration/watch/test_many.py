@@ -52,7 +52,7 @@ async def opened(folder: Path) -> AsyncIterator[Room]:
     async with world.served(folder) as kubeconfig:
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
         history = await History.open(folder / "history", clock=clock)
-        recorder = RunRecorder(cluster=cluster, history=history, bus=bus, clock=clock, patience=0.2)
+        recorder = RunRecorder(cluster=cluster, history=history, bus=bus, clock=clock, event_patience=0.2)
         recorder.start(supervisor)
         await asyncio.wait_for(recorder.synced.wait(), 30)
         try:
@@ -139,7 +139,9 @@ async def test_two_clusters_with_the_same_uid_have_a_record_each(room: Room, tmp
     async with copy.served(tmp_path / "copy") as kubeconfig:
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
         cluster.id = "copy"
-        other = RunRecorder(cluster=cluster, history=room.history, bus=Bus(), clock=Quick(), patience=0.2)
+        other = RunRecorder(
+            cluster=cluster, history=room.history, bus=Bus(), clock=Quick(), event_patience=0.2
+        )
         supervisor = Supervisor(Quick())
         copy.put("jobs", job("dump-1", "u1", ended=True))
         other.start(supervisor)

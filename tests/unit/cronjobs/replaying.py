@@ -59,7 +59,9 @@ def without_cluster(cluster_id: str = "c") -> Any:
 
 
 def a_recorder(history: History, clock: FakeClock) -> RunRecorder:
-    return RunRecorder(cluster=without_cluster(), history=history, bus=Bus(), clock=clock, patience=PATIENCE)
+    return RunRecorder(
+        cluster=without_cluster(), history=history, bus=Bus(), clock=clock, event_patience=PATIENCE
+    )
 
 
 def decode(kind: str, manifest: JsonObject) -> Any:
@@ -91,19 +93,12 @@ def listed(recorder: RunRecorder, there: dict[str, list[JsonObject]]) -> None:
     seen.sync_jobs(None, items["jobs"])
 
 
-async def write(recorder: RunRecorder) -> None:
-    """Writes what is touched, as the recorder's own task does."""
-    touched = recorder._touched
-    recorder._touched = {}
-    await recorder._write(touched)
-
-
 async def told_all(recorder: RunRecorder) -> None:
     """Waits for what the recorder is patient for, and writes it."""
-    await write(recorder)
-    while recorder._waiting or recorder._touched:
+    await recorder.flush()
+    while recorder.has_unwritten:
         await asyncio.sleep(PATIENCE)
-        await write(recorder)
+        await recorder.flush()
 
 
 async def restarted(
@@ -112,8 +107,8 @@ async def restarted(
     """A new life of the daemon on the same history, which lists what is there."""
     fresh = a_recorder(history, clock)
     listed(fresh, there)
-    fresh._while_away()
-    await write(fresh)
+    fresh.take_first_lists()
+    await fresh.flush()
     return fresh
 
 

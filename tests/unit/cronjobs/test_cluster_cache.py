@@ -25,7 +25,7 @@ def event(about: str) -> Event:
 
 
 def cache() -> ClusterCache:
-    return ClusterCache(touched=lambda _: None, turned=lambda *_: None)
+    return ClusterCache(on_job_change=lambda _: None, on_cronjob_change=lambda *_: None)
 
 
 def test_a_subscriber_is_woken_by_its_job_its_pods_and_their_events_only() -> None:

@@ -74,7 +74,7 @@ def test_what_is_declared_no_more_goes_and_what_others_set_stays() -> None:
         {"suspend": True, "a": {"b": 1, "other": 2}, "c": {"d": 1}, "e": 5}, before, team="x", its="y"
     )
     wanted = {"metadata": {}, "spec": {}}
-    patch = last_applied.apply_patch(live, wanted)
+    patch = last_applied.build_apply_patch(live, wanted)
     assert patch["spec"] == {"suspend": None, "a": {"b": None}, "c": None}
     assert patch["metadata"] == {"labels": {"team": None}}
     assert not last_applied.covers(live, patch)
@@ -89,4 +89,4 @@ def test_values_are_not_kept() -> None:
 @pytest.mark.parametrize("text", ["{", "[]", "null", "7"])
 def test_an_annotation_that_is_not_ours_drops_nothing(text: str) -> None:
     live = {"metadata": {"annotations": {object_keys.DECLARED: text}}, "spec": {"a": 1}}
-    assert last_applied.apply_patch(live, {"metadata": {}, "spec": {}}) == {"metadata": {}, "spec": {}}
+    assert last_applied.build_apply_patch(live, {"metadata": {}, "spec": {}}) == {"metadata": {}, "spec": {}}

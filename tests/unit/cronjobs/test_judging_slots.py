@@ -71,12 +71,12 @@ def run(began: float, ended: float | None, job: str | None = "j") -> CronJobExec
 )
 def test_a_run_holds_a_slot_that_it_went_on_over(began: float, ended: float | None, holds: bool) -> None:
     others = [run(-900, -800), run(900, None)]
-    assert slot_rules.held_by([*others, run(began, ended)])(NOON) is holds
+    assert slot_rules.was_running([*others, run(began, ended)], NOON) is holds
 
 
 def test_a_record_without_a_job_holds_nothing() -> None:
     missed = msgspec.structs.replace(run(-60, None), job=None)
-    assert not slot_rules.held_by([missed])(NOON)
+    assert not slot_rules.was_running([missed], NOON)
 
 
 def test_slots_later_than_the_one_and_up_to_the_other() -> None:
@@ -89,6 +89,6 @@ def test_slots_later_than_the_one_and_up_to_the_other() -> None:
 def test_of_very_many_slots_only_the_newest_are_looked_at() -> None:
     plan = PLAN._replace(schedule=Schedule.parse("* * * * *"))
     found = slot_rules.due_slots(plan, NOON, NOON + timedelta(days=10))
-    assert len(found) == slot_rules.MOST
+    assert len(found) == slot_rules.MOST_SLOTS
     assert found[-1] == NOON + timedelta(days=10)
-    assert found[0] == found[-1] - timedelta(minutes=slot_rules.MOST - 1)
+    assert found[0] == found[-1] - timedelta(minutes=slot_rules.MOST_SLOTS - 1)

@@ -49,7 +49,7 @@ async def replayed(folder: Path, events: list[replaying.Told]) -> dict[str, dict
     recorder = replaying.a_recorder(history, clock)
     for kind, what, obj in events:
         replaying.feed(recorder, kind, what, obj)
-        await replaying.write(recorder)
+        await recorder.flush()
     await replaying.told_all(recorder)
     found = replaying.final(history)
     await history.close()
@@ -109,12 +109,12 @@ async def test_a_restart_at_every_event_gives_the_same_history(
         recorder = replaying.a_recorder(history, clock)
         for kind, what, obj in events[:cut]:
             replaying.feed(recorder, kind, what, obj)
-            await replaying.write(recorder)
+            await recorder.flush()
         there = replaying.state(events[: cut + missed])
         recorder = await replaying.restarted(recorder, history, clock, there)
         for kind, what, obj in events[cut + missed :]:
             replaying.feed(recorder, kind, what, obj)
-            await replaying.write(recorder)
+            await recorder.flush()
         await replaying.told_all(recorder)
         found = replaying.final(history)
         await history.close()

@@ -68,17 +68,18 @@ class Scene:
         self.live = True
         self.history: History
         self.recorder: RunRecorder
+        self.tracker: SlotTracker
 
     async def open(self) -> None:
         self.history = await History.open(self.folder, clock=self.clock)
         self.recorder = a_recorder(self.history, self.clock)
-        self.recorder.slot_tracker = SlotTracker(
+        self.tracker = SlotTracker(
             cluster_id="c",
-            seen=self.recorder.cache,
+            cache=self.recorder.cache,
             history=self.history,
             bus=Bus(),
             clock=self.clock,
-            live=lambda: self.live,
+            is_live=lambda: self.live,
             grace=lambda: GRACE,
             controller_zone=lambda: "UTC",
         )
@@ -89,15 +90,13 @@ class Scene:
     async def show(self, *objects: dict[str, Any], kind: str = "cronjobs") -> None:
         for obj in objects:
             feed(self.recorder, kind, "MODIFIED", obj)
-        touched = self.recorder._touched
-        self.recorder._touched = {}
-        await self.recorder._write(touched)
+        await self.recorder.flush()
 
     async def at(self, minute: float) -> None:
         """Moves to so many minutes past noon, looking every 30 seconds."""
         while (left := (NOON + timedelta(minutes=minute) - self.clock.now()).total_seconds()) > 0:
             await self.clock.advance(min(30.0, left))
-            await self.recorder.slot_tracker.update()
+            await self.tracker.update()
 
     def rows(self) -> list[tuple[Any, ...]]:
         """(minute past noon, status, reason) of every record, oldest first."""
@@ -107,7 +106,7 @@ class Scene:
         ]
 
     def standing(self) -> tuple[datetime | None, datetime | None]:
-        return self.recorder.slot_tracker.standing(UID)
+        return self.tracker.standing(UID)
 
 
 @pytest.fixture
@@ -115,7 +114,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     found = Scene(tmp_path)
     await found.open()
     await found.show(cronjob())
-    await found.recorder.slot_tracker.update()
+    await found.tracker.update()
     yield found
     await found.close()
 
@@ -202,8 +201,8 @@ async def test_after_a_cut_what_status_proves_is_told_and_the_rest_is_one_gap(sc
     scene.live = True
     await scene.show(cronjob(last=slot(30), version=2))
     await scene.show(job(slot(20), ended=slot(21)), kind="jobs")
-    await scene.recorder.slot_tracker.update()
-    await scene.recorder.slot_tracker.update()
+    await scene.tracker.update()
+    await scene.tracker.update()
     found = {row[0]: row[1:] for row in scene.rows()}
     assert found == {
         10: ("unknown", "Gap"),
@@ -235,7 +234,7 @@ async def test_after_a_stop_events_prove_how_runs_ended(scene: Scene) -> None:
         }
         await scene.show(event, kind="events")
     await scene.show(job(slot(40)), kind="jobs")
-    await scene.recorder.slot_tracker.update()
+    await scene.tracker.update()
     assert scene.rows() == [
         (10, "succeeded", None),
         (20, "failed", "FailedWhileAway"),
@@ -252,7 +251,7 @@ async def test_a_short_stop_forgets_no_late_slot(scene: Scene) -> None:
     await scene.close()
     await scene.open()
     await scene.show(cronjob())
-    await scene.recorder.slot_tracker.update()
+    await scene.tracker.update()
     assert scene.standing() == (slot(10), None)
     await scene.at(23)
     assert scene.rows()[1:] == [(10, "missed", "NotStarted")]

@@ -57,7 +57,7 @@ class FakeCluster:
         self.pods_deleted = False
         self._more = asyncio.Event()
         self._version = 0
-        self.cache = ClusterCache(touched=lambda _: None, turned=lambda *_: None)
+        self.cache = ClusterCache(on_job_change=lambda _: None, on_cronjob_change=lambda *_: None)
 
     @property
     def cached(self) -> CachedJobs:

@@ -1,0 +1,37 @@
+"""Changes of the runs' records: this module alone writes them, and announces them once they are durable."""
+
+from kronkeep_common.models import CronJobExecution
+from kronkeep_daemon.events import Bus, ExecutionChanged
+from kronkeep_daemon.history import History
+
+
+class RunChanges:
+    """A batch of changes that become durable in one commit; readers of the history see each at once."""
+
+    def __init__(self, history: History, bus: Bus) -> None:
+        self._history = history
+        self._bus = bus
+        self._events: list[ExecutionChanged] = []
+        self.is_empty = True
+
+    def put(self, old: CronJobExecution | None, new: CronJobExecution) -> None:
+        """Add a new or changed record; `old` is what the history has now."""
+        self._history.executions.put(new)
+        self._events.append(ExecutionChanged(old, new))
+        self.is_empty = False
+
+    def put_silently(self, new: CronJobExecution) -> None:
+        """Add a changed record that is not announced, such as one with another log."""
+        self._history.executions.put(new)
+        self.is_empty = False
+
+    def remove(self, run_id: str) -> None:
+        """Remove a record, if it is there; this is not announced."""
+        self._history.executions.remove(run_id)
+        self.is_empty = False
+
+    async def commit(self) -> None:
+        """Make the batch durable, then announce it on the bus; raises what History.commit raises."""
+        await self._history.commit()
+        for event in self._events:
+            self._bus.publish(event)
