@@ -38,23 +38,25 @@ def compare_alerts(
     findings: Iterable[AlertFinding],
     now: datetime,
     repeat: float,
-    unsure: Collection[AlertKey] = (),
+    undecided: Collection[AlertKey] = (),
 ) -> AlertChanges:
     """Return how the findings change the alerts that have not ended.
 
     repeat: seconds after which an alert that nobody acknowledged is repeated; 0 for never.
-    unsure: keys that cannot be judged now; alerts of these are not resolved.
+    undecided: keys that cannot be judged now; alerts of these are not resolved.
     """
     known: dict[AlertKey, Alert] = {(alert.code, alert.kind, alert.object_id): alert for alert in unended}
-    found = {finding.key: finding for finding in findings}
-    steps = [
+    by_key = {finding.key: finding for finding in findings}
+    transitions = [
         _open(finding, now) if key not in known else _update(known[key], finding, now, repeat)
-        for key, finding in found.items()
+        for key, finding in by_key.items()
     ]
-    steps += [_resolve(alert, now) for key, alert in known.items() if key not in found and key not in unsure]
+    transitions += [
+        _resolve(alert, now) for key, alert in known.items() if key not in by_key and key not in undecided
+    ]
     return AlertChanges(
-        [alert for alert, _ in steps if alert is not None],
-        [AlertEvent(event, alert) for alert, event in steps if alert is not None and event is not None],
+        [alert for alert, _ in transitions if alert is not None],
+        [AlertEvent(event, alert) for alert, event in transitions if alert is not None and event is not None],
     )
 
 
@@ -87,8 +89,8 @@ def _update(alert: Alert, finding: AlertFinding, now: datetime, repeat: float) -
         return msgspec.structs.replace(
             new, status=AlertStatus.OPEN, told_at=now, acknowledged_at=None, acknowledged_by=None
         ), "escalated"
-    told = alert.told_at or alert.created_at
-    if repeat and alert.status is AlertStatus.OPEN and now - told >= timedelta(seconds=repeat):
+    last = alert.told_at or alert.created_at
+    if repeat and alert.status is AlertStatus.OPEN and now - last >= timedelta(seconds=repeat):
         return msgspec.structs.replace(new, told_at=now), "repeated"
     return (new if new != alert else None), None
 

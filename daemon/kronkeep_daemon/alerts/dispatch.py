@@ -16,6 +16,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -34,11 +35,11 @@ from kronkeep_daemon.settings import ChannelSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0)  # seconds before each further try
-WAITING = 1000  # notices a channel; older ones go first
-GATHER_SECONDS = 2.0
+PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0)  # seconds before each further attempt
+WAITING = 1000  # notices of one channel; above it the oldest are dropped
+GATHER_SECONDS = 2.0  # in which the notices of a storm gather into one message
 HOLD_FOR = timedelta(seconds=60)
-SINGLES = 5  # notices that are sent one by one; of more, those of one event go together
+SINGLES = 5  # notices that are sent one by one; of more, those of one event are one message
 
 
 class Notice(Record, frozen=True, kw_only=True):
@@ -73,9 +74,9 @@ class AlertDispatcher:
         self._cluster = cluster
         self._stands_by = stands_by
         self._notices: Records[Notice] = Records(history.table("notices"), Notice)
-        self._outcomes: dict[str, str] = {}  # by id, what became of notices that are still kept
+        self._outcomes: dict[str, str] = {}  # by id, of notices that are sent or dropped but not removed yet
         self._counter = Counter(
-            "kronkeep_notices", "Messages to channels, by what became of them", ["channel", "outcome"],
+            "kronkeep_notices", "Messages to channels, by their outcome", ["channel", "outcome"],
             registry=registry,
         )  # fmt: skip
 
@@ -86,9 +87,9 @@ class AlertDispatcher:
             held = self._stands_by(event.alert.cluster)
             for channel in self._settings().alerts.channels:
                 if is_selected(channel, event):
-                    name = f"{event.alert.id}-{event.event}-{now.timestamp():.0f}-{channel.name}"
+                    notice_id = f"{event.alert.id}-{event.event}-{now.timestamp():.0f}-{channel.name}"
                     notice = Notice(
-                        id=name,
+                        id=notice_id,
                         channel=channel.name,
                         event=event.event,
                         alert=event.alert,
@@ -111,7 +112,7 @@ class AlertDispatcher:
         for name in sorted({notice.channel for notice in self._notices.all() if not notice.held}):
             task = f"alert channel {name}"
             if not self._supervisor.running(task):
-                self._supervisor.start(task, lambda name=name: self._send_waiting(name), death="quiet")  # type: ignore[misc]
+                self._supervisor.start(task, partial(self._send_waiting, name), death="quiet")
 
     def _review_held(self) -> None:
         """Release held notices where no other daemon acts any more; drop those that the other one has sent by
@@ -138,18 +139,19 @@ class AlertDispatcher:
 
     async def _send_and_remove(self, notices: list[Notice]) -> bool:
         """Send notices as one message and remove them; return False while the disk is full."""
-        new = [notice for notice in notices if notice.id not in self._outcomes]
-        self._outcomes |= dict.fromkeys(
-            (notice.id for notice in new), "dropped"
-        )  # also should a library raise
-        if new:
-            self._outcomes |= dict.fromkeys((notice.id for notice in new), await self._deliver(new))
+        unsent = [notice for notice in notices if notice.id not in self._outcomes]
+        ids = [notice.id for notice in unsent]
+        # The outcome is set before the attempt: should a channel's library raise, which ends this worker, the
+        # next one drops these notices, and does not raise over them again.
+        self._outcomes |= dict.fromkeys(ids, "dropped")
+        if unsent:
+            self._outcomes |= dict.fromkeys(ids, await self._deliver(unsent))
         for notice in notices:
             self._notices.remove(notice.id)
         try:
             await self._history.commit()
         except ReadOnlyHistory:
-            return False  # they are kept until there is space, and known not to be sent again
+            return False  # the notices stay until there is space; their outcomes keep them from a second send
         for notice in notices:
             self._counter.labels(notice.channel, self._outcomes.pop(notice.id)).inc()
         return True
@@ -177,7 +179,7 @@ class AlertDispatcher:
         return "dropped"
 
     def _channel(self, name: str) -> ChannelSettings | None:
-        return next((one for one in self._settings().alerts.channels if one.name == name), None)
+        return next((channel for channel in self._settings().alerts.channels if channel.name == name), None)
 
     async def _read_url(self, channel: ChannelSettings) -> str:
         """Return the channel's URL as it is now, since it may have been changed; raise NotSent."""
@@ -187,16 +189,16 @@ class AlertDispatcher:
         try:
             return (await asyncio.to_thread(path.read_text)).strip().partition("\n")[0]
         except (OSError, UnicodeDecodeError) as fault:
-            raise NotSent(f"the file of its URL cannot be read ({type(fault).__name__})") from fault
+            raise NotSent(f"the file with its URL cannot be read ({type(fault).__name__})") from fault
 
     async def _read_secret(self, name: str, key: str) -> str:
         try:
             secret = await self._cluster.get(paths.secrets(self._settings().namespace, name))
             return base64.b64decode(secret["data"][key]).decode().strip()
         except KronkeepError as fault:
-            raise NotSent(f"the Secret of its URL cannot be read ({fault.code})") from fault
+            raise NotSent(f"the Secret with its URL cannot be read ({fault.code})") from fault
         except (KeyError, TypeError, binascii.Error, UnicodeDecodeError) as fault:
-            raise NotSent("the Secret of its URL lacks the key") from fault
+            raise NotSent("the Secret with its URL lacks the key") from fault
 
 
 def group_notices(waiting: list[Notice]) -> list[list[Notice]]:

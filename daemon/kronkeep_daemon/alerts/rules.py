@@ -40,151 +40,150 @@ BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)
 BAD_BACKUPS = (BackupStatus.FAILED, BackupStatus.MISSED, BackupStatus.UNKNOWN)
 
 
-def run_failed(known: CronJobFacts) -> RuleResult | None:
+def run_failed(facts: CronJobFacts) -> RuleResult | None:
     """The newest run that ended failed, or its end is not known; `failing_runs` in a row are critical."""
-    row = list(takewhile(lambda run: run.status in BAD_RUNS, _final_runs(known, missed=False)))
-    if not row:
+    failures = list(takewhile(_is_bad, _final_runs(facts, missed=False)))
+    if not failures:
         return None
-    newest = row[0]
-    many = len(row) >= known.failing_runs
-    words = f"The last {len(row)} runs failed." if len(row) > 1 else "The newest run failed."
+    newest = failures[0]
+    message = f"The last {len(failures)} runs failed." if len(failures) > 1 else "The newest run failed."
     return RuleResult(
         code=AlertCode.RUN_FAILED,
-        severity="critical" if many else "warning",
-        message=f"{words} {newest.message or newest.reason or ''}".strip(),
-        next_step=newest.next_step or "Look at the run's log.",
-        since=row[-1].ended_at or row[-1].created_at,
+        severity="critical" if len(failures) >= facts.failing_runs else "warning",
+        message=f"{message} {newest.message or newest.reason or ''}".strip(),
+        next_step=newest.next_step or "Read the run's log.",
+        since=failures[-1].ended_at or failures[-1].created_at,
         record_id=newest.id,
     )
 
 
-def run_missed(known: CronJobFacts) -> RuleResult | None:
+def run_missed(facts: CronJobFacts) -> RuleResult | None:
     """No run started for the newest slot, or it is later than the settings allow."""
-    step = "Look at the CronJob's events, its concurrencyPolicy and its startingDeadlineSeconds."
-    ended = _final_runs(known, missed=True)
+    next_step = "Check the CronJob's events, its concurrencyPolicy and its startingDeadlineSeconds."
+    ended = _final_runs(facts, missed=True)
     if ended and ended[0].status is ExecutionStatus.MISSED:
         slot = ended[0].scheduled_at or ended[0].created_at
         return RuleResult(
             code=AlertCode.RUN_MISSED,
             severity="warning",
-            message=f"No run came at {_format_minute(slot)}.",
-            next_step=step,
+            message=f"No run started at {_format_minute(slot)}.",
+            next_step=next_step,
             since=slot,
             record_id=ended[0].id,
         )
-    late = known.cronjob.late_since
-    if late is not None and known.live:
+    late = facts.cronjob.late_since
+    if late is not None and facts.live:
         return RuleResult(
             code=AlertCode.RUN_MISSED,
             severity="warning",
-            message=f"The run of {_format_minute(late)} has not begun.",
-            next_step=step,
+            message=f"The run of {_format_minute(late)} has not started.",
+            next_step=next_step,
             since=late,
         )
     return None
 
 
-def backup_failed(known: CronJobFacts) -> RuleResult | None:
+def backup_failed(facts: CronJobFacts) -> RuleResult | None:
     """The newest backup that ended created no snapshot, and not because its run failed, which has its own
     alert.
     """
-    newest = _newest_backup(known)
+    newest = _newest_backup(facts)
     if newest is None or newest.status not in BAD_BACKUPS:
         return None
-    words = f"The newest backup is {newest.status}. {newest.message or newest.reason or ''}".strip()
-    step = newest.next_step or "Look at the backup, and back up again."
+    message = f"The newest backup is {newest.status}. {newest.message or newest.reason or ''}".strip()
+    next_step = newest.next_step or "Read the backup's log, and back up again."
     return RuleResult(
         code=AlertCode.BACKUP_FAILED,
         severity="critical",
-        message=words,
-        next_step=step,
+        message=message,
+        next_step=next_step,
         since=newest.ended_at or newest.created_at,
         record_id=newest.id,
     )
 
 
-def backup_partial(known: CronJobFacts) -> RuleResult | None:
+def backup_partial(facts: CronJobFacts) -> RuleResult | None:
     """The newest backup that ended could not read everything."""
-    newest = _newest_backup(known)
+    newest = _newest_backup(facts)
     if newest is None or newest.status is not BackupStatus.PARTIAL:
         return None
-    words = f"The newest backup is partial. {newest.message or ''}".strip()
-    step = newest.next_step or "Look at what could not be read."
+    message = f"The newest backup is partial. {newest.message or ''}".strip()
+    next_step = newest.next_step or "Check what could not be read."
     return RuleResult(
         code=AlertCode.BACKUP_PARTIAL,
         severity="warning",
-        message=words,
-        next_step=step,
+        message=message,
+        next_step=next_step,
         since=newest.ended_at or newest.created_at,
         record_id=newest.id,
     )
 
 
-def backup_overdue(known: CronJobFacts) -> RuleResult | None:
+def backup_overdue(facts: CronJobFacts) -> RuleResult | None:
     """The newest good backup is older than the policy allows (rpo_seconds), or there never was one."""
-    policy = known.cronjob.policy
-    good = known.cronjob.last_good_backup_at
-    if policy is None or policy.rpo_seconds is None or not known.cronjob.backup_overdue:
+    policy = facts.cronjob.policy
+    good = facts.cronjob.last_good_backup_at
+    if policy is None or policy.rpo_seconds is None or not facts.cronjob.backup_overdue:
         return None
     due = good + timedelta(seconds=policy.rpo_seconds) if good else None
-    last = f"The newest good backup is {age(good, known.now)} old" if good else "There is no good backup"
-    words = f"{last}; one is wanted every {duration(policy.rpo_seconds)}."
+    last = f"The newest good backup is {age(good, facts.now)} old" if good else "There is no good backup"
+    message = f"{last}; one is required every {duration(policy.rpo_seconds)}."
     return RuleResult(
         code=AlertCode.BACKUP_OVERDUE,
         severity="critical",
-        message=words,
-        next_step="Back up now, and look at why none was made.",
+        message=message,
+        next_step="Back up now, and find out why there is none.",
         since=due,
     )
 
 
-def drill_failed(known: CronJobFacts) -> RuleResult | None:
+def drill_failed(facts: CronJobFacts) -> RuleResult | None:
     """The newest drill that ended did not restore everything."""
-    policy = known.cronjob.policy
-    ended = [drill for drill in known.drills if is_final(RESTORE_TRANSITIONS, drill.status)]
+    policy = facts.cronjob.policy
+    ended = [drill for drill in facts.drills if is_final(RESTORE_TRANSITIONS, drill.status)]
     if policy is None or policy.drill is None or not ended or ended[0].status is not RestoreStatus.FAILED:
         return None
     newest = ended[0]
-    words = f"The newest drill failed. {newest.message or newest.reason or ''}".strip()
-    step = newest.next_step or "Look at the drill; the backup may not be restorable."
+    message = f"The newest drill failed. {newest.message or newest.reason or ''}".strip()
+    next_step = newest.next_step or "Read the drill's log; perhaps the backup cannot be restored."
     return RuleResult(
         code=AlertCode.DRILL_FAILED,
         severity="critical",
-        message=words,
-        next_step=step,
+        message=message,
+        next_step=next_step,
         since=newest.ended_at or newest.created_at,
         record_id=newest.id,
     )
 
 
-def drill_overdue(known: CronJobFacts) -> RuleResult | None:
+def drill_overdue(facts: CronJobFacts) -> RuleResult | None:
     """A drill's slot and its deadline have passed, and none was started for that slot or a later one."""
-    policy = known.cronjob.policy
+    policy = facts.cronjob.policy
     if policy is None or policy.drill is None or not policy.enabled:
         return None
     drill = policy.drill
     try:
-        schedule = Schedule.parse(drill.schedule, drill.time_zone, controller_zone=known.controller_zone)
+        schedule = Schedule.parse(drill.schedule, drill.time_zone, controller_zone=facts.controller_zone)
     except KronkeepError:
         return None
-    slot = schedule.previous(known.now - timedelta(seconds=drill.deadline_seconds))
-    if slot is None or known.drills_since is None or slot <= known.drills_since:
+    slot = schedule.previous(facts.now - timedelta(seconds=drill.deadline_seconds))
+    if slot is None or facts.drills_since is None or slot <= facts.drills_since:
         return None
-    if any((one.due_at or one.created_at) >= slot for one in known.drills):
+    if any((past.due_at or past.created_at) >= slot for past in facts.drills):
         return None
-    step = "Begin a drill now, and look at why none was begun."
+    next_step = "Start a drill now, and find out why none was started."
     return RuleResult(
         code=AlertCode.DRILL_OVERDUE,
         severity="warning",
-        message=f"The drill of {_format_minute(slot)} was not made.",
-        next_step=step,
+        message=f"The drill of {_format_minute(slot)} was not started.",
+        next_step=next_step,
         since=slot,
     )
 
 
-def policy_invalid(known: CronJobFacts) -> RuleResult | None:
+def policy_invalid(facts: CronJobFacts) -> RuleResult | None:
     """The annotation with the policy cannot be used, so nothing is backed up."""
-    fault = known.cronjob.policy_fault
+    fault = facts.cronjob.policy_fault
     if fault is None:
         return None
     return RuleResult(
@@ -195,15 +194,18 @@ def policy_invalid(known: CronJobFacts) -> RuleResult | None:
     )
 
 
-def conflict_accepted(known: CronJobFacts) -> RuleResult | None:
+def conflict_accepted(facts: CronJobFacts) -> RuleResult | None:
     """The backup's schedule does not fit the CronJob's, and the policy accepts that."""
-    policy = known.cronjob.policy
-    findings = known.cronjob.policy_findings
+    policy = facts.cronjob.policy
+    findings = facts.cronjob.policy_findings
     if policy is None or policy.on_conflict != "accept" or not findings:
         return None
-    step = "Shift the backup's schedule, or back up after each run."
+    next_step = "Shift the backup's schedule, or back up after each run."
     return RuleResult(
-        code=AlertCode.SCHEDULE_CONFLICT_ACCEPTED, severity="warning", message=findings[0], next_step=step
+        code=AlertCode.SCHEDULE_CONFLICT_ACCEPTED,
+        severity="warning",
+        message=findings[0],
+        next_step=next_step,
     )
 
 
@@ -220,29 +222,29 @@ CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
 )
 
 
-def cronjob_findings(known: CronJobFacts) -> list[AlertFinding]:
+def cronjob_findings(facts: CronJobFacts) -> list[AlertFinding]:
     """Return all that is wrong with a CronJob."""
-    results = (rule(known) for rule in CRONJOB_RULES)
-    return [cronjob_finding(known.cronjob, one) for one in results if one is not None]
+    results = (rule(facts) for rule in CRONJOB_RULES)
+    return [cronjob_finding(facts.cronjob, result) for result in results if result is not None]
 
 
-def undecided_keys(known: CronJobFacts) -> set[AlertKey]:
+def undecided_keys(facts: CronJobFacts) -> set[AlertKey]:
     """Return the keys of alerts about a CronJob that cannot be judged now, and so stay as they are."""
-    codes = [] if known.live else [AlertCode.RUN_MISSED, AlertCode.RUN_FAILED]
-    codes += [] if known.checked else [AlertCode.SCHEDULE_CONFLICT_ACCEPTED]
-    return {(code, "cronjob", known.cronjob.id) for code in codes}
+    codes = [] if facts.live else [AlertCode.RUN_MISSED, AlertCode.RUN_FAILED]
+    codes += [] if facts.checked else [AlertCode.SCHEDULE_CONFLICT_ACCEPTED]
+    return {(code, "cronjob", facts.cronjob.id) for code in codes}
 
 
 def storage_failed(storage: BackupStorage) -> RuleResult | None:
     """The storage could not be created or deleted."""
     if storage.status is not StorageStatus.FAILED:
         return None
-    step = storage.next_step or "Look at the storage, and try it again."
+    next_step = storage.next_step or f"Correct the cause, then: kronkeep storage retry {storage.id}."
     return RuleResult(
         code=AlertCode.STORAGE_FAILED,
         severity="critical",
         message=_message_of(storage, "The storage has failed."),
-        next_step=step,
+        next_step=next_step,
     )
 
 
@@ -250,12 +252,12 @@ def storage_unreachable(storage: BackupStorage) -> RuleResult | None:
     """The repository of an active storage could not be opened the last time."""
     if storage.status is not StorageStatus.ACTIVE or storage.reason is None or storage.check_ok is False:
         return None
-    step = storage.next_step or "Look at the storage's server and credentials."
+    next_step = storage.next_step or "Check the storage's server and credentials."
     return RuleResult(
         code=AlertCode.STORAGE_UNREACHABLE,
         severity="critical",
-        message=_message_of(storage, "The storage does not answer."),
-        next_step=step,
+        message=_message_of(storage, "The storage cannot be reached."),
+        next_step=next_step,
     )
 
 
@@ -263,13 +265,15 @@ def storage_damaged(storage: BackupStorage) -> RuleResult | None:
     """`restic check` found errors in the repository."""
     if storage.check_ok is not False:
         return None
-    step = storage.next_step or "Run restic check and repair; back up to another storage meanwhile."
-    why = _message_of(storage, "The repository's check found errors.")
+    next_step = (
+        storage.next_step or "Run restic check and restic repair; back up to another storage meanwhile."
+    )
+    why = _message_of(storage, "The check of the repository found errors.")
     return RuleResult(
         code=AlertCode.STORAGE_DAMAGED,
         severity="critical",
         message=why,
-        next_step=step,
+        next_step=next_step,
         since=storage.checked_at,
     )
 
@@ -283,11 +287,11 @@ def storage_filling(storage: BackupStorage) -> RuleResult | None:
         percent = 100 * usage.used_bytes / usage.capacity_bytes
         if usage.available_bytes is not None:
             percent = max(percent, 100 - 100 * usage.available_bytes / usage.capacity_bytes)
-        words = f"{percent:.0f} % of {size(usage.capacity_bytes)} are used."
+        message = f"{percent:.0f} % of {size(usage.capacity_bytes)} is used."
         return RuleResult(
             code=AlertCode.STORAGE_FILLING,
             severity=usage.level,
-            message=words,
+            message=message,
             next_step="Add space, or keep fewer backups.",
         )
     return None
@@ -304,15 +308,15 @@ STORAGE_RULES: tuple[Callable[[BackupStorage], RuleResult | None], ...] = (
 def storage_findings(storage: BackupStorage) -> list[AlertFinding]:
     """Return all that is wrong with a storage."""
     results = (rule(storage) for rule in STORAGE_RULES)
-    return [storage_finding(storage, one) for one in results if one is not None]
+    return [storage_finding(storage, result) for result in results if result is not None]
 
 
 def watch_findings(watch: WatchState, now: datetime, limit: float) -> list[AlertFinding]:
     """Return a finding where a watch has not been live for `limit` seconds: what is shown may be old."""
     if watch.status == "live" or now - watch.since < timedelta(seconds=limit):
         return []
-    words = f"The watch is {watch.status}: {watch.why or 'the cluster does not answer'}."
-    step = "Look at the connection to the cluster: kronkeep doctor."
+    message = f"The watch is {watch.status}: {watch.why or 'the cluster does not answer'}."
+    next_step = "Check the connection to the cluster: kronkeep doctor."
     severity: Severity = "critical" if watch.needed else "warning"
     return [
         watch_finding(
@@ -320,33 +324,37 @@ def watch_findings(watch: WatchState, now: datetime, limit: float) -> list[Alert
             RuleResult(
                 code=AlertCode.WATCH_NOT_LIVE,
                 severity=severity,
-                message=words,
-                next_step=step,
+                message=message,
+                next_step=next_step,
                 since=watch.since,
             ),
         )
     ]
 
 
-def _final_runs(known: CronJobFacts, *, missed: bool) -> list[CronJobExecution]:
-    passed = {ExecutionStatus.CANCELLED} | (set() if missed else {ExecutionStatus.MISSED})
+def _is_bad(run: CronJobExecution) -> bool:
+    return run.status in BAD_RUNS
+
+
+def _final_runs(facts: CronJobFacts, *, missed: bool) -> list[CronJobExecution]:
+    ignored = {ExecutionStatus.CANCELLED} | (set() if missed else {ExecutionStatus.MISSED})
     return [
-        run for run in known.runs if is_final(EXECUTION_TRANSITIONS, run.status) and run.status not in passed
+        run for run in facts.runs if is_final(EXECUTION_TRANSITIONS, run.status) and run.status not in ignored
     ]
 
 
-def _newest_backup(known: CronJobFacts) -> BackupExecution | None:
-    if known.cronjob.policy is None:
+def _newest_backup(facts: CronJobFacts) -> BackupExecution | None:
+    if facts.cronjob.policy is None:
         return None
-    for backup in known.backups:
+    for backup in facts.backups:
         ended = is_final(BACKUP_TRANSITIONS, backup.status) and backup.status is not BackupStatus.CANCELLED
         if ended and backup.reason != Reason.CRONJOB_FAILED:
             return backup
     return None
 
 
-def _message_of(storage: BackupStorage, otherwise: str) -> str:
-    return storage.message or storage.reason or otherwise
+def _message_of(storage: BackupStorage, default: str) -> str:
+    return storage.message or storage.reason or default
 
 
 def _format_minute(moment: datetime) -> str:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from operator import attrgetter
 
 import msgspec
 from prometheus_client import CollectorRegistry
@@ -40,8 +41,8 @@ from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 TICK_SECONDS = 15.0
-SHARE = 10
-RECENT = 20
+SHARE = 10  # times as long as an evaluation took is the pause after it
+RECENT = 20  # records of each kind that the rules read of a CronJob
 ACTIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
 
 
@@ -85,18 +86,18 @@ class AlertService:
         self._supervisor.start("alerts", self._evaluate_forever, death="restart")
 
     async def _evaluate_forever(self) -> None:
-        with suppress(TimeoutError):  # that a cluster is away is a thing to tell of
+        with suppress(TimeoutError):  # a cluster that cannot be listed is a reason for an alert itself
             async with asyncio.timeout(self._settings().alerts.watch_seconds):
                 await self._inputs.wait_until_listed()
         while True:
             self._wake.clear()
-            began = self._clock.monotonic()
+            start = self._clock.monotonic()
             try:
                 await self.evaluate()
             except KronkeepError as fault:
-                log.warning("looking for alerts: %s", fault)
-            took = self._clock.monotonic() - began
-            await self._clock.sleep(max(0.2, SHARE * took))
+                log.warning("alerts could not be evaluated: %s", fault)
+            duration = self._clock.monotonic() - start
+            await self._clock.sleep(max(0.2, SHARE * duration))
             try:
                 async with asyncio.timeout(TICK_SECONDS):
                     await self._wake.wait()
@@ -108,21 +109,21 @@ class AlertService:
 
         Raise ReadOnlyHistory while the disk is full; the next evaluation then finds the same changes again.
         """
-        unknown = self._inputs.clusters_not_listed()
-        unsure: set[AlertKey] = {
+        not_listed = self._inputs.clusters_not_listed()
+        undecided: set[AlertKey] = {
             (alert.code, alert.kind, alert.object_id)
             for alert in self.active_alerts()
-            if alert.cluster in unknown
+            if alert.cluster in not_listed
         }
-        findings = await self._find(unsure)
+        findings = await self._find(undecided)
         now = self._clock.now()
         repeat = self._settings().alerts.repeat_seconds
-        changes = compare_alerts(self.active_alerts(), findings, now, repeat, unsure)
+        changes = compare_alerts(self.active_alerts(), findings, now, repeat, undecided)
         for alert in changes.alerts:
             self._history.alerts.put(alert)
         self._dispatcher.add(changes.events)
-        for flip in changes.events:
-            log.info("alert %s: %s %s %s", flip.event, flip.alert.code, flip.alert.object, flip.alert.id)
+        for event in changes.events:
+            log.info("alert %s: %s %s %s", event.event, event.alert.code, event.alert.object, event.alert.id)
         if changes.alerts:
             await self._history.commit()
         self._dispatcher.start_workers()
@@ -167,9 +168,12 @@ class AlertService:
 
     def active_alerts(self, limit: int = 10_000) -> list[Alert]:
         """Return the newest alerts that are open or acknowledged, newest first."""
-        some = [self._history.alerts.newest(limit=limit, status=status).items for status in ACTIVE]
-        found = sorted((alert for part in some for alert in part), key=lambda a: a.created_at, reverse=True)
-        return found[:limit]
+        alerts = [
+            alert
+            for status in ACTIVE
+            for alert in self._history.alerts.newest(limit=limit, status=status).items
+        ]
+        return sorted(alerts, key=attrgetter("created_at"), reverse=True)[:limit]
 
     def get(self, alert_id: str) -> Alert:
         """Return one alert; raise AlertNotFound."""

@@ -15,7 +15,7 @@ from kronkeep_daemon.kube.errors import Forbidden, NotFoundInCluster
 
 Checks = list[Check]
 OLDEST = 27
-NEWEST = 36  # minor versions of Kubernetes that kronkeep was tried on
+NEWEST = 36  # minor versions of Kubernetes that kronkeep was tested on
 SKEW_WARN = 5.0
 SKEW_FAIL = 60.0
 
@@ -31,8 +31,8 @@ async def check_cluster(recorder: RunRecorder, own: str, clock: Clock) -> Checks
         version, date = await cluster.server_version()
     except KronkeepError as fault:
         return [Check(name=name, status="fail", message=fault.message, next_step=fault.next_step)]
-    words = f"It answers and is known as {cluster.id} (the uid of kube-system)."
-    checks = [Check(name=name, status="ok", message=words), _check_version(name, version)]
+    message = f"It answers; its id is {cluster.id} (the uid of kube-system)."
+    checks = [Check(name=name, status="ok", message=message), _check_version(name, version)]
     checks += [_check_clock(name, date, clock.now()), _check_watches(name, recorder)]
     checks.append(await _check_namespace(name, cluster, own))
     checks += await _check_rights(name, cluster, recorder.watches.namespaces, own)
@@ -47,82 +47,83 @@ def _check_version(name: str, version: dict[str, Any]) -> Check:
             name=f"{name} version",
             status="warn",
             message=f"Its version {text} cannot be read.",
-            next_step=f"kronkeep was tried on 1.{OLDEST} to 1.{NEWEST}.",
+            next_step=f"kronkeep was tested on 1.{OLDEST} to 1.{NEWEST}.",
         )
     if int(minor) < OLDEST:
-        words = (
-            f"Kubernetes {text} is too old: pods do not say which Job they belong to in the way that is read."
-        )
-        step = f"Use 1.{OLDEST} or later."
-        return Check(name=f"{name} version", status="fail", message=words, next_step=step)
+        message = f"Kubernetes {text} is too old: its pods lack the labels that name their Job."
+        next_step = f"Use 1.{OLDEST} or later."
+        return Check(name=f"{name} version", status="fail", message=message, next_step=next_step)
     if int(minor) > NEWEST:
-        words = f"Kubernetes {text} is newer than 1.{NEWEST}, the newest that kronkeep was tried on."
-        step = "Look at runs after an upgrade of either."
-        return Check(name=f"{name} version", status="warn", message=words, next_step=step)
+        message = f"Kubernetes {text} is newer than 1.{NEWEST}, the newest that kronkeep was tested on."
+        next_step = "Check the runs after an upgrade of either."
+        return Check(name=f"{name} version", status="warn", message=message, next_step=next_step)
     return Check(name=f"{name} version", status="ok", message=f"Kubernetes {text}.")
 
 
 def _check_clock(name: str, date: datetime | None, now: datetime) -> Check:
     if date is None:
-        words = "The server's answers carry no date."
-        step = "Compare the clocks by hand."
-        return Check(name=f"{name} clock", status="warn", message=words, next_step=step)
+        message = "The server's responses have no Date header."
+        next_step = "Compare the clocks by hand."
+        return Check(name=f"{name} clock", status="warn", message=message, next_step=next_step)
     skew = (now - date).total_seconds()
-    words = f"This machine's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's."
-    step = "Let both keep time by NTP: lateness and schedules are judged by this machine's clock."
+    message = (
+        f"This machine's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's."
+    )
+    next_step = "Synchronise both by NTP: lateness and schedules are judged by this machine's clock."
     if abs(skew) > SKEW_FAIL:
-        return Check(name=f"{name} clock", status="fail", message=words, next_step=step)
+        return Check(name=f"{name} clock", status="fail", message=message, next_step=next_step)
     if abs(skew) > SKEW_WARN:
-        return Check(name=f"{name} clock", status="warn", message=words, next_step=step)
+        return Check(name=f"{name} clock", status="warn", message=message, next_step=next_step)
     return Check(name=f"{name} clock", status="ok", message="The clocks agree to within 5 s.")
 
 
 def _check_watches(name: str, recorder: RunRecorder) -> Check:
     states = recorder.watches.states()
-    bad = [state for state in states if state.status != "live"]
-    if not bad:
+    stale = [state for state in states if state.status != "live"]
+    if not stale:
         return Check(name=f"{name} watches", status="ok", message=f"All {len(states)} are live.")
-    words = (
-        f"{len(bad)} of {len(states)} are not live: {clean(bad[0].name, 200)}: {clean(bad[0].why or '', 300)}"
+    first = stale[0]
+    message = (
+        f"{len(stale)} of {len(states)} are not live: {clean(first.name, 200)}: {clean(first.why or '', 300)}"
     )
-    status: Grade = "fail" if any(state.needed for state in bad) else "warn"
-    step = "What they show is as old as the message says; correct what it names."
-    return Check(name=f"{name} watches", status=status, message=words, next_step=step)
+    status: Grade = "fail" if any(state.needed for state in stale) else "warn"
+    next_step = "What they show is out of date; correct the cause that the message names."
+    return Check(name=f"{name} watches", status=status, message=message, next_step=next_step)
 
 
 async def _check_namespace(name: str, cluster: Cluster, own: str) -> Check:
-    line = f"{name} namespace {clean(own, 63)}"
+    check = f"{name} namespace {clean(own, 63)}"
     try:
         await cluster.get(paths.namespaces(own))
     except NotFoundInCluster:
-        step = f"kubectl create namespace {clean(own, 63)}."
-        words = "kronkeep's own namespace is not there, so no storage can be created."
-        return Check(name=line, status="fail", message=words, next_step=step)
+        next_step = f"kubectl create namespace {clean(own, 63)}."
+        message = "kronkeep's own namespace does not exist, so no storage can be created."
+        return Check(name=check, status="fail", message=message, next_step=next_step)
     except Forbidden:
-        return Check(name=line, status="ok", message="It may not be looked at, which is no fault.")
+        return Check(name=check, status="ok", message="kronkeepd may not read it, which is no fault.")
     except KronkeepError as fault:
-        return Check(name=line, status="warn", message=fault.message, next_step=fault.next_step)
-    return Check(name=line, status="ok", message="It is there.")
+        return Check(name=check, status="warn", message=fault.message, next_step=fault.next_step)
+    return Check(name=check, status="ok", message="It exists.")
 
 
 async def _check_rights(name: str, cluster: Cluster, namespaces: tuple[str, ...], own: str) -> Checks:
     checks = []
     for right, namespace in rights.rights_by_namespace(namespaces, own):
         where = f"in {clean(namespace, 63)}" if namespace else "in all namespaces"
-        line = f"{name} right {right.resource} {where}"
+        check = f"{name} right {right.resource} {where}"
         try:
             denied = [verb for verb in right.verbs if not await _is_allowed(cluster, right, verb, namespace)]
         except KronkeepError as fault:
-            checks.append(Check(name=line, status="warn", message=fault.message, next_step=fault.next_step))
+            checks.append(Check(name=check, status="warn", message=fault.message, next_step=fault.next_step))
             continue
         if denied:
-            words = f"It may not {', '.join(denied)}, so it cannot {right.purpose}."
-            step = "Grant it: systemd/kubernetes/rights.yaml has the rules."
+            message = f"kronkeepd may not {', '.join(denied)}, so it cannot {right.purpose}."
+            next_step = "Grant the right: systemd/kubernetes/rights.yaml has the rules."
             status: Grade = "fail" if right.needed else "warn"
-            checks.append(Check(name=line, status=status, message=words, next_step=step))
+            checks.append(Check(name=check, status=status, message=message, next_step=next_step))
         else:
-            words = f"It may {', '.join(right.verbs)}: {right.purpose}."
-            checks.append(Check(name=line, status="ok", message=words))
+            message = f"kronkeepd may {', '.join(right.verbs)}: {right.purpose}."
+            checks.append(Check(name=check, status="ok", message=message))
     return checks
 
 

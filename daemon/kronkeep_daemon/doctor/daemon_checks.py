@@ -22,8 +22,8 @@ from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 
 Checks = list[Check]
-LEAST_ROOM = 64 * 2**20
-LITTLE_ROOM = 2**30
+LEAST_SPACE = 64 * 2**20  # bytes
+LITTLE_SPACE = 2**30  # bytes
 
 
 class Doctor:
@@ -69,22 +69,22 @@ class Doctor:
         except KronkeepError as fault:
             return Check(name="history", status="fail", message=fault.message, next_step=fault.next_step)
         count = sum(self._history.executions.count().values())
-        return Check(name="history", status="ok", message=f"It takes changes and holds {count} runs.")
+        return Check(name="history", status="ok", message=f"It accepts changes and holds {count} runs.")
 
     def _check_storages(self) -> Iterator[Check]:
         storages = self._storages.list()
         if not storages:
-            step = "kronkeep storage create, where runs are to be backed up."
-            yield Check(name="storages", status="ok", message="There is none yet.", next_step=step)
+            next_step = "Create one with kronkeep storage create, if runs are to be backed up."
+            yield Check(name="storages", status="ok", message="There is no storage yet.", next_step=next_step)
         for storage in storages:
             name = f"storage {clean(storage.id, 63)}"
             if storage.status is StorageStatus.ACTIVE:
                 yield Check(name=name, status="ok", message="It is active.")
             else:
                 status: Grade = "fail" if storage.status is StorageStatus.FAILED else "warn"
-                words = f"It is {storage.status}: {storage.message or 'no reason is known'}"
-                step = storage.next_step or f"kronkeep storage retry {storage.id}."
-                yield Check(name=name, status=status, message=words, next_step=step)
+                message = f"It is {storage.status}: {storage.message or 'the reason is not known'}"
+                next_step = storage.next_step or f"kronkeep storage retry {storage.id}."
+                yield Check(name=name, status=status, message=message, next_step=next_step)
 
     def _check_restic(self) -> Check:
         """Check the restic version of the newest backup; before the first, name the image of the settings."""
@@ -92,17 +92,17 @@ class Doctor:
         for backup in self._history.backups.newest(limit=50).items:
             if backup.result is not None and backup.result.restic_version:
                 return _check_restic_version(backup.result.restic_version, image)
-        words = f"No backup has been made yet; archive Jobs run {clean(image, 200)}."
-        return Check(name="restic", status="ok", message=words)
+        message = f"There is no backup yet; archive Jobs run {clean(image, 200)}."
+        return Check(name="restic", status="ok", message=message)
 
 
 def _check_restic_version(version: str, image: str) -> Check:
     number = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if number >= (0, 17):
         return Check(name="restic", status="ok", message=f"The last backup ran restic {clean(version, 40)}.")
-    words = f"The last backup ran restic {clean(version, 40)}, which has one exit code for most failures."
-    step = f"Use an image of restic 0.17 or later (archive.image is {clean(image, 200)})."
-    return Check(name="restic", status="warn", message=words, next_step=step)
+    message = f"The last backup ran restic {clean(version, 40)}, which has one exit code for most failures."
+    next_step = f"Use an image of restic 0.17 or later (archive.image is {clean(image, 200)})."
+    return Check(name="restic", status="warn", message=message, next_step=next_step)
 
 
 def _check_daemon() -> Check:
@@ -114,20 +114,22 @@ def _check_socket(path: Path) -> Check:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as fault:
-        words = f"{path} cannot be looked at: {fault.strerror}."
-        return Check(name="socket", status="warn", message=words, next_step="Look at its folder's rights.")
+        message = f"{path} cannot be read: {fault.strerror}."
+        return Check(
+            name="socket", status="warn", message=message, next_step="Check the permissions of its folder."
+        )
     if mode & stat.S_IWOTH:
-        words = f"Every user of this machine may connect to {path} (mode {mode:04o})."
-        return Check(name="socket", status="warn", message=words, next_step="Set SocketMode=0660.")
+        message = f"Every user of this machine may connect to {path} (mode {mode:04o})."
+        return Check(name="socket", status="warn", message=message, next_step="Set SocketMode=0660.")
     return Check(name="socket", status="ok", message=f"{path} has mode {mode:04o}.")
 
 
 def _check_disk(state: Path) -> Check:
-    room = shutil.disk_usage(state)
-    words = f"{size(room.free)} of {size(room.total)} are free below {state}."
-    step = "Free space, or let the history go of old runs (history.keep_days)."
-    if room.free < LEAST_ROOM or not os.access(state, os.W_OK):
-        return Check(name="disk", status="fail", message=words, next_step=step)
-    if room.free < LITTLE_ROOM:
-        return Check(name="disk", status="warn", message=words, next_step=step)
-    return Check(name="disk", status="ok", message=words)
+    usage = shutil.disk_usage(state)
+    message = f"{size(usage.free)} of {size(usage.total)} are free below {state}."
+    next_step = "Free space, or have old runs removed from the history (history.keep_days)."
+    if usage.free < LEAST_SPACE or not os.access(state, os.W_OK):
+        return Check(name="disk", status="fail", message=message, next_step=next_step)
+    if usage.free < LITTLE_SPACE:
+        return Check(name="disk", status="warn", message=message, next_step=next_step)
+    return Check(name="disk", status="ok", message=message)

@@ -17,10 +17,10 @@ from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
 
 Leftovers = list[Leftover]
 OURS = {"labelSelector": f"{object_keys.MANAGED_BY_LABEL}={object_keys.MANAGED_BY}"}
-_OPENS = "It holds what opens a repository: save it, or its backups are lost."
+_OPENS_REPOSITORY = "It opens a repository: save it, or the repository's backups are lost."
 _WHY = {
     "jobs": "A Job of kronkeep's own: an archive, a check, a restore.",
-    "persistentvolumeclaims": "A claim that a restore made: it holds restored data.",
+    "persistentvolumeclaims": "A claim that a restore created: it holds restored data.",
 }
 
 
@@ -45,7 +45,11 @@ async def list_leftovers(cronjobs: CronJobService, own: str) -> Leftovers:
                     leftovers.append(_deletable_leftover(name, plural, item, _WHY[plural]))
         leftovers += await _lease_leftovers(cluster, name, own)
         leftovers += [_secret_leftover(name, item) for item in await _list_secrets(cluster, namespaces, own)]
-    return sorted(leftovers, key=lambda line: line.why == _OPENS)
+    return sorted(leftovers, key=_opens_repository)
+
+
+def _opens_repository(leftover: Leftover) -> bool:
+    return leftover.why == _OPENS_REPOSITORY
 
 
 async def _list_labelled(cluster: Cluster, path: str) -> Objects:
@@ -58,8 +62,10 @@ async def _list_labelled(cluster: Cluster, path: str) -> Objects:
 
 
 async def _list_secrets(cluster: Cluster, namespaces: tuple[str | None, ...], own: str) -> Objects:
-    each = dict.fromkeys((*namespaces, own) if None not in namespaces else (None,))
-    return [item for namespace in each for item in await _list_labelled(cluster, paths.secrets(namespace))]
+    distinct = dict.fromkeys((*namespaces, own) if None not in namespaces else (None,))
+    return [
+        item for namespace in distinct for item in await _list_labelled(cluster, paths.secrets(namespace))
+    ]
 
 
 async def _lease_leftovers(cluster: Cluster, name: str, own: str) -> Leftovers:
@@ -67,7 +73,7 @@ async def _lease_leftovers(cluster: Cluster, name: str, own: str) -> Leftovers:
         item = await cluster.get(paths.leases(own, lease.NAME))
     except KronkeepError:
         return []
-    return [_deletable_leftover(name, "leases", item, "It says which daemon acts.")]
+    return [_deletable_leftover(name, "leases", item, "It names the daemon that acts on the cluster.")]
 
 
 def _annotation_leftovers(cluster: str, cronjob: CronJobObject) -> Iterator[Leftover]:
@@ -80,8 +86,8 @@ def _annotation_leftovers(cluster: str, cronjob: CronJobObject) -> Iterator[Left
 
 def _secret_leftover(cluster: str, item: JsonObject) -> Leftover:
     labels = item["metadata"].get("labels") or {}
-    lent = labels.get(object_keys.ROLE_LABEL) == "credentials" or item["metadata"].get("ownerReferences")
-    why = "Credentials that were lent to one Job." if lent else _OPENS
+    is_copy = labels.get(object_keys.ROLE_LABEL) == "credentials" or item["metadata"].get("ownerReferences")
+    why = "Credentials that were copied for one Job." if is_copy else _OPENS_REPOSITORY
     return _deletable_leftover(cluster, "secrets", item, why)
 
 

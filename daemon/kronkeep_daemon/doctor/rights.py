@@ -41,14 +41,14 @@ RIGHTS = (
         purpose="trigger, back up and cancel",
         needed=False,
     ),
-    Right(scope=WATCHED, group="", resource="pods", verbs=READ, purpose="tell why runs fail"),
+    Right(scope=WATCHED, group="", resource="pods", verbs=READ, purpose="find out why runs fail"),
     Right(scope=WATCHED, group="", resource="pods/log", verbs=("get",), purpose="keep logs", needed=False),
     Right(
         scope=WATCHED,
         group="",
         resource="events",
         verbs=READ,
-        purpose="tell causes in Kubernetes' own words",
+        purpose="report causes in Kubernetes' own words",
         needed=False,
     ),
     Right(
@@ -56,7 +56,7 @@ RIGHTS = (
         group="",
         resource="events",
         verbs=("create",),
-        purpose="say on a CronJob that its policy is wrong",
+        purpose="report an invalid policy on its CronJob",
         needed=False,
     ),
     Right(
@@ -64,7 +64,7 @@ RIGHTS = (
         group="",
         resource="secrets",
         verbs=("create", "delete"),
-        purpose="lend a backup its credentials",
+        purpose="copy credentials for a backup",
         needed=False,
     ),
     Right(
@@ -96,7 +96,7 @@ RIGHTS = (
         group="batch",
         resource="jobs",
         verbs=("get", "create", "delete"),
-        purpose="make and check repositories",
+        purpose="create and check repositories",
         needed=False,
     ),
     Right(
@@ -104,7 +104,7 @@ RIGHTS = (
         group="coordination.k8s.io",
         resource="leases",
         verbs=("get", "create", "update"),
-        purpose="let one of two daemons act",
+        purpose="let one of several daemons act",
         needed=False,
     ),
 )
@@ -112,14 +112,14 @@ RIGHTS = (
 
 def access_review(right: Right, verb: str, namespace: str | None) -> dict[str, Any]:
     """Return the SelfSubjectAccessReview of one verb; without a namespace, in all of them."""
-    resource, _, part = right.resource.partition("/")
-    asked = {"group": right.group, "resource": resource, "verb": verb}
-    if part:
-        asked["subresource"] = part
+    resource, _, subresource = right.resource.partition("/")
+    attributes = {"group": right.group, "resource": resource, "verb": verb}
+    if subresource:
+        attributes["subresource"] = subresource
     if namespace is not None:
-        asked["namespace"] = namespace
+        attributes["namespace"] = namespace
     kind = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
-    return {**kind, "spec": {"resourceAttributes": asked}}
+    return {**kind, "spec": {"resourceAttributes": attributes}}
 
 
 def rights_by_namespace(namespaces: tuple[str, ...], own: str) -> Iterator[tuple[Right, str | None]]:

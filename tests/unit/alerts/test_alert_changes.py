@@ -31,7 +31,7 @@ def finding(severity: str = "warning", name: str = "a", message: str = "It faile
 
 
 def told(changes: AlertChanges) -> list[tuple[str, str]]:
-    return [(flip.event, flip.alert.object) for flip in changes.events]
+    return [(event.event, event.alert.object) for event in changes.events]
 
 
 def opened() -> Alert:
@@ -101,7 +101,7 @@ def test_over_any_looks_each_alert_opens_once_and_resolves_once(
             if alert.id in kept:
                 assert may_follow(ALERT_TRANSITIONS, kept[alert.id].status, alert.status)
             kept[alert.id] = alert
-        events += [(flip.event, flip.alert.id) for flip in changes.events]
+        events += [(event.event, event.alert.id) for event in changes.events]
         unended = [alert for alert in kept.values() if alert.status is not AlertStatus.RESOLVED]
         assert sorted(alert.object_id for alert in unended) == sorted(look)
     for event in ("opened", "resolved"):
