@@ -111,7 +111,7 @@ class ManifestApplier:
         if object_keys.POLICY not in annotations:
             return
         uid = live.uid if live else hashlib.sha256(repr(body).encode()).hexdigest()
-        old = policies.read(live).policy if live else None
+        old = policies.read_policy(live).policy if live else None
         found = policies.read_annotations(annotations, uid)
         if found.policy is None:
             raise InvalidPolicy(found.fault or "The backup policy cannot be read.", field=object_keys.POLICY)
@@ -119,16 +119,16 @@ class ManifestApplier:
         schedule = str(body["spec"].get("schedule", ""))
         zone = body["spec"].get("timeZone")
         settled = await self._extended.settle_policy(ref, schedule, zone, spec)
-        policy = policies.new(settled.policy, old.id if old else self._unshared(found.policy.id))
-        body["metadata"]["annotations"] = annotations | policies.annotations(policy)
+        policy = policies.new_policy(settled.policy, old.id if old else self._unshared(found.policy.id))
+        body["metadata"]["annotations"] = annotations | policies.annotations_of(policy)
         if isinstance(job := body["spec"].get("jobTemplate"), dict):
             meta = job.setdefault("metadata", {})
-            revision = {object_keys.POLICY_REVISION: policies.revision(policy)}
+            revision = {object_keys.POLICY_REVISION: policies.revision_of(policy)}
             meta["annotations"] = (meta.get("annotations") or {}) | revision
 
     def _unshared(self, policy_id: str) -> str | None:
         """The identity in a new CronJob's manifest; None where it was copied from a CronJob that has it."""
-        carried = (policies.read(cronjob).policy for cronjob in self._cronjobs.objects())
+        carried = (policies.read_policy(cronjob).policy for cronjob in self._cronjobs.objects())
         held = any(policy is not None and policy.id == policy_id for policy in carried)
         return None if held else policy_id
 

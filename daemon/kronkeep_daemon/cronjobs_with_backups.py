@@ -89,7 +89,7 @@ class ExtendedCronJobService:
 
     def _with_policy(self, live: CronJobObject) -> CronJob:
         cronjob = self._cronjobs.view(live)
-        found = policies.read(live)
+        found = policies.read_policy(live)
         last = self._history.backups.newest(limit=1, cronjob_id=cronjob.id).items
         good = self._history.backups.newest(
             limit=1, cronjob_id=cronjob.id, status=BackupStatus.SUCCEEDED
@@ -125,7 +125,7 @@ class ExtendedCronJobService:
         spec, resolution = await self.settle_spec(ref, spec)
         annotations: dict[str, str] = {}
         if spec.policy is not None:
-            annotations = policies.annotations(policies.new(spec.policy))
+            annotations = policies.annotations_of(policies.new_policy(spec.policy))
         created = await self._cronjobs.create(spec, cluster, annotations=annotations, dry_run=dry_run)
         shown = created if dry_run else self.get(ref)
         return msgspec.structs.replace(shown, resolution=resolution)
@@ -133,7 +133,7 @@ class ExtendedCronJobService:
     def spec(self, ref: CronJobRef) -> CronJobCreate:
         """A CronJob as it would be written, to be changed and put back; raises NotAllowedNow."""
         cronjob = self._cronjobs.find(ref)
-        return cronjob_manifests.read_spec(cronjob, policies.read(cronjob).policy)
+        return cronjob_manifests.read_spec(cronjob, policies.read_policy(cronjob).policy)
 
     async def replace(self, ref: CronJobRef, wanted: CronJobCreate, *, dry_run: bool = False) -> CronJob:
         """Makes a CronJob and its policy as wanted, in one request; what `create` refuses is refused here.
@@ -147,8 +147,10 @@ class ExtendedCronJobService:
         wanted, resolution = await self.settle_spec(ref, wanted)
         annotations: dict[str, str | None] = dict.fromkeys(_POLICY_KEYS)
         if wanted.policy is not None:
-            old = policies.read(cronjob).policy
-            annotations |= policies.annotations(policies.new(wanted.policy, old.id if old else None))
+            old = policies.read_policy(cronjob).policy
+            annotations |= policies.annotations_of(
+                policies.new_policy(wanted.policy, old.id if old else None)
+            )
         body = cronjob_manifests.build_patch(cronjob, wanted, annotations)
         changed = await self._cronjobs.patch(ref, body, dry_run=dry_run)
         shown = changed if dry_run else self.get(ref)
@@ -160,7 +162,7 @@ class ExtendedCronJobService:
         """The policy as a CronJob of that schedule may carry it; raises what `create` raises for a policy."""
         cluster = self._cronjobs.clusters.by_name(ref.cluster)
         self._storages.require_usable(wanted.storage_id, cluster, ref.namespace)
-        policies.check(wanted)
+        policies.check_policy(wanted)
         await self._probe.require(cluster, wanted)
         return await self._schedules.settle(ref, schedule, zone, wanted)
 
@@ -176,11 +178,11 @@ class ExtendedCronJobService:
         cronjob = self._cronjobs.find(ref)
         spec = cronjob.spec
         found = await self.settle_policy(ref, spec.schedule, spec.time_zone, wanted)
-        old: BackupPolicy | None = policies.read(cronjob).policy
-        policy = policies.new(found.policy, old.id if old else None)
-        revision = {object_keys.POLICY_REVISION: policies.revision(policy)}
+        old: BackupPolicy | None = policies.read_policy(cronjob).policy
+        policy = policies.new_policy(found.policy, old.id if old else None)
+        revision = {object_keys.POLICY_REVISION: policies.revision_of(policy)}
         body = {
-            "metadata": {"annotations": policies.annotations(policy)},
+            "metadata": {"annotations": policies.annotations_of(policy)},
             "spec": {"jobTemplate": {"metadata": {"annotations": revision}}},
         }
         await self._cronjobs.patch(ref, body)
@@ -206,11 +208,11 @@ class ExtendedCronJobService:
 
     def execution(self, execution_id: str) -> CronJobExecution:
         """One run with the backup that belongs to it; raises ExecutionNotFound."""
-        return self._records.linked(self._cronjobs.execution(execution_id))
+        return self._records.link_to_backup(self._cronjobs.execution(execution_id))
 
     async def cancel(self, execution_id: str) -> CronJobExecution:
         """Deletes the Job of a run that has not ended; raises ExecutionNotFound."""
-        return self._records.linked(await self._cronjobs.cancel(execution_id))
+        return self._records.link_to_backup(await self._cronjobs.cancel(execution_id))
 
     async def suspend(self, ref: CronJobRef) -> CronJob:
         """Stops new runs."""
@@ -232,7 +234,7 @@ class ExtendedCronJobService:
             names = ", ".join(clean(self._cronjobs.clusters.of(one).name, 80) for one in sorted(unknown))
             words = f"The CronJobs of {names} have not been listed, so who uses the storage is not known."
             raise NotAllowedNow(words, next_step="Wait until the cluster answers: kronkeep doctor.")
-        found = [policies.carrier(cronjob) for cronjob in self._cronjobs.objects()]
+        found = [policies.carrier_of(cronjob) for cronjob in self._cronjobs.objects()]
         return [
             self._cronjobs.clusters.title(one.cluster, f"{one.namespace}/{one.cronjob}")
             for one in found

@@ -140,7 +140,7 @@ class ScheduleService:
         for cronjob in self._cronjobs.objects():
             if cronjob.uid == uid or storage not in cronjob.annotations.get(object_keys.POLICY, ""):
                 continue
-            policy = policies.read(cronjob).policy
+            policy = policies.read_policy(cronjob).policy
             if policy is None or policy.storage_id != storage or not policy.enabled:
                 continue
             other = self._busy(cronjob, policy)

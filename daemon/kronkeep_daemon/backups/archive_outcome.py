@@ -80,9 +80,9 @@ def _judge_unfinished(finished: FinishedJob) -> BackupOutcome:
     failure = finished.first_failure
     if failure is None:
         message = clean(f"The archive's Job failed: {finished.message or finished.reason}", 500)
-        return lost_outcome(Reason.JOB_FAILED, message)
+        return outcome_of_lost(Reason.JOB_FAILED, message)
     if failure.exit_code in _KILLED:
-        return lost_outcome(Reason.INTERRUPTED, "The archive was killed before it ended.")
+        return outcome_of_lost(Reason.INTERRUPTED, "The archive was killed before it ended.")
     if failure.name == "sources":
         lines = [line.decode(errors="replace") for line in output.split_lines(failure.log)]
         missing = Reason.SOURCE_MISSING
@@ -91,7 +91,7 @@ def _judge_unfinished(finished: FinishedJob) -> BackupOutcome:
     return restic_backup.failure(faults.explain(failure.exit_code, failure.log))
 
 
-def lost_outcome(reason: Reason, message: str) -> BackupOutcome:
+def outcome_of_lost(reason: Reason, message: str) -> BackupOutcome:
     """Return the outcome of an archive whose end was not seen."""
     return restic_backup.failure(Fault(reason, message, _LOST_NEXT_STEP))
 

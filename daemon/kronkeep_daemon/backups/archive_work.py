@@ -37,7 +37,7 @@ class ArchiveWorkResolver:
         Raises CronJobNotFound, PolicyNotFound, StorageNotFound, NotAllowedNow, Denied or InvalidPolicy.
         """
         cronjob = self._cronjobs.find(CronJobRef.of(backup))
-        policy = backup.policy or policy_annotations.read(cronjob).policy
+        policy = backup.policy or policy_annotations.read_policy(cronjob).policy
         if policy is None:
             raise PolicyNotFound(f"{backup.namespace}/{backup.cronjob} has no backup policy any more.")
         cluster = self._cronjobs.clusters.of(backup.cluster)

@@ -1,4 +1,4 @@
-"""Runs one attempt at an archive: pre hooks, the Job, its progress, and in doubt a look at the repository."""
+"""One attempt at an archive: its pre hooks, its Job, its progress, and in doubt a look at the repository."""
 
 import asyncio
 from collections.abc import Callable
@@ -41,7 +41,7 @@ LIST_SECONDS = 900.0
 
 
 class AttemptRunner:
-    """Runs attempts at archives; the caller holds the repository."""
+    """Runner of single attempts at archives; the caller holds the repository."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class AttemptRunner:
                 return await self._run_hooks_and_archive(before, backup, work)
         except TimeoutError:
             message = "The archive's Job was not seen to end until long after its deadline."
-            lost = archive_outcome.lost_outcome(Reason.JOB_GONE, message)
+            lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
             return lost._replace(status=BackupStatus.UNKNOWN)
         except KronkeepError as fault:
             if fault.retryable:
@@ -126,7 +126,7 @@ class AttemptRunner:
             await work.cluster.get(paths.jobs(before.namespace, before.job))
         except NotFoundInCluster:
             message = "The archive's Job was removed while no daemon watched it."
-            lost = archive_outcome.lost_outcome(Reason.JOB_GONE, message)
+            lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
             return await self._find_snapshot(before, work.repository, lost, is_complete=False)
         return None
 
@@ -139,7 +139,7 @@ class AttemptRunner:
             outcome = archive_outcome.judge_job(finished)
         except NotFoundInCluster:
             message = "The archive's Job was deleted before it ended; how it ended is not known."
-            outcome = archive_outcome.lost_outcome(Reason.JOB_GONE, message)
+            outcome = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
         reason = Reason.parse(outcome.reason)
         if reason is not None and reason.killed:
             await self._stale_locks.remove(work.repository)
@@ -174,7 +174,7 @@ class AttemptRunner:
         return finished
 
     def _progress_listener(self, backup_id: str) -> OnLine:
-        """Return a listener that stores progress; restic is told to print it at most once a second."""
+        """Return a listener that stores progress; restic prints it at most once a second."""
 
         def listen(_: str, line: bytes) -> None:
             for message in output.parse_objects(line):

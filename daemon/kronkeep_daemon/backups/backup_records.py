@@ -8,7 +8,7 @@ import msgspec
 from kronkeep_common.errors import BackupNotFound
 from kronkeep_common.models import BackupExecution, CronJobExecution, Progress
 from kronkeep_common.text import clean
-from kronkeep_daemon.backups.policy_annotations import Carrier
+from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.clusters import Clusters
@@ -23,7 +23,7 @@ def backup_id_for(policy_id: str, cronjob_id: str, key: str) -> str:
 
 
 class BackupRecords:
-    """Reads and stores the backups in the history."""
+    """The backups in the history, and how runs are linked to them."""
 
     def __init__(self, history: History, bus: Bus, clusters: Clusters) -> None:
         self._history = history
@@ -63,12 +63,12 @@ class BackupRecords:
         policies = self._history.backups.values("policy_id", cronjob_id=run.cronjob_id)
         ids = [backup_id_for(policy_id, run.cronjob_id, run.id) for policy_id in policies]
         present = [backup_id for backup_id in ids if backup_id in self._history.backups]
-        return max(present, key=self._created_at) if len(present) > 1 else next(iter(present), None)
+        return max(present, key=self._creation_time) if len(present) > 1 else next(iter(present), None)
 
-    def _created_at(self, backup_id: str) -> datetime:
+    def _creation_time(self, backup_id: str) -> datetime:
         return self.get(backup_id).created_at
 
-    def linked(self, run: CronJobExecution) -> CronJobExecution:
+    def link_to_backup(self, run: CronJobExecution) -> CronJobExecution:
         """Return a run as answers show it: with the ids of the backup that belongs to it and its policy."""
         backup_id = self.id_after_run(run)
         if backup_id is None:
@@ -79,11 +79,11 @@ class BackupRecords:
         """Return the uids of the CronJobs that have backups of a policy."""
         return tuple(self._history.backups.values("cronjob_id", policy_id=policy_id))
 
-    def newest(self, carrier: Carrier) -> BackupExecution | None:
+    def newest(self, carrier: PolicyCarrier) -> BackupExecution | None:
         """Return the newest backup of a policy, or None."""
         return next(iter(self._of(carrier, limit=1, cluster=carrier.cluster)), None)
 
-    def with_snapshot(self, carrier: Carrier) -> Sequence[BackupExecution]:
+    def with_snapshot(self, carrier: PolicyCarrier) -> Sequence[BackupExecution]:
         """Return the backups of a policy whose snapshot still exists, newest first."""
         return [
             backup
@@ -93,7 +93,9 @@ class BackupRecords:
             and self._clusters.same(backup.cluster, carrier.cluster)
         ]
 
-    def _of(self, carrier: Carrier, limit: int, cluster: str | None = None) -> Sequence[BackupExecution]:
+    def _of(
+        self, carrier: PolicyCarrier, limit: int, cluster: str | None = None
+    ) -> Sequence[BackupExecution]:
         return self._history.backups.newest(
             limit=limit,
             policy_id=carrier.policy.id,

@@ -42,14 +42,14 @@ async def read_configuration(cluster: Cluster, cronjob: CronJobObject) -> dict[s
         "cronjob.json": _to_json(_without_server_fields(manifest, "batch/v1", "CronJob"))
     }
     missing = []
-    for name in sorted(set(_referenced_names(manifest, "configMap"))):
+    for name in sorted(set(_names_of(manifest, "configMap"))):
         try:
             config_map = await cluster.get(paths.configmaps(cronjob.namespace, name))
         except NotFoundInCluster:
             missing.append(name)
             continue
         files[f"configmap-{name}.json"] = _to_json(_without_server_fields(config_map, "v1", "ConfigMap"))
-    files["secrets.json"] = _to_json(sorted(set(_referenced_names(manifest, "secret"))))
+    files["secrets.json"] = _to_json(sorted(set(_names_of(manifest, "secret"))))
     if missing:
         files["missing.json"] = _to_json(missing)
     if (size := sum(len(text.encode()) for text in files.values())) > MAX_BYTES:
@@ -85,11 +85,11 @@ def mounts(names: list[str]) -> list[JsonObject]:
     ]
 
 
-def _referenced_names(value: Any, kind: str) -> Iterator[str]:
+def _names_of(value: Any, kind: str) -> Iterator[str]:
     """Yield the names of that kind in volumes, projections, envFrom and env (core/v1) anywhere in `value`."""
     if isinstance(value, list):
         for entry in value:
-            yield from _referenced_names(entry, kind)
+            yield from _names_of(entry, kind)
     if not isinstance(value, dict):
         return
     for key, inner in value.items():
@@ -97,7 +97,7 @@ def _referenced_names(value: Any, kind: str) -> Iterator[str]:
             name = inner.get("name") or inner.get("secretName")
             if isinstance(name, str):
                 yield name
-        yield from _referenced_names(inner, kind)
+        yield from _names_of(inner, kind)
 
 
 def _without_server_fields(manifest: JsonObject, api_version: str, kind: str) -> JsonObject:

@@ -1,4 +1,4 @@
-"""Runs a policy's hooks: each in a Job of its own, in order; its end and its log are kept on the backup.
+"""The runner of a policy's hooks: each is a Job of its own, whose end and log are kept on the backup.
 
 A hook is no container of the archive's pod: Kubernetes has a timeout for a Job and none for a container, a
 failed init container ends its pod, and what must run after a failure cannot be in the pod that failed. A
@@ -52,7 +52,7 @@ class StageResult(NamedTuple):
 
 
 class HookRunner:
-    """Runs the hooks of backups."""
+    """Runner of the hooks of backups, in their order."""
 
     def __init__(
         self,

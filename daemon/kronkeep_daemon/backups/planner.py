@@ -27,7 +27,7 @@ from kronkeep_daemon.backups import planning_rules, policy_annotations
 from kronkeep_daemon.backups.archiver import Archiver
 from kronkeep_daemon.backups.backup_records import BackupRecords, backup_id_for
 from kronkeep_daemon.backups.planning_rules import BackupTransition, transition_for
-from kronkeep_daemon.backups.policy_annotations import Carrier
+from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged, ExecutionChanged
@@ -100,7 +100,7 @@ class BackupPlanner:
         """
         now = self._clock.now()
         for cronjob in self._cronjobs.led_objects():
-            carrier = policy_annotations.carrier(cronjob)
+            carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None and carrier.policy.enabled:
                 await self.plan_policy(cronjob, carrier, now)
                 await asyncio.sleep(0)  # there may be thousands: other tasks run in between
@@ -109,7 +109,7 @@ class BackupPlanner:
                 if backup.trigger == "manual" or self._cronjobs.leads.leads(backup.cluster):
                     await self._move(backup, now)
 
-    async def plan_policy(self, cronjob: CronJobObject, carrier: Carrier, now: datetime) -> None:
+    async def plan_policy(self, cronjob: CronJobObject, carrier: PolicyCarrier, now: datetime) -> None:
         """Make the backups of a policy that are due."""
         policy = carrier.policy
         # Recorded only here, where this daemon acts and the policy is enabled: a daemon that takes over, or a
@@ -128,7 +128,7 @@ class BackupPlanner:
     async def _plan_scheduled(
         self,
         cronjob: CronJobObject,
-        carrier: Carrier,
+        carrier: PolicyCarrier,
         runs: list[CronJobExecution],
         first_seen: datetime,
         now: datetime,
@@ -193,7 +193,7 @@ class BackupPlanner:
             cronjob_id=cronjob.uid,
             cronjob_execution_id=run.id if run else None,
             policy_id=policy.id,
-            policy_revision=policy_annotations.revision(policy),
+            policy_revision=policy_annotations.revision_of(policy),
             policy=policy,
             storage_id=policy.storage_id,
             backup_type=changed.get("backup_type", policy.backup_type),  # type: ignore[arg-type]

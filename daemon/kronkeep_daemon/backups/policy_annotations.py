@@ -1,4 +1,4 @@
-"""A policy and the annotations of its CronJob, one from the other; pure."""
+"""Conversion of a policy to the annotations of its CronJob and back; pure."""
 
 import hashlib
 import uuid
@@ -17,18 +17,21 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean
 from kronkeep_daemon.kube.objects import CronJobObject
 
-KEPT = 16_384  # policies that are kept read, about 2 KB each
+CACHE_SIZE = 16_384  # parsed policies, about 2 KB each
 
 
-class Found(NamedTuple):
-    """What a CronJob's annotations say: a policy, or why there is none that can be acted on."""
+class ParsedPolicy(NamedTuple):
+    """The policy in a CronJob's annotations, or why it cannot be read; both None without an annotation."""
 
     policy: BackupPolicy | None
     fault: str | None
 
 
-class Carrier(NamedTuple):
-    """A policy with the CronJob that carries it; two may carry one id, as of a manifest for two clusters."""
+class PolicyCarrier(NamedTuple):
+    """A CronJob with the policy that it carries.
+
+    Two CronJobs may carry one policy id, as when a manifest is applied to two clusters.
+    """
 
     cluster: str
     namespace: str
@@ -36,67 +39,70 @@ class Carrier(NamedTuple):
     policy: BackupPolicy
 
 
-def carrier(cronjob: CronJobObject) -> Carrier | None:
-    """The policy that a CronJob carries; None without one that can be acted on."""
-    found = read(cronjob).policy
-    if found is None:
+def carrier_of(cronjob: CronJobObject) -> PolicyCarrier | None:
+    """Return a CronJob with its policy; None without a readable one."""
+    policy = read_policy(cronjob).policy
+    if policy is None:
         return None
-    return Carrier(
+    return PolicyCarrier(
         cluster=cronjob.cluster,
         namespace=cronjob.namespace,
         cronjob=clean(cronjob.name, 253),
-        policy=found,
+        policy=policy,
     )
 
 
-def new(spec: BackupPolicySpec, policy_id: str | None = None) -> BackupPolicy:
-    """The policy of a spec, with a new identity unless one is given."""
+def new_policy(spec: BackupPolicySpec, policy_id: str | None = None) -> BackupPolicy:
+    """Return the policy of a spec, with a new id unless one is given."""
     fields = {field: getattr(spec, field) for field in BackupPolicySpec.__struct_fields__}
     return BackupPolicy(id=policy_id or uuid.uuid4().hex[:12], **fields)
 
 
-def annotations(policy: BackupPolicy) -> dict[str, str]:
-    """What the CronJob carries."""
+def annotations_of(policy: BackupPolicy) -> dict[str, str]:
+    """Return the annotations that a CronJob with the policy carries."""
     return {
         object_keys.POLICY: msgspec.json.encode(policy).decode(),
         object_keys.POLICY_ID: policy.id,
         object_keys.POLICY_ENABLED: "true" if policy.enabled else "false",
-        object_keys.POLICY_REVISION: revision(policy),
+        object_keys.POLICY_REVISION: revision_of(policy),
     }
 
 
-def revision(policy: BackupPolicy) -> str:
-    """A short hash that changes with the policy."""
+def revision_of(policy: BackupPolicy) -> str:
+    """Return a short hash that changes with the policy."""
     return hashlib.sha256(msgspec.json.encode(policy, order="sorted")).hexdigest()[:10]
 
 
-def read(cronjob: CronJobObject) -> Found:
-    """The policy on a CronJob; an invalid annotation is a fault and is never half-applied."""
+def read_policy(cronjob: CronJobObject) -> ParsedPolicy:
+    """Return the policy of a CronJob; an invalid annotation is a fault as a whole."""
     return read_annotations(cronjob.annotations, cronjob.uid)
 
 
-def read_annotations(annotations: Mapping[str, str], uid: str) -> Found:
-    """The policy in the annotations of the CronJob with that uid."""
+def read_annotations(annotations: Mapping[str, str], uid: str) -> ParsedPolicy:
+    """Return the policy in the annotations of the CronJob with that uid."""
     text = annotations.get(object_keys.POLICY)
-    return Found(None, None) if text is None else _read(text, uid)
+    return ParsedPolicy(None, None) if text is None else _parse_policy(text, uid)
 
 
-@lru_cache(maxsize=KEPT)
-def _read(text: str, uid: str) -> Found:
-    """What every look at all CronJobs asks again: an annotation's text says the same until it is changed."""
+@lru_cache(maxsize=CACHE_SIZE)
+def _parse_policy(text: str, uid: str) -> ParsedPolicy:
+    """Parse an annotation; cached, as every pass over all CronJobs reads the same texts again.
+
+    A policy that was written by hand needs no id: it is derived from the CronJob's uid.
+    """
     try:
-        given = msgspec.json.decode(text)
-        if isinstance(given, dict):
-            given.setdefault("id", hashlib.sha256(uid.encode()).hexdigest()[:12])
-        policy = msgspec.convert(given, BackupPolicy)
-        check(policy)
+        fields = msgspec.json.decode(text)
+        if isinstance(fields, dict):
+            fields.setdefault("id", hashlib.sha256(uid.encode()).hexdigest()[:12])
+        policy = msgspec.convert(fields, BackupPolicy)
+        check_policy(policy)
     except (*DECODING_ERRORS, KronkeepError) as fault:
-        return Found(None, clean(f"The backup policy cannot be read: {fault}", 500))
-    return Found(policy, None)
+        return ParsedPolicy(None, clean(f"The backup policy cannot be read: {fault}", 500))
+    return ParsedPolicy(policy, None)
 
 
-def check(policy: BackupPolicySpec) -> None:
-    """Raises InvalidPolicy, InvalidSchedule or InvalidTimeZone for what could not be carried out."""
+def check_policy(policy: BackupPolicySpec) -> None:
+    """Raise InvalidPolicy, InvalidSchedule or InvalidTimeZone for a policy that cannot be carried out."""
     if policy.drill is not None:
         Schedule.parse(policy.drill.schedule, policy.drill.time_zone)
     if policy.schedule is not None:
@@ -120,7 +126,7 @@ def check(policy: BackupPolicySpec) -> None:
 
 
 def _check_containers(policy: BackupPolicySpec) -> None:
-    """Raises InvalidImage for what no registry has, InvalidPolicy for hooks that cannot be told apart."""
+    """Raise InvalidImage for an impossible image name, InvalidPolicy for an impossible dump or hook."""
     if policy.include.database is not None:
         check_image(policy.include.database.image)
         if policy.include.database.file_name in ("source", "configuration"):

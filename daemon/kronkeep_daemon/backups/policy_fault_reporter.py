@@ -1,7 +1,7 @@
-"""Says on the CronJob itself, as a Kubernetes Event, that its backup policy cannot be acted on.
+"""The reporter of unreadable policies, by a Kubernetes Event on the CronJob (`kubectl describe cronjob`).
 
-One Event for each text of the annotation: its name is made from that, so that neither a restart nor a second
-daemon says it twice; `kubectl describe cronjob` shows it.
+There is one Event for each text of the annotation. Its name is derived from the text, so that neither a
+restart nor a second daemon creates it twice.
 """
 
 import asyncio
@@ -21,17 +21,20 @@ from kronkeep_daemon.repositories import job_names
 from kronkeep_daemon.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
-AGAIN_SECONDS = 600.0
+RETRY_SECONDS = 600.0
 
 
-class PolicyFaults:
-    """Reports the policies that cannot be read, on the clusters where this daemon acts."""
+class PolicyFaultReporter:
+    """Reporter of the policies that cannot be read, on the clusters where this daemon acts.
+
+    `_reported` has the hash of the reported text by the uid of its CronJob.
+    """
 
     def __init__(self, *, cronjobs: CronJobService, bus: Bus, clock: Clock, supervisor: Supervisor) -> None:
         self._cronjobs = cronjobs
         self._clock = clock
         self._supervisor = supervisor
-        self._told: dict[str, str] = {}
+        self._reported: dict[str, str] = {}
         self._wake = asyncio.Event()
         bus.trigger(self._wake, CronJobChanged)
 
@@ -44,28 +47,30 @@ class PolicyFaults:
         while True:
             await self._cronjobs.leads.wait_until_leading()
             self._wake.clear()
-            await self._look()
+            await self.report_faults()
             try:
-                async with asyncio.timeout(AGAIN_SECONDS):
+                async with asyncio.timeout(RETRY_SECONDS):
                     await self._wake.wait()
             except TimeoutError:
                 continue
 
-    async def _look(self) -> None:
-        faulty: dict[str, str] = {}
+    async def report_faults(self) -> None:
+        """Create the Events of faults that have none yet; the next pass tries again what failed."""
+        reported: dict[str, str] = {}
         for cronjob in self._cronjobs.led_objects():
-            found = policy_annotations.read(cronjob)
-            if found.fault is None:
+            fault = policy_annotations.read_policy(cronjob).fault
+            if fault is None:
                 continue
-            text = job_names.short_hash(cronjob.uid, cronjob.annotations[object_keys.POLICY])
-            if self._told.get(cronjob.uid) == text or await self._tell(cronjob, found.fault, text):
-                faulty[cronjob.uid] = text
-        self._told = faulty
+            text_hash = job_names.short_hash(cronjob.uid, cronjob.annotations[object_keys.POLICY])
+            is_reported = self._reported.get(cronjob.uid) == text_hash
+            if is_reported or await self._create_event(cronjob, fault, text_hash):
+                reported[cronjob.uid] = text_hash
+        self._reported = reported
 
-    async def _tell(self, cronjob: CronJobObject, fault: str, text: str) -> bool:
-        """Whether the Event is there."""
+    async def _create_event(self, cronjob: CronJobObject, fault: str, text_hash: str) -> bool:
+        """Create the Event; return whether it exists now."""
         now = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        about = {
+        cronjob_reference = {
             "apiVersion": "batch/v1",
             "kind": "CronJob",
             "namespace": cronjob.namespace,
@@ -73,8 +78,8 @@ class PolicyFaults:
             "uid": cronjob.uid,
         }
         body = {
-            "metadata": {"name": f"{cronjob.name[:200]}.{text}", "namespace": cronjob.namespace},
-            "involvedObject": about,
+            "metadata": {"name": f"{cronjob.name[:200]}.{text_hash}", "namespace": cronjob.namespace},
+            "involvedObject": cronjob_reference,
             "reason": "InvalidBackupPolicy",
             "message": clean(fault, 1000),
             "source": {"component": "kronkeep"},
@@ -88,6 +93,6 @@ class PolicyFaults:
         except AlreadyExists:
             return True
         except KronkeepError as refusal:
-            log.warning("the fault of %s could not be told: %s", cronjob.ref, refusal)
+            log.warning("the Event about the policy of %s could not be created: %s", cronjob.ref, refusal)
             return False
         return True

@@ -5,7 +5,7 @@ from kronkeep_common.errors import Conflict, KronkeepError, PolicyNotFound
 from kronkeep_common.models import BackupPolicy
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations
-from kronkeep_daemon.backups.policy_annotations import Carrier
+from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.kube.objects import CronJobRef
 
@@ -19,20 +19,20 @@ class PolicyLookup:
     def policy_of(self, ref: CronJobRef) -> BackupPolicy | None:
         """Return the policy of a CronJob; None without a readable one, or without the CronJob."""
         try:
-            return policy_annotations.read(self._cronjobs.find(ref)).policy
+            return policy_annotations.read_policy(self._cronjobs.find(ref)).policy
         except KronkeepError:
             return None
 
-    def carrier_of(self, ref: CronJobRef) -> Carrier:
+    def carrier_of(self, ref: CronJobRef) -> PolicyCarrier:
         """Return the policy of a CronJob with its carrier; raises CronJobNotFound, PolicyNotFound."""
         cronjob = self._cronjobs.find(ref)
-        carrier = policy_annotations.carrier(cronjob)
+        carrier = policy_annotations.carrier_of(cronjob)
         if carrier is None:
-            fault = policy_annotations.read(cronjob).fault
+            fault = policy_annotations.read_policy(cronjob).fault
             raise PolicyNotFound(fault or f"{ref} has no backup policy.")
         return carrier
 
-    def carrier_by_id(self, policy_id: str, cluster: str | None = None) -> Carrier:
+    def carrier_by_id(self, policy_id: str, cluster: str | None = None) -> PolicyCarrier:
         """Return the policy of that id with its CronJob.
 
         `cluster` is the name or the id of the only cluster to look on; None means all of them.
@@ -44,7 +44,7 @@ class PolicyLookup:
             carrier
             for cronjob in self._cronjobs.objects()
             if only in (None, cronjob.cluster)
-            and (carrier := policy_annotations.carrier(cronjob)) is not None
+            and (carrier := policy_annotations.carrier_of(cronjob)) is not None
             and carrier.policy.id == policy_id
         ]
         if not carriers:

@@ -22,7 +22,7 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, StorageStatus
 from kronkeep_daemon.backups import policy_annotations, retention_rules
 from kronkeep_daemon.backups.backup_records import BackupRecords
-from kronkeep_daemon.backups.policy_annotations import Carrier
+from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import BackupChanged, Bus
@@ -47,7 +47,7 @@ _PolicyKey = tuple[str, ...]
 
 
 class RetentionService:
-    """Applies the retention of policies, on the clusters where this daemon acts."""
+    """Retention of the policies on the clusters where this daemon acts."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class RetentionService:
         """Start the scheduled pass over every policy and storage."""
         self._supervisor.start("retention", self._run_by_schedule, death="restart")
 
-    def preview(self, carrier: Carrier, rules: Retention | None = None) -> RetentionPlan:
+    def preview(self, carrier: PolicyCarrier, rules: Retention | None = None) -> RetentionPlan:
         """Return what the policy's rules, or the given ones, would do now."""
         backups = self._records.with_snapshot(carrier)
         policy = carrier.policy
@@ -96,7 +96,7 @@ class RetentionService:
         """Return what the rules would do to a CronJob's snapshots; raises CronJobNotFound, PolicyNotFound."""
         return self.preview(self._policies.carrier_of(ref), rules)
 
-    def check_apply(self, carrier: Carrier) -> RetentionPlan:
+    def check_apply(self, carrier: PolicyCarrier) -> RetentionPlan:
         """Return the plan that `apply` carries out; raises NotAllowedNow where it needs approval."""
         plan = self.preview(carrier)
         if plan.blocked_by is not None:
@@ -105,11 +105,11 @@ class RetentionService:
             )
         return plan
 
-    async def apply(self, carrier: Carrier) -> None:
+    async def apply(self, carrier: PolicyCarrier) -> None:
         """Forget what no rule keeps; raises NotAllowedNow where that needs approval, StorageFailed."""
         await self._carry_out(self.check_apply(carrier))
 
-    def check_approval(self, carrier: Carrier, token: str) -> RetentionPlan:
+    def check_approval(self, carrier: PolicyCarrier, token: str) -> RetentionPlan:
         """Return the plan that the token names; raises PreconditionFailed where it has changed since."""
         plan = self.preview(carrier)
         if plan.token != token:
@@ -118,7 +118,7 @@ class RetentionService:
             )
         return plan
 
-    async def approve(self, carrier: Carrier, token: str) -> None:
+    async def approve(self, carrier: PolicyCarrier, token: str) -> None:
         """Forget exactly what the token's preview named; raises PreconditionFailed, StorageFailed."""
         await self._carry_out(self.check_approval(carrier, token))
 
@@ -150,11 +150,11 @@ class RetentionService:
             cronjob = self._cronjobs.find(CronJobRef.of(backup))
         except KronkeepError:
             return  # the CronJob was deleted meanwhile
-        carrier = policy_annotations.carrier(cronjob)
+        carrier = policy_annotations.carrier_of(cronjob)
         if carrier is not None and self._cronjobs.leads.leads(backup.cluster):
             await self._apply_unless_blocked(carrier)
 
-    async def _apply_unless_blocked(self, carrier: Carrier) -> None:
+    async def _apply_unless_blocked(self, carrier: PolicyCarrier) -> None:
         """Apply retention where it needs no approval; log a fault, as the next pass tries again."""
         self._applied_at[_key(carrier)] = self._clock.now()
         try:
@@ -217,7 +217,7 @@ class RetentionService:
     async def run_pass(self, slot: datetime) -> None:
         """Apply retention to each policy where that was not done since the slot, then prune what needs it."""
         for cronjob in self._cronjobs.led_objects():
-            carrier = policy_annotations.carrier(cronjob)
+            carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None and self._applied_at.get(_key(carrier), self._started_at) < slot:
                 await self._apply_unless_blocked(carrier)
         for storage in self._storages.list():
@@ -229,7 +229,7 @@ class RetentionService:
                     log.warning("pruning storage %s: %s", storage.id, fault)
 
 
-def _key(carrier: Carrier) -> _PolicyKey:
+def _key(carrier: PolicyCarrier) -> _PolicyKey:
     return (carrier.cluster, carrier.namespace, carrier.cronjob, carrier.policy.id)
 
 

@@ -72,14 +72,14 @@ class BackupService:
         Raises CronJobNotFound, PolicyNotFound.
         """
         cronjob = self._cronjobs.find(ref)
-        found = policy_annotations.read(cronjob)
-        if found.policy is None:
-            raise PolicyNotFound(found.fault or f"{ref} has no backup policy.")
+        parsed = policy_annotations.read_policy(cronjob)
+        if parsed.policy is None:
+            raise PolicyNotFound(parsed.fault or f"{ref} has no backup policy.")
         runs = self._history.executions.newest(limit=RECENT_RUNS, cronjob_id=cronjob.uid).items
-        run = planning_rules.newest_archivable_run(runs, found.policy)
+        run = planning_rules.newest_archivable_run(runs, parsed.policy)
         key = f"manual/{key or self._clock.now().isoformat()}"
         backup = await self._planner.create(
-            cronjob, found.policy, run, "manual", key=key, overrides=overrides
+            cronjob, parsed.policy, run, "manual", key=key, overrides=overrides
         )
         self._planner.start_archive(backup)
         return backup
@@ -92,7 +92,7 @@ class BackupService:
         if self._cronjobs.leads.stands_by(run.cluster):
             return None
         cronjob = self._cronjobs.find(CronJobRef.of(run))
-        policy = policy_annotations.read(cronjob).policy
+        policy = policy_annotations.read_policy(cronjob).policy
         if policy is None or not policy.enabled or policy.schedule is not None:
             return None
         return await self._planner.create_after_run(cronjob, policy, run)

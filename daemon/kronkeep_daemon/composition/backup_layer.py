@@ -9,7 +9,7 @@ from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner
 from kronkeep_daemon.backups.planner import BackupPlanner
-from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaults
+from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
@@ -27,7 +27,7 @@ class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
     planner: BackupPlanner
     backups: BackupService
     retention: RetentionService
-    policy_faults: PolicyFaults
+    policy_faults: PolicyFaultReporter
 
 
 def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: RepositoryLayer) -> BackupLayer:
@@ -62,7 +62,7 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         settings=base.settings,
         supervisor=base.supervisor,
     )
-    policy_faults = PolicyFaults(
+    policy_faults = PolicyFaultReporter(
         cronjobs=cronjobs, bus=base.bus, clock=base.clock, supervisor=base.supervisor
     )
     return BackupLayer(

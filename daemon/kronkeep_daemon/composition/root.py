@@ -10,7 +10,7 @@ import msgspec
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.backups.planner import BackupPlanner
-from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaults
+from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
 from kronkeep_daemon.composition.backup_layer import compose_backups
 from kronkeep_daemon.composition.cronjob_layer import compose_cronjobs
 from kronkeep_daemon.composition.foundation import Foundation
@@ -39,7 +39,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     repository_jobs: RepositoryJobs
     maintenance: RepositoryMaintenance
     backup_planner: BackupPlanner
-    policy_faults: PolicyFaults
+    policy_faults: PolicyFaultReporter
     data_checks: DataChecks
 
     def start(self) -> None:

@@ -129,7 +129,7 @@ def _with_backup(change: Change, records: BackupRecords) -> Change:
     if change.table != "executions" or change.body is None:
         return change
     run = msgspec.json.decode(change.body, type=CronJobExecution)
-    linked = records.linked(run)
+    linked = records.link_to_backup(run)
     return change if linked is run else change._replace(body=msgspec.json.encode(linked))
 
 

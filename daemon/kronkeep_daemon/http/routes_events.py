@@ -29,7 +29,7 @@ async def get_snapshot(call: ApiCall[None]) -> api.Snapshot:
         now=services.clock.now(),
         version=api.VERSION,
         cronjobs=cronjobs,
-        executions=[services.backup_records.linked(run) for run in runs],
+        executions=[services.backup_records.link_to_backup(run) for run in runs],
         backups=history.backups.newest(limit=BACKUPS).items,
         restores=history.restores.newest(limit=RESTORES).items,
         storages=services.storages.list(),

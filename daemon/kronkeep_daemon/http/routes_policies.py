@@ -6,7 +6,7 @@ from functools import partial
 from kronkeep_common import api
 from kronkeep_common.models import CronJob, RetentionApproval, RetentionPlan, RetentionPreview
 from kronkeep_daemon.backups import retention_rules
-from kronkeep_daemon.backups.policy_annotations import Carrier
+from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import filter_of, with_cluster_names
 from kronkeep_daemon.http.route import ApiCall, RouteTable
@@ -31,7 +31,7 @@ async def list_policies(call: ApiCall[None]) -> api.ListOf[api.PolicyView]:
 def _policy_view(services: Services, cronjob: CronJob) -> api.PolicyView | None:
     if cronjob.policy is None:
         return None
-    carrier = Carrier(
+    carrier = PolicyCarrier(
         cluster=cronjob.cluster, namespace=cronjob.namespace, cronjob=cronjob.name, policy=cronjob.policy
     )
     backups = services.backup_records.with_snapshot(carrier)
@@ -88,12 +88,12 @@ async def preview_other_rules(call: ApiCall[RetentionPreview]) -> RetentionPlan:
     return call.services.retention.preview_of(ref, call.body.retention)
 
 
-def _carrier(call: ApiCall[object]) -> Carrier:
+def _carrier(call: ApiCall[object]) -> PolicyCarrier:
     return call.services.policies.carrier_by_id(call.id, call.cluster_name)
 
 
 async def _start(
-    call: ApiCall[object], carrier: Carrier, work: Callable[[], Awaitable[None]]
+    call: ApiCall[object], carrier: PolicyCarrier, work: Callable[[], Awaitable[None]]
 ) -> api.Operation:
     target = call.services.clusters.title(carrier.cluster, carrier.policy.id)
     return await call.services.operations.start("retention", target, work)

@@ -35,7 +35,7 @@ async def list_runs(call: ApiCall[None]) -> api.ListOf[CronJobExecution]:
         if len(cronjob_ids) == 1:
             equal.setdefault("cronjob_id", cronjob_ids[0])
     runs = call.services.history.executions
-    return with_staleness(call, await page_of(call, runs, equal=equal, convert=records.linked))
+    return with_staleness(call, await page_of(call, runs, equal=equal, convert=records.link_to_backup))
 
 
 @routes.get(RUN)

@@ -16,7 +16,7 @@ from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, RestoreStatus
 from kronkeep_daemon.backups import policy_annotations
 from kronkeep_daemon.backups.backup_records import BackupRecords
-from kronkeep_daemon.backups.policy_annotations import Carrier
+from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
 from kronkeep_daemon.history.facts import drill_seen_key
@@ -71,7 +71,7 @@ class Drills:
         """Record and return the drills that are due now."""
         drills = []
         for cronjob in self._cronjobs.led_objects():
-            carrier = policy_annotations.carrier(cronjob)
+            carrier = policy_annotations.carrier_of(cronjob)
             policy = carrier.policy if carrier else None
             if carrier is None or policy is None or policy.drill is None or not policy.enabled:
                 continue
@@ -88,9 +88,9 @@ class Drills:
         Raises CronJobNotFound, PolicyNotFound.
         """
         cronjob = self._cronjobs.find(ref)
-        carrier = policy_annotations.carrier(cronjob)
+        carrier = policy_annotations.carrier_of(cronjob)
         if carrier is None:
-            fault = policy_annotations.read(cronjob).fault
+            fault = policy_annotations.read_policy(cronjob).fault
             raise PolicyNotFound(fault or f"{ref} has no backup policy.")
         return await self._record(cronjob, carrier, key[:12] if key else uuid.uuid4().hex[:12], None)
 
@@ -114,7 +114,7 @@ class Drills:
         return first
 
     async def _record(
-        self, cronjob: CronJobObject, carrier: Carrier, drill_id: str, slot: datetime | None
+        self, cronjob: CronJobObject, carrier: PolicyCarrier, drill_id: str, slot: datetime | None
     ) -> Restore:
         drill = carrier.policy.drill or Drill(schedule="@daily")
         now = self._clock.now()
@@ -128,7 +128,7 @@ class Drills:
             new_restore(backup, drill_id, now, purpose="drill", due_at=slot, deadline_at=deadline)
         )
 
-    def _good_backups(self, carrier: Carrier) -> list[BackupExecution]:
+    def _good_backups(self, carrier: PolicyCarrier) -> list[BackupExecution]:
         """Return the backups of a policy that succeeded and have a snapshot, newest first."""
         backups = self._backups.with_snapshot(carrier)
         good = [backup for backup in backups if backup.status is BackupStatus.SUCCEEDED]

@@ -27,7 +27,7 @@ def cronjob(number: int) -> CronJobObject:
         "containers": [{"name": "c", "image": "busybox:1.36"}],
         "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}],
     }
-    spec = BackupPolicySpec(storage_id="s")
+    policy = policy_annotations.new_policy(BackupPolicySpec(storage_id="s"))
     manifest: dict[str, Any] = {
         "metadata": {
             "name": f"job-{number}",
@@ -35,7 +35,7 @@ def cronjob(number: int) -> CronJobObject:
             "uid": f"cronjob-{number}",
             "resourceVersion": str(number),
             "creationTimestamp": "2026-01-01T00:00:00Z",
-            "annotations": policy_annotations.annotations(policy_annotations.new(spec)) if number % 2 else {},
+            "annotations": policy_annotations.annotations_of(policy) if number % 2 else {},
         },
         "spec": {
             "schedule": f"{number % 60} {number // 60 % 24} * * *",

@@ -13,7 +13,7 @@ from tests.waiting import eventually
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.backups.planner import BackupPlanner
-from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaults
+from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.http.services import Services
@@ -34,7 +34,7 @@ from kronkeep_daemon.testing import composed
 ACTS: tuple[tuple[type, str], ...] = (
     (BackupPlanner, "plan_policy"),
     (RetentionService, "run_pass"),
-    (PolicyFaults, "_look"),
+    (PolicyFaultReporter, "report_faults"),
     (CredentialCopies, "sweep"),
     (StorageUpkeep, "start_due_task"),
     (DataChecks, "start_if_due"),

@@ -89,7 +89,7 @@ def test_a_failed_archive_that_left_its_dump_is_partial_once_it_is_over() -> Non
     over = archive_outcome.partial_if_dumped(archive_outcome.judge_job(ended))
     assert over.status is BackupStatus.PARTIAL
     assert "dump is archived, the files are not" in (over.message or "")
-    for as_it_was in (archive_outcome.lost_outcome(Reason.JOB_GONE, "gone"), over):
+    for as_it_was in (archive_outcome.outcome_of_lost(Reason.JOB_GONE, "gone"), over):
         assert archive_outcome.partial_if_dumped(as_it_was) is as_it_was
 
 
@@ -108,7 +108,7 @@ def test_a_dump_that_was_killed_is_interrupted() -> None:
 
 
 def test_a_snapshot_whose_exit_code_was_lost_is_unknown_and_never_green() -> None:
-    lost = archive_outcome.lost_outcome(Reason.JOB_GONE, "gone")
+    lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, "gone")
     snapshot = ListedSnapshot(id="0123abcd" * 8, short_id="0123abcd", tags=("backup=b", "policy=p"))
     found = archive_outcome.judge_snapshots([snapshot], lost, is_complete=False)
     assert found is not None

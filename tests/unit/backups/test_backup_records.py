@@ -52,13 +52,13 @@ async def records(tmp_path: Path) -> AsyncIterator[BackupRecords]:
 
 
 async def test_a_run_without_a_backup_is_answered_as_it_is(records: BackupRecords) -> None:
-    assert records.linked(RUN) is RUN
+    assert records.link_to_backup(RUN) is RUN
 
 
 async def test_a_run_is_answered_with_the_backup_that_belongs_to_it(records: BackupRecords) -> None:
     own = backup("p", "run")
     await records.put(None, own)
-    linked = records.linked(RUN)
+    linked = records.link_to_backup(RUN)
     assert (linked.backup_id, linked.policy_id) == (own.id, "p")
 
 

@@ -34,26 +34,24 @@ def cronjob(annotations: dict[str, str]) -> CronJobObject:
 
 
 def test_there_and_back() -> None:
-    made = policy_annotations.new(
+    policy = policy_annotations.new_policy(
         BackupPolicySpec(storage_id="store", schedule="5 4 * * *", time_zone="Europe/Berlin")
     )
-    assert policy_annotations.read(cronjob(policy_annotations.annotations(made))) == policy_annotations.Found(
-        made, None
-    )
+    parsed = policy_annotations.read_policy(cronjob(policy_annotations.annotations_of(policy)))
+    assert parsed == policy_annotations.ParsedPolicy(policy, None)
 
 
 def test_the_revision_follows_the_content() -> None:
-    made = policy_annotations.new(BackupPolicySpec(storage_id="store"), "same")
-    assert policy_annotations.revision(made) == policy_annotations.revision(msgspec.structs.replace(made))
-    assert policy_annotations.revision(made) != policy_annotations.revision(
-        msgspec.structs.replace(made, retries=2)
-    )
+    policy = policy_annotations.new_policy(BackupPolicySpec(storage_id="store"), "same")
+    revision = policy_annotations.revision_of(policy)
+    assert policy_annotations.revision_of(msgspec.structs.replace(policy)) == revision
+    assert policy_annotations.revision_of(msgspec.structs.replace(policy, retries=2)) != revision
 
 
 def test_an_annotation_by_hand_needs_no_id() -> None:
     by_hand = cronjob({object_keys.POLICY: '{"storage_id": "store"}'})
-    first = policy_annotations.read(by_hand).policy
-    second = policy_annotations.read(by_hand).policy
+    first = policy_annotations.read_policy(by_hand).policy
+    second = policy_annotations.read_policy(by_hand).policy
     assert first is not None
     assert first == second
     assert first.id
@@ -78,7 +76,7 @@ def test_an_annotation_by_hand_needs_no_id() -> None:
     ],
 )
 def test_a_broken_annotation_is_a_fault(text: str) -> None:
-    found = policy_annotations.read(cronjob({object_keys.POLICY: text}))
+    found = policy_annotations.read_policy(cronjob({object_keys.POLICY: text}))
     assert found.policy is None
     assert found.fault
 
@@ -87,7 +85,7 @@ def test_a_broken_annotation_is_a_fault(text: str) -> None:
 def test_paths_stay_below_the_claim(path: str) -> None:
     source = Source(claims=(ClaimSource(claim="data", paths=(path,)),))
     with pytest.raises(InvalidPolicy):
-        policy_annotations.check(BackupPolicySpec(storage_id="s", source=source))
+        policy_annotations.check_policy(BackupPolicySpec(storage_id="s", source=source))
 
 
 def test_what_cannot_be_done_is_refused() -> None:
@@ -107,7 +105,7 @@ def test_what_cannot_be_done_is_refused() -> None:
         BackupPolicySpec(storage_id="s", hooks=Hooks(post=(hook("a", image="no image"),))),
     ):
         with pytest.raises(KronkeepError):
-            policy_annotations.check(spec)
+            policy_annotations.check_policy(spec)
 
 
 def test_what_can_be_done_is_not_refused() -> None:
@@ -121,14 +119,14 @@ def test_what_can_be_done_is_not_refused() -> None:
         ),
         BackupPolicySpec(storage_id="s", hooks=Hooks(post=(hook("a", when="failure"),))),
     ):
-        policy_annotations.check(spec)
+        policy_annotations.check_policy(spec)
 
 
 def test_kubectl_shows_whether_the_policy_is_on() -> None:
     for on in (True, False):
-        made = policy_annotations.new(BackupPolicySpec(storage_id="s", enabled=on))
-        assert policy_annotations.annotations(made)[object_keys.POLICY_ENABLED] == str(on).lower()
+        made = policy_annotations.new_policy(BackupPolicySpec(storage_id="s", enabled=on))
+        assert policy_annotations.annotations_of(made)[object_keys.POLICY_ENABLED] == str(on).lower()
 
 
 def test_a_cronjob_without_the_annotation_has_no_policy_and_no_fault() -> None:
-    assert policy_annotations.read(cronjob({})) == policy_annotations.Found(None, None)
+    assert policy_annotations.read_policy(cronjob({})) == policy_annotations.ParsedPolicy(None, None)

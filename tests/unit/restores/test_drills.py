@@ -10,7 +10,7 @@ import pytest
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, Drill
 from kronkeep_common.states import BackupStatus
-from kronkeep_daemon.backups.policy_annotations import Carrier
+from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobObject
@@ -82,7 +82,7 @@ class StubServices:
     def led_objects(self) -> list[CronJobObject]:
         return [self.cronjob]
 
-    def with_snapshot(self, of: Carrier) -> list[BackupExecution]:
+    def with_snapshot(self, of: PolicyCarrier) -> list[BackupExecution]:
         return [backup(0)] if (of.cluster, of.namespace, of.cronjob) == ("c", "n", "j") else []
 
 
