@@ -1,1 +1,1 @@
-"""The command line: one module a group of verbs; it starts without textual, kubernetes or tinydb."""
+"""The command line: one module for each group of verbs; it starts without textual, kubernetes or tinydb."""

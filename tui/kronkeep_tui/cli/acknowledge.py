@@ -1,4 +1,4 @@
-"""`acknowledge`: say that you know of alerts."""
+"""`kronkeep acknowledge`: mark alerts as known."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(verbs: Any) -> None:
-    """Adds `acknowledge`."""
+    """Add the parser of `acknowledge` to `verbs`."""
     one = add_verb(verbs, "acknowledge", "POST /v1/alerts/{id}/acknowledge")
     one.add_argument("id", nargs="+", help="ids of alerts: kronkeep get alerts --filter status:open")
     one.set_defaults(func=run_at_once(_acknowledge))

@@ -1,4 +1,4 @@
-"""`apply`, `create -f` and `edit`: manifests of files and folders, all read before anything is sent."""
+"""`kronkeep apply`, `create -f` and `edit`: manifests, all read before anything is sent."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(verbs: Any) -> None:
-    """Adds `apply` and `edit`."""
+    """Add the parsers of `apply` and `edit` to `verbs`."""
     apply = verbs.add_parser(
         "apply", help="create or change what manifests describe", description=manifests.__doc__
     )
@@ -34,33 +34,33 @@ def add_parser(verbs: Any) -> None:
     edit.set_defaults(func=run(edit_one))
 
 
-def read(paths: list[str]) -> list[ManifestBody]:
-    """Every document of the files; raises InvalidRequest naming file and line."""
-    found: list[ManifestDocument] = []
+def read_manifests(paths: list[str]) -> list[ManifestBody]:
+    """Read every document of the files; raise InvalidRequest with file and line."""
+    documents: list[ManifestDocument] = []
     for name in paths:
         if name == "-":
-            found += manifests.parse_documents(sys.stdin.read(manifests.LARGEST + 1), "standard input")
+            documents += manifests.parse_documents(sys.stdin.read(manifests.LARGEST + 1), "standard input")
             continue
         path = Path(name)
         files = sorted(p for p in path.rglob("*") if p.suffix in manifests.SUFFIXES)
         for file in files if path.is_dir() else [path]:
-            found += manifests.read_file(file)
-    return [document.body for document in found]
+            documents += manifests.read_file(file)
+    return [document.body for document in documents]
 
 
 async def apply_files(client: "Client", options: argparse.Namespace) -> int:
-    """Storages first, then CronJobs; one line each."""
-    wanted = read(options.file)
-    for storage in (w for w in wanted if isinstance(w, BackupStorageCreate)):
-        print(f"storage {storage.id} {await _storage(client, storage, options.dry_run)}")
-    for cronjob in (w for w in wanted if not isinstance(w, BackupStorageCreate)):
-        print(f"{manifests.describe(cronjob)} {await _cronjob(client, cronjob, options.dry_run)}")
+    """Apply storages first, then CronJobs, and print a line for each."""
+    documents = read_manifests(options.file)
+    for storage in (w for w in documents if isinstance(w, BackupStorageCreate)):
+        print(f"storage {storage.id} {await _apply_storage(client, storage, options.dry_run)}")
+    for cronjob in (w for w in documents if not isinstance(w, BackupStorageCreate)):
+        print(f"{manifests.describe(cronjob)} {await _apply_cronjob(client, cronjob, options.dry_run)}")
     return 0
 
 
 async def create_files(client: "Client", options: argparse.Namespace) -> int:
-    """Creates what the manifests describe; raises NameTaken for what is there already."""
-    for wanted in read(options.file):
+    """Create what the manifests describe; raise NameTaken if it exists."""
+    for wanted in read_manifests(options.file):
         if isinstance(wanted, BackupStorageCreate):
             if not options.dry_run:
                 await client.storages.create(wanted)
@@ -74,38 +74,40 @@ async def create_files(client: "Client", options: argparse.Namespace) -> int:
     return 0
 
 
-async def _storage(client: "Client", wanted: BackupStorageCreate, dry_run: bool) -> str:
-    there = {storage.id: storage for storage in (await client.storages.list()).items}.get(wanted.id)
-    if there is None:
+async def _apply_storage(client: "Client", storage: BackupStorageCreate, dry_run: bool) -> str:
+    existing = {one.id: one for one in (await client.storages.list()).items}.get(storage.id)
+    if existing is None:
         if not dry_run:
-            await client.storages.create(wanted)
+            await client.storages.create(storage)
         return "would be created" if dry_run else "is being created"
-    if there.kind != wanted.kind or not same(there.kind, there.settings, wanted.settings):
-        raise NameTaken(f"The storage {wanted.id} is there with other settings.", next_step="Use another id.")
+    if existing.kind != storage.kind or not same(existing.kind, existing.settings, storage.settings):
+        raise NameTaken(
+            f"The storage {storage.id} is there with other settings.", next_step="Use another id."
+        )
     return "unchanged"
 
 
-async def _cronjob(client: "Client", wanted: CronJobCreate | CronJobManifest, dry_run: bool) -> str:
-    if isinstance(wanted, CronJobManifest):
-        outcome = (await client.cronjobs.apply(wanted, dry_run=dry_run)).outcome
+async def _apply_cronjob(client: "Client", cronjob: CronJobCreate | CronJobManifest, dry_run: bool) -> str:
+    if isinstance(cronjob, CronJobManifest):
+        outcome = (await client.cronjobs.apply(cronjob, dry_run=dry_run)).outcome
         return f"would be {outcome}" if dry_run and outcome != "unchanged" else str(outcome)
     try:
-        there = await client.cronjobs.spec(wanted.namespace, wanted.name)
+        existing = await client.cronjobs.spec(cronjob.namespace, cronjob.name)
     except CronJobNotFound:
-        await client.cronjobs.create(wanted, dry_run=dry_run)
+        await client.cronjobs.create(cronjob, dry_run=dry_run)
         return "would be created" if dry_run else "created"
-    if there == wanted:
+    if existing == cronjob:
         return "unchanged"
-    await client.cronjobs.replace(wanted, dry_run=dry_run)
+    await client.cronjobs.replace(cronjob, dry_run=dry_run)
     return "would be changed" if dry_run else "changed"
 
 
 async def edit_one(client: "Client", options: argparse.Namespace) -> int:
-    """Opens the CronJob in an editor and puts back what was saved; a refused text stays in a file."""
+    """Open the CronJob in an editor and send what was saved; a refused text stays in its file."""
     from kronkeep_tui import editor
 
-    found = await client.cronjobs.tagged_spec(*split_name(options.name))
-    path = editor.written(found.spec)
-    changed = await editor.put(client, found, path, editor.run(path))
-    print(f"cronjob {found.spec.namespace}/{found.spec.name} {'changed' if changed else 'unchanged'}")
+    tagged = await client.cronjobs.tagged_spec(*split_name(options.name))
+    path = editor.written(tagged.spec)
+    changed = await editor.put(client, tagged, path, editor.run(path))
+    print(f"cronjob {tagged.spec.namespace}/{tagged.spec.name} {'changed' if changed else 'unchanged'}")
     return 0

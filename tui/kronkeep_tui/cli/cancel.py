@@ -1,4 +1,4 @@
-"""`cancel`: stop a run, a backup or a restore that goes on."""
+"""`kronkeep cancel`: stop an active run, backup or restore."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(verbs: Any) -> None:
-    """Adds the verb."""
+    """Add the parser of `cancel` to `verbs`."""
     cancel = add_verb(
         verbs,
         "cancel",

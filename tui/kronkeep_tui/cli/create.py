@@ -1,4 +1,4 @@
-"""`create`: a CronJob from flags, or what manifests describe."""
+"""`kronkeep create`: make a CronJob from flags, or what manifests describe."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import apply
-from kronkeep_tui.cli.verb_runner import add_verb, pairs, run, split_name, variables
+from kronkeep_tui.cli.verb_runner import add_verb, parse_pairs, parse_variables, run, split_name
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
 
 
 def add_parser(verbs: Any) -> None:
-    """Adds `create`."""
+    """Add the parser of `create` to `verbs`."""
     words = "create a CronJob, with a backup policy when --storage is given"
     create = add_verb(verbs, "create", "POST /v1/cronjobs", "POST /v1/storages", help=words)
     create.usage = "%(prog)s (-f FILE | NAME --image IMAGE --schedule CRON) [options] [-- COMMAND ...]"
@@ -52,7 +52,7 @@ async def _create_one(client: "Client", options: argparse.Namespace) -> int:
             retention=Retention(days=options.retention_days),
             on_conflict=options.on_conflict,
         )
-    mounts = pairs(options.mount, ":")
+    mounts = parse_pairs(options.mount, ":")
     spec = CronJobCreate(
         namespace=namespace,
         name=name,
@@ -60,7 +60,7 @@ async def _create_one(client: "Client", options: argparse.Namespace) -> int:
         schedule=options.schedule,
         time_zone=options.zone,
         command=tuple(options.command),
-        env=variables(options.env),
+        env=parse_variables(options.env),
         volumes=tuple(VolumeMount(claim=claim, mount_path=path) for claim, path in mounts.items()),
         policy=policy,
     )

@@ -1,4 +1,4 @@
-"""What is done to a CronJob: trigger, suspend, resume, backup, delete; and logs."""
+"""Verbs that act on a CronJob (trigger, suspend, resume, backup, delete), and `logs`."""
 
 import argparse
 import re
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kronkeep_common.errors import LogNotFound
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import wait
-from kronkeep_tui.cli.verb_runner import add_verb, run, split_name, variables
+from kronkeep_tui.cli.verb_runner import add_verb, parse_variables, run, split_name
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
@@ -26,7 +26,7 @@ VERBS = {
 
 
 def add_parser(verbs: Any) -> None:
-    """Adds the verbs of a CronJob and `logs`."""
+    """Add the parsers of the CronJob verbs and of `logs` to `verbs`."""
     for verb, route in VERBS.items():
         _cronjob_verb(verbs, verb, route)
     logs = add_verb(
@@ -61,7 +61,7 @@ def _cronjob_verb(verbs: Any, verb: str, route: str) -> None:
 async def _act(client: "Client", options: argparse.Namespace) -> int:
     namespace, name = split_name(options.name, options.namespace)
     if options.verb == "trigger":
-        run = await client.cronjobs.trigger(namespace, name, variables(options.env))
+        run = await client.cronjobs.trigger(namespace, name, parse_variables(options.env))
         print(f"{run.id} {run.status}" + (f", backup {run.backup_id}" if run.backup_id else ""))
         if options.follow:
             await _show_log(client, run.id)
@@ -73,7 +73,7 @@ async def _act(client: "Client", options: argparse.Namespace) -> int:
         )
         print(f"{backup.id} {backup.status}")
         if options.wait:
-            return wait.told(await wait.backup_ended(client, backup.id))
+            return wait.report_end(await wait.wait_for_backup(client, backup.id))
     elif options.verb == "delete":
         await client.cronjobs.delete(namespace, name, options.yes or "")
         print(f"{namespace}/{name} is deleted; its history stays")
@@ -86,14 +86,14 @@ async def _act(client: "Client", options: argparse.Namespace) -> int:
 
 
 async def _until_ended(client: "Client", run: Any) -> int:
-    ended = await wait.run_ended(client, run.id)
+    ended = await wait.wait_for_run(client, run.id)
     if ended.backup_id is None:
-        return wait.told(ended)
-    return wait.told(ended) or wait.told(await wait.backup_ended(client, ended.backup_id))
+        return wait.report_end(ended)
+    return wait.report_end(ended) or wait.report_end(await wait.wait_for_backup(client, ended.backup_id))
 
 
 async def _show_log(client: "Client", run_id: str) -> None:
-    """The log from the run's first byte to its last; a run that has not begun yet is waited for."""
+    """Print the log from the first byte to the last; wait for a run that has not started yet."""
     while (await client.runs.get(run_id)).status == "pending":
         await client.pause(0.3)
     try:
@@ -114,7 +114,7 @@ async def _logs(client: "Client", options: argparse.Namespace) -> int:
 
 
 async def _copy(chunks: AsyncIterator[bytes], *, timestamps: bool = False) -> None:
-    """Text to standard output, line by line, without what a terminal would obey."""
+    """Copy text to standard output line by line, without control sequences."""
     rest = b""
     async for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")

@@ -1,7 +1,7 @@
-"""`kronkeep demo`: a daemon with its own small cluster on a fresh folder, and the terminal on top.
+"""`kronkeep demo`: a daemon with an embedded cluster in a fresh folder, and the terminal.
 
-The daemon is another process, reached through its socket like any other; it stops when this one ends,
-however that happens, because it watches the pipe that is its standard input.
+The daemon is a separate process, reached through its socket like any other. It watches the pipe that is its
+standard input, so it stops when this process ends, however that happens.
 """
 
 import argparse
@@ -19,7 +19,7 @@ STARTING = "kronkeep demo: the daemon did not start; its last words:\n"
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Adds `demo` with its options."""
+    """Add the parser of `demo` to `verbs`."""
     parser = subparsers.add_parser(
         "demo", help="a small cluster, a daemon and the terminal on a fresh folder", description=__doc__
     )
@@ -34,7 +34,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Starts the daemon, shows the terminal or waits, and stops what it started; 1 when nothing started."""
+    """Start the daemon, show the terminal or wait, and stop the daemon; return 1 if it did not start."""
     signal.signal(signal.SIGTERM, _leave)
     folder: Path = options.state or Path(tempfile.mkdtemp(prefix="kronkeep-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def _serve(options: argparse.Namespace, folder: Path) -> int:
 
 
 def _await_ready(daemon: subprocess.Popen[bytes]) -> dict[str, Any] | None:
-    """The daemon's announcement; lines of progress before it go to standard error; None when it ended."""
+    """Return the daemon's announcement, or None if it ended; print progress lines to standard error."""
     assert daemon.stdout is not None
     for line in daemon.stdout:
         message: dict[str, Any] = json.loads(line)
@@ -98,7 +98,7 @@ def _terminal(ready: dict[str, Any]) -> int:
 
 
 def _stop(daemon: subprocess.Popen[bytes]) -> None:
-    """Asks the daemon to stop; after 15 s ends its whole process group."""
+    """Ask the daemon to stop; kill its process group after 15 s."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for pipe in (daemon.stdin, daemon.stdout):

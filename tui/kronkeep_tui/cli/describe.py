@@ -1,4 +1,4 @@
-"""`describe`, `audit` and `completion`."""
+"""`kronkeep describe`, `audit` and `completion`."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(verbs: Any, whole: Any) -> None:
-    """Adds the verbs; `whole` builds the parser that completions are made from."""
+    """Add the verbs' parsers; `whole` builds the complete parser from which completions are made."""
     describe = verbs.add_parser(
         "describe", help="one CronJob, run, backup or storage with what belongs to it"
     )
@@ -28,23 +28,27 @@ def add_parser(verbs: Any, whole: Any) -> None:
     audit.add_argument("--limit", type=int, default=50)
     audit.add_argument("-o", "--output", choices=output.FORMATS, default="table")
     audit.add_argument("--no-headers", action="store_true")
-    audit.set_defaults(func=run(trail))
+    audit.set_defaults(func=run(print_audit_trail))
     completion = verbs.add_parser(
         "completion", help="a completion script: source <(kronkeep completion bash)"
     )
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
-    completion.set_defaults(func=lambda options: _completion(whole(), options.shell))
+
+    def complete(options: argparse.Namespace) -> int:
+        return _completion(whole(), options.shell)
+
+    completion.set_defaults(func=complete)
 
 
-async def trail(client: "Client", options: argparse.Namespace) -> int:
-    """The audit trail."""
+async def print_audit_trail(client: "Client", options: argparse.Namespace) -> int:
+    """Print the audit trail."""
     answer = await client.audit(options.limit)
     output.show("audit", answer.items, options.output, headers=not options.no_headers)
     return 0
 
 
 async def show(client: "Client", options: argparse.Namespace) -> int:
-    """One record, field by field, then the runs or the backup that belong to it."""
+    """Print one record field by field, then the runs or the backup that belong to it."""
     if options.kind == "cronjob":
         cronjob = await client.cronjobs.get(*split_name(options.id))
         _fields(cronjob)
@@ -80,8 +84,8 @@ def _fields(record: Any, indent: str = "") -> None:
         print(f"{indent}{key.replace('_', ' '):{width}}  {clean(str(value))}")
 
 
-def _words(parser: argparse.ArgumentParser) -> dict[str, list[str]]:
-    """What may follow each verb: its options, its own verbs and the choices of its arguments."""
+def _completion_words(parser: argparse.ArgumentParser) -> dict[str, list[str]]:
+    """Return what may follow each verb: its options, its own verbs and the choices of its arguments."""
     found: dict[str, list[str]] = {}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -106,7 +110,7 @@ complete -o default -F _kronkeep kronkeep
 
 
 def _completion(parser: argparse.ArgumentParser, shell: str) -> int:
-    words = _words(parser)
+    words = _completion_words(parser)
     verbs = words.pop("")
     if shell == "fish":
         lines = [f"complete -c kronkeep -n __fish_use_subcommand -a '{' '.join(verbs)}'"]

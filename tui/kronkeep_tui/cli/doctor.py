@@ -1,4 +1,4 @@
-"""`doctor`: what kronkeep stands on, a line each: ok, warn or fail, with what to do."""
+"""`kronkeep doctor`: check what kronkeep depends on; a line each: ok, warn or fail, with what to do."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(verbs: Any) -> None:
-    """Adds `doctor`."""
+    """Add the parser of `doctor` to `verbs`."""
     doctor = add_verb(verbs, "doctor", "GET /v1/doctor")
     doctor.add_argument("-o", "--output", choices=("table", "json", "jsonl", "yaml"), default="table")
     doctor.add_argument("--all", action="store_true", help="show what is well, too, when something is not")

@@ -1,4 +1,4 @@
-"""`get`: lists, and one record whole."""
+"""`kronkeep get`: print a list, or one whole record."""
 
 import argparse
 import sys
@@ -20,7 +20,7 @@ KINDS = ("cronjobs", "executions", "backups", "restores", "storages", "policies"
 
 
 def add_parser(verbs: Any) -> None:
-    """Adds `get`."""
+    """Add the parser of `get` to `verbs`."""
     routes = [f"GET /v1/{kind}" for kind in KINDS]
     get = add_verb(verbs, "get", *routes, help=f"list {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     get.add_argument("kind", choices=KINDS)
@@ -45,7 +45,7 @@ async def _list(client: "Client", options: argparse.Namespace) -> int:
     terms = [options.filter] if options.filter else []
     terms += [f"ns:{options.namespace}"] if options.namespace else []
     terms += [f"cluster:{options.cluster}"] if options.cluster else []
-    wanted = " ".join(terms) or None
+    filter_text = " ".join(terms) or None
     answer: ListOf[Any]
     if options.kind in PAGED:
         paged: dict[str, Callable[..., Awaitable[ListOf[Any]]]] = {
@@ -54,17 +54,17 @@ async def _list(client: "Client", options: argparse.Namespace) -> int:
             "restores": client.restores.list,
             "alerts": client.alerts.list,
         }
-        answer = await paged[options.kind](filter=wanted, limit=options.limit)
+        answer = await paged[options.kind](filter=filter_text, limit=options.limit)
     else:
-        whole: dict[str, Callable[[], Awaitable[ListOf[Any]]]] = {
+        unpaged: dict[str, Callable[[], Awaitable[ListOf[Any]]]] = {
             "cronjobs": client.cronjobs.list,
             "policies": client.policies.list,
             "storages": client.storages.list,
             "manifests": client.manifests,
         }
-        answer = await whole[options.kind]()
-    items = answer.items if options.kind in PAGED else _taken(answer, wanted)[: options.limit]
-    items = output.ordered(items, options.sort_by) if options.sort_by else items
+        answer = await unpaged[options.kind]()
+    items = answer.items if options.kind in PAGED else _filter_items(answer, filter_text)[: options.limit]
+    items = output.sort_records(items, options.sort_by) if options.sort_by else items
     names = {cluster.id: cluster.name for cluster in answer.clusters}
     output.show(options.kind, items, options.output, headers=not options.no_headers, clusters=names)
     if answer.stale_since is not None:
@@ -76,29 +76,33 @@ def _warn(since: str) -> None:
     sys.stderr.write(f"A cluster was last heard {since} ago: this may be old. See kronkeep doctor.\n")
 
 
-def _taken(answer: Any, wanted: str | None) -> list[Any]:
-    """Of lists that come whole, what the filter takes."""
-    if wanted is None:
+def _filter_items(answer: Any, text: str | None) -> list[Any]:
+    """Return the items that pass the filter, for lists that the daemon does not filter."""
+    if text is None:
         return list(answer.items)
     from kronkeep_common.record_filter import parse_filter
 
-    found = parse_filter(wanted, {cluster.name: cluster.id for cluster in answer.clusters})
+    query = parse_filter(text, {cluster.name: cluster.id for cluster in answer.clusters})
     now = datetime.now(UTC)
-    return [item for item in answer.items if found.matches(item, now)]
+    return [item for item in answer.items if query.matches(item, now)]
 
 
 async def _one(client: "Client", options: argparse.Namespace) -> int:
     if options.kind in ("policies", "manifests"):
         words = f"There is no way to ask for one of the {options.kind}."
         raise InvalidRequest(words, next_step=f"kronkeep get {options.kind}.")
+    if options.kind == "cronjobs":
+        return _print_one(await client.cronjobs.get(*split_name(options.id)), options)
     get: dict[str, Callable[[str], Awaitable[object]]] = {
-        "cronjobs": lambda name: client.cronjobs.get(*split_name(name)),
         "executions": client.runs.get,
         "backups": client.backups.get,
         "restores": client.restores.get,
         "storages": client.storages.get,
         "alerts": client.alerts.get,
     }
-    record = await get[options.kind](options.id)
+    return _print_one(await get[options.kind](options.id), options)
+
+
+def _print_one(record: object, options: argparse.Namespace) -> int:
     output.document(record, "yaml" if options.output in ("table", "wide", "yaml", "name") else "json")
     return 0

@@ -1,6 +1,6 @@
-"""`kronkeep VERB ...`: the verbs, their flags, and what becomes of errors.
+"""`kronkeep VERB ...`: the verbs, their flags, and how errors are printed.
 
-What the exit codes mean is EXIT_CODES, which `kronkeep --help` shows.
+The exit codes are EXIT_CODES, which `kronkeep --help` prints.
 """
 
 import argparse
@@ -27,7 +27,7 @@ EXIT_CODES = """exit codes:
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The whole command line, or what `only` one verb needs of it: other verbs' modules are not imported."""
+    """Return the whole parser, or what `only` one verb needs; other modules are not imported."""
     top = argparse.ArgumentParser(
         prog="kronkeep",
         description="Scheduled jobs and their backups on Kubernetes.",
@@ -46,8 +46,8 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     return top
 
 
-def _asked(argv: list[str]) -> str | None:
-    """The verb of a command line: the first word that is neither a flag nor a flag's value."""
+def _find_verb(argv: list[str]) -> str | None:
+    """Return the verb of a command line: the first word that is neither a flag nor a flag's value."""
     words = iter(argv)
     for word in words:
         if word in ("--host", "--socket"):
@@ -58,13 +58,13 @@ def _asked(argv: list[str]) -> str | None:
 
 
 def _is_for_the_terminal(argv: list[str]) -> bool:
-    """Whether there is no verb, as in `kronkeep --host ssh://bastion`, and a person at a screen."""
+    """Whether there is no verb (as in `kronkeep --host ssh://bastion`) and a person at a screen."""
     helped = {"-h", "--help"} & set(argv)
-    return _asked(argv) is None and not helped and sys.stdin.isatty() and sys.stdout.isatty()
+    return _find_verb(argv) is None and not helped and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _part(module: str, *more: Any) -> Callable[[Any], None]:
-    """Verbs that live in a module of their own."""
+def _verbs_of_module(module: str, *more: Any) -> Callable[[Any], None]:
+    """Return a function that adds the verbs of another module, imported when needed."""
 
     def add(verbs: Any) -> None:
         importlib.import_module(f"kronkeep_tui.cli.{module}").add_parser(verbs, *more)
@@ -85,38 +85,38 @@ def _terminal(options: argparse.Namespace) -> int:
 
 
 PARTS: tuple[tuple[tuple[str, ...], Callable[[Any], None]], ...] = (
-    (("get",), _part("get")),
-    (("create",), _part("create")),
-    (("trigger", "suspend", "resume", "backup", "delete", "logs"), _part("cronjob_verbs")),
-    (("storage",), _part("storage")),
-    (("files", "download", "restore", "verify", "drill"), _part("restore")),
-    (("retention", "pin", "unpin"), _part("retention")),
-    (("acknowledge",), _part("acknowledge")),
-    (("cancel",), _part("cancel")),
-    (("apply", "edit"), _part("apply")),
-    (("describe", "audit", "completion"), _part("describe", parser)),
-    (("watch",), _part("wait")),
-    (("doctor",), _part("doctor")),
-    (("uninstall",), _part("uninstall")),
+    (("get",), _verbs_of_module("get")),
+    (("create",), _verbs_of_module("create")),
+    (("trigger", "suspend", "resume", "backup", "delete", "logs"), _verbs_of_module("cronjob_verbs")),
+    (("storage",), _verbs_of_module("storage")),
+    (("files", "download", "restore", "verify", "drill"), _verbs_of_module("restore")),
+    (("retention", "pin", "unpin"), _verbs_of_module("retention")),
+    (("acknowledge",), _verbs_of_module("acknowledge")),
+    (("cancel",), _verbs_of_module("cancel")),
+    (("apply", "edit"), _verbs_of_module("apply")),
+    (("describe", "audit", "completion"), _verbs_of_module("describe", parser)),
+    (("watch",), _verbs_of_module("wait")),
+    (("doctor",), _verbs_of_module("doctor")),
+    (("uninstall",), _verbs_of_module("uninstall")),
     (("terminal",), _terminal_verb),
-    (("schedule",), _part("schedule")),
-    (("demo",), _part("demo")),
+    (("schedule",), _verbs_of_module("schedule")),
+    (("demo",), _verbs_of_module("demo")),
 )
 
 
 def main(argv: list[str]) -> int:
-    """Runs one command line; errors are a sentence, the next step and the code on standard error."""
+    """Run a command line; print an error as a sentence, a next step and its code to standard error."""
     try:
         before, command = _without_command(argv)
         if _is_for_the_terminal(before):
             before = [*before, "terminal"]
-        options = parser(_asked(before)).parse_args(before)
+        options = parser(_find_verb(before)).parse_args(before)
         options.command = command
         if options.host is None:
             return int(options.func(options))
         from kronkeep_tui.cli import ssh_tunnel
 
-        with ssh_tunnel.forwarded(options.host) as options.socket:
+        with ssh_tunnel.forward_socket(options.host) as options.socket:
             return int(options.func(options))
     except DaemonUnreachable as error:
         return _tell(error, EXIT_UNREACHABLE)
@@ -132,7 +132,7 @@ def main(argv: list[str]) -> int:
 
 
 def _without_command(argv: list[str]) -> tuple[list[str], list[str]]:
-    """`create`'s flags and, after `--`, the command of the container."""
+    """Split the arguments of `create` from the container's command after `--`."""
     if "create" not in argv or "--" not in argv:
         return argv, []
     place = argv.index("--")

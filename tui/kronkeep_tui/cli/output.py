@@ -1,8 +1,9 @@
-"""What the command line prints: tables, JSON, JSON lines, YAML, names; clean text, no colour."""
+"""Output of the command line: tables, JSON, JSON lines, YAML, names; clean text without colour."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -19,12 +20,83 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _when(field: str) -> Callable[[Any], str]:
-    return lambda record: age(getattr(record, field), _now())
+def _value(record: Any, path: str) -> Any:
+    """Return a field of a record, such as `usage.used_bytes`; None if any part of the path is None."""
+    for field in path.split("."):
+        if record is None:
+            return None
+        record = getattr(record, field)
+    return record
 
 
-def _text(field: str) -> Callable[[Any], str]:
-    return lambda record: clean(str(getattr(record, field) or "-"))
+def _format_field(path: str, write: Callable[[Any], str]) -> Callable[[Any], str]:
+    def cell(record: Any) -> str:
+        return write(_value(record, path))
+
+    return cell
+
+
+def _when(path: str) -> Callable[[Any], str]:
+    def cell(record: Any) -> str:
+        return age(_value(record, path), _now())
+
+    return cell
+
+
+def _text(path: str) -> Callable[[Any], str]:
+    def cell(record: Any) -> str:
+        return clean(str(_value(record, path) or "-"))
+
+    return cell
+
+
+def _yes_or_no(value: object) -> str:
+    return "yes" if value else "no"
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _last(values: Sequence[Any]) -> str:
+    return str(values[-1]) if values else "-"
+
+
+def _join_with(separator: str) -> Callable[[Sequence[str]], str]:
+    def write(values: Sequence[str]) -> str:
+        return clean(separator.join(values)) or "-"
+
+    return write
+
+
+def _octal(mode: int) -> str:
+    return f"{mode:04o}"
+
+
+def _backup_schedule(schedule: str | None) -> str:
+    return clean(schedule or "after each run")
+
+
+def _policy_state(policy: Any) -> str:
+    return "overdue" if policy.overdue else "waits" if policy.retention_waits else "-"
+
+
+def _message(text: str) -> str:
+    return clip(clean(text), 80)
+
+
+def _caller(entry: Any) -> str:
+    return clean(f"{entry.program or '?'}[{entry.pid}]")
+
+
+def _target(target: Any) -> str:
+    if target is None:
+        return "scratch"
+    return "in place" if target.kind == "in-place" else clean(f"{target.namespace}/{target.claim}")
+
+
+def _objects(entry: Any) -> str:
+    return clean("/".join(entry.object.values()) or "-")
 
 
 COLUMNS: dict[str, tuple[Column, ...]] = {
@@ -32,11 +104,11 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("NAMESPACE", _text("namespace")),
         ("NAME", _text("name")),
         ("SCHEDULE", _text("schedule")),
-        ("SUSPENDED", lambda r: "yes" if r.suspended else "no"),
-        ("LAST", lambda r: str(r.recent[-1]) if r.recent else "-"),
+        ("SUSPENDED", _format_field("suspended", _yes_or_no)),
+        ("LAST", _format_field("recent", _last)),
         ("STARTED", _when("last_started_at")),
         ("NEXT", _when("next_at")),
-        ("STORAGE", lambda r: r.policy.storage_id if r.policy else "-"),
+        ("STORAGE", _text("policy.storage_id")),
         ("GOOD BACKUP", _when("last_good_backup_at")),
         ("VERIFIED", _when("last_verified_at")),
     ),
@@ -47,7 +119,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("STATUS", _text("status")),
         ("TRIGGER", _text("trigger")),
         ("AGE", _when("created_at")),
-        ("TOOK", lambda r: duration(r.duration_seconds)),
+        ("TOOK", _format_field("duration_seconds", duration)),
         ("BACKUP", _text("backup_id")),
         ("REASON", _text("reason")),
     ),
@@ -58,9 +130,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("STATUS", _text("status")),
         ("STORAGE", _text("storage_id")),
         ("AGE", _when("created_at")),
-        ("TOOK", lambda r: duration(r.duration_seconds)),
-        ("SNAPSHOT", lambda r: r.result.snapshot_id if r.result else "-"),
-        ("READ", lambda r: size(r.result.bytes_read) if r.result else "-"),
+        ("TOOK", _format_field("duration_seconds", duration)),
+        ("SNAPSHOT", _text("result.snapshot_id")),
+        ("READ", _format_field("result.bytes_read", size)),
         ("REASON", _text("reason")),
     ),
     "restores": (
@@ -70,15 +142,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("PURPOSE", _text("purpose")),
         ("STATUS", _text("status")),
         ("BACKUP", _text("backup_id")),
-        ("TARGET", lambda r: _target(r.target)),
+        ("TARGET", _format_field("target", _target)),
         ("AGE", _when("created_at")),
-        ("TOOK", lambda r: duration(r.duration_seconds)),
+        ("TOOK", _format_field("duration_seconds", duration)),
         ("REASON", _text("reason")),
     ),
     "files": (
         ("KIND", _text("kind")),
-        ("MODE", lambda r: f"{r.mode:04o}"),
-        ("SIZE", lambda r: size(r.size)),
+        ("MODE", _format_field("mode", _octal)),
+        ("SIZE", _format_field("size", size)),
         ("MODIFIED", _when("modified_at")),
         ("NAME", _text("name")),
     ),
@@ -86,43 +158,43 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("NAME", _text("id")),
         ("KIND", _text("kind")),
         ("STATUS", _text("status")),
-        ("USED", lambda r: size(r.usage.used_bytes) if r.usage else "-"),
-        ("LEFT", lambda r: size(r.usage.available_bytes) if r.usage else "-"),
-        ("LEVEL", lambda r: r.usage.level if r.usage else "-"),
-        ("FULL IN", lambda r: days(r.usage.days_until_full) if r.usage else "-"),
-        ("MEASURED", lambda r: age(r.usage.measured_at, _now()) if r.usage else "-"),
+        ("USED", _format_field("usage.used_bytes", size)),
+        ("LEFT", _format_field("usage.available_bytes", size)),
+        ("LEVEL", _text("usage.level")),
+        ("FULL IN", _format_field("usage.days_until_full", days)),
+        ("MEASURED", _when("usage.measured_at")),
         ("CHECKED", _when("checked_at")),
         ("REASON", _text("reason")),
     ),
     "usages": (
         ("MEASURED", _when("measured_at")),
-        ("USED", lambda r: size(r.used_bytes)),
-        ("CAPACITY", lambda r: size(r.capacity_bytes)),
-        ("LEFT", lambda r: size(r.available_bytes)),
+        ("USED", _format_field("used_bytes", size)),
+        ("CAPACITY", _format_field("capacity_bytes", size)),
+        ("LEFT", _format_field("available_bytes", size)),
         ("LEVEL", _text("level")),
-        ("GROWTH", lambda r: growth(r.growth_bytes_per_day)),
-        ("FULL IN", lambda r: days(r.days_until_full)),
-        ("SNAPSHOTS", lambda r: str(r.snapshots)),
+        ("GROWTH", _format_field("growth_bytes_per_day", growth)),
+        ("FULL IN", _format_field("days_until_full", days)),
+        ("SNAPSHOTS", _format_field("snapshots", _number)),
     ),
     "policies": (
         ("NAMESPACE", _text("namespace")),
         ("CRONJOB", _text("cronjob")),
         ("ID", _text("id")),
         ("STORAGE", _text("storage_id")),
-        ("WHEN", lambda r: clean(r.policy.schedule or "after each run")),
+        ("WHEN", _format_field("policy.schedule", _backup_schedule)),
         ("NEXT", _when("next_backup_at")),
-        ("TYPE", lambda r: r.policy.backup_type),
+        ("TYPE", _text("policy.backup_type")),
         ("VERIFIED", _when("last_verified_at")),
-        ("ENABLED", lambda r: "yes" if r.policy.enabled else "no"),
-        ("SNAPSHOTS", lambda r: str(r.snapshots)),
+        ("ENABLED", _format_field("policy.enabled", _yes_or_no)),
+        ("SNAPSHOTS", _format_field("snapshots", _number)),
         ("GOOD BACKUP", _when("last_good_backup_at")),
-        ("STATE", lambda r: "overdue" if r.overdue else "waits" if r.retention_waits else "-"),
+        ("STATE", _policy_state),
     ),
     "manifests": (
         ("FILE", _text("file")),
         ("STATUS", _text("status")),
         ("SINCE", _when("since")),
-        ("OBJECTS", lambda r: clean(", ".join(r.objects)) or "-"),
+        ("OBJECTS", _format_field("objects", _join_with(", "))),
         ("MESSAGE", _text("message")),
     ),
     "alerts": (
@@ -133,15 +205,15 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         ("OBJECT", _text("object")),
         ("SINCE", _when("since")),
         ("BY", _text("acknowledged_by")),
-        ("MESSAGE", lambda r: clip(clean(r.message), 80)),
+        ("MESSAGE", _format_field("message", _message)),
     ),
     "audit": (
         ("WHEN", _when("created_at")),
         ("USER", _text("user")),
-        ("FROM", lambda r: clean(f"{r.program or '?'}[{r.pid}]")),
+        ("FROM", _caller),
         ("METHOD", _text("method")),
         ("ROUTE", _text("route")),
-        ("OBJECT", lambda r: clean("/".join(r.object.values()) or "-")),
+        ("OBJECT", _objects),
         ("OUTCOME", _text("outcome")),
     ),
 }
@@ -149,7 +221,7 @@ MORE: dict[str, tuple[Column, ...]] = {
     "cronjobs": (("ZONE", _text("time_zone")), ("IMAGE", _text("image")), ("UID", _text("id"))),
     "executions": (
         ("NODE", _text("node")),
-        ("EXIT", lambda r: "-" if r.exit_code is None else str(r.exit_code)),
+        ("EXIT", _format_field("exit_code", _number)),
     ),
     "backups": (
         ("TYPE", _text("backup_type")),
@@ -160,23 +232,25 @@ MORE: dict[str, tuple[Column, ...]] = {
 }
 
 
-def _target(target: Any) -> str:
-    if target is None:
-        return "scratch"
-    return "in place" if target.kind == "in-place" else clean(f"{target.namespace}/{target.claim}")
-
-
-def ordered(records: Sequence[Any], field: str) -> list[Any]:
-    """The records by one field, those without it last; `-field` turns the order. Raises InvalidRequest."""
+def sort_records(records: Sequence[Any], field: str) -> list[Any]:
+    """Sort records by a field, those without it last; `-field` reverses. Raise InvalidRequest if unknown."""
     name = field.removeprefix("-")
     if records and not hasattr(records[0], name):
         raise InvalidRequest(f"There is no field {clean(repr(name), 60)}.", next_step="See -o json.")
-    there = [r for r in records if getattr(r, name) is not None]
-    gone = [r for r in records if getattr(r, name) is None]
+    value = attrgetter(name)
+    present = [record for record in records if value(record) is not None]
+    absent = [record for record in records if value(record) is None]
     try:
-        return sorted(there, key=lambda r: getattr(r, name), reverse=field != name) + gone
-    except TypeError:
-        return sorted(there, key=lambda r: str(getattr(r, name)), reverse=field != name) + gone
+        return sorted(present, key=value, reverse=field != name) + absent
+    except TypeError:  # values that have no order of their own
+        return sorted(present, key=_format_field(name, str), reverse=field != name) + absent
+
+
+def _cluster_name(names: Mapping[str, str]) -> Callable[[Any], str]:
+    def cell(record: Any) -> str:
+        return clean(names.get(record.cluster, record.cluster) or "-")
+
+    return cell
 
 
 def show(
@@ -187,11 +261,11 @@ def show(
     headers: bool = True,
     clusters: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Prints records of a kind; `clusters` are the names of several by id, which a table then has first."""
+    """Print records of a kind; `clusters` maps ids to names and adds a first column if there are several."""
     if form in ("table", "wide"):
         columns = COLUMNS[kind] + (MORE.get(kind, ()) if form == "wide" else ())
         if clusters:
-            columns = (("CLUSTER", lambda r: clean(clusters.get(r.cluster, r.cluster) or "-")), *columns)
+            columns = (("CLUSTER", _cluster_name(clusters)), *columns)
         _table(columns, records, headers)
     elif form == "name":
         _lines([_name(record) for record in records])
@@ -202,7 +276,7 @@ def show(
 
 
 def document(value: object, form: str) -> None:
-    """Prints one value as JSON or YAML."""
+    """Print one value as JSON or YAML."""
     if form == "yaml":
         import yaml
 

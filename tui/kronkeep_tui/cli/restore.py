@@ -1,4 +1,4 @@
-"""What is done with a backup's snapshot: files, download, restore, verify, drill."""
+"""Verbs that use a backup's snapshot: files, download, restore, verify, drill."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ _B = "/v1/backups/{id}"
 
 
 def add_parser(verbs: Any) -> None:
-    """Adds the verbs of a snapshot."""
+    """Add the parsers of the snapshot verbs to `verbs`."""
     files = add_verb(verbs, "files", f"GET {_B}/files")
     files.add_argument("backup", help="the backup's id")
     files.add_argument("path", nargs="?", default="/", help="a folder of the snapshot, such as /source/data")
@@ -64,14 +64,14 @@ def _restore_verb(verbs: Any) -> None:
 
 
 async def _files(client: "Client", options: argparse.Namespace) -> int:
-    found = await client.backups.files(options.backup, options.path, limit=1000)
-    items = list(found.items)
-    while found.next_cursor is not None:
-        found = await client.backups.files(options.backup, options.path, limit=1000, cursor=found.next_cursor)
-        items += found.items
+    page = await client.backups.files(options.backup, options.path, limit=1000)
+    items = list(page.items)
+    while page.next_cursor is not None:
+        page = await client.backups.files(options.backup, options.path, limit=1000, cursor=page.next_cursor)
+        items += page.items
     output.show("files", items, options.output)
     if options.output == "table":
-        print(f"{found.total} entries, {size(found.size)} in {clean(found.path, 500)}")
+        print(f"{page.total} entries, {size(page.size)} in {clean(page.path, 500)}")
     return 0
 
 
@@ -81,15 +81,15 @@ async def _download(client: "Client", options: argparse.Namespace) -> int:
         async for chunk in chunks:
             sys.stdout.buffer.write(chunk)
         return 0
-    with _written(Path(options.to or clean(options.path.rpartition("/")[2], 200))) as file:
+    with _complete_file(Path(options.to or clean(options.path.rpartition("/")[2], 200))) as file:
         async for chunk in chunks:
             file.write(chunk)
     return 0
 
 
 @contextmanager
-def _written(target: Path) -> Iterator[IO[bytes]]:
-    """A new file that has its name once it is whole; raises InvalidRequest."""
+def _complete_file(target: Path) -> Iterator[IO[bytes]]:
+    """Open a new file that gets its name once it is complete; raise InvalidRequest if the name is taken."""
     shown = clean(str(target), 300)
     if target.exists():
         raise InvalidRequest(f"{shown} is there already.", next_step="Name another with --to.")
@@ -132,11 +132,11 @@ async def _restore(client: "Client", options: argparse.Namespace) -> int:
         return _plan(await client.backups.plan_restore(options.backup, request))
     begun = await client.backups.restore(options.backup, request)
     print(f"{begun.id} {begun.status}")
-    return wait.told(await wait.restore_ended(client, begun.id)) if options.wait else 0
+    return wait.report_end(await wait.wait_for_restore(client, begun.id)) if options.wait else 0
 
 
 def _plan(plan: Any) -> int:
-    """Prints a plan; 1 where the restore would be refused as it was asked."""
+    """Print a plan; return 1 if the restore would be refused as requested."""
     target = plan.target
     place = "in place" if target.kind == "in-place" else f"claim {target.claim}/{target.path}".rstrip("/")
     again = f"{plan.overwritten} overwritten ({size(plan.overwritten_bytes)})"
@@ -162,8 +162,8 @@ async def _drill(client: "Client", options: argparse.Namespace) -> int:
     print(f"{begun.id} {begun.status}")
     if not options.wait:
         return 0
-    ended = await wait.restore_ended(client, begun.id)
+    ended = await wait.wait_for_restore(client, begun.id)
     if ended.files_verified is not None:
         compared = f"{ended.files_verified} files compared with {ended.verified_against}"
         print(f"{compared} in {duration(ended.duration_seconds)}")
-    return wait.told(ended)
+    return wait.report_end(ended)

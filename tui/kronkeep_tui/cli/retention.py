@@ -1,4 +1,4 @@
-"""`retention`, `pin`, `unpin`: which snapshots stay, why, and letting the others go."""
+"""`kronkeep retention`, `pin` and `unpin`: which snapshots stay and why, and removing the others."""
 
 import argparse
 from typing import TYPE_CHECKING, Any
@@ -22,17 +22,20 @@ RULES = (
     "min_good",
 )
 _POLICY = "/v1/policies/{id}/retention"
+ROUTES = (
+    f"GET {_POLICY}",
+    "POST /v1/retention/preview",
+    f"POST {_POLICY}/apply",
+    f"POST {_POLICY}/approve",
+)
 
 
 def add_parser(verbs: Any) -> None:
-    """Adds the verbs."""
+    """Add the parsers of `retention`, `pin` and `unpin` to `verbs`."""
     retention = add_verb(
         verbs,
         "retention",
-        f"GET {_POLICY}",
-        "POST /v1/retention/preview",
-        f"POST {_POLICY}/apply",
-        f"POST {_POLICY}/approve",
+        *ROUTES,
         help="what a policy's retention would remove and why the rest stays; apply or approve it",
     )
     retention.add_argument("name", help="NAMESPACE/NAME of the CronJob, or NAME in the namespace default")
@@ -58,14 +61,14 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
             raise InvalidRequest("Rules can only be tried; put them into the policy to apply them.")
         _show(await client.policies.preview_retention(namespace, name, Retention(**rules)))
         return 0
-    found = (await client.cronjobs.get(namespace, name)).policy
-    if found is None:
+    policy = (await client.cronjobs.get(namespace, name)).policy
+    if policy is None:
         raise PolicyNotFound(f"{namespace}/{name} has no backup policy.")
-    plan = await client.policies.retention(found.id)
+    plan = await client.policies.retention(policy.id)
     if options.approve:
-        await client.policies.approve_retention(found.id, options.approve)
+        await client.policies.approve_retention(policy.id, options.approve)
     elif options.apply:
-        await client.policies.apply_retention(found.id)
+        await client.policies.apply_retention(policy.id)
     else:
         _show(plan)
         return 0

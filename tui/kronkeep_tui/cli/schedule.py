@@ -1,4 +1,4 @@
-"""`kronkeep schedule`: when a schedule fires, and whether two fit; without a daemon."""
+"""`kronkeep schedule`: when a schedule fires and whether two conflict; needs no daemon."""
 
 import argparse
 import json
@@ -20,7 +20,7 @@ MOST = 10_000  # fire times of one answer
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of `--batch`; fields of other names are passed over."""
+    """One input line of `--batch`; unknown fields are ignored."""
 
     expr: str
     zone: str | None = None
@@ -29,7 +29,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of `--batch`'s answer; `next` are UTC instants like 2026-01-15T10:08:00Z."""
+    """One output line of `--batch`; `next` holds UTC times such as 2026-01-15T10:08:00Z."""
 
     valid: bool
     error: str | None
@@ -38,7 +38,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def add_parser(subparsers: Any) -> None:
-    """Adds `schedule next` and `schedule check`."""
+    """Add the parsers of `schedule next` and `schedule check` to `verbs`."""
     top = subparsers.add_parser("schedule", help="when a schedule fires, and whether two fit")
     below = top.add_subparsers(dest="schedule_verb", required=True, metavar="VERB")
     following = below.add_parser("next", help="the next fire times of a schedule")
@@ -87,7 +87,7 @@ def _minutes(text: str) -> float:
 
 
 def next_command(options: argparse.Namespace) -> int:
-    """Prints the fire times; 2 for a schedule that Kubernetes refuses."""
+    """Print the fire times; return 2 for a schedule that Kubernetes refuses."""
     if options.batch:
         return _batch()
     if options.expr is None:
@@ -118,7 +118,7 @@ def _never(fires: list[datetime], wanted: int) -> bool:
 
 
 def _batch() -> int:
-    """An answer for each line that is not blank, as soon as the line is there; a bad line is one too."""
+    """Answer each line that is not blank as soon as it is read; a bad line gets an answer, too."""
     for line in sys.stdin.buffer:
         if line.strip():
             sys.stdout.write(json.dumps(msgspec.structs.asdict(_answer(line))) + "\n")  # ASCII in any locale
@@ -148,7 +148,7 @@ def _stamp(moment: datetime) -> str:
 
 
 def check_command(options: argparse.Namespace) -> int:
-    """Prints the verdict; 0 for ok and warning, 1 for conflict, 2 for bad input."""
+    """Print the verdict; return 0 for ok and warning, 1 for a conflict, 2 for bad input."""
     from kronkeep_common.compatibility import CheckContext, check, offer_resolutions
 
     backup = Schedule.parse(options.backup, options.backup_zone)

@@ -1,6 +1,6 @@
-"""`--host ssh://user@bastion`: the daemon's socket on another machine, through ssh's own forwarding.
+"""`--host ssh://user@bastion`: reach the socket of another machine through ssh's forwarding.
 
-The remote daemon sees the user that ssh logged in as, with that user's groups; keys and agents are ssh's.
+The remote daemon sees the user that ssh logged in as, with that user's groups; ssh handles keys and agents.
 """
 
 import subprocess
@@ -20,7 +20,7 @@ PATIENCE = 30.0  # seconds for logging in
 
 
 def command(host: str, local: Path) -> list[str]:
-    """ssh's argument list; raises InvalidRequest for what is not ssh://[USER@]HOST[:PORT][/SOCKET]."""
+    """Return ssh's arguments; raise InvalidRequest for anything but ssh://[USER@]HOST[:PORT][/SOCKET]."""
     parts = urlsplit(host)
     try:
         port = parts.port
@@ -40,8 +40,8 @@ def command(host: str, local: Path) -> list[str]:
 
 
 @contextmanager
-def forwarded(host: str) -> Iterator[Path]:
-    """A local socket that leads to the remote one while the block runs; raises DaemonUnreachable."""
+def forward_socket(host: str) -> Iterator[Path]:
+    """Yield a local socket that leads to the remote one; raise DaemonUnreachable."""
     with tempfile.TemporaryDirectory(prefix="kronkeep-") as folder:
         local = Path(folder) / "api.sock"
         try:

@@ -1,4 +1,4 @@
-"""`storage`: create, try, check, measure, change and delete storages; a kind's fields are its flags."""
+"""`kronkeep storage`: create, test, check, measure, change, delete; a kind's fields are flags."""
 
 import argparse
 import sys
@@ -25,7 +25,7 @@ _VERBS = (
 
 
 def add_parser(verbs: Any) -> None:
-    """Adds `storage`."""
+    """Add the parser of `storage` to `verbs`."""
     storage = verbs.add_parser("storage", help="create, test, check, measure, change or delete a storage")
     below = storage.add_subparsers(dest="storage_verb", required=True, metavar="VERB")
     table = add_verb(below, "kinds", "GET /v1/storages/kinds")
@@ -93,33 +93,33 @@ def _bytes(text: str | None) -> int | None:
 
 async def _create(client: "Client", options: argparse.Namespace) -> int:
     secret, _, key = (options.password or "").partition("/")
-    given = {n.removeprefix("field_"): v for n, v in vars(options).items() if n.startswith("field_")}
-    wanted = BackupStorageCreate(
+    fields = {n.removeprefix("field_"): v for n, v in vars(options).items() if n.startswith("field_")}
+    storage_spec = BackupStorageCreate(
         id=options.name,
         kind=options.kind,
-        settings={name: value for name, value in given.items() if value is not None},
+        settings={name: value for name, value in fields.items() if value is not None},
         password=SecretKeyRef(secret=secret, key=key or "password") if secret else None,
         credentials=options.credentials,
         namespaces=tuple(options.allow_namespace),
         capacity_bytes=_bytes(options.capacity),
     )
-    storage = await client.storages.create(wanted, dry_run=options.dry_run)
+    storage = await client.storages.create(storage_spec, dry_run=options.dry_run)
     if options.dry_run:
         print(clean(f"{storage.id} would be created at {storage.repository}"))
         return 0
-    if wanted.password is None:
+    if storage_spec.password is None:
         sys.stderr.write(
             f"Its password is in the Secret {storage.password.secret} of kronkeep's namespace: "
             "keep a copy elsewhere, for without it nothing can be restored.\n"
         )
     if options.wait:
-        storage = await _settled(client, storage)
-    return _told(storage)
+        storage = await _wait_until_made(client, storage)
+    return _print_state(storage)
 
 
-async def _settled(client: "Client", storage: BackupStorage) -> BackupStorage:
-    """The storage once it is active or failed."""
-    line = wait.Line()
+async def _wait_until_made(client: "Client", storage: BackupStorage) -> BackupStorage:
+    """Wait until the storage is active or failed, and return it."""
+    line = wait.StatusLine()
     while storage.status in ("pending", "creating"):
         line.show(f"storage {clean(storage.id, 60)} {storage.status}")
         await client.pause(wait.STEP)
@@ -131,7 +131,7 @@ async def _settled(client: "Client", storage: BackupStorage) -> BackupStorage:
 async def _change(client: "Client", options: argparse.Namespace) -> int:
     names = None if options.namespace is None else tuple(name for name in options.namespace if name)
     change = BackupStorageChange(namespaces=names, capacity_bytes=_bytes(options.capacity))
-    return _told(await client.storages.change(options.name, change))
+    return _print_state(await client.storages.change(options.name, change))
 
 
 async def _list(client: "Client", options: argparse.Namespace) -> int:
@@ -147,9 +147,9 @@ async def _act(client: "Client", options: argparse.Namespace) -> int:
         return 0
     if options.storage_verb == "prune":
         await client.storages.prune(options.name)
-        return _told(await client.storages.get(options.name))
+        return _print_state(await client.storages.get(options.name))
     works = {"retry": client.storages.retry, "test": client.storages.test, "check": client.storages.check}
-    return _told(await works[options.storage_verb](options.name))
+    return _print_state(await works[options.storage_verb](options.name))
 
 
 async def _usage(client: "Client", options: argparse.Namespace) -> int:
@@ -159,7 +159,7 @@ async def _usage(client: "Client", options: argparse.Namespace) -> int:
     return 0
 
 
-def _told(storage: BackupStorage) -> int:
+def _print_state(storage: BackupStorage) -> int:
     words = f": {storage.message}" if storage.message else ""
     print(clean(f"{storage.id} {storage.status}{words}"))
     return 1 if storage.status == "failed" else 0

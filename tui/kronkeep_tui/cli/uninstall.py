@@ -1,4 +1,4 @@
-"""`uninstall --dry-run`: what kronkeep has put into the clusters, and the commands that take it away."""
+"""`kronkeep uninstall --dry-run`: what kronkeep put into the clusters and the commands that remove it."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def add_parser(verbs: Any) -> None:
-    """Adds `uninstall`."""
+    """Add the parser of `uninstall` to `verbs`."""
     verb = add_verb(verbs, "uninstall", "GET /v1/uninstall")
     verb.add_argument("--dry-run", action="store_true", help="only list it, which is all that this verb does")
     verb.add_argument("-o", "--output", choices=("table", "json", "jsonl", "yaml"), default="table")
@@ -25,11 +25,11 @@ async def _list(client: "Client", options: argparse.Namespace) -> int:
     if not options.dry_run:
         words = "kronkeep takes nothing out of a cluster by itself."
         raise InvalidRequest(words, next_step="Stop kronkeepd, then run the commands of uninstall --dry-run.")
-    found = (await client.leftovers()).items
+    leftovers = (await client.leftovers()).items
     if options.output != "table":
-        output.show("leftovers", found, options.output)
+        output.show("leftovers", leftovers, options.output)
         return 0
-    for line in found:
+    for line in leftovers:
         sys.stdout.write(
             f"{clean(line.command, 1000)}    # {clean(line.cluster, 80)}: {clean(line.why, 200)}\n"
         )

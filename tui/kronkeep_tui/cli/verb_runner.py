@@ -1,4 +1,4 @@
-"""What every verb's module shares: how its work is run, and the shapes of names and pairs."""
+"""What the verbs share: how their work runs, and how names and pairs are parsed."""
 
 import argparse
 import json
@@ -18,27 +18,27 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def add_verb(verbs: Any, name: str, *routes: str, help: str | None = None) -> argparse.ArgumentParser:
-    """A verb over routes of the API (`METHOD path`): its help tells their sentences and levels.
+    """Add a verb for routes of the API (`METHOD path`); its help shows their summaries and levels.
 
-    It has `--cluster` where a route is about what one of several clusters has.
+    It gets `--cluster` if a route is about an object of one of several clusters.
     """
     table: dict[str, list[str]] = json.loads(ROUTES.read_text())
     sentence = table[routes[0]][1]
-    told = "".join(f"  {route}  ({table[route][0]})\n" for route in routes)
-    found: argparse.ArgumentParser = verbs.add_parser(
+    route_lines = "".join(f"  {route}  ({table[route][0]})\n" for route in routes)
+    parser: argparse.ArgumentParser = verbs.add_parser(
         name,
         help=help or sentence[0].lower() + sentence[1:].rstrip("."),
         description=" ".join(table[route][1] for route in routes),
-        epilog=f"of the API, with the level that it needs:\n{told}",
+        epilog=f"of the API, with the level that it needs:\n{route_lines}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if any("cluster" in table[route][2:] for route in routes):
-        add_cluster(found)
-    return found
+        add_cluster(parser)
+    return parser
 
 
 def run_at_once(work: Work) -> Command:
-    """For a verb that asks and prints: without an event loop it starts in half the time."""
+    """Return a command for a verb that asks and prints: without an event loop it starts in half the time."""
 
     def start(options: argparse.Namespace) -> int:
         from kronkeep_common.client.blocking_transport import run_without_loop
@@ -51,7 +51,7 @@ def run_at_once(work: Work) -> Command:
 
 
 def run(work: Work) -> Command:
-    """For a verb that waits or streams: `work` gets a client on an event loop."""
+    """Return a command for a verb that waits or streams: `work` gets a client on an event loop."""
 
     def start(options: argparse.Namespace) -> int:
         import asyncio
@@ -68,27 +68,27 @@ def run(work: Work) -> Command:
 
 
 def add_cluster(verb: argparse.ArgumentParser, default: Any = None) -> None:
-    """`--cluster`, for a verb about something that one of several clusters has."""
+    """Add `--cluster`, for a verb about an object of one of several clusters."""
     words = "the cluster that is meant, by its name in the settings, where there are several"
     verb.add_argument("--cluster", metavar="NAME", help=words, default=default)
 
 
 def split_name(name: str, otherwise: str = "default") -> tuple[str, str]:
-    """(namespace, name) of NAMESPACE/NAME, or of NAME in the namespace `otherwise`."""
+    """Return (namespace, name) of NAMESPACE/NAME, or of NAME in the namespace `otherwise`."""
     namespace, slash, rest = name.partition("/")
     return (namespace, rest) if slash else (otherwise, name)
 
 
-def pairs(words: list[str], sign: str = "=") -> dict[str, str]:
-    """KEY=VALUE words as a dict; raises InvalidRequest for one without the sign."""
+def parse_pairs(words: list[str], sign: str = "=") -> dict[str, str]:
+    """Parse KEY=VALUE words into a dict; raise InvalidRequest for one without the sign."""
     for word in words:
         if sign not in word:
             raise InvalidRequest(f"{clean(repr(word), 80)} is not like KEY{sign}VALUE.")
     return dict(word.split(sign, 1) for word in words)
 
 
-def variables(words: list[str]) -> tuple[Any, ...]:
-    """K=V words as environment variables."""
+def parse_variables(words: list[str]) -> tuple[Any, ...]:
+    """Parse K=V words into environment variables."""
     from kronkeep_common.models import EnvVar
 
-    return tuple(EnvVar(name=key, value=value) for key, value in pairs(words).items())
+    return tuple(EnvVar(name=key, value=value) for key, value in parse_pairs(words).items())

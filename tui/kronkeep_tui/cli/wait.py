@@ -1,8 +1,9 @@
-"""Waiting for a run and its backup: a bar on a terminal, plain lines elsewhere; and `kronkeep watch`."""
+"""Waiting for a run and its backup, with a bar on a terminal and plain lines elsewhere; `kronkeep watch`."""
 
 import argparse
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kronkeep_common.text import clean, duration, size
@@ -16,15 +17,15 @@ BAR = 24
 FINAL = ("succeeded", "failed", "cancelled", "missed", "unknown", "partial", "completed")
 
 
-class Line:
-    """One line that changes in place on a terminal; elsewhere each change of state is a line of its own."""
+class StatusLine:
+    """A line that is rewritten in place on a terminal; elsewhere each change of state is a new line."""
 
     def __init__(self) -> None:
         self._live = sys.stderr.isatty()
         self._last = ""
 
     def show(self, state: str, rest: str = "") -> None:
-        """Shows where it stands; `rest` changes often and is only for terminals."""
+        """Show a state; `rest` changes often and is only shown on a terminal."""
         text = f"{state} {rest}".rstrip() if self._live else state
         if text == self._last:
             return
@@ -33,36 +34,36 @@ class Line:
         sys.stderr.flush()
 
     def end(self) -> None:
-        """Leaves the line."""
+        """End the line that was rewritten."""
         if self._live and self._last:
             sys.stderr.write("\n")
 
 
 def bar(percent: float) -> str:
-    """`[#####     ]  21%`."""
+    """Return a bar such as `[#####     ]  21%`."""
     full = round(max(0.0, min(100.0, percent)) / 100 * BAR)
     return f"[{'#' * full}{' ' * (BAR - full)}] {percent:3.0f}%"
 
 
-async def run_ended(client: "Client", execution_id: str) -> Any:
-    """The run once it has ended."""
-    return await _ended(client, "run", lambda: client.runs.get(execution_id))
+async def wait_for_run(client: "Client", execution_id: str) -> Any:
+    """Wait until a run has ended, and return it."""
+    return await _wait_until_ended(client, "run", partial(client.runs.get, execution_id))
 
 
-async def backup_ended(client: "Client", backup_id: str) -> Any:
-    """The backup once it has ended."""
-    return await _ended(client, "backup", lambda: client.backups.get(backup_id))
+async def wait_for_backup(client: "Client", backup_id: str) -> Any:
+    """Wait until a backup has ended, and return it."""
+    return await _wait_until_ended(client, "backup", partial(client.backups.get, backup_id))
 
 
-async def restore_ended(client: "Client", restore_id: str) -> Any:
-    """The restore or drill once it has ended."""
-    return await _ended(client, "restore", lambda: client.restores.get(restore_id))
+async def wait_for_restore(client: "Client", restore_id: str) -> Any:
+    """Wait until a restore or drill has ended, and return it."""
+    return await _wait_until_ended(client, "restore", partial(client.restores.get, restore_id))
 
 
-async def _ended(client: "Client", what: str, look: Callable[[], Awaitable[Any]]) -> Any:
-    """The record once it has ended; until then a line says where it stands."""
-    line = Line()
-    while (record := await look()).status not in FINAL:
+async def _wait_until_ended(client: "Client", what: str, fetch: Callable[[], Awaitable[Any]]) -> Any:
+    """Poll a record with `look` until its status is final, showing the status meanwhile."""
+    line = StatusLine()
+    while (record := await fetch()).status not in FINAL:
         line.show(f"{what} {clean(record.id, 80)} {record.status}", _progress(record))
         await client.pause(STEP)
     line.show(f"{what} {clean(record.id, 80)} {record.status}", duration(record.duration_seconds))
@@ -71,15 +72,15 @@ async def _ended(client: "Client", what: str, look: Callable[[], Awaitable[Any]]
 
 
 def _progress(record: Any) -> str:
-    """A bar for a backup or a restore that tells how far it is; runs do not."""
-    found = getattr(record, "progress", None)
-    if found is None:
+    """Return a bar for a backup or restore that reports progress; empty for runs."""
+    progress = getattr(record, "progress", None)
+    if progress is None:
         return ""
-    return f"{bar(found.percent)} {size(found.bytes_done)} of {size(found.bytes_total)}"
+    return f"{bar(progress.percent)} {size(progress.bytes_done)} of {size(progress.bytes_total)}"
 
 
-def told(record: Any) -> int:
-    """0 for a good end; else the reason and the next step on standard error, and 1."""
+def report_end(record: Any) -> int:
+    """Return 0 for a good end; else print the reason and the next step to standard error and return 1."""
     if record.status in ("succeeded", "completed"):
         return 0
     for text in (record.message, record.next_step):
@@ -89,7 +90,7 @@ def told(record: Any) -> int:
 
 
 def add_parser(verbs: Any) -> None:
-    """Adds `watch`."""
+    """Add the parser of `watch` to `verbs`."""
     words = "changes as they happen, one line each, until interrupted"
     parser = add_verb(verbs, "watch", "GET /v1/events", help=words)
     parser.add_argument(
@@ -102,7 +103,7 @@ def add_parser(verbs: Any) -> None:
 
 
 async def watch(client: "Client", options: argparse.Namespace) -> int:
-    """Prints each change; ends with the connection."""
+    """Print each change until the connection ends."""
     import msgspec
 
     async for event in client.events(
