@@ -47,6 +47,10 @@ class Daemon:
         assert self._process is not None
         return self._process.pid
 
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     async def start(self) -> None:
         """Start the process and wait until it is ready."""
         if external_cluster.KUBECONFIG is not None:

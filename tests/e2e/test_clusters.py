@@ -1,4 +1,4 @@
-"""Two clusters and one daemon: each CronJob's backups are its own, and the loss of one is not the other's."""
+"""One daemon on two clusters: each has its own backups, and the loss of one does not affect the other."""
 
 import asyncio
 import json
@@ -36,8 +36,8 @@ EAST = "east"
 WEST = "west"
 
 
-class Far:
-    """An embedded cluster that may be lost and come back at the same address."""
+class LosableCluster:
+    """An embedded cluster that may be lost and started again at the same address."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name = name
@@ -61,44 +61,44 @@ class Far:
 
     @asynccontextmanager
     async def cluster(self) -> AsyncIterator[Cluster]:
-        found = await Cluster.connect(kubeconfig=self.kubeconfig)
-        yield found
-        await found.close()
+        connection = await Cluster.connect(kubeconfig=self.kubeconfig)
+        yield connection
+        await connection.close()
 
     def claim(self, name: str) -> Path:
         return self.folder / "node" / "claims" / "default" / name
 
 
-class Pair:
-    """The daemon over both; `client(NAME)` speaks of that cluster's CronJobs."""
+class ClusterPair:
+    """A daemon on both clusters; `client(NAME)` is a client for that cluster's CronJobs."""
 
     def __init__(self, folder: Path) -> None:
-        self.far = {name: Far(name, folder / name) for name in (EAST, WEST)}
+        self.clusters = {name: LosableCluster(name, folder / name) for name in (EAST, WEST)}
         self.daemon = Daemon(folder / "s")
         self.daemon.embedded = False
         self.folder = folder
 
     async def start(self) -> None:
         lines = ["[allow]", "host_path = true"]
-        for far in self.far.values():
-            await far.start()
-            lines += [f"[clusters.{far.name}]", f'kubeconfig = "{far.kubeconfig}"']
+        for losable in self.clusters.values():
+            await losable.start()
+            lines += [f"[clusters.{losable.name}]", f'kubeconfig = "{losable.kubeconfig}"']
         file = self.folder / "kronkeepd.toml"
         await asyncio.to_thread(file.write_text, "\n".join(lines))
         self.daemon.arguments = ("--config", str(file))
         await self.daemon.start()
-        await asyncio.gather(*(self._furnish(name) for name in self.far))
+        await asyncio.gather(*(self._create_objects(name) for name in self.clusters))
 
-    async def _furnish(self, name: str) -> None:
-        """A storage, a claim, and default/dump, which writes the cluster's name, with its policy."""
+    async def _create_objects(self, name: str) -> None:
+        """Create a storage, a claim, and the CronJob default/dump, which writes the cluster's name."""
         async with self.client(name) as client:
-            await self._furnished(name, client)
+            await self._create_objects_of(name, client)
 
-    async def _furnished(self, name: str, client: Client) -> None:
+    async def _create_objects_of(self, name: str, client: Client) -> None:
         storage = f"vault-{name}"
         settings = {"path": str(self.folder / storage)}
         await client.storages.create(BackupStorageCreate(id=storage, kind="local", settings=settings))
-        async with self.far[name].cluster() as cluster:
+        async with self.clusters[name].cluster() as cluster:
             spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
             await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": spec})
         await eventually(lambda: client.storages.get(storage), lambda s: s.status == "active")
@@ -119,8 +119,8 @@ class Pair:
         async with self.daemon.client() as client:
             yield client.for_cluster(cluster) if cluster else client
 
-    async def backed_up(self, name: str) -> BackupExecution:
-        """A run of the cluster's CronJob, and the backup that is linked to it, to its end."""
+    async def back_up(self, name: str) -> BackupExecution:
+        """Run the cluster's CronJob; return the backup of that run once it has ended."""
         async with self.client(name) as client:
             run = await client.cronjobs.trigger("default", "dump")
             linked = (await client.runs.get(run.id)).backup_id
@@ -132,80 +132,80 @@ class Pair:
 
 
 @pytest.fixture
-async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Pair]:
-    found = Pair(tmp_path_factory.mktemp("p"))
-    await found.start()
-    yield found
-    await found.daemon.stop()
-    for far in found.far.values():
-        await far.lose()
+async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ClusterPair]:
+    both = ClusterPair(tmp_path_factory.mktemp("p"))
+    await both.start()
+    yield both
+    await both.daemon.stop()
+    for losable in both.clusters.values():
+        await losable.lose()
 
 
-async def test_each_has_its_own_backups_and_one_goes_on_without_the_other(pair: Pair) -> None:
-    east, west = await asyncio.gather(pair.backed_up(EAST), pair.backed_up(WEST))
+async def test_each_has_its_own_backups_and_one_continues_without_the_other(pair: ClusterPair) -> None:
+    east, west = await asyncio.gather(pair.back_up(EAST), pair.back_up(WEST))
     assert (east.status, west.status) == ("succeeded", "succeeded")
     assert east.cluster != west.cluster
-    await refused(pair)
+    await check_foreign_storage_is_refused(pair)
     async with pair.client() as client:
-        left = (await client.leftovers()).items
-        assert {(line.cluster, line.name) for line in left if line.kind == "secrets"} == {
-            (name, f"kronkeep-storage-vault-{name}") for name in pair.far
+        leftovers = (await client.leftovers()).items
+        assert {(line.cluster, line.name) for line in leftovers if line.kind == "secrets"} == {
+            (name, f"kronkeep-storage-vault-{name}") for name in pair.clusters
         }
-        assert {line.cluster for line in left if line.kind == "cronjobs"} == set(pair.far)
-    await pair.far[EAST].lose()
-    while_away = await pair.backed_up(WEST)
-    assert while_away.status == "succeeded", while_away
+        assert {line.cluster for line in leftovers if line.kind == "cronjobs"} == set(pair.clusters)
+    await pair.clusters[EAST].lose()
+    alone = await pair.back_up(WEST)
+    assert alone.status == "succeeded", alone
     async with pair.client() as client:
         with pytest.raises(Conflict, match="each have a CronJob"):
             await client.cronjobs.trigger("default", "dump")
-    done = await restored(pair, west)
-    assert (done.status, done.cluster) == ("completed", west.cluster)
-    (file,) = pair.far[WEST].claim("back").rglob("where")
+    restored = await restore(pair, west)
+    assert (restored.status, restored.cluster) == ("completed", west.cluster)
+    (file,) = pair.clusters[WEST].claim("back").rglob("where")
     assert file.read_text() == "west\n"
-    assert not pair.far[EAST].claim("back").exists()
-    await pair.far[EAST].start()
-    assert (await pair.backed_up(EAST)).status == "succeeded"
-    await one_policy_id_on_both(pair)
+    assert not pair.clusters[EAST].claim("back").exists()
+    await pair.clusters[EAST].start()
+    assert (await pair.back_up(EAST)).status == "succeeded"
+    await check_policy_id_on_both(pair)
 
 
-async def refused(pair: Pair) -> None:
-    """A storage that is a folder of the nodes of one cluster serves the other in nothing."""
+async def check_foreign_storage_is_refused(pair: ClusterPair) -> None:
+    """A storage that is a folder on the nodes of one cluster cannot be used by the other."""
     async with pair.client(WEST) as client:
         with pytest.raises(Denied, match="cannot reach the storage vault-east"):
             await client.cronjobs.set_policy("default", "dump", BackupPolicySpec(storage_id="vault-east"))
         (backup,) = [b for b in (await client.backups.list()).items if b.storage_id == "vault-east"]
-        wanted = RestoreRequest(target=RestoreTarget(claim="back", cluster=WEST))
+        request = RestoreRequest(target=RestoreTarget(claim="back", cluster=WEST))
         with pytest.raises(Denied, match="cannot reach the storage vault-east"):
-            await client.backups.restore(backup.id, wanted)
+            await client.backups.restore(backup.id, request)
 
 
-async def restored(pair: Pair, backup: BackupExecution) -> Restore:
+async def restore(pair: ClusterPair, backup: BackupExecution) -> Restore:
     async with pair.client() as client:
-        wanted = RestoreRequest(target=RestoreTarget(claim="back"))
-        begun = await client.backups.restore(backup.id, wanted)
+        request = RestoreRequest(target=RestoreTarget(claim="back"))
+        started = await client.backups.restore(backup.id, request)
         return await eventually(
-            lambda: client.restores.get(begun.id), lambda found: found.ended_at is not None
+            lambda: client.restores.get(started.id), lambda restore: restore.ended_at is not None
         )
 
 
-async def one_policy_id_on_both(pair: Pair) -> None:
-    """As when kubectl brings a manifest with the id in its annotation to both: they are two policies."""
-    for name, far in pair.far.items():
+async def check_policy_id_on_both(pair: ClusterPair) -> None:
+    """Apply a manifest with a policy id in its annotation to both clusters: those are two policies."""
+    for name, losable in pair.clusters.items():
         policy = {"id": "shared", "storage_id": f"vault-{name}", "retries": 0}
-        async with far.cluster() as cluster:
+        async with losable.cluster() as cluster:
             body = {"metadata": {"annotations": {object_keys.POLICY: json.dumps(policy)}}}
             await cluster.patch(paths.cronjobs("default", "dump"), body)
     async with pair.client() as client:
-        await eventually(client.policies.list, lambda found: {view.id for view in found.items} == {"shared"})
-    await asyncio.gather(pair.backed_up(EAST), pair.backed_up(WEST))
+        await eventually(client.policies.list, lambda page: {view.id for view in page.items} == {"shared"})
+    await asyncio.gather(pair.back_up(EAST), pair.back_up(WEST))
     async with pair.client() as client:
         with pytest.raises(Conflict, match="carried by default/dump on east, default/dump on west"):
             await client.policies.retention("shared")
-    kept = [await plan(pair, name) for name in pair.far]
-    assert [len(found.keep) for found in kept] == [1, 1]
-    assert kept[0].keep != kept[1].keep
+    plans = [await plan_retention(pair, name) for name in pair.clusters]
+    assert [len(plan.keep) for plan in plans] == [1, 1]
+    assert plans[0].keep != plans[1].keep
 
 
-async def plan(pair: Pair, name: str) -> RetentionPlan:
+async def plan_retention(pair: ClusterPair, name: str) -> RetentionPlan:
     async with pair.client(name) as client:
         return await client.policies.retention("shared")

@@ -1,4 +1,4 @@
-"""`kronkeep demo`, twice side by side: real dumps in real repositories, and nothing left when it goes."""
+"""Two `kronkeep demo`s at the same time: real dumps in real repositories, and nothing is left at the end."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ CRONJOBS = {"shop-db-dump", "always-fails", "too-slow", "weekly-report", "ledger
 
 
 class Demo:
-    """One demo without a terminal, in its own temporary folder."""
+    """A demo without a terminal, in a temporary folder of its own."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
@@ -37,16 +37,16 @@ class Demo:
         )
         self.announcement: dict[str, Any] = {}
 
-    def ready(self) -> None:
+    def read_announcement(self) -> None:
         assert self.process.stdout is not None
         self.announcement = json.loads(self.process.stdout.readline())
 
     def client(self) -> Client:
         return Client(Path(self.announcement["socket"]))
 
-    def running(self) -> list[str]:
-        """The command lines of this machine that name the demo's folder."""
-        return [line for line in command_lines() if str(self.folder) in line]
+    def command_lines(self) -> list[str]:
+        """Return the command lines of running processes that name the demo's folder."""
+        return [line for line in list_command_lines() if str(self.folder) in line]
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -57,42 +57,42 @@ class Demo:
         self._log.close()
 
 
-def command_lines() -> list[str]:
-    found = []
+def list_command_lines() -> list[str]:
+    lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            lines.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
         except OSError:
             continue
-    return found
+    return lines
 
 
-def open_to_others(state: Path) -> list[str]:
-    """What other users of the machine could read of logs and Secrets; what pods write is its own affair."""
-    ours = [path for room in ("history", "cluster/api") for path in (state / room).rglob("*")]
-    assert len(ours) > 20
-    return [str(path) for path in (state / "cluster", *ours) if path.stat().st_mode & 0o077]
+def list_open_to_others(state: Path) -> list[str]:
+    """Return the files with logs and Secrets that other users could read; what pods write is left out."""
+    private = [path for folder in ("history", "cluster/api") for path in (state / folder).rglob("*")]
+    assert len(private) > 20
+    return [str(path) for path in (state / "cluster", *private) if path.stat().st_mode & 0o077]
 
 
 @pytest.fixture
 def demos(tmp_path: Path) -> Iterator[list[Demo]]:
-    found = [Demo(tmp_path / name) for name in ("a", "b")]
-    for demo in found:
-        demo.ready()
-    yield found
-    for demo in found:
+    running = [Demo(tmp_path / name) for name in ("a", "b")]
+    for demo in running:
+        demo.read_announcement()
+    yield running
+    for demo in running:
         demo.close()
 
 
-async def gone(demo: Demo) -> None:
+async def wait_for_end(demo: Demo) -> None:
     async def look() -> list[str]:
-        return demo.running()
+        return demo.command_lines()
 
-    await eventually(look, lambda found: found == [], 60)
+    await eventually(look, lambda lines: lines == [], 60)
 
 
-async def dump(demo: Demo, folder: Path) -> bytes:
-    """What restic, by hand with what the first line said, gives back of the shop's newest dump."""
+async def restore_dump(demo: Demo, folder: Path) -> bytes:
+    """Run the shop's CronJob and restore its dump by restic, with what the demo has announced."""
     async with demo.client() as client:
         await client.cronjobs.suspend(NAMESPACE, "shop-db-dump")
         run = await client.cronjobs.trigger(NAMESPACE, "shop-db-dump")
@@ -109,28 +109,28 @@ async def dump(demo: Demo, folder: Path) -> bytes:
     return restored.read_bytes()
 
 
-async def test_two_demos_work_side_by_side_and_leave_nothing(demos: list[Demo], tmp_path: Path) -> None:
+async def test_two_demos_work_at_the_same_time_and_leave_nothing(demos: list[Demo], tmp_path: Path) -> None:
     one, other = demos
     for demo in demos:
         async with demo.client() as client:
             assert {cronjob.name for cronjob in (await client.cronjobs.list()).items} == CRONJOBS
-        restored = await dump(demo, tmp_path / f"restored-{demo.folder.name}")
+        restored = await restore_dump(demo, tmp_path / f"restored-{demo.folder.name}")
         claim = Path(demo.announcement["state"]) / "cluster/node/claims" / NAMESPACE / "shop-dumps/shop.sql"
         assert restored == claim.read_bytes()
         assert b"CREATE TABLE" in restored
         assert claim.stat().st_mode & 0o777 == 0o644  # as in any container
-        assert open_to_others(Path(demo.announcement["state"])) == []
+        assert list_open_to_others(Path(demo.announcement["state"])) == []
     one.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(one.process.wait, 60) == 0
-    await gone(one)
+    await wait_for_end(one)
     assert list(one.folder.iterdir()) == []
     async with other.client() as client:
         assert len((await client.cronjobs.list()).items) == len(CRONJOBS)
     other.process.kill()
-    await gone(other)
+    await wait_for_end(other)
 
 
-def test_quitting_the_terminal_stops_all_that_the_demo_started(tmp_path: Path) -> None:
+def test_quitting_the_terminal_stops_everything_that_the_demo_started(tmp_path: Path) -> None:
     master, slave = pty.openpty()
     folder = tmp_path / "t"
     folder.mkdir()
@@ -143,9 +143,9 @@ def test_quitting_the_terminal_stops_all_that_the_demo_started(tmp_path: Path) -
     }
     with subprocess.Popen(DEMO, stdin=slave, stdout=slave, stderr=slave, env=environment) as demo:
         os.close(slave)
-        shown = b""
-        while b"shop-db" not in shown:
-            shown += os.read(master, 65536)
+        output = b""
+        while b"shop-db" not in output:
+            output += os.read(master, 65536)
         os.write(master, b"q")
         while demo.poll() is None:
             try:
@@ -155,4 +155,4 @@ def test_quitting_the_terminal_stops_all_that_the_demo_started(tmp_path: Path) -
         assert demo.wait(60) == 0
     os.close(master)
     assert list(folder.iterdir()) == []
-    assert [line for line in command_lines() if str(folder) in line] == []
+    assert [line for line in list_command_lines() if str(folder) in line] == []

@@ -1,4 +1,4 @@
-"""The form's flows against a real daemon with its embedded cluster: made, refused, changed, lost."""
+"""The form with a real daemon: a CronJob is created, refused, changed, and saved after a lost daemon."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,20 +21,20 @@ SECONDS = 30
 
 
 @asynccontextmanager
-async def terminal(daemon: Daemon, keys: tuple[str, ...] = ("n",)) -> AsyncIterator[Pilot[Any]]:
-    """The terminal at Jobs over a daemon, once it has read; then some keys."""
+async def open_terminal(daemon: Daemon, keys: tuple[str, ...] = ("n",)) -> AsyncIterator[Pilot[Any]]:
+    """Open the terminal at Jobs, wait until it has read the daemon's records, and press some keys."""
     async with daemon.client() as client:
         app = KronkeepApp(client, start="jobs")
         async with app.run_test(size=(80, 24)) as pilot:
-            await shown(pilot, lambda: app.reader.has_read)
+            await wait_for(pilot, lambda: app.reader.has_read)
             app.frame.show()
             await pilot.pause()
             await pilot.press(*keys)
             yield pilot
 
 
-async def shown(pilot: Pilot[Any], done: Any) -> None:
-    """Waits for what the screen, or the application, comes to."""
+async def wait_for(pilot: Pilot[Any], done: Any) -> None:
+    """Wait until `done` returns a true value; fail with the screen."""
 
     async def look() -> str:
         await pilot.pause()
@@ -43,49 +43,50 @@ async def shown(pilot: Pilot[Any], done: Any) -> None:
     await eventually(look, lambda _: bool(done()), SECONDS)
 
 
-def says(pilot: Pilot[Any], words: str) -> Any:
-    return lambda: words in screen(pilot)
+def has_text(pilot: Pilot[Any], text: str) -> Any:
+    """Return a function that tells whether the screen has the text."""
+    return lambda: text in screen(pilot)
 
 
-async def test_create_over_a_conflict_a_dry_run_a_taken_name_and_a_lost_daemon(
+async def test_a_cronjob_is_created_after_a_conflict_a_dry_run_a_taken_name_and_a_lost_daemon(
     daemon: Daemon, client: Client, storage: Path
 ) -> None:
     await client.cronjobs.create(CronJobCreate(name="taken", image="busybox", schedule="0 2 * * *"))
-    async with terminal(daemon) as pilot:
-        await shown(pilot, lambda: form(pilot).draft.get("policy.storage_id") == "vault")
+    async with open_terminal(daemon) as pilot:
+        await wait_for(pilot, lambda: form(pilot).draft.get("policy.storage_id") == "vault")
         await pilot.press(*"taken", "tab", *"busybox", "tab", *"true")
         await fill_field(pilot, "schedule", "0 4 * * *")
         await fill_field(pilot, "policy.schedule", "0 3 * * *")
-        await shown(pilot, says(pilot, "conflict  BackupBeforeRun"))
+        await wait_for(pilot, has_text(pilot, "conflict  BackupBeforeRun"))
         await pilot.press("ctrl+s")
-        await shown(pilot, says(pilot, "f6 moves the backup"))
+        await wait_for(pilot, has_text(pilot, "f6 moves the backup"))
         await pilot.press("f6")
-        await shown(pilot, lambda: form(pilot).draft["policy.schedule"] == "10 4 * * *")
+        await wait_for(pilot, lambda: form(pilot).draft["policy.schedule"] == "10 4 * * *")
         await pilot.press("ctrl+s")
-        await shown(pilot, says(pilot, "CronJob default/taken already"))
+        await wait_for(pilot, has_text(pilot, "CronJob default/taken already"))
         assert form(pilot).draft["image"] == "busybox"
 
         await fill_field(pilot, "name", "nightly")
         await pilot.press("f2")
-        await shown(pilot, says(pilot, "would take it"))
+        await wait_for(pilot, has_text(pilot, "would take it"))
         with pytest.raises(errors.CronJobNotFound):
             await client.cronjobs.get("default", "nightly")
 
         await daemon.kill()
         await pilot.press("ctrl+s")
-        await shown(pilot, says(pilot, "No daemon answers; what you typed is kept"))
+        await wait_for(pilot, has_text(pilot, "No daemon answers; what you typed is kept"))
         assert form(pilot).draft["policy.schedule"] == "10 4 * * *"
         await daemon.start()
-        await shown(pilot, lambda: pilot.app.reader.live)  # type: ignore[attr-defined]
+        await wait_for(pilot, lambda: pilot.app.reader.live)  # type: ignore[attr-defined]
         await pilot.press("ctrl+s")
-        await shown(pilot, says(pilot, "default/nightly runs every day at 04:00"))
+        await wait_for(pilot, has_text(pilot, "default/nightly runs every day at 04:00"))
     async with daemon.client() as again:
-        made = await again.cronjobs.get("default", "nightly")
-    assert made.policy is not None
-    assert (made.policy.schedule, made.policy.storage_id) == ("10 4 * * *", "vault")
+        created = await again.cronjobs.get("default", "nightly")
+    assert created.policy is not None
+    assert (created.policy.schedule, created.policy.storage_id) == ("10 4 * * *", "vault")
 
 
-async def test_a_cronjob_with_its_policy_is_changed_and_another_made_from_it(
+async def test_a_cronjob_with_its_policy_is_changed_and_copied(
     daemon: Daemon, client: Client, storage: Path
 ) -> None:
     policy = BackupPolicySpec(storage_id="vault", compression="max")
@@ -97,15 +98,15 @@ async def test_a_cronjob_with_its_policy_is_changed_and_another_made_from_it(
         policy=policy,
     )
     created = await client.cronjobs.create(spec)
-    async with terminal(daemon, ("e",)) as pilot:
-        await shown(pilot, lambda: form(pilot).draft.get("name") == "one")
+    async with open_terminal(daemon, ("e",)) as pilot:
+        await wait_for(pilot, lambda: form(pilot).draft.get("name") == "one")
         await fill_field(pilot, "policy.hooks.pre.0", "flush busybox timeout=2m -- sync")
         await fill_field(pilot, "policy.retention.keep_weekly", "8")
         await fill_field(pilot, "policy.storage_id", "nowhere")
         assert "There is no storage 'nowhere'" in screen(pilot)
         await fill_field(pilot, "policy.storage_id", "vault")
         await pilot.press("ctrl+s")
-        await shown(pilot, says(pilot, "default/one runs"))
+        await wait_for(pilot, has_text(pilot, "default/one runs"))
         changed = await client.cronjobs.get("default", "one")
         assert created.policy is not None
         assert changed.policy is not None
@@ -115,37 +116,37 @@ async def test_a_cronjob_with_its_policy_is_changed_and_another_made_from_it(
         assert (await client.cronjobs.spec("default", "one")).command == spec.command
 
         await pilot.press("e")
-        await shown(pilot, lambda: form(pilot).draft.get("policy.compression") == "max")
+        await wait_for(pilot, lambda: form(pilot).draft.get("policy.compression") == "max")
         theirs = await client.cronjobs.spec("default", "one")
         await client.cronjobs.replace(msgspec.structs.replace(theirs, schedule="0 6 * * *"))
         await fill_field(pilot, "image", "mine")
         await pilot.press("ctrl+s")
-        await shown(pilot, says(pilot, "Somebody else changed CronJob schedule"))
+        await wait_for(pilot, has_text(pilot, "Somebody else changed CronJob schedule"))
         assert (await client.cronjobs.spec("default", "one")).image == "busybox"
         await pilot.press("ctrl+s")
-        await shown(pilot, says(pilot, "default/one runs every day at 06:00"))
+        await wait_for(pilot, has_text(pilot, "default/one runs every day at 06:00"))
         assert (await client.cronjobs.spec("default", "one")).image == "mine"
 
         await pilot.press("N")
-        await shown(pilot, lambda: form(pilot).draft.get("policy.compression") == "max")
+        await wait_for(pilot, lambda: form(pilot).draft.get("policy.compression") == "max")
         assert form(pilot).draft["name"] == ""
         await pilot.press(*"two", "ctrl+s")
-        await shown(pilot, says(pilot, "default/two runs"))
+        await wait_for(pilot, has_text(pilot, "default/two runs"))
     assert (await client.cronjobs.spec("default", "two")).command == spec.command
 
 
-async def test_a_template_becomes_a_cronjob_and_the_daemon_s_refusal_is_shown_at_its_field(
+async def test_a_template_becomes_a_cronjob_and_the_daemons_refusal_is_shown_at_its_field(
     daemon: Daemon, client: Client, storage: Path
 ) -> None:
-    async with terminal(daemon) as pilot:
-        await shown(pilot, lambda: form(pilot).draft.get("policy.storage_id") == "vault")
+    async with open_terminal(daemon) as pilot:
+        await wait_for(pilot, lambda: form(pilot).draft.get("policy.storage_id") == "vault")
         await pilot.press(*"hourly", "f4", *"command-h", "tab", "enter")
-        await shown(pilot, says(pilot, "Filled from command-hourly"))
+        await wait_for(pilot, has_text(pilot, "Filled from command-hourly"))
         await fill_field(pilot, "namespace", "nowhere")
         await pilot.press("ctrl+s")
-        await shown(pilot, lambda: "nowhere" in screen(pilot) and "not found" in screen(pilot))
+        await wait_for(pilot, lambda: "nowhere" in screen(pilot) and "not found" in screen(pilot))
         await fill_field(pilot, "namespace", "default")
         await pilot.press("ctrl+s")
-        await shown(pilot, says(pilot, "default/hourly runs"))
-    made = await client.cronjobs.get("default", "hourly")
-    assert (made.schedule, made.policy) == ("0 * * * *", None)
+        await wait_for(pilot, has_text(pilot, "default/hourly runs"))
+    created = await client.cronjobs.get("default", "hourly")
+    assert (created.schedule, created.policy) == ("0 * * * *", None)

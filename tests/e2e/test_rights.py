@@ -1,4 +1,4 @@
-"""The rights that systemd/kubernetes grants, held against RBAC: the main job needs no more."""
+"""The rights in systemd/kubernetes are enough for kronkeep's main job."""
 
 import contextlib
 from pathlib import Path
@@ -19,21 +19,21 @@ RIGHTS = Path(__file__).parents[2] / "systemd" / "kubernetes" / "rights.yaml"
 ACCOUNT = "/api/v1/namespaces/kronkeep/serviceaccounts"
 
 
-async def granted(kubeconfig: Path) -> str:
-    """Applies the rights as an admin would; a token of the account that they are for."""
+async def create_account(kubeconfig: Path) -> str:
+    """Apply the rights as an admin would; return a token of the account that has them."""
     cluster = await Cluster.connect(kubeconfig=kubeconfig)
     for body in yaml.safe_load_all(RIGHTS.read_text()):
         with contextlib.suppress(AlreadyExists):  # the namespace
-            await cluster.create(collection(body), body)
+            await cluster.create(collection_path(body), body)
     spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
     await cluster.create(paths.claims("default"), {"metadata": {"name": "data"}, "spec": spec})
-    asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    found = await cluster.create(f"{ACCOUNT}/kronkeepd/token", asked)
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    token = await cluster.create(f"{ACCOUNT}/kronkeepd/token", request)
     await cluster.close()
-    return str(found["status"]["token"])
+    return str(token["status"]["token"])
 
 
-def collection(body: dict[str, Any]) -> str:
+def collection_path(body: dict[str, Any]) -> str:
     base = "/api/v1" if body["apiVersion"] == "v1" else f"/apis/{body['apiVersion']}"
     namespace = body["metadata"].get("namespace")
     scope = f"/namespaces/{namespace}" if namespace else ""
@@ -41,8 +41,11 @@ def collection(body: dict[str, Any]) -> str:
 
 
 async def test_the_main_job_needs_no_other_right(tmp_path: Path) -> None:
-    async with daemon_behind_proxy(tmp_path, granted) as (daemon, _, kubeconfig), daemon.client() as client:
-        await main_job(client, tmp_path)
+    async with (
+        daemon_behind_proxy(tmp_path, create_account) as (daemon, _, kubeconfig),
+        daemon.client() as client,
+    ):
+        await do_main_job(client, tmp_path)
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
         secrets, _ = await cluster.list(paths.secrets("default"))
         await cluster.close()
@@ -50,13 +53,14 @@ async def test_the_main_job_needs_no_other_right(tmp_path: Path) -> None:
     assert "is forbidden" not in (tmp_path / "kronkeepd.log").read_text()
 
 
-async def main_job(client: Client, folder: Path) -> None:
+async def do_main_job(client: Client, folder: Path) -> None:
+    """Create a storage and a CronJob with a policy, run it, read its log, delete it."""
     await client.storages.create(
         BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder / "v")})
     )
-    made = await eventually(lambda: client.storages.get("vault"), lambda s: s.status in ("active", "failed"))
-    assert made.status == "active", made
-    wanted = CronJobCreate(
+    vault = await eventually(lambda: client.storages.get("vault"), lambda s: s.status in ("active", "failed"))
+    assert vault.status == "active", vault
+    spec = CronJobCreate(
         name="dump",
         image="busybox",
         command=("sh", "-c", "echo x | tee /data/x"),
@@ -64,7 +68,7 @@ async def main_job(client: Client, folder: Path) -> None:
         volumes=(VolumeMount(claim="data", mount_path="/data"),),
         policy=BackupPolicySpec(storage_id="vault"),
     )
-    await client.cronjobs.create(wanted)
+    await client.cronjobs.create(spec)
     await client.cronjobs.suspend("default", "dump")
     run = await client.cronjobs.trigger("default", "dump")
     backup = await eventually(

@@ -1,4 +1,4 @@
-"""Compatibility in the daemon: refusals, strategies, what history and other policies say; on one daemon."""
+"""Checks of schedules in the daemon: refusals, strategies, the history and other policies; on one daemon."""
 
 import asyncio
 import subprocess
@@ -22,15 +22,15 @@ from kronkeep_common.models import (
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    found = Daemon(tmp_path_factory.mktemp("e") / "s")
-    asyncio.run(found.start())
-    asyncio.run(made(found))
-    yield found
-    asyncio.run(found.stop())
+    process = Daemon(tmp_path_factory.mktemp("e") / "s")
+    asyncio.run(process.start())
+    asyncio.run(create_storages(process))
+    yield process
+    asyncio.run(process.stop())
 
 
-async def made(daemon: Daemon) -> None:
-    """Two storages."""
+async def create_storages(daemon: Daemon) -> None:
+    """Create two storages and wait until they are active."""
     async with daemon.client() as client:
         for name in ("vault", "attic"):
             path = str(daemon.state.parent / name)
@@ -40,27 +40,27 @@ async def made(daemon: Daemon) -> None:
 
 @pytest.fixture
 async def client(daemon: Daemon) -> AsyncIterator[Client]:
-    async with daemon.client() as found:
-        yield found
+    async with daemon.client() as connected:
+        yield connected
 
 
-def cronjob(name: str, runs: str = "0 4 * * *", **policy: object) -> CronJobCreate:
-    wanted = BackupPolicySpec(**({"storage_id": "vault", "schedule": "0 3 * * *"} | policy))  # type: ignore[arg-type]
-    return CronJobCreate(name=name, image="busybox", command=("true",), schedule=runs, policy=wanted)
+def cronjob_spec(name: str, runs: str = "0 4 * * *", **policy: object) -> CronJobCreate:
+    spec = BackupPolicySpec(**({"storage_id": "vault", "schedule": "0 3 * * *"} | policy))  # type: ignore[arg-type]
+    return CronJobCreate(name=name, image="busybox", command=("true",), schedule=runs, policy=spec)
 
 
 async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(
     daemon: Daemon, client: Client, tmp_path: Path
 ) -> None:
     with pytest.raises(errors.ScheduleConflict) as refusal:
-        await client.cronjobs.create(cronjob("refused"))
+        await client.cronjobs.create(cronjob_spec("refused"))
     assert refusal.value.details["finding"] == "BackupBeforeRun"
     assert "shift" in refusal.value.next_step
     with pytest.raises(errors.ScheduleConflict):
-        await client.cronjobs.create(cronjob("refused"), dry_run=True)
+        await client.cronjobs.create(cronjob_spec("refused"), dry_run=True)
     argv = ["create", "refused", "--image", "busybox", "--schedule", "0 4 * * *", "--storage", "vault"]
     argv += ["--backup-schedule", "0 3 * * *", "--", "true"]
-    done = await asyncio.to_thread(
+    completed = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], *argv],
         capture_output=True,
@@ -68,14 +68,14 @@ async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(
         check=False,
         timeout=60,
     )
-    assert done.returncode == 2
-    assert "ScheduleConflict" in done.stderr
+    assert completed.returncode == 2
+    assert "ScheduleConflict" in completed.stderr
     with pytest.raises(errors.CronJobNotFound):
         await client.cronjobs.get("default", "refused")
 
 
 @pytest.mark.parametrize(
-    ("strategy", "schedule", "said"),
+    ("strategy", "schedule", "text"),
     [
         ("shift", "10 9 * * *", "moves from"),
         ("after-run", None, "run has ended"),
@@ -83,35 +83,35 @@ async def test_a_conflict_without_a_strategy_is_refused_however_it_is_written(
     ],
 )
 async def test_each_strategy_changes_the_policy_and_says_so(
-    client: Client, strategy: str, schedule: str | None, said: str
+    client: Client, strategy: str, schedule: str | None, text: str
 ) -> None:
-    hour = {"shift": 9, "after-run": 11, "accept": 13}[strategy]  # none is busy with another's backups
+    hour = {"shift": 9, "after-run": 11, "accept": 13}[strategy]  # so that no two back up at the same time
     backups = f"0 {hour - 1} * * *"
-    wanted = cronjob(f"by-{strategy}", f"0 {hour} * * *", schedule=backups, on_conflict=strategy)
-    created = await client.cronjobs.create(wanted)
+    spec = cronjob_spec(f"by-{strategy}", f"0 {hour} * * *", schedule=backups, on_conflict=strategy)
+    created = await client.cronjobs.create(spec)
     assert created.policy is not None
     assert created.policy.schedule == schedule
-    assert said in (created.resolution or "")
-    found = await client.cronjobs.get("default", f"by-{strategy}")
-    assert (found.policy, found.resolution) == (created.policy, None)
+    assert text in (created.resolution or "")
+    stored = await client.cronjobs.get("default", f"by-{strategy}")
+    assert (stored.policy, stored.resolution) == (created.policy, None)
     assert created.policy.on_conflict == strategy
 
 
 async def test_an_accepted_conflict_stays_on_the_screen(client: Client) -> None:
-    await client.cronjobs.create(cronjob("accepted", on_conflict="accept"))
-    found = await eventually(
+    await client.cronjobs.create(cronjob_spec("accepted", on_conflict="accept"))
+    cronjob = await eventually(
         lambda: client.cronjobs.get("default", "accepted"), lambda c: bool(c.policy_findings)
     )
-    assert found.policy_findings[0].startswith("BackupBeforeRun: ")
+    assert cronjob.policy_findings[0].startswith("BackupBeforeRun: ")
     view = next(one for one in (await client.policies.list()).items if one.cronjob == "accepted")
-    assert view.findings == found.policy_findings
+    assert view.findings == cronjob.policy_findings
     assert view.next_backup_at is not None
     assert (view.next_backup_at.hour, view.next_backup_at.minute) == (3, 0)
 
 
-async def test_a_shifted_policy_is_changed_by_nothing_when_it_is_written_again(client: Client) -> None:
-    first = await client.cronjobs.create(cronjob("again", on_conflict="shift"))
-    changed = await client.cronjobs.replace(cronjob("again", on_conflict="shift"))
+async def test_a_shifted_policy_stays_the_same_when_it_is_written_again(client: Client) -> None:
+    first = await client.cronjobs.create(cronjob_spec("again", on_conflict="shift"))
+    changed = await client.cronjobs.replace(cronjob_spec("again", on_conflict="shift"))
     assert changed.policy == first.policy
 
 
@@ -128,9 +128,9 @@ async def test_the_history_says_how_long_a_run_takes(client: Client) -> None:
         namespace="default",
         cronjob="slow",
     )
-    seen = await client.policies.check_schedule(request)
-    assert (seen.verdict, seen.expected_from) == ("ok", "history")
-    assert 1 <= seen.expected_duration_seconds < 60
+    check = await client.policies.check_schedule(request)
+    assert (check.verdict, check.expected_from) == ("ok", "history")
+    assert 1 <= check.expected_duration_seconds < 60
     stated = await client.policies.check_schedule(
         ScheduleCheckRequest(
             cronjob_schedule="0 4 * * *", backup_schedule="5 4 * * *", expected_duration_seconds=3600
@@ -145,7 +145,9 @@ async def test_the_history_says_how_long_a_run_takes(client: Client) -> None:
 
 
 async def test_other_policies_on_the_storage_are_looked_at(client: Client) -> None:
-    await client.cronjobs.create(cronjob("neighbour", "0 1 * * *", storage_id="attic", schedule="0 5 * * *"))
+    await client.cronjobs.create(
+        cronjob_spec("neighbour", "0 1 * * *", storage_id="attic", schedule="0 5 * * *")
+    )
     request = ScheduleCheckRequest(
         cronjob_schedule="0 4 * * *",
         backup_schedule="5 5 * * *",
@@ -165,7 +167,7 @@ async def test_other_policies_on_the_storage_are_looked_at(client: Client) -> No
     )
     assert (await client.policies.check_schedule(itself)).verdict == "ok"
     shifted = await client.cronjobs.create(
-        cronjob("new", "0 5 * * *", storage_id="attic", schedule="0 5 * * *", on_conflict="shift")
+        cronjob_spec("new", "0 5 * * *", storage_id="attic", schedule="0 5 * * *", on_conflict="shift")
     )
     assert shifted.policy is not None
     assert shifted.policy.schedule == "10 5 * * *"

@@ -1,4 +1,4 @@
-"""A daemon stops at once when asked, however busy it and the machine are."""
+"""A daemon stops at once when it is asked to, however busy it and the machine are."""
 
 import asyncio
 import subprocess
@@ -18,7 +18,7 @@ ROUNDS = 100
 
 
 @pytest.fixture
-def busy_neighbour() -> Iterator[None]:
+def busy_process() -> Iterator[None]:
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
         yield
         neighbour.kill()

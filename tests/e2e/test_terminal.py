@@ -1,4 +1,4 @@
-"""A person at the terminal: every key goes through tmux to the real program, over daemon and cluster."""
+"""A person at the terminal: every key goes through tmux to the real program, with a daemon and a cluster."""
 
 import asyncio
 import os
@@ -17,11 +17,11 @@ from tests.waiting import eventually
 from kronkeep_common.client import Client
 from kronkeep_common.models import CronJobCreate
 
-LONGEST = 90.0
+LONGEST_WAIT = 90.0
 
 
 class Tmux:
-    """kronkeep in a tmux window of its own server; keys that are sent are counted."""
+    """kronkeep in a window of a tmux server of its own; `keys` counts the keys that were sent."""
 
     def __init__(self, socket: Path, home: Path, width: int = 80, height: int = 24) -> None:
         self._name = f"kronkeep-{uuid.uuid4().hex[:12]}"
@@ -38,7 +38,7 @@ class Tmux:
         self._run("-f", "/dev/null", "new-session", "-d", *size, command, env=environment)
 
     def _run(self, *argv: str, env: dict[str, str] | None = None) -> str:
-        done = subprocess.run(
+        completed = subprocess.run(
             ["tmux", "-L", self._name, *argv],
             capture_output=True,
             text=True,
@@ -46,31 +46,38 @@ class Tmux:
             env=env,
             timeout=30,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert completed.returncode == 0, completed.stderr
+        return completed.stdout
 
     def screen(self) -> str:
         return self._run("capture-pane", "-p")
 
     async def press(self, *keys: str) -> None:
-        """Special keys by tmux's names."""
+        """Send special keys by their names in tmux."""
         self.keys += len(keys)
         await asyncio.to_thread(self._run, "send-keys", *keys)
 
     async def type(self, text: str) -> None:
-        """Every character is a key."""
+        """Send every character as a key."""
         self.keys += len(text)
         await asyncio.to_thread(self._run, "send-keys", "-l", text)
 
     async def see(self, *texts: str) -> str:
-        """Waits until the screen has every text."""
-        end = asyncio.get_running_loop().time() + LONGEST
+        """Wait until the screen has every text, and return it."""
+        end = asyncio.get_running_loop().time() + LONGEST_WAIT
         while True:
-            found = await asyncio.to_thread(self.screen)
-            if all(text in found for text in texts):
-                return found
-            assert asyncio.get_running_loop().time() < end, f"{texts}\n{found}"
+            screen = await asyncio.to_thread(self.screen)
+            if all(text in screen for text in texts):
+                return screen
+            assert asyncio.get_running_loop().time() < end, f"{texts}\n{screen}"
             await asyncio.sleep(0.1)
+
+    def has_ended(self) -> bool:
+        """Whether the program, and with it the tmux server, has ended."""
+        completed = subprocess.run(
+            ["tmux", "-L", self._name, "list-sessions"], capture_output=True, check=False, timeout=30
+        )
+        return completed.returncode != 0
 
     def close(self) -> None:
         subprocess.run(
@@ -91,7 +98,7 @@ async def test_a_whole_session(
     await tmux.see("Welcome to kronkeep", "live")
     script = "for n in 1 2 3; do echo line $n; done; echo payload > /data/file"
     for name in ("shop-dump", "other"):
-        await client.cronjobs.create(_cronjob(name, script))
+        await client.cronjobs.create(_cronjob_spec(name, script))
     await tmux.see("Nothing needs attention")
     await tmux.press("2")
     await tmux.see("shop-dump", "other", "Jobs  2")
@@ -136,17 +143,10 @@ async def test_a_whole_session(
     await tmux.press("?")
     await tmux.see("Keys in restore")
     await tmux.type("q")
-    await eventually(lambda: asyncio.to_thread(_gone, tmux), lambda gone: gone)
+    await eventually(lambda: asyncio.to_thread(tmux.has_ended), bool)
 
 
-def _gone(tmux: Tmux) -> bool:
-    done = subprocess.run(
-        ["tmux", "-L", tmux._name, "list-sessions"], capture_output=True, check=False, timeout=30
-    )
-    return done.returncode != 0
-
-
-def _cronjob(name: str, script: str) -> CronJobCreate:
+def _cronjob_spec(name: str, script: str) -> CronJobCreate:
     from kronkeep_common.models import BackupPolicySpec, VolumeMount
 
     return CronJobCreate(
@@ -159,10 +159,10 @@ def _cronjob(name: str, script: str) -> CronJobCreate:
     )
 
 
-async def test_a_killed_daemon_leaves_its_picture_and_comes_back(
+async def test_after_a_killed_daemon_its_records_stay_on_the_screen_until_it_is_back(
     daemon: Daemon, client: Client, claim: Path, storage: Path, tmux: Tmux
 ) -> None:
-    await client.cronjobs.create(_cronjob("steady", "true"))
+    await client.cronjobs.create(_cronjob_spec("steady", "true"))
     await tmux.press("2")
     await tmux.see("steady", "live")
     await daemon.kill()
@@ -180,12 +180,12 @@ MOST_SECONDS = 120
 async def test_from_an_empty_start_to_the_first_good_backup(
     daemon: Daemon, client: Client, claim: Path, tmux: Tmux
 ) -> None:
-    """A person with a claim `data` and nothing else; the keys are counted, and so is the time."""
+    """A person has a claim `data` and nothing else; keys and time are counted."""
     claim.mkdir(parents=True, exist_ok=True)
     (claim / "precious").write_text("what must not be lost")
     folder = Path(tempfile.mkdtemp(prefix="k", dir="/tmp"))
     await tmux.see("Welcome to kronkeep", "live")
-    began = asyncio.get_running_loop().time()
+    start = asyncio.get_running_loop().time()
     await tmux.press("6", "n")
     await tmux.see("New storage: vault local path=")
     await tmux.press("C-w")
@@ -207,9 +207,9 @@ async def test_from_an_empty_start_to_the_first_good_backup(
         lambda: client.backups.list(), lambda page: bool(page.items) and page.items[0].status == "succeeded"
     )
     await tmux.see(">ok", "0 2 * * *")
-    took = asyncio.get_running_loop().time() - began
+    duration = asyncio.get_running_loop().time() - start
     shutil.rmtree(folder)
     assert backups.items[0].result is not None
     assert backups.items[0].result.files_total == 1
     assert tmux.keys < MOST_KEYS
-    assert took < MOST_SECONDS
+    assert duration < MOST_SECONDS

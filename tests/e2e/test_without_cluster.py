@@ -1,4 +1,4 @@
-"""A daemon that starts while its cluster is away serves its history, says so, and goes on when it is back."""
+"""A daemon whose cluster is away at its start serves its history, says so, and continues when it is back."""
 
 from pathlib import Path
 
@@ -19,12 +19,12 @@ async def test_a_start_without_the_cluster_shows_the_history_and_catches_up(tmp_
         proxy.down = True
         await daemon.start()
         async with daemon.client() as client:
-            found = await client.runs.list()
-            assert [kept.id for kept in found.items] == [run.id]
-            assert found.stale_since is not None
+            page = await client.runs.list()
+            assert [listed.id for listed in page.items] == [run.id]
+            assert page.stale_since is not None
             assert not (await client.ready()).ready
             assert [cluster.name for cluster in (await client.snapshot()).clusters] == ["far"]
             proxy.down = False
             back = await eventually(client.runs.list, lambda answer: answer.stale_since is None)
-            assert [kept.id for kept in back.items] == [run.id]
+            assert [listed.id for listed in back.items] == [run.id]
             assert (await client.cronjobs.trigger("default", "kept")).cluster == run.cluster
