@@ -21,11 +21,11 @@ from kronkeep_common.states import (
     BackupStatus,
     is_final,
 )
-from kronkeep_daemon.history.documents import NUMBER, TIME, sort_time
+from kronkeep_daemon.history.documents import NUMBER, TIME, Row, sort_time
 from kronkeep_daemon.history.history import History
 from kronkeep_daemon.history.records import Records, T
 
-SLICE = 100  # records looked at or removed between two turns of the event loop
+SLICE = 100  # records read or removed between two turns of the event loop
 
 
 class ExpiryRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,11 +58,11 @@ async def plan(history: History, rules: ExpiryRules, now: datetime) -> ExpiryPla
     runs: list[str] = []
     backups: list[str] = []
     for cronjob in {**history.executions.values("cronjob_id"), **history.backups.values("cronjob_id")}:
-        made = [backup async for backup in _iterate(history.backups, cronjob_id=cronjob)]
-        ran = [run async for run in _iterate(history.executions, cronjob_id=cronjob)]
-        going, with_them = select_of_cronjob(ran, made, rules.runs, cut)
-        runs += going
-        backups += with_them
+        all_backups = [backup async for backup in _iterate(history.backups, cronjob_id=cronjob)]
+        all_runs = [run async for run in _iterate(history.executions, cronjob_id=cronjob)]
+        expired_runs, expired_backups = select_of_cronjob(all_runs, all_backups, rules.runs, cut)
+        runs += expired_runs
+        backups += expired_backups
     restores = [
         restore.id
         async for restore in _iterate(history.restores)
@@ -86,7 +86,11 @@ def _expired_audit_lines(history: History, cut: datetime) -> tuple[int, ...]:
     """Return the audit lines before `cut`, which are the first of the table."""
     last = sort_time(cut.isoformat().replace("+00:00", "Z"))
     rows = history.table("audit").documents.order
-    return tuple(row[NUMBER] for row in takewhile(lambda row: row[TIME] < last, rows))
+
+    def is_before(row: Row) -> bool:
+        return bool(row[TIME] < last)
+
+    return tuple(row[NUMBER] for row in takewhile(is_before, rows))
 
 
 def select_of_cronjob(
@@ -102,27 +106,27 @@ def select_of_cronjob(
     """
     runs = list(runs)
     backups = list(backups)
-    staying = _protected_ids(backups)
-    needed = {backup.cronjob_execution_id for backup in backups if backup.id in staying}
-    going = [
+    protected = _protected_ids(backups)
+    needed_runs = {backup.cronjob_execution_id for backup in backups if backup.id in protected}
+    expired_runs = [
         run.id
         for place, run in enumerate(runs)
         if ((number is not None and place >= number) or _before(run.created_at, cut))
         and is_final(EXECUTION_TRANSITIONS, run.status)
-        and run.id not in needed
+        and run.id not in needed_runs
     ]
-    gone = set(going)
+    removed = set(expired_runs)
     known = {run.id for run in runs}
-    with_them = [
+    expired_backups = [
         backup.id
         for backup in backups
-        if backup.id not in staying
+        if backup.id not in protected
         and (
-            backup.cronjob_execution_id in gone
+            backup.cronjob_execution_id in removed
             or (backup.cronjob_execution_id not in known and _before(backup.created_at, cut))
         )
     ]
-    return going, with_them
+    return expired_runs, expired_backups
 
 
 def _before(moment: datetime, cut: datetime | None) -> bool:
@@ -131,39 +135,39 @@ def _before(moment: datetime, cut: datetime | None) -> bool:
 
 def _protected_ids(backups: list[BackupExecution]) -> set[str]:
     """Return the ids of the backups, given newest first, that no rule removes."""
-    staying: set[str] = set()
-    good: set[tuple[str, str]] = set()
+    protected: set[str] = set()
+    policies_with_good: set[tuple[str, str]] = set()
     for backup in backups:
-        of = backup.policy_id, backup.cronjob_id
-        newest_good = backup.status is BackupStatus.SUCCEEDED and of not in good
+        policy = (backup.policy_id, backup.cronjob_id)
+        newest_good = backup.status is BackupStatus.SUCCEEDED and policy not in policies_with_good
         if newest_good:
-            good.add(of)
+            policies_with_good.add(policy)
         has_snapshot = backup.result is not None and backup.snapshot_removed_at is None
         if newest_good or has_snapshot or not is_final(BACKUP_TRANSITIONS, backup.status):
-            staying.add(backup.id)
-    return staying
+            protected.add(backup.id)
+    return protected
 
 
-async def remove(history: History, going: ExpiryPlan) -> None:
+async def remove(history: History, plan: ExpiryPlan) -> None:
     """Remove the planned records with their logs, then compact; raise ReadOnlyHistory, DamagedHistory."""
-    await _remove(history, history.backups, going.backups)
-    await _remove(history, history.executions, going.executions)
-    await _remove(history, history.restores, going.restores)
-    await _remove(history, history.alerts, going.alerts)
-    for start in range(0, len(going.audit), SLICE):
-        history.table("audit").remove(doc_ids=going.audit[start : start + SLICE])
+    await _remove(history, history.backups, plan.backups)
+    await _remove(history, history.executions, plan.executions)
+    await _remove(history, history.restores, plan.restores)
+    await _remove(history, history.alerts, plan.alerts)
+    for start in range(0, len(plan.audit), SLICE):
+        history.table("audit").remove(doc_ids=plan.audit[start : start + SLICE])
         await history.commit()
-    if going:
+    if plan:
         await history.compact()
 
 
 async def _remove(history: History, records: Records[T], ids: tuple[str, ...]) -> None:
     for start in range(0, len(ids), SLICE):
-        some = ids[start : start + SLICE]
-        for record_id in some:
+        batch = ids[start : start + SLICE]
+        for record_id in batch:
             records.remove(record_id)
         await history.commit()
-        for record_id in some:
+        for record_id in batch:
             await history.logs.remove(record_id)
 
 

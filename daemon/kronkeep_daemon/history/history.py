@@ -42,8 +42,8 @@ from kronkeep_daemon.history.writer import WriterThread
 log = logging.getLogger(__name__)
 EXIT_SYNC_FAILED = 75
 COMPACT_BYTES = 64 * 1024 * 1024
-COMPACT_SHARE = 1.25  # of the last snapshot: then a change is written less than twice in all
-SLICE = 500  # changes told between two turns of the event loop
+COMPACT_SHARE = 1.25  # times the size of the last snapshot: each change is then written less than twice
+SLICE = 500  # changes published between two turns of the event loop
 
 
 class _HistoryDatabase(TinyDB):
@@ -135,13 +135,21 @@ class History:
         Raise ReadOnlyHistory while the disk is full (the changes are undone), DamagedHistory once the disk
         has failed.
         """
+        # At most two commits exist: one that is writing, and the next one, which has not taken the queue yet.
+        # Every caller that arrives before it does so shares the next one: 1,000 callers cost one sync.
+        #
+        # Where nothing is queued, the caller's own changes may be in the batch that is being written now. The
+        # next commit then writes nothing and would succeed even if that batch fails, so both are awaited.
+        #
+        # `shield`: a caller that is cancelled must not cancel a commit that others wait for. A commit whose
+        # callers were all cancelled still runs to its end.
         running = None if self._storage.has_queued else self._running_commit
         if self._next_commit is None:
             self._next_commit = asyncio.ensure_future(self._commit())
             self._next_commit.add_done_callback(_retrieve_exception)
         seq = await asyncio.shield(self._next_commit)
         if running is not None:
-            await asyncio.shield(running)  # the caller's changes had been taken along by others
+            await asyncio.shield(running)
         return seq
 
     async def _commit(self) -> int:
@@ -161,6 +169,8 @@ class History:
         if self.failed.is_set():
             raise DamagedHistory("The disk failed to keep the history; kronkeepd is stopping.")
         batch = self._storage.take_queued()
+        # The rows are copied together with the batch, with no await in between: they are exactly the state
+        # after this batch, which is what the snapshot's sequence says.
         needed = self._compaction_requested or self._segment.size > self._compact_at
         rows = self._storage.copy_rows() if needed and self._compaction is None else None
         self._compaction_requested = False
@@ -182,7 +192,7 @@ class History:
             self._full = True
             raise
         if self._full:
-            log.info("there is space again: changes are taken")
+            log.info("there is space again: changes are accepted")
         self._full = False
         self._storage.mark_durable(batch)
 
@@ -209,7 +219,7 @@ class History:
     def subscribe(self, listener: Callable[[Change], None]) -> Callable[[], None]:
         """Call `listener` with each later durable change, in order, until the returned function is called."""
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return partial(self._listeners.remove, listener)
 
     def changes_since(self, seq: int) -> Iterator[Change] | None:
         """Return the durable changes after `seq`; None where some of them are no longer remembered."""
@@ -239,18 +249,18 @@ class History:
             return False
         return True
 
-    def _begin_compaction(self, picture: dict[str, list[Row]], turned: bool) -> None:
-        if not turned:
+    def _begin_compaction(self, rows: dict[str, list[Row]], has_segment: bool) -> None:
+        if not has_segment:
             log.warning("compaction waits for space")
             return
-        work = self._compact(self.seq, picture)
+        work = self._compact(self.seq, rows)
         self._compaction = asyncio.create_task(work, name="history compaction")
         self._compaction.add_done_callback(self._end_compaction)
 
-    async def _compact(self, seq: int, picture: dict[str, list[Row]]) -> None:
+    async def _compact(self, seq: int, rows: dict[str, list[Row]]) -> None:
         with self._translate_faults():
             size = await asyncio.to_thread(
-                journal_files.write_snapshot, self._folder, seq, loader.batches(picture)
+                journal_files.write_snapshot, self._folder, seq, loader.batches(rows)
             )
         self._compact_at = max(COMPACT_BYTES, int(size * COMPACT_SHARE))
 
@@ -261,8 +271,8 @@ class History:
 
     def append_audit(self, entry: dict[str, Any]) -> None:
         """Buffer one line of the audit trail; `created_at` is set here."""
-        stamped = {"created_at": msgspec.to_builtins(self._clock.now()), **entry}
-        self.table("audit").insert(stamped)
+        created_at = msgspec.to_builtins(self._clock.now())
+        self.table("audit").insert({"created_at": created_at, **entry})
 
     async def close(self) -> None:
         """Commit what is left and release the folder."""

@@ -17,7 +17,7 @@ _SAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class CappedLog:
-    """Collects the bytes of a log; of a long one the first MiB and the last three are kept."""
+    """Collects the bytes of a log; of a long one the first MiB and the last 3 MiB are kept."""
 
     def __init__(self, head_bytes: int = HEAD_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
         self._head_bytes = head_bytes
@@ -29,9 +29,9 @@ class CappedLog:
     def add(self, chunk: bytes) -> None:
         """Add the next bytes."""
         self.total += len(chunk)
-        room = self._head_bytes - len(self._head)
-        self._head += chunk[:room]
-        self._tail += chunk[max(0, room) :]
+        free = self._head_bytes - len(self._head)
+        self._head += chunk[:free]
+        self._tail += chunk[max(0, free) :]
         if len(self._tail) > 2 * self._tail_bytes:
             del self._tail[: -self._tail_bytes]
 

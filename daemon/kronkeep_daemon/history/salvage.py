@@ -28,23 +28,28 @@ class UnreadableBytes(NamedTuple):
 def salvage(source: Path, target: Path) -> tuple[int, list[UnreadableBytes]]:
     """Return (documents written, what is lost); raise StateInUse, InvalidRequest where the target exists."""
     if target.exists():
-        raise InvalidRequest(f"{target} is already there; a salvage needs a new folder.", field="target")
+        raise InvalidRequest(f"{target} exists already; a salvage needs a new folder.", field="target")
     lock = journal_files.lock(source)
     lost: list[UnreadableBytes] = []
-    every = [*journal_files.segments(source), *source.glob("snapshot-*.jsonl")]
-    ordered = sorted(every, key=lambda path: (path.stem.rpartition("-")[2], path.name.startswith("journal")))
-    bodies = collect(entry for path in ordered for entry in _read_entries(path, lost))
+    files = sorted([*journal_files.segments(source), *source.glob("snapshot-*.jsonl")], key=_file_order)
+    bodies = collect(entry for path in files for entry in _read_entries(path, lost))
     tables = {
-        name: [row_of(number, body) for number, body in found.items()] for name, found in bodies.items()
+        name: [row_of(number, body) for number, body in documents.items()]
+        for name, documents in bodies.items()
     }
     target.mkdir(parents=True, mode=0o700)
-    seq = max((_last_sequence(path) for path in ordered), default=0) + 1
+    seq = max((_last_sequence(path) for path in files), default=0) + 1
     journal_files.Segment(folder=target, after=seq).close()
     journal_files.write_snapshot(target, seq, batches(tables))
     if (source / "logs").is_dir():
         shutil.copytree(source / "logs", target / "logs")
     os.close(lock)
     return sum(map(len, tables.values())), lost
+
+
+def _file_order(path: Path) -> tuple[str, bool]:
+    """Return the sort key of a file: its sequence, and a snapshot before the segment after it."""
+    return path.stem.rpartition("-")[2], path.name.startswith("journal")
 
 
 def _read_entries(path: Path, lost: list[UnreadableBytes]) -> Iterator[Entry]:

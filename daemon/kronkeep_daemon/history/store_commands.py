@@ -31,26 +31,28 @@ class ExportLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `store` and its commands."""
     store = commands.add_parser("store", help="check, export, import, compact or salvage a history folder")
-    below = store.add_subparsers(dest="store_command", required=True, metavar="COMMAND")
-    acts: tuple[tuple[str, str, Callable[[argparse.Namespace], None]], ...] = (
-        ("check", "read everything, change nothing, and say what is there", _check),
+    subparsers = store.add_subparsers(dest="store_command", required=True, metavar="COMMAND")
+    actions: tuple[tuple[str, str, Callable[[argparse.Namespace], None]], ...] = (
+        ("check", "read everything, change nothing, and report what the folder holds", _check),
         ("export", "write every document as a JSON line", _export),
         ("import", "fill an empty folder with the lines of an export", _import),
-        ("compact", "write one snapshot and remove what it replaces", _compact),
-        ("retain", "show what retention lets go of, or remove it", _retain),
-        ("salvage", "write what is readable of a damaged folder to a new one", _salvage),
+        ("compact", "write one snapshot and remove the files that it replaces", _compact),
+        ("retain", "show which records have expired, or remove them", _retain),
+        ("salvage", "write the readable part of a damaged folder to a new one", _salvage),
     )
-    for name, words, act in acts:
-        command = below.add_parser(name, help=words)
+    for name, description, action in actions:
+        command = subparsers.add_parser(name, help=description)
         command.add_argument("folder", type=Path)
-        command.set_defaults(func=run, act=act)
+        command.set_defaults(func=run, action=action)
         if name == "import":
-            command.add_argument("file", type=argparse.FileType("rb"), help="an export, or - for the input")
+            command.add_argument(
+                "file", type=argparse.FileType("rb"), help="an export, or - for standard input"
+            )
         if name == "retain":
-            command.add_argument("--days", type=_positive, help="keep what is younger than this")
+            command.add_argument("--days", type=_positive, help="keep records that are younger than this")
             command.add_argument("--runs", type=_positive, help="keep this many runs of each CronJob")
             command.add_argument("--audit-days", type=_positive, help="keep the audit trail this long")
-            command.add_argument("--remove", action="store_true", help="do it (default: only show)")
+            command.add_argument("--remove", action="store_true", help="remove them (default: only show)")
         if name == "salvage":
             command.add_argument("target", type=Path, help="the new folder")
 
@@ -64,11 +66,10 @@ def _positive(text: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Run one command; raise StateInUse, DamagedHistory, HistoryTooNew, InvalidRequest."""
     if options.store_command != "import" and not any(options.folder.glob("*-*.jsonl")):
-        words = f"There is no history in {options.folder}."
-        raise InvalidRequest(
-            words, next_step="Name the folder `history` of the state folder.", field="folder"
-        )
-    options.act(options)
+        message = f"There is no history in {options.folder}."
+        next_step = "Name the folder `history` inside the state folder."
+        raise InvalidRequest(message, next_step=next_step, field="folder")
+    options.action(options)
     return 0
 
 
@@ -98,7 +99,9 @@ def _export(options: argparse.Namespace) -> None:
 def _import(options: argparse.Namespace) -> None:
     async def work(history: History) -> None:
         if history.seq:
-            raise InvalidRequest(f"{options.folder} is not empty; import fills a new folder.", field="folder")
+            raise InvalidRequest(
+                f"{options.folder} is not empty; an import fills a new folder.", field="folder"
+            )
         await _import_lines(history, options.file)
 
     asyncio.run(_run_with_history(options.folder, work))
@@ -111,7 +114,9 @@ async def _import_lines(history: History, lines: Iterable[bytes]) -> None:
         try:
             line = decoder.decode(raw)
         except (msgspec.ValidationError, msgspec.DecodeError) as fault:
-            raise InvalidRequest(f"Line {count} is no line of an export: {fault}.", field="file") from fault
+            raise InvalidRequest(
+                f"Line {count} is not a line of an export: {fault}.", field="file"
+            ) from fault
         history.table(line.table).put_document(line.number, line.document)
         if count % IMPORT_BATCH == 0:
             await history.commit()
@@ -127,10 +132,10 @@ def _retain(options: argparse.Namespace) -> None:
     rules = expiry.ExpiryRules(days=options.days, runs=options.runs, audit_days=options.audit_days)
 
     async def work(history: History) -> None:
-        going = await expiry.plan(history, rules, SystemClock().now())
-        print(msgspec.json.encode(going).decode())
+        plan = await expiry.plan(history, rules, SystemClock().now())
+        print(msgspec.json.encode(plan).decode())
         if options.remove:
-            await expiry.remove(history, going)
+            await expiry.remove(history, plan)
 
     asyncio.run(_run_with_history(options.folder, work))
 
