@@ -199,11 +199,11 @@ async def test_two_runs_are_compared_and_beside_each_other() -> None:
         await until(pilot, lambda: "The later run took" in screen(pilot))
         await pilot.press("escape", "enter")
         await until(pilot, lambda: "end of log" in screen(pilot))
-        of = app.frame.view.of
+        of = app.frame.view.argument
         await pilot.press("left_square_bracket")
-        await until(pilot, lambda: app.frame.view.of != of)
+        await until(pilot, lambda: app.frame.view.argument != of)
         await pilot.press("right_square_bracket")
-        await until(pilot, lambda: app.frame.view.of == of)
+        await until(pilot, lambda: app.frame.view.argument == of)
 
 
 async def test_a_click_moves_the_cursor_and_a_second_one_enters() -> None:

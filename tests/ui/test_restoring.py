@@ -9,7 +9,7 @@ from tests.ui.idleness import settle
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import RestoreRequest, RestoreTarget
-from kronkeep_tui.restore_target_line import complete, parse, written
+from kronkeep_tui.restore_target_line import complete, parse, to_line
 
 
 async def test_several_files_are_marked_planned_and_restored() -> None:
@@ -122,5 +122,5 @@ def test_what_may_follow_is_offered() -> None:
 )
 def test_a_target_is_written_as_it_was_read(line: str) -> None:
     request = parse(line, ("/x",))
-    assert parse(written(request), ("/x",)) == request
-    assert written(request) == line
+    assert parse(to_line(request), ("/x",)) == request
+    assert to_line(request) == line

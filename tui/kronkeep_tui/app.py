@@ -11,7 +11,7 @@ from kronkeep_tui import colours
 from kronkeep_tui.frame import Frame
 from kronkeep_tui.reader import FLUSH_SECONDS, Reader
 from kronkeep_tui.settings import TerminalSettings
-from kronkeep_tui.sgr_diff import thrifty
+from kronkeep_tui.sgr_diff import shortening_driver
 from kronkeep_tui.views.registry import create_view
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class KronkeepApp(App[int]):
         start: str = "overview",
     ) -> None:
         self.settings = settings or TerminalSettings()
-        look = colours.look(self.settings.theme, plain=self.settings.plain)
+        look = colours.colour_scheme(self.settings.theme, plain=self.settings.plain)
         self.roles = look.roles
         super().__init__()
         for theme in colours.THEMES:
@@ -58,7 +58,7 @@ class KronkeepApp(App[int]):
 
     def get_driver_class(self) -> type[Driver]:
         """The terminal's driver, which sends fewer bytes."""
-        return thrifty(super().get_driver_class())
+        return shortening_driver(super().get_driver_class())
 
     def get_default_screen(self) -> Frame:
         """The frame is the only screen: one below it would be drawn, and drawn through it, too."""
@@ -73,14 +73,14 @@ class KronkeepApp(App[int]):
         if not gc.isenabled():
             gc.freeze()
             gc.enable()
-        self.frame.start(self.reader.follow(), "reader")
-        self.frame.start(self.reader.check_silence(), "silence")
+        self.frame.start_work(self.reader.follow(), "reader")
+        self.frame.start_work(self.reader.check_silence(), "silence")
         self.set_interval(FLUSH_SECONDS, self._show_changes)
         self.set_interval(TICK_SECONDS, self._mark_ages_due)
 
-    def set_look(self, name: str) -> None:
+    def set_scheme(self, name: str) -> None:
         """Changes the colours."""
-        look = colours.look(name, plain=self.settings.plain)
+        look = colours.colour_scheme(name, plain=self.settings.plain)
         self.roles = look.roles
         self.theme = look.theme
         if self.frame.is_mounted:

@@ -36,7 +36,7 @@ class ChangeRequests:
     def trigger(self, cronjobs: Sequence[CronJob]) -> None:
         """Runs CronJobs now."""
         client = self._context.client
-        self._all(
+        self._send_all(
             "trigger",
             cronjobs,
             lambda c: client.for_cluster(c.cluster).cronjobs.trigger(c.namespace, c.name),
@@ -44,7 +44,7 @@ class ChangeRequests:
             _name,
         )
 
-    def toggle(self, cronjobs: Sequence[CronJob]) -> None:
+    def toggle_suspension(self, cronjobs: Sequence[CronJob]) -> None:
         """Suspends CronJobs, or resumes them where the first is suspended."""
         client = self._context.client
         resume = cronjobs[0].suspended
@@ -55,18 +55,18 @@ class ChangeRequests:
             change = cronjobs.resume if resume else cronjobs.suspend
             return await change(cronjob.namespace, cronjob.name)
 
-        self._all("toggle", cronjobs, call, word, _name)
+        self._send_all("toggle", cronjobs, call, word, _name)
 
     def back_up(self, cronjobs: Sequence[CronJob]) -> None:
         """Backs CronJobs up now."""
         client = self._context.client
         call = lambda c: client.for_cluster(c.cluster).cronjobs.back_up(c.namespace, c.name)  # noqa: E731
-        self._all("back up", cronjobs, call, "Backing up", _name)
+        self._send_all("back up", cronjobs, call, "Backing up", _name)
 
     def delete(self, cronjob: CronJob) -> None:
         """Deletes a CronJob; its name was typed."""
         client = self._context.client
-        self._all(
+        self._send_all(
             "delete",
             [cronjob],
             lambda c: client.for_cluster(c.cluster).cronjobs.delete(c.namespace, c.name, c.name),
@@ -77,12 +77,12 @@ class ChangeRequests:
     def cancel(self, runs: Sequence[CronJobExecution]) -> None:
         """Stops runs."""
         client = self._context.client
-        self._all("stop", runs, lambda r: client.runs.cancel(r.id), "Stopping", lambda r: r.job or r.id)
+        self._send_all("stop", runs, lambda r: client.runs.cancel(r.id), "Stopping", lambda r: r.job or r.id)
 
     def acknowledge(self, alerts: Sequence[Alert]) -> None:
         """Says that somebody knows of alerts."""
         client = self._context.client
-        self._all(
+        self._send_all(
             "acknowledge",
             alerts,
             lambda a: client.alerts.acknowledge(a.id),
@@ -92,9 +92,9 @@ class ChangeRequests:
 
     def create_storage(self, storage: BackupStorageCreate) -> None:
         """Creates a storage; its state tells when it can be used."""
-        self._context.start(self._make_storage(storage), "create")
+        self._context.start_work(self._create_storage(storage), "create")
 
-    async def _make_storage(self, storage: BackupStorageCreate) -> None:
+    async def _create_storage(self, storage: BackupStorageCreate) -> None:
         made = await self._context.client.storages.create(storage)
         if storage.password is None:
             copied = f"Keep a copy of the Secret {made.password.secret} elsewhere."
@@ -106,9 +106,9 @@ class ChangeRequests:
         """Changes who may use a storage and what it may hold."""
         client = self._context.client
         call = lambda s: client.storages.change(s.id, change)  # noqa: E731
-        self._all(f"change {storage.id}", [storage], call, "Changed", lambda s: s.id)
+        self._send_all(f"change {storage.id}", [storage], call, "Changed", lambda s: s.id)
 
-    def storage(self, what: str, storage: BackupStorage) -> None:
+    def work_on_storage(self, what: str, storage: BackupStorage) -> None:
         """Does one of STORAGE_WORKS on a storage, to its end."""
         storages = self._context.client.storages
         calls: dict[str, Callable[[str], Awaitable[object]]] = {
@@ -121,25 +121,27 @@ class ChangeRequests:
         call = calls[what]
         words = STORAGE_WORKS[what]
         self._context.tell(f"{what} of {storage.id} runs; it may take a while.", "quiet")
-        self._all(f"{what} {storage.id}", [storage], lambda s: call(s.id), words, lambda s: s.id)
+        self._send_all(f"{what} {storage.id}", [storage], lambda s: call(s.id), words, lambda s: s.id)
 
     def delete_storage(self, storage: BackupStorage) -> None:
         """Forgets a storage; its name was typed."""
         client = self._context.client
-        self._all("delete", [storage], lambda s: client.storages.delete(s.id, s.id), "Forgot", lambda s: s.id)
+        self._send_all(
+            "delete", [storage], lambda s: client.storages.delete(s.id, s.id), "Forgot", lambda s: s.id
+        )
 
     def verify(self, backup: BackupExecution) -> None:
         """Restores a backup to scratch and compares it, to its end."""
         self._context.tell(f"Verifying {backup.cronjob}; it may take a while.", "quiet")
         client = self._context.client
-        self._all(
+        self._send_all(
             f"verify {backup.id}", [backup], lambda b: client.backups.verify(b.id), "Verified", lambda b: b.id
         )
 
     def drill(self, backup: BackupExecution) -> None:
         """Begins a drill of the backup's CronJob."""
         client = self._context.client
-        self._all(
+        self._send_all(
             f"drill {backup.cronjob_id}",
             [backup],
             lambda b: client.for_cluster(b.cluster).cronjobs.drill(b.namespace, b.cronjob),
@@ -147,7 +149,7 @@ class ChangeRequests:
             lambda b: f"{b.namespace}/{b.cronjob}",
         )
 
-    def _all(
+    def _send_all(
         self,
         what: str,
         targets: Sequence[T],
@@ -176,7 +178,7 @@ class ChangeRequests:
                 first = name(targets[0])
                 self._context.tell(f"{done} {first if well == 1 else f'{well} of them'}.", "ok")
 
-        self._context.start(work(), what)
+        self._context.start_work(work(), what)
 
 
 def _name(cronjob: CronJob) -> str:

@@ -49,7 +49,7 @@ class ThemedApp(Protocol):
 
     roles: Roles
 
-    def set_look(self, name: str) -> None:
+    def set_scheme(self, name: str) -> None:
         """Change the colours to those of a look."""
 
 
@@ -100,14 +100,14 @@ LIGHT = {
 }
 
 
-class Look(NamedTuple):
+class ColourScheme(NamedTuple):
     """A Textual theme by name and the roles that go with it."""
 
     theme: str
     roles: Roles
 
 
-def _theme(name: str, dark: bool, roles: dict[str, str], panel: str) -> Theme:
+def _make_theme(name: str, dark: bool, roles: dict[str, str], panel: str) -> Theme:
     return Theme(
         name=name,
         dark=dark,
@@ -124,24 +124,24 @@ def _theme(name: str, dark: bool, roles: dict[str, str], panel: str) -> Theme:
 
 
 THEMES = (
-    _theme("kronkeep-dark", True, DARK, "#1d222b"),
-    _theme("kronkeep-light", False, LIGHT, "#eeece6"),
+    _make_theme("kronkeep-dark", True, DARK, "#1d222b"),
+    _make_theme("kronkeep-light", False, LIGHT, "#eeece6"),
 )
-LOOKS = {
+SCHEMES = {
     "terminal": ("ansi-dark", TERMINAL),
     "dark": ("kronkeep-dark", DARK),
     "light": ("kronkeep-light", LIGHT),
 }
 
 
-def look(name: str, *, plain: bool = False) -> Look:
+def colour_scheme(name: str, *, plain: bool = False) -> ColourScheme:
     """The look of a name; `auto` and unknown names are the terminal's own colours."""
-    theme, words = LOOKS.get(name, LOOKS["terminal"])
-    if theme == "ansi-dark" and _light_terminal():
+    theme, words = SCHEMES.get(name, SCHEMES["terminal"])
+    if theme == "ansi-dark" and _is_light_terminal():
         theme = "ansi-light"
-    return Look(theme, Roles(words, plain=plain))
+    return ColourScheme(theme, Roles(words, plain=plain))
 
 
-def _light_terminal() -> bool:
+def _is_light_terminal() -> bool:
     """COLORFGBG is `fg;bg` where a terminal sets it; 7 and 15 are light grounds."""
     return os.environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")

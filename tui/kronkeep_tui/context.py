@@ -8,7 +8,7 @@ from textual.geometry import Size
 from kronkeep_common.clock import Clock
 from kronkeep_tui.actions import Action
 from kronkeep_tui.keymap import Binding
-from kronkeep_tui.navigation import Place, Way
+from kronkeep_tui.navigation import Place, PlacePath
 from kronkeep_tui.prompt import Prompt
 from kronkeep_tui.reader import Reader
 from kronkeep_tui.settings import TerminalSettings
@@ -59,7 +59,7 @@ class Context(Protocol):
     def copy(self, text: str) -> None:
         """Copy text to the user's clipboard."""
 
-    def go(self, way: Way) -> None:
+    def go(self, way: PlacePath) -> None:
         """Show the last place of a way that begins at a tab."""
 
     def enter(self, kind: str, of: str = "") -> None:
@@ -71,7 +71,7 @@ class Context(Protocol):
     def leave(self) -> None:
         """Go one step out and discard the view that was in front."""
 
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def start_work(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run work beside the screen; a KronkeepError is shown. It ends work of the same name."""
 
     def perform(self, action: Action) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kronkeep_common.client.cronjobs import TaggedSpec
 
 
-def written(spec: CronJobCreate) -> Path:
+def write_file(spec: CronJobCreate) -> Path:
     """A file with the CronJob as YAML."""
     import yaml
 
@@ -27,7 +27,7 @@ def written(spec: CronJobCreate) -> Path:
     return Path(file.name)
 
 
-def run(path: Path) -> int:
+def run_editor(path: Path) -> int:
     """Runs the editor to its end, whatever else waits, and gives its exit code; raises InvalidRequest."""
     editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     try:
@@ -38,28 +38,28 @@ def run(path: Path) -> int:
         ) from fault
 
 
-async def put(client: Any, found: "TaggedSpec", path: Path, code: int) -> CronJobCreate | None:
+async def submit_file(client: Any, original: "TaggedSpec", path: Path, code: int) -> CronJobCreate | None:
     """Puts back what the editor left with its exit code; None where nothing was changed.
 
     Raises what the daemon refuses with (PreconditionFailed where somebody else changed it meanwhile), with
     the path of what was written; the file goes once that is safe.
     """
     try:
-        wanted = _read(path, code)
-        if wanted != found.spec:
-            await client.cronjobs.replace(wanted, dry_run=True, if_match=found.tag)
-            await client.cronjobs.replace(wanted, if_match=found.tag)
+        edited = _read_spec(path, code)
+        if edited != original.spec:
+            await client.cronjobs.replace(edited, dry_run=True, if_match=original.tag)
+            await client.cronjobs.replace(edited, if_match=original.tag)
     except KronkeepError as error:
         error.next_step = f"{error.next_step} What you wrote is in {path}."
         raise
     path.unlink()  # noqa: ASYNC240 - one name on a local disk
-    return None if wanted == found.spec else wanted
+    return None if edited == original.spec else edited
 
 
-def _read(path: Path, code: int) -> CronJobCreate:
+def _read_spec(path: Path, code: int) -> CronJobCreate:
     if code != 0:
         raise InvalidRequest(f"The editor ended with {code}; nothing was changed.", next_step="Set EDITOR.")
-    found = [document.body for document in manifests.read_file(path)]
-    if len(found) != 1 or not isinstance(found[0], CronJobCreate):
+    specs = [document.body for document in manifests.read_file(path)]
+    if len(specs) != 1 or not isinstance(specs[0], CronJobCreate):
         raise InvalidRequest("The text must be one CronJob.")
-    return found[0]
+    return specs[0]

@@ -17,7 +17,7 @@ from kronkeep_tui.colours import ThemedApp
 from kronkeep_tui.context import AvailableAction, Context
 from kronkeep_tui.key_input import KeyInput
 from kronkeep_tui.keymap import Keymap
-from kronkeep_tui.navigation import Navigation, Place, Way
+from kronkeep_tui.navigation import Navigation, Place, PlacePath
 from kronkeep_tui.pages.bars import crumbs_line, keys_line, status_line, tabs_line, trouble
 from kronkeep_tui.prompt import LinePrompt, Prompt
 from kronkeep_tui.reader import Reader
@@ -131,15 +131,15 @@ class Frame(Screen[None], Covered):
     def update_bars(self) -> None:
         """Show tabs, crumbs, headline and key bar of the view in front; in plain mode, speak its row."""
         view = self.view
-        self._bar("tabs").say(*tabs_line(TABS, self.navigation.way[0].kind, self.size.width))
+        self._bar("tabs").say(*tabs_line(TABS, self.navigation.path[0].kind, self.size.width))
         if not view.ready:
             return
-        views = [self._views.at(place) for place in self.navigation.way]
+        views = [self._views.at(place) for place in self.navigation.path]
         crumbs = [other.crumb(self.store) for other in views if other is not None]
         self._bar("crumbs").say(*crumbs_line(crumbs, view.headline()))
         hints = self.keymap.hints(view.SCOPES, view.why_not)
         self._bar("keys").say(*keys_line(hints, self.size.width))
-        if self.settings.plain and (spoken := view.spoken()):
+        if self.settings.plain and (spoken := view.spoken_row()):
             self.message_line.speak(spoken)
 
     def on_resize(self) -> None:
@@ -179,7 +179,7 @@ class Frame(Screen[None], Covered):
 
     # places
 
-    def go(self, way: Way) -> None:
+    def go(self, way: PlacePath) -> None:
         """Show the last place of a way that begins at a tab."""
         self.navigation.go(way)
         self._show_place()
@@ -191,13 +191,13 @@ class Frame(Screen[None], Covered):
 
     def replace(self, kind: str, of: str) -> None:
         """Show another view in the place of the one in front."""
-        self.navigation.instead(Place(kind, of))
+        self.navigation.replace(Place(kind, of))
         self._show_place()
 
     def leave(self) -> None:
         """Go one step out and discard the view that was in front."""
         place = self.place
-        if self.navigation.out():
+        if self.navigation.leave():
             self._show_place()
             self._views.discard(place)
 
@@ -211,7 +211,7 @@ class Frame(Screen[None], Covered):
         elif view.ready:
             self._views.display_only(view)
         self._set_focus()
-        self._views.mark_used(place, {*self.navigation.way, *(Place(tab) for tab in TABS)})
+        self._views.mark_used(place, {*self.navigation.path, *(Place(tab) for tab in TABS)})
         self.show()
 
     def _first_show(self, view: View) -> None:
@@ -220,7 +220,7 @@ class Frame(Screen[None], Covered):
             self._views.display_only(view)
             self._set_focus()
             self.show()
-        self.start(view.load(), f"load {type(view).__name__} {view.of}")
+        self.start_work(view.load(), f"load {type(view).__name__} {view.argument}")
 
     def _set_focus(self) -> None:
         """Focus a form's field; elsewhere nothing, as a change of focus repaints the screen."""
@@ -257,10 +257,10 @@ class Frame(Screen[None], Covered):
         except KronkeepError as error:
             self.tell(f"{error.message} {error.next_step}")
 
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def start_work(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run work beside the screen; a KronkeepError is shown. It ends work of the same name."""
 
-        async def guarded() -> None:
+        async def run_and_tell() -> None:
             try:
                 await work
             except KronkeepError as error:
@@ -269,11 +269,11 @@ class Frame(Screen[None], Covered):
                 self.tell(f"{name} ended with a fault of kronkeep: {fault!r}", "bad")
                 raise
 
-        self.app.run_worker(guarded(), name=name, group=name, exit_on_error=False)
+        self.app.run_worker(run_and_tell(), name=name, group=name, exit_on_error=False)
 
     def actions_below(self) -> list[AvailableAction]:
         """Return the actions of the view from which help or the palette was opened."""
-        view = self._views.at(self.navigation.way[-2]) or self.view
+        view = self._views.at(self.navigation.path[-2]) or self.view
         bindings = self.keymap.bindings_in(view.SCOPES)
         return [AvailableAction(binding, view.why_not(binding.action)) for binding in bindings]
 
@@ -294,7 +294,7 @@ class Frame(Screen[None], Covered):
         self._step(1)
 
     def _step(self, step: int) -> None:
-        if self.navigation.step(step):
+        if self.navigation.step_history(step):
             self._show_place()
         else:
             self.tell(f"There is no view {'before' if step < 0 else 'after'} this one.")
@@ -302,7 +302,7 @@ class Frame(Screen[None], Covered):
     @handles(actions.LAST)
     def toggle_last(self) -> None:
         """Toggle between this place and the one before it."""
-        if self.navigation.swap():
+        if self.navigation.toggle_previous():
             self._show_place()
         else:
             self.tell("There is no view before this one.")
@@ -319,7 +319,7 @@ class Frame(Screen[None], Covered):
 
     def set_theme(self, name: str) -> None:
         """Change the colours."""
-        cast("ThemedApp", self.app).set_look(name)
+        cast("ThemedApp", self.app).set_scheme(name)
 
     @handles(actions.COMMAND)
     def ask_command(self) -> None:
@@ -330,7 +330,7 @@ class Frame(Screen[None], Covered):
     def run_command(self, text: str) -> None:
         """Run a `:` command; raise InvalidRequest for one that does not exist."""
         self._past_commands = [*self._past_commands, text][-MOST_COMMANDS:]
-        commands.run(self, text)
+        commands.run_command(self, text)
 
     @handles(actions.HELP)
     def show_help(self) -> None:

@@ -96,7 +96,7 @@ class LinePrompt:
     def paste(self, text: str) -> None:
         """Insert the first line of pasted text."""
         if text:
-            self._set(self.text + text.splitlines()[0])
+            self._set_text(self.text + text.splitlines()[0])
 
     def _finish(self) -> None:
         if not self._required or self.text == self._required:
@@ -106,25 +106,25 @@ class LinePrompt:
 
     def _edit(self, key: str, character: str | None) -> None:
         if key in ("backspace", "ctrl+h"):
-            self._set(self.text[:-1])
+            self._set_text(self.text[:-1])
         elif key == "ctrl+u":
-            self._set("")
+            self._set_text("")
         elif key == "ctrl+w":
-            self._set("".join(self.text.rstrip().rpartition(" ")[:2]))
+            self._set_text("".join(self.text.rstrip().rpartition(" ")[:2]))
         elif key in ("tab", "right"):
-            self._set(self.text + self.completion)
+            self._set_text(self.text + self.completion)
         elif key in ("up", "down") and self._on_arrow is not None:
             self._on_arrow(-1 if key == "up" else 1)
         elif key in ("up", "down") and self._history:
             self._recall(1 if key == "up" else -1)
         elif character is not None and character.isprintable():
-            self._set(self.text + character)
+            self._set_text(self.text + character)
 
     def _recall(self, step: int) -> None:
         self._history_steps = max(0, min(self._history_steps + step, len(self._history)))
-        self._set(self._history[-self._history_steps] if self._history_steps else "")
+        self._set_text(self._history[-self._history_steps] if self._history_steps else "")
 
-    def _set(self, text: str) -> None:
+    def _set_text(self, text: str) -> None:
         if text != self.text:
             self.text = text
             self._on_change(text)

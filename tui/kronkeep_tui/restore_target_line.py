@@ -36,7 +36,7 @@ def parse(line: str, include: Sequence[str]) -> RestoreRequest:
     )
 
 
-def written(request: RestoreRequest) -> str:
+def to_line(request: RestoreRequest) -> str:
     """The line that `parse` reads as this request's target and options."""
     target = request.target
     if target is None or target.kind == "in-place":

@@ -33,7 +33,7 @@ def settings_path() -> Path:
     return (Path(base) if base else Path.home() / ".config") / "kronkeep" / "terminal.toml"
 
 
-def read(path: Path | None = None) -> TerminalSettings:
+def read_settings(path: Path | None = None) -> TerminalSettings:
     """The settings of a file, or the built-in ones where there is none; raises InvalidSettings."""
     path = path or settings_path()
     try:
@@ -43,24 +43,24 @@ def read(path: Path | None = None) -> TerminalSettings:
     except OSError as fault:
         raise InvalidSettings(f"{path} cannot be read: {fault.strerror}.") from fault
     try:
-        found = msgspec.toml.decode(text, type=TerminalSettings)
+        settings = msgspec.toml.decode(text, type=TerminalSettings)
     except (msgspec.ValidationError, msgspec.DecodeError) as fault:
         raise InvalidSettings(f"{path}: {fault}") from fault
-    return _checked(_with_environment(found), path)
+    return _require_valid_keys(_with_environment(settings), path)
 
 
-def _with_environment(found: TerminalSettings) -> TerminalSettings:
+def _with_environment(settings: TerminalSettings) -> TerminalSettings:
     theme = os.environ.get("KRONKEEP_THEME")
     if theme == "dark" or theme == "light" or theme == "terminal":
-        found = msgspec.structs.replace(found, theme=theme)
-    return msgspec.structs.replace(found, plain=True) if os.environ.get("KRONKEEP_PLAIN") else found
+        settings = msgspec.structs.replace(settings, theme=theme)
+    return msgspec.structs.replace(settings, plain=True) if os.environ.get("KRONKEEP_PLAIN") else settings
 
 
-def _checked(found: TerminalSettings, path: Path) -> TerminalSettings:
-    if not found.keys:
-        return found
+def _require_valid_keys(settings: TerminalSettings, path: Path) -> TerminalSettings:
+    if not settings.keys:
+        return settings
     from kronkeep_tui.keymap import find_faults
 
-    if wrong := find_faults(found.keys):
-        raise InvalidSettings(f"{path}: {wrong[0]}")
-    return found
+    if faults := find_faults(settings.keys):
+        raise InvalidSettings(f"{path}: {faults[0]}")
+    return settings

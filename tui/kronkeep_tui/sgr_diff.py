@@ -15,7 +15,7 @@ _FLAGS = frozenset("123456789")
 _WIDE = {"5": 3, "2": 5}  # how many parameters a colour of 256 and one of all takes (ISO 8613-6)
 
 
-class Look(NamedTuple):
+class TextStyle(NamedTuple):
     """How text is drawn: the flags that are on, fore- and background as they are sent; plain at first."""
 
     flags: frozenset[str] = frozenset()
@@ -23,11 +23,11 @@ class Look(NamedTuple):
     back: str = ""
 
 
-PLAIN = Look()
+PLAIN = TextStyle()
 
 
 @lru_cache(maxsize=1024)
-def read(parameters: str) -> Look | None:
+def parse_style(parameters: str) -> TextStyle | None:
     """What a whole style's parameters ask for; None where they are not such as rich writes."""
     flags: set[str] = set()
     fore = back = ""
@@ -46,11 +46,11 @@ def read(parameters: str) -> Look | None:
         else:
             return None
         at += wide
-    return Look(frozenset(flags), fore, back)
+    return TextStyle(frozenset(flags), fore, back)
 
 
 @lru_cache(maxsize=4096)
-def step(before: Look, after: Look) -> str:
+def style_change(before: TextStyle, after: TextStyle) -> str:
     """The shortest sequence that leads from one look to another."""
     if before == after:
         return ""
@@ -65,42 +65,42 @@ def step(before: Look, after: Look) -> str:
     return f"\x1b[{';'.join(filter(None, fresh))}m"
 
 
-def thin(data: str) -> str:
+def shorten(data: str) -> str:
     """What draws the same as `data`, which begins and ends plain, as every frame does."""
-    found: list[str] = []
-    shown = wanted = PLAIN
+    parts: list[str] = []
+    shown = asked = PLAIN
     at = 0
     for match in _SEQUENCE.finditer(data):
         if match.start() > at:
-            found += (step(shown, wanted), data[at : match.start()])
-            shown = wanted
+            parts += (style_change(shown, asked), data[at : match.start()])
+            shown = asked
         at = match.end()
         if match[2]:
             if not match[2].endswith("H"):  # what erases does it in the ground that is set
-                found.append(step(shown, PLAIN))
+                parts.append(style_change(shown, PLAIN))
                 shown = PLAIN
-            found.append(match[2])
+            parts.append(match[2])
         elif match[1] in ("", "0"):
-            wanted = PLAIN
-        elif (look := read(match[1])) is None:
+            asked = PLAIN
+        elif (look := parse_style(match[1])) is None:
             return data
         else:
-            wanted = _over(wanted, look)
+            asked = _overlay(asked, look)
     if rest := data[at:]:
-        found += (step(shown, wanted), rest)
-        shown = wanted
-    return "".join((*found, step(shown, PLAIN)))
+        parts += (style_change(shown, asked), rest)
+        shown = asked
+    return "".join((*parts, style_change(shown, PLAIN)))
 
 
-def _over(under: Look, look: Look) -> Look:
-    return Look(under.flags | look.flags, look.fore or under.fore, look.back or under.back)
+def _overlay(under: TextStyle, look: TextStyle) -> TextStyle:
+    return TextStyle(under.flags | look.flags, look.fore or under.fore, look.back or under.back)
 
 
-def thrifty(driver: type[Driver]) -> type[Driver]:
+def shortening_driver(driver: type[Driver]) -> type[Driver]:
     """A driver that sends fewer bytes."""
 
     class Thrifty(driver):  # type: ignore[misc, valid-type]  # Textual chooses the driver when it runs
         def write(self, data: str) -> None:
-            super().write(thin(data) if "\x1b[0m" in data else data)
+            super().write(shorten(data) if "\x1b[0m" in data else data)
 
     return Thrifty

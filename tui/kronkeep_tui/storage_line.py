@@ -15,10 +15,10 @@ _MORE = ("credentials", "password", *LIMITS)
 
 def parse(line: str) -> BackupStorageCreate:
     """The storage; raises InvalidRequest that names the word."""
-    words = _words(line)
+    words = split_words(line)
     if len(words) < 2:
         raise InvalidRequest("A storage is NAME KIND field=value ...", next_step=f"Such as: {EXAMPLE}")
-    kind = _kind(words[1])
+    kind = find_kind(words[1])
     values = dict(_pair(word) for word in words[2:])
     password = values.pop("password", None)
     credentials = values.pop("credentials", None)
@@ -41,9 +41,9 @@ def parse(line: str) -> BackupStorageCreate:
     )
 
 
-def change(line: str) -> BackupStorageChange:
+def parse_change(line: str) -> BackupStorageChange:
     """What a line such as `capacity=2Ti namespaces=shop,billing` changes; raises InvalidRequest."""
-    values = dict(_pair(word, empty=True) for word in _words(line))
+    values = dict(_pair(word, empty=True) for word in split_words(line))
     limits = _limits(values)
     if values:
         raise InvalidRequest(f"{next(iter(values))} stays as it was made; {' and '.join(LIMITS)} may change.")
@@ -66,18 +66,18 @@ def _limits(values: dict[str, str]) -> BackupStorageChange:
     )
 
 
-def _words(line: str) -> list[str]:
+def split_words(line: str) -> list[str]:
     try:
         return shlex.split(line)
     except ValueError as fault:
         raise InvalidRequest(f"The line cannot be read: {fault}.") from fault
 
 
-def _kind(name: str) -> StorageKind:
-    found = {kind.kind: kind for kind in kinds()}
-    if name not in found:
-        raise InvalidRequest(f"There is no kind {name!r}; there are {', '.join(found)}.")
-    return found[name]
+def find_kind(name: str) -> StorageKind:
+    kinds_by_name = {kind.kind: kind for kind in kinds()}
+    if name not in kinds_by_name:
+        raise InvalidRequest(f"There is no kind {name!r}; there are {', '.join(kinds_by_name)}.")
+    return kinds_by_name[name]
 
 
 def _pair(word: str, *, empty: bool = False) -> tuple[str, str]:

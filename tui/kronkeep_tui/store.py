@@ -172,8 +172,8 @@ def apply_events(store: Store, events: Sequence[ChangeEvent], now: datetime) -> 
         store,
         seq=seq,
         at=now,
-        cronjobs=_changed_cronjobs(store, changes.pop("cronjobs", {})),
-        watches=_changed_live(store.watches, changes.pop("watches", {}), watch_id),
+        cronjobs=_apply_cronjob_changes(store, changes.pop("cronjobs", {})),
+        watches=_apply_live_changes(store.watches, changes.pop("watches", {}), watch_id),
     )
     return _with_changes(store, changes)
 
@@ -183,7 +183,7 @@ def watch_id(watch: WatchView) -> str:
     return f"{watch.cluster}{watch.name}"
 
 
-def _changed_live(
+def _apply_live_changes(
     old: tuple[L, ...], changes: Mapping[str, L | None], id_of: Callable[[L], str]
 ) -> tuple[L, ...]:
     """Return records of the clusters after changes by id; new ones stand at the end."""
@@ -194,9 +194,9 @@ def _changed_live(
     return tuple(record for record in by_id.values() if record is not None)
 
 
-def _changed_cronjobs(store: Store, changes: Mapping[str, CronJob | None]) -> tuple[CronJob, ...]:
+def _apply_cronjob_changes(store: Store, changes: Mapping[str, CronJob | None]) -> tuple[CronJob, ...]:
     """Return the CronJobs after changes, in the daemon's order: by cluster, namespace and name."""
-    cronjobs = _changed_live(store.cronjobs, changes, attrgetter("id"))
+    cronjobs = _apply_live_changes(store.cronjobs, changes, attrgetter("id"))
     known = {cronjob.id for cronjob in store.cronjobs} if changes else set()
     if changes.keys() <= known:
         return cronjobs

@@ -20,9 +20,9 @@ def open_terminal(socket: Path | None, *, read_only: bool = False) -> int:
 
     from kronkeep_common.client import Client
     from kronkeep_tui.app import KronkeepApp
-    from kronkeep_tui.settings import read
+    from kronkeep_tui.settings import read_settings
 
-    settings = read()
+    settings = read_settings()
     if read_only:
         settings = msgspec.structs.replace(settings, read_only=True)
     app = KronkeepApp(Client(socket), settings)

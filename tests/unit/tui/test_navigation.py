@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kronkeep_tui.navigation import KEPT, Navigation, Place
+from kronkeep_tui.navigation import MOST_PATHS, Navigation, Place
 
 JOBS = Place("jobs")
 RUNS = Place("runs", "c1")
@@ -14,25 +14,25 @@ def test_in_and_out_again() -> None:
     navigation = Navigation(JOBS)
     navigation.enter(RUNS)
     navigation.enter(RUN)
-    assert navigation.way == (JOBS, RUNS, RUN)
-    assert navigation.out()
-    assert navigation.out()
+    assert navigation.path == (JOBS, RUNS, RUN)
+    assert navigation.leave()
+    assert navigation.leave()
     assert navigation.place == JOBS
-    assert not navigation.out()
+    assert not navigation.leave()
 
 
 def test_history_goes_back_and_forward_and_swaps() -> None:
     navigation = Navigation(JOBS)
     navigation.enter(RUNS)
     navigation.go((Place("alerts"),))
-    assert navigation.step(-1)
-    assert navigation.way == (JOBS, RUNS)
-    assert navigation.step(1)
+    assert navigation.step_history(-1)
+    assert navigation.path == (JOBS, RUNS)
+    assert navigation.step_history(1)
     assert navigation.place == Place("alerts")
-    assert not navigation.step(1)
-    assert navigation.swap()
-    assert navigation.way == (JOBS, RUNS)
-    assert navigation.swap()
+    assert not navigation.step_history(1)
+    assert navigation.toggle_previous()
+    assert navigation.path == (JOBS, RUNS)
+    assert navigation.toggle_previous()
     assert navigation.place == Place("alerts")
 
 
@@ -43,12 +43,12 @@ def test_no_walk_leads_nowhere_or_grows_without_end(steps: list[str]) -> None:
         place = Place("run", str(number % 7))
         {
             "in": lambda place=place: navigation.enter(place),
-            "out": navigation.out,
-            "back": lambda: navigation.step(-1),
-            "forward": lambda: navigation.step(1),
-            "swap": navigation.swap,
+            "out": navigation.leave,
+            "back": lambda: navigation.step_history(-1),
+            "forward": lambda: navigation.step_history(1),
+            "swap": navigation.toggle_previous,
             "tab": lambda: navigation.go((Place("alerts"),)),
-            "beside": lambda place=place: navigation.instead(place),
+            "beside": lambda place=place: navigation.replace(place),
         }[step]()
-        assert navigation.way
-        assert len(navigation._ways) <= KEPT
+        assert navigation.path
+        assert len(navigation._history) <= MOST_PATHS

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.color import ColorSystem
 from rich.style import Style
 
-from kronkeep_tui.sgr_diff import thin
+from kronkeep_tui.sgr_diff import shorten
 
 _PART = re.compile(r"\x1b\[([0-9;]*)m|(\x1b\[[?>]?[0-9;]*[A-Za-ln-z])|([^\x1b])", re.DOTALL)
 
@@ -68,7 +68,7 @@ def test_the_same_is_drawn_with_no_more_bytes(found: list[object], system: Color
         piece if isinstance(piece, str) else piece[0].render(piece[1], color_system=system)  # type: ignore[index]
         for piece in found
     )
-    thinned = thin(written)
+    thinned = shorten(written)
     assert cells(thinned) == cells(written)
     assert len(thinned) <= len(written)
 
@@ -78,11 +78,11 @@ def test_neighbours_of_one_ground_send_the_foreground_alone() -> None:
     written = "".join(
         style.render("word", color_system=ColorSystem.TRUECOLOR) for style in (bright, quiet, bright)
     )
-    assert thin(written) == (
+    assert shorten(written) == (
         "\x1b[38;2;213;218;226;48;2;20;23;28mword\x1b[38;2;128;137;153mword\x1b[38;2;213;218;226mword\x1b[0m"
     )
 
 
 def test_what_is_not_understood_is_sent_as_it_is() -> None:
     odd = "\x1b[58;5;9mword\x1b[0m"
-    assert thin(odd) == odd
+    assert shorten(odd) == odd

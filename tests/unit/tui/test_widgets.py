@@ -8,7 +8,7 @@ from rich.cells import cell_len
 from tests.ui.scenes import busy, many
 
 from kronkeep_common.text import clean
-from kronkeep_tui.colours import look
+from kronkeep_tui.colours import colour_scheme
 from kronkeep_tui.pages import history, overview
 from kronkeep_tui.pages import jobs as jobs_page
 from kronkeep_tui.pages import runs as runs_page
@@ -138,7 +138,7 @@ class Bare(RowTable):
     """A table without a screen: steps only."""
 
     size = property(lambda self: (80, 20))  # type: ignore[assignment]
-    roles = property(lambda self: look("terminal").roles)  # type: ignore[assignment]
+    roles = property(lambda self: colour_scheme("terminal").roles)  # type: ignore[assignment]
 
     def sync(self, *only: int) -> None:
         """Draws nowhere."""

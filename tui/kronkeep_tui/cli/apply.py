@@ -107,7 +107,7 @@ async def edit_one(client: "Client", options: argparse.Namespace) -> int:
     from kronkeep_tui import editor
 
     tagged = await client.cronjobs.tagged_spec(*split_name(options.name))
-    path = editor.written(tagged.spec)
-    changed = await editor.put(client, tagged, path, editor.run(path))
+    path = editor.write_file(tagged.spec)
+    changed = await editor.submit_file(client, tagged, path, editor.run_editor(path))
     print(f"cronjob {tagged.spec.namespace}/{tagged.spec.name} {'changed' if changed else 'unchanged'}")
     return 0

@@ -9,7 +9,7 @@ from kronkeep_tui import actions
 from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import alerts as page
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import Order, TableView
+from kronkeep_tui.views.table_view import SortOrder, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
@@ -26,12 +26,12 @@ class AlertsView(TableView[Alert]):
         Column(title="WHY", width=24, grow=5),
         Column(title="WHAT TO DO", width=20, drop=1, grow=4),
     )
-    CLUSTER_AT = 2
-    EMPTY = ("Nothing is wrong now.",)
-    ORDERS = {
-        "s": Order("severity", lambda a: (a.status, a.severity)),
-        "a": Order("since", lambda a: a.since),
-        "n": Order("name", lambda a: (a.namespace, a.object)),
+    CLUSTER_COLUMN_INDEX = 2
+    EMPTY_LINES = ("Nothing is wrong now.",)
+    SORT_ORDERS = {
+        "s": SortOrder("severity", lambda a: (a.status, a.severity)),
+        "a": SortOrder("since", lambda a: a.since),
+        "n": SortOrder("name", lambda a: (a.namespace, a.object)),
     }
 
     def crumb(self, store: Store) -> str:
@@ -46,17 +46,17 @@ class AlertsView(TableView[Alert]):
         """The alerts."""
         return store.alerts
 
-    def row(self, record: Alert, store: Store, now: datetime) -> TableRow:
+    def row_of(self, record: Alert, store: Store, now: datetime) -> TableRow:
         """One alert."""
         shown, kind = page.state(record)
         cells = (shown, age(record.since, now), page.subject_of(record), record.message, record.next_step)
         return TableRow(record.id, cells, kind)
 
-    def is_fault(self, record: Alert) -> bool:
+    def is_faulty(self, record: Alert) -> bool:
         """What nobody knows of yet."""
         return record.status == "open"
 
-    def detail(self, record: Alert, store: Store, now: datetime, width: int) -> list[Text]:
+    def detail_lines(self, record: Alert, store: Store, now: datetime, width: int) -> list[Text]:
         """Why, since when, what to do."""
         return page.detail(record, now, width)
 

@@ -18,7 +18,7 @@ class CompareView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """Field by field."""
-        early, _, late = self.of.partition(" ")
+        early, _, late = self.argument.partition(" ")
         one = store.executions.get(early)
         two = store.executions.get(late)
         if one is None or two is None:

@@ -20,7 +20,7 @@ class EventsView(PageView):
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self._told: Sequence[EventView] | None = None
+        self._events: Sequence[EventView] | None = None
 
     def crumb(self, store: Store) -> str:
         """What it is."""
@@ -28,24 +28,24 @@ class EventsView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """One event after the other; warnings stand out."""
-        if self._told is None:
+        if self._events is None:
             return [(("Reading ...", "quiet"),)]
-        if not self._told:
+        if not self._events:
             return [(("Kubernetes keeps events for an hour; there is none of this run.", "quiet"),)]
-        return [line for event in self._told for line in _event(event, width)]
+        return [line for event in self._events for line in _event_lines(event, width)]
 
     async def load(self) -> None:
         """Asks for the events."""
-        self._told = (await self.context.client.runs.events(self.of)).items
+        self._events = (await self.context.client.runs.events(self.argument)).items
         self.update()
 
     @handles(actions.RESYNC)
     def do_resync(self) -> None:
         """Asks again."""
-        self.context.start(self.load(), "events")
+        self.context.start_work(self.load(), "events")
 
 
-def _event(event: EventView, width: int) -> list[Text]:
+def _event_lines(event: EventView, width: int) -> list[Text]:
     kind = "warn" if event.type == "Warning" else ""
     times = f" x{event.count}" if event.count > 1 else ""
     head: Text = (

@@ -17,11 +17,11 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import Order, TableView
+from kronkeep_tui.views.table_view import SortOrder, TableView
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
-MOST = 20_000  # rows of one folder
+MOST_ENTRIES = 20_000  # rows of one folder
 
 
 class FileFacts(NamedTuple):
@@ -43,16 +43,16 @@ class FilesView(TableView[SnapshotFile]):
         Column(title="CHANGED", width=8, right=True, drop=1, letter="a"),
         Column(title="MODE", width=5, drop=4),
     )
-    EMPTY = ("Reading the snapshot; a Job lists it once.",)
-    ORDERS = {
-        "n": Order("name", lambda f: f.name),
-        "z": Order("size", lambda f: f.size, True),
-        "a": Order("changed", lambda f: f.modified_at.timestamp() if f.modified_at else 0, True),
+    EMPTY_LINES = ("Reading the snapshot; a Job lists it once.",)
+    SORT_ORDERS = {
+        "n": SortOrder("name", lambda f: f.name),
+        "z": SortOrder("size", lambda f: f.size, True),
+        "a": SortOrder("changed", lambda f: f.modified_at.timestamp() if f.modified_at else 0, True),
     }
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self.backup_id, _, folder = place.of.partition(" ")
+        self.backup_id, _, folder = place.argument.partition(" ")
         self.folder = folder or "/"
         self._files: Sequence[SnapshotFile] = ()
 
@@ -62,7 +62,7 @@ class FilesView(TableView[SnapshotFile]):
         snapshot = backup.result.snapshot_id[:8] if backup and backup.result else "snapshot"
         return clean(PurePosixPath(self.folder).name or f"{snapshot} /", 40)
 
-    def key(self, record: SnapshotFile) -> str:
+    def key_of(self, record: SnapshotFile) -> str:
         """The path."""
         return record.path
 
@@ -74,11 +74,11 @@ class FilesView(TableView[SnapshotFile]):
         """What was read."""
         return self._files
 
-    def facts(self, record: SnapshotFile) -> Any:
+    def filter_facts(self, record: SnapshotFile) -> Any:
         """What the filter looks at."""
         return FileFacts(record.name, record.modified_at or datetime.fromtimestamp(0, UTC))
 
-    def row(self, record: SnapshotFile, store: Store, now: datetime) -> TableRow:
+    def row_of(self, record: SnapshotFile, store: Store, now: datetime) -> TableRow:
         """One entry."""
         kind = "strong" if record.kind == "dir" else ""
         cells = (
@@ -91,11 +91,11 @@ class FilesView(TableView[SnapshotFile]):
         )
         return TableRow(record.path, cells, kind)
 
-    def detail(self, record: SnapshotFile, store: Store, now: datetime, width: int) -> list[Text]:
+    def detail_lines(self, record: SnapshotFile, store: Store, now: datetime, width: int) -> list[Text]:
         """The whole path."""
         return [((part, ""),) for part in wrap(clean(record.path, 4096), width)]
 
-    def label(self, record: SnapshotFile) -> str:
+    def copy_text(self, record: SnapshotFile) -> str:
         """The path."""
         return record.path
 
@@ -104,7 +104,7 @@ class FilesView(TableView[SnapshotFile]):
         client = self.context.client
         cursor = None
         found: list[SnapshotFile] = []
-        while len(found) < MOST:
+        while len(found) < MOST_ENTRIES:
             page = await client.backups.files(self.backup_id, self.folder, 1000, cursor)
             found += page.items
             cursor = page.next_cursor
@@ -136,7 +136,7 @@ class FilesView(TableView[SnapshotFile]):
         """Asks where to restore the marked entries, or this one."""
         paths = [entry.path for entry in self.targets()]
         if paths:
-            ask(self.context, self.backup_id, paths)
+            ask_restore_target(self.context, self.backup_id, paths)
 
     @handles(actions.DOWNLOAD)
     def do_download(self) -> None:
@@ -146,13 +146,13 @@ class FilesView(TableView[SnapshotFile]):
             return
         name = clean(entry.name, 200).replace("/", "_")
         question = f"Download {size(entry.size)} to: "
-        self.context.ask(LinePrompt(question, partial(self._keep, entry), text=name))
+        self.context.ask(LinePrompt(question, partial(self._start_download, entry), text=name))
 
-    def _keep(self, entry: SnapshotFile, text: str) -> None:
-        self.context.start(self._download(entry, Path(text)), f"download {entry.path}")
+    def _start_download(self, entry: SnapshotFile, text: str) -> None:
+        self.context.start_work(self._download(entry, Path(text)), f"download {entry.path}")
 
     async def _download(self, entry: SnapshotFile, target: Path) -> None:
-        file = _new(target)
+        file = _create_file(target)
         try:
             with file:
                 async for chunk in self.context.client.backups.download(self.backup_id, entry.path):
@@ -163,14 +163,16 @@ class FilesView(TableView[SnapshotFile]):
         self.context.tell(f"{target} has the {size(entry.size)}.", "ok")
 
 
-def _new(target: Path) -> IO[bytes]:
+def _create_file(target: Path) -> IO[bytes]:
     try:
         return target.open("xb")
     except OSError as fault:
         raise InvalidRequest(f"{target} cannot be written: {fault.strerror}.") from fault
 
 
-def ask(context: Context, backup_id: str, paths: Sequence[str], text: str = "new-claim ") -> None:
+def ask_restore_target(
+    context: Context, backup_id: str, paths: Sequence[str], text: str = "new-claim "
+) -> None:
     """Asks for the target of a restore, then shows what it would do: a step further, or in a plan's place."""
     what = "all" if not paths else paths[0] if len(paths) == 1 else f"{len(paths)} entries"
 

@@ -52,7 +52,7 @@ class FormView(View):
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self.filling = FormState(place.of)
+        self.filling = FormState(place.argument)
         self._fit = ScheduleFit()
         self._timer: Timer | None = None
 
@@ -84,9 +84,9 @@ class FormView(View):
 
     def on_mount(self) -> None:
         """Begins with what was typed before, else with what is usual."""
-        kept = self.context.drafts.get(self.of)
+        kept = self.context.drafts.get(self.argument)
         active = [storage.id for storage in self._storages if storage.status == "active"]
-        self.filling = kept or FormState(self.of, active[0] if len(active) == 1 else "")
+        self.filling = kept or FormState(self.argument, active[0] if len(active) == 1 else "")
         self._changed(at="schedule" if self.filling.target else "name")
         if kept:
             self.context.tell("This is what you typed before; f5 begins anew.", "quiet")
@@ -167,8 +167,8 @@ class FormView(View):
         if self.filling.is_unread:
             return
         drafts = self.context.drafts
-        drafts.pop(self.of, None)
-        drafts[self.of] = self.filling
+        drafts.pop(self.argument, None)
+        drafts[self.argument] = self.filling
         while len(drafts) > KEPT_DRAFTS:
             del drafts[next(iter(drafts))]
 
@@ -186,8 +186,10 @@ class FormView(View):
         if self._timer is not None:
             self._timer.stop()
         if request is not None:
-            check = f"check {self.of}"
-            self._timer = self.set_timer(PAUSE, lambda: self.context.start(self._checked(request), check))
+            check = f"check {self.argument}"
+            self._timer = self.set_timer(
+                PAUSE, lambda: self.context.start_work(self._checked(request), check)
+            )
 
     async def _checked(self, request: ScheduleCheckRequest) -> None:
         await self._fit.ask(request, self.filling.client_for(self.context.client), self.context.clock)
@@ -247,7 +249,7 @@ class FormView(View):
 
     def _fill_from(self, name: str) -> None:
         if name:
-            self.context.start(self._filled_from(name), "fill")
+            self.context.start_work(self._filled_from(name), "fill")
 
     async def _filled_from(self, name: str) -> None:
         found = templates.template_texts(name)
@@ -262,10 +264,10 @@ class FormView(View):
     @handles(actions.ANEW)
     def do_anew(self) -> None:
         """Forgets what was typed."""
-        self.context.drafts.pop(self.of, None)
-        self.filling = FormState(self.of, self.draft.get("policy.storage_id", ""))
+        self.context.drafts.pop(self.argument, None)
+        self.filling = FormState(self.argument, self.draft.get("policy.storage_id", ""))
         self._changed(at="name")
-        self.context.start(self.load(), f"load form {self.of}")
+        self.context.start_work(self.load(), f"load form {self.argument}")
 
     @handles(actions.YAML_PREVIEW)
     def do_yaml_preview(self) -> None:
@@ -305,12 +307,12 @@ class FormView(View):
     @handles(actions.SUBMIT)
     def do_submit(self) -> None:
         """Creates or changes the CronJob; on any error the form stays as it is."""
-        self.context.start(self._send(dry_run=False), "save")
+        self.context.start_work(self._send(dry_run=False), "save")
 
     @handles(actions.DRY_RUN)
     def do_dry_run(self) -> None:
         """Asks daemon and cluster whether they would take it."""
-        self.context.start(self._send(dry_run=True), "save")
+        self.context.start_work(self._send(dry_run=True), "save")
 
     async def _send(self, *, dry_run: bool) -> None:
         spec = self._spec()
@@ -327,7 +329,7 @@ class FormView(View):
         if dry_run:
             self.context.tell(f"The cluster would take it.{settled}", "ok")
             return
-        self.context.drafts.pop(self.of, None)
+        self.context.drafts.pop(self.argument, None)
         if self.is_in_front:
             self.context.leave()
         self.context.tell(f"{made.namespace}/{made.name} runs {made.schedule_text}.{settled}", "ok")
@@ -345,7 +347,7 @@ class FormView(View):
         if self.has_class("-yaml"):
             self.do_yaml_preview()
             return
-        kept = self.of in self.context.drafts
+        kept = self.argument in self.context.drafts
         self.context.leave()
         if kept:
             self.context.tell("What you typed is kept until kronkeep is left: open the form again.", "quiet")

@@ -22,7 +22,10 @@ class HelpView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """Keys and words, those of this view first; then commands and filters."""
-        lines: list[Text] = [((f"Keys in {self.of}", "title"), ("   / searches, esc goes back", "quiet")), ()]
+        lines: list[Text] = [
+            ((f"Keys in {self.argument}", "title"), ("   / searches, esc goes back", "quiet")),
+            (),
+        ]
         for binding, why in self.context.actions_below():
             keys = " ".join(binding.key_labels)
             action = binding.action

@@ -18,7 +18,7 @@ class HistoryView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """Strips, rates, blocks, calendar."""
-        cronjob = store.cronjob(self.of)
+        cronjob = store.cronjob(self.argument)
         if cronjob is None:
             return [(("The CronJob is no longer there; its runs are in Runs.", "warn"),)]
         return page.page(cronjob, store, now, width, plain=self.context.settings.plain)
@@ -26,5 +26,5 @@ class HistoryView(PageView):
     async def load(self) -> None:
         """Reads its newest runs and backups."""
         reader = self.context.reader
-        await reader.read_older_runs(cronjob_id=self.of)
-        await reader.read_older_backups(cronjob_id=self.of)
+        await reader.read_older_runs(cronjob_id=self.argument)
+        await reader.read_older_backups(cronjob_id=self.argument)

@@ -12,18 +12,18 @@ from kronkeep_tui.pages import jobs as page
 from kronkeep_tui.pages.status_words import FAULTS, job_state
 from kronkeep_tui.prompt import YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import Order, TableView
+from kronkeep_tui.views.table_view import SortOrder, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
 _WORST = {"FAIL": 0, "MISS": 1, "late": 2, "?": 3, "run": 4}
 
 
-def _ahead(cronjob: CronJob) -> float:
+def _next_run_key(cronjob: CronJob) -> float:
     return cronjob.next_at.timestamp() if cronjob.next_at and not cronjob.suspended else float("inf")
 
 
-def _behind(moment: datetime | None) -> float:
+def _seconds_of(moment: datetime | None) -> float:
     return moment.timestamp() if moment else 0.0
 
 
@@ -32,21 +32,21 @@ class JobsView(TableView[CronJob]):
 
     SCOPES = (Scope.JOBS, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
-    CLUSTER_AT = 2
-    EMPTY = (
+    CLUSTER_COLUMN_INDEX = 2
+    EMPTY_LINES = (
         "No CronJob yet.",
         "",
         "n  makes the first one, together with its backup",
         "?  shows every key of this view",
     )
-    ORDERS = {
-        "s": Order("state", lambda c: _WORST.get(job_state(c), 9)),
-        "a": Order("name", lambda c: c.name),
-        "n": Order("namespace", lambda c: (c.namespace, c.name)),
-        "x": Order("next", _ahead),
-        "l": Order("last", lambda c: _behind(c.last_started_at), True),
-        "d": Order("duration", lambda c: c.last_duration_seconds or 0, True),
-        "g": Order("last good backup", lambda c: _behind(c.last_good_backup_at)),
+    SORT_ORDERS = {
+        "s": SortOrder("state", lambda c: _WORST.get(job_state(c), 9)),
+        "a": SortOrder("name", lambda c: c.name),
+        "n": SortOrder("namespace", lambda c: (c.namespace, c.name)),
+        "x": SortOrder("next", _next_run_key),
+        "l": SortOrder("last", lambda c: _seconds_of(c.last_started_at), True),
+        "d": SortOrder("duration", lambda c: c.last_duration_seconds or 0, True),
+        "g": SortOrder("last good backup", lambda c: _seconds_of(c.last_good_backup_at)),
     }
 
     def crumb(self, store: Store) -> str:
@@ -61,24 +61,24 @@ class JobsView(TableView[CronJob]):
         """The CronJobs."""
         return store.cronjobs
 
-    def row(self, record: CronJob, store: Store, now: datetime) -> TableRow:
+    def row_of(self, record: CronJob, store: Store, now: datetime) -> TableRow:
         """One CronJob."""
         return page.row(record, store, now)
 
-    def facts(self, record: CronJob) -> Any:
+    def filter_facts(self, record: CronJob) -> Any:
         """What the filter looks at."""
         return page.facts(record)
 
-    def is_fault(self, record: CronJob) -> bool:
+    def is_faulty(self, record: CronJob) -> bool:
         """Failed, missed, late, or with a policy that cannot be acted on."""
         bad = bool(record.recent) and record.recent[-1] in FAULTS
         return bad or record.late_since is not None or record.policy_fault is not None
 
-    def detail(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
+    def detail_lines(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
         """What is said of it."""
         return page.detail(record, store, now, width)
 
-    def label(self, record: CronJob) -> str:
+    def copy_text(self, record: CronJob) -> str:
         """Namespace and name."""
         return f"{record.namespace}/{record.name}"
 
@@ -124,30 +124,30 @@ class JobsView(TableView[CronJob]):
     def do_form(self) -> None:
         """Opens it in the form."""
         if (cronjob := self.subject()) is not None:
-            self.context.enter("form", f"edit {self.label(cronjob)}@{cronjob.cluster}")
+            self.context.enter("form", f"edit {self.copy_text(cronjob)}@{cronjob.cluster}")
 
     @handles(actions.CLONE)
     def do_clone(self) -> None:
         """Opens the form filled as it is."""
         if (cronjob := self.subject()) is not None:
-            self.context.enter("form", f"copy {self.label(cronjob)}@{cronjob.cluster}")
+            self.context.enter("form", f"copy {self.copy_text(cronjob)}@{cronjob.cluster}")
 
     @handles(actions.EDIT)
     def do_edit(self) -> None:
         """Opens it in $EDITOR."""
         if (cronjob := self.subject()) is not None:
-            self.context.start(self._edit(cronjob), "edit")
+            self.context.start_work(self._edit(cronjob), "edit")
 
     async def _edit(self, cronjob: CronJob) -> None:
         from kronkeep_tui import editor
 
         client = self.context.client.for_cluster(cronjob.cluster)
         original = await client.cronjobs.tagged_spec(cronjob.namespace, cronjob.name)
-        path = editor.written(original.spec)
+        path = editor.write_file(original.spec)
         with self.app.suspend():
-            code = editor.run(path)
+            code = editor.run_editor(path)
         self.app.refresh(layout=True)
-        spec = await editor.put(client, original, path, code)
+        spec = await editor.submit_file(client, original, path, code)
         if spec is None:
             self.context.tell("Nothing was changed.", "quiet")
         else:
@@ -166,7 +166,7 @@ class JobsView(TableView[CronJob]):
     def do_suspend(self) -> None:
         """Suspends or resumes it."""
         verb = "Resume" if self.targets()[0].suspended else "Suspend"
-        self._confirm(verb, self.changes.toggle)
+        self._confirm(verb, self.changes.toggle_suspension)
 
     @handles(actions.BACK_UP)
     def do_back_up(self) -> None:
@@ -178,5 +178,5 @@ class JobsView(TableView[CronJob]):
         """Deletes it, once its name is typed."""
         cronjob = self.subject()
         if cronjob is not None:
-            question = f"Delete {self.label(cronjob)}? Its history stays."
+            question = f"Delete {self.copy_text(cronjob)}? Its history stays."
             self.context.ask(name_prompt(question, cronjob.name, partial(self.changes.delete, cronjob)))

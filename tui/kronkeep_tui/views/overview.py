@@ -40,7 +40,7 @@ class OverviewView(TableView[Alert]):
 
     SCOPES = (Scope.OVERVIEW, Scope.TABLE, Scope.ANY)
     COLUMNS = ATTENTION
-    EMPTY = ("Nothing needs attention.",)
+    EMPTY_LINES = ("Nothing needs attention.",)
     SCOPED_CSS = False  # widths and heights are classes of the screen, above the view
     DEFAULT_CSS = """
     OverviewView { layout: vertical; }
@@ -89,7 +89,7 @@ class OverviewView(TableView[Alert]):
         """What is wrong now."""
         return alerts.open_alerts(store)
 
-    def row(self, record: Alert, store: Store, now: datetime) -> TableRow:
+    def row_of(self, record: Alert, store: Store, now: datetime) -> TableRow:
         """One alert."""
         shown, kind = alerts.state(record)
         return TableRow(
@@ -105,9 +105,9 @@ class OverviewView(TableView[Alert]):
             pane.show(lambda width: page.welcome(store, min(76, max(20, width))))
             return
         super().show(store, now)
-        self._fit()
+        self._fit_list()
 
-    def _fit(self) -> None:
+    def _fit_list(self) -> None:
         """The list is as high as what it lists, within 40 % of the view."""
         rows = len(self.table.rows)
         height = (
@@ -156,4 +156,4 @@ class OverviewView(TableView[Alert]):
 
     def _resize_list(self, step: int) -> None:
         self._own_height = max(4, min(self.size.height - 4, self.table.outer_size.height + step))
-        self._fit()
+        self._fit_list()

@@ -24,8 +24,8 @@ class PageView(View):
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self._searched = ""
-        self._found = -1
+        self._search_text = ""
+        self._match_line = -1
 
     def compose(self) -> ComposeResult:
         """The page."""
@@ -45,8 +45,8 @@ class PageView(View):
 
         def make(width: int) -> list[Text]:
             lines = [((" ", ""), *line) for line in self.lines(store, now, max(20, width - 2))]
-            if self._searched and 0 <= self._found < len(lines):
-                lines[self._found] = add_role(lines[self._found], "found")
+            if self._search_text and 0 <= self._match_line < len(lines):
+                lines[self._match_line] = add_role(lines[self._match_line], "found")
             return lines
 
         self.pane.show(make)
@@ -54,30 +54,31 @@ class PageView(View):
     @handles(actions.SEARCH)
     def do_search(self) -> None:
         """Asks what to search."""
-        self.context.ask(LinePrompt("/", self._search, text=self._searched, on_change=self._search))
+        self.context.ask(LinePrompt("/", self._search, text=self._search_text, on_change=self._search))
 
     def _search(self, words: str) -> None:
-        self._searched = words
-        self._found = -1
-        self._step(1)
+        self._search_text = words
+        self._match_line = -1
+        self._go_to_match(1)
 
     @handles(actions.NEXT_FOUND)
     def do_next_found(self) -> None:
         """Goes to the next line found."""
-        self._step(1)
+        self._go_to_match(1)
 
     @handles(actions.PREVIOUS_FOUND)
     def do_previous_found(self) -> None:
         """Goes to the line found before."""
-        self._step(-1)
+        self._go_to_match(-1)
 
-    def _step(self, step: int) -> None:
-        words = self._searched.lower()
+    def _go_to_match(self, step: int) -> None:
+        words = self._search_text.lower()
         lines = self.pane.lines
         order = [
-            n % len(lines) for n in range(self._found + step, self._found + step + step * len(lines), step)
+            n % len(lines)
+            for n in range(self._match_line + step, self._match_line + step + step * len(lines), step)
         ]
-        self._found = next((n for n in order if words and words in plain(lines[n]).lower()), -1)
-        if self._found >= 0:
-            self.pane.top = max(0, self._found - self.pane.size.height // 2)
+        self._match_line = next((n for n in order if words and words in plain(lines[n]).lower()), -1)
+        if self._match_line >= 0:
+            self.pane.top = max(0, self._match_line - self.pane.size.height // 2)
         self.update()

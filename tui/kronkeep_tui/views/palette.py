@@ -15,7 +15,7 @@ from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
 
-class Offer(NamedTuple):
+class PaletteEntry(NamedTuple):
     """Something that can be done: an action by its name, or a CronJob by its uid."""
 
     id: str
@@ -24,7 +24,7 @@ class Offer(NamedTuple):
     why_not: str = ""
 
 
-class PaletteView(TableView[Offer]):
+class PaletteView(TableView[PaletteEntry]):
     """Offers for the view kind `of`."""
 
     SCOPES = (Scope.PALETTE, Scope.TABLE, Scope.ANY)
@@ -36,7 +36,7 @@ class PaletteView(TableView[Offer]):
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self._typed = ""
+        self._search_text = ""
 
     def crumb(self, store: Store) -> str:
         """What it is."""
@@ -51,29 +51,29 @@ class PaletteView(TableView[Offer]):
             LinePrompt(
                 "> ",
                 self._accept,
-                on_change=self._type,
+                on_change=self._set_search_text,
                 on_cancel=self.context.leave,
                 on_arrow=self.table.move,
             )
         )
 
-    def _type(self, text: str) -> None:
-        self._typed = text.lower()
+    def _set_search_text(self, text: str) -> None:
+        self._search_text = text.lower()
         self.table.edge(0)
         self.update()
 
     def version(self, store: Store) -> object:
         """What was typed."""
-        return self._typed
+        return self._search_text
 
-    def records(self, store: Store) -> Sequence[Offer]:
+    def records(self, store: Store) -> Sequence[PaletteEntry]:
         """What has every typed word, in any order."""
-        wanted = self._typed.split()
-        return [o for o in self._offers(store) if all(word in o.words.lower() for word in wanted)]
+        words = self._search_text.split()
+        return [o for o in self._entries(store) if all(word in o.words.lower() for word in words)]
 
-    def _offers(self, store: Store) -> list[Offer]:
-        found = [
-            Offer(
+    def _entries(self, store: Store) -> list[PaletteEntry]:
+        entries = [
+            PaletteEntry(
                 id=binding.action.name,
                 words=binding.action.label,
                 key=binding.key_labels[0],
@@ -82,15 +82,16 @@ class PaletteView(TableView[Offer]):
             for binding, why_not in self.context.actions_below()
             if binding.action != actions.PALETTE
         ]
-        return found + [
-            Offer(id=f"job {c.id}", words=f"go to {c.namespace}/{c.name}", key="") for c in store.cronjobs
+        return entries + [
+            PaletteEntry(id=f"job {c.id}", words=f"go to {c.namespace}/{c.name}", key="")
+            for c in store.cronjobs
         ]
 
-    def row(self, record: Offer, store: Store, now: datetime) -> TableRow:
+    def row_of(self, record: PaletteEntry, store: Store, now: datetime) -> TableRow:
         """One offer."""
         return TableRow(record.id, (record.words, ((record.key, "accent"),), ((record.why_not, "quiet"),)))
 
-    def detail(self, record: Offer, store: Store, now: datetime, width: int) -> list[Text]:
+    def detail_lines(self, record: PaletteEntry, store: Store, now: datetime, width: int) -> list[Text]:
         """Why it cannot be done now."""
         return [((part, "warn"),) for part in wrap(record.why_not, width)]
 

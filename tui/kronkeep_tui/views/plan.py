@@ -12,9 +12,9 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages.restores import plan_lines
 from kronkeep_tui.prompt import YesNoPrompt, name_prompt
-from kronkeep_tui.restore_target_line import written
+from kronkeep_tui.restore_target_line import to_line
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.files import ask
+from kronkeep_tui.views.files import ask_restore_target
 from kronkeep_tui.views.page_view import PageView
 from kronkeep_tui.widgets.cells import Text
 
@@ -26,7 +26,7 @@ class PlanView(PageView):
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self.backup_id, _, text = place.of.partition(" ")
+        self.backup_id, _, text = place.argument.partition(" ")
         self._request = msgspec.json.decode(text, type=RestoreRequest)
         self._plan: RestorePlan | None = None
 
@@ -38,9 +38,9 @@ class PlanView(PageView):
         """The plan."""
         if self._plan is None:
             return [(("Looking at the snapshot and at the target ...", "quiet"),)]
-        found = plan_lines(self._plan, self._request.include, width)
+        lines = plan_lines(self._plan, self._request.include, width)
         begins = "" if self._plan.refusal else "enter begins it, "
-        return [*found, (), ((f"{begins}r names another target, esc leaves it.", ""),)]
+        return [*lines, (), ((f"{begins}r names another target, esc leaves it.", ""),)]
 
     async def load(self) -> None:
         """Asks for the plan as it would be once the CronJob's name is typed."""
@@ -54,7 +54,7 @@ class PlanView(PageView):
     @handles(actions.RESYNC)
     def do_resync(self) -> None:
         """Asks again."""
-        self.context.start(self.load(), "plan")
+        self.context.start_work(self.load(), "plan")
 
     def refusal(self, action: Action) -> str:
         """A restore begins with a plan that the daemon accepts."""
@@ -67,7 +67,7 @@ class PlanView(PageView):
     @handles(actions.RETARGET)
     def do_retarget(self) -> None:
         """Asks for the target again, as it was written."""
-        ask(self.context, self.backup_id, self._request.include, written(self._request))
+        ask_restore_target(self.context, self.backup_id, self._request.include, to_line(self._request))
 
     @handles(actions.BEGIN)
     def do_begin(self) -> None:
@@ -82,7 +82,7 @@ class PlanView(PageView):
             self.context.ask(YesNoPrompt(question, self._start_restore))
 
     def _start_restore(self) -> None:
-        self.context.start(self._begin(), "restore")
+        self.context.start_work(self._begin(), "restore")
 
     async def _begin(self) -> None:
         restore = await self.context.client.backups.restore(self.backup_id, self._request)

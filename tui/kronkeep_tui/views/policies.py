@@ -10,12 +10,12 @@ from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import policies as page
 from kronkeep_tui.pages.jobs import facts
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import Order, TableView
+from kronkeep_tui.views.table_view import SortOrder, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
 
-def _second(moment: datetime | None) -> float:
+def _seconds_of(moment: datetime | None) -> float:
     return moment.timestamp() if moment else 0.0
 
 
@@ -25,19 +25,21 @@ class PoliciesView(TableView[CronJob]):
     SCOPES = (Scope.POLICIES, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
     DEFAULT_CSS = "PoliciesView > .detail { height: 7; }"
-    CLUSTER_AT = 1
-    EMPTY = (
+    CLUSTER_COLUMN_INDEX = 1
+    EMPTY_LINES = (
         "No CronJob has a backup policy yet.",
         "",
         "n  makes a CronJob with its policy; e in Jobs adds one to a CronJob that is there",
     )
-    ORDERS = {
-        "a": Order("name", lambda c: c.name),
-        "n": Order("namespace", lambda c: (c.namespace, c.name)),
-        "g": Order("last good", lambda c: _second(c.last_good_backup_at)),
-        "v": Order("last verified", lambda c: _second(c.last_verified_at)),
-        "o": Order("recovery point", lambda c: (not c.backup_overdue, _second(c.last_good_backup_at))),
-        "x": Order("next backup", lambda c: _second(c.next_backup_at) or float("inf")),
+    SORT_ORDERS = {
+        "a": SortOrder("name", lambda c: c.name),
+        "n": SortOrder("namespace", lambda c: (c.namespace, c.name)),
+        "g": SortOrder("last good", lambda c: _seconds_of(c.last_good_backup_at)),
+        "v": SortOrder("last verified", lambda c: _seconds_of(c.last_verified_at)),
+        "o": SortOrder(
+            "recovery point", lambda c: (not c.backup_overdue, _seconds_of(c.last_good_backup_at))
+        ),
+        "x": SortOrder("next backup", lambda c: _seconds_of(c.next_backup_at) or float("inf")),
     }
 
     def crumb(self, store: Store) -> str:
@@ -48,19 +50,19 @@ class PoliciesView(TableView[CronJob]):
         """CronJobs with a policy."""
         return [c for c in store.cronjobs if c.policy is not None or c.policy_fault is not None]
 
-    def facts(self, record: CronJob) -> Any:
+    def filter_facts(self, record: CronJob) -> Any:
         """What the filter looks at."""
         return facts(record)
 
-    def is_fault(self, record: CronJob) -> bool:
+    def is_faulty(self, record: CronJob) -> bool:
         """A policy that cannot be acted on, is behind, or warns."""
         return record.policy_fault is not None or record.backup_overdue or bool(record.policy_findings)
 
-    def row(self, record: CronJob, store: Store, now: datetime) -> TableRow:
+    def row_of(self, record: CronJob, store: Store, now: datetime) -> TableRow:
         """One policy."""
         return page.row(record, store, now)
 
-    def detail(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
+    def detail_lines(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
         """What is said of it."""
         return page.detail(record, store, now, width)
 

@@ -12,7 +12,7 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.pages import retention as page
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import Order, TableView
+from kronkeep_tui.views.table_view import SortOrder, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
@@ -25,8 +25,8 @@ class RemovalsView(TableView[CronJob]):
     SCOPES = (Scope.REMOVALS, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
     DEFAULT_CSS = "RemovalsView > .detail { height: 7; }"
-    EMPTY = ("No policy keeps backups here, so retention removes nothing.",)
-    ORDERS = {"n": Order("name", lambda c: (c.namespace, c.name))}
+    EMPTY_LINES = ("No policy keeps backups here, so retention removes nothing.",)
+    SORT_ORDERS = {"n": SortOrder("name", lambda c: (c.namespace, c.name))}
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
@@ -34,26 +34,26 @@ class RemovalsView(TableView[CronJob]):
 
     def crumb(self, store: Store) -> str:
         """Where one is."""
-        return f"retention in {self.of}"
+        return f"retention in {self.argument}"
 
     def records(self, store: Store) -> Sequence[CronJob]:
         """The CronJobs whose policy keeps its backups here."""
-        return [c for c in store.cronjobs if c.policy is not None and c.policy.storage_id == self.of]
+        return [c for c in store.cronjobs if c.policy is not None and c.policy.storage_id == self.argument]
 
     def version(self, store: Store) -> object:
         """The CronJobs and how many plans have come."""
         return (store, len(self._plans))
 
-    def is_fault(self, record: CronJob) -> bool:
+    def is_faulty(self, record: CronJob) -> bool:
         """What waits for a person."""
         plan = self._plans.get(record.id)
         return isinstance(plan, RetentionPlan) and plan.blocked_by is not None
 
-    def row(self, record: CronJob, store: Store, now: datetime) -> TableRow:
+    def row_of(self, record: CronJob, store: Store, now: datetime) -> TableRow:
         """One policy."""
         return page.row(record, self._plans.get(record.id))
 
-    def detail(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
+    def detail_lines(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
         """Whether it waits, and what goes first."""
         return page.detail(self._plans.get(record.id), now, width)
 
@@ -78,7 +78,7 @@ class RemovalsView(TableView[CronJob]):
     def do_resync(self) -> None:
         """Asks again."""
         self._plans.clear()
-        self.context.start(self.load(), f"removals {self.of}")
+        self.context.start_work(self.load(), f"removals {self.argument}")
 
     @handles(actions.CHOOSE)
     def do_choose(self) -> None:

@@ -15,7 +15,7 @@ from kronkeep_tui.pages.status_words import state
 from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store
 from kronkeep_tui.views.page_view import PageView
-from kronkeep_tui.views.table_view import Order, TableView
+from kronkeep_tui.views.table_view import SortOrder, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
@@ -35,11 +35,11 @@ class RestoresView(TableView[Restore]):
         Column(title="TOOK", width=8, right=True, drop=3),
         Column(title="REASON", width=14, drop=4, grow=1),
     )
-    CLUSTER_AT = 2
-    EMPTY = ("Nothing was restored yet.", "", "r in Restore brings a snapshot back.")
-    ORDERS = {
-        "a": Order("age", lambda r: r.created_at, True),
-        "n": Order("CronJob", lambda r: r.cronjob),
+    CLUSTER_COLUMN_INDEX = 2
+    EMPTY_LINES = ("Nothing was restored yet.", "", "r in Restore brings a snapshot back.")
+    SORT_ORDERS = {
+        "a": SortOrder("age", lambda r: r.created_at, True),
+        "n": SortOrder("CronJob", lambda r: r.cronjob),
     }
 
     def crumb(self, store: Store) -> str:
@@ -54,11 +54,11 @@ class RestoresView(TableView[Restore]):
         """The restores."""
         return store.restores
 
-    def is_fault(self, record: Restore) -> bool:
+    def is_faulty(self, record: Restore) -> bool:
         """Those that failed."""
         return record.status == "failed"
 
-    def row(self, record: Restore, store: Store, now: datetime) -> TableRow:
+    def row_of(self, record: Restore, store: Store, now: datetime) -> TableRow:
         """One restore."""
         shown, kind = state(record.status)
         cells = (
@@ -72,7 +72,7 @@ class RestoresView(TableView[Restore]):
         )
         return TableRow(record.id, cells, kind)
 
-    def detail(self, record: Restore, store: Store, now: datetime, width: int) -> list[Text]:
+    def detail_lines(self, record: Restore, store: Store, now: datetime, width: int) -> list[Text]:
         """How far it is, or how it ended."""
         return restore_lines(record, now, width)
 
@@ -83,27 +83,27 @@ class RestoresView(TableView[Restore]):
             self.context.enter("restored", restore.id)
 
 
-class RestoredView(PageView):
+class RestorePageView(PageView):
     """The restore `of`, followed to its end."""
 
     SCOPES = (Scope.RESTORED, Scope.PAGE, Scope.ANY)
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self._read: Restore | None = None
+        self._fetched: Restore | None = None
 
     def crumb(self, store: Store) -> str:
         """What it is."""
-        return f"restore {self.of[:12]}"
+        return f"restore {self.argument[:12]}"
 
     def subject(self) -> Restore | None:
         """The restore as it is known: from the events, or as it was when the page came."""
         store: Store = self.store
-        return store.restores.get(self.of) or self._read
+        return store.restores.get(self.argument) or self._fetched
 
     async def load(self) -> None:
         """Reads it: it may be older than what the terminal holds."""
-        self._read = await self.context.client.restores.get(self.of)
+        self._fetched = await self.context.client.restores.get(self.argument)
         self.update()
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
@@ -121,7 +121,7 @@ class RestoredView(PageView):
     @handles(actions.LOG)
     def do_log(self) -> None:
         """Shows what restic and the check said."""
-        self.context.enter("restore_log", self.of)
+        self.context.enter("restore_log", self.argument)
 
     @handles(actions.CANCEL)
     def do_cancel(self) -> None:
@@ -129,10 +129,10 @@ class RestoredView(PageView):
         self.context.ask(YesNoPrompt("Stop this restore? What it has written stays.", self._start_cancelling))
 
     def _start_cancelling(self) -> None:
-        self.context.start(self._cancel(), "stop")
+        self.context.start_work(self._cancel(), "stop")
 
     async def _cancel(self) -> None:
-        await self.context.client.restores.cancel(self.of)
+        await self.context.client.restores.cancel(self.argument)
 
 
 class RestoreLogView(PageView):
@@ -142,7 +142,7 @@ class RestoreLogView(PageView):
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self._said: deque[str] | None = None
+        self._log_lines: deque[str] | None = None
 
     def crumb(self, store: Store) -> str:
         """What it is."""
@@ -150,23 +150,23 @@ class RestoreLogView(PageView):
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """The newest lines."""
-        if self._said is None:
+        if self._log_lines is None:
             return [(("Reading ...", "quiet"),)]
-        return [((line, ""),) for line in self._said] or [(("It has said nothing yet.", "quiet"),)]
+        return [((line, ""),) for line in self._log_lines] or [(("It has said nothing yet.", "quiet"),)]
 
     async def load(self) -> None:
         """Reads it as it is now."""
-        said: deque[str] = deque(maxlen=MOST_LINES)
+        lines: deque[str] = deque(maxlen=MOST_LINES)
         rest = b""
-        async for chunk in self.context.client.restores.log(self.of):
+        async for chunk in self.context.client.restores.log(self.argument):
             *whole, rest = (rest + chunk).split(b"\n")
-            said += [clean(line.decode(errors="replace"), 1000) for line in whole]
-        self._said = said
+            lines += [clean(line.decode(errors="replace"), 1000) for line in whole]
+        self._log_lines = lines
         if rest:
-            said.append(clean(rest.decode(errors="replace"), 1000))
+            lines.append(clean(rest.decode(errors="replace"), 1000))
         self.update()
 
     @handles(actions.RESYNC)
     def do_resync(self) -> None:
         """Reads it again."""
-        self.context.start(self.load(), "restore log")
+        self.context.start_work(self.load(), "restore log")

@@ -30,7 +30,7 @@ class RetentionView(PageView):
         return f"retention of {cronjob.name}" if cronjob else "retention"
 
     def _cronjob(self, store: Store) -> CronJob | None:
-        return next((c for c in store.cronjobs if c.id == self.of), None)
+        return next((c for c in store.cronjobs if c.id == self.argument), None)
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """The plan."""
@@ -53,7 +53,7 @@ class RetentionView(PageView):
     @handles(actions.RESYNC)
     def do_resync(self) -> None:
         """Asks again."""
-        self.context.start(self.load(), "retention")
+        self.context.start_work(self.load(), "retention")
 
     def refusal(self, action: Action) -> str:
         """Only removals that wait are approved."""
@@ -73,7 +73,7 @@ class RetentionView(PageView):
         question = f"Remove {len(plan.remove)} snapshots for good?"
 
         def approve() -> None:
-            self.context.start(self._approve(cronjob, plan), "approve")
+            self.context.start_work(self._approve(cronjob, plan), "approve")
 
         self.context.ask(name_prompt(question, cronjob.name, approve))
 

@@ -38,8 +38,8 @@ class RunView(View):
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self._pending: list[str] = []
-        self._rest = b""
+        self._unshown_lines: list[str] = []
+        self._unfinished_line = b""
 
     def compose(self) -> ComposeResult:
         """Record, rule, log."""
@@ -57,7 +57,7 @@ class RunView(View):
     @property
     def run(self) -> CronJobExecution | None:
         """The run, as it is now."""
-        return self.store.executions.get(self.of)
+        return self.store.executions.get(self.argument)
 
     def subject(self) -> CronJobExecution | None:
         """The run."""
@@ -65,8 +65,8 @@ class RunView(View):
 
     def crumb(self, store: Store) -> str:
         """The Job's name or the run's id."""
-        run = store.executions.get(self.of)
-        return run.job or f"run {self.of[:8]}" if run else f"run {self.of[:8]}"
+        run = store.executions.get(self.argument)
+        return run.job or f"run {self.argument[:8]}" if run else f"run {self.argument[:8]}"
 
     def headline(self) -> Text:
         """How to go beside."""
@@ -78,7 +78,7 @@ class RunView(View):
 
     def show(self, store: Store, now: datetime) -> None:
         """Shows the record."""
-        run = store.executions.get(self.of)
+        run = store.executions.get(self.argument)
         head = self.query_one(".head", ScrollablePage)
         if run is not None:
             lines = [
@@ -94,42 +94,42 @@ class RunView(View):
 
     async def load(self) -> None:
         """Reads a run that the snapshot lacks, then its log."""
-        await self.context.reader.fetch_run(self.of)
+        await self.context.reader.fetch_run(self.argument)
         self.update()
         self.run_worker(self._follow(), name="log", group="log", exclusive=True, exit_on_error=False)
 
     async def _follow(self) -> None:
         try:
-            async for chunk in self.context.client.runs.log(self.of, follow=True):
-                self._take(chunk)
-            self._take(b"\n" if self._rest else b"")
-            self._pending.append(self._end())
+            async for chunk in self.context.client.runs.log(self.argument, follow=True):
+                self._add_chunk(chunk)
+            self._add_chunk(b"\n" if self._unfinished_line else b"")
+            self._unshown_lines.append(self._end_line())
         except DaemonUnreachable:
-            self._pending.append("-- the daemon went away; ctrl+r reads the log again --")
+            self._unshown_lines.append("-- the daemon went away; ctrl+r reads the log again --")
         except KronkeepError as error:
-            self._pending.append(f"-- {clean(error.message)} --")
+            self._unshown_lines.append(f"-- {clean(error.message)} --")
         self._show_lines()
 
-    def _end(self) -> str:
+    def _end_line(self) -> str:
         run = self.run
         kept = sum(log.kept for log in run.logs) if run else 0
         lost = any(log.truncated for log in run.logs) if run else False
         words = "kept by the daemon; the middle was too long to keep" if lost else "kept by the daemon"
         return f"-- end of log, {words} --" if kept else "-- end of log --"
 
-    def _take(self, chunk: bytes) -> None:
-        *whole, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > LONGEST:
-            whole = [*whole, self._rest]
-            self._rest = b""
-        self._pending += [clean(line.decode(errors="replace").removesuffix("\r")) for line in whole]
-        if len(self._pending) > PENDING_LINES:
-            del self._pending[: -PENDING_LINES // 2]
+    def _add_chunk(self, chunk: bytes) -> None:
+        *whole, self._unfinished_line = (self._unfinished_line + chunk).split(b"\n")
+        if len(self._unfinished_line) > LONGEST:
+            whole = [*whole, self._unfinished_line]
+            self._unfinished_line = b""
+        self._unshown_lines += [clean(line.decode(errors="replace").removesuffix("\r")) for line in whole]
+        if len(self._unshown_lines) > PENDING_LINES:
+            del self._unshown_lines[: -PENDING_LINES // 2]
 
     def _show_lines(self) -> None:
-        if self._pending and self.display and self.is_in_front:
-            lines = self._pending
-            self._pending = []
+        if self._unshown_lines and self.display and self.is_in_front:
+            lines = self._unshown_lines
+            self._unshown_lines = []
             self.log_pane.add(lines)
             self._show_rule()
 
@@ -149,10 +149,10 @@ class RunView(View):
         run = self.run
         return self.store.cronjob(run.cronjob_id) if run else None
 
-    def _beside(self, step: int) -> None:
+    def _show_neighbour(self, step: int) -> None:
         run = self.run
         runs = runs_of(self.store, run.cronjob_id) if run else []
-        place = next((n for n, r in enumerate(runs) if r.id == self.of), -1) + step
+        place = next((n for n, r in enumerate(runs) if r.id == self.argument), -1) + step
         if run is not None and 0 <= place < len(runs):
             self.context.replace("run", runs[place].id)
         else:
@@ -161,26 +161,26 @@ class RunView(View):
     @handles(actions.OLDER)
     def do_older(self) -> None:
         """Shows the run before."""
-        self._beside(1)
+        self._show_neighbour(1)
 
     @handles(actions.NEWER)
     def do_newer(self) -> None:
         """Shows the run after."""
-        self._beside(-1)
+        self._show_neighbour(-1)
 
-    def _ask(self, verb: str, do: Any) -> None:
+    def _confirm_for_cronjob(self, verb: str, do: Any) -> None:
         if (cronjob := self._cronjob()) is not None:
             self.context.ask(YesNoPrompt(f"{verb} {cronjob.name}?", partial(do, [cronjob])))
 
     @handles(actions.TRIGGER)
     def do_trigger(self) -> None:
         """Runs the CronJob again."""
-        self._ask("Run now", self.changes.trigger)
+        self._confirm_for_cronjob("Run now", self.changes.trigger)
 
     @handles(actions.BACK_UP)
     def do_back_up(self) -> None:
         """Backs it up now."""
-        self._ask("Back up now", self.changes.back_up)
+        self._confirm_for_cronjob("Back up now", self.changes.back_up)
 
     @handles(actions.CANCEL)
     def do_cancel(self) -> None:
@@ -198,40 +198,40 @@ class RunView(View):
     @handles(actions.EVENTS)
     def do_events(self) -> None:
         """Shows what Kubernetes said about it."""
-        self.context.enter("events", self.of)
+        self.context.enter("events", self.argument)
 
     @handles(actions.MANIFEST)
     def do_manifest(self) -> None:
         """Shows its Job as Kubernetes writes it."""
-        self.context.enter("yaml", f"manifest {self.of}")
+        self.context.enter("yaml", f"manifest {self.argument}")
 
     @handles(actions.COMPARE)
     def do_compare(self) -> None:
         """Compares it with the run before."""
         run = self.run
         runs = runs_of(self.store, run.cronjob_id) if run else []
-        place = next((n for n, r in enumerate(runs) if r.id == self.of), 0)
+        place = next((n for n, r in enumerate(runs) if r.id == self.argument), 0)
         if place + 1 < len(runs):
-            self.context.enter("compare", f"{runs[place + 1].id} {self.of}")
+            self.context.enter("compare", f"{runs[place + 1].id} {self.argument}")
         else:
             self.context.tell("There is no older run to compare it with.")
 
     @handles(actions.YAML)
     def do_yaml(self) -> None:
         """Shows the record."""
-        self.context.enter("yaml", f"execution {self.of}")
+        self.context.enter("yaml", f"execution {self.argument}")
 
     @handles(actions.COPY)
     def do_copy(self) -> None:
         """Copies the run's id."""
-        self.context.copy(self.of)
+        self.context.copy(self.argument)
 
     @handles(actions.RESYNC)
     def do_resync(self) -> None:
         """Reads record and log again."""
         self.log_pane.clear()
-        self._rest = b""
-        self.context.start(self.load(), "load run")
+        self._unfinished_line = b""
+        self.context.start_work(self.load(), "load run")
         self.context.reader.resync()
         self.context.tell("Reading again.", "quiet")
 
@@ -247,14 +247,14 @@ class RunView(View):
     @handles(actions.NEXT_FOUND)
     def do_next_found(self) -> None:
         """Goes to the next line found."""
-        self._step(1)
+        self._go_to_match(1)
 
     @handles(actions.PREVIOUS_FOUND)
     def do_previous_found(self) -> None:
         """Goes to the line found before."""
-        self._step(-1)
+        self._go_to_match(-1)
 
-    def _step(self, step: int) -> None:
+    def _go_to_match(self, step: int) -> None:
         if not self.log_pane.go_to_next_match(step):
             self.context.tell("Nothing more is found." if self.log_pane.searched else "/ searches first.")
         self._show_rule()

@@ -14,7 +14,7 @@ from kronkeep_tui.pages import runs as page
 from kronkeep_tui.pages.status_words import FAULTS
 from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store, runs_of
-from kronkeep_tui.views.table_view import Order, TableView
+from kronkeep_tui.views.table_view import SortOrder, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
@@ -26,96 +26,96 @@ class RunsView(TableView[CronJobExecution]):
 
     SCOPES = (Scope.RUNS, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
-    CLUSTER_AT = 3
-    EMPTY = ("No run yet.",)
-    ORDERS = {
-        "s": Order("state", lambda r: (r.status not in FAULTS, r.status)),
-        "a": Order("started", lambda r: r.created_at, True),
-        "d": Order("duration", lambda r: r.duration_seconds or 0, True),
-        "n": Order("CronJob", lambda r: r.cronjob),
+    CLUSTER_COLUMN_INDEX = 3
+    EMPTY_LINES = ("No run yet.",)
+    SORT_ORDERS = {
+        "s": SortOrder("state", lambda r: (r.status not in FAULTS, r.status)),
+        "a": SortOrder("started", lambda r: r.created_at, True),
+        "d": SortOrder("duration", lambda r: r.duration_seconds or 0, True),
+        "n": SortOrder("CronJob", lambda r: r.cronjob),
     }
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self._reading = False
-        self._ended = False
+        self._is_reading = False
+        self._is_at_end = False
 
     @property
     def cronjob(self) -> CronJob | None:
         """The CronJob, where the view is about one that is still there."""
-        return self.store.cronjob(self.of) if self.of else None
+        return self.store.cronjob(self.argument) if self.argument else None
 
     def crumb(self, store: Store) -> str:
         """The CronJob's name, or what the view is."""
-        if not self.of:
+        if not self.argument:
             return "Runs"
-        found = store.cronjob(self.of)
-        if found is None:
-            return next((r.cronjob for r in runs_of(store, self.of)), "a deleted CronJob")
-        return found.name + store.cluster_suffix(found.cluster)
+        cronjob = store.cronjob(self.argument)
+        if cronjob is None:
+            return next((r.cronjob for r in runs_of(store, self.argument)), "a deleted CronJob")
+        return cronjob.name + store.cluster_suffix(cronjob.cluster)
 
     def headline(self) -> Text:
         """Counts, and a + while older ones are not read yet."""
-        found = super().headline()
-        return found if self._ended else (*found[:1], ("+", "quiet"), *found[1:])
+        headline = super().headline()
+        return headline if self._is_at_end else (*headline[:1], ("+", "quiet"), *headline[1:])
 
     def records(self, store: Store) -> Sequence[CronJobExecution]:
         """The runs that are known."""
-        return runs_of(store, self.of) if self.of else store.executions.newest()
+        return runs_of(store, self.argument) if self.argument else store.executions.newest()
 
     def version(self, store: Store) -> object:
         """The runs."""
         return store.executions
 
-    def row(self, record: CronJobExecution, store: Store, now: datetime) -> TableRow:
+    def row_of(self, record: CronJobExecution, store: Store, now: datetime) -> TableRow:
         """One run."""
         return page.row(record, store, now)
 
-    def is_fault(self, record: CronJobExecution) -> bool:
+    def is_faulty(self, record: CronJobExecution) -> bool:
         """Not well."""
         return record.status in FAULTS
 
-    def detail(self, record: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
+    def detail_lines(self, record: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
         """What is said of it."""
         return page.detail(record, store, now, width)
 
-    def label(self, record: CronJobExecution) -> str:
+    def copy_text(self, record: CronJobExecution) -> str:
         """The run's id."""
         return record.id
 
     async def load(self) -> None:
         """Reads the newest page."""
-        await self._more()
+        await self._read_older()
 
-    async def _more(self) -> None:
-        if self._reading or self._ended:
+    async def _read_older(self) -> None:
+        if self._is_reading or self._is_at_end:
             return
-        self._reading = True
+        self._is_reading = True
         try:
             reader = self.context.reader
-            self._ended = await reader.read_older_runs(self.filter_text, cronjob_id=self.of) == 0
-            if self.of and not self._ended:
-                await reader.read_older_backups(cronjob_id=self.of)
+            self._is_at_end = await reader.read_older_runs(self.filter_text, cronjob_id=self.argument) == 0
+            if self.argument and not self._is_at_end:
+                await reader.read_older_backups(cronjob_id=self.argument)
         finally:
-            self._reading = False
-        if self._ended:
+            self._is_reading = False
+        if self._is_at_end:
             self.update()
-        elif self.filter_text and self._near_end():
-            self.context.start(self._more(), "older runs")
+        elif self.filter_text and self._is_near_end():
+            self.context.start_work(self._read_older(), "older runs")
 
-    def _near_end(self) -> bool:
+    def _is_near_end(self) -> bool:
         return self.table.cursor + NEAR >= len(self.table.rows) and self.table.cursor > 0
 
     def on_row_table_cursor_moved(self) -> None:
         """Reads older runs when the cursor comes near the last."""
-        if self._near_end() and not self._reading and not self._ended:
-            self.context.start(self._more(), "older runs")
+        if self._is_near_end() and not self._is_reading and not self._is_at_end:
+            self.context.start_work(self._read_older(), "older runs")
 
     def accept_filter(self, text: str) -> None:
         """Asks the daemon too: what passes may not have been read."""
         super().accept_filter(text)
-        self._ended = False
-        self.context.start(self._more(), "older runs")
+        self._is_at_end = False
+        self.context.start_work(self._read_older(), "older runs")
 
     def move_to_end(self) -> None:
         """Goes to the last run that was read, and reads on."""
@@ -180,14 +180,14 @@ class RunsView(TableView[CronJobExecution]):
                 return f"The CronJob {run.cronjob} is no longer there."
             if action == actions.BACK_UP and cronjob.policy is None:
                 return f"{cronjob.name} has no backup policy."
-        if action == actions.CANCEL and not self._unended():
+        if action == actions.CANCEL and not self._stoppable_runs():
             return "Only a run that is not over can be stopped."
         return ""
 
-    def _unended(self) -> list[CronJobExecution]:
+    def _stoppable_runs(self) -> list[CronJobExecution]:
         return [run for run in self.targets() if run.status in ("running", "pending")]
 
-    def _with_cronjob(self, verb: str, do: Any) -> None:
+    def _confirm_for_cronjob(self, verb: str, do: Any) -> None:
         run = self.subject()
         cronjob = self.store.cronjob(run.cronjob_id) if run else None
         if cronjob is not None:
@@ -196,16 +196,16 @@ class RunsView(TableView[CronJobExecution]):
     @handles(actions.TRIGGER)
     def do_trigger(self) -> None:
         """Runs the CronJob again."""
-        self._with_cronjob("Run now", self.changes.trigger)
+        self._confirm_for_cronjob("Run now", self.changes.trigger)
 
     @handles(actions.BACK_UP)
     def do_back_up(self) -> None:
         """Backs the CronJob up now."""
-        self._with_cronjob("Back up now", self.changes.back_up)
+        self._confirm_for_cronjob("Back up now", self.changes.back_up)
 
     @handles(actions.CANCEL)
     def do_cancel(self) -> None:
         """Stops it."""
-        runs = self._unended()
+        runs = self._stoppable_runs()
         words = runs[0].job or runs[0].cronjob if len(runs) == 1 else f"{len(runs)} runs"
         self.context.ask(YesNoPrompt(f"Stop {words}?", partial(self.changes.cancel, runs)))

@@ -10,13 +10,13 @@ from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages.runs import backup_lines
 from kronkeep_tui.pages.status_words import state
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.files import ask
-from kronkeep_tui.views.table_view import Order, TableView
+from kronkeep_tui.views.files import ask_restore_target
+from kronkeep_tui.views.table_view import SortOrder, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
 
-class RestoreView(TableView[BackupExecution]):
+class SnapshotsView(TableView[BackupExecution]):
     """Backups that left a snapshot, newest first."""
 
     SCOPES = (Scope.RESTORE, Scope.TABLE, Scope.ANY)
@@ -31,12 +31,12 @@ class RestoreView(TableView[BackupExecution]):
         Column(title="FILES", width=9, drop=3, right=True),
         Column(title="VERIFIED", width=9, drop=2, right=True),
     )
-    CLUSTER_AT = 3
-    EMPTY = ("No snapshot yet.", "", "b in Jobs backs a CronJob up now.")
-    ORDERS = {
-        "a": Order("age", lambda b: b.created_at, True),
-        "n": Order("CronJob", lambda b: b.cronjob),
-        "z": Order("size", lambda b: b.result.bytes_read if b.result else 0, True),
+    CLUSTER_COLUMN_INDEX = 3
+    EMPTY_LINES = ("No snapshot yet.", "", "b in Jobs backs a CronJob up now.")
+    SORT_ORDERS = {
+        "a": SortOrder("age", lambda b: b.created_at, True),
+        "n": SortOrder("CronJob", lambda b: b.cronjob),
+        "z": SortOrder("size", lambda b: b.result.bytes_read if b.result else 0, True),
     }
 
     def crumb(self, store: Store) -> str:
@@ -51,7 +51,7 @@ class RestoreView(TableView[BackupExecution]):
         """The backups."""
         return store.backups
 
-    def row(self, record: BackupExecution, store: Store, now: datetime) -> TableRow:
+    def row_of(self, record: BackupExecution, store: Store, now: datetime) -> TableRow:
         """One snapshot."""
         shown, kind = state(record.status)
         result = record.result
@@ -68,11 +68,11 @@ class RestoreView(TableView[BackupExecution]):
         )
         return TableRow(record.id, cells, kind)
 
-    def detail(self, record: BackupExecution, store: Store, now: datetime, width: int) -> list[Text]:
+    def detail_lines(self, record: BackupExecution, store: Store, now: datetime, width: int) -> list[Text]:
         """The backup and its snapshot."""
         return backup_lines(record, store, now, width)
 
-    def label(self, record: BackupExecution) -> str:
+    def copy_text(self, record: BackupExecution) -> str:
         """The snapshot's id."""
         return record.result.snapshot_id if record.result else record.id
 
@@ -102,7 +102,7 @@ class RestoreView(TableView[BackupExecution]):
     def do_restore(self) -> None:
         """Asks where to restore the whole snapshot."""
         if (backup := self.subject()) is not None:
-            ask(self.context, backup.id, ())
+            ask_restore_target(self.context, backup.id, ())
 
     @handles(actions.VERIFY)
     def do_verify(self) -> None:

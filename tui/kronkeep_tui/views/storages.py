@@ -14,7 +14,7 @@ from kronkeep_tui.pages import storages as page
 from kronkeep_tui.pages.status_words import CAPACITY_WARNING, used_share
 from kronkeep_tui.prompt import LinePrompt, YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import Order, TableView
+from kronkeep_tui.views.table_view import SortOrder, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
@@ -32,7 +32,7 @@ class StorageFacts(NamedTuple):
     created_at: datetime
 
 
-def _until_full(storage: BackupStorage) -> float:
+def _days_until_full(storage: BackupStorage) -> float:
     left = storage.usage.days_until_full if storage.usage else None
     return float("inf") if left is None else left
 
@@ -42,24 +42,24 @@ class StoragesView(TableView[BackupStorage]):
 
     SCOPES = (Scope.STORAGES, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
-    CLUSTER_AT = 2
+    CLUSTER_COLUMN_INDEX = 2
     DEFAULT_CSS = "StoragesView > .detail { height: 7; }"
-    EMPTY = (
+    EMPTY_LINES = (
         "No storage yet. A storage is a named place for one restic repository.",
         "",
         "n  makes one: a folder, an NFS export, S3, SFTP, Azure, ... in one line",
     )
-    ORDERS = {
-        "s": Order("state", lambda s: (s.status == "active", s.status)),
-        "n": Order("name", lambda s: s.id),
-        "u": Order("used", lambda s: used_share(s) or 0, True),
-        "f": Order("full in", _until_full),
+    SORT_ORDERS = {
+        "s": SortOrder("state", lambda s: (s.status == "active", s.status)),
+        "n": SortOrder("name", lambda s: s.id),
+        "u": SortOrder("used", lambda s: used_share(s) or 0, True),
+        "f": SortOrder("full in", _days_until_full),
     }
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self._figures: dict[str, list[StorageUsage]] = {}
-        self._line = ""
+        self._usage: dict[str, list[StorageUsage]] = {}
+        self._typed_line = ""
         self._read_at: dict[str, datetime | None] = {}  # when what was read of a storage was measured
 
     def crumb(self, store: Store) -> str:
@@ -74,7 +74,7 @@ class StoragesView(TableView[BackupStorage]):
         """The storages."""
         return store.storages
 
-    def facts(self, record: BackupStorage) -> Any:
+    def filter_facts(self, record: BackupStorage) -> Any:
         """What the filter looks at."""
         return StorageFacts(
             id=record.id,
@@ -85,40 +85,40 @@ class StoragesView(TableView[BackupStorage]):
             created_at=record.created_at,
         )
 
-    def is_fault(self, record: BackupStorage) -> bool:
+    def is_faulty(self, record: BackupStorage) -> bool:
         """Failed, found faulty, or nearly full."""
         data = record.data_check
         faulty = record.check_ok is False or (data is not None and not data.ok)
         return record.status == "failed" or faulty or (used_share(record) or 0) >= CAPACITY_WARNING
 
-    def row(self, record: BackupStorage, store: Store, now: datetime) -> TableRow:
+    def row_of(self, record: BackupStorage, store: Store, now: datetime) -> TableRow:
         """One storage."""
         return page.row(record, store, now)
 
-    def detail(self, record: BackupStorage, store: Store, now: datetime, width: int) -> list[Text]:
+    def detail_lines(self, record: BackupStorage, store: Store, now: datetime, width: int) -> list[Text]:
         """State, figures, who uses it."""
-        return page.detail(record, self._figures.get(record.id, ()), store, now, width)
+        return page.detail(record, self._usage.get(record.id, ()), store, now, width)
 
     def on_row_table_cursor_moved(self) -> None:
         """Reads what another storage held over time."""
-        self._ask_past()
+        self._read_usage_if_new()
 
     def show(self, store: Store, now: datetime) -> None:
         """Shows the rows; what the storage under the cursor held is read once there is one."""
         super().show(store, now)
-        self._ask_past()
+        self._read_usage_if_new()
 
-    def _ask_past(self) -> None:
+    def _read_usage_if_new(self) -> None:
         storage = self.subject()
         if storage is None:
             return
         measured = storage.usage.measured_at if storage.usage else None
         if measured != self._read_at.get(storage.id):
             self._read_at[storage.id] = measured
-            self.context.start(self._read(storage.id), "storage usage")
+            self.context.start_work(self._read_usage(storage.id), "storage usage")
 
-    async def _read(self, storage_id: str) -> None:
-        self._figures[storage_id] = (await self.context.client.storages.usage(storage_id, 200)).items
+    async def _read_usage(self, storage_id: str) -> None:
+        self._usage[storage_id] = (await self.context.client.storages.usage(storage_id, 200)).items
         self.show_detail()
 
     def refusal(self, action: Action) -> str:
@@ -138,40 +138,40 @@ class StoragesView(TableView[BackupStorage]):
     @handles(actions.CREATE)
     def do_create(self) -> None:
         """Asks for a storage in one line, with an example to change, or the line that made none."""
-        made = self.store.storages.get(self._line.partition(" ")[0])
-        text = storage_line.EXAMPLE if made is not None or not self._line else self._line
+        made = self.store.storages.get(self._typed_line.partition(" ")[0])
+        text = storage_line.EXAMPLE if made is not None or not self._typed_line else self._typed_line
         self.context.ask(LinePrompt("New storage: ", self._create, text=text, complete=storage_line.complete))
 
     def _create(self, line: str) -> None:
-        self._line = line
+        self._typed_line = line
         self.changes.create_storage(storage_line.parse(line))
 
     @handles(actions.CHECK)
     def do_check(self) -> None:
         """Runs restic check."""
-        self._ask("check")
+        self._start_work("check")
 
     @handles(actions.MEASURE)
     def do_measure(self) -> None:
         """Measures it."""
-        self._ask("measure")
+        self._start_work("measure")
 
     @handles(actions.RETRY)
     def do_retry(self) -> None:
         """Tries to make it again."""
-        self._ask("retry")
+        self._start_work("retry")
 
     @handles(actions.TEST)
     def do_test(self) -> None:
         """Opens the repository from the cluster."""
-        self._ask("test")
+        self._start_work("test")
 
     @handles(actions.PRUNE)
     def do_prune(self) -> None:
         """Gives back the space of removed snapshots, after a question."""
         if (storage := self.subject()) is not None:
             question = f"Prune {storage.id}? What no snapshot needs any more is deleted for good."
-            self.context.ask(YesNoPrompt(question, partial(self.changes.storage, "prune", storage)))
+            self.context.ask(YesNoPrompt(question, partial(self.changes.work_on_storage, "prune", storage)))
 
     @handles(actions.FORM)
     def do_form(self) -> None:
@@ -181,7 +181,7 @@ class StoragesView(TableView[BackupStorage]):
             return
 
         def accept(line: str) -> None:
-            self.changes.change_storage(storage, storage_line.change(line))
+            self.changes.change_storage(storage, storage_line.parse_change(line))
 
         self.context.ask(LinePrompt(f"Change {storage.id}: ", accept, text=storage_line.limits_of(storage)))
 
@@ -191,9 +191,9 @@ class StoragesView(TableView[BackupStorage]):
         if (storage := self.subject()) is not None:
             self.context.enter("removals", storage.id)
 
-    def _ask(self, what: str) -> None:
+    def _start_work(self, what: str) -> None:
         if (storage := self.subject()) is not None:
-            self.changes.storage(what, storage)
+            self.changes.work_on_storage(what, storage)
 
     @handles(actions.DELETE)
     def do_delete(self) -> None:

@@ -27,7 +27,7 @@ FILTER_SECONDS = 0.12
 REST_SECONDS = 0.12
 
 
-class Order(NamedTuple):
+class SortOrder(NamedTuple):
     """How a letter sorts: its words and the key; `down` puts the largest first."""
 
     words: str
@@ -40,8 +40,8 @@ class TableView(View, Generic[R]):
 
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.TABLE, Scope.ANY)
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
-    ORDERS: ClassVar[dict[str, Order]] = {}
-    EMPTY: ClassVar[tuple[str, ...]] = ("Nothing here yet.",)
+    SORT_ORDERS: ClassVar[dict[str, SortOrder]] = {}
+    EMPTY_LINES: ClassVar[tuple[str, ...]] = ("Nothing here yet.",)
     SCOPED_CSS = False  # widths and heights are classes of the screen, above the view
     DEFAULT_CSS = """
     TableView { layout: vertical; }
@@ -53,7 +53,9 @@ class TableView(View, Generic[R]):
     .-plain TableView > .detail { border-left: none; }
     """
 
-    CLUSTER_AT: int | None = None  # where the column of the cluster belongs, which is there for several only
+    CLUSTER_COLUMN_INDEX: int | None = (
+        None  # where the column of the cluster belongs, which is there for several only
+    )
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
@@ -61,9 +63,9 @@ class TableView(View, Generic[R]):
         self.faults_only = False
         self.order = ""
         self._filter: RecordFilter = parse_filter("")
-        self._seen: tuple[object, ...] = ()
-        self._found: Sequence[R] = ()
-        self._all = 0
+        self._selected_for: tuple[object, ...] = ()
+        self._records: Sequence[R] = ()
+        self._total = 0
         self._resting: Timer | None = None
         self._now: datetime | None = None
 
@@ -85,72 +87,72 @@ class TableView(View, Generic[R]):
         """Something that is another object when `records` would say something else."""
         return store
 
-    def key(self, record: R) -> str:
+    def key_of(self, record: R) -> str:
         """The identity of a record."""
         return str(record.id)  # type: ignore[attr-defined]  # records have ids; views of others override this
 
-    def row(self, record: R, store: Store, now: datetime) -> TableRow:
+    def row_of(self, record: R, store: Store, now: datetime) -> TableRow:
         """A record as a row."""
         raise NotImplementedError
 
-    def facts(self, record: R) -> Any:
+    def filter_facts(self, record: R) -> Any:
         """What the filter looks at."""
         return record
 
-    def is_fault(self, record: R) -> bool:
+    def is_faulty(self, record: R) -> bool:
         """Whether a record stays when only faults are shown."""
         return False
 
-    def detail(self, record: R, store: Store, now: datetime, width: int) -> list[Text]:
+    def detail_lines(self, record: R, store: Store, now: datetime, width: int) -> list[Text]:
         """Lines about the record under the cursor."""
         return []
 
-    def label(self, record: R) -> str:
+    def copy_text(self, record: R) -> str:
         """What `copy` copies."""
-        return self.key(record)
+        return self.key_of(record)
 
     def show(self, store: Store, now: datetime) -> None:
         """Shows the records that pass, in order; walks over them only when something changed."""
         seen = (self.version(store), self.filter_text, self.faults_only, self.order, self.context.namespace)
-        same = len(seen) == len(self._seen) and all(
-            a is b or a == b for a, b in zip(seen[1:], self._seen[1:], strict=True)
+        same = len(seen) == len(self._selected_for) and all(
+            a is b or a == b for a, b in zip(seen[1:], self._selected_for[1:], strict=True)
         )
-        if not (same and self._seen[0] is seen[0]):
-            self._seen = seen
-            self._found = self._select(store, now)
+        if not (same and self._selected_for[0] is seen[0]):
+            self._selected_for = seen
+            self._records = self._select(store, now)
         self._now = now
         table = self.table
-        table.empty = () if self._found else self._empty()
+        table.empty = () if self._records else self._empty_text()
         table.sorted_by = self.order
-        at = self.CLUSTER_AT if len(store.clusters) > 1 else None
+        at = self.CLUSTER_COLUMN_INDEX if len(store.clusters) > 1 else None
         table.columns = clusters.columns(self.COLUMNS, at)
-        make = lambda r: clusters.row(self.row(r, store, now), at, r, store)  # noqa: E731
-        table.show(Rows(self._found, self.key, make))
+        make = lambda r: clusters.row(self.row_of(r, store, now), at, r, store)  # noqa: E731
+        table.show(Rows(self._records, self.key_of, make))
         self.show_detail()
 
     def _select(self, store: Store, now: datetime) -> Sequence[R]:
         found = self.records(store)
-        self._all = len(found)
+        self._total = len(found)
         if self.context.namespace:
             found = [r for r in found if getattr(r, "namespace", "") in ("", self.context.namespace)]
         if self.filter_text:
             takes = self._filter.matches
-            facts = self.facts
+            facts = self.filter_facts
             found = [r for r in found if takes(facts(r), now)]
         if self.faults_only:
-            found = [r for r in found if self.is_fault(r)]
-        if order := self.ORDERS.get(self.order):
+            found = [r for r in found if self.is_faulty(r)]
+        if order := self.SORT_ORDERS.get(self.order):
             found = sorted(found, key=order.key, reverse=order.down)
         return found
 
-    def _empty(self) -> tuple[Text, ...]:
-        if self._all:
+    def _empty_text(self) -> tuple[Text, ...]:
+        if self._total:
             return (
-                (("  Nothing of ", ""), (str(self._all), "strong"), (" passes. esc shows all again.", "")),
+                (("  Nothing of ", ""), (str(self._total), "strong"), (" passes. esc shows all again.", "")),
             )
         if not self.context.reader.has_read:
             return ((("  Reading ...", "quiet"),),)
-        return tuple(((f"  {line}", ""),) for line in self.EMPTY)
+        return tuple(((f"  {line}", ""),) for line in self.EMPTY_LINES)
 
     def show_detail(self) -> None:
         """Shows the details of the row under the cursor."""
@@ -165,7 +167,7 @@ class TableView(View, Generic[R]):
         def make(width: int) -> list[Text]:
             lines: list[Text] = [] if beside else [(rule(width),)]
             if record is not None and now is not None:
-                lines += self.detail(record, store, now, max(20, width))
+                lines += self.detail_lines(record, store, now, max(20, width))
             return lines
 
         pane.show(make)
@@ -173,24 +175,24 @@ class TableView(View, Generic[R]):
     def subject(self) -> R | None:
         """The record under the cursor."""
         table = self.table
-        return self._found[table.cursor] if table.cursor < len(self._found) else None
+        return self._records[table.cursor] if table.cursor < len(self._records) else None
 
     def targets(self) -> list[R]:
         """The marked records, else the one under the cursor."""
         marks = self.table.marks
-        marked = [r for r in self._found if self.key(r) in marks] if marks else []
+        marked = [r for r in self._records if self.key_of(r) in marks] if marks else []
         subject = self.subject()
         return marked or ([subject] if subject is not None else [])
 
     def headline(self) -> Text:
         """Counts, filter, order, faults, marks."""
         found: list[tuple[str, str]] = []
-        count = len(self._found)
-        found.append((f"{count}" if count == self._all else f"{count}/{self._all}", "strong"))
+        count = len(self._records)
+        found.append((f"{count}" if count == self._total else f"{count}/{self._total}", "strong"))
         if self.filter_text:
             found += [("  filter: ", "quiet"), (self.filter_text, "warn")]
         if self.order:
-            found += [("  sort: ", "quiet"), (self.ORDERS[self.order].words, "")]
+            found += [("  sort: ", "quiet"), (self.SORT_ORDERS[self.order].words, "")]
         if self.faults_only:
             found.append(("  faults only", "warn"))
         if self.table.marks:
@@ -201,9 +203,9 @@ class TableView(View, Generic[R]):
         """Shows the details of another row, once the cursor rests: a held key sends only the cursor."""
         if self._resting is not None:
             self._resting.stop()
-        self._resting = self.set_timer(REST_SECONDS, self._rested)
+        self._resting = self.set_timer(REST_SECONDS, self._on_cursor_rest)
 
-    def _rested(self) -> None:
+    def _on_cursor_rest(self) -> None:
         self._resting = None
         self.show_detail()
         self.context.update_bars()
@@ -265,12 +267,12 @@ class TableView(View, Generic[R]):
     @handles(actions.SORT)
     def do_sort(self) -> None:
         """Asks for the letter of a column."""
-        words = "  ".join(f"{letter} {order.words}" for letter, order in self.ORDERS.items())
+        words = "  ".join(f"{letter} {order.words}" for letter, order in self.SORT_ORDERS.items())
         self.context.ask(LetterPrompt(f"Sort by:  {words}  (any other: natural order)", self.sort_by))
 
     def sort_by(self, letter: str) -> None:
         """Sorts by the letter of an order; any other letter is the natural order."""
-        self.order = letter if letter in self.ORDERS else ""
+        self.order = letter if letter in self.SORT_ORDERS else ""
         self.update()
 
     @handles(actions.FAULTS)
@@ -311,29 +313,29 @@ class TableView(View, Generic[R]):
     @handles(actions.COPY)
     def do_copy(self) -> None:
         """Copies the names of the marked rows, or of this one."""
-        self.context.copy("\n".join(self.label(record) for record in self.targets()))
+        self.context.copy("\n".join(self.copy_text(record) for record in self.targets()))
 
     @handles(actions.GROW)
     def do_grow(self) -> None:
         """Makes the details larger."""
-        self._resize(1)
+        self._resize_detail(1)
 
     @handles(actions.SHRINK)
     def do_shrink(self) -> None:
         """Makes the details smaller."""
-        self._resize(-1)
+        self._resize_detail(-1)
 
-    def _resize(self, step: int) -> None:
+    def _resize_detail(self, step: int) -> None:
         pane = self.query_one(".detail", ScrollablePage)
         if self.screen.has_class("-wide"):
             pane.styles.width = max(20, min(self.size.width - 40, pane.outer_size.width + 8 * step))
         else:
             pane.styles.height = max(2, min(self.size.height - 5, pane.outer_size.height + 2 * step))
 
-    def spoken(self) -> str:
+    def spoken_row(self) -> str:
         """The row under the cursor as one sentence, for screen readers."""
         table = self.table
-        if not self._found:
+        if not self._records:
             return ""
         cells = table.rows[table.cursor].cells
         words = [plain(replace_drawings(spans(cell))) for cell in cells]

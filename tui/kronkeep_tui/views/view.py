@@ -36,9 +36,9 @@ class View(UnscrolledWidget):
         self._pane = 0
 
     @property
-    def of(self) -> str:
+    def argument(self) -> str:
         """What the view is about."""
-        return self.place.of
+        return self.place.argument
 
     @property
     def store(self) -> Store:
@@ -102,7 +102,7 @@ class View(UnscrolledWidget):
         """Return the field that takes what is typed; None in views without fields."""
         return None
 
-    def spoken(self) -> str:
+    def spoken_row(self) -> str:
         """Return the row under the cursor as a sentence for screen readers."""
         return ""
 

@@ -35,19 +35,21 @@ class YamlView(PageView):
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         """The text; keys are told from values."""
         return (
-            [_line(line) for line in clean_lines(self._text)] if self._text else [(("Reading ...", "quiet"),)]
+            [_colour_line(line) for line in clean_lines(self._text)]
+            if self._text
+            else [(("Reading ...", "quiet"),)]
         )
 
     async def load(self) -> None:
         """Reads the record and writes it."""
         import yaml
 
-        record = await self._read()
+        record = await self._read_record()
         self._text = yaml.safe_dump(msgspec.to_builtins(record), sort_keys=False, allow_unicode=True)
         self.update()
 
-    async def _read(self) -> object:
-        kind, _, name = self.of.partition(" ")
+    async def _read_record(self) -> object:
+        kind, _, name = self.argument.partition(" ")
         client = self.context.client
         if kind == "cronjob":
             name, _, cluster = name.partition("@")
@@ -66,6 +68,6 @@ class YamlView(PageView):
         self.context.copy(self._text)
 
 
-def _line(line: str) -> Text:
+def _colour_line(line: str) -> Text:
     key, colon, value = line.partition(":")
     return ((key + colon, "accent"), (value, "")) if colon and " " not in key.strip(" -") else ((line, ""),)
