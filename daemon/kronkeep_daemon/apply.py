@@ -1,8 +1,8 @@
-"""Makes the cluster as manifests say: creates what is missing, changes what differs, leaves the rest alone.
+"""Applies manifests: creates what is missing, changes what differs, leaves everything else alone.
 
-A field that a manifest of Kubernetes does not name stays as it is (RFC 7386, JSON merge patch), unless the
-manifest named it when it was applied before: then it goes. Lists are replaced whole. A manifest in kronkeep's
-own words is the whole of a CronJob, its policy included.
+A field that a Kubernetes manifest does not name stays as it is (RFC 7386, JSON merge patch), unless the
+manifest named it when it was applied before: then it is removed. Lists are replaced whole. A manifest in
+kronkeep's own format describes a whole CronJob with its policy.
 """
 
 import hashlib
@@ -32,14 +32,14 @@ _KEPT_META = ("name", "namespace", "labels", "annotations")
 
 
 class ApplyResult(NamedTuple):
-    """What became of a manifest; `cronjob` is None for a storage."""
+    """What applying a manifest did; `cronjob` is None for a storage."""
 
     outcome: ApplyOutcome
     cronjob: CronJob | None
 
 
 class ManifestApplier:
-    """Applies manifests to the cluster that the request names, and to the storages."""
+    """Applies manifests to clusters and storages."""
 
     def __init__(
         self, cronjobs: CronJobService, extended: ExtendedCronJobService, storages: StorageService
@@ -49,7 +49,7 @@ class ManifestApplier:
         self._storages = storages
 
     async def apply(self, wanted: ManifestBody, cluster: Cluster, *, dry_run: bool = False) -> ApplyResult:
-        """Applies one; raises what creating and changing raise, NameTaken for a storage that differs."""
+        """Apply a manifest; raises what create and replace raise, NameTaken for a storage that differs."""
         if isinstance(wanted, BackupStorageCreate):
             return ApplyResult(await self._storage(wanted, cluster, dry_run), None)
         ref = CronJobRef(cluster.id, wanted.namespace, wanted.name)
@@ -84,7 +84,7 @@ class ManifestApplier:
     async def manifest(
         self, ref: CronJobRef, wanted: CronJobManifest, *, dry_run: bool = False
     ) -> ApplyResult:
-        """Applies a CronJob as Kubernetes writes it; an invalid policy annotation refuses all of it."""
+        """Apply a batch/v1 CronJob; nothing of it is applied where its policy annotation is invalid."""
         body = body_of(wanted)
         name_rules.check_name(wanted.name)
         try:
@@ -106,7 +106,7 @@ class ManifestApplier:
         return ApplyResult("changed", patched if dry_run else self._extended.get(ref))
 
     async def _annotate(self, ref: CronJobRef, body: JsonObject, live: CronJobObject | None) -> None:
-        """Checks the policy in the annotations and writes it out whole, with the identity it will keep."""
+        """Check the policy in the annotations and write it there in full, with the id that it keeps."""
         annotations = body["metadata"].get("annotations") or {}
         if object_keys.POLICY not in annotations:
             return
@@ -127,14 +127,14 @@ class ManifestApplier:
             meta["annotations"] = (meta.get("annotations") or {}) | revision
 
     def _unshared(self, policy_id: str) -> str | None:
-        """The identity in a new CronJob's manifest; None where it was copied from a CronJob that has it."""
+        """Return the policy id of a new CronJob's manifest; None where another CronJob has it already."""
         carried = (policies.read_policy(cronjob).policy for cronjob in self._cronjobs.objects())
         held = any(policy is not None and policy.id == policy_id for policy in carried)
         return None if held else policy_id
 
 
 def _note(body: JsonObject) -> None:
-    """Keeps the names of what the manifest declares on the CronJob."""
+    """Note the names of the declared fields in an annotation of the manifest."""
     noted = last_applied.encode_field_names(body)
     body["metadata"]["annotations"] = (body["metadata"].get("annotations") or {}) | {
         object_keys.DECLARED: noted
@@ -142,7 +142,7 @@ def _note(body: JsonObject) -> None:
 
 
 def body_of(wanted: CronJobManifest) -> JsonObject:
-    """The object to send: of the metadata only what a person writes, with the namespace filled in."""
+    """Return the object to send: only what people write of the metadata, with the namespace."""
     meta = {key: wanted.metadata[key] for key in _KEPT_META if wanted.metadata.get(key)}
     body = {"apiVersion": wanted.api_version, "kind": wanted.kind, "spec": wanted.spec}
     copied: JsonObject = msgspec.json.decode(msgspec.json.encode(body | {"metadata": meta}))

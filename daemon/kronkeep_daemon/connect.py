@@ -1,7 +1,7 @@
-"""Connects to the configured clusters; one that does not answer is taken by the identity that it had before.
+"""Connects to the configured clusters; one that does not answer gets the identity that the history has.
 
-Without that a daemon that starts while its cluster is away could show nothing of its history. The identity is
-confirmed by the first request that the cluster answers.
+Without that, a daemon that starts while its cluster is unreachable could show nothing of its history. The
+identity is confirmed by the first response of the cluster.
 """
 
 import logging
@@ -25,7 +25,7 @@ MOST_FORMER = 100
 class KnownCluster(Record, frozen=True, kw_only=True):
     """A cluster that has answered; `id` is its name in the settings, `uid` that of its kube-system.
 
-    `former` are the uids that were found under that name before: of clusters that it stands in for.
+    `former` are the uids of the clusters that the same section led to before, for which this one stands in.
     """
 
     id: str
@@ -35,7 +35,7 @@ class KnownCluster(Record, frozen=True, kw_only=True):
 
 
 async def connect(clusters: Mapping[str, ClusterSettings], history: History, clock: Clock) -> Configured:
-    """Every cluster of the settings, by name; raises ClusterUnreachable for one that never answered yet."""
+    """Connect to every cluster of the settings; raises ClusterUnreachable for one that never answered."""
     known: Records[KnownCluster] = Records(history.table("clusters"), KnownCluster)
     found: Configured = []
     for name, configured in clusters.items():
@@ -53,7 +53,7 @@ async def connect(clusters: Mapping[str, ClusterSettings], history: History, clo
 
 
 def _refuse_twin(cluster: Cluster, others: Configured) -> None:
-    """Two sections that lead to one cluster would record everything twice; raises InvalidSettings."""
+    """Raise InvalidSettings where two sections lead to one cluster: every run would be recorded twice."""
     for other, _ in others:
         if other.id == cluster.id:
             words = f"The sections {other.name} and {cluster.name} lead to the same cluster."

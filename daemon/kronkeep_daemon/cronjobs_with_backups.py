@@ -1,4 +1,4 @@
-"""CronJobs together with their backups: both come to be or neither, both are triggered, status follows."""
+"""CronJobs together with their backups: the base service with policies and backups added."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -48,7 +48,7 @@ _POLICY_KEYS = (
 
 
 class ExtendedCronJobService:
-    """What people and scripts use: the base service with backups added to it."""
+    """The service that the API and the manifests use; a CronJob and its policy are written in one request."""
 
     def __init__(
         self,
@@ -70,21 +70,21 @@ class ExtendedCronJobService:
         self._schedules = schedules
 
     async def iter_cronjobs(self, namespace: str | None = None) -> AsyncIterator[CronJob]:
-        """Every CronJob with its policy and last backup; other work goes on in between."""
+        """Yield every CronJob with its policy and last backup, giving way to other tasks in between."""
         for number, cronjob in enumerate(self._cronjobs.objects(namespace), 1):
             yield self._with_policy(cronjob)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
 
     def find(self, ref: CronJobRef) -> CronJob | None:
-        """Return a CronJob as `each` does; None where it is not there."""
+        """Return a CronJob with its policy and last backup; None where it is not there."""
         try:
             return self.get(ref)
         except (CronJobNotFound, Unavailable, ClusterNotFound):
             return None
 
     def get(self, ref: CronJobRef) -> CronJob:
-        """One CronJob with its policy and last backup; raises CronJobNotFound."""
+        """Return a CronJob with its policy and last backup; raises CronJobNotFound."""
         return self._with_policy(self._cronjobs.find(ref))
 
     def _with_policy(self, live: CronJobObject) -> CronJob:
@@ -108,16 +108,16 @@ class ExtendedCronJobService:
         )
 
     def _last_verified(self, cronjob_id: str) -> datetime | None:
-        """When a backup of the CronJob was last restored as a whole and found the same."""
+        """Return when a backup of the CronJob was last restored in full and found identical."""
         restores = self._history.restores.newest(
             limit=20, cronjob_id=cronjob_id, status=RestoreStatus.COMPLETED
         )
         return next((restore.ended_at for restore in restores.items if not restore.include), None)
 
     async def create(self, spec: CronJobCreate, cluster: Cluster, *, dry_run: bool = False) -> CronJob:
-        """Creates a CronJob with its policy, or without one, in one request.
+        """Create a CronJob in one request, with its policy where the spec has one.
 
-        Everything that can be refused is refused before it: StorageNotFound, NotAllowedNow, Denied,
+        Everything that can be refused is refused before: raises StorageNotFound, NotAllowedNow, Denied,
         InvalidPolicy, ScheduleConflict, and what CronJobService.create raises.
         """
         self._cronjobs.check_spec(spec)
@@ -131,14 +131,14 @@ class ExtendedCronJobService:
         return msgspec.structs.replace(shown, resolution=resolution)
 
     def spec(self, ref: CronJobRef) -> CronJobCreate:
-        """A CronJob as it would be written, to be changed and put back; raises NotAllowedNow."""
+        """Return a CronJob as a spec that can be changed and sent back; raises NotAllowedNow."""
         cronjob = self._cronjobs.find(ref)
         return cronjob_manifests.read_spec(cronjob, policies.read_policy(cronjob).policy)
 
     async def replace(self, ref: CronJobRef, wanted: CronJobCreate, *, dry_run: bool = False) -> CronJob:
-        """Makes a CronJob and its policy as wanted, in one request; what `create` refuses is refused here.
+        """Make a CronJob and its policy match a spec in one request; raises what `create` raises.
 
-        A policy that stays keeps its identity; `policy=None` takes it away.
+        A policy that stays keeps its id; `policy=None` removes it.
         """
         if (wanted.namespace, wanted.name) != (ref.namespace, ref.name):
             raise InvalidRequest("A CronJob cannot be renamed or moved.", field="name")
@@ -159,7 +159,7 @@ class ExtendedCronJobService:
     async def settle_policy(
         self, ref: CronJobRef, schedule: str, zone: str | None, wanted: BackupPolicySpec
     ) -> ResolvedPolicy:
-        """The policy as a CronJob of that schedule may carry it; raises what `create` raises for a policy."""
+        """Return the policy as its strategy adjusts it to the schedule; raises as `create` does."""
         cluster = self._cronjobs.clusters.by_name(ref.cluster)
         self._storages.require_usable(wanted.storage_id, cluster, ref.namespace)
         policies.check_policy(wanted)
@@ -167,14 +167,14 @@ class ExtendedCronJobService:
         return await self._schedules.settle(ref, schedule, zone, wanted)
 
     async def settle_spec(self, ref: CronJobRef, spec: CronJobCreate) -> tuple[CronJobCreate, str | None]:
-        """The spec with its policy as it may be kept, and what its strategy did; raises as `create` does."""
+        """Return the spec with its policy adjusted, and what its strategy did; raises as `create` does."""
         if spec.policy is None:
             return spec, None
         found = await self.settle_policy(ref, spec.schedule, spec.time_zone, spec.policy)
         return msgspec.structs.replace(spec, policy=found.policy), found.sentence or None
 
     async def set_policy(self, ref: CronJobRef, wanted: BackupPolicySpec) -> CronJob:
-        """Gives the CronJob a policy or changes the one it has; its identity stays."""
+        """Give the CronJob a policy, or change the one it has, whose id stays."""
         cronjob = self._cronjobs.find(ref)
         spec = cronjob.spec
         found = await self.settle_policy(ref, spec.schedule, spec.time_zone, wanted)
@@ -189,7 +189,7 @@ class ExtendedCronJobService:
         return msgspec.structs.replace(self.get(ref), resolution=found.sentence or None)
 
     async def remove_policy(self, ref: CronJobRef) -> CronJob:
-        """Takes the policy away; its backups and their history stay."""
+        """Remove the policy; its backups and their history stay."""
         template = {"metadata": {"annotations": {object_keys.POLICY_REVISION: None}}}
         body = {
             "metadata": {"annotations": dict.fromkeys(_POLICY_KEYS)},
@@ -201,35 +201,37 @@ class ExtendedCronJobService:
     async def trigger(
         self, ref: CronJobRef, env: Sequence[EnvVar] = (), *, key: str | None = None
     ) -> CronJobExecution:
-        """Runs the CronJob now; its backup is recorded with it, linked, and waits for it."""
+        """Run the CronJob now; a backup that follows the run is recorded with it, and waits for it."""
         run = await self._cronjobs.trigger(ref, env=env, key=key)
         await self._backups.create_for_run(run)
         return self.execution(run.id)
 
     def execution(self, execution_id: str) -> CronJobExecution:
-        """One run with the backup that belongs to it; raises ExecutionNotFound."""
+        """Return one run with the backup that belongs to it; raises ExecutionNotFound."""
         return self._records.link_to_backup(self._cronjobs.execution(execution_id))
 
     async def cancel(self, execution_id: str) -> CronJobExecution:
-        """Deletes the Job of a run that has not ended; raises ExecutionNotFound."""
+        """Delete the Job of a run that has not ended; raises ExecutionNotFound."""
         return self._records.link_to_backup(await self._cronjobs.cancel(execution_id))
 
     async def suspend(self, ref: CronJobRef) -> CronJob:
-        """Stops new runs."""
+        """Stop new runs of the CronJob."""
         await self._cronjobs.suspend(ref)
         return self.get(ref)
 
     async def resume(self, ref: CronJobRef) -> CronJob:
-        """Allows new runs from the next slot on."""
+        """Allow new runs from the next slot on."""
         await self._cronjobs.resume(ref)
         return self.get(ref)
 
     async def delete(self, ref: CronJobRef, *, confirm: str | None) -> None:
-        """Deletes the CronJob; its history and snapshots stay."""
+        """Delete the CronJob; its history and snapshots stay."""
         await self._cronjobs.delete(ref, confirm=confirm)
 
     def storage_users(self, storage_id: str) -> Names:
-        """The CronJobs whose policies use a storage; raises NotAllowedNow while a cluster is not listed."""
+        """Return the CronJobs whose policies use a storage; raises NotAllowedNow while a cluster is not
+        listed.
+        """
         if unknown := self._cronjobs.unlisted_clusters():
             names = ", ".join(clean(self._cronjobs.clusters.of(one).name, 80) for one in sorted(unknown))
             words = f"The CronJobs of {names} have not been listed, so who uses the storage is not known."
@@ -244,5 +246,5 @@ class ExtendedCronJobService:
     async def back_up_now(
         self, ref: CronJobRef, overrides: dict[str, str], *, key: str | None = None
     ) -> BackupExecution:
-        """Archives what the CronJob's claims hold now, with what is changed for this once."""
+        """Archive what the CronJob's claims hold now; `overrides` are for this backup only."""
         return await self._backups.back_up_now(ref, overrides, key=key)

@@ -1,10 +1,10 @@
-"""Drop-in manifests: the files of one folder are applied, and kept applied.
+"""The manifest folder: its files are applied, and applied again whenever something differs from them.
 
-The folder's own files are for the first cluster, those of its folder NAME for the cluster NAME. A pass goes
-over all files, by name: when one is written, when a CronJob or a storage changed, and every ten minutes. Of
-each file everything is checked first (a dry run at the API server), and only then applied, so that a file
-with a fault changes nothing. A file that goes takes nothing away: deleting is left to people. Where another
-daemon acts on the cluster, or none can, the files wait.
+Files in the folder itself are for the first cluster, those in its subfolder NAME for the cluster NAME. A pass
+goes over all files by name: when one is written, when a CronJob or a storage changed, and every ten minutes.
+Everything in a file is checked first, with a dry run at the API server, and only then applied, so that a
+faulty file changes nothing. Removing a file deletes nothing: that is left to people. Where another daemon
+acts on the cluster, or the cluster does not answer, its files wait.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ WRITABLE_BY_ALL = 0o002
 
 
 class ManifestFolder:
-    """The manifest folder; nothing happens without one."""
+    """The manifest folder of the settings; without one this does nothing."""
 
     def __init__(
         self,
@@ -58,17 +58,17 @@ class ManifestFolder:
             bus.trigger(self._wake, CronJobChanged, StorageChanged, ActingChanged)
 
     def files(self) -> list[ManifestFile]:
-        """Every file by name, and how it stands."""
+        """Return every file by name, with its status."""
         return [self._files[name] for name in sorted(self._files)]
 
     def start(self, supervisor: Supervisor) -> None:
-        """Begins to apply and to watch the folder."""
+        """Start to apply and to watch the folder, as tasks of the supervisor."""
         if self._folder is not None:
             supervisor.start("manifest folder", self._keep, death="restart")
             supervisor.start("manifest folder watch", self._watch, death="restart")
 
     async def _watch(self) -> None:
-        """Wakes the passes at each change; a folder that is not there yet is looked for once a minute."""
+        """Wake the passes at each change; look once a minute for a folder that does not exist yet."""
         assert self._folder is not None
         while not await asyncio.to_thread(self._folder.is_dir):
             await self._clock.sleep(60.0)
@@ -90,7 +90,7 @@ class ManifestFolder:
                     await self._wake.wait()
 
     async def apply_all(self) -> None:
-        """One pass over the folder, which applies nothing to a cluster where this daemon does not act."""
+        """Make one pass over the folder; nothing is applied to a cluster where this daemon does not act."""
         assert self._folder is not None
         folder = self._folder
         owners = dict[str, str]()
@@ -102,7 +102,7 @@ class ManifestFolder:
             del self._files[gone]
 
     async def _apply(self, file: str, path: Path, owners: dict[str, str]) -> ManifestFile:
-        """Applies one file; the record says how it went."""
+        """Apply one file and return its status."""
         names: tuple[str, ...] = ()
         clusters = self._cronjobs.clusters
         try:
@@ -126,7 +126,7 @@ class ManifestFolder:
         return ManifestFile(file=clean(file, 255), status="applied", since=self._clock.now(), objects=names)
 
     def _acts(self, cluster: Cluster) -> None:
-        """Raises NotAllowedNow where another daemon acts, or none can."""
+        """Raise NotAllowedNow where another daemon acts, or none can."""
         lead = self._cronjobs.leads.of(cluster.id)
         name = clean(cluster.name, 80)
         if lead.stands_by():
@@ -138,7 +138,7 @@ class ManifestFolder:
             raise NotAllowedNow(f"The cluster {name} has not answered.", next_step="kronkeep doctor.")
 
     async def _apply_file(self, found: list[ManifestDocument], cluster: Cluster) -> None:
-        """Checks all, then makes storages, then CronJobs (which wait for a storage of the same file)."""
+        """Check everything, then create storages, then CronJobs, whose storage may be in the same file."""
         storages = [one for one in found if isinstance(one.body, BackupStorageCreate)]
         cronjobs = [one for one in found if not isinstance(one.body, BackupStorageCreate)]
         for one in storages:
@@ -153,7 +153,7 @@ class ManifestFolder:
             await self._one(one, cluster)
 
     async def _one(self, document: ManifestDocument, cluster: Cluster, *, dry_run: bool = False) -> None:
-        """Applies one manifest; what it raises says where the manifest begins."""
+        """Apply one manifest; an error that is raised says where in the file the manifest begins."""
         try:
             made = await self._applying.apply(document.body, cluster, dry_run=dry_run)
         except KronkeepError as fault:
@@ -163,7 +163,7 @@ class ManifestFolder:
             log.info("manifests: %s %s", clean(manifests.describe(document.body), 400), made.outcome)
 
     def _note(self, name: str, found: ManifestFile) -> None:
-        """Keeps how a file stands; what is new of it is logged, and how long it has stood so stays."""
+        """Keep a file's status, and log it where it is new; `since` stays while the status does."""
         old = self._files.get(name)
         if old is not None and msgspec.structs.replace(found, since=old.since) == old:
             return
@@ -175,7 +175,7 @@ class ManifestFolder:
 
 
 def _paths(folder: Path) -> Iterator[Path]:
-    """The files of the folder, then those of its folders, by name."""
+    """Yield the files of the folder, then those of its subfolders, by name."""
     if not folder.is_dir():
         return
     there = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
@@ -185,7 +185,7 @@ def _paths(folder: Path) -> Iterator[Path]:
 
 
 def _read(path: Path) -> list[ManifestDocument]:
-    """The file's documents; raises InvalidRequest also for a file that anybody could have written."""
+    """Return the file's documents; raises InvalidRequest, also for a file that anybody may write."""
     try:
         mode = path.stat().st_mode
     except OSError as fault:
@@ -196,13 +196,13 @@ def _read(path: Path) -> list[ManifestDocument]:
 
 
 def _words(fault: KronkeepError) -> str:
-    """The fault, with the line of the manifest that it is about."""
+    """Return the error's message, with the line of the manifest that it is about."""
     where = fault.details.get("where")
     return clean(f"{where}: {fault.message}" if where else fault.message, 1000)
 
 
 def _claim(file: str, names: Iterable[str], owners: dict[str, str]) -> None:
-    """Raises InvalidRequest when an earlier file, or this one before, describes the same object."""
+    """Raise InvalidRequest where an earlier file, or this one above, describes the same object."""
     for name in names:
         if name in owners:
             raise InvalidRequest(f"{clean(file)}: {clean(name, 400)} is described in {owners[name]} already.")

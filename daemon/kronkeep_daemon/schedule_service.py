@@ -1,4 +1,4 @@
-"""Schedules held against each other with what the daemon knows: how long runs take, who uses the storage."""
+"""Checks a backup's schedule against its CronJob's, with the daemon's knowledge of durations and storages."""
 
 import asyncio
 import dataclasses
@@ -35,7 +35,7 @@ _Pair = tuple[str, str | None, str, str | None, int, int]
 
 
 class ScheduleService:
-    """The compatibility check and its strategies, in threads: schedules of every minute take seconds."""
+    """The compatibility check and its strategies, run in threads: schedules of every minute take seconds."""
 
     def __init__(
         self, *, cronjobs: CronJobService, history: History, clock: Clock, settings: Callable[[], Settings]
@@ -49,14 +49,14 @@ class ScheduleService:
         self._some_asked = asyncio.Event()
 
     def parse(self, expr: str, zone: str | None) -> Schedule:
-        """The schedule, without a zone in the controller's; raises InvalidSchedule, InvalidTimeZone."""
+        """Return the schedule, in the controller's zone by default; raises InvalidSchedule, InvalidTimeZone."""
         return Schedule.parse(expr, zone, controller_zone=self._settings().controller_zone)
 
     def _existing(self, expr: str, zone: str | None) -> Schedule:
         return Schedule.parse_existing(expr, zone, controller_zone=self._settings().controller_zone)
 
     async def check(self, request: ScheduleCheckRequest, cluster: str | None = None) -> ScheduleVerdict:
-        """The verdict, and what would settle a conflict; raises InvalidSchedule, InvalidTimeZone."""
+        """Return the verdict, with ways to resolve a conflict; raises InvalidSchedule, InvalidTimeZone."""
         cronjob = self.parse(request.cronjob_schedule, request.cronjob_time_zone)
         backup = self.parse(request.backup_schedule, request.backup_time_zone)
         uid = self._uid_of_named(request, cluster)
@@ -73,7 +73,7 @@ class ScheduleService:
     async def settle(
         self, ref: CronJobRef, schedule: str, zone: str | None, wanted: BackupPolicySpec
     ) -> ResolvedPolicy:
-        """The policy as the CronJob may carry it, after its strategy; raises ScheduleConflict."""
+        """Return the policy as its strategy adjusts it to the CronJob; raises ScheduleConflict."""
         if wanted.schedule is None:
             return ResolvedPolicy(wanted, "")
         cronjob = self._existing(schedule, zone)
@@ -88,7 +88,9 @@ class ScheduleService:
         return await asyncio.to_thread(work)
 
     def _uid_of_named(self, request: ScheduleCheckRequest, cluster: str | None) -> str | None:
-        """The CronJob that a request names; None where it names none, or one that is not there."""
+        """Return the uid of the CronJob that a request names; None where it names none, or one that is
+        missing.
+        """
         if not request.namespace or not request.cronjob:
             return None
         try:
@@ -116,7 +118,9 @@ class ScheduleService:
         return question, source
 
     def _expected(self, uid: str | None, stated: float | None) -> tuple[float, Source]:
-        """How long a run takes: the history's 95th percentile, else what is stated, else the default."""
+        """Return the seconds of a run: the history's 95th percentile, else the stated number, else the
+        default.
+        """
         if uid is not None:
             runs = self._history.executions.newest(
                 limit=RECENT, cronjob_id=uid, status=ExecutionStatus.SUCCEEDED
@@ -127,7 +131,7 @@ class ScheduleService:
         return (stated, "policy") if stated is not None else (DEFAULT_DURATION.total_seconds(), "default")
 
     def _lasting(self, uid: str | None) -> float:
-        """How long a backup of the CronJob takes: the history's 95th percentile, else the default."""
+        """Return the seconds of a CronJob's backup: the history's 95th percentile, else the default."""
         if uid is None:
             return DEFAULT_DURATION.total_seconds()
         done = self._history.backups.newest(limit=RECENT, cronjob_id=uid, status=BackupStatus.SUCCEEDED).items
@@ -135,7 +139,7 @@ class ScheduleService:
         return DEFAULT_DURATION.total_seconds() if seen is None else seen
 
     def _others(self, storage: str, uid: str | None) -> tuple[OtherPolicy, ...]:
-        """The enabled policies of other CronJobs on the storage."""
+        """Return the enabled policies of other CronJobs on the storage."""
         found = []
         for cronjob in self._cronjobs.objects():
             if cronjob.uid == uid or storage not in cronjob.annotations.get(object_keys.POLICY, ""):
@@ -149,7 +153,7 @@ class ScheduleService:
         return tuple(found)
 
     def _busy(self, cronjob: CronJobObject, policy: BackupPolicy) -> OtherPolicy | None:
-        """When another policy's backups hold the storage; None where no schedule says so."""
+        """Return when another policy's backups use the storage; None where no schedule says so."""
         name = self._cronjobs.clusters.title(cronjob.cluster, str(cronjob.ref))
         lasting = self._lasting(cronjob.uid)
         try:
@@ -168,7 +172,7 @@ class ScheduleService:
             return None
 
     def findings(self, cronjob: CronJob, policy: BackupPolicy | None) -> tuple[str, ...]:
-        """The findings on the CronJob's policy, as far as `keep_findings` has come: `Code: sentence`."""
+        """Return the findings on the CronJob's policy as `Code: sentence`; empty until they are computed."""
         pair = self._pair(cronjob, policy)
         if pair is None:
             return ()
@@ -178,7 +182,7 @@ class ScheduleService:
         return self._found.get(pair, ())
 
     def has_findings(self, cronjob: CronJob) -> bool:
-        """Whether `findings` knows the answer for the policy that the CronJob carries."""
+        """Whether the findings on the CronJob's policy are computed."""
         pair = self._pair(cronjob, cronjob.policy)
         return pair is None or pair in self._found
 
@@ -191,7 +195,7 @@ class ScheduleService:
         return (cronjob.schedule, cronjob.time_zone, policy.schedule, policy.time_zone, minutes, today)
 
     def next_backup(self, cronjob: CronJob, policy: BackupPolicy | None) -> datetime | None:
-        """When the next backup is due: by the policy's schedule, or with the run that it follows."""
+        """Return when the next backup is due: by the policy's schedule, or with the run that it follows."""
         if policy is None or not policy.enabled:
             return None
         if policy.schedule is None:
@@ -202,7 +206,9 @@ class ScheduleService:
             return None
 
     async def keep_findings(self) -> None:
-        """Finds what `findings` was asked and did not know, one pair of schedules after the other."""
+        """Compute for ever the findings that were asked for and are not known, one pair of schedules at a
+        time.
+        """
         while True:
             await self._some_asked.wait()
             self._some_asked.clear()

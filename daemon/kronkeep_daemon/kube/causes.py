@@ -1,8 +1,8 @@
-"""Why a Job waits or failed, in words, each with a next step; pure tables and first hit wins.
+"""Why a Job waits or failed, with a next step for each cause; pure.
 
-The order is: the pod's own reason, its DisruptionTarget condition, how its containers ended, what they
-wait for, whether it was scheduled, and, without a pod, the Job's Events. 137 is SIGKILL and no more: only
-the reason OOMKilled says that memory ran out.
+The first match counts, in this order: the pod's own reason, its DisruptionTarget condition, how its
+containers ended, what they wait for, whether the pod was scheduled and, without a pod, the Job's Events. Exit
+code 137 means SIGKILL and no more: only the reason OOMKilled says that memory ran out.
 """
 
 import re
@@ -76,7 +76,7 @@ _NOT_FOUND = re.compile(
 
 
 def waiting_cause(pod: Pod, told: EventsByObject) -> Cause | None:
-    """Why a pod cannot start or be placed; None when nothing is known to hold it."""
+    """Return why a pod cannot be placed or started; None where nothing is known to hold it back."""
     events = told.get(pod.metadata.uid, {})
     for entry in pod.container_statuses:
         waiting = entry.state.waiting if entry.state else None
@@ -109,14 +109,14 @@ def _missing(words: str) -> Cause | None:
 
 
 def _registry_words(words: str, events: Mapping[str, Event]) -> str:
-    """The registry's own words: a back-off says only that it backs off, the Event before it says why."""
+    """Return the registry's message, which the Event before a back-off has; the back-off itself lacks it."""
     failed = events.get("Failed")
     said = _words(failed.message or "") if failed else ""
     return said if said.startswith("Failed to pull image") and "rpc error" not in words else words
 
 
 def missing_pod_cause(events: Mapping[str, Event]) -> Cause | None:
-    """Why a Job has no pod at all: quota, admission, a missing service account."""
+    """Return why a Job has no pod at all: a quota, admission, a missing service account."""
     event = events.get("FailedCreate")
     if event is None:
         return None
@@ -130,7 +130,7 @@ def missing_pod_cause(events: Mapping[str, Event]) -> Cause | None:
 
 
 def failure_cause(pod: Pod) -> Cause | None:
-    """Why a pod ended badly; None when it did not."""
+    """Return why a pod failed; None where it did not."""
     status = pod.status
     if status.reason in _POD_REASONS:
         word, step = _POD_REASONS[status.reason]
@@ -146,7 +146,7 @@ def failure_cause(pod: Pod) -> Cause | None:
 
 
 def deciding_container(pod: Pod) -> tuple[ContainerStatus, ContainerTerminated] | None:
-    """The container whose end decides: the first that failed, else the last that ended."""
+    """Return the container that decides how a pod ended: the first that failed, else the last that ended."""
     over: list[tuple[ContainerStatus, ContainerTerminated]] = []
     for entry in pod.container_statuses:
         for state in (entry.state, entry.last_state):
@@ -193,7 +193,7 @@ def _limit(pod: Pod, container: str) -> str:
 
 
 def first_known(causes: Iterable[Cause | None]) -> Cause | None:
-    """The first that is known."""
+    """Return the first cause that is not None."""
     return next((cause for cause in causes if cause is not None), None)
 
 

@@ -1,7 +1,7 @@
-"""One connection to one cluster: the kubernetes package's configuration, credentials and TLS; raw JSON.
+"""One connection to one cluster: configuration, credentials and TLS of the kubernetes package, plain JSON.
 
-The package's typed models cost about fourteen times the CPU of plain JSON and refuse what newer servers
-send, so objects are plain dicts here. Importing the package takes half a second: only `connect` does it.
+The package's typed models cost about fourteen times the CPU of plain JSON and refuse fields of newer servers,
+so objects are dicts here. Importing the package takes half a second, so only `connect` does it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _CONTENT_TYPES = {
 
 
 class ApiRequest(NamedTuple):
-    """One request; `deadline` is in seconds, of a stream for each byte, None for none."""
+    """One request; `deadline` is in seconds, for a stream from one byte to the next, None for no deadline."""
 
     method: str
     path: str
@@ -56,7 +56,7 @@ class ApiRequest(NamedTuple):
 
 
 class Cluster:
-    """Requests to one cluster, known by the uid of its kube-system namespace."""
+    """A cluster, identified by the uid of its kube-system namespace."""
 
     def __init__(
         self, kubeconfig: Path | None, context: str | None, in_cluster: bool, *, name: str | None = None
@@ -86,7 +86,7 @@ class Cluster:
         in_cluster: bool = False,
         name: str | None = None,
     ) -> Cluster:
-        """A connection that has answered once; raises ClusterUnreachable or Unauthorized."""
+        """Return a connection that has been answered once; raises ClusterUnreachable or Unauthorized."""
         cluster = cls(kubeconfig, context, in_cluster, name=name)
         try:
             return await cluster.identify()
@@ -95,14 +95,14 @@ class Cluster:
             raise
 
     async def identify(self) -> Cluster:
-        """Asks which cluster answers; raises ClusterUnreachable or Unauthorized."""
+        """Ask the cluster for its uid; raises ClusterUnreachable or Unauthorized."""
         if self._client is None:
             await self.reload()
         self.id = await self._uid()
         return self
 
     def assume(self, uid: str) -> None:
-        """Takes the cluster for the one it was; its first answer confirms that, before any other is heard."""
+        """Assume the uid in the history; the first response must confirm it before any is used."""
         self.id = uid
         self._assumed = True
 
@@ -114,7 +114,7 @@ class Cluster:
         return str(found["metadata"]["uid"])
 
     async def _confirm(self) -> None:
-        """Raises ClusterUnreachable while the assumed cluster does not answer, or another one does."""
+        """Raise ClusterUnreachable while the assumed cluster does not answer, or where another one does."""
         async with self._confirming:
             if not self._assumed:
                 return
@@ -128,9 +128,9 @@ class Cluster:
             self._assumed = False
 
     async def reload(self) -> None:
-        """Reads configuration and credentials anew: rotated tokens, certificates, CAs, exec plugins.
+        """Read configuration and credentials again, as tokens, certificates and CAs are rotated.
 
-        What streams over the old connections goes on until it ends or the next reload.
+        Streams over the former connections continue until they end or the next reload.
         """
         from kubernetes.aio import client
 
@@ -145,36 +145,36 @@ class Cluster:
 
     @property
     def ca_file(self) -> str | None:
-        """The file with the certificates that this cluster's own must be signed by."""
+        """The file with the CA certificates of the API server."""
         found: str | None = self._client.configuration.ssl_ca_cert
         return found
 
     async def _renew(self, generation: int) -> None:
-        """Reloads once for all requests that were refused with the same credentials."""
+        """Reload once for all requests that were refused with the same credentials."""
         async with self._renewing:
             if generation == self._generation:
                 await self.reload()
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         for client in (self._client, self._before):
             if client is not None:
                 await client.close()
         self._client = self._before = None
 
     async def server_version(self) -> tuple[JsonObject, datetime | None]:
-        """The server's version and the date of its answer."""
+        """Return the server's version and the Date header of its response."""
         response = await self._authorised(ApiRequest(method="GET", path="/version"))
         date = response.headers.get("Date")
         version: JsonObject = msgspec.json.decode(await response_readers.read_body(response))
         return version, parsedate_to_datetime(date) if date else None
 
     async def get(self, path: str, **params: str) -> JsonObject:
-        """The object at `path`; raises NotFoundInCluster."""
+        """Return the object at `path`; raises NotFoundInCluster."""
         return await self._json(ApiRequest(method="GET", path=path, params=params))
 
     async def list(self, path: str, **params: str) -> tuple[Objects, str]:
-        """Every item of the collection, read in pages of 500, and the version to watch from."""
+        """Return every item of a collection, read in pages of 500, and the version from which to watch."""
         items: Objects = []
         version = ""
         async for page, version in self.pages(path, **params):  # noqa: B007  the last one counts
@@ -182,12 +182,12 @@ class Cluster:
         return items, version
 
     async def pages(self, path: str, **params: str) -> AsyncIterator[Page[JsonObject]]:
-        """The collection page by page, each with the list's version (the same for all); raises Gone."""
+        """Yield a collection page by page, each with the version of the whole list; raises Gone."""
         async for page in self.pages_of(path, JsonObject, **params):
             yield page
 
     async def pages_of(self, path: str, kind: type[T], **params: str) -> AsyncIterator[Page[T]]:
-        """`pages` decoded as `kind`; an item that cannot be read is logged and left out."""
+        """Yield pages decoded as `kind`; an item that cannot be read is logged and left out."""
         token = ""
         decoder = ObjectDecoder(kind, self.id)
         while True:
@@ -199,17 +199,17 @@ class Cluster:
                 return
 
     async def create(self, path: str, body: JsonObject, *, dry_run: bool = False) -> JsonObject:
-        """POSTs `body` to a collection; raises AlreadyExists, InvalidObject."""
+        """POST `body` to a collection; raises AlreadyExists, InvalidObject."""
         return await self._json(ApiRequest(method="POST", path=path, params=_dry(dry_run), body=body))
 
     async def replace(self, path: str, body: JsonObject) -> JsonObject:
-        """PUTs `body`; raises ConflictInCluster when its resourceVersion is stale."""
+        """PUT `body`; raises ConflictInCluster where its resourceVersion is not the latest."""
         return await self._json(ApiRequest(method="PUT", path=path, body=body))
 
     async def patch(
         self, path: str, body: object, *, kind: str = "merge", dry_run: bool = False
     ) -> JsonObject:
-        """PATCHes an object; `kind` is merge, strategic, json or apply."""
+        """PATCH an object; `kind` is merge, strategic, json or apply."""
         params = _dry(dry_run) | ({"fieldManager": "kronkeep", "force": "true"} if kind == "apply" else {})
         return await self._json(
             ApiRequest(method="PATCH", path=path, params=params, body=body, kind=_CONTENT_TYPES[kind])
@@ -223,7 +223,7 @@ class Cluster:
         propagation: str = "Background",
         grace_seconds: int | None = None,
     ) -> None:
-        """DELETEs an object, of that uid where one is named; one that is absent is fine."""
+        """DELETE an object, only of that uid where one is given; a missing object is no error."""
         options: JsonObject = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": propagation}
         if uid is not None:
             options["preconditions"] = {"uid": uid}
@@ -237,9 +237,10 @@ class Cluster:
     async def watch_lines(
         self, path: str, params: dict[str, str], *, read_deadline: float
     ) -> AsyncIterator[Lines]:
-        """The lines of a watch, those that came together at once, until the server ends it.
+        """Yield the lines of a watch until the server ends it, those that arrived together in one list.
 
-        Raises ClusterUnreachable after `read_deadline` seconds without a byte, Gone for a version too old.
+        Raises ClusterUnreachable after `read_deadline` seconds without a byte, Gone for a version that is too
+        old.
         """
         query = {"watch": "1", **params}
         response = await self._authorised(
@@ -261,7 +262,7 @@ class Cluster:
         since_time: str | None = None,
         timestamps: bool = True,
     ) -> AsyncIterator[bytes]:
-        """A container's log as it comes; with `timestamps` each line begins with its RFC 3339 time."""
+        """Yield a container's log as it arrives; with `timestamps` lines begin with an RFC 3339 time."""
         params = {
             "container": container,
             "timestamps": str(timestamps).lower(),
@@ -280,7 +281,7 @@ class Cluster:
             response.close()
 
     async def push_log(self, path: str, uid: str, offset: int, lines: bytes, final: bool) -> JsonObject:
-        """Appends to a container's log in an embedded cluster; raises NotFoundInCluster."""
+        """Append to a container's log in an embedded cluster; raises NotFoundInCluster."""
         params = {"uid": uid, "offset": str(offset), "final": "1" if final else "0"}
         return await self._json(
             ApiRequest(method="POST", path=path, params=params, body=lines, kind="text/plain")
@@ -294,13 +295,13 @@ class Cluster:
         return await response_readers.read_body(await self._authorised(asked))
 
     async def _authorised(self, asked: ApiRequest) -> aiohttp.ClientResponse:
-        """The answer of the cluster that this is known to be."""
+        """Send a request once the cluster is confirmed to be the one that is assumed."""
         if self._assumed:
             await self._confirm()
         return await self._once(asked)
 
     async def _once(self, asked: ApiRequest) -> aiohttp.ClientResponse:
-        """The answer; a 401 reads the credentials anew, once: tokens, certificates and CAs are rotated."""
+        """Send a request; after a 401 reload the credentials, which are rotated, and send it once more."""
         generation = self._generation
         try:
             return await self._send(asked)

@@ -1,4 +1,4 @@
-"""The clusters that are connected: which one a record, a name or a request means."""
+"""The connected clusters, looked up by the id in a record or the name in a request."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,7 +8,7 @@ from kronkeep_daemon.kube.client import Cluster
 
 
 class Clusters:
-    """One or several, in the order of the settings; the first is meant where nothing tells."""
+    """One or several clusters, in the order of the settings."""
 
     def __init__(self, connected: Sequence[Cluster]) -> None:
         self._connected = tuple(connected)
@@ -21,14 +21,14 @@ class Clusters:
 
     @property
     def first(self) -> Cluster:
-        """The first of the settings."""
+        """The first cluster of the settings, which is meant where none is named."""
         return self._connected[0]
 
     def of(self, cluster_id: str) -> Cluster:
-        """The cluster of a record; raises ClusterNotFound where it is configured no longer.
+        """Return the cluster of a record; raises ClusterNotFound where it is not configured any more.
 
-        A section of the settings that led to that cluster before (it was built anew) stands in for it, and so
-        does the only cluster that there is: what was backed up must be restorable when a cluster was lost.
+        A section of the settings that led to that cluster before stands in for it, and so does an only
+        cluster: when a cluster was lost and built again, its backups must be restorable.
         """
         exactly = [cluster for cluster in self._connected if cluster.id == cluster_id]
         found = exactly or [cluster for cluster in self._connected if cluster_id in cluster.former]
@@ -37,14 +37,14 @@ class Clusters:
         return (found or self._connected)[0]
 
     def same(self, one: str, other: str) -> bool:
-        """Whether two records are of one cluster, or of one and what stands in for it."""
+        """Whether two records are of one cluster, or of a cluster and the one that stands in for it."""
         try:
             return one == other or self.of(one) is self.of(other)
         except ClusterNotFound:
             return False
 
     def by_name(self, name: str | None = None) -> Cluster:
-        """Return the cluster of that name or id, without one the first; raises ClusterNotFound."""
+        """Return the cluster of that name or id, the first for None; raises ClusterNotFound."""
         if not name:
             return self.first
         for cluster in self._connected:
@@ -53,7 +53,7 @@ class Clusters:
         raise self._unknown(name)
 
     def title(self, cluster_id: str, name: str) -> str:
-        """`name`, with its cluster's where there are several."""
+        """Return `name`, followed by its cluster's name where there are several clusters."""
         if len(self._connected) == 1:
             return name
         known = next((cluster.name for cluster in self._connected if cluster.id == cluster_id), cluster_id)

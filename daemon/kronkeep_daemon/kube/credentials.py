@@ -1,4 +1,4 @@
-"""Configuration and credentials of one cluster, by the kubernetes package; read anew as often as needed."""
+"""Configuration and credentials of one cluster, loaded by the kubernetes package as often as needed."""
 
 import asyncio
 from pathlib import Path
@@ -11,10 +11,11 @@ from kronkeep_common.text import clean
 
 
 async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -> Any:
-    """A fresh kubernetes.aio Configuration; raises ClusterUnreachable for what cannot be used.
+    """Return a new kubernetes.aio Configuration; raises ClusterUnreachable for what cannot be used.
 
-    Without a file, KUBECONFIG and ~/.kube/config are taken. An exec plugin is run each time; the package
-    would log its failure and go on without credentials, which a server answers with a puzzling 403.
+    Without a file, KUBECONFIG and ~/.kube/config are used. An exec plugin is run each time; where it fails,
+    the package would only log that and go on without credentials, which a server answers with a misleading
+    403.
     """
     from kubernetes.aio import client, config
 
@@ -41,7 +42,7 @@ async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -
 
 
 def _check(kubeconfig: Path) -> None:
-    """Raises ValueError for a file that is no mapping: the package fails at one with a bare TypeError."""
+    """Raise ValueError for a file without a mapping, for which the package raises a bare TypeError."""
     try:
         found = yaml.safe_load(kubeconfig.read_bytes())
     except yaml.YAMLError as fault:

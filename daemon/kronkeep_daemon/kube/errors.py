@@ -1,4 +1,4 @@
-"""What a Kubernetes API server refuses, as kronkeep's errors; `refused` maps its Status object."""
+"""Refusals of a Kubernetes API server as kronkeep's errors; `response_error` maps its Status object."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ class ConflictInCluster(PreconditionFailed):
 
 
 class ClusterUnavailable(Unavailable):
-    """The cluster cannot answer now (5xx, 429); `retry_after` is what it asks for, in seconds."""
+    """The cluster cannot answer now (5xx, 429); `retry_after` is the wait that it asks for, in seconds."""
 
     code = "ClusterUnavailable"
     retry_after: float = 0.0
@@ -89,7 +89,7 @@ _BY_STATUS: dict[int, type[KronkeepError]] = {
 
 
 def response_error(status: int, body: bytes, retry_after: str | None = None) -> KronkeepError:
-    """The error for an answer of `status` whose body is, usually, a Kubernetes Status object."""
+    """Return the error for a response of `status` whose body usually is a Kubernetes Status object."""
     answer = _status_object(body)
     message = clean(str(answer.get("message") or f"the cluster answered {status}"))
     reason = str(answer.get("reason") or "")
@@ -109,5 +109,5 @@ def _status_object(body: bytes) -> dict[str, Any]:
 
 
 def _seconds(retry_after: str, otherwise: float) -> float:
-    """Retry-After in seconds, at most a minute; its other form, a date, is not what API servers send."""
+    """Return the seconds of a Retry-After, at most 60; API servers do not send its other form, a date."""
     return min(60.0, float(retry_after)) if retry_after.isdigit() else otherwise

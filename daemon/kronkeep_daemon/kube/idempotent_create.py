@@ -1,4 +1,4 @@
-"""Creating when answers get lost: whether the object is there is looked up, not guessed."""
+"""Creation of an object where the response may get lost: then the cluster is asked whether it exists."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from kronkeep_daemon.kube.objects import JsonObject
 
 
 async def create(cluster: Cluster, path: str, body: JsonObject) -> JsonObject:
-    """POSTs `body`, which has a name, to the collection `path`; raises what Cluster.create raises.
+    """POST `body`, which has a name, to the collection `path`; raises what Cluster.create raises.
 
-    Where the answer does not come (or is a 5xx, as when etcd times out) the object may have been made all the
-    same: one that holds all that was sent is taken for it, and otherwise the first error stands.
+    Where no response arrives, or a 5xx as when etcd times out, the object may have been created all the same.
+    An existing one that has every field of `body` counts as created; otherwise the first error is raised.
     """
     try:
         return await cluster.create(path, body)
@@ -31,7 +31,7 @@ async def _there(cluster: Cluster, path: str, lost: ClusterUnreachable | Unavail
 
 
 def includes(found: Any, sent: Any) -> bool:
-    """Whether `found` has every field of `sent`; what the server added does not matter."""
+    """Whether `found` has every field of `sent`; fields that the server added do not matter."""
     if isinstance(sent, dict) and isinstance(found, dict):
         return all(key in found and includes(found[key], value) for key, value in sent.items())
     if isinstance(sent, list) and isinstance(found, list):

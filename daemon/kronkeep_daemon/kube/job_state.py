@@ -1,8 +1,8 @@
-"""What became of a Job, and why, from the Job, its pods and Events; pure, first hit wins.
+"""The state of a Job and its cause, from the Job, its pods and Events; pure.
 
-Only `Complete` and `Failed` end a Job (FailureTarget and SuccessCriteriaMet come first, the pods may still
-run). Job conditions do not tell an exit code, OOM or image apart: the pods are the only source of the cause,
-so what a pod told is kept in the record, and counts when the pod is gone.
+Only the conditions `Complete` and `Failed` end a Job: FailureTarget and SuccessCriteriaMet come before them,
+while pods may still run. A Job's conditions do not distinguish an exit code, a lack of memory and a missing
+image. Only its pods do, so what they showed stays in the run's record and counts after they are deleted.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,9 +40,9 @@ def observe(
     before: tuple[PodSeen, ...] = (),
     waited: Cause | None = None,
 ) -> Observation:
-    """The state of the Job with what its pods tell.
+    """Return the state of a Job, with what its pods show.
 
-    `before` is what is kept of its pods already, `waited` what held it up when it was last looked at.
+    `before` are its pods in the run's record, `waited` is the cause for which it waited until now.
     """
     told = told or {}
     status = job.status
@@ -108,14 +108,14 @@ def _deciding(seen: tuple[PodSeen, ...]) -> PodSeen | None:
 
 
 def _held(job: Job, pods: Sequence[Pod], told: EventsByObject) -> Cause | None:
-    """What holds the newest pod that is held, or the Job that has none."""
+    """Return what holds back the newest pod that is held back, or a Job without pods."""
     newest = sorted(pods, key=lambda pod: pod.metadata.creation_timestamp or "", reverse=True)
     found = causes.first_known(causes.waiting_cause(pod, told) for pod in newest)
     return found if found or pods else causes.missing_pod_cause(told.get(job.metadata.uid, {}))
 
 
 def _with_words(held: Cause | None, waited: Cause | None) -> Cause | None:
-    """A back-off says only that it backs off: what the registry said before it is kept."""
+    """Return the cause with the registry's message: the later `Back-off` says nothing about why."""
     if held is None or waited is None or held.reason != waited.reason:
         return held
     return waited if "Back-off" in held.message and "Back-off" not in waited.message else held

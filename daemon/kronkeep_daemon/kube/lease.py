@@ -1,10 +1,10 @@
-"""Of several daemons on one cluster one acts: the holder of a Lease in kronkeep's own namespace.
+"""The Lease that decides which of several daemons on one cluster acts.
 
-A Lease is no fence: what two daemons might both do is safe by its deterministic names. It only keeps them
-from doing the work twice; recording, serving and what people ask for need none. Whoever renews with the
-version that it read wins (409 otherwise). A daemon that comes again with the same state folder is the same
-holder; one that stops in order gives the Lease back. Where Leases may not be used, every daemon acts, as one
-alone should.
+A Lease is no fence: actions that two daemons might both take are safe because their objects have
+deterministic names. The Lease only avoids doing the work twice; recording, serving and requests of people
+need none. Of two daemons that renew with the version they read, one gets a 409. A daemon that starts again
+with the same state folder is the same holder, and one that stops in order gives the Lease back. Where Leases
+are forbidden, every daemon acts, since it is most likely alone.
 """
 
 import asyncio
@@ -55,11 +55,11 @@ class Leadership:
 
     @property
     def name(self) -> str:
-        """The cluster's name."""
+        """The name of the cluster."""
         return self._cluster.name
 
     def leads(self) -> bool:
-        """Whether this daemon may act now; a Lease that could not be renewed for 10 s is not relied upon."""
+        """Whether this daemon may act now; a Lease that was not renewed for 10 s does not count."""
         if self._free:
             return True
         return self._renewed is not None and self._clock.monotonic() - self._renewed < DEADLINE
@@ -67,28 +67,28 @@ class Leadership:
     def stands_by(self) -> bool:
         """Whether another daemon was seen to hold the Lease within the last 15 s.
 
-        Not the opposite of `leads`: while the cluster does not answer, nobody leads and nobody stands by.
+        This is not the opposite of `leads`: while the cluster does not answer, both are False.
         """
         return self._seen is not None and self._clock.monotonic() - self._seen < LASTS
 
     async def wait_until_known(self) -> None:
-        """Returns once the cluster has told who acts."""
+        """Wait until the cluster has answered who holds the Lease."""
         await self._told.wait()
 
     async def wait_until_leading(self) -> None:
-        """Returns once this daemon may act."""
+        """Wait until this daemon may act."""
         while not self.leads():
             self._taken.clear()
             await self._taken.wait()
 
     async def run(self) -> None:
-        """Takes and renews, for ever."""
+        """Take and renew the Lease for ever."""
         while True:
             await self.refresh()
             await self._clock.sleep(RENEW)
 
     async def refresh(self) -> None:
-        """Takes the Lease where it is free or ours, and renews it; tells when that made a difference."""
+        """Take the Lease where it is free, renew it where it is ours; `changed` is called on a change."""
         await self._look()
         state = (self.leads(), self.stands_by())
         if state != self._state:
@@ -121,7 +121,7 @@ class Leadership:
             log.info("on %s %s", self._cluster.name, words)
 
     async def release(self) -> None:
-        """Gives the Lease back, so that another need not wait for its end."""
+        """Give the Lease back, so that another daemon need not wait until it expires."""
         if self._renewed is None or self._free:
             return
         try:
@@ -175,7 +175,7 @@ class Leadership:
 
 
 class Leaderships:
-    """The Leases of all clusters: on some this daemon may act, while on others another one does."""
+    """The Leases of all clusters; this daemon may act on some of them only."""
 
     def __init__(self, clusters: Clusters, each: Sequence[Leadership]) -> None:
         self._clusters = clusters
@@ -185,7 +185,7 @@ class Leaderships:
         return iter(self._each.values())
 
     def of(self, cluster_id: str) -> Leadership:
-        """The Lease of a record's cluster; of one that is configured no longer, the first's."""
+        """Return the Lease of a record's cluster; the first one where that is not configured any more."""
         try:
             return self._each[self._clusters.of(cluster_id).id]
         except ClusterNotFound:
@@ -200,7 +200,7 @@ class Leaderships:
         return self.of(cluster_id).stands_by()
 
     async def wait_until_leading(self) -> None:
-        """Returns once this daemon may act on a cluster."""
+        """Wait until this daemon may act on one of the clusters."""
         waits = [asyncio.ensure_future(leadership.wait_until_leading()) for leadership in self]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)

@@ -1,8 +1,8 @@
-"""The few fields that are read of Jobs, pods and Events, as structs; every other byte is skipped.
+"""The fields that are read of CronJobs, Jobs, pods and Events, as structs; everything else is skipped.
 
-Decoding a Job of 2.9 KB into these costs a few microseconds and keeps about a kilobyte, where the kubernetes
-package's typed models cost 150 and keep forty. Field names are Kubernetes' own in snake case. What a
-server leaves out has a default, so that a bookmark, which carries a version only, is read the same way.
+Decoding a Job of 2.9 KB into a struct takes a few microseconds and keeps about a kilobyte; the kubernetes
+package's typed models take 150 and keep forty. Field names are those of Kubernetes in snake case. What a
+server leaves out has a default, so a bookmark, which has only a version, is decoded in the same way.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
 class _ApiStruct(msgspec.Struct, rename="camel", gc=False):
-    """What all of them share; a reader changes nothing."""
+    """The base of all structs here: names in camel case; instances are not changed after decoding."""
 
 
 class OwnerReference(_ApiStruct):
@@ -41,7 +41,7 @@ class JobAnnotations(
     },
     kw_only=True,
 ):
-    """The annotations that are read."""
+    """The annotations that are read of a Job."""
 
     scheduled: str | None = None
     instantiate: str | None = None
@@ -50,7 +50,7 @@ class JobAnnotations(
 
 
 class ObjectMeta(_ApiStruct):
-    """metadata."""
+    """The metadata of a Job, pod or Event."""
 
     name: str = ""
     namespace: str = ""
@@ -86,7 +86,7 @@ class HasCronJob(Protocol):
 
 
 class CronJobRef(msgspec.Struct, frozen=True, order=True):
-    """Which CronJob is meant: the id of its cluster, its namespace, its name."""
+    """The identity of a CronJob by name: the id of its cluster, its namespace, its name."""
 
     cluster: str
     namespace: str
@@ -128,7 +128,7 @@ class TemplateContainer(_ApiStruct):
 
 
 class TemplatePodSpec(_ApiStruct, kw_only=True):
-    """spec of a pod template."""
+    """The spec of a pod template."""
 
     containers: tuple[TemplateContainer, ...] | None = None
     init_containers: tuple[TemplateContainer, ...] | None = None
@@ -136,25 +136,25 @@ class TemplatePodSpec(_ApiStruct, kw_only=True):
 
 
 class PodTemplate(_ApiStruct):
-    """template of a Job's spec."""
+    """The template in a Job's spec."""
 
     spec: TemplatePodSpec = msgspec.field(default_factory=TemplatePodSpec)
 
 
 class TemplateJobSpec(_ApiStruct):
-    """spec of a CronJob's jobTemplate."""
+    """The spec of a CronJob's jobTemplate."""
 
     template: PodTemplate = msgspec.field(default_factory=PodTemplate)
 
 
 class JobTemplate(_ApiStruct):
-    """jobTemplate of a CronJob."""
+    """The jobTemplate of a CronJob."""
 
     spec: TemplateJobSpec = msgspec.field(default_factory=TemplateJobSpec)
 
 
 class CronJobMeta(_ApiStruct, kw_only=True):
-    """metadata of a CronJob, with all of its annotations."""
+    """The metadata of a CronJob, with all of its annotations."""
 
     name: str = ""
     namespace: str = ""
@@ -165,7 +165,7 @@ class CronJobMeta(_ApiStruct, kw_only=True):
 
 
 class CronJobObjectSpec(_ApiStruct, kw_only=True):
-    """spec of a CronJob."""
+    """The spec of a CronJob."""
 
     schedule: str = ""
     time_zone: str | None = None
@@ -176,16 +176,16 @@ class CronJobObjectSpec(_ApiStruct, kw_only=True):
 
 
 class CronJobObjectStatus(_ApiStruct):
-    """status of a CronJob."""
+    """The status of a CronJob."""
 
     last_schedule_time: str | None = None
     last_successful_time: str | None = None
 
 
 class CronJobObject(_ApiStruct, kw_only=True):
-    """A CronJob of batch/v1: the fields that are read, and all of it as JSON for who shows or patches it.
+    """A CronJob of batch/v1: the fields that are read, and its whole JSON for showing and patching it.
 
-    `cluster` is the id of the cluster that it was read from, `json` the object as that cluster wrote it.
+    `cluster` is the id of the cluster that it was read from, `json` the object as that cluster sent it.
     """
 
     metadata: CronJobMeta = msgspec.field(default_factory=CronJobMeta)
@@ -204,7 +204,7 @@ class CronJobObject(_ApiStruct, kw_only=True):
 
     @classmethod
     def from_manifest(cls, manifest: JsonObject, cluster: str) -> CronJobObject:
-        """Read an object that is decoded already; raises msgspec.ValidationError."""
+        """Take an object that is decoded to a dict; raises msgspec.ValidationError."""
         return cls.from_json(msgspec.json.encode(manifest), cluster)
 
     def manifest(self) -> JsonObject:
@@ -257,14 +257,14 @@ _CRONJOBS = msgspec.json.Decoder(CronJobObject)
 
 
 class JobSpec(_ApiStruct):
-    """spec of a Job."""
+    """The spec of a Job."""
 
     active_deadline_seconds: int | None = None
     backoff_limit: int | None = None
 
 
 class JobStatus(_ApiStruct):
-    """status of a Job."""
+    """The status of a Job."""
 
     start_time: str | None = None
     completion_time: str | None = None
@@ -283,7 +283,7 @@ class Job(_ApiStruct):
     status: JobStatus = msgspec.field(default_factory=JobStatus)
 
     def true_condition(self, kind: str) -> Condition | None:
-        """The condition of that type whose status is True; Suspended stays listed as False after a resume."""
+        """Return the condition of a type with status True; after a resume, Suspended stays listed as False."""
         for condition in self.status.conditions or ():
             if condition.type == kind and condition.status == "True":
                 return condition
@@ -291,7 +291,7 @@ class Job(_ApiStruct):
 
 
 class ContainerResources(_ApiStruct):
-    """resources of a container."""
+    """The resources of a container."""
 
     limits: dict[str, str | int | float] | None = None
 
@@ -304,7 +304,7 @@ class Container(_ApiStruct):
 
 
 class PodSpec(_ApiStruct):
-    """spec of a pod."""
+    """The spec of a pod."""
 
     node_name: str | None = None
     containers: tuple[Container, ...] | None = None
@@ -334,7 +334,7 @@ class ContainerTerminated(_ApiStruct):
 
 
 class ContainerState(_ApiStruct):
-    """state or lastState of a container."""
+    """The state or lastState of a container."""
 
     waiting: ContainerWaiting | None = None
     running: ContainerRunning | None = None
@@ -351,7 +351,7 @@ class ContainerStatus(_ApiStruct):
 
 
 class PodStatus(_ApiStruct):
-    """status of a pod."""
+    """The status of a pod."""
 
     phase: str = ""
     reason: str | None = None
@@ -370,12 +370,12 @@ class Pod(_ApiStruct):
 
     @property
     def container_statuses(self) -> tuple[ContainerStatus, ...]:
-        """The states of all its containers, those that run before the others first."""
+        """The statuses of all containers, init containers first."""
         return (*(self.status.init_container_statuses or ()), *(self.status.container_statuses or ()))
 
 
 class InvolvedObject(_ApiStruct):
-    """involvedObject of an Event."""
+    """The involvedObject of an Event."""
 
     kind: str = ""
     namespace: str = ""
@@ -384,14 +384,14 @@ class InvolvedObject(_ApiStruct):
 
 
 class EventSeries(_ApiStruct):
-    """series of an Event."""
+    """The series of an Event."""
 
     count: int | None = None
     last_observed_time: str | None = None
 
 
 class Event(_ApiStruct):
-    """An Event of v1; only `event_time` is set on those of newer reporters, only the others on older ones."""
+    """An Event of v1; newer reporters set only `event_time`, older ones only the other times."""
 
     metadata: ObjectMeta = msgspec.field(default_factory=ObjectMeta)
     involved_object: InvolvedObject = msgspec.field(default_factory=InvolvedObject)
@@ -406,13 +406,13 @@ class Event(_ApiStruct):
 
     @property
     def last_seen(self) -> str | None:
-        """When it was last seen."""
+        """The time of its last occurrence."""
         last = self.series.last_observed_time if self.series else None
         return last or self.last_timestamp or self.event_time or self.metadata.creation_timestamp
 
     @property
     def occurrences(self) -> int:
-        """How often it was seen."""
+        """How many times it occurred."""
         return (self.series.count if self.series else None) or self.count or 1
 
 
@@ -420,12 +420,12 @@ T = TypeVar("T")
 
 
 def convert_object(plain: JsonObject, kind: type[T]) -> T:
-    """A plain object as one of these; raises msgspec.ValidationError."""
+    """Convert a dict to a struct of this module; raises msgspec.ValidationError."""
     return msgspec.convert(plain, kind, strict=False)
 
 
 class ListMeta(_ApiStruct):
-    """metadata of a list."""
+    """The metadata of a list."""
 
     resource_version: str = ""
     continue_: str | None = msgspec.field(default=None, name="continue")
@@ -446,12 +446,12 @@ class WatchLine(msgspec.Struct, Generic[T]):
 
 
 def job_uid_of(pod: Pod) -> str | None:
-    """The uid of the Job that owns a pod."""
+    """Return the uid of the Job that owns a pod."""
     return next((owner.uid for owner in pod.metadata.owner_references or () if owner.kind == "Job"), None)
 
 
 def cronjob_owner_of(job: Job) -> OwnerReference | None:
-    """The CronJob that owns the Job, by its owner reference with `controller: true`."""
+    """Return the owner reference with `controller: true` to the CronJob of a Job."""
     for owner in job.metadata.owner_references or ():
         if owner.kind == "CronJob" and owner.controller:
             return owner

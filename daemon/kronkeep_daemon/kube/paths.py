@@ -1,8 +1,8 @@
-"""Paths of the Kubernetes API, so that no other file spells one out.
+"""Paths of the Kubernetes API; no other module spells one out.
 
-Names come from annotations and pod templates of anybody, and `../../kronkeep/secrets/vault` would have the
-daemon read with its own rights what that name's author may not. All raise NotFoundInCluster for a name that
-no object can have.
+Names in annotations and pod templates may be written by anybody. With `../../kronkeep/secrets/vault` for a
+name the daemon would read with its own rights what the author may not read. So every function raises
+NotFoundInCluster for a name that no object can have.
 """
 
 from urllib.parse import quote
@@ -17,14 +17,14 @@ def _namespaced(base: str, plural: str, namespace: str | None, name: str | None)
 
 
 def object_path(collection: str, name: str) -> str:
-    """The object of that name in a collection."""
+    """Return the path of one object in a collection."""
     return f"{collection}/{_segment(name)}"
 
 
 def _segment(name: str) -> str:
-    """A name as a part of a path: Kubernetes has none that is . or .. or has / or % in it.
+    """Return a name as a segment of a path.
 
-    The rule is IsValidPathSegmentName of apimachinery, which every object's name meets.
+    No object has a name that is `.` or `..`, or has `/` or `%` in it: IsValidPathSegmentName of apimachinery.
     """
     if name in (".", "..") or "/" in name or "%" in name:
         raise NotFoundInCluster(
@@ -34,65 +34,65 @@ def _segment(name: str) -> str:
 
 
 def core(plural: str, namespace: str | None = None, name: str | None = None) -> str:
-    """A path of the core group (v1); without a namespace, of all namespaces."""
+    """Return a path of the core group (v1); without a namespace, over all namespaces."""
     return _namespaced("/api/v1", plural, namespace, name)
 
 
 def batch(plural: str, namespace: str | None = None, name: str | None = None) -> str:
-    """A path of the group batch/v1."""
+    """Return a path of the group batch/v1; without a namespace, over all namespaces."""
     return _namespaced("/apis/batch/v1", plural, namespace, name)
 
 
 def cronjobs(namespace: str | None = None, name: str | None = None) -> str:
-    """CronJobs."""
+    """Return the path of CronJobs, or of one of them."""
     return batch("cronjobs", namespace, name)
 
 
 def jobs(namespace: str | None = None, name: str | None = None) -> str:
-    """Jobs."""
+    """Return the path of Jobs, or of one of them."""
     return batch("jobs", namespace, name)
 
 
 def pods(namespace: str | None = None, name: str | None = None) -> str:
-    """Pods."""
+    """Return the path of pods, or of one of them."""
     return core("pods", namespace, name)
 
 
 def events(namespace: str | None = None, name: str | None = None) -> str:
-    """Events of the core group."""
+    """Return the path of the core group's Events, or of one of them."""
     return core("events", namespace, name)
 
 
 def secrets(namespace: str | None = None, name: str | None = None) -> str:
-    """Secrets."""
+    """Return the path of Secrets, or of one of them."""
     return core("secrets", namespace, name)
 
 
 def configmaps(namespace: str | None = None, name: str | None = None) -> str:
-    """ConfigMaps."""
+    """Return the path of ConfigMaps, or of one of them."""
     return core("configmaps", namespace, name)
 
 
 def claims(namespace: str | None = None, name: str | None = None) -> str:
-    """PersistentVolumeClaims."""
+    """Return the path of PersistentVolumeClaims, or of one of them."""
     return core("persistentvolumeclaims", namespace, name)
 
 
 def namespaces(name: str | None = None) -> str:
-    """Namespaces."""
+    """Return the path of namespaces, or of one of them."""
     return core("namespaces", None, name)
 
 
 def nodes(name: str | None = None) -> str:
-    """Nodes."""
+    """Return the path of nodes, or of one of them."""
     return core("nodes", None, name)
 
 
 def access_reviews() -> str:
-    """SelfSubjectAccessReviews."""
+    """Return the path to which SelfSubjectAccessReviews are posted."""
     return "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 def leases(namespace: str, name: str | None = None) -> str:
-    """Leases."""
+    """Return the path of a namespace's Leases, or of one of them."""
     return _namespaced("/apis/coordination.k8s.io/v1", "leases", namespace, name)

@@ -1,4 +1,4 @@
-"""What an API server sends, read off the wire: whole bodies, chunks, lines, pages of lists."""
+"""Readers of an API server's responses: whole bodies, chunks, lines, pages of lists."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ Lines = list[bytes]
 
 
 def fault_message(fault: BaseException) -> str:
-    """What a fault says, or its kind where it says nothing."""
+    """Return an exception's message, or its class name where it has none."""
     return str(fault) or type(fault).__name__
 
 
 async def read_body(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body; raises ClusterUnreachable when it breaks off."""
+    """Return the whole body; raises ClusterUnreachable where the connection breaks."""
     return b"".join([chunk async for chunk in iter_chunks(response)])
 
 
 async def iter_chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The body as it comes; raises ClusterUnreachable when it breaks off."""
+    """Yield the body as it arrives; raises ClusterUnreachable where the connection breaks."""
     import aiohttp
 
     try:
@@ -43,7 +43,7 @@ async def iter_chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 
 async def iter_lines(response: aiohttp.ClientResponse) -> AsyncIterator[Lines]:
-    """Whole lines only: what the server did not finish with a line feed is dropped."""
+    """Yield whole lines, those that arrived together in one list; an unfinished last line is dropped."""
     rest = b""
     async for chunk in iter_chunks(response):
         *ended, rest = (rest + chunk).split(b"\n")
@@ -52,7 +52,7 @@ async def iter_lines(response: aiohttp.ClientResponse) -> AsyncIterator[Lines]:
 
 
 class ObjectDecoder(Generic[T]):
-    """Decodes the pages of lists and the lines of watches of one cluster.
+    """A decoder for the pages of lists and the lines of watches of one cluster.
 
     `kind` is what each object is decoded as: JsonObject, or a struct of kube.objects.
     """

@@ -1,11 +1,11 @@
-"""List and watch one collection for ever, on raw lines, and say truthfully how fresh what is known is.
+"""Lists and watches one collection for ever, and knows how fresh its objects are.
 
     list (pages) ─▶ on_sync(all items) ─▶ watch from the list's version ─▶ on_event(type, object) ...
 
-A watch is dead when it is silent: bookmarks come about once a minute, so 70 s without a byte end it. It is
-opened anew from the last version after an end or a fault; it begins again with a full list after ERROR 410
-(or any other ERROR), after a gap of more than 30 s, and every ten minutes, because servers have lost events.
-One object that cannot be read is logged and passed over; it must not stop all others.
+A watch that is silent for 70 s is dead, since bookmarks come about once a minute. After an end or a fault it
+is opened again from the last version. It begins with a full list after ERROR 410 or any other ERROR, after a
+gap of more than 30 s, and every ten minutes, because servers have lost events. An object that cannot be read
+is logged and left out, so that it does not stop all others.
 """
 
 import logging
@@ -33,9 +33,9 @@ LONGEST_PAUSE = 30.0
 
 
 class WatchState(msgspec.Struct, frozen=True, kw_only=True):
-    """How fresh a watch is: live, starting, stale since an instant, or failing and why.
+    """How fresh a watch is: starting, live, stale since a time, or failing with a reason.
 
-    What is shown is right without a watch that is not `needed`, only poorer.
+    Without a watch that is not `needed`, what is shown is still right, only less detailed.
     """
 
     name: str
@@ -49,7 +49,7 @@ class WatchState(msgspec.Struct, frozen=True, kw_only=True):
 class ListWatch(Generic[T]):
     """One collection of one cluster; callbacks are plain functions that must not block or raise.
 
-    `kind` is what objects are decoded as: plain dicts, or a struct of kube.objects.
+    `kind` is what objects are decoded as: JsonObject, or a struct of kube.objects.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class ListWatch(Generic[T]):
         )
 
     async def run(self, rounds: int | None = None) -> None:
-        """Lists and watches for ever (or for so many rounds, in tests)."""
+        """List and watch for ever, or for so many rounds in tests."""
         while rounds is None or rounds > 0:
             rounds = None if rounds is None else rounds - 1
             try:
@@ -105,7 +105,7 @@ class ListWatch(Generic[T]):
                 await self._rest()
 
     async def _round(self) -> None:
-        """One list, then watches until it is time for the next list."""
+        """List once, then watch until it is time for the next list."""
         await self._list()
         listed = last = self._clock.monotonic()
         while self._clock.monotonic() - listed < self._relist:
@@ -125,7 +125,7 @@ class ListWatch(Generic[T]):
                 await self._rest()
 
     async def _list(self) -> None:
-        """Reads everything; a version that is no later than before comes from a restored etcd, and counts."""
+        """Read the whole collection; an older version than before is of a restored etcd, and is believed."""
         items: list[T] = []
         version = ""
         async for page, version in self._cluster.pages_of(self._path, self._kind, **self._params):  # noqa: B007
@@ -147,7 +147,7 @@ class ListWatch(Generic[T]):
         return self._cluster.watch_lines(self._path, params, read_deadline=self._read_deadline)
 
     def _take(self, raw: bytes) -> None:
-        """One line; raises what an ERROR event says (Gone for 410)."""
+        """Handle one line; raises the error of an ERROR event (Gone for 410)."""
         try:
             line = self._decoder.line(raw)
             version = _version(line.object)
@@ -162,7 +162,7 @@ class ListWatch(Generic[T]):
             self._on_event(line.type, line.object)
 
     def _unread(self, raw: bytes, fault: Exception) -> None:
-        """A line that does not fit: an ERROR carries a Status as its object; all else is passed over."""
+        """Log a line that does not fit; raise the error of an ERROR line, whose object is a Status."""
         if b'"ERROR"' in raw[:40]:
             raise _error(raw) from fault
         self.unreadable += 1
@@ -173,7 +173,7 @@ class ListWatch(Generic[T]):
             self.state = msgspec.structs.replace(self.state, status=status, since=self._clock.now(), why=why)
 
     async def _rest(self, least: float = 0.0) -> None:
-        """Waits with jitter, longer each time until something was read, and at least what the server asks."""
+        """Wait with jitter, twice as long each time until a line is read, and at least `least` seconds."""
         await self._clock.sleep(max(least, self._pause * self._chance.uniform(0.5, 1.0)))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
@@ -185,12 +185,12 @@ def _version(item: Any) -> str:
 
 
 def _went_back(before: str, after: str) -> bool:
-    """Versions are compared as numbers from Kubernetes 1.35 on (KEP-5504), and were numbers before."""
+    """Whether the version decreased; versions are numbers, guaranteed from Kubernetes 1.35 on (KEP-5504)."""
     return before.isdigit() and after.isdigit() and int(after) < int(before)
 
 
 def _error(raw: bytes) -> KronkeepError:
-    """What an ERROR line says; all but a request to wait mean that the list must be read again."""
+    """Return the error of an ERROR line; all but a request to wait mean that a new list is needed."""
     status = msgspec.json.decode(raw).get("object") or {}
     code = status.get("code")
     error = response_error(
