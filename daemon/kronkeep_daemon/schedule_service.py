@@ -49,7 +49,7 @@ class ScheduleService:
         self._some_asked = asyncio.Event()
 
     def parse(self, expr: str, zone: str | None) -> Schedule:
-        """Return the schedule, in the controller's zone by default; raises InvalidSchedule, InvalidTimeZone."""
+        """Return the schedule, by default in the controller's zone; raises as Schedule.parse does."""
         return Schedule.parse(expr, zone, controller_zone=self._settings().controller_zone)
 
     def _existing(self, expr: str, zone: str | None) -> Schedule:

@@ -283,7 +283,7 @@ class Job(_ApiStruct):
     status: JobStatus = msgspec.field(default_factory=JobStatus)
 
     def true_condition(self, kind: str) -> Condition | None:
-        """Return the condition of a type with status True; after a resume, Suspended stays listed as False."""
+        """Return the condition of a type whose status is True; a resumed Job has Suspended as False."""
         for condition in self.status.conditions or ():
             if condition.type == kind and condition.status == "True":
                 return condition
