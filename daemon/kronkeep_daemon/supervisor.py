@@ -20,7 +20,7 @@ LONGEST_PAUSE = 60.0
 
 
 class Supervisor:
-    """Runs background tasks by name.
+    """The background tasks that run, by name.
 
     failed: set when a fatal task has ended.
     cause: the exception that a fatal task ended with; None where it returned.

@@ -124,7 +124,7 @@ class HookRunner:
     async def _run_job(
         self, backup: BackupExecution, run: HookRun, hook: Hook, work: ArchiveWork, node: str | None
     ) -> FinishedJob:
-        """Run the hook's Job, or follow the one that a killed daemon had created."""
+        """Run the hook's Job, or follow it where a killed daemon had created it."""
         runner = self._runners.on(backup.cluster)
         limits = JobLimits(
             last_container_seconds=hook.timeout_seconds, unreachable_seconds=UNREACHABLE_SECONDS

@@ -158,7 +158,7 @@ class BackupPlanner:
     async def create_after_run(
         self, cronjob: CronJobObject, policy: BackupPolicy, run: CronJobExecution
     ) -> BackupExecution:
-        """Record the backup that waits for a run, or return the one that exists."""
+        """Record the backup that waits for a run, unless it exists; return it."""
         return await self.create(cronjob, policy, run, "after-run", key=run.id)
 
     async def create(

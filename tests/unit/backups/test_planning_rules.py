@@ -42,7 +42,7 @@ def run(status: ExecutionStatus, minutes_ago: float | None = None) -> CronJobExe
 
 
 @pytest.mark.parametrize(
-    ("status", "when", "told"),
+    ("status", "when", "expected"),
     [
         ("pending", "always", None),
         ("running", "always", None),
@@ -55,10 +55,10 @@ def run(status: ExecutionStatus, minutes_ago: float | None = None) -> CronJobExe
         ("missed", "success", ("unknown", "CronJobUnknown")),
     ],
 )
-def test_a_backup_follows_its_run(status: str, when: str, told: tuple[str, str | None] | None) -> None:
+def test_a_backup_follows_its_run(status: str, when: str, expected: tuple[str, str | None] | None) -> None:
     policy = msgspec.structs.replace(POLICY, when=when)
-    verdict = planning_rules.transition_after_run(run(ExecutionStatus(status), 1), policy, NOW)
-    assert (verdict and (str(verdict.status), verdict.reason)) == told
+    transition = planning_rules.transition_after_run(run(ExecutionStatus(status), 1), policy, NOW)
+    assert (transition and (str(transition.status), transition.reason)) == expected
 
 
 @pytest.mark.parametrize(("delay", "waits"), [(0, False), (60, False), (61, True)])
@@ -111,9 +111,9 @@ def test_a_scheduled_backup_takes_the_newest_run_that_it_may() -> None:
 
 def test_a_waiting_backup_ends_at_its_deadline() -> None:
     assert planning_rules.transition_at_deadline(BACKUP, NOW - timedelta(seconds=1)) is None
-    verdict = planning_rules.transition_at_deadline(BACKUP, NOW)
-    assert verdict is not None
-    assert (verdict.status, verdict.reason) == (BackupStatus.MISSED, "RunNeverEnded")
+    transition = planning_rules.transition_at_deadline(BACKUP, NOW)
+    assert transition is not None
+    assert (transition.status, transition.reason) == (BackupStatus.MISSED, "RunNeverEnded")
 
 
 @pytest.mark.parametrize(

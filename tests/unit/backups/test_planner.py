@@ -1,0 +1,110 @@
+"""Which backups the planner makes of a policy, over a history on disk."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
+from kronkeep_common.states import ExecutionStatus, Trigger
+from kronkeep_daemon.backups.backup_records import BackupRecords
+from kronkeep_daemon.backups.planner import BackupPlanner
+from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
+from kronkeep_daemon.events import Bus
+from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.objects import CronJobMeta, CronJobObject
+from kronkeep_daemon.settings import Settings
+from kronkeep_daemon.testing import FakeClock
+
+CREATED_AT = datetime(2026, 1, 1, tzinfo=UTC)
+POLICY = BackupPolicy(id="p", storage_id="s")
+CRONJOB = CronJobObject(
+    metadata=CronJobMeta(namespace="n", name="j", uid="u", creation_timestamp="2026-01-01T00:00:00Z"),
+    cluster="c",
+)
+
+
+class Planning:
+    """A planner that has nothing but its history and clock."""
+
+    def __init__(self, history: History, clock: FakeClock) -> None:
+        self.history = history
+        self.clock = clock
+        bus = Bus()
+        self.planner = BackupPlanner(
+            cronjobs=None,  # type: ignore[arg-type]
+            policies=None,  # type: ignore[arg-type]
+            records=BackupRecords(history, bus, None),  # type: ignore[arg-type]
+            archiver=None,  # type: ignore[arg-type]
+            history=history,
+            bus=bus,
+            clock=clock,
+            settings=Settings,
+            supervisor=None,  # type: ignore[arg-type]
+        )
+
+    def add_run(self, run_id: str) -> None:
+        """Record a run that has just succeeded."""
+        now = self.clock.now()
+        self.history.executions.put(
+            CronJobExecution(
+                id=run_id,
+                cluster="c",
+                namespace="n",
+                cronjob="j",
+                cronjob_id="u",
+                status=ExecutionStatus.SUCCEEDED,
+                trigger=Trigger.SCHEDULED,
+                created_at=now,
+                ended_at=now,
+            )
+        )
+
+    async def plan(self, policy: BackupPolicy = POLICY) -> list[BackupExecution]:
+        """Plan the policy and return all backups, oldest first."""
+        carrier = PolicyCarrier(cluster="c", namespace="n", cronjob="j", policy=policy)
+        await self.planner.plan_policy(CRONJOB, carrier, self.clock.now())
+        return list(self.history.backups.all())
+
+
+@pytest.fixture
+async def planning(tmp_path: Path) -> AsyncIterator[Planning]:
+    clock = FakeClock(CREATED_AT + timedelta(days=1))
+    history = await History.open(tmp_path, clock=clock)
+    yield Planning(history, clock)
+    await history.close()
+
+
+async def test_runs_before_the_policy_was_first_seen_are_not_archived(planning: Planning) -> None:
+    planning.add_run("early")
+    await planning.clock.advance(60)
+    assert await planning.plan() == []
+    await planning.clock.advance(60)
+    planning.add_run("late")
+    (backup,) = await planning.plan()
+    assert (backup.cronjob_execution_id, backup.status) == ("late", "waiting")
+
+
+async def test_a_run_has_one_backup_however_often_it_is_planned(planning: Planning) -> None:
+    await planning.plan()
+    planning.add_run("run")
+    (first,) = await planning.plan()
+    assert await planning.plan() == [first]
+
+
+async def test_a_read_does_not_record_that_the_policy_was_seen(planning: Planning) -> None:
+    """So a daemon that only shows a policy, and acts later, archives no run of the time before."""
+    assert planning.planner.first_seen(CRONJOB, POLICY) == planning.clock.now()
+    await planning.clock.advance(60)
+    planning.add_run("while another daemon acted")
+    await planning.clock.advance(60)
+    assert await planning.plan() == []
+
+
+async def test_a_new_cronjobs_first_run_is_archived(planning: Planning) -> None:
+    early = Planning(planning.history, FakeClock(CREATED_AT))
+    early.add_run("first")
+    await early.clock.advance(30)
+    (backup,) = await early.plan()
+    assert backup.cronjob_execution_id == "first"
