@@ -18,9 +18,9 @@ LONGEST_STOP = 20.0  # seconds
 class Daemon:
     """One kronkeepd with its embedded cluster; a test may kill and start it as often as it likes.
 
-    `state` is its state folder. `arguments` are added to its command line. `line` is what it announces on its
-    standard output once it is ready: the socket and the kubeconfig. With KRONKEEP_E2E_KUBECONFIG it uses that
-    cluster instead (see tests.external_cluster).
+    `state` is its state folder. `arguments` are added to its command line. `announcement` is what it writes
+    to its standard output once it is ready: the socket and the kubeconfig. With KRONKEEP_E2E_KUBECONFIG it
+    uses that cluster instead (see tests.external_cluster).
     """
 
     alive: ClassVar[set["Daemon"]] = set()

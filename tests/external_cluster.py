@@ -67,7 +67,7 @@ class NodeAgentProcess:
 
 
 class _Session:
-    """What is done once in a test session."""
+    """The state of this test session: whether the cluster was checked at its beginning."""
 
     is_prepared: ClassVar[bool] = False
 

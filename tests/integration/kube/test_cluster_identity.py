@@ -1,4 +1,4 @@
-"""Which cluster answers is known by the uid of its kube-system, and held against what was assumed."""
+"""A cluster is identified by the uid of its kube-system, which is compared with the assumed one."""
 
 from pathlib import Path
 
@@ -9,15 +9,17 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 
 
-async def test_an_assumed_cluster_is_confirmed_by_its_first_answer(cluster: Cluster, tmp_path: Path) -> None:
-    for uid, same in ((cluster.id, True), ("another", False)):
-        again = Cluster(tmp_path / "kubeconfig", None, False, name="prod")
-        again.assume(uid)
+async def test_an_assumed_cluster_is_confirmed_by_its_first_response(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    for uid, is_same in ((cluster.id, True), ("another", False)):
+        connection = Cluster(tmp_path / "kubeconfig", None, False, name="prod")
+        connection.assume(uid)
         try:
-            if same:
-                assert (await again.get(paths.namespaces("default")))["metadata"]["name"] == "default"
+            if is_same:
+                assert (await connection.get(paths.namespaces("default")))["metadata"]["name"] == "default"
             else:
                 with pytest.raises(ClusterUnreachable, match="Another cluster answers as prod"):
-                    await again.get(paths.namespaces("default"))
+                    await connection.get(paths.namespaces("default"))
         finally:
-            await again.close()
+            await connection.close()

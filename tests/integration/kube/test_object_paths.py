@@ -1,4 +1,4 @@
-"""Names that come from annotations, pod templates and requests lead nowhere but to an object of that name."""
+"""A name from an annotation, pod template or request leads to no other object than that of the name."""
 
 from collections.abc import AsyncIterator
 
@@ -14,10 +14,10 @@ CANARY = {"metadata": {"name": "vault"}, "stringData": {"password": "canary"}}
 
 @pytest.fixture
 async def cluster(embedded_cluster: EmbeddedCluster) -> AsyncIterator[Cluster]:
-    found = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
-    await found.create(paths.secrets("kronkeep"), CANARY)
-    yield found
-    await found.close()
+    connection = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
+    await connection.create(paths.secrets("kronkeep"), CANARY)
+    yield connection
+    await connection.close()
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ async def cluster(embedded_cluster: EmbeddedCluster) -> AsyncIterator[Cluster]:
 async def test_no_name_leads_to_another_object(cluster: Cluster, namespace: str, name: str) -> None:
     with pytest.raises(NotFoundInCluster):
         await cluster.get(paths.configmaps(namespace, name))
-    there = await cluster.get(paths.secrets("kronkeep", "vault"))
-    assert there["metadata"]["name"] == "vault"
+    secret = await cluster.get(paths.secrets("kronkeep", "vault"))
+    assert secret["metadata"]["name"] == "vault"
 
 
-async def test_what_an_address_gives_a_meaning_is_only_a_part_of_the_name(cluster: Cluster) -> None:
+async def test_characters_with_a_meaning_in_urls_are_a_part_of_the_name(cluster: Cluster) -> None:
     for name in ("vault?x=1", "vault#x", "vault x", "vault\n", "\N{SNOWMAN}"):
         with pytest.raises(NotFoundInCluster):
             await cluster.get(paths.secrets("kronkeep", name))

@@ -1,4 +1,4 @@
-"""What only a kubectl from before 1.21 is shown: batch/v1beta1, and OpenAPI 2 in protobuf."""
+"""What only a kubectl before 1.21 sees: batch/v1beta1, and OpenAPI 2 in protobuf."""
 
 from typing import Any
 
@@ -17,44 +17,42 @@ BODY = {
 }
 
 
-async def versions(http: aiohttp.ClientSession, server: ApiServer, headers: dict[str, str]) -> list[str]:
-    async with http.get(f"{server.url}/apis/batch", headers=headers) as answer:
-        found: dict[str, Any] = await answer.json()
-    assert found["preferredVersion"] == found["versions"][0]
-    return [entry["version"] for entry in found["versions"]]
+async def list_versions(http: aiohttp.ClientSession, server: ApiServer, headers: dict[str, str]) -> list[str]:
+    async with http.get(f"{server.url}/apis/batch", headers=headers) as response:
+        group: dict[str, Any] = await response.json()
+    assert group["preferredVersion"] == group["versions"][0]
+    return [entry["version"] for entry in group["versions"]]
 
 
-async def test_the_old_version_is_there_for_the_old_alone(server: ApiServer) -> None:
+async def test_an_old_kubectl_alone_sees_the_old_version(server: ApiServer) -> None:
     async with aiohttp.ClientSession() as http:
-        assert await versions(http, server, OLD) == ["v1beta1", "v1"]
-        assert await versions(http, server, NEW) == ["v1"]
-        async with http.post(server.url + CRONJOBS, json=BODY, headers=NEW) as answer:
-            assert answer.status == 404
-        async with http.post(server.url + CRONJOBS, json=BODY, headers=OLD) as answer:
-            assert (answer.status, (await answer.json())["apiVersion"]) == (201, "batch/v1beta1")
-        async with http.get(server.url + "/apis/batch/v1/cronjobs", headers=NEW) as answer:
-            assert [item["metadata"]["name"] for item in (await answer.json())["items"]] == ["c"]
+        assert await list_versions(http, server, OLD) == ["v1beta1", "v1"]
+        assert await list_versions(http, server, NEW) == ["v1"]
+        async with http.post(server.url + CRONJOBS, json=BODY, headers=NEW) as response:
+            assert response.status == 404
+        async with http.post(server.url + CRONJOBS, json=BODY, headers=OLD) as response:
+            assert (response.status, (await response.json())["apiVersion"]) == (201, "batch/v1beta1")
+        async with http.get(server.url + "/apis/batch/v1/cronjobs", headers=NEW) as response:
+            assert [item["metadata"]["name"] for item in (await response.json())["items"]] == ["c"]
 
 
-def within(data: bytes, *way: int) -> list[bytes]:
-    """The messages at the end of a way of field numbers."""
-    found = [data]
-    for number in way:
-        found = [
-            value
-            for raw in found
-            for n, value in read_fields(raw)
-            if n == number and isinstance(value, bytes)
-        ]
-    return found
+def find_messages(data: bytes, *path: int) -> list[bytes]:
+    """Return the messages at the end of a path of field numbers."""
+    messages = [data]
+    for number in path:
+        fields = [field for message in messages for field in read_fields(message)]
+        messages = [value for n, value in fields if n == number and isinstance(value, bytes)]
+    return messages
 
 
-async def test_each_kinds_patch_names_its_kind_and_takes_dry_runs(server: ApiServer) -> None:
-    async with aiohttp.ClientSession() as http, http.get(f"{server.url}/openapi/v2", headers=OLD) as answer:
-        assert answer.headers["Content-Type"].endswith("+protobuf")
-        document = await answer.read()
-    patches = within(document, 8, 2, 2, 8)
-    kinds = {within(patch, 13, 2, 2)[0].decode(): within(patch, 8, 1, 2, 3, 4) for patch in patches}
+async def test_the_patch_of_each_kind_names_the_kind_and_takes_dry_runs(server: ApiServer) -> None:
+    async with aiohttp.ClientSession() as http, http.get(f"{server.url}/openapi/v2", headers=OLD) as response:
+        assert response.headers["Content-Type"].endswith("+protobuf")
+        document = await response.read()
+    patches = find_messages(document, 8, 2, 2, 8)
+    kinds = {
+        find_messages(patch, 13, 2, 2)[0].decode(): find_messages(patch, 8, 1, 2, 3, 4) for patch in patches
+    }
     assert all(parameters == [b"dryRun"] for parameters in kinds.values())
     assert "group: 'batch'\nkind: CronJob\nversion: v1beta1\n" in kinds
     assert "group: ''\nkind: Secret\nversion: v1\n" in kinds
