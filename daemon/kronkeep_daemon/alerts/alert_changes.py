@@ -20,14 +20,14 @@ EventName = Literal["opened", "escalated", "repeated", "resolved"]
 
 
 class AlertEvent(NamedTuple):
-    """One thing that people are told about an alert."""
+    """One thing that people must learn about an alert."""
 
     event: EventName
     alert: Alert
 
 
 class AlertChanges(NamedTuple):
-    """The alerts that must be stored, and what people are told about them."""
+    """The alerts that must be stored, and what people must learn about them."""
 
     alerts: list[Alert]
     events: list[AlertEvent]

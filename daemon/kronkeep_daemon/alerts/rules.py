@@ -228,7 +228,7 @@ def cronjob_findings(facts: CronJobFacts) -> list[AlertFinding]:
     return [cronjob_finding(facts.cronjob, result) for result in results if result is not None]
 
 
-def undecided_keys(facts: CronJobFacts) -> set[AlertKey]:
+def keys_not_decided(facts: CronJobFacts) -> set[AlertKey]:
     """Return the keys of alerts about a CronJob that cannot be judged now, and so stay as they are."""
     codes = [] if facts.live else [AlertCode.RUN_MISSED, AlertCode.RUN_FAILED]
     codes += [] if facts.checked else [AlertCode.SCHEDULE_CONFLICT_ACCEPTED]

@@ -47,7 +47,7 @@ ACTIVE = (AlertStatus.OPEN, AlertStatus.ACKNOWLEDGED)
 
 
 class AlertService:
-    """Keeps the alerts up to date, and sends notices about them."""
+    """The service that keeps the alerts up to date and sends notices about them."""
 
     def __init__(
         self,
@@ -76,9 +76,8 @@ class AlertService:
             stands_by=inputs.stands_by,
         )
         self._wake = asyncio.Event()
-        bus.trigger(
-            self._wake, ExecutionChanged, BackupChanged, RestoreChanged, StorageChanged, CronJobChanged
-        )
+        bus.trigger(self._wake, ExecutionChanged, BackupChanged, RestoreChanged)
+        bus.trigger(self._wake, StorageChanged, CronJobChanged)
 
     def start(self) -> None:
         """Start evaluating, once every CronJob is known, and sending the notices that a stop interrupted."""
@@ -134,7 +133,7 @@ class AlertService:
         async for cronjob in self._inputs.cronjobs():
             facts = self._facts_of(cronjob)
             findings += rules.cronjob_findings(facts)
-            undecided |= rules.undecided_keys(facts)
+            undecided |= rules.keys_not_decided(facts)
         for storage in self._inputs.storages():
             findings += rules.storage_findings(storage)
         limit = self._settings().alerts.watch_seconds

@@ -1,4 +1,4 @@
-"""Checks of one cluster: connection, version, clock, watches, kronkeep's namespace, every right."""
+"""The checks of one cluster: connection, version, clock, watches, kronkeep's namespace, every right."""
 
 from datetime import datetime
 from typing import Any

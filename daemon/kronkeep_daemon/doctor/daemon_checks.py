@@ -1,6 +1,4 @@
-"""Checks of the daemon: its socket, disk, history, storages and restic; `cluster_checks` has those of
-clusters.
-"""
+"""The checks of the daemon: socket, disk, history, storages, restic; those of clusters are apart."""
 
 import os
 import shutil
@@ -27,7 +25,7 @@ LITTLE_SPACE = 2**30  # bytes
 
 
 class Doctor:
-    """Runs every check, and lists what kronkeep created in the clusters."""
+    """All checks of the daemon and its clusters, and the list of what kronkeep created in them."""
 
     def __init__(
         self,

@@ -127,25 +127,25 @@ class Documents:
 
     def _add_id(self, row: Row) -> None:
         if row[ID]:
-            found = self._ids.get(row[ID])
-            if found is None:
+            rows_of_id = self._ids.get(row[ID])
+            if rows_of_id is None:
                 self._ids[row[ID]] = row
             else:
-                rows = self._ids[row[ID]] = found if isinstance(found, list) else [found]
+                rows = self._ids[row[ID]] = rows_of_id if isinstance(rows_of_id, list) else [rows_of_id]
                 _replace_sorted(rows, None, row)
 
     def _remove_id(self, row: Row) -> None:
         if row[ID]:
-            found = self._ids[row[ID]]
-            if isinstance(found, list) and len(found) > 1:
-                _replace_sorted(found, row, None)
+            rows_of_id = self._ids[row[ID]]
+            if isinstance(rows_of_id, list) and len(rows_of_id) > 1:
+                _replace_sorted(rows_of_id, row, None)
             else:
                 del self._ids[row[ID]]
 
     def with_id(self, value: str) -> list[Row]:
         """Return the rows with that id, sorted by time; the list must not be changed."""
-        found = self._ids.get(value, [])
-        return found if isinstance(found, list) else [found]
+        rows_of_id = self._ids.get(value, [])
+        return rows_of_id if isinstance(rows_of_id, list) else [rows_of_id]
 
     def newest(
         self, equal: Mapping[str, str], *, before: Position | None = None, since: str = ""

@@ -1,4 +1,4 @@
-"""Writes that survive a power cut: the bytes are synced, and so is the folder with the name.
+"""Durable writes, which survive a power cut: the bytes are synced, and so is the folder with the name.
 
 A file appears under its name whole or not at all: a temporary file is written and synced, renamed, and the
 folder synced, since a rename alone is not durable. A failed sync is never repeated: Linux reports the error

@@ -51,7 +51,7 @@ class ExpiryPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 async def plan(history: History, rules: ExpiryRules, now: datetime) -> ExpiryPlan:
     """Return what the rules remove as of `now`; read in slices and change nothing."""
-    audit = _expired_audit_lines(history, now - timedelta(days=rules.audit_days)) if rules.audit_days else ()
+    audit = _select_audit_lines(history, now - timedelta(days=rules.audit_days)) if rules.audit_days else ()
     if rules.days is None and rules.runs is None:
         return ExpiryPlan(audit=audit)
     cut = now - timedelta(days=rules.days) if rules.days is not None else None
@@ -82,7 +82,7 @@ async def plan(history: History, rules: ExpiryRules, now: datetime) -> ExpiryPla
     )
 
 
-def _expired_audit_lines(history: History, cut: datetime) -> tuple[int, ...]:
+def _select_audit_lines(history: History, cut: datetime) -> tuple[int, ...]:
     """Return the audit lines before `cut`, which are the first of the table."""
     last = sort_time(cut.isoformat().replace("+00:00", "Z"))
     rows = history.table("audit").documents.order
@@ -106,7 +106,7 @@ def select_of_cronjob(
     """
     runs = list(runs)
     backups = list(backups)
-    protected = _protected_ids(backups)
+    protected = _ids_to_protect(backups)
     needed_runs = {backup.cronjob_execution_id for backup in backups if backup.id in protected}
     expired_runs = [
         run.id
@@ -133,7 +133,7 @@ def _before(moment: datetime, cut: datetime | None) -> bool:
     return cut is not None and moment < cut
 
 
-def _protected_ids(backups: list[BackupExecution]) -> set[str]:
+def _ids_to_protect(backups: list[BackupExecution]) -> set[str]:
     """Return the ids of the backups, given newest first, that no rule removes."""
     protected: set[str] = set()
     policies_with_good: set[tuple[str, str]] = set()

@@ -18,7 +18,7 @@ from kronkeep_daemon.http.route import ApiCall
 
 QUEUE = 1000  # changes that may wait for one reader
 HEARTBEAT = 15.0  # seconds without a change after which a comment is sent
-PATIENCE = 30.0  # seconds that a reader may take nothing
+PATIENCE = 30.0  # seconds that a reader may accept nothing
 
 
 async def send(call: ApiCall[object]) -> web.StreamResponse:
@@ -79,7 +79,7 @@ class StreamQueue:
         self._live: dict[tuple[str, str], Change] = {}
 
     def offer(self, change: Change) -> None:
-        """Add a change of the history, if it is selected and there is room."""
+        """Add a change of the history, if it is selected and there is space."""
         if self.lost or not self.selects(change):
             return
         if len(self._changes) >= QUEUE:
@@ -119,7 +119,7 @@ async def _send_queue(response: web.StreamResponse, queue: StreamQueue, records:
 
 
 async def _write(response: web.StreamResponse, block: bytes) -> None:
-    """Writes a block; raises TimeoutError for a reader that takes nothing for 30 s."""
+    """Write a block; raise TimeoutError for a reader that accepts nothing for PATIENCE."""
     async with asyncio.timeout(PATIENCE):
         await response.write(block)
 

@@ -1,4 +1,4 @@
-"""Writes that are safe to repeat: entity tags, and answers stored under the caller's Idempotency-Key.
+"""Idempotent writes: entity tags, and answers stored under the caller's Idempotency-Key.
 
 An answer is stored for a day, 10,000 at most. The key's record is durable before the work begins. A caller
 that repeats the request after a crash of the daemon gets the first answer, or, where the daemon ended before

@@ -71,7 +71,7 @@ async def page_of(
     At most SCANNED records are read for it: a page may be short, or empty, and still have a next one.
 
     equal: the values of indexed fields that choose the candidates; without it those of the request.
-    convert: turns a record into the one that is filtered and returned.
+    convert: turns a stored record into that which is filtered and returned.
     """
     accepted = filter_of(call)
     now = call.services.clock.now()

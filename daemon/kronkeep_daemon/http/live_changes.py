@@ -159,7 +159,7 @@ class LiveChanges:
             await self._in_use.wait()
             await self._wait_for_touch()
             began = self._clock.monotonic()
-            if self._unused(began):
+            if self._is_idle(began):
                 self._forget()
                 continue
             async with self._computing:
@@ -181,7 +181,7 @@ class LiveChanges:
         self._used_at = self._clock.monotonic()
         self._used_seq = self._history.seq
 
-    def _unused(self, now: float) -> bool:
+    def _is_idle(self, now: float) -> bool:
         """Return whether nobody has read for IDLE, and the history has moved on since.
 
         A later start then has a greater sequence than any snapshot before the pause, whose changes during the

@@ -18,7 +18,7 @@ MOST = 1000
 
 
 class OperationService:
-    """Starts and records operations; those that an earlier process left running have failed: Interrupted."""
+    """The operations of the daemon; those that an earlier process left running have failed: Interrupted."""
 
     def __init__(self, history: History, clock: Clock, supervisor: Supervisor) -> None:
         self._history = history

@@ -21,7 +21,7 @@ async def list_alerts(call: ApiCall[None]) -> api.ListOf[Alert]:
 
 @routes.get(ALERT)
 async def get_alert(call: ApiCall[None]) -> Alert:
-    """Show an alert."""
+    """Show one alert by its id."""
     return call.services.alerts.get(call.id)
 
 

@@ -32,7 +32,7 @@ async def list_backups(call: ApiCall[None]) -> api.ListOf[BackupExecution]:
 
 @routes.get(BACKUP)
 async def get_backup(call: ApiCall[None]) -> BackupExecution:
-    """Show a backup."""
+    """Show one backup by its id."""
     return call.services.backups.get(call.id)
 
 
@@ -46,7 +46,7 @@ async def send_log(call: ApiCall[None]) -> web.StreamResponse:
 
 @routes.post(BACKUP + "/cancel", Level.OPERATE)
 async def cancel_backup(call: ApiCall[api.Empty]) -> BackupExecution:
-    """Stop a backup."""
+    """Stop a backup that has not ended."""
     return await call.services.backups.cancel(call.id)
 
 

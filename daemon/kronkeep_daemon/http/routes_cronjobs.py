@@ -23,7 +23,7 @@ routes = RouteTable()
 
 @routes.get(CRONJOBS, query=("filter", "namespace"))
 async def list_cronjobs(call: ApiCall[None]) -> api.ListOf[CronJob]:
-    """List the CronJobs."""
+    """List the CronJobs of every cluster."""
     accepted = filter_of(call)
     now = call.services.clock.now()
     each = call.services.extended.iter_cronjobs(call.query.get("namespace"))
@@ -55,7 +55,7 @@ async def apply_cronjob(call: ApiCall[CronJobManifest]) -> api.Applied:
 
 @routes.get(CRONJOB)
 async def get_cronjob(call: ApiCall[None]) -> CronJob:
-    """Show a CronJob."""
+    """Show one CronJob by its name."""
     return call.services.extended.get(call.ref)
 
 

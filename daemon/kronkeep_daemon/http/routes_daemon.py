@@ -23,7 +23,7 @@ async def list_operations(call: ApiCall[None]) -> api.ListOf[api.Operation]:
 
 @routes.get("/v1/operations/{id}")
 async def get_operation(call: ApiCall[None]) -> api.Operation:
-    """Show an operation."""
+    """Show one operation by its id."""
     return call.services.operations.get(call.id)
 
 

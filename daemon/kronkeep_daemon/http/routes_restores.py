@@ -103,7 +103,7 @@ async def list_restores(call: ApiCall[None]) -> api.ListOf[Restore]:
 
 @routes.get(RESTORE)
 async def get_restore(call: ApiCall[None]) -> Restore:
-    """Show a restore."""
+    """Show one restore by its id."""
     return call.services.restore_records.get(call.id)
 
 
@@ -119,5 +119,5 @@ async def send_log(call: ApiCall[None]) -> web.Response:
 
 @routes.post(RESTORE + "/cancel", Level.OPERATE)
 async def cancel_restore(call: ApiCall[api.Empty]) -> Restore:
-    """Stop a restore."""
+    """Stop a restore that has not ended."""
     return await call.services.restores.cancel(call.id)

@@ -40,13 +40,13 @@ async def list_runs(call: ApiCall[None]) -> api.ListOf[CronJobExecution]:
 
 @routes.get(RUN)
 async def get_run(call: ApiCall[None]) -> CronJobExecution:
-    """Show a run."""
+    """Show one run by its id."""
     return call.services.extended.execution(call.id)
 
 
 @routes.post(RUN + "/cancel", Level.OPERATE)
 async def cancel_run(call: ApiCall[api.Empty]) -> CronJobExecution:
-    """Stop a run."""
+    """Stop a run that has not ended."""
     return await call.services.extended.cancel(call.id)
 
 

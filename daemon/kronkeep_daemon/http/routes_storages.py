@@ -1,6 +1,7 @@
 """The routes of backup storages and of their upkeep."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from kronkeep_common import api
 from kronkeep_common.errors import ConfirmationMissing
@@ -30,7 +31,7 @@ async def list_kinds(_: ApiCall[None]) -> api.ListOf[StorageKind]:
 
 @routes.get(STORAGES)
 async def list_storages(call: ApiCall[None]) -> api.ListOf[BackupStorage]:
-    """List the storages."""
+    """List the storages of every cluster."""
     return with_cluster_names(call, api.ListOf(items=call.services.storages.list()))
 
 
@@ -47,7 +48,7 @@ async def create_storage(call: ApiCall[BackupStorageCreate]) -> BackupStorage:
 
 @routes.get(STORAGE)
 async def get_storage(call: ApiCall[None]) -> BackupStorage:
-    """Show a storage."""
+    """Show one storage by its name."""
     return call.services.storages.get(call.id)
 
 
@@ -105,4 +106,4 @@ async def start_prune(call: ApiCall[api.Empty]) -> api.Operation:
 async def _start(call: ApiCall[object], kind: str, work: Callable[[str], Awaitable[object]]) -> api.Operation:
     """Start work on an active storage; raise StorageNotFound, NotAllowedNow."""
     call.services.storages.require_active(call.id)
-    return await call.services.operations.start(kind, call.id, lambda: work(call.id))
+    return await call.services.operations.start(kind, call.id, partial(work, call.id))

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from kronkeep_daemon.http.acceptor import Acceptor
 from kronkeep_daemon.http.listening_socket import bind_socket, remove_socket, systemd_socket
-from kronkeep_daemon.http.request_handling import RequestHandling
+from kronkeep_daemon.http.request_handler import RequestHandler
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import CountedConnection
 
@@ -20,7 +20,7 @@ async def serve(services: Services, path: Path) -> AsyncIterator[None]:
     """Serve the API on systemd's socket, or on one that is bound at `path` and removed at the end."""
     inherited = systemd_socket()
     listening = inherited or bind_socket(path)
-    application = RequestHandling(services).application()
+    application = RequestHandler(services).application()
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=GRACE)
     await runner.setup()
     server = runner.server

@@ -58,7 +58,7 @@ class UserBuckets:
 
 
 class UserLimits:
-    """Counts what each uid has open and asks for, against the limits of the settings."""
+    """The connections, streams and requests of each uid, limited as the settings say."""
 
     def __init__(self, clock: Clock, settings: Callable[[], LimitSettings]) -> None:
         self._clock = clock

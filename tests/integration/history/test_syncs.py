@@ -13,7 +13,7 @@ import asyncio, sys
 from pathlib import Path
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.history import History
-from kronkeep_daemon.history.kept_logs import Capped
+from kronkeep_daemon.history.kept_logs import CappedLog
 async def main():
     for again in range(2):
         history = await History.open(Path(sys.argv[1]), clock=SystemClock())
@@ -21,7 +21,7 @@ async def main():
             history.table("facts").put_document(None, {"id": str(number)})
             await history.commit()
             print("acknowledged", flush=True)
-        capped = Capped()
+        capped = CappedLog()
         capped.add(b"hello")
         await history.logs.save(f"run{again}", "main", "pod", capped)
         print("acknowledged", flush=True)

@@ -31,10 +31,10 @@ from kronkeep_daemon.http.user_limits import CountedConnection
 log = logging.getLogger(__name__)
 MAX_BODY = 1024 * 1024
 NO_CONTENT = 204
-RequestHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+NextHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class RequestHandling:
+class RequestHandler:
     """Handles the requests of one application; writes on one path are done one after the other."""
 
     def __init__(self, services: Services) -> None:
@@ -54,7 +54,7 @@ class RequestHandling:
         return app
 
     @web.middleware
-    async def _middleware(self, request: web.Request, handler: RequestHandler) -> web.StreamResponse:
+    async def _middleware(self, request: web.Request, handler: NextHandler) -> web.StreamResponse:
         assert isinstance(request.protocol, CountedConnection)
         with request.protocol.without_header_deadline():
             response = await self._respond(request, handler)
@@ -64,7 +64,7 @@ class RequestHandling:
         self._services.metrics.requests.labels(method, route, response.status).inc()
         return response
 
-    async def _respond(self, request: web.Request, handler: RequestHandler) -> web.StreamResponse:
+    async def _respond(self, request: web.Request, handler: NextHandler) -> web.StreamResponse:
         """Return the handler's response, or the problem response for what it raised."""
         try:
             access.refuse_browsers(request)
