@@ -19,9 +19,9 @@ ROUNDS = 100
 
 @pytest.fixture
 def busy_process() -> Iterator[None]:
-    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
         yield
-        neighbour.kill()
+        process.kill()
 
 
 async def trigger_run(client: Client) -> None:
@@ -35,7 +35,7 @@ async def trigger_run(client: Client) -> None:
 
 
 async def test_a_hundred_stops_in_the_middle_of_runs_wait_for_no_task(
-    tmp_path: Path, busy_neighbour: None
+    tmp_path: Path, busy_process: None
 ) -> None:
     daemon = Daemon(tmp_path / "s")
     for number in range(ROUNDS):
