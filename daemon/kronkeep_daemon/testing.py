@@ -66,7 +66,7 @@ async def settle(turns: int = 20) -> None:
 
 
 @asynccontextmanager
-async def composed(
+async def open_composition(
     cluster: Cluster, folder: Path, supervisor: Supervisor, settings: Settings
 ) -> AsyncIterator[Composition]:
     """Run the services over one cluster without socket or signals; the history is kept in `folder`."""

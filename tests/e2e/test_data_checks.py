@@ -16,7 +16,7 @@ from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.settings import AllowSettings, ArchiveSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
-from kronkeep_daemon.testing import composed
+from kronkeep_daemon.testing import open_composition
 
 PARTS = 30
 
@@ -28,7 +28,7 @@ async def test_damage_is_found_in_its_part_and_reported_until_it_is_gone(
     settings = Settings(state=str(tmp_path), allow=AllowSettings(host_path=True), archive=ArchiveSettings())
     folder = tmp_path / "vault"
     clock = SystemClock()
-    async with composed(cluster, tmp_path / "history", Supervisor(clock), settings) as composition:
+    async with open_composition(cluster, tmp_path / "history", Supervisor(clock), settings) as composition:
         storages = composition.services.storages
         checks = composition.data_checks
         spec = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})

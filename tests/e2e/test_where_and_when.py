@@ -32,7 +32,7 @@ from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories import job_names, repository
 from kronkeep_daemon.settings import AllowSettings, ArchiveSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
-from kronkeep_daemon.testing import composed
+from kronkeep_daemon.testing import open_composition
 
 
 class TwoNodes(NamedTuple):
@@ -90,7 +90,9 @@ async def two(tmp_path: Path) -> AsyncIterator[TwoNodes]:
     data = tmp_path / "cluster" / "node" / "claims" / "default" / "data"
     data.mkdir(parents=True, exist_ok=True)
     (data / "file").write_bytes(os.urandom(1000))
-    async with composed(cluster, tmp_path / "history", Supervisor(SystemClock()), settings) as composition:
+    async with open_composition(
+        cluster, tmp_path / "history", Supervisor(SystemClock()), settings
+    ) as composition:
         storages = composition.services.storages
         folder = tmp_path / "vault"
         vault = BackupStorageCreate(id="vault", kind="local", settings={"path": str(folder)})

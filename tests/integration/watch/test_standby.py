@@ -29,7 +29,7 @@ from kronkeep_daemon.storages.data_checks import DataChecks
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.storages.upkeep import StorageUpkeep
 from kronkeep_daemon.supervisor import Supervisor
-from kronkeep_daemon.testing import composed
+from kronkeep_daemon.testing import open_composition
 
 ACTS: tuple[tuple[type, str], ...] = (
     (BackupPlanner, "plan_policy"),
@@ -109,7 +109,7 @@ async def test_it_acts_once_the_other_has_gone(
     policy = {"id": "p", "storage_id": "vault", "drill": {"schedule": "0 3 * * *"}}
     await make(cluster, "dump", {"kronkeep.dev/backup-policy": json.dumps(policy)})
     settings = Settings(state=str(tmp_path), manifests=str(tmp_path / "manifests"))
-    async with composed(cluster, tmp_path / "h", Supervisor(SystemClock()), settings) as composition:
+    async with open_composition(cluster, tmp_path / "h", Supervisor(SystemClock()), settings) as composition:
         services = composition.services
 
         async def files() -> tuple[str, ...]:
