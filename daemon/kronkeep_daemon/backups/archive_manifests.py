@@ -38,26 +38,30 @@ def archive_job(
 ) -> JsonObject:
     """Return the Job of an archive; its containers run one after the other.
 
-    First come the probes (restic, the sources, the repository), then the files, then the dump.
+    First come the probes (restic, the sources, the repository), then the dump, at last the files. A container
+    that fails ends the pod, so a dump that fails leaves no snapshot, and files of which some cannot be read
+    have their dump beside them.
+
     files: the names of the configuration's files, which are in the Job's ConfigMap.
     """
     name = archive_job_name(backup)
+    dump = work.policy.include.database
     paths = source_paths(work.policy, work.claims, files)
     steps = [("version", version.argv())]
     if paths:
         steps.append(("sources", ["ls", "-d", "--", *paths]))
     steps.append(("repository", cat.argv()))
-    if paths:
-        part = "files" if work.policy.include.database else ""
-        steps.append(("backup", restic_backup.argv(_options(backup, work, part), paths)))
     mounts = [*_claim_mounts(work.claims, read_only=True), *cronjob_configuration.mounts(files)]
     containers = build_containers(name, steps, work.repository, settings, mounts)
     volumes = _claim_volumes(work.claims)
     if files:
         volumes.append(cronjob_configuration.volume(name))
-    if work.policy.include.database is not None:
-        containers += _dump_containers(backup, work, work.policy.include.database, settings)
+    if dump is not None:
+        containers += _dump_containers(backup, work, dump, settings)
         volumes.append({"name": "tools", "emptyDir": {}})
+    if paths:
+        argv = restic_backup.argv(_options(backup, work, "files" if dump else ""), paths)
+        containers += build_containers(name, [("backup", argv)], work.repository, settings, mounts)
     job = build_job(name, backup.namespace, "archive", containers, settings)
     add_repository_access(job, work.repository, settings)
     job["spec"]["activeDeadlineSeconds"] = max(1, int(work.policy.deadline_seconds))

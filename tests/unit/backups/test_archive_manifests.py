@@ -1,0 +1,75 @@
+"""The manifests of a backup's Jobs: the order of the containers, and what a hook's Job can reach."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from tests.records import vault
+
+from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, DatabaseDump, Hook, Include
+from kronkeep_common.states import BackupStatus
+from kronkeep_daemon.backups import archive_manifests
+from kronkeep_daemon.backups.archive_work import ArchiveWork
+from kronkeep_daemon.kube.objects import CronJobObject
+from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.settings import ArchiveSettings
+
+BACKUP = BackupExecution(
+    id="0123456789ab",
+    cluster="c",
+    namespace="n",
+    cronjob="j",
+    cronjob_id="u",
+    policy_id="p",
+    storage_id="vault",
+    status=BackupStatus.RUNNING,
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    result=BackupResult(snapshot_id="0123abcd", database_snapshot_id="deadbeef"),
+)
+DUMP = DatabaseDump(image="postgres:17", command=("pg_dump",))
+CHECK = Hook(name="check", image="busybox:1.36", command=("true",), timeout_seconds=60)
+
+
+def work(**include: Any) -> ArchiveWork:
+    """Return what a backup of the claim `data` archives."""
+    return ArchiveWork(
+        cluster=None,  # type: ignore[arg-type]
+        cronjob=CronJobObject(),
+        policy=BackupPolicy(id="p", storage_id="vault", include=Include(**include)),
+        repository=Repository(storage=vault(settings={"path": "/srv/vault"})),
+        claims=("data",) if include.get("volumes", True) else (),
+    )
+
+
+def container_names(job: dict[str, Any]) -> list[str]:
+    """Return the names of a Job's containers in the order in which they run."""
+    pod = job["spec"]["template"]["spec"]
+    return [container["name"] for container in [*pod["initContainers"], *pod["containers"]]]
+
+
+@pytest.mark.parametrize(
+    ("include", "containers"),
+    [
+        ({}, ["version", "sources", "repository", "backup"]),
+        ({"database": DUMP}, ["version", "sources", "repository", "tools", "database", "backup"]),
+        ({"database": DUMP, "volumes": False}, ["version", "repository", "tools", "database"]),
+    ],
+)
+def test_the_dump_comes_before_the_files(include: dict[str, Any], containers: list[str]) -> None:
+    job = archive_manifests.archive_job(BACKUP, work(**include), [], ArchiveSettings())
+    assert container_names(job) == containers
+
+
+def test_a_validate_hook_reads_the_restored_content_and_no_claim() -> None:
+    job = archive_manifests.validate_hook_job(BACKUP, work(), CHECK, "job", ArchiveSettings())
+    assert container_names(job) == ["content-0", "content-1", "hook"]
+    (hook,) = job["spec"]["template"]["spec"]["containers"]
+    assert hook["volumeMounts"] == [{"name": "content", "mountPath": "/content", "readOnly": True}]
+    assert "persistentVolumeClaim" not in str(job)
+
+
+def test_other_hooks_may_write_to_the_claims_and_know_no_password() -> None:
+    job = archive_manifests.hook_job(BACKUP, work(), CHECK, "job", ArchiveSettings())
+    (hook,) = job["spec"]["template"]["spec"]["containers"]
+    assert hook["volumeMounts"] == [{"name": "claim-0", "mountPath": "/source/data"}]
+    assert "secret" not in str(job)
