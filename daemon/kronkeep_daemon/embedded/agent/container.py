@@ -125,6 +125,7 @@ class ContainerRunner:
             working_folder=self._container.get("workingDir") or "/",
             hostname=start.environment["HOSTNAME"],
         )
+        # Known before it runs, so that a stop which comes during the status write is not lost.
         process = ContainerProcess(command, start.environment, output)
         self._process = process
         started_at = format_timestamp(self._context.clock.now())

@@ -137,6 +137,8 @@ class NodeAgent:
         elif pod["metadata"].get("deletionTimestamp"):
             self._begin_deletion(pod)
         elif uid not in self._runners and uid not in self._ended:
+            # The status writes of a runner come back as events; `_ended` keeps the last one from starting the
+            # pod again.
             self._start_pod(pod)
 
     def _start_pod(self, pod: JsonObject) -> None:
@@ -145,6 +147,7 @@ class NodeAgent:
         status = pod.get("status") or {}
         if status.get("phase") in ("Succeeded", "Failed"):
             return
+        # No runner has this pod, so its start time comes from an agent that has ended.
         if status.get("startTime"):
             self._start_task(f"pod {uid} lost", partial(self._fail_lost_pod, pod))
             self._ended.add(uid)

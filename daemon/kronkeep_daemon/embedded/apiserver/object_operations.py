@@ -130,6 +130,7 @@ class ObjectOperations:
             return new
         if meta.get("deletionTimestamp") and not meta.get("finalizers") and not _awaits_agent(resource, new):
             return self._remove(resource, new)
+        # An update that changes nothing takes no version and sends no event; `kubectl apply` relies on it.
         meta["resourceVersion"] = old["metadata"]["resourceVersion"]
         return old if new == old else self._store.put(resource, new)
 

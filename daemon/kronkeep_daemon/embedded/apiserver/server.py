@@ -134,6 +134,7 @@ class ApiServer:
 
     def _authenticate(self, request: web.Request) -> tuple[UserInfo, web.Request]:
         """Return the caller, and the request without a token in its path; raises a 401 Refusal."""
+        # client-go sends no token in a header over plain HTTP, so the kubeconfig has it in the path.
         first_segment, _, rest = request.path[1:].partition("/")
         user = self._access.authenticate(first_segment, request.headers)
         if user is not None:

@@ -138,6 +138,7 @@ class GarbageCollector:
     async def _delete(self, entry: TypedObject) -> None:
         kind, obj = entry
         if kind == "Pod" and is_tracked(obj):
+            # Its Job is gone, so no Job controller will count the pod and remove the finalizer.
             await self._pods.remove_finalizer(obj, TRACKING_FINALIZER)
         propagation = "Foreground" if kind in ("Job", "CronJob") else "Background"
         if kind in self._cached:

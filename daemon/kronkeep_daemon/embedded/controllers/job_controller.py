@@ -41,6 +41,8 @@ class JobController:
             await self._delete_pod(job, pod)
         for pod in plan.delete:
             await self._delete_pod(job, pod)
+        # A pod keeps its finalizer until the status lists it. After a crash in between it is listed again; it
+        # can never disappear uncounted.
         if plan.status_before_release is not None:
             job = await self._jobs.replace_status(job, plan.status_before_release)
         for pod in plan.release:

@@ -56,6 +56,7 @@ class ObjectCache:
 
     def _put(self, obj: JsonObject) -> None:
         key = key_of(obj)
+        # Answers and watch events come on different connections, so an older version may come last.
         old = self._objects.get(key)
         if old is not None and uid_of(old) == uid_of(obj) and _version_of(old) >= _version_of(obj):
             return
