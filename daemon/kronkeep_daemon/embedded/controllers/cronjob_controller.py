@@ -34,8 +34,8 @@ class CronJobController:
         plan = plan_cronjob(cronjob, jobs, self._clock.now())
         for job in plan.delete:
             await self._jobs.delete(job)
-        # The Job comes before the status: after a crash in between, the next look finds the Job under the name
-        # of the slot (AlreadyExists) and adds it to the status. The other order would lose the slot.
+        # The Job comes before the status: after a crash in between, the next sync finds the Job under the
+        # slot's name (AlreadyExists) and adds it to the status. The other order would lose the slot.
         status = plan.status
         if plan.create is not None:
             status = add_active_job(status, await self._create_job(cronjob, plan.create))
