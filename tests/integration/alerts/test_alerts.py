@@ -41,46 +41,46 @@ class Receiver:
 
     def __init__(self) -> None:
         self.answers: list[int] = []
-        self.got: list[dict[str, Any]] = []
-        self.asked = 0
-        self.news = asyncio.Event()
+        self.messages: list[dict[str, Any]] = []
+        self.requests = 0
+        self.changed = asyncio.Event()
         self.url = ""
 
     async def take(self, request: web.Request) -> web.Response:
-        self.asked += 1
+        self.requests += 1
         status = self.answers.pop(0) if self.answers else 200
         if status == 200:
-            self.got.append(json.loads(await request.read()))
-        self.news.set()
+            self.messages.append(json.loads(await request.read()))
+        self.changed.set()
         return web.Response(status=status)
 
-    async def until(self, met: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(30):
-            while not met():
-                self.news.clear()
-                await self.news.wait()
+            while not condition():
+                self.changed.clear()
+                await self.changed.wait()
 
     @property
     def events(self) -> list[str]:
-        return [message["event"] for message in self.got]
+        return [message["event"] for message in self.messages]
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    found = Receiver()
+    server = Receiver()
     app = web.Application()
-    app.router.add_post("/secret-token", found.take)
+    app.router.add_post("/secret-token", server.take)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/secret-token"
-    yield found
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}/secret-token"
+    yield server
     await runner.cleanup()
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def send_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatch, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(dispatch, "GATHER_SECONDS", 0.0)
 
@@ -184,7 +184,7 @@ async def test_a_restart_neither_repeats_nor_loses(tmp_path: Path, receiver: Rec
         await receiver.until(lambda: receiver.events == ["opened", "resolved"])
         assert second.service.active_alerts() == []
         assert second.service.get(alert.id).resolved_at is not None
-    (told, _) = receiver.got
+    (told, _) = receiver.messages
     assert told["alert"]["code"] == "PolicyInvalid"
     assert told["title"] == "kronkeep: critical: PolicyInvalid shop/dump"
     assert told["alert"]["next_step"].startswith("Correct the annotation")
@@ -210,10 +210,12 @@ async def test_a_storm_is_one_message(tmp_path: Path, receiver: Receiver) -> Non
         it.number = 200
         await it.service.evaluate()
         await it.all_sent()
-        (told,) = receiver.got
-        assert told["title"] == "kronkeep: critical: PolicyInvalid shop/dump and 199 more"
-        assert len(told["others"]) == 199
-        assert told["text"].endswith("critical: PolicyInvalid shop/dump30\nand 169 more: kronkeep get alerts")
+        (message,) = receiver.messages
+        assert message["title"] == "kronkeep: critical: PolicyInvalid shop/dump and 199 more"
+        assert len(message["others"]) == 199
+        assert message["text"].endswith(
+            "critical: PolicyInvalid shop/dump30\nand 169 more: kronkeep get alerts"
+        )
         it.number = 3
         await it.service.evaluate()
         await it.all_sent()
@@ -243,9 +245,9 @@ async def test_tries_are_bounded_and_a_final_refusal_is_not_tried_again(
     receiver.answers = answers
     async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
         await it.service.evaluate()
-        await receiver.until(lambda: receiver.asked == asked)
+        await receiver.until(lambda: receiver.requests == asked)
         await it.all_sent()
-        assert (receiver.asked, len(receiver.got)) == (asked, got)
+        assert (receiver.requests, len(receiver.messages)) == (asked, got)
     assert ("is dropped" in caplog.text) == (not got)
     assert "secret-token" not in caplog.text
 
@@ -255,10 +257,10 @@ async def test_apprise_delivers(tmp_path: Path, receiver: Receiver) -> None:
     url = receiver.url.replace("http", "json", 1)
     async with daemon(tmp_path, channel(tmp_path, url, kind="apprise")) as it:
         await it.service.evaluate()
-        await receiver.until(lambda: len(receiver.got) == 1)
-    assert receiver.got[0]["title"] == "kronkeep: critical: PolicyInvalid shop/dump"
-    assert receiver.got[0]["message"].startswith("No JSON.\nCorrect the annotation")
-    assert receiver.got[0]["type"] == "failure"
+        await receiver.until(lambda: len(receiver.messages) == 1)
+    assert receiver.messages[0]["title"] == "kronkeep: critical: PolicyInvalid shop/dump"
+    assert receiver.messages[0]["message"].startswith("No JSON.\nCorrect the annotation")
+    assert receiver.messages[0]["type"] == "failure"
 
 
 async def test_severity_and_recoveries_choose_what_a_channel_is_told(
@@ -272,7 +274,7 @@ async def test_severity_and_recoveries_choose_what_a_channel_is_told(
         it.cronjob = WRONG
         await it.service.evaluate()
         await receiver.until(lambda: receiver.events == ["opened", "opened"])
-    assert receiver.got[0]["alert"]["id"] != receiver.got[1]["alert"]["id"]
+    assert receiver.messages[0]["alert"]["id"] != receiver.messages[1]["alert"]["id"]
 
 
 async def test_acknowledged_by_name_and_told_no_more(tmp_path: Path, receiver: Receiver) -> None:

@@ -65,14 +65,14 @@ SHUTDOWN = 0x8004587D
 NO_LOG_FLUSH = struct.pack("I", 2)  # EXT4_IOC_SHUTDOWN is XFS_IOC_GOINGDOWN
 
 
-def found_in(folder: Path) -> list[str]:
-    async def look() -> list[str]:
+def read_ids(folder: Path) -> list[str]:
+    async def read() -> list[str]:
         history = await History.open(folder, clock=SystemClock())
-        found = [document["id"] for document in history.table("facts")]
+        ids = [document["id"] for document in history.table("facts")]
         await history.close()
-        return found
+        return ids
 
-    return asyncio.run(look())
+    return asyncio.run(read())
 
 
 async def test_all_whose_changes_share_a_batch_without_room_are_refused(
@@ -109,7 +109,7 @@ def test_no_room_at_each_of_200_writes_refuses_and_resumes(tmp_path: Path) -> No
         [sys.executable, "-c", FULL, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.stdout == "200\n", done.stderr
-    assert found_in(tmp_path) == [str(number) for number in range(200)]
+    assert read_ids(tmp_path) == [str(number) for number in range(200)]
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
@@ -125,13 +125,13 @@ def test_an_error_at_the_nth_call_stops_acknowledging(tmp_path: Path, call: str,
     assert done.returncode != 0
     acknowledged = set(done.stdout.split())
     assert len(acknowledged) < 60
-    found = found_in(tmp_path)
-    assert len(found) == len(set(found))
-    assert acknowledged <= set(found)
+    ids = read_ids(tmp_path)
+    assert len(ids) == len(set(ids))
+    assert acknowledged <= set(ids)
 
 
 @contextmanager
-def mounted(image: Path, at: Path) -> Iterator[None]:
+def mount(image: Path, at: Path) -> Iterator[None]:
     subprocess.run(["mount", "-o", "loop", image, at], check=True)
     try:
         yield
@@ -139,7 +139,7 @@ def mounted(image: Path, at: Path) -> Iterator[None]:
         subprocess.run(["umount", at], check=True)
 
 
-def in_a_namespace_of_our_own() -> None:
+def enter_mount_namespace() -> None:
     """A container that anybody starts meanwhile would keep the cut file system mounted in its namespace."""
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS):
         raise OSError(ctypes.get_errno(), "unshare")
@@ -160,7 +160,7 @@ def test_power_cuts_lose_nothing_acknowledged(tmp_path: Path, kind: str) -> None
     make = shutil.which(f"mkfs.{kind}") or shutil.which(f"mkfs.{kind}", path="/usr/sbin:/sbin")
     if make is None:
         pytest.skip(f"needs mkfs.{kind}")
-    in_a_namespace_of_our_own()
+    enter_mount_namespace()
     image = tmp_path / "image"
     at = tmp_path / "at"
     with image.open("wb") as file:
@@ -169,7 +169,7 @@ def test_power_cuts_lose_nothing_acknowledged(tmp_path: Path, kind: str) -> None
     subprocess.run([make, "-q", image], check=True)
     acknowledged: set[str] = set()
     for number in range(int(os.environ.get("KRONKEEP_POWER_CUTS", "50"))):
-        with mounted(image, at):
+        with mount(image, at):
             first = number * 100_000
             words = [sys.executable, "-c", WRITER, str(at / "h"), str(first), str(first + 90_000)]
             with subprocess.Popen(
@@ -180,7 +180,7 @@ def test_power_cuts_lose_nothing_acknowledged(tmp_path: Path, kind: str) -> None
                     acknowledged.add(writer.stdout.readline().strip())
                 cut_power(at)
                 writer.kill()
-        with mounted(image, at):
-            found = found_in(at / "h")
-        assert len(found) == len(set(found))
-        assert acknowledged - {""} <= set(found)
+        with mount(image, at):
+            ids = read_ids(at / "h")
+        assert len(ids) == len(set(ids))
+        assert acknowledged - {""} <= set(ids)

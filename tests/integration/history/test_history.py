@@ -36,12 +36,12 @@ def run(number: int, cronjob: str = "a") -> CronJobExecution:
     )
 
 
-async def opened(folder: Path) -> History:
+async def open_history(folder: Path) -> History:
     return await History.open(folder, clock=SystemClock())
 
 
-async def filled(folder: Path, count: int) -> None:
-    history = await opened(folder)
+async def fill(folder: Path, count: int) -> None:
+    history = await open_history(folder)
     for number in range(count):
         history.executions.put(run(number))
         await history.commit()
@@ -49,7 +49,7 @@ async def filled(folder: Path, count: int) -> None:
 
 
 async def test_pages_newest_first_by_cronjob_and_counts(tmp_path: Path) -> None:
-    history = await opened(tmp_path)
+    history = await open_history(tmp_path)
     for number in range(10):
         history.executions.put(run(number, "ab"[number % 2]))
     await history.commit()
@@ -64,7 +64,7 @@ async def test_pages_newest_first_by_cronjob_and_counts(tmp_path: Path) -> None:
 
 
 async def test_changes_are_told_after_they_are_durable_and_resumed_without_a_hole(tmp_path: Path) -> None:
-    history = await opened(tmp_path)
+    history = await open_history(tmp_path)
     told: list[int] = []
     history.subscribe(lambda change: told.append(change.seq))
     history.executions.put(run(1))
@@ -74,7 +74,7 @@ async def test_changes_are_told_after_they_are_durable_and_resumed_without_a_hol
     await history.commit()
     await history.close()
     assert told == [1, 2]
-    again = await opened(tmp_path)
+    again = await open_history(tmp_path)
     assert again.seq == 2
     changes = list(again.changes_since(0) or [])
     assert [(c.seq, c.op, c.id) for c in changes] == [(1, "put", "u1"), (2, "remove", "u1")]
@@ -83,14 +83,14 @@ async def test_changes_are_told_after_they_are_durable_and_resumed_without_a_hol
 
 
 async def test_a_second_daemon_is_refused(tmp_path: Path) -> None:
-    history = await opened(tmp_path)
+    history = await open_history(tmp_path)
     with pytest.raises(StateInUse):
-        await opened(tmp_path)
+        await open_history(tmp_path)
     await history.close()
 
 
 async def test_a_commit_whose_caller_is_cancelled_is_written_once(tmp_path: Path) -> None:
-    history = await opened(tmp_path)
+    history = await open_history(tmp_path)
     for number in range(5):
         history.executions.put(run(number))
         task = asyncio.ensure_future(history.commit())
@@ -101,13 +101,13 @@ async def test_a_commit_whose_caller_is_cancelled_is_written_once(tmp_path: Path
     history.executions.put(run(9))
     await history.commit()
     await history.close()
-    again = await opened(tmp_path)
+    again = await open_history(tmp_path)
     assert len(again.table("executions")) == 6
     await again.close()
 
 
 async def test_the_tail_cut_at_every_byte_loses_only_what_was_not_whole(tmp_path: Path) -> None:
-    await filled(tmp_path / "whole", 3)
+    await fill(tmp_path / "whole", 3)
     (segment,) = (tmp_path / "whole").glob("journal-*.jsonl")
     data = segment.read_bytes()
     last = data.rstrip(b"\n").rfind(b"\n") + 1
@@ -115,14 +115,14 @@ async def test_the_tail_cut_at_every_byte_loses_only_what_was_not_whole(tmp_path
         folder = tmp_path / f"cut{cut}"
         folder.mkdir()
         (folder / segment.name).write_bytes(data[:cut])
-        history = await opened(folder)
+        history = await open_history(folder)
         assert len(history.table("executions")) == 2
         await history.close()
         assert bool(list(folder.glob("*.torn"))) == (cut > last)
 
 
 async def flip_every_bit(folder: Path, count: int, room: int) -> None:
-    history = await opened(folder)
+    history = await open_history(folder)
     for number in range(count):
         history.table("facts").put_document(None, {"id": str(number)})
         await history.commit()
@@ -150,14 +150,14 @@ async def test_no_flipped_bit_of_a_hundred_records_is_accepted(tmp_path: Path) -
 
 
 async def test_room_left_by_a_kill_is_no_torn_tail_and_a_block_never_written_is(tmp_path: Path) -> None:
-    await filled(tmp_path, 3)
+    await fill(tmp_path, 3)
     (segment,) = tmp_path.glob("journal-*.jsonl")
     data = segment.read_bytes()
     last = data.rstrip(b"\n").rfind(b"\n") + 1
     lost = (b"", data[last : last + 20], b"\0" * 9 + data[last + 9 :], data[last:-100] + b"\0" * 512)
     for unwritten in lost:
         segment.write_bytes(data[:last] + unwritten + b"\0" * 4096)
-        history = await opened(tmp_path)
+        history = await open_history(tmp_path)
         assert len(history.table("executions")) == 2
         history.executions.put(run(7))
         await history.commit()
@@ -165,14 +165,14 @@ async def test_room_left_by_a_kill_is_no_torn_tail_and_a_block_never_written_is(
         assert len(list(tmp_path.glob("*.torn"))) == bool(unwritten)
         for torn in tmp_path.glob("*.torn"):
             torn.unlink()
-        history = await opened(tmp_path)
+        history = await open_history(tmp_path)
         assert [record.id for record in history.executions.all()] == ["u0", "u1", "u7"]
         await history.close()
 
 
 @pytest.mark.parametrize("spoil", ["drop", "swap", "double"])
 async def test_segments_dropped_swapped_or_doubled_are_refused(tmp_path: Path, spoil: str) -> None:
-    history = await opened(tmp_path)
+    history = await open_history(tmp_path)
     for start in (0, 3, 6):
         for number in range(start, start + 3):
             history.executions.put(run(number))
@@ -190,7 +190,7 @@ async def test_segments_dropped_swapped_or_doubled_are_refused(tmp_path: Path, s
     else:
         third.write_bytes(second.read_bytes())
     with pytest.raises(DamagedHistory) as refusal:
-        await opened(tmp_path)
+        await open_history(tmp_path)
     assert refusal.value.details["file"].startswith(str(tmp_path))
 
 
@@ -199,13 +199,13 @@ async def test_a_later_format_is_refused_politely(tmp_path: Path) -> None:
         journal_file.sign_line(b'{"kronkeep":"history","version":9,"after":0')
     )
     with pytest.raises(HistoryTooNew):
-        await opened(tmp_path)
+        await open_history(tmp_path)
 
 
 async def test_a_full_disk_refuses_writes_keeps_reads_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    history = await opened(tmp_path)
+    history = await open_history(tmp_path)
     history.executions.put(run(1))
     await history.commit()
     write = os.pwrite
@@ -224,7 +224,7 @@ async def test_a_full_disk_refuses_writes_keeps_reads_and_resumes(
     history.executions.put(run(2))
     await history.commit()
     await history.close()
-    again = await opened(tmp_path)
+    again = await open_history(tmp_path)
     assert [r.id for r in again.executions.all()] == ["u1", "u2"]
     await again.close()
 
@@ -232,7 +232,7 @@ async def test_a_full_disk_refuses_writes_keeps_reads_and_resumes(
 async def test_a_failed_sync_stops_acknowledging_for_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    history = await opened(tmp_path)
+    history = await open_history(tmp_path)
 
     def broken(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -249,7 +249,7 @@ async def test_a_failed_sync_stops_acknowledging_for_good(
 
 
 async def test_compaction_keeps_everything_and_the_disk_falls(tmp_path: Path) -> None:
-    history = await opened(tmp_path)
+    history = await open_history(tmp_path)
     for _ in range(50):
         for number in range(10):
             history.executions.put(run(number))
@@ -262,7 +262,7 @@ async def test_compaction_keeps_everything_and_the_disk_falls(tmp_path: Path) ->
     await history.commit()
     await history.close()
     assert sum(path.stat().st_size for path in tmp_path.glob("*.jsonl")) < before / 3
-    again = await opened(tmp_path)
+    again = await open_history(tmp_path)
     assert len(again.table("executions")) == 11
     await again.close()
 
@@ -286,7 +286,7 @@ asyncio.run(main())
 """
 
 
-def kill_and_look(folder: Path, rounds: int) -> None:
+def kill_and_read(folder: Path, rounds: int) -> None:
     acknowledged: list[str] = []
     for number in range(rounds):
         writer = subprocess.Popen(
@@ -302,22 +302,22 @@ def kill_and_look(folder: Path, rounds: int) -> None:
         writer.stdout.close()
         writer.wait()
 
-    async def look() -> list[str]:
-        history = await opened(folder)
-        found = [document["id"] for document in history.table("facts")]
+    async def read() -> list[str]:
+        history = await open_history(folder)
+        ids = [document["id"] for document in history.table("facts")]
         await history.close()
-        return found
+        return ids
 
-    found = asyncio.run(look())
+    found = asyncio.run(read())
     assert len(found) == len(set(found))
     assert set(acknowledged) <= set(found)
 
 
 def test_kill_minus_nine_loses_nothing_acknowledged(tmp_path: Path) -> None:
-    kill_and_look(tmp_path, KILLS)
+    kill_and_read(tmp_path, KILLS)
 
 
 @pytest.mark.torture
 @pytest.mark.timeout(1800)
 def test_kill_minus_nine_a_thousand_times(tmp_path: Path) -> None:
-    kill_and_look(tmp_path, 1000)
+    kill_and_read(tmp_path, 1000)

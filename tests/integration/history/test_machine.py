@@ -36,13 +36,13 @@ class Machine(RuleBasedStateMachine):
         self.lives = 0
         self.model: Model = {}
         self.durable: Model = {}
-        self.history = self.opened()
+        self.history = self.open_history()
 
     @property
     def folder(self) -> Path:
         return self.home / str(self.lives)
 
-    def opened(self) -> History:
+    def open_history(self) -> History:
         return self.runner.run(History.open(self.folder, clock=SystemClock()))
 
     @rule(key=KEYS, status=st.sampled_from(["failed", "running"]), number=st.integers(0, 9))
@@ -99,29 +99,29 @@ class Machine(RuleBasedStateMachine):
         """Closes in order, which commits, and opens again."""
         self.runner.run(self.history.close())
         self.durable = dict(self.model)
-        self.history = self.opened()
+        self.history = self.open_history()
 
     @rule(torn=st.sampled_from([b"", b'{"seq":', b"\0" * 100]))
     def crash(self, torn: bytes) -> None:
         """Goes on with the files as they are at this moment, as after a kill -9 or a torn last line."""
         old = self.folder
-        left = self.history
+        crashed = self.history
         self.lives += 1
         shutil.copytree(old, self.folder)
         segment = max(self.folder.glob("journal-*.jsonl"))
         with segment.open("r+b") as file:
-            file.seek(left._segment.size)
+            file.seek(crashed._segment.size)
             file.write(torn)
-        self.runner.run(left.close())
+        self.runner.run(crashed.close())
         self.model = dict(self.durable)
-        self.history = self.opened()
+        self.history = self.open_history()
 
     @invariant()
-    def the_same(self) -> None:
+    def reads_what_the_model_holds(self) -> None:
         """What is read is what the model holds, by whatever way it is asked."""
         table = self.history.table("t")
-        found = {doc["id"]: (doc["status"], doc["n"]) for doc in table}
-        assert found == self.model
+        rows = {doc["id"]: (doc["status"], doc["n"]) for doc in table}
+        assert rows == self.model
         assert len(table) == len(self.model)
         for status in ("failed", "running"):
             some = {doc["id"] for doc in table.search(where("status") == status)}

@@ -37,7 +37,7 @@ CALL = re.compile(r"^\d+ +(\w+)\((.*)\) += \d+")
 HANDLE = re.compile(r"^\d+<([^>]*)>")
 
 
-def unsynced(trace: str, folder: Path) -> list[str]:
+def find_unsynced(trace: str, folder: Path) -> list[str]:
     """What was not durable at an acknowledgement, or renamed before its bytes were."""
     waiting: set[str] = set()
     faults: list[str] = []
@@ -45,10 +45,10 @@ def unsynced(trace: str, folder: Path) -> list[str]:
         match = CALL.match(line)
         if match is None:
             continue
-        call, words = match.groups()
-        handle = HANDLE.match(words)
-        names = re.findall(r'"([^"]*)"', words)
-        if call == "write" and words.startswith("1<"):
+        call, arguments = match.groups()
+        handle = HANDLE.match(arguments)
+        names = re.findall(r'"([^"]*)"', arguments)
+        if call == "write" and arguments.startswith("1<"):
             faults += [f"not synced at an acknowledgement: {name}" for name in sorted(waiting)]
         elif call in ("fsync", "fdatasync") and handle:
             waiting.discard(handle[1])
@@ -72,4 +72,4 @@ def test_nothing_is_acknowledged_before_it_is_synced(tmp_path: Path) -> None:
     seen = out.read_text()
     assert seen.count('"acknowledged') == 10
     assert list(folder.glob("*.torn"))
-    assert unsynced(seen, folder) == []
+    assert find_unsynced(seen, folder) == []

@@ -15,7 +15,7 @@ from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.history import History
 
 
-async def opened(folder: Path) -> History:
+async def open_history(folder: Path) -> History:
     return await History.open(folder, clock=SystemClock())
 
 
@@ -23,12 +23,12 @@ def both(act: Callable[[Any], Any], folder: Path) -> tuple[Any, Any]:
     """The same done to TinyDB on memory and to ours."""
 
     async def ours() -> Any:
-        history = await opened(folder)
+        history = await open_history(folder)
         table = history.table("t")
         answer = act(table)
         rest = sorted((d.doc_id, dict(d)) for d in table.all())
         await history.close()
-        again = await opened(folder)
+        again = await open_history(folder)
         assert sorted((d.doc_id, dict(d)) for d in again.table("t").all()) == rest
         await again.close()
         return answer, rest
@@ -38,7 +38,7 @@ def both(act: Callable[[Any], Any], folder: Path) -> tuple[Any, Any]:
     return (answer, sorted((d.doc_id, dict(d)) for d in stock.all())), asyncio.run(ours())
 
 
-def refused(act: Callable[[], Any]) -> str:
+def refusal(act: Callable[[], Any]) -> str:
     try:
         act()
     except (ValueError, RuntimeError, KeyError) as refusal:
@@ -72,20 +72,20 @@ ACTIONS: dict[str, Callable[[Any], Any]] = {
         t.insert_multiple([{"a": i % 2} for i in range(5)]), t.count(where("a") == 0), len(t)
     )[1:],
     "insert_with_id": lambda t: [t.insert(Document({"a": 1}, doc_id=12)), t.insert({"a": 2}), t.all()],
-    "insert_taken_id": lambda t: (t.insert({"a": 1}), refused(lambda: t.insert(Document({}, doc_id=1))))[1],
-    "insert_no_mapping": lambda t: refused(lambda: t.insert([1])),
+    "insert_taken_id": lambda t: (t.insert({"a": 1}), refusal(lambda: t.insert(Document({}, doc_id=1))))[1],
+    "insert_no_mapping": lambda t: refusal(lambda: t.insert([1])),
     "insert_multiple_with_ids": lambda t: (
         t.insert_multiple([Document({"a": n}, doc_id=n) for n in (7, 3)]), t.insert({"a": 0})
     ),
     "get_by_numbers": lambda t: (
         t.insert_multiple([{"a": n} for n in range(5)]), sorted(d["a"] for d in t.get(doc_ids=[4, 1, 9]))
     )[1],
-    "get_nothing_asked": lambda t: refused(lambda: t.get()),
-    "contains_nothing_asked": lambda t: refused(lambda: t.contains()),
+    "get_nothing_asked": lambda t: refusal(lambda: t.get()),
+    "contains_nothing_asked": lambda t: refusal(lambda: t.contains()),
     "upsert_by_id": lambda t: [t.upsert(Document({"a": n}, doc_id=5)) for n in (1, 2)],
-    "upsert_nothing_asked": lambda t: refused(lambda: t.upsert({"a": 1})),
-    "remove_nothing_asked": lambda t: refused(lambda: t.remove()),
-    "remove_missing_number": lambda t: refused(lambda: t.remove(doc_ids=[3])),
+    "upsert_nothing_asked": lambda t: refusal(lambda: t.upsert({"a": 1})),
+    "remove_nothing_asked": lambda t: refusal(lambda: t.remove()),
+    "remove_missing_number": lambda t: refusal(lambda: t.remove(doc_ids=[3])),
     "update_by_numbers": lambda t: (
         t.insert_multiple([{"a": n} for n in range(3)]), t.update({"b": 1}, doc_ids=[1, 3])
     )[1],

@@ -39,12 +39,12 @@ def open_socket(open_folder: Path) -> Iterator[Path]:
     daemon = Daemon(open_folder / "s")
     daemon.arguments = ("--config", str(settings))
     asyncio.run(daemon.start())
-    yield opened(daemon)
+    yield open_to_all(daemon)
     assert asyncio.run(daemon.stop()) == 0
     assert "Traceback" not in daemon.log.read_text()
 
 
-def opened(daemon: Daemon) -> Path:
+def open_to_all(daemon: Daemon) -> Path:
     """The daemon's socket, to which anybody may connect from now on."""
     path = Path(daemon.announcement["socket"])
     path.chmod(0o666)
@@ -52,7 +52,7 @@ def opened(daemon: Daemon) -> Path:
     return path
 
 
-async def as_nobody(daemon: Daemon, path: str) -> bytes:
+async def request_as_nobody(daemon: Daemon, path: str) -> bytes:
     """What the daemon answers a user without any group; others may connect only meanwhile."""
     script = (
         "import os, socket, sys\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
@@ -61,7 +61,7 @@ async def as_nobody(daemon: Daemon, path: str) -> bytes:
         "s.sendall(head.encode())\n"
         "data = b''\nwhile chunk := s.recv(4096): data += chunk\nsys.stdout.buffer.write(data)\n"
     )
-    command = [sys.executable, "-c", script, str(opened(daemon)), path]
+    command = [sys.executable, "-c", script, str(open_to_all(daemon)), path]
     done = await asyncio.to_thread(subprocess.run, command, capture_output=True, check=True)
     Path(daemon.announcement["socket"]).chmod(0o660)
     return done.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.daemon_process import Daemon
-from tests.integration.http.conftest import as_nobody
+from tests.integration.http.conftest import request_as_nobody
 from tests.waiting import eventually
 
 from kronkeep_common import errors
@@ -26,17 +26,17 @@ HTTP = httpx.AsyncClient
 
 @pytest.fixture(scope="module")
 def daemon(open_folder: Path) -> Iterator[Daemon]:
-    found = Daemon(open_folder / "s")
-    asyncio.run(found.start())
-    yield found
-    asyncio.run(found.stop())
+    process = Daemon(open_folder / "s")
+    asyncio.run(process.start())
+    yield process
+    asyncio.run(process.stop())
 
 
 @pytest.fixture
 async def http(daemon: Daemon) -> AsyncIterator[HTTP]:
     transport = httpx.AsyncHTTPTransport(uds=daemon.announcement["socket"])
-    async with HTTP(transport=transport, base_url="http://localhost") as found:
-        yield found
+    async with HTTP(transport=transport, base_url="http://localhost") as client:
+        yield client
 
 
 def test_every_route_has_a_level_and_changes_are_never_for_readers() -> None:
@@ -52,7 +52,7 @@ async def test_the_socket_is_the_owner_s_and_the_group_s(daemon: Daemon) -> None
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
 async def test_a_stranger_is_refused_and_the_refusal_says_which_level(daemon: Daemon) -> None:
-    said = await as_nobody(daemon, "/v1/cronjobs")
+    said = await request_as_nobody(daemon, "/v1/cronjobs")
     assert b" 403 " in said.split(b"\r\n")[0]
     assert b'"code":"Denied"' in said
     assert b"you hold none" in said
@@ -144,8 +144,8 @@ async def test_events_resume_without_a_hole_and_changes_are_audited(daemon: Daem
                 break
         assert [e.seq for e in seen] == sorted(e.seq for e in seen)
         assert {e.id for e in seen} == {run.id}
-        found = await client.runs.list(filter="name:ev status:succeeded age:<1h")
-        assert [r.id for r in found.items] == [run.id]
+        runs = await client.runs.list(filter="name:ev status:succeeded age:<1h")
+        assert [r.id for r in runs.items] == [run.id]
     entries = (await http.get("/v1/audit")).json()["items"]
     assert {"POST"} <= {entry["method"] for entry in entries}
     assert any(entry["route"].endswith("/trigger") and entry["outcome"] == "done" for entry in entries)

@@ -44,19 +44,19 @@ async def daemon(open_folder: Path) -> AsyncIterator[Daemon]:
     folder = open_folder
     (folder / "config").mkdir()
     (folder / "config" / "kronkeepd.toml").write_text('[access]\nread = ["nogroup"]\n')
-    found = Daemon(folder / "s")
-    found.arguments = ("--config", str(folder / "config" / "kronkeepd.toml"))
-    await found.start()
-    yield found
-    await found.stop()
+    process = Daemon(folder / "s")
+    process.arguments = ("--config", str(folder / "config" / "kronkeepd.toml"))
+    await process.start()
+    yield process
+    await process.stop()
 
 
-def resident(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) * 1024
 
 
-def ask(path: str) -> float:
+def time_request(path: str) -> float:
     """Seconds that one request took, waiting for a place in the backlog included."""
     began = time.perf_counter()
     with socket.socket(socket.AF_UNIX) as connection:
@@ -69,14 +69,14 @@ def ask(path: str) -> float:
     return time.perf_counter() - began
 
 
-def flooded(path: str) -> list[float]:
+def measure_during_flood(path: str) -> list[float]:
     """What requests took, in order of time, while the other user's program ran."""
-    took = []
+    durations = []
     with subprocess.Popen([sys.executable, "-c", FLOOD, path, str(SECONDS)]) as flood:
         while flood.poll() is None:
-            took.append(ask(path))
+            durations.append(time_request(path))
             time.sleep(0.05)
-    return sorted(took)
+    return sorted(durations)
 
 
 async def test_another_user_does_not_notice(daemon: Daemon) -> None:
@@ -85,10 +85,10 @@ async def test_another_user_does_not_notice(daemon: Daemon) -> None:
     log = daemon.log
     Path(path).chmod(0o666)
     Path(path).parent.chmod(0o711)
-    before = resident(pid)
+    before = resident_bytes(pid)
     lines = len(log.read_text().splitlines())
-    took = await asyncio.to_thread(flooded, path)
+    took = await asyncio.to_thread(measure_during_flood, path)
     assert len(took) > 100
     assert took[int(len(took) * 0.99)] < 0.25
-    assert resident(pid) - before < 50 * 1024 * 1024
+    assert resident_bytes(pid) - before < 50 * 1024 * 1024
     assert len(log.read_text().splitlines()) - lines < 100

@@ -57,11 +57,11 @@ async def test_a_list_of_all_cronjobs_lets_others_work_after_a_few_of_them(
     views = Counter[int]()
     view = CronJobService.view
 
-    def counted(self: CronJobService, cronjob: CronJobObject) -> Any:
+    def count_view(self: CronJobService, cronjob: CronJobObject) -> Any:
         views[turns.count] += 1
         return view(self, cronjob)
 
-    monkeypatch.setattr(CronJobService, "view", counted)
+    monkeypatch.setattr(CronJobService, "view", count_view)
     call = cast(ApiCall[None], SimpleNamespace(services=services, query={}))
     answer = await turns.during(handler(call))
     assert views.total() == CRONJOBS

@@ -9,7 +9,7 @@ import httpx
 import msgspec
 import pytest
 from tests.daemon_process import Daemon
-from tests.integration.http.conftest import as_nobody
+from tests.integration.http.conftest import request_as_nobody
 from tests.waiting import eventually
 
 from kronkeep_common.errors import PreconditionFailed
@@ -21,12 +21,12 @@ TRIGGER = "/v1/cronjobs/default/w/trigger"
 
 @pytest.fixture(scope="module")
 def daemon(open_folder: Path) -> Iterator[Daemon]:
-    found = Daemon(open_folder / "s")
-    asyncio.run(found.start())
+    process = Daemon(open_folder / "s")
+    asyncio.run(process.start())
 
-    asyncio.run(create(found, "w"))
-    yield found
-    asyncio.run(found.stop())
+    asyncio.run(create(process, "w"))
+    yield process
+    asyncio.run(process.stop())
 
 
 async def create(daemon: Daemon, name: str) -> str:
@@ -160,7 +160,7 @@ async def test_events_are_filtered_by_table_and_by_the_lists_grammar(daemon: Dae
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to become somebody else")
 async def test_refusals_are_in_the_audit_trail_with_who_and_from_where(daemon: Daemon, http: HTTP) -> None:
-    await as_nobody(daemon, "/v1/cronjobs")
+    await request_as_nobody(daemon, "/v1/cronjobs")
     newest = (await http.get("/v1/audit?limit=1")).json()["items"][0]
     assert (newest["uid"], newest["outcome"], newest["route"]) == (65534, "Denied", "/v1/cronjobs")
     assert newest["program"].startswith("python")
@@ -171,11 +171,11 @@ async def test_a_cronjob_is_read_as_a_spec_changed_and_put_back(daemon: Daemon) 
     async with daemon.client() as client:
         spec = await client.cronjobs.spec("default", "spec")
         assert (spec.image, spec.command, spec.schedule) == ("busybox", ("true",), "0 2 29 2 *")
-        wanted = msgspec.structs.replace(spec, schedule="0 3 * * *", time_zone="Europe/Berlin", command=())
-        assert (await client.cronjobs.replace(wanted, dry_run=True)).schedule == "0 3 * * *"
+        changed = msgspec.structs.replace(spec, schedule="0 3 * * *", time_zone="Europe/Berlin", command=())
+        assert (await client.cronjobs.replace(changed, dry_run=True)).schedule == "0 3 * * *"
         assert (await client.cronjobs.get("default", "spec")).schedule == "0 2 29 2 *"
-        await client.cronjobs.replace(wanted)
-        assert await client.cronjobs.spec("default", "spec") == wanted
+        await client.cronjobs.replace(changed)
+        assert await client.cronjobs.spec("default", "spec") == changed
         await client.cronjobs.replace(spec)
         assert await client.cronjobs.spec("default", "spec") == spec
 

@@ -53,7 +53,7 @@ def drill(minutes: float, status: RestoreStatus, **fields: Any) -> Restore:
     )  # fmt: skip
 
 
-def known(
+def facts(
     *,
     runs: list[CronJobExecution] | None = None,
     backups: list[BackupExecution] | None = None,
@@ -62,11 +62,13 @@ def known(
     bare: bool = False,
     **cronjob: Any,
 ) -> CronJobFacts:
-    held = None if bare else BackupPolicy(id="p", storage_id="vault", **(policy or {}))
-    fields = {"policy": held, "created_at": ago(10_000)} | cronjob
-    shown = CronJob(id="j", cluster="c", namespace="shop", name="dump", schedule="* * * * *", **fields)
+    backup_policy = None if bare else BackupPolicy(id="p", storage_id="vault", **(policy or {}))
+    fields = {"policy": backup_policy, "created_at": ago(10_000)} | cronjob
+    shown_cronjob = CronJob(
+        id="j", cluster="c", namespace="shop", name="dump", schedule="* * * * *", **fields
+    )
     return CronJobFacts(
-        cronjob=shown,
+        cronjob=shown_cronjob,
         runs=runs or [],
         backups=backups or [],
         drills=drills or [],
@@ -76,8 +78,8 @@ def known(
     )
 
 
-def told(found: CronJobFacts) -> list[tuple[str, str]]:
-    return [(finding.code, finding.severity) for finding in rules.cronjob_findings(found)]
+def results_of(facts_of_cronjob: CronJobFacts) -> list[tuple[str, str]]:
+    return [(finding.code, finding.severity) for finding in rules.cronjob_findings(facts_of_cronjob)]
 
 
 DAILY = Drill(schedule="0 6 * * *", deadline_seconds=3600)
@@ -87,64 +89,64 @@ RESULT = BackupResult(snapshot_id="s")
 @pytest.mark.parametrize(
     ("found", "codes"),
     [
-        (known(runs=[run(1, E.SUCCEEDED), run(9, E.FAILED)]), []),
-        (known(runs=[run(1, E.FAILED), run(9, E.SUCCEEDED)]), [("RunFailed", "warning")]),
-        (known(runs=[run(1, E.RUNNING), run(9, E.UNKNOWN)]), [("RunFailed", "warning")]),
-        (known(runs=[run(1, E.CANCELLED), run(9, E.SUCCEEDED)]), []),
-        (known(runs=[run(n, E.FAILED) for n in (1, 2)]), [("RunFailed", "warning")]),
-        (known(runs=[run(n, E.FAILED) for n in (1, 2, 3)]), [("RunFailed", "critical")]),
-        (known(runs=[run(1, E.MISSED), run(9, E.SUCCEEDED)]), [("RunMissed", "warning")]),
-        (known(runs=[run(1, E.SUCCEEDED), run(9, E.MISSED)]), []),
-        (known(late_since=ago(5)), [("RunMissed", "warning")]),
-        (known(late_since=ago(5))._replace(live=False), []),
-        (known(backups=[backup(1, B.FAILED), backup(9, B.SUCCEEDED)]), [("BackupFailed", "critical")]),
-        (known(backups=[backup(1, B.MISSED)]), [("BackupFailed", "critical")]),
-        (known(backups=[backup(1, B.RUNNING), backup(9, B.SUCCEEDED)]), []),
-        (known(backups=[backup(1, B.FAILED, reason="CronJobFailed"), backup(9, B.SUCCEEDED)]), []),
-        (known(backups=[backup(1, B.FAILED)], policy={}, policy_fault=None), [("BackupFailed", "critical")]),
-        (known(backups=[backup(1, B.PARTIAL, result=RESULT)]), [("BackupPartial", "warning")]),
-        (known(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(59)), []),
+        (facts(runs=[run(1, E.SUCCEEDED), run(9, E.FAILED)]), []),
+        (facts(runs=[run(1, E.FAILED), run(9, E.SUCCEEDED)]), [("RunFailed", "warning")]),
+        (facts(runs=[run(1, E.RUNNING), run(9, E.UNKNOWN)]), [("RunFailed", "warning")]),
+        (facts(runs=[run(1, E.CANCELLED), run(9, E.SUCCEEDED)]), []),
+        (facts(runs=[run(n, E.FAILED) for n in (1, 2)]), [("RunFailed", "warning")]),
+        (facts(runs=[run(n, E.FAILED) for n in (1, 2, 3)]), [("RunFailed", "critical")]),
+        (facts(runs=[run(1, E.MISSED), run(9, E.SUCCEEDED)]), [("RunMissed", "warning")]),
+        (facts(runs=[run(1, E.SUCCEEDED), run(9, E.MISSED)]), []),
+        (facts(late_since=ago(5)), [("RunMissed", "warning")]),
+        (facts(late_since=ago(5))._replace(live=False), []),
+        (facts(backups=[backup(1, B.FAILED), backup(9, B.SUCCEEDED)]), [("BackupFailed", "critical")]),
+        (facts(backups=[backup(1, B.MISSED)]), [("BackupFailed", "critical")]),
+        (facts(backups=[backup(1, B.RUNNING), backup(9, B.SUCCEEDED)]), []),
+        (facts(backups=[backup(1, B.FAILED, reason="CronJobFailed"), backup(9, B.SUCCEEDED)]), []),
+        (facts(backups=[backup(1, B.FAILED)], policy={}, policy_fault=None), [("BackupFailed", "critical")]),
+        (facts(backups=[backup(1, B.PARTIAL, result=RESULT)]), [("BackupPartial", "warning")]),
+        (facts(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(59)), []),
         (
-            known(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(61), backup_overdue=True),
+            facts(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(61), backup_overdue=True),
             [("BackupOverdue", "critical")],
         ),
-        (known(policy={"rpo_seconds": 3600}, backup_overdue=True), [("BackupOverdue", "critical")]),
+        (facts(policy={"rpo_seconds": 3600}, backup_overdue=True), [("BackupOverdue", "critical")]),
         (
-            known(policy={"drill": DAILY}, drills=[drill(300, RestoreStatus.FAILED)]),
+            facts(policy={"drill": DAILY}, drills=[drill(300, RestoreStatus.FAILED)]),
             [("DrillFailed", "critical")],
         ),
-        (known(policy={"drill": DAILY}, drills=[drill(300, RestoreStatus.COMPLETED)]), []),
-        (known(drills=[drill(300, RestoreStatus.FAILED)]), []),  # the policy asks for drills no more
+        (facts(policy={"drill": DAILY}, drills=[drill(300, RestoreStatus.COMPLETED)]), []),
+        (facts(drills=[drill(300, RestoreStatus.FAILED)]), []),  # the policy asks for drills no more
         (
-            known(policy={"drill": DAILY}, drills=[drill(360, RestoreStatus.COMPLETED)])._replace(
+            facts(policy={"drill": DAILY}, drills=[drill(360, RestoreStatus.COMPLETED)])._replace(
                 drills_since=ago(3000)
             ),
             [],
         ),
-        (known(policy={"drill": DAILY})._replace(drills_since=ago(361)), [("DrillOverdue", "warning")]),
-        (known(policy={"drill": DAILY})._replace(drills_since=ago(359)), []),
-        (known(policy={"drill": DAILY}), []),
+        (facts(policy={"drill": DAILY})._replace(drills_since=ago(361)), [("DrillOverdue", "warning")]),
+        (facts(policy={"drill": DAILY})._replace(drills_since=ago(359)), []),
+        (facts(policy={"drill": DAILY}), []),
         (
-            known(policy={"drill": DAILY}, drills=[drill(350, RestoreStatus.COMPLETED)])._replace(
+            facts(policy={"drill": DAILY}, drills=[drill(350, RestoreStatus.COMPLETED)])._replace(
                 drills_since=ago(3000)
             ),
             [],
         ),
-        (known(policy_fault="no JSON"), [("PolicyInvalid", "critical")]),
+        (facts(policy_fault="no JSON"), [("PolicyInvalid", "critical")]),
         (
-            known(policy={"on_conflict": "accept"}, policy_findings=("Overlap: a",)),
+            facts(policy={"on_conflict": "accept"}, policy_findings=("Overlap: a",)),
             [("ScheduleConflictAccepted", "warning")],
         ),
-        (known(policy_findings=("Overlap: a",)), []),
+        (facts(policy_findings=("Overlap: a",)), []),
     ],
 )
 def test_a_cronjob(found: CronJobFacts, codes: list[tuple[str, str]]) -> None:
-    assert told(found) == codes
+    assert results_of(found) == codes
 
 
 def test_since_is_the_first_of_a_row_and_the_newest_is_named() -> None:
     (finding,) = rules.cronjob_findings(
-        known(runs=[run(n, E.FAILED, message="Exit code 3.", next_step="Fix it.") for n in (1, 5, 9)])
+        facts(runs=[run(n, E.FAILED, message="Exit code 3.", next_step="Fix it.") for n in (1, 5, 9)])
     )
     assert finding.since == ago(8)
     assert finding.record_id == "r1"
@@ -153,7 +155,7 @@ def test_since_is_the_first_of_a_row_and_the_newest_is_named() -> None:
 
 
 def test_without_a_policy_old_backups_are_no_concern() -> None:
-    assert told(known(backups=[backup(1, B.FAILED)], bare=True)) == []
+    assert results_of(facts(backups=[backup(1, B.FAILED)], bare=True)) == []
 
 
 def storage(**fields: Any) -> BackupStorage:

@@ -12,22 +12,22 @@ FOLDER = Path(__file__).parents[3] / "systemd" / "kubernetes"
 Grants = set[tuple[str, str, str]]
 
 
-def granted(file: str, role: str) -> Grants:
+def read_grants(file: str, role: str) -> Grants:
     """(group, resource, verb) of every rule of a role that is not limited to names."""
-    found: Grants = set()
+    grants: Grants = set()
     for document in yaml.safe_load_all((FOLDER / file).read_text()):
         if document["kind"] in ("Role", "ClusterRole") and document["metadata"]["name"] == role:
             for rule in document["rules"]:
                 if "resourceNames" not in rule:
-                    found |= each(rule)
-    return found
+                    grants |= each(rule)
+    return grants
 
 
 def each(rule: dict[str, Any]) -> Grants:
     return {(g, r, v) for g in rule["apiGroups"] for r in rule["resources"] for v in rule["verbs"]}
 
 
-def asked(scope: str) -> Grants:
+def needed_grants(scope: str) -> Grants:
     return {(r.group, r.resource, verb) for r in RIGHTS if r.scope == scope for verb in r.verbs}
 
 
@@ -35,13 +35,13 @@ def test_the_cluster_role_is_the_table() -> None:
     text = yaml.safe_load_all((FOLDER / "rights.yaml").read_text())
     roles = {d["kind"]: d for d in text if d["kind"] in ("Role", "ClusterRole")}
     rules = {kind: set().union(*(each(r) for r in d["rules"])) for kind, d in roles.items()}
-    assert rules["ClusterRole"] - {("", "namespaces", "get")} == asked(WATCHED)
-    assert rules["Role"] == asked(OWN)
+    assert rules["ClusterRole"] - {("", "namespaces", "get")} == needed_grants(WATCHED)
+    assert rules["Role"] == needed_grants(OWN)
 
 
 def test_the_namespaced_role_is_the_table() -> None:
-    assert granted("rights-namespaced.yaml", "kronkeepd-watched") == asked(WATCHED)
-    assert granted("rights-namespaced.yaml", "kronkeepd") >= asked(OWN)
+    assert read_grants("rights-namespaced.yaml", "kronkeepd-watched") == needed_grants(WATCHED)
+    assert read_grants("rights-namespaced.yaml", "kronkeepd") >= needed_grants(OWN)
 
 
 @pytest.mark.parametrize(("namespaces", "where"), [((), {None}), (("a", "b"), {"a", "b"})])

@@ -72,13 +72,15 @@ TERMS = st.sampled_from(
 )
 
 
-def joined(parts: tuple[Any, Any, bool]) -> QueryInstance:
+def join_queries(parts: tuple[Any, Any, bool]) -> QueryInstance:
     left, right, both = parts
-    found: QueryInstance = left & right if both else left | right
-    return found
+    query: QueryInstance = left & right if both else left | right
+    return query
 
 
-QUERIES = st.recursive(TERMS, lambda inner: st.tuples(inner, inner, st.booleans()).map(joined), max_leaves=5)
+QUERIES = st.recursive(
+    TERMS, lambda inner: st.tuples(inner, inner, st.booleans()).map(join_queries), max_leaves=5
+)
 
 
 @given(st.lists(DOCS, max_size=15), QUERIES)

@@ -55,15 +55,15 @@ async def history_of(folder: Path, runs: list[CronJobExecution], backups: list[B
         (ExpiryRules(runs=4, days=2), ["r3", "r4", "r5"]),
     ],
 )
-async def test_by_number_and_by_age(tmp_path: Path, rules: ExpiryRules, gone: list[str]) -> None:
+async def test_runs_expire_by_number_and_by_age(tmp_path: Path, rules: ExpiryRules, gone: list[str]) -> None:
     history = await history_of(tmp_path, [run(number) for number in range(1, 6)], [])
-    found = await plan(history, rules, NOW)
-    assert sorted(found.executions) == gone
+    expiry_plan = await plan(history, rules, NOW)
+    assert sorted(expiry_plan.executions) == gone
     assert len(list(history.executions.all())) == 5
     await history.close()
 
 
-async def test_what_never_goes(tmp_path: Path) -> None:
+async def test_what_is_needed_never_expires(tmp_path: Path) -> None:
     runs = [run(5), run(6), run(7), run(8, ExecutionStatus.RUNNING), run(9)]
     backups = [
         backup(5, BackupStatus.FAILED, GONE),
@@ -72,8 +72,8 @@ async def test_what_never_goes(tmp_path: Path) -> None:
         backup(9, removed=GONE),
     ]
     history = await history_of(tmp_path, runs, backups)
-    found = await plan(history, ExpiryRules(days=1), NOW)
-    assert found == ExpiryPlan(executions=("r5", "r9"), backups=("b5", "b9"))
+    expiry_plan = await plan(history, ExpiryRules(days=1), NOW)
+    assert expiry_plan == ExpiryPlan(executions=("r5", "r9"), backups=("b5", "b9"))
     await history.close()
 
 
