@@ -1,4 +1,4 @@
-"""What is wrong now, since when, and what to do."""
+"""The Alerts view: what is wrong now, since when, and what to do."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,7 +15,7 @@ from kronkeep_tui.widgets.row_table import Column, TableRow
 
 
 class AlertsView(TableView[Alert]):
-    """Alerts that have not ended, the worst first."""
+    """Alerts that are not resolved, the worst first."""
 
     SCOPES = (Scope.ALERTS, Scope.TABLE, Scope.ANY)
     DEFAULT_CSS = "AlertsView > .detail { height: 7; }"
@@ -35,40 +35,34 @@ class AlertsView(TableView[Alert]):
     }
 
     def crumb(self, store: Store) -> str:
-        """Where one is."""
         return "Alerts"
 
     def records(self, store: Store) -> Sequence[Alert]:
-        """What is wrong now."""
         return page.open_alerts(store)
 
     def version(self, store: Store) -> object:
-        """The alerts."""
         return store.alerts
 
     def row_of(self, record: Alert, store: Store, now: datetime) -> TableRow:
-        """One alert."""
         shown, kind = page.state(record)
         cells = (shown, age(record.since, now), page.subject_of(record), record.message, record.next_step)
         return TableRow(record.id, cells, kind)
 
     def is_faulty(self, record: Alert) -> bool:
-        """What nobody knows of yet."""
+        """Return whether nobody has acknowledged the alert."""
         return record.status == "open"
 
     def detail_lines(self, record: Alert, store: Store, now: datetime, width: int) -> list[Text]:
-        """Why, since when, what to do."""
         return page.detail(record, now, width)
 
     def refusal(self, action: Action) -> str:
-        """What is known of need not be acknowledged again."""
         if action == actions.ACKNOWLEDGE and all(alert.status != "open" for alert in self.targets()):
             return "It is acknowledged already."
         return ""
 
     @handles(actions.CHOOSE)
-    def do_choose(self) -> None:
-        """Goes to what is wrong."""
+    def open_subject(self) -> None:
+        """Open what the alert is about."""
         alert = self.subject()
         place = page.leads_to(alert, self.store) if alert else None
         if place is None:
@@ -77,6 +71,6 @@ class AlertsView(TableView[Alert]):
             self.context.enter(*place)
 
     @handles(actions.ACKNOWLEDGE)
-    def do_acknowledge(self) -> None:
-        """Says that one knows of it."""
+    def acknowledge(self) -> None:
+        """Record that the user knows of the alerts."""
         self.changes.acknowledge([alert for alert in self.targets() if alert.status == "open"])

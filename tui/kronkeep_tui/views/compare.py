@@ -1,4 +1,4 @@
-"""Two runs side by side."""
+"""Two runs side by side, field by field."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -10,14 +10,12 @@ from kronkeep_tui.widgets.cells import Text
 
 
 class CompareView(PageView):
-    """The two runs whose ids `of` names."""
+    """The two runs whose ids, separated by a space, are the argument; the earlier comes first."""
 
     def crumb(self, store: Store) -> str:
-        """What it is."""
         return "compare"
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
-        """Field by field."""
         early, _, late = self.argument.partition(" ")
         one = store.executions.get(early)
         two = store.executions.get(late)

@@ -1,4 +1,4 @@
-"""What Kubernetes said about a run."""
+"""The Kubernetes Events of a run."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,7 +14,7 @@ from kronkeep_tui.widgets.cells import Text, wrap
 
 
 class EventsView(PageView):
-    """The events of the run `of`, oldest first."""
+    """The Events of the run whose id is the argument, oldest first."""
 
     SCOPES = (Scope.EVENTS, Scope.PAGE, Scope.ANY)
 
@@ -23,11 +23,9 @@ class EventsView(PageView):
         self._events: Sequence[EventView] | None = None
 
     def crumb(self, store: Store) -> str:
-        """What it is."""
         return "events"
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
-        """One event after the other; warnings stand out."""
         if self._events is None:
             return [(("Reading ...", "quiet"),)]
         if not self._events:
@@ -35,13 +33,12 @@ class EventsView(PageView):
         return [line for event in self._events for line in _event_lines(event, width)]
 
     async def load(self) -> None:
-        """Asks for the events."""
         self._events = (await self.context.client.runs.events(self.argument)).items
         self.update()
 
     @handles(actions.RESYNC)
-    def do_resync(self) -> None:
-        """Asks again."""
+    def reload(self) -> None:
+        """Fetch the Events again."""
         self.context.start_work(self.load(), "events")
 
 

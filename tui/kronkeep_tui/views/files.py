@@ -1,4 +1,4 @@
-"""One folder of a snapshot: folders and files with their sizes, to open, mark, restore and download."""
+"""One folder of a snapshot: its files and folders, to open, mark, restore and download."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -25,14 +25,14 @@ MOST_ENTRIES = 20_000  # rows of one folder
 
 
 class FileFacts(NamedTuple):
-    """What the filter may ask of an entry; `age` is since it was last changed."""
+    """What a filter may ask of an entry; `created_at` is when it was last modified."""
 
     name: str
     created_at: datetime
 
 
 class FilesView(TableView[SnapshotFile]):
-    """`of` is the backup's id and, after a space, the folder."""
+    """A folder of a snapshot; the argument is the backup's id, a space and the folder's path."""
 
     SCOPES = (Scope.FILES, Scope.TABLE, Scope.ANY)
     COLUMNS = (
@@ -57,29 +57,23 @@ class FilesView(TableView[SnapshotFile]):
         self._files: Sequence[SnapshotFile] = ()
 
     def crumb(self, store: Store) -> str:
-        """The folder's name; of the topmost, whose it is."""
         backup = store.backups.get(self.backup_id)
         snapshot = backup.result.snapshot_id[:8] if backup and backup.result else "snapshot"
         return clean(PurePosixPath(self.folder).name or f"{snapshot} /", 40)
 
     def key_of(self, record: SnapshotFile) -> str:
-        """The path."""
         return record.path
 
     def records(self, store: Store) -> Sequence[SnapshotFile]:
-        """What was read."""
         return self._files
 
     def version(self, store: Store) -> object:
-        """What was read."""
         return self._files
 
     def filter_facts(self, record: SnapshotFile) -> Any:
-        """What the filter looks at."""
         return FileFacts(record.name, record.modified_at or datetime.fromtimestamp(0, UTC))
 
     def row_of(self, record: SnapshotFile, store: Store, now: datetime) -> TableRow:
-        """One entry."""
         kind = "strong" if record.kind == "dir" else ""
         cells = (
             record.kind,
@@ -92,15 +86,13 @@ class FilesView(TableView[SnapshotFile]):
         return TableRow(record.path, cells, kind)
 
     def detail_lines(self, record: SnapshotFile, store: Store, now: datetime, width: int) -> list[Text]:
-        """The whole path."""
         return [((part, ""),) for part in wrap(clean(record.path, 4096), width)]
 
     def copy_text(self, record: SnapshotFile) -> str:
-        """The path."""
         return record.path
 
     async def load(self) -> None:
-        """Reads the folder, page by page."""
+        """Read the folder page by page, up to MOST_ENTRIES."""
         client = self.context.client
         cursor = None
         found: list[SnapshotFile] = []
@@ -116,8 +108,8 @@ class FilesView(TableView[SnapshotFile]):
             self.context.tell(f"The folder has {page.total} entries; the first {len(found)} are shown.")
 
     @handles(actions.CHOOSE)
-    def do_choose(self) -> None:
-        """Opens a folder."""
+    def open_entry(self) -> None:
+        """Open a folder; of a file, say what can be done with it."""
         entry = self.subject()
         if entry is not None and entry.kind == "dir":
             self.context.enter("files", f"{self.backup_id} {entry.path}")
@@ -125,22 +117,21 @@ class FilesView(TableView[SnapshotFile]):
             self.context.tell(f"{entry.path}: {size(entry.size)}. r restores it, d downloads it.", "quiet")
 
     def refusal(self, action: Action) -> str:
-        """Only files are downloaded."""
         entry = self.subject()
         if action == actions.DOWNLOAD and entry is not None and entry.kind != "file":
             return "Only a regular file can be downloaded; r restores a folder."
         return ""
 
     @handles(actions.RESTORE)
-    def do_restore(self) -> None:
-        """Asks where to restore the marked entries, or this one."""
+    def ask_restore(self) -> None:
+        """Ask where to restore the marked entries, or the one under the cursor."""
         paths = [entry.path for entry in self.targets()]
         if paths:
             ask_restore_target(self.context, self.backup_id, paths)
 
     @handles(actions.DOWNLOAD)
-    def do_download(self) -> None:
-        """Asks where to keep a file on the terminal's machine."""
+    def ask_download(self) -> None:
+        """Ask where on the terminal's machine to save a file."""
         entry = self.subject()
         if entry is None:
             return
@@ -173,7 +164,10 @@ def _create_file(target: Path) -> IO[bytes]:
 def ask_restore_target(
     context: Context, backup_id: str, paths: Sequence[str], text: str = "new-claim "
 ) -> None:
-    """Asks for the target of a restore, then shows what it would do: a step further, or in a plan's place."""
+    """Ask for the target of a restore, then show its plan, in place of the plan in front if there is one.
+
+    `paths` are what to restore, nothing for the whole snapshot; `text` is the target to begin with.
+    """
     what = "all" if not paths else paths[0] if len(paths) == 1 else f"{len(paths)} entries"
 
     def accept(line: str) -> None:

@@ -1,7 +1,7 @@
-"""The form for a CronJob with its backup policy: made new, from another one or a template, or changed.
+"""The form for a CronJob with its backup policy: a new one, a copy, or a change.
 
-Everything typed is kept: over an error, a lost daemon, a change by somebody else, and leaving the form until
-what it is of is saved.
+What was typed is kept when saving fails, when the daemon is away, when somebody else changes the CronJob, and
+when the form is left before it is saved.
 """
 
 from datetime import datetime
@@ -36,7 +36,7 @@ KEPT_DRAFTS = 20
 
 
 class FormView(View):
-    """`of` is empty for a new CronJob, `edit NAMESPACE/NAME`, or `copy NAMESPACE/NAME`."""
+    """The form; its argument is empty for a new CronJob, or `edit NAMESPACE/NAME`, or `copy NAMESPACE/NAME`."""
 
     SCOPES = (Scope.FORM, Scope.ANY)
     SCOPED_CSS = False  # the screen's classes are outside of the view
@@ -58,16 +58,14 @@ class FormView(View):
 
     @property
     def draft(self) -> dict[str, str]:
-        """What stands in the fields."""
+        """The texts of the fields by their keys."""
         return self.filling.draft
 
     def crumb(self, store: Store) -> str:
-        """Where one is."""
         target = self.filling.target
         return f"edit {'/'.join(target)}" if target else "new CronJob"
 
     def compose(self) -> ComposeResult:
-        """The fields with a line of help, and what they mean."""
         with Vertical():
             yield FormWidget()
             yield TextLine(id="hint")
@@ -75,15 +73,14 @@ class FormView(View):
 
     @property
     def sheet(self) -> FormWidget:
-        """The fields."""
+        """The widget with the fields."""
         return self.query_one(FormWidget)
 
     def focus_target(self) -> Widget | None:
-        """The fields get the keys."""
         return self.sheet
 
     def on_mount(self) -> None:
-        """Begins with what was typed before, else with what is usual."""
+        """Show the kept draft of an earlier visit, or the defaults."""
         kept = self.context.drafts.get(self.argument)
         active = [storage.id for storage in self._storages if storage.status == "active"]
         self.filling = kept or FormState(self.argument, active[0] if len(active) == 1 else "")
@@ -92,7 +89,7 @@ class FormView(View):
             self.context.tell("This is what you typed before; f5 begins anew.", "quiet")
 
     async def load(self) -> None:
-        """Reads the CronJob that this is of, unless something was typed already."""
+        """Read the CronJob of the argument, unless something was typed already."""
         filling = self.filling
         if filling.source is not None and filling.is_unread:
             filling.load(await filling.client_for(self.context.client).cronjobs.tagged_spec(*filling.source))
@@ -113,7 +110,7 @@ class FormView(View):
         return sorted({claim for cronjob in self.store.cronjobs for claim in cronjob.claims})
 
     def _changed(self, *, at: str | None = None) -> None:
-        """Reads the fields anew, and shows what they make."""
+        """Parse the fields and show them with their preview."""
         self.filling.parse()
         self.sheet.show(self.filling.rows(self._known_storages), at=at)
         self._hint()
@@ -137,13 +134,12 @@ class FormView(View):
             pane.show_draft(self.filling, self._fit, self.context.clock, self._known_storages)
 
     def show(self, store: Store, now: datetime) -> None:
-        """Shows the same draft; storages may have come, and fire times pass."""
+        """Show the preview again: storages may have come, and fire times have passed."""
         if self.draft and self.query(FormWidget):
             self._preview()
             self._hint()
 
     def on_resize(self) -> None:
-        """Shows the preview for another width."""
         if self.ready:
             self.call_after_refresh(self._preview)
 
@@ -197,7 +193,6 @@ class FormView(View):
             self._preview()
 
     def refusal(self, action: Action) -> str:
-        """A strategy needs a conflict, and theirs a change of somebody else's."""
         strategy = {"shift": "shift", "after_run": "after-run", "accept": "accept"}.get(action.name)
         if strategy is not None and self._fit.offer_of(strategy) is None:
             return "There is no conflict to settle."
@@ -211,23 +206,23 @@ class FormView(View):
         self.context.tell(found.message, found.role)
 
     @handles(actions.SHIFT)
-    def do_shift(self) -> None:
-        """Moves the backup's schedule to the earliest minute that fits."""
+    def shift_backup(self) -> None:
+        """Move the backup's schedule to the earliest minute that fits."""
         self._settle("shift")
 
     @handles(actions.AFTER_RUN)
-    def do_after_run(self) -> None:
-        """Drops the backup's schedule: it follows each run."""
+    def back_up_after_run(self) -> None:
+        """Remove the backup's schedule, so that a backup follows each run."""
         self._settle("after-run")
 
     @handles(actions.ACCEPT)
-    def do_accept(self) -> None:
-        """Keeps both schedules; the conflict stays on record."""
+    def accept_conflict(self) -> None:
+        """Keep both schedules; the conflict is recorded."""
         self._settle("accept")
 
     @handles(actions.SWAP)
-    def do_swap(self) -> None:
-        """Takes somebody else's text in this field, or brings back one's own."""
+    def swap_versions(self) -> None:
+        """Take the text that somebody else saved in this field, or bring back one's own."""
         key = self.sheet.row.key
         if (met := self.filling.change_at(key)) is not None:
             self.filling.swap_change(met.path)
@@ -236,8 +231,8 @@ class FormView(View):
     # other beginnings
 
     @handles(actions.FILL)
-    def do_fill(self) -> None:
-        """Asks for a CronJob or a template to begin with; the name that was typed stays."""
+    def ask_source(self) -> None:
+        """Ask for a CronJob or a template to copy; a name that was typed stays."""
         jobs = sorted(f"{c.namespace}/{c.name}" for c in self.store.cronjobs)
         known = [*templates.template_names(), *jobs]
 
@@ -262,33 +257,33 @@ class FormView(View):
         self.context.tell(f"Filled from {name}.", "ok")
 
     @handles(actions.ANEW)
-    def do_anew(self) -> None:
-        """Forgets what was typed."""
+    def discard_draft(self) -> None:
+        """Discard what was typed."""
         self.context.drafts.pop(self.argument, None)
         self.filling = FormState(self.argument, self.draft.get("policy.storage_id", ""))
         self._changed(at="name")
         self.context.start_work(self.load(), f"load form {self.argument}")
 
     @handles(actions.YAML_PREVIEW)
-    def do_yaml_preview(self) -> None:
-        """Shows the manifest that would be sent, or the fields again."""
+    def toggle_yaml(self) -> None:
+        """Show the manifest that would be sent, or the meaning of the fields again."""
         self.toggle_class("-yaml")
         self.query_one(MeaningPanel).as_yaml = self.has_class("-yaml")
         self.call_after_refresh(self._preview)
 
     @handles(actions.SECTION)
-    def do_section(self) -> None:
-        """Goes to the next section."""
+    def go_to_next_section(self) -> None:
+        """Move to the next section."""
         self.sheet.go_to_next_section()
 
     @handles(actions.PAGE_DOWN)
-    def do_page_down(self) -> None:
-        """Scrolls what the fields mean."""
+    def page_down(self) -> None:
+        """Scroll the preview down."""
         self.query_one(MeaningPanel).page(1)
 
     @handles(actions.PAGE_UP)
-    def do_page_up(self) -> None:
-        """Scrolls what the fields mean back."""
+    def page_up(self) -> None:
+        """Scroll the preview up."""
         self.query_one(MeaningPanel).page(-1)
 
     # sending
@@ -305,13 +300,13 @@ class FormView(View):
         return self.filling.spec
 
     @handles(actions.SUBMIT)
-    def do_submit(self) -> None:
-        """Creates or changes the CronJob; on any error the form stays as it is."""
+    def submit(self) -> None:
+        """Create or change the CronJob; after an error the form stays as it is."""
         self.context.start_work(self._send(dry_run=False), "save")
 
     @handles(actions.DRY_RUN)
-    def do_dry_run(self) -> None:
-        """Asks daemon and cluster whether they would take it."""
+    def dry_run(self) -> None:
+        """Ask daemon and cluster whether they would accept the form."""
         self.context.start_work(self._send(dry_run=True), "save")
 
     async def _send(self, *, dry_run: bool) -> None:
@@ -335,17 +330,17 @@ class FormView(View):
         self.context.tell(f"{made.namespace}/{made.name} runs {made.schedule_text}.{settled}", "ok")
 
     def _refused(self, error: KronkeepError) -> None:
-        """Goes to the field that an error is about, or to the first that somebody else changed."""
+        """Move to the field that an error is about, or to the first that somebody else changed."""
         at = self.filling.add_refusal(error) or self.filling.first_changed_row
         self._keep()
         if at is not None and self.is_mounted:
             self._changed(at=at)
 
     @handles(actions.BACK)
-    def do_back(self) -> None:
-        """Leaves; what was typed is kept until it is saved."""
+    def go_back(self) -> None:
+        """Leave the YAML preview, else the form; what was typed is kept."""
         if self.has_class("-yaml"):
-            self.do_yaml_preview()
+            self.toggle_yaml()
             return
         kept = self.argument in self.context.drafts
         self.context.leave()

@@ -1,4 +1,4 @@
-"""The keys of a view, searchable."""
+"""The keys of a view, with a search."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,14 +14,12 @@ FILTERS = (
 
 
 class HelpView(PageView):
-    """The keys of the view kind `of`."""
+    """The keys of the kind of view that the argument names, then the grammar of filters."""
 
     def crumb(self, store: Store) -> str:
-        """What it is."""
         return "help"
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
-        """Keys and words, those of this view first; then commands and filters."""
         lines: list[Text] = [
             ((f"Keys in {self.argument}", "title"), ("   / searches, esc goes back", "quiet")),
             (),

@@ -10,21 +10,18 @@ from kronkeep_tui.widgets.cells import Text
 
 
 class HistoryView(PageView):
-    """The past of the CronJob `of`."""
+    """The past of the CronJob whose id is the argument."""
 
     def crumb(self, store: Store) -> str:
-        """What it is."""
         return "history"
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
-        """Strips, rates, blocks, calendar."""
         cronjob = store.cronjob(self.argument)
         if cronjob is None:
             return [(("The CronJob is no longer there; its runs are in Runs.", "warn"),)]
         return page.page(cronjob, store, now, width, plain=self.context.settings.plain)
 
     async def load(self) -> None:
-        """Reads its newest runs and backups."""
         reader = self.context.reader
         await reader.read_older_runs(cronjob_id=self.argument)
         await reader.read_older_backups(cronjob_id=self.argument)

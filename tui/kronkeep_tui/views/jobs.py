@@ -1,4 +1,4 @@
-"""Every CronJob, live."""
+"""The Jobs view: every CronJob."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -28,7 +28,7 @@ def _seconds_of(moment: datetime | None) -> float:
 
 
 class JobsView(TableView[CronJob]):
-    """CronJobs, one row each."""
+    """CronJobs, a row each."""
 
     SCOPES = (Scope.JOBS, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
@@ -50,59 +50,51 @@ class JobsView(TableView[CronJob]):
     }
 
     def crumb(self, store: Store) -> str:
-        """Where one is."""
         return "Jobs"
 
     def records(self, store: Store) -> Sequence[CronJob]:
-        """Every CronJob."""
         return store.cronjobs
 
     def version(self, store: Store) -> object:
-        """The CronJobs."""
         return store.cronjobs
 
     def row_of(self, record: CronJob, store: Store, now: datetime) -> TableRow:
-        """One CronJob."""
         return page.row(record, store, now)
 
     def filter_facts(self, record: CronJob) -> Any:
-        """What the filter looks at."""
         return page.facts(record)
 
     def is_faulty(self, record: CronJob) -> bool:
-        """Failed, missed, late, or with a policy that cannot be acted on."""
+        """Return whether it failed, missed a run, is late, or has a policy that cannot be applied."""
         bad = bool(record.recent) and record.recent[-1] in FAULTS
         return bad or record.late_since is not None or record.policy_fault is not None
 
     def detail_lines(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
-        """What is said of it."""
         return page.detail(record, store, now, width)
 
     def copy_text(self, record: CronJob) -> str:
-        """Namespace and name."""
         return f"{record.namespace}/{record.name}"
 
     def refusal(self, action: Action) -> str:
-        """A backup needs a policy."""
         if action == actions.BACK_UP and (bare := [c.name for c in self.targets() if c.policy is None]):
             return f"{bare[0]} has no backup policy: e edits it."
         return ""
 
     @handles(actions.CHOOSE)
-    def do_choose(self) -> None:
-        """Shows the CronJob's runs."""
+    def show_runs(self) -> None:
+        """Show the CronJob's runs."""
         if (cronjob := self.subject()) is not None:
             self.context.enter("runs", cronjob.id)
 
     @handles(actions.HISTORY)
-    def do_history(self) -> None:
-        """Shows its past at a glance."""
+    def show_history(self) -> None:
+        """Show the CronJob's past."""
         if (cronjob := self.subject()) is not None:
             self.context.enter("history", cronjob.id)
 
     @handles(actions.LOG)
-    def do_log(self) -> None:
-        """Shows the log of its newest run."""
+    def show_newest_log(self) -> None:
+        """Show the log of the newest run."""
         cronjob = self.subject()
         if cronjob is not None and cronjob.last_execution_id:
             self.context.enter("run", cronjob.last_execution_id)
@@ -110,31 +102,31 @@ class JobsView(TableView[CronJob]):
             self.context.tell("It has not run yet, so there is no log.")
 
     @handles(actions.YAML)
-    def do_yaml(self) -> None:
-        """Shows it as it would be written."""
+    def show_yaml(self) -> None:
+        """Show the CronJob as YAML."""
         if (cronjob := self.subject()) is not None:
             self.context.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")
 
     @handles(actions.CREATE)
-    def do_create(self) -> None:
-        """Opens the form."""
+    def open_new_form(self) -> None:
+        """Open the form for a new CronJob."""
         self.context.enter("form")
 
     @handles(actions.FORM)
-    def do_form(self) -> None:
-        """Opens it in the form."""
+    def open_form(self) -> None:
+        """Open the CronJob in the form."""
         if (cronjob := self.subject()) is not None:
             self.context.enter("form", f"edit {self.copy_text(cronjob)}@{cronjob.cluster}")
 
     @handles(actions.CLONE)
-    def do_clone(self) -> None:
-        """Opens the form filled as it is."""
+    def open_copy_form(self) -> None:
+        """Open the form with a copy of the CronJob."""
         if (cronjob := self.subject()) is not None:
             self.context.enter("form", f"copy {self.copy_text(cronjob)}@{cronjob.cluster}")
 
     @handles(actions.EDIT)
-    def do_edit(self) -> None:
-        """Opens it in $EDITOR."""
+    def edit_in_editor(self) -> None:
+        """Open the CronJob in the user's editor."""
         if (cronjob := self.subject()) is not None:
             self.context.start_work(self._edit(cronjob), "edit")
 
@@ -158,24 +150,24 @@ class JobsView(TableView[CronJob]):
         self.context.ask(YesNoPrompt(page.question(verb, [c.name for c in targets]), partial(do, targets)))
 
     @handles(actions.TRIGGER)
-    def do_trigger(self) -> None:
-        """Runs it now."""
+    def ask_trigger(self) -> None:
+        """Run the CronJobs now, after a question."""
         self._confirm("Run now", self.changes.trigger)
 
     @handles(actions.SUSPEND)
-    def do_suspend(self) -> None:
-        """Suspends or resumes it."""
+    def ask_suspend(self) -> None:
+        """Suspend the CronJobs, or resume them, after a question."""
         verb = "Resume" if self.targets()[0].suspended else "Suspend"
         self._confirm(verb, self.changes.toggle_suspension)
 
     @handles(actions.BACK_UP)
-    def do_back_up(self) -> None:
-        """Backs it up now."""
+    def ask_back_up(self) -> None:
+        """Back up the CronJobs now, after a question."""
         self._confirm("Back up now", self.changes.back_up)
 
     @handles(actions.DELETE)
-    def do_delete(self) -> None:
-        """Deletes it, once its name is typed."""
+    def ask_delete(self) -> None:
+        """Delete the CronJob once its name is typed."""
         cronjob = self.subject()
         if cronjob is not None:
             question = f"Delete {self.copy_text(cronjob)}? Its history stays."

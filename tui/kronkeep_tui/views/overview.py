@@ -1,4 +1,4 @@
-"""What needs attention, what runs, what comes next; on an empty start, what to do first."""
+"""The Overview: what needs attention, what runs, what comes next; without a CronJob, the first steps."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,11 +32,11 @@ ATTENTION = (
 
 
 class Columns(Horizontal, UnscrolledWidget):
-    """Two columns."""
+    """A row of two columns."""
 
 
 class OverviewView(TableView[Alert]):
-    """Attention above, the rest below in two columns."""
+    """Alerts above, the rest below in two columns."""
 
     SCOPES = (Scope.OVERVIEW, Scope.TABLE, Scope.ANY)
     COLUMNS = ATTENTION
@@ -59,7 +59,6 @@ class OverviewView(TableView[Alert]):
         self._own_height: int | None = None
 
     def compose(self) -> ComposeResult:
-        """Attention, two columns, and the welcome in their place."""
         yield RowTable(self.COLUMNS)
         with Columns():
             left = ScrollablePage(id="left")
@@ -70,7 +69,7 @@ class OverviewView(TableView[Alert]):
         yield ScrollablePage(id="welcome")
 
     async def load(self) -> None:
-        """Reads on until every run of the fortnight is here, or as many as one screen is worth."""
+        """Read older runs until those of two weeks are there, PAGES pages at most."""
         reader = self.context.reader
         begin = self.context.clock.now() - page.FORTNIGHT
         for _ in range(PAGES):
@@ -78,26 +77,22 @@ class OverviewView(TableView[Alert]):
                 return
 
     def crumb(self, store: Store) -> str:
-        """Where one is."""
         return "Overview"
 
     def version(self, store: Store) -> object:
-        """The alerts."""
         return store.alerts
 
     def records(self, store: Store) -> Sequence[Alert]:
-        """What is wrong now."""
         return alerts.open_alerts(store)
 
     def row_of(self, record: Alert, store: Store, now: datetime) -> TableRow:
-        """One alert."""
         shown, kind = alerts.state(record)
         return TableRow(
             record.id, (shown, alerts.subject_of(record), age(record.since, now), record.message), kind
         )
 
     def show(self, store: Store, now: datetime) -> None:
-        """Shows everything, or the welcome."""
+        """Show everything, or the welcome while there is neither a CronJob nor a run."""
         first = self.context.reader.has_read and not store.cronjobs and not len(store.executions)
         self.set_class(first, "-first")
         if first:
@@ -108,7 +103,7 @@ class OverviewView(TableView[Alert]):
         self._fit_list()
 
     def _fit_list(self) -> None:
-        """The list is as high as what it lists, within 40 % of the view."""
+        """Make the list as high as its rows, at most 40 % of the view, unless the user has set its height."""
         rows = len(self.table.rows)
         height = (
             max(4, min(rows + 2, self.context.view_size.height * 2 // 5))
@@ -119,11 +114,10 @@ class OverviewView(TableView[Alert]):
             self.table.styles.height = height
 
     def headline(self) -> Text:
-        """How many need attention."""
         return () if self.has_class("-first") else super().headline()
 
     def show_detail(self) -> None:
-        """The two columns stand in the place of details."""
+        """Show the two columns, which stand in the place of details."""
         store = self.store
         now = self._now
         if now is None:
@@ -133,25 +127,25 @@ class OverviewView(TableView[Alert]):
             self.query_one(f"#{name}", ScrollablePage).show(made)
 
     @handles(actions.CHOOSE)
-    def do_choose(self) -> None:
-        """Goes to what is wrong."""
+    def open_subject(self) -> None:
+        """Open what the alert is about."""
         if (found := self.subject()) is not None:
             place = alerts.leads_to(found, self.store)
             self.context.enter(*(place or ("alerts", "")))
 
     @handles(actions.CREATE)
-    def do_create(self) -> None:
-        """Opens the form."""
+    def open_new_form(self) -> None:
+        """Open the form for a new CronJob."""
         self.context.enter("form")
 
     @handles(actions.GROW)
-    def do_grow(self) -> None:
-        """Makes the list larger."""
+    def enlarge_list(self) -> None:
+        """Make the list of alerts higher."""
         self._resize_list(2)
 
     @handles(actions.SHRINK)
-    def do_shrink(self) -> None:
-        """Makes the list smaller."""
+    def reduce_list(self) -> None:
+        """Make the list of alerts lower."""
         self._resize_list(-2)
 
     def _resize_list(self, step: int) -> None:

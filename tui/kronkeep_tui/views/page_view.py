@@ -1,4 +1,4 @@
-"""A view that is one page of lines: it scrolls and is searched."""
+"""The base of views that show one page of text: it scrolls and can be searched."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ from kronkeep_tui.widgets.line_widget import ScrollablePage
 
 
 class PageView(View):
-    """Lines; a subclass gives `lines`."""
+    """A page of text; a subclass gives `lines`."""
 
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.PAGE, Scope.ANY)
 
@@ -28,20 +28,18 @@ class PageView(View):
         self._match_line = -1
 
     def compose(self) -> ComposeResult:
-        """The page."""
         yield ScrollablePage()
 
     @property
     def pane(self) -> ScrollablePage:
-        """The page."""
+        """The widget with the page."""
         return self.query_one(ScrollablePage)
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
-        """What the page says."""
+        """Return the page's lines for a width in cells."""
         raise NotImplementedError
 
     def show(self, store: Store, now: datetime) -> None:
-        """Shows the page."""
 
         def make(width: int) -> list[Text]:
             lines = [((" ", ""), *line) for line in self.lines(store, now, max(20, width - 2))]
@@ -52,8 +50,8 @@ class PageView(View):
         self.pane.show(make)
 
     @handles(actions.SEARCH)
-    def do_search(self) -> None:
-        """Asks what to search."""
+    def ask_search(self) -> None:
+        """Ask what to search for."""
         self.context.ask(LinePrompt("/", self._search, text=self._search_text, on_change=self._search))
 
     def _search(self, words: str) -> None:
@@ -62,13 +60,13 @@ class PageView(View):
         self._go_to_match(1)
 
     @handles(actions.NEXT_FOUND)
-    def do_next_found(self) -> None:
-        """Goes to the next line found."""
+    def go_to_next_match(self) -> None:
+        """Go to the next match."""
         self._go_to_match(1)
 
     @handles(actions.PREVIOUS_FOUND)
-    def do_previous_found(self) -> None:
-        """Goes to the line found before."""
+    def go_to_previous_match(self) -> None:
+        """Go to the match before."""
         self._go_to_match(-1)
 
     def _go_to_match(self, step: int) -> None:

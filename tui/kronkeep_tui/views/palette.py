@@ -1,4 +1,4 @@
-"""Everything that can be done from the view before, and every CronJob, searched as one types."""
+"""The palette: the actions of the view it was opened from, and every CronJob, with a search."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from kronkeep_tui.widgets.row_table import Column, TableRow
 
 
 class PaletteEntry(NamedTuple):
-    """Something that can be done: an action by its name, or a CronJob by its uid."""
+    """Something that can be done: an action by its name, or a visit to a CronJob by its uid."""
 
     id: str
     words: str
@@ -25,7 +25,7 @@ class PaletteEntry(NamedTuple):
 
 
 class PaletteView(TableView[PaletteEntry]):
-    """Offers for the view kind `of`."""
+    """What can be done in the kind of view that the argument names."""
 
     SCOPES = (Scope.PALETTE, Scope.TABLE, Scope.ANY)
     COLUMNS = (
@@ -39,11 +39,10 @@ class PaletteView(TableView[PaletteEntry]):
         self._search_text = ""
 
     def crumb(self, store: Store) -> str:
-        """What it is."""
         return "palette"
 
     def on_mount(self) -> None:
-        """Asks at once."""
+        """Open the search at once."""
         self.call_after_refresh(self._ask)
 
     def _ask(self) -> None:
@@ -63,11 +62,10 @@ class PaletteView(TableView[PaletteEntry]):
         self.update()
 
     def version(self, store: Store) -> object:
-        """What was typed."""
         return self._search_text
 
     def records(self, store: Store) -> Sequence[PaletteEntry]:
-        """What has every typed word, in any order."""
+        """Return the entries that contain every typed word, in any order."""
         words = self._search_text.split()
         return [o for o in self._entries(store) if all(word in o.words.lower() for word in words)]
 
@@ -88,11 +86,9 @@ class PaletteView(TableView[PaletteEntry]):
         ]
 
     def row_of(self, record: PaletteEntry, store: Store, now: datetime) -> TableRow:
-        """One offer."""
         return TableRow(record.id, (record.words, ((record.key, "accent"),), ((record.why_not, "quiet"),)))
 
     def detail_lines(self, record: PaletteEntry, store: Store, now: datetime, width: int) -> list[Text]:
-        """Why it cannot be done now."""
         return [((part, "warn"),) for part in wrap(record.why_not, width)]
 
     def _accept(self, _: str) -> None:
@@ -106,6 +102,6 @@ class PaletteView(TableView[PaletteEntry]):
             self.context.perform(BY_NAME[offer.id])
 
     @handles(actions.CHOOSE)
-    def do_choose(self) -> None:
-        """Does it."""
+    def perform_entry(self) -> None:
+        """Do what the entry says."""
         self._accept("")

@@ -1,4 +1,4 @@
-"""What a restore would do, before it is begun."""
+"""What a restore would do, before it begins."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ from kronkeep_tui.widgets.cells import Text
 
 
 class PlanView(PageView):
-    """`of` is the backup's id and, after a space, the request in JSON."""
+    """The plan of a restore; the argument is the backup's id, a space and the request as JSON."""
 
     SCOPES = (Scope.PLAN, Scope.PAGE, Scope.ANY)
 
@@ -31,11 +31,9 @@ class PlanView(PageView):
         self._plan: RestorePlan | None = None
 
     def crumb(self, store: Store) -> str:
-        """What it is."""
         return "plan"
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
-        """The plan."""
         if self._plan is None:
             return [(("Looking at the snapshot and at the target ...", "quiet"),)]
         lines = plan_lines(self._plan, self._request.include, width)
@@ -43,7 +41,7 @@ class PlanView(PageView):
         return [*lines, (), ((f"{begins}r names another target, esc leaves it.", ""),)]
 
     async def load(self) -> None:
-        """Asks for the plan as it would be once the CronJob's name is typed."""
+        """Fetch the plan as it would be once the CronJob's name is typed."""
         client = self.context.client
         if self._request.target.kind == "in-place":
             backup = await client.backups.get(self.backup_id)
@@ -52,12 +50,11 @@ class PlanView(PageView):
         self.update()
 
     @handles(actions.RESYNC)
-    def do_resync(self) -> None:
-        """Asks again."""
+    def reload(self) -> None:
+        """Fetch the plan again."""
         self.context.start_work(self.load(), "plan")
 
     def refusal(self, action: Action) -> str:
-        """A restore begins with a plan that the daemon accepts."""
         if action != actions.BEGIN:
             return ""
         if self._plan is None:
@@ -65,13 +62,13 @@ class PlanView(PageView):
         return self._plan.refusal or ""
 
     @handles(actions.RETARGET)
-    def do_retarget(self) -> None:
-        """Asks for the target again, as it was written."""
+    def ask_target(self) -> None:
+        """Ask for another target, beginning with this one."""
         ask_restore_target(self.context, self.backup_id, self._request.include, to_line(self._request))
 
     @handles(actions.BEGIN)
-    def do_begin(self) -> None:
-        """Begins the restore, once the CronJob's name is typed where files are overwritten in place."""
+    def ask_begin(self) -> None:
+        """Begin the restore after a question; in place, once the CronJob's name is typed."""
         plan = self._plan
         if plan is None:
             return

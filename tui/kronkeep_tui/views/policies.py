@@ -1,4 +1,4 @@
-"""Backup policies with the CronJobs that carry them."""
+"""The Policies view: backup policies with the CronJobs that carry them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -20,7 +20,7 @@ def _seconds_of(moment: datetime | None) -> float:
 
 
 class PoliciesView(TableView[CronJob]):
-    """CronJobs that have a policy, or a broken one."""
+    """CronJobs that have a policy, or one that cannot be read."""
 
     SCOPES = (Scope.POLICIES, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
@@ -43,61 +43,55 @@ class PoliciesView(TableView[CronJob]):
     }
 
     def crumb(self, store: Store) -> str:
-        """Where one is."""
         return "Policies"
 
     def records(self, store: Store) -> Sequence[CronJob]:
-        """CronJobs with a policy."""
         return [c for c in store.cronjobs if c.policy is not None or c.policy_fault is not None]
 
     def filter_facts(self, record: CronJob) -> Any:
-        """What the filter looks at."""
         return facts(record)
 
     def is_faulty(self, record: CronJob) -> bool:
-        """A policy that cannot be acted on, is behind, or warns."""
+        """Return whether the policy cannot be read, its backup is overdue, or it has findings."""
         return record.policy_fault is not None or record.backup_overdue or bool(record.policy_findings)
 
     def row_of(self, record: CronJob, store: Store, now: datetime) -> TableRow:
-        """One policy."""
         return page.row(record, store, now)
 
     def detail_lines(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
-        """What is said of it."""
         return page.detail(record, store, now, width)
 
     @handles(actions.CHOOSE)
-    def do_choose(self) -> None:
-        """Shows the CronJob's runs."""
+    def show_runs(self) -> None:
+        """Show the CronJob's runs."""
         if (cronjob := self.subject()) is not None:
             self.context.enter("runs", cronjob.id)
 
     @handles(actions.CREATE)
-    def do_create(self) -> None:
-        """Opens the form for a new CronJob with its policy."""
+    def open_new_form(self) -> None:
+        """Open the form for a new CronJob with its policy."""
         self.context.enter("form")
 
     @handles(actions.FORM)
-    def do_form(self) -> None:
-        """Opens the CronJob with its policy in the form."""
+    def open_form(self) -> None:
+        """Open the CronJob with its policy in the form."""
         if (cronjob := self.subject()) is not None:
             self.context.enter("form", f"edit {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")
 
     def refusal(self, action: Action) -> str:
-        """A policy that cannot be read removes nothing."""
         cronjob = self.subject()
         if action == actions.RETENTION and cronjob is not None and cronjob.policy is None:
             return f"The policy of {cronjob.name} cannot be read, so nothing goes."
         return ""
 
     @handles(actions.RETENTION)
-    def do_retention(self) -> None:
-        """Shows what its retention would remove now, what stays and why."""
+    def show_retention(self) -> None:
+        """Show what the policy's retention would remove now."""
         if (cronjob := self.subject()) is not None:
             self.context.enter("retention", cronjob.id)
 
     @handles(actions.YAML)
-    def do_yaml(self) -> None:
-        """Shows the CronJob with its policy as it would be written."""
+    def show_yaml(self) -> None:
+        """Show the CronJob with its policy as YAML."""
         if (cronjob := self.subject()) is not None:
             self.context.enter("yaml", f"cronjob {cronjob.namespace}/{cronjob.name}@{cronjob.cluster}")

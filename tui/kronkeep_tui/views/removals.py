@@ -1,4 +1,4 @@
-"""What retention would remove from one storage now: a row for each policy that keeps its backups there."""
+"""What retention would remove from one storage now, a row for each policy that uses it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ AT_ONCE = 4
 
 
 class RemovalsView(TableView[CronJob]):
-    """`of` is the storage's name."""
+    """The policies of the storage whose name is the argument."""
 
     SCOPES = (Scope.REMOVALS, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
@@ -33,32 +33,27 @@ class RemovalsView(TableView[CronJob]):
         self._plans: dict[str, RetentionPlan | KronkeepError] = {}
 
     def crumb(self, store: Store) -> str:
-        """Where one is."""
         return f"retention in {self.argument}"
 
     def records(self, store: Store) -> Sequence[CronJob]:
-        """The CronJobs whose policy keeps its backups here."""
         return [c for c in store.cronjobs if c.policy is not None and c.policy.storage_id == self.argument]
 
     def version(self, store: Store) -> object:
-        """The CronJobs and how many plans have come."""
         return (store, len(self._plans))
 
     def is_faulty(self, record: CronJob) -> bool:
-        """What waits for a person."""
+        """Return whether the removals wait for an approval."""
         plan = self._plans.get(record.id)
         return isinstance(plan, RetentionPlan) and plan.blocked_by is not None
 
     def row_of(self, record: CronJob, store: Store, now: datetime) -> TableRow:
-        """One policy."""
         return page.row(record, self._plans.get(record.id))
 
     def detail_lines(self, record: CronJob, store: Store, now: datetime, width: int) -> list[Text]:
-        """Whether it waits, and what goes first."""
         return page.detail(self._plans.get(record.id), now, width)
 
     async def load(self) -> None:
-        """Asks for each policy's plan, a few at once."""
+        """Fetch the plan of each policy, AT_ONCE at a time."""
         room = asyncio.Semaphore(AT_ONCE)
 
         async def one(cronjob: CronJob) -> None:
@@ -75,13 +70,13 @@ class RemovalsView(TableView[CronJob]):
         await asyncio.gather(*map(one, self.records(self.store)))
 
     @handles(actions.RESYNC)
-    def do_resync(self) -> None:
-        """Asks again."""
+    def reload(self) -> None:
+        """Fetch the plans again."""
         self._plans.clear()
         self.context.start_work(self.load(), f"removals {self.argument}")
 
     @handles(actions.CHOOSE)
-    def do_choose(self) -> None:
-        """Shows each snapshot, and approves there."""
+    def show_plan(self) -> None:
+        """Show each snapshot of the policy's plan; the removals are approved there."""
         if (cronjob := self.subject()) is not None:
             self.context.enter("retention", cronjob.id)

@@ -1,4 +1,4 @@
-"""Restores, drills and verifications: one row each, and the page of one."""
+"""Restores, drills and verifications as a table; the page and the log of one of them."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ MOST_LINES = 5000
 
 
 class RestoresView(TableView[Restore]):
-    """The newest restores."""
+    """Restores, the newest first."""
 
     SCOPES = (Scope.RESTORES, Scope.TABLE, Scope.ANY)
     COLUMNS = (
@@ -43,23 +43,18 @@ class RestoresView(TableView[Restore]):
     }
 
     def crumb(self, store: Store) -> str:
-        """Where one is."""
         return "restores"
 
     def records(self, store: Store) -> Sequence[Restore]:
-        """Newest first."""
         return store.restores.newest()
 
     def version(self, store: Store) -> object:
-        """The restores."""
         return store.restores
 
     def is_faulty(self, record: Restore) -> bool:
-        """Those that failed."""
         return record.status == "failed"
 
     def row_of(self, record: Restore, store: Store, now: datetime) -> TableRow:
-        """One restore."""
         shown, kind = state(record.status)
         cells = (
             shown,
@@ -73,18 +68,17 @@ class RestoresView(TableView[Restore]):
         return TableRow(record.id, cells, kind)
 
     def detail_lines(self, record: Restore, store: Store, now: datetime, width: int) -> list[Text]:
-        """How far it is, or how it ended."""
         return restore_lines(record, now, width)
 
     @handles(actions.CHOOSE)
-    def do_choose(self) -> None:
-        """Shows its page."""
+    def show_restore(self) -> None:
+        """Show the restore's page."""
         if (restore := self.subject()) is not None:
             self.context.enter("restored", restore.id)
 
 
 class RestorePageView(PageView):
-    """The restore `of`, followed to its end."""
+    """The restore whose id is the argument, followed to its end."""
 
     SCOPES = (Scope.RESTORED, Scope.PAGE, Scope.ANY)
 
@@ -93,39 +87,36 @@ class RestorePageView(PageView):
         self._fetched: Restore | None = None
 
     def crumb(self, store: Store) -> str:
-        """What it is."""
         return f"restore {self.argument[:12]}"
 
     def subject(self) -> Restore | None:
-        """The restore as it is known: from the events, or as it was when the page came."""
+        """Return the restore from the store, or as it was fetched where the store does not have it."""
         store: Store = self.store
         return store.restores.get(self.argument) or self._fetched
 
     async def load(self) -> None:
-        """Reads it: it may be older than what the terminal holds."""
+        """Fetch the restore, which may be older than those of the store."""
         self._fetched = await self.context.client.restores.get(self.argument)
         self.update()
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
-        """How far it is, or how it ended."""
         restore = self.subject()
         return restore_lines(restore, now, width) if restore else [(("Reading ...", "quiet"),)]
 
     def refusal(self, action: Action) -> str:
-        """What has ended is not stopped."""
         restore = self.subject()
         if action == actions.CANCEL and restore is not None and restore.ended_at is not None:
             return f"It has ended already: {restore.status}."
         return ""
 
     @handles(actions.LOG)
-    def do_log(self) -> None:
-        """Shows what restic and the check said."""
+    def show_log(self) -> None:
+        """Show the log of restic and of the check."""
         self.context.enter("restore_log", self.argument)
 
     @handles(actions.CANCEL)
-    def do_cancel(self) -> None:
-        """Stops the restore, after a question."""
+    def ask_cancel(self) -> None:
+        """Stop the restore, after a question."""
         self.context.ask(YesNoPrompt("Stop this restore? What it has written stays.", self._start_cancelling))
 
     def _start_cancelling(self) -> None:
@@ -136,7 +127,7 @@ class RestorePageView(PageView):
 
 
 class RestoreLogView(PageView):
-    """What restic and the check of the restore `of` said."""
+    """The log of restic and of the check, of the restore whose id is the argument."""
 
     SCOPES = (Scope.RESTORE_LOG, Scope.PAGE, Scope.ANY)
 
@@ -145,17 +136,15 @@ class RestoreLogView(PageView):
         self._log_lines: deque[str] | None = None
 
     def crumb(self, store: Store) -> str:
-        """What it is."""
         return "log"
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
-        """The newest lines."""
         if self._log_lines is None:
             return [(("Reading ...", "quiet"),)]
         return [((line, ""),) for line in self._log_lines] or [(("It has said nothing yet.", "quiet"),)]
 
     async def load(self) -> None:
-        """Reads it as it is now."""
+        """Read the log as it is now, its newest MOST_LINES lines."""
         lines: deque[str] = deque(maxlen=MOST_LINES)
         rest = b""
         async for chunk in self.context.client.restores.log(self.argument):
@@ -167,6 +156,6 @@ class RestoreLogView(PageView):
         self.update()
 
     @handles(actions.RESYNC)
-    def do_resync(self) -> None:
-        """Reads it again."""
+    def reload(self) -> None:
+        """Read the log again."""
         self.context.start_work(self.load(), "restore log")

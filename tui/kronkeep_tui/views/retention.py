@@ -1,4 +1,4 @@
-"""What a policy's retention would remove now, what stays and why; and the approval where it waits for one."""
+"""What a policy's retention would remove now, what stays and why; and the approval of the removals."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ from kronkeep_tui.widgets.cells import Text
 
 
 class RetentionView(PageView):
-    """`of` is the id of the CronJob that carries the policy."""
+    """The retention of the policy whose CronJob's id is the argument."""
 
     SCOPES = (Scope.RETENTION, Scope.PAGE, Scope.ANY)
 
@@ -25,7 +25,6 @@ class RetentionView(PageView):
         self._plan: RetentionPlan | None = None
 
     def crumb(self, store: Store) -> str:
-        """What it is."""
         cronjob = self._cronjob(store)
         return f"retention of {cronjob.name}" if cronjob else "retention"
 
@@ -33,7 +32,6 @@ class RetentionView(PageView):
         return next((c for c in store.cronjobs if c.id == self.argument), None)
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
-        """The plan."""
         cronjob = self._cronjob(store)
         if cronjob is None or cronjob.policy is None:
             return [(("The CronJob or its policy is gone.", "quiet"),)]
@@ -42,7 +40,7 @@ class RetentionView(PageView):
         return plan_lines(self._plan, cronjob, now, width)
 
     async def load(self) -> None:
-        """Asks for the plan; it is not asked again by itself, for one approves what one has seen."""
+        """Fetch the plan; it is not fetched again by itself, as people approve what they have read."""
         cronjob = self._cronjob(self.store)
         if cronjob is not None and cronjob.policy is not None:
             self._plan = await self.context.client.for_cluster(cronjob.cluster).policies.retention(
@@ -51,12 +49,11 @@ class RetentionView(PageView):
             self.update()
 
     @handles(actions.RESYNC)
-    def do_resync(self) -> None:
-        """Asks again."""
+    def reload(self) -> None:
+        """Fetch the plan again."""
         self.context.start_work(self.load(), "retention")
 
     def refusal(self, action: Action) -> str:
-        """Only removals that wait are approved."""
         if action != actions.APPROVE:
             return ""
         if self._plan is None:
@@ -64,8 +61,8 @@ class RetentionView(PageView):
         return "" if self._plan.blocked_by is not None else "Nothing waits for an approval."
 
     @handles(actions.APPROVE)
-    def do_approve(self) -> None:
-        """Approves exactly what the page shows, once the CronJob's name is typed."""
+    def ask_approval(self) -> None:
+        """Approve exactly the removals that the page shows, once the CronJob's name is typed."""
         plan = self._plan
         cronjob = self._cronjob(self.store)
         if plan is None or cronjob is None:

@@ -1,4 +1,4 @@
-"""One run: the linked record above, its log below, live while its pod is there, then as it was kept."""
+"""One run: its record above, its log below, live while its pod exists, then as the daemon kept it."""
 
 from datetime import datetime
 from functools import partial
@@ -27,7 +27,7 @@ LONGEST = 65_536  # bytes of a line that has no end yet
 
 
 class RunView(View):
-    """A run's page; `of` is its id."""
+    """The run whose id is the argument."""
 
     SCOPES = (Scope.RUN, Scope.LOG, Scope.ANY)
     DEFAULT_CSS = """
@@ -42,7 +42,6 @@ class RunView(View):
         self._unfinished_line = b""
 
     def compose(self) -> ComposeResult:
-        """Record, rule, log."""
         head = ScrollablePage(classes="head")
         head.reachable = False
         yield head
@@ -51,33 +50,29 @@ class RunView(View):
 
     @property
     def log_pane(self) -> LogPane:
-        """The log."""
+        """The widget with the log."""
         return self.query_one(LogPane)
 
     @property
     def run(self) -> CronJobExecution | None:
-        """The run, as it is now."""
+        """The run as it is in the store."""
         return self.store.executions.get(self.argument)
 
     def subject(self) -> CronJobExecution | None:
-        """The run."""
         return self.run
 
     def crumb(self, store: Store) -> str:
-        """The Job's name or the run's id."""
         run = store.executions.get(self.argument)
         return run.job or f"run {self.argument[:8]}" if run else f"run {self.argument[:8]}"
 
     def headline(self) -> Text:
-        """How to go beside."""
         return (("[ older  ] newer", "quiet"),)
 
     def on_mount(self) -> None:
-        """Begins to show what the log sends, a few times a second."""
+        """Show new lines of the log every BATCH_SECONDS."""
         self.set_interval(BATCH_SECONDS, self._show_lines)
 
     def show(self, store: Store, now: datetime) -> None:
-        """Shows the record."""
         run = store.executions.get(self.argument)
         head = self.query_one(".head", ScrollablePage)
         if run is not None:
@@ -93,7 +88,7 @@ class RunView(View):
         )
 
     async def load(self) -> None:
-        """Reads a run that the snapshot lacks, then its log."""
+        """Fetch the run if the store does not have it, then follow its log."""
         await self.context.reader.fetch_run(self.argument)
         self.update()
         self.run_worker(self._follow(), name="log", group="log", exclusive=True, exit_on_error=False)
@@ -134,7 +129,6 @@ class RunView(View):
             self._show_rule()
 
     def refusal(self, action: Action) -> str:
-        """What needs the CronJob needs it to be there still; only what runs can be stopped."""
         run = self.run
         cronjob = self._cronjob()
         if action in (actions.TRIGGER, actions.BACK_UP) and cronjob is None:
@@ -159,13 +153,13 @@ class RunView(View):
             self.context.tell("There is no older run here." if step > 0 else "There is no newer run.")
 
     @handles(actions.OLDER)
-    def do_older(self) -> None:
-        """Shows the run before."""
+    def show_older(self) -> None:
+        """Show the run before this one."""
         self._show_neighbour(1)
 
     @handles(actions.NEWER)
-    def do_newer(self) -> None:
-        """Shows the run after."""
+    def show_newer(self) -> None:
+        """Show the run after this one."""
         self._show_neighbour(-1)
 
     def _confirm_for_cronjob(self, verb: str, do: Any) -> None:
@@ -173,41 +167,41 @@ class RunView(View):
             self.context.ask(YesNoPrompt(f"{verb} {cronjob.name}?", partial(do, [cronjob])))
 
     @handles(actions.TRIGGER)
-    def do_trigger(self) -> None:
-        """Runs the CronJob again."""
+    def ask_trigger(self) -> None:
+        """Run the CronJob now, after a question."""
         self._confirm_for_cronjob("Run now", self.changes.trigger)
 
     @handles(actions.BACK_UP)
-    def do_back_up(self) -> None:
-        """Backs it up now."""
+    def ask_back_up(self) -> None:
+        """Back up the CronJob now, after a question."""
         self._confirm_for_cronjob("Back up now", self.changes.back_up)
 
     @handles(actions.CANCEL)
-    def do_cancel(self) -> None:
-        """Stops the run."""
+    def ask_cancel(self) -> None:
+        """Stop the run, after a question."""
         if (run := self.run) is not None:
             words = run.job or run.cronjob
             self.context.ask(YesNoPrompt(f"Stop {words}?", partial(self.changes.cancel, [run])))
 
     @handles(actions.HISTORY)
-    def do_history(self) -> None:
-        """Shows the CronJob's past at a glance."""
+    def show_history(self) -> None:
+        """Show the CronJob's past."""
         if (run := self.run) is not None:
             self.context.enter("history", run.cronjob_id)
 
     @handles(actions.EVENTS)
-    def do_events(self) -> None:
-        """Shows what Kubernetes said about it."""
+    def show_events(self) -> None:
+        """Show the Kubernetes Events of the run."""
         self.context.enter("events", self.argument)
 
     @handles(actions.MANIFEST)
-    def do_manifest(self) -> None:
-        """Shows its Job as Kubernetes writes it."""
+    def show_manifest(self) -> None:
+        """Show the run's Job as YAML."""
         self.context.enter("yaml", f"manifest {self.argument}")
 
     @handles(actions.COMPARE)
-    def do_compare(self) -> None:
-        """Compares it with the run before."""
+    def compare_with_previous(self) -> None:
+        """Compare the run with the one before it."""
         run = self.run
         runs = runs_of(self.store, run.cronjob_id) if run else []
         place = next((n for n, r in enumerate(runs) if r.id == self.argument), 0)
@@ -217,18 +211,18 @@ class RunView(View):
             self.context.tell("There is no older run to compare it with.")
 
     @handles(actions.YAML)
-    def do_yaml(self) -> None:
-        """Shows the record."""
+    def show_yaml(self) -> None:
+        """Show the record as YAML."""
         self.context.enter("yaml", f"execution {self.argument}")
 
     @handles(actions.COPY)
-    def do_copy(self) -> None:
-        """Copies the run's id."""
+    def copy_selection(self) -> None:
+        """Copy the run's id."""
         self.context.copy(self.argument)
 
     @handles(actions.RESYNC)
-    def do_resync(self) -> None:
-        """Reads record and log again."""
+    def reload(self) -> None:
+        """Read the record and the log again."""
         self.log_pane.clear()
         self._unfinished_line = b""
         self.context.start_work(self.load(), "load run")
@@ -236,8 +230,8 @@ class RunView(View):
         self.context.tell("Reading again.", "quiet")
 
     @handles(actions.SEARCH)
-    def do_search(self) -> None:
-        """Asks what to search in the log."""
+    def ask_search(self) -> None:
+        """Ask what to search for in the log."""
         self.context.ask(LinePrompt("/", self._search, text=self.log_pane.searched, on_change=self._search))
 
     def _search(self, words: str) -> None:
@@ -245,13 +239,13 @@ class RunView(View):
         self._show_rule()
 
     @handles(actions.NEXT_FOUND)
-    def do_next_found(self) -> None:
-        """Goes to the next line found."""
+    def go_to_next_match(self) -> None:
+        """Go to the next match."""
         self._go_to_match(1)
 
     @handles(actions.PREVIOUS_FOUND)
-    def do_previous_found(self) -> None:
-        """Goes to the line found before."""
+    def go_to_previous_match(self) -> None:
+        """Go to the match before."""
         self._go_to_match(-1)
 
     def _go_to_match(self, step: int) -> None:
@@ -264,31 +258,31 @@ class RunView(View):
         self._show_rule()
 
     @handles(actions.FOLLOW)
-    def do_follow(self) -> None:
-        """Follows the log's end, or stays."""
+    def toggle_following(self) -> None:
+        """Follow the end of the log, or stay."""
         self._toggle("follow")
 
     @handles(actions.WRAP)
-    def do_wrap(self) -> None:
-        """Wraps long lines, or cuts them."""
+    def toggle_wrapping(self) -> None:
+        """Wrap long lines, or cut them."""
         self._toggle("wrapped")
 
     @handles(actions.TIMES)
-    def do_times(self) -> None:
-        """Shows the lines' times, or hides them."""
+    def toggle_times(self) -> None:
+        """Show the times of the lines, or hide them."""
         self._toggle("times")
 
     @handles(actions.LEFT)
-    def do_left(self) -> None:
-        """Scrolls long lines."""
+    def move_left(self) -> None:
+        """Scroll to the left."""
         self.log_pane.sideways(-1)
 
     @handles(actions.RIGHT)
-    def do_right(self) -> None:
-        """Scrolls long lines."""
+    def move_right(self) -> None:
+        """Scroll to the right."""
         self.log_pane.sideways(1)
 
     @handles(actions.FULL)
-    def do_full(self) -> None:
-        """Gives the whole screen to the log, or not."""
+    def toggle_full_log(self) -> None:
+        """Give the whole view to the log, or share it with the record again."""
         self.toggle_class("-full")

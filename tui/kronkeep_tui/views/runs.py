@@ -1,4 +1,4 @@
-"""Runs, newest first: of everything, or of one CronJob; older ones are read as one comes near them."""
+"""The Runs view: all runs, or one CronJob's; older ones are read when the cursor comes near the end."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ NEAR = 200  # rows before the end at which the next page is read
 
 
 class RunsView(TableView[CronJobExecution]):
-    """Runs, one row each."""
+    """Runs, a row each; the argument is a CronJob's id, or empty for all."""
 
     SCOPES = (Scope.RUNS, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
@@ -42,11 +42,10 @@ class RunsView(TableView[CronJobExecution]):
 
     @property
     def cronjob(self) -> CronJob | None:
-        """The CronJob, where the view is about one that is still there."""
+        """The CronJob of the argument, None if it is gone or the view shows all runs."""
         return self.store.cronjob(self.argument) if self.argument else None
 
     def crumb(self, store: Store) -> str:
-        """The CronJob's name, or what the view is."""
         if not self.argument:
             return "Runs"
         cronjob = store.cronjob(self.argument)
@@ -55,36 +54,29 @@ class RunsView(TableView[CronJobExecution]):
         return cronjob.name + store.cluster_suffix(cronjob.cluster)
 
     def headline(self) -> Text:
-        """Counts, and a + while older ones are not read yet."""
+        """Return the counts, with a + while older runs are not read yet."""
         headline = super().headline()
         return headline if self._is_at_end else (*headline[:1], ("+", "quiet"), *headline[1:])
 
     def records(self, store: Store) -> Sequence[CronJobExecution]:
-        """The runs that are known."""
         return runs_of(store, self.argument) if self.argument else store.executions.newest()
 
     def version(self, store: Store) -> object:
-        """The runs."""
         return store.executions
 
     def row_of(self, record: CronJobExecution, store: Store, now: datetime) -> TableRow:
-        """One run."""
         return page.row(record, store, now)
 
     def is_faulty(self, record: CronJobExecution) -> bool:
-        """Not well."""
         return record.status in FAULTS
 
     def detail_lines(self, record: CronJobExecution, store: Store, now: datetime, width: int) -> list[Text]:
-        """What is said of it."""
         return page.detail(record, store, now, width)
 
     def copy_text(self, record: CronJobExecution) -> str:
-        """The run's id."""
         return record.id
 
     async def load(self) -> None:
-        """Reads the newest page."""
         await self._read_older()
 
     async def _read_older(self) -> None:
@@ -107,59 +99,59 @@ class RunsView(TableView[CronJobExecution]):
         return self.table.cursor + NEAR >= len(self.table.rows) and self.table.cursor > 0
 
     def on_row_table_cursor_moved(self) -> None:
-        """Reads older runs when the cursor comes near the last."""
+        """Read older runs when the cursor comes near the last row."""
         if self._is_near_end() and not self._is_reading and not self._is_at_end:
             self.context.start_work(self._read_older(), "older runs")
 
     def accept_filter(self, text: str) -> None:
-        """Asks the daemon too: what passes may not have been read."""
+        """Filter, and read matching runs that the store does not have."""
         super().accept_filter(text)
         self._is_at_end = False
         self.context.start_work(self._read_older(), "older runs")
 
     def move_to_end(self) -> None:
-        """Goes to the last run that was read, and reads on."""
+        """Move to the last row, and read older runs."""
         super().move_to_end()
         self.on_row_table_cursor_moved()
 
     @handles(actions.CHOOSE)
-    def do_choose(self) -> None:
-        """Shows one run."""
+    def show_run(self) -> None:
+        """Show the run."""
         if (run := self.subject()) is not None:
             self.context.enter("run", run.id)
 
     @handles(actions.LOG)
-    def do_log(self) -> None:
-        """Shows its log."""
-        self.do_choose()
+    def show_log(self) -> None:
+        """Show the run with its log."""
+        self.show_run()
 
     @handles(actions.HISTORY)
-    def do_history(self) -> None:
-        """Shows the CronJob's past at a glance."""
+    def show_history(self) -> None:
+        """Show the CronJob's past."""
         if (run := self.subject()) is not None:
             self.context.enter("history", run.cronjob_id)
 
     @handles(actions.YAML)
-    def do_yaml(self) -> None:
-        """Shows the record."""
+    def show_yaml(self) -> None:
+        """Show the record as YAML."""
         if (run := self.subject()) is not None:
             self.context.enter("yaml", f"execution {run.id}")
 
     @handles(actions.EVENTS)
-    def do_events(self) -> None:
-        """Shows what Kubernetes said about it."""
+    def show_events(self) -> None:
+        """Show the Kubernetes Events of the run."""
         if (run := self.subject()) is not None:
             self.context.enter("events", run.id)
 
     @handles(actions.MANIFEST)
-    def do_manifest(self) -> None:
-        """Shows its Job as Kubernetes writes it."""
+    def show_manifest(self) -> None:
+        """Show the run's Job as YAML."""
         if (run := self.subject()) is not None:
             self.context.enter("yaml", f"manifest {run.id}")
 
     @handles(actions.COMPARE)
-    def do_compare(self) -> None:
-        """Compares two marked runs, or this one with the one before it."""
+    def compare(self) -> None:
+        """Compare two marked runs, or the one under the cursor with the one before it."""
         targets = self.targets()
         if len(targets) == 1:
             older = runs_of(self.store, targets[0].cronjob_id)
@@ -172,7 +164,6 @@ class RunsView(TableView[CronJobExecution]):
         self.context.enter("compare", f"{early.id} {late.id}")
 
     def refusal(self, action: Action) -> str:
-        """What needs the CronJob needs it to be there still; only what runs can be stopped."""
         run = self.subject()
         if action in (actions.TRIGGER, actions.BACK_UP) and run is not None:
             cronjob = self.store.cronjob(run.cronjob_id)
@@ -194,18 +185,18 @@ class RunsView(TableView[CronJobExecution]):
             self.context.ask(YesNoPrompt(f"{verb} {cronjob.name}?", partial(do, [cronjob])))
 
     @handles(actions.TRIGGER)
-    def do_trigger(self) -> None:
-        """Runs the CronJob again."""
+    def ask_trigger(self) -> None:
+        """Run the CronJob now, after a question."""
         self._confirm_for_cronjob("Run now", self.changes.trigger)
 
     @handles(actions.BACK_UP)
-    def do_back_up(self) -> None:
-        """Backs the CronJob up now."""
+    def ask_back_up(self) -> None:
+        """Back up the CronJob now, after a question."""
         self._confirm_for_cronjob("Back up now", self.changes.back_up)
 
     @handles(actions.CANCEL)
-    def do_cancel(self) -> None:
-        """Stops it."""
+    def ask_cancel(self) -> None:
+        """Stop the marked runs, or the one under the cursor, after a question."""
         runs = self._stoppable_runs()
         words = runs[0].job or runs[0].cronjob if len(runs) == 1 else f"{len(runs)} runs"
         self.context.ask(YesNoPrompt(f"Stop {words}?", partial(self.changes.cancel, runs)))

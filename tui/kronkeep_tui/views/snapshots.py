@@ -1,4 +1,4 @@
-"""The snapshots that something can be restored from."""
+"""The Restore view: the snapshots that can be restored."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,7 +17,7 @@ from kronkeep_tui.widgets.row_table import Column, TableRow
 
 
 class SnapshotsView(TableView[BackupExecution]):
-    """Backups that left a snapshot, newest first."""
+    """Backups whose snapshot is kept, the newest first."""
 
     SCOPES = (Scope.RESTORE, Scope.TABLE, Scope.ANY)
     COLUMNS = (
@@ -40,19 +40,15 @@ class SnapshotsView(TableView[BackupExecution]):
     }
 
     def crumb(self, store: Store) -> str:
-        """Where one is."""
         return "Restore"
 
     def records(self, store: Store) -> Sequence[BackupExecution]:
-        """Backups whose snapshot is kept."""
         return [b for b in store.backups.newest() if b.result is not None and b.snapshot_removed_at is None]
 
     def version(self, store: Store) -> object:
-        """The backups."""
         return store.backups
 
     def row_of(self, record: BackupExecution, store: Store, now: datetime) -> TableRow:
-        """One snapshot."""
         shown, kind = state(record.status)
         result = record.result
         cells = (
@@ -69,19 +65,15 @@ class SnapshotsView(TableView[BackupExecution]):
         return TableRow(record.id, cells, kind)
 
     def detail_lines(self, record: BackupExecution, store: Store, now: datetime, width: int) -> list[Text]:
-        """The backup and its snapshot."""
         return backup_lines(record, store, now, width)
 
     def copy_text(self, record: BackupExecution) -> str:
-        """The snapshot's id."""
         return record.result.snapshot_id if record.result else record.id
 
     async def load(self) -> None:
-        """Reads the newest page of backups."""
         await self.context.reader.read_older_backups()
 
     def refusal(self, action: Action) -> str:
-        """A drill needs a policy that has one, and a backup by hand has no run."""
         backup = self.subject()
         if backup is None:
             return ""
@@ -93,43 +85,43 @@ class SnapshotsView(TableView[BackupExecution]):
         return ""
 
     @handles(actions.CHOOSE)
-    def do_choose(self) -> None:
-        """Shows what the snapshot holds."""
+    def show_files(self) -> None:
+        """Show the files of the snapshot."""
         if (backup := self.subject()) is not None:
             self.context.enter("files", f"{backup.id} /")
 
     @handles(actions.RESTORE)
-    def do_restore(self) -> None:
-        """Asks where to restore the whole snapshot."""
+    def ask_restore(self) -> None:
+        """Ask where to restore the whole snapshot."""
         if (backup := self.subject()) is not None:
             ask_restore_target(self.context, backup.id, ())
 
     @handles(actions.VERIFY)
-    def do_verify(self) -> None:
-        """Restores it to scratch and compares it."""
+    def verify(self) -> None:
+        """Restore the snapshot to scratch space and compare it."""
         if (backup := self.subject()) is not None:
             self.changes.verify(backup)
 
     @handles(actions.DRILL)
-    def do_drill(self) -> None:
-        """Drills the CronJob's policy now."""
+    def start_drill(self) -> None:
+        """Start a drill of the CronJob's policy."""
         if (backup := self.subject()) is not None:
             self.changes.drill(backup)
 
     @handles(actions.RESTORES)
-    def do_restores(self) -> None:
-        """Shows restores and drills."""
+    def show_restores(self) -> None:
+        """Show restores, verifications and drills."""
         self.context.enter("restores")
 
     @handles(actions.OPEN_RUN)
-    def do_open_run(self) -> None:
-        """Shows the run that the snapshot belongs to."""
+    def show_run(self) -> None:
+        """Show the run that the snapshot belongs to."""
         backup = self.subject()
         if backup is not None and backup.cronjob_execution_id:
             self.context.enter("run", backup.cronjob_execution_id)
 
     @handles(actions.YAML)
-    def do_yaml(self) -> None:
-        """Shows the record."""
+    def show_yaml(self) -> None:
+        """Show the backup's record as YAML."""
         if (backup := self.subject()) is not None:
             self.context.enter("yaml", f"backup {backup.id}")

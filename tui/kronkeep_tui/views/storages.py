@@ -1,4 +1,4 @@
-"""Where backups are kept: how full, how checked."""
+"""The Storages view: how full storages are and how they were checked; and the work on them."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -22,7 +22,7 @@ _ACTIVE_ONLY = (actions.CHECK, actions.MEASURE, actions.TEST, actions.PRUNE)
 
 
 class StorageFacts(NamedTuple):
-    """What the filter may ask of a storage."""
+    """What a filter may ask of a storage."""
 
     id: str
     name: str
@@ -38,7 +38,7 @@ def _days_until_full(storage: BackupStorage) -> float:
 
 
 class StoragesView(TableView[BackupStorage]):
-    """Storages, one row each."""
+    """Storages, a row each."""
 
     SCOPES = (Scope.STORAGES, Scope.TABLE, Scope.ANY)
     COLUMNS = page.COLUMNS
@@ -63,19 +63,15 @@ class StoragesView(TableView[BackupStorage]):
         self._read_at: dict[str, datetime | None] = {}  # when what was read of a storage was measured
 
     def crumb(self, store: Store) -> str:
-        """Where one is."""
         return "Storages"
 
     def records(self, store: Store) -> Sequence[BackupStorage]:
-        """Every storage."""
         return sorted(store.storages.newest(), key=lambda s: s.id)
 
     def version(self, store: Store) -> object:
-        """The storages."""
         return store.storages
 
     def filter_facts(self, record: BackupStorage) -> Any:
-        """What the filter looks at."""
         return StorageFacts(
             id=record.id,
             name=record.id,
@@ -86,25 +82,23 @@ class StoragesView(TableView[BackupStorage]):
         )
 
     def is_faulty(self, record: BackupStorage) -> bool:
-        """Failed, found faulty, or nearly full."""
+        """Return whether the storage failed, a check of it failed, or it is nearly full."""
         data = record.data_check
         faulty = record.check_ok is False or (data is not None and not data.ok)
         return record.status == "failed" or faulty or (used_share(record) or 0) >= CAPACITY_WARNING
 
     def row_of(self, record: BackupStorage, store: Store, now: datetime) -> TableRow:
-        """One storage."""
         return page.row(record, store, now)
 
     def detail_lines(self, record: BackupStorage, store: Store, now: datetime, width: int) -> list[Text]:
-        """State, figures, who uses it."""
         return page.detail(record, self._usage.get(record.id, ()), store, now, width)
 
     def on_row_table_cursor_moved(self) -> None:
-        """Reads what another storage held over time."""
+        """Read the past usage of the storage under the cursor."""
         self._read_usage_if_new()
 
     def show(self, store: Store, now: datetime) -> None:
-        """Shows the rows; what the storage under the cursor held is read once there is one."""
+        """Show the rows, and read the past usage of the storage under the cursor."""
         super().show(store, now)
         self._read_usage_if_new()
 
@@ -122,7 +116,6 @@ class StoragesView(TableView[BackupStorage]):
         self.show_detail()
 
     def refusal(self, action: Action) -> str:
-        """A storage that is used is not forgotten; only one that failed is tried again."""
         storage = self.subject()
         if storage is None:
             return ""
@@ -136,8 +129,8 @@ class StoragesView(TableView[BackupStorage]):
         return ""
 
     @handles(actions.CREATE)
-    def do_create(self) -> None:
-        """Asks for a storage in one line, with an example to change, or the line that made none."""
+    def ask_new_storage(self) -> None:
+        """Ask for a new storage in one line, beginning with an example or with the line that was refused."""
         made = self.store.storages.get(self._typed_line.partition(" ")[0])
         text = storage_line.EXAMPLE if made is not None or not self._typed_line else self._typed_line
         self.context.ask(LinePrompt("New storage: ", self._create, text=text, complete=storage_line.complete))
@@ -147,35 +140,35 @@ class StoragesView(TableView[BackupStorage]):
         self.changes.create_storage(storage_line.parse(line))
 
     @handles(actions.CHECK)
-    def do_check(self) -> None:
-        """Runs restic check."""
+    def start_check(self) -> None:
+        """Run `restic check`."""
         self._start_work("check")
 
     @handles(actions.MEASURE)
-    def do_measure(self) -> None:
-        """Measures it."""
+    def start_measuring(self) -> None:
+        """Measure how full the storage is."""
         self._start_work("measure")
 
     @handles(actions.RETRY)
-    def do_retry(self) -> None:
-        """Tries to make it again."""
+    def start_retry(self) -> None:
+        """Try again to create a storage that failed."""
         self._start_work("retry")
 
     @handles(actions.TEST)
-    def do_test(self) -> None:
-        """Opens the repository from the cluster."""
+    def start_test(self) -> None:
+        """Open the repository from the cluster."""
         self._start_work("test")
 
     @handles(actions.PRUNE)
-    def do_prune(self) -> None:
-        """Gives back the space of removed snapshots, after a question."""
+    def ask_prune(self) -> None:
+        """Delete the data of removed snapshots, after a question."""
         if (storage := self.subject()) is not None:
             question = f"Prune {storage.id}? What no snapshot needs any more is deleted for good."
             self.context.ask(YesNoPrompt(question, partial(self.changes.work_on_storage, "prune", storage)))
 
     @handles(actions.FORM)
-    def do_form(self) -> None:
-        """Asks for what may change of it, in one line."""
+    def ask_limits(self) -> None:
+        """Ask for the storage's limits in one line."""
         storage = self.subject()
         if storage is None:
             return
@@ -186,8 +179,8 @@ class StoragesView(TableView[BackupStorage]):
         self.context.ask(LinePrompt(f"Change {storage.id}: ", accept, text=storage_line.limits_of(storage)))
 
     @handles(actions.RETENTION)
-    def do_retention(self) -> None:
-        """Shows what retention would remove from it now, by policy."""
+    def show_retention(self) -> None:
+        """Show what retention would remove from the storage now, policy by policy."""
         if (storage := self.subject()) is not None:
             self.context.enter("removals", storage.id)
 
@@ -196,19 +189,19 @@ class StoragesView(TableView[BackupStorage]):
             self.changes.work_on_storage(what, storage)
 
     @handles(actions.DELETE)
-    def do_delete(self) -> None:
-        """Forgets it, once its name is typed."""
+    def ask_delete(self) -> None:
+        """Forget the storage once its name is typed."""
         if (storage := self.subject()) is not None:
             question = f"Forget {storage.id}? What it holds stays there."
             self.context.ask(name_prompt(question, storage.id, partial(self.changes.delete_storage, storage)))
 
     @handles(actions.CHOOSE)
-    def do_choose(self) -> None:
-        """Shows the record."""
-        self.do_yaml()
+    def show_record(self) -> None:
+        """Show the record as YAML."""
+        self.show_yaml()
 
     @handles(actions.YAML)
-    def do_yaml(self) -> None:
-        """Shows the record."""
+    def show_yaml(self) -> None:
+        """Show the record as YAML."""
         if (storage := self.subject()) is not None:
             self.context.enter("yaml", f"storage {storage.id}")

@@ -1,4 +1,4 @@
-"""A view that is a table: filter, sort, faults, marks, and the details of the row under the cursor."""
+"""The base of views that show a table: filter, sort order, marks, and details of the row under the cursor."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -28,7 +28,7 @@ REST_SECONDS = 0.12
 
 
 class SortOrder(NamedTuple):
-    """How a letter sorts: its words and the key; `down` puts the largest first."""
+    """A way to sort: its name, and the key of a record; `down` puts the largest first."""
 
     words: str
     key: Callable[[Any], Any]
@@ -36,7 +36,7 @@ class SortOrder(NamedTuple):
 
 
 class TableView(View, Generic[R]):
-    """Records as rows. A subclass gives `records`, `row` and what else it wants to change."""
+    """Records as rows; a subclass gives `records`, `row_of` and whatever else differs."""
 
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.TABLE, Scope.ANY)
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
@@ -70,49 +70,48 @@ class TableView(View, Generic[R]):
         self._now: datetime | None = None
 
     def compose(self) -> ComposeResult:
-        """The table and its details."""
         yield RowTable(self.COLUMNS)
         yield ScrollablePage(classes="detail")
 
     @property
     def table(self) -> RowTable:
-        """The table."""
+        """The widget with the rows."""
         return self.query_one(RowTable)
 
     def records(self, store: Store) -> Sequence[R]:
-        """What the view is about, in its natural order."""
+        """Return the view's records in their natural order."""
         raise NotImplementedError
 
     def version(self, store: Store) -> object:
-        """Something that is another object when `records` would say something else."""
+        """Return an object that is another one whenever `records` would return something else."""
         return store
 
     def key_of(self, record: R) -> str:
-        """The identity of a record."""
+        """Return the identity of a record."""
         return str(record.id)  # type: ignore[attr-defined]  # records have ids; views of others override this
 
     def row_of(self, record: R, store: Store, now: datetime) -> TableRow:
-        """A record as a row."""
+        """Return a record as a row."""
         raise NotImplementedError
 
     def filter_facts(self, record: R) -> Any:
-        """What the filter looks at."""
+        """Return what a filter looks at."""
         return record
 
     def is_faulty(self, record: R) -> bool:
-        """Whether a record stays when only faults are shown."""
+        """Return whether a record stays when only faults are shown."""
         return False
 
     def detail_lines(self, record: R, store: Store, now: datetime, width: int) -> list[Text]:
-        """Lines about the record under the cursor."""
+        """Return lines about the record under the cursor, for a width in cells."""
         return []
 
     def copy_text(self, record: R) -> str:
-        """What `copy` copies."""
+        """Return what is copied for a record."""
         return self.key_of(record)
 
     def show(self, store: Store, now: datetime) -> None:
-        """Shows the records that pass, in order; walks over them only when something changed."""
+        """Show the records that pass the filter, in order; select them again only when something changed."""
         seen = (self.version(store), self.filter_text, self.faults_only, self.order, self.context.namespace)
         same = len(seen) == len(self._selected_for) and all(
             a is b or a == b for a, b in zip(seen[1:], self._selected_for[1:], strict=True)
@@ -155,7 +154,7 @@ class TableView(View, Generic[R]):
         return tuple(((f"  {line}", ""),) for line in self.EMPTY_LINES)
 
     def show_detail(self) -> None:
-        """Shows the details of the row under the cursor."""
+        """Show the details of the record under the cursor."""
         pane = self.query_one(".detail", ScrollablePage)
         record = self.subject()
         if not pane.display:
@@ -173,19 +172,19 @@ class TableView(View, Generic[R]):
         pane.show(make)
 
     def subject(self) -> R | None:
-        """The record under the cursor."""
+        """Return the record under the cursor."""
         table = self.table
         return self._records[table.cursor] if table.cursor < len(self._records) else None
 
     def targets(self) -> list[R]:
-        """The marked records, else the one under the cursor."""
+        """Return the marked records, else the one under the cursor."""
         marks = self.table.marks
         marked = [r for r in self._records if self.key_of(r) in marks] if marks else []
         subject = self.subject()
         return marked or ([subject] if subject is not None else [])
 
     def headline(self) -> Text:
-        """Counts, filter, order, faults, marks."""
+        """Return counts, filter, sort order and marks."""
         found: list[tuple[str, str]] = []
         count = len(self._records)
         found.append((f"{count}" if count == self._total else f"{count}/{self._total}", "strong"))
@@ -200,7 +199,7 @@ class TableView(View, Generic[R]):
         return tuple(found)
 
     def on_row_table_cursor_moved(self) -> None:
-        """Shows the details of another row, once the cursor rests: a held key sends only the cursor."""
+        """Show the details once the cursor rests: while a key is held, only the cursor is sent."""
         if self._resting is not None:
             self._resting.stop()
         self._resting = self.set_timer(REST_SECONDS, self._on_cursor_rest)
@@ -211,11 +210,11 @@ class TableView(View, Generic[R]):
         self.context.update_bars()
 
     def on_row_table_row_entered(self) -> None:
-        """Opens the row, after a double click."""
+        """Open a row that was clicked twice."""
         self.context.perform(actions.CHOOSE)
 
     def set_filter(self, text: str) -> None:
-        """Filters; raises InvalidFilter and keeps the one in force."""
+        """Filter by a text; raise InvalidFilter, which leaves the filter as it is."""
         names = {cluster.name: cluster.id for cluster in self.store.clusters}
         self._filter = parse_filter(text, names)
         self.filter_text = text.strip()
@@ -228,8 +227,8 @@ class TableView(View, Generic[R]):
             return  # half a word is typed; enter says what is wrong
 
     @handles(actions.FILTER)
-    def do_filter(self) -> None:
-        """Asks for a filter, and filters as one types."""
+    def ask_filter(self) -> None:
+        """Ask for a filter, and apply it while it is typed."""
         before = self.filter_text
         timer: list[Any] = []
 
@@ -248,11 +247,10 @@ class TableView(View, Generic[R]):
         )
 
     def accept_filter(self, text: str) -> None:
-        """A filter was finished with enter."""
         self.set_filter(text)
 
     def unwind(self) -> bool:
-        """Takes away marks, then the filter, then faults only; False where there is none."""
+        """Remove the marks, else the filter, else "faults only"; return False where there is none of them."""
         if self.table.marks:
             self.table.marks = frozenset()
         elif self.filter_text:
@@ -265,64 +263,64 @@ class TableView(View, Generic[R]):
         return True
 
     @handles(actions.SORT)
-    def do_sort(self) -> None:
-        """Asks for the letter of a column."""
+    def ask_sort_order(self) -> None:
+        """Ask for the letter of a sort order."""
         words = "  ".join(f"{letter} {order.words}" for letter, order in self.SORT_ORDERS.items())
         self.context.ask(LetterPrompt(f"Sort by:  {words}  (any other: natural order)", self.sort_by))
 
     def sort_by(self, letter: str) -> None:
-        """Sorts by the letter of an order; any other letter is the natural order."""
+        """Sort by the order with a letter; any other letter gives the natural order."""
         self.order = letter if letter in self.SORT_ORDERS else ""
         self.update()
 
     @handles(actions.FAULTS)
-    def do_faults(self) -> None:
-        """Shows only what is wrong, or everything again."""
+    def toggle_faults(self) -> None:
+        """Show only faulty records, or all again."""
         self.faults_only = not self.faults_only
         self.update()
 
     @handles(actions.WIDE)
-    def do_wide(self) -> None:
-        """Shows every column, or those that fit."""
+    def toggle_wide(self) -> None:
+        """Show all columns, or those that fit."""
         self.table.wide = not self.table.wide
         self.table.left = 0
         self.table.sync()
 
     @handles(actions.LEFT)
-    def do_left(self) -> None:
-        """Scrolls wide rows."""
+    def move_left(self) -> None:
+        """Scroll to the left."""
         self.table.sideways(-1)
 
     @handles(actions.RIGHT)
-    def do_right(self) -> None:
-        """Scrolls wide rows."""
+    def move_right(self) -> None:
+        """Scroll to the right."""
         self.table.sideways(1)
 
     @handles(actions.MARK)
-    def do_mark(self) -> None:
-        """Marks the row."""
+    def toggle_mark(self) -> None:
+        """Mark the row, or remove its mark."""
         self.table.mark()
         self.context.update_bars()
 
     @handles(actions.MARK_RANGE)
-    def do_mark_range(self) -> None:
-        """Marks up to here."""
+    def mark_range(self) -> None:
+        """Mark the rows from the nearest mark above to the cursor."""
         self.table.mark_range()
         self.context.update_bars()
 
     @handles(actions.COPY)
-    def do_copy(self) -> None:
-        """Copies the names of the marked rows, or of this one."""
+    def copy_selection(self) -> None:
+        """Copy the names of the marked records, or of the one under the cursor."""
         self.context.copy("\n".join(self.copy_text(record) for record in self.targets()))
 
     @handles(actions.GROW)
-    def do_grow(self) -> None:
-        """Makes the details larger."""
+    def enlarge_detail(self) -> None:
+        """Make the details larger."""
         self._resize_detail(1)
 
     @handles(actions.SHRINK)
-    def do_shrink(self) -> None:
-        """Makes the details smaller."""
+    def reduce_detail(self) -> None:
+        """Make the details smaller."""
         self._resize_detail(-1)
 
     def _resize_detail(self, step: int) -> None:
@@ -333,7 +331,6 @@ class TableView(View, Generic[R]):
             pane.styles.height = max(2, min(self.size.height - 5, pane.outer_size.height + 2 * step))
 
     def spoken_row(self) -> str:
-        """The row under the cursor as one sentence, for screen readers."""
         table = self.table
         if not self._records:
             return ""

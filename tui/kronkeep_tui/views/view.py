@@ -21,7 +21,10 @@ from kronkeep_tui.widgets.line_widget import ScrollableLines, UnscrolledWidget
 
 
 class View(UnscrolledWidget):
-    """What stands between the fixed rows of the screen; `of` says what it is about, such as a run's id."""
+    """What stands between the fixed rows of the screen.
+
+    `place.argument` says what it is about, such as a run's id; each subclass says what it takes.
+    """
 
     SCOPES: ClassVar[tuple[Scope, ...]] = (Scope.ANY,)
     DEFAULT_CSS = "View { height: 1fr; width: 1fr; }"
@@ -37,7 +40,7 @@ class View(UnscrolledWidget):
 
     @property
     def argument(self) -> str:
-        """What the view is about."""
+        """What the view is about; its meaning depends on the kind of view."""
         return self.place.argument
 
     @property

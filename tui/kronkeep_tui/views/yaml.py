@@ -1,4 +1,4 @@
-"""A record as YAML: a CronJob as it would be written, a run, a backup or a storage as it is known."""
+"""A record as YAML."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
@@ -16,7 +16,10 @@ from kronkeep_tui.widgets.cells import Text
 
 
 class YamlView(PageView):
-    """What `of` names: `cronjob NAMESPACE/NAME@CLUSTER`, or a kind and an id; `manifest` is of a run."""
+    """What the argument names: `cronjob NAMESPACE/NAME@CLUSTER`, or a kind and an id.
+
+    Kinds are execution, backup, storage, and manifest for the Job of a run.
+    """
 
     SCOPES = (Scope.YAML, Scope.PAGE, Scope.ANY)
 
@@ -25,15 +28,12 @@ class YamlView(PageView):
         self._text = ""
 
     def crumb(self, store: Store) -> str:
-        """What it is."""
         return "YAML"
 
     def subject(self) -> str | None:
-        """Return the text, which can be copied."""
         return self._text or None
 
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
-        """The text; keys are told from values."""
         return (
             [_colour_line(line) for line in clean_lines(self._text)]
             if self._text
@@ -41,7 +41,6 @@ class YamlView(PageView):
         )
 
     async def load(self) -> None:
-        """Reads the record and writes it."""
         import yaml
 
         record = await self._read_record()
@@ -63,8 +62,8 @@ class YamlView(PageView):
         return await read[kind](name)
 
     @handles(actions.COPY)
-    def do_copy(self) -> None:
-        """Copies the text."""
+    def copy_selection(self) -> None:
+        """Copy the text."""
         self.context.copy(self._text)
 
 
