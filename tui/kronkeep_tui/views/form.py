@@ -36,7 +36,7 @@ KEPT_DRAFTS = 20
 
 
 class FormView(View):
-    """The form; its argument is empty for a new CronJob, or `edit NAMESPACE/NAME`, or `copy NAMESPACE/NAME`."""
+    """The form; its argument is empty for a new CronJob `edit NAMESPACE/NAME` or `copy NAMESPACE/NAME`."""
 
     SCOPES = (Scope.FORM, Scope.ANY)
     SCOPED_CSS = False  # the screen's classes are outside of the view
