@@ -30,7 +30,7 @@ class ServiceAlertInputs:
         await self._cronjobs.wait_until_synced()
 
     def clusters_not_listed(self) -> frozenset[str]:
-        return self._cronjobs.unlisted_clusters()
+        return self._cronjobs.pending_clusters()
 
     def cronjobs(self) -> AsyncIterator[CronJob]:
         return self._extended.iter_cronjobs()

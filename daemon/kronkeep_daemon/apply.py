@@ -48,55 +48,57 @@ class ManifestApplier:
         self._extended = extended
         self._storages = storages
 
-    async def apply(self, wanted: ManifestBody, cluster: Cluster, *, dry_run: bool = False) -> ApplyResult:
+    async def apply(self, body: ManifestBody, cluster: Cluster, *, dry_run: bool = False) -> ApplyResult:
         """Apply a manifest; raises what create and replace raise, NameTaken for a storage that differs."""
-        if isinstance(wanted, BackupStorageCreate):
-            return ApplyResult(await self._storage(wanted, cluster, dry_run), None)
-        ref = CronJobRef(cluster.id, wanted.namespace, wanted.name)
-        if isinstance(wanted, CronJobCreate):
-            return await self._spec(ref, wanted, dry_run)
-        return await self.manifest(ref, wanted, dry_run=dry_run)
+        if isinstance(body, BackupStorageCreate):
+            return ApplyResult(await self._apply_storage(body, cluster, dry_run), None)
+        ref = CronJobRef(cluster.id, body.namespace, body.name)
+        if isinstance(body, CronJobCreate):
+            return await self._apply_spec(ref, body, dry_run)
+        return await self.apply_manifest(ref, body, dry_run=dry_run)
 
-    async def _storage(self, wanted: BackupStorageCreate, cluster: Cluster, dry_run: bool) -> ApplyOutcome:
+    async def _apply_storage(
+        self, storage: BackupStorageCreate, cluster: Cluster, dry_run: bool
+    ) -> ApplyOutcome:
         try:
-            there = self._storages.get(wanted.id)
+            existing = self._storages.get(storage.id)
         except StorageNotFound:
-            self._storages.validate_request(wanted)
+            self._storages.validate_request(storage)
             if not dry_run:
-                await self._storages.create(wanted, cluster)
+                await self._storages.create(storage, cluster)
             return "created"
-        if there.kind != wanted.kind or not same(there.kind, there.settings, wanted.settings):
-            words = f"The storage {wanted.id} is there with other settings."
-            raise NameTaken(words, next_step="Use another id.")
+        if existing.kind != storage.kind or not same(existing.kind, existing.settings, storage.settings):
+            message = f"The storage {storage.id} exists with other settings."
+            raise NameTaken(message, next_step="Use another id.")
         return "unchanged"
 
-    async def _spec(self, ref: CronJobRef, wanted: CronJobCreate, dry_run: bool) -> ApplyResult:
+    async def _apply_spec(self, ref: CronJobRef, spec: CronJobCreate, dry_run: bool) -> ApplyResult:
         try:
-            there = self._extended.spec(ref)
+            current = self._extended.spec(ref)
         except CronJobNotFound:
             cluster = self._cronjobs.clusters.by_name(ref.cluster)
-            return ApplyResult("created", await self._extended.create(wanted, cluster, dry_run=dry_run))
-        settled, _ = await self._extended.settle_spec(ref, wanted)
-        if there == settled:
+            return ApplyResult("created", await self._extended.create(spec, cluster, dry_run=dry_run))
+        settled, _ = await self._extended.settle_spec(ref, spec)
+        if current == settled:
             return ApplyResult("unchanged", self._extended.get(ref))
-        return ApplyResult("changed", await self._extended.replace(ref, wanted, dry_run=dry_run))
+        return ApplyResult("changed", await self._extended.replace(ref, spec, dry_run=dry_run))
 
-    async def manifest(
-        self, ref: CronJobRef, wanted: CronJobManifest, *, dry_run: bool = False
+    async def apply_manifest(
+        self, ref: CronJobRef, manifest: CronJobManifest, *, dry_run: bool = False
     ) -> ApplyResult:
         """Apply a batch/v1 CronJob; nothing of it is applied where its policy annotation is invalid."""
-        body = body_of(wanted)
-        name_rules.check_name(wanted.name)
+        body = build_body(manifest)
+        name_rules.check_name(manifest.name)
         try:
             cronjob = self._cronjobs.find(ref)
         except CronJobNotFound:
-            await self._annotate(ref, body, None)
-            _note(body)
+            await self._write_policy(ref, body, None)
+            _note_field_names(body)
             cluster = self._cronjobs.clusters.by_name(ref.cluster)
             created = await self._cronjobs.create_manifest(body, cluster, dry_run=dry_run)
             return ApplyResult("created", created if dry_run else self._extended.get(ref))
-        await self._annotate(ref, body, cronjob)
-        _note(body)
+        await self._write_policy(ref, body, cronjob)
+        _note_field_names(body)
         live = cronjob.manifest()
         patch = last_applied.build_apply_patch(live, body)
         if last_applied.covers(live, patch):
@@ -105,35 +107,39 @@ class ManifestApplier:
         patched = await self._cronjobs.patch(ref, patch, dry_run=dry_run)
         return ApplyResult("changed", patched if dry_run else self._extended.get(ref))
 
-    async def _annotate(self, ref: CronJobRef, body: JsonObject, live: CronJobObject | None) -> None:
+    async def _write_policy(self, ref: CronJobRef, body: JsonObject, live: CronJobObject | None) -> None:
         """Check the policy in the annotations and write it there in full, with the id that it keeps."""
         annotations = body["metadata"].get("annotations") or {}
         if object_keys.POLICY not in annotations:
             return
         uid = live.uid if live else hashlib.sha256(repr(body).encode()).hexdigest()
         old = policies.read_policy(live).policy if live else None
-        found = policies.read_annotations(annotations, uid)
-        if found.policy is None:
-            raise InvalidPolicy(found.fault or "The backup policy cannot be read.", field=object_keys.POLICY)
-        spec = found.policy.spec
+        declared = policies.read_annotations(annotations, uid)
+        if declared.policy is None:
+            raise InvalidPolicy(
+                declared.fault or "The backup policy cannot be read.", field=object_keys.POLICY
+            )
+        spec = declared.policy.spec
         schedule = str(body["spec"].get("schedule", ""))
         zone = body["spec"].get("timeZone")
         settled = await self._extended.settle_policy(ref, schedule, zone, spec)
-        policy = policies.new_policy(settled.policy, old.id if old else self._unshared(found.policy.id))
+        policy = policies.new_policy(
+            settled.policy, old.id if old else self._unique_policy_id(declared.policy.id)
+        )
         body["metadata"]["annotations"] = annotations | policies.annotations_of(policy)
         if isinstance(job := body["spec"].get("jobTemplate"), dict):
             meta = job.setdefault("metadata", {})
             revision = {object_keys.POLICY_REVISION: policies.revision_of(policy)}
             meta["annotations"] = (meta.get("annotations") or {}) | revision
 
-    def _unshared(self, policy_id: str) -> str | None:
+    def _unique_policy_id(self, policy_id: str) -> str | None:
         """Return the policy id of a new CronJob's manifest; None where another CronJob has it already."""
         carried = (policies.read_policy(cronjob).policy for cronjob in self._cronjobs.objects())
-        held = any(policy is not None and policy.id == policy_id for policy in carried)
-        return None if held else policy_id
+        is_taken = any(policy is not None and policy.id == policy_id for policy in carried)
+        return None if is_taken else policy_id
 
 
-def _note(body: JsonObject) -> None:
+def _note_field_names(body: JsonObject) -> None:
     """Note the names of the declared fields in an annotation of the manifest."""
     noted = last_applied.encode_field_names(body)
     body["metadata"]["annotations"] = (body["metadata"].get("annotations") or {}) | {
@@ -141,10 +147,10 @@ def _note(body: JsonObject) -> None:
     }
 
 
-def body_of(wanted: CronJobManifest) -> JsonObject:
+def build_body(manifest: CronJobManifest) -> JsonObject:
     """Return the object to send: only what people write of the metadata, with the namespace."""
-    meta = {key: wanted.metadata[key] for key in _KEPT_META if wanted.metadata.get(key)}
-    body = {"apiVersion": wanted.api_version, "kind": wanted.kind, "spec": wanted.spec}
+    meta = {key: manifest.metadata[key] for key in _KEPT_META if manifest.metadata.get(key)}
+    body = {"apiVersion": manifest.api_version, "kind": manifest.kind, "spec": manifest.spec}
     copied: JsonObject = msgspec.json.decode(msgspec.json.encode(body | {"metadata": meta}))
-    copied["metadata"]["namespace"] = wanted.namespace
+    copied["metadata"]["namespace"] = manifest.namespace
     return copied

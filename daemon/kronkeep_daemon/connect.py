@@ -22,7 +22,7 @@ Configured = list[tuple[Cluster, ClusterSettings]]
 MOST_FORMER = 100
 
 
-class KnownCluster(Record, frozen=True, kw_only=True):
+class ClusterIdentity(Record, frozen=True, kw_only=True):
     """A cluster that has answered; `id` is its name in the settings, `uid` that of its kube-system.
 
     `former` are the uids of the clusters that the same section led to before, for which this one stands in.
@@ -36,31 +36,31 @@ class KnownCluster(Record, frozen=True, kw_only=True):
 
 async def connect(clusters: Mapping[str, ClusterSettings], history: History, clock: Clock) -> Configured:
     """Connect to every cluster of the settings; raises ClusterUnreachable for one that never answered."""
-    known: Records[KnownCluster] = Records(history.table("clusters"), KnownCluster)
-    found: Configured = []
+    known: Records[ClusterIdentity] = Records(history.table("clusters"), ClusterIdentity)
+    connected: Configured = []
     for name, configured in clusters.items():
         before = known.get(name)
         cluster = await _connect_one(name, configured, before)
         if before is None or before.uid != cluster.id:
             former = (*before.former, before.uid)[-MOST_FORMER:] if before else ()
-            before = KnownCluster(id=name, uid=cluster.id, former=former, created_at=clock.now())
+            before = ClusterIdentity(id=name, uid=cluster.id, former=former, created_at=clock.now())
             known.put(before)
             await history.commit()
         cluster.former = before.former
-        _refuse_twin(cluster, found)
-        found.append((cluster, configured))
-    return found
+        _refuse_twin(cluster, connected)
+        connected.append((cluster, configured))
+    return connected
 
 
 def _refuse_twin(cluster: Cluster, others: Configured) -> None:
     """Raise InvalidSettings where two sections lead to one cluster: every run would be recorded twice."""
     for other, _ in others:
         if other.id == cluster.id:
-            words = f"The sections {other.name} and {cluster.name} lead to the same cluster."
-            raise InvalidSettings(words, next_step="Keep one, with the namespaces of both.")
+            message = f"The sections {other.name} and {cluster.name} lead to the same cluster."
+            raise InvalidSettings(message, next_step="Keep one, with the namespaces of both.")
 
 
-async def _connect_one(name: str, configured: ClusterSettings, known: KnownCluster | None) -> Cluster:
+async def _connect_one(name: str, configured: ClusterSettings, known: ClusterIdentity | None) -> Cluster:
     credentials = Path(os.environ.get("CREDENTIALS_DIRECTORY", ""))
     kubeconfig = credentials / configured.kubeconfig if configured.kubeconfig else None
     cluster = Cluster(kubeconfig, configured.context, configured.in_cluster, name=name)

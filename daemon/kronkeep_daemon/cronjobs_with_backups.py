@@ -89,7 +89,7 @@ class ExtendedCronJobService:
 
     def _with_policy(self, live: CronJobObject) -> CronJob:
         cronjob = self._cronjobs.view(live)
-        found = policies.read_policy(live)
+        annotated = policies.read_policy(live)
         last = self._history.backups.newest(limit=1, cronjob_id=cronjob.id).items
         good = self._history.backups.newest(
             limit=1, cronjob_id=cronjob.id, status=BackupStatus.SUCCEEDED
@@ -97,17 +97,18 @@ class ExtendedCronJobService:
         good_at = good[0].ended_at if good else None
         return msgspec.structs.replace(
             cronjob,
-            backup_overdue=found.policy is not None and self._backups.is_overdue(live, found.policy, good_at),
-            policy=found.policy,
-            policy_fault=found.fault,
-            policy_findings=self._schedules.findings(cronjob, found.policy),
-            next_backup_at=self._schedules.next_backup(cronjob, found.policy),
+            backup_overdue=annotated.policy is not None
+            and self._backups.is_overdue(live, annotated.policy, good_at),
+            policy=annotated.policy,
+            policy_fault=annotated.fault,
+            policy_findings=self._schedules.findings(cronjob, annotated.policy),
+            next_backup_at=self._schedules.next_backup(cronjob, annotated.policy),
             last_backup_id=last[0].id if last else None,
-            last_verified_at=self._last_verified(cronjob.id),
+            last_verified_at=self._last_verified_at(cronjob.id),
             last_good_backup_at=good_at,
         )
 
-    def _last_verified(self, cronjob_id: str) -> datetime | None:
+    def _last_verified_at(self, cronjob_id: str) -> datetime | None:
         """Return when a backup of the CronJob was last restored in full and found identical."""
         restores = self._history.restores.newest(
             limit=20, cronjob_id=cronjob_id, status=RestoreStatus.COMPLETED
@@ -135,58 +136,56 @@ class ExtendedCronJobService:
         cronjob = self._cronjobs.find(ref)
         return cronjob_manifests.read_spec(cronjob, policies.read_policy(cronjob).policy)
 
-    async def replace(self, ref: CronJobRef, wanted: CronJobCreate, *, dry_run: bool = False) -> CronJob:
+    async def replace(self, ref: CronJobRef, spec: CronJobCreate, *, dry_run: bool = False) -> CronJob:
         """Make a CronJob and its policy match a spec in one request; raises what `create` raises.
 
         A policy that stays keeps its id; `policy=None` removes it.
         """
-        if (wanted.namespace, wanted.name) != (ref.namespace, ref.name):
+        if (spec.namespace, spec.name) != (ref.namespace, ref.name):
             raise InvalidRequest("A CronJob cannot be renamed or moved.", field="name")
         cronjob = self._cronjobs.find(ref)
-        self._cronjobs.check_spec(wanted)
-        wanted, resolution = await self.settle_spec(ref, wanted)
+        self._cronjobs.check_spec(spec)
+        spec, resolution = await self.settle_spec(ref, spec)
         annotations: dict[str, str | None] = dict.fromkeys(_POLICY_KEYS)
-        if wanted.policy is not None:
+        if spec.policy is not None:
             old = policies.read_policy(cronjob).policy
-            annotations |= policies.annotations_of(
-                policies.new_policy(wanted.policy, old.id if old else None)
-            )
-        body = cronjob_manifests.build_patch(cronjob, wanted, annotations)
+            annotations |= policies.annotations_of(policies.new_policy(spec.policy, old.id if old else None))
+        body = cronjob_manifests.build_patch(cronjob, spec, annotations)
         changed = await self._cronjobs.patch(ref, body, dry_run=dry_run)
         shown = changed if dry_run else self.get(ref)
         return msgspec.structs.replace(shown, resolution=resolution)
 
     async def settle_policy(
-        self, ref: CronJobRef, schedule: str, zone: str | None, wanted: BackupPolicySpec
+        self, ref: CronJobRef, schedule: str, zone: str | None, policy: BackupPolicySpec
     ) -> ResolvedPolicy:
         """Return the policy as its strategy adjusts it to the schedule; raises as `create` does."""
         cluster = self._cronjobs.clusters.by_name(ref.cluster)
-        self._storages.require_usable(wanted.storage_id, cluster, ref.namespace)
-        policies.check_policy(wanted)
-        await self._probe.require(cluster, wanted)
-        return await self._schedules.settle(ref, schedule, zone, wanted)
+        self._storages.require_usable(policy.storage_id, cluster, ref.namespace)
+        policies.check_policy(policy)
+        await self._probe.require(cluster, policy)
+        return await self._schedules.settle(ref, schedule, zone, policy)
 
     async def settle_spec(self, ref: CronJobRef, spec: CronJobCreate) -> tuple[CronJobCreate, str | None]:
         """Return the spec with its policy adjusted, and what its strategy did; raises as `create` does."""
         if spec.policy is None:
             return spec, None
-        found = await self.settle_policy(ref, spec.schedule, spec.time_zone, spec.policy)
-        return msgspec.structs.replace(spec, policy=found.policy), found.sentence or None
+        settled = await self.settle_policy(ref, spec.schedule, spec.time_zone, spec.policy)
+        return msgspec.structs.replace(spec, policy=settled.policy), settled.sentence or None
 
-    async def set_policy(self, ref: CronJobRef, wanted: BackupPolicySpec) -> CronJob:
+    async def set_policy(self, ref: CronJobRef, policy: BackupPolicySpec) -> CronJob:
         """Give the CronJob a policy, or change the one it has, whose id stays."""
         cronjob = self._cronjobs.find(ref)
         spec = cronjob.spec
-        found = await self.settle_policy(ref, spec.schedule, spec.time_zone, wanted)
+        settled = await self.settle_policy(ref, spec.schedule, spec.time_zone, policy)
         old: BackupPolicy | None = policies.read_policy(cronjob).policy
-        policy = policies.new_policy(found.policy, old.id if old else None)
+        policy = policies.new_policy(settled.policy, old.id if old else None)
         revision = {object_keys.POLICY_REVISION: policies.revision_of(policy)}
         body = {
             "metadata": {"annotations": policies.annotations_of(policy)},
             "spec": {"jobTemplate": {"metadata": {"annotations": revision}}},
         }
         await self._cronjobs.patch(ref, body)
-        return msgspec.structs.replace(self.get(ref), resolution=found.sentence or None)
+        return msgspec.structs.replace(self.get(ref), resolution=settled.sentence or None)
 
     async def remove_policy(self, ref: CronJobRef) -> CronJob:
         """Remove the policy; its backups and their history stay."""
@@ -232,14 +231,14 @@ class ExtendedCronJobService:
         """Return the CronJobs whose policies use a storage; raises NotAllowedNow while a cluster is not
         listed.
         """
-        if unknown := self._cronjobs.unlisted_clusters():
+        if unknown := self._cronjobs.pending_clusters():
             names = ", ".join(clean(self._cronjobs.clusters.of(one).name, 80) for one in sorted(unknown))
-            words = f"The CronJobs of {names} have not been listed, so who uses the storage is not known."
-            raise NotAllowedNow(words, next_step="Wait until the cluster answers: kronkeep doctor.")
-        found = [policies.carrier_of(cronjob) for cronjob in self._cronjobs.objects()]
+            message = f"The CronJobs of {names} have not been listed, so who uses the storage is not known."
+            raise NotAllowedNow(message, next_step="Wait until the cluster answers: kronkeep doctor.")
+        carriers = [policies.carrier_of(cronjob) for cronjob in self._cronjobs.objects()]
         return [
             self._cronjobs.clusters.title(one.cluster, f"{one.namespace}/{one.cronjob}")
-            for one in found
+            for one in carriers
             if one is not None and one.policy.storage_id == storage_id
         ]
 

@@ -64,10 +64,10 @@ class ManifestFolder:
     def start(self, supervisor: Supervisor) -> None:
         """Start to apply and to watch the folder, as tasks of the supervisor."""
         if self._folder is not None:
-            supervisor.start("manifest folder", self._keep, death="restart")
-            supervisor.start("manifest folder watch", self._watch, death="restart")
+            supervisor.start("manifest folder", self._apply_forever, death="restart")
+            supervisor.start("manifest folder watch", self._watch_forever, death="restart")
 
-    async def _watch(self) -> None:
+    async def _watch_forever(self) -> None:
         """Wake the passes at each change; look once a minute for a folder that does not exist yet."""
         assert self._folder is not None
         while not await asyncio.to_thread(self._folder.is_dir):
@@ -76,7 +76,7 @@ class ManifestFolder:
         async for _ in awatch(self._folder, debounce=200):
             self._wake.set()
 
-    async def _keep(self) -> None:
+    async def _apply_forever(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE):
                 await self._cronjobs.wait_until_synced()
@@ -94,24 +94,24 @@ class ManifestFolder:
         assert self._folder is not None
         folder = self._folder
         owners = dict[str, str]()
-        paths = await asyncio.to_thread(lambda: list(_paths(folder)))
+        paths = await asyncio.to_thread(lambda: list(_list_files(folder)))
         for path in paths:
             file = str(path.relative_to(folder))
-            self._note(file, await self._apply(file, path, owners))
-        for gone in set(self._files) - {str(path.relative_to(folder)) for path in paths}:
-            del self._files[gone]
+            self._set_status(file, await self._apply_path(file, path, owners))
+        for removed in set(self._files) - {str(path.relative_to(folder)) for path in paths}:
+            del self._files[removed]
 
-    async def _apply(self, file: str, path: Path, owners: dict[str, str]) -> ManifestFile:
+    async def _apply_path(self, file: str, path: Path, owners: dict[str, str]) -> ManifestFile:
         """Apply one file and return its status."""
         names: tuple[str, ...] = ()
         clusters = self._cronjobs.clusters
         try:
             cluster = clusters.first if path.name == file else clusters.by_name(path.parent.name)
-            self._acts(cluster)
-            found = await asyncio.to_thread(_read, path)
-            names = tuple(manifests.describe(document.body) for document in found)
-            _claim(file, [clusters.title(cluster.id, name) for name in names], owners)
-            await self._apply_file(found, cluster)
+            self._require_acting(cluster)
+            documents = await asyncio.to_thread(_read_documents, path)
+            names = tuple(manifests.describe(document.body) for document in documents)
+            _claim_names(file, [clusters.title(cluster.id, name) for name in names], owners)
+            await self._apply_documents(documents, cluster)
         except KronkeepError as fault:
             waits = fault.retryable or isinstance(fault, NotAllowedNow)
             return ManifestFile(
@@ -119,13 +119,13 @@ class ManifestFolder:
                 status="waiting" if waits else "refused",
                 since=self._clock.now(),
                 objects=names,
-                message=_words(fault),
+                message=_fault_message(fault),
                 next_step=clean(fault.next_step, 500),
                 code=fault.code,
             )
         return ManifestFile(file=clean(file, 255), status="applied", since=self._clock.now(), objects=names)
 
-    def _acts(self, cluster: Cluster) -> None:
+    def _require_acting(self, cluster: Cluster) -> None:
         """Raise NotAllowedNow where another daemon acts, or none can."""
         lead = self._cronjobs.leads.of(cluster.id)
         name = clean(cluster.name, 80)
@@ -134,47 +134,49 @@ class ManifestFolder:
                 f"Another kronkeepd acts on the cluster {name}: {clean(lead.other, 200)}.",
                 next_step="Look at that daemon's manifests, or stop it.",
             )
-        if not lead.leads() or cluster.id in self._cronjobs.unlisted_clusters():
+        if not lead.leads() or cluster.id in self._cronjobs.pending_clusters():
             raise NotAllowedNow(f"The cluster {name} has not answered.", next_step="kronkeep doctor.")
 
-    async def _apply_file(self, found: list[ManifestDocument], cluster: Cluster) -> None:
+    async def _apply_documents(self, documents: list[ManifestDocument], cluster: Cluster) -> None:
         """Check everything, then create storages, then CronJobs, whose storage may be in the same file."""
-        storages = [one for one in found if isinstance(one.body, BackupStorageCreate)]
-        cronjobs = [one for one in found if not isinstance(one.body, BackupStorageCreate)]
+        storages = [one for one in documents if isinstance(one.body, BackupStorageCreate)]
+        cronjobs = [one for one in documents if not isinstance(one.body, BackupStorageCreate)]
         for one in storages:
-            await self._one(one, cluster, dry_run=True)
+            await self._apply_document(one, cluster, dry_run=True)
         for one in cronjobs:
             try:
-                await self._one(one, cluster, dry_run=True)
+                await self._apply_document(one, cluster, dry_run=True)
             except (StorageNotFound, NotAllowedNow):
                 if not storages:
                     raise
         for one in [*storages, *cronjobs]:
-            await self._one(one, cluster)
+            await self._apply_document(one, cluster)
 
-    async def _one(self, document: ManifestDocument, cluster: Cluster, *, dry_run: bool = False) -> None:
+    async def _apply_document(
+        self, document: ManifestDocument, cluster: Cluster, *, dry_run: bool = False
+    ) -> None:
         """Apply one manifest; an error that is raised says where in the file the manifest begins."""
         try:
-            made = await self._applying.apply(document.body, cluster, dry_run=dry_run)
+            result = await self._applying.apply(document.body, cluster, dry_run=dry_run)
         except KronkeepError as fault:
             fault.details["where"] = Path(document.where).name
             raise
-        if not dry_run and made.outcome != "unchanged":
-            log.info("manifests: %s %s", clean(manifests.describe(document.body), 400), made.outcome)
+        if not dry_run and result.outcome != "unchanged":
+            log.info("manifests: %s %s", clean(manifests.describe(document.body), 400), result.outcome)
 
-    def _note(self, name: str, found: ManifestFile) -> None:
+    def _set_status(self, name: str, status: ManifestFile) -> None:
         """Keep a file's status, and log it where it is new; `since` stays while the status does."""
         old = self._files.get(name)
-        if old is not None and msgspec.structs.replace(found, since=old.since) == old:
+        if old is not None and msgspec.structs.replace(status, since=old.since) == old:
             return
-        self._files[name] = found
-        if found.status == "refused":
-            log.error("manifests: %s is refused: %s [%s]", found.file, found.message, found.code)
-        elif found.status == "waiting":
-            log.warning("manifests: %s waits: %s [%s]", found.file, found.message, found.code)
+        self._files[name] = status
+        if status.status == "refused":
+            log.error("manifests: %s is refused: %s [%s]", status.file, status.message, status.code)
+        elif status.status == "waiting":
+            log.warning("manifests: %s waits: %s [%s]", status.file, status.message, status.code)
 
 
-def _paths(folder: Path) -> Iterator[Path]:
+def _list_files(folder: Path) -> Iterator[Path]:
     """Yield the files of the folder, then those of its subfolders, by name."""
     if not folder.is_dir():
         return
@@ -184,7 +186,7 @@ def _paths(folder: Path) -> Iterator[Path]:
     yield from [path for path in files if not path.name.startswith(".")][:MOST_FILES]
 
 
-def _read(path: Path) -> list[ManifestDocument]:
+def _read_documents(path: Path) -> list[ManifestDocument]:
     """Return the file's documents; raises InvalidRequest, also for a file that anybody may write."""
     try:
         mode = path.stat().st_mode
@@ -195,13 +197,13 @@ def _read(path: Path) -> list[ManifestDocument]:
     return manifests.read_file(path)
 
 
-def _words(fault: KronkeepError) -> str:
+def _fault_message(fault: KronkeepError) -> str:
     """Return the error's message, with the line of the manifest that it is about."""
     where = fault.details.get("where")
     return clean(f"{where}: {fault.message}" if where else fault.message, 1000)
 
 
-def _claim(file: str, names: Iterable[str], owners: dict[str, str]) -> None:
+def _claim_names(file: str, names: Iterable[str], owners: dict[str, str]) -> None:
     """Raise InvalidRequest where an earlier file, or this one above, describes the same object."""
     for name in names:
         if name in owners:

@@ -28,8 +28,8 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef
 from kronkeep_daemon.settings import Settings
 
-RECENT = 100  # runs, or backups, whose durations are looked at
-KNOWN = 4096  # pairs of schedules whose findings are kept
+RECENT = 100  # runs, or backups, whose durations count
+MOST_PAIRS = 4096  # pairs of schedules whose findings are remembered
 Source = Literal["history", "policy", "default"]
 _Pair = tuple[str, str | None, str, str | None, int, int]
 
@@ -44,15 +44,15 @@ class ScheduleService:
         self._history = history
         self._clock = clock
         self._settings = settings
-        self._found: dict[_Pair, tuple[str, ...]] = {}
-        self._asked: dict[_Pair, None] = {}
-        self._some_asked = asyncio.Event()
+        self._findings: dict[_Pair, tuple[str, ...]] = {}
+        self._requested: dict[_Pair, None] = {}
+        self._some_requested = asyncio.Event()
 
     def parse(self, expr: str, zone: str | None) -> Schedule:
         """Return the schedule, by default in the controller's zone; raises as Schedule.parse does."""
         return Schedule.parse(expr, zone, controller_zone=self._settings().controller_zone)
 
-    def _existing(self, expr: str, zone: str | None) -> Schedule:
+    def _parse_existing(self, expr: str, zone: str | None) -> Schedule:
         return Schedule.parse_existing(expr, zone, controller_zone=self._settings().controller_zone)
 
     async def check(self, request: ScheduleCheckRequest, cluster: str | None = None) -> ScheduleVerdict:
@@ -71,19 +71,19 @@ class ScheduleService:
         return await asyncio.to_thread(work)
 
     async def settle(
-        self, ref: CronJobRef, schedule: str, zone: str | None, wanted: BackupPolicySpec
+        self, ref: CronJobRef, schedule: str, zone: str | None, policy: BackupPolicySpec
     ) -> ResolvedPolicy:
         """Return the policy as its strategy adjusts it to the CronJob; raises ScheduleConflict."""
-        if wanted.schedule is None:
-            return ResolvedPolicy(wanted, "")
-        cronjob = self._existing(schedule, zone)
-        backup = self.parse(wanted.schedule, wanted.time_zone)
+        if policy.schedule is None:
+            return ResolvedPolicy(policy, "")
+        cronjob = self._parse_existing(schedule, zone)
+        backup = self.parse(policy.schedule, policy.time_zone)
         uid = self._uid_of(ref)
-        question, _ = self._question(cronjob, uid, wanted.expected_duration_seconds, wanted.storage_id)
+        question, _ = self._question(cronjob, uid, policy.expected_duration_seconds, policy.storage_id)
 
         def work() -> ResolvedPolicy:
             verdict = compatibility.check(question, backup)
-            return compatibility.resolve(wanted.on_conflict, wanted, backup, question, verdict)
+            return compatibility.resolve(policy.on_conflict, policy, backup, question, verdict)
 
         return await asyncio.to_thread(work)
 
@@ -107,17 +107,17 @@ class ScheduleService:
     def _question(
         self, cronjob: Schedule, uid: str | None, stated: float | None, storage: str | None
     ) -> tuple[CheckContext, Source]:
-        expected, source = self._expected(uid, stated)
+        expected, source = self._run_seconds(uid, stated)
         question = CheckContext(
             cronjob=cronjob,
             now=self._clock.now(),
             run_duration=timedelta(seconds=expected),
-            other_policies=self._others(storage, uid) if storage else (),
-            backup_duration=timedelta(seconds=self._lasting(uid)),
+            other_policies=self._other_policies(storage, uid) if storage else (),
+            backup_duration=timedelta(seconds=self._backup_seconds(uid)),
         )
         return question, source
 
-    def _expected(self, uid: str | None, stated: float | None) -> tuple[float, Source]:
+    def _run_seconds(self, uid: str | None, stated: float | None) -> tuple[float, Source]:
         """Return the seconds of a run: the history's 95th percentile, else the stated number, else the
         default.
         """
@@ -130,7 +130,7 @@ class ScheduleService:
                 return seen, "history"
         return (stated, "policy") if stated is not None else (DEFAULT_DURATION.total_seconds(), "default")
 
-    def _lasting(self, uid: str | None) -> float:
+    def _backup_seconds(self, uid: str | None) -> float:
         """Return the seconds of a CronJob's backup: the history's 95th percentile, else the default."""
         if uid is None:
             return DEFAULT_DURATION.total_seconds()
@@ -138,24 +138,24 @@ class ScheduleService:
         seen = percentile_95([one.duration_seconds for one in done if one.duration_seconds is not None])
         return DEFAULT_DURATION.total_seconds() if seen is None else seen
 
-    def _others(self, storage: str, uid: str | None) -> tuple[OtherPolicy, ...]:
+    def _other_policies(self, storage: str, uid: str | None) -> tuple[OtherPolicy, ...]:
         """Return the enabled policies of other CronJobs on the storage."""
-        found = []
+        others = []
         for cronjob in self._cronjobs.objects():
             if cronjob.uid == uid or storage not in cronjob.annotations.get(object_keys.POLICY, ""):
                 continue
             policy = policies.read_policy(cronjob).policy
             if policy is None or policy.storage_id != storage or not policy.enabled:
                 continue
-            other = self._busy(cronjob, policy)
+            other = self._other_policy(cronjob, policy)
             if other is not None:
-                found.append(other)
-        return tuple(found)
+                others.append(other)
+        return tuple(others)
 
-    def _busy(self, cronjob: CronJobObject, policy: BackupPolicy) -> OtherPolicy | None:
+    def _other_policy(self, cronjob: CronJobObject, policy: BackupPolicy) -> OtherPolicy | None:
         """Return when another policy's backups use the storage; None where no schedule says so."""
         name = self._cronjobs.clusters.title(cronjob.cluster, str(cronjob.ref))
-        lasting = self._lasting(cronjob.uid)
+        lasting = self._backup_seconds(cronjob.uid)
         try:
             if policy.schedule is not None:
                 return OtherPolicy(
@@ -163,8 +163,8 @@ class ScheduleService:
                 )
             if cronjob.spec.suspend:
                 return None
-            run, _ = self._expected(cronjob.uid, policy.expected_duration_seconds)
-            schedule = self._existing(cronjob.spec.schedule, cronjob.spec.time_zone)
+            run, _ = self._run_seconds(cronjob.uid, policy.expected_duration_seconds)
+            schedule = self._parse_existing(cronjob.spec.schedule, cronjob.spec.time_zone)
             return OtherPolicy(
                 name=name, schedule=schedule, duration=lasting, delay=run + policy.delay_seconds
             )
@@ -173,23 +173,23 @@ class ScheduleService:
 
     def findings(self, cronjob: CronJob, policy: BackupPolicy | None) -> tuple[str, ...]:
         """Return the findings on the CronJob's policy as `Code: sentence`; empty until they are computed."""
-        pair = self._pair(cronjob, policy)
+        pair = self._pair_of(cronjob, policy)
         if pair is None:
             return ()
-        if pair not in self._found and len(self._asked) < KNOWN:
-            self._asked[pair] = None
-            self._some_asked.set()
-        return self._found.get(pair, ())
+        if pair not in self._findings and len(self._requested) < MOST_PAIRS:
+            self._requested[pair] = None
+            self._some_requested.set()
+        return self._findings.get(pair, ())
 
     def has_findings(self, cronjob: CronJob) -> bool:
         """Whether the findings on the CronJob's policy are computed."""
-        pair = self._pair(cronjob, cronjob.policy)
-        return pair is None or pair in self._found
+        pair = self._pair_of(cronjob, cronjob.policy)
+        return pair is None or pair in self._findings
 
-    def _pair(self, cronjob: CronJob, policy: BackupPolicy | None) -> _Pair | None:
+    def _pair_of(self, cronjob: CronJob, policy: BackupPolicy | None) -> _Pair | None:
         if policy is None or policy.schedule is None:
             return None
-        expected, _ = self._expected(cronjob.id, policy.expected_duration_seconds)
+        expected, _ = self._run_seconds(cronjob.id, policy.expected_duration_seconds)
         minutes = -int(-expected // 60)
         today = self._clock.now().toordinal()
         return (cronjob.schedule, cronjob.time_zone, policy.schedule, policy.time_zone, minutes, today)
@@ -205,26 +205,26 @@ class ScheduleService:
         except KronkeepError:
             return None
 
-    async def keep_findings(self) -> None:
+    async def compute_findings(self) -> None:
         """Compute for ever the findings that were asked for and are not known, one pair of schedules at a
         time.
         """
         while True:
-            await self._some_asked.wait()
-            self._some_asked.clear()
-            while self._asked:
-                pair = next(iter(self._asked))
-                found = await asyncio.to_thread(self._find, pair)
-                while len(self._found) >= KNOWN:
-                    del self._found[next(iter(self._found))]
-                self._found[pair] = found
-                del self._asked[pair]
+            await self._some_requested.wait()
+            self._some_requested.clear()
+            while self._requested:
+                pair = next(iter(self._requested))
+                findings = await asyncio.to_thread(self._compute, pair)
+                while len(self._findings) >= MOST_PAIRS:
+                    del self._findings[next(iter(self._findings))]
+                self._findings[pair] = findings
+                del self._requested[pair]
 
-    def _find(self, pair: _Pair) -> tuple[str, ...]:
+    def _compute(self, pair: _Pair) -> tuple[str, ...]:
         schedule, zone, backup, backup_zone, minutes, _ = pair
         try:
             question = CheckContext(
-                cronjob=self._existing(schedule, zone),
+                cronjob=self._parse_existing(schedule, zone),
                 now=self._clock.now(),
                 run_duration=timedelta(minutes=minutes),
             )

@@ -55,7 +55,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.restores.start()
         services.alerts.start()
         self.supervisor.start("live changes", services.live.run, death="restart")
-        self.supervisor.start("schedule findings", services.schedules.keep_findings, death="restart")
+        self.supervisor.start("schedule findings", services.schedules.compute_findings, death="restart")
         services.dropins.start(self.supervisor)
 
 

@@ -68,12 +68,12 @@ class ClusterWatches:
     def start(self, supervisor: Supervisor, on_first_lists: Callable[[], None]) -> None:
         """Start to watch; `on_first_lists` is called once every needed collection has been listed."""
         namespaces: tuple[str | None, ...] = self.namespaces or (None,)
-        needed = [target for namespace in namespaces for target in self._needed_targets(namespace)]
+        needed = [target for namespace in namespaces for target in self._core_targets(namespace)]
         extra = [target for namespace in namespaces for target in self._event_targets(namespace)]
         self._watch_all(supervisor, needed, _FirstLists(len(needed), on_first_lists))
         self._watch_all(supervisor, extra, _FirstLists(len(extra), self._events_listed.set))
 
-    def _needed_targets(self, namespace: str | None) -> list[_WatchTarget]:
+    def _core_targets(self, namespace: str | None) -> list[_WatchTarget]:
         cache = self._cache
         return [
             _WatchTarget(

@@ -44,16 +44,16 @@ def final_record(
     """
     completed = facts.events.get(f"SawCompletedJob {run.job}")
     if completed is not None and not facts.watched:
-        return _completed_record(run, completed, now)
+        return _record_completion(run, completed, now)
     discarded = f"SuccessfulDelete {run.job}" in facts.events
     if facts.replaces and (discarded or (facts.watched and facts.has_newer)):
         return _close(run, now, ExecutionStatus.CANCELLED, reason=Reason.REPLACED)
     if not waited and (facts.replaces or not facts.watched):
         return None
-    return _deleted_record(run, facts, now) if facts.watched else _unknown_record(run, now)
+    return _record_deletion(run, facts, now) if facts.watched else _record_unknown_end(run, now)
 
 
-def _completed_record(run: CronJobExecution, completed: Event, now: datetime) -> CronJobExecution:
+def _record_completion(run: CronJobExecution, completed: Event, now: datetime) -> CronJobExecution:
     """Read how the Job ended from `Saw completed job: a-1, condition: Complete`."""
     ended_at = parse_timestamp(completed.last_seen) or now
     evidence = "the CronJob controller's Event SawCompletedJob"
@@ -63,16 +63,16 @@ def _completed_record(run: CronJobExecution, completed: Event, now: datetime) ->
     if "condition: Failed" in message:
         reason = Reason.FAILED_WHILE_AWAY
         return _close(run, ended_at, ExecutionStatus.FAILED, reason=reason, evidence=evidence)
-    return _unknown_record(run, now)
+    return _record_unknown_end(run, now)
 
 
-def _deleted_record(run: CronJobExecution, facts: DeletedJobFacts, now: datetime) -> CronJobExecution:
+def _record_deletion(run: CronJobExecution, facts: DeletedJobFacts, now: datetime) -> CronJobExecution:
     how = "was deleted" if facts.cronjob_exists else "was deleted together with its CronJob"
     message = f"The Job {how} before it ended."
     return _close(run, now, ExecutionStatus.CANCELLED, reason=Reason.DELETED, message=message)
 
 
-def _unknown_record(run: CronJobExecution, now: datetime) -> CronJobExecution:
+def _record_unknown_end(run: CronJobExecution, now: datetime) -> CronJobExecution:
     evidence = f"last seen {run.status}"
     return _close(run, now, ExecutionStatus.UNKNOWN, reason=Reason.GONE_WHILE_AWAY, evidence=evidence)
 

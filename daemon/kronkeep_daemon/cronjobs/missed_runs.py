@@ -24,7 +24,7 @@ def slot_run_id(cronjob_id: str, slot: datetime) -> str:
     return f"{cronjob_id}.{int(slot.timestamp()) // 60}"
 
 
-def _slot_record(cronjob: CronJobObject, slot: datetime, **fields: Any) -> CronJobExecution:
+def _build_slot_record(cronjob: CronJobObject, slot: datetime, **fields: Any) -> CronJobExecution:
     fields.setdefault("id", slot_run_id(cronjob.uid, slot))
     return CronJobExecution(
         cluster=cronjob.cluster,
@@ -38,7 +38,7 @@ def _slot_record(cronjob: CronJobObject, slot: datetime, **fields: Any) -> CronJ
     )
 
 
-def missed_record(
+def build_missed_record(
     cronjob: CronJobObject, slot: datetime, outcome: SlotOutcome, events: Mapping[str, Event]
 ) -> CronJobExecution:
     """Return the record of a slot that cannot start any more, with the controller's Event about it."""
@@ -49,7 +49,7 @@ def missed_record(
     explains = seen_at is not None and seen_at >= slot and outcome is not SlotOutcome.STILL_RUNNING
     if event is not None and explains:
         message = f"{message} Kubernetes says: {clean(event.message or '', 300)}"
-    return _slot_record(
+    return _build_slot_record(
         cronjob,
         slot,
         status=ExecutionStatus.MISSED,
@@ -82,11 +82,11 @@ def judge_unwatched(
         if last is None or slot > last:
             still_open.append(slot)
         elif was_started(cronjob, slot, events):
-            records.append(started_record(cronjob, slot, events))
+            records.append(build_started_record(cronjob, slot, events))
         else:
             unexplained.append(slot)
     if unexplained:
-        records.append(_gap_record(cronjob, unexplained, since, until))
+        records.append(_build_gap_record(cronjob, unexplained, since, until))
     return UnwatchedSlots(records, still_open)
 
 
@@ -105,7 +105,9 @@ def was_started(cronjob: CronJobObject, slot: datetime, events: Mapping[str, Eve
     )
 
 
-def started_record(cronjob: CronJobObject, slot: datetime, events: Mapping[str, Event]) -> CronJobExecution:
+def build_started_record(
+    cronjob: CronJobObject, slot: datetime, events: Mapping[str, Event]
+) -> CronJobExecution:
     """Return the record of a slot whose Job nobody saw; an Event may say how the Job ended."""
     job = _job_name(cronjob, slot)
     completed = events.get(f"SawCompletedJob {job}")
@@ -122,7 +124,7 @@ def started_record(cronjob: CronJobObject, slot: datetime, events: Mapping[str, 
         status = ExecutionStatus.UNKNOWN
         reason = Reason.GONE_WHILE_AWAY
         message = "The Job started and ended while kronkeep was not watching; how it ended is not known."
-    return _slot_record(
+    return _build_slot_record(
         cronjob,
         slot,
         job=job,
@@ -145,12 +147,12 @@ def _evidence(cronjob: CronJobObject, slot: datetime, completed: Event | None) -
     return "status.lastScheduleTime, or the Event SuccessfulCreate"
 
 
-def _gap_record(
+def _build_gap_record(
     cronjob: CronJobObject, slots: Sequence[datetime], since: datetime, until: datetime
 ) -> CronJobExecution:
     count = "one run was" if len(slots) == 1 else f"{len(slots)} runs were"
     span = f"from {since:%Y-%m-%d %H:%M:%S} to {until:%Y-%m-%d %H:%M:%S} UTC"
-    return _slot_record(
+    return _build_slot_record(
         cronjob,
         slots[0],
         id=f"{cronjob.uid}.gap.{int(since.timestamp())}",

@@ -23,7 +23,7 @@ SHORTEST_DEADLINE = 12.0  # seconds; below 10 the CronJob controller may not sta
 _SAFE_DIGITS = 18  # of this many digits every number fits into an int64
 
 
-def missed_slot(cronjob: CronJobObject, schedule: Schedule | None, now: datetime) -> datetime | None:
+def find_missed_slot(cronjob: CronJobObject, schedule: Schedule | None, now: datetime) -> datetime | None:
     """Return the slot that Kubernetes would start at once on a resume; None where there is none."""
     if schedule is None or not cronjob.spec.suspend:
         return None

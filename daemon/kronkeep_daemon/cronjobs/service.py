@@ -86,13 +86,13 @@ class CronJobService:
             for wait in waits:
                 wait.cancel()
 
-    def unlisted_clusters(self) -> frozenset[str]:
+    def pending_clusters(self) -> frozenset[str]:
         """Return the ids of the clusters that have not been listed yet."""
         return frozenset(i for i, recorder in self.recorders.items() if not recorder.synced.is_set())
 
     def led_objects(self) -> Iterator[CronJobObject]:
         """Yield every CronJob of the clusters that are listed and on which this daemon acts now."""
-        unknown = self.unlisted_clusters()
+        unknown = self.pending_clusters()
         return (
             cronjob
             for cronjob in self.objects()
@@ -274,7 +274,7 @@ class CronJobService:
         """Allow new runs from the next slot on; a slot that was missed meanwhile is not started."""
         cronjob = self.find(ref)
         schedule = self._schedule(cronjob.spec.schedule, cronjob.spec.time_zone)
-        slot = resume.missed_slot(cronjob, schedule, self._clock.now())
+        slot = resume.find_missed_slot(cronjob, schedule, self._clock.now())
         if slot is not None:
             await self._clock.sleep(resume.seconds_to_wait(slot, self._clock.now()))
         return await self.patch(ref, resume.resume_patch(cronjob, slot, self._clock.now()))

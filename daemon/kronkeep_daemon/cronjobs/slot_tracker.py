@@ -191,8 +191,8 @@ class SlotTracker:
         """Return the record of a slot without a Job: missed, unless the cluster shows that it was started."""
         events = self._cache.events_about(cronjob.uid)
         if missed_runs.was_started(cronjob, slot, events):
-            return missed_runs.started_record(cronjob, slot, events)
-        return missed_runs.missed_record(cronjob, slot, outcome, events)
+            return missed_runs.build_started_record(cronjob, slot, events)
+        return missed_runs.build_missed_record(cronjob, slot, outcome, events)
 
     def _plan(self, cronjob: CronJobObject) -> SlotPlan:
         return slot_rules.plan_slots(cronjob, self._controller_zone())

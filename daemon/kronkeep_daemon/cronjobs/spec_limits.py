@@ -27,7 +27,7 @@ def require_allowed(cronjob: JsonObject, allow: AllowSettings) -> None:
         raise Denied("That service account may not be used.", field="service_account")
     if not allow.host_path and any("hostPath" in volume for volume in _objects_in(pod.get("volumes"))):
         raise Denied("Folders of the nodes may not be mounted (allow.host_path).", field="volumes")
-    if not allow.privileged and (field := next(_privileged_fields(pod), None)):
+    if not allow.privileged and (field := next(_iter_privileged_fields(pod), None)):
         raise Denied(f"{field} is not allowed here (allow.privileged).", field=field)
 
 
@@ -48,7 +48,7 @@ def _objects_in(value: Any) -> list[JsonObject]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _privileged_fields(pod: JsonObject) -> Iterator[str]:
+def _iter_privileged_fields(pod: JsonObject) -> Iterator[str]:
     """Yield the fields by which a pod leaves its containers (Pod Security Standards, baseline)."""
     yield from (field for field in _HOST_FIELDS if pod.get(field))
     if _object_or_empty(_object_or_empty(pod.get("securityContext")).get("windowsOptions")).get(

@@ -70,7 +70,7 @@ async def _list_secrets(cluster: Cluster, namespaces: tuple[str | None, ...], ow
 
 async def _lease_leftovers(cluster: Cluster, name: str, own: str) -> Leftovers:
     try:
-        item = await cluster.get(paths.leases(own, lease.NAME))
+        item = await cluster.get(paths.leases(own, lease.LEASE_NAME))
     except KronkeepError:
         return []
     return [_deletable_leftover(name, "leases", item, "It names the daemon that acts on the cluster.")]

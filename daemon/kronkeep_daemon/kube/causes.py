@@ -47,7 +47,7 @@ _POD_REASONS = {
         "Raise activeDeadlineSeconds or make the run shorter.",
     ),
 }
-# reason of a pod's DisruptionTarget condition: the stable word for it, and what to do.
+# reason of a pod's DisruptionTarget condition: the stable code for it, and what to do.
 _DISRUPTIONS = {
     "EvictionByEvictionAPI": (Reason.EVICTED, "Somebody drained the node or evicted the pod; run it again."),
     "PreemptionByScheduler": (Reason.PREEMPTED, Reason.PREEMPTED.next_step),
@@ -75,44 +75,49 @@ _NOT_FOUND = re.compile(
 )
 
 
-def waiting_cause(pod: Pod, told: EventsByObject) -> Cause | None:
+def waiting_cause(pod: Pod, events_by_object: EventsByObject) -> Cause | None:
     """Return why a pod cannot be placed or started; None where nothing is known to hold it back."""
-    events = told.get(pod.metadata.uid, {})
+    events = events_by_object.get(pod.metadata.uid, {})
     for entry in pod.container_statuses:
         waiting = entry.state.waiting if entry.state else None
         if waiting is not None and waiting.reason in _WAITING:
-            word = _WAITING[waiting.reason]
-            words = _words(waiting.message or waiting.reason)
-            if word == Reason.IMAGE_PULL_FAILED:
-                words = _registry_words(words, events)
+            reason = _WAITING[waiting.reason]
+            message = _clean_message(waiting.message or waiting.reason)
+            if reason == Reason.IMAGE_PULL_FAILED:
+                message = _registry_message(message, events)
             name = clean(entry.name, 63)
-            return _cause(word, f"Container {name} cannot start: {words}")
+            return _cause(reason, f"Container {name} cannot start: {message}")
     for condition in pod.status.conditions or ():
         if condition.type == "PodScheduled" and condition.status == "False":
-            words = _words(condition.message or condition.reason or "")
-            return _missing(words) or _cause(Reason.UNSCHEDULABLE, f"No node takes the pod: {words}")
+            message = _clean_message(condition.message or condition.reason or "")
+            return _missing_reference_cause(message) or _cause(
+                Reason.UNSCHEDULABLE, f"No node takes the pod: {message}"
+            )
     if pod.status.phase == "Pending":
-        return next((_starting(events[reason]) for reason in _STARTING if reason in events), None)
+        return next((_starting_cause(events[reason]) for reason in _STARTING if reason in events), None)
     return None
 
 
-def _starting(event: Event) -> Cause:
-    word, step = _STARTING[event.reason or ""]
-    words = _words(event.message or "")
-    return _missing(words) or Cause(reason=word, message=f"The pod cannot start: {words}", next_step=step)
+def _starting_cause(event: Event) -> Cause:
+    reason, step = _STARTING[event.reason or ""]
+    message = _clean_message(event.message or "")
+    return _missing_reference_cause(message) or Cause(
+        reason=reason, message=f"The pod cannot start: {message}", next_step=step
+    )
 
 
-def _missing(words: str) -> Cause | None:
-    if not _NOT_FOUND.search(words):
+def _missing_reference_cause(message: str) -> Cause | None:
+    if not _NOT_FOUND.search(message):
         return None
-    return _cause(Reason.CONFIGURATION_MISSING, f"The pod cannot start: {words}")
+    return _cause(Reason.CONFIGURATION_MISSING, f"The pod cannot start: {message}")
 
 
-def _registry_words(words: str, events: Mapping[str, Event]) -> str:
+def _registry_message(message: str, events: Mapping[str, Event]) -> str:
     """Return the registry's message, which the Event before a back-off has; the back-off itself lacks it."""
     failed = events.get("Failed")
-    said = _words(failed.message or "") if failed else ""
-    return said if said.startswith("Failed to pull image") and "rpc error" not in words else words
+    failure = _clean_message(failed.message or "") if failed else ""
+    is_better = failure.startswith("Failed to pull image") and "rpc error" not in message
+    return failure if is_better else message
 
 
 def missing_pod_cause(events: Mapping[str, Event]) -> Cause | None:
@@ -120,12 +125,12 @@ def missing_pod_cause(events: Mapping[str, Event]) -> Cause | None:
     event = events.get("FailedCreate")
     if event is None:
         return None
-    words = _words(event.message or "").removeprefix("Error creating: ")
+    message = _clean_message(event.message or "").removeprefix("Error creating: ")
     step = Reason.CANNOT_CREATE_POD.next_step
-    if _NOT_FOUND.search(words):
+    if _NOT_FOUND.search(message):
         step = Reason.CONFIGURATION_MISSING.next_step
     return Cause(
-        reason=Reason.CANNOT_CREATE_POD, message=f"The Job cannot make its pod: {words}", next_step=step
+        reason=Reason.CANNOT_CREATE_POD, message=f"The Job cannot make its pod: {message}", next_step=step
     )
 
 
@@ -133,16 +138,16 @@ def failure_cause(pod: Pod) -> Cause | None:
     """Return why a pod failed; None where it did not."""
     status = pod.status
     if status.reason in _POD_REASONS:
-        word, step = _POD_REASONS[status.reason]
-        words = _words(status.message or status.reason)
-        return Cause(reason=word, message=f"The pod was stopped: {words}", next_step=step)
+        reason, step = _POD_REASONS[status.reason]
+        message = _clean_message(status.message or status.reason)
+        return Cause(reason=reason, message=f"The pod was stopped: {message}", next_step=step)
     for condition in status.conditions or ():
         if condition.type == "DisruptionTarget" and condition.status == "True":
-            word, step = _DISRUPTIONS.get(condition.reason or "", _DISRUPTED)
-            words = _words(condition.message or condition.reason or "")
-            return Cause(reason=word, message=f"The pod was taken away: {words}", next_step=step)
-    found = deciding_container(pod)
-    return _exit(pod, *found) if found and found[1].exit_code else None
+            reason, step = _DISRUPTIONS.get(condition.reason or "", _DISRUPTED)
+            message = _clean_message(condition.message or condition.reason or "")
+            return Cause(reason=reason, message=f"The pod was taken away: {message}", next_step=step)
+    deciding = deciding_container(pod)
+    return _exit_cause(pod, *deciding) if deciding and deciding[1].exit_code else None
 
 
 def deciding_container(pod: Pod) -> tuple[ContainerStatus, ContainerTerminated] | None:
@@ -156,24 +161,25 @@ def deciding_container(pod: Pod) -> tuple[ContainerStatus, ContainerTerminated] 
     return next((pair for pair in over if pair[1].exit_code), over[-1] if over else None)
 
 
-def _exit(pod: Pod, entry: ContainerStatus, end: ContainerTerminated) -> Cause:
+def _exit_cause(pod: Pod, entry: ContainerStatus, end: ContainerTerminated) -> Cause:
     name = clean(entry.name, 63)
     code = end.exit_code
-    said = f": {_words(end.message)}" if end.message else "."
+    detail = f": {_clean_message(end.message)}" if end.message else "."
     if end.reason == "OOMKilled":
-        words = f"Container {name} was killed: it needed more memory than its limit{_limit(pod, entry.name)}."
-        return _cause(Reason.OOM_KILLED, words)
+        limit = _memory_limit(pod, entry.name)
+        message = f"Container {name} was killed: it needed more memory than its limit{limit}."
+        return _cause(Reason.OOM_KILLED, message)
     if end.reason == "ContainerStatusUnknown":
-        words = f"The node lost sight of container {name}; how it ended is not known."
-        return _cause(Reason.NODE_LOST, words)
+        message = f"The node lost sight of container {name}; how it ended is not known."
+        return _cause(Reason.NODE_LOST, message)
     if end.reason in _CANNOT_START:
-        words = f"Container {name} could not be started{said}"
-        return _cause(Reason.CANNOT_RUN, words)
+        message = f"Container {name} could not be started{detail}"
+        return _cause(Reason.CANNOT_RUN, message)
     if end.signal or 128 < code < 160:
-        words = f"Container {name} was ended by signal {end.signal or code - 128}{said}"
-        return _cause(Reason.SIGNAL, words)
-    words = f"Container {name} ended with exit code {code}{said}"
-    return Cause(reason=Reason.EXIT_CODE, message=words, next_step=_exit_step(code))
+        message = f"Container {name} was ended by signal {end.signal or code - 128}{detail}"
+        return _cause(Reason.SIGNAL, message)
+    message = f"Container {name} ended with exit code {code}{detail}"
+    return Cause(reason=Reason.EXIT_CODE, message=message, next_step=_exit_step(code))
 
 
 def _exit_step(code: int) -> str:
@@ -184,7 +190,7 @@ def _exit_step(code: int) -> str:
     return steps.get(code, Reason.EXIT_CODE.next_step)
 
 
-def _limit(pod: Pod, container: str) -> str:
+def _memory_limit(pod: Pod, container: str) -> str:
     for spec in (*(pod.spec.init_containers or ()), *(pod.spec.containers or ())):
         if spec.name == container and spec.resources and spec.resources.limits:
             limit = spec.resources.limits.get("memory")
@@ -201,5 +207,5 @@ def _cause(reason: Reason, message: str) -> Cause:
     return Cause(reason=reason, message=message, next_step=reason.next_step)
 
 
-def _words(text: str) -> str:
+def _clean_message(text: str) -> str:
     return clean(text.strip(), LONGEST)

@@ -65,7 +65,7 @@ class Cluster:
         self._context = context
         self._in_cluster = in_cluster
         self._client: Any = None
-        self._before: Any = None
+        self._former_client: Any = None
         self._generation = 0
         self._renewing = asyncio.Lock()
         self._confirming = asyncio.Lock()
@@ -98,7 +98,7 @@ class Cluster:
         """Ask the cluster for its uid; raises ClusterUnreachable or Unauthorized."""
         if self._client is None:
             await self.reload()
-        self.id = await self._uid()
+        self.id = await self._fetch_uid()
         return self
 
     def assume(self, uid: str) -> None:
@@ -106,12 +106,14 @@ class Cluster:
         self.id = uid
         self._assumed = True
 
-    async def _uid(self) -> str:
+    async def _fetch_uid(self) -> str:
         path = paths.namespaces("kube-system")
-        found: JsonObject = msgspec.json.decode(
-            await response_readers.read_body(await self._once(ApiRequest(method="GET", path=path)))
+        namespace: JsonObject = msgspec.json.decode(
+            await response_readers.read_body(
+                await self._send_with_renewal(ApiRequest(method="GET", path=path))
+            )
         )
-        return str(found["metadata"]["uid"])
+        return str(namespace["metadata"]["uid"])
 
     async def _confirm(self) -> None:
         """Raise ClusterUnreachable while the assumed cluster does not answer, or where another one does."""
@@ -120,7 +122,7 @@ class Cluster:
                 return
             if self._client is None:
                 await self.reload()
-            if await self._uid() != self.id:
+            if await self._fetch_uid() != self.id:
                 raise ClusterUnreachable(
                     f"Another cluster answers as {self.name} than the one of its history.",
                     next_step="Correct the kubeconfig, or restart kronkeepd if this is right.",
@@ -135,8 +137,8 @@ class Cluster:
         from kubernetes.aio import client
 
         settings = await credentials.load(self._kubeconfig, self._context, self._in_cluster)
-        before = self._before
-        self._before = self._client
+        before = self._former_client
+        self._former_client = self._client
         self._client = client.ApiClient(configuration=settings)
         self._base = settings.host.rstrip("/")
         self._generation += 1
@@ -146,8 +148,8 @@ class Cluster:
     @property
     def ca_file(self) -> str | None:
         """The file with the CA certificates of the API server."""
-        found: str | None = self._client.configuration.ssl_ca_cert
-        return found
+        file: str | None = self._client.configuration.ssl_ca_cert
+        return file
 
     async def _renew(self, generation: int) -> None:
         """Reload once for all requests that were refused with the same credentials."""
@@ -157,21 +159,21 @@ class Cluster:
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in (self._client, self._before):
+        for client in (self._client, self._former_client):
             if client is not None:
                 await client.close()
-        self._client = self._before = None
+        self._client = self._former_client = None
 
     async def server_version(self) -> tuple[JsonObject, datetime | None]:
         """Return the server's version and the Date header of its response."""
-        response = await self._authorised(ApiRequest(method="GET", path="/version"))
+        response = await self._send_when_confirmed(ApiRequest(method="GET", path="/version"))
         date = response.headers.get("Date")
         version: JsonObject = msgspec.json.decode(await response_readers.read_body(response))
         return version, parsedate_to_datetime(date) if date else None
 
     async def get(self, path: str, **params: str) -> JsonObject:
         """Return the object at `path`; raises NotFoundInCluster."""
-        return await self._json(ApiRequest(method="GET", path=path, params=params))
+        return await self._fetch_json(ApiRequest(method="GET", path=path, params=params))
 
     async def list(self, path: str, **params: str) -> tuple[Objects, str]:
         """Return every item of a collection, read in pages of 500, and the version from which to watch."""
@@ -192,7 +194,7 @@ class Cluster:
         decoder = ObjectDecoder(kind, self.id)
         while True:
             query = {"limit": str(PAGE), **params} | ({"continue": token} if token else {})
-            page = decoder.page(await self._whole(ApiRequest(method="GET", path=path, params=query)))
+            page = decoder.page(await self._fetch_body(ApiRequest(method="GET", path=path, params=query)))
             yield page.items or [], page.metadata.resource_version
             token = page.metadata.continue_ or ""
             if not token:
@@ -200,18 +202,22 @@ class Cluster:
 
     async def create(self, path: str, body: JsonObject, *, dry_run: bool = False) -> JsonObject:
         """POST `body` to a collection; raises AlreadyExists, InvalidObject."""
-        return await self._json(ApiRequest(method="POST", path=path, params=_dry(dry_run), body=body))
+        return await self._fetch_json(
+            ApiRequest(method="POST", path=path, params=_dry_run_params(dry_run), body=body)
+        )
 
     async def replace(self, path: str, body: JsonObject) -> JsonObject:
         """PUT `body`; raises ConflictInCluster where its resourceVersion is not the latest."""
-        return await self._json(ApiRequest(method="PUT", path=path, body=body))
+        return await self._fetch_json(ApiRequest(method="PUT", path=path, body=body))
 
     async def patch(
         self, path: str, body: object, *, kind: str = "merge", dry_run: bool = False
     ) -> JsonObject:
         """PATCH an object; `kind` is merge, strategic, json or apply."""
-        params = _dry(dry_run) | ({"fieldManager": "kronkeep", "force": "true"} if kind == "apply" else {})
-        return await self._json(
+        params = _dry_run_params(dry_run) | (
+            {"fieldManager": "kronkeep", "force": "true"} if kind == "apply" else {}
+        )
+        return await self._fetch_json(
             ApiRequest(method="PATCH", path=path, params=params, body=body, kind=_CONTENT_TYPES[kind])
         )
 
@@ -230,7 +236,7 @@ class Cluster:
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         try:
-            await self._json(ApiRequest(method="DELETE", path=path, body=options))
+            await self._fetch_json(ApiRequest(method="DELETE", path=path, body=options))
         except NotFoundInCluster:
             return
 
@@ -243,7 +249,7 @@ class Cluster:
         old.
         """
         query = {"watch": "1", **params}
-        response = await self._authorised(
+        response = await self._send_when_confirmed(
             ApiRequest(method="GET", path=path, params=query, deadline=read_deadline, stream=True)
         )
         try:
@@ -271,7 +277,7 @@ class Cluster:
         if since_time:
             params["sinceTime"] = since_time
         path = f"{paths.pods(namespace, pod)}/log"
-        response = await self._authorised(
+        response = await self._send_when_confirmed(
             ApiRequest(method="GET", path=path, params=params, deadline=None, stream=True)
         )
         try:
@@ -283,24 +289,24 @@ class Cluster:
     async def push_log(self, path: str, uid: str, offset: int, lines: bytes, final: bool) -> JsonObject:
         """Append to a container's log in an embedded cluster; raises NotFoundInCluster."""
         params = {"uid": uid, "offset": str(offset), "final": "1" if final else "0"}
-        return await self._json(
+        return await self._fetch_json(
             ApiRequest(method="POST", path=path, params=params, body=lines, kind="text/plain")
         )
 
-    async def _json(self, asked: ApiRequest) -> JsonObject:
-        decoded: JsonObject = msgspec.json.decode(await self._whole(asked))
+    async def _fetch_json(self, asked: ApiRequest) -> JsonObject:
+        decoded: JsonObject = msgspec.json.decode(await self._fetch_body(asked))
         return decoded
 
-    async def _whole(self, asked: ApiRequest) -> bytes:
-        return await response_readers.read_body(await self._authorised(asked))
+    async def _fetch_body(self, asked: ApiRequest) -> bytes:
+        return await response_readers.read_body(await self._send_when_confirmed(asked))
 
-    async def _authorised(self, asked: ApiRequest) -> aiohttp.ClientResponse:
+    async def _send_when_confirmed(self, asked: ApiRequest) -> aiohttp.ClientResponse:
         """Send a request once the cluster is confirmed to be the one that is assumed."""
         if self._assumed:
             await self._confirm()
-        return await self._once(asked)
+        return await self._send_with_renewal(asked)
 
-    async def _once(self, asked: ApiRequest) -> aiohttp.ClientResponse:
+    async def _send_with_renewal(self, asked: ApiRequest) -> aiohttp.ClientResponse:
         """Send a request; after a 401 reload the credentials, which are rotated, and send it once more."""
         generation = self._generation
         try:
@@ -348,7 +354,7 @@ class Cluster:
         return {auth["key"]: auth["value"] for auth in settings.values() if auth["in"] == "header"}
 
 
-def _dry(dry_run: bool) -> dict[str, str]:
+def _dry_run_params(dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
 
 

@@ -31,10 +31,10 @@ class Clusters:
         cluster: when a cluster was lost and built again, its backups must be restorable.
         """
         exactly = [cluster for cluster in self._connected if cluster.id == cluster_id]
-        found = exactly or [cluster for cluster in self._connected if cluster_id in cluster.former]
-        if not found and len(self._connected) > 1:
-            raise self._unknown(cluster_id)
-        return (found or self._connected)[0]
+        candidates = exactly or [cluster for cluster in self._connected if cluster_id in cluster.former]
+        if not candidates and len(self._connected) > 1:
+            raise self._unknown_cluster_error(cluster_id)
+        return (candidates or self._connected)[0]
 
     def same(self, one: str, other: str) -> bool:
         """Whether two records are of one cluster, or of a cluster and the one that stands in for it."""
@@ -50,7 +50,7 @@ class Clusters:
         for cluster in self._connected:
             if name in (cluster.id, cluster.name):
                 return cluster
-        raise self._unknown(name)
+        raise self._unknown_cluster_error(name)
 
     def title(self, cluster_id: str, name: str) -> str:
         """Return `name`, followed by its cluster's name where there are several clusters."""
@@ -59,6 +59,6 @@ class Clusters:
         known = next((cluster.name for cluster in self._connected if cluster.id == cluster_id), cluster_id)
         return f"{name} on {clean(known, 80)}"
 
-    def _unknown(self, wanted: str) -> ClusterNotFound:
+    def _unknown_cluster_error(self, name: str) -> ClusterNotFound:
         names = ", ".join(clean(cluster.name, 80) for cluster in self._connected)
-        return ClusterNotFound(f"No cluster {clean(wanted, 80)} is configured; there are {names}.")
+        return ClusterNotFound(f"No cluster {clean(name, 80)} is configured; there are {names}.")

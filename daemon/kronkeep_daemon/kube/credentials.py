@@ -27,31 +27,31 @@ async def load(kubeconfig: Path | None, context: str | None, in_cluster: bool) -
             await asyncio.to_thread(config.load_incluster_config, settings)
             return settings
         if kubeconfig is not None:
-            await asyncio.to_thread(_check, kubeconfig)
+            await asyncio.to_thread(_check_file, kubeconfig)
         file = str(kubeconfig) if kubeconfig else None
         loader = await config.load_kube_config(file, context, settings, persist_config=False)
     except (config.ConfigException, OSError, ValueError, KeyError) as fault:
         raise ClusterUnreachable(f"the kubeconfig cannot be used: {clean(str(fault), 500)}") from fault
-    plugin = _plugin(loader)
+    plugin = _exec_plugin(loader)
     if plugin and not settings.api_key and not settings.cert_file:
         raise ClusterUnreachable(
             f"The exec plugin {clean(plugin, 200)} of the kubeconfig gave no credentials.",
-            next_step="Run it by hand as the daemon's user; its words are in the daemon's log.",
+            next_step="Run it by hand as the daemon's user; its output is in the daemon's log.",
         )
     return settings
 
 
-def _check(kubeconfig: Path) -> None:
+def _check_file(kubeconfig: Path) -> None:
     """Raise ValueError for a file without a mapping, for which the package raises a bare TypeError."""
     try:
-        found = yaml.safe_load(kubeconfig.read_bytes())
+        content = yaml.safe_load(kubeconfig.read_bytes())
     except yaml.YAMLError as fault:
         raise ValueError(f"{kubeconfig} is no YAML: {fault}") from fault
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise ValueError(f"{kubeconfig} holds no kubeconfig")  # noqa: TRY004 - one kind for both faults
 
 
-def _plugin(loader: Any) -> str:
+def _exec_plugin(loader: Any) -> str:
     user = getattr(loader, "_user", None)
-    found = user.safe_get("exec") if user is not None and hasattr(user, "safe_get") else None
-    return str(found["command"]) if found else ""
+    plugin = user.safe_get("exec") if user is not None and hasattr(user, "safe_get") else None
+    return str(plugin["command"]) if plugin else ""

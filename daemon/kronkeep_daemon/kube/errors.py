@@ -23,7 +23,7 @@ class ClusterRefused(KronkeepError):
 
     code = "ClusterRefused"
     status = 502
-    default_next_step = "Read the cluster's words in the message and correct what they name."
+    default_next_step = "Read the cluster's answer in the message and correct what it names."
 
 
 class NotFoundInCluster(NotFound):

@@ -17,23 +17,23 @@ async def create(cluster: Cluster, path: str, body: JsonObject) -> JsonObject:
     try:
         return await cluster.create(path, body)
     except (ClusterUnreachable, Unavailable) as lost:
-        found = await _there(cluster, paths.object_path(path, body["metadata"]["name"]), lost)
-        if not includes(found, body):
+        existing = await _fetch_existing(cluster, paths.object_path(path, body["metadata"]["name"]), lost)
+        if not includes(existing, body):
             raise
-        return found
+        return existing
 
 
-async def _there(cluster: Cluster, path: str, lost: ClusterUnreachable | Unavailable) -> JsonObject:
+async def _fetch_existing(cluster: Cluster, path: str, lost: ClusterUnreachable | Unavailable) -> JsonObject:
     try:
         return await cluster.get(path)
     except KronkeepError as fault:
         raise lost from fault
 
 
-def includes(found: Any, sent: Any) -> bool:
+def includes(existing: Any, sent: Any) -> bool:
     """Whether `found` has every field of `sent`; fields that the server added do not matter."""
-    if isinstance(sent, dict) and isinstance(found, dict):
-        return all(key in found and includes(found[key], value) for key, value in sent.items())
-    if isinstance(sent, list) and isinstance(found, list):
-        return len(found) == len(sent) and all(map(includes, found, sent))
-    return bool(found == sent)
+    if isinstance(sent, dict) and isinstance(existing, dict):
+        return all(key in existing and includes(existing[key], value) for key, value in sent.items())
+    if isinstance(sent, list) and isinstance(existing, list):
+        return len(existing) == len(sent) and all(map(includes, existing, sent))
+    return bool(existing == sent)

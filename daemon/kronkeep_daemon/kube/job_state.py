@@ -36,7 +36,7 @@ class Observation(NamedTuple):
 def observe(
     job: Job,
     pods: Sequence[Pod],
-    told: EventsByObject | None = None,
+    events: EventsByObject | None = None,
     before: tuple[PodSeen, ...] = (),
     waited: Cause | None = None,
 ) -> Observation:
@@ -44,11 +44,11 @@ def observe(
 
     `before` are its pods in the run's record, `waited` is the cause for which it waited until now.
     """
-    told = told or {}
+    events = events or {}
     status = job.status
-    seen = _merged(before, [_pod(pod) for pod in pods])
-    state, over = _state(job)
-    last = _deciding(seen)
+    seen = _merge_pods(before, [_pod_seen(pod) for pod in pods])
+    state, over = _status_and_end(job)
+    last = _deciding_pod(seen)
     return Observation(
         status=state,
         started_at=parse_timestamp(status.start_time),
@@ -58,18 +58,18 @@ def observe(
         restarts=sum(pod.restarts for pod in seen),
         node=last.node if last else None,
         pods=seen,
-        cause=_cause(job=job, state=state, seen=seen, pods=pods, told=told, waited=waited),
+        cause=_job_cause(job=job, state=state, seen=seen, pods=pods, events=events, waited=waited),
     )
 
 
-def _merged(before: tuple[PodSeen, ...], now: Iterable[PodSeen]) -> tuple[PodSeen, ...]:
-    found = {pod.name: pod for pod in before} | {pod.name: pod for pod in now}
-    if len(found) < 2:
-        return tuple(found.values())
-    return tuple(sorted(found.values(), key=lambda pod: (str(pod.created_at or ""), pod.name)))
+def _merge_pods(before: tuple[PodSeen, ...], now: Iterable[PodSeen]) -> tuple[PodSeen, ...]:
+    by_name = {pod.name: pod for pod in before} | {pod.name: pod for pod in now}
+    if len(by_name) < 2:
+        return tuple(by_name.values())
+    return tuple(sorted(by_name.values(), key=lambda pod: (str(pod.created_at or ""), pod.name)))
 
 
-def _state(job: Job) -> tuple[ExecutionStatus, datetime | None]:
+def _status_and_end(job: Job) -> tuple[ExecutionStatus, datetime | None]:
     status = job.status
     if not status.conditions:
         return (ExecutionStatus.RUNNING if status.ready else ExecutionStatus.PENDING), None
@@ -85,9 +85,9 @@ def _state(job: Job) -> tuple[ExecutionStatus, datetime | None]:
     return (ExecutionStatus.RUNNING if status.ready or ending else ExecutionStatus.PENDING), None
 
 
-def _pod(pod: Pod) -> PodSeen:
-    found = causes.deciding_container(pod)
-    entry, end = found or (None, None)
+def _pod_seen(pod: Pod) -> PodSeen:
+    deciding = causes.deciding_container(pod)
+    entry, end = deciding or (None, None)
     return PodSeen(
         name=clean(pod.metadata.name, 253),
         created_at=parse_timestamp(pod.metadata.creation_timestamp),
@@ -102,43 +102,43 @@ def _pod(pod: Pod) -> PodSeen:
     )
 
 
-def _deciding(seen: tuple[PodSeen, ...]) -> PodSeen | None:
+def _deciding_pod(seen: tuple[PodSeen, ...]) -> PodSeen | None:
     ended = [pod for pod in seen if pod.exit_code is not None]
     return ended[-1] if ended else (seen[-1] if seen else None)
 
 
-def _held(job: Job, pods: Sequence[Pod], told: EventsByObject) -> Cause | None:
+def _hold_cause(job: Job, pods: Sequence[Pod], events: EventsByObject) -> Cause | None:
     """Return what holds back the newest pod that is held back, or a Job without pods."""
     newest = sorted(pods, key=lambda pod: pod.metadata.creation_timestamp or "", reverse=True)
-    found = causes.first_known(causes.waiting_cause(pod, told) for pod in newest)
-    return found if found or pods else causes.missing_pod_cause(told.get(job.metadata.uid, {}))
+    cause = causes.first_known(causes.waiting_cause(pod, events) for pod in newest)
+    return cause if cause or pods else causes.missing_pod_cause(events.get(job.metadata.uid, {}))
 
 
-def _with_words(held: Cause | None, waited: Cause | None) -> Cause | None:
+def _keep_registry_message(hold: Cause | None, waited: Cause | None) -> Cause | None:
     """Return the cause with the registry's message: the later `Back-off` says nothing about why."""
-    if held is None or waited is None or held.reason != waited.reason:
-        return held
-    return waited if "Back-off" in held.message and "Back-off" not in waited.message else held
+    if hold is None or waited is None or hold.reason != waited.reason:
+        return hold
+    return waited if "Back-off" in hold.message and "Back-off" not in waited.message else hold
 
 
-def _cause(
+def _job_cause(
     job: Job,
     state: ExecutionStatus,
     seen: tuple[PodSeen, ...],
     pods: Sequence[Pod],
-    told: EventsByObject,
+    events: EventsByObject,
     waited: Cause | None,
 ) -> Cause | None:
     failing = state is ExecutionStatus.FAILED or job.true_condition("FailureTarget") is not None
     if not failing and state is not ExecutionStatus.PENDING:
         return None
-    held = _with_words(_held(job, pods, told), waited)
+    hold = _keep_registry_message(_hold_cause(job, pods, events), waited)
     if state is ExecutionStatus.FAILED:
-        return _failed(job, seen, held or waited)
-    return held or waited if failing else held
+        return _failure(job, seen, hold or waited)
+    return hold or waited if failing else hold
 
 
-def _failed(job: Job, seen: tuple[PodSeen, ...], held: Cause | None) -> Cause:
+def _failure(job: Job, seen: tuple[PodSeen, ...], hold: Cause | None) -> Cause:
     condition = job.true_condition("Failed")
     assert condition is not None
     reason = condition.reason or Reason.FAILED
@@ -146,9 +146,9 @@ def _failed(job: Job, seen: tuple[PodSeen, ...], held: Cause | None) -> Cause:
     if reason == Reason.POD_FAILURE_POLICY:
         return Cause(reason=reason, message=message + ".", next_step=Reason.POD_FAILURE_POLICY.next_step)
     if reason == Reason.DEADLINE_EXCEEDED:
-        return _deadline(job, held)
-    found = causes.first_known(pod.cause for pod in reversed(seen)) or held
-    if found is None:
+        return _deadline_cause(job, hold)
+    cause = causes.first_known(pod.cause for pod in reversed(seen)) or hold
+    if cause is None:
         return Cause(
             reason=clean(reason, 100),
             message=message or "The Job failed.",
@@ -156,16 +156,16 @@ def _failed(job: Job, seen: tuple[PodSeen, ...], held: Cause | None) -> Cause:
         )
     attempts = job.status.failed or 1
     if attempts > 1:
-        words = f"{found.message} (back-off limit after {attempts} attempts)"
-        return Cause(reason=found.reason, message=words, next_step=found.next_step)
-    return found
+        message = f"{cause.message} (back-off limit after {attempts} attempts)"
+        return Cause(reason=cause.reason, message=message, next_step=cause.next_step)
+    return cause
 
 
-def _deadline(job: Job, held: Cause | None) -> Cause:
+def _deadline_cause(job: Job, hold: Cause | None) -> Cause:
     limit = duration(job.spec.active_deadline_seconds)
-    if held is None:
-        words = f"The run was stopped at its deadline of {limit}."
+    if hold is None:
+        message = f"The run was stopped at its deadline of {limit}."
         step = "Raise activeDeadlineSeconds or make the run shorter."
-        return Cause(reason=Reason.DEADLINE_EXCEEDED, message=words, next_step=step)
-    words = f"The run was stopped at its deadline of {limit} while waiting: {held.message}"
-    return Cause(reason=Reason.DEADLINE_EXCEEDED, message=words, next_step=held.next_step)
+        return Cause(reason=Reason.DEADLINE_EXCEEDED, message=message, next_step=step)
+    message = f"The run was stopped at its deadline of {limit} while waiting: {hold.message}"
+    return Cause(reason=Reason.DEADLINE_EXCEEDED, message=message, next_step=hold.next_step)

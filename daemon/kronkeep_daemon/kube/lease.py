@@ -22,10 +22,10 @@ from kronkeep_daemon.kube.errors import AlreadyExists, ConflictInCluster, Forbid
 from kronkeep_daemon.kube.objects import JsonObject
 
 log = logging.getLogger(__name__)
-NAME = "kronkeepd"
-LASTS = 15
-RENEW = 5.0
-DEADLINE = 10.0  # seconds, as Kubernetes' own controllers have them
+LEASE_NAME = "kronkeepd"
+LEASE_SECONDS = 15
+RENEW_SECONDS = 5.0
+LEAD_SECONDS = 10.0  # seconds, as Kubernetes' own controllers have them
 
 
 class Leadership:
@@ -41,16 +41,16 @@ class Leadership:
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._cluster = cluster
-        self._changed = changed
+        self._on_change = changed
         self._state = (False, False)
         self._namespace = namespace
         self._holder = holder
         self._clock = clock
-        self._renewed: float | None = None
-        self._free = False  # there are no Leases to hold
-        self._taken = asyncio.Event()
-        self._told = asyncio.Event()
-        self._seen: float | None = None
+        self._renewed_at: float | None = None
+        self._without_lease = False  # there are no Leases to hold
+        self._lead_event = asyncio.Event()
+        self._known_event = asyncio.Event()
+        self._other_seen_at: float | None = None
         self.other = ""
 
     @property
@@ -60,105 +60,108 @@ class Leadership:
 
     def leads(self) -> bool:
         """Whether this daemon may act now; a Lease that was not renewed for 10 s does not count."""
-        if self._free:
+        if self._without_lease:
             return True
-        return self._renewed is not None and self._clock.monotonic() - self._renewed < DEADLINE
+        return self._renewed_at is not None and self._clock.monotonic() - self._renewed_at < LEAD_SECONDS
 
     def stands_by(self) -> bool:
         """Whether another daemon was seen to hold the Lease within the last 15 s.
 
         This is not the opposite of `leads`: while the cluster does not answer, both are False.
         """
-        return self._seen is not None and self._clock.monotonic() - self._seen < LASTS
+        return (
+            self._other_seen_at is not None and self._clock.monotonic() - self._other_seen_at < LEASE_SECONDS
+        )
 
     async def wait_until_known(self) -> None:
         """Wait until the cluster has answered who holds the Lease."""
-        await self._told.wait()
+        await self._known_event.wait()
 
     async def wait_until_leading(self) -> None:
         """Wait until this daemon may act."""
         while not self.leads():
-            self._taken.clear()
-            await self._taken.wait()
+            self._lead_event.clear()
+            await self._lead_event.wait()
 
     async def run(self) -> None:
         """Take and renew the Lease for ever."""
         while True:
             await self.refresh()
-            await self._clock.sleep(RENEW)
+            await self._clock.sleep(RENEW_SECONDS)
 
     async def refresh(self) -> None:
         """Take the Lease where it is free, renew it where it is ours; `changed` is called on a change."""
-        await self._look()
+        await self._refresh_lease()
         state = (self.leads(), self.stands_by())
         if state != self._state:
             self._state = state
-            self._changed()
+            self._on_change()
 
-    async def _look(self) -> None:
+    async def _refresh_lease(self) -> None:
         before = self.leads()
         began = self._clock.monotonic()
         try:
-            held = await self._take()
+            is_ours = await self._take_lease()
         except (Forbidden, NotFoundInCluster) as fault:
-            if not self._free:
+            if not self._without_lease:
                 log.info("no Lease is held on %s, so this daemon acts: %s", self._cluster.name, fault)
-            self._free = True
-            self._seen = None
-            self._taken.set()
-            self._told.set()
+            self._without_lease = True
+            self._other_seen_at = None
+            self._lead_event.set()
+            self._known_event.set()
             return
         except KronkeepError as fault:
             log.warning("the Lease on %s: %s", self._cluster.name, fault)
             return
-        self._free = False
-        self._renewed, self._seen = (began, None) if held else (None, began)
-        self._told.set()
-        if held:
-            self._taken.set()
+        self._without_lease = False
+        self._renewed_at = began if is_ours else None
+        self._other_seen_at = None if is_ours else began
+        self._known_event.set()
+        if is_ours:
+            self._lead_event.set()
         if self.leads() != before:
-            words = "this daemon acts" if held else f"{clean(self.other, 200)} acts, this daemon only records"
-            log.info("on %s %s", self._cluster.name, words)
+            actor = "this daemon" if is_ours else f"{clean(self.other, 200)}, not this daemon,"
+            log.info("on %s %s acts", self._cluster.name, actor)
 
     async def release(self) -> None:
         """Give the Lease back, so that another daemon need not wait until it expires."""
-        if self._renewed is None or self._free:
+        if self._renewed_at is None or self._without_lease:
             return
         try:
-            found = await self._cluster.get(self._path)
-            if found["spec"].get("holderIdentity") == self._holder:
-                found["spec"]["holderIdentity"] = ""
-                await self._cluster.replace(self._path, found)
+            lease = await self._cluster.get(self._path)
+            if lease["spec"].get("holderIdentity") == self._holder:
+                lease["spec"]["holderIdentity"] = ""
+                await self._cluster.replace(self._path, lease)
         except KronkeepError as fault:
             log.info("the Lease on %s is left to its end: %s", self._cluster.name, fault)
-        self._renewed = None
+        self._renewed_at = None
 
     @property
     def _path(self) -> str:
-        return paths.leases(self._namespace, NAME)
+        return paths.leases(self._namespace, LEASE_NAME)
 
-    async def _take(self) -> bool:
+    async def _take_lease(self) -> bool:
         now = self._clock.now()
         try:
-            found = await self._cluster.get(self._path)
+            lease = await self._cluster.get(self._path)
         except NotFoundInCluster:
-            return await self._create(now)
-        spec = found["spec"]
+            return await self._create_lease(now)
+        spec = lease["spec"]
         holder = spec.get("holderIdentity") or ""
-        if holder not in ("", self._holder) and not _over(spec, now):
+        if holder not in ("", self._holder) and not _is_expired(spec, now):
             self.other = holder
             return False
         changes = 0 if holder == self._holder else 1
         spec |= self._spec(now, int(spec.get("leaseTransitions") or 0) + changes)
         try:
-            await self._cluster.replace(self._path, found)
+            await self._cluster.replace(self._path, lease)
         except ConflictInCluster:
             return False
         return True
 
-    async def _create(self, now: datetime) -> bool:
+    async def _create_lease(self, now: datetime) -> bool:
         kind = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
-        body: JsonObject = {**kind, "metadata": {"name": NAME}, "spec": self._spec(now, 0)}
+        body: JsonObject = {**kind, "metadata": {"name": LEASE_NAME}, "spec": self._spec(now, 0)}
         try:
             await self._cluster.create(paths.leases(self._namespace), body)
         except AlreadyExists:
@@ -168,7 +171,7 @@ class Leadership:
     def _spec(self, now: datetime, transitions: int) -> JsonObject:
         return {
             "holderIdentity": self._holder,
-            "leaseDurationSeconds": LASTS,
+            "leaseDurationSeconds": LEASE_SECONDS,
             "renewTime": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}",
             "leaseTransitions": transitions,
         }
@@ -209,10 +212,10 @@ class Leaderships:
                 wait.cancel()
 
 
-def _over(spec: JsonObject, now: datetime) -> bool:
+def _is_expired(spec: JsonObject, now: datetime) -> bool:
     """Whether the holder has not renewed for as long as its Lease lasts."""
     try:
         renewed = datetime.fromisoformat(spec["renewTime"])
     except (KeyError, TypeError, ValueError):
         return True
-    return now >= renewed + timedelta(seconds=int(spec.get("leaseDurationSeconds") or LASTS))
+    return now >= renewed + timedelta(seconds=int(spec.get("leaseDurationSeconds") or LEASE_SECONDS))

@@ -11,7 +11,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 
 
-def _namespaced(base: str, plural: str, namespace: str | None, name: str | None) -> str:
+def _collection_path(base: str, plural: str, namespace: str | None, name: str | None) -> str:
     scope = f"{base}/namespaces/{_segment(namespace)}/{plural}" if namespace else f"{base}/{plural}"
     return object_path(scope, name) if name else scope
 
@@ -35,12 +35,12 @@ def _segment(name: str) -> str:
 
 def core(plural: str, namespace: str | None = None, name: str | None = None) -> str:
     """Return a path of the core group (v1); without a namespace, over all namespaces."""
-    return _namespaced("/api/v1", plural, namespace, name)
+    return _collection_path("/api/v1", plural, namespace, name)
 
 
 def batch(plural: str, namespace: str | None = None, name: str | None = None) -> str:
     """Return a path of the group batch/v1; without a namespace, over all namespaces."""
-    return _namespaced("/apis/batch/v1", plural, namespace, name)
+    return _collection_path("/apis/batch/v1", plural, namespace, name)
 
 
 def cronjobs(namespace: str | None = None, name: str | None = None) -> str:
@@ -95,4 +95,4 @@ def access_reviews() -> str:
 
 def leases(namespace: str, name: str | None = None) -> str:
     """Return the path of a namespace's Leases, or of one of them."""
-    return _namespaced("/apis/coordination.k8s.io/v1", "leases", namespace, name)
+    return _collection_path("/apis/coordination.k8s.io/v1", "leases", namespace, name)

@@ -47,8 +47,8 @@ async def iter_lines(response: aiohttp.ClientResponse) -> AsyncIterator[Lines]:
     rest = b""
     async for chunk in iter_chunks(response):
         *ended, rest = (rest + chunk).split(b"\n")
-        if found := [line for line in ended if line]:
-            yield found
+        if whole_lines := [line for line in ended if line]:
+            yield whole_lines
 
 
 class ObjectDecoder(Generic[T]):

@@ -96,13 +96,13 @@ class ListWatch(Generic[T]):
             try:
                 await self._round()
             except Gone:
-                await self._rest()
+                await self._wait()
             except ClusterUnavailable as asked:
                 self._mark("stale" if self._version else "failing", str(asked))
-                await self._rest(asked.retry_after)
+                await self._wait(asked.retry_after)
             except KronkeepError as fault:
                 self._mark("failing", str(fault))
-                await self._rest()
+                await self._wait()
 
     async def _round(self) -> None:
         """List once, then watch until it is time for the next list."""
@@ -113,7 +113,7 @@ class ListWatch(Generic[T]):
                 async for lines in self._watch():
                     last = self._clock.monotonic()
                     for line in lines:
-                        self._take(line)
+                        self._handle_line(line)
                     self._mark("live")
                     self._pause = FIRST_PAUSE
                 last = self._clock.monotonic()
@@ -122,7 +122,7 @@ class ListWatch(Generic[T]):
                 if self._clock.monotonic() - last > self._longest_gap:
                     raise
             if self._clock.monotonic() - listed < self._relist:
-                await self._rest()
+                await self._wait()
 
     async def _list(self) -> None:
         """Read the whole collection; an older version than before is of a restored etcd, and is believed."""
@@ -146,25 +146,25 @@ class ListWatch(Generic[T]):
         }
         return self._cluster.watch_lines(self._path, params, read_deadline=self._read_deadline)
 
-    def _take(self, raw: bytes) -> None:
+    def _handle_line(self, raw: bytes) -> None:
         """Handle one line; raises the error of an ERROR event (Gone for 410)."""
         try:
             line = self._decoder.line(raw)
-            version = _version(line.object)
+            version = _version_of(line.object)
         except (msgspec.DecodeError, KeyError, AttributeError, TypeError) as fault:
-            self._unread(raw, fault)
+            self._handle_unreadable(raw, fault)
             return
         if line.type == "ERROR":
-            raise _error(raw)
+            raise _error_of_line(raw)
         if line.type == "BOOKMARK" or version:
             self._version = version or self._version
         if line.type != "BOOKMARK":
             self._on_event(line.type, line.object)
 
-    def _unread(self, raw: bytes, fault: Exception) -> None:
+    def _handle_unreadable(self, raw: bytes, fault: Exception) -> None:
         """Log a line that does not fit; raise the error of an ERROR line, whose object is a Status."""
         if b'"ERROR"' in raw[:40]:
-            raise _error(raw) from fault
+            raise _error_of_line(raw) from fault
         self.unreadable += 1
         log.warning("watch %s: a line of %d bytes cannot be read: %s", self._name, len(raw), fault)
 
@@ -172,13 +172,13 @@ class ListWatch(Generic[T]):
         if (self.state.status, self.state.why) != (status, why):
             self.state = msgspec.structs.replace(self.state, status=status, since=self._clock.now(), why=why)
 
-    async def _rest(self, least: float = 0.0) -> None:
+    async def _wait(self, least: float = 0.0) -> None:
         """Wait with jitter, twice as long each time until a line is read, and at least `least` seconds."""
         await self._clock.sleep(max(least, self._pause * self._chance.uniform(0.5, 1.0)))
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
 
-def _version(item: Any) -> str:
+def _version_of(item: Any) -> str:
     if isinstance(item, dict):
         return str(item["metadata"].get("resourceVersion") or "")
     return str(item.metadata.resource_version)
@@ -189,16 +189,16 @@ def _went_back(before: str, after: str) -> bool:
     return before.isdigit() and after.isdigit() and int(after) < int(before)
 
 
-def _error(raw: bytes) -> KronkeepError:
+def _error_of_line(raw: bytes) -> KronkeepError:
     """Return the error of an ERROR line; all but a request to wait mean that a new list is needed."""
     status = msgspec.json.decode(raw).get("object") or {}
     code = status.get("code")
     error = response_error(
-        code if isinstance(code, int) else 500, msgspec.json.encode(status), _asked(status)
+        code if isinstance(code, int) else 500, msgspec.json.encode(status), _retry_after(status)
     )
     return error if isinstance(error, ClusterUnavailable) else Gone(str(error))
 
 
-def _asked(status: dict[str, Any]) -> str | None:
+def _retry_after(status: dict[str, Any]) -> str | None:
     seconds = (status.get("details") or {}).get("retryAfterSeconds")
     return str(seconds) if seconds else None

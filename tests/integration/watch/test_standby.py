@@ -80,7 +80,7 @@ async def cluster(embedded_cluster: EmbeddedCluster) -> AsyncIterator[Cluster]:
 @pytest.fixture
 async def other(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Leadership:
     """Another daemon, which acts until it is told to give that up; its Lease lasts longer than the test."""
-    monkeypatch.setattr(lease, "LASTS", 600)
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 600)
     found = Leadership(cluster=cluster, namespace="kronkeep", holder="other", clock=SystemClock())
     await found.refresh()
     return found

@@ -270,7 +270,7 @@ class TestResume:
         from kronkeep_common.schedule import Schedule
 
         live = CronJobObject.from_manifest(raw, "c")
-        missed = resume.missed_slot(live, Schedule.parse("*/10 * * * *"), now)
+        missed = resume.find_missed_slot(live, Schedule.parse("*/10 * * * *"), now)
         assert missed is None or resume.seconds_to_wait(missed, now) == 0
         return resume.resume_patch(live, missed, now)
 
