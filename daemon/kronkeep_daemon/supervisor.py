@@ -40,8 +40,11 @@ class Supervisor:
             raise ValueError(f"more than {MAX_TASKS} tasks")
         task = asyncio.create_task(self._guard(name, work, death), name=name)
         self._tasks[name] = task
-        task.add_done_callback(lambda _: self._tasks.pop(name, None))
+        task.add_done_callback(self._forget)
         return task
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task.get_name(), None)
 
     def running(self, name: str) -> bool:
         """Return whether the task `name` has not ended."""

@@ -12,6 +12,7 @@ when one comes, so many at once are probably a mistake. `retention_service` carr
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from kronkeep_common.models import (
     BackupExecution,
@@ -125,7 +126,7 @@ def keeping_rules(
 
 
 def _newest_first(backups: Sequence[BackupExecution]) -> list[BackupExecution]:
-    return sorted(backups, key=lambda backup: backup.created_at, reverse=True)
+    return sorted(backups, key=attrgetter("created_at"), reverse=True)
 
 
 def _newest_of_each(

@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -13,7 +13,7 @@ from kronkeep_daemon.events import ActingChanged
 from kronkeep_daemon.history.facts import DAEMON_NAME
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.lease import Leadership, Leaderships
-from kronkeep_daemon.settings import ClusterSettings
+from kronkeep_daemon.settings import ClusterSettings, Settings
 
 
 def compose_cronjobs(base: Foundation, clusters: Sequence[tuple[Cluster, ClusterSettings]]) -> CronJobService:
@@ -33,15 +33,14 @@ def compose_cronjobs(base: Foundation, clusters: Sequence[tuple[Cluster, Cluster
 
 
 def _recorder(base: Foundation, cluster: Cluster, cluster_settings: ClusterSettings) -> RunRecorder:
-    settings = base.settings
     return RunRecorder(
         cluster=cluster,
         history=base.history,
         bus=base.bus,
         clock=base.clock,
         namespaces=cluster_settings.namespaces,
-        grace=lambda: timedelta(seconds=settings().late_after_seconds),
-        controller_zone=lambda: settings().controller_zone,
+        grace=partial(_late_after, base.settings),
+        controller_zone=partial(_controller_zone, base.settings),
     )
 
 
@@ -53,6 +52,14 @@ def _lease_holder(base: Foundation) -> str:
     name = f"{socket.gethostname()[:100]}-{secrets.token_hex(4)}"
     base.history.facts.set(DAEMON_NAME, base.clock.now(), name=name)
     return name
+
+
+def _late_after(settings: Callable[[], Settings]) -> timedelta:
+    return timedelta(seconds=settings().late_after_seconds)
+
+
+def _controller_zone(settings: Callable[[], Settings]) -> str:
+    return settings().controller_zone
 
 
 def _leadership(base: Foundation, cluster: Cluster, holder: str) -> Leadership:

@@ -1,5 +1,7 @@
 """Composition of the services over all layers, and of what the HTTP server needs."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from kronkeep_daemon.alert_inputs import ServiceAlertInputs
@@ -21,6 +23,7 @@ from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.http.user_limits import UserLimits
 from kronkeep_daemon.manifest_folder import ManifestFolder
 from kronkeep_daemon.schedule_service import ScheduleService
+from kronkeep_daemon.settings import LimitSettings, Settings
 
 
 def compose_services(
@@ -98,7 +101,11 @@ def compose_services(
         settings=settings,
         operations=OperationService(history, clock, base.supervisor),
         answers=AnswerStore(history, clock),
-        limits=UserLimits(clock, lambda: settings().limits),
+        limits=UserLimits(clock, partial(_limits_of, settings)),
         metrics=metrics,
         alerts=alerts,
     )
+
+
+def _limits_of(settings: Callable[[], Settings]) -> LimitSettings:
+    return settings().limits
