@@ -12,9 +12,11 @@ BACKUP_LABEL = PREFIX + "backup-id"
 RESTORE_LABEL = PREFIX + "restore-id"
 RUN_ANNOTATION = PREFIX + "cronjob-execution-id"
 OVERRIDES_ANNOTATION = PREFIX + "overrides"
+TOKEN = PREFIX + "token"  # proves that this daemon created the object
 DECLARED = PREFIX + "declared"  # the fields that a manifest named last, as JSON without values
 STARTING_DEADLINE = PREFIX + "starting-deadline-seconds"  # what it was before a resume lowered it
 
 SCHEDULED_TIMESTAMP = "batch.kubernetes.io/cronjob-scheduled-timestamp"  # KEP-4026
 INSTANTIATE = "cronjob.kubernetes.io/instantiate"  # "manual" on kubectl create job --from
+CONTROLLER_UID_LABEL = "batch.kubernetes.io/controller-uid"  # on the pods of a Job, since Kubernetes 1.27
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"

@@ -198,8 +198,8 @@ _BACKUPS = {
         "Leave include.configuration off, or make the ConfigMaps smaller.",
     ),
     "NameTaken": ReasonText(
-        "A Job of the archive's name that is not kronkeep's exists already.",
-        "Rename or delete that Job, then back up again.",
+        "Somebody else created an object of the name that is needed; it is neither believed nor deleted.",
+        "Find out who created it, delete it, then try again.",
     ),
 }
 

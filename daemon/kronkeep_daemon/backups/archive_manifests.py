@@ -52,7 +52,7 @@ def archive_job(
         steps.append(("sources", ["ls", "-d", "--", *paths]))
     steps.append(("repository", cat.argv()))
     mounts = [*_claim_mounts(work.claims, read_only=True), *cronjob_configuration.mounts(files)]
-    containers = build_containers(name, steps, work.repository, settings, mounts)
+    containers = build_containers(steps, work.repository, settings, mounts)
     volumes = _claim_volumes(work.claims)
     if files:
         volumes.append(cronjob_configuration.volume(name))
@@ -95,7 +95,7 @@ def _dump_containers(
     argv = restic_backup.dump_argv(_options(backup, work, "database"), dump.file_name, dump.command)
     steps = [("tools", ["cp", settings.program, copied]), ("database", argv)]
     mounts = [{"name": "tools", "mountPath": TOOLS}]
-    tools, database = build_containers(archive_job_name(backup), steps, work.repository, settings, mounts)
+    tools, database = build_containers(steps, work.repository, settings, mounts)
     database["image"] = dump.image
     database["command"][database["command"].index(settings.program)] = copied
     database["env"] = [*database["env"], *_secret_variables(dump.env)]
@@ -157,7 +157,7 @@ def validate_hook_job(
 ) -> JsonObject:
     """Return the Job of a validate hook: it restores the snapshot's content, which the hook can only read."""
     mounts: list[JsonObject] = [{"name": "content", "mountPath": CONTENT}]
-    containers = build_containers(name, content_steps(backup), work.repository, settings, mounts)
+    containers = build_containers(content_steps(backup), work.repository, settings, mounts)
     containers.append(_hook_container(backup, hook, _read_only(mounts)))
     job = build_job(name, backup.namespace, "hook", containers, settings)
     add_repository_access(job, work.repository, settings)

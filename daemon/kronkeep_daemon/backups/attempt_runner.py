@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError
+from kronkeep_common.errors import KronkeepError, NameTaken
 from kronkeep_common.models import BackupExecution, BackupPolicy
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
@@ -23,7 +23,7 @@ from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.runner import JobLimits
 from kronkeep_daemon.kube import paths
-from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories import job_manifests, job_names, repository_creation
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
@@ -122,13 +122,11 @@ class AttemptRunner:
         """Return the result of a Job that was removed unwatched; None where the archive must run."""
         if before.status is not BackupStatus.RUNNING or before.job is None:
             return None
-        try:
-            await work.cluster.get(paths.jobs(before.namespace, before.job))
-        except NotFoundInCluster:
-            message = "The archive's Job was removed while no daemon watched it."
-            lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
-            return await self._find_snapshot(before, work.repository, lost, is_complete=False)
-        return None
+        if await self._repository_jobs.exists(work.cluster.id, before.namespace, before.job):
+            return None
+        message = "The archive's Job was removed while no daemon watched it."
+        lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
+        return await self._find_snapshot(before, work.repository, lost, is_complete=False)
 
     async def _archive(self, backup: BackupExecution, work: ArchiveWork, node: str | None) -> BackupOutcome:
         """Run the archive's Job; where its end leaves doubt, what the repository holds decides."""
@@ -140,6 +138,9 @@ class AttemptRunner:
         except NotFoundInCluster:
             message = "The archive's Job was deleted before it ended; how it ended is not known."
             outcome = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
+        except NameTaken as taken:
+            # Perhaps the Job is of another kronkeep that acted before this one.
+            outcome = archive_outcome.outcome_of_fault(taken)
         reason = Reason.parse(outcome.reason)
         if reason is not None and reason.killed:
             await self._stale_locks.remove(work.repository)
@@ -157,7 +158,7 @@ class AttemptRunner:
         archive_manifests.assign_to_backup(manifest, backup, work, node)
         try:
             if files:
-                await _create_config_map(backup, work, files)
+                await self._create_config_map(backup, work, files)
             finished = await self._repository_jobs.run_job(
                 manifest,
                 work.repository,
@@ -168,10 +169,24 @@ class AttemptRunner:
             )
         finally:
             if files:
-                await work.cluster.delete(_config_map_path(backup))
+                objects = self._repository_jobs.objects_on(work.cluster.id)
+                await objects.remove(_config_map_path(backup))
         logs = await self._logs.save(backup.id, finished)
         await self._records.change(backup.id, logs=(*self._records.get(backup.id).logs, *logs))
         return finished
+
+    async def _create_config_map(
+        self, backup: BackupExecution, work: ArchiveWork, files: dict[str, str]
+    ) -> None:
+        """Create the ConfigMap with the configuration's files, unless a killed daemon had done so."""
+        manifest = cronjob_configuration.config_map(
+            job_names.archive_job_name(backup),
+            backup.namespace,
+            files,
+            job_manifests.owner_reference(work.cronjob),
+        )
+        objects = self._repository_jobs.objects_on(work.cluster.id)
+        await objects.create(paths.configmaps(backup.namespace), manifest)
 
     def _progress_listener(self, backup_id: str) -> OnLine:
         """Return a listener that stores progress; restic prints it at most once a second."""
@@ -194,20 +209,6 @@ class AttemptRunner:
         container = finished.container("snapshots")
         listed = snapshots.parse(container.log) if container else []
         return archive_outcome.judge_snapshots(listed, lost, is_complete=is_complete)
-
-
-async def _create_config_map(backup: BackupExecution, work: ArchiveWork, files: dict[str, str]) -> None:
-    """Create the ConfigMap with the configuration's files, unless a killed daemon had done so."""
-    manifest = cronjob_configuration.config_map(
-        job_names.archive_job_name(backup),
-        backup.namespace,
-        files,
-        job_manifests.owner_reference(work.cronjob),
-    )
-    try:
-        await work.cluster.create(paths.configmaps(backup.namespace), manifest)
-    except AlreadyExists:
-        return
 
 
 def _config_map_path(backup: BackupExecution) -> str:

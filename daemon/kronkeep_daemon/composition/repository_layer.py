@@ -4,6 +4,7 @@ import msgspec
 
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.cronjobs import CronJobService
+from kronkeep_daemon.jobs.owned_objects import ObjectTokens
 from kronkeep_daemon.jobs.runner import JobRunners
 from kronkeep_daemon.repositories.credential_copies import CredentialCopies
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
@@ -34,7 +35,12 @@ class RepositoryLayer(msgspec.Struct, frozen=True, kw_only=True):
 
 def compose_repositories(base: Foundation, cronjobs: CronJobService) -> RepositoryLayer:
     queues = RepositoryQueues()
-    runners = JobRunners(clusters=base.clusters, clock=base.clock, recorders=cronjobs.recorders)
+    runners = JobRunners(
+        clusters=base.clusters,
+        clock=base.clock,
+        tokens=ObjectTokens(history=base.history, clock=base.clock),
+        recorders=cronjobs.recorders,
+    )
     index = RepositoryIndex(base.history, base.clock)
     secrets = RepositorySecrets(clusters=base.clusters, settings=base.settings)
     copies = CredentialCopies(

@@ -11,6 +11,7 @@ from kronkeep_daemon.history.records import Records
 from kronkeep_daemon.history.table import JournalTable
 
 DAEMON_NAME = "daemon-id"
+TOKEN_KEY = "object-token-key"  # noqa: S105 - the name of a fact
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -99,8 +99,7 @@ class JobStates:
         The cached pod counts where the pod is deleted already.
         """
         current = await self._retry(self._fetch_pods)
-        cached = self._cached.cache.pods_of(self._uid) if self._cached is not None else ()
-        return pods.newest_pod(current or cached or self._latest.pods)
+        return pods.newest_pod(current or self._read_cached_pods() or self._latest.pods)
 
     def _next_poll_pause(self) -> float:
         pause = self._poll_seconds
@@ -129,7 +128,7 @@ class JobStates:
         job = cache.jobs.get(self._uid)
         if job is None:
             return None
-        state = JobState(job, tuple(cache.pods_of(self._uid)))
+        state = JobState(job, self._read_cached_pods())
         if self._uid in cache.deleted_jobs and state.ending is None:
             raise NotFoundInCluster(f"The Job {self._namespace}/{self._name} was deleted.")
         return state
@@ -141,7 +140,12 @@ class JobStates:
         return JobState(job, await self._fetch_pods())
 
     async def _fetch_pods(self) -> tuple[Pod, ...]:
-        return await pods.fetch_pods(self._cluster, self._namespace, self._name, self._uid)
+        return await pods.fetch_pods(self._cluster, self._namespace, self._uid)
+
+    def _read_cached_pods(self) -> tuple[Pod, ...]:
+        if self._cached is None:
+            return ()
+        return pods.pods_of_job(self._cached.cache.pods_of(self._uid), self._namespace, self._uid)
 
     async def _retry(self, read: Callable[[], Awaitable[T]]) -> T:
         """Wait for a cluster that does not answer, for `unreachable_seconds` at most."""

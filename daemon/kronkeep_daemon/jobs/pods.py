@@ -13,12 +13,19 @@ from kronkeep_daemon.kube.objects import ContainerStatus, Job, Pod
 from kronkeep_daemon.kube.timestamps import parse_timestamp
 
 
-async def fetch_pods(cluster: Cluster, namespace: str, job_name: str, job_uid: str) -> tuple[Pod, ...]:
-    """Return the pods of a Job, without those of an earlier one of that name; raise what `list` raises."""
-    selector = f"{object_keys.JOB_NAME_LABEL}={job_name}"
+async def fetch_pods(cluster: Cluster, namespace: str, job_uid: str) -> tuple[Pod, ...]:
+    """Return the pods of a Job by its uid, which no other Job has; raise what `list` raises."""
+    selector = f"{object_keys.CONTROLLER_UID_LABEL}={job_uid}"
     items, _ = await cluster.list(paths.pods(namespace), labelSelector=selector)
     every = (objects.convert_object(item, Pod) for item in items)
-    return tuple(pod for pod in every if objects.job_uid_of(pod) == job_uid)
+    return pods_of_job(every, namespace, job_uid)
+
+
+def pods_of_job(pods: Iterable[Pod], namespace: str, job_uid: str) -> tuple[Pod, ...]:
+    """Return the pods that the Job of that uid owns; an owner reference counts in its own namespace only."""
+    return tuple(
+        pod for pod in pods if pod.metadata.namespace == namespace and objects.job_uid_of(pod) == job_uid
+    )
 
 
 def newest_pod(pods: Iterable[Pod]) -> Pod | None:
@@ -97,11 +104,11 @@ class RuntimeLimit:
         return age
 
 
-async def explain_waiting(cluster: Cluster, namespace: str, job_name: str) -> str:
+async def explain_waiting(cluster: Cluster, job: Job) -> str:
     """Return what keeps the Job's pod from starting, in the cluster's words; empty where nothing is known."""
+    namespace = job.metadata.namespace
     try:
-        job = objects.convert_object(await cluster.get(paths.jobs(namespace, job_name)), Job)
-        pods = await fetch_pods(cluster, namespace, job_name, job.metadata.uid)
+        pods = await fetch_pods(cluster, namespace, job.metadata.uid)
         if (cause := observe(job, pods).cause) is not None:
             return cause.message
         events, _ = await cluster.list(paths.events(namespace))

@@ -1,27 +1,28 @@
 """The runner of kronkeep's own Jobs: created once, followed to their end, their logs read.
 
-A Job has a name that its caller can say again. So a daemon that was killed finds the Job of its earlier life
-and follows that one to its end, instead of creating a second one.
+A Job has a name that its caller can say again, and a token that only this daemon can compute. So a daemon
+that was killed finds the Job of its earlier life and follows that one to its end, not creating a second.
+A Job of that name that somebody else created is refused.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import NamedTuple
 
-from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import NameTaken
+from kronkeep_common.errors import KronkeepError, NameTaken
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.jobs import logs, outcome, pods
 from kronkeep_daemon.jobs.job_states import CachedJobs, JobState, JobStates, follow_job
 from kronkeep_daemon.jobs.logs import LONG_LOG, JobLogs, LogLimit, OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
+from kronkeep_daemon.jobs.owned_objects import OwnedObjects, TokenSource
 from kronkeep_daemon.jobs.pods import RuntimeLimit
 from kronkeep_daemon.kube import objects, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
-from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
+from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import Condition, Job, JsonObject, Pod
 
 ABANDONED_SECONDS = 0.5  # between two questions whether the caller still waits
@@ -51,11 +52,15 @@ class _CreatedJob(NamedTuple):
 class JobRunner:
     """The runner of Jobs in one cluster.
 
+    tokens: what tells the Jobs that this daemon created from others of the same name.
     cached: the cluster's cache, where it has one; else Jobs are polled.
     """
 
-    def __init__(self, *, cluster: Cluster, clock: Clock, cached: CachedJobs | None = None) -> None:
+    def __init__(
+        self, *, cluster: Cluster, clock: Clock, tokens: TokenSource, cached: CachedJobs | None = None
+    ) -> None:
         self.cluster = cluster
+        self.objects = OwnedObjects(cluster=cluster, tokens=tokens)
         self._clock = clock
         self._cached = cached
 
@@ -72,7 +77,7 @@ class JobRunner:
         on_line: is given each line of its containers once, as it comes; what it raises is raised here.
         log_limit: how much of each container's log is kept in the result.
 
-        Raises NameTaken where a Job of that name is not kronkeep's, NotFoundInCluster where the Job is
+        Raises NameTaken where a Job of that name is not this daemon's, NotFoundInCluster where the Job is
         deleted before its end, ClusterUnreachable by `limits`. A cancelled call leaves the Job running.
         """
         created = await self._create(manifest)
@@ -108,46 +113,43 @@ class JobRunner:
         return logs.container_chunks(self.cluster, pod, container)
 
     async def fetch(self, namespace: str, name: str) -> Job:
-        """Return a Job; raise NotFoundInCluster."""
-        return objects.convert_object(await self.cluster.get(paths.jobs(namespace, name)), Job)
+        """Return a Job of ours; raise NotFoundInCluster, and NameTaken for one that is not."""
+        return objects.convert_object(await self.objects.fetch(paths.jobs(namespace, name)), Job)
 
     async def exists(self, namespace: str, name: str) -> bool:
-        """Whether the cluster has a Job of that name."""
+        """Whether the cluster has a Job of ours of that name."""
         try:
             await self.fetch(namespace, name)
-        except NotFoundInCluster:
+        except (NotFoundInCluster, NameTaken):
             return False
         return True
 
     async def is_running(self, namespace: str, name: str) -> bool:
-        """Whether the cluster has a Job of that name that has not ended."""
+        """Whether the cluster has a Job of ours of that name that has not ended."""
         try:
             job = await self.fetch(namespace, name)
-        except NotFoundInCluster:
+        except (NotFoundInCluster, NameTaken):
             return False
         return outcome.ending_of(job) is None
 
     async def remove(self, namespace: str, name: str) -> None:
-        """Delete a Job with its pods; one that is not there is fine."""
-        await self.cluster.delete(paths.jobs(namespace, name))
+        """Delete a Job of ours with its pods; one that is not there is fine, one that is not ours stays."""
+        await self.objects.remove(paths.jobs(namespace, name))
 
     async def explain_waiting(self, namespace: str, name: str) -> str:
         """Return what keeps the Job's pod from starting; empty where nothing is known."""
-        return await pods.explain_waiting(self.cluster, namespace, name)
+        try:
+            job = await self.fetch(namespace, name)
+        except KronkeepError:
+            return ""
+        return await pods.explain_waiting(self.cluster, job)
 
     async def _create(self, manifest: JsonObject) -> _CreatedJob:
-        """Create the Job, or adopt the one of that name when it is kronkeep's; raise NameTaken otherwise."""
-        meta = manifest["metadata"]
-        try:
-            created = await self.cluster.create(paths.jobs(meta["namespace"]), manifest)
-            return _CreatedJob(objects.convert_object(created, Job), self._clock.monotonic())
-        except AlreadyExists as taken:
-            existing = await self.cluster.get(paths.jobs(meta["namespace"], meta["name"]))
-            labels = existing["metadata"].get("labels") or {}
-            if labels.get(object_keys.MANAGED_BY_LABEL) != object_keys.MANAGED_BY:
-                message = f"A Job {meta['name']} that is not kronkeep's is in the way."
-                raise NameTaken(message) from taken
-            return _CreatedJob(objects.convert_object(existing, Job), None)
+        """Create the Job, or adopt the one of that name when it is ours; raise NameTaken otherwise."""
+        collection = paths.jobs(manifest["metadata"]["namespace"])
+        job, is_new = await self.objects.create(collection, manifest)
+        created_at = self._clock.monotonic() if is_new else None
+        return _CreatedJob(objects.convert_object(job, Job), created_at)
 
     def _follow(self, job: Job, limits: JobLimits) -> AbstractContextManager[JobStates]:
         return follow_job(
@@ -210,10 +212,19 @@ class JobRunner:
 class JobRunners:
     """The runners of all clusters.
 
+    tokens: what tells the Jobs that this daemon created from others of the same name.
     recorders: by the clusters' ids, for their caches; Jobs of a cluster without one are polled.
     """
 
-    def __init__(self, *, clusters: Clusters, clock: Clock, recorders: Mapping[str, RunRecorder]) -> None:
+    def __init__(
+        self,
+        *,
+        clusters: Clusters,
+        clock: Clock,
+        tokens: TokenSource,
+        recorders: Mapping[str, RunRecorder],
+    ) -> None:
+        self._tokens = tokens
         self._clusters = clusters
         self._clock = clock
         self._recorders = recorders
@@ -223,4 +234,4 @@ class JobRunners:
         cluster = self._clusters.of(cluster_id)
         recorder = self._recorders.get(cluster.id)
         cached = CachedJobs(recorder.cache, recorder.watches.covers) if recorder is not None else None
-        return JobRunner(cluster=cluster, clock=self._clock, cached=cached)
+        return JobRunner(cluster=cluster, clock=self._clock, tokens=self._tokens, cached=cached)

@@ -3,12 +3,16 @@
 A copy is recorded before it is created, and its record is removed after it. So a daemon that was killed in
 between knows of it: `sweep` removes the copies whose Job has ended or is gone. This needs no right to list
 Secrets.
+
+A copy's name ends with random digits that are recorded before it is created. So nobody can create a Secret of
+that name first, or a pod that waits for it, and one that exists already is ours.
 """
 
 import asyncio
 import logging
+import secrets as random_numbers
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 
 from kronkeep_common.clock import Clock
@@ -21,7 +25,7 @@ from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import AlreadyExists
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.repositories import job_manifests, job_names
+from kronkeep_daemon.repositories import job_manifests
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 
@@ -29,9 +33,14 @@ log = logging.getLogger(__name__)
 
 
 class CredentialCopy(Record, frozen=True, kw_only=True):
-    """A copy for one Job; `holds` is the id of the repository that the Job works on exclusively, or empty."""
+    """A copy for one Job.
+
+    secret: the name of the Secret.
+    holds: the id of the repository that the Job works on exclusively, or empty.
+    """
 
     id: str
+    secret: str
     cluster: str
     namespace: str
     job: str
@@ -69,15 +78,15 @@ class CredentialCopies:
         *,
         owner: JsonObject | None = None,
         holds: str = "",
-    ) -> AsyncIterator[None]:
-        """Create a Job's copy, and remove it at the end of the block.
+    ) -> AsyncIterator[str]:
+        """Create a Job's copy and give the name of its Secret; remove it at the end of the block.
 
         A block that is cancelled, or fails with a retryable error, leaves the copy: the Job may still run and
         need it. The next attempt removes it, or `sweep` once the Job has ended.
         """
-        await self.create(repository, cluster, namespace, job, owner=owner, holds=holds)
+        secret = await self.create(repository, cluster, namespace, job, owner=owner, holds=holds)
         try:
-            yield
+            yield secret
         except BaseException as fault:
             if isinstance(fault, asyncio.CancelledError) or getattr(fault, "retryable", False):
                 self._in_use.discard(_copy_id(cluster, namespace, job))
@@ -95,14 +104,18 @@ class CredentialCopies:
         *,
         owner: JsonObject | None = None,
         holds: str = "",
-    ) -> None:
-        """Create a Job's copy; an existing one stays as it is.
+    ) -> str:
+        """Create a Job's copy and return the name of its Secret; an existing one stays as it is.
 
         `owner` is the owner reference of the Secret. Raises StorageFailed where a Secret or key is missing.
         """
         data = await self._secrets.job_data(repository)
+        copy_id = _copy_id(cluster, namespace, job)
+        earlier = self._copies.get(copy_id)
+        random_name = f"{job}-{random_numbers.token_hex(8)}-key"
         copy = CredentialCopy(
-            id=_copy_id(cluster, namespace, job),
+            id=copy_id,
+            secret=earlier.secret if earlier is not None else random_name,
             cluster=cluster.id,
             namespace=namespace,
             job=job,
@@ -112,18 +125,20 @@ class CredentialCopies:
         self._in_use.add(copy.id)
         self._copies.put(copy)
         await self._history.commit()
-        secret = job_manifests.build_secret(job_names.secret_name(job), namespace, data, owner)
-        try:
+        secret = job_manifests.build_secret(copy.secret, namespace, data, owner)
+        with suppress(AlreadyExists):
             await cluster.create(paths.secrets(namespace), secret)
-        except AlreadyExists:
-            return
+        return copy.secret
 
     async def remove(self, cluster: Cluster, namespace: str, job: str) -> None:
         """Remove a Job's copy; where the cluster does not answer, a later sweep removes it."""
         copy_id = _copy_id(cluster, namespace, job)
         self._in_use.discard(copy_id)
+        copy = self._copies.get(copy_id)
+        if copy is None:
+            return
         try:
-            await cluster.delete(paths.secrets(namespace, job_names.secret_name(job)))
+            await cluster.delete(paths.secrets(namespace, copy.secret))
         except KronkeepError as fault:
             log.warning("the credentials of the Job %s are removed later: %s", copy_id, fault)
             return

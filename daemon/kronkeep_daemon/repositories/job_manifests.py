@@ -6,10 +6,10 @@ the repository get its password.
 
 import base64
 from collections.abc import Sequence
+from typing import Any
 
 from kronkeep_common import object_keys
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
-from kronkeep_daemon.repositories.job_names import secret_name
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restic.command_line import complete
 from kronkeep_daemon.settings import ArchiveSettings
@@ -19,6 +19,8 @@ Steps = list[tuple[str, list[str]]]
 Mounts = Sequence[JsonObject]
 KEPT_SECONDS = 3600  # how long an ended Job stays for people to look at
 _CACHE = "/kronkeep/cache"
+# Stands for the name of the Secret, which is random, until `with_secret` puts that in.
+SECRET_PLACEHOLDER = "COPY"  # noqa: S105 - no Secret can have this name
 
 
 def build_secret(name: str, namespace: str, data: dict[str, bytes], owner: JsonObject | None) -> JsonObject:
@@ -28,6 +30,26 @@ def build_secret(name: str, namespace: str, data: dict[str, bytes], owner: JsonO
         meta["ownerReferences"] = [owner]
     encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": encoded}
+
+
+def with_secret(job: JsonObject, secret: str) -> JsonObject:
+    """Return a Job whose containers get the repository's password and credentials from that Secret."""
+    body: JsonObject = _replace_secret(job, secret)
+    return body
+
+
+def _replace_secret(value: Any, secret: str) -> Any:
+    if isinstance(value, list):
+        return [_replace_secret(entry, secret) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    body = {key: _replace_secret(entry, secret) for key, entry in value.items()}
+    if body.get("secretName") == SECRET_PLACEHOLDER:
+        body["secretName"] = secret
+    reference = body.get("secretKeyRef")
+    if isinstance(reference, dict) and reference.get("name") == SECRET_PLACEHOLDER:
+        body["secretKeyRef"] = {**reference, "name": secret}
+    return body
 
 
 def owner_reference(cronjob: CronJobObject) -> JsonObject:
@@ -50,7 +72,7 @@ def build_repository_job(
     deadline_seconds: float,
 ) -> JsonObject:
     """Return a Job whose steps all have access to the repository and to nothing else."""
-    containers = build_containers(name, steps, repository, settings)
+    containers = build_containers(steps, repository, settings)
     job = build_job(name, namespace, "maintenance", containers, settings)
     add_repository_access(job, repository, settings)
     job["spec"]["activeDeadlineSeconds"] = max(1, int(deadline_seconds))
@@ -85,7 +107,7 @@ def add_repository_access(job: JsonObject, repository: Repository, settings: Arc
     """Add what `build_containers` expects of the Job's pod: volumes, node and user."""
     access = repository.access
     pod = job["spec"]["template"]["spec"]
-    secret = {"secretName": secret_name(job["metadata"]["name"]), "defaultMode": _key_mode(settings)}
+    secret = {"secretName": SECRET_PLACEHOLDER, "defaultMode": _key_mode(settings)}
     pod["volumes"] += [
         *access.pod_volumes,
         {"name": "keys", "secret": secret},
@@ -112,16 +134,16 @@ def _pod_security_context(settings: ArchiveSettings) -> JsonObject:
 
 
 def build_containers(
-    name: str, steps: Steps, repository: Repository, settings: ArchiveSettings, mounts: Mounts = ()
+    steps: Steps, repository: Repository, settings: ArchiveSettings, mounts: Mounts = ()
 ) -> list[JsonObject]:
-    """Return a container for each step of the Job `name`, with access to the repository and with `mounts`."""
+    """Return a container for each step, with access to the repository and with `mounts`."""
     access = repository.access
     repository_mounts = [
         *access.mounts,
         {"name": "keys", "mountPath": KEYS, "readOnly": True},
         {"name": "cache", "mountPath": _CACHE},
     ]
-    environment = _environment(access, secret_name(name), repository.encrypted)
+    environment = _environment(access, SECRET_PLACEHOLDER, repository.encrypted)
     return [
         build_container(
             name=step,

@@ -28,11 +28,6 @@ def archive_job_name(backup: BackupExecution) -> str:
     return f"{backup.cronjob[:36]}-bk-{backup.id}-{backup.attempt}"
 
 
-def secret_name(job: str) -> str:
-    """Return the name of the Secret with a Job's copy of password and credentials."""
-    return f"{job}-key"
-
-
 def new_name(role: str, storage: BackupStorage) -> str:
     """Return a new name of a Job on the storage; its second try is named `-2` after it."""
     number = secrets.token_hex(4)

@@ -11,6 +11,7 @@ from kronkeep_common.text import clean
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.jobs.logs import LONG_LOG, LogLimit, OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
+from kronkeep_daemon.jobs.owned_objects import OwnedObjects
 from kronkeep_daemon.jobs.runner import WITHOUT_LIMITS, JobLimits, JobRunners
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
@@ -71,10 +72,11 @@ class RepositoryJobs:
             settings=self._settings().archive,
             deadline_seconds=seconds + END_SECONDS,
         )
-        async with self._copies.provide(repository, cluster, namespace, name, holds=repository.id):
+        copy = self._copies.provide(repository, cluster, namespace, name, holds=repository.id)
+        async with copy as secret:
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._runners.on(cluster.id).run(manifest)
+                    return await self._runners.on(cluster.id).run(job_manifests.with_secret(manifest, secret))
             except NotFoundInCluster as fault:
                 raise StorageFailed("The storage's Job was deleted.", reason=Reason.INTERRUPTED) from fault
             except TimeoutError as fault:
@@ -109,9 +111,13 @@ class RepositoryJobs:
         owner: the owner reference of the copied Secret.
         """
         meta = manifest["metadata"]
-        async with self._copies.provide(repository, cluster, meta["namespace"], meta["name"], owner=owner):
+        copy = self._copies.provide(repository, cluster, meta["namespace"], meta["name"], owner=owner)
+        async with copy as secret:
             return await self._runners.on(cluster.id).run(
-                manifest, on_line=on_line, limits=limits, log_limit=log_limit
+                job_manifests.with_secret(manifest, secret),
+                on_line=on_line,
+                limits=limits,
+                log_limit=log_limit,
             )
 
     async def run_until_started(
@@ -128,15 +134,24 @@ class RepositoryJobs:
         The caller removes the Job with `remove`. Raises what JobRunner.run_until_started raises.
         """
         meta = manifest["metadata"]
-        await self._copies.create(repository, cluster, meta["namespace"], meta["name"])
+        secret = await self._copies.create(repository, cluster, meta["namespace"], meta["name"])
         runner = self._runners.on(cluster.id)
-        return await runner.run_until_started(manifest, container, is_abandoned=is_abandoned)
+        body = job_manifests.with_secret(manifest, secret)
+        return await runner.run_until_started(body, container, is_abandoned=is_abandoned)
 
     async def remove(self, cluster_id: str, namespace: str, name: str) -> None:
         """Delete a Job with its pods and its copy of the credentials."""
         runner = self._runners.on(cluster_id)
         await runner.remove(namespace, name)
         await self._copies.remove(runner.cluster, namespace, name)
+
+    def objects_on(self, cluster_id: str) -> OwnedObjects:
+        """Return what creates and removes other objects for Jobs in a cluster; raise ClusterNotFound."""
+        return self._runners.on(cluster_id).objects
+
+    async def exists(self, cluster_id: str, namespace: str, name: str) -> bool:
+        """Whether the cluster has a Job of ours of that name; raise ClusterNotFound."""
+        return await self._runners.on(cluster_id).exists(namespace, name)
 
     def find_interrupted_work(self) -> list[CredentialCopy]:
         """Return the Jobs that an earlier process of the daemon started and may still run exclusively."""

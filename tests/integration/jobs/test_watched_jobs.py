@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.unit.jobs.fake_cluster import FixedTokens
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
@@ -12,6 +13,7 @@ from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.jobs.runner import JobRunner, JobRunners
+from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
@@ -45,7 +47,10 @@ class WatchedCluster:
     def __init__(self, cluster: CountingCluster, recorder: RunRecorder) -> None:
         self.cluster = cluster
         runners = JobRunners(
-            clusters=Clusters([cluster]), clock=SystemClock(), recorders={cluster.id: recorder}
+            clusters=Clusters([cluster]),
+            clock=SystemClock(),
+            tokens=FixedTokens(),
+            recorders={cluster.id: recorder},
         )
         self.runner = runners.on(cluster.id)
 
@@ -111,7 +116,10 @@ async def test_a_job_that_somebody_deletes_is_not_found_by_the_watch(watched_clu
     task = asyncio.create_task(watched_cluster.runner.run(manifest("deleted", "sleep 600")))
     while not await watched_cluster.runner.exists("default", "deleted"):  # noqa: ASYNC110
         await asyncio.sleep(0.05)
-    await JobRunner(cluster=watched_cluster.cluster, clock=SystemClock()).remove("default", "deleted")
+    stranger = JobRunner(cluster=watched_cluster.cluster, clock=SystemClock(), tokens=FixedTokens("theirs"))
+    await stranger.remove("default", "deleted")
+    assert await watched_cluster.runner.exists("default", "deleted")
+    await watched_cluster.cluster.delete(paths.jobs("default", "deleted"))
     with pytest.raises(NotFoundInCluster):
         async with asyncio.timeout(30):
             await task

@@ -1,6 +1,7 @@
 """Copies of credentials: removed with their Job, and by the sweep where a daemon was killed in between."""
 
 import base64
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +14,12 @@ from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.history import History
-from kronkeep_daemon.jobs.runner import JobRunner, JobRunners
+from kronkeep_daemon.jobs.owned_objects import ObjectTokens
+from kronkeep_daemon.jobs.runner import JobRunners
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
+from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.credential_copies import CredentialCopies
 from kronkeep_daemon.repositories.job_manifests import build_secret
 from kronkeep_daemon.repositories.repository import Repository
@@ -53,24 +56,38 @@ class DaemonLives:
             await self.history.close()
         self.history = await History.open(self._folder, clock=SystemClock())
         clusters = Clusters([self.cluster])
+        self.runners = JobRunners(
+            clusters=clusters,
+            clock=SystemClock(),
+            tokens=ObjectTokens(history=self.history, clock=SystemClock()),
+            recorders={},
+        )
         return CredentialCopies(
             clusters=clusters,
             history=self.history,
             clock=SystemClock(),
             secrets=RepositorySecrets(clusters=clusters, settings=Settings),
-            runners=JobRunners(clusters=clusters, clock=SystemClock(), recorders={}),
+            runners=self.runners,
         )
 
     async def secret_names(self) -> list[str]:
-        """Return the names of the Secrets in the namespace default."""
+        """Return the names of the Secrets in the namespace default, without their random digits."""
+        return sorted(re.sub(r"-[0-9a-f]{16}-key$", "-key", name) for name in await self._full_names())
+
+    async def secret_of(self, job: str) -> JsonObject:
+        """Return the only Secret of a Job's copy."""
+        (name,) = (name for name in await self._full_names() if name.startswith(f"{job}-"))
+        return await self.cluster.get(paths.secrets("default", name))
+
+    async def _full_names(self) -> list[str]:
         items, _ = await self.cluster.list(paths.secrets("default"))
-        return sorted(item["metadata"]["name"] for item in items)
+        return [item["metadata"]["name"] for item in items]
 
     async def create_job(self, name: str, script: str) -> None:
         container = {"name": "c", "image": "busybox", "command": ["sh", "-c", script]}
         pod = {"restartPolicy": "Never", "containers": [container]}
         body = {"metadata": {"name": name}, "spec": {"backoffLimit": 0, "template": {"spec": pod}}}
-        await self.cluster.create(paths.jobs("default"), body)
+        await self.runners.on(self.cluster.id).objects.create(paths.jobs("default"), body)
 
 
 @pytest.fixture
@@ -89,7 +106,7 @@ async def lives(embedded_cluster: EmbeddedCluster, tmp_path: Path) -> AsyncItera
 async def test_a_copy_has_what_the_kind_needs_quoted_where_an_address_takes_it(lives: DaemonLives) -> None:
     copies = await lives.start_next()
     await copies.create(REPOSITORY, lives.cluster, "default", "one")
-    copied = await lives.cluster.get(paths.secrets("default", "one-key"))
+    copied = await lives.secret_of("one")
     data = {key: base64.b64decode(value) for key, value in copied["data"].items()}
     assert data == {
         "password": b"secret",
@@ -110,7 +127,7 @@ async def test_the_sweep_takes_what_a_killed_daemon_left_and_no_more(lives: Daem
     assert await lives.secret_names() == ["ended-key", "never-made-key", "runs-key"]
     copies = await lives.start_next()
     await copies.create(REPOSITORY, lives.cluster, "default", "new")
-    await JobRunner(cluster=lives.cluster, clock=SystemClock()).wait("default", "ended")
+    await lives.runners.on(lives.cluster.id).wait("default", "ended")
     await copies.sweep()
     assert await lives.secret_names() == ["new-key", "runs-key"]
     await lives.cluster.delete(paths.jobs("default", "runs"))
@@ -120,6 +137,19 @@ async def test_the_sweep_takes_what_a_killed_daemon_left_and_no_more(lives: Daem
     again = await lives.start_next()
     await again.sweep()
     assert await lives.secret_names() == []
+
+
+async def test_a_restarted_daemon_uses_the_copy_it_had_and_no_secret_of_a_guessed_name(
+    lives: DaemonLives,
+) -> None:
+    guessed = build_secret("one-key", "default", {"password": b"a stranger's"}, None)
+    await lives.cluster.create(paths.secrets("default"), guessed)
+    first = await (await lives.start_next()).create(REPOSITORY, lives.cluster, "default", "one")
+    copies = await lives.start_next()
+    assert await copies.create(REPOSITORY, lives.cluster, "default", "one") == first
+    assert first != "one-key"
+    await copies.remove(lives.cluster, "default", "one")
+    assert await lives.secret_names() == ["one-key"]
 
 
 async def test_what_is_missing_is_named_and_leaves_no_copy(lives: DaemonLives) -> None:

@@ -38,6 +38,16 @@ def manifest(*containers: str) -> JsonObject:
     return {"metadata": meta, "spec": {"template": {"spec": pod}}}
 
 
+class FixedTokens:
+    """Tokens of a daemon; those of another `owner` are another daemon's."""
+
+    def __init__(self, owner: str = "ours") -> None:
+        self._owner = owner
+
+    async def token_of(self, cluster_id: str, path: str) -> str:
+        return f"{self._owner} {cluster_id} {path}"
+
+
 class FakeCluster:
     """A stand-in for kube.client.Cluster; its `cache` shows what happens while `is_live`."""
 
@@ -55,6 +65,7 @@ class FakeCluster:
         self.broken_streams = 0
         self.silent_streams = 0
         self.pods_deleted = False
+        self.other_pods: list[JsonObject] = []
         self._more = asyncio.Event()
         self._version = 0
         self.cache = ClusterCache(on_job_change=lambda _: None, on_cronjob_change=lambda *_: None)
@@ -159,8 +170,8 @@ class FakeCluster:
 
     async def list(self, path: str, **params: str) -> tuple[list[JsonObject], str]:
         self._note("list")
-        assert params == {"labelSelector": f"{object_keys.JOB_NAME_LABEL}={NAME}"}
-        return self._pods(), "1"
+        assert params == {"labelSelector": f"{object_keys.CONTROLLER_UID_LABEL}={UID}"}
+        return [*self._pods(), *self.other_pods], "1"
 
     async def delete(self, path: str, *, uid: str | None = None) -> None:
         self._note("delete")

@@ -6,18 +6,32 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.unit.jobs.fake_cluster import NAME, NAMESPACE, FakeCluster, QuickClock, eventually
+from tests.unit.jobs.fake_cluster import (
+    NAME,
+    NAMESPACE,
+    UID,
+    FakeCluster,
+    FixedTokens,
+    QuickClock,
+    eventually,
+)
 
+from kronkeep_common import object_keys
 from kronkeep_common.errors import ClusterUnreachable, InvalidRequest, NameTaken
 from kronkeep_daemon.jobs import logs
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
 from kronkeep_daemon.jobs.runner import JobLimits, JobRunner
 from kronkeep_daemon.kube.errors import NotFoundInCluster
-from kronkeep_daemon.kube.objects import Pod
+from kronkeep_daemon.kube.objects import Pod, convert_object
 
 
 def runner_of(cluster: Any, *, watched: bool = True) -> JobRunner:
-    return JobRunner(cluster=cluster, clock=QuickClock(), cached=cluster.cached if watched else None)
+    return JobRunner(
+        cluster=cluster,
+        clock=QuickClock(),
+        tokens=FixedTokens(),
+        cached=cluster.cached if watched else None,
+    )
 
 
 @asynccontextmanager
@@ -140,10 +154,69 @@ async def test_a_job_of_an_earlier_life_is_adopted_and_a_strangers_is_not() -> N
         cluster.end("main")
         cluster.finish()
         assert (await second).complete
-    assert cluster.job is not None
-    cluster.job["metadata"]["labels"] = {}
+
+
+@pytest.mark.parametrize(
+    "token", [None, "guessed", "theirs cluster-1 /apis/batch/v1/namespaces/shop/jobs/ours"]
+)
+async def test_a_job_without_our_token_is_neither_believed_nor_deleted(token: str | None) -> None:
+    """It has our name, our labels and even a good end; only the token is another's, or missing."""
+    cluster = FakeCluster("main")
+    annotations = {} if token is None else {object_keys.TOKEN: token}
+    meta = cluster.manifest["metadata"] | {"annotations": annotations}
+    await cluster.create("", {**cluster.manifest, "metadata": meta})
+    cluster.start("main")
+    cluster.write("main", b'{"message_type":"summary","snapshot_id":"feedface"}')
+    cluster.end("main")
+    cluster.finish()
+    runner = runner_of(cluster)
+    with pytest.raises(NameTaken, match="neither believed nor deleted") as refusal:
+        await runner.run(cluster.manifest)
+    assert "kubectl -n shop get job ours" in (refusal.value.next_step or "")
     with pytest.raises(NameTaken):
-        await runner_of(cluster).run(cluster.manifest)
+        await runner.wait(NAMESPACE, NAME)
+    assert not await runner.exists(NAMESPACE, NAME)
+    assert not await runner.is_running(NAMESPACE, NAME)
+    await runner.remove(NAMESPACE, NAME)
+    assert cluster.job is not None
+    assert "delete" not in cluster.requests
+
+
+@pytest.mark.parametrize("watched", [True, False])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ownerReferences": []},
+        {"ownerReferences": [{"kind": "Job", "name": NAME, "uid": "uid-2"}]},
+        {"ownerReferences": [{"kind": "Job", "name": NAME, "uid": UID}], "namespace": "elsewhere"},
+    ],
+)
+async def test_a_pod_that_only_looks_like_the_jobs_is_not_read(watched: bool, fields: dict[str, Any]) -> None:
+    """A pod of another's with the Job's label, or of another namespace with a forged owner."""
+    cluster = FakeCluster("main")
+    async with running(cluster, watched=watched) as task:
+        meta = {
+            "name": "zzz-forged",
+            "namespace": NAMESPACE,
+            "uid": "pod-2",
+            "resourceVersion": "1",
+            "creationTimestamp": "2026-01-15T11:00:00Z",
+            "labels": {object_keys.CONTROLLER_UID_LABEL: UID, object_keys.JOB_NAME_LABEL: NAME},
+        }
+        ended = {"name": "main", "state": {"terminated": {"exitCode": 0}}}
+        forged = {
+            "metadata": meta | fields,
+            "spec": {"containers": [{"name": "main"}]},
+            "status": {"containerStatuses": [ended]},
+        }
+        cluster.other_pods = [forged]
+        cluster.cache.update_pod("ADDED", convert_object(forged, Pod))
+        cluster.start("main")
+        cluster.write("main", b"true")
+        cluster.end("main", 1, "Error")
+        cluster.finish("Failed")
+        finished = await task
+    assert (finished.pod, [container.exit_code for container in finished.containers]) == ("ours-pod", [1])
 
 
 async def test_each_line_comes_once_in_order_over_streams_that_break() -> None:

@@ -11,7 +11,7 @@ from kronkeep_common.models.storage_kinds import kinds, same
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.kube.objects import JsonObject
-from kronkeep_daemon.repositories.job_manifests import build_repository_job
+from kronkeep_daemon.repositories.job_manifests import SECRET_PLACEHOLDER, build_repository_job, with_secret
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.settings import ArchiveSettings
 from kronkeep_daemon.storage_kinds.access import RepositoryAccess
@@ -157,8 +157,9 @@ def test_the_options_of_a_bucket_are_its_certificate_its_region_and_its_lookup()
 @pytest.mark.parametrize("kind", GOOD)
 def test_a_job_refers_to_the_keys_and_contains_none(kind: str) -> None:
     """A key is a reference to the Job's own Secret or a file of it; Proxmox VE's token is neither."""
-    job = repository_job(storage(kind, GOOD[kind]))
+    job = with_secret(repository_job(storage(kind, GOOD[kind])), "n-key")
     pod = job["spec"]["template"]["spec"]
+    assert SECRET_PLACEHOLDER not in str(job)
     names = {entry["name"]: entry for entry in pod["containers"][0]["env"]}
     order = list(names)
     for key in ROWS[kind].credentials:

@@ -1,0 +1,26 @@
+"""Tokens: computed from a key that is durable first, equal after a restart, another's in another history."""
+
+from pathlib import Path
+
+from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.history import History
+from kronkeep_daemon.jobs.owned_objects import ObjectTokens
+
+PATH = "/apis/batch/v1/namespaces/shop/jobs/ours"
+
+
+async def token_in(folder: Path, cluster_id: str = "c", path: str = PATH) -> str:
+    """Return the token that a daemon computes after its start on the history in `folder`."""
+    history = await History.open(folder, clock=SystemClock())
+    token = await ObjectTokens(history=history, clock=SystemClock()).token_of(cluster_id, path)
+    await history.close()
+    return token
+
+
+async def test_a_token_is_the_same_after_a_restart_and_no_other_history_has_it(tmp_path: Path) -> None:
+    first = await token_in(tmp_path / "a")
+    assert await token_in(tmp_path / "a") == first
+    assert await token_in(tmp_path / "b") != first
+    assert await token_in(tmp_path / "a", "other cluster") != first
+    assert await token_in(tmp_path / "a", path=f"{PATH}-2") != first
+    assert len(first) == 32
