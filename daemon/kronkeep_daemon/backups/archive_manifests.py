@@ -61,7 +61,7 @@ def archive_job(
         volumes.append({"name": "tools", "emptyDir": {}})
     if paths:
         argv = restic_backup.argv(_options(backup, work, "files" if dump else ""), paths)
-        containers += build_containers(name, [("backup", argv)], work.repository, settings, mounts)
+        containers += build_containers([("backup", argv)], work.repository, settings, mounts)
     job = build_job(name, backup.namespace, "archive", containers, settings)
     add_repository_access(job, work.repository, settings)
     job["spec"]["activeDeadlineSeconds"] = max(1, int(work.policy.deadline_seconds))
