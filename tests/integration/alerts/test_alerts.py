@@ -1,4 +1,4 @@
-"""Alerts over a history on disk, and channels over real sockets: a web server that counts what it is sent."""
+"""Alerts over a history on disk, and channels over real sockets: a web server counts what it receives."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ WELL = msgspec.structs.replace(WRONG, policy_fault=None)
 
 
 class Receiver:
-    """A web server; `answers` are the statuses that it gives, 200 after the last."""
+    """A web server; `answers` are the statuses of its next responses, 200 after the last."""
 
     def __init__(self) -> None:
         self.answers: list[int] = []
@@ -46,7 +46,7 @@ class Receiver:
         self.changed = asyncio.Event()
         self.url = ""
 
-    async def take(self, request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.Response:
         self.requests += 1
         status = self.answers.pop(0) if self.answers else 200
         if status == 200:
@@ -54,7 +54,7 @@ class Receiver:
         self.changed.set()
         return web.Response(status=status)
 
-    async def until(self, condition: Callable[[], bool]) -> None:
+    async def wait_for(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(30):
             while not condition():
                 self.changed.clear()
@@ -69,7 +69,7 @@ class Receiver:
 async def receiver() -> AsyncIterator[Receiver]:
     server = Receiver()
     app = web.Application()
-    app.router.add_post("/secret-token", server.take)
+    app.router.add_post("/secret-token", server.answer)
     runner = web.AppRunner(app)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -86,7 +86,7 @@ def send_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Inputs:
-    """What the service reads of the others: the daemon's fields as the test sets them."""
+    """The inputs of the alert service: the daemon's fields as the test sets them."""
 
     def __init__(self, daemon: "Daemon") -> None:
         self._daemon = daemon
@@ -119,7 +119,7 @@ class Inputs:
 
 
 class Daemon:
-    """The service with its history; `cronjob` is what it sees."""
+    """The alert service with its history; `cronjob` is the CronJob that it reads."""
 
     def __init__(self, history: History, supervisor: Supervisor, settings: Settings) -> None:
         self.history = history
@@ -140,8 +140,8 @@ class Daemon:
             registry=CollectorRegistry(),  # type: ignore[arg-type]
         )
 
-    async def all_sent(self) -> None:
-        """Returns once no message waits any more."""
+    async def wait_until_sent(self) -> None:
+        """Return once no message waits any more."""
         changed = asyncio.Event()
         stop = self.history.subscribe(lambda _: changed.set())
         async with asyncio.timeout(30):
@@ -172,16 +172,16 @@ async def test_a_restart_neither_repeats_nor_loses(tmp_path: Path, receiver: Rec
     ops = channel(tmp_path, receiver.url)
     async with daemon(tmp_path, ops) as first:
         await first.service.evaluate()
-        await first.all_sent()
+        await first.wait_until_sent()
         await first.service.evaluate()
-        await first.all_sent()
+        await first.wait_until_sent()
     async with daemon(tmp_path, ops) as second:
         second.service.start()
         await second.service.evaluate()
         (alert,) = second.service.active_alerts()
         second.cronjob = WELL
         await second.service.evaluate()
-        await receiver.until(lambda: receiver.events == ["opened", "resolved"])
+        await receiver.wait_for(lambda: receiver.events == ["opened", "resolved"])
         assert second.service.active_alerts() == []
         assert second.service.get(alert.id).resolved_at is not None
     (told, _) = receiver.messages
@@ -202,14 +202,14 @@ async def test_what_cannot_be_told_stays_as_it_is(tmp_path: Path, receiver: Rece
         it.checked = True
         await it.service.evaluate()
         assert it.service.active_alerts() == []
-        await receiver.until(lambda: receiver.events == ["opened", "resolved"])
+        await receiver.wait_for(lambda: receiver.events == ["opened", "resolved"])
 
 
 async def test_a_storm_is_one_message(tmp_path: Path, receiver: Receiver) -> None:
     async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
         it.number = 200
         await it.service.evaluate()
-        await it.all_sent()
+        await it.wait_until_sent()
         (message,) = receiver.messages
         assert message["title"] == "kronkeep: critical: PolicyInvalid shop/dump and 199 more"
         assert len(message["others"]) == 199
@@ -218,7 +218,7 @@ async def test_a_storm_is_one_message(tmp_path: Path, receiver: Receiver) -> Non
         )
         it.number = 3
         await it.service.evaluate()
-        await it.all_sent()
+        await it.wait_until_sent()
         assert receiver.events == ["opened", "resolved"]
 
 
@@ -228,7 +228,7 @@ async def test_what_a_stop_cut_off_is_sent_after_it(tmp_path: Path, receiver: Re
         await first.service.evaluate()
     async with daemon(tmp_path, channel(tmp_path, receiver.url)) as second:
         second.service.start()
-        await receiver.until(lambda: receiver.events == ["opened"])
+        await receiver.wait_for(lambda: receiver.events == ["opened"])
 
 
 @pytest.mark.parametrize(
@@ -245,8 +245,8 @@ async def test_tries_are_bounded_and_a_final_refusal_is_not_tried_again(
     receiver.answers = answers
     async with daemon(tmp_path, channel(tmp_path, receiver.url)) as it:
         await it.service.evaluate()
-        await receiver.until(lambda: receiver.requests == asked)
-        await it.all_sent()
+        await receiver.wait_for(lambda: receiver.requests == asked)
+        await it.wait_until_sent()
         assert (receiver.requests, len(receiver.messages)) == (asked, got)
     assert ("is dropped" in caplog.text) == (not got)
     assert "secret-token" not in caplog.text
@@ -257,7 +257,7 @@ async def test_apprise_delivers(tmp_path: Path, receiver: Receiver) -> None:
     url = receiver.url.replace("http", "json", 1)
     async with daemon(tmp_path, channel(tmp_path, url, kind="apprise")) as it:
         await it.service.evaluate()
-        await receiver.until(lambda: len(receiver.messages) == 1)
+        await receiver.wait_for(lambda: len(receiver.messages) == 1)
     assert receiver.messages[0]["title"] == "kronkeep: critical: PolicyInvalid shop/dump"
     assert receiver.messages[0]["message"].startswith("No JSON.\nCorrect the annotation")
     assert receiver.messages[0]["type"] == "failure"
@@ -273,7 +273,7 @@ async def test_severity_and_recoveries_choose_what_a_channel_is_told(
         await it.service.evaluate()
         it.cronjob = WRONG
         await it.service.evaluate()
-        await receiver.until(lambda: receiver.events == ["opened", "opened"])
+        await receiver.wait_for(lambda: receiver.events == ["opened", "opened"])
     assert receiver.messages[0]["alert"]["id"] != receiver.messages[1]["alert"]["id"]
 
 
@@ -281,7 +281,7 @@ async def test_acknowledged_by_name_and_told_no_more(tmp_path: Path, receiver: R
     async with daemon(tmp_path, channel(tmp_path, receiver.url), repeat=0.000001) as it:
         await it.service.evaluate()
         await it.service.evaluate()
-        await receiver.until(lambda: receiver.events == ["opened", "repeated"])
+        await receiver.wait_for(lambda: receiver.events == ["opened", "repeated"])
         (alert,) = it.service.active_alerts()
         heard = await it.service.acknowledge(alert.id, "eve\x1b[31m")
         assert (heard.status, heard.acknowledged_by) == (AlertStatus.ACKNOWLEDGED, "eve␛[31m")
@@ -289,7 +289,7 @@ async def test_acknowledged_by_name_and_told_no_more(tmp_path: Path, receiver: R
         await it.service.evaluate()
         it.cronjob = WELL
         await it.service.evaluate()
-        await receiver.until(lambda: receiver.events == ["opened", "repeated", "resolved"])
+        await receiver.wait_for(lambda: receiver.events == ["opened", "repeated", "resolved"])
         with pytest.raises(NotAllowedNow):
             await it.service.acknowledge(alert.id, "eve")
         with pytest.raises(AlertNotFound):
@@ -306,8 +306,8 @@ async def test_where_another_daemon_acts_it_tells_and_what_it_left_is_told_here(
         assert not it.supervisor.running("alert channel ops")
         it.stands_by = False
         await it.service.evaluate()
-        await receiver.until(lambda: receiver.events == ["opened"])
-        await it.all_sent()
+        await receiver.wait_for(lambda: receiver.events == ["opened"])
+        await it.wait_until_sent()
         it.stands_by = True
         it.cronjob = WELL
         await it.service.evaluate()

@@ -1,4 +1,4 @@
-"""What the history lets go of, and what never goes."""
+"""What expires from the history, and what never does."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

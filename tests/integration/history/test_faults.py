@@ -1,4 +1,4 @@
-"""Faults that the kernel makes: no room at each write, errors by strace, power cuts of a file system."""
+"""Faults of the kernel: no space at each write, errors injected by strace, power cuts of a file system."""
 
 import asyncio
 import ctypes
@@ -140,7 +140,7 @@ def mount(image: Path, at: Path) -> Iterator[None]:
 
 
 def enter_mount_namespace() -> None:
-    """A container that anybody starts meanwhile would keep the cut file system mounted in its namespace."""
+    """Enter a mount namespace: a container started meanwhile would keep the file system in its own."""
     if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNS):
         raise OSError(ctypes.get_errno(), "unshare")
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)

@@ -1,4 +1,4 @@
-"""The history on a real disk: what was acknowledged is there again, damage is refused, TinyDB is TinyDB."""
+"""The history on a real disk: acknowledged changes are read again, damage is refused, TinyDB is TinyDB."""
 
 import asyncio
 import errno
@@ -308,9 +308,9 @@ def kill_and_read(folder: Path, rounds: int) -> None:
         await history.close()
         return ids
 
-    found = asyncio.run(read())
-    assert len(found) == len(set(found))
-    assert set(acknowledged) <= set(found)
+    documents = asyncio.run(read())
+    assert len(documents) == len(set(documents))
+    assert set(acknowledged) <= set(documents)
 
 
 def test_kill_minus_nine_loses_nothing_acknowledged(tmp_path: Path) -> None:

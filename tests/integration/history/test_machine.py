@@ -27,7 +27,7 @@ def _full(*_: object) -> int:
 
 
 class Machine(RuleBasedStateMachine):
-    """`model` is what is in memory, `durable` what the last commit promised."""
+    """The state machine: `model` is what memory holds, `durable` what the last commit promised."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(key=KEYS, status=st.sampled_from(["failed", "running"]), number=st.integers(0, 9))
     def upsert(self, key: str, status: str, number: int) -> None:
-        """Inserts or updates, by TinyDB's own method."""
+        """Insert or update, by TinyDB's own method."""
         table = self.history.table("t")
         stamp = f"2026-01-01T00:00:0{number}Z"
         doc = {"id": key, "status": status, "created_at": stamp, "n": number}
@@ -56,31 +56,31 @@ class Machine(RuleBasedStateMachine):
 
     @rule(status=st.sampled_from(["failed", "running"]), number=st.integers(0, 9))
     def update_some(self, status: str, number: int) -> None:
-        """Changes every document of a status."""
+        """Change every document of a status."""
         self.history.table("t").update({"n": number}, where("status") == status)
         self.model = {k: (s, number if s == status else n) for k, (s, n) in self.model.items()}
 
     @rule(key=KEYS)
     def remove(self, key: str) -> None:
-        """Removes a document, if it is there."""
+        """Remove a document, if it exists."""
         self.history.table("t").remove(where("id") == key)
         self.model.pop(key, None)
 
     @rule()
     def truncate(self) -> None:
-        """Removes every document."""
+        """Remove every document at once."""
         self.history.table("t").truncate()
         self.model = {}
 
     @rule()
     def commit(self) -> None:
-        """From here on it must outlive everything."""
+        """Make the model durable from here on."""
         self.runner.run(self.history.commit())
         self.durable = dict(self.model)
 
     @rule()
-    def no_room(self) -> None:
-        """A commit that finds no space takes back what the disk does not have, and nothing else."""
+    def fail_for_space(self) -> None:
+        """Fail a commit for lack of space: it undoes what the disk does not have, and nothing else."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(os, "pwrite", _full)
             patch.setattr(os, "posix_fallocate", _full)
@@ -90,20 +90,20 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def compact(self) -> None:
-        """Commits, and writes a snapshot."""
+        """Commit, and write a snapshot."""
         self.runner.run(self.history.compact())
         self.durable = dict(self.model)
 
     @rule()
     def reopen(self) -> None:
-        """Closes in order, which commits, and opens again."""
+        """Close in order, which commits, and open again."""
         self.runner.run(self.history.close())
         self.durable = dict(self.model)
         self.history = self.open_history()
 
     @rule(torn=st.sampled_from([b"", b'{"seq":', b"\0" * 100]))
     def crash(self, torn: bytes) -> None:
-        """Goes on with the files as they are at this moment, as after a kill -9 or a torn last line."""
+        """Continue with the files as they are at this moment, as after a kill -9 or a torn last line."""
         old = self.folder
         crashed = self.history
         self.lives += 1
@@ -118,7 +118,7 @@ class Machine(RuleBasedStateMachine):
 
     @invariant()
     def reads_what_the_model_holds(self) -> None:
-        """What is read is what the model holds, by whatever way it is asked."""
+        """Read by several ways what the model holds."""
         table = self.history.table("t")
         rows = {doc["id"]: (doc["status"], doc["n"]) for doc in table}
         assert rows == self.model
@@ -129,7 +129,7 @@ class Machine(RuleBasedStateMachine):
             assert table.documents.count("status", {"status": status}).get(status, 0) == len(some)
 
     def teardown(self) -> None:
-        """Leaves nothing behind."""
+        """Close the history and remove its folder."""
         self.runner.run(self.history.close())
         self.runner.close()
         shutil.rmtree(self.home)

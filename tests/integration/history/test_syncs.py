@@ -38,7 +38,7 @@ HANDLE = re.compile(r"^\d+<([^>]*)>")
 
 
 def find_unsynced(trace: str, folder: Path) -> list[str]:
-    """What was not durable at an acknowledgement, or renamed before its bytes were."""
+    """Return what was not durable at an acknowledgement, or renamed before its bytes were durable."""
     waiting: set[str] = set()
     faults: list[str] = []
     for line in trace.splitlines():

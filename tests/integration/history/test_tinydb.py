@@ -1,4 +1,4 @@
-"""What TinyDB documents, done to stock TinyDB and to the history: the same answers, the same rest."""
+"""What TinyDB documents, done to stock TinyDB and to the history: same results, same documents afterwards."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ async def open_history(folder: Path) -> History:
 
 
 def both(act: Callable[[Any], Any], folder: Path) -> tuple[Any, Any]:
-    """The same done to TinyDB on memory and to ours."""
+    """Do the same to TinyDB in memory and to the history."""
 
     async def ours() -> Any:
         history = await open_history(folder)

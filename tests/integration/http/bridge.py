@@ -1,4 +1,4 @@
-"""TCP on loopback to the socket, as another user: for tools that speak only TCP.
+"""A bridge from TCP on loopback to the socket, as another user: for tools that speak only TCP.
 
 python bridge.py SOCKET UID GID    prints the port, then serves until it is killed
 """

@@ -25,7 +25,7 @@ requests_per_second = 100000
 
 @pytest.fixture(scope="module")
 def open_folder() -> Iterator[Path]:
-    """A folder that others may pass through; pytest closes its own to them whenever a session starts."""
+    """Yield a folder that others may traverse; pytest closes its own to them whenever a session starts."""
     with tempfile.TemporaryDirectory(prefix="kronkeep-") as name:
         Path(name).chmod(0o711)
         yield Path(name)
@@ -33,7 +33,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def open_socket(open_folder: Path) -> Iterator[Path]:
-    """The socket; at the end the log must hold no traceback."""
+    """Yield the socket; at the end the log must hold no traceback."""
     settings = open_folder / "kronkeepd.toml"
     settings.write_text(SETTINGS)
     daemon = Daemon(open_folder / "s")
@@ -45,7 +45,7 @@ def open_socket(open_folder: Path) -> Iterator[Path]:
 
 
 def open_to_all(daemon: Daemon) -> Path:
-    """The daemon's socket, to which anybody may connect from now on."""
+    """Let anybody connect to the daemon's socket from now on, and return its path."""
     path = Path(daemon.announcement["socket"])
     path.chmod(0o666)
     path.parent.chmod(0o711)
@@ -53,7 +53,7 @@ def open_to_all(daemon: Daemon) -> Path:
 
 
 async def request_as_nobody(daemon: Daemon, path: str) -> bytes:
-    """What the daemon answers a user without any group; others may connect only meanwhile."""
+    """Return the daemon's response to a user without any group; others may connect only meanwhile."""
     script = (
         "import os, socket, sys\nos.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"

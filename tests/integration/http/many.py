@@ -22,7 +22,7 @@ CLUSTER = "many"
 
 
 def cronjob(number: int) -> CronJobObject:
-    """A CronJob of a schedule that few others have; every second one has a policy."""
+    """Return a CronJob with a schedule that few others have; every second one has a policy."""
     pod = {
         "containers": [{"name": "c", "image": "busybox:1.36"}],
         "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}],
@@ -47,7 +47,7 @@ def cronjob(number: int) -> CronJobObject:
 
 
 def runs(number: int, count: int) -> list[CronJobExecution]:
-    """The newest runs of a CronJob, one an hour."""
+    """Return the newest runs of a CronJob, one an hour."""
     now = SystemClock().now()
     times = [now - timedelta(hours=hours, seconds=number) for hours in range(count)]
     return [
@@ -73,7 +73,7 @@ def runs(number: int, count: int) -> list[CronJobExecution]:
 
 @asynccontextmanager
 async def many(folder: Path, cronjobs: int, each: int) -> AsyncIterator[Services]:
-    """The services as the daemon has them, with so many CronJobs of so many runs each; no task goes on."""
+    """Yield the daemon's services with so many CronJobs of so many runs each; no task of theirs runs."""
     history = await History.open(folder, clock=SystemClock())
     supervisor = Supervisor(SystemClock())
     cluster = Cluster(None, None, in_cluster=False, name=CLUSTER)

@@ -57,7 +57,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def time_request(path: str) -> float:
-    """Seconds that one request took, waiting for a place in the backlog included."""
+    """Return the seconds that one request took, the wait for a place in the backlog included."""
     began = time.perf_counter()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(path)
@@ -70,7 +70,7 @@ def time_request(path: str) -> float:
 
 
 def measure_during_flood(path: str) -> list[float]:
-    """What requests took, in order of time, while the other user's program ran."""
+    """Return the sorted durations of requests while the other user's program ran."""
     durations = []
     with subprocess.Popen([sys.executable, "-c", FLOOD, path, str(SECONDS)]) as flood:
         while flood.poll() is None:

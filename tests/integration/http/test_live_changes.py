@@ -35,7 +35,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
 
 
 async def next_cronjob(events: AsyncIterator[api.ChangeEvent], name: str) -> CronJob:
-    """The next state of a CronJob that the stream sends."""
+    """Return the next state of a CronJob that the stream sends."""
     async with asyncio.timeout(30):
         async for event in events:
             if event.table == "cronjobs" and event.record and event.record["name"] == name:

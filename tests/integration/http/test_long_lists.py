@@ -1,4 +1,4 @@
-"""Lists of everything hold the event loop for a few CronJobs at a time, however many there are."""
+"""Lists of everything block the event loop for a few CronJobs at a time, however many there are."""
 
 import asyncio
 from collections import Counter
@@ -31,7 +31,7 @@ async def services(tmp_path: Path) -> AsyncIterator[Services]:
 
 
 class Turns:
-    """Counts the turns of the event loop while something is awaited."""
+    """A count of the turns of the event loop while something is awaited."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -1,4 +1,4 @@
-"""Writes that may be sent again, conditional writes, dry runs, operations, limits: against a real daemon."""
+"""Repeated writes, conditional writes, dry runs, operations and limits against a real daemon."""
 
 import asyncio
 import os
@@ -30,7 +30,7 @@ def daemon(open_folder: Path) -> Iterator[Daemon]:
 
 
 async def create(daemon: Daemon, name: str) -> str:
-    """A CronJob that no other test touches; its path."""
+    """Create a CronJob that no other test uses, and return its path."""
     async with daemon.client() as client:
         await client.cronjobs.create(
             CronJobCreate(name=name, image="busybox", command=("true",), schedule="0 2 29 2 *")
@@ -118,7 +118,7 @@ async def test_checking_a_storage_is_an_operation(daemon: Daemon, http: HTTP) ->
 
 
 async def test_one_user_has_eight_streams_and_hears_why_there_is_no_ninth(daemon: Daemon) -> None:
-    """Twice: a reader that has gone counts no longer, whether or not anything was to be told to it."""
+    """Twice: a reader that has left is no longer counted, whether or not a change was sent to it."""
     for _ in range(2):
         connections = [await asyncio.open_unix_connection(daemon.announcement["socket"]) for _ in range(9)]
         heads = []

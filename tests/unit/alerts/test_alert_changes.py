@@ -1,4 +1,4 @@
-"""What changed about alerts: opened once, escalated, repeated, resolved."""
+"""How findings change alerts: opened once, escalated, repeated, resolved."""
 
 from datetime import UTC, datetime, timedelta
 

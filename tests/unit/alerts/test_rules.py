@@ -1,4 +1,4 @@
-"""Each rule on records that meet it and on records that just do not."""
+"""Each rule on records that meet it and on records that just fail to."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -13,7 +13,7 @@ Grants = set[tuple[str, str, str]]
 
 
 def read_grants(file: str, role: str) -> Grants:
-    """(group, resource, verb) of every rule of a role that is not limited to names."""
+    """Return (group, resource, verb) of every rule of a role that is not limited to names."""
     grants: Grants = set()
     for document in yaml.safe_load_all((FOLDER / file).read_text()):
         if document["kind"] in ("Role", "ClusterRole") and document["metadata"]["name"] == role:
@@ -27,7 +27,7 @@ def each(rule: dict[str, Any]) -> Grants:
     return {(g, r, v) for g in rule["apiGroups"] for r in rule["resources"] for v in rule["verbs"]}
 
 
-def needed_grants(scope: str) -> Grants:
+def grants_to_request(scope: str) -> Grants:
     return {(r.group, r.resource, verb) for r in RIGHTS if r.scope == scope for verb in r.verbs}
 
 
@@ -35,17 +35,17 @@ def test_the_cluster_role_is_the_table() -> None:
     text = yaml.safe_load_all((FOLDER / "rights.yaml").read_text())
     roles = {d["kind"]: d for d in text if d["kind"] in ("Role", "ClusterRole")}
     rules = {kind: set().union(*(each(r) for r in d["rules"])) for kind, d in roles.items()}
-    assert rules["ClusterRole"] - {("", "namespaces", "get")} == needed_grants(WATCHED)
-    assert rules["Role"] == needed_grants(OWN)
+    assert rules["ClusterRole"] - {("", "namespaces", "get")} == grants_to_request(WATCHED)
+    assert rules["Role"] == grants_to_request(OWN)
 
 
 def test_the_namespaced_role_is_the_table() -> None:
-    assert read_grants("rights-namespaced.yaml", "kronkeepd-watched") == needed_grants(WATCHED)
-    assert read_grants("rights-namespaced.yaml", "kronkeepd") >= needed_grants(OWN)
+    assert read_grants("rights-namespaced.yaml", "kronkeepd-watched") == grants_to_request(WATCHED)
+    assert read_grants("rights-namespaced.yaml", "kronkeepd") >= grants_to_request(OWN)
 
 
 @pytest.mark.parametrize(("namespaces", "where"), [((), {None}), (("a", "b"), {"a", "b"})])
 def test_a_right_is_asked_for_where_it_is_needed(namespaces: tuple[str, ...], where: set[str | None]) -> None:
-    found = list(rights_by_namespace(namespaces, "own"))
-    assert {namespace for right, namespace in found if right.scope == WATCHED} == where
-    assert {namespace for right, namespace in found if right.scope == OWN} == {"own"}
+    pairs = list(rights_by_namespace(namespaces, "own"))
+    assert {namespace for right, namespace in pairs if right.scope == WATCHED} == where
+    assert {namespace for right, namespace in pairs if right.scope == OWN} == {"own"}

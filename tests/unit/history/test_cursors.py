@@ -1,4 +1,4 @@
-"""A cursor that nobody gave is the beginning, whatever digits it is made of."""
+"""A cursor that no page returned is the beginning, whatever digits it consists of."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rows and their indexes against a plain list: whatever was changed, the same answers in the same order."""
+"""Rows and their indexes against a plain list: after any changes the same results in the same order."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def test_newest_and_counts_are_those_of_a_plain_list(
             model[number] = doc
     low = f"2026-01-01T00:00:0{since}"
     place = (f"2026-01-01T00:00:0{before}", -1)
-    wanted = sorted(
+    expected = sorted(
         (
             (doc["created_at"][:-1], number)
             for number, doc in model.items()
@@ -49,9 +49,9 @@ def test_newest_and_counts_are_those_of_a_plain_list(
         ),
         reverse=True,
     )
-    wanted = [found for found in wanted if before is None or found < place]
+    expected = [key for key in expected if before is None or key < place]
     rows = documents.newest(equal, before=place if before is not None else None, since=low)
-    assert [row[:2] for row in rows] == wanted
+    assert [row[:2] for row in rows] == expected
     statuses = [
         doc["status"] for doc in model.values() if all(doc[field] == value for field, value in equal.items())
     ]

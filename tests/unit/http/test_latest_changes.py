@@ -1,4 +1,4 @@
-"""Who resumes gets the latest change of each CronJob and watch; the queue of a slow reader stays small."""
+"""A client that resumes gets the latest change of each record; the queue of a slow reader stays small."""
 
 from kronkeep_daemon.history import Change
 from kronkeep_daemon.http import event_stream, live_changes

@@ -1,4 +1,4 @@
-"""The reference page and the command line's help say what the table of routes says."""
+"""The generated pages and the command line's help agree with the routes."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A daemon that stops does not wait for those who listen to it."""
+"""A daemon that stops does not wait for the readers of its streams."""
 
 import asyncio
 from pathlib import Path

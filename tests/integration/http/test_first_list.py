@@ -1,4 +1,4 @@
-"""What is answered before a cluster has been listed for the first time."""
+"""Answers before a cluster has been listed for the first time."""
 
 from pathlib import Path
 
