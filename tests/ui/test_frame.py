@@ -129,7 +129,7 @@ async def test_a_storage_is_made_in_one_line() -> None:
         await pilot.press("n")
         await until(pilot, lambda: "New storage: vault local path=" in screen(pilot))
         await pilot.press("enter")
-        await until(pilot, lambda: "Making vault." in screen(pilot))
+        await until(pilot, lambda: "Creating vault." in screen(pilot))
         assert json.loads(given.asked[0][1])["settings"] == {"path": "/var/backups/vault"}
 
 

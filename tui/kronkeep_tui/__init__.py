@@ -1,1 +1,1 @@
-"""kronkeep: the terminal and the command line."""
+"""The terminal and the command line of kronkeep."""

@@ -1,4 +1,4 @@
-"""The terminal: a reader keeps a picture of the daemon, a timer shows what changed, one frame draws it."""
+"""The Textual application: it creates reader and frame, and shows what was read a few times a second."""
 
 import gc
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ TICK_SECONDS = 1.0  # ages; what prints the same sends nothing
 
 
 class KronkeepApp(App[int]):
-    """The application; client, settings and clock come from outside."""
+    """The application on one client; `start` is the tab it opens with."""
 
     TITLE = "kronkeep"
     ENABLE_COMMAND_PALETTE = False
@@ -57,19 +57,19 @@ class KronkeepApp(App[int]):
         self._ages_due = False
 
     def get_driver_class(self) -> type[Driver]:
-        """The terminal's driver, which sends fewer bytes."""
+        """Return the platform's driver, changed to send fewer bytes."""
         return shortening_driver(super().get_driver_class())
 
     def get_default_screen(self) -> Frame:
-        """The frame is the only screen: one below it would be drawn, and drawn through it, too."""
+        """Return the frame as the only screen: one below it would be drawn too, and seen through it."""
         return self.frame
 
     def on_mount(self) -> None:
-        """Begins to read."""
+        """Start reading once something is on the screen."""
         self.call_after_refresh(self._read)
 
     def _read(self) -> None:
-        """Reading begins when something is on the screen: what it imports takes 60 ms."""
+        """Start reading, which imports modules for 60 ms, and collect garbage again."""
         if not gc.isenabled():
             gc.freeze()
             gc.enable()
@@ -79,7 +79,7 @@ class KronkeepApp(App[int]):
         self.set_interval(TICK_SECONDS, self._mark_ages_due)
 
     def set_scheme(self, name: str) -> None:
-        """Changes the colours."""
+        """Change the colours to those of a scheme."""
         look = colours.colour_scheme(name, plain=self.settings.plain)
         self.roles = look.roles
         self.theme = look.theme
@@ -97,5 +97,5 @@ class KronkeepApp(App[int]):
                 self.frame.show()
 
     def action_help_quit(self) -> None:
-        """ctrl+c ends nothing here."""
+        """Explain, in place of Textual's hint, that ctrl+c does not quit."""
         self.frame.tell("ctrl+c stops nothing here; q quits, and what runs in the daemon goes on.", "quiet")

@@ -1,8 +1,9 @@
-"""What the terminal asks the daemon to change, for one or for many; the first error is said."""
+"""What the terminal asks the daemon to change, for one record or for many."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import (
@@ -16,169 +17,163 @@ from kronkeep_common.models import (
 )
 from kronkeep_tui.context import Context
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from kronkeep_common.client.cronjobs import CronJobCalls
+
 AT_ONCE = 4
-STORAGE_WORKS = {
-    "check": "Checked",
-    "measure": "Measured",
-    "test": "Opened the repository of",
-    "prune": "Gave back the space of",
-    "retry": "Trying again",
-}
+
+
+class ChangeRequest(NamedTuple):
+    """One request, and the name of what it changes."""
+
+    name: str
+    send: Callable[[], Awaitable[object]]
 
 
 class ChangeRequests:
-    """Trigger, suspend, back up, delete, stop; each says in the message line what came of it."""
+    """Sends changes beside the screen and shows in the message line how they ended."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._client = context.client
+
+    def _cronjobs(self, cluster: str) -> "CronJobCalls":
+        return self._client.for_cluster(cluster).cronjobs
 
     def trigger(self, cronjobs: Sequence[CronJob]) -> None:
-        """Runs CronJobs now."""
-        client = self._context.client
-        self._send_all(
-            "trigger",
-            cronjobs,
-            lambda c: client.for_cluster(c.cluster).cronjobs.trigger(c.namespace, c.name),
-            "Started",
-            _name,
-        )
+        """Run CronJobs now."""
+        requests = [
+            ChangeRequest(_name(c), partial(self._cronjobs(c.cluster).trigger, c.namespace, c.name))
+            for c in cronjobs
+        ]
+        self._start(requests, "trigger", "Started")
 
     def toggle_suspension(self, cronjobs: Sequence[CronJob]) -> None:
-        """Suspends CronJobs, or resumes them where the first is suspended."""
-        client = self._context.client
+        """Suspend CronJobs, or resume them where the first is suspended."""
         resume = cronjobs[0].suspended
-        word = "Resumed" if resume else "Suspended"
-
-        async def call(cronjob: CronJob) -> CronJob:
-            cronjobs = client.for_cluster(cronjob.cluster).cronjobs
-            change = cronjobs.resume if resume else cronjobs.suspend
-            return await change(cronjob.namespace, cronjob.name)
-
-        self._send_all("toggle", cronjobs, call, word, _name)
+        requests = []
+        for cronjob in cronjobs:
+            calls = self._cronjobs(cronjob.cluster)
+            send = calls.resume if resume else calls.suspend
+            requests.append(ChangeRequest(_name(cronjob), partial(send, cronjob.namespace, cronjob.name)))
+        self._start(requests, "suspend", "Resumed" if resume else "Suspended")
 
     def back_up(self, cronjobs: Sequence[CronJob]) -> None:
-        """Backs CronJobs up now."""
-        client = self._context.client
-        call = lambda c: client.for_cluster(c.cluster).cronjobs.back_up(c.namespace, c.name)  # noqa: E731
-        self._send_all("back up", cronjobs, call, "Backing up", _name)
+        """Back CronJobs up now."""
+        requests = [
+            ChangeRequest(_name(c), partial(self._cronjobs(c.cluster).back_up, c.namespace, c.name))
+            for c in cronjobs
+        ]
+        self._start(requests, "back up", "Backing up")
 
     def delete(self, cronjob: CronJob) -> None:
-        """Deletes a CronJob; its name was typed."""
-        client = self._context.client
-        self._send_all(
-            "delete",
-            [cronjob],
-            lambda c: client.for_cluster(c.cluster).cronjobs.delete(c.namespace, c.name, c.name),
-            "Deleted",
-            _name,
-        )
+        """Delete a CronJob whose name was typed."""
+        name = cronjob.name
+        send = partial(self._cronjobs(cronjob.cluster).delete, cronjob.namespace, name, confirm=name)
+        self._start([ChangeRequest(_name(cronjob), send)], "delete", "Deleted")
 
     def cancel(self, runs: Sequence[CronJobExecution]) -> None:
-        """Stops runs."""
-        client = self._context.client
-        self._send_all("stop", runs, lambda r: client.runs.cancel(r.id), "Stopping", lambda r: r.job or r.id)
+        """Stop runs."""
+        requests = [
+            ChangeRequest(run.job or run.id, partial(self._client.runs.cancel, run.id)) for run in runs
+        ]
+        self._start(requests, "stop", "Stopping")
 
     def acknowledge(self, alerts: Sequence[Alert]) -> None:
-        """Says that somebody knows of alerts."""
-        client = self._context.client
-        self._send_all(
-            "acknowledge",
-            alerts,
-            lambda a: client.alerts.acknowledge(a.id),
-            "Acknowledged",
-            lambda a: a.object,
-        )
+        """Record that somebody knows of alerts."""
+        requests = [
+            ChangeRequest(alert.object, partial(self._client.alerts.acknowledge, alert.id))
+            for alert in alerts
+        ]
+        self._start(requests, "acknowledge", "Acknowledged")
 
     def create_storage(self, storage: BackupStorageCreate) -> None:
-        """Creates a storage; its state tells when it can be used."""
+        """Create a storage; its status shows when it can be used."""
         self._context.start_work(self._create_storage(storage), "create")
 
     async def _create_storage(self, storage: BackupStorageCreate) -> None:
-        made = await self._context.client.storages.create(storage)
+        created = await self._client.storages.create(storage)
         if storage.password is None:
-            copied = f"Keep a copy of the Secret {made.password.secret} elsewhere."
-            self._context.tell(f"Making {made.id}. {copied}", "warn")
+            secret = created.password.secret
+            self._context.tell(f"Creating {created.id}. Keep a copy of the Secret {secret} elsewhere.")
         else:
-            self._context.tell(f"Making {made.id}.", "ok")
+            self._context.tell(f"Creating {created.id}.", "ok")
 
     def change_storage(self, storage: BackupStorage, change: BackupStorageChange) -> None:
-        """Changes who may use a storage and what it may hold."""
-        client = self._context.client
-        call = lambda s: client.storages.change(s.id, change)  # noqa: E731
-        self._send_all(f"change {storage.id}", [storage], call, "Changed", lambda s: s.id)
+        """Change who may use a storage, and its capacity."""
+        send = partial(self._client.storages.change, storage.id, change)
+        self._start([ChangeRequest(storage.id, send)], f"change {storage.id}", "Changed")
 
-    def work_on_storage(self, what: str, storage: BackupStorage) -> None:
-        """Does one of STORAGE_WORKS on a storage, to its end."""
-        storages = self._context.client.storages
-        calls: dict[str, Callable[[str], Awaitable[object]]] = {
-            "check": storages.check,
-            "measure": storages.measure,
-            "test": storages.test,
-            "prune": storages.prune,
-            "retry": storages.retry,
-        }
-        call = calls[what]
-        words = STORAGE_WORKS[what]
-        self._context.tell(f"{what} of {storage.id} runs; it may take a while.", "quiet")
-        self._send_all(f"{what} {storage.id}", [storage], lambda s: call(s.id), words, lambda s: s.id)
+    def check_storage(self, storage: BackupStorage) -> None:
+        """Run `restic check` on a storage."""
+        self._work_on_storage(storage, self._client.storages.check, "check", "Checked")
+
+    def measure_storage(self, storage: BackupStorage) -> None:
+        """Measure how full a storage is."""
+        self._work_on_storage(storage, self._client.storages.measure, "measure", "Measured")
+
+    def test_storage(self, storage: BackupStorage) -> None:
+        """Open a storage's repository from the cluster."""
+        self._work_on_storage(storage, self._client.storages.test, "test", "Opened the repository of")
+
+    def prune_storage(self, storage: BackupStorage) -> None:
+        """Delete the data that no snapshot of a storage needs."""
+        self._work_on_storage(storage, self._client.storages.prune, "prune", "Freed space in")
+
+    def retry_storage(self, storage: BackupStorage) -> None:
+        """Try again to create a storage that failed."""
+        self._work_on_storage(storage, self._client.storages.retry, "retry", "Trying again")
+
+    def _work_on_storage(
+        self, storage: BackupStorage, send: Callable[[str], Awaitable[object]], task: str, done: str
+    ) -> None:
+        self._context.tell(f"{task} of {storage.id} is running; it may take a while.", "quiet")
+        self._start([ChangeRequest(storage.id, partial(send, storage.id))], f"{task} {storage.id}", done)
 
     def delete_storage(self, storage: BackupStorage) -> None:
-        """Forgets a storage; its name was typed."""
-        client = self._context.client
-        self._send_all(
-            "delete", [storage], lambda s: client.storages.delete(s.id, s.id), "Forgot", lambda s: s.id
-        )
+        """Forget a storage whose name was typed."""
+        send = partial(self._client.storages.delete, storage.id, confirm=storage.id)
+        self._start([ChangeRequest(storage.id, send)], "delete", "Forgot")
 
     def verify(self, backup: BackupExecution) -> None:
-        """Restores a backup to scratch and compares it, to its end."""
+        """Restore a backup to scratch space and compare it."""
         self._context.tell(f"Verifying {backup.cronjob}; it may take a while.", "quiet")
-        client = self._context.client
-        self._send_all(
-            f"verify {backup.id}", [backup], lambda b: client.backups.verify(b.id), "Verified", lambda b: b.id
-        )
+        send = partial(self._client.backups.verify, backup.id)
+        self._start([ChangeRequest(backup.id, send)], f"verify {backup.id}", "Verified")
 
     def drill(self, backup: BackupExecution) -> None:
-        """Begins a drill of the backup's CronJob."""
-        client = self._context.client
-        self._send_all(
-            f"drill {backup.cronjob_id}",
-            [backup],
-            lambda b: client.for_cluster(b.cluster).cronjobs.drill(b.namespace, b.cronjob),
-            "Drilling",
-            lambda b: f"{b.namespace}/{b.cronjob}",
-        )
+        """Start a drill of the backup's CronJob."""
+        send = partial(self._cronjobs(backup.cluster).drill, backup.namespace, backup.cronjob)
+        name = f"{backup.namespace}/{backup.cronjob}"
+        self._start([ChangeRequest(name, send)], f"drill {backup.cronjob_id}", "Drilling")
 
-    def _send_all(
-        self,
-        what: str,
-        targets: Sequence[T],
-        call: Callable[[T], Awaitable[object]],
-        done: str,
-        name: Callable[[T], str],
-    ) -> None:
-        room = asyncio.Semaphore(AT_ONCE)
-        errors: list[KronkeepError] = []
+    def _start(self, requests: Sequence[ChangeRequest], task: str, done: str) -> None:
+        """Send requests as a task of this name; `done` begins the message when all have succeeded."""
+        self._context.start_work(self._send_all(requests, done), task)
 
-        async def one(target: T) -> None:
-            async with room:
-                try:
-                    await call(target)
-                except KronkeepError as error:
-                    errors.append(error)
+    async def _send_all(self, requests: Sequence[ChangeRequest], done: str) -> None:
+        limit = asyncio.Semaphore(AT_ONCE)
+        answers = await asyncio.gather(*(_send(request, limit) for request in requests))
+        errors = [error for error in answers if error is not None]
+        if errors:
+            self._tell_error(errors[0], succeeded=len(requests) - len(errors), count=len(requests))
+        else:
+            what = requests[0].name if len(requests) == 1 else f"{len(requests)} of them"
+            self._context.tell(f"{done} {what}.", "ok")
 
-        async def work() -> None:
-            await asyncio.gather(*map(one, targets))
-            well = len(targets) - len(errors)
-            if errors:
-                error = errors[0]
-                lead = f"{well} of {len(targets)} done. " if len(targets) > 1 else ""
-                self._context.tell(f"{lead}{error.message} {error.next_step} [{error.code}]", "bad")
-            else:
-                first = name(targets[0])
-                self._context.tell(f"{done} {first if well == 1 else f'{well} of them'}.", "ok")
+    def _tell_error(self, error: KronkeepError, *, succeeded: int, count: int) -> None:
+        lead = f"{succeeded} of {count} done. " if count > 1 else ""
+        self._context.tell(f"{lead}{error.message} {error.next_step} [{error.code}]", "bad")
 
-        self._context.start_work(work(), what)
+
+async def _send(request: ChangeRequest, limit: asyncio.Semaphore) -> KronkeepError | None:
+    """Send a request and return what it was refused with."""
+    async with limit:
+        try:
+            await request.send()
+        except KronkeepError as error:
+            return error
+    return None
 
 
 def _name(cronjob: CronJob) -> str:

@@ -1,6 +1,6 @@
-"""Roles and their colours: the terminal's own sixteen by default, readable in any scheme, dark or light.
+"""Roles of text and their colours; by default the sixteen colours of the user's own terminal.
 
-Every role also has a word on the screen; colour is never the only sign.
+Colour is never the only sign: what a role means is also said by a word or a character.
 """
 
 import os
@@ -26,9 +26,9 @@ ROLES = (
 
 
 class Roles(dict[str, Style]):
-    """Styles by role; roles joined by a space are the later laid over the earlier.
+    """Styles by role; of several roles, separated by spaces, the later override the earlier.
 
-    `plain` says that nothing is drawn with signs: a screen reader speaks them one by one.
+    In `plain` mode nothing is drawn with characters, because a screen reader would speak them one by one.
     """
 
     def __init__(self, words: dict[str, str], *, plain: bool = False) -> None:
@@ -50,7 +50,7 @@ class ThemedApp(Protocol):
     roles: Roles
 
     def set_scheme(self, name: str) -> None:
-        """Change the colours to those of a look."""
+        """Change the colours to those of a scheme."""
 
 
 TERMINAL = {
@@ -101,7 +101,7 @@ LIGHT = {
 
 
 class ColourScheme(NamedTuple):
-    """A Textual theme by name and the roles that go with it."""
+    """The name of a Textual theme, and the styles of the roles."""
 
     theme: str
     roles: Roles
@@ -135,7 +135,7 @@ SCHEMES = {
 
 
 def colour_scheme(name: str, *, plain: bool = False) -> ColourScheme:
-    """The look of a name; `auto` and unknown names are the terminal's own colours."""
+    """Return the scheme with a name; for an unknown name the terminal's own colours."""
     theme, words = SCHEMES.get(name, SCHEMES["terminal"])
     if theme == "ansi-dark" and _is_light_terminal():
         theme = "ansi-light"
@@ -143,5 +143,5 @@ def colour_scheme(name: str, *, plain: bool = False) -> ColourScheme:
 
 
 def _is_light_terminal() -> bool:
-    """COLORFGBG is `fg;bg` where a terminal sets it; 7 and 15 are light grounds."""
+    """Return whether COLORFGBG (`foreground;background`, where a terminal sets it) has a light background."""
     return os.environ.get("COLORFGBG", "").rpartition(";")[2] in ("7", "15")

@@ -1,4 +1,4 @@
-"""`:` commands: a view with a filter, a thing by its name, a namespace, a theme, any action by its name."""
+"""The `:` commands: a tab with a filter, `job NAME`, `run ID`, `ns NAME`, `theme NAME`, and every action."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -24,7 +24,7 @@ class CommandTarget(Protocol):
         """The view in front."""
 
     def go(self, way: PlacePath) -> None:
-        """Show the last place of a way that begins at a tab."""
+        """Show the last place of a path that begins at a tab."""
 
     def perform(self, action: Action) -> None:
         """Do an action in the view in front, or show why it cannot be done."""
@@ -44,7 +44,7 @@ COMMANDS = ("job", "run", "ns", "theme")
 
 
 def run_command(target: CommandTarget, text: str) -> None:
-    """Does a command; raises InvalidRequest for one that does not exist."""
+    """Run a command; raise InvalidRequest for one that does not exist."""
     word, _, rest = text.strip().partition(" ")
     rest = rest.strip()
     word = SHORT_FORMS.get(word, word)
@@ -100,7 +100,7 @@ _HANDLERS: dict[str, Callable[[CommandTarget, str], None]] = {
 
 
 def completer(store: Store) -> Callable[[str], Sequence[str]]:
-    """What may follow a beginning: commands first, then the names that a command takes."""
+    """Return a function that completes commands, then the names that they take."""
     words = sorted(
         [*TABS, *COMMANDS, *SHORT_FORMS, *(n.replace("_", "-") for n in BY_NAME if not n.startswith("view-"))]
     )

@@ -60,7 +60,7 @@ class Context(Protocol):
         """Copy text to the user's clipboard."""
 
     def go(self, way: PlacePath) -> None:
-        """Show the last place of a way that begins at a tab."""
+        """Show the last place of a path that begins at a tab."""
 
     def enter(self, kind: str, of: str = "") -> None:
         """Show a view one step further in."""
@@ -72,7 +72,7 @@ class Context(Protocol):
         """Go one step out and discard the view that was in front."""
 
     def start_work(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run work beside the screen; a KronkeepError is shown. It ends work of the same name."""
+        """Run work beside the screen; show its KronkeepError. `name` is what a fault's message calls it."""
 
     def perform(self, action: Action) -> None:
         """Do an action in the view in front, or show why it cannot be done."""

@@ -1,4 +1,7 @@
-"""A CronJob in $EDITOR: what is saved is first tried, then put; a refused text stays in its file."""
+"""Edit a CronJob as YAML in the user's editor.
+
+What was saved is sent as a dry run first. A text that is refused stays in its file.
+"""
 
 import os
 import shlex
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def write_file(spec: CronJobCreate) -> Path:
-    """A file with the CronJob as YAML."""
+    """Write a CronJob as YAML to a new temporary file and return its path."""
     import yaml
 
     body = {"kind": "CronJob", **msgspec.to_builtins(spec)}
@@ -28,7 +31,7 @@ def write_file(spec: CronJobCreate) -> Path:
 
 
 def run_editor(path: Path) -> int:
-    """Runs the editor to its end, whatever else waits, and gives its exit code; raises InvalidRequest."""
+    """Run $VISUAL or $EDITOR on a file until it ends and return its exit code; raise InvalidRequest."""
     editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     try:
         return subprocess.run([*editor, str(path)], check=False).returncode
@@ -39,10 +42,10 @@ def run_editor(path: Path) -> int:
 
 
 async def submit_file(client: Any, original: "TaggedSpec", path: Path, code: int) -> CronJobCreate | None:
-    """Puts back what the editor left with its exit code; None where nothing was changed.
+    """Send what was saved in an editor that ended with `code`; return it, None if nothing was changed.
 
-    Raises what the daemon refuses with (PreconditionFailed where somebody else changed it meanwhile), with
-    the path of what was written; the file goes once that is safe.
+    The file is deleted after that. Raise what the daemon refuses with, PreconditionFailed if somebody else
+    has changed the CronJob meanwhile; then the file stays and the error's next step names it.
     """
     try:
         edited = _read_spec(path, code)

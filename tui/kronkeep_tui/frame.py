@@ -180,7 +180,7 @@ class Frame(Screen[None], Covered):
     # places
 
     def go(self, way: PlacePath) -> None:
-        """Show the last place of a way that begins at a tab."""
+        """Show the last place of a path that begins at a tab."""
         self.navigation.go(way)
         self._show_place()
 
@@ -258,7 +258,7 @@ class Frame(Screen[None], Covered):
             self.tell(f"{error.message} {error.next_step}")
 
     def start_work(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run work beside the screen; a KronkeepError is shown. It ends work of the same name."""
+        """Run work beside the screen; show its KronkeepError. `name` is what a fault's message calls it."""
 
         async def run_and_tell() -> None:
             try:

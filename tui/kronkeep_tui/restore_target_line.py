@@ -1,4 +1,4 @@
-"""A restore's target written in one line: `new-claim NAME`, `claim NAME` or `in-place`, and options; pure."""
+"""A restore's target in one line: `new-claim NAME`, `claim NAME` or `in-place`, then options."""
 
 import shlex
 from collections.abc import Sequence
@@ -13,7 +13,10 @@ FIELDS = ("namespace", "folder", "class", "size")
 
 
 def parse(line: str, include: Sequence[str]) -> RestoreRequest:
-    """The request; raises InvalidRequest that names the word. In place overwrites by its nature."""
+    """Return the request for a line and for the paths to `include`; raise InvalidRequest.
+
+    A restore in place always overwrites.
+    """
     try:
         words = shlex.split(line)
     except ValueError as fault:
@@ -37,7 +40,7 @@ def parse(line: str, include: Sequence[str]) -> RestoreRequest:
 
 
 def to_line(request: RestoreRequest) -> str:
-    """The line that `parse` reads as this request's target and options."""
+    """Return the line that `parse` reads as the target and options of a request."""
     target = request.target
     if target is None or target.kind == "in-place":
         return "in-place suspend" if request.suspend else "in-place"
@@ -77,7 +80,7 @@ def _pair(word: str) -> tuple[str, str]:
 
 
 def complete(line: str) -> Sequence[str]:
-    """What may follow a beginning."""
+    """Return the lines that may follow from the beginning of one."""
     words = line.split(" ")
     before = " ".join(words[:-1])
     last = words[-1]

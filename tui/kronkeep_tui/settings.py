@@ -1,10 +1,11 @@
-"""The terminal's own settings: `$XDG_CONFIG_HOME/kronkeep/terminal.toml`; KRONKEEP_THEME and _PLAIN on top.
+"""The terminal's settings: `$XDG_CONFIG_HOME/kronkeep/terminal.toml`, overridden by environment variables.
 
-theme = "terminal"              # terminal (its own sixteen colours), dark, light
-mouse = false                   # true gives up the terminal's own selection
-plain = false                   # for screen readers: words instead of strips and bars, the cursor on the row
+theme = "terminal"       # terminal (its own sixteen colours), dark or light; also $KRONKEEP_THEME
+mouse = false            # true takes the mouse from the terminal, which then selects no text
+plain = false            # for screen readers: words instead of drawings; also $KRONKEEP_PLAIN
+read_only = false        # true refuses every change
 [keys]
-trigger = ["ctrl+t"]            # an action's name as `?` shows it; its keys instead of the built-in ones
+trigger = ["ctrl+t"]     # by the action's name, which `?` shows: its keys instead of the built-in ones
 """
 
 import os
@@ -18,7 +19,7 @@ from kronkeep_common.models.base import Request
 
 
 class TerminalSettings(Request, frozen=True, kw_only=True):
-    """What a user may choose."""
+    """The user's settings."""
 
     theme: Literal["terminal", "dark", "light"] = "terminal"
     mouse: bool = False
@@ -28,13 +29,13 @@ class TerminalSettings(Request, frozen=True, kw_only=True):
 
 
 def settings_path() -> Path:
-    """Where the file is."""
+    """Return the path of the settings file."""
     base = os.environ.get("XDG_CONFIG_HOME")
     return (Path(base) if base else Path.home() / ".config") / "kronkeep" / "terminal.toml"
 
 
 def read_settings(path: Path | None = None) -> TerminalSettings:
-    """The settings of a file, or the built-in ones where there is none; raises InvalidSettings."""
+    """Return the settings of a file, the defaults where it does not exist; raise InvalidSettings."""
     path = path or settings_path()
     try:
         text = path.read_bytes()

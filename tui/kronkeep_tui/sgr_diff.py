@@ -1,7 +1,7 @@
-"""Fewer bytes for the same picture: of each colour sequence only what differs from the one before it is sent.
+"""Fewer bytes for the same picture: of each colour sequence (SGR, ECMA-48) only the difference is sent.
 
-rich writes every segment's whole style and a reset after it, 45 bytes for a segment in true colour; most
-neighbours differ in the foreground alone, which takes 17. Pure but for the driver that `thrifty` makes.
+rich writes each segment's whole style and a reset after it, 45 bytes for a segment in true colour. Most
+neighbours differ in the foreground alone, which takes 17.
 """
 
 import re
@@ -16,7 +16,7 @@ _WIDE = {"5": 3, "2": 5}  # how many parameters a colour of 256 and one of all t
 
 
 class TextStyle(NamedTuple):
-    """How text is drawn: the flags that are on, fore- and background as they are sent; plain at first."""
+    """How text is drawn: the flags that are set, and the parameters of the colours; empty for the default."""
 
     flags: frozenset[str] = frozenset()
     fore: str = ""
@@ -28,7 +28,7 @@ PLAIN = TextStyle()
 
 @lru_cache(maxsize=1024)
 def parse_style(parameters: str) -> TextStyle | None:
-    """What a whole style's parameters ask for; None where they are not such as rich writes."""
+    """Return the style of a whole sequence's parameters, None for parameters that rich does not write."""
     flags: set[str] = set()
     fore = back = ""
     words = parameters.split(";")
@@ -51,7 +51,7 @@ def parse_style(parameters: str) -> TextStyle | None:
 
 @lru_cache(maxsize=4096)
 def style_change(before: TextStyle, after: TextStyle) -> str:
-    """The shortest sequence that leads from one look to another."""
+    """Return the shortest sequence that changes one style to another."""
     if before == after:
         return ""
     if before.flags - after.flags or (before.fore and not after.fore) or (before.back and not after.back):
@@ -66,7 +66,7 @@ def style_change(before: TextStyle, after: TextStyle) -> str:
 
 
 def shorten(data: str) -> str:
-    """What draws the same as `data`, which begins and ends plain, as every frame does."""
+    """Return a shorter text that draws the same; `data` begins and ends in the default style, as a frame."""
     parts: list[str] = []
     shown = asked = PLAIN
     at = 0
@@ -97,7 +97,7 @@ def _overlay(under: TextStyle, look: TextStyle) -> TextStyle:
 
 
 def shortening_driver(driver: type[Driver]) -> type[Driver]:
-    """A driver that sends fewer bytes."""
+    """Return a subclass of a driver that shortens what it writes."""
 
     class Thrifty(driver):  # type: ignore[misc, valid-type]  # Textual chooses the driver when it runs
         def write(self, data: str) -> None:

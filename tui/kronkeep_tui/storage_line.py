@@ -1,4 +1,4 @@
-"""A storage written in one line: `NAME KIND field=value ...`, completed from the kinds' fields; pure."""
+"""A storage in one line, `NAME KIND field=value ...`, with the fields of its kind."""
 
 import shlex
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _MORE = ("credentials", "password", *LIMITS)
 
 
 def parse(line: str) -> BackupStorageCreate:
-    """The storage; raises InvalidRequest that names the word."""
+    """Return the storage that a line describes; raise InvalidRequest."""
     words = split_words(line)
     if len(words) < 2:
         raise InvalidRequest("A storage is NAME KIND field=value ...", next_step=f"Such as: {EXAMPLE}")
@@ -42,7 +42,7 @@ def parse(line: str) -> BackupStorageCreate:
 
 
 def parse_change(line: str) -> BackupStorageChange:
-    """What a line such as `capacity=2Ti namespaces=shop,billing` changes; raises InvalidRequest."""
+    """Return the change of a line such as `capacity=2Ti namespaces=shop,billing`; raise InvalidRequest."""
     values = dict(_pair(word, empty=True) for word in split_words(line))
     limits = _limits(values)
     if values:
@@ -51,13 +51,13 @@ def parse_change(line: str) -> BackupStorageChange:
 
 
 def limits_of(storage: BackupStorage) -> str:
-    """What may change of a storage, as it is now, in a line that `change` reads."""
+    """Return a storage's limits as they are, in a line that `parse_change` reads."""
     capacity = f"capacity={write_size(storage.capacity_bytes)} " if storage.capacity_bytes else ""
     return f"{capacity}namespaces={','.join(storage.namespaces)}"
 
 
 def _limits(values: dict[str, str]) -> BackupStorageChange:
-    """Takes capacity and namespaces out of a line's values."""
+    """Remove capacity and namespaces from a line's values and return them."""
     capacity = values.pop("capacity", None)
     namespaces = values.pop("namespaces", None)
     return BackupStorageChange(
@@ -94,7 +94,7 @@ def _number(name: str, value: str) -> int:
 
 
 def complete(line: str) -> Sequence[str]:
-    """What may follow a beginning: a kind, then the fields that it still lacks, those it needs first."""
+    """Return the lines that may follow from the beginning of one: a kind, then the fields that it lacks."""
     words = line.split(" ")
     before = " ".join(words[:-1])
     last = words[-1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from kronkeep_common.models import Alert
 from kronkeep_common.text import age
@@ -29,9 +30,9 @@ class AlertsView(TableView[Alert]):
     CLUSTER_COLUMN_INDEX = 2
     EMPTY_LINES = ("Nothing is wrong now.",)
     SORT_ORDERS = {
-        "s": SortOrder("severity", lambda a: (a.status, a.severity)),
-        "a": SortOrder("since", lambda a: a.since),
-        "n": SortOrder("name", lambda a: (a.namespace, a.object)),
+        "s": SortOrder("severity", attrgetter("status", "severity")),
+        "a": SortOrder("since", attrgetter("since")),
+        "n": SortOrder("name", attrgetter("namespace", "object")),
     }
 
     def crumb(self, store: Store) -> str:

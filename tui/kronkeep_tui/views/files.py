@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, NamedTuple
 
@@ -17,7 +18,7 @@ from kronkeep_tui.context import Context
 from kronkeep_tui.navigation import Place
 from kronkeep_tui.prompt import LinePrompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import SortOrder, TableView
+from kronkeep_tui.views.table_view import SortOrder, TableView, moment_key
 from kronkeep_tui.widgets.cells import Text, wrap
 from kronkeep_tui.widgets.row_table import Column, TableRow
 
@@ -45,9 +46,9 @@ class FilesView(TableView[SnapshotFile]):
     )
     EMPTY_LINES = ("Reading the snapshot; a Job lists it once.",)
     SORT_ORDERS = {
-        "n": SortOrder("name", lambda f: f.name),
-        "z": SortOrder("size", lambda f: f.size, True),
-        "a": SortOrder("changed", lambda f: f.modified_at.timestamp() if f.modified_at else 0, True),
+        "n": SortOrder("name", attrgetter("name")),
+        "z": SortOrder("size", attrgetter("size"), True),
+        "a": SortOrder("changed", moment_key("modified_at"), True),
     }
 
     def __init__(self, context: Context, place: Place) -> None:

@@ -5,6 +5,7 @@ when the form is left before it is saved.
 """
 
 from datetime import datetime
+from operator import attrgetter
 
 from textual import on
 from textual.app import ComposeResult
@@ -36,7 +37,7 @@ KEPT_DRAFTS = 20
 
 
 class FormView(View):
-    """The form; its argument is empty for a new CronJob `edit NAMESPACE/NAME` or `copy NAMESPACE/NAME`."""
+    """The form; argument: empty for a new CronJob, `edit NAMESPACE/NAME` or `copy NAMESPACE/NAME`."""
 
     SCOPES = (Scope.FORM, Scope.ANY)
     SCOPED_CSS = False  # the screen's classes are outside of the view
@@ -99,7 +100,7 @@ class FormView(View):
 
     @property
     def _storages(self) -> list[BackupStorage]:
-        return sorted(self.store.storages.newest(), key=lambda storage: storage.id)
+        return sorted(self.store.storages.newest(), key=attrgetter("id"))
 
     @property
     def _known_storages(self) -> list[BackupStorage] | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from kronkeep_common.models import CronJob
@@ -12,19 +13,19 @@ from kronkeep_tui.pages import jobs as page
 from kronkeep_tui.pages.status_words import FAULTS, job_state
 from kronkeep_tui.prompt import YesNoPrompt, name_prompt
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import SortOrder, TableView
+from kronkeep_tui.views.table_view import SortOrder, TableView, moment_key, number_key
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
-_WORST = {"FAIL": 0, "MISS": 1, "late": 2, "?": 3, "run": 4}
+_SEVERITIES = {"FAIL": 0, "MISS": 1, "late": 2, "?": 3, "run": 4}
 
 
 def _next_run_key(cronjob: CronJob) -> float:
     return cronjob.next_at.timestamp() if cronjob.next_at and not cronjob.suspended else float("inf")
 
 
-def _seconds_of(moment: datetime | None) -> float:
-    return moment.timestamp() if moment else 0.0
+def _severity(cronjob: CronJob) -> int:
+    return _SEVERITIES.get(job_state(cronjob), len(_SEVERITIES))
 
 
 class JobsView(TableView[CronJob]):
@@ -40,13 +41,13 @@ class JobsView(TableView[CronJob]):
         "?  shows every key of this view",
     )
     SORT_ORDERS = {
-        "s": SortOrder("state", lambda c: _WORST.get(job_state(c), 9)),
-        "a": SortOrder("name", lambda c: c.name),
-        "n": SortOrder("namespace", lambda c: (c.namespace, c.name)),
+        "s": SortOrder("state", _severity),
+        "a": SortOrder("name", attrgetter("name")),
+        "n": SortOrder("namespace", attrgetter("namespace", "name")),
         "x": SortOrder("next", _next_run_key),
-        "l": SortOrder("last", lambda c: _seconds_of(c.last_started_at), True),
-        "d": SortOrder("duration", lambda c: c.last_duration_seconds or 0, True),
-        "g": SortOrder("last good backup", lambda c: _seconds_of(c.last_good_backup_at)),
+        "l": SortOrder("last", moment_key("last_started_at"), True),
+        "d": SortOrder("duration", number_key("last_duration_seconds"), True),
+        "g": SortOrder("last good backup", moment_key("last_good_backup_at")),
     }
 
     def crumb(self, store: Store) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from kronkeep_common.models import CronJob
@@ -10,13 +11,15 @@ from kronkeep_tui.actions import Action, Scope, handles
 from kronkeep_tui.pages import policies as page
 from kronkeep_tui.pages.jobs import facts
 from kronkeep_tui.store import Store
-from kronkeep_tui.views.table_view import SortOrder, TableView
+from kronkeep_tui.views.table_view import SortOrder, TableView, moment_key
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
 
-def _seconds_of(moment: datetime | None) -> float:
-    return moment.timestamp() if moment else 0.0
+def _recovery_point_key(cronjob: CronJob) -> tuple[bool, float]:
+    """Sort overdue backups first, then the oldest good backup."""
+    good_at = cronjob.last_good_backup_at
+    return not cronjob.backup_overdue, good_at.timestamp() if good_at else 0.0
 
 
 class PoliciesView(TableView[CronJob]):
@@ -32,14 +35,12 @@ class PoliciesView(TableView[CronJob]):
         "n  makes a CronJob with its policy; e in Jobs adds one to a CronJob that is there",
     )
     SORT_ORDERS = {
-        "a": SortOrder("name", lambda c: c.name),
-        "n": SortOrder("namespace", lambda c: (c.namespace, c.name)),
-        "g": SortOrder("last good", lambda c: _seconds_of(c.last_good_backup_at)),
-        "v": SortOrder("last verified", lambda c: _seconds_of(c.last_verified_at)),
-        "o": SortOrder(
-            "recovery point", lambda c: (not c.backup_overdue, _seconds_of(c.last_good_backup_at))
-        ),
-        "x": SortOrder("next backup", lambda c: _seconds_of(c.next_backup_at) or float("inf")),
+        "a": SortOrder("name", attrgetter("name")),
+        "n": SortOrder("namespace", attrgetter("namespace", "name")),
+        "g": SortOrder("last good", moment_key("last_good_backup_at")),
+        "v": SortOrder("last verified", moment_key("last_verified_at")),
+        "o": SortOrder("recovery point", _recovery_point_key),
+        "x": SortOrder("next backup", moment_key("next_backup_at", missing=float("inf"))),
     }
 
     def crumb(self, store: Store) -> str:

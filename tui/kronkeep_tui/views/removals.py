@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import CronJob, RetentionPlan
@@ -26,7 +27,7 @@ class RemovalsView(TableView[CronJob]):
     COLUMNS = page.COLUMNS
     DEFAULT_CSS = "RemovalsView > .detail { height: 7; }"
     EMPTY_LINES = ("No policy keeps backups here, so retention removes nothing.",)
-    SORT_ORDERS = {"n": SortOrder("name", lambda c: (c.namespace, c.name))}
+    SORT_ORDERS = {"n": SortOrder("name", attrgetter("namespace", "name"))}
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from kronkeep_common.models import Restore
 from kronkeep_common.text import age, clean, duration
@@ -38,8 +39,8 @@ class RestoresView(TableView[Restore]):
     CLUSTER_COLUMN_INDEX = 2
     EMPTY_LINES = ("Nothing was restored yet.", "", "r in Restore brings a snapshot back.")
     SORT_ORDERS = {
-        "a": SortOrder("age", lambda r: r.created_at, True),
-        "n": SortOrder("CronJob", lambda r: r.cronjob),
+        "a": SortOrder("age", attrgetter("created_at"), True),
+        "n": SortOrder("CronJob", attrgetter("cronjob")),
     }
 
     def crumb(self, store: Store) -> str:

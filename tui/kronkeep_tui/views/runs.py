@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from kronkeep_common.models import CronJob, CronJobExecution
@@ -14,11 +15,16 @@ from kronkeep_tui.pages import runs as page
 from kronkeep_tui.pages.status_words import FAULTS
 from kronkeep_tui.prompt import YesNoPrompt
 from kronkeep_tui.store import Store, runs_of
-from kronkeep_tui.views.table_view import SortOrder, TableView
+from kronkeep_tui.views.table_view import SortOrder, TableView, number_key
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
 NEAR = 200  # rows before the end at which the next page is read
+
+
+def _fault_key(run: CronJobExecution) -> tuple[bool, str]:
+    """Sort faults first, then by status."""
+    return run.status not in FAULTS, run.status
 
 
 class RunsView(TableView[CronJobExecution]):
@@ -29,10 +35,10 @@ class RunsView(TableView[CronJobExecution]):
     CLUSTER_COLUMN_INDEX = 3
     EMPTY_LINES = ("No run yet.",)
     SORT_ORDERS = {
-        "s": SortOrder("state", lambda r: (r.status not in FAULTS, r.status)),
-        "a": SortOrder("started", lambda r: r.created_at, True),
-        "d": SortOrder("duration", lambda r: r.duration_seconds or 0, True),
-        "n": SortOrder("CronJob", lambda r: r.cronjob),
+        "s": SortOrder("state", _fault_key),
+        "a": SortOrder("started", attrgetter("created_at"), True),
+        "d": SortOrder("duration", number_key("duration_seconds"), True),
+        "n": SortOrder("CronJob", attrgetter("cronjob")),
     }
 
     def __init__(self, context: Context, place: Place) -> None:
@@ -160,7 +166,7 @@ class RunsView(TableView[CronJobExecution]):
         if len(targets) != 2:
             self.context.tell("Mark two runs with space, then = compares them.")
             return
-        early, late = sorted(targets, key=lambda run: run.created_at)
+        early, late = sorted(targets, key=attrgetter("created_at"))
         self.context.enter("compare", f"{early.id} {late.id}")
 
     def refusal(self, action: Action) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from kronkeep_common.models import BackupExecution
 from kronkeep_common.text import age, size
@@ -14,6 +15,10 @@ from kronkeep_tui.views.files import ask_restore_target
 from kronkeep_tui.views.table_view import SortOrder, TableView
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import Column, TableRow
+
+
+def _size_key(backup: BackupExecution) -> int:
+    return backup.result.bytes_read if backup.result else 0
 
 
 class SnapshotsView(TableView[BackupExecution]):
@@ -34,9 +39,9 @@ class SnapshotsView(TableView[BackupExecution]):
     CLUSTER_COLUMN_INDEX = 3
     EMPTY_LINES = ("No snapshot yet.", "", "b in Jobs backs a CronJob up now.")
     SORT_ORDERS = {
-        "a": SortOrder("age", lambda b: b.created_at, True),
-        "n": SortOrder("CronJob", lambda b: b.cronjob),
-        "z": SortOrder("size", lambda b: b.result.bytes_read if b.result else 0, True),
+        "a": SortOrder("age", attrgetter("created_at"), True),
+        "n": SortOrder("CronJob", attrgetter("cronjob")),
+        "z": SortOrder("size", _size_key, True),
     }
 
     def crumb(self, store: Store) -> str:

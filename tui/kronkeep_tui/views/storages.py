@@ -1,8 +1,9 @@
 """The Storages view: how full storages are and how they were checked; and the work on them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from kronkeep_common.models import BackupStorage, StorageUsage
@@ -32,6 +33,15 @@ class StorageFacts(NamedTuple):
     created_at: datetime
 
 
+def _state_key(storage: BackupStorage) -> tuple[bool, str]:
+    """Sort storages that are not active first."""
+    return storage.status == "active", storage.status
+
+
+def _used_key(storage: BackupStorage) -> float:
+    return used_share(storage) or 0.0
+
+
 def _days_until_full(storage: BackupStorage) -> float:
     left = storage.usage.days_until_full if storage.usage else None
     return float("inf") if left is None else left
@@ -50,9 +60,9 @@ class StoragesView(TableView[BackupStorage]):
         "n  makes one: a folder, an NFS export, S3, SFTP, Azure, ... in one line",
     )
     SORT_ORDERS = {
-        "s": SortOrder("state", lambda s: (s.status == "active", s.status)),
-        "n": SortOrder("name", lambda s: s.id),
-        "u": SortOrder("used", lambda s: used_share(s) or 0, True),
+        "s": SortOrder("state", _state_key),
+        "n": SortOrder("name", attrgetter("id")),
+        "u": SortOrder("used", _used_key, True),
         "f": SortOrder("full in", _days_until_full),
     }
 
@@ -66,7 +76,7 @@ class StoragesView(TableView[BackupStorage]):
         return "Storages"
 
     def records(self, store: Store) -> Sequence[BackupStorage]:
-        return sorted(store.storages.newest(), key=lambda s: s.id)
+        return sorted(store.storages.newest(), key=attrgetter("id"))
 
     def version(self, store: Store) -> object:
         return store.storages
@@ -142,29 +152,29 @@ class StoragesView(TableView[BackupStorage]):
     @handles(actions.CHECK)
     def start_check(self) -> None:
         """Run `restic check`."""
-        self._start_work("check")
+        self._with_storage(self.changes.check_storage)
 
     @handles(actions.MEASURE)
     def start_measuring(self) -> None:
         """Measure how full the storage is."""
-        self._start_work("measure")
+        self._with_storage(self.changes.measure_storage)
 
     @handles(actions.RETRY)
     def start_retry(self) -> None:
         """Try again to create a storage that failed."""
-        self._start_work("retry")
+        self._with_storage(self.changes.retry_storage)
 
     @handles(actions.TEST)
     def start_test(self) -> None:
         """Open the repository from the cluster."""
-        self._start_work("test")
+        self._with_storage(self.changes.test_storage)
 
     @handles(actions.PRUNE)
     def ask_prune(self) -> None:
         """Delete the data of removed snapshots, after a question."""
         if (storage := self.subject()) is not None:
             question = f"Prune {storage.id}? What no snapshot needs any more is deleted for good."
-            self.context.ask(YesNoPrompt(question, partial(self.changes.work_on_storage, "prune", storage)))
+            self.context.ask(YesNoPrompt(question, partial(self.changes.prune_storage, storage)))
 
     @handles(actions.FORM)
     def ask_limits(self) -> None:
@@ -184,9 +194,9 @@ class StoragesView(TableView[BackupStorage]):
         if (storage := self.subject()) is not None:
             self.context.enter("removals", storage.id)
 
-    def _start_work(self, what: str) -> None:
+    def _with_storage(self, change: Callable[[BackupStorage], None]) -> None:
         if (storage := self.subject()) is not None:
-            self.changes.work_on_storage(what, storage)
+            change(storage)
 
     @handles(actions.DELETE)
     def ask_delete(self) -> None:

@@ -27,12 +27,45 @@ FILTER_SECONDS = 0.12
 REST_SECONDS = 0.12
 
 
+class Selection(NamedTuple):
+    """What decides which records are shown, and in which order."""
+
+    version: object
+    filter_text: str
+    faults_only: bool
+    order: str
+    namespace: str
+
+    def equals(self, other: "Selection | None") -> bool:
+        """Return whether the same records are selected; versions are compared by identity."""
+        return other is not None and other.version is self.version and other[1:] == self[1:]
+
+
 class SortOrder(NamedTuple):
     """A way to sort: its name, and the key of a record; `down` puts the largest first."""
 
-    words: str
+    name: str
     key: Callable[[Any], Any]
     down: bool = False
+
+
+def moment_key(field: str, missing: float = 0.0) -> Callable[[Any], float]:
+    """Return a sort key for a field with a time or None; `missing` is the key, in seconds, of None."""
+
+    def key(record: Any) -> float:
+        moment: datetime | None = getattr(record, field)
+        return missing if moment is None else moment.timestamp()
+
+    return key
+
+
+def number_key(field: str) -> Callable[[Any], float]:
+    """Return a sort key for a field with a number or None, which counts as 0."""
+
+    def key(record: Any) -> float:
+        return getattr(record, field) or 0.0
+
+    return key
 
 
 class TableView(View, Generic[R]):
@@ -63,10 +96,11 @@ class TableView(View, Generic[R]):
         self.faults_only = False
         self.order = ""
         self._filter: RecordFilter = parse_filter("")
-        self._selected_for: tuple[object, ...] = ()
+        self._selection: Selection | None = None
         self._records: Sequence[R] = ()
         self._total = 0
-        self._resting: Timer | None = None
+        self._rest_timer: Timer | None = None
+        self._filter_timer: Timer | None = None
         self._now: datetime | None = None
 
     def compose(self) -> ComposeResult:
@@ -112,37 +146,44 @@ class TableView(View, Generic[R]):
 
     def show(self, store: Store, now: datetime) -> None:
         """Show the records that pass the filter, in order; select them again only when something changed."""
-        seen = (self.version(store), self.filter_text, self.faults_only, self.order, self.context.namespace)
-        same = len(seen) == len(self._selected_for) and all(
-            a is b or a == b for a, b in zip(seen[1:], self._selected_for[1:], strict=True)
+        selection = Selection(
+            version=self.version(store),
+            filter_text=self.filter_text,
+            faults_only=self.faults_only,
+            order=self.order,
+            namespace=self.context.namespace,
         )
-        if not (same and self._selected_for[0] is seen[0]):
-            self._selected_for = seen
+        if not selection.equals(self._selection):
+            self._selection = selection
             self._records = self._select(store, now)
         self._now = now
         table = self.table
         table.empty = () if self._records else self._empty_text()
         table.sorted_by = self.order
-        at = self.CLUSTER_COLUMN_INDEX if len(store.clusters) > 1 else None
-        table.columns = clusters.columns(self.COLUMNS, at)
-        make = lambda r: clusters.row(self.row_of(r, store, now), at, r, store)  # noqa: E731
-        table.show(Rows(self._records, self.key_of, make))
+        cluster_index = self.CLUSTER_COLUMN_INDEX if len(store.clusters) > 1 else None
+        table.columns = clusters.columns(self.COLUMNS, cluster_index)
+
+        def make_row(record: R) -> TableRow:
+            return clusters.row(self.row_of(record, store, now), cluster_index, record, store)
+
+        table.show(Rows(self._records, self.key_of, make_row))
         self.show_detail()
 
     def _select(self, store: Store, now: datetime) -> Sequence[R]:
-        found = self.records(store)
-        self._total = len(found)
-        if self.context.namespace:
-            found = [r for r in found if getattr(r, "namespace", "") in ("", self.context.namespace)]
+        records = self.records(store)
+        self._total = len(records)
+        namespace = self.context.namespace
+        if namespace:
+            records = [record for record in records if getattr(record, "namespace", "") in ("", namespace)]
         if self.filter_text:
-            takes = self._filter.matches
-            facts = self.filter_facts
-            found = [r for r in found if takes(facts(r), now)]
+            matches = self._filter.matches
+            facts_of = self.filter_facts
+            records = [record for record in records if matches(facts_of(record), now)]
         if self.faults_only:
-            found = [r for r in found if self.is_faulty(r)]
+            records = [record for record in records if self.is_faulty(record)]
         if order := self.SORT_ORDERS.get(self.order):
-            found = sorted(found, key=order.key, reverse=order.down)
-        return found
+            records = sorted(records, key=order.key, reverse=order.down)
+        return records
 
     def _empty_text(self) -> tuple[Text, ...]:
         if self._total:
@@ -179,33 +220,34 @@ class TableView(View, Generic[R]):
     def targets(self) -> list[R]:
         """Return the marked records, else the one under the cursor."""
         marks = self.table.marks
-        marked = [r for r in self._records if self.key_of(r) in marks] if marks else []
+        if marks and (marked := [record for record in self._records if self.key_of(record) in marks]):
+            return marked
         subject = self.subject()
-        return marked or ([subject] if subject is not None else [])
+        return [] if subject is None else [subject]
 
     def headline(self) -> Text:
         """Return counts, filter, sort order and marks."""
-        found: list[tuple[str, str]] = []
         count = len(self._records)
-        found.append((f"{count}" if count == self._total else f"{count}/{self._total}", "strong"))
+        count_text = f"{count}" if count == self._total else f"{count}/{self._total}"
+        headline: list[tuple[str, str]] = [(count_text, "strong")]
         if self.filter_text:
-            found += [("  filter: ", "quiet"), (self.filter_text, "warn")]
+            headline += [("  filter: ", "quiet"), (self.filter_text, "warn")]
         if self.order:
-            found += [("  sort: ", "quiet"), (self.SORT_ORDERS[self.order].words, "")]
+            headline += [("  sort: ", "quiet"), (self.SORT_ORDERS[self.order].name, "")]
         if self.faults_only:
-            found.append(("  faults only", "warn"))
+            headline.append(("  faults only", "warn"))
         if self.table.marks:
-            found.append((f"  {len(self.table.marks)} marked", "mark"))
-        return tuple(found)
+            headline.append((f"  {len(self.table.marks)} marked", "mark"))
+        return tuple(headline)
 
     def on_row_table_cursor_moved(self) -> None:
         """Show the details once the cursor rests: while a key is held, only the cursor is sent."""
-        if self._resting is not None:
-            self._resting.stop()
-        self._resting = self.set_timer(REST_SECONDS, self._on_cursor_rest)
+        if self._rest_timer is not None:
+            self._rest_timer.stop()
+        self._rest_timer = self.set_timer(REST_SECONDS, self._on_cursor_rest)
 
     def _on_cursor_rest(self) -> None:
-        self._resting = None
+        self._rest_timer = None
         self.show_detail()
         self.context.update_bars()
 
@@ -230,21 +272,32 @@ class TableView(View, Generic[R]):
     def ask_filter(self) -> None:
         """Ask for a filter, and apply it while it is typed."""
         before = self.filter_text
-        timer: list[Any] = []
-
-        def change(text: str) -> None:
-            for old in timer:
-                old.stop()
-            timer[:] = [self.set_timer(FILTER_SECONDS, lambda: self._try_filter(text))]
-
-        def accept(text: str) -> None:
-            for old in timer:
-                old.stop()
-            self.accept_filter(text)
-
-        self.context.ask(
-            LinePrompt("/", accept, text=before, on_change=change, on_cancel=partial(self.set_filter, before))
+        prompt = LinePrompt(
+            "/",
+            self._finish_filter,
+            text=before,
+            on_change=self._filter_soon,
+            on_cancel=partial(self._restore_filter, before),
         )
+        self.context.ask(prompt)
+
+    def _filter_soon(self, text: str) -> None:
+        """Filter once nothing was typed for FILTER_SECONDS."""
+        self._stop_filter_timer()
+        self._filter_timer = self.set_timer(FILTER_SECONDS, partial(self._try_filter, text))
+
+    def _finish_filter(self, text: str) -> None:
+        self._stop_filter_timer()
+        self.accept_filter(text)
+
+    def _restore_filter(self, text: str) -> None:
+        self._stop_filter_timer()
+        self.set_filter(text)
+
+    def _stop_filter_timer(self) -> None:
+        if self._filter_timer is not None:
+            self._filter_timer.stop()
+            self._filter_timer = None
 
     def accept_filter(self, text: str) -> None:
         self.set_filter(text)
@@ -265,8 +318,8 @@ class TableView(View, Generic[R]):
     @handles(actions.SORT)
     def ask_sort_order(self) -> None:
         """Ask for the letter of a sort order."""
-        words = "  ".join(f"{letter} {order.words}" for letter, order in self.SORT_ORDERS.items())
-        self.context.ask(LetterPrompt(f"Sort by:  {words}  (any other: natural order)", self.sort_by))
+        orders = "  ".join(f"{letter} {order.name}" for letter, order in self.SORT_ORDERS.items())
+        self.context.ask(LetterPrompt(f"Sort by:  {orders}  (any other: natural order)", self.sort_by))
 
     def sort_by(self, letter: str) -> None:
         """Sort by the order with a letter; any other letter gives the natural order."""
@@ -334,8 +387,6 @@ class TableView(View, Generic[R]):
         table = self.table
         if not self._records:
             return ""
-        cells = table.rows[table.cursor].cells
-        words = [plain(replace_drawings(spans(cell))) for cell in cells]
-        return ", ".join(
-            f"{c.title.lower()} {w.strip()}" for c, w in zip(self.COLUMNS, words, strict=True) if w.strip()
-        )
+        texts = [plain(replace_drawings(spans(cell))).strip() for cell in table.rows[table.cursor].cells]
+        columns = zip(table.columns, texts, strict=True)
+        return ", ".join(f"{column.title.lower()} {text}" for column, text in columns if text)
