@@ -34,12 +34,12 @@ def argv(snapshot_id: str, folder: str, *, patterns: Sequence[str] = (), verify:
 
     With `verify` restic compares the files afterwards, and prints JSON; progress only from 0.16 on.
     """
-    argv = ["restic", "restore", snapshot_id, "--target", folder]
+    command = ["restic", "restore", snapshot_id, "--target", folder]
     if verify:
-        argv += ["--verify", "--json"]
+        command += ["--verify", "--json"]
     for pattern in patterns:
-        argv += ["--include", pattern]
-    return argv
+        command += ["--include", pattern]
+    return command
 
 
 class _RestoreStatusMessage(msgspec.Struct, kw_only=True):

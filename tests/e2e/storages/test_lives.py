@@ -246,10 +246,10 @@ async def test_a_folder_with_keys_and_no_config_gets_no_new_repository(
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
-async def test_a_place_that_can_only_be_read(client: Client, small: Path) -> None:
+async def test_a_volume_that_can_only_be_read_fails_with_that_reason(client: Client, small: Path) -> None:
     (small / "vault").mkdir()
     await asyncio.to_thread(subprocess.run, ["mount", "-o", "remount,ro", str(small)], check=True)
-    wanted = BackupStorageCreate(id="read-only", kind="local", settings={"path": str(small / "vault")})
-    storage = await create_storage(client, wanted)
+    request = BackupStorageCreate(id="read-only", kind="local", settings={"path": str(small / "vault")})
+    storage = await create_storage(client, request)
     assert (storage.status, storage.reason) == ("failed", "StorageReadOnly"), storage
     assert storage.next_step

@@ -25,7 +25,7 @@ STATUS = {
 
 
 class ProxmoxApi(ThreadingHTTPServer):
-    """Serves `status` at pve1/tank."""
+    """An HTTPS server that answers `status` for the storage tank on the node pve1."""
 
     status: dict[str, Any]
     requested_paths: list[str]

@@ -1,4 +1,4 @@
-"""Copies of credentials: removed with their Job, and by the sweep where a daemon was killed in between."""
+"""Copies of credentials are removed with their Job, or by the sweep where a daemon was killed before."""
 
 import base64
 import re
