@@ -23,7 +23,7 @@ from tests.daemon_process import Daemon
 ROUNDS = 5
 PROGRAMS = {
     "python": "pass",
-    "kronkeep_cli": "import kronkeep_tui.cli.main as m; m.parser()",
+    "kronkeep_cli": "import kronkeep_tui.cli.main as m; m.build_parser()",
     "kronkeep_client": "import kronkeep_common.client",
     "kronkeep_terminal": "import kronkeep_tui.app",
     "textual": "import textual.app",

@@ -19,7 +19,7 @@ from kronkeep_common.models import (
     CronJobCreate,
     CronJobManifest,
 )
-from kronkeep_common.models.storage_kinds import same
+from kronkeep_common.models.storage_kinds import are_same_settings
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.cronjobs import CronJobService, last_applied
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
@@ -67,7 +67,9 @@ class ManifestApplier:
             if not dry_run:
                 await self._storages.create(storage, cluster)
             return "created"
-        if existing.kind != storage.kind or not same(existing.kind, existing.settings, storage.settings):
+        if existing.kind != storage.kind or not are_same_settings(
+            existing.kind, existing.settings, storage.settings
+        ):
             message = f"The storage {storage.id} exists with other settings."
             raise NameTaken(message, next_step="Use another id.")
         return "unchanged"

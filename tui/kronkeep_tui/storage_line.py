@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupStorage, BackupStorageChange, BackupStorageCreate, SecretKeyRef
-from kronkeep_common.models.storage_kinds import StorageKind, kinds
+from kronkeep_common.models.storage_kinds import StorageKind, all_kinds
 from kronkeep_tui.form.value_texts import read_secret, read_size, write_size
 
 EXAMPLE = "vault local path=/var/backups/vault"
@@ -74,7 +74,7 @@ def split_words(line: str) -> list[str]:
 
 
 def find_kind(name: str) -> StorageKind:
-    kinds_by_name = {kind.kind: kind for kind in kinds()}
+    kinds_by_name = {kind.kind: kind for kind in all_kinds()}
     if name not in kinds_by_name:
         raise InvalidRequest(f"There is no kind {name!r}; there are {', '.join(kinds_by_name)}.")
     return kinds_by_name[name]
@@ -99,8 +99,8 @@ def complete(line: str) -> Sequence[str]:
     before = " ".join(words[:-1])
     last = words[-1]
     if len(words) == 2:
-        return [f"{before} {kind.kind}" for kind in kinds() if kind.kind.startswith(last)]
-    kind = next((k for k in kinds() if len(words) > 2 and k.kind == words[1]), None)
+        return [f"{before} {kind.kind}" for kind in all_kinds() if kind.kind.startswith(last)]
+    kind = next((k for k in all_kinds() if len(words) > 2 and k.kind == words[1]), None)
     if kind is None or "=" in last:
         return []
     given = {word.partition("=")[0] for word in words[2:-1]}

@@ -264,7 +264,7 @@ KINDS: dict[str, KindRow] = {
 }
 
 
-def same(kind: str, one: dict[str, str | int], other: dict[str, str | int]) -> bool:
+def are_same_settings(kind: str, one: dict[str, str | int], other: dict[str, str | int]) -> bool:
     """Whether two settings of a kind say the same, defaults left out or written, numbers as text or not."""
     row = KINDS.get(kind)
     try:
@@ -277,20 +277,20 @@ def _convert_settings(row: KindRow, settings: dict[str, str | int]) -> Request:
     return msgspec.convert(settings, row.settings, strict=False)
 
 
-def kinds() -> tuple[StorageKind, ...]:
+def all_kinds() -> tuple[StorageKind, ...]:
     """The table as it is shown, in its own order."""
     return tuple(
         StorageKind(
             kind=kind,
             description=(row.settings.__doc__ or "").strip(),
-            fields=fields(row.settings),
+            fields=fields_of(row.settings),
             credentials=row.credentials,
         )
         for kind, row in KINDS.items()
     )
 
 
-def fields(settings: type[Request]) -> tuple[StorageField, ...]:
+def fields_of(settings: type[Request]) -> tuple[StorageField, ...]:
     """The fields of a kind's settings."""
     schema: dict[str, Any] = msgspec.json.schema(settings)["$defs"][settings.__name__]
     return tuple(

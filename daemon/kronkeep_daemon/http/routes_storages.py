@@ -12,7 +12,7 @@ from kronkeep_common.models import (
     StorageKind,
     StorageUsage,
 )
-from kronkeep_common.models.storage_kinds import kinds
+from kronkeep_common.models.storage_kinds import all_kinds
 from kronkeep_daemon.http.access import Level
 from kronkeep_daemon.http.list_pages import limit_of, with_cluster_names
 from kronkeep_daemon.http.route import ApiCall, RouteTable
@@ -26,7 +26,7 @@ routes = RouteTable()
 @routes.get(STORAGES + "/kinds")
 async def list_kinds(_: ApiCall[None]) -> api.ListOf[StorageKind]:
     """List the kinds of storages: their fields, and the keys of their Secrets."""
-    return api.ListOf(items=list(kinds()))
+    return api.ListOf(items=list(all_kinds()))
 
 
 @routes.get(STORAGES)

@@ -11,7 +11,7 @@ from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.models.storage import Settings
 from kronkeep_common.models.storage_kinds import KINDS as ROWS
-from kronkeep_common.models.storage_kinds import fields
+from kronkeep_common.models.storage_kinds import fields_of
 from kronkeep_common.text import clean
 from kronkeep_daemon.storage_kinds import (
     azure,
@@ -93,7 +93,7 @@ def _readable_fault(kind: str, fault: str) -> str:
     """Return msgspec's message with the field's name for its path, and a description for its pattern."""
     message, _, path = fault.partition(" - at `$.")
     name = path.rstrip("`")
-    descriptions = {field.name: field.description for field in fields(ROWS[kind].settings)}
+    descriptions = {field.name: field.description for field in fields_of(ROWS[kind].settings)}
     if name in descriptions and "regex" in message:
         message = f"that is not {descriptions[name]}"
     return clean(f"{name}: {message}" if name else message, 300)

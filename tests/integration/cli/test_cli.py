@@ -194,7 +194,7 @@ def test_the_help_documents_the_exit_codes(daemon: Daemon) -> None:
 
 def test_nothing_heavy_is_imported() -> None:
     program = (
-        "import sys, kronkeep_tui.cli.main as m; m.parser()\n"
+        "import sys, kronkeep_tui.cli.main as m; m.build_parser()\n"
         "print([n for n in ('textual', 'kubernetes', 'tinydb', 'aiohttp') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -2,13 +2,13 @@
 
 import pytest
 
-from kronkeep_tui.cli.main import PARTS, parser
+from kronkeep_tui.cli.main import VERB_MODULES, build_parser
 
-VERBS = sorted(name for names, _ in PARTS for name in names)
+VERBS = sorted(name for row in VERB_MODULES for name in row.verbs)
 
 
 def verbs_of(only: str | None) -> set[str]:
-    found = next(a for a in parser(only)._actions if a.dest == "verb").choices
+    found = next(a for a in build_parser(only)._actions if a.dest == "verb").choices
     assert found is not None
     return set(found)
 

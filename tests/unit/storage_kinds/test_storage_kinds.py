@@ -7,7 +7,7 @@ import pytest
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupStorage, SecretKeyRef
 from kronkeep_common.models.storage_kinds import KINDS as ROWS
-from kronkeep_common.models.storage_kinds import kinds, same
+from kronkeep_common.models.storage_kinds import all_kinds, are_same_settings
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
 from kronkeep_daemon.kube.objects import JsonObject
@@ -88,8 +88,8 @@ def access(kind: str) -> RepositoryAccess:
 
 
 def test_every_kind_of_the_table_has_its_module_and_a_case_here() -> None:
-    assert list(storage_kinds.KINDS) == list(ROWS) == list(GOOD) == [kind.kind for kind in kinds()]
-    for kind in kinds():
+    assert list(storage_kinds.KINDS) == list(ROWS) == list(GOOD) == [kind.kind for kind in all_kinds()]
+    for kind in all_kinds():
         assert kind.description
         assert all(field.description for field in kind.fields)
 
@@ -222,7 +222,9 @@ def test_an_unknown_kind_and_a_missing_field() -> None:
 
 
 def test_settings_are_the_same_with_defaults_written_out_and_numbers_as_text() -> None:
-    assert same("sftp", GOOD["sftp"], GOOD["sftp"] | {"port": "2222"})
-    assert same("s3", {"bucket": "vault"}, {"bucket": "vault", "prefix": "", "bucket_lookup": "auto"})
-    assert not same("s3", {"bucket": "vault"}, {"bucket": "other"})
-    assert not same("tape", {}, {})
+    assert are_same_settings("sftp", GOOD["sftp"], GOOD["sftp"] | {"port": "2222"})
+    assert are_same_settings(
+        "s3", {"bucket": "vault"}, {"bucket": "vault", "prefix": "", "bucket_lookup": "auto"}
+    )
+    assert not are_same_settings("s3", {"bucket": "vault"}, {"bucket": "other"})
+    assert not are_same_settings("tape", {}, {})

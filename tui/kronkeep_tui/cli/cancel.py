@@ -1,28 +1,24 @@
-"""`kronkeep cancel`: stop an active run, backup or restore."""
+"""`kronkeep cancel`: stop a run, a backup or a restore that has not ended."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kronkeep_tui.cli.verb_runner import add_verb, run_at_once
+from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
     from kronkeep_common.models import BackupExecution, CronJobExecution, Restore
 
 
-def add_parser(verbs: Any) -> None:
-    """Add the parser of `cancel` to `verbs`."""
-    cancel = add_verb(
-        verbs,
-        "cancel",
-        *(f"POST /v1/{of}/{{id}}/cancel" for of in ("executions", "backups", "restores")),
-        help="stop a run, a backup or a restore",
-    )
-    cancel.add_argument("id", help="the run's id, or with --backup or --restore that one's")
-    what = cancel.add_mutually_exclusive_group()
-    what.add_argument("--backup", action="store_true", help="stop a backup")
-    what.add_argument("--restore", action="store_true", help="stop a restore or a drill")
-    cancel.set_defaults(func=run_at_once(_cancel))
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb `cancel`."""
+    routes = [f"POST /v1/{table}/{{id}}/cancel" for table in ("executions", "backups", "restores")]
+    cancel = add_verb(verbs, "cancel", routes=routes, help="stop a run, a backup or a restore")
+    cancel.add_argument("id", help="the id of the run or, with --backup or --restore, of that one")
+    kind = cancel.add_mutually_exclusive_group()
+    kind.add_argument("--backup", action="store_true", help="stop a backup")
+    kind.add_argument("--restore", action="store_true", help="stop a restore or a drill")
+    cancel.set_defaults(func=with_blocking_client(_cancel))
 
 
 async def _cancel(client: "Client", options: argparse.Namespace) -> int:

@@ -1,46 +1,69 @@
-"""`kronkeep create`: make a CronJob from flags, or what manifests describe."""
+"""`kronkeep create`: a CronJob from options, or what manifests describe."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean
 from kronkeep_tui.cli import apply
-from kronkeep_tui.cli.verb_runner import add_verb, parse_pairs, parse_variables, run, split_name
+from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, read_variables, split_name, split_pairs
+from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
+    from kronkeep_common.models import CronJobCreate
 
 
-def add_parser(verbs: Any) -> None:
-    """Add the parser of `create` to `verbs`."""
-    words = "create a CronJob, with a backup policy when --storage is given"
-    create = add_verb(verbs, "create", "POST /v1/cronjobs", "POST /v1/storages", help=words)
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb `create`."""
+    create = add_verb(
+        verbs,
+        "create",
+        routes=["POST /v1/cronjobs", "POST /v1/storages"],
+        help="create a CronJob, with a backup policy where --storage is given",
+    )
     create.usage = "%(prog)s (-f FILE | NAME --image IMAGE --schedule CRON) [options] [-- COMMAND ...]"
-    create.add_argument("name", nargs="?", help="NAMESPACE/NAME, or NAME in the namespace default")
-    create.add_argument("-f", "--file", action="append", help="manifests, as those of apply, of what is new")
-    create.add_argument("--image")
-    create.add_argument("--schedule")
-    create.add_argument("--zone", help="an IANA time zone")
-    create.add_argument("--env", action="append", default=[], metavar="K=V")
-    create.add_argument("--mount", action="append", default=[], metavar="CLAIM:PATH")
+    create.add_argument("name", nargs="?", help=CRONJOB_NAME_HELP)
+    create.add_argument("-f", "--file", action="append", help="manifests of what does not exist yet")
+    create.add_argument("--image", help="the container's image")
+    create.add_argument("--schedule", metavar="CRON", help="such as '0 2 * * *', or @daily")
+    create.add_argument("--zone", help="an IANA time zone (default: the cluster's)")
+    create.add_argument("--env", action="append", default=[], metavar="KEY=VALUE", help="a variable")
+    create.add_argument("--mount", action="append", default=[], metavar="CLAIM:PATH", help="mount a claim")
     create.add_argument("--storage", help="back up to this storage")
-    create.add_argument("--backup-schedule", help="default: after each run")
-    create.add_argument("--retention-days", type=int, default=30)
-    create.add_argument("--full", action="store_true", help="read every file again at each backup")
-    create.add_argument("--compression", choices=("off", "auto", "max"), default="auto")
-    create.add_argument("--on-conflict", choices=("reject", "shift", "after-run", "accept"), default="reject")
-    create.add_argument("--dry-run", action="store_true")
-    create.set_defaults(func=run(_create_one))
+    create.add_argument("--backup-schedule", metavar="CRON", help="when to back up (default: after each run)")
+    create.add_argument("--retention-days", type=int, default=30, help="keep backups this long (default: 30)")
+    create.add_argument("--full", action="store_true", help="read every file again in each backup")
+    create.add_argument(
+        "--compression", choices=("off", "auto", "max"), default="auto", help="of backups (default: auto)"
+    )
+    create.add_argument(
+        "--on-conflict",
+        choices=("reject", "shift", "after-run", "accept"),
+        default="reject",
+        help="what to do where the two schedules conflict (default: reject)",
+    )
+    create.add_argument("--dry-run", action="store_true", help="check everything, but create nothing")
+    create.set_defaults(func=with_client(_create))
 
 
-async def _create_one(client: "Client", options: argparse.Namespace) -> int:
-    from kronkeep_common.models import BackupPolicySpec, CronJobCreate, Retention, VolumeMount
-
+async def _create(client: "Client", options: argparse.Namespace) -> int:
     if options.file:
         return await apply.create_files(client, options)
+    cronjob = await client.cronjobs.create(_spec_of(options), dry_run=options.dry_run)
+    if cronjob.resolution and options.on_conflict != "reject":
+        print(clean(cronjob.resolution))
+    verb = "would run" if options.dry_run else "runs"
+    print(f"{cronjob.namespace}/{cronjob.name} {verb} {cronjob.schedule_text}")
+    return 0
+
+
+def _spec_of(options: argparse.Namespace) -> "CronJobCreate":
+    """Make the CronJob that the options describe; raise InvalidRequest where one is missing."""
+    from kronkeep_common.models import BackupPolicySpec, CronJobCreate, Retention, VolumeMount
+
     if not (options.name and options.image and options.schedule):
-        raise InvalidRequest("A CronJob needs its name, --image and --schedule, or -f FILE.")
+        raise InvalidRequest("A CronJob needs a name, --image and --schedule; or give -f FILE.")
     namespace, name = split_name(options.name)
     policy = None
     if options.storage:
@@ -52,21 +75,15 @@ async def _create_one(client: "Client", options: argparse.Namespace) -> int:
             retention=Retention(days=options.retention_days),
             on_conflict=options.on_conflict,
         )
-    mounts = parse_pairs(options.mount, ":")
-    spec = CronJobCreate(
+    mounts = split_pairs(options.mount, ":")
+    return CronJobCreate(
         namespace=namespace,
         name=name,
         image=options.image,
         schedule=options.schedule,
         time_zone=options.zone,
         command=tuple(options.command),
-        env=parse_variables(options.env),
+        env=read_variables(options.env),
         volumes=tuple(VolumeMount(claim=claim, mount_path=path) for claim, path in mounts.items()),
         policy=policy,
     )
-    created = await client.cronjobs.create(spec, dry_run=options.dry_run)
-    if created.resolution and options.on_conflict != "reject":
-        print(clean(created.resolution))
-    verb = "would run" if options.dry_run else "runs"
-    print(f"{created.namespace}/{created.name} {verb} {created.schedule_text}")
-    return 0

@@ -1,130 +1,96 @@
-"""Verbs that act on a CronJob (trigger, suspend, resume, backup, delete), and `logs`."""
+"""The verbs of a CronJob: `trigger`, `suspend`, `resume`, `backup` and `delete`."""
 
 import argparse
-import re
-import sys
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kronkeep_common.errors import LogNotFound
-from kronkeep_common.text import clean
-from kronkeep_tui.cli import wait
-from kronkeep_tui.cli.verb_runner import add_verb, parse_variables, run, split_name
+from kronkeep_tui.cli import logs, wait_for_end
+from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, read_variables, split_name
+from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
+    from kronkeep_common.models import CronJobExecution
 
-_STAMP = re.compile(rb"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z ")  # as the kubelet writes it
-_ONE = "/v1/cronjobs/{namespace}/{name}"
-VERBS = {
-    "trigger": f"POST {_ONE}/trigger",
-    "suspend": f"POST {_ONE}/suspend",
-    "resume": f"POST {_ONE}/resume",
-    "backup": f"POST {_ONE}/backup",
-    "delete": f"DELETE {_ONE}",
-}
+_CRONJOB = "/v1/cronjobs/{namespace}/{name}"
 
 
-def add_parser(verbs: Any) -> None:
-    """Add the parsers of the CronJob verbs and of `logs` to `verbs`."""
-    for verb, route in VERBS.items():
-        _cronjob_verb(verbs, verb, route)
-    logs = add_verb(
-        verbs, "logs", *(f"GET /v1/{of}/{{id}}/logs" for of in ("executions", "backups", "restores"))
+def add_parser(verbs: Verbs) -> None:
+    """Add the verbs."""
+    trigger = _add_cronjob_verb(verbs, "trigger", f"POST {_CRONJOB}/trigger")
+    trigger.add_argument("--wait", action="store_true", help="wait until the run and its backup have ended")
+    trigger.add_argument("--follow", action="store_true", help="print the run's log, and wait")
+    trigger.add_argument(
+        "--env", action="append", default=[], metavar="KEY=VALUE", help="a variable for this run only"
     )
-    logs.add_argument("id", help="the run's id, or with --backup or --restore that one's")
-    what = logs.add_mutually_exclusive_group()
-    what.add_argument("--backup", action="store_true", help="what a backup's Jobs and hooks said")
-    what.add_argument("--restore", action="store_true", help="what restic and the check of a restore said")
-    what.add_argument("-f", "--follow", action="store_true", help="of a run: until its end")
-    logs.add_argument("--timestamps", action="store_true", help="when each line was written, in UTC")
-    logs.set_defaults(func=run(_logs))
+    trigger.set_defaults(func=with_client(_trigger))
+    suspend = _add_cronjob_verb(verbs, "suspend", f"POST {_CRONJOB}/suspend")
+    suspend.set_defaults(func=with_client(_suspend))
+    resume = _add_cronjob_verb(verbs, "resume", f"POST {_CRONJOB}/resume")
+    resume.set_defaults(func=with_client(_resume))
+    backup = _add_cronjob_verb(verbs, "backup", f"POST {_CRONJOB}/backup")
+    backup.add_argument("--wait", action="store_true", help="wait until the backup has ended")
+    backup.add_argument("--full", action="store_true", help="read every file again")
+    backup.add_argument("--compression", choices=("off", "auto", "max"), help="for this backup only")
+    backup.set_defaults(func=with_client(_back_up))
+    delete = _add_cronjob_verb(verbs, "delete", f"DELETE {_CRONJOB}")
+    delete.add_argument("--yes", metavar="NAME", help="the CronJob's name again, as confirmation")
+    delete.set_defaults(func=with_client(_delete))
 
 
-def _cronjob_verb(verbs: Any, verb: str, route: str) -> None:
-    one = add_verb(verbs, verb, route)
-    one.add_argument("name", help="NAMESPACE/NAME, or NAME in the namespace default")
-    one.add_argument("-n", "--namespace", default="default", help="where NAME alone is")
-    if verb in ("trigger", "backup"):
-        one.add_argument("--wait", action="store_true", help="until the run and its backup have ended")
-    if verb == "trigger":
-        one.add_argument("--follow", action="store_true", help="show the run's log, and wait")
-        one.add_argument("--env", action="append", default=[], metavar="K=V", help="for this run only")
-    if verb == "delete":
-        one.add_argument("--yes", metavar="NAME", help="the CronJob's name, as confirmation")
-    if verb == "backup":
-        one.add_argument("--full", action="store_true", help="read every file again")
-        one.add_argument("--compression", choices=("off", "auto", "max"), help="for this backup only")
-    one.set_defaults(func=run(_act))
+def _add_cronjob_verb(verbs: Verbs, name: str, route: str) -> argparse.ArgumentParser:
+    verb = add_verb(verbs, name, routes=[route])
+    verb.add_argument("name", help=CRONJOB_NAME_HELP)
+    verb.add_argument("-n", "--namespace", default="default", help="the namespace of a NAME without one")
+    return verb
 
 
-async def _act(client: "Client", options: argparse.Namespace) -> int:
-    namespace, name = split_name(options.name, options.namespace)
-    if options.verb == "trigger":
-        run = await client.cronjobs.trigger(namespace, name, parse_variables(options.env))
-        print(f"{run.id} {run.status}" + (f", backup {run.backup_id}" if run.backup_id else ""))
-        if options.follow:
-            await _show_log(client, run.id)
-        if options.follow or options.wait:
-            return await _until_ended(client, run)
-    elif options.verb == "backup":
-        backup = await client.cronjobs.back_up(
-            namespace, name, backup_type="full" if options.full else None, compression=options.compression
-        )
-        print(f"{backup.id} {backup.status}")
-        if options.wait:
-            return wait.report_end(await wait.wait_for_backup(client, backup.id))
-    elif options.verb == "delete":
-        await client.cronjobs.delete(namespace, name, options.yes or "")
-        print(f"{namespace}/{name} is deleted; its history stays")
-    else:
-        suspend = options.verb == "suspend"
-        change = client.cronjobs.suspend if suspend else client.cronjobs.resume
-        await change(namespace, name)
-        print(f"{namespace}/{name} is {'suspended' if suspend else 'resumed'}")
+async def _trigger(client: "Client", options: argparse.Namespace) -> int:
+    variables = read_variables(options.env)
+    run = await client.cronjobs.trigger(*split_name(options.name, options.namespace), variables)
+    print(f"{run.id} {run.status}" + (f", backup {run.backup_id}" if run.backup_id else ""))
+    if options.follow:
+        await logs.follow_run(client, run.id)
+    if options.follow or options.wait:
+        return await _wait_for_run_and_backup(client, run)
     return 0
 
 
-async def _until_ended(client: "Client", run: Any) -> int:
-    ended = await wait.wait_for_run(client, run.id)
+async def _wait_for_run_and_backup(client: "Client", run: "CronJobExecution") -> int:
+    ended = await wait_for_end.wait_for_run(client, run.id)
+    code = wait_for_end.report(ended)
     if ended.backup_id is None:
-        return wait.report_end(ended)
-    return wait.report_end(ended) or wait.report_end(await wait.wait_for_backup(client, ended.backup_id))
+        return code
+    return code or wait_for_end.report(await wait_for_end.wait_for_backup(client, ended.backup_id))
 
 
-async def _show_log(client: "Client", run_id: str) -> None:
-    """Print the log from the first byte to the last; wait for a run that has not started yet."""
-    while (await client.runs.get(run_id)).status == "pending":
-        await client.pause(0.3)
-    try:
-        await _copy(client.runs.log(run_id, follow=True))
-    except LogNotFound as none:
-        sys.stderr.write(clean(none.message, 500) + "\n")
-
-
-async def _logs(client: "Client", options: argparse.Namespace) -> int:
-    if options.backup:
-        chunks = client.backups.log(options.id)
-    elif options.restore:
-        chunks = client.restores.log(options.id)
-    else:
-        chunks = client.runs.log(options.id, follow=options.follow)
-    await _copy(chunks, timestamps=options.timestamps)
+async def _suspend(client: "Client", options: argparse.Namespace) -> int:
+    namespace, name = split_name(options.name, options.namespace)
+    await client.cronjobs.suspend(namespace, name)
+    print(f"{namespace}/{name} is suspended")
     return 0
 
 
-async def _copy(chunks: AsyncIterator[bytes], *, timestamps: bool = False) -> None:
-    """Copy text to standard output line by line, without control sequences."""
-    rest = b""
-    async for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            _line(line, timestamps)
-        sys.stdout.flush()
-    if rest:
-        _line(rest, timestamps)
+async def _resume(client: "Client", options: argparse.Namespace) -> int:
+    namespace, name = split_name(options.name, options.namespace)
+    await client.cronjobs.resume(namespace, name)
+    print(f"{namespace}/{name} is resumed")
+    return 0
 
 
-def _line(line: bytes, timestamps: bool) -> None:
-    text = line if timestamps else _STAMP.sub(b"", line, 1)
-    sys.stdout.write(clean(text.decode(errors="replace")) + "\n")
+async def _back_up(client: "Client", options: argparse.Namespace) -> int:
+    backup = await client.cronjobs.back_up(
+        *split_name(options.name, options.namespace),
+        backup_type="full" if options.full else None,
+        compression=options.compression,
+    )
+    print(f"{backup.id} {backup.status}")
+    if options.wait:
+        return wait_for_end.report(await wait_for_end.wait_for_backup(client, backup.id))
+    return 0
+
+
+async def _delete(client: "Client", options: argparse.Namespace) -> int:
+    namespace, name = split_name(options.name, options.namespace)
+    await client.cronjobs.delete(namespace, name, options.yes or "")
+    print(f"{namespace}/{name} is deleted; its history stays")
+    return 0

@@ -1,7 +1,7 @@
-"""`kronkeep demo`: a daemon with an embedded cluster in a fresh folder, and the terminal.
+"""`kronkeep demo`: a daemon with a small cluster of its own in a new folder, and the terminal on it.
 
-The daemon is a separate process, reached through its socket like any other. It watches the pipe that is its
-standard input, so it stops when this process ends, however that happens.
+The daemon is another process, reached through its socket like any other. It stops when this process ends,
+however that happens: it watches the pipe of its standard input.
 """
 
 import argparse
@@ -13,29 +13,31 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
-STARTING = "kronkeep demo: the daemon did not start; its last words:\n"
+from kronkeep_common.json_decoding import JsonObject
+from kronkeep_tui.cli.verb import Verbs
+
+STARTING = "kronkeep demo: the daemon did not start; the end of its log:\n"
 
 
-def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Add the parser of `demo` to `verbs`."""
-    parser = subparsers.add_parser(
-        "demo", help="a small cluster, a daemon and the terminal on a fresh folder", description=__doc__
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb `demo`."""
+    parser = verbs.add_parser(
+        "demo", help="start a small cluster, a daemon and the terminal in a new folder", description=__doc__
     )
     parser.add_argument(
-        "--headless", action="store_true", help="serve without the terminal; print one JSON line"
+        "--headless", action="store_true", help="do not open the terminal; print one JSON line"
     )
     parser.add_argument(
         "--for", dest="seconds", type=float, metavar="SECONDS", help="stop after so many seconds"
     )
-    parser.add_argument("--state", type=Path, help="use and keep this folder instead of a fresh one")
-    parser.set_defaults(func=run)
+    parser.add_argument("--state", type=Path, help="use this folder, and keep it")
+    parser.set_defaults(func=_run)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Start the daemon, show the terminal or wait, and stop the daemon; return 1 if it did not start."""
-    signal.signal(signal.SIGTERM, _leave)
+def _run(options: argparse.Namespace) -> int:
+    """Start the daemon, open the terminal or wait, stop the daemon; return 1 where it did not start."""
+    signal.signal(signal.SIGTERM, _interrupt)
     folder: Path = options.state or Path(tempfile.mkdtemp(prefix="kronkeep-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -47,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _leave(*_: object) -> None:
+def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -63,27 +65,30 @@ def _serve(options: argparse.Namespace, folder: Path) -> int:
             process_group=0,
         )
     try:
-        ready = _await_ready(daemon)
+        ready = _read_announcement(daemon)
         if ready is None:
-            sys.stderr.write(STARTING + _tail(log))
+            sys.stderr.write(STARTING + _last_lines(log))
             return 1
-        return _headless(daemon, ready, options.seconds) if options.headless else _terminal(ready)
+        return _serve_headless(daemon, ready, options.seconds) if options.headless else _open_terminal(ready)
     finally:
         _stop(daemon)
 
 
-def _await_ready(daemon: subprocess.Popen[bytes]) -> dict[str, Any] | None:
-    """Return the daemon's announcement, or None if it ended; print progress lines to standard error."""
+def _read_announcement(daemon: subprocess.Popen[bytes]) -> JsonObject | None:
+    """Return the line with which the daemon says that it is ready; None where it ended before.
+
+    Lines about its progress are printed on standard error.
+    """
     assert daemon.stdout is not None
     for line in daemon.stdout:
-        message: dict[str, Any] = json.loads(line)
+        message: JsonObject = json.loads(line)
         if "progress" not in message:
             return message
         print(f"kronkeep demo: {message['progress']}", file=sys.stderr, flush=True)
     return None
 
 
-def _headless(daemon: subprocess.Popen[bytes], ready: dict[str, Any], seconds: float | None) -> int:
+def _serve_headless(daemon: subprocess.Popen[bytes], ready: JsonObject, seconds: float | None) -> int:
     print(json.dumps(ready), flush=True)
     try:
         return daemon.wait(seconds)
@@ -91,14 +96,14 @@ def _headless(daemon: subprocess.Popen[bytes], ready: dict[str, Any], seconds: f
         return 0
 
 
-def _terminal(ready: dict[str, Any]) -> int:
+def _open_terminal(ready: JsonObject) -> int:
     from kronkeep_tui.terminal import open_terminal
 
     return open_terminal(Path(ready["socket"]))
 
 
 def _stop(daemon: subprocess.Popen[bytes]) -> None:
-    """Ask the daemon to stop; kill its process group after 15 s."""
+    """Let the daemon stop, by closing its standard input; after 15 s kill its process group."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for pipe in (daemon.stdin, daemon.stdout):
@@ -111,5 +116,5 @@ def _stop(daemon: subprocess.Popen[bytes]) -> None:
         daemon.wait()
 
 
-def _tail(log: Path) -> str:
+def _last_lines(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-15:]) + "\n"

@@ -1,108 +1,120 @@
-"""`kronkeep get`: print a list, or one whole record."""
+"""`kronkeep get`: lists of records, or one whole record."""
 
 import argparse
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import age
 from kronkeep_tui.cli import output
-from kronkeep_tui.cli.verb_runner import add_cluster, add_verb, run_at_once, split_name
+from kronkeep_tui.cli.arguments import add_cluster, split_name
+from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client
 
 if TYPE_CHECKING:
     from kronkeep_common.api import ListOf
     from kronkeep_common.client import Client
 
-PAGED = ("executions", "backups", "restores", "alerts")
+    Page = ListOf[Any]
+
+PAGED = ("executions", "backups", "restores", "alerts")  # the daemon filters these itself
 KINDS = ("cronjobs", "executions", "backups", "restores", "storages", "policies", "manifests", "alerts")
 
 
-def add_parser(verbs: Any) -> None:
-    """Add the parser of `get` to `verbs`."""
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb `get`."""
     routes = [f"GET /v1/{kind}" for kind in KINDS]
-    get = add_verb(verbs, "get", *routes, help=f"list {', '.join(KINDS[:-1])} or {KINDS[-1]}")
+    get = add_verb(verbs, "get", routes=routes, help=f"list {', '.join(KINDS[:-1])} or {KINDS[-1]}")
     get.add_argument("kind", choices=KINDS)
-    get.add_argument("id", nargs="?", help="NAMESPACE/NAME of a CronJob, else an id: only this one, whole")
+    get.add_argument("id", nargs="?", help="one whole record: NAMESPACE/NAME of a CronJob, otherwise an id")
     get.add_argument("--filter", help="such as 'status:failed ns:pay age:<24h'")
     where = get.add_mutually_exclusive_group()
-    where.add_argument("-n", "--namespace", help="only this one")
-    where.add_argument("-A", "--all-namespaces", action="store_true", help="all of them, as without -n")
+    where.add_argument("-n", "--namespace", help="only of this namespace")
+    where.add_argument("-A", "--all-namespaces", action="store_true", help="of all namespaces (the default)")
     add_cluster(get)
-    get.add_argument("--limit", type=int)
+    get.add_argument("--limit", type=int, help="how many records")
     get.add_argument(
-        "--sort-by", metavar="FIELD", help="a field of the JSON, such as created_at; -FIELD turns it"
+        "--sort-by",
+        metavar="FIELD",
+        help="a field of the JSON, such as created_at; -FIELD: descending",
     )
-    get.add_argument("-o", "--output", choices=output.FORMATS, default="table")
-    get.add_argument("--no-headers", action="store_true")
-    get.set_defaults(func=run_at_once(_list))
+    output.add_options(get)
+    get.set_defaults(func=with_blocking_client(_get))
 
 
-async def _list(client: "Client", options: argparse.Namespace) -> int:
+async def _get(client: "Client", options: argparse.Namespace) -> int:
     if options.id:
-        return await _one(client, options)
+        return await _print_one(client, options)
     terms = [options.filter] if options.filter else []
     terms += [f"ns:{options.namespace}"] if options.namespace else []
     terms += [f"cluster:{options.cluster}"] if options.cluster else []
     filter_text = " ".join(terms) or None
-    answer: ListOf[Any]
     if options.kind in PAGED:
-        paged: dict[str, Callable[..., Awaitable[ListOf[Any]]]] = {
-            "executions": client.runs.list,
-            "backups": client.backups.list,
-            "restores": client.restores.list,
-            "alerts": client.alerts.list,
-        }
-        answer = await paged[options.kind](filter=filter_text, limit=options.limit)
+        page = await _fetch_page(client, options.kind, filter_text, options.limit)
+        records: Sequence[object] = page.items
     else:
-        unpaged: dict[str, Callable[[], Awaitable[ListOf[Any]]]] = {
-            "cronjobs": client.cronjobs.list,
-            "policies": client.policies.list,
-            "storages": client.storages.list,
-            "manifests": client.manifests,
-        }
-        answer = await unpaged[options.kind]()
-    items = answer.items if options.kind in PAGED else _filter_items(answer, filter_text)[: options.limit]
-    items = output.sort_records(items, options.sort_by) if options.sort_by else items
-    names = {cluster.id: cluster.name for cluster in answer.clusters}
-    output.show(options.kind, items, options.output, headers=not options.no_headers, clusters=names)
-    if answer.stale_since is not None:
-        _warn(age(answer.stale_since, datetime.now(UTC)))
+        page = await _fetch_all(client, options.kind)
+        records = _apply_filter(page, filter_text)[: options.limit]
+    if options.sort_by:
+        records = output.sort_records(records, options.sort_by)
+    names = {cluster.id: cluster.name for cluster in page.clusters}
+    output.print_records(
+        options.kind, records, options.output, headers=not options.no_headers, clusters=names
+    )
+    if page.stale_since is not None:
+        since = age(page.stale_since, datetime.now(UTC))
+        sys.stderr.write(f"A cluster last answered {since} ago: this may be old. See kronkeep doctor.\n")
     return 0
 
 
-def _warn(since: str) -> None:
-    sys.stderr.write(f"A cluster was last heard {since} ago: this may be old. See kronkeep doctor.\n")
+async def _fetch_page(client: "Client", kind: str, filter_text: str | None, limit: int | None) -> "Page":
+    calls: dict[str, Callable[..., Awaitable[Page]]] = {
+        "executions": client.runs.list,
+        "backups": client.backups.list,
+        "restores": client.restores.list,
+        "alerts": client.alerts.list,
+    }
+    return await calls[kind](filter=filter_text, limit=limit)
 
 
-def _filter_items(answer: Any, text: str | None) -> list[Any]:
-    """Return the items that pass the filter, for lists that the daemon does not filter."""
-    if text is None:
-        return list(answer.items)
+async def _fetch_all(client: "Client", kind: str) -> "Page":
+    calls: dict[str, Callable[[], Awaitable[Page]]] = {
+        "cronjobs": client.cronjobs.list,
+        "policies": client.policies.list,
+        "storages": client.storages.list,
+        "manifests": client.manifests,
+    }
+    return await calls[kind]()
+
+
+def _apply_filter(page: "Page", filter_text: str | None) -> list[object]:
+    """Return the records that match; for lists that the daemon does not filter."""
+    if filter_text is None:
+        return page.items
     from kronkeep_common.record_filter import parse_filter
 
-    query = parse_filter(text, {cluster.name: cluster.id for cluster in answer.clusters})
+    record_filter = parse_filter(filter_text, {cluster.name: cluster.id for cluster in page.clusters})
     now = datetime.now(UTC)
-    return [item for item in answer.items if query.matches(item, now)]
+    return [record for record in page.items if record_filter.matches(record, now)]
 
 
-async def _one(client: "Client", options: argparse.Namespace) -> int:
-    if options.kind in ("policies", "manifests"):
-        words = f"There is no way to ask for one of the {options.kind}."
-        raise InvalidRequest(words, next_step=f"kronkeep get {options.kind}.")
-    if options.kind == "cronjobs":
-        return _print_one(await client.cronjobs.get(*split_name(options.id)), options)
-    get: dict[str, Callable[[str], Awaitable[object]]] = {
+async def _print_one(client: "Client", options: argparse.Namespace) -> int:
+    calls: dict[str, Callable[[str], Awaitable[object]]] = {
         "executions": client.runs.get,
         "backups": client.backups.get,
         "restores": client.restores.get,
         "storages": client.storages.get,
         "alerts": client.alerts.get,
     }
-    return _print_one(await get[options.kind](options.id), options)
-
-
-def _print_one(record: object, options: argparse.Namespace) -> int:
-    output.document(record, "yaml" if options.output in ("table", "wide", "yaml", "name") else "json")
+    if options.kind in calls:
+        record = await calls[options.kind](options.id)
+    elif options.kind == "cronjobs":
+        record = await client.cronjobs.get(*split_name(options.id))
+    else:
+        raise InvalidRequest(
+            f"One of the {options.kind} cannot be asked for alone.",
+            next_step=f"List them: kronkeep get {options.kind}.",
+        )
+    output.print_document(record, "json" if options.output in ("json", "jsonl") else "yaml")
     return 0

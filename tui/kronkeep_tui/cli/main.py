@@ -1,15 +1,11 @@
-"""`kronkeep VERB ...`: the verbs, their flags, and how errors are printed.
-
-The exit codes are EXIT_CODES, which `kronkeep --help` prints.
-"""
+"""The command line `kronkeep VERB ...`: its parser, its errors and its exit codes (EXIT_CODES)."""
 
 import argparse
 import importlib
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from kronkeep_common.errors import DaemonUnreachable, InvalidRequest, KronkeepError
 from kronkeep_common.text import clean
@@ -26,28 +22,60 @@ EXIT_CODES = """exit codes:
   130  interrupted"""
 
 
-def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """Return the whole parser, or what `only` one verb needs; other modules are not imported."""
-    top = argparse.ArgumentParser(
+class VerbModule(NamedTuple):
+    """Verbs, and the module of this package whose `add_parser` adds them."""
+
+    verbs: tuple[str, ...]
+    module: str
+
+
+VERB_MODULES = (
+    VerbModule(("get",), "get"),
+    VerbModule(("create",), "create"),
+    VerbModule(("trigger", "suspend", "resume", "backup", "delete"), "cronjob_verbs"),
+    VerbModule(("logs",), "logs"),
+    VerbModule(("storage",), "storage"),
+    VerbModule(("files", "download", "restore", "verify", "drill"), "snapshot_verbs"),
+    VerbModule(("retention", "pin", "unpin"), "retention"),
+    VerbModule(("acknowledge",), "acknowledge"),
+    VerbModule(("cancel",), "cancel"),
+    VerbModule(("apply", "edit"), "apply"),
+    VerbModule(("describe",), "describe"),
+    VerbModule(("audit",), "audit"),
+    VerbModule(("completion",), "completion"),
+    VerbModule(("watch",), "watch"),
+    VerbModule(("doctor",), "doctor"),
+    VerbModule(("uninstall",), "uninstall"),
+    VerbModule(("terminal",), "terminal"),
+    VerbModule(("schedule",), "schedule"),
+    VerbModule(("demo",), "demo"),
+)
+
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser of the command line; with `only`, of that verb, so that other modules stay unread."""
+    parser = argparse.ArgumentParser(
         prog="kronkeep",
         description="Scheduled jobs and their backups on Kubernetes.",
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--host", metavar="ssh://[USER@]HOST", help="a daemon on another machine, through ssh")
-    top.add_argument(
+    parser.add_argument(
+        "--host", metavar="ssh://[USER@]HOST", help="use the daemon on another machine, through ssh"
+    )
+    parser.add_argument(
         "--socket", type=Path, help="the daemon's socket (default: $KRONKEEP_SOCKET, or the system's)"
     )
-    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-    known = {name for names, _ in PARTS for name in names}
-    for names, add in PARTS:
-        if only not in known or only in names:
-            add(verbs)
-    return top
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    known = {verb for row in VERB_MODULES for verb in row.verbs}
+    for row in VERB_MODULES:
+        if only not in known or only in row.verbs:
+            importlib.import_module(f"kronkeep_tui.cli.{row.module}").add_parser(verbs)
+    return parser
 
 
 def _find_verb(argv: list[str]) -> str | None:
-    """Return the verb of a command line: the first word that is neither a flag nor a flag's value."""
+    """Return the first word that is neither an option nor the value of one."""
     words = iter(argv)
     for word in words:
         if word in ("--host", "--socket"):
@@ -57,89 +85,51 @@ def _find_verb(argv: list[str]) -> str | None:
     return None
 
 
-def _is_for_the_terminal(argv: list[str]) -> bool:
-    """Whether there is no verb (as in `kronkeep --host ssh://bastion`) and a person at a screen."""
-    helped = {"-h", "--help"} & set(argv)
-    return _find_verb(argv) is None and not helped and sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def _verbs_of_module(module: str, *more: Any) -> Callable[[Any], None]:
-    """Return a function that adds the verbs of another module, imported when needed."""
-
-    def add(verbs: Any) -> None:
-        importlib.import_module(f"kronkeep_tui.cli.{module}").add_parser(verbs, *more)
-
-    return add
-
-
-def _terminal_verb(verbs: Any) -> None:
-    terminal = verbs.add_parser("terminal", help="the terminal (also: kronkeep without arguments)")
-    terminal.add_argument("--read-only", action="store_true")
-    terminal.set_defaults(func=_terminal)
-
-
-def _terminal(options: argparse.Namespace) -> int:
-    from kronkeep_tui.terminal import open_terminal
-
-    return open_terminal(options.socket, read_only=options.read_only)
-
-
-PARTS: tuple[tuple[tuple[str, ...], Callable[[Any], None]], ...] = (
-    (("get",), _verbs_of_module("get")),
-    (("create",), _verbs_of_module("create")),
-    (("trigger", "suspend", "resume", "backup", "delete", "logs"), _verbs_of_module("cronjob_verbs")),
-    (("storage",), _verbs_of_module("storage")),
-    (("files", "download", "restore", "verify", "drill"), _verbs_of_module("restore")),
-    (("retention", "pin", "unpin"), _verbs_of_module("retention")),
-    (("acknowledge",), _verbs_of_module("acknowledge")),
-    (("cancel",), _verbs_of_module("cancel")),
-    (("apply", "edit"), _verbs_of_module("apply")),
-    (("describe", "audit", "completion"), _verbs_of_module("describe", parser)),
-    (("watch",), _verbs_of_module("wait")),
-    (("doctor",), _verbs_of_module("doctor")),
-    (("uninstall",), _verbs_of_module("uninstall")),
-    (("terminal",), _terminal_verb),
-    (("schedule",), _verbs_of_module("schedule")),
-    (("demo",), _verbs_of_module("demo")),
-)
+def _opens_terminal(argv: list[str]) -> bool:
+    """Whether there is no verb, as in `kronkeep --host ssh://bastion`, and a person at a screen."""
+    asks_for_help = {"-h", "--help"} & set(argv)
+    return _find_verb(argv) is None and not asks_for_help and sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def main(argv: list[str]) -> int:
-    """Run a command line; print an error as a sentence, a next step and its code to standard error."""
+    """Run a command line and return its exit code.
+
+    An error is a sentence, what to do, and the error's code on standard error.
+    """
     try:
-        before, command = _without_command(argv)
-        if _is_for_the_terminal(before):
-            before = [*before, "terminal"]
-        options = parser(_find_verb(before)).parse_args(before)
+        words, command = _split_command(argv)
+        if _opens_terminal(words):
+            words = [*words, "terminal"]
+        options = build_parser(_find_verb(words)).parse_args(words)
         options.command = command
         if options.host is None:
             return int(options.func(options))
         from kronkeep_tui.cli import ssh_tunnel
 
-        with ssh_tunnel.forward_socket(options.host) as options.socket:
+        with ssh_tunnel.open_tunnel(options.host) as options.socket:
             return int(options.func(options))
     except DaemonUnreachable as error:
-        return _tell(error, EXIT_UNREACHABLE)
+        return _report(error, EXIT_UNREACHABLE)
     except InvalidRequest as error:
-        return _tell(error, EXIT_INPUT)
+        return _report(error, EXIT_INPUT)
     except KronkeepError as error:
-        return _tell(error, EXIT_REFUSED)
+        return _report(error, EXIT_REFUSED)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever read standard output is gone; Python must not write to it at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_REFUSED
 
 
-def _without_command(argv: list[str]) -> tuple[list[str], list[str]]:
-    """Split the arguments of `create` from the container's command after `--`."""
+def _split_command(argv: list[str]) -> tuple[list[str], list[str]]:
+    """Split `create`'s options from the container's command, which follows `--`."""
     if "create" not in argv or "--" not in argv:
         return argv, []
-    place = argv.index("--")
-    return argv[:place], argv[place + 1 :]
+    separator = argv.index("--")
+    return argv[:separator], argv[separator + 1 :]
 
 
-def _tell(error: KronkeepError, code: int) -> int:
+def _report(error: KronkeepError, code: int) -> int:
     sys.stderr.write(
         f"kronkeep: {clean(error.message, 2000)}\n{clean(error.next_step, 500)} [{error.code}]\n"
     )

@@ -1,12 +1,13 @@
-"""`kronkeep retention`, `pin` and `unpin`: which snapshots stay and why, and removing the others."""
+"""`kronkeep retention`, `pin` and `unpin`: which snapshots stay, why, and the removal of the others."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kronkeep_common.errors import InvalidRequest, PolicyNotFound
-from kronkeep_common.models import RetentionPlan, SnapshotVerdict
+from kronkeep_common.models import Retention, RetentionPlan, SnapshotVerdict
 from kronkeep_common.text import clean
-from kronkeep_tui.cli.verb_runner import add_verb, run, run_at_once, split_name
+from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, split_name
+from kronkeep_tui.cli.verb import Verbs, add_verb, with_blocking_client, with_client
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
@@ -22,44 +23,45 @@ RULES = (
     "min_good",
 )
 _POLICY = "/v1/policies/{id}/retention"
-ROUTES = (
-    f"GET {_POLICY}",
-    "POST /v1/retention/preview",
-    f"POST {_POLICY}/apply",
-    f"POST {_POLICY}/approve",
-)
 
 
-def add_parser(verbs: Any) -> None:
-    """Add the parsers of `retention`, `pin` and `unpin` to `verbs`."""
+def add_parser(verbs: Verbs) -> None:
+    """Add the verbs."""
     retention = add_verb(
         verbs,
         "retention",
-        *ROUTES,
-        help="what a policy's retention would remove and why the rest stays; apply or approve it",
+        routes=[
+            f"GET {_POLICY}",
+            "POST /v1/retention/preview",
+            f"POST {_POLICY}/apply",
+            f"POST {_POLICY}/approve",
+        ],
+        help="show what a policy's retention would remove, and why it keeps the rest; apply or approve it",
     )
-    retention.add_argument("name", help="NAMESPACE/NAME of the CronJob, or NAME in the namespace default")
+    retention.add_argument("name", help=CRONJOB_NAME_HELP)
     for rule in RULES:
-        words = "try this rule in place of the policy's"
-        retention.add_argument(f"--{rule.replace('_', '-')}", type=int, metavar="N", help=words)
-    retention.add_argument("--apply", action="store_true", help="remove it, where it needs no approval")
-    retention.add_argument("--approve", metavar="TOKEN", help="remove exactly what the plan of TOKEN names")
-    retention.set_defaults(func=run(_retention))
-    for verb in ("pin", "unpin"):
-        one = add_verb(verbs, verb, f"POST /v1/backups/{{id}}/{verb}")
-        one.add_argument("id", help="the backup's id")
-        one.set_defaults(func=run_at_once(_pin))
+        help_text = "show what this rule would do in place of the policy's rules"
+        retention.add_argument(f"--{rule.replace('_', '-')}", type=int, metavar="N", help=help_text)
+    retention.add_argument(
+        "--apply", action="store_true", help="remove the snapshots, where that needs no approval"
+    )
+    retention.add_argument(
+        "--approve", metavar="TOKEN", help="remove exactly the snapshots of the plan with this token"
+    )
+    retention.set_defaults(func=with_client(_retention))
+    for name in ("pin", "unpin"):
+        verb = add_verb(verbs, name, routes=[f"POST /v1/backups/{{id}}/{name}"])
+        verb.add_argument("id", help="the backup's id (kronkeep get backups)")
+        verb.set_defaults(func=with_blocking_client(_pin_or_unpin))
 
 
 async def _retention(client: "Client", options: argparse.Namespace) -> int:
-    from kronkeep_common.models import Retention
-
     namespace, name = split_name(options.name)
     rules = {rule: value for rule in RULES if (value := getattr(options, rule)) is not None}
     if rules:
         if options.apply or options.approve:
-            raise InvalidRequest("Rules can only be tried; put them into the policy to apply them.")
-        _show(await client.policies.preview_retention(namespace, name, Retention(**rules)))
+            raise InvalidRequest("Rules can only be tried; change the policy to apply them.")
+        _print_plan(await client.policies.preview_retention(namespace, name, Retention(**rules)))
         return 0
     policy = (await client.cronjobs.get(namespace, name)).policy
     if policy is None:
@@ -70,16 +72,17 @@ async def _retention(client: "Client", options: argparse.Namespace) -> int:
     elif options.apply:
         await client.policies.apply_retention(policy.id)
     else:
-        _show(plan)
+        _print_plan(plan)
         return 0
     print(f"{len(plan.remove)} snapshots of {namespace}/{name} are removed")
     return 0
 
 
-def _show(plan: RetentionPlan) -> None:
-    for word, verdicts in (("remove", plan.remove), ("keep", plan.keep)):
-        for verdict in verdicts:
-            print(_line(word, verdict))
+def _print_plan(plan: RetentionPlan) -> None:
+    for verdict in plan.remove:
+        print(_line("remove", verdict))
+    for verdict in plan.keep:
+        print(_line("keep", verdict))
     print(f"{len(plan.remove)} would go, {len(plan.keep)} stay")
     if plan.blocked_by is not None:
         print(f"{plan.blocked_by} To approve: --approve {plan.token}")
@@ -90,7 +93,7 @@ def _line(word: str, verdict: SnapshotVerdict) -> str:
     return clean(f"{word:6} {verdict.backup_id} {when} {verdict.status:9} {verdict.why}")
 
 
-async def _pin(client: "Client", options: argparse.Namespace) -> int:
+async def _pin_or_unpin(client: "Client", options: argparse.Namespace) -> int:
     change = client.backups.pin if options.verb == "pin" else client.backups.unpin
     backup = await change(options.id)
     print(f"{backup.id} is {'pinned' if backup.pinned else 'no longer pinned'}")

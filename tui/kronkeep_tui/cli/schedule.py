@@ -1,11 +1,11 @@
-"""`kronkeep schedule`: when a schedule fires and whether two conflict; needs no daemon."""
+"""`kronkeep schedule`: when a schedule fires, and whether two schedules fit. It needs no daemon."""
 
 import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -14,13 +14,17 @@ from kronkeep_common.json_decoding import DECODING_ERRORS
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.text import clean, duration
 from kronkeep_tui.cli import output
+from kronkeep_tui.cli.verb import Verbs
+
+if TYPE_CHECKING:
+    from kronkeep_common.models import ScheduleVerdict
 
 VERDICT_EXIT = {"ok": 0, "warning": 0, "conflict": 1}
-MOST = 10_000  # fire times of one answer
+MOST = 10_000  # fire times in one answer
 
 
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """One input line of `--batch`; unknown fields are ignored."""
+class FireTimesRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """One input line of `--batch`; other fields are ignored."""
 
     expr: str
     zone: str | None = None
@@ -28,8 +32,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     n: Annotated[int, msgspec.Meta(ge=0, le=MOST)] = 5
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One output line of `--batch`; `next` holds UTC times such as 2026-01-15T10:08:00Z."""
+class FireTimesAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One output line of `--batch`; `next` are instants in UTC like 2026-01-15T10:08:00Z."""
 
     valid: bool
     error: str | None
@@ -37,71 +41,83 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     next: list[str]
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the parsers of `schedule next` and `schedule check` to `verbs`."""
-    top = subparsers.add_parser("schedule", help="when a schedule fires, and whether two fit")
-    below = top.add_subparsers(dest="schedule_verb", required=True, metavar="VERB")
-    following = below.add_parser("next", help="the next fire times of a schedule")
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb `schedule` with `next` and `check`."""
+    schedule = verbs.add_parser("schedule", help="when a schedule fires, and whether two schedules fit")
+    schedule_verbs = schedule.add_subparsers(dest="schedule_verb", required=True, metavar="VERB")
+    _add_next(schedule_verbs)
+    _add_check(schedule_verbs)
+
+
+def _add_next(schedule_verbs: Verbs) -> None:
+    following = schedule_verbs.add_parser("next", help="the next fire times of a schedule")
     following.add_argument("expr", nargs="?", help="five fields such as '0 2 * * *', or @daily")
     following.add_argument("--zone", help="an IANA time zone (default: UTC)")
-    following.add_argument("-n", type=_count, default=5, help="how many (default: 5)")
-    following.add_argument("--after", type=_instant, help="an instant such as 2026-01-15T10:07:23Z")
+    following.add_argument("-n", type=_read_count, default=5, help="how many (default: 5)")
+    following.add_argument(
+        "--after", type=_read_instant, help="an instant such as 2026-01-15T10:07:23Z (default: now)"
+    )
     following.add_argument(
         "--batch",
         action="store_true",
-        help="JSON lines in (expr, zone or null, start, n), one out each (valid, error, never, next)",
+        help="read JSON lines (expr, zone or null, start, n); print one for each (valid, error, never, next)",
     )
     following.add_argument("-o", "--output", choices=("table", "json"), default="table")
-    following.set_defaults(func=next_command)
-    check = below.add_parser(
+    following.set_defaults(func=_print_next)
+
+
+def _add_check(schedule_verbs: Verbs) -> None:
+    check = schedule_verbs.add_parser(
         "check",
         help="whether a backup's schedule fits a CronJob's",
-        description="Exits with 0 for ok and warning, 1 for a conflict, 2 for bad input.",
+        description="The exit code is 0 for ok and warning, 1 for a conflict, 2 for bad input.",
     )
-    check.add_argument("--cronjob", required=True, metavar="EXPR")
+    check.add_argument("--cronjob", required=True, metavar="EXPR", help="the CronJob's schedule")
     check.add_argument("--zone", help="the CronJob's time zone (default: UTC)")
-    check.add_argument("--backup", required=True, metavar="EXPR")
+    check.add_argument("--backup", required=True, metavar="EXPR", help="the backup's schedule")
     check.add_argument("--backup-zone", help="the backup's time zone (default: UTC)")
-    check.add_argument("--minutes", type=_minutes, default=10, help="how long a run takes (default: 10)")
-    check.add_argument("--after", type=_instant, help="check the 400 days after this instant, not after now")
+    check.add_argument("--minutes", type=_read_minutes, default=10, help="how long a run takes (default: 10)")
+    check.add_argument(
+        "--after", type=_read_instant, help="check the 400 days after this instant (default: now)"
+    )
     check.add_argument("-o", "--output", choices=("table", "json"), default="table")
-    check.set_defaults(func=check_command)
+    check.set_defaults(func=_print_check)
 
 
-def _count(text: str) -> int:
+def _read_count(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= MOST):
         raise argparse.ArgumentTypeError(f"a number from 0 to {MOST} is expected")
     return int(text)
 
 
-def _instant(text: str) -> datetime:
+def _read_instant(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _minutes(text: str) -> float:
+def _read_minutes(text: str) -> float:
     minutes = float(text)
     if not 0 <= minutes <= 1_000_000:
         raise argparse.ArgumentTypeError("minutes from 0 to 1000000 are expected")
     return minutes
 
 
-def next_command(options: argparse.Namespace) -> int:
-    """Print the fire times; return 2 for a schedule that Kubernetes refuses."""
+def _print_next(options: argparse.Namespace) -> int:
+    """Print the fire times of a schedule; raise InvalidSchedule, InvalidTimeZone."""
     if options.batch:
-        return _batch()
+        return _answer_batch()
     if options.expr is None:
-        raise InvalidRequest("Name a schedule, or use --batch.")
+        raise InvalidRequest("Give a schedule, or use --batch.")
     schedule = Schedule.parse(options.expr, options.zone)
     fires = list(_fires(schedule, options.after or datetime.now(UTC), options.n))
     if options.output == "json":
-        answer = {"words": schedule.describe(), "never": _never(fires, options.n)}
-        output.document(answer | {"next": [_stamp(fire) for fire in fires]}, "json")
+        answer = {"words": schedule.describe(), "never": _is_never(fires, options.n)}
+        output.print_document(answer | {"next": [_write_instant(fire) for fire in fires]}, "json")
         return 0
     print(clean(schedule.describe()))
     for fire in fires:
-        print(f"{_stamp(fire)}  {fire.astimezone(schedule.zone_info):%a %Y-%m-%d %H:%M %z}")
-    if _never(fires, options.n):
+        print(f"{_write_instant(fire)}  {fire.astimezone(schedule.zone_info):%a %Y-%m-%d %H:%M %z}")
+    if _is_never(fires, options.n):
         print("never")
     return 0
 
@@ -113,65 +129,67 @@ def _fires(schedule: Schedule, after: datetime, count: int) -> Iterator[datetime
         count -= 1
 
 
-def _never(fires: list[datetime], wanted: int) -> bool:
-    return not fires and wanted > 0
+def _is_never(fires: list[datetime], count: int) -> bool:
+    return not fires and count > 0
 
 
-def _batch() -> int:
-    """Answer each line that is not blank as soon as it is read; a bad line gets an answer, too."""
+def _answer_batch() -> int:
+    """Answer each line that is not blank, at once; a bad line gets an answer, too."""
     for line in sys.stdin.buffer:
         if line.strip():
-            sys.stdout.write(json.dumps(msgspec.structs.asdict(_answer(line))) + "\n")  # ASCII in any locale
+            sys.stdout.write(
+                json.dumps(msgspec.structs.asdict(_answer_line(line))) + "\n"
+            )  # ASCII in any locale
             sys.stdout.flush()
     return 0
 
 
-def _answer(line: bytes) -> Answer:
+def _answer_line(line: bytes) -> FireTimesAnswer:
     try:
-        question = msgspec.json.decode(line, type=Question)
-        schedule = Schedule.parse(question.expr, question.zone)
+        request = msgspec.json.decode(line, type=FireTimesRequest)
+        schedule = Schedule.parse(request.expr, request.zone)
     except DECODING_ERRORS as fault:
-        return Answer(
+        return FireTimesAnswer(
             valid=False, error=clean(f"The line cannot be read: {fault}", 500), never=False, next=[]
         )
     except KronkeepError as fault:
-        return Answer(valid=False, error=clean(fault.message, 500), never=False, next=[])
-    start = question.start or datetime.now(UTC)
+        return FireTimesAnswer(valid=False, error=clean(fault.message, 500), never=False, next=[])
+    start = request.start or datetime.now(UTC)
     start = start if start.tzinfo else start.replace(tzinfo=UTC)
-    fires = list(_fires(schedule, start, question.n))
-    stamps = [_stamp(fire) for fire in fires]
-    return Answer(valid=True, error=None, never=_never(fires, question.n), next=stamps)
+    fires = list(_fires(schedule, start, request.n))
+    stamps = [_write_instant(fire) for fire in fires]
+    return FireTimesAnswer(valid=True, error=None, never=_is_never(fires, request.n), next=stamps)
 
 
-def _stamp(moment: datetime) -> str:
+def _write_instant(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def check_command(options: argparse.Namespace) -> int:
-    """Print the verdict; return 0 for ok and warning, 1 for a conflict, 2 for bad input."""
+def _print_check(options: argparse.Namespace) -> int:
+    """Print how a backup's schedule fits; return 1 for a conflict."""
     from kronkeep_common.compatibility import CheckContext, check, offer_resolutions
 
     backup = Schedule.parse(options.backup, options.backup_zone)
-    question = CheckContext(
+    context = CheckContext(
         cronjob=Schedule.parse(options.cronjob, options.zone),
         now=options.after or datetime.now(UTC),
         run_duration=timedelta(minutes=options.minutes),
     )
-    verdict = check(question, backup)
+    verdict = check(context, backup)
     verdict = msgspec.structs.replace(
-        verdict, expected_from="policy", resolutions=tuple(offer_resolutions(backup, question, verdict))
+        verdict, expected_from="policy", resolutions=tuple(offer_resolutions(backup, context, verdict))
     )
     if options.output == "json":
-        output.document(verdict, "json")
+        output.print_document(verdict, "json")
     else:
-        _print(verdict, question.cronjob, backup)
+        _print_verdict(verdict, context.cronjob, backup)
     return VERDICT_EXIT[verdict.verdict]
 
 
-def _print(verdict: Any, cronjob: Schedule, backup: Schedule) -> None:
+def _print_verdict(verdict: "ScheduleVerdict", cronjob: Schedule, backup: Schedule) -> None:
     print(verdict.verdict)
-    print(f"CronJob: {clean(verdict.cronjob_text)}: {_list(verdict.cronjob_next, cronjob)}")
-    print(f"backup:  {clean(verdict.backup_text)}: {_list(verdict.backup_next, backup)}")
+    print(f"CronJob: {clean(verdict.cronjob_text)}: {_join_moments(verdict.cronjob_next, cronjob)}")
+    print(f"backup:  {clean(verdict.backup_text)}: {_join_moments(verdict.backup_next, backup)}")
     if verdict.minimum_slack_seconds is not None:
         print(f"least time from a run to the next backup: {duration(verdict.minimum_slack_seconds)}")
     for finding in verdict.findings:
@@ -182,6 +200,6 @@ def _print(verdict: Any, cronjob: Schedule, backup: Schedule) -> None:
         print(f"{offer.strategy}: {clean(offer.message)}")
 
 
-def _list(moments: Iterable[datetime], schedule: Schedule) -> str:
+def _join_moments(moments: Iterable[datetime], schedule: Schedule) -> str:
     local = [f"{moment.astimezone(schedule.zone_info):%a %Y-%m-%d %H:%M}" for moment in moments]
     return ", ".join(local) or "never"

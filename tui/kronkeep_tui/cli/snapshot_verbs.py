@@ -1,4 +1,4 @@
-"""Verbs that use a backup's snapshot: files, download, restore, verify, drill."""
+"""The verbs of a backup's snapshot: `files`, `download`, `restore`, `verify` and `drill`."""
 
 import argparse
 import os
@@ -6,70 +6,77 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean, duration, size
-from kronkeep_tui.cli import output, wait
-from kronkeep_tui.cli.verb_runner import add_verb, run, split_name
+from kronkeep_tui.cli import output, wait_for_end
+from kronkeep_tui.cli.arguments import CRONJOB_NAME_HELP, split_name
+from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
 from kronkeep_tui.form.value_texts import read_size
 
 if TYPE_CHECKING:
     from kronkeep_common.client import Client
+    from kronkeep_common.models import RestorePlan, RestoreRequest
 
-_B = "/v1/backups/{id}"
+_BACKUP = "/v1/backups/{id}"
+_PAGE = 1000
 
 
-def add_parser(verbs: Any) -> None:
-    """Add the parsers of the snapshot verbs to `verbs`."""
-    files = add_verb(verbs, "files", f"GET {_B}/files")
-    files.add_argument("backup", help="the backup's id")
+def add_parser(verbs: Verbs) -> None:
+    """Add the verbs."""
+    files = _add_backup_verb(verbs, "files", f"GET {_BACKUP}/files")
     files.add_argument("path", nargs="?", default="/", help="a folder of the snapshot, such as /source/data")
     files.add_argument("-o", "--output", choices=output.FORMATS, default="table")
-    files.set_defaults(func=run(_files))
-    download = add_verb(verbs, "download", f"GET {_B}/download")
-    download.add_argument("backup", help="the backup's id")
+    files.set_defaults(func=with_client(_files))
+    download = _add_backup_verb(verbs, "download", f"GET {_BACKUP}/download")
     download.add_argument("path", help="a file of the snapshot")
-    download.add_argument("--to", metavar="FILE", help="- is standard output (default: the file's own name)")
-    download.set_defaults(func=run(_download))
-    _restore_verb(verbs)
-    verify = add_verb(verbs, "verify", f"POST {_B}/verify")
-    verify.add_argument("backup", help="the backup's id")
-    verify.set_defaults(func=run(_verify))
-    drill = add_verb(verbs, "drill", "POST /v1/cronjobs/{namespace}/{name}/drill")
-    drill.add_argument("name", help="NAMESPACE/NAME, or NAME in the namespace default")
-    drill.add_argument("--wait", action="store_true", help="until the drill has ended")
-    drill.set_defaults(func=run(_drill))
+    download.add_argument("--to", metavar="FILE", help="- for standard output (default: the file's own name)")
+    download.set_defaults(func=with_client(_download))
+    _add_restore(verbs)
+    verify = _add_backup_verb(verbs, "verify", f"POST {_BACKUP}/verify")
+    verify.set_defaults(func=with_client(_verify))
+    drill = add_verb(verbs, "drill", routes=["POST /v1/cronjobs/{namespace}/{name}/drill"])
+    drill.add_argument("name", help=CRONJOB_NAME_HELP)
+    drill.add_argument("--wait", action="store_true", help="wait until the drill has ended")
+    drill.set_defaults(func=with_client(_drill))
 
 
-def _restore_verb(verbs: Any) -> None:
-    one = add_verb(verbs, "restore", f"POST {_B}/restore", "GET /v1/restores/{id}")
-    one.add_argument("backup", help="the backup's id")
-    one.add_argument("--path", action="append", default=[], help="only this of the snapshot (repeatable)")
-    where = one.add_mutually_exclusive_group(required=True)
-    where.add_argument("--new-claim", metavar="NAME", help="to a claim that is made for it")
-    where.add_argument("--claim", metavar="NAME", help="to a claim that is there")
-    where.add_argument("--in-place", action="store_true", help="to where it was archived from")
-    one.add_argument("-n", "--namespace", help="the claim's (default: the CronJob's)")
-    one.add_argument("--cluster", metavar="NAME", help="the claim's (default: the CronJob's)")
-    one.add_argument("--folder", default="", help="a folder below the claim's root")
-    one.add_argument("--size", help="of a new claim, such as 10Gi")
-    one.add_argument("--storage-class", help="of a new claim")
-    one.add_argument("--overwrite", action="store_true", help="where the target holds files")
-    one.add_argument("--suspend", action="store_true", help="no new runs of the CronJob meanwhile")
-    one.add_argument("--yes", metavar="CRONJOB", help="the CronJob's name, as confirmation of --in-place")
-    one.add_argument("--dry-run", action="store_true", help="say what would be written and overwritten")
-    one.add_argument("--wait", action="store_true", help="until the restore has ended")
-    one.set_defaults(func=run(_restore))
+def _add_backup_verb(verbs: Verbs, name: str, *routes: str) -> argparse.ArgumentParser:
+    verb = add_verb(verbs, name, routes=list(routes))
+    verb.add_argument("backup", help="the backup's id (kronkeep get backups)")
+    return verb
+
+
+def _add_restore(verbs: Verbs) -> None:
+    restore = _add_backup_verb(verbs, "restore", f"POST {_BACKUP}/restore", "GET /v1/restores/{id}")
+    restore.add_argument(
+        "--path", action="append", default=[], help="restore only this path of the snapshot; may be repeated"
+    )
+    target = restore.add_mutually_exclusive_group(required=True)
+    target.add_argument("--new-claim", metavar="NAME", help="restore to a claim that is created")
+    target.add_argument("--claim", metavar="NAME", help="restore to a claim that exists")
+    target.add_argument("--in-place", action="store_true", help="restore to the claims that were archived")
+    restore.add_argument("-n", "--namespace", help="the claim's namespace (default: the CronJob's)")
+    restore.add_argument("--cluster", metavar="NAME", help="the claim's cluster (default: the CronJob's)")
+    restore.add_argument("--folder", default="", help="restore to this folder of the claim")
+    restore.add_argument("--size", help="the size of a new claim, such as 10Gi")
+    restore.add_argument("--storage-class", help="the storage class of a new claim")
+    restore.add_argument("--overwrite", action="store_true", help="allow a target that has files")
+    restore.add_argument("--suspend", action="store_true", help="suspend the CronJob during the restore")
+    restore.add_argument("--yes", metavar="CRONJOB", help="the CronJob's name, as confirmation of --in-place")
+    restore.add_argument("--dry-run", action="store_true", help="print what would be written and overwritten")
+    restore.add_argument("--wait", action="store_true", help="wait until the restore has ended")
+    restore.set_defaults(func=with_client(_restore))
 
 
 async def _files(client: "Client", options: argparse.Namespace) -> int:
-    page = await client.backups.files(options.backup, options.path, limit=1000)
-    items = list(page.items)
+    page = await client.backups.files(options.backup, options.path, limit=_PAGE)
+    files = list(page.items)
     while page.next_cursor is not None:
-        page = await client.backups.files(options.backup, options.path, limit=1000, cursor=page.next_cursor)
-        items += page.items
-    output.show("files", items, options.output)
+        page = await client.backups.files(options.backup, options.path, limit=_PAGE, cursor=page.next_cursor)
+        files += page.items
+    output.print_records("files", files, options.output)
     if options.output == "table":
         print(f"{page.total} entries, {size(page.size)} in {clean(page.path, 500)}")
     return 0
@@ -81,32 +88,43 @@ async def _download(client: "Client", options: argparse.Namespace) -> int:
         async for chunk in chunks:
             sys.stdout.buffer.write(chunk)
         return 0
-    with _complete_file(Path(options.to or clean(options.path.rpartition("/")[2], 200))) as file:
+    with _new_file(Path(options.to or clean(options.path.rpartition("/")[2], 200))) as file:
         async for chunk in chunks:
             file.write(chunk)
     return 0
 
 
 @contextmanager
-def _complete_file(target: Path) -> Iterator[IO[bytes]]:
-    """Open a new file that gets its name once it is complete; raise InvalidRequest if the name is taken."""
-    shown = clean(str(target), 300)
+def _new_file(target: Path) -> Iterator[IO[bytes]]:
+    """Open a new file that gets its name when it is complete; raise InvalidRequest."""
+    name = clean(str(target), 300)
     if target.exists():
-        raise InvalidRequest(f"{shown} is there already.", next_step="Name another with --to.")
+        raise InvalidRequest(f"{name} exists already.", next_step="Name another file with --to.")
     part = target.with_name(f"{target.name}.part{os.getpid()}")
     try:
         with part.open("xb") as file:
             yield file
         part.rename(target)
-        print(f"{shown}  {size(target.stat().st_size)}")
+        print(f"{name}  {size(target.stat().st_size)}")
     except OSError as fault:
-        words = f"{shown} cannot be written: {fault.strerror}."
-        raise InvalidRequest(words, next_step="Name another with --to.") from fault
+        message = f"{name} cannot be written: {fault.strerror}."
+        raise InvalidRequest(message, next_step="Name another file with --to.") from fault
     finally:
         part.unlink(missing_ok=True)
 
 
 async def _restore(client: "Client", options: argparse.Namespace) -> int:
+    request = _request_of(options)
+    if options.dry_run:
+        return _print_plan(await client.backups.plan_restore(options.backup, request))
+    restore = await client.backups.restore(options.backup, request)
+    print(f"{restore.id} {restore.status}")
+    if not options.wait:
+        return 0
+    return wait_for_end.report(await wait_for_end.wait_for_restore(client, restore.id))
+
+
+def _request_of(options: argparse.Namespace) -> "RestoreRequest":
     from kronkeep_common.models import RestoreRequest, RestoreTarget
 
     if options.in_place:
@@ -121,31 +139,26 @@ async def _restore(client: "Client", options: argparse.Namespace) -> int:
             size_bytes=read_size(options.size) if options.size else None,
             storage_class=options.storage_class,
         )
-    request = RestoreRequest(
+    return RestoreRequest(
         target=target,
         include=tuple(options.path),
         overwrite=options.overwrite,
         suspend=options.suspend,
         confirm=options.yes,
     )
-    if options.dry_run:
-        return _plan(await client.backups.plan_restore(options.backup, request))
-    begun = await client.backups.restore(options.backup, request)
-    print(f"{begun.id} {begun.status}")
-    return wait.report_end(await wait.wait_for_restore(client, begun.id)) if options.wait else 0
 
 
-def _plan(plan: Any) -> int:
-    """Print a plan; return 1 if the restore would be refused as requested."""
+def _print_plan(plan: "RestorePlan") -> int:
+    """Print a plan; return 1 where the restore would be refused."""
     target = plan.target
     place = "in place" if target.kind == "in-place" else f"claim {target.claim}/{target.path}".rstrip("/")
-    again = f"{plan.overwritten} overwritten ({size(plan.overwritten_bytes)})"
-    stay = f"{plan.left} stay"
     print(f"to {target.namespace}, {clean(place, 500)}: {plan.files} files, {size(plan.total_bytes)}")
-    print(f"{plan.written} new, {again}, {stay}")
-    for sign, paths in (("overwritten", plan.overwritten_examples), ("stays", plan.left_examples)):
-        for path in paths:
-            print(f"  {sign}  {clean(path, 500)}")
+    overwritten = f"{plan.overwritten} overwritten ({size(plan.overwritten_bytes)})"
+    print(f"{plan.written} new, {overwritten}, {plan.left} stay")
+    for path in plan.overwritten_examples:
+        print(f"  overwritten  {clean(path, 500)}")
+    for path in plan.left_examples:
+        print(f"  stays  {clean(path, 500)}")
     for text in (*plan.warnings, *([plan.refusal] if plan.refusal else [])):
         print(clean(text, 500))
     return 1 if plan.refusal else 0
@@ -158,12 +171,12 @@ async def _verify(client: "Client", options: argparse.Namespace) -> int:
 
 
 async def _drill(client: "Client", options: argparse.Namespace) -> int:
-    begun = await client.cronjobs.drill(*split_name(options.name))
-    print(f"{begun.id} {begun.status}")
+    drill = await client.cronjobs.drill(*split_name(options.name))
+    print(f"{drill.id} {drill.status}")
     if not options.wait:
         return 0
-    ended = await wait.wait_for_restore(client, begun.id)
+    ended = await wait_for_end.wait_for_restore(client, drill.id)
     if ended.files_verified is not None:
         compared = f"{ended.files_verified} files compared with {ended.verified_against}"
         print(f"{compared} in {duration(ended.duration_seconds)}")
-    return wait.report_end(ended)
+    return wait_for_end.report(ended)

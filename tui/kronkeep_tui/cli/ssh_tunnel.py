@@ -1,6 +1,7 @@
-"""`--host ssh://user@bastion`: reach the socket of another machine through ssh's forwarding.
+"""`--host ssh://user@bastion`: forward the socket of a daemon on another machine with ssh.
 
-The remote daemon sees the user that ssh logged in as, with that user's groups; ssh handles keys and agents.
+The remote daemon sees the user that ssh logged in as, with that user's groups. ssh uses its own keys and
+agents.
 """
 
 import subprocess
@@ -16,11 +17,11 @@ from kronkeep_common.errors import DaemonUnreachable, InvalidRequest
 from kronkeep_common.socket_path import SYSTEM_SOCKET
 from kronkeep_common.text import clean
 
-PATIENCE = 30.0  # seconds for logging in
+LOGIN_SECONDS = 30.0
 
 
-def command(host: str, local: Path) -> list[str]:
-    """Return ssh's arguments; raise InvalidRequest for anything but ssh://[USER@]HOST[:PORT][/SOCKET]."""
+def ssh_command(host: str, local: Path) -> list[str]:
+    """Return ssh's arguments; raise InvalidRequest for what is not ssh://[USER@]HOST[:PORT][/SOCKET]."""
     parts = urlsplit(host)
     try:
         port = parts.port
@@ -40,24 +41,24 @@ def command(host: str, local: Path) -> list[str]:
 
 
 @contextmanager
-def forward_socket(host: str) -> Iterator[Path]:
-    """Yield a local socket that leads to the remote one; raise DaemonUnreachable."""
+def open_tunnel(host: str) -> Iterator[Path]:
+    """Yield a local socket that is forwarded to the remote one; raise DaemonUnreachable."""
     with tempfile.TemporaryDirectory(prefix="kronkeep-") as folder:
         local = Path(folder) / "api.sock"
         try:
-            ssh = subprocess.Popen(command(host, local), stdin=subprocess.DEVNULL, stdout=sys.stderr)
+            ssh = subprocess.Popen(ssh_command(host, local), stdin=subprocess.DEVNULL, stdout=sys.stderr)
         except OSError as fault:
             raise DaemonUnreachable("ssh could not be started.", next_step="Install ssh.") from fault
         try:
-            _await(local, ssh, host)
+            _wait_for_socket(local, ssh, host)
             yield local
         finally:
             ssh.terminate()
             ssh.wait()
 
 
-def _await(local: Path, ssh: "subprocess.Popen[bytes]", host: str) -> None:
-    end = time.monotonic() + PATIENCE
+def _wait_for_socket(local: Path, ssh: "subprocess.Popen[bytes]", host: str) -> None:
+    end = time.monotonic() + LOGIN_SECONDS
     while not local.exists():
         if ssh.poll() is not None or time.monotonic() > end:
             raise DaemonUnreachable(

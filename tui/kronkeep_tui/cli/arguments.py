@@ -1,0 +1,34 @@
+"""The shapes of arguments that several verbs have: NAMESPACE/NAME, KEY=VALUE, `--cluster`."""
+
+import argparse
+
+from kronkeep_common.errors import InvalidRequest
+from kronkeep_common.models import EnvVar
+from kronkeep_common.text import clean
+
+CRONJOB_NAME_HELP = "NAMESPACE/NAME, or NAME in the namespace default"
+
+
+def add_cluster(verb: argparse.ArgumentParser, default: str | None = None) -> None:
+    """Add `--cluster` to a verb about something that only one of several clusters has."""
+    help_text = "the name of the cluster in the settings, where there are several"
+    verb.add_argument("--cluster", metavar="NAME", help=help_text, default=default)
+
+
+def split_name(name: str, default_namespace: str = "default") -> tuple[str, str]:
+    """Split NAMESPACE/NAME; NAME alone is in `default_namespace`."""
+    namespace, slash, rest = name.partition("/")
+    return (namespace, rest) if slash else (default_namespace, name)
+
+
+def split_pairs(words: list[str], sign: str = "=") -> dict[str, str]:
+    """Split KEY=VALUE words; raise InvalidRequest for one without the sign."""
+    for word in words:
+        if sign not in word:
+            raise InvalidRequest(f"{clean(repr(word), 80)} is not like KEY{sign}VALUE.")
+    return dict(word.split(sign, 1) for word in words)
+
+
+def read_variables(words: list[str]) -> tuple[EnvVar, ...]:
+    """Read KEY=VALUE words as environment variables."""
+    return tuple(EnvVar(name=key, value=value) for key, value in split_pairs(words).items())

@@ -1,0 +1,44 @@
+"""`kronkeep watch`: changes as they happen, one line each."""
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kronkeep_common.text import clean
+from kronkeep_tui.cli.verb import Verbs, add_verb, with_client
+
+if TYPE_CHECKING:
+    from kronkeep_common.api import ChangeEvent
+    from kronkeep_common.client import Client
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb `watch`."""
+    help_text = "print changes as they happen, one line each, until interrupted"
+    watch = add_verb(verbs, "watch", routes=["GET /v1/events"], help=help_text)
+    watch.add_argument("kind", nargs="?", choices=("executions", "backups", "restores", "storages", "alerts"))
+    watch.add_argument("--filter", help="such as 'status:failed ns:pay'")
+    watch.add_argument("--since", type=int, metavar="SEQ", help="begin after the change with this number")
+    watch.add_argument("-o", "--output", choices=("table", "jsonl"), default="table")
+    watch.set_defaults(func=with_client(_watch))
+
+
+async def _watch(client: "Client", options: argparse.Namespace) -> int:
+    tables = [options.kind] if options.kind else None
+    async for event in client.events(options.since, tables=tables, filter=options.filter):
+        if options.output == "jsonl":
+            sys.stdout.write(msgspec.json.encode(event).decode() + "\n")
+        else:
+            sys.stdout.write(_describe(event) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+def _describe(event: "ChangeEvent") -> str:
+    record = event.record or {}
+    name = record.get("cronjob") or record.get("id") or event.id
+    object_name = f"{record.get('namespace', '')}/{name}".removeprefix("/")
+    words = (event.seq, event.table, object_name, event.id, record.get("status", "removed"))
+    return "  ".join(clean(str(word), 200) for word in words)
