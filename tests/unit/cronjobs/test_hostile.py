@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.cronjobs.test_slots import NOON, Scene, cronjob, job
+from tests.unit.cronjobs.test_slot_tracker import NOON, Scene, cronjob, job
 
 from kronkeep_common import object_keys
 from kronkeep_daemon.cronjobs import resume

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.cronjobs import replaying
+from tests.unit.cronjobs import replay
 
 from kronkeep_daemon.history import History
 from kronkeep_daemon.testing import FakeClock
@@ -43,22 +43,22 @@ async def opened(folder: Path, clock: FakeClock) -> History:
     return await History.open(folder, clock=clock)
 
 
-async def replayed(folder: Path, events: list[replaying.Told]) -> dict[str, dict[str, Any]]:
+async def replayed(folder: Path, events: list[replay.Told]) -> dict[str, dict[str, Any]]:
     clock = FakeClock()
     history = await opened(folder, clock)
-    recorder = replaying.a_recorder(history, clock)
+    recorder = replay.a_recorder(history, clock)
     for kind, what, obj in events:
-        replaying.feed(recorder, kind, what, obj)
+        replay.feed(recorder, kind, what, obj)
         await recorder.flush()
-    await replaying.told_all(recorder)
-    found = replaying.final(history)
+    await replay.told_all(recorder)
+    found = replay.final(history)
     await history.close()
     return found
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_every_recording_gives_the_expected_runs(name: str, tmp_path: Path) -> None:
-    found = await replayed(tmp_path, replaying.told(name))
+    found = await replayed(tmp_path, replay.told(name))
     rows = [
         (job, run["status"], run["reason"], run["trigger"], run["attempts"], run["exit_code"])
         for job, run in sorted(found.items())
@@ -68,29 +68,29 @@ async def test_every_recording_gives_the_expected_runs(name: str, tmp_path: Path
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_doubled_events_change_nothing(name: str, tmp_path: Path) -> None:
-    events = replaying.told(name)
+    events = replay.told(name)
     once = await replayed(tmp_path / "a", events)
-    assert await replayed(tmp_path / "b", list(replaying.with_doubles(events))) == once
+    assert await replayed(tmp_path / "b", list(replay.with_doubles(events))) == once
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_modified_events_in_the_wrong_order_change_nothing(name: str, tmp_path: Path) -> None:
-    events = replaying.told(name)
+    events = replay.told(name)
     once = await replayed(tmp_path / "a", events)
-    assert await replayed(tmp_path / "b", replaying.with_modified_turned(events)) == once
+    assert await replayed(tmp_path / "b", replay.with_modified_turned(events)) == once
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_all_at_once_gives_the_same_history(name: str, tmp_path: Path) -> None:
-    events = replaying.told(name)
+    events = replay.told(name)
     clock = FakeClock()
     once = await replayed(tmp_path / "a", events)
     history = await opened(tmp_path / "b", clock)
-    recorder = replaying.a_recorder(history, clock)
+    recorder = replay.a_recorder(history, clock)
     for kind, what, obj in events:
-        replaying.feed(recorder, kind, what, obj)
-    await replaying.told_all(recorder)
-    assert replaying.final(history) == once
+        replay.feed(recorder, kind, what, obj)
+    await replay.told_all(recorder)
+    assert replay.final(history) == once
     await history.close()
 
 
@@ -101,22 +101,22 @@ async def test_a_restart_at_every_event_gives_the_same_history(
 ) -> None:
     """The daemon is cut off after each event in turn, also before it has told of the next one, and starts
     again with a list of what is there."""
-    events = replaying.told(name)
+    events = replay.told(name)
     once = await replayed(tmp_path / "once", events)
     for cut in range(1, len(events) - missed + 1):
         clock = FakeClock()
         history = await opened(tmp_path / str(cut), clock)
-        recorder = replaying.a_recorder(history, clock)
+        recorder = replay.a_recorder(history, clock)
         for kind, what, obj in events[:cut]:
-            replaying.feed(recorder, kind, what, obj)
+            replay.feed(recorder, kind, what, obj)
             await recorder.flush()
-        there = replaying.state(events[: cut + missed])
-        recorder = await replaying.restarted(recorder, history, clock, there)
+        there = replay.state(events[: cut + missed])
+        recorder = await replay.restarted(recorder, history, clock, there)
         for kind, what, obj in events[cut + missed :]:
-            replaying.feed(recorder, kind, what, obj)
+            replay.feed(recorder, kind, what, obj)
             await recorder.flush()
-        await replaying.told_all(recorder)
-        found = replaying.final(history)
+        await replay.told_all(recorder)
+        found = replay.final(history)
         await history.close()
         deleted_unseen = missed and events[cut][:2] == ("jobs", "DELETED")
         if deleted_unseen and name in UNTOLD:

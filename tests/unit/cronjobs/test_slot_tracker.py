@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.cronjobs.replaying import a_recorder, feed
+from tests.unit.cronjobs.replay import a_recorder, feed
 
 from kronkeep_daemon.cronjobs import resume
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
