@@ -39,16 +39,16 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
     (tmp_path / "manifests").mkdir()
     config = tmp_path / "etc" / "kronkeepd.toml"
     config.write_text(f'manifests = "{tmp_path}/manifests"\n')
-    found = Daemon(tmp_path / "s")
-    found.arguments = ("--config", str(config))
-    await found.start()
-    yield found
-    await found.stop()
+    daemon = Daemon(tmp_path / "s")
+    daemon.arguments = ("--config", str(config))
+    await daemon.start()
+    yield daemon
+    await daemon.stop()
 
 
 async def files(daemon: Daemon) -> dict[str, api.ManifestFile]:
     async with daemon.client() as client:
-        return {found.file: found for found in (await client.manifests()).items}
+        return {file.file: file for file in (await client.manifests()).items}
 
 
 async def put(daemon: Daemon, name: str, text: str) -> api.ManifestFile:
@@ -57,8 +57,8 @@ async def put(daemon: Daemon, name: str, text: str) -> api.ManifestFile:
     before = (await files(daemon)).get(name)
     (folder / f".{name}.new").write_text(text)
     (folder / f".{name}.new").rename(folder / name)
-    found = await eventually(lambda: files(daemon), lambda f: name in f and f[name] != before)
-    return found[name]
+    by_name = await eventually(lambda: files(daemon), lambda f: name in f and f[name] != before)
+    return by_name[name]
 
 
 async def test_files_are_applied_and_kept_applied(daemon: Daemon) -> None:
@@ -67,8 +67,8 @@ async def test_files_are_applied_and_kept_applied(daemon: Daemon) -> None:
     policy = '{"storage_id": "vault"}'
     text = storage + "---\n" + native("nightly", **{"kronkeep.dev/backup-policy": policy})
     await put(daemon, "shop.yaml", text)
-    found = await eventually(lambda: files(daemon), lambda f: f["shop.yaml"].status == "applied")
-    assert found["shop.yaml"].objects == ("storage vault", "cronjob default/nightly")
+    by_name = await eventually(lambda: files(daemon), lambda f: f["shop.yaml"].status == "applied")
+    assert by_name["shop.yaml"].objects == ("storage vault", "cronjob default/nightly")
     async with daemon.client() as client:
         made = await client.cronjobs.get("default", "nightly")
         assert made.policy is not None
@@ -113,10 +113,10 @@ async def there(client: Client, name: str, but: str = "") -> bool:
 async def test_a_bad_file_is_reported_by_name_and_line_and_changes_nothing(
     daemon: Daemon, text: str, line: int | None, code: str
 ) -> None:
-    found = await put(daemon, "bad.yaml", text)
-    assert (found.status, found.code) == ("refused", code), found
-    assert found.message is not None
-    assert (f"bad.yaml:{line}: " if line else "bad.yaml: ") in found.message
+    status = await put(daemon, "bad.yaml", text)
+    assert (status.status, status.code) == ("refused", code), status
+    assert status.message is not None
+    assert (f"bad.yaml:{line}: " if line else "bad.yaml: ") in status.message
     async with daemon.client() as client:
         assert (await client.cronjobs.list()).items == []
     assert "bad.yaml" in daemon.log.read_text()
@@ -128,8 +128,8 @@ async def test_a_file_that_anybody_may_write_is_refused(daemon: Daemon) -> None:
     path.touch()
     path.chmod(0o666)
     path.write_text(native("open"))
-    found = await eventually(lambda: files(daemon), lambda f: f.get("open.yaml", None) is not None)
-    assert found["open.yaml"].status == "refused"
+    by_name = await eventually(lambda: files(daemon), lambda f: f.get("open.yaml", None) is not None)
+    assert by_name["open.yaml"].status == "refused"
     path.unlink()
     await eventually(lambda: files(daemon), lambda f: f == {})
 

@@ -21,33 +21,33 @@ from kronkeep_tui.cli.main import EXIT_REFUSED
 @pytest.fixture
 async def daemon(tmp_path: Path, embedded_cluster: EmbeddedCluster) -> AsyncIterator[Daemon]:
     """An embedded cluster of its own, and `far`."""
-    found = Daemon(tmp_path / "s")
+    process = Daemon(tmp_path / "s")
     file = tmp_path / "kronkeepd.toml"
     await asyncio.to_thread(
         file.write_text,
         f'manifests = "{tmp_path}/manifests"\n[clusters.far]\nkubeconfig = "{embedded_cluster.kubeconfig}"\n',
     )
-    found.arguments = ("--config", str(file))
-    await found.start()
-    yield found
-    await found.stop()
+    process.arguments = ("--config", str(file))
+    await process.start()
+    yield process
+    await process.stop()
 
 
-def wanted(name: str) -> CronJobCreate:
+def make_spec(name: str) -> CronJobCreate:
     return CronJobCreate(name=name, image="busybox", command=("true",), schedule="0 2 29 2 *")
 
 
 async def test_writes_go_to_the_right_cluster(daemon: Daemon, embedded_cluster: EmbeddedCluster) -> None:
     far = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
     async with daemon.client() as client:
-        made = await client.for_cluster("far").cronjobs.create(wanted("there"))
+        made = await client.for_cluster("far").cronjobs.create(make_spec("there"))
         assert made.cluster == far.id
-        here = await client.cronjobs.create(wanted("here"))
+        here = await client.cronjobs.create(make_spec("here"))
         assert here.cluster != far.id
         run = await client.cronjobs.trigger("default", "there")
         assert run.cluster == far.id
         assert (await far.get(paths.jobs("default", run.job)))["metadata"]["uid"] == run.id
-        await eventually(lambda: client.runs.get(run.id), lambda found: found.status == "succeeded")
+        await eventually(lambda: client.runs.get(run.id), lambda run: run.status == "succeeded")
         await in_both(client, far)
     await far.close()
 
@@ -61,23 +61,23 @@ async def test_a_folder_of_manifests_is_for_the_cluster_of_its_name(daemon: Daem
     async with daemon.client() as client:
 
         async def stand() -> dict[str, str | None]:
-            return {found.file: found.code or found.status for found in (await client.manifests()).items}
+            return {file.file: file.code or file.status for file in (await client.manifests()).items}
 
         wanted = {"here.yaml": "applied", "far/there.yaml": "applied", "elsewhere/no.yaml": "ClusterNotFound"}
-        await eventually(stand, lambda found: found == wanted)
+        await eventually(stand, lambda answer: answer == wanted)
         made = (await client.cronjobs.list()).items
     assert [cronjob.name for cronjob in made] == ["dropped", "dropped"]
     assert len({cronjob.cluster for cronjob in made}) == 2
 
 
 async def in_both(client: Client, far: Cluster) -> None:
-    await client.for_cluster("far").cronjobs.create(wanted("here"))
+    await client.for_cluster("far").cronjobs.create(make_spec("here"))
     with pytest.raises(Conflict, match="each have a CronJob"):
         await client.cronjobs.suspend("default", "here")
     with pytest.raises(NotFound):
         await client.for_cluster("nowhere").cronjobs.suspend("default", "here")
-    found = await client.for_cluster("far").cronjobs.suspend("default", "here")
-    assert (found.cluster, found.suspended) == (far.id, True)
+    cronjob = await client.for_cluster("far").cronjobs.suspend("default", "here")
+    assert (cronjob.cluster, cronjob.suspended) == (far.id, True)
     assert (await far.get(paths.cronjobs("default", "here")))["spec"]["suspend"] is True
     assert len([c for c in (await client.cronjobs.list()).items if c.name == "here"]) == 2
     await by_hand(str(client.socket), far)

@@ -16,10 +16,10 @@ from kronkeep_daemon.kube import paths
 
 @pytest.fixture
 async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
-    found = Daemon(tmp_path / "s")
-    await found.start()
-    yield found
-    await found.stop()
+    process = Daemon(tmp_path / "s")
+    await process.start()
+    yield process
+    await process.stop()
 
 
 async def doctor(socket: str, *flags: str) -> tuple[int, str]:
@@ -34,7 +34,7 @@ async def kronkeep(socket: str, *words: str) -> tuple[int, str]:
 
 async def test_each_line_says_how_it_is_and_what_to_do(daemon: Daemon) -> None:
     socket = daemon.announcement["socket"]
-    code, text = await eventually(lambda: doctor(socket), lambda found: " 0 warn, 0 fail" in found[1])
+    code, text = await eventually(lambda: doctor(socket), lambda answer: " 0 warn, 0 fail" in answer[1])
     assert code == 0
     for name in (
         "daemon",
@@ -64,10 +64,12 @@ async def test_what_is_left_in_a_cluster_is_listed_with_its_command(daemon: Daem
         await cluster.patch(paths.cronjobs("default", "dump"), note)
         await cluster.close()
 
-        async def listed() -> str:
+        async def read_leftovers() -> str:
             return (await kronkeep(daemon.announcement["socket"], "uninstall", "--dry-run"))[1]
 
-        text = await eventually(listed, lambda found: "annotate" in found and "leases/kronkeepd" in found)
+        text = await eventually(
+            read_leftovers, lambda answer: "annotate" in answer and "leases/kronkeepd" in answer
+        )
     assert "kubectl annotate -n default cronjobs/dump kronkeep.dev/backup-policy-" in text
     assert (await kronkeep(daemon.announcement["socket"], "uninstall"))[0] == 2
 

@@ -60,24 +60,24 @@ class Watcher:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    found = World()
-    async with found.served(tmp_path):
-        yield found
+    new_world = World()
+    async with new_world.serve(tmp_path):
+        yield new_world
 
 
 @pytest.fixture
 async def cluster(world: World, tmp_path: Path) -> AsyncIterator[Cluster]:
-    found = await Cluster.connect(kubeconfig=tmp_path / "kubeconfig")
-    yield found
-    await found.close()
+    connection = await Cluster.connect(kubeconfig=tmp_path / "kubeconfig")
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture
 async def watcher(cluster: Cluster) -> AsyncIterator[Watcher]:
-    found = Watcher(cluster, Quick())
-    await found.until(lambda: found.watch.state.status == "live")
-    yield found
-    await found.stop()
+    new_watcher = Watcher(cluster, Quick())
+    await new_watcher.until(lambda: new_watcher.watch.state.status == "live")
+    yield new_watcher
+    await new_watcher.stop()
 
 
 async def test_what_happens_is_told(world: World, watcher: Watcher) -> None:
@@ -232,8 +232,8 @@ async def test_one_object_of_a_list_that_cannot_be_read_stops_no_other(
 
 
 def server_of(kubeconfig: Path) -> str:
-    found: str = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
-    return found
+    server: str = yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"]
+    return server
 
 
 PLUGIN = """

@@ -13,9 +13,9 @@ from kronkeep_daemon.testing import FakeClock
 
 @pytest.fixture
 async def cluster(embedded_cluster: EmbeddedCluster) -> AsyncIterator[Cluster]:
-    found = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
-    yield found
-    await found.close()
+    connection = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
+    yield connection
+    await connection.close()
 
 
 def clock() -> FakeClock:

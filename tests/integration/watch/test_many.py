@@ -44,12 +44,12 @@ class Room:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Room]:
+async def open_room(folder: Path) -> AsyncIterator[Room]:
     world = World()
     clock = Quick()
     bus = Bus()
     supervisor = Supervisor(clock)
-    async with world.served(folder) as kubeconfig:
+    async with world.serve(folder) as kubeconfig:
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
         history = await History.open(folder / "history", clock=clock)
         recorder = RunRecorder(cluster=cluster, history=history, bus=bus, clock=clock, event_patience=0.2)
@@ -65,8 +65,8 @@ async def opened(folder: Path) -> AsyncIterator[Room]:
 
 @pytest.fixture
 async def room(tmp_path: Path) -> AsyncIterator[Room]:
-    async with opened(tmp_path) as found:
-        yield found
+    async with open_room(tmp_path) as new_room:
+        yield new_room
 
 
 async def flow(world: World, count: int, rate: float) -> None:
@@ -136,7 +136,7 @@ async def test_two_clusters_with_the_same_uid_have_a_record_each(room: Room, tmp
     await room.until(lambda: room.statuses() == {"running": 1})
     copy = World()
     (tmp_path / "copy").mkdir()
-    async with copy.served(tmp_path / "copy") as kubeconfig:
+    async with copy.serve(tmp_path / "copy") as kubeconfig:
         cluster = await Cluster.connect(kubeconfig=kubeconfig)
         cluster.id = "copy"
         other = RunRecorder(
@@ -157,7 +157,7 @@ async def test_two_hundred_events_a_second_over_ten_thousand_jobs(tmp_path: Path
     loop = asyncio.get_running_loop()
     put: dict[str, float] = {}
     lags: list[float] = []
-    async with opened(tmp_path) as room:
+    async with open_room(tmp_path) as room:
         for number in range(10_000):
             room.world.put("jobs", job(f"old-{number}", f"old{number}", ended=True))
         room.world.restart()

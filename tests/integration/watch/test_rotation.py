@@ -49,28 +49,30 @@ class Secured:
 
 
 @pytest.fixture
-async def secured(tmp_path: Path) -> AsyncIterator[Secured]:
-    found = Secured(tmp_path)
+async def secure_server(tmp_path: Path) -> AsyncIterator[Secured]:
+    secure_server = Secured(tmp_path)
     certificate, key = await authority(tmp_path, "old")
-    found.tls.load_cert_chain(certificate, key)
-    found.trusted.write_bytes(certificate.read_bytes())
-    async with found.world.served(tmp_path, found.tls) as file:
-        found.server = yaml.safe_load(file.read_text())["clusters"][0]["cluster"]["server"]
-        fields = {"certificate-authority": str(found.trusted)}
-        found.world.write(file, found.server, {"token": "x"}, **fields)
-        yield found
+    secure_server.tls.load_cert_chain(certificate, key)
+    secure_server.trusted.write_bytes(certificate.read_bytes())
+    async with secure_server.world.serve(tmp_path, secure_server.tls) as file:
+        secure_server.server = yaml.safe_load(file.read_text())["clusters"][0]["cluster"]["server"]
+        fields = {"certificate-authority": str(secure_server.trusted)}
+        secure_server.world.write(file, secure_server.server, {"token": "x"}, **fields)
+        yield secure_server
 
 
-async def test_another_ca_is_trusted_once_its_file_has_changed(secured: Secured, tmp_path: Path) -> None:
-    cluster = await Cluster.connect(kubeconfig=secured.kubeconfig)
+async def test_another_ca_is_trusted_once_its_file_has_changed(
+    secure_server: Secured, tmp_path: Path
+) -> None:
+    cluster = await Cluster.connect(kubeconfig=secure_server.kubeconfig)
     watcher = Watcher(cluster, Quick())
     await watcher.until(lambda: watcher.watch.state.status == "live")
     certificate, key = await authority(tmp_path, "new")
-    secured.present(certificate, key)
+    secure_server.present(certificate, key)
     await watcher.until(lambda: "is not trusted" in (watcher.watch.state.why or ""))
     assert watcher.watch.state.status != "live"
-    secured.world.put("jobs", job("dump-1", "u1"))
-    secured.trusted.write_bytes(certificate.read_bytes())
+    secure_server.world.put("jobs", job("dump-1", "u1"))
+    secure_server.trusted.write_bytes(certificate.read_bytes())
     await watcher.until(lambda: watcher.watch.state.status == "live")
     await watcher.until(lambda: watcher.there == {"u1": "dump-1"})
     await watcher.stop()
@@ -78,18 +80,18 @@ async def test_another_ca_is_trusted_once_its_file_has_changed(secured: Secured,
 
 
 async def test_a_pods_token_is_read_again_when_it_has_been_rotated(
-    secured: Secured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    secure_server: Secured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = tmp_path / "token"
     monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
-    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(secured.trusted))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", str(secure_server.trusted))
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
-    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", secured.server.rpartition(":")[2])
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", secure_server.server.rpartition(":")[2])
     token.write_text("one")
-    secured.world.token = "one"
+    secure_server.world.token = "one"
     cluster = await Cluster.connect(in_cluster=True)
     assert (cluster.id, cluster.name) == ("world", "in-cluster")
-    secured.world.token = "two"
+    secure_server.world.token = "two"
     token.write_text("two")
     await asyncio.gather(*(cluster.get(paths.namespaces("kube-system")) for _ in range(10)))
     assert cluster._generation == 2, "read anew once for all"

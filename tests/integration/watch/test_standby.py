@@ -72,18 +72,18 @@ class Acts:
 
 @pytest.fixture
 async def cluster(embedded_cluster: EmbeddedCluster) -> AsyncIterator[Cluster]:
-    found = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
-    yield found
-    await found.close()
+    connection = await Cluster.connect(kubeconfig=embedded_cluster.kubeconfig)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture
 async def other(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Leadership:
     """Another daemon, which acts until it is told to give that up; its Lease lasts longer than the test."""
     monkeypatch.setattr(lease, "LEASE_SECONDS", 600)
-    found = Leadership(cluster=cluster, namespace="kronkeep", holder="other", clock=SystemClock())
-    await found.refresh()
-    return found
+    leadership = Leadership(cluster=cluster, namespace="kronkeep", holder="other", clock=SystemClock())
+    await leadership.refresh()
+    return leadership
 
 
 async def hand_over(other: Leadership, lead: Leadership) -> None:
@@ -94,7 +94,7 @@ async def hand_over(other: Leadership, lead: Leadership) -> None:
 
 
 def file_of(services: Services) -> tuple[str, ...]:
-    return tuple(f"{found.status} {found.message or ''}" for found in services.dropins.files())
+    return tuple(f"{file.status} {file.message or ''}" for file in services.dropins.files())
 
 
 async def test_it_acts_once_the_other_has_gone(
@@ -116,7 +116,7 @@ async def test_it_acts_once_the_other_has_gone(
             return file_of(services)
 
         words = f"waiting Another kronkeepd acts on the cluster {cluster.name}: other."
-        await eventually(files, lambda found: found == (words,))
+        await eventually(files, lambda statuses: statuses == (words,))
         run = await services.cronjobs.trigger(CronJobRef(cluster.id, "default", "dump"))
         assert await services.backups.create_for_run(run) is None
         assert services.cronjobs.execution(run.id).job == run.job
@@ -125,7 +125,7 @@ async def test_it_acts_once_the_other_has_gone(
             await cluster.get(paths.cronjobs("default", "dropped"))
         await hand_over(other, services.cronjobs.leads.of(cluster.id))
         await acts.all()
-        await eventually(files, lambda found: found == ("applied ",))
+        await eventually(files, lambda statuses: statuses == ("applied ",))
         assert await cluster.get(paths.cronjobs("default", "dropped"))
 
 

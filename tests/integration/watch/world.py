@@ -88,7 +88,7 @@ class World:
         return sum(what in request for request in self.requests)
 
     @asynccontextmanager
-    async def served(self, folder: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[Path]:
+    async def serve(self, folder: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[Path]:
         """Serves on a free port; the kubeconfig that leads here (without the CA where there is TLS)."""
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)

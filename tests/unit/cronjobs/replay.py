@@ -17,15 +17,15 @@ from kronkeep_daemon.kube.response_readers import ObjectDecoder
 from kronkeep_daemon.testing import FakeClock
 
 RECORDINGS = Path(__file__).parents[2] / "data" / "recordings"
-Told = tuple[str, str, JsonObject]
+RecordedEvent = tuple[str, str, JsonObject]
 KINDS: dict[str, type] = {"cronjobs": CronJobObject, "jobs": Job, "pods": Pod, "events": Event}
 OWNER = {"kind": "CronJob", "name": "owner", "uid": "owner-uid", "controller": True}
 PATIENCE = 0.05
 
 
-def told(name: str) -> list[Told]:
+def read_recording(name: str) -> list[RecordedEvent]:
     """(collection, type, object) of every event of a recording; its Jobs belong to a CronJob."""
-    found: list[Told] = []
+    events: list[RecordedEvent] = []
     for line in (RECORDINGS / f"{name}.jsonl").read_text().splitlines():
         record = json.loads(line)
         if "watch" not in record or record["event"]["type"] == "BOOKMARK":
@@ -33,11 +33,11 @@ def told(name: str) -> list[Told]:
         obj = record["event"]["object"]
         if record["watch"] == "jobs":
             obj["metadata"].setdefault("ownerReferences", [OWNER])
-        found.append((record["watch"], record["event"]["type"], obj))
-    return found
+        events.append((record["watch"], record["event"]["type"], obj))
+    return events
 
 
-def state(events: Iterable[Told]) -> dict[str, list[JsonObject]]:
+def list_after(events: Iterable[RecordedEvent]) -> dict[str, list[JsonObject]]:
     """What a list would answer after these events."""
     there: dict[str, dict[str, JsonObject]] = {kind: {} for kind in KINDS}
     for kind, what, obj in events:
@@ -45,10 +45,10 @@ def state(events: Iterable[Told]) -> dict[str, list[JsonObject]]:
             there[kind].pop(obj["metadata"]["uid"], None)
         else:
             there[kind][obj["metadata"]["uid"]] = obj
-    return {kind: list(found.values()) for kind, found in there.items()}
+    return {kind: list(objects.values()) for kind, objects in there.items()}
 
 
-def without_cluster(cluster_id: str = "c") -> Any:
+def fake_cluster(cluster_id: str = "c") -> Any:
     """A connection that nothing is asked of."""
 
     class Nothing:
@@ -58,9 +58,9 @@ def without_cluster(cluster_id: str = "c") -> Any:
     return Nothing()
 
 
-def a_recorder(history: History, clock: FakeClock) -> RunRecorder:
+def make_recorder(history: History, clock: FakeClock) -> RunRecorder:
     return RunRecorder(
-        cluster=without_cluster(), history=history, bus=Bus(), clock=clock, event_patience=PATIENCE
+        cluster=fake_cluster(), history=history, bus=Bus(), clock=clock, event_patience=PATIENCE
     )
 
 
@@ -83,17 +83,17 @@ def feed(recorder: RunRecorder, kind: str, what: str, obj: JsonObject) -> None:
     handlers[kind](what, item)
 
 
-def listed(recorder: RunRecorder, there: dict[str, list[JsonObject]]) -> None:
+def sync_lists(recorder: RunRecorder, there: dict[str, list[JsonObject]]) -> None:
     """Full lists, as at a start or after a gap."""
     seen = recorder.cache
-    items = {kind: [decode(kind, obj) for obj in found] for kind, found in there.items()}
+    items = {kind: [decode(kind, obj) for obj in objects] for kind, objects in there.items()}
     seen.sync_cronjobs(None, items["cronjobs"])
     seen.sync_pods(items["pods"])
     seen.sync_events(items["events"])
     seen.sync_jobs(None, items["jobs"])
 
 
-async def told_all(recorder: RunRecorder) -> None:
+async def flush_all(recorder: RunRecorder) -> None:
     """Waits for what the recorder is patient for, and writes it."""
     await recorder.flush()
     while recorder.has_unwritten:
@@ -101,18 +101,18 @@ async def told_all(recorder: RunRecorder) -> None:
         await recorder.flush()
 
 
-async def restarted(
+async def restart(
     recorder: RunRecorder, history: History, clock: FakeClock, there: dict[str, list[JsonObject]]
 ) -> RunRecorder:
     """A new life of the daemon on the same history, which lists what is there."""
-    fresh = a_recorder(history, clock)
-    listed(fresh, there)
+    fresh = make_recorder(history, clock)
+    sync_lists(fresh, there)
     fresh.take_first_lists()
     await fresh.flush()
     return fresh
 
 
-PLAIN = {
+PLAIN_FIELDS = {
     "status",
     "trigger",
     "scheduled_at",
@@ -128,28 +128,28 @@ PLAIN = {
 }
 
 
-def final(history: History, *, exactly: bool = True) -> dict[str, dict[str, Any]]:
+def describe_runs(history: History, *, exactly: bool = True) -> dict[str, dict[str, Any]]:
     """The records by their Job's name, without what depends on the daemon's own clock."""
-    return {run.job or run.id: told_of(run, exactly) for run in history.executions.all()}
+    return {run.job or run.id: describe_run(run, exactly) for run in history.executions.all()}
 
 
-def told_of(run: CronJobExecution, exactly: bool) -> dict[str, Any]:
-    found = {key: getattr(run, key) for key in sorted(PLAIN)}
+def describe_run(run: CronJobExecution, exactly: bool) -> dict[str, Any]:
+    fields = {key: getattr(run, key) for key in sorted(PLAIN_FIELDS)}
     if run.status not in ("cancelled", "unknown"):
-        found["ended_at"] = run.ended_at
+        fields["ended_at"] = run.ended_at
     if exactly:
-        found["pods"] = [(pod.name, pod.exit_code, pod.cause) for pod in run.pods]
-    return found
+        fields["pods"] = [(pod.name, pod.exit_code, pod.cause) for pod in run.pods]
+    return fields
 
 
-def with_doubles(events: Sequence[Told]) -> Iterator[Told]:
+def double_events(events: Sequence[RecordedEvent]) -> Iterator[RecordedEvent]:
     """Every event twice in a row."""
     for event in events:
         yield event
         yield event
 
 
-def with_modified_turned(events: Sequence[Told]) -> list[Told]:
+def swap_modified(events: Sequence[RecordedEvent]) -> list[RecordedEvent]:
     """Each two MODIFIED events of one object that follow each other, the other way round."""
     turned = list(events)
     last: dict[str, int] = {}

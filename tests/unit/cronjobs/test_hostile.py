@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.cronjobs.test_slot_tracker import NOON, Scene, cronjob, job
+from tests.unit.cronjobs.slot_scene import NOON, Scene, cronjob, job
 
 from kronkeep_common import object_keys
 from kronkeep_daemon.cronjobs import resume
@@ -34,7 +34,7 @@ TEXTS = (
 )
 
 
-async def recorded(folder: Path, spec: dict[str, Any], notes: dict[str, str]) -> list[tuple[Any, ...]]:
+async def record_run(folder: Path, spec: dict[str, Any], notes: dict[str, str]) -> list[tuple[Any, ...]]:
     """The records of a run that came and ended, half an hour later."""
     scene = Scene(folder)
     await scene.open()
@@ -57,7 +57,7 @@ async def recorded(folder: Path, spec: dict[str, Any], notes: dict[str, str]) ->
 @pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
 @pytest.mark.parametrize("note", NOTES)
 async def test_annotations(tmp_path: Path, note: str, text: str) -> None:
-    assert (0.0, "succeeded", None) in await recorded(tmp_path, {}, {note: text})
+    assert (0.0, "succeeded", None) in await record_run(tmp_path, {}, {note: text})
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ async def test_annotations(tmp_path: Path, note: str, text: str) -> None:
     ],
 )
 async def test_specs(tmp_path: Path, spec: dict[str, Any]) -> None:
-    assert (0.0, "succeeded", None) in await recorded(tmp_path, spec, {})
+    assert (0.0, "succeeded", None) in await record_run(tmp_path, spec, {})

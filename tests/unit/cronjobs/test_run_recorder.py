@@ -36,61 +36,61 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
     "job-ttl-after-finished": [("ttl", "succeeded", None, "scheduled", 1, 0)],
 }
 # A Job whose deletion nobody saw and no Event tells of: how it ended cannot be known.
-UNTOLD = {"job-deleted-while-running": ("unknown", "GoneWhileAway")}
+UNKNOWN_END = {"job-deleted-while-running": ("unknown", "GoneWhileAway")}
 
 
-async def opened(folder: Path, clock: FakeClock) -> History:
+async def open_history(folder: Path, clock: FakeClock) -> History:
     return await History.open(folder, clock=clock)
 
 
-async def replayed(folder: Path, events: list[replay.Told]) -> dict[str, dict[str, Any]]:
+async def replay_all(folder: Path, events: list[replay.RecordedEvent]) -> dict[str, dict[str, Any]]:
     clock = FakeClock()
-    history = await opened(folder, clock)
-    recorder = replay.a_recorder(history, clock)
+    history = await open_history(folder, clock)
+    recorder = replay.make_recorder(history, clock)
     for kind, what, obj in events:
         replay.feed(recorder, kind, what, obj)
         await recorder.flush()
-    await replay.told_all(recorder)
-    found = replay.final(history)
+    await replay.flush_all(recorder)
+    runs = replay.describe_runs(history)
     await history.close()
-    return found
+    return runs
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_every_recording_gives_the_expected_runs(name: str, tmp_path: Path) -> None:
-    found = await replayed(tmp_path, replay.told(name))
+    runs = await replay_all(tmp_path, replay.read_recording(name))
     rows = [
         (job, run["status"], run["reason"], run["trigger"], run["attempts"], run["exit_code"])
-        for job, run in sorted(found.items())
+        for job, run in sorted(runs.items())
     ]
     assert rows == EXPECTED[name]
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_doubled_events_change_nothing(name: str, tmp_path: Path) -> None:
-    events = replay.told(name)
-    once = await replayed(tmp_path / "a", events)
-    assert await replayed(tmp_path / "b", list(replay.with_doubles(events))) == once
+    events = replay.read_recording(name)
+    once = await replay_all(tmp_path / "a", events)
+    assert await replay_all(tmp_path / "b", list(replay.double_events(events))) == once
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_modified_events_in_the_wrong_order_change_nothing(name: str, tmp_path: Path) -> None:
-    events = replay.told(name)
-    once = await replayed(tmp_path / "a", events)
-    assert await replayed(tmp_path / "b", replay.with_modified_turned(events)) == once
+    events = replay.read_recording(name)
+    once = await replay_all(tmp_path / "a", events)
+    assert await replay_all(tmp_path / "b", replay.swap_modified(events)) == once
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_all_at_once_gives_the_same_history(name: str, tmp_path: Path) -> None:
-    events = replay.told(name)
+    events = replay.read_recording(name)
     clock = FakeClock()
-    once = await replayed(tmp_path / "a", events)
-    history = await opened(tmp_path / "b", clock)
-    recorder = replay.a_recorder(history, clock)
+    once = await replay_all(tmp_path / "a", events)
+    history = await open_history(tmp_path / "b", clock)
+    recorder = replay.make_recorder(history, clock)
     for kind, what, obj in events:
         replay.feed(recorder, kind, what, obj)
-    await replay.told_all(recorder)
-    assert replay.final(history) == once
+    await replay.flush_all(recorder)
+    assert replay.describe_runs(history) == once
     await history.close()
 
 
@@ -101,26 +101,26 @@ async def test_a_restart_at_every_event_gives_the_same_history(
 ) -> None:
     """The daemon is cut off after each event in turn, also before it has told of the next one, and starts
     again with a list of what is there."""
-    events = replay.told(name)
-    once = await replayed(tmp_path / "once", events)
+    events = replay.read_recording(name)
+    once = await replay_all(tmp_path / "once", events)
     for cut in range(1, len(events) - missed + 1):
         clock = FakeClock()
-        history = await opened(tmp_path / str(cut), clock)
-        recorder = replay.a_recorder(history, clock)
+        history = await open_history(tmp_path / str(cut), clock)
+        recorder = replay.make_recorder(history, clock)
         for kind, what, obj in events[:cut]:
             replay.feed(recorder, kind, what, obj)
             await recorder.flush()
-        there = replay.state(events[: cut + missed])
-        recorder = await replay.restarted(recorder, history, clock, there)
+        there = replay.list_after(events[: cut + missed])
+        recorder = await replay.restart(recorder, history, clock, there)
         for kind, what, obj in events[cut + missed :]:
             replay.feed(recorder, kind, what, obj)
             await recorder.flush()
-        await replay.told_all(recorder)
-        found = replay.final(history)
+        await replay.flush_all(recorder)
+        runs = replay.describe_runs(history)
         await history.close()
         deleted_unseen = missed and events[cut][:2] == ("jobs", "DELETED")
-        if deleted_unseen and name in UNTOLD:
-            (run,) = found.values()
-            assert (run["status"], run["reason"]) == UNTOLD[name]
+        if deleted_unseen and name in UNKNOWN_END:
+            (run,) = runs.values()
+            assert (run["status"], run["reason"]) == UNKNOWN_END[name]
         else:
-            assert found == once, f"cut after event {cut}"
+            assert runs == once, f"cut after event {cut}"

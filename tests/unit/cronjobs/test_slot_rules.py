@@ -37,10 +37,10 @@ def seconds(number: float) -> datetime:
 def test_what_a_slot_became(deadline: int | None, held: bool, now: int, became: SlotOutcome) -> None:
     limit = None if deadline is None else timedelta(seconds=deadline)
     plan = PLAN._replace(deadline=limit)
-    found = slot_rules.judge_slots(
+    outcomes = slot_rules.judge_slots(
         plan, [NOON, seconds(600)], {seconds(600)}, seconds(now), GRACE, lambda _: held
     )
-    assert found == [(NOON, became)]
+    assert outcomes == [(NOON, became)]
 
 
 def test_a_run_before_holds_only_where_runs_are_forbidden_to_overlap() -> None:
@@ -88,7 +88,7 @@ def test_slots_later_than_the_one_and_up_to_the_other() -> None:
 
 def test_of_very_many_slots_only_the_newest_are_looked_at() -> None:
     plan = PLAN._replace(schedule=Schedule.parse("* * * * *"))
-    found = slot_rules.due_slots(plan, NOON, NOON + timedelta(days=10))
-    assert len(found) == slot_rules.MOST_SLOTS
-    assert found[-1] == NOON + timedelta(days=10)
-    assert found[0] == found[-1] - timedelta(minutes=slot_rules.MOST_SLOTS - 1)
+    slots = slot_rules.due_slots(plan, NOON, NOON + timedelta(days=10))
+    assert len(slots) == slot_rules.MOST_SLOTS
+    assert slots[-1] == NOON + timedelta(days=10)
+    assert slots[0] == slots[-1] - timedelta(minutes=slot_rules.MOST_SLOTS - 1)

@@ -11,10 +11,10 @@ PULL = 'Failed to pull image "x:1": rpc error: code = NotFound desc = no such ma
 
 
 def job(*conditions: tuple[str, str], message: str = "", **status: Any) -> Job:
-    found = [{"type": kind, "status": "True", "reason": reason, "message": message,
+    entries = [{"type": kind, "status": "True", "reason": reason, "message": message,
               "lastTransitionTime": "2026-01-15T10:05:00Z"} for kind, reason in conditions]  # fmt: skip
     plain = {"metadata": {"name": "j", "uid": "j1"}, "spec": {"activeDeadlineSeconds": 60}}
-    return convert_object({**plain, "status": {"conditions": found, **status}}, Job)
+    return convert_object({**plain, "status": {"conditions": entries, **status}}, Job)
 
 
 def pod(state: dict[str, Any] | None = None, **status: Any) -> Pod:
@@ -28,28 +28,28 @@ def pod(state: dict[str, Any] | None = None, **status: Any) -> Pod:
     return convert_object(plain, Pod)
 
 
-def waiting(reason: str, message: str = "") -> dict[str, Any]:
+def waits_for(reason: str, message: str = "") -> dict[str, Any]:
     return {"waiting": {"reason": reason, "message": message}}
 
 
-def ended(code: int, reason: str = "Error", **more: Any) -> dict[str, Any]:
+def end_of(code: int, reason: str = "Error", **more: Any) -> dict[str, Any]:
     return {"terminated": {"exitCode": code, "reason": reason, **more}}
 
 
-def told(uid: str, reason: str, message: str) -> dict[str, dict[str, Event]]:
+def event_of(uid: str, reason: str, message: str) -> dict[str, dict[str, Event]]:
     return {uid: {reason: convert_object({"reason": reason, "message": message}, Event)}}
 
 
 FAILED = job(("Failed", "BackoffLimitExceeded"), failed=1)
 LATE = job(("Failed", "DeadlineExceeded"), failed=1)
 CASES: dict[str, tuple[Job, list[Pod], dict[str, dict[str, Event]], str, str]] = {
-    "exit code": (FAILED, [pod(ended(3))], {}, "ExitCode", "exit code 3"),
-    "memory": (FAILED, [pod(ended(137, "OOMKilled"))], {}, "OOMKilled", "its limit of 64Mi"),
-    "killed, but not for memory": (FAILED, [pod(ended(137))], {}, "Signal", "signal 9"),
+    "exit code": (FAILED, [pod(end_of(3))], {}, "ExitCode", "exit code 3"),
+    "memory": (FAILED, [pod(end_of(137, "OOMKilled"))], {}, "OOMKilled", "its limit of 64Mi"),
+    "killed, but not for memory": (FAILED, [pod(end_of(137))], {}, "Signal", "signal 9"),
     "cannot run": (
-        FAILED, [pod(ended(128, "StartError", message="no such file"))], {}, "CannotRun", "no such file",
+        FAILED, [pod(end_of(128, "StartError", message="no such file"))], {}, "CannotRun", "no such file",
     ),
-    "lost sight": (FAILED, [pod(ended(137, "ContainerStatusUnknown"))], {}, "NodeLost", "lost sight"),
+    "lost sight": (FAILED, [pod(end_of(137, "ContainerStatusUnknown"))], {}, "NodeLost", "lost sight"),
     "evicted": (FAILED, [pod(reason="Evicted", message="low on memory")], {}, "Evicted", "low on memory"),
     "node gone": (
         FAILED,
@@ -64,32 +64,32 @@ CASES: dict[str, tuple[Job, list[Pod], dict[str, dict[str, Event]], str, str]] =
         {}, "Preempted", "taken away",
     ),
     "attempts": (
-        job(("Failed", "BackoffLimitExceeded"), failed=4), [pod(ended(3))],
+        job(("Failed", "BackoffLimitExceeded"), failed=4), [pod(end_of(3))],
         {}, "ExitCode", "after 4 attempts",
     ),
     "pod failure policy": (
         job(("Failed", "PodFailurePolicy"), message="Container main failed with exit code 42"),
-        [pod(ended(42))], {}, "PodFailurePolicy", "exit code 42",
+        [pod(end_of(42))], {}, "PodFailurePolicy", "exit code 42",
     ),
     "deadline": (LATE, [], {}, "DeadlineExceeded", "deadline of 1m00s"),
     "deadline while an image was pulled": (
-        LATE, [pod(waiting("ErrImagePull", "manifest unknown"))], {}, "DeadlineExceeded", "manifest unknown",
+        LATE, [pod(waits_for("ErrImagePull", "manifest unknown"))], {}, "DeadlineExceeded", "manifest unknown",
     ),
-    "image": (job(), [pod(waiting("ErrImagePull", PULL))], {}, "ImagePullFailed", "no such manifest"),
+    "image": (job(), [pod(waits_for("ErrImagePull", PULL))], {}, "ImagePullFailed", "no such manifest"),
     "image, backing off": (
-        job(), [pod(waiting("ImagePullBackOff", 'Back-off pulling image "x:1"'))],
-        told("p1", "Failed", PULL), "ImagePullFailed", "no such manifest",
+        job(), [pod(waits_for("ImagePullBackOff", 'Back-off pulling image "x:1"'))],
+        event_of("p1", "Failed", PULL), "ImagePullFailed", "no such manifest",
     ),
     "secret": (
-        job(), [pod(waiting("CreateContainerConfigError", 'secret "token" not found'))],
+        job(), [pod(waits_for("CreateContainerConfigError", 'secret "token" not found'))],
         {}, "ConfigurationMissing", 'secret "token" not found',
     ),
     "mounted config map": (
-        job(), [pod(waiting("ContainerCreating"))],
-        told("p1", "FailedMount", 'MountVolume.SetUp failed for volume "v" : configmap "app" not found'),
+        job(), [pod(waits_for("ContainerCreating"))],
+        event_of("p1", "FailedMount", 'MountVolume.SetUp failed for volume "v" : configmap "app" not found'),
         "ConfigurationMissing", 'configmap "app" not found',
     ),
-    "mount": (job(), [pod()], told("p1", "FailedMount", "timed out"), "MountFailed", "timed out"),
+    "mount": (job(), [pod()], event_of("p1", "FailedMount", "timed out"), "MountFailed", "timed out"),
     "claim": (
         job(),
         [pod(conditions=[{"type": "PodScheduled", "status": "False",
@@ -102,11 +102,11 @@ CASES: dict[str, tuple[Job, list[Pod], dict[str, dict[str, Event]], str, str]] =
         {}, "Unschedulable", "0/3 nodes",
     ),
     "quota": (
-        job(), [], told("j1", "FailedCreate", 'Error creating: pods "p" is forbidden: exceeded quota: q'),
+        job(), [], event_of("j1", "FailedCreate", 'Error creating: pods "p" is forbidden: exceeded quota: q'),
         "CannotCreatePod", "exceeded quota",
     ),
     "service account": (
-        job(), [], told("j1", "FailedCreate", 'Error creating: serviceaccount "robot" not found'),
+        job(), [], event_of("j1", "FailedCreate", 'Error creating: serviceaccount "robot" not found'),
         "CannotCreatePod", '"robot" not found',
     ),
 }  # fmt: skip
@@ -114,8 +114,8 @@ CASES: dict[str, tuple[Job, list[Pod], dict[str, dict[str, Event]], str, str]] =
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_cause_is_told_with_what_to_do(name: str) -> None:
-    found, pods, events, reason, words = CASES[name]
-    cause = observe(found, pods, events).cause
+    observed, pods, events, reason, words = CASES[name]
+    cause = observe(observed, pods, events).cause
     assert cause is not None
     assert cause.reason == reason
     assert words in cause.message
@@ -123,14 +123,14 @@ def test_the_cause_is_told_with_what_to_do(name: str) -> None:
 
 
 def test_a_cause_is_kept_when_its_pod_is_gone() -> None:
-    before = observe(FAILED, [pod(ended(3))]).pods
+    before = observe(FAILED, [pod(end_of(3))]).pods
     cause = observe(FAILED, [], before=before).cause
     assert cause is not None
     assert (cause.reason, "exit code 3" in cause.message) == ("ExitCode", True)
 
 
 def test_what_held_a_run_up_is_told_with_its_deadline() -> None:
-    waited = observe(job(), [pod(waiting("ErrImagePull", PULL))]).cause
+    waited = observe(job(), [pod(waits_for("ErrImagePull", PULL))]).cause
     cause = observe(LATE, [], waited=waited).cause
     assert cause is not None
     assert cause.reason == "DeadlineExceeded"
@@ -138,14 +138,14 @@ def test_what_held_a_run_up_is_told_with_its_deadline() -> None:
 
 
 def test_the_registry_s_words_are_kept_while_it_backs_off() -> None:
-    said = observe(job(), [pod(waiting("ErrImagePull", PULL))]).cause
-    backing_off = [pod(waiting("ImagePullBackOff", 'Back-off pulling image "x:1"'))]
+    said = observe(job(), [pod(waits_for("ErrImagePull", PULL))]).cause
+    backing_off = [pod(waits_for("ImagePullBackOff", 'Back-off pulling image "x:1"'))]
     assert observe(job(), backing_off, waited=said).cause == said
 
 
 def test_a_run_that_goes_on_has_no_cause() -> None:
     assert observe(job(ready=1), [pod({"running": {}}, phase="Running")]).cause is None
     assert (
-        observe(job(("Complete", "CompletionsReached"), succeeded=1), [pod(ended(0, "Completed"))]).cause
+        observe(job(("Complete", "CompletionsReached"), succeeded=1), [pod(end_of(0, "Completed"))]).cause
         is None
     )

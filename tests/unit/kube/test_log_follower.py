@@ -37,7 +37,7 @@ class Kubelet:
             raise ClusterUnreachable("the stream broke")
 
 
-async def followed(kubelet: Any) -> list[bytes]:
+async def follow(kubelet: Any) -> list[bytes]:
     follower = LogFollower(cluster=kubelet, pod=POD, container="main", is_over=lambda: True, clock=Quick())
     return [line async for line in follower.lines()]
 
@@ -45,7 +45,7 @@ async def followed(kubelet: Any) -> list[bytes]:
 @pytest.mark.parametrize("breaks", [160, 173, 200, 333, 10_000])
 async def test_a_stream_that_breaks_is_taken_up_without_a_hole_and_without_a_line_twice(breaks: int) -> None:
     kubelet = Kubelet(breaks)
-    assert await followed(kubelet) == LINES
+    assert await follow(kubelet) == LINES
     assert kubelet.asked[0] is None
     assert all(since and since.endswith("Z") for since in kubelet.asked[1:])
 
@@ -63,4 +63,4 @@ async def test_a_container_that_has_not_started_yet_is_waited_for() -> None:
 async def test_a_pod_that_went_ends_it() -> None:
     kubelet = Kubelet(10_000)
     kubelet.refusals = [NotFoundInCluster("gone")]
-    assert await followed(kubelet) == []
+    assert await follow(kubelet) == []
