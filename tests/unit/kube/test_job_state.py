@@ -28,7 +28,7 @@ def pod(state: dict[str, Any] | None = None, **status: Any) -> Pod:
     return convert_object(plain, Pod)
 
 
-def waits_for(reason: str, message: str = "") -> dict[str, Any]:
+def wait_for(reason: str, message: str = "") -> dict[str, Any]:
     return {"waiting": {"reason": reason, "message": message}}
 
 
@@ -73,19 +73,19 @@ CASES: dict[str, tuple[Job, list[Pod], dict[str, dict[str, Event]], str, str]] =
     ),
     "deadline": (LATE, [], {}, "DeadlineExceeded", "deadline of 1m00s"),
     "deadline while an image was pulled": (
-        LATE, [pod(waits_for("ErrImagePull", "manifest unknown"))], {}, "DeadlineExceeded", "manifest unknown",
+        LATE, [pod(wait_for("ErrImagePull", "manifest unknown"))], {}, "DeadlineExceeded", "manifest unknown",
     ),
-    "image": (job(), [pod(waits_for("ErrImagePull", PULL))], {}, "ImagePullFailed", "no such manifest"),
+    "image": (job(), [pod(wait_for("ErrImagePull", PULL))], {}, "ImagePullFailed", "no such manifest"),
     "image, backing off": (
-        job(), [pod(waits_for("ImagePullBackOff", 'Back-off pulling image "x:1"'))],
+        job(), [pod(wait_for("ImagePullBackOff", 'Back-off pulling image "x:1"'))],
         event_of("p1", "Failed", PULL), "ImagePullFailed", "no such manifest",
     ),
     "secret": (
-        job(), [pod(waits_for("CreateContainerConfigError", 'secret "token" not found'))],
+        job(), [pod(wait_for("CreateContainerConfigError", 'secret "token" not found'))],
         {}, "ConfigurationMissing", 'secret "token" not found',
     ),
     "mounted config map": (
-        job(), [pod(waits_for("ContainerCreating"))],
+        job(), [pod(wait_for("ContainerCreating"))],
         event_of("p1", "FailedMount", 'MountVolume.SetUp failed for volume "v" : configmap "app" not found'),
         "ConfigurationMissing", 'configmap "app" not found',
     ),
@@ -130,7 +130,7 @@ def test_a_cause_is_kept_when_its_pod_is_gone() -> None:
 
 
 def test_what_held_a_run_up_is_told_with_its_deadline() -> None:
-    waited = observe(job(), [pod(waits_for("ErrImagePull", PULL))]).cause
+    waited = observe(job(), [pod(wait_for("ErrImagePull", PULL))]).cause
     cause = observe(LATE, [], waited=waited).cause
     assert cause is not None
     assert cause.reason == "DeadlineExceeded"
@@ -138,8 +138,8 @@ def test_what_held_a_run_up_is_told_with_its_deadline() -> None:
 
 
 def test_the_registry_s_words_are_kept_while_it_backs_off() -> None:
-    said = observe(job(), [pod(waits_for("ErrImagePull", PULL))]).cause
-    backing_off = [pod(waits_for("ImagePullBackOff", 'Back-off pulling image "x:1"'))]
+    said = observe(job(), [pod(wait_for("ErrImagePull", PULL))]).cause
+    backing_off = [pod(wait_for("ImagePullBackOff", 'Back-off pulling image "x:1"'))]
     assert observe(job(), backing_off, waited=said).cause == said
 
 
