@@ -206,7 +206,7 @@ def private_accesses(sources: list[Source]) -> list[Place]:
     places = []
     for source in sources:
         for node in ast.walk(source.tree):
-            if not isinstance(node, ast.Attribute) or not re.match(r"_[a-z]", node.attr):
+            if not isinstance(node, ast.Attribute) or not re.fullmatch(r"_[a-z]\w*[a-z0-9]", node.attr):
                 continue
             owner = ast.unparse(node.value)
             if node.attr not in NAMED_TUPLE and owner not in ("self", "cls", "super()", "type(self)"):
@@ -281,9 +281,11 @@ def short_docstrings(sources: list[Source]) -> list[Place]:
 
 
 def third_person_docstrings(sources: list[Source]) -> list[Place]:
-    """Docstrings that begin with a verb in the third person instead of the imperative."""
+    """Docstrings that begin with a verb in the third person; `Runs of ...` and `Restores, ...` are nouns."""
     return [
-        place for place, text in docstrings(sources) if THIRD_PERSON.fullmatch(text.split()[0].strip(".,:;"))
+        place
+        for place, text in docstrings(sources)
+        if THIRD_PERSON.fullmatch(text.split()[0].strip(".:;")) and text.split()[1:2] not in (["of"], ["and"])
     ]
 
 

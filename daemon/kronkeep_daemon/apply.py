@@ -1,4 +1,4 @@
-"""Applies manifests: creates what is missing, changes what differs, leaves everything else alone.
+"""Application of manifests: create what is missing, change what differs, leave everything else as it is.
 
 A field that a Kubernetes manifest does not name stays as it is (RFC 7386, JSON merge patch), unless the
 manifest named it when it was applied before: then it is removed. Lists are replaced whole. A manifest in
@@ -39,7 +39,7 @@ class ApplyResult(NamedTuple):
 
 
 class ManifestApplier:
-    """Applies manifests to clusters and storages."""
+    """Application of manifests to clusters and storages."""
 
     def __init__(
         self, cronjobs: CronJobService, extended: ExtendedCronJobService, storages: StorageService

@@ -1,4 +1,4 @@
-"""Connects to the configured clusters; one that does not answer gets the identity that the history has.
+"""Connections to the configured clusters; one that does not answer gets the identity from the history.
 
 Without that, a daemon that starts while its cluster is unreachable could show nothing of its history. The
 identity is confirmed by the first response of the cluster.

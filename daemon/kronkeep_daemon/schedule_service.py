@@ -1,4 +1,6 @@
-"""Checks a backup's schedule against its CronJob's, with the daemon's knowledge of durations and storages."""
+"""The check of a backup's schedule against its CronJob's, with the durations and storages that the daemon
+knows.
+"""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""The watches that keep a ClusterCache current: CronJobs, Jobs and pods are needed, Events are extra.
+"""The watches that keep a ClusterCache current: CronJobs, Jobs and pods are needed, Events are optional.
 
 Without Events, which a role may forbid, causes are told less precisely, and everything else works.
 """
@@ -38,7 +38,7 @@ class _WatchTarget(NamedTuple):
 
 
 class _FirstLists:
-    """Counts the collections that have not been listed yet, and calls back once none is left."""
+    """Counter of the collections that have not been listed yet; calls back once none is left."""
 
     def __init__(self, count: int, on_complete: Callable[[], None]) -> None:
         self._unlisted = set(range(count))

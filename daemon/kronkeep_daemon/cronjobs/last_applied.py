@@ -1,4 +1,4 @@
-"""Compares a manifest with the live object: is it applied, and which former fields must go; pure.
+"""Comparison of a manifest with the live object: is it applied, and which former fields must go; pure.
 
 The names of the fields that a manifest declared are kept in an annotation of the object, without their
 values, which may be secret. kubectl keeps its last-applied configuration for the same purpose: a field that

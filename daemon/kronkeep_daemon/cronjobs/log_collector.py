@@ -1,4 +1,4 @@
-"""Copies what Kubernetes forgets: containers' logs before their pods are deleted, Jobs' manifests and Events.
+"""Copies of what Kubernetes deletes: containers' logs before their pods, Jobs' manifests and Events.
 
 The log of a container that has ended is read to its end. That of a container whose pod is being deleted is
 followed until it ends, since nobody can ask for it afterwards. A read that fails is tried again; after the

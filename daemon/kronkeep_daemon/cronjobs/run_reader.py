@@ -1,4 +1,4 @@
-"""Reads what one run left: its log, live or saved, its manifest and its Events."""
+"""Access to what one run left: its log, live or saved, its manifest and its Events."""
 
 from collections.abc import AsyncIterator, Mapping
 from functools import partial

@@ -119,7 +119,7 @@ class SlotTracker:
             )
             records += unwatched.records
             settled = unwatched.open[0] - timedelta(seconds=1) if unwatched.open else now
-            self._tracked[cronjob.uid] = _TrackedSlots(plan, settled)
+            self._tracked[cronjob.uid] = _TrackedSlots(plan=plan, settled=settled)
         return records
 
     def _judge_all(self, since: datetime, now: datetime) -> list[CronJobExecution]:
@@ -131,7 +131,7 @@ class SlotTracker:
             plan = self._plan(cronjob)
             if tracked.plan != plan:
                 records += self._records_of_old_plan(cronjob, tracked)
-                tracked = _TrackedSlots(plan, settled=now)
+                tracked = _TrackedSlots(plan=plan, settled=now)
             if tracked.next_look is None or now >= tracked.next_look:
                 tracked, more = self._judge(cronjob, tracked, now)
                 records += more
@@ -148,7 +148,7 @@ class SlotTracker:
         has_runs = bool(self._history.executions.newest(limit=1, cronjob_id=cronjob.uid).items)
         watched_before = has_runs or created >= self._watched_since
         start = before - timedelta(seconds=1) if before is not None and watched_before else since
-        return _TrackedSlots(plan, settled=max(created, start, self._watched_since))
+        return _TrackedSlots(plan=plan, settled=max(created, start, self._watched_since))
 
     def _judge(
         self, cronjob: CronJobObject, tracked: _TrackedSlots, now: datetime
@@ -178,7 +178,7 @@ class SlotTracker:
             settled = still_open[0][0] - timedelta(seconds=1)
             next_look = now
         standing = _standing_of(cronjob, still_open)
-        return _TrackedSlots(plan, settled, next_look, standing), records
+        return _TrackedSlots(plan=plan, settled=settled, next_look=next_look, standing=standing), records
 
     def _records_of_old_plan(self, cronjob: CronJobObject, tracked: _TrackedSlots) -> list[CronJobExecution]:
         """Return the record of the slot that was late when the plan changed: it cannot start any more."""

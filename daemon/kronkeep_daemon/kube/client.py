@@ -158,7 +158,6 @@ class Cluster:
                 await self.reload()
 
     async def close(self) -> None:
-        """Close all connections."""
         for client in (self._client, self._former_client):
             if client is not None:
                 await client.close()
@@ -301,7 +300,7 @@ class Cluster:
         return await response_readers.read_body(await self._send_when_confirmed(asked))
 
     async def _send_when_confirmed(self, asked: ApiRequest) -> aiohttp.ClientResponse:
-        """Send a request once the cluster is confirmed to be the one that is assumed."""
+        """Send a request once the cluster's identity is confirmed."""
         if self._assumed:
             await self._confirm()
         return await self._send_with_renewal(asked)

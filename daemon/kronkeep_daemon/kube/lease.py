@@ -29,7 +29,7 @@ LEAD_SECONDS = 10.0  # seconds, as Kubernetes' own controllers have them
 
 
 class Leadership:
-    """Holds the Lease of one cluster, or waits for it."""
+    """The Lease of one cluster, held or waited for by this daemon."""
 
     def __init__(
         self,

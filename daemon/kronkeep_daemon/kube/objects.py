@@ -22,7 +22,7 @@ class _ApiStruct(msgspec.Struct, rename="camel", gc=False):
 
 
 class OwnerReference(_ApiStruct):
-    """One of metadata.ownerReferences."""
+    """An entry of metadata.ownerReferences."""
 
     kind: str = ""
     name: str = ""
@@ -63,7 +63,7 @@ class ObjectMeta(_ApiStruct):
 
 
 class Condition(_ApiStruct):
-    """One of status.conditions."""
+    """An entry of status.conditions of a Job or pod."""
 
     type: str = ""
     status: str = ""
@@ -297,7 +297,7 @@ class ContainerResources(_ApiStruct):
 
 
 class Container(_ApiStruct):
-    """One of spec.containers."""
+    """An entry of a pod's spec.containers."""
 
     name: str = ""
     resources: ContainerResources | None = None
@@ -342,7 +342,7 @@ class ContainerState(_ApiStruct):
 
 
 class ContainerStatus(_ApiStruct):
-    """One of status.containerStatuses."""
+    """An entry of a pod's status.containerStatuses."""
 
     name: str = ""
     restart_count: int = 0

@@ -211,10 +211,10 @@ class ScrollablePage(ScrollableLines):
         if self.styles.height != Scalar.from_number(len(lines)):
             self.styles.height = len(lines)
 
-        def fixed_lines(_: int) -> Sequence[Text]:
+        def lines_for_width(_: int) -> Sequence[Text]:
             return lines
 
-        self.show(fixed_lines)
+        self.show(lines_for_width)
 
     def lay_out(self, size: Size) -> None:
         lines = self._make(size.width)

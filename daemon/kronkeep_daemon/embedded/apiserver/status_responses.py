@@ -6,7 +6,7 @@ from kronkeep_daemon.embedded.apiserver.resources import Resource
 from kronkeep_daemon.kube.objects import JsonObject
 
 
-class Cause(NamedTuple):
+class StatusCause(NamedTuple):
     """One reason why an object is invalid; `field` is a path such as spec.schedule."""
 
     field: str
@@ -91,7 +91,7 @@ def precondition_conflict(
     return Refusal(code=409, reason="Conflict", message=message, details=_details_of(resource, name))
 
 
-def invalid_object(resource: Resource, name: str, causes: list[Cause]) -> Refusal:
+def invalid_object(resource: Resource, name: str, causes: list[StatusCause]) -> Refusal:
     """Return a 422 that lists the causes in order; equal texts are listed once in the message."""
     unique = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in causes))
     joined = unique[0] if len(unique) == 1 else f"[{', '.join(unique)}]"

@@ -12,7 +12,7 @@ from kronkeep_daemon.kube.timestamps import parse_timestamp
 NONE = "<none>"
 
 
-class Column(NamedTuple):
+class PrintedColumn(NamedTuple):
     """One column; `cell` returns its value for an object at a time."""
 
     name: str
@@ -152,45 +152,45 @@ def _field(obj: JsonObject, _: datetime, *, path: str, absent: str = NONE) -> ob
     return absent if value is None else value
 
 
-def _field_column(name: str, path: str, absent: str = NONE) -> Column:
-    return Column(name, "string", partial(_field, path=path, absent=absent))
+def _field_column(name: str, path: str, absent: str = NONE) -> PrintedColumn:
+    return PrintedColumn(name, "string", partial(_field, path=path, absent=absent))
 
 
 NAME = _field_column("Name", "metadata.name")
-AGE = Column("Age", "string", _age)
-COLUMNS: dict[str, tuple[Column, ...]] = {
+AGE = PrintedColumn("Age", "string", _age)
+COLUMNS: dict[str, tuple[PrintedColumn, ...]] = {
     "Pod": (
         NAME,
-        Column("Ready", "string", _pod_ready),
-        Column("Status", "string", _pod_status),
-        Column("Restarts", "string", _pod_restarts),
+        PrintedColumn("Ready", "string", _pod_ready),
+        PrintedColumn("Status", "string", _pod_status),
+        PrintedColumn("Restarts", "string", _pod_restarts),
         AGE,
     ),
     "Job": (
         NAME,
-        Column("Status", "string", _job_status),
-        Column("Completions", "string", _job_completions),
-        Column("Duration", "string", _job_duration),
+        PrintedColumn("Status", "string", _job_status),
+        PrintedColumn("Completions", "string", _job_completions),
+        PrintedColumn("Duration", "string", _job_duration),
         AGE,
     ),
     "CronJob": (
         NAME,
         _field_column("Schedule", "spec.schedule"),
         _field_column("Timezone", "spec.timeZone"),
-        Column("Suspend", "boolean", _cronjob_suspend),
-        Column("Active", "integer", _cronjob_active),
-        Column("Last Schedule", "string", _cronjob_last_schedule),
+        PrintedColumn("Suspend", "boolean", _cronjob_suspend),
+        PrintedColumn("Active", "integer", _cronjob_active),
+        PrintedColumn("Last Schedule", "string", _cronjob_last_schedule),
         AGE,
     ),
     "Event": (
-        Column("Last Seen", "string", _event_last_seen),
+        PrintedColumn("Last Seen", "string", _event_last_seen),
         _field_column("Type", "type"),
         _field_column("Reason", "reason"),
-        Column("Object", "string", _event_object),
+        PrintedColumn("Object", "string", _event_object),
         _field_column("Message", "message"),
     ),
     "Namespace": (NAME, _field_column("Status", "status.phase"), AGE),
-    "Node": (NAME, Column("Status", "string", _node_status), AGE),
+    "Node": (NAME, PrintedColumn("Status", "string", _node_status), AGE),
     "PersistentVolumeClaim": (
         NAME,
         _field_column("Status", "status.phase"),
@@ -198,8 +198,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         _field_column("StorageClass", "spec.storageClassName"),
         AGE,
     ),
-    "Secret": (NAME, _field_column("Type", "type"), Column("Data", "integer", _data_count), AGE),
-    "ConfigMap": (NAME, Column("Data", "integer", _data_count), AGE),
+    "Secret": (NAME, _field_column("Type", "type"), PrintedColumn("Data", "integer", _data_count), AGE),
+    "ConfigMap": (NAME, PrintedColumn("Data", "integer", _data_count), AGE),
 }
 
 
@@ -222,7 +222,7 @@ def build_table(
     }
 
 
-def _define(column: Column) -> JsonObject:
+def _define(column: PrintedColumn) -> JsonObject:
     return {
         "name": column.name,
         "type": column.type,

@@ -7,7 +7,7 @@ from kronkeep_common.errors import InvalidSchedule, InvalidTimeZone
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.schedule.zone import load_zone as load_zone
 from kronkeep_daemon.embedded.apiserver.resources import Resource
-from kronkeep_daemon.embedded.apiserver.status_responses import Cause, bad_request, invalid_object
+from kronkeep_daemon.embedded.apiserver.status_responses import StatusCause, bad_request, invalid_object
 from kronkeep_daemon.kube.objects import JsonObject
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -105,7 +105,7 @@ def check_object(resource: Resource, obj: JsonObject, old: JsonObject | None) ->
         raise invalid_object(resource, obj["metadata"]["name"], causes)
 
 
-def _check_metadata(resource: Resource, obj: JsonObject, old: JsonObject | None) -> list[Cause]:
+def _check_metadata(resource: Resource, obj: JsonObject, old: JsonObject | None) -> list[StatusCause]:
     meta = obj["metadata"]
     name = meta["name"]
     causes = [] if old else _check_name(name)
@@ -114,13 +114,13 @@ def _check_metadata(resource: Resource, obj: JsonObject, old: JsonObject | None)
     annotations = meta.get("annotations") or {}
     if sum(len(k.encode()) + len(v.encode()) for k, v in annotations.items()) > _MOST_ANNOTATION_BYTES:
         message = f"Too long: may not be more than {_MOST_ANNOTATION_BYTES} bytes"
-        cause = Cause("metadata.annotations", "FieldValueTooLong", message)
+        cause = StatusCause("metadata.annotations", "FieldValueTooLong", message)
         # A real API server lists this cause three times when an object is changed.
         causes += [cause] * (3 if old else 1)
     return causes + _check_labels(meta.get("labels") or {}, "metadata.labels")
 
 
-def _check_name(name: str) -> list[Cause]:
+def _check_name(name: str) -> list[StatusCause]:
     if len(name) > 253:
         return [_invalid_value("metadata.name", name, "must be no more than 253 characters")]
     if not _SUBDOMAIN.fullmatch(name):
@@ -128,7 +128,7 @@ def _check_name(name: str) -> list[Cause]:
     return []
 
 
-def _check_labels(labels: dict[str, str], field: str) -> list[Cause]:
+def _check_labels(labels: dict[str, str], field: str) -> list[StatusCause]:
     causes = []
     for value in labels.values():
         if len(value) > 63:
@@ -138,23 +138,23 @@ def _check_labels(labels: dict[str, str], field: str) -> list[Cause]:
     return causes
 
 
-def _invalid_value(field: str, value: object, rule: str) -> Cause:
+def _invalid_value(field: str, value: object, rule: str) -> StatusCause:
     shown = json.dumps(value, ensure_ascii=False)
-    return Cause(field, "FieldValueInvalid", f"Invalid value: {shown}: {rule}")
+    return StatusCause(field, "FieldValueInvalid", f"Invalid value: {shown}: {rule}")
 
 
-def _not_supported(field: str, value: object, supported: tuple[str, ...]) -> Cause:
+def _not_supported(field: str, value: object, supported: tuple[str, ...]) -> StatusCause:
     listed = ", ".join(json.dumps(entry) for entry in supported)
     message = f"Unsupported value: {json.dumps(value)}: supported values: {listed}"
-    return Cause(field, "FieldValueNotSupported", message)
+    return StatusCause(field, "FieldValueNotSupported", message)
 
 
-def _value_required(field: str, explanation: str = "") -> Cause:
+def _value_required(field: str, explanation: str = "") -> StatusCause:
     message = f"Required value: {explanation}" if explanation else "Required value"
-    return Cause(field, "FieldValueRequired", message)
+    return StatusCause(field, "FieldValueRequired", message)
 
 
-def _check_cronjob(obj: JsonObject, old: JsonObject | None) -> list[Cause]:
+def _check_cronjob(obj: JsonObject, old: JsonObject | None) -> list[StatusCause]:
     spec = obj.get("spec") or {}
     causes = _check_schedule(spec, ((old or {}).get("spec") or {}).get("schedule"))
     if spec.get("timeZone") is not None:
@@ -169,7 +169,7 @@ def _check_cronjob(obj: JsonObject, old: JsonObject | None) -> list[Cause]:
     return causes
 
 
-def _check_schedule(spec: JsonObject, old: str | None) -> list[Cause]:
+def _check_schedule(spec: JsonObject, old: str | None) -> list[StatusCause]:
     expression = spec.get("schedule") or ""
     if not expression:
         return [_value_required("spec.schedule")]
@@ -182,7 +182,7 @@ def _check_schedule(spec: JsonObject, old: str | None) -> list[Cause]:
     return []
 
 
-def _check_time_zone(zone: str) -> list[Cause]:
+def _check_time_zone(zone: str) -> list[StatusCause]:
     if not zone:
         return [_invalid_value("spec.timeZone", zone, "timeZone must be nil or non-empty string")]
     if zone.lower() == "local":
@@ -194,15 +194,15 @@ def _check_time_zone(zone: str) -> list[Cause]:
     return []
 
 
-def _check_not_negative(spec: JsonObject, field: str, path: str) -> list[Cause]:
+def _check_not_negative(spec: JsonObject, field: str, path: str) -> list[StatusCause]:
     value = spec.get(field)
     if isinstance(value, int) and value < 0:
         return [_invalid_value(f"{path}.{field}", value, "must be greater than or equal to 0")]
     return []
 
 
-def _check_job_spec(spec: JsonObject, path: str) -> list[Cause]:
-    causes: list[Cause] = []
+def _check_job_spec(spec: JsonObject, path: str) -> list[StatusCause]:
+    causes: list[StatusCause] = []
     for field in _NOT_NEGATIVE_JOB_FIELDS:
         causes += _check_not_negative(spec, field, path)
     template = spec.get("template") or {}
@@ -218,7 +218,7 @@ def _check_job_spec(spec: JsonObject, path: str) -> list[Cause]:
     return causes
 
 
-def _check_pod_spec(spec: JsonObject, path: str) -> list[Cause]:
+def _check_pod_spec(spec: JsonObject, path: str) -> list[StatusCause]:
     if not spec.get("containers"):
         return [_value_required(f"{path}.containers")]
     causes = []
@@ -228,7 +228,7 @@ def _check_pod_spec(spec: JsonObject, path: str) -> list[Cause]:
     return causes
 
 
-def _check_container(container: JsonObject, path: str, spec: JsonObject) -> list[Cause]:
+def _check_container(container: JsonObject, path: str, spec: JsonObject) -> list[StatusCause]:
     causes = []
     if not container.get("name"):
         causes.append(_value_required(f"{path}.name"))
@@ -239,16 +239,16 @@ def _check_container(container: JsonObject, path: str, spec: JsonObject) -> list
         if mount.get("name") not in volumes:
             field = f"{path}.volumeMounts[{index}].name"
             message = f"Not found: {json.dumps(mount.get('name'))}"
-            causes.append(Cause(field, "FieldValueNotFound", message))
+            causes.append(StatusCause(field, "FieldValueNotFound", message))
     return causes
 
 
-def _check_template_unchanged(spec: JsonObject, old: JsonObject) -> list[Cause]:
+def _check_template_unchanged(spec: JsonObject, old: JsonObject) -> list[StatusCause]:
     """Refuse a change of a Job's pod template, except while the Job is suspended."""
     before = old.get("spec") or {}
     if before.get("suspend") and spec.get("suspend") is not None:
         return []
     if spec.get("template") != before.get("template"):
         message = "Invalid value: core.PodTemplateSpec: field is immutable"
-        return [Cause("spec.template", "FieldValueInvalid", message)]
+        return [StatusCause("spec.template", "FieldValueInvalid", message)]
     return []
