@@ -61,12 +61,14 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     """One archive, belonging to one CronJobExecution; `parent` is None for a backup made by hand.
 
     `attempt` counts from 1. `policy` is the policy as it stood; it survives the policy. `overrides` is what a
-    person changed for this one. `ending` is the state that it will have once its post hooks have run.
+    person changed for this one. `sequence` numbers the backups in the order in which they were recorded;
+    0 where that is not known. `ending` is the state that it will have once its post hooks have run.
     `manifest_files` is how many files have a SHA-256 made at backup time; `verified_by` is the Restore (a
     drill or a verification) that last brought all of it back and found it the same, at `verified_at`.
     """
 
     id: str
+    sequence: int = 0
     cluster: str
     namespace: str
     cronjob: str

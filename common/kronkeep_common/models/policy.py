@@ -102,7 +102,7 @@ class Encryption(Request, frozen=True, kw_only=True):
 
 
 class Retention(Request, frozen=True, kw_only=True):
-    """Which snapshots stay; the rules are ORed and `min_good` good ones are never removed."""
+    """Which snapshots stay; rules are ORed, good backups first; `min_good` good ones are never removed."""
 
     days: Annotated[int, msgspec.Meta(ge=1, le=3650)] | None = None
     keep_last: Count = 0

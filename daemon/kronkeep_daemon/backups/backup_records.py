@@ -39,6 +39,8 @@ class BackupRecords:
 
     async def put(self, old: BackupExecution | None, new: BackupExecution) -> None:
         """Store a backup durably, then publish the change; `old` is None for a new one."""
+        if old is None and new.sequence == 0:
+            new = msgspec.structs.replace(new, sequence=self._history.backups.next_number())
         self._history.backups.put(new)
         await self._history.commit()
         self._bus.publish(BackupChanged(old, new))

@@ -1,9 +1,14 @@
 """The retention rules: which snapshots of a policy stay, which go, and why; pure.
 
 kronkeep decides this itself and does not use restic's grouping. A snapshot stays when any rule keeps it.
-`days` counts from now. `keep_hourly` to `keep_yearly` keep the newest backup of each of the last N hours,
-days, ISO weeks, months or years that have one (UTC). The newest `min_good` good ones and all pinned ones
-stay.
+Good backups come first: each place of a rule is filled by a good one, and by a bad one (partial, empty, its
+end unknown) only where there is no good one, so adding bad backups never removes a good one.
+
+`days` counts from now and keeps bad backups only of days without a good one. `keep_hourly` to `keep_yearly`
+keep the newest good backup of each of the last N hours, days, ISO weeks, months or years that have one (UTC);
+places that are left are filled from periods with only bad ones. The newest `min_good` good ones, all pinned
+ones and the newest bad ones since the last good one stay. "Newest" is the order in which the backups were
+recorded (`sequence`), not the time of a clock.
 
 A plan with more than one removal that is more than a fifth of the snapshots needs approval: usually one goes
 when one comes, so many at once are probably a mistake. `retention_service` carries plans out.
@@ -12,7 +17,7 @@ when one comes, so many at once are probably a mistake. `retention_service` carr
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
+from itertools import takewhile
 
 from kronkeep_common.models import (
     BackupExecution,
@@ -23,6 +28,7 @@ from kronkeep_common.models import (
 from kronkeep_common.states import BackupStatus
 
 APPROVAL_SHARE = 0.2
+BAD_SINCE_GOOD = 3  # bad backups newer than the newest good one that stay whatever the rules say
 _Period = tuple[int, ...]
 
 
@@ -55,7 +61,9 @@ _PERIODS: dict[str, Callable[[datetime], _Period]] = {
 }
 _EXPLANATIONS = {
     "pinned": "pinned by hand",
+    "just_made": "just made",
     "min_good": "one of the newest {} good ones",
+    "bad_since_good": "one of the newest {} since the last good one",
     "keep_last": "one of the newest {}",
     "days": "younger than {} days",
     "keep_hourly": "the newest of one of the last {} hours with a backup",
@@ -67,12 +75,21 @@ _EXPLANATIONS = {
 
 
 def plan_retention(
-    policy_id: str, backups: Sequence[BackupExecution], rules: Retention, now: datetime
+    policy_id: str,
+    backups: Sequence[BackupExecution],
+    rules: Retention,
+    now: datetime,
+    *,
+    just_made: str | None = None,
 ) -> RetentionPlan:
-    """Return which snapshots stay and why, and which go; `backups` are those whose snapshot still exists."""
-    rules_by_backup = keeping_rules(backups, rules, now)
+    """Return which snapshots stay and why, and which go.
+
+    backups: those whose snapshot still exists.
+    just_made: the id of the backup that this follows, which always stays.
+    """
+    rules_by_backup = keeping_rules(backups, rules, now, just_made=just_made)
     verdicts = [
-        _verdict(backup, tuple(rules_by_backup.get(backup.id, ()))) for backup in _newest_first(backups)
+        _verdict(backup, tuple(rules_by_backup.get(backup.id, ()))) for backup in newest_first(backups)
     ]
     remove = tuple(verdict for verdict in verdicts if not verdict.rules)
     return RetentionPlan(
@@ -101,11 +118,19 @@ def explain_unknown_sizes(backups: Sequence[BackupExecution]) -> str | None:
     )
 
 
+def is_good(backup: BackupExecution) -> bool:
+    """Return whether the backup holds all that its policy archives."""
+    return backup.status is BackupStatus.SUCCEEDED
+
+
 def keeping_rules(
-    backups: Sequence[BackupExecution], rules: Retention, now: datetime
+    backups: Sequence[BackupExecution], rules: Retention, now: datetime, *, just_made: str | None = None
 ) -> dict[str, list[str]]:
     """Return for each backup id that stays the rules that keep it, each as its name and number."""
-    ordered = _newest_first(backups)
+    ordered = newest_first(backups)
+    good = [backup for backup in ordered if is_good(backup)]
+    bad = [backup for backup in ordered if not is_good(backup)]
+    bad_since_good = list(takewhile(_is_bad, ordered))[:BAD_SINCE_GOOD]
     rules_by_backup: dict[str, list[str]] = {}
 
     def keep(keepers: Sequence[BackupExecution], rule: str) -> None:
@@ -113,32 +138,60 @@ def keeping_rules(
             rules_by_backup.setdefault(backup.id, []).append(rule)
 
     keep([b for b in ordered if b.pinned], "pinned")
-    good = [b for b in ordered if b.status is BackupStatus.SUCCEEDED]
+    keep([b for b in ordered if b.id == just_made], "just_made")
     keep(good[: rules.min_good], f"min_good {rules.min_good}")
-    keep(ordered[: rules.keep_last], f"keep_last {rules.keep_last}")
+    keep(bad_since_good, f"bad_since_good {BAD_SINCE_GOOD}")
+    keep([*good, *bad][: rules.keep_last], f"keep_last {rules.keep_last}")
     if rules.days is not None:
-        oldest = now - timedelta(days=rules.days)
-        keep([b for b in ordered if b.created_at > oldest], f"days {rules.days}")
+        keep(_younger_than(now - timedelta(days=rules.days), good, bad), f"days {rules.days}")
     for rule, period in _PERIODS.items():
         count = getattr(rules, rule)
-        keep(_newest_of_each(ordered, period, count), f"{rule} {count}")
+        keep(_newest_of_each(period, count, good, bad), f"{rule} {count}")
     return rules_by_backup
 
 
-def _newest_first(backups: Sequence[BackupExecution]) -> list[BackupExecution]:
-    return sorted(backups, key=attrgetter("created_at"), reverse=True)
+def newest_first(backups: Sequence[BackupExecution]) -> list[BackupExecution]:
+    """Return the backups in the opposite of the order in which they were recorded."""
+    return sorted(backups, key=_order, reverse=True)
+
+
+def _order(backup: BackupExecution) -> tuple[int, datetime]:
+    return (backup.sequence, backup.created_at)
+
+
+def _is_bad(backup: BackupExecution) -> bool:
+    return not is_good(backup)
+
+
+def _period_of(backup: BackupExecution, period: Callable[[datetime], _Period]) -> _Period:
+    return period(backup.created_at.astimezone(UTC))
+
+
+def _younger_than(
+    oldest: datetime, good: Sequence[BackupExecution], bad: Sequence[BackupExecution]
+) -> list[BackupExecution]:
+    """Return the good backups created after `oldest`, and the bad ones of days without a good one."""
+    good_days = {_period_of(backup, _day) for backup in good}
+    lone = [backup for backup in bad if _period_of(backup, _day) not in good_days]
+    return [backup for backup in (*good, *lone) if backup.created_at > oldest]
 
 
 def _newest_of_each(
-    ordered: Sequence[BackupExecution], period: Callable[[datetime], _Period], count: int
+    period: Callable[[datetime], _Period],
+    count: int,
+    good: Sequence[BackupExecution],
+    bad: Sequence[BackupExecution],
 ) -> list[BackupExecution]:
-    """Return the newest backup of each of the last `count` periods that have one."""
+    """Return the newest good backup of each of the last `count` periods that have one.
+
+    Places that are left over are filled by the newest bad backups of the last periods without a good one.
+    Both lists are given newest first.
+    """
     newest: dict[_Period, BackupExecution] = {}
-    for backup in ordered:
-        key = period(backup.created_at.astimezone(UTC))
-        if key not in newest and len(newest) == count:
-            break
-        newest.setdefault(key, backup)
+    for backup in (*good, *bad):
+        key = _period_of(backup, period)
+        if key not in newest and len(newest) < count:
+            newest[key] = backup
     return list(newest.values())
 
 
@@ -150,13 +203,19 @@ def _verdict(backup: BackupExecution, rules: tuple[str, ...]) -> SnapshotVerdict
         status=backup.status,
         bytes_stored=backup.result.bytes_stored if backup.result else None,
         rules=rules,
-        why=", ".join(map(_explain, rules)) or "no rule keeps it",
+        why=", ".join(map(_explain, rules)) or _explain_removal(backup),
     )
 
 
 def _explain(rule: str) -> str:
     name, _, number = rule.partition(" ")
     return _EXPLANATIONS[name].format(number)
+
+
+def _explain_removal(backup: BackupExecution) -> str:
+    if is_good(backup):
+        return "no rule keeps it"
+    return f"not good ({backup.status}), and no rule keeps it"
 
 
 def _token(policy_id: str, remove: Sequence[SnapshotVerdict]) -> str:

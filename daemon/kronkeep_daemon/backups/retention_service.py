@@ -84,12 +84,17 @@ class RetentionService:
         """Start the scheduled pass over every policy and storage."""
         self._supervisor.start("retention", self._run_by_schedule, death="restart")
 
-    def preview(self, carrier: PolicyCarrier, rules: Retention | None = None) -> RetentionPlan:
-        """Return what the policy's rules, or the given ones, would do now."""
+    def preview(
+        self, carrier: PolicyCarrier, rules: Retention | None = None, *, just_made: str | None = None
+    ) -> RetentionPlan:
+        """Return what the policy's rules, or the given ones, would do now.
+
+        just_made: the id of a backup that ended now, which stays in any case.
+        """
         backups = self._records.with_snapshot(carrier)
         policy = carrier.policy
         return retention_rules.plan_retention(
-            policy.id, backups, rules or policy.retention, self._clock.now()
+            policy.id, backups, rules or policy.retention, self._clock.now(), just_made=just_made
         )
 
     def preview_of(self, ref: CronJobRef, rules: Retention) -> RetentionPlan:
@@ -152,13 +157,13 @@ class RetentionService:
             return  # the CronJob was deleted meanwhile
         carrier = policy_annotations.carrier_of(cronjob)
         if carrier is not None and self._cronjobs.leads.leads(backup.cluster):
-            await self._apply_unless_blocked(carrier)
+            await self._apply_unless_blocked(carrier, just_made=backup.id)
 
-    async def _apply_unless_blocked(self, carrier: PolicyCarrier) -> None:
+    async def _apply_unless_blocked(self, carrier: PolicyCarrier, just_made: str | None = None) -> None:
         """Apply retention where it needs no approval; log a fault, as the next pass tries again."""
         self._applied_at[_key(carrier)] = self._clock.now()
         try:
-            plan = self.preview(carrier)
+            plan = self.preview(carrier, just_made=just_made)
             if plan.blocked_by is None:
                 await self._carry_out(plan)
             else:

@@ -56,6 +56,10 @@ class Records(Generic[T]):
         rows = self._table.documents.with_id(record.id)
         self._table.put_body(rows[0][NUMBER] if rows else None, msgspec.json.encode(record))
 
+    def next_number(self) -> int:
+        """Return the number that the next new record gets; numbers only grow."""
+        return self._table.documents.last_number + 1
+
     def remove(self, record_id: str) -> None:
         """Remove the record, if it exists."""
         rows = self._table.documents.with_id(record_id)

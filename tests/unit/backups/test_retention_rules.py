@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kronkeep_common.models import BackupExecution, BackupResult, Retention
 from kronkeep_common.states import BackupStatus
@@ -22,14 +24,19 @@ def backup(number: int, at: datetime, status: BackupStatus = BackupStatus.SUCCEE
         cronjob_id="u",
         policy_id="p",
         storage_id="s",
+        sequence=number + 1,
         status=status,
         created_at=at,
         result=BackupResult(snapshot_id=f"{number:08x}"),
     )
 
 
+def is_good(one: BackupExecution) -> bool:
+    return one.status is BackupStatus.SUCCEEDED
+
+
 def brute_force(backups: list[BackupExecution], rules: Retention, now: datetime) -> set[str]:
-    """For each backup on its own, rule by rule, by counting what is newer than it."""
+    """For each backup on its own, rule by rule, by counting what is newer than it; good ones count first."""
     periods = {
         "keep_hourly": "%Y-%m-%d %H",
         "keep_daily": "%Y-%m-%d",
@@ -39,16 +46,22 @@ def brute_force(backups: list[BackupExecution], rules: Retention, now: datetime)
     }
     staying = set()
     for one in backups:
-        newer = [other for other in backups if other.created_at > one.created_at]
-        stays = one.pinned or len(newer) < rules.keep_last
-        if one.status is BackupStatus.SUCCEEDED:
-            stays |= sum(b.status is BackupStatus.SUCCEEDED for b in newer) < rules.min_good
-        if rules.days is not None:
-            stays |= (now - one.created_at).total_seconds() < rules.days * 86400
+        good = [other for other in backups if is_good(other)]
+        newer = [other for other in backups if other.sequence > one.sequence]
+        before_it = (
+            [b for b in newer if is_good(b)] if is_good(one) else good + [b for b in newer if b not in good]
+        )
+        stays = one.pinned or len(before_it) < rules.keep_last
+        if is_good(one):
+            stays |= len(before_it) < rules.min_good
+        else:
+            stays |= len(newer) < 3 and not any(is_good(other) for other in newer)
+        if rules.days is not None and (now - one.created_at).total_seconds() < rules.days * 86400:
+            stays |= is_good(one) or all(other.created_at.date() != one.created_at.date() for other in good)
         for rule, form in periods.items():
             mine = one.created_at.strftime(form)
-            later = {other.created_at.strftime(form) for other in newer}
-            stays |= mine not in later and len(later) < getattr(rules, rule)
+            taken = {other.created_at.strftime(form) for other in before_it}
+            stays |= mine not in taken and len(taken) < getattr(rules, rule)
         if stays:
             staying.add(one.id)
     return staying
@@ -73,8 +86,8 @@ def test_400_days_against_the_model(rules: Retention) -> None:
     for day in range(400):
         if chance.random() < 0.1:
             continue  # a day without a backup
-        for _ in range(chance.choice([1, 1, 1, 2, 5])):
-            at = START + timedelta(days=day, seconds=chance.randrange(86400))
+        for second in sorted(chance.sample(range(86400), chance.choice([1, 1, 1, 2, 5]))):
+            at = START + timedelta(days=day, seconds=second)
             status = BackupStatus.PARTIAL if chance.random() < 0.15 else BackupStatus.SUCCEEDED
             made = backup(number, at, status)
             there.append(msgspec.structs.replace(made, pinned=chance.random() < 0.01))
@@ -99,7 +112,87 @@ def gone(backups: list[BackupExecution], **rules: int) -> list[str]:
 def test_the_newest_good_ones_stay_whatever_the_rules_say() -> None:
     old_good = daily(4)
     bad = [backup(10 + n, START + timedelta(days=100 + n), BackupStatus.PARTIAL) for n in range(3)]
-    assert gone(old_good + bad, days=1, min_good=2) == ["b11", "b10", "b1", "b0"]
+    assert gone(old_good + bad, days=1, min_good=2) == ["b1", "b0"]
+    more_bad = [backup(13 + n, START + timedelta(days=103 + n), BackupStatus.PARTIAL) for n in range(3)]
+    assert gone(old_good + bad + more_bad, days=1, min_good=2) == ["b12", "b11", "b10", "b1", "b0"]
+
+
+def apply_each_day(rules: Retention, days: int, *statuses: BackupStatus) -> list[BackupExecution]:
+    """Return what is left after days with a backup of each status, each followed by retention."""
+    there: list[BackupExecution] = []
+    for number in range(days * len(statuses)):
+        day, place = divmod(number, len(statuses))
+        at = START + timedelta(days=day, hours=2 + 6 * place)
+        there.append(backup(number, at, statuses[place]))
+        plan = retention_rules.plan_retention("p", there, rules, at, just_made=f"b{number}")
+        kept = {verdict.backup_id for verdict in plan.keep}
+        assert f"b{number}" in kept
+        there = [one for one in there if one.id in kept]
+    return there
+
+
+@pytest.mark.parametrize("bad", [BackupStatus.PARTIAL, BackupStatus.UNKNOWN])
+@pytest.mark.parametrize("rules", [Retention(keep_daily=30), Retention(keep_last=30), Retention(days=30)])
+def test_a_bad_backup_after_each_good_one_pushes_no_good_one_out(bad: BackupStatus, rules: Retention) -> None:
+    left = apply_each_day(rules, 60, BackupStatus.SUCCEEDED, bad)
+    assert sum(map(is_good, left)) >= 30
+    assert len(left) - sum(map(is_good, left)) <= 3
+
+
+def test_a_week_of_partial_backups_leaves_the_seven_good_ones_of_the_week_before() -> None:
+    good = daily(7)
+    bad = [backup(7 + n, START + timedelta(days=7 + n), BackupStatus.PARTIAL) for n in range(7)]
+    assert gone(good + bad, keep_daily=7) == ["b10", "b9", "b8", "b7"]
+    plan = retention_rules.plan_retention("p", good + bad, Retention(keep_daily=7), START)
+    assert plan.keep[0].why == "one of the newest 3 since the last good one"
+    assert {verdict.why for verdict in plan.remove} == {"not good (partial), and no rule keeps it"}
+
+
+def test_bad_backups_fill_the_places_for_which_there_is_no_good_one() -> None:
+    partial = [backup(n, START + timedelta(days=n), BackupStatus.PARTIAL) for n in range(10)]
+    assert gone(partial, keep_daily=7) == ["b2", "b1", "b0"]
+
+
+@given(data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_adding_bad_backups_never_removes_a_good_one(data: st.DataObject) -> None:
+    numbers = st.integers(0, 20)
+    rules = Retention(
+        days=data.draw(st.none() | st.integers(1, 40)),
+        keep_last=data.draw(numbers),
+        keep_hourly=data.draw(numbers),
+        keep_daily=data.draw(numbers),
+        keep_weekly=data.draw(numbers),
+        keep_monthly=data.draw(numbers),
+        keep_yearly=data.draw(numbers),
+        min_good=data.draw(st.integers(1, 20)),
+    )
+    statuses = st.sampled_from([BackupStatus.SUCCEEDED, BackupStatus.PARTIAL, BackupStatus.UNKNOWN])
+    entries = data.draw(st.lists(st.tuples(st.integers(0, 60 * 24), statuses), min_size=1, max_size=40))
+    backups = [
+        backup(number, START + timedelta(hours=hour), status) for number, (hour, status) in enumerate(entries)
+    ]
+    now = START + timedelta(days=61)
+    only_good = [one for one in backups if is_good(one)]
+    kept = brute_force(backups, rules, now)
+    plan = retention_rules.plan_retention("p", backups, rules, now)
+    assert {verdict.backup_id for verdict in plan.keep} == kept
+    kept_without_bad = retention_rules.keeping_rules(only_good, rules, now).keys()
+    assert kept_without_bad <= kept
+
+
+def test_the_newest_is_the_one_recorded_last_whatever_its_time_says() -> None:
+    ahead = backup(0, START + timedelta(days=400))
+    later = [backup(1 + n, START + timedelta(days=n)) for n in range(2)]
+    plan = retention_rules.plan_retention("p", [ahead, *later], Retention(keep_last=1), START)
+    assert [verdict.backup_id for verdict in plan.keep] == ["b2"]
+
+
+def test_the_backup_just_made_stays_even_where_a_later_one_is_recorded() -> None:
+    backups = daily(2)
+    plan = retention_rules.plan_retention("p", backups, Retention(keep_last=1), START, just_made="b0")
+    assert not plan.remove
+    assert plan.keep[1].why == "just made"
 
 
 def test_what_is_pinned_stays() -> None:
