@@ -1,6 +1,4 @@
-"""The check of a backup's schedule against its CronJob's, with the durations and storages that the daemon
-knows.
-"""
+"""The check of a backup's schedule against its CronJob's, by the durations and storages in the history."""
 
 import asyncio
 import dataclasses

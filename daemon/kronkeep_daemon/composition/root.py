@@ -56,7 +56,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.alerts.start()
         self.supervisor.start("live changes", services.live.run, death="restart")
         self.supervisor.start("schedule findings", services.schedules.compute_findings, death="restart")
-        services.dropins.start(self.supervisor)
+        services.manifest_folder.start(self.supervisor)
 
 
 def compose(

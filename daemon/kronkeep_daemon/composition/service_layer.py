@@ -80,8 +80,8 @@ def compose_services(
         downloads=restores.downloads,
         extended=extended,
         schedules=schedules,
-        applying=applying,
-        dropins=ManifestFolder(
+        manifest_applier=applying,
+        manifest_folder=ManifestFolder(
             folder=Path(folder) if folder else None,
             applying=applying,
             bus=base.bus,

@@ -1,6 +1,6 @@
 """The watches that keep a ClusterCache current: CronJobs, Jobs and pods are needed, Events are optional.
 
-Without Events, which a role may forbid, causes are told less precisely, and everything else works.
+Without Events, which a role may forbid, causes are less precise, and everything else works.
 """
 
 import asyncio

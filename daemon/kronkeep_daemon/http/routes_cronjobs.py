@@ -48,7 +48,7 @@ async def apply_cronjob(call: ApiCall[CronJobManifest]) -> api.Applied:
     """Apply a Kubernetes manifest of a CronJob."""
     body = call.body
     ref = call.services.cronjobs.resolve_or_new(body.namespace, body.name, call.cluster_name)
-    applied = await call.services.applying.apply_manifest(ref, body, dry_run=call.dry_run)
+    applied = await call.services.manifest_applier.apply_manifest(ref, body, dry_run=call.dry_run)
     assert applied.cronjob is not None
     return api.Applied(outcome=applied.outcome, cronjob=applied.cronjob)
 

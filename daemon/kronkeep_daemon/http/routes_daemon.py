@@ -30,7 +30,7 @@ async def get_operation(call: ApiCall[None]) -> api.Operation:
 @routes.get("/v1/manifests")
 async def list_manifest_files(call: ApiCall[None]) -> api.ListOf[api.ManifestFile]:
     """List the files of the daemon's manifest folder, and what is wrong with them."""
-    return api.ListOf(items=call.services.dropins.files())
+    return api.ListOf(items=call.services.manifest_folder.files())
 
 
 @routes.get("/v1/audit", Level.ADMIN, query=("limit",))

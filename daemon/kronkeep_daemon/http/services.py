@@ -52,8 +52,8 @@ class Services(NamedTuple):
     downloads: FileDownloads
     extended: ExtendedCronJobService
     schedules: ScheduleService
-    applying: ManifestApplier
-    dropins: ManifestFolder
+    manifest_applier: ManifestApplier
+    manifest_folder: ManifestFolder
     doctor: Doctor
     history: History
     live: LiveChanges

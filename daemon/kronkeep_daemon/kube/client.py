@@ -66,7 +66,7 @@ class Cluster:
         self._in_cluster = in_cluster
         self._client: Any = None
         self._former_client: Any = None
-        self._generation = 0
+        self.loads = 0  # how many times configuration and credentials were loaded
         self._renewing = asyncio.Lock()
         self._confirming = asyncio.Lock()
         self._base = ""
@@ -141,7 +141,7 @@ class Cluster:
         self._former_client = self._client
         self._client = client.ApiClient(configuration=settings)
         self._base = settings.host.rstrip("/")
-        self._generation += 1
+        self.loads += 1
         if before is not None:
             await before.close()
 
@@ -151,10 +151,10 @@ class Cluster:
         file: str | None = self._client.configuration.ssl_ca_cert
         return file
 
-    async def _renew(self, generation: int) -> None:
+    async def _renew(self, loads: int) -> None:
         """Reload once for all requests that were refused with the same credentials."""
         async with self._renewing:
-            if generation == self._generation:
+            if loads == self.loads:
                 await self.reload()
 
     async def close(self) -> None:
@@ -307,11 +307,11 @@ class Cluster:
 
     async def _send_with_renewal(self, asked: ApiRequest) -> aiohttp.ClientResponse:
         """Send a request; after a 401 reload the credentials, which are rotated, and send it once more."""
-        generation = self._generation
+        loads = self.loads
         try:
             return await self._send(asked)
         except Unauthorized:
-            await self._renew(generation)
+            await self._renew(loads)
             return await self._send(asked)
 
     async def _send(self, asked: ApiRequest) -> aiohttp.ClientResponse:

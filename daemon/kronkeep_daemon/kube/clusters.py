@@ -37,7 +37,7 @@ class Clusters:
         return (candidates or self._connected)[0]
 
     def same(self, one: str, other: str) -> bool:
-        """Whether two records are of one cluster, or of a cluster and the one that stands in for it."""
+        """Whether two ids mean one cluster, or a cluster and its stand-in."""
         try:
             return one == other or self.of(one) is self.of(other)
         except ClusterNotFound:

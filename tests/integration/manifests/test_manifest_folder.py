@@ -52,7 +52,7 @@ async def files(daemon: Daemon) -> dict[str, api.ManifestFile]:
 
 
 async def put(daemon: Daemon, name: str, text: str) -> api.ManifestFile:
-    """Writes a file as editors do, and waits until a pass has seen this very text."""
+    """Write a file as editors do, and wait until a pass has read this very text."""
     folder = daemon.state.parent / "manifests"
     before = (await files(daemon)).get(name)
     (folder / f".{name}.new").write_text(text)

@@ -19,7 +19,7 @@ from kronkeep_daemon.kube.watch import ListWatch
 
 
 class Watcher:
-    """A ListWatch of Jobs and what it told."""
+    """A ListWatch of Jobs and the objects and events that it delivered."""
 
     def __init__(self, cluster: Cluster, clock: Quick, **options: float) -> None:
         self.there: dict[str, str] = {}
@@ -124,9 +124,8 @@ async def test_410_as_a_status_lists_again(world: World, watcher: Watcher) -> No
 @pytest.mark.parametrize("code", [500, 504, 403])
 async def test_any_other_error_event_lists_again(world: World, watcher: Watcher, code: int) -> None:
     lists = watcher.watch.lists
-    world.say("jobs", b'{"type":"ERROR","object":{"kind":"Status","status":"Failure","code":%d}}' % code)
     world.version += 1
-    world._happened["jobs"][-1] = (world.version, world._happened["jobs"][-1][1])
+    world.say("jobs", b'{"type":"ERROR","object":{"kind":"Status","status":"Failure","code":%d}}' % code)
     await watcher.until(lambda: watcher.watch.lists > lists)
 
 
@@ -186,7 +185,7 @@ async def test_a_restored_server_whose_version_went_back_is_believed(world: Worl
         world.put("jobs", job(f"j{number}", str(number)))
     await watcher.until(lambda: len(watcher.there) == 5)
     world.objects["jobs"] = {"0": world.objects["jobs"]["0"]}
-    world._happened["jobs"].clear()
+    world.lose_events("jobs")
     world.version = 50
     world.floor = 10**6
     world.hang_up()
@@ -244,7 +243,7 @@ print(json.dumps({"apiVersion": sys.argv[2], "kind": "ExecCredential", "status":
 
 
 class TestCredentials:
-    """Tokens are rotated under a running daemon: the next refusal reads them anew, once for all."""
+    """Tokens are rotated under a running daemon: the next refusal reloads them, once for all requests."""
 
     async def test_a_token_file_is_read_again(self, world: World, tmp_path: Path) -> None:
         config = tmp_path / "kubeconfig"
@@ -257,7 +256,7 @@ class TestCredentials:
         world.token = "two"
         token.write_text("two")
         await asyncio.gather(*(cluster.get(paths.namespaces("kube-system")) for _ in range(10)))
-        assert cluster._generation == 2
+        assert cluster.loads == 2
         await cluster.close()
 
     async def test_an_exec_plugin_is_run_again(self, world: World, tmp_path: Path) -> None:

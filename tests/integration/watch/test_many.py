@@ -1,4 +1,4 @@
-"""Many Jobs under a failing server: none is missed, none told twice."""
+"""Many Jobs under a failing server: none is missed, none is announced twice."""
 
 import asyncio
 import resource
@@ -19,17 +19,17 @@ from kronkeep_daemon.supervisor import Supervisor
 
 
 class Room:
-    """A recorder of a world, with what it told of ends."""
+    """A recorder of a world, with the ends of runs that it announced."""
 
-    def __init__(self, world: World, history: History, recorder: RunRecorder, bus: Bus) -> None:
+    def __init__(self, *, world: World, history: History, recorder: RunRecorder, bus: Bus) -> None:
         self.world = world
         self.history = history
         self.recorder = recorder
         self.bus = bus
         self.ends: Counter[str] = Counter()
-        bus.subscribe(ExecutionChanged, self._changed)
+        bus.subscribe(ExecutionChanged, self._on_run_change)
 
-    def _changed(self, event: ExecutionChanged) -> None:
+    def _on_run_change(self, event: ExecutionChanged) -> None:
         if is_final(EXECUTION_TRANSITIONS, event.new.status):
             self.ends[event.new.id] += 1
 
@@ -153,7 +153,7 @@ async def test_two_clusters_with_the_same_uid_have_a_record_each(room: Room, tmp
 
 @pytest.mark.torture
 async def test_two_hundred_events_a_second_over_ten_thousand_jobs(tmp_path: Path) -> None:
-    """99 of 100 ends are durable and told within a second; process and server stay below 250 MB."""
+    """99 of 100 ends are durable and announced within a second; process and server stay below 250 MB."""
     loop = asyncio.get_running_loop()
     put: dict[str, float] = {}
     lags: list[float] = []
@@ -163,11 +163,11 @@ async def test_two_hundred_events_a_second_over_ten_thousand_jobs(tmp_path: Path
         room.world.restart()
         await room.until(lambda: room.statuses().get("succeeded") == 10_000)
 
-        def told(event: ExecutionChanged) -> None:
+        def note_lag(event: ExecutionChanged) -> None:
             if event.new.id in put:
                 lags.append(loop.time() - put[event.new.id])
 
-        room.bus.subscribe(ExecutionChanged, told)
+        room.bus.subscribe(ExecutionChanged, note_lag)
         for number in range(2_000):
             put[f"u{number}"] = loop.time()
             room.world.put("jobs", job(f"new-{number}", f"u{number}", ended=True))

@@ -94,12 +94,12 @@ async def test_a_pods_token_is_read_again_when_it_has_been_rotated(
     secure_server.world.token = "two"
     token.write_text("two")
     await asyncio.gather(*(cluster.get(paths.namespaces("kube-system")) for _ in range(10)))
-    assert cluster._generation == 2, "read anew once for all"
+    assert cluster.loads == 2, "reloaded once for all requests"
     await cluster.close()
 
 
 async def account(admin: Cluster, source: Path, target: Path) -> None:
-    """Writes the kubeconfig of an account that may watch Jobs."""
+    """Write the kubeconfig of an account that may watch Jobs."""
     rules = [
         {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["list", "watch"]},
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},

@@ -49,10 +49,12 @@ class Acts:
         self.done: set[str] = set()
         self.changed = asyncio.Event()
         for owner, name in ACTS:
-            noted = self._noted(f"{owner.__name__}.{name}", asyncio.iscoroutinefunction(getattr(owner, name)))
+            noted = self._make_note(
+                f"{owner.__name__}.{name}", asyncio.iscoroutinefunction(getattr(owner, name))
+            )
             monkeypatch.setattr(owner, name, noted)
 
-    def _noted(self, name: str, later: bool) -> Callable[..., Any]:
+    def _make_note(self, name: str, later: bool) -> Callable[..., Any]:
         def note(*_: object, **__: object) -> list[object]:
             self.done.add(name)
             self.changed.set()
@@ -79,7 +81,7 @@ async def cluster(embedded_cluster: EmbeddedCluster) -> AsyncIterator[Cluster]:
 
 @pytest.fixture
 async def other(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Leadership:
-    """Another daemon, which acts until it is told to give that up; its Lease lasts longer than the test."""
+    """Another daemon, which acts until `hand_over`; its Lease lasts longer than the test."""
     monkeypatch.setattr(lease, "LEASE_SECONDS", 600)
     leadership = Leadership(cluster=cluster, namespace="kronkeep", holder="other", clock=SystemClock())
     await leadership.refresh()
@@ -94,7 +96,7 @@ async def hand_over(other: Leadership, lead: Leadership) -> None:
 
 
 def file_of(services: Services) -> tuple[str, ...]:
-    return tuple(f"{file.status} {file.message or ''}" for file in services.dropins.files())
+    return tuple(f"{file.status} {file.message or ''}" for file in services.manifest_folder.files())
 
 
 async def test_it_acts_once_the_other_has_gone(

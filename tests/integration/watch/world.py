@@ -39,13 +39,13 @@ class World:
         self.fault: Fault = lambda _: None
         self.requests: list[str] = []
         self.objects: dict[str, dict[str, JsonObject]] = {kind: {} for kind in KINDS}
-        self._happened: dict[str, list[tuple[int, bytes]]] = {kind: [] for kind in KINDS}
+        self._events: dict[str, list[tuple[int, bytes]]] = {kind: [] for kind in KINDS}
         self._open: list[web.Request] = []
         self.silent = False
         self.page = 500
 
     def put(self, kind: str, obj: JsonObject) -> None:
-        """Creates or changes an object; watches hear of it at their next look."""
+        """Create or change an object; watches send it when they look next."""
         self.version += 1
         known = obj["metadata"]["uid"] in self.objects[kind]
         obj = {**obj, "metadata": {**obj["metadata"], "resourceVersion": str(self.version)}}
@@ -53,7 +53,7 @@ class World:
         self._tell(kind, "MODIFIED" if known else "ADDED", obj)
 
     def delete(self, kind: str, uid: str) -> None:
-        """Deletes an object."""
+        """Delete an object; watches send that when they look next."""
         self.version += 1
         obj = self.objects[kind].pop(uid)
         obj["metadata"]["resourceVersion"] = str(self.version)
@@ -63,8 +63,12 @@ class World:
         self.say(kind, json.dumps({"type": what, "object": obj}).encode())
 
     def say(self, kind: str, line: bytes) -> None:
-        """Sends a line as it stands."""
-        self._happened[kind].append((self.version, line + b"\n"))
+        """Send a line as it is to every watch."""
+        self._events[kind].append((self.version, line + b"\n"))
+
+    def lose_events(self, kind: str) -> None:
+        """Forget the events that no watch has been sent yet."""
+        self._events[kind].clear()
 
     def restart(self) -> None:
         """Every connection breaks, and no version of before can be watched from."""
@@ -72,7 +76,7 @@ class World:
         self.hang_up()
 
     def hang_up(self) -> None:
-        """Every connection breaks."""
+        """Break every connection of a watch."""
         for request in list(self._open):
             if request.transport is not None:
                 request.transport.abort()
@@ -89,7 +93,7 @@ class World:
 
     @asynccontextmanager
     async def serve(self, folder: Path, tls: ssl.SSLContext | None = None) -> AsyncIterator[Path]:
-        """Serves on a free port; the kubeconfig that leads here (without the CA where there is TLS)."""
+        """Serve on a free port and yield the kubeconfig for it, without the CA where there is TLS."""
         app = web.Application()
         app.router.add_get("/{path:.*}", self._answer)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -106,7 +110,7 @@ class World:
 
     @staticmethod
     def write(file: Path, server: str, user: JsonObject, **fields: str) -> None:
-        """Writes a kubeconfig with these credentials; `fields` are of its cluster."""
+        """Write a kubeconfig with these credentials; `fields` are of its cluster."""
         config = {
             "apiVersion": "v1",
             "kind": "Config",
@@ -160,7 +164,7 @@ class World:
     async def _stream(self, response: web.StreamResponse, kind: str, version: int) -> None:
         place = 0
         while True:
-            happened = self._happened[kind]
+            happened = self._events[kind]
             new = b"".join(line for at, line in happened[place:] if at > version)
             place = len(happened)
             if new and not self.silent:

@@ -94,7 +94,7 @@ def sync_lists(recorder: RunRecorder, there: dict[str, list[JsonObject]]) -> Non
 
 
 async def flush_all(recorder: RunRecorder) -> None:
-    """Waits for what the recorder is patient for, and writes it."""
+    """Write every record, also those that wait for an Event."""
     await recorder.flush()
     while recorder.has_unwritten:
         await asyncio.sleep(PATIENCE)

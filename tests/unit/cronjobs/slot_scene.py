@@ -92,7 +92,7 @@ class Scene:
         await self.recorder.flush()
 
     async def at(self, minute: float) -> None:
-        """Moves to so many minutes past noon, looking every 30 seconds."""
+        """Advance to so many minutes past noon, updating the tracker every 30 seconds."""
         while (left := (NOON + timedelta(minutes=minute) - self.clock.now()).total_seconds()) > 0:
             await self.clock.advance(min(30.0, left))
             await self.tracker.update()

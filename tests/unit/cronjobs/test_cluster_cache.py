@@ -1,4 +1,4 @@
-"""Who waits for one Job is told of its changes, and of no other's; a deleted one stays readable meanwhile."""
+"""A subscriber to one Job learns of its changes and of no other's; a deleted Job stays readable for it."""
 
 from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
 from kronkeep_daemon.kube.objects import Event, Job, Pod, convert_object

@@ -99,8 +99,7 @@ async def test_all_at_once_gives_the_same_history(name: str, tmp_path: Path) -> 
 async def test_a_restart_at_every_event_gives_the_same_history(
     name: str, missed: int, tmp_path: Path
 ) -> None:
-    """The daemon is cut off after each event in turn, also before it has told of the next one, and starts
-    again with a list of what is there."""
+    """The daemon stops after each event in turn, also before it receives the next, and lists again."""
     events = replay.read_recording(name)
     once = await replay_all(tmp_path / "once", events)
     for cut in range(1, len(events) - missed + 1):

@@ -38,16 +38,22 @@ def test_what_a_slot_became(deadline: int | None, held: bool, now: int, became: 
     limit = None if deadline is None else timedelta(seconds=deadline)
     plan = PLAN._replace(deadline=limit)
     outcomes = slot_rules.judge_slots(
-        plan, [NOON, seconds(600)], {seconds(600)}, seconds(now), GRACE, lambda _: held
+        plan=plan,
+        slots=[NOON, seconds(600)],
+        ran={seconds(600)},
+        now=seconds(now),
+        grace=GRACE,
+        is_held=lambda _: held,
     )
     assert outcomes == [(NOON, became)]
 
 
 def test_a_run_before_holds_only_where_runs_are_forbidden_to_overlap() -> None:
     plan = PLAN._replace(forbid=False)
-    assert slot_rules.judge_slots(plan, [NOON], (), seconds(120), GRACE, lambda _: True) == [
-        (NOON, SlotOutcome.LATE)
-    ]
+    outcomes = slot_rules.judge_slots(
+        plan=plan, slots=[NOON], ran=(), now=seconds(120), grace=GRACE, is_held=lambda _: True
+    )
+    assert outcomes == [(NOON, SlotOutcome.LATE)]
 
 
 def run(began: float, ended: float | None, job: str | None = "j") -> CronJobExecution:

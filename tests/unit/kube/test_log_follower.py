@@ -16,7 +16,7 @@ POD = convert_object({"metadata": {"name": "p", "namespace": "shop"}}, Pod)
 
 
 class Kubelet:
-    """Serves LINES, as far as they are written, and breaks each stream after so many bytes."""
+    """A server of the part of LINES that is written, which breaks each stream after so many bytes."""
 
     def __init__(self, breaks: int) -> None:
         self.breaks = breaks
