@@ -1,4 +1,4 @@
-"""The watches that keep a ClusterCache current: CronJobs, Jobs and pods are needed, Events are optional.
+"""The watches that keep a ClusterCache current; those of Events are optional.
 
 Without Events, which a role may forbid, causes are less precise, and everything else works.
 """

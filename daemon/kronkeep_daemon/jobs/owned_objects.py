@@ -59,7 +59,7 @@ class OwnedObjects:
         self._tokens = tokens
 
     async def create(self, collection: str, manifest: JsonObject) -> tuple[JsonObject, bool]:
-        """Create an object, or adopt the one that this daemon created earlier.
+        """Create an object, or adopt what this daemon created earlier.
 
         Return it, and whether this call created it. Raise NameTaken where the name is somebody else's.
         """

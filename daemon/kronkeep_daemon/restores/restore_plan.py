@@ -29,7 +29,7 @@ from kronkeep_daemon.restores import restore_manifests, snapshot_paths
 from kronkeep_daemon.restores.log_parser import FileListParser
 from kronkeep_daemon.restores.snapshot_jobs import SnapshotJobs
 from kronkeep_daemon.restores.snapshot_listing import SnapshotListings
-from kronkeep_daemon.restores.snapshot_paths import Selection, TargetMount
+from kronkeep_daemon.restores.snapshot_paths import SnapshotSelection, TargetMount
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 
@@ -44,7 +44,7 @@ class ResolvedRequest(NamedTuple):
     backup: BackupExecution
     target: RestoreTarget
     include: tuple[str, ...]
-    selection: Selection
+    selection: SnapshotSelection
     mounts: list[TargetMount]
 
     @property
@@ -316,7 +316,7 @@ def _count_overwritten(
     )
 
 
-def sufficient_size(selection: Selection) -> int:
+def sufficient_size(selection: SnapshotSelection) -> int:
     """Return the size in bytes of a new claim: a fifth more than is restored to it, rounded up to MiB."""
     needed = max(SMALLEST_CLAIM, selection.total_bytes * 6 // 5 + selection.files * 4096)
     return -(-needed // 1024**2) * 1024**2

@@ -41,7 +41,7 @@ class RestoreCall(NamedTuple):
     moved: tuple[str, str] | None = None
 
 
-class Selection(NamedTuple):
+class SnapshotSelection(NamedTuple):
     """What is to be restored: how much, from which claims, and whether there is more than claims."""
 
     files: int
@@ -98,7 +98,7 @@ def split_by_snapshot(
 
 def restore_calls(
     result: BackupResult,
-    selection: Selection,
+    selection: SnapshotSelection,
     mounts: list[TargetMount],
     include: tuple[str, ...],
     stage: str | None,
@@ -122,7 +122,11 @@ def restore_calls(
 
 
 def _calls_with_stage(
-    result: BackupResult, selection: Selection, mount: TargetMount, include: tuple[str, ...], stage: str
+    result: BackupResult,
+    selection: SnapshotSelection,
+    mount: TargetMount,
+    include: tuple[str, ...],
+    stage: str,
 ) -> list[RestoreCall]:
     """Return the calls for one mount; after the last one its stage is moved to the final place."""
     folder = f"{mount.path}/{stage}"
@@ -136,7 +140,7 @@ def _calls_with_stage(
     return [*calls[:-1], calls[-1]._replace(moved=moved)]
 
 
-def summarize_selection(entries: Iterable[SnapshotFile], include: tuple[str, ...]) -> Selection:
+def summarize_selection(entries: Iterable[SnapshotFile], include: tuple[str, ...]) -> SnapshotSelection:
     """Return how much of a snapshot's entries is included."""
     files = 0
     folders = 0
@@ -156,12 +160,12 @@ def summarize_selection(entries: Iterable[SnapshotFile], include: tuple[str, ...
         else:
             files += 1
             total_bytes += entry.size
-    return Selection(
+    return SnapshotSelection(
         files=files, folders=folders, total_bytes=total_bytes, claims=tuple(claims), has_others=has_others
     )
 
 
-def target_mounts(target: RestoreTarget, selection: Selection) -> list[TargetMount]:
+def target_mounts(target: RestoreTarget, selection: SnapshotSelection) -> list[TargetMount]:
     """Return the target's claims as the pod must mount them.
 
     What came from one claim is restored to the target's folder itself; several claims, or anything else in
@@ -176,7 +180,9 @@ def target_mounts(target: RestoreTarget, selection: Selection) -> list[TargetMou
     return [TargetMount(target.claim, TARGET, sub_path)]
 
 
-def include_patterns(mount: TargetMount | None, selection: Selection, include: tuple[str, ...]) -> list[str]:
+def include_patterns(
+    mount: TargetMount | None, selection: SnapshotSelection, include: tuple[str, ...]
+) -> list[str]:
     """Return the patterns for restic's `--include`; none means all.
 
     The mount of one claim gets what came from that claim.

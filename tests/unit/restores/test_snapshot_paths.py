@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.models import BackupResult, RestoreTarget, SnapshotFile
 from kronkeep_daemon.restores import snapshot_paths
-from kronkeep_daemon.restores.snapshot_paths import RestoreCall, Selection, TargetMount
+from kronkeep_daemon.restores.snapshot_paths import RestoreCall, SnapshotSelection, TargetMount
 
 FILES = BackupResult(snapshot_id="f1")
 BOTH = BackupResult(snapshot_id="f1", database_snapshot_id="d1")
@@ -15,8 +15,8 @@ IN_PLACE = RestoreTarget(kind="in-place")
 TO_CLAIM = RestoreTarget(kind="claim", claim="new", namespace="n", path="/sub/")
 
 
-def selection_of(*claims: str, has_others: bool = False) -> Selection:
-    return Selection(files=1, folders=1, total_bytes=1, claims=claims, has_others=has_others)
+def selection_of(*claims: str, has_others: bool = False) -> SnapshotSelection:
+    return SnapshotSelection(files=1, folders=1, total_bytes=1, claims=claims, has_others=has_others)
 
 
 def test_one_claim_lands_in_the_targets_folder_and_several_keep_their_paths() -> None:
@@ -108,6 +108,6 @@ def test_a_selection_counts_files_and_claims() -> None:
         SnapshotFile(name="l", path="/source/a/l", kind="symlink"),
         SnapshotFile(name="g", path="/source/ab", kind="file", size=9),
     ]
-    assert snapshot_paths.summarize_selection(iter(entries), ("/source/a",)) == Selection(
+    assert snapshot_paths.summarize_selection(iter(entries), ("/source/a",)) == SnapshotSelection(
         files=2, folders=1, total_bytes=3, claims=("a",), has_others=False
     )

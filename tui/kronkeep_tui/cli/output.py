@@ -9,7 +9,7 @@ import msgspec
 
 from kronkeep_common.errors import InvalidRequest
 from kronkeep_common.text import clean
-from kronkeep_tui.cli.columns import COLUMNS, WIDE_COLUMNS, Column, cluster_column
+from kronkeep_tui.cli.columns import COLUMNS, WIDE_COLUMNS, OutputColumn, cluster_column
 
 FORMATS = ("table", "wide", "json", "jsonl", "yaml", "name")
 
@@ -79,7 +79,7 @@ def _print_lines(lines: Sequence[str]) -> None:
     sys.stdout.write("".join(line + "\n" for line in lines))
 
 
-def _print_table(columns: Sequence[Column], records: Sequence[object], headers: bool) -> None:
+def _print_table(columns: Sequence[OutputColumn], records: Sequence[object], headers: bool) -> None:
     rows = [[column.title for column in columns]] if headers else []
     rows += [[column.cell(record) for column in columns] for record in records]
     if not records:
