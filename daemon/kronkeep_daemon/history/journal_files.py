@@ -142,7 +142,7 @@ class Segment:
             self._length = needed + ROOM
         except OSError as fault:
             if fault.errno not in durable.NO_SPACE:
-                raise  # without room for more, the lines alone may still fit
+                raise  # without space for more, the lines alone may still fit
 
     def successor(self, seq: int) -> "Segment":
         """Close this segment and return the one after `seq`; raise SyncFailed, OSError."""

@@ -62,8 +62,8 @@ class DocumentMapping(MutableMapping[int, Doc]):
 
     def changes(self) -> list[tuple[int, bytes | None]]:
         """Return (number, JSON or None when removed) of each document that was removed or read."""
-        gone = [(number, None) for number in self._removed if number in self._rows]
-        return [*gone, *((number, msgspec.json.encode(doc)) for number, doc in self._read.items())]
+        removed = [(number, None) for number in self._removed if number in self._rows]
+        return [*removed, *((number, msgspec.json.encode(doc)) for number, doc in self._read.items())]
 
 
 class JournalTable(Table):

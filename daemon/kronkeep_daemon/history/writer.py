@@ -32,7 +32,7 @@ class WriterThread:
         for loop, done, call in iter(self._calls.get, None):
             try:
                 loop.call_soon_threadsafe(_end, done, call(), None)
-            except BaseException as fault:  # noqa: BLE001  the top of a thread: whoever waits is told
+            except BaseException as fault:  # noqa: BLE001  the top of a thread: the waiting caller gets it
                 loop.call_soon_threadsafe(_end, done, None, fault)
 
     def close(self) -> None:

@@ -40,8 +40,8 @@ async def download_file(call: ApiCall[None]) -> web.StreamResponse:
     """Send one file of a backup's snapshot."""
     path = call.query.get("path", "")
     with call.services.limits.count_stream(access.peer_of(call.request).uid, call.request.task):
-        gone = partial(_is_closing, call.request)
-        async with call.services.downloads.open(call.id, path, gone) as sending:
+        has_left = partial(_is_closing, call.request)
+        async with call.services.downloads.open(call.id, path, has_left) as sending:
             return await _send(call.request, sending)
 
 
