@@ -399,7 +399,6 @@ class Event(_ApiStruct):
     reason: str | None = None
     message: str | None = None
     count: int | None = None
-    first_timestamp: str | None = None
     last_timestamp: str | None = None
     event_time: str | None = None
     series: EventSeries | None = None
