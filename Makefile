@@ -99,8 +99,8 @@ locks: ## write the lock files (needs uv)
 	printf 'moto[s3]>=5\nflask\nflask-cors\n' | uv pip compile -q --generate-hashes --no-header -o requirements-servers.lock -
 
 .PHONY: debian
-debian: ## install restic, bubblewrap and openssl from Debian where they are missing
-	@systemd/require-debian restic bubblewrap openssl >&2
+debian: ## install restic, bubblewrap, openssl and busybox from Debian where they are missing
+	@systemd/require-debian restic bubblewrap openssl busybox-static >&2
 
 .PHONY: servers
 servers: $(VENV)/servers/.done ## install the servers that storages are tested against: S3 (moto), rclone, sshd, TLS

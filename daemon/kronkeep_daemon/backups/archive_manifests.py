@@ -49,7 +49,7 @@ def archive_job(
     paths = source_paths(work.policy, work.claims, files)
     steps = [("version", version.argv())]
     if paths:
-        steps.append(("sources", ["ls", "-d", "--", *paths]))
+        steps.append(("sources", probe_argv(paths)))
     steps.append(("repository", cat.argv()))
     mounts = [*_claim_mounts(work.claims, read_only=True), *cronjob_configuration.mounts(files)]
     containers = build_containers(steps, work.repository, settings, mounts)
@@ -67,6 +67,16 @@ def archive_job(
     job["spec"]["activeDeadlineSeconds"] = max(1, int(work.policy.deadline_seconds))
     _pod_of(job)["volumes"] += volumes
     return job
+
+
+def probe_argv(paths: list[str]) -> list[str]:
+    """Name the paths, and fail where one does not exist."""
+    return ["ls", "-d", "--", *paths]
+
+
+def copy_argv(program: str, target: str) -> list[str]:
+    """Copy a program with its mode."""
+    return ["cp", program, target]
 
 
 def _options(backup: BackupExecution, work: ArchiveWork, part: str) -> restic_backup.BackupOptions:
@@ -93,7 +103,7 @@ def _dump_containers(
     """
     copied = f"{TOOLS}/restic"
     argv = restic_backup.dump_argv(_options(backup, work, "database"), dump.file_name, dump.command)
-    steps = [("tools", ["cp", settings.program, copied]), ("database", argv)]
+    steps = [("tools", copy_argv(settings.program, copied)), ("database", argv)]
     mounts = [{"name": "tools", "mountPath": TOOLS}]
     tools, database = build_containers(steps, work.repository, settings, mounts)
     database["image"] = dump.image

@@ -15,10 +15,13 @@ RESTORED = "/restored"  # where a drill's check finds the restored files
 
 
 def find_argv(roots: list[str]) -> list[str]:
-    """List what is below the roots: `d` or `f`, the path and NUL, on a line each."""
+    """List what is below the roots: `d` or `f`, the path and NUL, on a line each.
+
+    Without parentheses: busybox (seen with 1.35) never runs an `-exec … +` inside them.
+    """
     folder = ["-type", "d", "-exec", "printf", "d%s\\0\\n", "{}", "+"]
-    other = ["-exec", "printf", "f%s\\0\\n", "{}", "+"]
-    return ["find", *roots, "-mindepth", "1", "(", *folder, ")", "-o", "(", *other, ")"]
+    other = ["!", "-type", "d", "-exec", "printf", "f%s\\0\\n", "{}", "+"]
+    return ["find", *roots, "-mindepth", "1", *folder, "-o", *other]
 
 
 def checksums_argv(roots: list[str]) -> list[str]:
@@ -29,9 +32,26 @@ def checksums_argv(roots: list[str]) -> list[str]:
 def move_argv(source: str, target: str) -> list[str]:
     """Link what is below `source` into another folder of the same claim, over what is there.
 
-    The files keep their inodes: bytes, modes, times, owners and links are those that were compared.
+    The files keep their inodes: bytes, modes, times, owners and links are those that were compared. `-f`
+    replaces a file by another one and never writes into it; busybox knows `--remove-destination` but does not
+    replace with it.
     """
-    return ["cp", "-al", "--remove-destination", f"{source}/.", f"{target}/"]
+    return ["cp", "-alf", f"{source}/.", f"{target}/"]
+
+
+def hash_argv(path: str) -> list[str]:
+    """Print the SHA-256 of one file."""
+    return ["sha256sum", path]
+
+
+def send_argv(path: str, width: str) -> list[str]:
+    """Print a file as base64 in lines of `width` characters."""
+    return ["base64", "-w", width, path]
+
+
+def remove_argv(paths: list[str]) -> list[str]:
+    """Remove files and folders with all that is in them; those that do not exist are no fault."""
+    return ["rm", "-rf", "--", *paths]
 
 
 def restore_steps(calls: list[RestoreCall]) -> Steps:
@@ -98,9 +118,9 @@ def add_sending(job: JsonObject, path: str, width: str) -> JsonObject:
     scratch = [{"name": SCRATCH_VOLUME, "mountPath": TARGET}]
     pod["volumes"].append({"name": SCRATCH_VOLUME, "emptyDir": {}})
     restic_container["volumeMounts"] = [*restic_container["volumeMounts"], *scratch]
-    hash_file = plain_container(restic_container, "sum", ["sha256sum", path], scratch)
+    hash_file = plain_container(restic_container, "sum", hash_argv(path), scratch)
     pod["initContainers"] = [restic_container, hash_file]
-    pod["containers"] = [plain_container(restic_container, "send", ["base64", "-w", width, path], scratch)]
+    pod["containers"] = [plain_container(restic_container, "send", send_argv(path, width), scratch)]
     return job
 
 
@@ -112,7 +132,7 @@ def build_cleanup_job(base: JsonObject, mounts: list[TargetMount], stage: str) -
     pod = base["spec"]["template"]["spec"]
     pod["volumes"] = _claim_volumes(mounts)
     volume_mounts = [_claim_mount(number, mount) for number, mount in enumerate(mounts)]
-    argv = ["rm", "-rf", "--", *(f"{mount.path}/{stage}" for mount in mounts)]
+    argv = remove_argv([f"{mount.path}/{stage}" for mount in mounts])
     pod["containers"] = [plain_container(pod["containers"][0], "clean", argv, volume_mounts)]
     return base
 

@@ -24,11 +24,15 @@ def storage_steps(storage: BackupStorage) -> Steps:
     """Return the steps that measure the storage's own repository and, where it is mounted, its volume."""
     if storage_kinds.access_of(storage).volume is None:
         return repository_steps()
-    volume: Steps = [
-        ("space", ["stat", "-f", "-c", "%S %b %a", MOUNT]),
-        ("files", ["du", "-s", "-k", MOUNT]),
+    return [*volume_steps(MOUNT), *repository_steps()]
+
+
+def volume_steps(folder: str) -> Steps:
+    """Return the steps that measure the file system at `folder` and what its files take."""
+    return [
+        ("space", ["stat", "-f", "-c", "%S %b %a", folder]),
+        ("files", ["du", "-s", "-k", folder]),
     ]
-    return [*volume, *repository_steps()]
 
 
 def repository_steps() -> Steps:

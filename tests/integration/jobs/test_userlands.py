@@ -1,0 +1,265 @@
+"""The command lines of kronkeep's containers print and do the same in busybox and in GNU's userland.
+
+The image restic/restic is Alpine: its tools are busybox's. Each command runs with a PATH that has busybox's
+applets only, and with this machine's own tools, over a tree with the names and kinds of files people have.
+"""
+
+import os
+import signal
+import stat
+import subprocess
+import time
+from base64 import b64decode
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from kronkeep_daemon.backups import archive_manifests
+from kronkeep_daemon.restic.command_line import limit_time
+from kronkeep_daemon.restores import restore_manifests
+from kronkeep_daemon.restores.log_parser import ChecksumParser, FileListParser
+from kronkeep_daemon.storages import usage_measurement
+
+MANY = 10_000
+ODD_NAMES = [
+    b"new\nline",
+    b"\nfirst",
+    b"last\n",
+    b"back\\slash",
+    b"-dash",
+    b"--",
+    b"latin-\xe9\xff",
+    b" space ",
+    b"{}",
+    b"%s\\0",
+    b"*",
+    "日本\u200c".encode(),
+    b"x" * 255,
+]
+Run = Callable[[list[str]], subprocess.CompletedProcess[bytes]]
+
+
+def path_below(folder: Path, name: bytes) -> Path:
+    """The path of a name that need not be UTF-8."""
+    return folder / os.fsdecode(name)
+
+
+@pytest.fixture(params=["busybox", "gnu"])
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+    """A function that runs a command line with one userland's programs."""
+    path = os.environ["PATH"]
+    if request.param == "busybox":
+        applets = tmp_path / "applets"
+        applets.mkdir()
+        subprocess.run(["busybox", "--install", "-s", applets], check=True)
+        path = str(applets)
+
+    def run_argv(argv: list[str]) -> subprocess.CompletedProcess[bytes]:
+        environment = {"PATH": path, "LC_ALL": "C"}
+        return subprocess.run(["/usr/bin/env", *argv], env=environment, capture_output=True, timeout=120)
+
+    return run_argv
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with odd names, empty folders, links, a sparse file and many files."""
+    root = tmp_path_factory.mktemp("tree")
+    (root / "odd-files").mkdir()
+    for name in ODD_NAMES:
+        path_below(root / "odd-files", name).write_bytes(name)
+        folder = path_below(root / "odd-folders", name)
+        folder.mkdir(parents=True)
+        (folder / "inside").write_bytes(b"inside " + name)
+    (root / "empty" / "deep").mkdir(parents=True)
+    (root / "empty file").touch()
+    (root / "linked").write_text("linked")
+    os.link(root / "linked", root / "hard link")
+    (root / "to-file").symlink_to("linked")
+    (root / "to-folder").symlink_to("empty")
+    (root / "dangling").symlink_to("nowhere")
+    os.mkfifo(root / "pipe")
+    with (root / "sparse").open("wb") as sparse:
+        sparse.truncate(50_000_000)
+    many = root / "many"
+    many.mkdir()
+    for number in range(MANY):
+        (many / f"{number:05} {'long ' * 20}").write_text(str(number))
+    return root
+
+
+def paths_below(root: Path) -> tuple[set[str], set[str]]:
+    """The (files, folders) below a folder, without those behind symbolic links."""
+    files = set()
+    folders = set()
+    for folder, names, file_names in os.walk(root):
+        for name in names:
+            path = f"{folder}/{name}"
+            (files if Path(path).is_symlink() else folders).add(path)
+        files |= {f"{folder}/{name}" for name in file_names}
+    return files, folders
+
+
+def test_every_file_and_folder_is_listed_once(run: Run, tree: Path) -> None:
+    done = run(restore_manifests.find_argv([str(tree / "many"), str(tree)]))
+    assert (done.returncode, done.stderr) == (0, b"")
+    parser = FileListParser()
+    for line in done.stdout.removesuffix(b"\n").split(b"\n"):
+        parser.add_line(line)
+    files, folders = paths_below(tree)
+    assert parser.files == files
+    assert parser.folders == folders
+    assert done.stdout.count(b"\0") == len(files) + len(folders) + MANY  # `many` is below both roots
+
+
+@pytest.mark.parametrize("content", ["nothing", "a file", "a folder"])
+def test_small_folders_are_listed(run: Run, tmp_path: Path, content: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    if content == "a file":
+        (root / "one").touch()
+    if content == "a folder":
+        (root / "one").mkdir()
+    done = run(restore_manifests.find_argv([str(root)]))
+    kind = {"a file": b"f", "a folder": b"d"}.get(content)
+    expected = kind + os.fsencode(root / "one") + b"\0\n" if kind else b""
+    assert (done.returncode, done.stdout) == (0, expected)
+
+
+def test_every_regular_file_is_hashed(run: Run, tree: Path) -> None:
+    done = run(restore_manifests.checksums_argv([str(tree)]))
+    assert (done.returncode, done.stderr) == (0, b"")
+    parser = ChecksumParser()
+    for line in done.stdout.removesuffix(b"\n").split(b"\n"):
+        parser.add_line(line)
+    parser.close()
+    files, _ = paths_below(tree)
+    regular = [path for path in files if stat.S_ISREG(os.lstat(path).st_mode)]
+    assert parser.sha256_of == {path: sha256(Path(path).read_bytes()).hexdigest() for path in regular}
+
+
+def facts_of(root: Path) -> dict[str, tuple[int, int, int, int, str]]:
+    """The inode (0 for folders), mode, owner, time and link target of each path below a folder."""
+    files, folders = paths_below(root)
+    facts = {}
+    for path in (*files, *folders):
+        status = os.lstat(path)
+        inode = 0 if path in folders else status.st_ino
+        link = str(Path(path).readlink()) if stat.S_ISLNK(status.st_mode) else ""
+        name = path.removeprefix(f"{root}/")
+        facts[name] = (inode, status.st_mode, status.st_uid, int(status.st_mtime), link)
+    return facts
+
+
+def fill_stage(stage: Path) -> None:
+    """Make a small folder of what a restore may have written."""
+    (stage / "folder" / "deep").mkdir(parents=True)
+    (stage / "folder" / "changed").write_text("new")
+    os.link(stage / "folder" / "changed", stage / "folder" / "also changed")
+    (stage / "folder" / "link").symlink_to("changed")
+    (stage / "dangling").symlink_to("nowhere")
+    for name in ODD_NAMES:
+        path_below(stage, name).write_bytes(name)
+    (stage / "folder" / "changed").chmod(0o640)
+    (stage / "folder").chmod(0o700)
+    os.utime(stage / "folder" / "changed", (1e9, 1e9))
+    os.utime(stage / "folder", (1e9, 1e9))
+
+
+def test_a_move_replaces_what_is_there_and_never_writes_into_it(run: Run, tmp_path: Path) -> None:
+    stage = tmp_path / "stage"
+    target = tmp_path / "target"
+    fill_stage(stage)
+    expected = facts_of(stage)
+    (target / "folder").mkdir(parents=True)
+    (target / "folder" / "changed").write_text("old")
+    os.link(target / "folder" / "changed", target / "a link to the old file")
+    (target / "folder" / "kept").write_text("kept")
+    (target / "folder" / "link").symlink_to("kept")
+    (target / "dangling").symlink_to("elsewhere")
+    done = run(restore_manifests.move_argv(str(stage), str(target)))
+    assert (done.returncode, done.stderr) == (0, b"")
+    facts = facts_of(target)
+    assert {name: facts[name] for name in expected} == expected
+    assert facts.keys() - expected.keys() == {"a link to the old file", "folder/kept"}
+    assert (target / "a link to the old file").read_text() == "old"
+    assert (target / "folder" / "kept").read_text() == "kept"
+
+
+@pytest.mark.parametrize("there", ["folder for a file", "file for a folder", "link for a folder"])
+def test_a_move_over_another_kind_of_file_fails(run: Run, tmp_path: Path, there: str) -> None:
+    stage = tmp_path / "stage"
+    target = tmp_path / "target"
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    fill_stage(stage)
+    target.mkdir()
+    if there == "folder for a file":
+        (target / "folder" / "changed").mkdir(parents=True)
+    elif there == "file for a folder":
+        (target / "folder").write_text("old")
+    else:
+        (target / "folder").symlink_to(elsewhere)
+    done = run(restore_manifests.move_argv(str(stage), str(target)))
+    assert done.returncode != 0
+    assert done.stderr
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_file_is_hashed_and_sent(run: Run, tree: Path, name: bytes) -> None:
+    path = str(path_below(tree / "odd-files", name))
+    parser = ChecksumParser()
+    for line in run(restore_manifests.hash_argv(path)).stdout.removesuffix(b"\n").split(b"\n"):
+        parser.add_line(line)
+    parser.close()
+    assert parser.sha256_of == {path: sha256(name).hexdigest()}
+    lines = run(restore_manifests.send_argv(path, "64")).stdout.splitlines()
+    assert b64decode(b"".join(lines)) == name
+    assert all(len(line) == 64 for line in lines[:-1])
+
+
+def test_stages_are_removed_with_all_that_is_in_them(run: Run, tmp_path: Path) -> None:
+    fill_stage(tmp_path / "stage")
+    (tmp_path / "kept").touch()
+    (tmp_path / "stage" / "to-kept").symlink_to(tmp_path / "kept")
+    done = run(restore_manifests.remove_argv([str(tmp_path / "stage"), str(tmp_path / "is not there")]))
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert not (tmp_path / "stage").exists()
+    assert (tmp_path / "kept").exists()
+
+
+def test_sources_that_do_not_exist_are_named(run: Run, tree: Path) -> None:
+    present = [str(path_below(tree / "odd-folders", name)) for name in ODD_NAMES]
+    assert run(archive_manifests.probe_argv(present)).returncode == 0
+    done = run(archive_manifests.probe_argv([*present, str(tree / "is not there")]))
+    assert done.returncode != 0
+    assert b"is not there" in done.stderr
+
+
+def test_a_program_is_copied_with_its_mode(run: Run, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert run(archive_manifests.copy_argv(str(program), str(tmp_path / "copied"))).returncode == 0
+    assert (tmp_path / "copied").stat().st_mode == program.stat().st_mode
+
+
+def test_a_time_limit_ends_a_program_and_passes_on_exit_codes(run: Run) -> None:
+    assert run(limit_time(30, ["sh", "-c", "exit 10"])).returncode == 10
+    began_at = time.monotonic()
+    # GNU's ends with 124; busybox's becomes the program, which dies of the signal itself.
+    assert run(limit_time(1, ["sleep", "60"])).returncode in (124, -signal.SIGTERM)
+    assert time.monotonic() - began_at < 30
+
+
+def test_a_volume_is_measured(run: Run, tree: Path) -> None:
+    steps = dict(usage_measurement.volume_steps(str(tree)))
+    block_size, blocks, free_blocks = map(int, run(steps["space"]).stdout.split())
+    status = os.statvfs(tree)
+    assert (block_size, blocks) == (status.f_frsize, status.f_blocks)
+    assert 0 < free_blocks <= blocks
+    used_kibibytes = int(run(steps["files"]).stdout.split()[0])
+    assert MANY * 4 <= used_kibibytes < MANY * 4 + 10_000  # the sparse file takes nothing
