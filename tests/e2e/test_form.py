@@ -68,7 +68,7 @@ async def test_a_cronjob_is_created_after_a_conflict_a_dry_run_a_taken_name_and_
 
         await fill_field(pilot, "name", "nightly")
         await pilot.press("f2")
-        await wait_for(pilot, has_text(pilot, "would take it"))
+        await wait_for(pilot, has_text(pilot, "would accept it"))
         with pytest.raises(errors.CronJobNotFound):
             await client.cronjobs.get("default", "nightly")
 

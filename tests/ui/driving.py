@@ -92,8 +92,8 @@ async def open_form(pilot: Pilot[Any]) -> None:
 
 async def fill_field(pilot: Pilot[Any], key: str, text: str) -> None:
     """Types over what a field holds, by pasting, which is faster here."""
-    sheet = form(pilot).sheet
-    sheet.show(sheet._rows, at=key)
+    sheet = form(pilot).form_widget
+    form(pilot).refresh_fields(at=key)
     await pilot.press("end", "ctrl+u")
     sheet.post_message(events.Paste(text))
     await until(pilot, lambda: form(pilot).draft.get(key) == text or sheet.row.locked)

@@ -82,7 +82,7 @@ async def test_a_fault_is_said_as_one_types_and_the_first_is_gone_to() -> None:
         await fill_field(pilot, "schedule", "61 * * * *")
         await until(pilot, lambda: "ends above 59" in screen(pilot))
         await pilot.press("ctrl+s")
-        await until(pilot, lambda: form(pilot).sheet.row.key == "name")
+        await until(pilot, lambda: form(pilot).form_widget.row.key == "name")
         assert "Kept" in screen(pilot)
         assert client.asked == []
 
@@ -111,7 +111,7 @@ async def test_f9_goes_from_section_to_section_and_round_again() -> None:
         seen = []
         for _ in range(8):
             await pilot.press("f9")
-            seen.append(form(pilot).sheet.row.key)
+            seen.append(form(pilot).form_widget.row.key)
         assert seen[:2] == ["suspend", "policy.storage_id"]
         assert (seen[5], seen[6], seen[7]) == ("policy.drill.schedule", "namespace", "suspend")
 
@@ -125,10 +125,10 @@ async def test_yaml_a_dry_run_and_a_strategy_without_a_conflict() -> None:
         await pilot.press(*"x", "tab", *"busybox")
         await until(pilot, lambda: "kind: CronJob" in screen(pilot))
         await pilot.press("f2")
-        await until(pilot, lambda: "would take it" in screen(pilot))
+        await until(pilot, lambda: "would accept it" in screen(pilot))
         assert [asked[0] for asked in client.asked] == ["try"]
         await pilot.press("f6")
-        await until(pilot, lambda: "no conflict to settle" in screen(pilot))
+        await until(pilot, lambda: "no conflict to fix" in screen(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: "kind: CronJob" not in screen(pilot))
 
@@ -206,10 +206,10 @@ async def test_hostile_text_in_every_field_is_shown_harmless(size: tuple[int, in
         view = form(pilot)
         for key in [row.key for row in rows_of_draft(new_draft("vault"), {}) if row.key]:
             view.draft[key] = HOSTILE
-        view._changed(at="namespace")
+        view.refresh_fields(at="namespace")
         for _ in range(12):
             for _ in range(6):
-                view.sheet.go(1)
+                view.form_widget.go(1)
             await settle(pilot.app)
             assert not set("\x1b\x07\x9b\u202e") & set(screen(pilot))
 
@@ -221,7 +221,7 @@ async def test_any_text_in_any_field_is_no_crash(texts: list[tuple[str, str]]) -
         await open_form(pilot)
         view = form(pilot)
         for key, text in texts:
-            view._fill(
+            view.fill_fields(
                 {key: text}, at=key if key in [r.key for r in rows_of_draft(view.draft, {})] else "name"
             )
         await pilot.press("f3", "down", "right", "space", "end", "f3")

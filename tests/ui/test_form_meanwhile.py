@@ -60,7 +60,7 @@ async def test_a_form_that_was_left_still_knows_what_it_began_with() -> None:
         await pilot.press("escape")
         theirs(client, image="theirs:1")
         await pilot.press("e")
-        await until(pilot, lambda: "what you typed before" in screen(pilot))
+        await until(pilot, lambda: "your earlier draft" in screen(pilot))
         await pilot.press("ctrl+s")
         await until(pilot, lambda: "Somebody else changed CronJob image" in screen(pilot))
         assert form(pilot).draft["image"] == "mine:1"

@@ -107,7 +107,7 @@ async def test_a_disabled_action_says_why() -> None:
         await pilot.press("home", "enter")
         await until(pilot, lambda: "STARTED" in screen(pilot))
         await pilot.press("x")
-        await until(pilot, lambda: "Only a run that is not over" in screen(pilot))
+        await until(pilot, lambda: "Only a run that has not ended" in screen(pilot))
         assert given.asked == []
 
 
@@ -246,6 +246,6 @@ async def test_the_key_bar_has_what_can_be_done_now_and_help_says_why_the_rest_c
         await pilot.press("question_mark")
         await until(pilot, lambda: "not now: vault is active" in screen(pilot))
         await pilot.press("escape", "t")
-        await until(pilot, lambda: "vault is active; only one that failed" in screen(pilot))
+        await until(pilot, lambda: "vault is active; only a failed one" in screen(pilot))
         await pilot.press("ctrl+p", *"try again")
         await until(pilot, lambda: "vault is active; only" in screen(pilot))

@@ -56,7 +56,7 @@ async def test_in_place_needs_the_cronjob_s_name_and_a_refused_plan_cannot_begin
         await pilot.press("r")
         await until(pilot, lambda: "to: claim x_" in screen(pilot))
         await pilot.press("space", *"overwrite", "enter")
-        await until(pilot, lambda: "enter begins it" in screen(pilot))
+        await until(pilot, lambda: "enter begins the restore" in screen(pilot))
         await pilot.press("escape")
         await until(pilot, lambda: "SNAPSHOT" in screen(pilot))
         await pilot.press("r", "ctrl+u", *"in", "minus", *"place", "enter")

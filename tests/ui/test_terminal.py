@@ -82,7 +82,7 @@ async def test_a_lost_daemon_keeps_the_data_and_says_why_and_what_to_do_in_full(
         assert "and at once with ctrl+r; what was read stays." in whole
         assert "pg-main-nightly" in whole
         await pilot.press("t")
-        await until(pilot, lambda: "ctrl+r tries it again." in " ".join(screen(pilot).split()))
+        await until(pilot, lambda: "ctrl+r tries again." in " ".join(screen(pilot).split()))
         client.away = ""
         client.lost.clear()
         await pilot.press("ctrl+r")
@@ -122,7 +122,7 @@ async def test_a_stale_watch_says_why_in_full() -> None:
 
 async def test_an_empty_list_says_what_to_do() -> None:
     async with app_of(CannedClient(cronjobs=[], runs=[])).run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "makes the first one" in screen(pilot))
+        await until(pilot, lambda: "creates the first one" in screen(pilot))
 
 
 async def test_hostile_text_in_every_field_is_shown_harmless() -> None:

@@ -98,4 +98,4 @@ class KronkeepApp(App[int]):
 
     def action_help_quit(self) -> None:
         """Explain, in place of Textual's hint, that ctrl+c does not quit."""
-        self.frame.tell("ctrl+c stops nothing here; q quits, and what runs in the daemon goes on.", "quiet")
+        self.frame.tell("ctrl+c does nothing here; q quits, and runs and backups go on.", "quiet")

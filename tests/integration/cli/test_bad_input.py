@@ -82,7 +82,7 @@ async def in_the_terminal(daemon: Daemon, fields: dict[str, str], code: str, fir
             for key, value in fields.items():
                 view = app.frame.view
                 assert isinstance(view, FormView)
-                view._fill({FIELDS.get(key, key): value}, at="name")
+                view.fill_fields({FIELDS.get(key, key): value}, at="name")
             await pilot.press("ctrl+s")
             await until(pilot, lambda: f"[{code}]" in screen(pilot))
 

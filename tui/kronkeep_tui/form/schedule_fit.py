@@ -106,7 +106,7 @@ class ScheduleFit:
         """Return the change that a strategy makes to the form; raise InvalidRequest where it has none."""
         offer = self.offer_of(strategy)
         if offer is None or not offer.possible:
-            words = offer.message if offer else "There is no conflict to settle."
+            words = offer.message if offer else "There is no conflict to fix."
             raise InvalidRequest(words, next_step="f7 runs the backup after each run." if offer else "")
         if strategy == "shift":
             return ConflictFix(

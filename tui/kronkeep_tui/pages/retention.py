@@ -47,7 +47,7 @@ def _stored_size(removals: tuple[SnapshotVerdict, ...]) -> str:
 def detail(plan: RetentionPlan | KronkeepError | None, now: datetime, width: int) -> list[Text]:
     """Return the state of the removals and what they are; enter leads to each snapshot's reason."""
     if plan is None:
-        return [(("Asking what would go ...", "quiet"),)]
+        return [(("Fetching the plan ...", "quiet"),)]
     if isinstance(plan, KronkeepError):
         return cause(plan.message, plan.next_step, width, "bad")
     goes = [line for verdict in plan.remove for line in _verdict_lines(verdict, now, width)]

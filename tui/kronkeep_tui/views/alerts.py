@@ -58,7 +58,7 @@ class AlertsView(TableView[Alert]):
 
     def refusal(self, action: Action) -> str:
         if action == actions.ACKNOWLEDGE and all(alert.status != "open" for alert in self.targets()):
-            return "It is acknowledged already."
+            return "It is already acknowledged."
         return ""
 
     @handles(actions.CHOOSE)
@@ -67,7 +67,7 @@ class AlertsView(TableView[Alert]):
         alert = self.subject()
         place = page.leads_to(alert, self.store) if alert else None
         if place is None:
-            self.context.tell("There is no more to see of it here; kronkeep doctor looks at the cluster.")
+            self.context.tell("There is nothing more to show here; kronkeep doctor checks the cluster.")
         else:
             self.context.enter(*place)
 

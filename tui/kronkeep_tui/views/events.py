@@ -29,7 +29,7 @@ class EventsView(PageView):
         if self._events is None:
             return [(("Reading ...", "quiet"),)]
         if not self._events:
-            return [(("Kubernetes keeps events for an hour; there is none of this run.", "quiet"),)]
+            return [(("There are no Events of this run; Kubernetes keeps them for an hour.", "quiet"),)]
         return [line for event in self._events for line in _event_lines(event, width)]
 
     async def load(self) -> None:

@@ -44,7 +44,7 @@ class FilesView(TableView[SnapshotFile]):
         Column(title="CHANGED", width=8, right=True, drop=1, letter="a"),
         Column(title="MODE", width=5, drop=4),
     )
-    EMPTY_LINES = ("Reading the snapshot; a Job lists it once.",)
+    EMPTY_LINES = ("Reading the snapshot: a Job lists its files once.",)
     SORT_ORDERS = {
         "n": SortOrder("name", attrgetter("name")),
         "z": SortOrder("size", attrgetter("size"), True),
@@ -96,17 +96,17 @@ class FilesView(TableView[SnapshotFile]):
         """Read the folder page by page, up to MOST_ENTRIES."""
         client = self.context.client
         cursor = None
-        found: list[SnapshotFile] = []
-        while len(found) < MOST_ENTRIES:
+        entries: list[SnapshotFile] = []
+        while len(entries) < MOST_ENTRIES:
             page = await client.backups.files(self.backup_id, self.folder, 1000, cursor)
-            found += page.items
+            entries += page.items
             cursor = page.next_cursor
             if cursor is None:
                 break
-        self._files = found
+        self._files = entries
         self.update()
         if cursor is not None:
-            self.context.tell(f"The folder has {page.total} entries; the first {len(found)} are shown.")
+            self.context.tell(f"The folder has {page.total} entries; the first {len(entries)} are shown.")
 
     @handles(actions.CHOOSE)
     def open_entry(self) -> None:
@@ -152,7 +152,7 @@ class FilesView(TableView[SnapshotFile]):
         except BaseException:
             target.unlink(missing_ok=True)  # noqa: ASYNC240 - one name on a local disk
             raise
-        self.context.tell(f"{target} has the {size(entry.size)}.", "ok")
+        self.context.tell(f"Saved {size(entry.size)} to {target}.", "ok")
 
 
 def _create_file(target: Path) -> IO[bytes]:

@@ -32,8 +32,8 @@ from kronkeep_tui.widgets.form_widget import FormWidget
 from kronkeep_tui.widgets.line_widget import TextLine
 from kronkeep_tui.widgets.meaning_panel import MeaningPanel
 
-PAUSE = 0.12  # seconds without a key before the daemon is asked how schedules fit
-KEPT_DRAFTS = 20
+CHECK_SECONDS = 0.12  # seconds without a key before the daemon is asked how schedules fit
+MOST_DRAFTS = 20
 
 
 class FormView(View):
@@ -53,17 +53,17 @@ class FormView(View):
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
-        self.filling = FormState(place.argument)
-        self._fit = ScheduleFit()
-        self._timer: Timer | None = None
+        self.form_state = FormState(place.argument)
+        self._schedule_fit = ScheduleFit()
+        self._check_timer: Timer | None = None
 
     @property
     def draft(self) -> dict[str, str]:
         """The texts of the fields by their keys."""
-        return self.filling.draft
+        return self.form_state.draft
 
     def crumb(self, store: Store) -> str:
-        target = self.filling.target
+        target = self.form_state.target
         return f"edit {'/'.join(target)}" if target else "new CronJob"
 
     def compose(self) -> ComposeResult:
@@ -73,28 +73,28 @@ class FormView(View):
         yield MeaningPanel()
 
     @property
-    def sheet(self) -> FormWidget:
+    def form_widget(self) -> FormWidget:
         """The widget with the fields."""
         return self.query_one(FormWidget)
 
     def focus_target(self) -> Widget | None:
-        return self.sheet
+        return self.form_widget
 
     def on_mount(self) -> None:
         """Show the kept draft of an earlier visit, or the defaults."""
         kept = self.context.drafts.get(self.argument)
         active = [storage.id for storage in self._storages if storage.status == "active"]
-        self.filling = kept or FormState(self.argument, active[0] if len(active) == 1 else "")
-        self._changed(at="schedule" if self.filling.target else "name")
+        self.form_state = kept or FormState(self.argument, active[0] if len(active) == 1 else "")
+        self.refresh_fields(at="schedule" if self.form_state.target else "name")
         if kept:
-            self.context.tell("This is what you typed before; f5 begins anew.", "quiet")
+            self.context.tell("This is your earlier draft; f5 discards it.", "quiet")
 
     async def load(self) -> None:
         """Read the CronJob of the argument, unless something was typed already."""
-        filling = self.filling
+        filling = self.form_state
         if filling.source is not None and filling.is_unread:
             filling.load(await filling.client_for(self.context.client).cronjobs.tagged_spec(*filling.source))
-            self._changed(at="schedule" if filling.target else "name")
+            self.refresh_fields(at="schedule" if filling.target else "name")
 
     # what is shown
 
@@ -110,124 +110,126 @@ class FormView(View):
     def _claims(self) -> list[str]:
         return sorted({claim for cronjob in self.store.cronjobs for claim in cronjob.claims})
 
-    def _changed(self, *, at: str | None = None) -> None:
+    def refresh_fields(self, *, at: str | None = None) -> None:
         """Parse the fields and show them with their preview."""
-        self.filling.parse()
-        self.sheet.show(self.filling.rows(self._known_storages), at=at)
-        self._hint()
-        self._ask()
-        self._preview()
+        self.form_state.parse()
+        self.form_widget.show(self.form_state.rows(self._known_storages), at=at)
+        self._show_hint()
+        self._check_schedules_soon()
+        self._show_preview()
 
-    def _hint(self) -> None:
-        row = self.sheet.row
-        met = self.filling.change_at(row.key)
-        words = (
-            concurrent_changes.change_hint(met, self.draft)
-            if met
+    def _show_hint(self) -> None:
+        row = self.form_widget.row
+        change = self.form_state.change_at(row.key)
+        hint = (
+            concurrent_changes.change_hint(change, self.draft)
+            if change
             else hint_for(row, self._storages, self._claims)
         )
-        role = "warn" if met else "bad" if row.fault else "quiet"
+        role = "warn" if change else "bad" if row.fault else "quiet"
         for bar in self.query(TextLine):
-            bar.say((f" {words}", role))
+            bar.say((f" {hint}", role))
 
-    def _preview(self) -> None:
+    def _show_preview(self) -> None:
         for pane in self.query(MeaningPanel):  # none while the terminal is being left
-            pane.show_draft(self.filling, self._fit, self.context.clock, self._known_storages)
+            pane.show_draft(self.form_state, self._schedule_fit, self.context.clock, self._known_storages)
 
     def show(self, store: Store, now: datetime) -> None:
         """Show the preview again: storages may have come, and fire times have passed."""
         if self.draft and self.query(FormWidget):
-            self._preview()
-            self._hint()
+            self._show_preview()
+            self._show_hint()
 
     def on_resize(self) -> None:
         if self.ready:
-            self.call_after_refresh(self._preview)
+            self.call_after_refresh(self._show_preview)
 
     @on(FormWidget.TextChanged)
-    def _typed(self, message: FormWidget.TextChanged) -> None:
-        self.filling.type_text(message.key, message.text)
-        self._keep()
-        self._changed()
+    def _on_text_changed(self, message: FormWidget.TextChanged) -> None:
+        self.form_state.type_text(message.key, message.text)
+        self._keep_draft()
+        self.refresh_fields()
 
     @on(FormWidget.FieldChanged)
-    def _moved(self) -> None:
-        self._hint()
+    def _on_field_changed(self) -> None:
+        self._show_hint()
 
     @on(FormWidget.SuggestionRequested)
-    def _complete(self, message: FormWidget.SuggestionRequested) -> None:
-        found = completions(message.key, self.draft.get(message.key, ""), self._storages, self._claims)
-        if found:
-            self._fill({message.key: found[0]}, at=message.key)
+    def _on_suggestion_requested(self, message: FormWidget.SuggestionRequested) -> None:
+        texts = completions(message.key, self.draft.get(message.key, ""), self._storages, self._claims)
+        if texts:
+            self.fill_fields({message.key: texts[0]}, at=message.key)
 
-    def _keep(self) -> None:
-        if self.filling.is_unread:
+    def _keep_draft(self) -> None:
+        if self.form_state.is_unread:
             return
         drafts = self.context.drafts
         drafts.pop(self.argument, None)
-        drafts[self.argument] = self.filling
-        while len(drafts) > KEPT_DRAFTS:
+        drafts[self.argument] = self.form_state
+        while len(drafts) > MOST_DRAFTS:
             del drafts[next(iter(drafts))]
 
-    def _fill(self, texts: dict[str, str], *, at: str) -> None:
-        self.filling.draft |= texts
-        self._keep()
-        self._changed(at=at)
+    def fill_fields(self, texts: dict[str, str], *, at: str) -> None:
+        self.form_state.draft |= texts
+        self._keep_draft()
+        self.refresh_fields(at=at)
 
     # how the schedules fit
 
-    def _ask(self) -> None:
-        request = schedule_fit.check_request(self.draft, self.filling.target)
-        if not self._fit.set_request(request):
+    def _check_schedules_soon(self) -> None:
+        request = schedule_fit.check_request(self.draft, self.form_state.target)
+        if not self._schedule_fit.set_request(request):
             return
-        if self._timer is not None:
-            self._timer.stop()
+        if self._check_timer is not None:
+            self._check_timer.stop()
         if request is not None:
             check = f"check {self.argument}"
-            self._timer = self.set_timer(
-                PAUSE, lambda: self.context.start_work(self._checked(request), check)
+            self._check_timer = self.set_timer(
+                CHECK_SECONDS, lambda: self.context.start_work(self._check_schedules(request), check)
             )
 
-    async def _checked(self, request: ScheduleCheckRequest) -> None:
-        await self._fit.ask(request, self.filling.client_for(self.context.client), self.context.clock)
+    async def _check_schedules(self, request: ScheduleCheckRequest) -> None:
+        await self._schedule_fit.ask(
+            request, self.form_state.client_for(self.context.client), self.context.clock
+        )
         if self.is_mounted:
-            self._preview()
+            self._show_preview()
 
     def refusal(self, action: Action) -> str:
         strategy = {"shift": "shift", "after_run": "after-run", "accept": "accept"}.get(action.name)
-        if strategy is not None and self._fit.offer_of(strategy) is None:
-            return "There is no conflict to settle."
-        if action == actions.SWAP and self.filling.change_at(self.sheet.row.key) is None:
+        if strategy is not None and self._schedule_fit.offer_of(strategy) is None:
+            return "There is no conflict to fix."
+        if action == actions.SWAP and self.form_state.change_at(self.form_widget.row.key) is None:
             return "Nobody else has changed this field since the form was opened."
         return ""
 
-    def _settle(self, strategy: str) -> None:
-        found = self._fit.fix_conflict(strategy)
-        self._fill(found.texts, at=found.at)
-        self.context.tell(found.message, found.role)
+    def _fix_conflict(self, strategy: str) -> None:
+        fix = self._schedule_fit.fix_conflict(strategy)
+        self.fill_fields(fix.texts, at=fix.at)
+        self.context.tell(fix.message, fix.role)
 
     @handles(actions.SHIFT)
     def shift_backup(self) -> None:
         """Move the backup's schedule to the earliest minute that fits."""
-        self._settle("shift")
+        self._fix_conflict("shift")
 
     @handles(actions.AFTER_RUN)
     def back_up_after_run(self) -> None:
         """Remove the backup's schedule, so that a backup follows each run."""
-        self._settle("after-run")
+        self._fix_conflict("after-run")
 
     @handles(actions.ACCEPT)
     def accept_conflict(self) -> None:
         """Keep both schedules; the conflict is recorded."""
-        self._settle("accept")
+        self._fix_conflict("accept")
 
     @handles(actions.SWAP)
     def swap_versions(self) -> None:
         """Take the text that somebody else saved in this field, or bring back one's own."""
-        key = self.sheet.row.key
-        if (met := self.filling.change_at(key)) is not None:
-            self.filling.swap_change(met.path)
-            self._fill({}, at=key)
+        key = self.form_widget.row.key
+        if (change := self.form_state.change_at(key)) is not None:
+            self.form_state.swap_change(change.path)
+            self.fill_fields({}, at=key)
 
     # other beginnings
 
@@ -235,34 +237,34 @@ class FormView(View):
     def ask_source(self) -> None:
         """Ask for a CronJob or a template to copy; a name that was typed stays."""
         jobs = sorted(f"{c.namespace}/{c.name}" for c in self.store.cronjobs)
-        known = [*templates.template_names(), *jobs]
+        sources = [*templates.template_names(), *jobs]
 
         def complete(text: str) -> list[str]:
-            return [name for name in known if name.startswith(text)]
+            return [name for name in sources if name.startswith(text)]
 
         question = "From (up and down choose, tab completes): "
-        self.context.ask(LinePrompt(question, self._fill_from, complete=complete, history=known[::-1]))
+        self.context.ask(LinePrompt(question, self._start_copying, complete=complete, history=sources[::-1]))
 
-    def _fill_from(self, name: str) -> None:
+    def _start_copying(self, name: str) -> None:
         if name:
-            self.context.start_work(self._filled_from(name), "fill")
+            self.context.start_work(self._copy_source(name), "fill")
 
-    async def _filled_from(self, name: str) -> None:
-        found = templates.template_texts(name)
-        if found is None:
+    async def _copy_source(self, name: str) -> None:
+        texts = templates.template_texts(name)
+        if texts is None:
             if "/" not in name:
                 raise InvalidRequest(f"There is no template {name!r}.", next_step="tab completes.")
-            found = draft_of(await self.context.client.cronjobs.spec(*name.split("/", 1)))
-        self.filling.fill_from(found)
-        self._fill({}, at="image" if self.draft["name"] else "name")
+            texts = draft_of(await self.context.client.cronjobs.spec(*name.split("/", 1)))
+        self.form_state.fill_from(texts)
+        self.fill_fields({}, at="image" if self.draft["name"] else "name")
         self.context.tell(f"Filled from {name}.", "ok")
 
-    @handles(actions.ANEW)
+    @handles(actions.DISCARD)
     def discard_draft(self) -> None:
         """Discard what was typed."""
         self.context.drafts.pop(self.argument, None)
-        self.filling = FormState(self.argument, self.draft.get("policy.storage_id", ""))
-        self._changed(at="name")
+        self.form_state = FormState(self.argument, self.draft.get("policy.storage_id", ""))
+        self.refresh_fields(at="name")
         self.context.start_work(self.load(), f"load form {self.argument}")
 
     @handles(actions.YAML_PREVIEW)
@@ -270,12 +272,12 @@ class FormView(View):
         """Show the manifest that would be sent, or the meaning of the fields again."""
         self.toggle_class("-yaml")
         self.query_one(MeaningPanel).as_yaml = self.has_class("-yaml")
-        self.call_after_refresh(self._preview)
+        self.call_after_refresh(self._show_preview)
 
     @handles(actions.SECTION)
     def go_to_next_section(self) -> None:
         """Move to the next section."""
-        self.sheet.go_to_next_section()
+        self.form_widget.go_to_next_section()
 
     @handles(actions.PAGE_DOWN)
     def page_down(self) -> None:
@@ -289,16 +291,16 @@ class FormView(View):
 
     # sending
 
-    def _spec(self) -> CronJobCreate:
-        if self.filling.is_unread:
+    def _valid_spec(self) -> CronJobCreate:
+        if self.form_state.is_unread:
             words = "The CronJob was not read, so nothing is sent."
             raise NotAllowedNow(words, next_step="f5 reads it again.")
-        wrong = self.filling.first_error(self._known_storages)
-        if wrong is not None:
-            self._changed(at=wrong[0])
-            raise wrong[1]
-        assert self.filling.spec is not None
-        return self.filling.spec
+        error = self.form_state.first_error(self._known_storages)
+        if error is not None:
+            self.refresh_fields(at=error[0])
+            raise error[1]
+        assert self.form_state.spec is not None
+        return self.form_state.spec
 
     @handles(actions.SUBMIT)
     def submit(self) -> None:
@@ -311,31 +313,33 @@ class FormView(View):
         self.context.start_work(self._send(dry_run=True), "save")
 
     async def _send(self, *, dry_run: bool) -> None:
-        spec = self._spec()
+        spec = self._valid_spec()
         if not dry_run:
-            self._fit.require_no_conflict(spec)
+            self._schedule_fit.require_no_conflict(spec)
         try:
-            made = await submit_form(
-                self.filling.client_for(self.context.client), self.filling, spec, dry_run=dry_run
+            saved = await submit_form(
+                self.form_state.client_for(self.context.client), self.form_state, spec, dry_run=dry_run
             )
         except KronkeepError as error:
-            self._refused(error)
+            self._show_refusal(error)
             raise
-        settled = f" {made.resolution}" if made.resolution and spec.policy and spec.policy.schedule else ""
+        resolution = (
+            f" {saved.resolution}" if saved.resolution and spec.policy and spec.policy.schedule else ""
+        )
         if dry_run:
-            self.context.tell(f"The cluster would take it.{settled}", "ok")
+            self.context.tell(f"The cluster would accept it.{resolution}", "ok")
             return
         self.context.drafts.pop(self.argument, None)
         if self.is_in_front:
             self.context.leave()
-        self.context.tell(f"{made.namespace}/{made.name} runs {made.schedule_text}.{settled}", "ok")
+        self.context.tell(f"{saved.namespace}/{saved.name} runs {saved.schedule_text}.{resolution}", "ok")
 
-    def _refused(self, error: KronkeepError) -> None:
+    def _show_refusal(self, error: KronkeepError) -> None:
         """Move to the field that an error is about, or to the first that somebody else changed."""
-        at = self.filling.add_refusal(error) or self.filling.first_changed_row
-        self._keep()
+        at = self.form_state.add_refusal(error) or self.form_state.first_changed_row
+        self._keep_draft()
         if at is not None and self.is_mounted:
-            self._changed(at=at)
+            self.refresh_fields(at=at)
 
     @handles(actions.BACK)
     def go_back(self) -> None:
@@ -346,4 +350,4 @@ class FormView(View):
         kept = self.argument in self.context.drafts
         self.context.leave()
         if kept:
-            self.context.tell("What you typed is kept until kronkeep is left: open the form again.", "quiet")
+            self.context.tell("Your draft is kept until you quit: open the form again.", "quiet")

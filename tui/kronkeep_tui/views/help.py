@@ -9,7 +9,7 @@ from kronkeep_tui.widgets.cells import Text
 
 FILTERS = (
     "Filters, here and in the API: status:failed ns:pay storage:s3 trigger:manual age:<24h !name:test text",
-    "Terms are ANDed, ! turns one around; : takes the same after a view's name, as in :runs status:failed",
+    "All terms must match, and ! negates one. Commands take filters too, as in :runs status:failed",
 )
 
 

@@ -18,7 +18,7 @@ class HistoryView(PageView):
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         cronjob = store.cronjob(self.argument)
         if cronjob is None:
-            return [(("The CronJob is no longer there; its runs are in Runs.", "warn"),)]
+            return [(("The CronJob no longer exists; its runs are in Runs.", "warn"),)]
         return page.page(cronjob, store, now, width, plain=self.context.settings.plain)
 
     async def load(self) -> None:

@@ -37,7 +37,7 @@ class JobsView(TableView[CronJob]):
     EMPTY_LINES = (
         "No CronJob yet.",
         "",
-        "n  makes the first one, together with its backup",
+        "n  creates the first one, with its backup",
         "?  shows every key of this view",
     )
     SORT_ORDERS = {

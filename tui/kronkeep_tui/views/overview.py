@@ -22,8 +22,8 @@ from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.line_widget import ScrollablePage, UnscrolledWidget
 from kronkeep_tui.widgets.row_table import Column, RowTable, TableRow
 
-PAGES = 5  # of 1,000 runs
-ATTENTION = (
+MOST_PAGES = 5  # of 1,000 runs
+ALERT_COLUMNS = (
     Column(title="", width=5),
     Column(title="NEEDS ATTENTION", width=22, grow=2),
     Column(title="SINCE", width=6, right=True),
@@ -31,7 +31,7 @@ ATTENTION = (
 )
 
 
-class Columns(Horizontal, UnscrolledWidget):
+class TwoColumns(Horizontal, UnscrolledWidget):
     """A row of two columns."""
 
 
@@ -39,19 +39,19 @@ class OverviewView(TableView[Alert]):
     """Alerts above, the rest below in two columns."""
 
     SCOPES = (Scope.OVERVIEW, Scope.TABLE, Scope.ANY)
-    COLUMNS = ATTENTION
+    COLUMNS = ALERT_COLUMNS
     EMPTY_LINES = ("Nothing needs attention.",)
     SCOPED_CSS = False  # widths and heights are classes of the screen, above the view
     DEFAULT_CSS = """
     OverviewView { layout: vertical; }
     .-wide OverviewView { layout: vertical; }
     OverviewView > RowTable { height: 4; }
-    OverviewView Columns { height: 1fr; padding: 1 1 0 1; }
+    OverviewView TwoColumns { height: 1fr; padding: 1 1 0 1; }
     OverviewView #left { width: 1fr; padding-right: 2; }
     OverviewView #right { width: 1fr; }
     OverviewView #welcome { display: none; padding: 2 3; }
     OverviewView.-first #welcome { display: block; }
-    OverviewView.-first > RowTable, OverviewView.-first Columns { display: none; }
+    OverviewView.-first > RowTable, OverviewView.-first TwoColumns { display: none; }
     """
 
     def __init__(self, context: Context, place: Place) -> None:
@@ -60,7 +60,7 @@ class OverviewView(TableView[Alert]):
 
     def compose(self) -> ComposeResult:
         yield RowTable(self.COLUMNS)
-        with Columns():
+        with TwoColumns():
             left = ScrollablePage(id="left")
             right = ScrollablePage(id="right")
             left.reachable = right.reachable = False
@@ -72,7 +72,7 @@ class OverviewView(TableView[Alert]):
         """Read older runs until those of two weeks are there, PAGES pages at most."""
         reader = self.context.reader
         begin = self.context.clock.now() - page.FORTNIGHT
-        for _ in range(PAGES):
+        for _ in range(MOST_PAGES):
             if reader.store.complete_since <= begin or not await reader.read_older_runs():
                 return
 
@@ -129,8 +129,8 @@ class OverviewView(TableView[Alert]):
     @handles(actions.CHOOSE)
     def open_subject(self) -> None:
         """Open what the alert is about."""
-        if (found := self.subject()) is not None:
-            place = alerts.leads_to(found, self.store)
+        if (alert := self.subject()) is not None:
+            place = alerts.leads_to(alert, self.store)
             self.context.enter(*(place or ("alerts", "")))
 
     @handles(actions.CREATE)

@@ -59,12 +59,12 @@ class PageView(View):
         self._match_line = -1
         self._go_to_match(1)
 
-    @handles(actions.NEXT_FOUND)
+    @handles(actions.NEXT_MATCH)
     def go_to_next_match(self) -> None:
         """Go to the next match."""
         self._go_to_match(1)
 
-    @handles(actions.PREVIOUS_FOUND)
+    @handles(actions.PREVIOUS_MATCH)
     def go_to_previous_match(self) -> None:
         """Go to the match before."""
         self._go_to_match(-1)

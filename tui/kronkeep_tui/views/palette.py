@@ -19,7 +19,7 @@ class PaletteEntry(NamedTuple):
     """Something that can be done: an action by its name, or a visit to a CronJob by its uid."""
 
     id: str
-    words: str
+    label: str
     key: str
     why_not: str = ""
 
@@ -67,13 +67,13 @@ class PaletteView(TableView[PaletteEntry]):
     def records(self, store: Store) -> Sequence[PaletteEntry]:
         """Return the entries that contain every typed word, in any order."""
         words = self._search_text.split()
-        return [o for o in self._entries(store) if all(word in o.words.lower() for word in words)]
+        return [o for o in self._entries(store) if all(word in o.label.lower() for word in words)]
 
     def _entries(self, store: Store) -> list[PaletteEntry]:
         entries = [
             PaletteEntry(
                 id=binding.action.name,
-                words=binding.action.label,
+                label=binding.action.label,
                 key=binding.key_labels[0],
                 why_not=why_not,
             )
@@ -81,25 +81,25 @@ class PaletteView(TableView[PaletteEntry]):
             if binding.action != actions.PALETTE
         ]
         return entries + [
-            PaletteEntry(id=f"job {c.id}", words=f"go to {c.namespace}/{c.name}", key="")
+            PaletteEntry(id=f"job {c.id}", label=f"go to {c.namespace}/{c.name}", key="")
             for c in store.cronjobs
         ]
 
     def row_of(self, record: PaletteEntry, store: Store, now: datetime) -> TableRow:
-        return TableRow(record.id, (record.words, ((record.key, "accent"),), ((record.why_not, "quiet"),)))
+        return TableRow(record.id, (record.label, ((record.key, "accent"),), ((record.why_not, "quiet"),)))
 
     def detail_lines(self, record: PaletteEntry, store: Store, now: datetime, width: int) -> list[Text]:
         return [((part, "warn"),) for part in wrap(record.why_not, width)]
 
     def _accept(self, _: str) -> None:
-        offer = self.subject()
+        entry = self.subject()
         self.context.leave()
-        if offer is None:
+        if entry is None:
             return
-        if offer.id.startswith("job "):
-            self.context.go((Place("jobs"), Place("runs", offer.id.removeprefix("job "))))
+        if entry.id.startswith("job "):
+            self.context.go((Place("jobs"), Place("runs", entry.id.removeprefix("job "))))
         else:
-            self.context.perform(BY_NAME[offer.id])
+            self.context.perform(BY_NAME[entry.id])
 
     @handles(actions.CHOOSE)
     def perform_entry(self) -> None:

@@ -37,8 +37,8 @@ class PlanView(PageView):
         if self._plan is None:
             return [(("Looking at the snapshot and at the target ...", "quiet"),)]
         lines = plan_lines(self._plan, self._request.include, width)
-        begins = "" if self._plan.refusal else "enter begins it, "
-        return [*lines, (), ((f"{begins}r names another target, esc leaves it.", ""),)]
+        begins = "" if self._plan.refusal else "enter begins the restore, "
+        return [*lines, (), ((f"{begins}r changes the target, esc goes back.", ""),)]
 
     async def load(self) -> None:
         """Fetch the plan as it would be once the CronJob's name is typed."""
@@ -58,7 +58,7 @@ class PlanView(PageView):
         if action != actions.BEGIN:
             return ""
         if self._plan is None:
-            return "The plan is not there yet."
+            return "The plan has not been fetched yet."
         return self._plan.refusal or ""
 
     @handles(actions.RETARGET)

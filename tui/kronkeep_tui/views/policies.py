@@ -32,7 +32,7 @@ class PoliciesView(TableView[CronJob]):
     EMPTY_LINES = (
         "No CronJob has a backup policy yet.",
         "",
-        "n  makes a CronJob with its policy; e in Jobs adds one to a CronJob that is there",
+        "n  creates a CronJob with its policy; e in Jobs adds one to an existing CronJob",
     )
     SORT_ORDERS = {
         "a": SortOrder("name", attrgetter("name")),
@@ -82,7 +82,7 @@ class PoliciesView(TableView[CronJob]):
     def refusal(self, action: Action) -> str:
         cronjob = self.subject()
         if action == actions.RETENTION and cronjob is not None and cronjob.policy is None:
-            return f"The policy of {cronjob.name} cannot be read, so nothing goes."
+            return f"The policy of {cronjob.name} cannot be read, so its retention removes nothing."
         return ""
 
     @handles(actions.RETENTION)

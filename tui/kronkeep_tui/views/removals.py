@@ -55,11 +55,11 @@ class RemovalsView(TableView[CronJob]):
 
     async def load(self) -> None:
         """Fetch the plan of each policy, AT_ONCE at a time."""
-        room = asyncio.Semaphore(AT_ONCE)
+        limit = asyncio.Semaphore(AT_ONCE)
 
-        async def one(cronjob: CronJob) -> None:
+        async def fetch_plan(cronjob: CronJob) -> None:
             assert cronjob.policy is not None
-            async with room:
+            async with limit:
                 try:
                     self._plans[cronjob.id] = await self.context.client.for_cluster(
                         cronjob.cluster
@@ -68,7 +68,7 @@ class RemovalsView(TableView[CronJob]):
                     self._plans[cronjob.id] = error
             self.update()
 
-        await asyncio.gather(*map(one, self.records(self.store)))
+        await asyncio.gather(*map(fetch_plan, self.records(self.store)))
 
     @handles(actions.RESYNC)
     def reload(self) -> None:

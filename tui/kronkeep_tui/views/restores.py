@@ -37,7 +37,7 @@ class RestoresView(TableView[Restore]):
         Column(title="REASON", width=14, drop=4, grow=1),
     )
     CLUSTER_COLUMN_INDEX = 2
-    EMPTY_LINES = ("Nothing was restored yet.", "", "r in Restore brings a snapshot back.")
+    EMPTY_LINES = ("Nothing has been restored yet.", "", "r in Restore restores a snapshot.")
     SORT_ORDERS = {
         "a": SortOrder("age", attrgetter("created_at"), True),
         "n": SortOrder("CronJob", attrgetter("cronjob")),
@@ -107,7 +107,7 @@ class RestorePageView(PageView):
     def refusal(self, action: Action) -> str:
         restore = self.subject()
         if action == actions.CANCEL and restore is not None and restore.ended_at is not None:
-            return f"It has ended already: {restore.status}."
+            return f"It has already ended: {restore.status}."
         return ""
 
     @handles(actions.LOG)
@@ -142,7 +142,7 @@ class RestoreLogView(PageView):
     def lines(self, store: Store, now: datetime, width: int) -> Sequence[Text]:
         if self._log_lines is None:
             return [(("Reading ...", "quiet"),)]
-        return [((line, ""),) for line in self._log_lines] or [(("It has said nothing yet.", "quiet"),)]
+        return [((line, ""),) for line in self._log_lines] or [(("The log is empty so far.", "quiet"),)]
 
     async def load(self) -> None:
         """Read the log as it is now, its newest MOST_LINES lines."""

@@ -36,7 +36,7 @@ class RetentionView(PageView):
         if cronjob is None or cronjob.policy is None:
             return [(("The CronJob or its policy is gone.", "quiet"),)]
         if self._plan is None:
-            return [(("Asking what would go ...", "quiet"),)]
+            return [(("Fetching the plan ...", "quiet"),)]
         return plan_lines(self._plan, cronjob, now, width)
 
     async def load(self) -> None:
@@ -57,7 +57,7 @@ class RetentionView(PageView):
         if action != actions.APPROVE:
             return ""
         if self._plan is None:
-            return "The plan is not there yet."
+            return "The plan has not been fetched yet."
         return "" if self._plan.blocked_by is not None else "Nothing waits for an approval."
 
     @handles(actions.APPROVE)
@@ -79,5 +79,5 @@ class RetentionView(PageView):
         await self.context.client.for_cluster(cronjob.cluster).policies.approve_retention(
             plan.policy_id, plan.token
         )
-        self.context.tell(f"{len(plan.remove)} snapshots are removed; pruning gives their space back.")
+        self.context.tell(f"{len(plan.remove)} snapshots were removed; pruning frees their space.")
         await self.load()

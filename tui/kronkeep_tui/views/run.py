@@ -22,8 +22,10 @@ from kronkeep_tui.widgets.line_widget import ScrollablePage, TextLine
 from kronkeep_tui.widgets.log_pane import LogPane
 
 BATCH_SECONDS = 0.2
-PENDING_LINES = 20_000  # a log that comes faster than it is shown loses its middle here, not in the daemon
-LONGEST = 65_536  # bytes of a line that has no end yet
+MOST_UNSHOWN_LINES = (
+    20_000  # a log that comes faster than it is shown loses its middle here, not in the daemon
+)
+LONGEST_UNFINISHED_LINE = 65_536  # bytes of a line that has no end yet
 
 
 class RunView(View):
@@ -100,7 +102,7 @@ class RunView(View):
             self._add_chunk(b"\n" if self._unfinished_line else b"")
             self._unshown_lines.append(self._end_line())
         except DaemonUnreachable:
-            self._unshown_lines.append("-- the daemon went away; ctrl+r reads the log again --")
+            self._unshown_lines.append("-- the connection to the daemon broke; ctrl+r reads the log again --")
         except KronkeepError as error:
             self._unshown_lines.append(f"-- {clean(error.message)} --")
         self._show_lines()
@@ -114,12 +116,12 @@ class RunView(View):
 
     def _add_chunk(self, chunk: bytes) -> None:
         *whole, self._unfinished_line = (self._unfinished_line + chunk).split(b"\n")
-        if len(self._unfinished_line) > LONGEST:
+        if len(self._unfinished_line) > LONGEST_UNFINISHED_LINE:
             whole = [*whole, self._unfinished_line]
             self._unfinished_line = b""
         self._unshown_lines += [clean(line.decode(errors="replace").removesuffix("\r")) for line in whole]
-        if len(self._unshown_lines) > PENDING_LINES:
-            del self._unshown_lines[: -PENDING_LINES // 2]
+        if len(self._unshown_lines) > MOST_UNSHOWN_LINES:
+            del self._unshown_lines[: -MOST_UNSHOWN_LINES // 2]
 
     def _show_lines(self) -> None:
         if self._unshown_lines and self.display and self.is_in_front:
@@ -132,11 +134,11 @@ class RunView(View):
         run = self.run
         cronjob = self._cronjob()
         if action in (actions.TRIGGER, actions.BACK_UP) and cronjob is None:
-            return "The CronJob is no longer there."
+            return "The CronJob no longer exists."
         if action == actions.BACK_UP and cronjob is not None and cronjob.policy is None:
             return f"{cronjob.name} has no backup policy."
         if action == actions.CANCEL and run is not None and run.status not in ("running", "pending"):
-            return "The run is over; there is nothing to stop."
+            return "The run has ended; there is nothing to stop."
         return ""
 
     def _cronjob(self) -> CronJob | None:
@@ -180,8 +182,8 @@ class RunView(View):
     def ask_cancel(self) -> None:
         """Stop the run, after a question."""
         if (run := self.run) is not None:
-            words = run.job or run.cronjob
-            self.context.ask(YesNoPrompt(f"Stop {words}?", partial(self.changes.cancel, [run])))
+            name = run.job or run.cronjob
+            self.context.ask(YesNoPrompt(f"Stop {name}?", partial(self.changes.cancel, [run])))
 
     @handles(actions.HISTORY)
     def show_history(self) -> None:
@@ -238,12 +240,12 @@ class RunView(View):
         self.log_pane.search(words)
         self._show_rule()
 
-    @handles(actions.NEXT_FOUND)
+    @handles(actions.NEXT_MATCH)
     def go_to_next_match(self) -> None:
         """Go to the next match."""
         self._go_to_match(1)
 
-    @handles(actions.PREVIOUS_FOUND)
+    @handles(actions.PREVIOUS_MATCH)
     def go_to_previous_match(self) -> None:
         """Go to the match before."""
         self._go_to_match(-1)

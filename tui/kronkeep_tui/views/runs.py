@@ -19,7 +19,7 @@ from kronkeep_tui.views.table_view import SortOrder, TableView, number_key
 from kronkeep_tui.widgets.cells import Text
 from kronkeep_tui.widgets.row_table import TableRow
 
-NEAR = 200  # rows before the end at which the next page is read
+NEAR_END_ROWS = 200  # rows before the end at which the next page is read
 
 
 def _fault_key(run: CronJobExecution) -> tuple[bool, str]:
@@ -102,7 +102,7 @@ class RunsView(TableView[CronJobExecution]):
             self.context.start_work(self._read_older(), "older runs")
 
     def _is_near_end(self) -> bool:
-        return self.table.cursor + NEAR >= len(self.table.rows) and self.table.cursor > 0
+        return self.table.cursor + NEAR_END_ROWS >= len(self.table.rows) and self.table.cursor > 0
 
     def on_row_table_cursor_moved(self) -> None:
         """Read older runs when the cursor comes near the last row."""
@@ -174,11 +174,11 @@ class RunsView(TableView[CronJobExecution]):
         if action in (actions.TRIGGER, actions.BACK_UP) and run is not None:
             cronjob = self.store.cronjob(run.cronjob_id)
             if cronjob is None:
-                return f"The CronJob {run.cronjob} is no longer there."
+                return f"The CronJob {run.cronjob} no longer exists."
             if action == actions.BACK_UP and cronjob.policy is None:
                 return f"{cronjob.name} has no backup policy."
         if action == actions.CANCEL and not self._stoppable_runs():
-            return "Only a run that is not over can be stopped."
+            return "Only a run that has not ended can be stopped."
         return ""
 
     def _stoppable_runs(self) -> list[CronJobExecution]:
@@ -204,5 +204,5 @@ class RunsView(TableView[CronJobExecution]):
     def ask_cancel(self) -> None:
         """Stop the marked runs, or the one under the cursor, after a question."""
         runs = self._stoppable_runs()
-        words = runs[0].job or runs[0].cronjob if len(runs) == 1 else f"{len(runs)} runs"
-        self.context.ask(YesNoPrompt(f"Stop {words}?", partial(self.changes.cancel, runs)))
+        name = runs[0].job or runs[0].cronjob if len(runs) == 1 else f"{len(runs)} runs"
+        self.context.ask(YesNoPrompt(f"Stop {name}?", partial(self.changes.cancel, runs)))

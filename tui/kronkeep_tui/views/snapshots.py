@@ -83,7 +83,7 @@ class SnapshotsView(TableView[BackupExecution]):
         if backup is None:
             return ""
         if action == actions.OPEN_RUN and not backup.cronjob_execution_id:
-            return "It was made by hand and belongs to no run; y shows its record."
+            return "It was started by hand and belongs to no run; y shows its record."
         cronjob = self.store.cronjob(backup.cronjob_id)
         if action == actions.DRILL and (cronjob is None or cronjob.policy is None):
             return f"{backup.cronjob} has no policy any more; v verifies this snapshot."

@@ -57,7 +57,7 @@ class StoragesView(TableView[BackupStorage]):
     EMPTY_LINES = (
         "No storage yet. A storage is a named place for one restic repository.",
         "",
-        "n  makes one: a folder, an NFS export, S3, SFTP, Azure, ... in one line",
+        "n  creates one: a folder, an NFS export, S3, SFTP, Azure, ... in one line",
     )
     SORT_ORDERS = {
         "s": SortOrder("state", _state_key),
@@ -129,11 +129,11 @@ class StoragesView(TableView[BackupStorage]):
         storage = self.subject()
         if storage is None:
             return ""
-        used = [c.name for c in page.users(storage, self.store)]
-        if action == actions.DELETE and used:
-            return f"{storage.id} is used by {', '.join(used[:3])}."
+        users = [c.name for c in page.users(storage, self.store)]
+        if action == actions.DELETE and users:
+            return f"{storage.id} is used by {', '.join(users[:3])}."
         if action == actions.RETRY and storage.status != "failed":
-            return f"{storage.id} is {storage.status}; only one that failed is tried again."
+            return f"{storage.id} is {storage.status}; only a failed one can be tried again."
         if action in _ACTIVE_ONLY and storage.status != "active":
             return f"{storage.id} is {storage.status}, not active."
         return ""
@@ -141,8 +141,8 @@ class StoragesView(TableView[BackupStorage]):
     @handles(actions.CREATE)
     def ask_new_storage(self) -> None:
         """Ask for a new storage in one line, beginning with an example or with the line that was refused."""
-        made = self.store.storages.get(self._typed_line.partition(" ")[0])
-        text = storage_line.EXAMPLE if made is not None or not self._typed_line else self._typed_line
+        created = self.store.storages.get(self._typed_line.partition(" ")[0])
+        text = storage_line.EXAMPLE if created is not None or not self._typed_line else self._typed_line
         self.context.ask(LinePrompt("New storage: ", self._create, text=text, complete=storage_line.complete))
 
     def _create(self, line: str) -> None:
@@ -173,7 +173,7 @@ class StoragesView(TableView[BackupStorage]):
     def ask_prune(self) -> None:
         """Delete the data of removed snapshots, after a question."""
         if (storage := self.subject()) is not None:
-            question = f"Prune {storage.id}? What no snapshot needs any more is deleted for good."
+            question = f"Prune {storage.id}? Data that no snapshot needs is deleted for good."
             self.context.ask(YesNoPrompt(question, partial(self.changes.prune_storage, storage)))
 
     @handles(actions.FORM)
@@ -202,7 +202,7 @@ class StoragesView(TableView[BackupStorage]):
     def ask_delete(self) -> None:
         """Forget the storage once its name is typed."""
         if (storage := self.subject()) is not None:
-            question = f"Forget {storage.id}? What it holds stays there."
+            question = f"Forget {storage.id}? Its data stays."
             self.context.ask(name_prompt(question, storage.id, partial(self.changes.delete_storage, storage)))
 
     @handles(actions.CHOOSE)

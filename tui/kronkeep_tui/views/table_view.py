@@ -188,7 +188,7 @@ class TableView(View, Generic[R]):
     def _empty_text(self) -> tuple[Text, ...]:
         if self._total:
             return (
-                (("  Nothing of ", ""), (str(self._total), "strong"), (" passes. esc shows all again.", "")),
+                (("  None of ", ""), (str(self._total), "strong"), (" matches. esc shows all again.", "")),
             )
         if not self.context.reader.has_read:
             return ((("  Reading ...", "quiet"),),)

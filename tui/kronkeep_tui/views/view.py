@@ -124,7 +124,7 @@ class View(UnscrolledWidget):
             return "Read-only: nothing was done."
         offline = action in (actions.CREATE, actions.SUBMIT)
         if action.changes and not self.context.reader.live and not offline:
-            return "The daemon cannot be reached; nothing was done. ctrl+r tries it again."
+            return "The daemon cannot be reached; nothing was done. ctrl+r tries again."
         if action.needs_row and self.subject() is None:
             return f"{action.label}: there is no row under the cursor."
         return self.refusal(action)
