@@ -137,13 +137,13 @@ class Cluster:
         from kubernetes.aio import client
 
         settings = await credentials.load(self._kubeconfig, self._context, self._in_cluster)
-        before = self._former_client
+        outdated = self._former_client
         self._former_client = self._client
         self._client = client.ApiClient(configuration=settings)
         self._base = settings.host.rstrip("/")
         self.loads += 1
-        if before is not None:
-            await before.close()
+        if outdated is not None:
+            await outdated.close()
 
     @property
     def ca_file(self) -> str | None:
@@ -292,34 +292,34 @@ class Cluster:
             ApiRequest(method="POST", path=path, params=params, body=lines, kind="text/plain")
         )
 
-    async def _fetch_json(self, asked: ApiRequest) -> JsonObject:
-        decoded: JsonObject = msgspec.json.decode(await self._fetch_body(asked))
+    async def _fetch_json(self, request: ApiRequest) -> JsonObject:
+        decoded: JsonObject = msgspec.json.decode(await self._fetch_body(request))
         return decoded
 
-    async def _fetch_body(self, asked: ApiRequest) -> bytes:
-        return await response_readers.read_body(await self._send_when_confirmed(asked))
+    async def _fetch_body(self, request: ApiRequest) -> bytes:
+        return await response_readers.read_body(await self._send_when_confirmed(request))
 
-    async def _send_when_confirmed(self, asked: ApiRequest) -> aiohttp.ClientResponse:
+    async def _send_when_confirmed(self, request: ApiRequest) -> aiohttp.ClientResponse:
         """Send a request once the cluster's identity is confirmed."""
         if self._assumed:
             await self._confirm()
-        return await self._send_with_renewal(asked)
+        return await self._send_with_renewal(request)
 
-    async def _send_with_renewal(self, asked: ApiRequest) -> aiohttp.ClientResponse:
+    async def _send_with_renewal(self, request: ApiRequest) -> aiohttp.ClientResponse:
         """Send a request; after a 401 reload the credentials, which are rotated, and send it once more."""
         loads = self.loads
         try:
-            return await self._send(asked)
+            return await self._send(request)
         except Unauthorized:
             await self._renew(loads)
-            return await self._send(asked)
+            return await self._send(request)
 
-    async def _send(self, asked: ApiRequest) -> aiohttp.ClientResponse:
+    async def _send(self, request: ApiRequest) -> aiohttp.ClientResponse:
         if self._client is None:
             raise ClusterUnreachable(f"the connection to {self.name} is closed")
-        url = f"{self._base}{asked.path}" + (f"?{urlencode(asked.params)}" if asked.params else "")
-        headers = {"Accept": "application/json", "Content-Type": asked.kind, **await self._credentials()}
-        response = await self._request(asked.method, url, headers, asked.body, _timeout(asked))
+        url = f"{self._base}{request.path}" + (f"?{urlencode(request.params)}" if request.params else "")
+        headers = {"Accept": "application/json", "Content-Type": request.kind, **await self._credentials()}
+        response = await self._request(request.method, url, headers, request.body, _timeout(request))
         if response.status >= 400:
             raise response_error(
                 response.status,
@@ -357,8 +357,8 @@ def _dry_run_params(dry_run: bool) -> dict[str, str]:
     return {"dryRun": "All"} if dry_run else {}
 
 
-def _timeout(asked: ApiRequest) -> object:
+def _timeout(request: ApiRequest) -> object:
     import aiohttp
 
-    total = None if asked.stream else asked.deadline
-    return aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_SECONDS, sock_read=asked.deadline)
+    total = None if request.stream else request.deadline
+    return aiohttp.ClientTimeout(total=total, sock_connect=CONNECT_SECONDS, sock_read=request.deadline)

@@ -36,10 +36,10 @@ class Clusters:
             raise self._unknown_cluster_error(cluster_id)
         return (candidates or self._connected)[0]
 
-    def same(self, one: str, other: str) -> bool:
+    def same(self, first_id: str, second_id: str) -> bool:
         """Whether two ids mean one cluster, or a cluster and its stand-in."""
         try:
-            return one == other or self.of(one) is self.of(other)
+            return first_id == second_id or self.of(first_id) is self.of(second_id)
         except ClusterNotFound:
             return False
 

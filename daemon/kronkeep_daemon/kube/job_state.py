@@ -37,16 +37,16 @@ def observe(
     job: Job,
     pods: Sequence[Pod],
     events: EventsByObject | None = None,
-    before: tuple[PodSeen, ...] = (),
+    recorded: tuple[PodSeen, ...] = (),
     waited: Cause | None = None,
 ) -> Observation:
     """Return the state of a Job, with what its pods show.
 
-    `before` are its pods in the run's record, `waited` is the cause for which it waited until now.
+    `recorded` are its pods in the run's record, `waited` is why it waited when it was last observed.
     """
     events = events or {}
     status = job.status
-    seen = _merge_pods(before, [_pod_seen(pod) for pod in pods])
+    seen = _merge_pods(recorded, [_pod_seen(pod) for pod in pods])
     state, over = _status_and_end(job)
     last = _deciding_pod(seen)
     return Observation(
@@ -62,8 +62,8 @@ def observe(
     )
 
 
-def _merge_pods(before: tuple[PodSeen, ...], now: Iterable[PodSeen]) -> tuple[PodSeen, ...]:
-    by_name = {pod.name: pod for pod in before} | {pod.name: pod for pod in now}
+def _merge_pods(recorded: tuple[PodSeen, ...], now: Iterable[PodSeen]) -> tuple[PodSeen, ...]:
+    by_name = {pod.name: pod for pod in recorded} | {pod.name: pod for pod in now}
     if len(by_name) < 2:
         return tuple(by_name.values())
     return tuple(sorted(by_name.values(), key=lambda pod: (str(pod.created_at or ""), pod.name)))

@@ -97,9 +97,9 @@ class ListWatch(Generic[T]):
                 await self._round()
             except Gone:
                 await self._wait()
-            except ClusterUnavailable as asked:
-                self._mark("stale" if self._version else "failing", str(asked))
-                await self._wait(asked.retry_after)
+            except ClusterUnavailable as refusal:
+                self._mark("stale" if self._version else "failing", str(refusal))
+                await self._wait(refusal.retry_after)
             except KronkeepError as fault:
                 self._mark("failing", str(fault))
                 await self._wait()
