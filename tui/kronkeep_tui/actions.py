@@ -211,7 +211,7 @@ _handled: dict[Callable[..., None], tuple[Action, ...]] = {}
 
 
 def handles(*actions: Action) -> Callable[[Handler], Handler]:
-    """Mark a method of a view or of the frame as the one that performs these actions."""
+    """Mark a method of a view or of the frame as performing these actions."""
 
     def register(method: Handler) -> Handler:
         _handled[method] = actions

@@ -31,7 +31,7 @@ class ChangeRequest(NamedTuple):
 
 
 class ChangeRequests:
-    """Sends changes beside the screen and shows in the message line how they ended."""
+    """Changes that are sent in the background; the message line shows how they ended."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -41,7 +41,6 @@ class ChangeRequests:
         return self._client.for_cluster(cluster).cronjobs
 
     def trigger(self, cronjobs: Sequence[CronJob]) -> None:
-        """Run CronJobs now."""
         requests = [
             ChangeRequest(_name(c), partial(self._cronjobs(c.cluster).trigger, c.namespace, c.name))
             for c in cronjobs
@@ -73,7 +72,7 @@ class ChangeRequests:
         self._start([ChangeRequest(_name(cronjob), send)], "delete", "Deleted")
 
     def cancel(self, runs: Sequence[CronJobExecution]) -> None:
-        """Stop runs."""
+        """Stop runs that are active."""
         requests = [
             ChangeRequest(run.job or run.id, partial(self._client.runs.cancel, run.id)) for run in runs
         ]

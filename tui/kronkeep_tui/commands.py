@@ -36,7 +36,7 @@ class CommandTarget(Protocol):
         """Limit every view to one namespace; empty is all."""
 
     def set_theme(self, name: str) -> None:
-        """Change the colours."""
+        """Change the colours of the terminal."""
 
 
 SHORT_FORMS = {"q": "leave", "quit": "leave", "new": "create", "h": "help"}

@@ -318,7 +318,7 @@ class Frame(Screen[None], Covered):
         self.show()
 
     def set_theme(self, name: str) -> None:
-        """Change the colours."""
+        """Change the colours of the terminal."""
         cast("ThemedApp", self.app).set_scheme(name)
 
     @handles(actions.COMMAND)

@@ -24,15 +24,15 @@ class Prompt(Protocol):
         """Handle a key; return whether the prompt has ended."""
 
     def paste(self, text: str) -> None:
-        """Insert pasted text."""
+        """Insert pasted text into the answer."""
 
 
 def ignore_text(_text: str) -> None:
-    """Do nothing."""
+    """Do nothing with a prompt's text."""
 
 
 def offer_nothing(_text: str) -> Sequence[str]:
-    """Return no completions."""
+    """Return no completions for a prompt."""
     return ()
 
 

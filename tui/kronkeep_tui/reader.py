@@ -1,4 +1,4 @@
-"""Reads the daemon: a snapshot, then every event after it; after a loss again, with growing pauses.
+"""Reading of the daemon: a snapshot, then every event after it; after a loss again, with growing pauses.
 
 What was read stays when the daemon is gone.
 """
@@ -48,7 +48,7 @@ ALL_RUNS = Position("executions", "", "")
 
 
 class Reader:
-    """Keeps a Store level with the daemon; nothing else writes the store.
+    """Reader of the daemon, which keeps the Store current; nothing else writes the store.
 
     `live` is whether the daemon answers, `lost` why it does not. `asked_at` is when it was asked something
     that it has not answered yet.
@@ -84,7 +84,7 @@ class Reader:
         return self._changed or bool(self._pending)
 
     async def follow(self) -> None:
-        """Read until cancelled."""
+        """Read the daemon until cancelled."""
         pause = FIRST_PAUSE
         while True:
             try:

@@ -19,7 +19,7 @@ from kronkeep_common.models.base import Request
 
 
 class TerminalSettings(Request, frozen=True, kw_only=True):
-    """The user's settings."""
+    """The settings of the user's terminal.toml."""
 
     theme: Literal["terminal", "dark", "light"] = "terminal"
     mouse: bool = False

@@ -27,7 +27,7 @@ class Covered(UnscrolledWidget):
 
 
 class ViewStack(Container, Covered):
-    """Holds the views, the one used last at the end."""
+    """The views that are kept, the one used last at the end."""
 
     DEFAULT_CSS = "ViewStack { height: 1fr; }"
 

@@ -83,7 +83,7 @@ async def create_files(client: "Client", options: argparse.Namespace) -> int:
 
 
 async def _apply_storage(client: "Client", storage: BackupStorageCreate, dry_run: bool) -> str:
-    """Create a storage, or compare it with the one that exists; return the outcome in words."""
+    """Create a storage, or compare it with the existing one; return the outcome in words."""
     existing = {each.id: each for each in (await client.storages.list()).items}.get(storage.id)
     if existing is None:
         if not dry_run:

@@ -15,7 +15,7 @@ _CRONJOB = "/v1/cronjobs/{namespace}/{name}"
 
 
 def add_parser(verbs: Verbs) -> None:
-    """Add the verbs."""
+    """Add the parsers of the CronJob verbs to `verbs`."""
     trigger = _add_cronjob_verb(verbs, "trigger", f"POST {_CRONJOB}/trigger")
     trigger.add_argument("--wait", action="store_true", help="wait until the run and its backup have ended")
     trigger.add_argument("--follow", action="store_true", help="print the run's log, and wait")

@@ -26,7 +26,7 @@ _POLICY = "/v1/policies/{id}/retention"
 
 
 def add_parser(verbs: Verbs) -> None:
-    """Add the verbs."""
+    """Add the parsers of `retention`, `pin` and `unpin` to `verbs`."""
     retention = add_verb(
         verbs,
         "retention",

@@ -24,7 +24,7 @@ _PAGE = 1000
 
 
 def add_parser(verbs: Verbs) -> None:
-    """Add the verbs."""
+    """Add the parsers of the snapshot verbs to `verbs`."""
     files = _add_backup_verb(verbs, "files", f"GET {_BACKUP}/files")
     files.add_argument("path", nargs="?", default="/", help="a folder of the snapshot, such as /source/data")
     files.add_argument("-o", "--output", choices=output.FORMATS, default="table")

@@ -122,7 +122,7 @@ class RunsView(TableView[CronJobExecution]):
 
     @handles(actions.CHOOSE)
     def show_run(self) -> None:
-        """Show the run."""
+        """Open the run under the cursor."""
         if (run := self.subject()) is not None:
             self.context.enter("run", run.id)
 

@@ -151,7 +151,7 @@ class StoragesView(TableView[BackupStorage]):
 
     @handles(actions.CHECK)
     def start_check(self) -> None:
-        """Run `restic check`."""
+        """Run `restic check` on the storage."""
         self._with_storage(self.changes.check_storage)
 
     @handles(actions.MEASURE)

@@ -50,7 +50,7 @@ class View(UnscrolledWidget):
 
     @property
     def is_in_front(self) -> bool:
-        """Whether the view is the one that the user sees, or is about to see."""
+        """Whether the user sees the view, or is about to see it."""
         return self.context.place == self.place
 
     def on_mount(self) -> None:

@@ -63,7 +63,7 @@ class YamlView(PageView):
 
     @handles(actions.COPY)
     def copy_selection(self) -> None:
-        """Copy the text."""
+        """Copy the whole text."""
         self.context.copy(self._text)
 
 
