@@ -124,7 +124,7 @@ def test_the_cause_is_told_with_what_to_do(name: str) -> None:
 
 def test_a_cause_is_kept_when_its_pod_is_gone() -> None:
     before = observe(FAILED, [pod(end_of(3))]).pods
-    cause = observe(FAILED, [], before=before).cause
+    cause = observe(FAILED, [], recorded=before).cause
     assert cause is not None
     assert (cause.reason, "exit code 3" in cause.message) == ("ExitCode", True)
 
