@@ -1,4 +1,4 @@
-"""What the socket's requests and answers are made of, besides the models."""
+"""Requests and answers of the API that are not models of their own."""
 
 from datetime import datetime
 from typing import Generic, Literal, TypeVar
@@ -22,58 +22,59 @@ from kronkeep_common.models.policy import BackupType, Compression
 PREFIX = "/v1"
 VERSION = "0.1.0"
 T = TypeVar("T")
-_OF_A_CLUSTER = ("/v1/cronjobs/", "/v1/policies/", "/v1/retention/", "/v1/schedules/")
-_MADE_ON_ONE = ("/v1/cronjobs", "/v1/storages")
+_ABOUT_CRONJOBS = ("/v1/cronjobs/", "/v1/policies/", "/v1/retention/", "/v1/schedules/")
+_CREATING = ("/v1/cronjobs", "/v1/storages")
 
 
 def takes_cluster(method: str, path: str) -> bool:
-    """Whether a request may name a cluster: it is about one of its CronJobs, or makes something there."""
-    return path.startswith(_OF_A_CLUSTER) or (method == "POST" and path in _MADE_ON_ONE)
+    """Whether a request may name a cluster: it is about a CronJob of it, or creates something there."""
+    return path.startswith(_ABOUT_CRONJOBS) or (method == "POST" and path in _CREATING)
 
 
 class TriggerRequest(Request, frozen=True, kw_only=True):
-    """What a trigger may change for this one run: plain variables.
+    """What a trigger may change for this run: variables with plain values.
 
-    Who may trigger may read the run's log, so a Secret in it is for those who may change the CronJob.
+    A user who may trigger a CronJob can also read the run's log, where a Secret might appear, so only users
+    who may change the CronJob can give it variables from Secrets.
     """
 
     env: tuple[EnvVar, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises ValueError for a variable from a Secret."""
+        """Raise ValueError for a variable from a Secret."""
         if any(variable.secret is not None for variable in self.env):
             raise ValueError("a run's own variables have values; a Secret is named in the CronJob")
 
 
 class BackupRequest(Request, frozen=True, kw_only=True):
-    """What a backup by hand may change for this once; the record keeps it as `overrides`."""
+    """What a manual backup may change for itself; its record has it as `overrides`."""
 
     backup_type: BackupType | None = None
     compression: Compression | None = None
 
 
 class DeleteRequest(Request, frozen=True, kw_only=True):
-    """The confirmation of a deletion: the object's name."""
+    """The request of a deletion; `confirm` repeats the object's name."""
 
     confirm: str | None = None
 
 
 class Empty(Request, frozen=True, kw_only=True):
-    """No field at all."""
+    """A request without fields, which is sent as an empty object."""
 
 
 class ClusterView(Record, frozen=True, kw_only=True):
-    """A cluster that is watched: its identity in every record, and its name in the settings."""
+    """A cluster that is watched: the id that is in every record, and its name in the settings."""
 
     id: str
     name: str
 
 
 class ListOf(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_defaults=True):
-    """A page of a list, newest first; `next_cursor` asks for the one after it.
+    """A page of a list, newest first; `next_cursor` is the cursor of the page after it.
 
-    `stale_since` is set while a watch of a cluster is not live: what happened since then may be missing.
-    `clusters` are named where there are several and the list is of what belongs to one.
+    `stale_since` is set while a watch of a cluster is not live: what has happened since then may be missing.
+    `clusters` are given where there are several and each item belongs to one.
     """
 
     items: list[T]
@@ -83,7 +84,7 @@ class ListOf(msgspec.Struct, Generic[T], frozen=True, kw_only=True, omit_default
 
 
 class Operation(Record, frozen=True, kw_only=True):
-    """Work that outlasts its request: `status` is running, succeeded or failed; `target` its object."""
+    """Work that outlasts its request; `status` is running, succeeded or failed, `target` its object."""
 
     id: str
     kind: str
@@ -97,14 +98,14 @@ class Operation(Record, frozen=True, kw_only=True):
 
 
 class DryRun(Record, frozen=True, kw_only=True):
-    """What a write would do, and to what; nothing was changed."""
+    """What a request would have done, and to what, without `dry_run`."""
 
     would: str
     object: JsonObject = {}
 
 
 class Applied(Record, frozen=True, kw_only=True):
-    """What applying a manifest did, or in a dry run would do, and the CronJob afterwards."""
+    """What applying a manifest did, or would do in a dry run, and the CronJob afterwards."""
 
     outcome: Literal["created", "changed", "unchanged"]
     cronjob: CronJob
@@ -113,7 +114,8 @@ class Applied(Record, frozen=True, kw_only=True):
 class ManifestFile(Record, frozen=True, kw_only=True):
     """A file of the daemon's manifest folder; `message` says what it waits for, or why it was refused.
 
-    `applied` is kept applied; `waiting` is tried again by itself; of a `refused` file nothing is applied.
+    An `applied` file is applied again after changes, a `waiting` one is retried, and nothing of a `refused`
+    one is applied.
     """
 
     file: str
@@ -126,7 +128,7 @@ class ManifestFile(Record, frozen=True, kw_only=True):
 
 
 class AuditEntry(Record, frozen=True, kw_only=True):
-    """One change or refusal: who asked what from where, and how it ended (`done` or a code)."""
+    """One change or refusal: who sent which request, and its outcome (`done` or a code)."""
 
     created_at: Moment
     uid: int
@@ -140,12 +142,12 @@ class AuditEntry(Record, frozen=True, kw_only=True):
 
 
 class PolicyView(Record, frozen=True, kw_only=True):
-    """A policy and the CronJob that carries it, with what it has archived.
+    """A policy, the CronJob that has it, and its archives.
 
-    `bytes_stored` is what its snapshots added to the repository, where restic told it of each (0.17);
-    `sizes_unknown` says why not. `overdue` says that its recovery point is missed, `findings` what is wrong
-    with how its schedule fits the CronJob's (`Code: sentence`), `retention_waits` why its retention waits for
-    approval.
+    `bytes_stored` is what its snapshots added to the repository, or None where restic did not report it for
+    all of them (before 0.17); `sizes_unknown` then says why. `overdue`: the newest good backup is older than
+    `rpo_seconds`. `findings` say how its schedule does not fit the CronJob's (`Code: sentence`),
+    `retention_waits` why its retention waits for approval.
     """
 
     id: str
@@ -178,7 +180,7 @@ Grade = Literal["ok", "warn", "fail"]
 
 
 class Check(Record, frozen=True, kw_only=True):
-    """One thing that `doctor` looked at: ok, warn or fail, with what to do."""
+    """One check of `doctor`: ok, warn or fail, with what to do."""
 
     name: str
     status: Grade
@@ -187,7 +189,7 @@ class Check(Record, frozen=True, kw_only=True):
 
 
 class Leftover(Record, frozen=True, kw_only=True):
-    """Something of kronkeep's in a cluster: why it is there, and the command that takes it away."""
+    """Something that kronkeep created in a cluster: why it exists, and the command that removes it."""
 
     cluster: str
     kind: str
@@ -198,7 +200,7 @@ class Leftover(Record, frozen=True, kw_only=True):
 
 
 class EventView(Record, frozen=True, kw_only=True):
-    """What Kubernetes said about a run's Job or a pod of it: `object` is Kind/name, `count` how often."""
+    """A Kubernetes Event about a run's Job or pod; `object` is Kind/name, `count` how often it came."""
 
     at: Moment
     type: str
@@ -209,7 +211,7 @@ class EventView(Record, frozen=True, kw_only=True):
 
 
 class WatchView(Record, frozen=True, kw_only=True):
-    """How fresh one watch is; without one that is not `needed`, what is shown is right but tells less."""
+    """The state of one watch; without a watch that is not `needed`, views are right but have less detail."""
 
     name: str
     cluster: str = ""
@@ -220,14 +222,14 @@ class WatchView(Record, frozen=True, kw_only=True):
 
 
 class Ready(Record, frozen=True, kw_only=True):
-    """Whether what is shown can be trusted, and how fresh each watch is."""
+    """Whether views are current, and the state of each watch."""
 
     ready: bool
     watches: list[WatchView]
 
 
 class Snapshot(Record, frozen=True, kw_only=True):
-    """All that a first screen needs, as of the change `seq`."""
+    """Everything that a first screen needs, as of the change `seq` of the history."""
 
     seq: int
     now: Moment
@@ -254,10 +256,9 @@ ChangedRecord = CronJobExecution | BackupExecution | Restore | BackupStorage | A
 
 
 class ChangeEvent(Record, frozen=True, kw_only=True):
-    """One change on `/v1/events`: `record` is what the record `id` of `table` is now (None: removed).
+    """One change on `/v1/events`: `record` is the new state of the record `id` of `table`; None: removed.
 
-    HISTORY_TABLES are the history's; each of their changes has a `seq` of its own, one more than the change
-    before it.
+    Each change in HISTORY_TABLES has a `seq` of its own, one more than the change before it.
 
     LIVE_TABLES (a CronJob, by its uid, and a watch, by its cluster's id and its name) are sent
     only where the query's `table` names them. They are in no journal: `seq` is that of the history's latest
@@ -272,7 +273,7 @@ class ChangeEvent(Record, frozen=True, kw_only=True):
     op: str
     record: JsonObject | None = None
 
-    def typed_record(self) -> ChangedRecord | None:
+    def decode_record(self) -> ChangedRecord | None:
         """Return the record as its table's type; None where it was removed or the table is not known.
 
         Raise msgspec.ValidationError for a record of a later daemon that this side cannot read.
@@ -285,7 +286,7 @@ class ChangeEvent(Record, frozen=True, kw_only=True):
 
 
 class Problem(Record, frozen=True, kw_only=True):
-    """RFC 9457: what went wrong, with kronkeep's stable `code` and what to do."""
+    """An error as a problem of RFC 9457, with kronkeep's `code`, which does not change, and what to do."""
 
     type: str
     title: str

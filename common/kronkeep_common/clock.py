@@ -1,4 +1,4 @@
-"""Time as something handed in, so that tests own it."""
+"""The clock that code gets as an argument, so that tests can control time."""
 
 import asyncio
 import time
@@ -7,32 +7,29 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """What the time is and how to wait."""
+    """A source of time, and a way to wait."""
 
     def now(self) -> datetime:
-        """The instant, in UTC."""
+        """Return the present instant in UTC."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that never go back, from an arbitrary start."""
+        """Return seconds since an arbitrary start, which never decrease."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Returns after `seconds`."""
+        """Wait for so many seconds."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The clock of the machine."""
 
     def now(self) -> datetime:
-        """The instant, in UTC."""
         return datetime.now(UTC)
 
     def monotonic(self) -> float:
-        """Seconds that never go back."""
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Returns after `seconds`."""
         await asyncio.sleep(seconds)

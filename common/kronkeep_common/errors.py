@@ -1,4 +1,4 @@
-"""Every error that kronkeep raises on purpose, each with one code that API, CLI and UI share.
+"""The errors that kronkeep raises, each with a code that API, command line and terminal share.
 
     KronkeepError
       InvalidRequest        the caller must change something         (HTTP 422 unless said otherwise)
@@ -12,9 +12,9 @@
                             ReadOnlyHistory (507)
       Internal (500)        DamagedHistory, HistoryTooNew
 
-What only the daemon meets stands below these in its rooms (kube/errors.py: a cluster's refusals).
-`str(error)` is one sentence for a person, `next_step` says what to do, `retryable` whether the same
-request may succeed later without a change. Codes are stable: scripts compare them.
+Errors that only the daemon raises are defined there (kube/errors.py: refusals of a cluster). `str(error)` is
+one sentence for people, `next_step` says what to do, and `retryable` whether the same request may succeed
+later without a change. Codes never change: scripts compare them.
 """
 
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ from typing import Any, ClassVar
 
 
 class KronkeepError(Exception):
-    """Anything kronkeep refuses or fails at; subclasses set the class attributes.
+    """The base class of kronkeep's errors; subclasses set the class attributes.
 
-    `details` holds small JSON values that name the offending field or object; never a secret.
+    `details` has small JSON values that name the faulty field or object, and never a secret.
     """
 
     code: ClassVar[str] = "Internal"
@@ -40,7 +40,7 @@ class KronkeepError(Exception):
 
 
 class InvalidRequest(KronkeepError):
-    """The request cannot be carried out as it stands."""
+    """The request is not valid; the caller must change it."""
 
     code = "InvalidRequest"
     status = 422
@@ -71,20 +71,20 @@ class InvalidName(InvalidRequest):
 
 
 class InvalidImage(InvalidRequest):
-    """An image reference that no registry could resolve."""
+    """A text that is not an image reference."""
 
     code = "InvalidImage"
     default_next_step = "Use a reference such as 'registry.example/team/image:tag'."
 
 
 class InvalidPolicy(InvalidRequest):
-    """A backup policy that cannot be acted on."""
+    """A backup policy that is not valid."""
 
     code = "InvalidPolicy"
 
 
 class FileTooLarge(InvalidRequest):
-    """A file that is too large to be downloaded through the API."""
+    """A file that is too large for a download through the API."""
 
     code = "FileTooLarge"
     status = 413
@@ -92,14 +92,14 @@ class FileTooLarge(InvalidRequest):
 
 
 class InvalidSettings(InvalidRequest):
-    """A settings file that cannot be used; `details` names file and key."""
+    """A settings file that is not valid; `details` names file and key."""
 
     code = "InvalidSettings"
     default_next_step = "Correct the settings file; the settings in force stay as they are."
 
 
 class InvalidFilter(InvalidRequest):
-    """A filter that the grammar refuses; `details` has the column."""
+    """A filter that cannot be parsed; `details` has the column."""
 
     code = "InvalidFilter"
     status = 400
@@ -122,7 +122,7 @@ class ConfirmationMissing(InvalidRequest):
 
 
 class NotFound(KronkeepError):
-    """The named thing does not exist."""
+    """The named object does not exist."""
 
     code = "NotFound"
     status = 404
@@ -130,19 +130,19 @@ class NotFound(KronkeepError):
 
 
 class CronJobNotFound(NotFound):
-    """No CronJob of that namespace and name."""
+    """No CronJob has that namespace and name."""
 
     code = "CronJobNotFound"
 
 
 class ExecutionNotFound(NotFound):
-    """No CronJobExecution of that id."""
+    """No run has that id."""
 
     code = "ExecutionNotFound"
 
 
 class BackupNotFound(NotFound):
-    """No BackupExecution of that id."""
+    """No backup has that id."""
 
     code = "BackupNotFound"
 
@@ -155,14 +155,14 @@ class PolicyNotFound(NotFound):
 
 
 class StorageNotFound(NotFound):
-    """No BackupStorage of that name."""
+    """No storage has that name."""
 
     code = "StorageNotFound"
     default_next_step = "Create it (kronkeep storage create) or choose one of kronkeep get storages."
 
 
 class RestoreNotFound(NotFound):
-    """No Restore of that id."""
+    """No restore has that id."""
 
     code = "RestoreNotFound"
 
@@ -171,53 +171,53 @@ class PathNotFound(NotFound):
     """The snapshot has no such path."""
 
     code = "PathNotFound"
-    default_next_step = "Look at what it holds: kronkeep files BACKUP [PATH]."
+    default_next_step = "List what it has: kronkeep files BACKUP [PATH]."
 
 
 class LogNotFound(NotFound):
-    """No log was kept for that run and its pod is gone."""
+    """No log of that run was kept, and its pod no longer exists."""
 
     code = "LogNotFound"
-    default_next_step = "Look at the run itself: its cause and its Events are kept with it."
+    default_next_step = "Look at the run itself: its cause and its Events are kept."
 
 
 class ManifestNotFound(NotFound):
-    """The run's Job is gone, and its manifest was not kept."""
+    """The run's Job no longer exists, and its manifest was not kept."""
 
     code = "ManifestNotFound"
     default_next_step = "Look at the CronJob: later runs have the same template."
 
 
 class ClusterNotFound(NotFound):
-    """No configured cluster of that name or id."""
+    """No cluster in the settings has that name or id."""
 
     code = "ClusterNotFound"
-    default_next_step = "The settings' [clusters] sections name them; kronkeep doctor lists them."
+    default_next_step = "Use a name from the settings' [clusters] sections; kronkeep doctor lists them."
 
 
 class AlertNotFound(NotFound):
-    """No alert with that id."""
+    """No alert has that id."""
 
     code = "AlertNotFound"
 
 
 class OperationNotFound(NotFound):
-    """No such operation; the newest thousand are kept."""
+    """No operation has that id; the newest thousand are kept."""
 
     code = "OperationNotFound"
     default_next_step = "List them: curl --unix-socket SOCKET http://localhost/v1/operations."
 
 
 class Conflict(KronkeepError):
-    """The request collides with what is there."""
+    """The request conflicts with what exists."""
 
     code = "Conflict"
     status = 409
-    default_next_step = "Look at what is there, and ask again for what is still wanted."
+    default_next_step = "Look at what exists, and send the request again if you still want it."
 
 
 class NameTaken(Conflict):
-    """Something of that name exists already."""
+    """Something with that name exists already."""
 
     code = "NameTaken"
     default_next_step = "Choose another name, or change the one that exists."
@@ -231,7 +231,7 @@ class StorageInUse(Conflict):
 
 
 class StateInUse(Conflict):
-    """Another daemon holds the state folder."""
+    """Another daemon uses the state folder."""
 
     code = "StateInUse"
     default_next_step = "Stop the other daemon, or give this one a state folder of its own (--state)."
@@ -245,14 +245,14 @@ class NotAllowedNow(Conflict):
 
 
 class VerificationFailed(Conflict):
-    """A backup could not be restored, or is not what was archived; `details` has the reason."""
+    """A backup could not be restored, or differs from what was archived; `details` has the reason."""
 
     code = "VerificationFailed"
     default_next_step = "Do not rely on this backup; back up again."
 
 
 class PreconditionFailed(Conflict):
-    """The object changed since it was read (If-Match, resourceVersion)."""
+    """The object has changed since it was read (If-Match, resourceVersion)."""
 
     code = "PreconditionFailed"
     status = 412
@@ -261,7 +261,7 @@ class PreconditionFailed(Conflict):
 
 
 class Denied(KronkeepError):
-    """The caller's level, or the cluster's rules, do not permit this."""
+    """The caller's access level, or the cluster's rules, do not allow this."""
 
     code = "Denied"
     status = 403
@@ -269,7 +269,7 @@ class Denied(KronkeepError):
 
 
 class TooMany(KronkeepError):
-    """The caller asks for more at once than one user may."""
+    """The user has more requests or streams at once than allowed."""
 
     code = "TooMany"
     status = 429
@@ -287,12 +287,12 @@ class TooSlow(KronkeepError):
 
 
 class Unavailable(KronkeepError):
-    """Something that kronkeep needs is away for now."""
+    """Something that kronkeep needs is not available now."""
 
     code = "Unavailable"
     status = 503
     retryable = True
-    default_next_step = "Try again in a while; kronkeep doctor says what is away."
+    default_next_step = "Try again later; kronkeep doctor says what is not available."
 
 
 class ClusterUnreachable(Unavailable):
@@ -303,7 +303,7 @@ class ClusterUnreachable(Unavailable):
 
 
 class DaemonUnreachable(Unavailable):
-    """Nobody serves the socket."""
+    """No daemon answers at the socket."""
 
     code = "DaemonUnreachable"
     default_next_step = "Start it (systemctl start kronkeepd, or make demo) or name its socket with --socket."
@@ -317,14 +317,14 @@ class EventsLost(Unavailable):
 
 
 class StillReading(Unavailable):
-    """A snapshot's listing, or a file of it, is being read by a Job; ask again for the answer."""
+    """A Job is still reading a snapshot's listing or file; ask again for the result."""
 
     code = "StillReading"
-    default_next_step = "Ask again in some seconds; the Job goes on meanwhile."
+    default_next_step = "Ask again in some seconds."
 
 
 class ToolMissing(Unavailable):
-    """A program that kronkeep runs is not installed, or too old for what is asked."""
+    """A program that kronkeep runs is not installed, or is too old for the request."""
 
     code = "ToolMissing"
     retryable = False
@@ -332,7 +332,7 @@ class ToolMissing(Unavailable):
 
 
 class StorageFailed(Unavailable):
-    """A storage's server, volume or repository did not do what was asked; `details` has the reason."""
+    """A storage's server, volume or repository failed; `details` has the reason."""
 
     code = "StorageFailed"
     status = 502
@@ -341,7 +341,7 @@ class StorageFailed(Unavailable):
 
 
 class ReadOnlyHistory(Unavailable):
-    """The history's disk is full: reads go on, writes wait for space."""
+    """The history's disk is full: nothing can be written, but reads work."""
 
     code = "ReadOnlyHistory"
     status = 507
@@ -349,7 +349,7 @@ class ReadOnlyHistory(Unavailable):
 
 
 class Internal(KronkeepError):
-    """A fault that is not the caller's."""
+    """A fault of kronkeep itself."""
 
     code = "Internal"
 
@@ -370,8 +370,8 @@ class HistoryTooNew(Internal):
     default_next_step = "Run the kronkeep version that wrote it, or a later one."
 
 
-# The families by the status of an answer, for codes that this side does not know.
-_FAMILIES: dict[int, type[KronkeepError]] = {
+# The base class for each status of an answer, for codes that this side does not know.
+_BY_STATUS: dict[int, type[KronkeepError]] = {
     400: InvalidRequest,
     403: Denied,
     404: NotFound,
@@ -385,16 +385,16 @@ _FAMILIES: dict[int, type[KronkeepError]] = {
 
 
 def all_errors(base: type[KronkeepError] = KronkeepError) -> Iterator[type[KronkeepError]]:
-    """Every class below `base` that is loaded, families before what is in them."""
+    """Yield every loaded subclass of `base`, each before its own subclasses."""
     for kind in base.__subclasses__():
         yield kind
         yield from all_errors(kind)
 
 
 def error_of_code(code: str, status: int = 500, *, retryable: bool = False) -> type[KronkeepError]:
-    """The class of a code; for one of the daemon's own, or of a later daemon, one below its family."""
+    """Return the class of a code; for an unknown code make one, with a base class for the status."""
     for kind in all_errors():
         if kind.code == code:
             return kind
-    family = _FAMILIES.get(status, KronkeepError)
-    return type(code, (family,), {"code": code, "status": status, "retryable": retryable})
+    base = _BY_STATUS.get(status, KronkeepError)
+    return type(code, (base,), {"code": code, "status": status, "retryable": retryable})

@@ -1,4 +1,4 @@
-"""JSON that others wrote: read as what it should be, or not at all."""
+"""Decoding of JSON from outside, which may be anything."""
 
 from typing import Any, TypeVar
 
@@ -6,13 +6,13 @@ import msgspec
 
 T = TypeVar("T")
 JsonObject = dict[str, Any]
-# What msgspec raises: its own errors and that of a text which is no UTF-8 are ValueErrors, and nesting that
-# is deeper than Python's stack is a RecursionError.
+# What msgspec raises: ValueErrors for wrong JSON, wrong types and texts that are not UTF-8, and
+# RecursionError for nesting that is deeper than Python's stack.
 DECODING_ERRORS = (ValueError, RecursionError)
 
 
 def decode_or_none(text: bytes | str, kind: type[T]) -> T | None:
-    """The JSON as `kind`; None where it is none, or of another shape, or too deep to be read."""
+    """Decode JSON as `kind`; return None where it is not JSON, has another shape, or is nested too deep."""
     try:
         return msgspec.json.decode(text, type=kind)
     except DECODING_ERRORS:

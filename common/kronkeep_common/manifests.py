@@ -1,4 +1,4 @@
-"""Manifests in YAML or JSON, several in a file: what `kronkeep apply` sends and the daemon's folder keeps.
+"""Manifests in YAML or JSON, several in a file, for `kronkeep apply` and the daemon's manifest folder.
 
     kind: CronJob               kind: BackupStorage              apiVersion: batch/v1
     namespace: default          id: vault                        kind: CronJob
@@ -8,7 +8,7 @@
     policy: {storage_id: vault}
 
 The first two are the bodies of POST /v1/cronjobs and POST /v1/storages (`kind_of_storage` is a storage's
-`kind`); with an `apiVersion` it is Kubernetes' own, its policy in annotations, for POST /v1/cronjobs/apply.
+`kind`). A manifest with an `apiVersion` is Kubernetes' own, with its policy in annotations.
 """
 
 from collections.abc import Iterable
@@ -22,27 +22,27 @@ from kronkeep_common.models import BackupStorageCreate, CronJobCreate, CronJobMa
 from kronkeep_common.text import clean
 
 LARGEST = 1024 * 1024  # characters
-DEEPEST = 32  # libyaml's composer calls itself once a level, and a deep enough document ends the process
+DEEPEST = 32  # levels; libyaml's composer calls itself for each, and too many end the process
 SUFFIXES = (".yaml", ".yml", ".json")
 ManifestBody = CronJobCreate | BackupStorageCreate | CronJobManifest
 
 
 class ManifestDocument(NamedTuple):
-    """One manifest, and the file and line where it begins."""
+    """A manifest, and the file and line where it begins."""
 
     where: str
     body: ManifestBody
 
 
 def describe(body: ManifestBody) -> str:
-    """`storage ID`, or `cronjob NAMESPACE/NAME`."""
+    """Return `storage ID`, or `cronjob NAMESPACE/NAME`."""
     if isinstance(body, BackupStorageCreate):
         return f"storage {body.id}"
     return f"cronjob {body.namespace}/{body.name}"
 
 
 def read_file(path: Path) -> list[ManifestDocument]:
-    """Every document of a file; raises InvalidRequest naming file and line."""
+    """Read every document of a file; raise InvalidRequest, which names file and line."""
     try:
         with path.open(encoding="utf-8") as opened:
             text = opened.read(LARGEST + 1)
@@ -52,7 +52,7 @@ def read_file(path: Path) -> list[ManifestDocument]:
 
 
 def parse_documents(text: str, where: str) -> list[ManifestDocument]:
-    """The documents of one text; raises InvalidRequest with the line at which the faulty one begins."""
+    """Parse the documents of a text; raise InvalidRequest, which names the line of the faulty document."""
     import yaml
 
     if len(text) > LARGEST:
@@ -77,7 +77,7 @@ def parse_documents(text: str, where: str) -> list[ManifestDocument]:
 
 
 def _check_tokens(tokens: Iterable[Any], where: str) -> None:
-    """Raises InvalidRequest for aliases, whose expansion has no bound, and for what is nested too deep."""
+    """Raise InvalidRequest for aliases, whose expansion has no bound, and for too many levels."""
     depth = 0
     for token in tokens:
         kind = type(token).__name__

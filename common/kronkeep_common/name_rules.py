@@ -1,4 +1,4 @@
-"""Which names and images Kubernetes takes."""
+"""Rules of Kubernetes for names and image references."""
 
 import re
 
@@ -10,16 +10,16 @@ _IMAGE = re.compile(
     r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
     r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
-LONGEST_NAME = 52  # a CronJob's; its Jobs' names add 11 characters
+LONGEST_NAME = 52  # characters; the names of a CronJob's Jobs add 11
 
 
 def check_name(name: str) -> None:
-    """Raises InvalidName for a CronJob's name that Kubernetes would refuse."""
+    """Raise InvalidName for a name that Kubernetes would refuse for a CronJob."""
     if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
         raise InvalidName(f"The name {clean(repr(name), 80)} is not a CronJob's name.", field="name")
 
 
 def check_image(image: str) -> None:
-    """Raises InvalidImage for what no registry could resolve."""
+    """Raise InvalidImage for a text that is not an image reference."""
     if len(image) > 500 or not _IMAGE.fullmatch(image):
         raise InvalidImage(f"The image {clean(repr(image), 120)} is not an image reference.", field="image")

@@ -1,4 +1,4 @@
-"""Names that kronkeep writes on Kubernetes objects, in one place; all begin with `kronkeep.dev/`."""
+"""Keys of labels and annotations on Kubernetes objects; kronkeep's own begin with `kronkeep.dev/`."""
 
 PREFIX = "kronkeep.dev/"
 POLICY = PREFIX + "backup-policy"

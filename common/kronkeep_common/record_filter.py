@@ -1,10 +1,10 @@
-"""The filter grammar that API, command line and terminal share.
+"""Filters for lists of records, with one grammar for API, command line and terminal.
 
     status:failed ns:pay age:<24h !name:test text
 
-Terms are ANDed. `!` turns a term around. `status`, `ns`, `cluster`, `name`, `storage`, `policy`, `trigger`,
-`reason`, `severity` and `code` compare whole words (`name` and free text look inside); `cluster` takes a name
-of the settings or an id; `age` takes < or > and a duration in s, m, h or d.
+A record must match all terms; `!` negates a term. `status`, `ns`, `cluster`, `storage`, `policy`, `trigger`,
+`reason`, `severity` and `code` must be equal to the value; `name`, and a word without a field, must contain
+it. `cluster` is a name in the settings or an id; `age` is < or > and a duration in s, m, h or d.
 """
 
 import re
@@ -33,18 +33,18 @@ RecordTest = Callable[[Any, datetime], bool]
 
 
 class RecordFilter(NamedTuple):
-    """A parsed filter: tests that must all pass, and what an index can answer first."""
+    """A parsed filter: tests that must all pass, and values by field that an index can find first."""
 
     tests: tuple[RecordTest, ...]
     indexed_values: dict[str, str]
 
     def matches(self, record: Any, now: datetime) -> bool:
-        """Whether the record passes."""
+        """Whether a record passes all tests."""
         return all(test(record, now) for test in self.tests)
 
 
 def parse_filter(text: str, clusters: Mapping[str, str] = MappingProxyType({})) -> RecordFilter:
-    """The filter; raises InvalidFilter with the column of the fault. `clusters` are ids by name."""
+    """Parse a filter; raise InvalidFilter with the column of the fault. `clusters` are ids by name."""
     tests: list[RecordTest] = []
     equal: dict[str, str] = {}
     for match in re.finditer(r"\S+", text):
@@ -80,7 +80,7 @@ def _make_test(key: str, value: str, column: int) -> RecordTest:
 
 
 def _field_text(record: Any, field: str) -> str:
-    """The field as text, empty where there is none."""
+    """Return a field of a record, or of its policy, as text; empty without one."""
     if field == "status" and (recent := getattr(record, "recent", None)):
         return str(recent[-1])
     policy = getattr(record, "policy", None)

@@ -1,4 +1,4 @@
-"""Where the socket is."""
+"""The path of the daemon's socket, and checks of it."""
 
 import os
 import stat
@@ -7,11 +7,11 @@ from pathlib import Path
 from kronkeep_common.errors import DaemonUnreachable, InvalidSettings
 
 SYSTEM_SOCKET = Path("/run/kronkeepd/api.sock")
-LONGEST = 107  # bytes; sockaddr_un holds 108 with its NUL
+LONGEST = 107  # bytes; sockaddr_un has 108 with the final NUL
 
 
 def socket_path(given: Path | None = None) -> Path:
-    """The socket to use: the one given, $KRONKEEP_SOCKET, the user's own, the system's."""
+    """Return `given`, else $KRONKEEP_SOCKET, else the user's own socket, else the system's."""
     if given is not None:
         return given
     if text := os.environ.get("KRONKEEP_SOCKET"):
@@ -22,13 +22,13 @@ def socket_path(given: Path | None = None) -> Path:
 
 
 def check_length(path: Path) -> None:
-    """Raises InvalidSettings for a path that no socket can have."""
+    """Raise InvalidSettings for a path that is too long for a socket."""
     if len(os.fsencode(path)) > LONGEST:
         raise InvalidSettings(f"The socket path {path} is longer than {LONGEST} bytes.")
 
 
 def check_server(path: Path) -> None:
-    """Raises DaemonUnreachable when there is no socket, or a stranger made it."""
+    """Raise DaemonUnreachable where there is no socket, or where it belongs to another user."""
     try:
         status = path.stat()
     except OSError as fault:

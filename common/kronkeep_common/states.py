@@ -1,4 +1,4 @@
-"""State machines as tables: which state may follow which; what is not listed cannot happen."""
+"""State machines as tables: the states that may follow each state; others cannot."""
 
 from enum import StrEnum
 from typing import TypeVar
@@ -54,7 +54,7 @@ class StorageStatus(StrEnum):
 
 
 class AlertStatus(StrEnum):
-    """The state of an Alert; a person acknowledges it, and it ends when its cause has gone."""
+    """The state of an Alert; a person acknowledges it, and it is resolved when its cause has ended."""
 
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
@@ -98,7 +98,7 @@ RESTORE_TRANSITIONS: dict[RestoreStatus, frozenset[RestoreStatus]] = {
     _R.PENDING: frozenset({_R.PREPARING, _R.FAILED}),
     _R.PREPARING: frozenset({_R.RESTORING, _R.FAILED}),
     _R.RESTORING: frozenset({_R.VERIFYING, _R.FAILED}),
-    # A restore whose Job was killed while it compared begins anew.
+    # A restore whose Job was killed during the comparison starts again.
     _R.VERIFYING: frozenset({_R.COMPLETED, _R.FAILED, _R.RESTORING}),
     _R.COMPLETED: frozenset(),
     _R.FAILED: frozenset(),
@@ -108,8 +108,8 @@ _S = StorageStatus
 STORAGE_TRANSITIONS: dict[StorageStatus, frozenset[StorageStatus]] = {
     _S.PENDING: frozenset({_S.CREATING, _S.DELETING, _S.FAILED}),
     _S.CREATING: frozenset({_S.ACTIVE, _S.DELETING, _S.FAILED}),
-    # A repository that cannot be reached or is damaged leaves its storage active: `reason` and `check_ok` say
-    # so, and each archive tries anew.
+    # A storage whose repository cannot be reached or is damaged stays active: `reason` and `check_ok` say so,
+    # and each archive tries again.
     _S.ACTIVE: frozenset({_S.DELETING}),
     _S.DELETING: frozenset({_S.FAILED}),
     _S.FAILED: frozenset({_S.CREATING, _S.DELETING}),
@@ -124,10 +124,10 @@ ALERT_TRANSITIONS: dict[AlertStatus, frozenset[AlertStatus]] = {
 
 
 def is_final(table: dict[S, frozenset[S]], state: S) -> bool:
-    """Whether nothing may follow `state`."""
+    """Whether no other state may follow `state`."""
     return not table[state]
 
 
 def may_follow(table: dict[S, frozenset[S]], old: S, new: S) -> bool:
-    """Whether `new` may be written over `old`; staying is always allowed."""
+    """Whether a record may change from `old` to `new`; it may always keep its state."""
     return new == old or new in table[old]

@@ -1,8 +1,8 @@
-"""Text hygiene and formatting: what reaches a terminal is printable, bounded and says one thing.
+"""Cleaning of untrusted text, and formatting of sizes, durations and ages.
 
-Cluster objects, logs and users may carry terminal escapes (OSC 52 writes a clipboard, CSI 2J clears a
-screen), C1 controls that some terminals obey, and bidi overrides that reorder what is read. `clean`
-replaces them by visible symbols; it runs when text enters a model and again at each widget.
+Cluster objects, logs and users' texts may contain terminal escapes (OSC 52 writes the clipboard, CSI 2J
+clears the screen), C1 controls that some terminals obey, and bidi overrides that reorder text. `clean`
+replaces them by visible symbols. It is applied where a text enters a model, and again where it is shown.
 """
 
 import re
@@ -29,7 +29,7 @@ def _visible(match: re.Match[str]) -> str:
 
 
 def clean(text: str, limit: int = MAX_LINE) -> str:
-    """`text` as one harmless line of at most `limit` characters: tabs become spaces, controls visible."""
+    """Return `text` as one harmless line of at most `limit` characters, with visible control characters."""
     if len(text) > limit:
         text = text[: limit - 1] + "\u2026"
     if text.isascii() and text.isprintable():
@@ -38,19 +38,19 @@ def clean(text: str, limit: int = MAX_LINE) -> str:
 
 
 def clean_lines(text: str, limit: int = MAX_LINE) -> list[str]:
-    """The lines of `text`, each cleaned; a carriage return before a line feed is dropped."""
+    """Split `text` into lines and clean each; a carriage return before a line feed is dropped."""
     return [clean(line.removesuffix("\r"), limit) for line in text.split("\n")]
 
 
 def clip(text: str, width: int) -> str:
-    """`text` in at most `width` characters, with an ellipsis where some were left out."""
+    """Shorten `text` to at most `width` characters, with an ellipsis."""
     if len(text) <= width:
         return text
     return text[: max(0, width - 1)] + "\u2026" if width > 0 else ""
 
 
 def size(count: float | None) -> str:
-    """A size in bytes as people read it: 512 B, 41.2 GiB; `-` for None."""
+    """Write bytes as 512 B or 41.2 GiB; None as `-`."""
     if count is None:
         return "-"
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
@@ -61,21 +61,21 @@ def size(count: float | None) -> str:
 
 
 def growth(per_day: float | None) -> str:
-    """Bytes a day as people read them: 1.2 GiB/d; `-` for None."""
+    """Write bytes per day as 1.2 GiB/d; None as `-`."""
     if per_day is None:
         return "-"
     return f"{'-' if per_day < 0 else ''}{size(abs(per_day))}/d"
 
 
 def days(count: float | None) -> str:
-    """Days that are left as people read them: 41d, <1d; `-` for None."""
+    """Write days as 41d or <1d; None as `-`."""
     if count is None:
         return "-"
     return f"{count:.0f}d" if count >= 1 else "<1d"
 
 
 def duration(seconds: float | None) -> str:
-    """A duration as people read it: 0.4s, 12m08s, 1h02m, 3d04h; `-` for None."""
+    """Write seconds as 0.4s, 12m08s, 1h02m or 3d04h; None as `-`."""
     if seconds is None:
         return "-"
     if seconds < 10:
@@ -91,14 +91,14 @@ def duration(seconds: float | None) -> str:
 
 
 def age(moment: datetime | None, now: datetime) -> str:
-    """How long ago `moment` was (`4m`), or how far ahead it is (`in 4m`); seconds only below a minute."""
+    """Write how long ago `moment` was (`4m`), or how far ahead it is (`in 4m`); None as `-`."""
     if moment is None:
         return "-"
     delta = now - moment
-    return f"in {_coarse(-delta)}" if delta < timedelta(0) else _coarse(delta)
+    return f"in {_largest_unit(-delta)}" if delta < timedelta(0) else _largest_unit(delta)
 
 
-def _coarse(delta: timedelta) -> str:
+def _largest_unit(delta: timedelta) -> str:
     seconds = int(delta.total_seconds())
     for limit, unit, divisor in ((60, "s", 1), (3600, "m", 60), (172800, "h", 3600)):
         if seconds < limit:

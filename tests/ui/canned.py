@@ -168,7 +168,7 @@ class CannedCronJobs(CannedResource):
     async def spec(self, namespace: str, name: str) -> CronJobCreate:
         return msgspec.structs.replace(self._canned.spec, namespace=namespace, name=name)
 
-    async def tagged_spec(self, namespace: str, name: str) -> TaggedSpec:
+    async def spec_with_tag(self, namespace: str, name: str) -> TaggedSpec:
         return TaggedSpec(await self.spec(namespace, name), self._canned.tag)
 
     async def trigger(self, namespace: str, name: str) -> CronJob:

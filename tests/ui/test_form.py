@@ -167,7 +167,7 @@ async def test_one_that_is_there_is_changed_under_its_own_name() -> None:
 
 async def test_one_that_cannot_be_read_is_not_overwritten() -> None:
     class Unreadable(CannedCronJobs):
-        async def tagged_spec(self, namespace: str, name: str) -> TaggedSpec:
+        async def spec_with_tag(self, namespace: str, name: str) -> TaggedSpec:
             raise errors.NotAllowedNow("It has two containers.")
 
     client = ClientWithStorage()

@@ -166,7 +166,7 @@ def apply_events(store: Store, events: Sequence[ChangeEvent], now: datetime) -> 
     for event in events:
         is_new = event.table in LIVE_TABLES or event.seq > store.seq
         if is_new and event.table in SHOWN_TABLES:
-            changes.setdefault(event.table, {})[event.id] = event.typed_record()
+            changes.setdefault(event.table, {})[event.id] = event.decode_record()
         seq = max(seq, event.seq)
     store = msgspec.structs.replace(
         store,

@@ -1,4 +1,4 @@
-"""Alerts."""
+"""The client's calls about alerts."""
 
 from kronkeep_common import api
 from kronkeep_common.client.connection import Connection, page_query, path_part
@@ -23,7 +23,7 @@ class AlertCalls:
         return await self._connection.get("/v1/alerts", api.ListOf[Alert], query)
 
     async def get(self, alert_id: str) -> Alert:
-        """Return one alert."""
+        """Return the alert with an id."""
         return await self._connection.get(_path(alert_id), Alert)
 
     async def acknowledge(self, alert_id: str) -> Alert:

@@ -32,7 +32,7 @@ class BackupCalls:
         return await self._connection.get("/v1/backups", api.ListOf[BackupExecution], query)
 
     async def get(self, backup_id: str) -> BackupExecution:
-        """Return one backup."""
+        """Return the backup with an id."""
         return await self._connection.get(_path(backup_id), BackupExecution)
 
     async def cancel(self, backup_id: str) -> BackupExecution:

@@ -32,7 +32,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class BlockingTransport:
-    """Opens one connection for each request, and blocks."""
+    """A transport that opens a connection for each request, and blocks."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -65,7 +65,7 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close all connections to the daemon."""
         await self._connection.close()
 
     async def pause(self, seconds: float) -> None:
@@ -82,7 +82,7 @@ class Client:
         """Yield every change later than the change `after` (or than now) while the connection lasts.
 
         `tables` (of api.HISTORY_TABLES and api.LIVE_TABLES; the former without it) and `filter` (as in the
-        lists) select changes. `ChangeEvent.typed_record` makes a model of one. Raise EventsLost where the
+        lists) select changes. `ChangeEvent.decode_record` makes a model of one. Raise EventsLost where the
         daemon no longer has all changes after `after`: then the caller takes a new snapshot.
         """
         query = {"table": ",".join(tables) if tables else None, "filter": filter}

@@ -39,7 +39,7 @@ class Connection:
         return self._transport
 
     async def close(self) -> None:
-        """Close the transport."""
+        """Close the transport where it was opened."""
         if self._transport is not None:
             await self._transport.close()
 
@@ -68,8 +68,8 @@ class Connection:
         if_match: str | None = None,
     ) -> T:
         """Send a request and return its answer; `if_match` is the entity tag of what the caller has read."""
-        found = await self.call_tagged(method, path, body, query=query, if_match=if_match)
-        return msgspec.json.decode(found.body or b"null", type=answer)
+        reply = await self.call_tagged(method, path, body, query=query, if_match=if_match)
+        return msgspec.json.decode(reply.body or b"null", type=answer)
 
     async def call_tagged(
         self,

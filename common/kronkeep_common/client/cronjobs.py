@@ -37,7 +37,7 @@ class CronJobCalls:
         return await self._connection.get("/v1/cronjobs", api.ListOf[CronJob], {"namespace": namespace})
 
     async def get(self, namespace: str, name: str) -> CronJob:
-        """Return one CronJob."""
+        """Return the CronJob of a name."""
         return await self._connection.get(_path(namespace, name), CronJob)
 
     async def create(self, spec: CronJobCreate, *, dry_run: bool = False) -> CronJob:
@@ -46,9 +46,9 @@ class CronJobCalls:
 
     async def spec(self, namespace: str, name: str) -> CronJobCreate:
         """Return a CronJob's specification, to be changed and given to `replace`; raise NotAllowedNow."""
-        return (await self.tagged_spec(namespace, name)).spec
+        return (await self.spec_with_tag(namespace, name)).spec
 
-    async def tagged_spec(self, namespace: str, name: str) -> TaggedSpec:
+    async def spec_with_tag(self, namespace: str, name: str) -> TaggedSpec:
         """Return the specification with its entity tag, which `replace` takes as `if_match`."""
         answer = await self._connection.call_tagged("GET", _path(namespace, name, "spec"))
         return TaggedSpec(msgspec.json.decode(answer.body, type=CronJobCreate), answer.tag)
@@ -80,11 +80,11 @@ class CronJobCalls:
         return await self._connection.post(_path(namespace, name, "trigger"), CronJobExecution, body)
 
     async def suspend(self, namespace: str, name: str) -> CronJob:
-        """Stop new runs."""
+        """Suspend a CronJob: no new runs are started."""
         return await self._connection.post(_path(namespace, name, "suspend"), CronJob)
 
     async def resume(self, namespace: str, name: str) -> CronJob:
-        """Allow new runs, from the next slot on."""
+        """Resume a CronJob: it runs again from its next slot on."""
         return await self._connection.post(_path(namespace, name, "resume"), CronJob)
 
     async def set_policy(self, namespace: str, name: str, policy: BackupPolicySpec) -> CronJob:

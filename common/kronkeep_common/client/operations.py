@@ -7,7 +7,7 @@ from kronkeep_common.client.connection import Connection, path_part
 
 
 class OperationCalls:
-    """`client.operations`."""
+    """`client.operations`: the newest thousand are kept."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

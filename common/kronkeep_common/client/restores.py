@@ -1,4 +1,4 @@
-"""Restores, drills and verifications."""
+"""The client's calls about restores, drills and verifications."""
 
 from collections.abc import AsyncGenerator
 
@@ -25,7 +25,7 @@ class RestoreCalls:
         return await self._connection.get("/v1/restores", api.ListOf[Restore], query)
 
     async def get(self, restore_id: str) -> Restore:
-        """Return one restore."""
+        """Return the restore with an id."""
         return await self._connection.get(_path(restore_id), Restore)
 
     async def cancel(self, restore_id: str) -> Restore:

@@ -1,4 +1,4 @@
-"""Runs of CronJobs."""
+"""The client's calls about runs."""
 
 from collections.abc import AsyncGenerator
 
@@ -26,11 +26,11 @@ class RunCalls:
         return await self._connection.get("/v1/executions", api.ListOf[CronJobExecution], query)
 
     async def get(self, run_id: str) -> CronJobExecution:
-        """Return one run."""
+        """Return the run with an id."""
         return await self._connection.get(_path(run_id), CronJobExecution)
 
     async def cancel(self, run_id: str) -> CronJobExecution:
-        """Stop a run."""
+        """Stop a run that has not ended."""
         return await self._connection.post(f"{_path(run_id)}/cancel", CronJobExecution)
 
     async def manifest(self, run_id: str) -> JsonObject:

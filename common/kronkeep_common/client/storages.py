@@ -19,11 +19,11 @@ class StorageCalls:
         self._connection = connection
 
     async def list(self) -> api.ListOf[BackupStorage]:
-        """Return every storage."""
+        """Return all storages of the daemon."""
         return await self._connection.get("/v1/storages", api.ListOf[BackupStorage])
 
     async def get(self, name: str) -> BackupStorage:
-        """Return one storage."""
+        """Return the storage of a name."""
         return await self._connection.get(_path(name), BackupStorage)
 
     async def kinds(self) -> api.ListOf[StorageKind]:

@@ -77,13 +77,13 @@ async def _next(source: AsyncGenerator[T, None]) -> T:
 
 
 class SyncCronJobs(Blocking[CronJobCalls]):
-    """`client.cronjobs`."""
+    """The blocking calls of `client.cronjobs`."""
 
     list = BlockingCall(CronJobCalls.list)
     get = BlockingCall(CronJobCalls.get)
     create = BlockingCall(CronJobCalls.create)
     spec = BlockingCall(CronJobCalls.spec)
-    tagged_spec = BlockingCall(CronJobCalls.tagged_spec)
+    spec_with_tag = BlockingCall(CronJobCalls.spec_with_tag)
     replace = BlockingCall(CronJobCalls.replace)
     apply = BlockingCall(CronJobCalls.apply)
     delete = BlockingCall(CronJobCalls.delete)
@@ -97,7 +97,7 @@ class SyncCronJobs(Blocking[CronJobCalls]):
 
 
 class SyncRuns(Blocking[RunCalls]):
-    """`client.runs`."""
+    """The blocking calls of `client.runs`."""
 
     list = BlockingCall(RunCalls.list)
     get = BlockingCall(RunCalls.get)
@@ -108,7 +108,7 @@ class SyncRuns(Blocking[RunCalls]):
 
 
 class SyncBackups(Blocking[BackupCalls]):
-    """`client.backups`."""
+    """The blocking calls of `client.backups`."""
 
     list = BlockingCall(BackupCalls.list)
     get = BlockingCall(BackupCalls.get)
@@ -124,7 +124,7 @@ class SyncBackups(Blocking[BackupCalls]):
 
 
 class SyncRestores(Blocking[RestoreCalls]):
-    """`client.restores`."""
+    """The blocking calls of `client.restores`."""
 
     list = BlockingCall(RestoreCalls.list)
     get = BlockingCall(RestoreCalls.get)
@@ -133,7 +133,7 @@ class SyncRestores(Blocking[RestoreCalls]):
 
 
 class SyncPolicies(Blocking[PolicyCalls]):
-    """`client.policies`."""
+    """The blocking calls of `client.policies`."""
 
     list = BlockingCall(PolicyCalls.list)
     check_schedule = BlockingCall(PolicyCalls.check_schedule)
@@ -144,7 +144,7 @@ class SyncPolicies(Blocking[PolicyCalls]):
 
 
 class SyncStorages(Blocking[StorageCalls]):
-    """`client.storages`."""
+    """The blocking calls of `client.storages`."""
 
     list = BlockingCall(StorageCalls.list)
     get = BlockingCall(StorageCalls.get)
@@ -161,7 +161,7 @@ class SyncStorages(Blocking[StorageCalls]):
 
 
 class SyncAlerts(Blocking[AlertCalls]):
-    """`client.alerts`."""
+    """The blocking calls of `client.alerts`."""
 
     list = BlockingCall(AlertCalls.list)
     get = BlockingCall(AlertCalls.get)
@@ -169,7 +169,7 @@ class SyncAlerts(Blocking[AlertCalls]):
 
 
 class SyncOperations(Blocking[OperationCalls]):
-    """`client.operations`."""
+    """The blocking calls of `client.operations`."""
 
     list = BlockingCall(OperationCalls.list)
     get = BlockingCall(OperationCalls.get)

@@ -47,5 +47,5 @@ class Transport(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close all open connections."""
         ...

@@ -20,7 +20,7 @@ from kronkeep_common.models.cronjob import (
     CronJobSpec,
     EnvVar,
     KeptLog,
-    PodSeen,
+    PodRecord,
     VolumeMount,
 )
 from kronkeep_common.models.policy import (
@@ -91,7 +91,7 @@ __all__ = [
     "Hooks",
     "Include",
     "KeptLog",
-    "PodSeen",
+    "PodRecord",
     "Progress",
     "Resolution",
     "Restore",

@@ -10,11 +10,11 @@ Kind = Literal["cronjob", "storage", "watch"]
 
 
 class Alert(Record, frozen=True, kw_only=True):
-    """One thing that is wrong with one object, from its first sight to its end.
+    """One problem of one object, from when it was noticed to its end.
 
-    `code` is stable (RunFailed, BackupOverdue, ...); `kind`, `object` and `object_id` say with what;
-    `record_id` is the run, backup or restore that it is about. It is wrong since `since`, and known since
-    `created_at`. `told_at` is when channels were last given it.
+    `code` is an AlertCode; `kind`, `object` and `object_id` name the object, and `record_id` the run, backup
+    or restore that the alert is about. The problem began at `since`; kronkeep noticed it at `created_at`.
+    `told_at` is when the alert was last sent to channels.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""BackupExecutions: what was archived from which run."""
+"""BackupExecutions: the archives, and the runs that they belong to."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from kronkeep_common.states import BackupStatus
 
 
 class Progress(Record, frozen=True, kw_only=True):
-    """restic's last `status` line; `percent` is 0 to 100."""
+    """The progress of a backup or restore, from restic's last `status` line; `percent` is 0 to 100."""
 
     percent: float = 0
     bytes_done: Bytes = 0
@@ -21,10 +21,11 @@ class Progress(Record, frozen=True, kw_only=True):
 
 
 class BackupResult(Record, frozen=True, kw_only=True):
-    """restic's `summary` line: `bytes_read` of the source, `bytes_added` new to the repository.
+    """The result of a backup, from restic's `summary` line.
 
-    `bytes_stored` is what the new data takes there (restic 0.17), `ratio` = bytes_added / bytes_stored. A
-    dump beside other things has a snapshot of its own, `database_snapshot_id`; figures are of both.
+    `bytes_read` were read from the source, `bytes_added` of them were new to the repository, where they take
+    `bytes_stored` (restic 0.17 and later); `ratio` is bytes_added / bytes_stored. A database dump next to
+    files has a snapshot of its own, `database_snapshot_id`; the figures are then sums of both.
     """
 
     snapshot_id: str
@@ -43,7 +44,7 @@ class BackupResult(Record, frozen=True, kw_only=True):
 
 
 class HookRun(Record, frozen=True, kw_only=True):
-    """One hook of one attempt: `exit_code` is None where it never ran to its end."""
+    """One run of a hook in one attempt; `exit_code` is None where it did not end by itself."""
 
     name: str
     stage: Literal["pre", "validate", "post"]
@@ -58,13 +59,13 @@ class HookRun(Record, frozen=True, kw_only=True):
 
 
 class BackupExecution(Record, frozen=True, kw_only=True):
-    """One archive, belonging to one CronJobExecution; `parent` is None for a backup made by hand.
+    """One archive; `cronjob_execution_id` is the run it belongs to, None for a backup without a run.
 
-    `attempt` counts from 1. `policy` is the policy as it stood; it survives the policy. `overrides` is what a
-    person changed for this one. `sequence` numbers the backups in the order in which they were recorded;
-    0 where that is not known. `ending` is the state that it will have once its post hooks have run.
-    `manifest_files` is how many files have a SHA-256 made at backup time; `verified_by` is the Restore (a
-    drill or a verification) that last brought all of it back and found it the same, at `verified_at`.
+    `attempt` counts from 1. `policy` is a copy of the policy at that time. `overrides` are settings that were
+    changed for this backup only. `sequence` numbers the backups in the order in which they were recorded; it
+    is 0 where that is not known. `ending` is the status that it will have once its post hooks have run.
+    `manifest_files` is the number of files with a SHA-256 from backup time. `verified_by` is the restore (a
+    drill or a verification) that last restored and compared all of it, at `verified_at`.
     """
 
     id: str
@@ -90,7 +91,6 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     deadline_at: Moment | None = None
     duration_seconds: Seconds | None = None
     job: str | None = None
-    job_id: str | None = None
     progress: Progress | None = None
     result: BackupResult | None = None
     pinned: bool = False

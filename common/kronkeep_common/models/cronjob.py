@@ -1,4 +1,4 @@
-"""CronJobs as kronkeep shows and creates them, and the CronJobExecutions it keeps."""
+"""CronJobs as kronkeep creates and shows them, and CronJobExecutions, their runs."""
 
 from typing import Annotated, Any, Literal
 
@@ -10,7 +10,7 @@ from kronkeep_common.states import ExecutionStatus, Trigger
 
 
 class EnvVar(Request, frozen=True, kw_only=True):
-    """One environment variable: a plain value, or a reference to a Secret's key."""
+    """An environment variable: a plain value, or a reference to a Secret's key."""
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
     value: str | None = None
@@ -26,7 +26,7 @@ class VolumeMount(Request, frozen=True, kw_only=True):
 
 
 class CronJobSpec(Request, frozen=True, kw_only=True):
-    """The part of a CronJob that kronkeep's form and API write; names of fields follow batch/v1."""
+    """The part of a CronJob that kronkeep's form and API write; field names follow batch/v1."""
 
     image: str
     command: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class CronJobSpec(Request, frozen=True, kw_only=True):
 
 
 class CronJobCreate(CronJobSpec, frozen=True, kw_only=True):
-    """A CronJob to create, with its policy or without one: both come to be, or neither."""
+    """A CronJob to create, with or without a policy; both are created, or neither."""
 
     namespace: Name = "default"
     name: Name
@@ -54,7 +54,7 @@ class CronJobCreate(CronJobSpec, frozen=True, kw_only=True):
 
 
 class CronJobManifest(Request, frozen=True, kw_only=True, rename={"api_version": "apiVersion"}):
-    """A CronJob as Kubernetes writes it; its policy, where it has one, is in `metadata.annotations`."""
+    """A CronJob in Kubernetes' own format; its policy, where it has one, is in `metadata.annotations`."""
 
     api_version: Literal["batch/v1"]
     kind: Literal["CronJob"]
@@ -62,32 +62,30 @@ class CronJobManifest(Request, frozen=True, kw_only=True, rename={"api_version":
     spec: dict[str, Any]
 
     def __post_init__(self) -> None:
-        """Raises ValueError where it has no name, or a namespace that is no text."""
+        """Raise ValueError for a missing name, and for a namespace that is not a text."""
         for field in ("name", "namespace"):
             if not isinstance(self.metadata.get(field, "default" if field == "namespace" else None), str):
                 raise ValueError(f"metadata.{field} must be a text")  # noqa: TRY004 - msgspec's contract
 
     @property
     def namespace(self) -> str:
-        """The namespace, `default` where none is named."""
+        """The namespace; `default` where the manifest has none."""
         return str(self.metadata.get("namespace", "default"))
 
     @property
     def name(self) -> str:
-        """The CronJob's name."""
         return str(self.metadata["name"])
 
 
 class CronJob(Record, frozen=True, kw_only=True):
-    """A CronJob of a cluster as kronkeep sees it now.
+    """A CronJob of a cluster in its present state.
 
-    `id` is the CronJob's uid; `recent` holds the newest executions' statuses, oldest first (20 at most).
-    `policy_fault` says why an annotation cannot be acted on, `policy_findings` what is wrong with how the
-    schedules of CronJob and policy fit (`Code: sentence`), and `resolution`, in the answer to a write, what
-    the policy's strategy did about a conflict. `next_backup_at` is by the policy's schedule, or the start of
-    the next run, which the backup follows.
-    `late_since` is the oldest slot whose Job has not come within the grace, `delayed_since` the one that
-    waits for the run before it (Forbid).
+    `id` is the CronJob's uid. `recent` has the statuses of the newest runs, at most 20, oldest first.
+    `policy_fault` says why the policy's annotation cannot be read, `policy_findings` how the schedules of
+    CronJob and policy do not fit (`Code: sentence`), and `resolution`, in the answer to a change, what the
+    policy's strategy did about a conflict. `next_backup_at` follows the policy's schedule; without one it is
+    the start of the next run, which the backup follows. `late_since` is the oldest slot that has no Job
+    after the grace period, `delayed_since` the slot that waits for the run before it (Forbid).
     """
 
     id: str
@@ -123,15 +121,15 @@ class CronJob(Record, frozen=True, kw_only=True):
 
 
 class Cause(Record, frozen=True, kw_only=True):
-    """Why something waits or failed: a stable word, a sentence, and what to do."""
+    """Why something waits or has failed: a Reason, a sentence, and what to do."""
 
     reason: str
     message: str
     next_step: str
 
 
-class PodSeen(Record, frozen=True, kw_only=True):
-    """What one pod of a Job told: where it ran and how its deciding container ended, with the cause."""
+class PodRecord(Record, frozen=True, kw_only=True):
+    """One pod of a Job: where it ran, and how the container that decided its end ended, with the cause."""
 
     name: str
     created_at: Moment | None = None
@@ -146,9 +144,10 @@ class PodSeen(Record, frozen=True, kw_only=True):
 
 
 class KeptLog(Record, frozen=True, kw_only=True):
-    """A log copied beside the journal: `bytes` as written by the pod, `kept` after head and tail.
+    """A container's log that was stored: the pod wrote `bytes`, of which `kept` are stored.
 
-    `last_lines` are the last five lines of a container that failed, each of 300 characters at most.
+    A long log is stored without its middle (`truncated`). `last_lines` are the last five lines of a container
+    that failed, each of at most 300 characters.
     """
 
     container: str
@@ -160,11 +159,12 @@ class KeptLog(Record, frozen=True, kw_only=True):
 
 
 class CronJobExecution(Record, frozen=True, kw_only=True):
-    """One Job of a CronJob; `id` is the Job's uid, or made from CronJob and slot where no Job came.
+    """A run: one Job of a CronJob, or a slot for which there was no Job.
 
-    `reason` is a stable word (ExitCode, OOMKilled, DeadlineExceeded, ...), `message` a sentence,
-    `next_step` what to do. `scheduled_at` is the slot, absent on manual runs. `evidence` says what a record
-    was inferred from. A gap, in which nobody watched, has `gap_until` and the number of slots in it.
+    `id` is the Job's uid; without a Job it is made from the CronJob and the slot. `reason` is a Reason or a
+    word of Kubernetes, `message` a sentence, `next_step` what to do. `scheduled_at` is the slot, None for
+    manual runs. `evidence` says from what the record was inferred. A period in which kronkeep did not watch
+    has `gap_until` and the number of slots in it.
     """
 
     id: str
@@ -184,7 +184,7 @@ class CronJobExecution(Record, frozen=True, kw_only=True):
     exit_code: int | None = None
     restarts: int = 0
     node: str | None = None
-    pods: tuple[PodSeen, ...] = ()
+    pods: tuple[PodRecord, ...] = ()
     reason: str | None = None
     message: str | None = None
     next_step: str | None = None

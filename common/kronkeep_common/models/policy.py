@@ -1,6 +1,6 @@
-"""BackupPolicy: what is archived, where, when, and for how long.
+"""BackupPolicy: what is archived, where, when, and how long it is kept.
 
-Held as JSON in the annotation `kronkeep.dev/backup-policy` of its CronJob; `version` is the schema's.
+A policy is stored as JSON in the annotation `kronkeep.dev/backup-policy` of its CronJob.
 """
 
 from typing import Annotated, Literal
@@ -15,21 +15,21 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 
 
 class SecretKeyRef(Request, frozen=True, kw_only=True):
-    """One key of a Kubernetes Secret in the CronJob's namespace; the value itself is never held."""
+    """A key of a Kubernetes Secret in the CronJob's namespace; its value is never stored."""
 
     secret: Name
     key: Name = "password"
 
 
 class ClaimSource(Request, frozen=True, kw_only=True):
-    """A PersistentVolumeClaim and the paths below its root to archive; no paths means all of it."""
+    """A PersistentVolumeClaim to archive, or only some paths below its root."""
 
     claim: Name
     paths: tuple[str, ...] = ()
 
 
 class Source(Request, frozen=True, kw_only=True):
-    """The claims to archive; none named means the claims that the CronJob's containers mount."""
+    """The claims to archive; without any, those that the CronJob's containers mount."""
 
     claims: tuple[ClaimSource, ...] = ()
 
@@ -40,10 +40,10 @@ Image = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
 class DatabaseDump(Request, frozen=True, kw_only=True):
-    """A command whose standard output is archived as the file `/<file_name>`; never a shell line.
+    """A command, run without a shell, whose standard output is archived as the file `/<file_name>`.
 
-    It is streamed by `restic backup --stdin-from-command` (restic 0.17), which makes no snapshot when the
-    command fails. `env` gives variables from Secrets of the CronJob's namespace.
+    It is streamed by `restic backup --stdin-from-command` (restic 0.17 and later), which makes no snapshot
+    where the command fails. `env` are variables from Secrets of the CronJob's namespace.
     """
 
     image: Image
@@ -53,7 +53,7 @@ class DatabaseDump(Request, frozen=True, kw_only=True):
 
 
 class Include(Request, frozen=True, kw_only=True):
-    """What goes into an archive: claims, the CronJob with its ConfigMaps (Secrets by name), a dump.
+    """What an archive has: the claims, the CronJob with its ConfigMaps (Secrets only by name), a dump.
 
     A dump that the run itself writes to a claim is part of `volumes`.
     """
@@ -64,10 +64,10 @@ class Include(Request, frozen=True, kw_only=True):
 
 
 class Hook(Request, frozen=True, kw_only=True):
-    """One container run around an archive; `when` is heeded after the archive only.
+    """A container that runs before or after an archive; `when` applies to hooks after it only.
 
-    It sees the claims below /source and, as a validate hook, the snapshot's content below /content. A hook
-    that fails or takes too long ends the backup as failed (`stop`) or is passed over with a warning.
+    The claims are mounted below /source and, for a validate hook, the snapshot's content below /content.
+    Where a hook fails or takes too long, the backup fails (`stop`) or gets a warning (`continue`).
     """
 
     name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,28}[a-z0-9])?$")]
@@ -79,22 +79,22 @@ class Hook(Request, frozen=True, kw_only=True):
     when: Literal["always", "success", "failure"] = "always"
 
 
-Few = Annotated[tuple[Hook, ...], msgspec.Meta(max_length=20)]
+HookList = Annotated[tuple[Hook, ...], msgspec.Meta(max_length=20)]
 
 
 class Hooks(Request, frozen=True, kw_only=True):
-    """Containers before the archive, on the snapshot's content, and after it; each list in order."""
+    """The hooks before the archive, on the snapshot's content, and after it; each list runs in order."""
 
-    pre: Few = ()
-    validate: Few = ()
-    post: Few = ()
+    pre: HookList = ()
+    validate: HookList = ()
+    post: HookList = ()
 
 
 class Encryption(Request, frozen=True, kw_only=True):
-    """By default the storage's repository and password.
+    """How archives are encrypted; by default in the storage's repository with its password.
 
-    A `key` of the policy's own (a Secret of the CronJob's namespace), or none at all (`enabled=False`: an
-    empty password, restic 0.17), means a repository of its own below the storage's.
+    With a `key` of its own (in a Secret of the CronJob's namespace), or without encryption (`enabled=False`:
+    an empty password, restic 0.17 and later), a policy has a repository of its own below the storage's.
     """
 
     enabled: bool = True
@@ -102,7 +102,10 @@ class Encryption(Request, frozen=True, kw_only=True):
 
 
 class Retention(Request, frozen=True, kw_only=True):
-    """Which snapshots stay; rules are ORed, good backups first; `min_good` good ones are never removed."""
+    """Which snapshots are kept: those that any rule keeps, good backups first.
+
+    The newest `min_good` good backups are never removed.
+    """
 
     days: Annotated[int, msgspec.Meta(ge=1, le=3650)] | None = None
     keep_last: Count = 0
@@ -115,16 +118,16 @@ class Retention(Request, frozen=True, kw_only=True):
 
 
 class DrillCheck(Request, frozen=True, kw_only=True):
-    """A command that must exit with 0 beside the restored files, which it sees below /restored."""
+    """A command that must end with exit code 0; the restored files are mounted below /restored."""
 
     image: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
     command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=200)]
 
 
 class Drill(Request, frozen=True, kw_only=True):
-    """Restores the newest, or a random, good backup to scratch on a schedule and compares it.
+    """A test restore on a schedule: the newest or a random good backup is restored to scratch and compared.
 
-    A policy with a drill also makes a manifest (SHA-256 of each file) after each backup.
+    With a drill, the SHA-256 of each file is recorded after each backup.
     """
 
     schedule: str
@@ -135,9 +138,9 @@ class Drill(Request, frozen=True, kw_only=True):
 
 
 class BackupPolicySpec(Request, frozen=True, kw_only=True):
-    """What a person writes; `schedule=None` means after each run.
+    """A policy as a person writes it; without a `schedule` it backs up after each run.
 
-    `rpo_seconds`: a good backup is wanted at least this often; later than that it is overdue.
+    `rpo_seconds`: the newest good backup must not be older than this, or the policy is overdue.
     """
 
     storage_id: Name
@@ -162,9 +165,9 @@ class BackupPolicySpec(Request, frozen=True, kw_only=True):
 
 
 class BackupPolicy(BackupPolicySpec, frozen=True, kw_only=True):
-    """A policy as the annotation holds it: with its identity, which its history outlives.
+    """A policy as the annotation stores it: with an id, which is part of restic's tags and folder names.
 
-    The identity is part of restic's tags and of a repository's folder.
+    `version` is the version of the schema.
     """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
@@ -172,5 +175,5 @@ class BackupPolicy(BackupPolicySpec, frozen=True, kw_only=True):
 
     @property
     def spec(self) -> BackupPolicySpec:
-        """What a person wrote of it, without its identity."""
+        """The policy without its id and version."""
         return BackupPolicySpec(**{f: getattr(self, f) for f in BackupPolicySpec.__struct_fields__})

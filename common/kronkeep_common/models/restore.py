@@ -1,4 +1,4 @@
-"""Restores and drills: what was brought back from a snapshot, where to, and whether it was the same."""
+"""The models of restores and drills, and of the files in a snapshot."""
 
 from typing import Annotated, Literal
 
@@ -11,11 +11,11 @@ from kronkeep_common.states import RestoreStatus
 
 
 class RestoreTarget(Request, frozen=True, kw_only=True):
-    """Where a restore goes: a new claim, an existing claim, or in place (the claims it was archived from).
+    """The target of a restore: a new claim, an existing claim, or in place (the claims that were archived).
 
-    `claim` names the new or existing claim; `cluster` (a name of the settings, or an id) and `namespace` are
-    the CronJob's without one; `path` is a folder below the claim's root. `size_bytes` and `storage_class` are
-    of a new claim; without a size it is a fifth larger than what is restored, 1 GiB at least.
+    `claim` names the new or existing claim. `cluster` (a name in the settings, or an id) and `namespace` are
+    by default the CronJob's. `path` is a folder below the claim's root. `size_bytes` and `storage_class` are
+    those of a new claim, which is by default a fifth larger than what is restored, and at least 1 GiB.
     """
 
     kind: Literal["new-claim", "claim", "in-place"] = "new-claim"
@@ -28,10 +28,11 @@ class RestoreTarget(Request, frozen=True, kw_only=True):
 
 
 class RestoreRequest(Request, frozen=True, kw_only=True):
-    """What to bring back: paths of the snapshot (`include`, all without one) and where to.
+    """What to restore (the paths `include`, or all of the snapshot), and where.
 
-    A target that holds files is refused unless `overwrite`; files that the snapshot does not have stay. In
-    place needs `overwrite` and the CronJob's name as `confirm`; `suspend` stops its new runs meanwhile.
+    A target that has files is refused without `overwrite`; files that the snapshot does not have stay. A
+    restore in place needs `overwrite`, and the CronJob's name as `confirm`. With `suspend` the CronJob is
+    suspended during the restore.
     """
 
     target: RestoreTarget = RestoreTarget()
@@ -43,10 +44,10 @@ class RestoreRequest(Request, frozen=True, kw_only=True):
 
 
 class RestorePlan(Record, frozen=True, kw_only=True):
-    """What a restore would do; counts are of files and links, examples are at most 20 paths of the target.
+    """What a restore would do; counts are of files and links, and examples at most 20 paths of the target.
 
-    `written` are new there, `overwritten` are there already, `left` are there and not in the selection.
-    `confirm` is what must be typed; `refusal` is why it would be refused as it was asked.
+    `written` would be new, `overwritten` exist already, `left` exist and are not in the selection. `confirm`
+    is the text that must be given as confirmation, `refusal` why the restore would be refused.
     """
 
     backup_id: str
@@ -68,11 +69,11 @@ class RestorePlan(Record, frozen=True, kw_only=True):
 
 
 class Restore(Record, frozen=True, kw_only=True):
-    """A snapshot's content brought back; `purpose` tells a person's restore from a drill and a verification.
+    """A restore of a snapshot; `purpose` tells a person's restore from a drill and a verification.
 
-    A drill and a verification restore to scratch space that goes with the Job. `suspended` is true while
-    kronkeep holds the CronJob suspended for it. `verified_against` is what the files were compared with: the
-    manifest (SHA-256 made at backup time) or restic's own hashes. `due_at` is a drill's slot.
+    Drills and verifications restore to scratch space that is deleted with the Job. `suspended` is true while
+    kronkeep suspends the CronJob for the restore. `verified_against` is what the files were compared with: a
+    manifest (SHA-256 from backup time) or restic's own hashes. `due_at` is the slot of a drill.
     """
 
     id: str
@@ -112,7 +113,7 @@ class Restore(Record, frozen=True, kw_only=True):
 
 
 class SnapshotFile(Record, frozen=True, kw_only=True):
-    """One entry of a snapshot; of a folder, `size` and `files` count all that is below it."""
+    """One entry of a snapshot; the `size` and `files` of a folder include everything below it."""
 
     name: str
     path: str
@@ -124,7 +125,7 @@ class SnapshotFile(Record, frozen=True, kw_only=True):
 
 
 class SnapshotFolder(Record, frozen=True, kw_only=True):
-    """A page of a snapshot's folder, folders first; `total` counts all its entries."""
+    """A page of the entries of a snapshot's folder, folders first; `total` counts all entries."""
 
     backup_id: str
     snapshot_id: str

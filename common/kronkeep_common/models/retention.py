@@ -1,4 +1,4 @@
-"""What a policy's retention would do: what stays and why, what goes, whether that needs approval."""
+"""Retention plans: which snapshots are kept and why, which are removed, and whether that needs approval."""
 
 from kronkeep_common.models.base import Bytes, Moment, Name, Record, Request
 from kronkeep_common.models.policy import Retention
@@ -6,7 +6,7 @@ from kronkeep_common.states import BackupStatus
 
 
 class SnapshotVerdict(Record, frozen=True, kw_only=True):
-    """One backup's snapshot: the rules that keep it, or none, then it goes; `why` is for people."""
+    """One backup's snapshot and the rules that keep it; without any, it is removed. `why` is a sentence."""
 
     backup_id: str
     snapshot_id: str
@@ -18,11 +18,11 @@ class SnapshotVerdict(Record, frozen=True, kw_only=True):
 
 
 class RetentionPlan(Record, frozen=True, kw_only=True):
-    """A preview of retention at `computed_at`; nothing else is ever removed.
+    """What retention would keep and remove at `computed_at`.
 
-    `token` names exactly these removals: approving it removes these or nothing. `blocked_by` says why the
-    removals wait: more than one snapshot and more than a fifth of them would go at once. `sizes_unknown`
-    says why snapshots lack `bytes_stored`, where some do.
+    `token` stands for exactly these removals: its approval removes these snapshots, or nothing. `blocked_by`
+    says why the removals need approval: more than one snapshot, and more than a fifth of all, would be
+    removed at once. `sizes_unknown` says why some snapshots have no `bytes_stored`.
     """
 
     policy_id: str
@@ -36,7 +36,7 @@ class RetentionPlan(Record, frozen=True, kw_only=True):
 
 
 class RetentionPreview(Request, frozen=True, kw_only=True):
-    """Rules to try on a CronJob's snapshots before its policy has them."""
+    """A request to try rules on a CronJob's snapshots without changing its policy."""
 
     namespace: Name
     cronjob: Name
@@ -44,6 +44,6 @@ class RetentionPreview(Request, frozen=True, kw_only=True):
 
 
 class RetentionApproval(Request, frozen=True, kw_only=True):
-    """The removals that a person has seen, by the plan's token."""
+    """The approval of the removals of a plan, by its token."""
 
     token: Name

@@ -1,4 +1,4 @@
-"""What the compatibility check is asked and what it answers."""
+"""The request and the answer of the schedule check."""
 
 from typing import Annotated, Literal
 
@@ -8,11 +8,11 @@ from kronkeep_common.models.base import YEARS, Moment, Name, Record, Request, Se
 
 
 class ScheduleCheckRequest(Request, frozen=True, kw_only=True):
-    """Two schedules to hold against each other; durations in seconds, the horizon in days.
+    """Two schedules to compare over `horizon_days`.
 
-    Where `namespace` and `cronjob` name one that exists, its recent runs say how long a run is expected to
-    take; else `expected_duration_seconds`, else ten minutes. With `storage_id` the backups of other policies
-    on that storage are looked at too.
+    Where `namespace` and `cronjob` name an existing CronJob, its recent runs give the expected duration of a
+    run; otherwise it is `expected_duration_seconds`, or ten minutes. With `storage_id` the backups of other
+    policies on that storage are compared, too.
     """
 
     cronjob_schedule: str
@@ -27,10 +27,10 @@ class ScheduleCheckRequest(Request, frozen=True, kw_only=True):
 
 
 class Finding(Record, frozen=True, kw_only=True):
-    """One fault: a stable code, a sentence, the first instants, how many of how many.
+    """One thing that is wrong: a code that does not change, a sentence, and how often it occurs.
 
-    `first_local` says the same instants as the clocks of the CronJob's zone do (the backup's zone where the
-    finding is about the backup's schedule alone).
+    It occurs `count` times `of` so many; `first` are the first instants, and `first_local` the same in the
+    CronJob's time zone (or the backup's, where the finding is about its schedule alone).
     """
 
     code: str
@@ -43,7 +43,7 @@ class Finding(Record, frozen=True, kw_only=True):
 
 
 class Resolution(Record, frozen=True, kw_only=True):
-    """What one strategy would do about a conflict; without a `schedule` the backup follows each run."""
+    """What one strategy would do about a conflict; without `schedule` the backup would follow each run."""
 
     strategy: Literal["shift", "after-run", "accept"]
     message: str
@@ -52,9 +52,9 @@ class Resolution(Record, frozen=True, kw_only=True):
 
 
 class ScheduleVerdict(Record, frozen=True, kw_only=True):
-    """`ok`, `warning` or `conflict`, with findings, what would settle them, and the next fire times of both.
+    """How two schedules fit, with findings, ways to end a conflict, and the next fire times of both.
 
-    `expected_from` says where the expected duration of a run comes from: `history` (95th percentile of recent
+    `expected_from` is the source of a run's expected duration: `history` (the 95th percentile of recent
     runs), `policy` or `default`.
     """
 

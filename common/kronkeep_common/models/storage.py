@@ -1,4 +1,4 @@
-"""BackupStorages: named places, each for one restic repository."""
+"""BackupStorages: named places for restic repositories."""
 
 from typing import Literal
 
@@ -12,11 +12,11 @@ CRITICAL = 0.95
 
 
 class BackupStorageCreate(Request, frozen=True, kw_only=True):
-    """A storage to create; `settings` are the kind's own fields (GET /v1/storages/kinds).
+    """A storage to create; `settings` are the fields of its kind (GET /v1/storages/kinds).
 
-    `password` and `credentials` name Secrets in kronkeep's namespace; without a `password` kronkeep makes a
-    Secret with a random one. `namespaces` lists who may use it; empty means all. `capacity_bytes` is what it
-    may hold, where that is less than what its server or volume has.
+    `password` and `credentials` name Secrets in kronkeep's namespace; without a `password` kronkeep creates a
+    Secret with a random one. Only the `namespaces` may use it, or all where there are none. `capacity_bytes`
+    limits it to less than its server or volume has.
     """
 
     id: Name
@@ -29,20 +29,20 @@ class BackupStorageCreate(Request, frozen=True, kw_only=True):
 
 
 class BackupStorageChange(Request, frozen=True, kw_only=True):
-    """What may change of a storage; a field that is left out stays. No capacity_bytes below what it holds."""
+    """A change of a storage; absent fields stay. `capacity_bytes` may not be less than what it holds."""
 
     namespaces: tuple[str, ...] | None = None
     capacity_bytes: Bytes | None = None
 
 
 class StorageUsage(Record, frozen=True, kw_only=True):
-    """What a storage held at `measured_at`.
+    """The usage of a storage, measured at `measured_at`.
 
-    `used_bytes` is what restic stores; `capacity_bytes` what there is (the storage's own limit, else its
-    server's or volume's) and `available_bytes` what is left of it, None where nobody tells; `total_bytes` and
-    `free_bytes` are the server's or volume's own. `level` is warning from 85 % and critical from 95 % of the
-    capacity on. `growth_bytes_per_day` is a line through the last 30 days, None before there is a day of
-    figures; `days_until_full` None while it does not grow.
+    restic stores `used_bytes`. `capacity_bytes` is the storage's own limit, or what its server or volume has,
+    and `available_bytes` what is left of it; both are None where they are not known. `total_bytes` and
+    `free_bytes` are those of the server or volume. `level` is warning from 85 % of the capacity on, and
+    critical from 95 % on. `growth_bytes_per_day` is a line through the last 30 days, None for less than a day
+    of measurements; `days_until_full` is None for a storage that does not grow.
     """
 
     measured_at: Moment
@@ -59,9 +59,9 @@ class StorageUsage(Record, frozen=True, kw_only=True):
 
 
 class DataCheck(Record, frozen=True, kw_only=True):
-    """The last part of the repositories' data that was read whole: `part` of `parts`, one a day.
+    """The last check of the repositories' data: `part` of `parts` was read, one part a day.
 
-    After damage the same part is read again, so that `ok` is true only once that part is.
+    After damage the same part is read again, so `ok` becomes true only when that part is good.
     """
 
     part: int
@@ -73,9 +73,9 @@ class DataCheck(Record, frozen=True, kw_only=True):
 class BackupStorage(Record, frozen=True, kw_only=True):
     """A storage and its state; `id` is its name.
 
-    `credential_keys` are the names of the keys that were found in the Secret `credentials`, never their
-    values. `reached_at` is when its repository last opened. `reason`, `message` and `next_step` tell what
-    last failed and are gone when it works again; `check_ok` is what `restic check` said at `checked_at`.
+    `credential_keys` are the names of the keys in the Secret `credentials`, never their values. `reached_at`
+    is when its repository was last opened. `reason`, `message` and `next_step` describe the last failure, and
+    are None after a success; `check_ok` is the result of `restic check` at `checked_at`.
     """
 
     id: str

@@ -1,6 +1,6 @@
-"""The kinds of storages: the fields of each and the keys that its Secret of credentials may hold.
+"""The kinds of storages: the fields of each, and the keys of its Secret of credentials.
 
-Only data: command line, terminal and daemon read the same table; what a kind does is in the daemon.
+This is data only, for command line, terminal and daemon; the daemon's `storage_kinds` has the behaviour.
 """
 
 from typing import Annotated, Any, Literal, NamedTuple
@@ -265,7 +265,7 @@ KINDS: dict[str, KindRow] = {
 
 
 def are_same_settings(kind: str, one: dict[str, str | int], other: dict[str, str | int]) -> bool:
-    """Whether two settings of a kind say the same, defaults left out or written, numbers as text or not."""
+    """Whether two settings of a kind are equal, whether or not defaults are written and numbers are texts."""
     row = KINDS.get(kind)
     try:
         return row is not None and _convert_settings(row, one) == _convert_settings(row, other)
@@ -278,7 +278,7 @@ def _convert_settings(row: KindRow, settings: dict[str, str | int]) -> Request:
 
 
 def all_kinds() -> tuple[StorageKind, ...]:
-    """The table as it is shown, in its own order."""
+    """Return the table of kinds in its order, as the API shows it."""
     return tuple(
         StorageKind(
             kind=kind,
@@ -291,7 +291,7 @@ def all_kinds() -> tuple[StorageKind, ...]:
 
 
 def fields_of(settings: type[Request]) -> tuple[StorageField, ...]:
-    """The fields of a kind's settings."""
+    """Return the fields of a kind's settings."""
     schema: dict[str, Any] = msgspec.json.schema(settings)["$defs"][settings.__name__]
     return tuple(
         StorageField(

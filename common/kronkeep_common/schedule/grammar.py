@@ -129,12 +129,12 @@ def _expand_fields(fields: list[str]) -> list[tuple[int, ...]]:
 
     expanded, _ = croniter.expand(" ".join(field or "1" for field in fields))
     return [
-        () if not text else _sorted_numbers(values, field)
+        () if not text else _sort_numbers(values, field)
         for text, values, field in zip(fields, expanded, FIELDS, strict=True)
     ]
 
 
-def _sorted_numbers(values: Sequence[int | str], field: FieldBounds) -> tuple[int, ...]:
+def _sort_numbers(values: Sequence[int | str], field: FieldBounds) -> tuple[int, ...]:
     if values == ["*"]:
         return tuple(range(field.low, field.high + 1))
     return tuple(sorted({int(value) for value in values}))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from kronkeep_common.models import Cause, PodSeen
+from kronkeep_common.models import Cause, PodRecord
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import ExecutionStatus
 from kronkeep_common.text import clean, duration
@@ -29,7 +29,7 @@ class Observation(NamedTuple):
     exit_code: int | None
     restarts: int
     node: str | None
-    pods: tuple[PodSeen, ...]
+    pods: tuple[PodRecord, ...]
     cause: Cause | None
 
 
@@ -37,7 +37,7 @@ def observe(
     job: Job,
     pods: Sequence[Pod],
     events: EventsByObject | None = None,
-    recorded: tuple[PodSeen, ...] = (),
+    recorded: tuple[PodRecord, ...] = (),
     waited: Cause | None = None,
 ) -> Observation:
     """Return the state of a Job, with what its pods show.
@@ -62,7 +62,7 @@ def observe(
     )
 
 
-def _merge_pods(recorded: tuple[PodSeen, ...], now: Iterable[PodSeen]) -> tuple[PodSeen, ...]:
+def _merge_pods(recorded: tuple[PodRecord, ...], now: Iterable[PodRecord]) -> tuple[PodRecord, ...]:
     by_name = {pod.name: pod for pod in recorded} | {pod.name: pod for pod in now}
     if len(by_name) < 2:
         return tuple(by_name.values())
@@ -85,10 +85,10 @@ def _status_and_end(job: Job) -> tuple[ExecutionStatus, datetime | None]:
     return (ExecutionStatus.RUNNING if status.ready or ending else ExecutionStatus.PENDING), None
 
 
-def _pod_seen(pod: Pod) -> PodSeen:
+def _pod_seen(pod: Pod) -> PodRecord:
     deciding = causes.deciding_container(pod)
     entry, end = deciding or (None, None)
-    return PodSeen(
+    return PodRecord(
         name=clean(pod.metadata.name, 253),
         created_at=parse_timestamp(pod.metadata.creation_timestamp),
         node=clean(pod.spec.node_name, 253) if pod.spec.node_name else None,
@@ -102,7 +102,7 @@ def _pod_seen(pod: Pod) -> PodSeen:
     )
 
 
-def _deciding_pod(seen: tuple[PodSeen, ...]) -> PodSeen | None:
+def _deciding_pod(seen: tuple[PodRecord, ...]) -> PodRecord | None:
     ended = [pod for pod in seen if pod.exit_code is not None]
     return ended[-1] if ended else (seen[-1] if seen else None)
 
@@ -124,7 +124,7 @@ def _keep_registry_message(hold: Cause | None, waited: Cause | None) -> Cause | 
 def _job_cause(
     job: Job,
     state: ExecutionStatus,
-    seen: tuple[PodSeen, ...],
+    seen: tuple[PodRecord, ...],
     pods: Sequence[Pod],
     events: EventsByObject,
     waited: Cause | None,
@@ -138,7 +138,7 @@ def _job_cause(
     return hold or waited if failing else hold
 
 
-def _failure(job: Job, seen: tuple[PodSeen, ...], hold: Cause | None) -> Cause:
+def _failure(job: Job, seen: tuple[PodRecord, ...], hold: Cause | None) -> Cause:
     condition = job.true_condition("Failed")
     assert condition is not None
     reason = condition.reason or Reason.FAILED

@@ -185,7 +185,7 @@ async def test_who_changes_a_spec_that_has_changed_meanwhile_is_told_and_a_run_i
 ) -> None:
     await create(daemon, "shared")
     async with daemon.client() as client:
-        mine = await client.cronjobs.tagged_spec("default", "shared")
+        mine = await client.cronjobs.spec_with_tag("default", "shared")
         before = await client.cronjobs.get("default", "shared")
         await client.cronjobs.trigger("default", "shared")
         await eventually(
@@ -197,7 +197,7 @@ async def test_who_changes_a_spec_that_has_changed_meanwhile_is_told_and_a_run_i
         for dry_run in (True, False):
             with pytest.raises(PreconditionFailed, match="has changed since"):
                 await client.cronjobs.replace(mine.spec, if_match=mine.tag, dry_run=dry_run)
-        newest = await client.cronjobs.tagged_spec("default", "shared")
+        newest = await client.cronjobs.spec_with_tag("default", "shared")
         assert newest.spec == theirs
         await client.cronjobs.replace(mine.spec, if_match=newest.tag)
 

@@ -83,7 +83,7 @@ async def create_files(client: "Client", options: argparse.Namespace) -> int:
 
 
 async def _apply_storage(client: "Client", storage: BackupStorageCreate, dry_run: bool) -> str:
-    """Create a storage, or compare it with the existing one; return the outcome in words."""
+    """Create a storage, or compare it with the existing one; return the outcome as a text."""
     existing = {each.id: each for each in (await client.storages.list()).items}.get(storage.id)
     if existing is None:
         if not dry_run:
@@ -98,7 +98,7 @@ async def _apply_storage(client: "Client", storage: BackupStorageCreate, dry_run
 
 
 async def _apply_cronjob(client: "Client", body: CronJobCreate | CronJobManifest, dry_run: bool) -> str:
-    """Create or change a CronJob; return the outcome in words."""
+    """Create or change a CronJob; return the outcome as a text."""
     if isinstance(body, CronJobManifest):
         outcome = (await client.cronjobs.apply(body, dry_run=dry_run)).outcome
         return f"would be {outcome}" if dry_run and outcome != "unchanged" else str(outcome)
@@ -117,7 +117,7 @@ async def _edit(client: "Client", options: argparse.Namespace) -> int:
     """Open a CronJob in an editor and send what was saved; a text that is refused stays in its file."""
     from kronkeep_tui import editor
 
-    original = await client.cronjobs.tagged_spec(*split_name(options.name))
+    original = await client.cronjobs.spec_with_tag(*split_name(options.name))
     path = editor.write_file(original.spec)
     changed = await editor.submit_file(client, original, path, editor.run_editor(path))
     outcome = "changed" if changed else "unchanged"

@@ -44,19 +44,19 @@ def _word_end(line: EditedLine) -> int:
     return line.cursor + spaces + len(rest.lstrip(" ").split(" ", 1)[0])
 
 
-def _left(line: EditedLine) -> EditedLine:
+def _move_left(line: EditedLine) -> EditedLine:
     return _move(line, line.cursor - 1)
 
 
-def _right(line: EditedLine) -> EditedLine:
+def _move_right(line: EditedLine) -> EditedLine:
     return _move(line, line.cursor + 1)
 
 
-def _home(line: EditedLine) -> EditedLine:
+def _move_home(line: EditedLine) -> EditedLine:
     return _move(line, 0)
 
 
-def _end(line: EditedLine) -> EditedLine:
+def _move_end(line: EditedLine) -> EditedLine:
     return _move(line, len(line.text))
 
 
@@ -89,12 +89,12 @@ def _delete_to_end(line: EditedLine) -> EditedLine:
 
 
 _KEYS: dict[str, Callable[[EditedLine], EditedLine]] = {
-    "left": _left,
-    "right": _right,
-    "home": _home,
-    "ctrl+a": _home,
-    "end": _end,
-    "ctrl+e": _end,
+    "left": _move_left,
+    "right": _move_right,
+    "home": _move_home,
+    "ctrl+a": _move_home,
+    "end": _move_end,
+    "ctrl+e": _move_end,
     "ctrl+left": _word_left,
     "ctrl+right": _word_right,
     "backspace": _backspace,

@@ -28,7 +28,7 @@ async def submit_form(client: "Client", filling: FormState, spec: CronJobCreate,
         raise DaemonUnreachable(message, next_step="ctrl+s sends it again.") from error
     except PreconditionFailed as error:
         assert filling.target is not None
-        now = await client.cronjobs.tagged_spec(*filling.target)
+        now = await client.cronjobs.spec_with_tag(*filling.target)
         if now.spec == spec:  # an earlier request arrived, and only its answer was lost
             return await client.cronjobs.get(*filling.target)
         raise _error_of_changes(filling.take_in_changes(now)) from error

@@ -93,7 +93,8 @@ class FormView(View):
         """Read the CronJob of the argument, unless something was typed already."""
         filling = self.form_state
         if filling.source is not None and filling.is_unread:
-            filling.load(await filling.client_for(self.context.client).cronjobs.tagged_spec(*filling.source))
+            client = filling.client_for(self.context.client)
+            filling.load(await client.cronjobs.spec_with_tag(*filling.source))
             self.refresh_fields(at="schedule" if filling.target else "name")
 
     # what is shown

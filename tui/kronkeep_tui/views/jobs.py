@@ -135,7 +135,7 @@ class JobsView(TableView[CronJob]):
         from kronkeep_tui import editor
 
         client = self.context.client.for_cluster(cronjob.cluster)
-        original = await client.cronjobs.tagged_spec(cronjob.namespace, cronjob.name)
+        original = await client.cronjobs.spec_with_tag(cronjob.namespace, cronjob.name)
         path = editor.write_file(original.spec)
         with self.app.suspend():
             code = editor.run_editor(path)
