@@ -9,6 +9,7 @@
       Denied (403)
       TooMany (429), TooSlow (408)
       Unavailable (503)     ClusterUnreachable, DaemonUnreachable, ToolMissing, StorageFailed (502),
+                            JobNotStarted (502),
                             ReadOnlyHistory (507)
       Internal (500)        DamagedHistory, HistoryTooNew
 
@@ -338,6 +339,15 @@ class StorageFailed(Unavailable):
     status = 502
     retryable = False
     default_next_step = "Look at the storage: kronkeep describe storage NAME."
+
+
+class JobNotStarted(Unavailable):
+    """A Job of kronkeep's could not start; `details` has the reason."""
+
+    code = "JobNotStarted"
+    status = 502
+    retryable = False
+    default_next_step = "Look at the Job's pod and its Events, then try again."
 
 
 class ReadOnlyHistory(Unavailable):

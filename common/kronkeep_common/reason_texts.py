@@ -264,6 +264,18 @@ _REPOSITORIES = {
         "The folder of the repository could not be made or read on the server.",
         "Create it there and give the storage's user the right to write.",
     ),
+    "StartTimeout": ReasonText(
+        "A Job of kronkeep's did not start in time, and the cluster does not say why.",
+        "Look at the Job's pod and its Events, then try again.",
+    ),
+    "SourceClaimMissing": ReasonText(
+        "A PersistentVolumeClaim that is to be archived does not exist.",
+        "Create the claim, or correct its name in the policy's source.",
+    ),
+    "BlockVolume": ReasonText(
+        "A claim that is to be archived is a block volume, which has no files.",
+        "Leave the claim out of the policy's source, or archive its data as a dump.",
+    ),
     "ClaimMissing": ReasonText(
         "The storage's PersistentVolumeClaim does not exist.", "Make it, or correct claim and namespace."
     ),

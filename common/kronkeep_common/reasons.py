@@ -61,6 +61,7 @@ class Reason(StrEnum):
     GAP = "Gap"
     # Any Job of kronkeep's own; DeadlineExceeded is also a run's.
     DEADLINE_EXCEEDED = "DeadlineExceeded"
+    START_TIMEOUT = "StartTimeout"
     INTERRUPTED = "Interrupted"
     JOB_FAILED = "JobFailed"
     JOB_GONE = "JobGone"
@@ -74,6 +75,8 @@ class Reason(StrEnum):
     POLICY_GONE = "PolicyGone"
     QUEUE_TIMEOUT = "QueueTimeout"
     SOURCE_MISSING = "SourceMissing"
+    SOURCE_CLAIM_MISSING = "SourceClaimMissing"
+    BLOCK_VOLUME = "BlockVolume"
     SOURCE_EMPTY = "SourceEmpty"
     INCOMPLETE = "Incomplete"
     DUMP_EMPTY = "DumpEmpty"
@@ -158,6 +161,8 @@ _LASTING = frozenset(
         Reason.REPOSITORY_MISSING,
         Reason.REPOSITORY_DAMAGED,
         Reason.SOURCE_MISSING,
+        Reason.SOURCE_CLAIM_MISSING,
+        Reason.BLOCK_VOLUME,
         Reason.DEADLINE_EXCEEDED,
         Reason.VALIDATION_FAILED,
         Reason.TOOL_MISSING,

@@ -85,6 +85,8 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
         files that its rights allow.
     fs_group: the group that may read keys and claims.
     read_only_root: whether the container's root file system is read-only.
+    start_seconds: how long a Job of kronkeep's may wait for a container to start (for an image, a volume, a
+        node, a quota) before it is given up; meanwhile its backup says what it waits for.
     prune_schedule: when the space of forgotten snapshots is freed, a cron line in `controller_zone`.
     """
 
@@ -98,6 +100,7 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
     run_as_group: int | None = None
     fs_group: int | None = None
     read_only_root: bool = True
+    start_seconds: Annotated[float, msgspec.Meta(ge=10)] = 600
     prune_schedule: str = "40 3 * * *"
 
 

@@ -6,12 +6,13 @@ whatever its ending is. So a daemon that was killed continues at the stage where
 """
 
 import logging
+from functools import partial
 
 import msgspec
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
-from kronkeep_common.models import BackupExecution
+from kronkeep_common.models import BackupExecution, Cause
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import archive_outcome, hook_runner, planning_rules
@@ -20,8 +21,9 @@ from kronkeep_daemon.backups.attempt_runner import LIST_SECONDS, AttemptRunner
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner
 from kronkeep_daemon.jobs import node_placement
+from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.repositories import job_names
-from kronkeep_daemon.repositories.queue import RepositoryQueues
+from kronkeep_daemon.repositories.queue import ArchiveHold, RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs, storage_failure
 from kronkeep_daemon.repositories.stale_locks import StaleLocks
@@ -87,18 +89,35 @@ class Archiver:
         patience = None
         if backup.status is BackupStatus.QUEUED and backup.deadline_at is not None:
             patience = (backup.deadline_at - self._clock.now()).total_seconds()
-        async with self._queues.hold_for_archive(work.repository.id, patience):
+        async with self._queues.hold_for_archive(work.repository.id, patience) as hold:
+            on_waiting = partial(self._note_waiting, backup_id, hold)
             if backup.ending is None:
-                await self._record_outcome(backup_id, await self._archive_with_retries(backup_id, work))
-            await self._run_validate_hooks(backup_id, work)
+                outcome = await self._archive_with_retries(backup_id, work, on_waiting)
+                await self._record_outcome(backup_id, outcome)
+            await self._run_validate_hooks(backup_id, work, on_waiting)
 
-    async def _archive_with_retries(self, backup_id: str, work: ArchiveWork) -> BackupOutcome:
+    async def _note_waiting(self, backup_id: str, hold: ArchiveHold, cause: Cause | None) -> None:
+        """Record what a Job of the backup waits for, and let other archives go past it meanwhile."""
+        if cause is not None:
+            hold.yield_turn()
+        if self._records.get(backup_id).ending is not None:
+            return  # its reason and message say how the archive ended
+        await self._records.change(
+            backup_id,
+            reason=cause.reason if cause is not None else None,
+            message=cause.message if cause is not None else None,
+            next_step=cause.next_step if cause is not None else None,
+        )
+
+    async def _archive_with_retries(
+        self, backup_id: str, work: ArchiveWork, on_waiting: OnWaiting
+    ) -> BackupOutcome:
         # One attempt is free, that is not counted against the policy's retries: the first that met a lock of
         # a dead Job of ours. Removing that lock is the whole cure, so the next attempt follows at once.
         # Whoever locks the repository after that is alive or not ours, so a second such end counts.
         free_attempts = 0
         while True:
-            outcome = await self._attempts.run(backup_id, work)
+            outcome = await self._attempts.run(backup_id, work, on_waiting)
             backup = self._records.get(backup_id)
             is_unlocked = False
             if outcome.reason == Reason.REPOSITORY_LOCKED and free_attempts == 0:
@@ -133,11 +152,11 @@ class Archiver:
         if fault is not None:
             log.warning("a dump stays in %s: %s", repository.id, fault)
 
-    async def _run_validate_hooks(self, backup_id: str, work: ArchiveWork) -> None:
+    async def _run_validate_hooks(self, backup_id: str, work: ArchiveWork, on_waiting: OnWaiting) -> None:
         """Run the hooks on the snapshot's content; one that stops fails the backup, whose snapshot stays."""
         if self._records.get(backup_id).ending not in _HAS_SNAPSHOT or not work.policy.hooks.validate:
             return
-        stage = await self._hooks.run_stage(backup_id, "validate", work)
+        stage = await self._hooks.run_stage(backup_id, "validate", work, on_waiting=on_waiting)
         backup = self._records.get(backup_id)
         fields: dict[str, object] = {"warnings": (*backup.warnings, *stage.warnings)}
         if stage.stopped_by is not None:
@@ -154,7 +173,7 @@ class Archiver:
         if not work.policy.hooks.post or backup.started_at is None:
             return
         node = await node_placement.find_node(work.cluster, backup.namespace, work.claims)
-        stage = await self._hooks.run_stage(backup_id, "post", work, node)
+        stage = await self._hooks.run_stage(backup_id, "post", work, node=node)
         warnings = stage.warnings
         if stage.stopped_by is not None:
             run = stage.stopped_by

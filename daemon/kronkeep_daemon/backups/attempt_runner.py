@@ -11,6 +11,7 @@ from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import (
     archive_manifests,
     archive_outcome,
+    claim_checks,
     cronjob_configuration,
     hook_runner,
 )
@@ -22,6 +23,7 @@ from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.logs import OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.runner import JobLimits
+from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.repositories import job_manifests, job_names, repository_creation
@@ -66,8 +68,13 @@ class AttemptRunner:
         self._clock = clock
         self._settings = settings
 
-    async def run(self, backup_id: str, work: ArchiveWork) -> BackupOutcome:
-        """Run one attempt and return its outcome; raise a fault of the daemon or cluster that may pass."""
+    async def run(
+        self, backup_id: str, work: ArchiveWork, on_waiting: OnWaiting | None = None
+    ) -> BackupOutcome:
+        """Run one attempt and return its outcome; raise a fault of the daemon or cluster that may pass.
+
+        on_waiting: is told why one of the attempt's Jobs waits, where it does.
+        """
         # Read before the start is recorded: a backup that is `running` here was at work when the daemon was
         # killed, so the Job that its record names may exist, or may have ended and been removed.
         before = self._records.get(backup_id)
@@ -75,7 +82,7 @@ class AttemptRunner:
         limit = work.policy.deadline_seconds + SLACK_SECONDS + _pre_hook_seconds(work.policy)
         try:
             async with asyncio.timeout(limit):
-                return await self._run_hooks_and_archive(before, backup, work)
+                return await self._run_hooks_and_archive(before, backup, work, on_waiting)
         except TimeoutError:
             message = "The archive's Job was not seen to end until long after its deadline."
             lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
@@ -93,21 +100,29 @@ class AttemptRunner:
             status=BackupStatus.RUNNING,
             started_at=backup.started_at or self._clock.now(),
             deadline_at=None,
+            reason=None,
+            message=None,
+            next_step=None,
             job=job_names.archive_job_name(backup),
         )
 
     async def _run_hooks_and_archive(
-        self, before: BackupExecution, backup: BackupExecution, work: ArchiveWork
+        self,
+        before: BackupExecution,
+        backup: BackupExecution,
+        work: ArchiveWork,
+        on_waiting: OnWaiting | None,
     ) -> BackupOutcome:
+        await claim_checks.require_claims(work.cluster, backup.namespace, work.claims)
         await self._version_probe.require(work.cluster, work.policy)
         await self._ensure_repository(backup, work.repository)
         node = await node_placement.find_node(work.cluster, backup.namespace, work.claims)
-        stage = await self._hooks.run_stage(backup.id, "pre", work, node)
+        stage = await self._hooks.run_stage(backup.id, "pre", work, node=node, on_waiting=on_waiting)
         if stage.stopped_by is not None:
             return restic_backup.failure(hook_runner.fault_of_hook(stage.stopped_by), stage.warnings)
         outcome = await self._find_missed_result(before, work)
         if outcome is None:
-            outcome = await self._archive(backup, work, node)
+            outcome = await self._archive(backup, work, node, on_waiting)
         return outcome._replace(warnings=(*stage.warnings, *outcome.warnings))
 
     async def _ensure_repository(self, backup: BackupExecution, repository: Repository) -> None:
@@ -128,11 +143,17 @@ class AttemptRunner:
         lost = archive_outcome.outcome_of_lost(Reason.JOB_GONE, message)
         return await self._find_snapshot(before, work.repository, lost, is_complete=False)
 
-    async def _archive(self, backup: BackupExecution, work: ArchiveWork, node: str | None) -> BackupOutcome:
+    async def _archive(
+        self,
+        backup: BackupExecution,
+        work: ArchiveWork,
+        node: str | None,
+        on_waiting: OnWaiting | None,
+    ) -> BackupOutcome:
         """Run the archive's Job; where its end leaves doubt, what the repository holds decides."""
         is_complete = False
         try:
-            finished = await self._run_job(backup, work, node)
+            finished = await self._run_job(backup, work, node, on_waiting)
             is_complete = finished.complete
             outcome = archive_outcome.judge_job(finished)
         except NotFoundInCluster:
@@ -149,7 +170,13 @@ class AttemptRunner:
             return by_snapshot or outcome
         return outcome
 
-    async def _run_job(self, backup: BackupExecution, work: ArchiveWork, node: str | None) -> FinishedJob:
+    async def _run_job(
+        self,
+        backup: BackupExecution,
+        work: ArchiveWork,
+        node: str | None,
+        on_waiting: OnWaiting | None,
+    ) -> FinishedJob:
         """Run the archive's Job to its end, and save its logs."""
         files: dict[str, str] = {}
         if work.policy.include.configuration:
@@ -165,6 +192,7 @@ class AttemptRunner:
                 work.cluster,
                 owner=job_manifests.owner_reference(work.cronjob),
                 on_line=self._progress_listener(backup.id),
+                on_waiting=on_waiting,
                 limits=JobLimits(unreachable_seconds=hook_runner.UNREACHABLE_SECONDS),
             )
         finally:

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from kronkeep_common.clock import Clock
+from kronkeep_common.errors import JobNotStarted, NameTaken
 from kronkeep_common.models import BackupExecution, Hook, HookRun
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
@@ -22,6 +23,7 @@ from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.runner import JobLimits, JobRunners
+from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
@@ -36,12 +38,19 @@ HookStage = Literal["pre", "validate", "post"]
 HookEnd = Literal["succeeded", "failed", "timed-out", "unknown"]
 
 
-class _PlannedHook(NamedTuple):
-    """A hook that is to run, its stage, and the name of its Job."""
+class _PlannedHook(msgspec.Struct, frozen=True, kw_only=True):
+    """A hook that is to run.
+
+    job: the name of its Job.
+    node: where the Job must run; None lets the scheduler choose.
+    on_waiting: is told why the Job waits, where it does.
+    """
 
     stage: HookStage
     hook: Hook
     job: str
+    node: str | None
+    on_waiting: OnWaiting | None
 
 
 class StageResult(NamedTuple):
@@ -72,11 +81,18 @@ class HookRunner:
         self._settings = settings
 
     async def run_stage(
-        self, backup_id: str, stage: HookStage, work: ArchiveWork, node: str | None = None
+        self,
+        backup_id: str,
+        stage: HookStage,
+        work: ArchiveWork,
+        *,
+        node: str | None = None,
+        on_waiting: OnWaiting | None = None,
     ) -> StageResult:
         """Run the hooks of a stage in order, up to the first that fails and stops the backup.
 
         node: where the Jobs must run; None lets the scheduler choose.
+        on_waiting: is told why a hook's Job waits, where it does.
         """
         hooks: tuple[Hook, ...] = getattr(work.policy.hooks, stage)
         warnings: list[str] = []
@@ -85,7 +101,8 @@ class HookRunner:
             if stage == "post" and not runs_after(hook, backup.ending or backup.status):
                 continue
             job = archive_manifests.hook_job_name(backup, stage, position)
-            run = await self._run_once(backup, _PlannedHook(stage, hook, job), work, node)
+            planned = _PlannedHook(stage=stage, hook=hook, job=job, node=node, on_waiting=on_waiting)
+            run = await self._run_once(backup, planned, work)
             if run.status == "succeeded":
                 continue
             if hook.on_failure == "stop":
@@ -93,9 +110,7 @@ class HookRunner:
             warnings.append(f"The {stage} hook {hook.name} {run.status}: {run.message}"[:300])
         return StageResult(None, tuple(warnings))
 
-    async def _run_once(
-        self, backup: BackupExecution, planned: _PlannedHook, work: ArchiveWork, node: str | None
-    ) -> HookRun:
+    async def _run_once(self, backup: BackupExecution, planned: _PlannedHook, work: ArchiveWork) -> HookRun:
         """Run a hook, or return its run in this attempt where it has ended before the daemon was killed."""
         run = next((recorded for recorded in backup.hooks if recorded.job == planned.job), None)
         if run is not None and run.status != "running":
@@ -111,9 +126,11 @@ class HookRunner:
             )
             await self._record(backup.id, run)
         try:
-            finished = await self._run_job(backup, run, planned.hook, work, node)
+            finished = await self._run_job(backup, run, planned, work)
         except NotFoundInCluster:
             ended = _with_end(run, "unknown", message="Its Job was deleted before it ended.")
+        except (JobNotStarted, NameTaken) as fault:
+            ended = _with_end(run, "failed", message=clean(f"It never ran: {fault.message}", 500))
         else:
             logs = await self._logs.save(backup.id, finished)
             ended = msgspec.structs.replace(judge_hook(run, finished), logs=logs)
@@ -122,26 +139,27 @@ class HookRunner:
         return ended
 
     async def _run_job(
-        self, backup: BackupExecution, run: HookRun, hook: Hook, work: ArchiveWork, node: str | None
+        self, backup: BackupExecution, run: HookRun, planned: _PlannedHook, work: ArchiveWork
     ) -> FinishedJob:
         """Run the hook's Job, or follow it where a killed daemon had created it."""
         runner = self._runners.on(backup.cluster)
         limits = JobLimits(
-            last_container_seconds=hook.timeout_seconds, unreachable_seconds=UNREACHABLE_SECONDS
+            last_container_seconds=planned.hook.timeout_seconds, unreachable_seconds=UNREACHABLE_SECONDS
         )
         age = (self._clock.now() - run.started_at).total_seconds()
         if age >= job_manifests.KEPT_SECONDS:
             # The Job may have ended and been removed by its TTL, so a new one might run the hook twice.
             return await runner.wait(backup.namespace, run.job, limits=limits)
-        manifest = self._manifest(backup, run, hook, work)
-        archive_manifests.assign_to_backup(manifest, backup, work, node)
+        manifest = self._manifest(backup, run, planned.hook, work)
+        archive_manifests.assign_to_backup(manifest, backup, work, planned.node)
         if run.stage != "validate":
-            return await runner.run(manifest, limits=limits)
+            return await runner.run(manifest, on_waiting=planned.on_waiting, limits=limits)
         return await self._repository_jobs.run_job(
             manifest,
             work.repository,
             runner.cluster,
             owner=job_manifests.owner_reference(work.cronjob),
+            on_waiting=planned.on_waiting,
             limits=limits,
         )
 

@@ -40,6 +40,7 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         clock=base.clock,
         tokens=ObjectTokens(history=base.history, clock=base.clock),
         recorders=cronjobs.recorders,
+        settings=base.settings,
     )
     index = RepositoryIndex(base.history, base.clock)
     secrets = RepositorySecrets(clusters=base.clusters, settings=base.settings)

@@ -49,6 +49,7 @@ class JobState(NamedTuple):
 class JobStates:
     """One Job, whose states are read one after the other.
 
+    containers: the names of the Job's own containers; others are not seen.
     job: as it was created or found; a Job of the same name with another uid is not it.
     changed: is set when the cache has news of it; may be set by others to wake the reader.
     unreachable_seconds: how long the cluster may be away; None for any time.
@@ -58,6 +59,7 @@ class JobStates:
         self,
         *,
         job: Job,
+        containers: frozenset[str],
         cluster: Cluster,
         clock: Clock,
         cached: CachedJobs | None,
@@ -65,6 +67,7 @@ class JobStates:
         unreachable_seconds: float | None,
     ) -> None:
         self._latest = JobState(job, ())
+        self._containers = containers
         self._uid = job.metadata.uid
         self._namespace = job.metadata.namespace
         self._name = job.metadata.name
@@ -140,12 +143,16 @@ class JobStates:
         return JobState(job, await self._fetch_pods())
 
     async def _fetch_pods(self) -> tuple[Pod, ...]:
-        return await pods.fetch_pods(self._cluster, self._namespace, self._uid)
+        return self._own(await pods.fetch_pods(self._cluster, self._namespace, self._uid))
 
     def _read_cached_pods(self) -> tuple[Pod, ...]:
         if self._cached is None:
             return ()
-        return pods.pods_of_job(self._cached.cache.pods_of(self._uid), self._namespace, self._uid)
+        cached = self._cached.cache.pods_of(self._uid)
+        return self._own(pods.pods_of_job(cached, self._namespace, self._uid))
+
+    def _own(self, every_container: tuple[Pod, ...]) -> tuple[Pod, ...]:
+        return tuple(pods.with_containers(pod, self._containers) for pod in every_container)
 
     async def _retry(self, read: Callable[[], Awaitable[T]]) -> T:
         """Wait for a cluster that does not answer, for `unreachable_seconds` at most."""
@@ -165,6 +172,7 @@ class JobStates:
 def follow_job(
     *,
     job: Job,
+    containers: frozenset[str],
     cluster: Cluster,
     clock: Clock,
     cached: CachedJobs | None,
@@ -175,6 +183,7 @@ def follow_job(
         changed = stack.enter_context(cached.cache.subscribe(job.metadata.uid)) if cached else asyncio.Event()
         yield JobStates(
             job=job,
+            containers=containers,
             cluster=cluster,
             clock=clock,
             cached=cached,

@@ -80,16 +80,35 @@ def ending_of(job: Job) -> Condition | None:
     return job.true_condition("Complete") or job.true_condition("Failed")
 
 
+def ending_of_containers(pod: Pod | None) -> Condition:
+    """Return how a Job ended whose own containers have ended while others of its pod still run."""
+    return Condition(type="Complete" if _has_succeeded(pod) else "Failed", status="True")
+
+
+def _has_succeeded(pod: Pod | None) -> bool:
+    """Whether every container of the pod has ended with exit code 0."""
+    if pod is None:
+        return False
+    ends = {
+        status.name: status.state.terminated
+        for status in pod.container_statuses
+        if status.state is not None and status.state.terminated is not None
+    }
+    names = [entry.name for entry in (*(pod.spec.init_containers or ()), *(pod.spec.containers or ()))]
+    return bool(names) and all(name in ends and ends[name].exit_code == 0 for name in names)
+
+
 def describe_end(ending: Condition, pod: Pod | None, logs: Mapping[str, ContainerLog]) -> FinishedJob:
     """Return how a Job ended.
 
     ending: the condition that ended it.
-    pod: the newest one, None where it has none.
+    pod: the newest one with the Job's own containers, None where it has none. Where all of them succeeded,
+        so has the Job, whatever containers that others injected made of it.
     logs: by container.
     """
     entries = pod.container_statuses if pod is not None else ()
     return FinishedJob(
-        complete=ending.type == "Complete",
+        complete=ending.type == "Complete" or _has_succeeded(pod),
         reason=ending.reason or "",
         message=ending.message or "",
         containers=tuple(_container_result(entry, logs.get(entry.name)) for entry in entries),

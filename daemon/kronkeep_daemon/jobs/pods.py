@@ -1,16 +1,23 @@
 """The pods of a Job: which one counts, which of its containers have started, what it waits for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import msgspec
 
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import Cause
+from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.kube import objects, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.job_state import observe
-from kronkeep_daemon.kube.objects import ContainerStatus, Job, Pod
+from kronkeep_daemon.kube.objects import Container, ContainerStatus, Event, Job, Pod
 from kronkeep_daemon.kube.timestamps import parse_timestamp
+
+NamedT = TypeVar("NamedT", Container, ContainerStatus)
 
 
 async def fetch_pods(cluster: Cluster, namespace: str, job_uid: str) -> tuple[Pod, ...]:
@@ -42,6 +49,11 @@ def has_started(status: ContainerStatus) -> bool:
     return status.state is not None and (
         status.state.running is not None or status.state.terminated is not None
     )
+
+
+def is_running(status: ContainerStatus) -> bool:
+    """Whether a container runs now."""
+    return status.state is not None and status.state.running is not None
 
 
 def has_ended(status: ContainerStatus) -> bool:
@@ -104,20 +116,62 @@ class RuntimeLimit:
         return age
 
 
-async def explain_waiting(cluster: Cluster, job: Job) -> str:
-    """Return what keeps the Job's pod from starting, in the cluster's words; empty where nothing is known."""
-    namespace = job.metadata.namespace
+async def explain_waiting(cluster: Cluster, job: Job, pods: Sequence[Pod]) -> Cause | None:
+    """Return what keeps a Job from going on, in the cluster's words; None where nothing is known."""
+    cause = observe(job, pods).cause
+    if cause is not None:
+        return cause
     try:
-        pods = await fetch_pods(cluster, namespace, job.metadata.uid)
-        if (cause := observe(job, pods).cause) is not None:
-            return cause.message
-        events, _ = await cluster.list(paths.events(namespace))
+        events = [await _fetch_events(cluster, job.metadata.namespace, uid) for uid in _uids(job, pods)]
     except KronkeepError:
-        return ""
-    names = {pod.metadata.name for pod in pods}
-    warnings = [
-        str(event.get("message", ""))
-        for event in events
-        if event["involvedObject"].get("name") in names and event.get("type") == "Warning"
-    ]
-    return clean(warnings[-1], 300) if warnings else ""
+        return None
+    by_object = {
+        uid: {event.reason or "": event for event in of_object}
+        for uid, of_object in zip(_uids(job, pods), events, strict=True)
+    }
+    cause = observe(job, pods, by_object).cause
+    if cause is not None:
+        return cause
+    warnings = [event for of_object in events for event in of_object if event.type == "Warning"]
+    if not warnings:
+        return None
+    return Cause(
+        reason=Reason.START_TIMEOUT,
+        message=f"The pod cannot start: {clean(warnings[-1].message or '', 300)}",
+        next_step=Reason.START_TIMEOUT.next_step,
+    )
+
+
+def _uids(job: Job, pods: Sequence[Pod]) -> list[str]:
+    newest = newest_pod(pods)
+    return [job.metadata.uid] if newest is None else [job.metadata.uid, newest.metadata.uid]
+
+
+async def _fetch_events(cluster: Cluster, namespace: str, uid: str) -> list[Event]:
+    """Return the Events of one object, the one that was seen last at the end."""
+    items, _ = await cluster.list(paths.events(namespace), fieldSelector=f"involvedObject.uid={uid}")
+    events = [objects.convert_object(item, Event) for item in items]
+    return sorted(events, key=_last_seen)
+
+
+def _last_seen(event: Event) -> str:
+    return event.last_seen or ""
+
+
+def with_containers(pod: Pod, names: frozenset[str]) -> Pod:
+    """Return a pod with the named containers only: what others have injected does not count as the Job's."""
+    spec = msgspec.structs.replace(
+        pod.spec,
+        containers=_select(pod.spec.containers, names),
+        init_containers=_select(pod.spec.init_containers, names),
+    )
+    status = msgspec.structs.replace(
+        pod.status,
+        container_statuses=_select(pod.status.container_statuses, names),
+        init_container_statuses=_select(pod.status.init_container_statuses, names),
+    )
+    return msgspec.structs.replace(pod, spec=spec, status=status)
+
+
+def _select(entries: tuple[NamedT, ...] | None, names: frozenset[str]) -> tuple[NamedT, ...]:
+    return tuple(entry for entry in entries or () if entry.name in names)

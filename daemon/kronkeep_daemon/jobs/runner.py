@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from kronkeep_common.clock import Clock
-from kronkeep_common.errors import KronkeepError, NameTaken
+from kronkeep_common.errors import JobNotStarted, KronkeepError, NameTaken
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.jobs import logs, outcome, pods
@@ -19,12 +19,16 @@ from kronkeep_daemon.jobs.logs import LONG_LOG, JobLogs, LogLimit, OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.owned_objects import OwnedObjects, TokenSource
 from kronkeep_daemon.jobs.pods import RuntimeLimit
+from kronkeep_daemon.jobs.start_watch import OnWaiting, StartWatch
 from kronkeep_daemon.kube import objects, paths
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import Condition, Job, JsonObject, Pod
+from kronkeep_daemon.settings import Settings
 
+SIDECAR_SECONDS = 10.0  # for Kubernetes to end a Job whose own containers have ended
+GONE_SECONDS = 30.0  # for the pods of a deleted Job to go
 ABANDONED_SECONDS = 0.5  # between two questions whether the caller still waits
 
 
@@ -43,9 +47,14 @@ WITHOUT_LIMITS = JobLimits()
 
 
 class _CreatedJob(NamedTuple):
-    """A Job of ours; `created_at` is the monotonic time of its creation, None where it was there before."""
+    """A Job of ours.
+
+    containers: the names of its own containers, without those that others inject.
+    created_at: the monotonic time of its creation, None where it was there before.
+    """
 
     job: Job
+    containers: frozenset[str]
     created_at: float | None
 
 
@@ -54,11 +63,19 @@ class JobRunner:
 
     tokens: what tells the Jobs that this daemon created from others of the same name.
     cached: the cluster's cache, where it has one; else Jobs are polled.
+    start_seconds: how long a Job may wait for its next container to start.
     """
 
     def __init__(
-        self, *, cluster: Cluster, clock: Clock, tokens: TokenSource, cached: CachedJobs | None = None
+        self,
+        *,
+        cluster: Cluster,
+        clock: Clock,
+        tokens: TokenSource,
+        cached: CachedJobs | None = None,
+        start_seconds: float = 600,
     ) -> None:
+        self._start_seconds = start_seconds
         self.cluster = cluster
         self.objects = OwnedObjects(cluster=cluster, tokens=tokens)
         self._clock = clock
@@ -69,24 +86,31 @@ class JobRunner:
         manifest: JsonObject,
         *,
         on_line: OnLine | None = None,
+        on_waiting: OnWaiting | None = None,
         limits: JobLimits = WITHOUT_LIMITS,
         log_limit: LogLimit = LONG_LOG,
     ) -> FinishedJob:
         """Create a Job, or adopt the one of that name, and return how it ended.
 
         on_line: is given each line of its containers once, as it comes; what it raises is raised here.
+        on_waiting: is told why the Job waits, where it does.
         log_limit: how much of each container's log is kept in the result.
 
         Raises NameTaken where a Job of that name is not this daemon's, NotFoundInCluster where the Job is
-        deleted before its end, ClusterUnreachable by `limits`. A cancelled call leaves the Job running.
+        deleted before its end, JobNotStarted where it does not start in time (it is deleted then),
+        ClusterUnreachable by `limits`. A cancelled call leaves the Job running.
         """
         created = await self._create(manifest)
-        return await self._finish(created, on_line=on_line, limits=limits, log_limit=log_limit)
+        return await self._finish(
+            created, on_line=on_line, on_waiting=on_waiting, limits=limits, log_limit=log_limit
+        )
 
     async def wait(self, namespace: str, name: str, *, limits: JobLimits = WITHOUT_LIMITS) -> FinishedJob:
         """Return how a Job that was created earlier ended; raise as `run` does."""
-        job = await self.fetch(namespace, name)
-        return await self._finish(_CreatedJob(job, None), on_line=None, limits=limits, log_limit=LONG_LOG)
+        existing = await self.objects.fetch(paths.jobs(namespace, name))
+        job = objects.convert_object(existing, Job)
+        created = _CreatedJob(job=job, containers=_container_names(existing), created_at=None)
+        return await self._finish(created, limits=limits)
 
     async def run_until_started(
         self, manifest: JsonObject, container: str, *, is_abandoned: Callable[[], bool]
@@ -96,9 +120,11 @@ class JobRunner:
         is_abandoned: whether nobody waits for it any more; then NotFoundInCluster is raised.
         """
         created = await self._create(manifest)
-        with self._follow(created.job, WITHOUT_LIMITS) as states:
+        watch = self._start_watch(None)
+        with self._follow(created, WITHOUT_LIMITS) as states:
             state = JobState(created.job, ())
             while True:
+                await self._require_start(watch, state)
                 status = pods.container_status(state.pod, container)
                 if state.pod is not None and status is not None and pods.has_started(status):
                     return state.pod
@@ -142,18 +168,47 @@ class JobRunner:
             job = await self.fetch(namespace, name)
         except KronkeepError:
             return ""
-        return await pods.explain_waiting(self.cluster, job)
+        waiting_pods = await pods.fetch_pods(self.cluster, namespace, job.metadata.uid)
+        cause = await pods.explain_waiting(self.cluster, job, waiting_pods)
+        return cause.message if cause is not None else ""
 
     async def _create(self, manifest: JsonObject) -> _CreatedJob:
         """Create the Job, or adopt the one of that name when it is ours; raise NameTaken otherwise."""
         collection = paths.jobs(manifest["metadata"]["namespace"])
         job, is_new = await self.objects.create(collection, manifest)
-        created_at = self._clock.monotonic() if is_new else None
-        return _CreatedJob(objects.convert_object(job, Job), created_at)
+        return _CreatedJob(
+            job=objects.convert_object(job, Job),
+            containers=_container_names(manifest),
+            created_at=self._clock.monotonic() if is_new else None,
+        )
 
-    def _follow(self, job: Job, limits: JobLimits) -> AbstractContextManager[JobStates]:
+    def _start_watch(self, on_waiting: OnWaiting | None) -> StartWatch:
+        return StartWatch(
+            cluster=self.cluster,
+            clock=self._clock,
+            start_seconds=self._start_seconds,
+            on_waiting=on_waiting,
+        )
+
+    async def _require_start(self, watch: StartWatch, state: JobState) -> None:
+        """Delete a Job that does not start in time and raise JobNotStarted."""
+        cause = await watch.check(state)
+        if cause is None:
+            return
+        meta = state.job.metadata
+        await self.cluster.delete(paths.jobs(meta.namespace, meta.name), uid=meta.uid)
+        # A pod of it that starts at the last moment must have ended before the caller goes on.
+        end = self._clock.monotonic() + GONE_SECONDS
+        while self._clock.monotonic() < end:
+            if not await pods.fetch_pods(self.cluster, meta.namespace, meta.uid):
+                break
+            await self._clock.sleep(ABANDONED_SECONDS)
+        raise JobNotStarted(cause.message, next_step=cause.next_step, reason=cause.reason)
+
+    def _follow(self, created: _CreatedJob, limits: JobLimits) -> AbstractContextManager[JobStates]:
         return follow_job(
-            job=job,
+            job=created.job,
+            containers=created.containers,
             cluster=self.cluster,
             clock=self._clock,
             cached=self._cached,
@@ -170,10 +225,17 @@ class JobRunner:
         )
 
     async def _finish(
-        self, created: _CreatedJob, *, on_line: OnLine | None, limits: JobLimits, log_limit: LogLimit
+        self,
+        created: _CreatedJob,
+        *,
+        on_line: OnLine | None = None,
+        on_waiting: OnWaiting | None = None,
+        limits: JobLimits,
+        log_limit: LogLimit = LONG_LOG,
     ) -> FinishedJob:
+        watch = self._start_watch(on_waiting)
         runtime = RuntimeLimit(limits.last_container_seconds, created.created_at, self._clock)
-        with self._follow(created.job, limits) as states:
+        with self._follow(created, limits) as states:
             job_logs = self._logs(states, on_line, log_limit)
             if on_line is not None:
                 job_logs.start()
@@ -183,6 +245,9 @@ class JobRunner:
                     seconds_left = runtime.seconds_left(state.pod)
                     if seconds_left is not None and seconds_left <= 0:
                         return await self._stop(states, job_logs, created.job)
+                    await self._require_start(watch, state)
+                    if (watch.progress.seconds_over or 0) > SIDECAR_SECONDS:
+                        return await self._end_sidecars(states, job_logs, created.job)
                     state = await states.next(seconds_left)
                     job_logs.require_success()
                     job_logs.update(state.pod)
@@ -200,6 +265,15 @@ class JobRunner:
         await self.cluster.delete(paths.jobs(meta.namespace, meta.name), uid=meta.uid)
         return finished
 
+    async def _end_sidecars(self, states: JobStates, job_logs: JobLogs, job: Job) -> FinishedJob:
+        """Delete a Job whose own containers have ended, so that those that others injected end too."""
+        pod = await states.final_pod()
+        ending = outcome.ending_of_containers(pod)
+        finished = outcome.describe_end(ending, pod, await job_logs.finish(pod))
+        meta = job.metadata
+        await self.cluster.delete(paths.jobs(meta.namespace, meta.name), uid=meta.uid)
+        return finished
+
     async def _read_ended(self, states: JobStates, ending: Condition) -> FinishedJob:
         job_logs = self._logs(states, None, LONG_LOG)
         try:
@@ -207,6 +281,13 @@ class JobRunner:
             return outcome.describe_end(ending, pod, await job_logs.finish(pod))
         finally:
             await job_logs.close()
+
+
+def _container_names(manifest: JsonObject) -> frozenset[str]:
+    """Return the names of the containers and init containers of a Job."""
+    pod = manifest["spec"]["template"]["spec"]
+    every = [*(pod.get("initContainers") or ()), *(pod.get("containers") or ())]
+    return frozenset(container["name"] for container in every)
 
 
 class JobRunners:
@@ -223,7 +304,9 @@ class JobRunners:
         clock: Clock,
         tokens: TokenSource,
         recorders: Mapping[str, RunRecorder],
+        settings: Callable[[], Settings],
     ) -> None:
+        self._settings = settings
         self._tokens = tokens
         self._clusters = clusters
         self._clock = clock
@@ -234,4 +317,10 @@ class JobRunners:
         cluster = self._clusters.of(cluster_id)
         recorder = self._recorders.get(cluster.id)
         cached = CachedJobs(recorder.cache, recorder.watches.covers) if recorder is not None else None
-        return JobRunner(cluster=cluster, clock=self._clock, tokens=self._tokens, cached=cached)
+        return JobRunner(
+            cluster=cluster,
+            clock=self._clock,
+            tokens=self._tokens,
+            cached=cached,
+            start_seconds=self._settings().archive.start_seconds,
+        )

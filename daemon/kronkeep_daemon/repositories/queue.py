@@ -3,6 +3,10 @@
 restic's own locks would refuse the second operation; here it waits in order instead. A backup may take hours,
 so browsing, restores and drills do not wait for it: they only read, and it only adds. What removes or checks
 (forget, prune, check) waits for the readers, lets no new ones in meanwhile, and never runs beside an archive.
+
+An archive whose Job waits to start gives up its turn, so that other archives go past it. It then counts as a
+reader: exclusive work, which waits for readers, still never runs beside it, whenever its Job starts, and
+waits for the Job's start deadline at most. Two archives may then write at once; restic's locks allow that.
 """
 
 import asyncio
@@ -44,6 +48,30 @@ class _RepositoryQueue:
             raise
 
 
+class ArchiveHold:
+    """The hold of one archive on its repository: first its turn, and after `yield_turn` a reader's place."""
+
+    def __init__(self, queue: _RepositoryQueue) -> None:
+        self._queue = queue
+        self._has_turn = True
+
+    def yield_turn(self) -> None:
+        """Let other archives work, while exclusive work stays out; doing it twice is fine."""
+        if self._has_turn:
+            # The place as a reader comes first: between the two no exclusive work may slip in.
+            self._queue.readers += 1
+            self._has_turn = False
+            self._queue.turn.release()
+
+    async def end(self) -> None:
+        """Give back the turn or the reader's place."""
+        if self._has_turn:
+            self._queue.turn.release()
+            return
+        self._queue.readers -= 1
+        await self._queue.notify()
+
+
 class RepositoryQueues:
     """A fair queue for each repository, by its id."""
 
@@ -56,15 +84,16 @@ class RepositoryQueues:
     @asynccontextmanager
     async def hold_for_archive(
         self, repository_id: str, patience: float | None = None
-    ) -> AsyncIterator[None]:
+    ) -> AsyncIterator[ArchiveHold]:
         """Hold the repository beside its readers; raise TimeoutError after `patience` seconds of waiting."""
         queue = self._queue_of(repository_id)
         async with asyncio.timeout(patience):
             await queue.turn.acquire()
+        hold = ArchiveHold(queue)
         try:
-            yield
+            yield hold
         finally:
-            queue.turn.release()
+            await hold.end()
 
     @asynccontextmanager
     async def hold_exclusively(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from kronkeep_common.errors import StorageFailed
+from kronkeep_common.errors import JobNotStarted, StorageFailed
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
@@ -13,6 +13,7 @@ from kronkeep_daemon.jobs.logs import LONG_LOG, LogLimit, OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.owned_objects import OwnedObjects
 from kronkeep_daemon.jobs.runner import WITHOUT_LIMITS, JobLimits, JobRunners
+from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
@@ -79,6 +80,9 @@ class RepositoryJobs:
                     return await self._runners.on(cluster.id).run(job_manifests.with_secret(manifest, secret))
             except NotFoundInCluster as fault:
                 raise StorageFailed("The storage's Job was deleted.", reason=Reason.INTERRUPTED) from fault
+            except JobNotStarted as fault:
+                reason = Reason.DEADLINE_EXCEEDED
+                raise StorageFailed(fault.message, next_step=fault.next_step, reason=reason) from fault
             except TimeoutError as fault:
                 raise await self._end_late_job(cluster, namespace, name, seconds) from fault
 
@@ -103,6 +107,7 @@ class RepositoryJobs:
         *,
         owner: JsonObject | None = None,
         on_line: OnLine | None = None,
+        on_waiting: OnWaiting | None = None,
         limits: JobLimits = WITHOUT_LIMITS,
         log_limit: LogLimit = LONG_LOG,
     ) -> FinishedJob:
@@ -116,6 +121,7 @@ class RepositoryJobs:
             return await self._runners.on(cluster.id).run(
                 job_manifests.with_secret(manifest, secret),
                 on_line=on_line,
+                on_waiting=on_waiting,
                 limits=limits,
                 log_limit=log_limit,
             )

@@ -8,6 +8,7 @@ restore fail with that reason; it does not run a second time over what may have 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Set
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from kronkeep_common import object_keys
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import InvalidRequest, KronkeepError, NameTaken, NotAllowedNow
-from kronkeep_common.models import DrillCheck, Restore, RestoreRequest, RestoreTarget, SnapshotFile
+from kronkeep_common.models import Cause, DrillCheck, Restore, RestoreRequest, RestoreTarget, SnapshotFile
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import RestoreStatus
 from kronkeep_daemon.backups.backup_records import BackupRecords
@@ -98,7 +99,8 @@ class RestoreRunner:
             except KronkeepError as fault:
                 if fault.retryable and not self._is_late(restore):
                     raise  # the service starts it again in its next round
-                await self._fail(restore_id, Fault(type(fault).code, fault.message, fault.next_step))
+                reason = str(fault.details.get("reason") or type(fault).code)
+                await self._fail(restore_id, Fault(reason, fault.message, fault.next_step))
         await self.resume_cronjob(restore_id)
 
     async def cancel(self, restore_id: str) -> None:
@@ -236,13 +238,26 @@ class RestoreRunner:
         repository = self._snapshots.repository_of(resolved.backup)
         async with self._queues.hold_for_reading(repository.id):
             finished = await self._jobs.run(
-                cluster_id_of(restore), manifest, parser.add_line, repository=repository
+                cluster_id_of(restore),
+                manifest,
+                parser.add_line,
+                repository=repository,
+                on_waiting=partial(self._note_waiting, restore.id),
             )
         if uses_stage(restore):
             await self._remove_stage(restore, resolved)
         parser.checksums.close()
         await self._store_logs(restore, parser, finished)
         return await self._compare(finished, parser, resolved, checksums)
+
+    async def _note_waiting(self, restore_id: str, cause: Cause | None) -> None:
+        """Record what the restore's Job waits for; None once it waits no more."""
+        await self._records.change(
+            restore_id,
+            reason=cause.reason if cause is not None else None,
+            message=cause.message if cause is not None else None,
+            next_step=cause.next_step if cause is not None else None,
+        )
 
     async def _begin_next_attempt(self, restore: Restore) -> Restore:
         """Record the next attempt, which writes again what the last one had written."""

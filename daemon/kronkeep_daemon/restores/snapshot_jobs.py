@@ -6,6 +6,7 @@ from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.jobs.logs import SHORT_LOG, OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.runner import JobRunners
+from kronkeep_daemon.jobs.start_watch import OnWaiting
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import JsonObject, Pod
 from kronkeep_daemon.repositories.repository import Repository
@@ -34,8 +35,11 @@ class SnapshotJobs:
         on_line: OnLine | None,
         *,
         repository: Repository | None = None,
+        on_waiting: OnWaiting | None = None,
     ) -> FinishedJob:
         """Run a Job to its end, with the repository's password where one is given.
+
+        on_waiting: is told why the Job waits, where it does.
 
         Raises NotFoundInCluster when the Job is deleted before its end, and what `on_line` raises. Where
         lines of a Job that completed could not be read, `on_line` lacks them, and the reason is raised.
@@ -43,10 +47,15 @@ class SnapshotJobs:
         runner = self._runners.on(cluster_id)
         await node_placement.place_near_claims(runner.cluster, manifest)
         if repository is None:
-            finished = await runner.run(manifest, on_line=on_line, log_limit=SHORT_LOG)
+            finished = await runner.run(manifest, on_line=on_line, on_waiting=on_waiting, log_limit=SHORT_LOG)
         else:
             finished = await self._repository_jobs.run_job(
-                manifest, repository, runner.cluster, on_line=on_line, log_limit=SHORT_LOG
+                manifest,
+                repository,
+                runner.cluster,
+                on_line=on_line,
+                on_waiting=on_waiting,
+                log_limit=SHORT_LOG,
             )
         if finished.complete and on_line is not None:
             finished.require_whole_logs()

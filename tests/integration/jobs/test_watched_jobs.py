@@ -19,7 +19,7 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories import job_manifests
-from kronkeep_daemon.settings import ArchiveSettings
+from kronkeep_daemon.settings import ArchiveSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
 
 
@@ -51,6 +51,7 @@ class WatchedCluster:
             clock=SystemClock(),
             tokens=FixedTokens(),
             recorders={cluster.id: recorder},
+            settings=Settings,
         )
         self.runner = runners.on(cluster.id)
 

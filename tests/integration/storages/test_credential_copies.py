@@ -61,6 +61,7 @@ class DaemonLives:
             clock=SystemClock(),
             tokens=ObjectTokens(history=self.history, clock=SystemClock()),
             recorders={},
+            settings=Settings,
         )
         return CredentialCopies(
             clusters=clusters,

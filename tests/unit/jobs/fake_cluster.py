@@ -66,6 +66,9 @@ class FakeCluster:
         self.silent_streams = 0
         self.pods_deleted = False
         self.other_pods: list[JsonObject] = []
+        self.injected: dict[str, JsonObject] = {}
+        self.events: list[JsonObject] = []
+        self.is_pending = False
         self._more = asyncio.Event()
         self._version = 0
         self.cache = ClusterCache(on_job_change=lambda _: None, on_cronjob_change=lambda *_: None)
@@ -78,6 +81,7 @@ class FakeCluster:
 
     def start(self, container: str) -> None:
         """Let the container run."""
+        self.is_pending = False
         self.states[container] = {"running": {"startedAt": "2026-01-15T10:00:00Z"}}
         self._show()
 
@@ -87,6 +91,21 @@ class FakeCluster:
             second = len(self.log[container]) // 3  # three lines a second
             self.log[container].append(b"2026-01-15T10:00:%02d.5Z %s\n" % (second, line))
         self._wake()
+
+    def wait(self, container: str, reason: str, message: str) -> None:
+        """Let the container wait, as for an image."""
+        self.is_pending = True
+        self.states[container] = {"waiting": {"reason": reason, "message": message}}
+        self._show()
+
+    def tell(self, uid: str, reason: str, message: str) -> None:
+        """Add an Event of type Warning about the Job or its pod."""
+        involved = {"uid": uid, "namespace": NAMESPACE}
+        event = {"involvedObject": involved, "type": "Warning", "reason": reason, "message": message}
+        self.events.append(event)
+        if uid != UID:
+            self.is_pending = True
+        self._show()
 
     def end(self, container: str, exit_code: int = 0, reason: str = "Completed") -> None:
         """Let the container end."""
@@ -128,7 +147,7 @@ class FakeCluster:
         self._more = asyncio.Event()
 
     def _pods(self) -> list[JsonObject]:
-        if not self.states or self.pods_deleted:
+        if (not self.states and not self.is_pending) or self.pods_deleted or self.job is None:
             return []
         *first, last = ({"name": name, "state": self.states.get(name, {})} for name in self.containers)
         meta = {
@@ -143,8 +162,18 @@ class FakeCluster:
         return [
             {
                 "metadata": meta,
-                "spec": {"containers": spec["containers"], "initContainers": spec["initContainers"]},
-                "status": {"initContainerStatuses": first, "containerStatuses": [last]},
+                "spec": {
+                    "containers": [*spec["containers"], *({"name": name} for name in self.injected)],
+                    "initContainers": spec["initContainers"],
+                },
+                "status": {
+                    "phase": "Pending" if self.is_pending else "Running",
+                    "initContainerStatuses": first,
+                    "containerStatuses": [
+                        last,
+                        *({"name": name, "state": state} for name, state in self.injected.items()),
+                    ],
+                },
             }
         ]
 
@@ -170,11 +199,18 @@ class FakeCluster:
 
     async def list(self, path: str, **params: str) -> tuple[list[JsonObject], str]:
         self._note("list")
+        if "fieldSelector" in params:
+            return [
+                event
+                for event in self.events
+                if params["fieldSelector"] == f"involvedObject.uid={event['involvedObject']['uid']}"
+            ], "1"
         assert params == {"labelSelector": f"{object_keys.CONTROLLER_UID_LABEL}={UID}"}
         return [*self._pods(), *self.other_pods], "1"
 
     async def delete(self, path: str, *, uid: str | None = None) -> None:
         self._note("delete")
+        assert uid in (None, UID)
         self.job = None
 
     async def log_chunks(

@@ -12,12 +12,12 @@ from kronkeep_daemon.testing import settle
 class Holder:
     """A task that holds a repository until it is released."""
 
-    def __init__(self, hold: AbstractAsyncContextManager[None]) -> None:
+    def __init__(self, hold: AbstractAsyncContextManager[object]) -> None:
         self.holds = False
         self._released = asyncio.Event()
         self._task = asyncio.ensure_future(self._hold(hold))
 
-    async def _hold(self, hold: AbstractAsyncContextManager[None]) -> None:
+    async def _hold(self, hold: AbstractAsyncContextManager[object]) -> None:
         async with hold:
             self.holds = True
             await self._released.wait()
@@ -48,6 +48,38 @@ async def test_readers_are_beside_an_archive_and_each_other() -> None:
     assert second.holds
     for one in (*holders[1:], second):
         await one.release()
+
+
+async def test_archives_go_past_one_that_waits_to_start_and_exclusive_work_does_not() -> None:
+    queues = RepositoryQueues()
+    yielded = asyncio.Event()
+    ended = asyncio.Event()
+
+    async def archive() -> None:
+        async with queues.hold_for_archive("r") as hold:
+            hold.yield_turn()
+            hold.yield_turn()
+            yielded.set()
+            await ended.wait()
+
+    waiting = asyncio.ensure_future(archive())
+    await yielded.wait()
+    other = Holder(queues.hold_for_archive("r"))
+    await settle()
+    assert other.holds
+    exclusive = Holder(queues.hold_exclusively("r"))
+    await other.release()
+    await settle()
+    assert not exclusive.holds
+    ended.set()
+    await waiting
+    await settle()
+    assert exclusive.holds
+    await exclusive.release()
+    last = Holder(queues.hold_for_archive("r"))
+    await settle()
+    assert last.holds
+    await last.release()
 
 
 async def test_exclusive_work_waits_for_readers_and_lets_no_new_ones_in() -> None:
