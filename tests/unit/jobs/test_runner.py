@@ -1,8 +1,6 @@
 """One Job from its creation to its end: adopted, watched or polled, its logs read, its limits kept."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -11,43 +9,17 @@ from tests.unit.jobs.fake_cluster import (
     NAMESPACE,
     UID,
     FakeCluster,
-    FixedTokens,
-    QuickClock,
     eventually,
 )
+from tests.unit.jobs.running_jobs import runner_of, running
 
 from kronkeep_common import object_keys
-from kronkeep_common.errors import ClusterUnreachable, InvalidRequest, JobNotStarted, NameTaken
-from kronkeep_common.models import Cause
+from kronkeep_common.errors import ClusterUnreachable, InvalidRequest, NameTaken
 from kronkeep_daemon.jobs import logs
 from kronkeep_daemon.jobs.outcome import ContainerResult, FinishedJob
-from kronkeep_daemon.jobs.runner import JobLimits, JobRunner
+from kronkeep_daemon.jobs.runner import JobLimits
 from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import Pod, convert_object
-
-
-def runner_of(cluster: Any, *, watched: bool = True) -> JobRunner:
-    return JobRunner(
-        cluster=cluster,
-        clock=QuickClock(),
-        tokens=FixedTokens(),
-        start_seconds=60,
-        cached=cluster.cached if watched else None,
-    )
-
-
-@asynccontextmanager
-async def running(
-    cluster: FakeCluster, *, watched: bool = True, **how: Any
-) -> AsyncIterator[asyncio.Task[FinishedJob]]:
-    """The task that runs the cluster's Job, once the Job is created; cancelled at the end of the block."""
-    task = asyncio.create_task(runner_of(cluster, watched=watched).run(cluster.manifest, **how))
-    await eventually(lambda: cluster.job is not None or task.done())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
 
 
 @pytest.mark.parametrize("watched", [True, False])
@@ -347,126 +319,6 @@ async def test_a_cancelled_call_leaves_the_job_and_no_task_behind() -> None:
         await asyncio.wait([task])
     assert cluster.job is not None
     assert asyncio.all_tasks() == before
-
-
-MISSING_CLAIM = 'persistentvolumeclaim "tpyo" not found'
-REFUSED = 'Error creating: pods "ours-x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot'
-
-
-@pytest.mark.parametrize("watched", [True, False])
-@pytest.mark.parametrize(
-    ("uid", "reason", "message", "code", "shown"),
-    [
-        ("pod-1", "FailedMount", "MountVolume.SetUp failed: timed out", "MountFailed", "MountVolume.SetUp"),
-        ("pod-1", "FailedScheduling", MISSING_CLAIM, "ConfigurationMissing", '"tpyo" not found'),
-        ("pod-1", "SomethingNew", "A webhook of the node said no.", "StartTimeout", "webhook of the node"),
-        (UID, "FailedCreate", "Error creating: exceeded quota: pods=3", "CannotCreatePod", "exceeded quota"),
-    ],
-)
-async def test_a_job_that_cannot_start_says_why_and_is_given_up(
-    watched: bool, uid: str, reason: str, message: str, code: str, shown: str
-) -> None:
-    cluster = FakeCluster("first", "main")
-    causes: list[Cause | None] = []
-
-    async def note(cause: Cause | None) -> None:
-        causes.append(cause)
-
-    async with running(cluster, watched=watched, on_waiting=note) as task:
-        cluster.tell(uid, reason, message)
-        await eventually(lambda: bool(causes))
-        assert not task.done()
-        (cause,) = causes
-        assert cause is not None
-        assert cause.reason == code
-        assert shown in cause.message
-        with pytest.raises(JobNotStarted, match="did not start within 1m00s") as refusal:
-            await task
-    assert shown in refusal.value.message
-    assert refusal.value.details["reason"] == code
-    assert cluster.job is None
-
-
-async def test_a_job_that_starts_late_says_that_it_waits_no_more() -> None:
-    cluster = FakeCluster("main")
-    causes: list[Cause | None] = []
-
-    async def note(cause: Cause | None) -> None:
-        causes.append(cause)
-
-    async with running(cluster, on_waiting=note) as task:
-        cluster.wait("main", "ImagePullBackOff", "Back-off pulling image")
-        await eventually(lambda: bool(causes))
-        cluster.start("main")
-        await asyncio.sleep(1.5)  # 75 seconds of its clock: it works for longer than it may wait
-        cluster.end("main")
-        cluster.finish()
-        assert (await task).complete
-    assert [cause.reason if cause is not None else None for cause in causes] == ["ImagePullFailed", None]
-
-
-async def test_a_second_container_that_cannot_start_is_given_up_too() -> None:
-    cluster = FakeCluster("first", "main")
-    async with running(cluster) as task:
-        cluster.start("first")
-        await asyncio.sleep(0.05)
-        cluster.end("first")
-        cluster.wait("main", "CreateContainerConfigError", 'secret "db" not found')
-        with pytest.raises(JobNotStarted, match='secret "db" not found'):
-            await task
-    assert cluster.job is None
-
-
-@pytest.mark.parametrize(
-    ("uid", "reason", "message"),
-    [(UID, "FailedCreate", REFUSED), ("pod-1", "Failed", "")],
-    ids=["pod security", "image name"],
-)
-async def test_what_waiting_does_not_cure_is_given_up_at_once(uid: str, reason: str, message: str) -> None:
-    cluster = FakeCluster("main")
-    async with running(cluster) as task:
-        if message:
-            cluster.tell(uid, reason, message)
-        else:
-            cluster.wait("main", "InvalidImageName", "couldn't parse image reference")
-        async with asyncio.timeout(0.8):  # 40 s of its clock; the start deadline is 60 s
-            with pytest.raises(JobNotStarted, match=r"PodSecurity|couldn't parse"):
-                await task
-
-
-@pytest.mark.parametrize("watched", [True, False])
-@pytest.mark.parametrize("exit_code", [0, 5])
-async def test_a_job_has_ended_when_its_own_containers_have(watched: bool, exit_code: int) -> None:
-    """A mesh has injected a container that never ends; its log is not read, and the Job is deleted."""
-    cluster = FakeCluster("first", "main")
-    cluster.injected = {"istio-proxy": {"running": {"startedAt": "2026-01-15T10:00:00Z"}}}
-    cluster.log["istio-proxy"] = [b"2026-01-15T10:00:00.5Z noise\n"]
-    lines: list[tuple[str, bytes]] = []
-    async with running(
-        cluster, watched=watched, on_line=lambda name, line: lines.append((name, line))
-    ) as task:
-        cluster.start("first")
-        cluster.end("first")
-        cluster.start("main")
-        cluster.write("main", b"done")
-        cluster.end("main", exit_code)
-        finished = await task
-    assert finished.complete is (exit_code == 0)
-    assert [container.name for container in finished.containers] == ["first", "main"]
-    assert lines == [("main", b"done")]
-    assert cluster.job is None
-
-
-async def test_a_sidecar_that_fails_does_not_fail_the_job_and_one_that_is_killed_is_no_failure() -> None:
-    cluster = FakeCluster("main")
-    cluster.injected = {"proxy": {"terminated": {"exitCode": 137, "reason": "Error"}}}
-    async with running(cluster) as task:
-        cluster.start("main")
-        cluster.end("main")
-        cluster.finish("Failed", "BackoffLimitExceeded")
-        finished = await task
-    assert finished.complete
-    assert finished.first_failure is None
 
 
 async def test_a_pod_is_given_once_a_container_has_started_or_how_the_job_ended_before() -> None:
