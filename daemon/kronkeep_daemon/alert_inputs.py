@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 
 from kronkeep_common.models import BackupStorage, CronJob
+from kronkeep_daemon.alerts.rule_results import ClockFault
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.kube.watch import WatchState
@@ -40,6 +41,10 @@ class ServiceAlertInputs:
 
     def watch_states(self) -> Sequence[WatchState]:
         return self._cronjobs.watch_states()
+
+    def clock_faults(self) -> Sequence[ClockFault]:
+        faults = [(cluster, cluster.clock.fault()) for cluster in self._cronjobs.clusters]
+        return [ClockFault(cluster.id, cluster.name, fault) for cluster, fault in faults if fault is not None]
 
     def is_live(self, cluster: str) -> bool:
         return self._cronjobs.recorders[cluster].watches.is_live()

@@ -29,6 +29,7 @@ from kronkeep_daemon.history.history import EXIT_SYNC_FAILED
 from kronkeep_daemon.http.server import serve
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.settings import ClusterSettings, Settings
 from kronkeep_daemon.supervisor import Supervisor
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 EXIT_TASK_FAILED = 70
 WATCHDOG_SECONDS = 10.0
 EXPIRY_SECONDS = 3600.0
+CLOCK_SECONDS = 15.0  # between two looks at whether the time is trusted again
 JOURNAL_PATIENCE = 5.0
 LIST_PATIENCE = 3.0  # seconds to wait for the first lists before the socket opens without them
 
@@ -142,7 +144,9 @@ async def _start(
     await stack.enter_async_context(serve(services, Path(settings().socket)))
     if options.config is not None:
         supervisor.start("settings", partial(_reload_settings, options.config, settings), death="restart")
-    supervisor.start("history expiry", partial(_expire_history, history, settings, clock), death="restart")
+    supervisor.start(
+        "history expiry", partial(_expire_history, history, settings, services.clusters), death="restart"
+    )
     supervisor.start("systemd watchdog", partial(_ping_watchdog, services), death="restart")
     if options.demo:
         await _fill_demo(options, services, state)
@@ -183,10 +187,14 @@ async def _reload_settings(config: Path, settings: CurrentSettings) -> None:
         log.info("the settings were reloaded")
 
 
-async def _expire_history(history: History, settings: CurrentSettings, clock: SystemClock) -> None:
-    """Remove what the history settings no longer keep, every hour."""
+async def _expire_history(history: History, settings: CurrentSettings, clusters: Clusters) -> None:
+    """Remove what the history settings no longer keep, every hour; wait while the time is not trusted."""
+    clock = clusters.first.clock
     while True:
         limits = settings().history
+        if not clusters.has_trusted_time():
+            await clock.sleep(CLOCK_SECONDS)
+            continue
         rules = expiry.ExpiryRules(
             days=limits.keep_days, runs=limits.keep_runs_per_cronjob, audit_days=limits.keep_audit_days
         )

@@ -24,7 +24,7 @@ from kronkeep_common.models import (
     CronJobExecution,
     EnvVar,
 )
-from kronkeep_common.states import BackupStatus, RestoreStatus
+from kronkeep_common.states import RestoreStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import policy_annotations as policies
 from kronkeep_daemon.backups.backup_records import BackupRecords
@@ -91,10 +91,7 @@ class ExtendedCronJobService:
         cronjob = self._cronjobs.view(live)
         annotated = policies.read_policy(live)
         last = self._history.backups.newest(limit=1, cronjob_id=cronjob.id).items
-        good = self._history.backups.newest(
-            limit=1, cronjob_id=cronjob.id, status=BackupStatus.SUCCEEDED
-        ).items
-        good_at = good[0].ended_at if good else None
+        good_at = self._backups.last_good_at(cronjob.id)
         return msgspec.structs.replace(
             cronjob,
             backup_overdue=annotated.policy is not None

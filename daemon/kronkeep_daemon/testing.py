@@ -54,6 +54,10 @@ class FakeClock:
         self._move(target)
         await settle()
 
+    def jump(self, seconds: float) -> None:
+        """Move wall time alone, as a wrong time server does; the monotonic clock and sleepers stay."""
+        self._now += timedelta(seconds=seconds)
+
     def _move(self, elapsed: float) -> None:
         self._now += timedelta(seconds=elapsed - self._elapsed)
         self._elapsed = elapsed

@@ -1,5 +1,6 @@
 """BackupExecutions: the archives, and the runs that they belong to."""
 
+from datetime import datetime
 from typing import Literal
 
 from kronkeep_common.models.base import Bytes, Moment, Record, Seconds
@@ -105,3 +106,8 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     message: str | None = None
     next_step: str | None = None
     logs: tuple[KeptLog, ...] = ()
+
+    @property
+    def recording_order(self) -> tuple[int, datetime]:
+        """By what backups are sorted in the order in which they were recorded."""
+        return (self.sequence, self.created_at)

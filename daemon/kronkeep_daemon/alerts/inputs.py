@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from kronkeep_common.models import BackupStorage, CronJob
+from kronkeep_daemon.alerts.rule_results import ClockFault
 from kronkeep_daemon.kube.watch import WatchState
 
 
@@ -24,6 +25,9 @@ class AlertInputs(Protocol):
 
     def watch_states(self) -> Sequence[WatchState]:
         """Return how fresh each watch is."""
+
+    def clock_faults(self) -> Sequence[ClockFault]:
+        """Return the clusters whose time cannot be trusted now."""
 
     def is_live(self, cluster: str) -> bool:
         """Return whether what is known of a cluster is up to date."""

@@ -12,6 +12,14 @@ from kronkeep_daemon.kube.watch import WatchState
 AlertKey = tuple[str, Kind, str]
 
 
+class ClockFault(NamedTuple):
+    """A cluster whose time cannot be trusted, by its id and name, and why."""
+
+    cluster: str
+    name: str
+    message: str
+
+
 class CronJobFacts(NamedTuple):
     """A CronJob with its newest runs, backups and drills, newest first, at the time `now`.
 
@@ -92,6 +100,17 @@ def storage_finding(storage: BackupStorage, result: RuleResult) -> AlertFinding:
         object_id=storage.id,
         cluster=storage.cluster,
         storage_id=storage.id,
+    )
+
+
+def clock_finding(fault: ClockFault, result: RuleResult) -> AlertFinding:
+    """Return the finding of a rule about a cluster's clock."""
+    return AlertFinding(
+        **result._asdict(),
+        kind="watch",
+        object=f"clock of {fault.name}",
+        object_id=f"clock {fault.cluster}",
+        cluster=fault.cluster,
     )
 
 

@@ -7,6 +7,7 @@ cancelled is not wrong, and the one before it is judged.
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import takewhile
+from operator import attrgetter
 
 from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.errors import KronkeepError
@@ -28,12 +29,15 @@ from kronkeep_common.text import age, duration, size
 from kronkeep_daemon.alerts.rule_results import (
     AlertFinding,
     AlertKey,
+    ClockFault,
     CronJobFacts,
     RuleResult,
+    clock_finding,
     cronjob_finding,
     storage_finding,
     watch_finding,
 )
+from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
 from kronkeep_daemon.kube.watch import WatchState
 
 BAD_RUNS = (ExecutionStatus.FAILED, ExecutionStatus.UNKNOWN)
@@ -332,6 +336,20 @@ def watch_findings(watch: WatchState, now: datetime, limit: float) -> list[Alert
     ]
 
 
+def clock_findings(fault: ClockFault) -> list[AlertFinding]:
+    """Return a finding about a cluster's clock: while it is at fault nothing irrevocable is done."""
+    result = RuleResult(
+        code=AlertCode.CLOCK_JUMPED,
+        severity="critical",
+        message=(
+            f"{fault.message} Until that is over nothing is removed, no alert ends, "
+            "and no run is recorded as missed."
+        ),
+        next_step=CLOCK_NEXT_STEP,
+    )
+    return [clock_finding(fault, result)]
+
+
 def _is_bad(run: CronJobExecution) -> bool:
     return run.status in BAD_RUNS
 
@@ -346,7 +364,7 @@ def _final_runs(facts: CronJobFacts, *, missed: bool) -> list[CronJobExecution]:
 def _newest_backup(facts: CronJobFacts) -> BackupExecution | None:
     if facts.cronjob.policy is None:
         return None
-    for backup in facts.backups:
+    for backup in sorted(facts.backups, key=attrgetter("recording_order"), reverse=True):
         ended = is_final(BACKUP_TRANSITIONS, backup.status) and backup.status is not BackupStatus.CANCELLED
         if ended and backup.reason != Reason.CRONJOB_FAILED:
             return backup

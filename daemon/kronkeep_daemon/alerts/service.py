@@ -9,12 +9,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 
 import msgspec
 from prometheus_client import CollectorRegistry
 
+from kronkeep_common.alert_codes import AlertCode
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import AlertNotFound, KronkeepError, NotAllowedNow
 from kronkeep_common.models import Alert, CronJob
@@ -109,10 +110,12 @@ class AlertService:
         Raise ReadOnlyHistory while the disk is full; the next evaluation then finds the same changes again.
         """
         not_listed = self._inputs.clusters_not_listed()
+        untimed = {fault.cluster for fault in self._inputs.clock_faults()}
         undecided: set[AlertKey] = {
             (alert.code, alert.kind, alert.object_id)
             for alert in self.active_alerts()
             if alert.cluster in not_listed
+            or (alert.cluster in untimed and alert.code != AlertCode.CLOCK_JUMPED)
         }
         findings = await self._find(undecided)
         now = self._clock.now()
@@ -139,15 +142,18 @@ class AlertService:
         limit = self._settings().alerts.watch_seconds
         for watch in self._inputs.watch_states():
             findings += rules.watch_findings(watch, self._clock.now(), limit)
+        for fault in self._inputs.clock_faults():
+            findings += rules.clock_findings(fault)
         return findings
 
     def _facts_of(self, cronjob: CronJob) -> CronJobFacts:
         history = self._history
         settings = self._settings()
+        soon = self._clock.now() + timedelta(seconds=1)  # a run that is dated later hides no other
         restores = history.restores.newest(limit=RECENT, cronjob_id=cronjob.id).items
         return CronJobFacts(
             cronjob=cronjob,
-            runs=history.executions.newest(limit=RECENT, cronjob_id=cronjob.id).items,
+            runs=history.executions.newest(limit=RECENT, cronjob_id=cronjob.id, until=soon).items,
             backups=history.backups.newest(limit=RECENT, cronjob_id=cronjob.id).items,
             drills=[restore for restore in restores if restore.purpose == "drill"],
             now=self._clock.now(),

@@ -18,6 +18,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
+from operator import attrgetter
 
 from kronkeep_common.models import (
     BackupExecution,
@@ -152,11 +153,7 @@ def keeping_rules(
 
 def newest_first(backups: Sequence[BackupExecution]) -> list[BackupExecution]:
     """Return the backups in the opposite of the order in which they were recorded."""
-    return sorted(backups, key=_order, reverse=True)
-
-
-def _order(backup: BackupExecution) -> tuple[int, datetime]:
-    return (backup.sequence, backup.created_at)
+    return sorted(backups, key=attrgetter("recording_order"), reverse=True)
 
 
 def _is_bad(backup: BackupExecution) -> bool:

@@ -26,6 +26,7 @@ from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import BackupChanged, Bus
+from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
 from kronkeep_daemon.kube.objects import CronJobRef
 from kronkeep_daemon.repositories import repository as repositories
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
@@ -103,6 +104,7 @@ class RetentionService:
 
     def check_apply(self, carrier: PolicyCarrier) -> RetentionPlan:
         """Return the plan that `apply` carries out; raises NotAllowedNow where it needs approval."""
+        self._require_trusted_time(carrier.cluster)
         plan = self.preview(carrier)
         if plan.blocked_by is not None:
             raise NotAllowedNow(
@@ -116,6 +118,7 @@ class RetentionService:
 
     def check_approval(self, carrier: PolicyCarrier, token: str) -> RetentionPlan:
         """Return the plan that the token names; raises PreconditionFailed where it has changed since."""
+        self._require_trusted_time(carrier.cluster)
         plan = self.preview(carrier)
         if plan.token != token:
             raise PreconditionFailed(
@@ -126,6 +129,12 @@ class RetentionService:
     async def approve(self, carrier: PolicyCarrier, token: str) -> None:
         """Forget exactly what the token's preview named; raises PreconditionFailed, StorageFailed."""
         await self._carry_out(self.check_approval(carrier, token))
+
+    def _require_trusted_time(self, cluster: str) -> None:
+        """Raise NotAllowedNow while the cluster's clock is at fault, as ages cannot be trusted then."""
+        fault = self._cronjobs.clusters.clock_fault(cluster)
+        if fault is not None:
+            raise NotAllowedNow(f"Nothing is forgotten now. {fault}", next_step=CLOCK_NEXT_STEP)
 
     async def prune(self, storage_id: str) -> None:
         """Free the space of forgotten snapshots in each repository of a storage; raises StorageFailed."""
@@ -163,6 +172,7 @@ class RetentionService:
         """Apply retention where it needs no approval; log a fault, as the next pass tries again."""
         self._applied_at[_key(carrier)] = self._clock.now()
         try:
+            self._require_trusted_time(carrier.cluster)
             plan = self.preview(carrier, just_made=just_made)
             if plan.blocked_by is None:
                 await self._carry_out(plan)
@@ -195,6 +205,8 @@ class RetentionService:
         went, while this waited is left alone.
         """
         async with self._queues.hold_exclusively(repository.id):
+            for backup in backups:
+                self._require_trusted_time(backup.cluster)
             current = [self._records.get(backup.id) for backup in backups]
             removals = [b for b in current if b.snapshot_removed_at is None and not b.pinned]
             if not removals:
@@ -226,7 +238,11 @@ class RetentionService:
             if carrier is not None and self._applied_at.get(_key(carrier), self._started_at) < slot:
                 await self._apply_unless_blocked(carrier)
         for storage in self._storages.list():
-            acts = storage.status is StorageStatus.ACTIVE and self._cronjobs.leads.leads(storage.cluster)
+            acts = (
+                storage.status is StorageStatus.ACTIVE
+                and self._cronjobs.leads.leads(storage.cluster)
+                and self._cronjobs.clusters.clock_fault(storage.cluster) is None
+            )
             if acts and self._index.needs_prune(storage.id, slot):
                 try:
                     await self.prune(storage.id)

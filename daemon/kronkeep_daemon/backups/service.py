@@ -1,7 +1,7 @@
 """The backup service: what people ask of backups: one now, its end, its exemption from retention."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kronkeep_common.clock import Clock
 from kronkeep_common.errors import NotAllowedNow, PolicyNotFound
@@ -52,6 +52,21 @@ class BackupService:
         if pinned and (backup.result is None or backup.snapshot_removed_at is not None):
             raise NotAllowedNow("The backup has no snapshot that could be kept.")
         return await self._records.change(backup_id, pinned=pinned)
+
+    def last_good_at(self, cronjob_id: str) -> datetime | None:
+        """Return when the newest good backup of a CronJob ended; None where there is none.
+
+        One that is dated later than now, by a clock that was wrong, is not believed.
+        """
+        now = self._clock.now()
+        good = self._history.backups.newest(
+            limit=1,
+            cronjob_id=cronjob_id,
+            status=BackupStatus.SUCCEEDED,
+            until=now + timedelta(seconds=1),
+        ).items
+        ended_at = good[0].ended_at if good else None
+        return min(ended_at, now) if ended_at is not None else None
 
     def is_overdue(self, cronjob: CronJobObject, policy: BackupPolicy, last_good: datetime | None) -> bool:
         """Return whether the policy's recovery point is missed now.

@@ -38,6 +38,7 @@ def _recorder(base: Foundation, cluster: Cluster, cluster_settings: ClusterSetti
         history=base.history,
         bus=base.bus,
         clock=base.clock,
+        cluster_clock=cluster.clock,
         namespaces=cluster_settings.namespaces,
         grace=partial(_late_after, base.settings),
         controller_zone=partial(_controller_zone, base.settings),

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from kronkeep_common.clock import SystemClock
 from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
 from kronkeep_daemon.composition.backup_layer import compose_backups
@@ -21,6 +20,7 @@ from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.clock_monitor import ClockMonitor
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
@@ -41,10 +41,12 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     backup_planner: BackupPlanner
     policy_faults: PolicyFaultReporter
     data_checks: DataChecks
+    clocks: ClockMonitor
 
     def start(self) -> None:
         """Start the background tasks of all services; interrupted work continues from its records."""
         services = self.services
+        self.clocks.start()
         services.cronjobs.start(self.supervisor)
         services.storages.resume()
         services.storage_upkeep.start()
@@ -66,11 +68,12 @@ def compose(
     supervisor: Supervisor,
 ) -> Composition:
     """Create every service over those that it needs; nothing runs yet."""
+    connected = Clusters([cluster for cluster, _ in clusters])
     base = Foundation(
-        clusters=Clusters([cluster for cluster, _ in clusters]),
+        clusters=connected,
         history=history,
         bus=Bus(),
-        clock=SystemClock(),
+        clock=connected.first.clock,
         settings=settings,
         supervisor=supervisor,
     )
@@ -95,4 +98,5 @@ def compose(
         backup_planner=backups.planner,
         policy_faults=backups.policy_faults,
         data_checks=data_checks,
+        clocks=ClockMonitor(connected, supervisor),
     )

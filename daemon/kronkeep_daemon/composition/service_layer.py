@@ -92,7 +92,6 @@ def compose_services(
             cronjobs=cronjobs,
             storages=repositories.storages,
             history=history,
-            clock=clock,
             settings=settings,
         ),
         history=history,

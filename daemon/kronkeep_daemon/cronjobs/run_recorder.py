@@ -24,10 +24,11 @@ from kronkeep_daemon.cronjobs.deleted_jobs import DeletedJobFacts
 from kronkeep_daemon.cronjobs.job_to_run import job_uid
 from kronkeep_daemon.cronjobs.log_collector import LogCollector
 from kronkeep_daemon.cronjobs.run_changes import RunChanges
-from kronkeep_daemon.cronjobs.slot_tracker import TICK_SECONDS, SlotTracker
+from kronkeep_daemon.cronjobs.slot_tracker import TICK_SECONDS, SlotTracker, always_trusted
 from kronkeep_daemon.events import ActingChanged, Bus, CronJobChanged
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.cluster_clock import ClusterClock
 from kronkeep_daemon.kube.objects import (
     CronJobObject,
     CronJobRef,
@@ -63,6 +64,7 @@ class RunRecorder:
 
     grace: how late a run may begin before its slot is late.
     event_patience: seconds to wait for an Event that explains why a Job was deleted.
+    cluster_clock: the clock by which slots are judged; `clock` where there is none.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class RunRecorder:
         controller_zone: Callable[[], str] = default_zone,
         namespaces: tuple[str, ...] = (),
         event_patience: float = EVENT_PATIENCE,
+        cluster_clock: ClusterClock | None = None,
     ) -> None:
         self.cluster = cluster
         self._history = history
@@ -98,8 +101,9 @@ class RunRecorder:
             cache=self.cache,
             history=history,
             bus=bus,
-            clock=clock,
+            clock=cluster_clock or clock,
             is_live=self.watches.is_live,
+            is_time_trusted=cluster_clock.is_trusted if cluster_clock else always_trusted,
             grace=grace,
             controller_zone=controller_zone,
         )

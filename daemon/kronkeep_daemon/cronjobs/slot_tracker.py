@@ -46,10 +46,16 @@ class _TrackedSlots(NamedTuple):
     standing: SlotStanding = SlotStanding()
 
 
+def always_trusted() -> bool:
+    """Return True: the time of a cluster whose clock nobody measures."""
+    return True
+
+
 class SlotTracker:
     """The slots of one cluster.
 
     is_live: whether everything that is needed is watched live.
+    is_time_trusted: whether slots may be judged by the time now.
     grace: how late a run may begin before its slot is late.
     """
 
@@ -62,6 +68,7 @@ class SlotTracker:
         bus: Bus,
         clock: Clock,
         is_live: Callable[[], bool],
+        is_time_trusted: Callable[[], bool] = always_trusted,
         grace: Callable[[], timedelta],
         controller_zone: Callable[[], str],
     ) -> None:
@@ -71,6 +78,8 @@ class SlotTracker:
         self._bus = bus
         self._clock = clock
         self._is_live = is_live
+        self._is_time_trusted = is_time_trusted
+        self._was_held = False
         self._grace = grace
         self._controller_zone = controller_zone
         self._tracked: dict[str, _TrackedSlots] = {}
@@ -79,12 +88,24 @@ class SlotTracker:
         self._saved_at: datetime | None = None
 
     async def update(self) -> None:
-        """Judge the slots up to now and record those that are over; does nothing without live watches."""
+        """Judge the slots up to now and record those that are over.
+
+        Does nothing without live watches, or while the time cannot be trusted: a clock that is wrong for half
+        a minute must not leave records of runs that were missed.
+        """
         if not self._is_live():
+            return
+        if not self._is_time_trusted():
+            self._was_held = True
             return
         now = self._clock.now()
         since = self._watched_until or self._load_watched_until(now)
-        records = self._judge_gap(since, now) if now - since > SHORTEST_GAP else []
+        if since > now:  # written by a clock that was ahead
+            since = now
+            self._tracked.clear()
+        is_gap = now - since > SHORTEST_GAP and not self._was_held
+        self._was_held = False
+        records = self._judge_gap(since, now) if is_gap else []
         records += self._judge_all(since, now)
         self._watched_until = now
         await self._save(records, now)
@@ -100,7 +121,7 @@ class SlotTracker:
         if fact is None:
             self._watched_since = now
             return now
-        self._watched_since = fact.since or now
+        self._watched_since = min(fact.since or now, now)
         return fact.created_at
 
     def _judge_gap(self, since: datetime, now: datetime) -> list[CronJobExecution]:

@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from kronkeep_common.api import Check, Grade
-from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.text import clean
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.doctor import rights
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.cluster_clock import ClusterClock
 from kronkeep_daemon.kube.errors import Forbidden, NotFoundInCluster
 
 Checks = list[Check]
@@ -20,7 +20,7 @@ SKEW_WARN = 5.0
 SKEW_FAIL = 60.0
 
 
-async def check_cluster(recorder: RunRecorder, own: str, clock: Clock) -> Checks:
+async def check_cluster(recorder: RunRecorder, own: str) -> Checks:
     """Return every check of the cluster; only the first where it does not answer.
 
     own: kronkeep's own namespace in the cluster.
@@ -33,7 +33,7 @@ async def check_cluster(recorder: RunRecorder, own: str, clock: Clock) -> Checks
         return [Check(name=name, status="fail", message=fault.message, next_step=fault.next_step)]
     message = f"It answers; its id is {cluster.id} (the uid of kube-system)."
     checks = [Check(name=name, status="ok", message=message), _check_version(name, version)]
-    checks += [_check_clock(name, date, clock.now()), _check_watches(name, recorder)]
+    checks += [_check_clock(name, date, cluster.clock), _check_watches(name, recorder)]
     checks.append(await _check_namespace(name, cluster, own))
     checks += await _check_rights(name, cluster, recorder.watches.namespaces, own)
     return checks
@@ -60,16 +60,16 @@ def _check_version(name: str, version: dict[str, Any]) -> Check:
     return Check(name=f"{name} version", status="ok", message=f"Kubernetes {text}.")
 
 
-def _check_clock(name: str, date: datetime | None, now: datetime) -> Check:
+def _check_clock(name: str, date: datetime | None, clock: ClusterClock) -> Check:
     if date is None:
         message = "The server's responses have no Date header."
         next_step = "Compare the clocks by hand."
         return Check(name=f"{name} clock", status="warn", message=message, next_step=next_step)
-    skew = (now - date).total_seconds()
+    skew = clock.skew_seconds()
     message = (
         f"This machine's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's."
     )
-    next_step = "Synchronise both by NTP: lateness and schedules are judged by this machine's clock."
+    next_step = "Synchronise both by NTP; slots, ages and deadlines are judged by the server's clock."
     if abs(skew) > SKEW_FAIL:
         return Check(name=f"{name} clock", status="fail", message=message, next_step=next_step)
     if abs(skew) > SKEW_WARN:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kronkeep_common.api import VERSION, Check, Grade
-from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.states import StorageStatus
 from kronkeep_common.text import clean, size
@@ -33,13 +32,11 @@ class Doctor:
         cronjobs: CronJobService,
         storages: StorageService,
         history: History,
-        clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
         self._cronjobs = cronjobs
         self._storages = storages
         self._history = history
-        self._clock = clock
         self._settings = settings
 
     async def run_checks(self) -> Checks:
@@ -52,7 +49,7 @@ class Doctor:
         checks.append(await self._check_history())
         for recorder in self._cronjobs.recorders.values():
             own = self._settings().namespace
-            checks += await cluster_checks.check_cluster(recorder, own, self._clock)
+            checks += await cluster_checks.check_cluster(recorder, own)
         checks += self._check_storages()
         checks.append(self._check_restic())
         return checks

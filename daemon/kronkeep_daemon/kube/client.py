@@ -18,8 +18,10 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.kube import credentials, paths, response_readers
+from kronkeep_daemon.kube.cluster_clock import ClusterClock
 from kronkeep_daemon.kube.errors import NotFoundInCluster, Unauthorized, response_error
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.kube.response_readers import ObjectDecoder
@@ -59,8 +61,15 @@ class Cluster:
     """A cluster, identified by the uid of its kube-system namespace."""
 
     def __init__(
-        self, kubeconfig: Path | None, context: str | None, in_cluster: bool, *, name: str | None = None
+        self,
+        kubeconfig: Path | None,
+        context: str | None,
+        in_cluster: bool,
+        *,
+        name: str | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        self.clock = ClusterClock(clock or SystemClock())
         self._kubeconfig = kubeconfig
         self._context = context
         self._in_cluster = in_cluster
@@ -333,6 +342,7 @@ class Cluster:
     ) -> aiohttp.ClientResponse:
         import aiohttp
 
+        sent_at = self.clock.monotonic()
         try:
             answer = await self._client.rest_client.request(
                 method, url, headers=headers, body=body, _request_timeout=timeout
@@ -346,6 +356,7 @@ class Cluster:
                 f"{self.name} does not answer: {response_readers.fault_message(fault)}"
             ) from fault
         response: aiohttp.ClientResponse = answer.response
+        self.clock.observe_header(response.headers.get("Date"), sent_at)
         return response
 
     async def _credentials(self) -> dict[str, str]:

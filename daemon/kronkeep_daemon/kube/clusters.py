@@ -24,6 +24,18 @@ class Clusters:
         """The first cluster of the settings, which is meant where none is named."""
         return self._connected[0]
 
+    def clock_fault(self, cluster_id: str) -> str | None:
+        """Return why nothing irrevocable may be decided for a cluster now, because of its clock; or None."""
+        clock = self.of(cluster_id).clock
+        if clock.is_trusted():
+            return None
+        return clock.fault() or "The cluster has not answered yet, so its time is not known."
+
+    def has_trusted_time(self) -> bool:
+        """Return whether the time is known from a cluster, and no cluster's clock is at fault."""
+        clocks = [cluster.clock for cluster in self._connected]
+        return any(clock.is_trusted() for clock in clocks) and not any(clock.fault() for clock in clocks)
+
     def of(self, cluster_id: str) -> Cluster:
         """Return the cluster of a record; raises ClusterNotFound where it is not configured any more.
 

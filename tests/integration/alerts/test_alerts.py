@@ -18,6 +18,7 @@ from kronkeep_common.errors import AlertNotFound, NotAllowedNow
 from kronkeep_common.models import BackupPolicy, BackupStorage, CronJob
 from kronkeep_common.states import AlertStatus
 from kronkeep_daemon.alerts import AlertService, dispatch
+from kronkeep_daemon.alerts.rule_results import ClockFault
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.watch import WatchState
@@ -108,6 +109,9 @@ class Inputs:
     def watch_states(self) -> list[WatchState]:
         return []
 
+    def clock_faults(self) -> list[ClockFault]:
+        return self._daemon.clock_faults
+
     def is_live(self, _: str) -> bool:
         return True
 
@@ -128,6 +132,7 @@ class Daemon:
         self.checked = True
         self.number = 1
         self.stands_by = False
+        self.clock_faults: list[ClockFault] = []
         self.unknown: frozenset[str] = frozenset()
         self.service = AlertService(
             inputs=Inputs(self),
@@ -203,6 +208,22 @@ async def test_what_cannot_be_told_stays_as_it_is(tmp_path: Path, receiver: Rece
         await it.service.evaluate()
         assert it.service.active_alerts() == []
         await receiver.wait_for(lambda: receiver.events == ["opened", "resolved"])
+
+
+async def test_no_alert_ends_while_a_clock_is_at_fault(tmp_path: Path) -> None:
+    async with daemon(tmp_path) as it:
+        await it.service.evaluate()
+        it.cronjob = WELL
+        it.clock_faults = [ClockFault("c", "prod", "This machine's clock is 400d00h ahead of the cluster's.")]
+        await it.service.evaluate()
+        alerts = it.service.active_alerts()
+        assert {alert.code for alert in alerts} == {"PolicyInvalid", "ClockJumped"}
+        (jumped,) = [alert for alert in alerts if alert.code == "ClockJumped"]
+        assert (jumped.severity, jumped.object) == ("critical", "clock of prod")
+        assert "time synchronisation" in jumped.next_step
+        it.clock_faults = []
+        await it.service.evaluate()
+        assert it.service.active_alerts() == []
 
 
 async def test_a_storm_is_one_message(tmp_path: Path, receiver: Receiver) -> None:

@@ -10,6 +10,7 @@ from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.cronjobs.slot_tracker import SlotTracker
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
+from kronkeep_daemon.kube.cluster_clock import ClusterClock
 from kronkeep_daemon.testing import FakeClock
 
 NOON = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
@@ -65,6 +66,7 @@ class Scene:
         self.folder = folder
         self.clock = FakeClock(NOON + timedelta(minutes=1))
         self.live = True
+        self.cluster_clock = ClusterClock(self.clock)
         self.history: History
         self.recorder: RunRecorder
         self.tracker: SlotTracker
@@ -77,11 +79,17 @@ class Scene:
             cache=self.recorder.cache,
             history=self.history,
             bus=Bus(),
-            clock=self.clock,
+            clock=self.cluster_clock,
             is_live=lambda: self.live,
+            is_time_trusted=lambda: self.cluster_clock.fault() is None,
             grace=lambda: GRACE,
             controller_zone=lambda: "UTC",
         )
+
+    def answer(self) -> None:
+        """Have the cluster answer now: its time is the machine's, whatever that does afterwards."""
+        now = self.clock.monotonic()
+        self.cluster_clock.observe(self.clock.now(), now, now)
 
     async def close(self) -> None:
         await self.history.close()

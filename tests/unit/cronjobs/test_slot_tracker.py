@@ -155,3 +155,49 @@ async def test_the_first_start_invents_nothing(scene: Scene) -> None:
     assert scene.rows() == []
     await scene.at(9)
     assert scene.rows() == []
+
+
+@pytest.mark.parametrize("seconds", [19 * 3600.0, 400 * 86400.0, -3 * 3600.0])
+async def test_a_clock_that_jumps_for_half_a_minute_leaves_no_missed_run(
+    scene: Scene, seconds: float
+) -> None:
+    scene.answer()
+    scene.clock.jump(seconds)
+    for _ in range(5):
+        await scene.clock.advance(5)
+        await scene.tracker.update()
+    assert scene.rows() == []
+    scene.clock.jump(-seconds)
+    await scene.at(12.5)
+    assert scene.standing() == (slot(10), None)
+    await scene.at(22.5)
+    assert scene.rows() == [(10, "missed", "NotStarted")]
+
+
+async def test_slots_of_a_time_in_which_the_clock_was_at_fault_are_judged_after_it(scene: Scene) -> None:
+    scene.answer()
+    scene.clock.jump(86400)
+    for _ in range(45):
+        await scene.clock.advance(60)
+        await scene.tracker.update()
+    await scene.show(job(slot(20), ended=slot(21)), kind="jobs")
+    scene.clock.jump(-86400)
+    await scene.tracker.update()
+    assert [row for row in scene.rows() if row[1] == "missed"] == [
+        (10, "missed", "NotStarted"),
+        (30, "missed", "NotStarted"),
+    ]
+
+
+async def test_a_watch_recorded_by_a_clock_that_was_ahead_stops_no_judgement(scene: Scene) -> None:
+    scene.clock.jump(400 * 86400)
+    await scene.clock.advance(60)
+    await scene.tracker.update()
+    scene.clock.jump(-400 * 86400)
+    await scene.close()
+    await scene.open()
+    await scene.show(cronjob())
+    before = len(scene.rows())
+    await scene.at(22.5)
+    assert scene.rows()[:1] == [(10, "missed", "NotStarted")]
+    assert len(scene.rows()) == before + 1
