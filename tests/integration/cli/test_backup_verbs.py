@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 
 import pytest
 from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site
-from tests.integration.cli.test_cli import kronkeep
+from tests.integration.cli.command_line import run_kronkeep
 
 from kronkeep_common.models import BackupPolicySpec, ClaimSource, Retention, Source
 
@@ -35,13 +35,13 @@ async def test_a_backup_is_compressed_as_asked_and_its_log_is_shown(place: Backu
     (data / "file").write_bytes(os.urandom(100) * 4000)
     async with place.client() as client:
         await place.create_cronjob(client, "pressed", "pressed", "pressed")
-        text = said(kronkeep(place.daemon, "backup", "pressed", "--compression", "off", "--wait"))
+        text = said(run_kronkeep(place.daemon, "backup", "pressed", "--compression", "off", "--wait"))
         backup_id = text.split()[0]
         assert (await client.backups.get(backup_id)).overrides == {"compression": "off"}
         assert size(folder) > 400_000
-        assert "restic 0." in said(kronkeep(place.daemon, "logs", "--backup", backup_id))
-        assert "Not" in said(kronkeep(place.daemon, "logs", "--backup", "000000000000"), 1)
-        assert "not allowed with" in said(kronkeep(place.daemon, "logs", "--backup", "-f", backup_id), 2)
+        assert "restic 0." in said(run_kronkeep(place.daemon, "logs", "--backup", backup_id))
+        assert "Not" in said(run_kronkeep(place.daemon, "logs", "--backup", "000000000000"), 1)
+        assert "not allowed with" in said(run_kronkeep(place.daemon, "logs", "--backup", "-f", backup_id), 2)
 
 
 async def test_what_goes_is_shown_approved_and_its_space_given_back(place: BackupSite) -> None:
@@ -53,32 +53,32 @@ async def test_what_goes_is_shown_approved_and_its_space_given_back(place: Backu
         for _ in range(5):
             (data / "file").write_bytes(os.urandom(300_000))
             made.append((await place.back_up(client, "going")).id)
-        assert "is pinned" in said(kronkeep(place.daemon, "pin", made[0]))
+        assert "is pinned" in said(run_kronkeep(place.daemon, "pin", made[0]))
         assert (await client.backups.get(made[0])).pinned
-        tried = said(kronkeep(place.daemon, "retention", "going", "--keep-last", "2"))
+        tried = said(run_kronkeep(place.daemon, "retention", "going", "--keep-last", "2"))
         assert re.findall(r"^remove (\w+)", tried, re.MULTILINE) == [made[2], made[1]]
         assert re.findall(r"^keep +(\w+)", tried, re.MULTILINE) == [made[4], made[3], made[0]]
         assert "pinned by hand\n2 would go, 3 stay\n" in tried
-        refused = said(kronkeep(place.daemon, "retention", "going", "--keep-last", "2", "--apply"), 2)
+        refused = said(run_kronkeep(place.daemon, "retention", "going", "--keep-last", "2", "--apply"), 2)
         assert "Rules can only be tried" in refused
         source = Source(claims=(ClaimSource(claim="going"),))
         kept = BackupPolicySpec(
             storage_id="going", source=source, retries=0, retention=Retention(keep_last=2)
         )
         await client.cronjobs.set_policy("default", "going", kept)
-    shown = said(kronkeep(place.daemon, "retention", "default/going"))
+    shown = said(run_kronkeep(place.daemon, "retention", "default/going"))
     token = re.search(r"--approve (\S+)\n", shown)
     assert token is not None, shown
-    assert "[NotAllowedNow]" in said(kronkeep(place.daemon, "retention", "going", "--apply"), 1)
-    wrong = said(kronkeep(place.daemon, "retention", "going", "--approve", "another"), 1)
+    assert "[NotAllowedNow]" in said(run_kronkeep(place.daemon, "retention", "going", "--apply"), 1)
+    wrong = said(run_kronkeep(place.daemon, "retention", "going", "--approve", "another"), 1)
     assert "[PreconditionFailed]" in wrong
     assert len(await place.list_snapshots("going", folder)) == 5
-    done = said(kronkeep(place.daemon, "retention", "going", "--approve", token[1]))
+    done = said(run_kronkeep(place.daemon, "retention", "going", "--approve", token[1]))
     assert done == "2 snapshots of default/going are removed\n"
     assert len(await place.list_snapshots("going", folder)) == 3
     before = size(folder)
-    said(kronkeep(place.daemon, "storage", "prune", "going"))
+    said(run_kronkeep(place.daemon, "storage", "prune", "going"))
     assert before - size(folder) > 500_000
-    assert "no longer pinned" in said(kronkeep(place.daemon, "unpin", made[0]))
-    assert said(kronkeep(place.daemon, "retention", "going", "--apply")).startswith("1 snapshots")
+    assert "no longer pinned" in said(run_kronkeep(place.daemon, "unpin", made[0]))
+    assert said(run_kronkeep(place.daemon, "retention", "going", "--apply")).startswith("1 snapshots")
     assert len(await place.list_snapshots("going", folder)) == 2

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from tests.cluster_proxy import daemon_behind_proxy
 from tests.daemon_process import Daemon
-from tests.integration.cli.test_cli import kronkeep
+from tests.integration.cli.command_line import run_kronkeep
 from tests.ui.driving import screen, until
 
 from kronkeep_common.client import Client
@@ -37,16 +37,16 @@ FLAGS = {"image": "--image", "schedule": "--schedule", "zone": "--zone", "storag
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    found = Daemon(tmp_path_factory.mktemp("b") / "s")
-    asyncio.run(found.start())
+    daemon_process = Daemon(tmp_path_factory.mktemp("b") / "s")
+    asyncio.run(daemon_process.start())
 
     async def fill() -> None:
-        async with found.client() as client:
+        async with daemon_process.client() as client:
             await client.cronjobs.create(CronJobCreate(**GOOD | {"name": "taken"}))  # type: ignore[arg-type]
 
     asyncio.run(fill())
-    yield found
-    asyncio.run(found.stop())
+    yield daemon_process
+    asyncio.run(daemon_process.stop())
 
 
 async def over_the_api(daemon: Daemon, fields: dict[str, str]) -> str:
@@ -65,7 +65,7 @@ async def over_the_api(daemon: Daemon, fields: dict[str, str]) -> str:
 
 def on_the_command_line(daemon: Daemon, fields: dict[str, str]) -> str:
     flags = [text for key, flag in FLAGS.items() if key in fields for text in (flag, fields[key])]
-    done = kronkeep(daemon, "create", fields["name"], *flags)
+    done = run_kronkeep(daemon, "create", fields["name"], *flags)
     assert done.returncode in (1, 2, 3)
     sentence, step = done.stderr.splitlines()
     assert sentence.startswith("kronkeep: ")
@@ -129,7 +129,7 @@ def test_a_state_folder_in_use_is_refused_by_daemon_and_demo(daemon: Daemon) -> 
     sentence, step = refused_start("--embedded", "--state", str(daemon.state))
     assert "Another kronkeepd uses the state folder" in sentence
     assert step.endswith(" [StateInUse]")
-    done = kronkeep(daemon, "demo", "--headless", "--state", str(daemon.state))
+    done = run_kronkeep(daemon, "demo", "--headless", "--state", str(daemon.state))
     assert done.returncode == 1
     assert "[StateInUse]" in done.stderr
 
@@ -145,6 +145,6 @@ def test_a_missing_program_is_refused_by_daemon_and_demo(daemon: Daemon, tmp_pat
     assert "bwrap" in sentence
     assert step.endswith(" [ToolMissing]")
     (path / "restic").unlink()
-    done = kronkeep(daemon, "demo", "--headless", PATH=str(path))
+    done = run_kronkeep(daemon, "demo", "--headless", PATH=str(path))
     assert (done.returncode, done.stdout) == (1, "")
     assert "[ToolMissing]" in done.stderr

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.cluster_process import run_cluster
 from tests.daemon_process import Daemon
+from tests.integration.cli.command_line import run_kronkeep
 
 OSC52 = "\x1b]52;c;aGk=\x07"
 HOSTILE = f"{OSC52}\x1b[2J\x9b31m[/]\u202eabc"
@@ -20,30 +21,17 @@ HOSTILE = f"{OSC52}\x1b[2J\x9b31m[/]\u202eabc"
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    found = Daemon(tmp_path_factory.mktemp("c") / "s")
-    asyncio.run(found.start())
-    yield found
-    asyncio.run(found.stop())
-
-
-def kronkeep(daemon: Daemon, *argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"], *argv]
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **environment},
-        timeout=60,
-        stdin=subprocess.DEVNULL,
-    )
+    daemon_process = Daemon(tmp_path_factory.mktemp("c") / "s")
+    asyncio.run(daemon_process.start())
+    yield daemon_process
+    asyncio.run(daemon_process.stop())
 
 
 @pytest.fixture(scope="module")
 def good(daemon: Daemon) -> str:
     """A CronJob that says what is hostile to terminals, and succeeds."""
     script = "printf '\\033]52;c;aGk=\\007\\033[2J[/]\\n'; echo end"
-    done = kronkeep(
+    done = run_kronkeep(
         daemon, "create", "good", "--image", "busybox", "--schedule", "0 2 29 2 *", "--", "sh", "-c", script
     )
     assert done.returncode == 0, done.stderr
@@ -51,10 +39,10 @@ def good(daemon: Daemon) -> str:
 
 
 def test_trigger_follows_the_log_and_tells_the_end(daemon: Daemon, good: str) -> None:
-    done = kronkeep(daemon, "trigger", good, "--follow", "--env", "A=b")
+    done = run_kronkeep(daemon, "trigger", good, "--follow", "--env", "A=b")
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("\nend\n")
-    stamped = kronkeep(daemon, "logs", done.stdout.split()[0], "--timestamps").stdout
+    stamped = run_kronkeep(daemon, "logs", done.stdout.split()[0], "--timestamps").stdout
     assert stamped.splitlines()[-1].endswith("Z end")
     assert "succeeded" in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
@@ -62,8 +50,8 @@ def test_trigger_follows_the_log_and_tells_the_end(daemon: Daemon, good: str) ->
 
 def test_a_failed_run_is_exit_code_1_with_reason_and_next_step(daemon: Daemon) -> None:
     schedule = ("--image", "busybox", "--schedule", "0 2 29 2 *")
-    assert kronkeep(daemon, "create", "bad", *schedule, "--", "sh", "-c", "exit 3").returncode == 0
-    done = kronkeep(daemon, "trigger", "bad", "--wait")
+    assert run_kronkeep(daemon, "create", "bad", *schedule, "--", "sh", "-c", "exit 3").returncode == 0
+    done = run_kronkeep(daemon, "trigger", "bad", "--wait")
     assert done.returncode == 1
     assert "3" in done.stderr
 
@@ -84,7 +72,7 @@ def test_a_failed_run_is_exit_code_1_with_reason_and_next_step(daemon: Daemon) -
 def test_refusals_have_exit_codes_and_reasons(
     daemon: Daemon, good: str, argv: tuple[str, ...], code: int, words: str
 ) -> None:
-    done = kronkeep(daemon, *argv)
+    done = run_kronkeep(daemon, *argv)
     assert (done.returncode, done.stdout) == (code, "")
     assert words in done.stderr
 
@@ -92,19 +80,21 @@ def test_refusals_have_exit_codes_and_reasons(
 def test_no_daemon_is_exit_code_3(daemon: Daemon, tmp_path: Path) -> None:
     daemonless = Daemon(tmp_path)
     daemonless.announcement = {"socket": str(tmp_path / "none.sock")}
-    assert kronkeep(daemonless, "get", "cronjobs").returncode == 3
+    assert run_kronkeep(daemonless, "get", "cronjobs").returncode == 3
 
 
 def test_formats(daemon: Daemon, good: str) -> None:
-    assert kronkeep(daemon, "get", "cronjobs", "-A", "-o", "name", "--sort-by", "name").stdout.splitlines()
-    wide = kronkeep(daemon, "get", "cronjobs", "-o", "wide").stdout
+    assert run_kronkeep(
+        daemon, "get", "cronjobs", "-A", "-o", "name", "--sort-by", "name"
+    ).stdout.splitlines()
+    wide = run_kronkeep(daemon, "get", "cronjobs", "-o", "wide").stdout
     assert "IMAGE" in wide
     assert "busybox" in wide
-    bare = kronkeep(daemon, "get", "cronjobs", "--no-headers", "-n", "default").stdout
+    bare = run_kronkeep(daemon, "get", "cronjobs", "--no-headers", "-n", "default").stdout
     assert "NAMESPACE" not in bare
-    found = json.loads(kronkeep(daemon, "get", "cronjobs", "-o", "json").stdout)
-    assert good in [cronjob["name"] for cronjob in found]
-    runs = kronkeep(
+    cronjobs = json.loads(run_kronkeep(daemon, "get", "cronjobs", "-o", "json").stdout)
+    assert good in [cronjob["name"] for cronjob in cronjobs]
+    runs = run_kronkeep(
         daemon, "get", "executions", "-o", "jsonl", "--sort-by", "-created_at"
     ).stdout.splitlines()
     stamps = [json.loads(line)["created_at"] for line in runs]
@@ -118,24 +108,24 @@ def test_what_was_applied_stays_applied_and_a_bad_file_changes_nothing(
     folder.mkdir()
     body = "kind: CronJob\nname: applied\nimage: busybox\nschedule: {schedule}\n"
     (folder / "a.yaml").write_text(body.format(schedule="0 2 29 2 *"))
-    assert kronkeep(daemon, "apply", "-f", str(folder), "--dry-run").stdout.endswith("would be created\n")
-    assert kronkeep(daemon, "apply", "-f", str(folder)).stdout.endswith("created\n")
-    assert kronkeep(daemon, "apply", "-f", str(folder)).stdout.endswith("unchanged\n")
+    assert run_kronkeep(daemon, "apply", "-f", str(folder), "--dry-run").stdout.endswith("would be created\n")
+    assert run_kronkeep(daemon, "apply", "-f", str(folder)).stdout.endswith("created\n")
+    assert run_kronkeep(daemon, "apply", "-f", str(folder)).stdout.endswith("unchanged\n")
     (folder / "a.yaml").write_text(body.format(schedule="0 3 29 2 *"))
     (folder / "b.yaml").write_text("\n---\nkind: CronJob\nname: x\nimagee: y\n")
-    refused = kronkeep(daemon, "apply", "-f", str(folder))
+    refused = run_kronkeep(daemon, "apply", "-f", str(folder))
     assert refused.returncode == 2
     assert "b.yaml:3" in refused.stderr
     (folder / "b.yaml").unlink()
-    assert kronkeep(daemon, "apply", "-f", str(folder)).stdout.endswith("changed\n")
+    assert run_kronkeep(daemon, "apply", "-f", str(folder)).stdout.endswith("changed\n")
     script = tmp_path / "editor.py"
     script.write_text(
         "import sys, pathlib\nf = pathlib.Path(sys.argv[1])\n"
         "f.write_text(f.read_text().replace('0 3', '0 4'))\n"
     )
     editor = f"{sys.executable} {script}"
-    assert kronkeep(daemon, "edit", "applied", EDITOR=editor, VISUAL="").returncode == 0
-    assert "0 4 29 2 *" in kronkeep(daemon, "describe", "cronjob", "applied").stdout
+    assert run_kronkeep(daemon, "edit", "applied", EDITOR=editor, VISUAL="").returncode == 0
+    assert "0 4 29 2 *" in run_kronkeep(daemon, "describe", "cronjob", "applied").stdout
 
 
 def test_an_edit_does_not_overwrite_what_somebody_else_wrote_meanwhile(
@@ -155,40 +145,40 @@ def test_an_edit_does_not_overwrite_what_somebody_else_wrote_meanwhile(
         f"import sys, pathlib, subprocess\nsubprocess.run({suspend!r}, check=True)\n"
         "f = pathlib.Path(sys.argv[1])\nf.write_text(f.read_text().replace('busybox', 'mine'))\n"
     )
-    lost = kronkeep(
+    lost = run_kronkeep(
         daemon, "edit", good, EDITOR=f"{sys.executable} {script}", VISUAL="", TMPDIR=str(tmp_path)
     )
     assert (lost.returncode, "[PreconditionFailed]" in lost.stderr) == (1, True), lost.stderr
     (kept,) = tmp_path.glob("kronkeep-*.yaml")
     assert str(kept) in lost.stderr
     assert "image: mine" in kept.read_text()
-    assert "suspended: true" in kronkeep(daemon, "get", "cronjobs", good, "-o", "yaml").stdout
-    assert kronkeep(daemon, "resume", good).returncode == 0
+    assert "suspended: true" in run_kronkeep(daemon, "get", "cronjobs", good, "-o", "yaml").stdout
+    assert run_kronkeep(daemon, "resume", good).returncode == 0
 
 
 def test_a_run_is_cancelled_and_what_has_ended_is_not(daemon: Daemon) -> None:
-    made = kronkeep(
+    made = run_kronkeep(
         daemon, "create", "long", "--image", "busybox", "--schedule", "0 2 29 2 *", "--", "sleep", "600"
     )
     assert made.returncode == 0, made.stderr
-    run_id = kronkeep(daemon, "trigger", "long").stdout.split()[0]
-    stopped = kronkeep(daemon, "cancel", run_id)
+    run_id = run_kronkeep(daemon, "trigger", "long").stdout.split()[0]
+    stopped = run_kronkeep(daemon, "cancel", run_id)
     assert (stopped.returncode, stopped.stdout.split()[0]) == (0, run_id), stopped.stderr
     for flags in ((), ("--backup",), ("--restore",)):
-        refused = kronkeep(daemon, "cancel", "no-such-id", *flags)
+        refused = run_kronkeep(daemon, "cancel", "no-such-id", *flags)
         assert (refused.returncode, "NotFound]" in refused.stderr) == (1, True), refused.stderr
 
 
 def test_the_audit_trail_and_completions(daemon: Daemon, good: str) -> None:
-    assert "/v1/cronjobs" in kronkeep(daemon, "audit").stdout
+    assert "/v1/cronjobs" in run_kronkeep(daemon, "audit").stdout
     for shell in ("bash", "zsh", "fish"):
-        assert "trigger" in kronkeep(daemon, "completion", shell).stdout
-    script = kronkeep(daemon, "completion", "bash").stdout
+        assert "trigger" in run_kronkeep(daemon, "completion", shell).stdout
+    script = run_kronkeep(daemon, "completion", "bash").stdout
     subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
 
 def test_the_help_documents_the_exit_codes(daemon: Daemon) -> None:
-    words = kronkeep(daemon, "--help").stdout
+    words = run_kronkeep(daemon, "--help").stdout
     assert all(f"\n  {code} " in words for code in (0, 1, 2, 3, 130))
 
 
@@ -203,9 +193,9 @@ def test_nothing_heavy_is_imported() -> None:
 
 def test_hostile_text_reaches_no_terminal_raw(daemon: Daemon, good: str) -> None:
     """Logs and names through the command line on a pty, and through jq -r."""
-    assert kronkeep(daemon, "trigger", good, "--wait").returncode == 0
-    found = kronkeep(daemon, "get", "executions", "--filter", f"name:{good}", "-o", "json").stdout
-    run = json.loads(found)[0]["id"]
+    assert run_kronkeep(daemon, "trigger", good, "--wait").returncode == 0
+    runs = run_kronkeep(daemon, "get", "executions", "--filter", f"name:{good}", "-o", "json").stdout
+    run = json.loads(runs)[0]["id"]
     for argv in (
         ("logs", run),
         ("trigger", "good", "--follow"),
@@ -227,7 +217,7 @@ def test_hostile_text_reaches_no_terminal_raw(daemon: Daemon, good: str) -> None
 def test_a_socket_and_no_verb_is_the_terminal_on_a_screen_and_bad_input_in_a_script(daemon: Daemon) -> None:
     command = [sys.executable, "-m", "kronkeep_tui", "--socket", daemon.announcement["socket"]]
     assert b"Overview" in on_a_pty(command, b"q")
-    assert kronkeep(daemon).returncode == 2
+    assert run_kronkeep(daemon).returncode == 2
 
 
 def on_a_pty(argv: list[str], keys: bytes = b"") -> bytes:
@@ -251,7 +241,7 @@ def on_a_pty(argv: list[str], keys: bytes = b"") -> bytes:
 
 def test_a_filter_acts_on_every_list(daemon: Daemon, good: str) -> None:
     def names(*argv: str) -> list[str]:
-        return kronkeep(daemon, "get", *argv, "-o", "name").stdout.splitlines()
+        return run_kronkeep(daemon, "get", *argv, "-o", "name").stdout.splitlines()
 
     assert f"default/{good}" in names("cronjobs", "--filter", f"name:{good}")
     assert names("cronjobs", "--filter", "name:nothing-is-called-so") == []
@@ -261,58 +251,58 @@ def test_a_filter_acts_on_every_list(daemon: Daemon, good: str) -> None:
 
 
 def test_the_help_tells_routes_and_levels(daemon: Daemon) -> None:
-    shown = kronkeep(daemon, "trigger", "--help").stdout
+    shown = run_kronkeep(daemon, "trigger", "--help").stdout
     assert "Run a CronJob now." in shown
     assert "POST /v1/cronjobs/{namespace}/{name}/trigger  (operate)" in shown
 
 
 def test_what_may_be_old_is_said_to_be(tmp_path: Path) -> None:
     """A daemon whose cluster does not answer shows what it has, and since when it has heard nothing."""
-    found = Daemon(tmp_path / "s")
-    found.arguments = ("--config", str(tmp_path / "kronkeepd.toml"))
-    found.embedded = False
+    daemon_process = Daemon(tmp_path / "s")
+    daemon_process.arguments = ("--config", str(tmp_path / "kronkeepd.toml"))
+    daemon_process.embedded = False
     with run_cluster(tmp_path / "c") as kubeconfig:
         (tmp_path / "kronkeepd.toml").write_text(f'[clusters.one]\nkubeconfig = "{kubeconfig}"\n')
-        asyncio.run(found.start())
-        assert "this may be old" not in kronkeep(found, "get", "cronjobs").stderr
+        asyncio.run(daemon_process.start())
+        assert "this may be old" not in run_kronkeep(daemon_process, "get", "cronjobs").stderr
     try:
-        while "this may be old" not in (done := kronkeep(found, "get", "cronjobs")).stderr:
+        while "this may be old" not in (done := run_kronkeep(daemon_process, "get", "cronjobs")).stderr:
             assert done.returncode == 0
     finally:
-        asyncio.run(found.stop())
+        asyncio.run(daemon_process.stop())
 
 
 def test_a_storage_s_life(daemon: Daemon, tmp_path: Path) -> None:
     folder = str(tmp_path / "vault")
-    trial = kronkeep(daemon, "storage", "create", "local", "life", "--path", folder, "--dry-run")
+    trial = run_kronkeep(daemon, "storage", "create", "local", "life", "--path", folder, "--dry-run")
     assert trial.stdout == "life would be created at /repository\n"
-    done = kronkeep(
+    done = run_kronkeep(
         daemon, "storage", "create", "local", "life", "--path", folder, "--capacity", "1G", "--wait"
     )
     assert (done.returncode, done.stdout) == (0, "life active\n"), done.stderr
-    assert "restic check" not in kronkeep(daemon, "storage", "kinds").stderr
-    assert kronkeep(daemon, "storage", "test", "life").stdout == "life active\n"
-    assert kronkeep(daemon, "storage", "check", "life").stdout == "life active\n"
-    lines = kronkeep(daemon, "storage", "usage", "life").stdout.splitlines()
+    assert "restic check" not in run_kronkeep(daemon, "storage", "kinds").stderr
+    assert run_kronkeep(daemon, "storage", "test", "life").stdout == "life active\n"
+    assert run_kronkeep(daemon, "storage", "check", "life").stdout == "life active\n"
+    lines = run_kronkeep(daemon, "storage", "usage", "life").stdout.splitlines()
     assert lines[0].split()[:2] == ["MEASURED", "USED"]
     assert "1.0 GiB" in lines[1]
-    assert kronkeep(daemon, "storage", "change", "life", "--namespace", "default").returncode == 0
-    row = json.loads(kronkeep(daemon, "storage", "list", "-o", "json").stdout)
-    found = next(storage for storage in row if storage["id"] == "life")
-    assert (found["namespaces"], found["check_ok"]) == (["default"], True)
-    refused = kronkeep(daemon, "storage", "delete", "life")
+    assert run_kronkeep(daemon, "storage", "change", "life", "--namespace", "default").returncode == 0
+    row = json.loads(run_kronkeep(daemon, "storage", "list", "-o", "json").stdout)
+    life = next(storage for storage in row if storage["id"] == "life")
+    assert (life["namespaces"], life["check_ok"]) == (["default"], True)
+    refused = run_kronkeep(daemon, "storage", "delete", "life")
     assert (refused.returncode, "[ConfirmationMissing]" in refused.stderr) == (2, True)
-    assert kronkeep(daemon, "storage", "delete", "life", "--yes", "life").returncode == 0
+    assert run_kronkeep(daemon, "storage", "delete", "life", "--yes", "life").returncode == 0
     assert (tmp_path / "vault/config").exists()
 
 
 def test_a_storage_that_cannot_be_made(daemon: Daemon) -> None:
     line = ("storage", "create", "rest", "no", "--url")
-    done = kronkeep(daemon, *line, "http://127.0.0.1:1/x", "--wait")
+    done = run_kronkeep(daemon, *line, "http://127.0.0.1:1/x", "--wait")
     assert (done.returncode, "does not answer" in done.stdout) == (1, True), done
-    wrong = kronkeep(daemon, *line[:3], "bad", "--url", "ftp://x")
+    wrong = run_kronkeep(daemon, *line[:3], "bad", "--url", "ftp://x")
     assert wrong.returncode == 2
     assert "url: that is not the server and folder" in wrong.stderr
-    keyless = kronkeep(daemon, "storage", "create", "s3", "bad", "--bucket", "vault")
+    keyless = run_kronkeep(daemon, "storage", "create", "s3", "bad", "--bucket", "vault")
     assert "AWS_ACCESS_KEY_ID" in keyless.stderr
-    assert "--bucket TEXT" in kronkeep(daemon, "storage", "create", "s3", "--help").stdout
+    assert "--bucket TEXT" in run_kronkeep(daemon, "storage", "create", "s3", "--help").stdout

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 from tests.daemon_process import Daemon
-from tests.integration.cli.test_cli import kronkeep
+from tests.integration.cli.command_line import run_kronkeep
 from tests.waiting import eventually
 
 from kronkeep_common.models import (
@@ -65,45 +65,45 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
 
 
 def test_files_and_download(made: Made, tmp_path: Path) -> None:
-    listed = kronkeep(made.daemon, "files", made.backup, "/source/data")
+    listed = run_kronkeep(made.daemon, "files", made.backup, "/source/data")
     assert listed.returncode == 0, listed.stderr
     assert "file" in listed.stdout
     assert "\x1b" not in listed.stdout
     target = tmp_path / "copy"
-    done = kronkeep(made.daemon, "download", made.backup, "/source/data/file", "--to", str(target))
+    done = run_kronkeep(made.daemon, "download", made.backup, "/source/data/file", "--to", str(target))
     assert (done.returncode, target.read_bytes()) == (0, b"hello\n"), done.stderr
-    again = kronkeep(made.daemon, "download", made.backup, "/source/data/file", "--to", str(target))
+    again = run_kronkeep(made.daemon, "download", made.backup, "/source/data/file", "--to", str(target))
     assert (again.returncode, again.stderr.count("\n")) == (2, 2)
-    out = kronkeep(made.daemon, "download", made.backup, "/source/data/file", "--to", "-")
+    out = run_kronkeep(made.daemon, "download", made.backup, "/source/data/file", "--to", "-")
     assert out.stdout == "hello\n"
-    assert kronkeep(made.daemon, "files", made.backup, "/nowhere").returncode == 1
+    assert run_kronkeep(made.daemon, "files", made.backup, "/nowhere").returncode == 1
     assert [path.name for path in tmp_path.iterdir()] == ["copy"]
 
 
 def test_a_restore_is_planned_refused_confirmed_and_waited_for(made: Made) -> None:
     (made.claim / "file").write_text("changed")
-    planned = kronkeep(made.daemon, "restore", made.backup, "--in-place", "--dry-run")
+    planned = run_kronkeep(made.daemon, "restore", made.backup, "--in-place", "--dry-run")
     assert planned.returncode == 1
     assert "2 overwritten" in planned.stdout
     assert (made.claim / "file").read_text() == "changed"
-    refused = kronkeep(made.daemon, "restore", made.backup, "--in-place", "--overwrite")
+    refused = run_kronkeep(made.daemon, "restore", made.backup, "--in-place", "--overwrite")
     assert (refused.returncode, "[ConfirmationMissing]" in refused.stderr) == (2, True)
     argv = ("restore", made.backup, "--in-place", "--overwrite", "--yes", "job", "--wait")
-    done = kronkeep(made.daemon, *argv)
+    done = run_kronkeep(made.daemon, *argv)
     assert (done.returncode, (made.claim / "file").read_text()) == (0, "hello\n"), done.stderr
-    listed = kronkeep(made.daemon, "get", "restores", "-o", "json")
+    listed = run_kronkeep(made.daemon, "get", "restores", "-o", "json")
     assert [one["status"] for one in json.loads(listed.stdout)][-1] == "completed"
-    assert "in place" in kronkeep(made.daemon, "get", "restores").stdout
+    assert "in place" in run_kronkeep(made.daemon, "get", "restores").stdout
 
 
 def test_verify_and_drill(made: Made) -> None:
-    assert kronkeep(made.daemon, "verify", made.backup).returncode == 0
-    done = kronkeep(made.daemon, "drill", "job", "--wait")
+    assert run_kronkeep(made.daemon, "verify", made.backup).returncode == 0
+    done = run_kronkeep(made.daemon, "drill", "job", "--wait")
     assert done.returncode == 0, done.stderr
     assert "files compared with" in done.stdout
-    listed = json.loads(kronkeep(made.daemon, "get", "restores", "-o", "json").stdout)
+    listed = json.loads(run_kronkeep(made.daemon, "get", "restores", "-o", "json").stdout)
     for one in listed[:2]:
-        log = kronkeep(made.daemon, "logs", "--restore", one["id"])
+        log = run_kronkeep(made.daemon, "logs", "--restore", one["id"])
         assert (log.returncode, "restoring <Snapshot" in log.stdout) == (0, True), log
-    none = kronkeep(made.daemon, "logs", "--restore", "rs-000000000000")
+    none = run_kronkeep(made.daemon, "logs", "--restore", "rs-000000000000")
     assert (none.returncode, "[RestoreNotFound]" in none.stderr) == (1, True), none.stderr

@@ -29,8 +29,8 @@ def test_batch_answers_the_whole_oracle(name: str) -> None:
     answers = batch([json.dumps(question).encode() for question in asked])
     assert len(answers) == len(cases)
     for case, answer in zip(cases, answers, strict=True):
-        wanted = {"valid": case["valid"], "never": case["never"], "next": case["next"] or []}
-        assert answer == wanted | {"error": answer["error"]}
+        expected = {"valid": case["valid"], "never": case["never"], "next": case["next"] or []}
+        assert answer == expected | {"error": answer["error"]}
         assert (answer["error"] is None) == case["valid"]
 
 

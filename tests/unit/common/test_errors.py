@@ -49,7 +49,9 @@ def test_each_says_what_to_do() -> None:
 def test_a_code_that_this_side_does_not_know_stays_what_it_is(
     code: str, status: int, kind: type[errors.KronkeepError]
 ) -> None:
-    found = errors.error_of_code(code + ("" if code == "NameTaken" else str(status)), status, retryable=True)
-    assert issubclass(found, kind)
-    assert found.code.startswith(code)
-    assert found.status == status
+    error_class = errors.error_of_code(
+        code + ("" if code == "NameTaken" else str(status)), status, retryable=True
+    )
+    assert issubclass(error_class, kind)
+    assert error_class.code.startswith(code)
+    assert error_class.status == status

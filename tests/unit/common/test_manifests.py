@@ -10,8 +10,8 @@ CRONJOB = "kind: CronJob\nname: a\nimage: busybox:1.36\nschedule: '* * * * *'\n"
 
 
 def test_several_documents_know_where_they_begin() -> None:
-    found = manifests.parse_documents(f"{CRONJOB}---\n---\nkind: BackupStorage\nid: vault\n", "shop.yaml")
-    names = [(document.where, manifests.describe(document.body)) for document in found]
+    documents = manifests.parse_documents(f"{CRONJOB}---\n---\nkind: BackupStorage\nid: vault\n", "shop.yaml")
+    names = [(document.where, manifests.describe(document.body)) for document in documents]
     assert names == [("shop.yaml:1", "cronjob default/a"), ("shop.yaml:7", "storage vault")]
 
 
@@ -23,10 +23,10 @@ def test_a_deep_document_is_refused_and_does_not_end_the_process(opening: str) -
 
 def test_what_is_closed_again_does_not_count() -> None:
     words = ", ".join(["x"] * 100)
-    found = manifests.parse_documents(
+    documents = manifests.parse_documents(
         f"{CRONJOB}command: [{words}]\nenv:\n" + "- {name: A}\n" * 100, "shop.yaml"
     )
-    assert len(found) == 1
+    assert len(documents) == 1
 
 
 @pytest.mark.parametrize(

@@ -133,23 +133,23 @@ CRONJOBS = st.builds(
 
 @given(CRONJOBS)
 def test_a_draft_makes_the_cronjob_it_came_from(spec: CronJobCreate) -> None:
-    found = parse_draft(draft_of(spec))
-    assert found.messages == {}
-    assert found.spec == spec
+    parsed = parse_draft(draft_of(spec))
+    assert parsed.messages == {}
+    assert parsed.spec == spec
 
 
 def leaves(owner: Any, before: str = "") -> set[str]:
     """Every leaf of a struct, by its path; a struct's fields are its leaves, those in lists and dicts not."""
-    found = set()
+    paths = set()
     for info in msgspec.structs.fields(owner):
         kinds = [t for t in getattr(info.type, "__args__", (info.type,)) if isinstance(t, type)]
         struct = next((t for t in kinds if issubclass(t, msgspec.Struct)), None)
         many = getattr(info.type, "__origin__", None) in (tuple, dict)
         if struct is None or many or struct is SecretKeyRef:
-            found.add(before + info.name)
+            paths.add(before + info.name)
         else:
-            found |= leaves(struct, f"{before}{info.name}.")
-    return found
+            paths |= leaves(struct, f"{before}{info.name}.")
+    return paths
 
 
 def test_the_form_has_a_field_for_every_leaf_of_the_api() -> None:
@@ -158,9 +158,9 @@ def test_the_form_has_a_field_for_every_leaf_of_the_api() -> None:
 
 @given(st.dictionaries(st.sampled_from(sorted(FIELDS)), st.text(max_size=20)))
 def test_whatever_is_typed_is_a_cronjob_or_a_fault_that_names_a_field(typed: dict[str, str]) -> None:
-    found = parse_draft(new_draft("vault") | typed)
-    assert (found.spec is None) == bool(found.messages)
-    for key, words in found.messages.items():
+    parsed = parse_draft(new_draft("vault") | typed)
+    assert (parsed.spec is None) == bool(parsed.messages)
+    for key, words in parsed.messages.items():
         assert key in FIELDS or key.rpartition(".")[0] in FIELDS
         assert words.endswith(".")
 
@@ -202,18 +202,18 @@ def test_a_fault_that_only_the_model_knows_is_placed_too() -> None:
 
 def test_without_a_storage_there_is_no_policy_and_what_was_typed_of_it_stays() -> None:
     draft = new_draft() | {"name": "a", "image": "b", "policy.schedule": "nonsense"}
-    found = parse_draft(draft)
-    assert found.spec is not None
-    assert found.spec.policy is None
+    parsed = parse_draft(draft)
+    assert parsed.spec is not None
+    assert parsed.spec.policy is None
     assert draft["policy.schedule"] == "nonsense"
     assert "policy.schedule" in parse_draft(draft | {"policy.storage_id": "vault"}).messages
 
 
 def test_an_empty_number_of_days_keeps_no_days() -> None:
-    found = parse_draft(new_draft("v") | {"name": "a", "image": "b", "policy.retention.days": ""})
-    assert found.spec is not None
-    assert found.spec.policy is not None
-    assert found.spec.policy.retention.days is None
+    parsed = parse_draft(new_draft("v") | {"name": "a", "image": "b", "policy.retention.days": ""})
+    assert parsed.spec is not None
+    assert parsed.spec.policy is not None
+    assert parsed.spec.policy.retention.days is None
 
 
 def test_rows_keep_their_order() -> None:
@@ -263,11 +263,11 @@ IN_ROWS: dict[type, dict[str, Any]] = {
 
 def structs_in_rows(owner: Any) -> set[Any]:
     """The structs in lists, dicts and Secrets below one, which the form writes in one line."""
-    found: set[Any] = set()
+    values: set[Any] = set()
     for info in msgspec.structs.fields(owner):
         for kind, in_row in _kinds(info.type):
-            found |= ({kind} if in_row else set()) | structs_in_rows(kind)
-    return found
+            values |= ({kind} if in_row else set()) | structs_in_rows(kind)
+    return values
 
 
 def _kinds(hint: Any, in_row: bool = False) -> list[tuple[Any, bool]]:

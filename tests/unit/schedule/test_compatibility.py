@@ -210,24 +210,24 @@ def test_shift_is_the_earliest_minute_that_fits(
     verdict = check(asked, schedule)
     assert (verdict.verdict == "conflict") == (moved is not None)
     if moved is not None:
-        found = find_shifted_schedule(schedule, asked)
-        assert found is not None
-        assert found.expr == moved
+        shifted = find_shifted_schedule(schedule, asked)
+        assert shifted is not None
+        assert shifted.expr == moved
 
 
 def test_shift_avoids_minutes_at_which_the_storage_is_held() -> None:
     other = OtherPolicy(name="shop/other", schedule=Schedule.parse("15 2 * * *"), duration=1800)
     asked = question("0 2 * * *", other)
-    found = find_shifted_schedule(Schedule.parse("0 2 * * *"), asked)
-    assert found is not None
-    assert found.expr == "45 2 * * *"  # 02:10 would run into 02:15's backup, which ends at 02:45
+    shifted = find_shifted_schedule(Schedule.parse("0 2 * * *"), asked)
+    assert shifted is not None
+    assert shifted.expr == "45 2 * * *"  # 02:10 would run into 02:15's backup, which ends at 02:45
 
 
 def test_shift_takes_a_held_minute_when_there_is_no_other() -> None:
     always = OtherPolicy(name="shop/other", schedule=Schedule.parse("* * * * *"), duration=60)
-    found = find_shifted_schedule(Schedule.parse("0 2 * * *"), question("0 2 * * *", always))
-    assert found is not None
-    assert found.expr == "10 2 * * *"
+    shifted = find_shifted_schedule(Schedule.parse("0 2 * * *"), question("0 2 * * *", always))
+    assert shifted is not None
+    assert shifted.expr == "10 2 * * *"
 
 
 @pytest.mark.parametrize("backup", ["* * * * *", "@every 1h", "*/30 * * * *"])
@@ -236,11 +236,11 @@ def test_shift_finds_nothing_where_nothing_fits(backup: str) -> None:
 
 
 def test_candidates_go_once_around_the_clock_and_keep_the_days() -> None:
-    found = [schedule.expr for schedule in candidates(Schedule.parse("30 22 * * 1"))]
-    assert found[0] == "31 22 * * 1"
-    assert found[-1] == "29 22 * * 1"
-    assert len(found) == len(set(found)) == 1439
-    assert all(expr.endswith(" * * 1") for expr in found)
+    expressions = [schedule.expr for schedule in candidates(Schedule.parse("30 22 * * 1"))]
+    assert expressions[0] == "31 22 * * 1"
+    assert expressions[-1] == "29 22 * * 1"
+    assert len(expressions) == len(set(expressions)) == 1439
+    assert all(expr.endswith(" * * 1") for expr in expressions)
     assert [s.expr for s in candidates(Schedule.parse("*/20 * * * *"))] == [
         f"{minute}-59/20 * * * *" for minute in range(1, 20)
     ]

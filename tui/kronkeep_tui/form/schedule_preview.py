@@ -83,9 +83,9 @@ def _schedule_lines(name: str, found: NextFires | None, local: tzinfo, width: in
     words: list[Text] = [((lead, "quiet"), (found.words, "strong"))]
     if not found.next:
         return [*words, ((" " * 8, ""), ("never", "bad"))]
-    words += _moment_lines("", found.next, found.zone, width)
+    words += moment_lines("", found.next, found.zone, width)
     if any(_local_time(at, local) != _local_time(at, found.zone) for at in found.next):
-        words += _moment_lines("local", found.next, local, width)
+        words += moment_lines("local", found.next, local, width)
     return words
 
 
@@ -93,7 +93,7 @@ def _local_time(at: datetime, zone: tzinfo) -> datetime:
     return at.astimezone(zone).replace(tzinfo=None)
 
 
-def _moment_lines(lead: str, moments: Sequence[datetime], zone: tzinfo, width: int) -> list[Text]:
+def moment_lines(lead: str, moments: Sequence[datetime], zone: tzinfo, width: int) -> list[Text]:
     """Write moments in a time zone, on as many lines as they need."""
     here = [_local_time(at, zone) for at in moments]
     once = len({at.time() for at in here}) == 1 and len(here) > 1
