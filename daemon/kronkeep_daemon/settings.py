@@ -80,10 +80,17 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
     image: a container image with restic.
     program: restic's path in the image.
     requests, limits: resources of a container, as Kubernetes quantities.
+    labels, annotations: added to the pods. Those that keep Istio, Linkerd, Kuma, Consul, Open Service Mesh,
+        Dapr and Vault from injecting containers are there already; a value here replaces one.
+    image_pull_secrets: names of Secrets with registry credentials, which the namespace of each Job must have.
+    image_pull_policy: of the archives' image; Kubernetes chooses without one.
+    priority_class, service_account: of the pods; no token is mounted. Each namespace must have the account.
     node_selector, tolerations: of the pods, as in Kubernetes.
     run_as_user, run_as_group: of the containers; a user other than 0 has no capabilities and reads only the
         files that its rights allow.
     fs_group: the group that may read keys and claims.
+    hooks_as_root: whether hooks and the checks of drills run as root although `run_as_user` is another user,
+        for images that need it; the Pod Security level `restricted` refuses them then.
     read_only_root: whether the container's root file system is read-only.
     start_seconds: how long a Job of kronkeep's may wait for a container to start (for an image, a volume, a
         node, a quota) before it is given up; meanwhile its backup says what it waits for.
@@ -94,11 +101,18 @@ class ArchiveSettings(Request, frozen=True, kw_only=True):
     program: Annotated[str, msgspec.Meta(pattern="^/.+")] = "/usr/bin/restic"
     requests: dict[str, str] = {}
     limits: dict[str, str] = {}
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    image_pull_secrets: tuple[str, ...] = ()
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    priority_class: str | None = None
+    service_account: str | None = None
     node_selector: dict[str, str] = {}
     tolerations: tuple[dict[str, str], ...] = ()
     run_as_user: int | None = None
     run_as_group: int | None = None
     fs_group: int | None = None
+    hooks_as_root: bool = False
     read_only_root: bool = True
     start_seconds: Annotated[float, msgspec.Meta(ge=10)] = 600
     prune_schedule: str = "40 3 * * *"

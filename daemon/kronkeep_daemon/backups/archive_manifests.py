@@ -10,6 +10,7 @@ from kronkeep_daemon.repositories.job_manifests import (
     add_repository_access,
     build_containers,
     build_job,
+    guest_security_context,
     owner_reference,
 )
 from kronkeep_daemon.repositories.job_names import archive_job_name
@@ -155,7 +156,7 @@ def hook_job(
     backup: BackupExecution, work: ArchiveWork, hook: Hook, name: str, settings: ArchiveSettings
 ) -> JsonObject:
     """Return the Job of a pre or post hook, which may write to the claims."""
-    container = _hook_container(backup, hook, _claim_mounts(work.claims, read_only=False))
+    container = _hook_container(backup, hook, _claim_mounts(work.claims, read_only=False), settings)
     job = build_job(name, backup.namespace, "hook", [container], settings)
     _pod_of(job)["volumes"] += _claim_volumes(work.claims)
     job["spec"]["activeDeadlineSeconds"] = int(hook.timeout_seconds + START_SECONDS)
@@ -168,7 +169,7 @@ def validate_hook_job(
     """Return the Job of a validate hook: it restores the snapshot's content, which the hook can only read."""
     mounts: list[JsonObject] = [{"name": "content", "mountPath": CONTENT}]
     containers = build_containers(content_steps(backup), work.repository, settings, mounts)
-    containers.append(_hook_container(backup, hook, _read_only(mounts)))
+    containers.append(_hook_container(backup, hook, _read_only(mounts), settings))
     job = build_job(name, backup.namespace, "hook", containers, settings)
     add_repository_access(job, work.repository, settings)
     _pod_of(job)["volumes"].append({"name": "content", "emptyDir": {}})
@@ -188,7 +189,9 @@ def content_steps(backup: BackupExecution) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _hook_container(backup: BackupExecution, hook: Hook, mounts: list[JsonObject]) -> JsonObject:
+def _hook_container(
+    backup: BackupExecution, hook: Hook, mounts: list[JsonObject], settings: ArchiveSettings
+) -> JsonObject:
     variables = {
         "KRONKEEP_BACKUP": backup.id,
         "KRONKEEP_CRONJOB": f"{backup.namespace}/{backup.cronjob}",
@@ -204,7 +207,7 @@ def _hook_container(backup: BackupExecution, hook: Hook, mounts: list[JsonObject
         "env": [*environment, *_secret_variables(hook.env)],
         "volumeMounts": mounts,
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {"allowPrivilegeEscalation": False},
+        "securityContext": guest_security_context(settings),
     }
 
 

@@ -19,6 +19,17 @@ Steps = list[tuple[str, list[str]]]
 Mounts = Sequence[JsonObject]
 KEPT_SECONDS = 3600  # how long an ended Job stays for people to look at
 _CACHE = "/kronkeep/cache"
+# Containers that a mesh injects never end, so they would keep each Job from ending. These are the switches of
+# Istio, Kuma, Linkerd, Consul, Open Service Mesh, Dapr and Vault; archive.labels and annotations override.
+_NO_INJECTION_LABELS = {"sidecar.istio.io/inject": "false", "kuma.io/sidecar-injection": "disabled"}
+_NO_INJECTION_ANNOTATIONS = {
+    "sidecar.istio.io/inject": "false",
+    "linkerd.io/inject": "disabled",
+    "consul.hashicorp.com/connect-inject": "false",
+    "openservicemesh.io/sidecar-injection": "disabled",
+    "dapr.io/enabled": "false",
+    "vault.hashicorp.com/agent-inject": "false",
+}
 # Stands for the name of the Secret, which is random, until `with_secret` puts that in.
 SECRET_PLACEHOLDER = "COPY"  # noqa: S105 - no Secret can have this name
 
@@ -97,14 +108,28 @@ def build_job(
         pod["nodeSelector"] = dict(settings.node_selector)
     if settings.tolerations:
         pod["tolerations"] = list(settings.tolerations)
-    meta: JsonObject = {"name": name, "namespace": namespace, "labels": labels_of(role)}
-    template = {"metadata": {"labels": labels_of(role)}, "spec": pod}
+    if settings.image_pull_secrets:
+        pod["imagePullSecrets"] = [{"name": secret} for secret in settings.image_pull_secrets]
+    if settings.priority_class:
+        pod["priorityClassName"] = settings.priority_class
+    if settings.service_account:
+        pod["serviceAccountName"] = settings.service_account
+    context = _pod_security_context(settings)
+    if context:
+        pod["securityContext"] = context
+    labels = {**settings.labels, **labels_of(role)}
+    meta: JsonObject = {"name": name, "namespace": namespace, "labels": labels}
+    pod_meta = {
+        "labels": {**_NO_INJECTION_LABELS, **labels},
+        "annotations": {**_NO_INJECTION_ANNOTATIONS, **settings.annotations},
+    }
+    template = {"metadata": pod_meta, "spec": pod}
     spec = {"backoffLimit": 0, "ttlSecondsAfterFinished": KEPT_SECONDS, "template": template}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": meta, "spec": spec}
 
 
 def add_repository_access(job: JsonObject, repository: Repository, settings: ArchiveSettings) -> None:
-    """Add what `build_containers` expects of the Job's pod: volumes, node and user."""
+    """Add what `build_containers` expects of the Job's pod: volumes and node."""
     access = repository.access
     pod = job["spec"]["template"]["spec"]
     secret = {"secretName": SECRET_PLACEHOLDER, "defaultMode": _key_mode(settings)}
@@ -115,9 +140,6 @@ def add_repository_access(job: JsonObject, repository: Repository, settings: Arc
     ]
     if access.node:
         pod["nodeSelector"] = pod.get("nodeSelector", {}) | {"kubernetes.io/hostname": access.node}
-    context = _pod_security_context(settings)
-    if context:
-        pod["securityContext"] = context
 
 
 def _pod_security_context(settings: ArchiveSettings) -> JsonObject:
@@ -202,6 +224,8 @@ def build_container(
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": _security_context(settings),
     }
+    if settings.image_pull_policy is not None:
+        container["imagePullPolicy"] = settings.image_pull_policy
     resources = {"requests": settings.requests, "limits": settings.limits}
     resources = {key: value for key, value in resources.items() if value}
     return container | {"resources": resources} if resources else container
@@ -218,3 +242,17 @@ def _security_context(settings: ArchiveSettings) -> JsonObject:
         "seccompProfile": {"type": "RuntimeDefault"},
     }
     return context | {"capabilities": {"drop": ["ALL"]}} if settings.run_as_user else context
+
+
+def guest_security_context(settings: ArchiveSettings) -> JsonObject:
+    """Return the rights of a container that runs a policy's image: a hook, or the check of a drill.
+
+    They are those of an archive's container, but for a root file system that can be written to. So a pod with
+    such a container passes the Pod Security level `restricted` where the archives' pods do.
+    """
+    if not settings.hooks_as_root:
+        context = _security_context(settings)
+        del context["readOnlyRootFilesystem"]
+        return context
+    context = {"allowPrivilegeEscalation": False}
+    return context | {"runAsUser": 0, "runAsNonRoot": False} if settings.run_as_user else context

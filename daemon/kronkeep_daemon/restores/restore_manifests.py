@@ -72,6 +72,7 @@ def add_comparison(
     *,
     with_checksums: bool,
     check: DrillCheck | None,
+    check_context: JsonObject,
 ) -> JsonObject:
     """Add to a Job of `restore_steps` the containers that list and hash what was restored.
 
@@ -79,6 +80,7 @@ def add_comparison(
     after it was compared, so that nothing is replaced by files that were not restored completely.
 
     check: a drill's own check of the restored files, which runs last.
+    check_context: the security context of its container.
     """
     pod = job["spec"]["template"]["spec"]
     containers = [*pod["initContainers"], *pod["containers"]]
@@ -92,7 +94,7 @@ def add_comparison(
     steps += [(f"move-{n}", move_argv(*call.moved)) for n, call in enumerate(calls) if call.moved is not None]
     containers += [plain_container(restic_container, name, argv, volume_mounts) for name, argv in steps]
     if check is not None:
-        containers.append(_check_container(restic_container, check))
+        containers.append(_check_container(restic_container, check, check_context))
     pod["initContainers"] = containers[:-1]
     pod["containers"] = containers[-1:]
     return job
@@ -196,7 +198,7 @@ def _claim_volumes(mounts: list[TargetMount]) -> list[JsonObject]:
     ]
 
 
-def _check_container(like: JsonObject, check: DrillCheck) -> JsonObject:
+def _check_container(like: JsonObject, check: DrillCheck, context: JsonObject) -> JsonObject:
     volume_mounts = [{"name": SCRATCH_VOLUME, "mountPath": RESTORED}]
     container = plain_container(like, "check", list(check.command), volume_mounts)
-    return container | {"image": check.image, "securityContext": {"allowPrivilegeEscalation": False}}
+    return container | {"image": check.image, "securityContext": context}

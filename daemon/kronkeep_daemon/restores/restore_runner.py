@@ -27,7 +27,11 @@ from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube import paths
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
-from kronkeep_daemon.repositories.job_manifests import KEPT_SECONDS, build_repository_job
+from kronkeep_daemon.repositories.job_manifests import (
+    KEPT_SECONDS,
+    build_repository_job,
+    guest_security_context,
+)
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import restore as restic_restore
 from kronkeep_daemon.restic.faults import Fault
@@ -294,7 +298,12 @@ class RestoreRunner:
         }
         check = self._drill_check(restore)
         return restore_manifests.add_comparison(
-            job, calls, mounts, with_checksums=with_checksums, check=check
+            job,
+            calls,
+            mounts,
+            with_checksums=with_checksums,
+            check=check,
+            check_context=guest_security_context(self._settings().archive),
         )
 
     def _drill_check(self, restore: Restore) -> DrillCheck | None:

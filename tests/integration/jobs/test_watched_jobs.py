@@ -8,6 +8,7 @@ import pytest
 from tests.unit.jobs.fake_cluster import FixedTokens
 
 from kronkeep_common.clock import SystemClock
+from kronkeep_common.errors import JobNotStarted
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.embedded import EmbeddedCluster
 from kronkeep_daemon.events import Bus
@@ -124,3 +125,29 @@ async def test_a_job_that_somebody_deletes_is_not_found_by_the_watch(watched_clu
     with pytest.raises(NotFoundInCluster):
         async with asyncio.timeout(30):
             await task
+
+
+async def test_pod_security_refuses_a_pod_at_once_and_in_its_own_words(
+    watched_cluster: WatchedCluster,
+) -> None:
+    """A Job of ours passes in such a namespace where it does not run as root."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    namespace = {"metadata": {"name": "strict", "labels": labels}}
+    await watched_cluster.cluster.create("/api/v1/namespaces", namespace)
+
+    def job(name: str, settings: ArchiveSettings) -> JsonObject:
+        container = job_manifests.build_container(
+            name="c", argv=["true"], environment=[], mounts=[], settings=settings
+        )
+        return job_manifests.build_job(name, "strict", "maintenance", [container], settings)
+
+    async with asyncio.timeout(60):
+        with pytest.raises(JobNotStarted, match='violates PodSecurity "restricted:latest": unrestricted'):
+            await watched_cluster.runner.run(job("as-root", ArchiveSettings()))
+    watching = asyncio.create_task(
+        watched_cluster.runner.run_until_started(
+            job("as-user", ArchiveSettings(run_as_user=65534)), "c", is_abandoned=lambda: False
+        )
+    )
+    async with asyncio.timeout(60):
+        assert await watching

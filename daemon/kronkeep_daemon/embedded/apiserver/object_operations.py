@@ -1,7 +1,8 @@
 """Create, update and delete as a real API server does them.
 
 Implemented: resource versions and generations, generated names, finalizers, graceful deletion of pods,
-propagation policies, preconditions and dry runs. A deleted namespace is emptied at once.
+propagation policies, preconditions, dry runs
+and Pod Security. A deleted namespace is emptied at once.
 """
 
 import base64
@@ -11,7 +12,13 @@ import uuid
 from datetime import timedelta
 
 from kronkeep_common.clock import Clock
-from kronkeep_daemon.embedded.apiserver import defaults, field_types, status_responses, validation
+from kronkeep_daemon.embedded.apiserver import (
+    defaults,
+    field_types,
+    pod_security,
+    status_responses,
+    validation,
+)
 from kronkeep_daemon.embedded.apiserver.log_store import LogStore
 from kronkeep_daemon.embedded.apiserver.object_store import ObjectStore
 from kronkeep_daemon.embedded.apiserver.resources import BY_PATH, RESOURCES, Resource
@@ -53,9 +60,23 @@ class ObjectOperations:
         validation.drop_unknown_fields(resource, obj, strict)
         defaults.apply_defaults(resource, obj)
         validation.check_object(resource, obj, None)
+        if resource.kind == "Pod":
+            self._check_pod_security(resource, obj)
         if self._store.get(resource, meta.get("namespace", ""), meta["name"]) is not None:
             raise status_responses.name_conflict(resource, meta["name"])
         return obj if dry_run else self._store.put(resource, obj)
+
+    def _check_pod_security(self, resource: Resource, pod: JsonObject) -> None:
+        """Raise a 403 Refusal for a pod that the level of its namespace does not allow."""
+        meta = pod["metadata"]
+        namespace = self._store.get(NAMESPACES, "", meta["namespace"]) or {}
+        labels = (namespace.get("metadata") or {}).get("labels") or {}
+        if labels.get(pod_security.ENFORCE_LABEL) != "restricted":
+            return
+        violations = pod_security.find_violations(pod["spec"])
+        if violations:
+            explanation = f'violates PodSecurity "restricted:latest": {", ".join(violations)}'
+            raise status_responses.access_denied(resource, meta["name"], explanation)
 
     def _set_initial_fields(self, resource: Resource, obj: JsonObject) -> None:
         for key in ("kind", "apiVersion"):
