@@ -73,7 +73,7 @@ class AttemptRunner:
     ) -> BackupOutcome:
         """Run one attempt and return its outcome; raise a fault of the daemon or cluster that may pass.
 
-        on_waiting: is told why one of the attempt's Jobs waits, where it does.
+        on_waiting: called with the reason while one of the Jobs waits.
         """
         # Read before the start is recorded: a backup that is `running` here was at work when the daemon was
         # killed, so the Job that its record names may exist, or may have ended and been removed.

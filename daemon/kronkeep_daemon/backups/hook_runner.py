@@ -43,7 +43,7 @@ class _PlannedHook(msgspec.Struct, frozen=True, kw_only=True):
 
     job: the name of its Job.
     node: where the Job must run; None lets the scheduler choose.
-    on_waiting: is told why the Job waits, where it does.
+    on_waiting: called with the reason while the Job waits.
     """
 
     stage: HookStage
@@ -92,7 +92,7 @@ class HookRunner:
         """Run the hooks of a stage in order, up to the first that fails and stops the backup.
 
         node: where the Jobs must run; None lets the scheduler choose.
-        on_waiting: is told why a hook's Job waits, where it does.
+        on_waiting: called with the reason while a hook's Job waits.
         """
         hooks: tuple[Hook, ...] = getattr(work.policy.hooks, stage)
         warnings: list[str] = []

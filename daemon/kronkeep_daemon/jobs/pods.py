@@ -148,7 +148,7 @@ def _uids(job: Job, pods: Sequence[Pod]) -> list[str]:
 
 
 async def _fetch_events(cluster: Cluster, namespace: str, uid: str) -> list[Event]:
-    """Return the Events of one object, the one that was seen last at the end."""
+    """Return the Events of one object, the one seen last at the end."""
     items, _ = await cluster.list(paths.events(namespace), fieldSelector=f"involvedObject.uid={uid}")
     events = [objects.convert_object(item, Event) for item in items]
     return sorted(events, key=_last_seen)

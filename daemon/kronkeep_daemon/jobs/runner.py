@@ -90,10 +90,10 @@ class JobRunner:
         limits: JobLimits = WITHOUT_LIMITS,
         log_limit: LogLimit = LONG_LOG,
     ) -> FinishedJob:
-        """Create a Job, or adopt the one of that name, and return how it ended.
+        """Create a Job, or adopt an existing one of that name, and return how it ended.
 
         on_line: is given each line of its containers once, as it comes; what it raises is raised here.
-        on_waiting: is told why the Job waits, where it does.
+        on_waiting: called with the reason while the Job waits.
         log_limit: how much of each container's log is kept in the result.
 
         Raises NameTaken where a Job of that name is not this daemon's, NotFoundInCluster where the Job is
@@ -173,7 +173,7 @@ class JobRunner:
         return cause.message if cause is not None else ""
 
     async def _create(self, manifest: JsonObject) -> _CreatedJob:
-        """Create the Job, or adopt the one of that name when it is ours; raise NameTaken otherwise."""
+        """Create the Job, or adopt an existing one of that name when it is ours; raise NameTaken otherwise."""
         collection = paths.jobs(manifest["metadata"]["namespace"])
         job, is_new = await self.objects.create(collection, manifest)
         return _CreatedJob(

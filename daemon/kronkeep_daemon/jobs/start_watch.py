@@ -1,6 +1,6 @@
 """How long a Job waits for a container to start, why, and when it is given up.
 
-A Job can wait for ever: for a claim, an image, room on a node, a quota. Its `activeDeadlineSeconds` is as
+A Job can wait for ever: for a claim, an image, space on a node, a quota. Its `activeDeadlineSeconds` is as
 long as its work may take, so waiting has a limit of its own.
 """
 
@@ -67,7 +67,7 @@ class StartWatch:
     """Watch over the start of one Job's containers.
 
     start_seconds: how long the Job may wait for its next container.
-    on_waiting: is told why it waits.
+    on_waiting: called with the reason while it waits.
     """
 
     def __init__(

@@ -39,7 +39,7 @@ class SnapshotJobs:
     ) -> FinishedJob:
         """Run a Job to its end, with the repository's password where one is given.
 
-        on_waiting: is told why the Job waits, where it does.
+        on_waiting: called with the reason while the Job waits.
 
         Raises NotFoundInCluster when the Job is deleted before its end, and what `on_line` raises. Where
         lines of a Job that completed could not be read, `on_line` lacks them, and the reason is raised.
