@@ -173,7 +173,7 @@ class JobRunner:
         return cause.message if cause is not None else ""
 
     async def _create(self, manifest: JsonObject) -> _CreatedJob:
-        """Create the Job, or adopt an existing one of that name when it is ours; raise NameTaken otherwise."""
+        """Create the Job, or adopt an existing one when it is ours; raise NameTaken otherwise."""
         collection = paths.jobs(manifest["metadata"]["namespace"])
         job, is_new = await self.objects.create(collection, manifest)
         return _CreatedJob(
