@@ -1,4 +1,4 @@
-"""Keeps the clock of each cluster measured, and says in the log when one is at fault and right again."""
+"""Measurement of each cluster's clock; a log line says when one is at fault and when it is right again."""
 
 import logging
 
