@@ -75,9 +75,9 @@ def describe_texts(texts: Texts) -> str:
 
 def change_hint(change: ConcurrentChange, draft: Draft) -> str:
     """Write the line below a field that somebody else changed."""
-    taken = texts_of(draft, change.path) == change.theirs
+    is_taken = texts_of(draft, change.path) == change.theirs
     before = change.before if change.mine == change.theirs else change.mine
-    if taken:
+    if is_taken:
         return f"somebody else wrote this; ctrl+t puts back {describe_texts(before)}"
     return f"ctrl+t takes what somebody else wrote: {describe_texts(change.theirs)}"
 
@@ -87,10 +87,9 @@ def change_lines(changes: Iterable[ConcurrentChange], draft: Draft, width: int) 
     lines: list[Text] = []
     for change in changes:
         here = texts_of(draft, change.path)
-        taken = here == change.theirs
-        words = (
-            f"{FULL_LABELS[change.path]}: {describe_texts(change.before)} → {describe_texts(change.theirs)}"
-        )
-        words += ", as here" if taken else f"; here {describe_texts(here)}"
-        lines += [((part, "" if taken else "warn"),) for part in wrap(words, width)]
+        is_taken = here == change.theirs
+        texts = f"{describe_texts(change.before)} → {describe_texts(change.theirs)}"
+        end = ", as here" if is_taken else f"; here {describe_texts(here)}"
+        text = f"{FULL_LABELS[change.path]}: {texts}{end}"
+        lines += [((part, "" if is_taken else "warn"),) for part in wrap(text, width)]
     return [(("SOMEBODY ELSE CHANGED", "title"),), *lines, ()] if lines else []

@@ -220,15 +220,15 @@ _CHECKS: dict[str, Any] = {
 def _locate_fault(message: str) -> dict[str, str]:
     """Return msgspec's message by the key of the field that it names (`... - at `$.policy.hooks.pre[0]``)."""
     location = _WHERE.search(message)
-    words = clean(_WHERE.sub("", message), 200) + "."
+    fault = clean(_WHERE.sub("", message), 200) + "."
     if location is None:
-        return {"name": words}
+        return {"name": fault}
     path = location.group()[8:-1].removeprefix(".")
     for key, field in FIELDS.items():
         dotted = key + "["
         if field.many and path.startswith(dotted):
             number = path[len(dotted) :].split("]")[0]
-            return {f"{key}.{number if number.isdigit() else 0}": words}
+            return {f"{key}.{number if number.isdigit() else 0}": fault}
         if path == key or path.startswith(key + ".") or path.startswith(dotted):
-            return {key: words}
-    return {"name": f"{words[:-1]} ({clean(path, 60)})."}
+            return {key: fault}
+    return {"name": f"{fault[:-1]} ({clean(path, 60)})."}

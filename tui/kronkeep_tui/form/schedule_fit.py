@@ -106,8 +106,8 @@ class ScheduleFit:
         """Return the change that a strategy makes to the form; raise InvalidRequest where it has none."""
         offer = self.offer_of(strategy)
         if offer is None or not offer.possible:
-            words = offer.message if offer else "There is no conflict to fix."
-            raise InvalidRequest(words, next_step="f7 runs the backup after each run." if offer else "")
+            message = offer.message if offer else "There is no conflict to fix."
+            raise InvalidRequest(message, next_step="f7 runs the backup after each run." if offer else "")
         if strategy == "shift":
             return ConflictFix(
                 texts={"policy.schedule": offer.schedule or ""}, at="policy.schedule", message=offer.message

@@ -25,7 +25,7 @@ KEYS = {"shift": "f6", "after-run": "f7", "accept": "f8"}
 class NextFires(NamedTuple):
     """A schedule in words, its time zone, and its next fire times."""
 
-    words: str
+    description: str
     zone: tzinfo
     next: tuple[datetime, ...]
 
@@ -76,17 +76,17 @@ def preview_lines(
     return [*lines, *verdict_lines(verdict, draft.get("policy.on_conflict", ""), width, alone=alone)]
 
 
-def _schedule_lines(name: str, found: NextFires | None, local: tzinfo, width: int) -> list[Text]:
+def _schedule_lines(name: str, fires: NextFires | None, local: tzinfo, width: int) -> list[Text]:
     lead = f"{name:8}"
-    if found is None:
+    if fires is None:
         return [((lead, "quiet"), ("the schedule cannot be read", "bad"))]
-    words: list[Text] = [((lead, "quiet"), (found.words, "strong"))]
-    if not found.next:
-        return [*words, ((" " * 8, ""), ("never", "bad"))]
-    words += moment_lines("", found.next, found.zone, width)
-    if any(_local_time(at, local) != _local_time(at, found.zone) for at in found.next):
-        words += moment_lines("local", found.next, local, width)
-    return words
+    lines: list[Text] = [((lead, "quiet"), (fires.description, "strong"))]
+    if not fires.next:
+        return [*lines, ((" " * 8, ""), ("never", "bad"))]
+    lines += moment_lines("", fires.next, fires.zone, width)
+    if any(_local_time(at, local) != _local_time(at, fires.zone) for at in fires.next):
+        lines += moment_lines("local", fires.next, local, width)
+    return lines
 
 
 def _local_time(at: datetime, zone: tzinfo) -> datetime:
@@ -95,14 +95,14 @@ def _local_time(at: datetime, zone: tzinfo) -> datetime:
 
 def moment_lines(lead: str, moments: Sequence[datetime], zone: tzinfo, width: int) -> list[Text]:
     """Write moments in a time zone, on as many lines as they need."""
-    here = [_local_time(at, zone) for at in moments]
-    once = len({at.time() for at in here}) == 1 and len(here) > 1
-    said = [_day_text(at, before) for at, before in zip(here, [None, *here], strict=False)]
-    if once:
-        words = f"{here[0]:%H:%M}: {', '.join(said)}"
+    times = [_local_time(at, zone) for at in moments]
+    days = [_day_text(at, before) for at, before in zip(times, [None, *times], strict=False)]
+    is_same_time = len({at.time() for at in times}) == 1 and len(times) > 1
+    if is_same_time:
+        text = f"{times[0]:%H:%M}: {', '.join(days)}"
     else:
-        words = ", ".join(f"{day} {at:%H:%M}".strip() for day, at in zip(said, here, strict=True))
-    first, *rest = wrap(words, width - 8)
+        text = ", ".join(f"{day} {at:%H:%M}".strip() for day, at in zip(days, times, strict=True))
+    first, *rest = wrap(text, width - 8)
     return [
         ((f"  {lead:6}", "quiet"), (first, "")),
         *(((" " * 8, ""), (more, "")) for more in rest),
@@ -127,9 +127,9 @@ def verdict_lines(verdict: ScheduleVerdict, on_conflict: str, width: int, *, alo
     lines += [] if accepted else [_key_line(verdict)] if verdict.resolutions else []
     for finding in verdict.findings:
         first = f" First: {finding.first_local[0]}." if finding.first_local else ""
-        words = wrap(f"{finding.code}: {finding.message}{first}", width - 2)
+        parts = wrap(f"{finding.code}: {finding.message}{first}", width - 2)
         lines += [
-            ((f"  {part}", "" if number else _ROLES[finding.severity]),) for number, part in enumerate(words)
+            ((f"  {part}", "" if number else _ROLES[finding.severity]),) for number, part in enumerate(parts)
         ]
     known = "reckoned without the daemon" if alone else _SOURCES[verdict.expected_from]
     slack = verdict.minimum_slack_seconds
