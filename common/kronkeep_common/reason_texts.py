@@ -294,10 +294,17 @@ _REPOSITORIES = {
     ),
     "StorageFull": ReasonText(
         "The storage has no space left, or its quota is used up.",
-        "Free space there, or shorten the retention.",
+        "Add or free a few MiB there by other means: restic needs them for a lock and an index, even to "
+        "remove data. Then shorten the retention and prune (kronkeep storage prune NAME). "
+        "Restores work meanwhile.",
     ),
     "StorageReadOnly": ReasonText(
-        "The storage can only be read.", "Give its volume or folder write access again."
+        "The storage can only be read.",
+        "Give its volume or folder write access again. Restores work meanwhile.",
+    ),
+    "ScratchUnusable": ReasonText(
+        "The disk of the Job's own node, where restic keeps temporary files, is full or cannot be written.",
+        "Free space on that node, or see that the pod may write to /tmp.",
     ),
     "PermissionDenied": ReasonText(
         "A file or the repository may not be used.", "Give the archive's user that right."

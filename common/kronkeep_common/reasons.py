@@ -111,6 +111,7 @@ class Reason(StrEnum):
     STORAGE_INACTIVE = "StorageInactive"
     STORAGE_FULL = "StorageFull"
     STORAGE_READ_ONLY = "StorageReadOnly"
+    SCRATCH_UNUSABLE = "ScratchUnusable"
     PERMISSION_DENIED = "PermissionDenied"
     NOT_KEPT = "NotKept"
     NO_FIGURES = "NoFigures"
@@ -149,6 +150,11 @@ class Reason(StrEnum):
         """Whether the state of the repository is as unknown as before."""
         return self in _INCONCLUSIVE
 
+    @property
+    def readable(self) -> bool:
+        """Whether the repository can still be read, so that reading it proves nothing against the reason."""
+        return self in _READABLE
+
     @classmethod
     def parse(cls, code: str | None) -> "Reason | None":
         """Return the reason with that code; None for any other code."""
@@ -175,3 +181,4 @@ _LASTING = frozenset(
 _KILLED = frozenset({Reason.JOB_GONE, Reason.JOB_FAILED, Reason.INTERRUPTED, Reason.DEADLINE_EXCEEDED})
 _DOUBTFUL = _KILLED | {Reason.NO_SUMMARY, Reason.NAME_TAKEN}
 _INCONCLUSIVE = frozenset({Reason.REPOSITORY_LOCKED, Reason.DEADLINE_EXCEEDED, Reason.INTERRUPTED})
+_READABLE = frozenset({Reason.STORAGE_FULL, Reason.STORAGE_READ_ONLY})

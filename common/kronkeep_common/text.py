@@ -49,6 +49,14 @@ def clip(text: str, width: int) -> str:
     return text[: max(0, width - 1)] + "\u2026" if width > 0 else ""
 
 
+def shorten_middle(text: str, width: int) -> str:
+    """`text` in at most `width` characters, its middle left out where it is longer: both ends stay."""
+    if len(text) <= width:
+        return text
+    tail = (width - 1) // 2
+    return f"{text[: width - 1 - tail]}\u2026{text[len(text) - tail :]}"
+
+
 def size(count: float | None) -> str:
     """Write bytes as 512 B or 41.2 GiB; None as `-`."""
     if count is None:

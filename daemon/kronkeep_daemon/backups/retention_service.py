@@ -16,8 +16,10 @@ from kronkeep_common.errors import (
     KronkeepError,
     NotAllowedNow,
     PreconditionFailed,
+    StorageFailed,
 )
 from kronkeep_common.models import BackupExecution, Retention, RetentionPlan
+from kronkeep_common.reasons import Reason
 from kronkeep_common.schedule import Schedule
 from kronkeep_common.states import BackupStatus, StorageStatus
 from kronkeep_daemon.backups import policy_annotations, retention_rules
@@ -141,9 +143,22 @@ class RetentionService:
         storage = self._storages.require_active(storage_id)
         for repository in self._index.repositories_of(storage):
             async with self._queues.hold_exclusively(repository.id):
-                await self._maintenance.run("prune", [("prune", prune.argv())], repository, PRUNE_SECONDS)
+                await self._prune_repository(repository)
                 await self._index.record(repository, pruned_at=self._clock.now())
         await self._upkeep.measure(storage_id)
+
+    async def _prune_repository(self, repository: Repository) -> None:
+        """Prune; where the storage is too full to write data anew, only what needs no space for it."""
+        try:
+            await self._run_prune(repository, repack=True)
+        except StorageFailed as fault:
+            if fault.details.get("reason") != Reason.STORAGE_FULL:
+                raise
+            await self._run_prune(repository, repack=False)
+
+    async def _run_prune(self, repository: Repository, *, repack: bool) -> None:
+        steps = [("prune", prune.argv(repack=repack))]
+        await self._maintenance.run("prune", steps, repository, PRUNE_SECONDS)
 
     def _on_backup_changed(self, change: BackupChanged) -> None:
         """Start a task that applies retention when a backup has just succeeded."""

@@ -45,7 +45,7 @@ def dump_argv(options: BackupOptions, file_name: str, command: Sequence[str]) ->
 
 def dry_run_argv(*, host: str, parent: str, paths: Sequence[str]) -> list[str]:
     """List what differs between `paths` and the snapshot `parent`, a line a file, without archiving it."""
-    dry_run = ["restic", "backup", "--dry-run", "--json", "--verbose=2"]
+    dry_run = ["restic", "backup", "--no-lock", "--dry-run", "--json", "--verbose=2"]
     return [*dry_run, "--host", host, "--parent", parent, "--", *paths]
 
 

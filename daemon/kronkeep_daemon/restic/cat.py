@@ -1,4 +1,7 @@
-"""`restic cat config`: opens a repository with its password, which proves that both are right."""
+"""`restic cat config`: opens a repository with its password, which proves that both are right.
+
+It takes a lock, which proves that the repository can be written.
+"""
 
 from kronkeep_daemon.restic.command_line import PROBE_SECONDS, limit_time
 

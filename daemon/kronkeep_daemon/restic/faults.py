@@ -8,7 +8,7 @@ with OpenSSH 9.2, rclone 1.60 and a server that speaks S3.
 from typing import NamedTuple
 
 from kronkeep_common.reasons import Reason
-from kronkeep_daemon.restic import exit_codes, output
+from kronkeep_daemon.restic import exit_codes, file_owners, output
 from kronkeep_daemon.restic.exit_codes import Meaning
 from kronkeep_daemon.restic.version import UNKNOWN, ResticVersion
 
@@ -98,6 +98,8 @@ _RESTIC_TEXTS: tuple[tuple[str, Reason], ...] = (
     ("permission denied", Reason.PERMISSION_DENIED),
 )
 
+_OF_FILE_SYSTEMS = frozenset({Reason.STORAGE_FULL, Reason.STORAGE_READ_ONLY, Reason.PERMISSION_DENIED})
+
 _BY_MEANING: dict[Meaning, Fault] = {
     "no repository": Fault.of(Reason.REPOSITORY_MISSING),
     "locked": Fault.of(Reason.REPOSITORY_LOCKED),
@@ -128,7 +130,7 @@ def explain(exit_code: int | None, log: bytes, command: str = "", version: Resti
     text = log.decode(errors="replace").lower()
     for words, reason in (*_CONNECTION_TEXTS, *_RESTIC_TEXTS):
         if words in text:
-            return Fault.of(reason)
+            return Fault.of(_reason_by_owner(reason, words, text))
     if meaning in _BY_MEANING:
         return _BY_MEANING[meaning]
     last = (output.readable_lines(log) or [output.NOTHING_PRINTED])[-1]
@@ -137,3 +139,11 @@ def explain(exit_code: int | None, log: bytes, command: str = "", version: Resti
         f"restic ended with exit code {exit_code}: {last}",
         Reason.RESTIC_FAILED.next_step,
     )
+
+
+def _reason_by_owner(reason: Reason, words: str, text: str) -> Reason:
+    """Return SCRATCH_UNUSABLE where words about a file system are said of restic's temporary files only."""
+    if reason not in _OF_FILE_SYSTEMS:
+        return reason
+    owners = {file_owners.owner_in_line(line, words) for line in text.splitlines() if words in line}
+    return Reason.SCRATCH_UNUSABLE if owners == {"scratch"} else reason

@@ -11,8 +11,8 @@ _PERMISSIONS = 0o777  # the bits above are those of Go's FileMode, not the file 
 
 
 def argv(snapshot_id: str) -> list[str]:
-    """List every file and folder of the snapshot, a JSON object a line."""
-    return ["restic", "ls", "--json", snapshot_id]
+    """List every file and folder of the snapshot, a JSON object a line; without a lock."""
+    return ["restic", "ls", "--no-lock", "--json", snapshot_id]
 
 
 def parse_entry(line: bytes) -> SnapshotFile | None:

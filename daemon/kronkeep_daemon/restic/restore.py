@@ -8,8 +8,8 @@ import msgspec
 from kronkeep_common.json_decoding import decode_or_none
 from kronkeep_common.models import Progress
 from kronkeep_common.reasons import Reason
-from kronkeep_common.text import clean
-from kronkeep_daemon.restic import faults, output
+from kronkeep_common.text import clean, shorten_middle
+from kronkeep_daemon.restic import faults, file_owners, output
 from kronkeep_daemon.restic.faults import Fault
 
 VERIFYING = b"verifying files in "  # begins the line after which restic compares what it restored
@@ -21,10 +21,11 @@ _DAMAGED = Fault(
     "The repository's data is damaged: restic could not read what it had stored.",
     "Check the storage (kronkeep storage check) and restore an earlier backup.",
 )
-# The first text that the log contains decides.
-_BY_TEXT: tuple[tuple[str, Reason], ...] = (
-    ("no matching ID found", Reason.SNAPSHOT_GONE),
+_NO_SNAPSHOT = "no matching ID found"
+# What the file system said, and the reason where the file is the target's.
+_OF_THE_TARGET: tuple[tuple[str, Reason], ...] = (
     ("no space left on device", Reason.TARGET_FULL),
+    ("disk quota exceeded", Reason.TARGET_FULL),
     ("read-only file system", Reason.TARGET_READ_ONLY),
 )
 
@@ -32,9 +33,11 @@ _BY_TEXT: tuple[tuple[str, Reason], ...] = (
 def argv(snapshot_id: str, folder: str, *, patterns: Sequence[str] = (), verify: bool = False) -> list[str]:
     """Restore below `folder` what the patterns match, or the whole snapshot without patterns.
 
+    It takes no lock, so that a repository that is full or can only be read is restored from.
+
     With `verify` restic compares the files afterwards, and prints JSON; progress only from 0.16 on.
     """
-    command = ["restic", "restore", snapshot_id, "--target", folder]
+    command = ["restic", "restore", "--no-lock", snapshot_id, "--target", folder]
     if verify:
         command += ["--verify", "--json"]
     for pattern in patterns:
@@ -85,10 +88,12 @@ def parse_verified(log: bytes) -> int | None:
 def explain(exit_code: int | None, log: bytes) -> Fault:
     """Return why `restic restore` failed."""
     text = log.decode(errors="replace")
-    for words, reason in _BY_TEXT:
-        if words in text:
-            line = next(line for line in text.splitlines() if words in line)[:200]
-            return Fault(reason, clean(f"{reason.meaning} restic: {line}", 500), reason.next_step)
+    for line in text.splitlines():
+        if _NO_SNAPSHOT in line:
+            return _quote(Reason.SNAPSHOT_GONE, line)
+        for words, reason in _OF_THE_TARGET:
+            if words in line.lower() and file_owners.owner_in_line(line, words) == "other":
+                return _quote(reason, line)
     failed_files = [clean(f"{m[1]}: {m[2]}", 200) for m in _FILE_ERROR.finditer(text)]
     if any("Invalid file size" in line for line in failed_files):
         examples = "; ".join(failed_files[:MOST_EXAMPLES])
@@ -100,6 +105,13 @@ def explain(exit_code: int | None, log: bytes) -> Fault:
     if any("Unexpected content" in line for line in failed_files):
         return different_files(failed_files)
     return _explain_other(faults.explain(exit_code, log), failed_files, log)
+
+
+def _quote(reason: Reason, line: str) -> Fault:
+    """Return the fault with the line of restic that it was read from."""
+    return Fault(
+        reason, clean(f"{reason.meaning} restic: {shorten_middle(line, 300)}", 500), reason.next_step
+    )
 
 
 def _explain_other(fault: Fault, failed_files: list[str], log: bytes) -> Fault:

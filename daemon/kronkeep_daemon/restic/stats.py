@@ -13,8 +13,8 @@ class RepositoryStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def argv() -> list[str]:
-    """Count the bytes that the repository stores, and its snapshots."""
-    return ["restic", "stats", "--json", "--mode", "raw-data"]
+    """Count the bytes that the repository stores, and its snapshots; without a lock."""
+    return ["restic", "stats", "--no-lock", "--json", "--mode", "raw-data"]
 
 
 def parse(log: bytes) -> RepositoryStats | None:

@@ -145,13 +145,16 @@ class StorageUpkeep:
         return self._storages.get(name)
 
     async def check(self, name: str) -> BackupStorage:
-        """Check the structure of each repository with `restic check`; raise StorageFailed for damage."""
+        """Check the structure of each repository with `restic check`; raise StorageFailed.
+
+        Only damage makes the storage not ok: what could not be checked says nothing about it.
+        """
         storage = self._storages.require_active(name)
         try:
             for repository in self._index.repositories_of(storage):
                 await self._run("check", [("check", check.argv())], repository)
         except StorageFailed as fault:
-            if not _is_inconclusive(fault):
+            if is_damage(fault):
                 await self._update(name, checked_at=self._clock.now(), check_ok=False)
             raise
         # The structure may be whole while the data is damaged: then the storage stays marked as not ok.
@@ -217,7 +220,9 @@ class StorageUpkeep:
         except StorageFailed as fault:
             await self._record_failure(name, fault)
             raise
-        await self._update(name, reached_at=self._clock.now(), reason=None, message=None, next_step=None)
+        await self._update(
+            name, reached_at=self._clock.now(), **cleared_fault(task, self._storages.get(name))
+        )
         return job
 
     async def _record_failure(self, name: str, fault: StorageFailed) -> None:
@@ -238,6 +243,22 @@ def _is_inconclusive(fault: StorageFailed) -> bool:
     """Whether the fault tells nothing about the repository."""
     reason = Reason.parse(fault.details.get("reason"))
     return reason is not None and reason.inconclusive
+
+
+def is_damage(fault: StorageFailed) -> bool:
+    """Whether the fault says that what the repository holds is damaged."""
+    return fault.details.get("reason") == Reason.REPOSITORY_DAMAGED
+
+
+def cleared_fault(task: Task, storage: BackupStorage) -> dict[str, None]:
+    """Return the fields of the storage's last fault that the success of `task` clears.
+
+    `usage` only reads, so a storage that is full or can only be read stays so until a test or a check.
+    """
+    reason = Reason.parse(storage.reason)
+    if task == "usage" and reason is not None and reason.readable:
+        return {}
+    return {"reason": None, "message": None, "next_step": None}
 
 
 def due_task(

@@ -49,7 +49,8 @@ DUMP = backup.BackupOptions(
         ),
         (
             backup.dry_run_argv(host="kronkeep", parent="0123abcd", paths=["/source/data"]),
-            "restic backup --dry-run --json --verbose=2 --host kronkeep --parent 0123abcd -- /source/data",
+            "restic backup --no-lock --dry-run --json --verbose=2 --host kronkeep --parent 0123abcd "
+            "-- /source/data",
         ),
         (cat.argv(), "timeout 60 restic cat config"),
         (check.argv(), "restic check"),
@@ -61,18 +62,19 @@ DUMP = backup.BackupOptions(
         (locks.list_argv(), "restic list locks --no-lock"),
         (locks.unlock_argv(remove_all=False), "restic unlock"),
         (locks.unlock_argv(remove_all=True), "restic unlock --remove-all"),
-        (ls.argv("01"), "restic ls --json 01"),
+        (ls.argv("01"), "restic ls --no-lock --json 01"),
         (prune.argv(), "restic prune"),
-        (restore.argv("01", "/content"), "restic restore 01 --target /content"),
+        (prune.argv(repack=False), "restic prune --max-repack-size 0"),
+        (restore.argv("01", "/content"), "restic restore --no-lock 01 --target /content"),
         (
             restore.argv("01", "/target", patterns=["/a", "/b"], verify=True),
-            "restic restore 01 --target /target --verify --json --include /a --include /b",
+            "restic restore --no-lock 01 --target /target --verify --json --include /a --include /b",
         ),
         (
             snapshots.argv(snapshots.backup_tag("b")),
             "restic snapshots --no-lock --json --tag backup=b",
         ),
-        (stats.argv(), "restic stats --json --mode raw-data"),
+        (stats.argv(), "restic stats --no-lock --json --mode raw-data"),
         (version.argv(), "restic version"),
     ],
 )

@@ -50,6 +50,16 @@ TEXTS = {
         "Fatal: unable to open repository at sftp:k@nas:/v: unable to start the sftp session, "
         "error: read |0: file already closed"
     ],
+    "StorageFull": [
+        "unable to save snapshot: write /repository/data/00/1-tmp-2: no space left on device",
+        "fs.TempFile: open /tmp/restic-temp-pack-1: no space left on device\n"
+        "write /repository/index/1: no space left on device",
+    ],
+    "ScratchUnusable": [
+        "Fatal: unable to save snapshot: fs.TempFile: open /tmp/restic-temp-pack-1: no space left on device",
+        "Fatal: open /tmp/restic-temp-pack-1: read-only file system",
+        "Fatal: mkdir /kronkeep/cache/restic: permission denied",
+    ],
     "RepositoryDamaged": ["error for tree 1234\nFatal: repository contains errors"],
 }
 

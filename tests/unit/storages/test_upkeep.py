@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.records import vault
 
+from kronkeep_common.errors import StorageFailed
 from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon.settings import StorageSettings
-from kronkeep_daemon.storages.upkeep import due_task
+from kronkeep_daemon.storages.upkeep import cleared_fault, due_task, is_damage
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 SETTINGS = StorageSettings()
@@ -48,3 +49,26 @@ def test_what_is_due_on_a_storage(
     subject: BackupStorage, changed_at: datetime | None, task: str | None
 ) -> None:
     assert due_task(subject, changed_at, NOW, SETTINGS) == task
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("RepositoryDamaged", True),
+        ("StorageFull", False),
+        ("StorageReadOnly", False),
+        ("ServerUnreachable", False),
+        ("RepositoryMissing", False),
+        ("ResticFailed", False),
+    ],
+)
+def test_only_damage_that_a_check_saw_makes_a_storage_damaged(reason: str, *, expected: bool) -> None:
+    assert is_damage(StorageFailed("The check failed.", reason=reason)) is expected
+
+
+def test_reading_a_storage_does_not_say_that_it_can_be_written_again() -> None:
+    for reason in ("StorageFull", "StorageReadOnly"):
+        assert cleared_fault("usage", storage(reason=reason)) == {}
+        assert cleared_fault("test", storage(reason=reason)) != {}
+    assert cleared_fault("usage", storage(reason="ServerUnreachable")) != {}
+    assert cleared_fault("usage", storage()) != {}

@@ -1,0 +1,30 @@
+"""Whose file a line of restic is about: the storage's, restic's own temporary one, or another; pure.
+
+A full or read-only file system has the same words wherever it is: "write /repository/locks/…: no space left
+on device" is about the storage, "write /target/…" about what is restored to.
+"""
+
+import re
+from typing import Literal
+
+FileOwner = Literal["storage", "scratch", "other", "unknown"]
+_OWNER_OF_PREFIX: dict[str, FileOwner] = {
+    "/repository/": "storage",  # where a storage that is a volume is mounted
+    "/tmp/restic-": "scratch",  # noqa: S108 - restic collects new packs there
+    "/kronkeep/cache/": "scratch",
+}
+_PATH = re.compile(r"""(?:^|[\s"(])(/[^/\s:"]+(?:/[^/\s:"]+)?)""")
+
+
+def owner_in_line(line: str, words: str) -> FileOwner:
+    """Return whose file `words` are said of; `unknown` where the line names no path.
+
+    The path stands right before the words: "ignoring error for /source/a: write /target/source/a: no space
+    left on device" is about /target.
+    """
+    before = line[: line.lower().index(words)].rstrip(": ")
+    match = _PATH.search(before.rsplit(": ", 1)[-1]) or _PATH.search(before)
+    if match is None:
+        return "unknown"
+    path = f"{match[1]}/"
+    return next((owner for prefix, owner in _OWNER_OF_PREFIX.items() if path.startswith(prefix)), "other")
