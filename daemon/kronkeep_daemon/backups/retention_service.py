@@ -148,7 +148,7 @@ class RetentionService:
         await self._upkeep.measure(storage_id)
 
     async def _prune_repository(self, repository: Repository) -> None:
-        """Prune; where the storage is too full to write data anew, only what needs no space for it."""
+        """Prune; where the storage is too full for that, remove only what needs no space."""
         try:
             await self._run_prune(repository, repack=True)
         except StorageFailed as fault:
