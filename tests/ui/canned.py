@@ -244,8 +244,10 @@ class CannedBackups(CannedResource):
             SnapshotFile(name="dump.sql", path="/dump.sql", kind="file", size=300, modified_at=NOW),
             SnapshotFile(name="notes", path="/notes", kind="file", size=12),
         ]
-        found = [] if path != "/" else items
-        return SnapshotFolder(backup_id=backup_id, snapshot_id="s", path=path, items=found, total=len(found))
+        entries = items if path == "/" else []
+        return SnapshotFolder(
+            backup_id=backup_id, snapshot_id="s", path=path, items=entries, total=len(entries)
+        )
 
     async def plan_restore(self, backup_id: str, request: RestoreRequest) -> RestorePlan:
         self._canned.asked.append(("plan", backup_id, msgspec.json.encode(request).decode()))

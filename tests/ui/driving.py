@@ -103,7 +103,7 @@ class ClientWithStorage(CannedClient):
     """A canned daemon that has one storage, `vault`."""
 
     async def snapshot(self) -> Snapshot:
-        found = await super().snapshot()
+        snapshot = await super().snapshot()
         return msgspec.structs.replace(
-            found, storages=[vault_with_usage(used_bytes=1024**3, capacity_bytes=4 * 1024**3)]
+            snapshot, storages=[vault_with_usage(used_bytes=1024**3, capacity_bytes=4 * 1024**3)]
         )

@@ -1,4 +1,4 @@
-"""Draws the README's picture of the terminal from canned records: python -m tests.ui.picture FILE."""
+"""Draw the README's picture of the terminal from canned records: python -m tests.ui.picture FILE."""
 
 import asyncio
 import sys

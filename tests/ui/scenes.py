@@ -1,4 +1,4 @@
-"""Whole pictures of a daemon at one fixed moment: empty, busy, failing; and as many runs as wanted."""
+"""Whole pictures of a daemon at one fixed moment: empty, busy, failing; and as many runs as needed."""
 
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -96,16 +96,16 @@ def hash_of(text: str) -> int:
     return value
 
 
-def past(
+def runs_before(
     name: str, namespace: str, count: int, every: timedelta, *, bad: tuple[int, ...] = ()
 ) -> list[CronJobExecution]:
     """Runs of one CronJob, newest first; `bad` are those that failed."""
-    found = []
+    runs = []
     for number in range(count):
         began = NOW - timedelta(minutes=14) - number * every
         status = BAD if number in bad else MISSED if number % 37 == 36 else OK
-        found.append(
-            moved(
+        runs.append(
+            run_at(
                 run(name, status),
                 f"{name}-{number}",
                 namespace,
@@ -113,10 +113,10 @@ def past(
                 500 + hash_of(f"{name}{number}") % 200,
             )
         )
-    return found
+    return runs
 
 
-def moved(
+def run_at(
     one: CronJobExecution, run_id: str, namespace: str, began: datetime, took: float
 ) -> CronJobExecution:
     return msgspec.structs.replace(
@@ -156,7 +156,7 @@ def busy(*, failing: bool = False) -> Scene:
     cronjobs = []
     for name, namespace, schedule, a_day in JOBS:
         bad = (0, 9) if failing and name == "pg-main-nightly" else ()
-        own = past(name, namespace, min(60, 40 * a_day), timedelta(days=1) / a_day, bad=bad)
+        own = runs_before(name, namespace, min(60, 40 * a_day), timedelta(days=1) / a_day, bad=bad)
         runs += own
         backups += [backup(r, BackupStatus.SUCCEEDED) for r in own[:8] if r.status == OK]
         cronjobs.append(_cronjob(name, namespace, schedule, own, failing))
@@ -200,7 +200,7 @@ def _add_running(
     for name, minutes in (("pg-wal-hourly", 1), ("pg-ledger", 14)):
         number = next(n for n, c in enumerate(cronjobs) if c.name == name)
         began = NOW - timedelta(minutes=minutes)
-        one = moved(run(name, RUNS), f"{name}-now", cronjobs[number].namespace, began, 0)
+        one = run_at(run(name, RUNS), f"{name}-now", cronjobs[number].namespace, began, 0)
         runs.append(one)
         recent = (*cronjobs[number].recent[1:], RUNS)
         cronjobs[number] = msgspec.structs.replace(
@@ -214,9 +214,9 @@ def _add_running(
 
 
 def running(of: CronJobExecution, progress: Progress) -> BackupExecution:
-    found = backup(of, BackupStatus.RUNNING, progress=progress)
+    running_backup = backup(of, BackupStatus.RUNNING, progress=progress)
     return msgspec.structs.replace(
-        found,
+        running_backup,
         id=f"b-now-{of.id}",
         created_at=NOW - timedelta(minutes=5),
         started_at=NOW - timedelta(minutes=5),
@@ -274,18 +274,18 @@ def alert(code: str, name: str, namespace: str, minutes: int, **more: Any) -> Al
 
 
 def empty() -> Scene:
-    """Nothing at all."""
+    """Return a daemon without any record."""
     return Scene(cronjobs=[], runs=[], backups=[], storages=[])
 
 
 def many(count: int) -> list[CronJobExecution]:
     """So many runs, newest first, of twelve CronJobs."""
-    found = []
+    runs = []
     for number in range(count):
         name, namespace, _, _ = JOBS[number % len(JOBS)]
         status = BAD if number % 97 == 0 else OK
-        found.append(
-            moved(
+        runs.append(
+            run_at(
                 run(name, status),
                 f"r{number:07}",
                 namespace,
@@ -293,4 +293,4 @@ def many(count: int) -> list[CronJobExecution]:
                 60 + number % 300,
             )
         )
-    return found
+    return runs

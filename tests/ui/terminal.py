@@ -136,7 +136,7 @@ class Terminal:
         return self.settle()
 
     def type(self, keys: bytes) -> None:
-        """Type keys."""
+        """Type keys without reading what they draw."""
         os.write(self._master, keys)
 
     def cursor(self, key: bytes, row: int) -> Sent:
@@ -162,7 +162,7 @@ class Terminal:
         self.close()
 
     def close(self) -> None:
-        """Ends the program."""
+        """Terminate the program and close its terminal."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:

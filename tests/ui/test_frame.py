@@ -3,6 +3,7 @@
 import gc
 import json
 import re
+from typing import Any
 
 import pytest
 from tests.ui.canned import CannedClient
@@ -11,6 +12,7 @@ from tests.ui.idleness import settle
 from tests.ui.scenes import busy, storage
 from tests.ui.terminal import kronkeep
 from textual import events
+from textual.pilot import Pilot
 
 from kronkeep_common.states import StorageStatus
 from kronkeep_tui.app import KronkeepApp
@@ -178,9 +180,9 @@ async def test_plain_mode_draws_nothing_in_any_view(width: int) -> None:
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)
             await settle(pilot.app)
-            found = screen(pilot)
-            assert {sign for sign in found if not " " <= sign <= "~"} <= {"\n"}, (way, found)
-            assert not re.search(r"[#.|=_-]{5}|[.x>m]{8}", found), (way, found)
+            text = screen(pilot)
+            assert {sign for sign in text if not " " <= sign <= "~"} <= {"\n"}, (way, text)
+            assert not re.search(r"[#.|=_-]{5}|[.x>m]{8}", text), (way, text)
         app.frame.go((Place("jobs"), Place("history", app.reader.store.cronjobs[0].id)))
         await until(pilot, lambda: "Nov failed" in screen(pilot))
         assert re.search(r"ended 3\d of \d\d ok", screen(pilot))
@@ -236,7 +238,10 @@ def test_colours_are_those_that_the_terminal_has(
 
 async def test_the_key_bar_has_what_can_be_done_now_and_help_says_why_the_rest_cannot() -> None:
     storages = [storage("broken", 1, 9, status=StorageStatus.FAILED), storage("vault", 1, 9)]
-    keys_of = lambda pilot: screen(pilot).splitlines()[-1]  # noqa: E731
+
+    def keys_of(pilot: Pilot[Any]) -> str:
+        return screen(pilot).splitlines()[-1]
+
     async with app_of(CannedClient(storages=storages)).run_test(size=(120, 40)) as pilot:
         await wait_for_jobs(pilot)
         await pilot.press("6")

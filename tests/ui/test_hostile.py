@@ -70,9 +70,9 @@ async def test_nothing_raw_reaches_the_screen_of_any_view(text: str, width: int)
             app.frame.go(way)
             await until(pilot, lambda: app.frame.view.ready)
             await settle(pilot.app)
-            found = screen(pilot)
-            assert not set(found) & RAW, way
-            assert all(cell_len(line) <= width for line in found.split("\n")), way
+            text = screen(pilot)
+            assert not set(text) & RAW, way
+            assert all(cell_len(line) <= width for line in text.split("\n")), way
             app.frame.message_line.cancel()
             await pilot.press("end", "home", "w")
         app.frame.tell(text)

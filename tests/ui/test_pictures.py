@@ -29,12 +29,12 @@ def scene(state: str) -> Scene:
     return empty() if state == "empty" else busy(failing=state != "busy")
 
 
-async def settled(pilot: Pilot[Any], client: CannedClient, state: str) -> None:
+async def settle_in_state(pilot: Pilot[Any], client: CannedClient, state: str) -> None:
     """Everything was read and drawn; in the state `lost` the daemon is gone since."""
     app: Any = pilot.app
     await until(pilot, lambda: app.reader.has_read and app.frame.view.ready)
     if state == "lost":
-        client.away = BROKEN  # as the stream says, whichever of the two is heard last
+        client.away = BROKEN  # the same as the stream says, whichever comes last
         client.lost.set()
         await until(pilot, lambda: app.reader.lost is not None)
     await settle(app)
@@ -50,7 +50,7 @@ def test_a_view(snap_compare: Compare, view: str, state: str, theme: str, size: 
     app = app_of(client, start=view, theme=theme)
 
     async def before(pilot: Pilot[Any]) -> None:
-        await settled(pilot, client, state)
+        await settle_in_state(pilot, client, state)
 
     assert snap_compare(app, terminal_size=size, run_before=before)
 
@@ -127,9 +127,9 @@ def test_a_step_further(
     app = app_of(client, theme="dark" if size == LARGE else "terminal")
 
     async def before(pilot: Pilot[Any]) -> None:
-        await settled(pilot, client, "failing")
+        await settle_in_state(pilot, client, "failing")
         await steps(pilot, app)
-        await settled(pilot, client, "failing")
+        await settle_in_state(pilot, client, "failing")
         await settle(pilot.app)
 
     assert snap_compare(app, terminal_size=size, run_before=before)

@@ -1,15 +1,10 @@
-"""Restore in the terminal: browse, mark, plan, confirm, follow; and the line in which a target is written."""
+"""Restore in the terminal: browse, mark, plan, confirm, follow."""
 
 import json
 
-import pytest
 from tests.ui.canned import CannedClient
-from tests.ui.driving import app_of, screen, until
+from tests.ui.driving import app_of, screen, type_line, until
 from tests.ui.idleness import settle
-
-from kronkeep_common.errors import InvalidRequest
-from kronkeep_common.models import RestoreRequest, RestoreTarget
-from kronkeep_tui.restore_target_line import complete, parse, to_line
 
 
 async def test_several_files_are_marked_planned_and_restored() -> None:
@@ -21,11 +16,9 @@ async def test_several_files_are_marked_planned_and_restored() -> None:
         assert "\x1b[31m" not in screen(pilot)
         await pilot.press("down", "space", "space", "r")
         await until(pilot, lambda: "Restore 2 entries to:" in screen(pilot))
-        await pilot.press(*"copy overwrite".replace(" ", "_"))
+        await pilot.press(*"copy_overwrite")
         await pilot.press(*["backspace"] * len("copy_overwrite"))
-        for letter in "copy overwrite":
-            await pilot.press("space" if letter == " " else letter)
-        await pilot.press("enter")
+        await type_line(pilot, "copy overwrite")
         await until(pilot, lambda: "1 overwritten" in screen(pilot))
         assert "/dump.sql" in screen(pilot)
         await pilot.press("enter")
@@ -82,45 +75,3 @@ async def test_verify_and_drill_are_asked_and_read_only_refuses_them() -> None:
         await pilot.press("v", "d", "r")
         await settle(pilot.app)
         assert client.asked == []
-
-
-def test_a_target_is_written_in_one_line() -> None:
-    line = "new-claim copy namespace=other class=fast size=2Gi folder=a/b suspend"
-    assert parse(line, ["/x"]) == RestoreRequest(
-        target=RestoreTarget(
-            claim="copy", namespace="other", storage_class="fast", size_bytes=2 * 2**30, path="a/b"
-        ),
-        include=("/x",),
-        suspend=True,
-    )
-    assert parse("in-place", ()).overwrite
-    assert parse("new-claim", ()) == RestoreRequest()
-
-
-@pytest.mark.parametrize(
-    "line", ["", "somewhere", "claim", "in-place folder=x", "claim a b", "claim a size=2Q", "claim 'a"]
-)
-def test_a_wrong_line_names_the_word(line: str) -> None:
-    with pytest.raises(InvalidRequest):
-        parse(line, ())
-
-
-def test_what_may_follow_is_offered() -> None:
-    assert complete("in") == ["in-place"]
-    assert "claim x overwrite" in complete("claim x o")
-    assert complete("in-place n") == []
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "in-place",
-        "in-place suspend",
-        "new-claim",
-        "claim 'odd name' overwrite suspend namespace=test folder=a/b class=fast size=1536Mi",
-    ],
-)
-def test_a_target_is_written_as_it_was_read(line: str) -> None:
-    request = parse(line, ("/x",))
-    assert parse(to_line(request), ("/x",)) == request
-    assert to_line(request) == line

@@ -31,7 +31,7 @@ class Scope(StrEnum):
     FILES = "files"
     PLAN = "plan"
     RESTORES = "restores"
-    RESTORED = "restored"
+    RESTORE_PAGE = "restore_page"
     RESTORE_LOG = "restore_log"
     STORAGES = "storages"
     ALERTS = "alerts"
@@ -92,7 +92,7 @@ for _number, _tab in enumerate(TABS, 1):
     _define(f"view-{_tab}", (str(_number),), _tab.title(), (Scope.ANY,), tab=_tab)
 CHOOSE = _define("choose", ("enter",), "open", (Scope.TABLE,), hint=1, needs_row=True)
 BACK = _define("back", ("escape",), "back", (Scope.ANY,), hint=8)
-LOG = _define("log", ("l",), "log", (Scope.JOBS, Scope.RUNS, Scope.RESTORED), hint=2, needs_row=True)
+LOG = _define("log", ("l",), "log", (Scope.JOBS, Scope.RUNS, Scope.RESTORE_PAGE), hint=2, needs_row=True)
 CREATE = _define(
     "create",
     ("n",),
@@ -109,7 +109,13 @@ BACK_UP = _define(
     "back_up", ("b",), "back up", (Scope.JOBS, Scope.RUNS, Scope.RUN), hint=4, changes=True, needs_row=True
 )
 CANCEL = _define(
-    "cancel", ("x",), "stop", (Scope.RUNS, Scope.RUN, Scope.RESTORED), hint=5, changes=True, needs_row=True
+    "cancel",
+    ("x",),
+    "stop",
+    (Scope.RUNS, Scope.RUN, Scope.RESTORE_PAGE),
+    hint=5,
+    changes=True,
+    needs_row=True,
 )
 DELETE = _define(
     "delete", ("x",), "delete", (Scope.JOBS, Scope.STORAGES), hint=5, changes=True, needs_row=True

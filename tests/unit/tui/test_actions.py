@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kronkeep_tui.actions import ACTIONS, BY_NAME, handler_names
+from kronkeep_tui.actions import ACTIONS, BY_NAME, Action, handler_names
 from kronkeep_tui.frame import Frame
 from kronkeep_tui.key_reference import reference_page
 from kronkeep_tui.keymap import Keymap, find_faults
@@ -39,9 +39,9 @@ def test_the_key_reference_lists_the_registry() -> None:
 
 def test_a_key_of_a_narrower_scope_goes_before() -> None:
     keymap = Keymap()
-    found = keymap.action_for(("run", "log", "any"), "left_square_bracket")
-    assert found is not None
-    assert found.name == "older"
+    older = keymap.action_for(("run", "log", "any"), "left_square_bracket")
+    assert older is not None
+    assert older.name == "older"
     wide = keymap.action_for(("jobs", "table", "any"), "w")
     wrap = keymap.action_for(("run", "log", "any"), "w")
     assert wide is not None
@@ -62,15 +62,18 @@ def test_in_a_form_characters_are_text() -> None:
 def test_keys_from_the_settings_replace_the_built_in_ones() -> None:
     keymap = Keymap({"trigger": ("ctrl+t",)})
     assert keymap.action_for(("jobs", "table", "any"), "t") is None
-    found = keymap.action_for(("jobs", "table", "any"), "ctrl+t")
-    assert found is not None
-    assert found.name == "trigger"
+    trigger = keymap.action_for(("jobs", "table", "any"), "ctrl+t")
+    assert trigger is not None
+    assert trigger.name == "trigger"
     assert find_faults({"trigger": ("s",)}) == ["s is both trigger and suspend in jobs."]
     assert find_faults({"fly": ("f",)}) == ["There is no action fly."]
 
 
 def test_read_only_hints_leave_out_changes() -> None:
-    refusal = lambda action: "Read-only." if action.changes else ""  # noqa: E731
+
+    def refusal(action: Action) -> str:
+        return "Read-only." if action.changes else ""
+
     words = [words for _, words in Keymap().hints(("jobs", "table", "any"), refusal)]
     assert "run now" not in words
     assert "open" in words

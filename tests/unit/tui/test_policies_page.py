@@ -16,24 +16,33 @@ from kronkeep_tui.widgets.cells import plain, spans
 POLICY = BackupPolicy(id="p", storage_id="vault", rpo_seconds=86400)
 
 
-def policied(**changes: object) -> CronJob:
+def cronjob_with_policy(**changes: object) -> CronJob:
     return msgspec.structs.replace(cronjob("one"), **{"policy": POLICY} | changes)
 
 
 def test_the_recovery_point_is_met_missed_or_not_promised() -> None:
-    assert rpo(policied()) == ("ok", "ok")
-    assert rpo(policied(backup_overdue=True)) == ("LATE", "bad")
+    assert rpo(cronjob_with_policy()) == ("ok", "ok")
+    assert rpo(cronjob_with_policy(backup_overdue=True)) == ("LATE", "bad")
     assert rpo(cronjob("bare")) == ("-", "quiet")
-    assert rpo(policied(policy=BackupPolicy(id="p", storage_id="v"), backup_overdue=True)) == ("-", "quiet")
+    assert rpo(cronjob_with_policy(policy=BackupPolicy(id="p", storage_id="v"), backup_overdue=True)) == (
+        "-",
+        "quiet",
+    )
 
 
 def test_what_was_verified_and_what_is_wrong_are_said() -> None:
-    assert verification_age(policied(), NOW) == ("never", "quiet")
-    assert verification_age(policied(last_verified_at=NOW - timedelta(hours=5)), NOW) == ("5h", "ok")
-    assert findings(policied()) == ("none", "quiet")
+    assert verification_age(cronjob_with_policy(), NOW) == ("never", "quiet")
+    assert verification_age(cronjob_with_policy(last_verified_at=NOW - timedelta(hours=5)), NOW) == (
+        "5h",
+        "ok",
+    )
+    assert findings(cronjob_with_policy()) == ("none", "quiet")
     wrong = ("SameTime: Run and backup start in the same minute.", "DstSkip: The clocks skip one.")
-    assert findings(policied(policy_findings=wrong)) == ("SameTime, DstSkip", "warn")
-    assert findings(policied(policy_fault="bad", policy_findings=wrong)) == ("cannot be read", "bad")
+    assert findings(cronjob_with_policy(policy_findings=wrong)) == ("SameTime, DstSkip", "warn")
+    assert findings(cronjob_with_policy(policy_fault="bad", policy_findings=wrong)) == (
+        "cannot be read",
+        "bad",
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,7 +59,7 @@ def test_retention_in_a_few_words(retention: Retention, words: str) -> None:
 
 
 def test_a_row_and_its_detail_hold_the_promise() -> None:
-    shown = policied(next_backup_at=NOW + timedelta(minutes=46), backup_overdue=True)
+    shown = cronjob_with_policy(next_backup_at=NOW + timedelta(minutes=46), backup_overdue=True)
     cells = [plain(spans(cell)) for cell in row(shown, Store(), NOW).cells]
     assert cells[3:7] == ["LATE", "never", "never", "46m"]
     first = plain(detail(shown, Store(), NOW, 120)[0])
@@ -59,7 +68,9 @@ def test_a_row_and_its_detail_hold_the_promise() -> None:
 
 def test_why_the_backup_failed_and_what_to_do_are_within_six_lines_of_80_columns() -> None:
     """What the details have room for at 80x24, however much else there is to say."""
-    late = policied(backup_overdue=True, policy_findings=("SameTime: Both start in the same minute.",))
+    late = cronjob_with_policy(
+        backup_overdue=True, policy_findings=("SameTime: Both start in the same minute.",)
+    )
     failed = msgspec.structs.replace(
         BACKUPS[0],
         cronjob_id=late.id,

@@ -1,4 +1,4 @@
-"""What the pages of retention say of sizes: a sum only where restic told each of them."""
+"""What the pages of retention say of sizes: a sum only where each of them is known."""
 
 from datetime import UTC, datetime
 

@@ -7,15 +7,15 @@ from kronkeep_tui.storage_line import EXAMPLE, complete, parse
 
 
 def test_the_example_is_a_storage() -> None:
-    found = parse(EXAMPLE)
-    assert (found.id, found.kind, found.settings) == ("vault", "local", {"path": "/var/backups/vault"})
+    storage = parse(EXAMPLE)
+    assert (storage.id, storage.kind, storage.settings) == ("vault", "local", {"path": "/var/backups/vault"})
 
 
 def test_secrets_are_named_and_numbers_are_numbers() -> None:
-    found = parse("off s3 bucket=b endpoint=https://s3 credentials=keys password=pw/key")
-    assert found.credentials == "keys"
-    assert found.password is not None
-    assert (found.password.secret, found.password.key) == ("pw", "key")
+    storage = parse("off s3 bucket=b endpoint=https://s3 credentials=keys password=pw/key")
+    assert storage.credentials == "keys"
+    assert storage.password is not None
+    assert (storage.password.secret, storage.password.key) == ("pw", "key")
 
 
 @pytest.mark.parametrize(

@@ -40,16 +40,16 @@ STORE = Store(
 
 @given(ANY_TEXT, WIDTH)
 def test_a_fitted_text_has_its_width_and_nothing_raw(text: str, width: int) -> None:
-    found = fit(text, width)
-    assert cell_len(found) == width
-    assert clean(found) == found
+    fitted = fit(text, width)
+    assert cell_len(fitted) == width
+    assert clean(fitted) == fitted
 
 
 @given(SPANS, WIDTH)
 def test_fitted_spans_have_their_width_and_nothing_raw(text: list[tuple[str, str]], width: int) -> None:
-    found = plain(fit_text(text, width))
-    assert cell_len(found) == width
-    assert not any(ord(letter) < 32 or 0x7F <= ord(letter) < 0xA0 for letter in found)
+    fitted = plain(fit_text(text, width))
+    assert cell_len(fitted) == width
+    assert not any(ord(letter) < 32 or 0x7F <= ord(letter) < 0xA0 for letter in fitted)
 
 
 @given(ANY_TEXT, st.integers(4, 120))
@@ -87,9 +87,9 @@ def test_what_differs_lies_within_the_region_that_is_sent(
 
 
 @given(COLUMNS, WIDTH)
-def test_columns_fit_where_they_may_drop(found: list[tuple[int, int, int]], width: int) -> None:
+def test_columns_fit_where_they_may_drop(sizes: list[tuple[int, int, int]], width: int) -> None:
     columns = [
-        Column(title=str(n), width=wide, drop=drop, grow=grow) for n, (wide, drop, grow) in enumerate(found)
+        Column(title=str(n), width=wide, drop=drop, grow=grow) for n, (wide, drop, grow) in enumerate(sizes)
     ]
     chosen = choose_columns(columns, width, wide=False)
     must = sum(c.width for c in columns if not c.drop)
@@ -100,8 +100,8 @@ def test_columns_fit_where_they_may_drop(found: list[tuple[int, int, int]], widt
 
 @given(STATUSES, st.integers(0, 30))
 def test_strips_show_the_newest(statuses: list[str], width: int) -> None:
-    found = plain(strip(statuses, width))
-    assert len(found) == (width or len(statuses))
+    signs = plain(strip(statuses, width))
+    assert len(signs) == (width or len(statuses))
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1e15)), max_size=80), st.integers(1, 60))
@@ -141,10 +141,10 @@ class Bare(RowTable):
     roles = property(lambda self: colour_scheme("terminal").roles)  # type: ignore[assignment]
 
     def sync(self, *only: int) -> None:
-        """Draws nowhere."""
+        """Do nothing, as there is no screen."""
 
     def post_message(self, message: object) -> bool:
-        """Tells nobody."""
+        """Drop the message, as nobody listens."""
         return True
 
 
@@ -228,7 +228,7 @@ class Log(LogPane):
     size = property(lambda self: Size((60, 20)))  # type: ignore[assignment]
 
     def sync(self, *only: int) -> None:
-        """Draws nowhere."""
+        """Do nothing, as there is no screen."""
 
 
 @given(BATCHES, TOGGLES)

@@ -5,6 +5,7 @@ when the form is left before it is saved.
 """
 
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
 
 from textual import on
@@ -184,10 +185,10 @@ class FormView(View):
         if self._check_timer is not None:
             self._check_timer.stop()
         if request is not None:
-            check = f"check {self.argument}"
-            self._check_timer = self.set_timer(
-                CHECK_SECONDS, lambda: self.context.start_work(self._check_schedules(request), check)
-            )
+            self._check_timer = self.set_timer(CHECK_SECONDS, partial(self._start_check, request))
+
+    def _start_check(self, request: ScheduleCheckRequest) -> None:
+        self.context.start_work(self._check_schedules(request), f"check {self.argument}")
 
     async def _check_schedules(self, request: ScheduleCheckRequest) -> None:
         await self._schedule_fit.ask(

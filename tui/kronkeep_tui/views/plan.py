@@ -84,4 +84,4 @@ class PlanView(PageView):
     async def _begin(self) -> None:
         restore = await self.context.client.backups.restore(self.backup_id, self._request)
         if self.is_in_front:
-            self.context.replace("restored", restore.id)
+            self.context.replace("restore_page", restore.id)

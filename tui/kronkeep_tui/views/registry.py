@@ -19,7 +19,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "plan": ("plan", "PlanView"),
     "restores": ("restores", "RestoresView"),
     "restore_log": ("restores", "RestoreLogView"),
-    "restored": ("restores", "RestorePageView"),
+    "restore_page": ("restores", "RestorePageView"),
     "storages": ("storages", "StoragesView"),
     "alerts": ("alerts", "AlertsView"),
     "form": ("form", "FormView"),

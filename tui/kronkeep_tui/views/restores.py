@@ -75,13 +75,13 @@ class RestoresView(TableView[Restore]):
     def show_restore(self) -> None:
         """Show the restore's page."""
         if (restore := self.subject()) is not None:
-            self.context.enter("restored", restore.id)
+            self.context.enter("restore_page", restore.id)
 
 
 class RestorePageView(PageView):
     """The restore whose id is the argument, followed to its end."""
 
-    SCOPES = (Scope.RESTORED, Scope.PAGE, Scope.ANY)
+    SCOPES = (Scope.RESTORE_PAGE, Scope.PAGE, Scope.ANY)
 
     def __init__(self, context: Context, place: Place) -> None:
         super().__init__(context, place)
