@@ -81,9 +81,9 @@ class BackupRecords:
         """Return the uids of the CronJobs that have backups of a policy."""
         return tuple(self._history.backups.values("cronjob_id", policy_id=policy_id))
 
-    def newest(self, carrier: PolicyCarrier) -> BackupExecution | None:
-        """Return the newest backup of a policy, or None."""
-        return next(iter(self._of(carrier, limit=1, cluster=carrier.cluster)), None)
+    def newest(self, carrier: PolicyCarrier, until: datetime) -> BackupExecution | None:
+        """Return the newest backup of a policy that was created before `until`, or None."""
+        return next(iter(self._of(carrier, limit=1, cluster=carrier.cluster, until=until)), None)
 
     def with_snapshot(self, carrier: PolicyCarrier) -> Sequence[BackupExecution]:
         """Return the backups of a policy whose snapshot still exists, newest first."""
@@ -96,10 +96,15 @@ class BackupRecords:
         ]
 
     def _of(
-        self, carrier: PolicyCarrier, limit: int, cluster: str | None = None
+        self,
+        carrier: PolicyCarrier,
+        limit: int,
+        cluster: str | None = None,
+        until: datetime | None = None,
     ) -> Sequence[BackupExecution]:
         return self._history.backups.newest(
             limit=limit,
+            until=until,
             policy_id=carrier.policy.id,
             namespace=carrier.namespace,
             cronjob=carrier.cronjob,

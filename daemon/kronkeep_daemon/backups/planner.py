@@ -10,9 +10,10 @@ of a backup is derived from its policy and its run or slot.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from functools import partial
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -21,7 +22,13 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
 from kronkeep_common.reasons import Reason
-from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
+from kronkeep_common.states import (
+    BACKUP_TRANSITIONS,
+    EXECUTION_TRANSITIONS,
+    BackupStatus,
+    ExecutionStatus,
+    is_final,
+)
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import planning_rules, policy_annotations
 from kronkeep_daemon.backups.archiver import Archiver
@@ -40,10 +47,16 @@ from kronkeep_daemon.supervisor import Supervisor
 log = logging.getLogger(__name__)
 TICK_SECONDS = 15.0
 RECENT_RUNS = 20
+MOST_UNFINISHED = 1000
 LONGEST_WAIT = timedelta(days=7)  # for a run to end
 LONGEST_QUEUE = timedelta(days=1)  # for a repository to be free
 NEW_CRONJOB = timedelta(minutes=1)
 PUNCTUAL = timedelta(minutes=2)  # a scheduled backup that starts later is a catch-up
+ROUNDING = timedelta(seconds=1)  # of times in the history
+_RUNS_READ = {
+    status: RECENT_RUNS if is_final(EXECUTION_TRANSITIONS, status) else MOST_UNFINISHED
+    for status in ExecutionStatus
+}
 BackupTrigger = Literal["after-run", "scheduled", "manual", "catch-up"]
 
 
@@ -117,7 +130,7 @@ class BackupPlanner:
         first_seen = self._history.facts.first_seen(
             policy_seen_key(cronjob.uid, policy.id), self._earliest_first_seen(cronjob)
         )
-        runs = self._history.executions.newest(limit=RECENT_RUNS, cronjob_id=cronjob.uid).items
+        runs = self.candidate_runs(cronjob.uid, now)
         if policy.schedule is not None:
             await self._plan_scheduled(cronjob, carrier, runs, first_seen, now)
             return
@@ -133,7 +146,7 @@ class BackupPlanner:
         first_seen: datetime,
         now: datetime,
     ) -> None:
-        last = self._records.newest(carrier)
+        last = self._records.newest(carrier, until=now + ROUNDING)
         since = last.due_at or last.created_at if last else first_seen
         slot = planning_rules.due_slot(carrier.policy, since, now, self._settings().controller_zone)
         run = planning_rules.newest_archivable_run(runs, carrier.policy)
@@ -141,10 +154,40 @@ class BackupPlanner:
             trigger: BackupTrigger = "scheduled" if now - slot < PUNCTUAL else "catch-up"
             await self.create(cronjob, carrier.policy, run, trigger, key=slot.isoformat(), due_at=slot)
 
+    def candidate_runs(self, cronjob_id: str, now: datetime) -> list[CronJobExecution]:
+        """Return the runs that a backup may follow, newest first.
+
+        They are all that have not ended, the newest that have, and what was missed since, so that many missed
+        runs hide no run that ended. A run that is dated later than now, by a clock that was ahead, is none.
+        """
+        by_status = {
+            status: self._history.executions.newest(
+                limit=limit, cronjob_id=cronjob_id, status=status, until=now + ROUNDING
+            ).items
+            for status, limit in _RUNS_READ.items()
+        }
+        missed = by_status.pop(ExecutionStatus.MISSED)
+        ended = _newest_first(
+            run
+            for status in by_status
+            if is_final(EXECUTION_TRANSITIONS, status)
+            for run in by_status[status]
+        )[:RECENT_RUNS]
+        unfinished = [
+            run
+            for status in by_status
+            if not is_final(EXECUTION_TRANSITIONS, status)
+            for run in by_status[status]
+        ]
+        since = ended[-1].created_at if ended else datetime.min.replace(tzinfo=UTC)
+        return _newest_first([*ended, *unfinished, *(run for run in missed if run.created_at > since)])
+
     def first_seen(self, cronjob: CronJobObject, policy: BackupPolicy) -> datetime:
         """Return when the policy was first seen, or would be now; runs before it are not archived."""
         fact = self._history.facts.get(policy_seen_key(cronjob.uid, policy.id))
-        return fact.created_at if fact else self._earliest_first_seen(cronjob)
+        if fact is not None and fact.created_at <= self._clock.now():
+            return fact.created_at
+        return self._earliest_first_seen(cronjob)
 
     def _earliest_first_seen(self, cronjob: CronJobObject) -> datetime:
         """Return now, or the creation of a CronJob that is younger than a minute.
@@ -255,6 +298,10 @@ class BackupPlanner:
         """Stop the task that archives a backup, and delete its Jobs."""
         await self._supervisor.stop(_archive_task(backup_id))
         await self._archiver.remove_jobs(self._records.get(backup_id))
+
+
+def _newest_first(runs: Iterable[CronJobExecution]) -> list[CronJobExecution]:
+    return sorted(runs, key=attrgetter("created_at"), reverse=True)
 
 
 def _archive_task(backup_id: str) -> str:

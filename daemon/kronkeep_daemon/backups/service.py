@@ -10,7 +10,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BACKUP_TRANSITIONS, BackupStatus, is_final
 from kronkeep_daemon.backups import planning_rules, policy_annotations
 from kronkeep_daemon.backups.backup_records import BackupRecords
-from kronkeep_daemon.backups.planner import RECENT_RUNS, BackupPlanner
+from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.planning_rules import BackupTransition
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.history import History
@@ -90,7 +90,7 @@ class BackupService:
         parsed = policy_annotations.read_policy(cronjob)
         if parsed.policy is None:
             raise PolicyNotFound(parsed.fault or f"{ref} has no backup policy.")
-        runs = self._history.executions.newest(limit=RECENT_RUNS, cronjob_id=cronjob.uid).items
+        runs = self._planner.candidate_runs(cronjob.uid, self._clock.now())
         run = planning_rules.newest_archivable_run(runs, parsed.policy)
         key = f"manual/{key or self._clock.now().isoformat()}"
         backup = await self._planner.create(

@@ -5,6 +5,7 @@ module creates its objects and passes them by keyword; nothing runs before `Comp
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -17,7 +18,7 @@ from kronkeep_daemon.composition.repository_layer import compose_repositories
 from kronkeep_daemon.composition.restore_layer import compose_restores
 from kronkeep_daemon.composition.service_layer import compose_services
 from kronkeep_daemon.events import Bus
-from kronkeep_daemon.history import History
+from kronkeep_daemon.history import History, time_repair
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.clock_monitor import ClockMonitor
@@ -61,6 +62,10 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.manifest_folder.start(self.supervisor)
 
 
+async def _repair_times(base: Foundation) -> None:
+    await time_repair.repair(base.history, base.clock.now())
+
+
 def compose(
     clusters: Sequence[tuple[Cluster, ClusterSettings]],
     history: History,
@@ -98,5 +103,5 @@ def compose(
         backup_planner=backups.planner,
         policy_faults=backups.policy_faults,
         data_checks=data_checks,
-        clocks=ClockMonitor(connected, supervisor),
+        clocks=ClockMonitor(connected, supervisor, partial(_repair_times, base)),
     )

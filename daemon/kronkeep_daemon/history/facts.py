@@ -53,9 +53,12 @@ class Facts:
         self._records.put(Fact(id=key, created_at=at, name=name, since=since))
 
     def first_seen(self, key: str, now: datetime) -> datetime:
-        """Return the time recorded under the key; where there is none, record `now` and return it."""
+        """Return the time recorded under the key; where there is none, record `now` and return it.
+
+        A time later than `now` was recorded by a clock that was ahead: `now` takes its place.
+        """
         fact = self._records.get(key)
-        if fact is not None:
+        if fact is not None and fact.created_at <= now:
             return fact.created_at
         self.set(key, now)
         return now

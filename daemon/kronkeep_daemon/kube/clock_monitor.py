@@ -1,9 +1,11 @@
 """Measurement of each cluster's clock; a log line says when one is at fault and when it is right again."""
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.kube.client import Cluster
+from kronkeep_daemon.kube.cluster_clock import SETTLE_SECONDS
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.supervisor import Supervisor
 
@@ -13,12 +15,20 @@ ANSWER_AGE = 15.0  # seconds after which a cluster that sent no other response i
 
 
 class ClockMonitor:
-    """The monitor of the clocks of all clusters."""
+    """The monitor of the clocks of all clusters.
 
-    def __init__(self, clusters: Clusters, supervisor: Supervisor) -> None:
+    repair: repairs the records that a clock which was ahead has left. It is called when the time is trusted
+    again after a fault, and once after a start when it has been trusted for a while.
+    """
+
+    def __init__(
+        self, clusters: Clusters, supervisor: Supervisor, repair: Callable[[], Awaitable[object]]
+    ) -> None:
         self._clusters = clusters
         self._supervisor = supervisor
+        self._repair = repair
         self._faults: dict[str, str] = {}
+        self._repair_at: float | None = None
 
     def start(self) -> None:
         """Start looking at the clocks."""
@@ -26,11 +36,25 @@ class ClockMonitor:
 
     async def _look_forever(self) -> None:
         clock = self._clusters.first.clock
+        self._repair_at = clock.monotonic() + SETTLE_SECONDS
         while True:
             for cluster in self._clusters:
                 await self._ask_if_silent(cluster)
                 self._log_change(cluster)
+            await self._repair_if_due()
             await clock.sleep(LOOK_SECONDS)
+
+    async def _repair_if_due(self) -> None:
+        clock = self._clusters.first.clock
+        if self._repair_at is None or clock.monotonic() < self._repair_at:
+            return
+        if self._clusters.has_trusted_time():
+            try:
+                await self._repair()
+            except KronkeepError as fault:
+                log.error("records dated in the future cannot be corrected now: %s", fault)
+            else:
+                self._repair_at = None
 
     async def _ask_if_silent(self, cluster: Cluster) -> None:
         """Ask a cluster for its version, whose Date header is measured, unless it has just answered."""
@@ -49,4 +73,5 @@ class ClockMonitor:
                 log.warning("the clock of cluster %s is right again", cluster.name)
         elif cluster.id not in self._faults:
             self._faults[cluster.id] = fault
+            self._repair_at = cluster.clock.monotonic()
             log.error("the clock of cluster %s: %s Nothing is removed meanwhile.", cluster.name, fault)

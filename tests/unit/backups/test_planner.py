@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
@@ -44,9 +45,15 @@ class Planning:
             supervisor=None,  # type: ignore[arg-type]
         )
 
-    def add_run(self, run_id: str) -> None:
-        """Record a run that has just succeeded."""
-        now = self.clock.now()
+    def add_run(
+        self,
+        run_id: str,
+        *,
+        status: ExecutionStatus = ExecutionStatus.SUCCEEDED,
+        ahead: timedelta = timedelta(0),
+    ) -> None:
+        """Record a run that has just ended, dated `ahead` of now."""
+        now = self.clock.now() + ahead
         self.history.executions.put(
             CronJobExecution(
                 id=run_id,
@@ -54,7 +61,7 @@ class Planning:
                 namespace="n",
                 cronjob="j",
                 cronjob_id="u",
-                status=ExecutionStatus.SUCCEEDED,
+                status=status,
                 trigger=Trigger.SCHEDULED,
                 created_at=now,
                 ended_at=now,
@@ -108,3 +115,50 @@ async def test_a_new_cronjobs_first_run_is_archived(planning: Planning) -> None:
     await early.clock.advance(30)
     (backup,) = await early.plan()
     assert backup.cronjob_execution_id == "first"
+
+
+async def test_runs_dated_in_the_future_hide_no_run_that_waits_for_its_backup(planning: Planning) -> None:
+    await planning.plan()
+    for number in range(115):
+        planning.add_run(
+            f"future{number}", status=ExecutionStatus.MISSED, ahead=timedelta(minutes=10 + number)
+        )
+    await planning.clock.advance(60)
+    planning.add_run("real")
+    (backup,) = await planning.plan()
+    assert backup.cronjob_execution_id == "real"
+
+
+async def test_many_missed_runs_hide_no_run_that_ended(planning: Planning) -> None:
+    await planning.plan()
+    await planning.clock.advance(60)
+    planning.add_run("real")
+    for number in range(50):
+        await planning.clock.advance(60)
+        planning.add_run(f"missed{number}", status=ExecutionStatus.MISSED)
+    assert "real" in {backup.cronjob_execution_id for backup in await planning.plan()}
+
+
+async def test_a_policy_first_seen_by_a_clock_that_was_ahead_is_seen_now(planning: Planning) -> None:
+    planning.clock.jump(400 * 86400)
+    await planning.plan()
+    planning.clock.jump(-400 * 86400)
+    await planning.plan()
+    await planning.clock.advance(60)
+    planning.add_run("real")
+    (backup,) = await planning.plan()
+    assert backup.cronjob_execution_id == "real"
+
+
+async def test_a_scheduled_backup_dated_in_the_future_holds_up_no_other(planning: Planning) -> None:
+    scheduled = msgspec.structs.replace(POLICY, schedule="0 * * * *")
+    await planning.plan(scheduled)
+    planning.add_run("real")
+    planning.clock.jump(400 * 86400)
+    await planning.clock.advance(3700)
+    (wrong,) = await planning.plan(scheduled)
+    planning.clock.jump(-400 * 86400)
+    await planning.clock.advance(3700)
+    backups = await planning.plan(scheduled)
+    assert len(backups) == 2
+    assert next(backup for backup in backups if backup.id != wrong.id).due_at < planning.clock.now()

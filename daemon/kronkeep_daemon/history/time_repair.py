@@ -1,0 +1,98 @@
+"""Repair of records that a clock which was ahead dated in the future; it runs once the clock is right again.
+
+Times of backups, restores and alerts that lie in the future become now, and a backup's warnings keep what was
+recorded. A run without a Job of a slot that has not come yet is removed: it says of the future that it was
+missed.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from kronkeep_common.models import BackupExecution
+from kronkeep_daemon.history.history import History
+from kronkeep_daemon.history.records import Records, T
+
+log = logging.getLogger(__name__)
+TOLERANCE = timedelta(seconds=60)  # a time that is less ahead is not in the future
+PAGE = 500
+_PAST_FIELDS = (
+    "created_at",
+    "due_at",
+    "since",
+    "started_at",
+    "ended_at",
+    "verified_at",
+    "snapshot_removed_at",
+    "told_at",
+    "acknowledged_at",
+    "resolved_at",
+)
+
+
+def correct_times(record: T, now: datetime) -> T:
+    """Return the record with its times at most `now`; the same object where none lies in the future."""
+    assert isinstance(record, msgspec.Struct)
+    times = {name: getattr(record, name, None) for name in _PAST_FIELDS}
+    ahead = {name: time for name, time in times.items() if time is not None and time > now + TOLERANCE}
+    if not ahead:
+        return record
+    changes: dict[str, object] = dict.fromkeys(ahead, now)
+    if isinstance(record, BackupExecution):
+        latest = max(ahead.values())
+        mark = f"It was dated {latest:%Y-%m-%d %H:%M} UTC by a clock that was ahead; the date was corrected."
+        changes["warnings"] = (*record.warnings, mark)
+    return msgspec.structs.replace(record, **changes)
+
+
+async def repair(history: History, now: datetime) -> int:
+    """Correct or remove what is dated in the future and return how many records that were.
+
+    Raise ReadOnlyHistory, DamagedHistory.
+    """
+    count = sum(
+        (
+            _correct_table(history.backups, now),
+            _correct_table(history.restores, now),
+            _correct_table(history.alerts, now),
+            _remove_runs_of_the_future(history, now),
+        )
+    )
+    if count:
+        await history.commit()
+        log.warning("%d records were dated in the future by a clock that was ahead; corrected", count)
+    return count
+
+
+def _correct_table(records: Records[T], now: datetime) -> int:
+    """Correct the newest records, page by page, until a page has nothing to correct; return how many."""
+    corrected: list[T] = []
+    for page in _pages(records):
+        pairs = [(record, correct_times(record, now)) for record in page]
+        changed = [new for old, new in pairs if new is not old]
+        corrected += changed
+        if not changed:
+            break
+    for record in corrected:
+        records.put(record)
+    return len(corrected)
+
+
+def _pages(records: Records[T]) -> Iterable[list[T]]:
+    cursor: str | None = None
+    while True:
+        page = records.newest(limit=PAGE, cursor=cursor)
+        yield page.items
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def _remove_runs_of_the_future(history: History, now: datetime) -> int:
+    runs = history.executions.newest(limit=1_000_000, since=now + TOLERANCE).items
+    ids = [run.id for run in runs if run.job is None and run.created_at > now + TOLERANCE]
+    for run_id in ids:
+        history.executions.remove(run_id)
+    return len(ids)

@@ -1,0 +1,110 @@
+"""Records that a clock which was ahead dated in the future, once it is right again."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kronkeep_common.models import Alert, BackupExecution, BackupResult, CronJobExecution
+from kronkeep_common.states import AlertStatus, BackupStatus, ExecutionStatus, Trigger
+from kronkeep_daemon.history import History, time_repair
+from kronkeep_daemon.testing import FakeClock
+
+NOW = datetime(2026, 1, 15, 12, 0, tzinfo=UTC)
+AHEAD = NOW + timedelta(days=400)
+
+
+@pytest.fixture
+async def history(tmp_path: Path) -> AsyncIterator[History]:
+    opened = await History.open(tmp_path, clock=FakeClock(NOW))
+    yield opened
+    await opened.close()
+
+
+def backup(number: int, created_at: datetime, ended_at: datetime) -> BackupExecution:
+    return BackupExecution(
+        id=f"b{number}",
+        sequence=number,
+        cluster="c",
+        namespace="n",
+        cronjob="j",
+        cronjob_id="u",
+        policy_id="p",
+        storage_id="s",
+        status=BackupStatus.SUCCEEDED,
+        created_at=created_at,
+        ended_at=ended_at,
+        result=BackupResult(snapshot_id=f"{number:08x}"),
+    )
+
+
+def run(run_id: str, created_at: datetime, job: str | None, status: ExecutionStatus) -> CronJobExecution:
+    return CronJobExecution(
+        id=run_id,
+        cluster="c",
+        namespace="n",
+        cronjob="j",
+        cronjob_id="u",
+        job=job,
+        status=status,
+        trigger=Trigger.SCHEDULED,
+        created_at=created_at,
+    )
+
+
+async def test_backups_are_dated_now_and_say_what_was_recorded(history: History) -> None:
+    right = backup(1, NOW - timedelta(days=1), NOW - timedelta(days=1))
+    for record in (right, backup(2, AHEAD, AHEAD), backup(3, NOW - timedelta(hours=1), AHEAD)):
+        history.backups.put(record)
+    assert await time_repair.repair(history, NOW) == 2
+    assert history.backups.get("b1") == right
+    for number, created_at in ((2, NOW), (3, NOW - timedelta(hours=1))):
+        corrected = history.backups.get(f"b{number}")
+        assert corrected is not None
+        assert (corrected.created_at, corrected.ended_at) == (created_at, NOW)
+        assert corrected.warnings == (
+            "It was dated 2027-02-19 12:00 UTC by a clock that was ahead; the date was corrected.",
+        )
+    assert await time_repair.repair(history, NOW) == 0
+
+
+async def test_missed_runs_of_the_future_are_removed_and_no_other(history: History) -> None:
+    for number in range(115):
+        missed_at = NOW + timedelta(minutes=10 * number + 5)
+        history.executions.put(run(f"u.{number}", missed_at, None, ExecutionStatus.MISSED))
+    history.executions.put(run("past", NOW - timedelta(hours=1), None, ExecutionStatus.MISSED))
+    history.executions.put(run("job", NOW + timedelta(hours=1), "j-1", ExecutionStatus.SUCCEEDED))
+    assert await time_repair.repair(history, NOW) == 115
+    assert {record.id for record in history.executions.all()} == {"past", "job"}
+
+
+async def test_an_alert_that_was_sent_in_the_future_can_be_repeated_again(history: History) -> None:
+    alert = Alert(
+        id="a",
+        code="BackupFailed",
+        severity="critical",
+        status=AlertStatus.OPEN,
+        kind="cronjob",
+        object="n/j",
+        object_id="u",
+        since=AHEAD,
+        created_at=AHEAD,
+        told_at=AHEAD,
+        message="m",
+        next_step="s",
+    )
+    history.alerts.put(alert)
+    assert await time_repair.repair(history, NOW) == 1
+    corrected = history.alerts.get("a")
+    assert corrected is not None
+    assert {corrected.since, corrected.created_at, corrected.told_at} == {NOW}
+
+
+async def test_more_than_a_page_is_corrected(history: History) -> None:
+    count = 2 * time_repair.PAGE + 10
+    for number in range(count):
+        at = AHEAD + timedelta(minutes=number)
+        history.backups.put(backup(number, at, at))
+    assert await time_repair.repair(history, NOW) == count
+    assert all(record.created_at == NOW for record in history.backups.all())
