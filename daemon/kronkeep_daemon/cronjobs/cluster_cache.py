@@ -1,5 +1,8 @@
 """The objects of one cluster as its lists and watches last showed them: CronJobs, Jobs, their pods, Events.
 
+An owner or a subject counts only in its own namespace: whoever may write in one namespace can name any uid in
+an ownerReference, and finalizers hold such an object against the garbage collector.
+
 An event that is older than the cached state of its object is ignored, and so is one of an object that was
 deleted. A full list is always believed: after a restore of etcd the versions begin again at lower numbers.
 """
@@ -8,7 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from kronkeep_daemon.kube.objects import CronJobObject, CronJobRef, Event, Job, ObjectMeta, Pod, job_uid_of
 
@@ -36,6 +39,13 @@ class BoundedDict(OrderedDict[K, V], Generic[K, V]):
             self.popitem(last=False)
 
 
+class EventSubject(NamedTuple):
+    """The object that an Event is about."""
+
+    namespace: str
+    uid: str
+
+
 class ClusterCache:
     """The cached objects.
 
@@ -54,7 +64,9 @@ class ClusterCache:
         self.jobs: dict[str, Job] = {}
         self.deleted_jobs: set[str] = set()
         self.pods: dict[str, dict[str, Pod]] = {}
-        self.events: BoundedDict[str, BoundedDict[str, Event]] = BoundedDict(EVENT_SUBJECTS)
+        self.events: BoundedDict[EventSubject, BoundedDict[str, Event]] = BoundedDict(EVENT_SUBJECTS)
+        self._cronjob_namespaces: dict[str, str] = {}
+        self._deleted_cronjob_namespaces: BoundedDict[str, str] = BoundedDict(TOMBSTONES)
         self._deleted: BoundedDict[str, bool] = BoundedDict(TOMBSTONES)
         self._job_of_pod: BoundedDict[str, str] = BoundedDict(TOMBSTONES)
         self._subscribers: dict[str, set[asyncio.Event]] = {}
@@ -88,7 +100,9 @@ class ClusterCache:
         """Replace the CronJobs of one namespace, or of all for None, by a full list."""
         refs = {item.ref for item in items}
         for ref in [ref for ref in self.cronjobs if ref not in refs and namespace in (None, ref.namespace)]:
-            self._on_cronjob_change("removed", self.cronjobs.pop(ref))
+            removed = self.cronjobs.pop(ref)
+            self._note_removed(removed)
+            self._on_cronjob_change("removed", removed)
         for item in items:
             self.update_cronjob("MODIFIED" if item.ref in self.cronjobs else "ADDED", item)
 
@@ -100,11 +114,23 @@ class ClusterCache:
             if old is not None and old.uid != item.uid:
                 return  # a new CronJob of the same name is cached already
             self.cronjobs.pop(ref, None)
+            self._note_removed(item)
             self._on_cronjob_change("removed", item)
             return
+        if old is not None and old.uid != item.uid:
+            self._note_removed(old)
         self.cronjobs[ref] = item
+        self._cronjob_namespaces[item.uid] = item.namespace
         if old is None or old.metadata.resource_version != item.metadata.resource_version:
             self._on_cronjob_change(_KINDS.get(event_type, "changed"), item)
+
+    def _note_removed(self, item: CronJobObject) -> None:
+        self._cronjob_namespaces.pop(item.uid, None)
+        self._deleted_cronjob_namespaces[item.uid] = item.namespace
+
+    def namespace_of_cronjob(self, uid: str) -> str | None:
+        """Return the namespace in which a CronJob is or was; None where it was never seen."""
+        return self._cronjob_namespaces.get(uid) or self._deleted_cronjob_namespaces.get(uid)
 
     def sync_jobs(self, namespace: str | None, items: list[Job]) -> None:
         """Replace the Jobs of one namespace, or of all for None, by a full list.
@@ -144,11 +170,11 @@ class ClusterCache:
             self._forget_later.add(uid)
             return
         self._forget_later.discard(uid)
-        self.jobs.pop(uid, None)
+        job = self.jobs.pop(uid, None)
         self.deleted_jobs.discard(uid)
-        for pod in self.pods.pop(uid, {}):
-            self.events.pop(pod, None)
-        self.events.pop(uid, None)
+        metas = [pod.metadata for pod in self.pods.pop(uid, {}).values()]
+        for meta in [*metas, job.metadata] if job else metas:
+            self.events.pop(EventSubject(meta.namespace, meta.uid), None)
 
     def sync_pods(self, items: list[Pod]) -> None:
         """Take a full list of pods; a pod that is no longer listed stays, as it explains its Job's end."""
@@ -186,27 +212,31 @@ class ClusterCache:
 
     def update_event(self, event_type: str, item: Event) -> None:
         """Apply an event of the Events' watch; an Event that expires stays cached."""
-        subject = item.involved_object.uid
-        if event_type == "DELETED" or not subject or not item.reason:
+        namespace = item.metadata.namespace
+        subject = EventSubject(namespace, item.involved_object.uid)
+        if event_type == "DELETED" or not subject.uid or not item.reason:
+            return
+        if item.involved_object.namespace != namespace:
             return
         events = self.events.get(subject)
         if events is None:
             events = self.events[subject] = BoundedDict(EVENTS_PER_SUBJECT)
         events[_event_key(item)] = item
-        job = subject if subject in self.jobs else self._job_of_pod.get(subject)
+        job = subject.uid if subject.uid in self.jobs else self._job_of_pod.get(subject.uid)
         if job:
             self._mark_changed(job)
 
-    def pods_of(self, job_uid: str) -> list[Pod]:
-        """Return the pods of a Job, deleted ones included."""
-        return list(self.pods.get(job_uid, {}).values())
+    def pods_of(self, namespace: str, job_uid: str) -> list[Pod]:
+        """Return the pods of a Job of a namespace, deleted ones included."""
+        pods = self.pods.get(job_uid, {}).values()
+        return [pod for pod in pods if pod.metadata.namespace == namespace]
 
-    def events_about(self, uid: str) -> Mapping[str, Event]:
-        """Return the newest Event about one object by reason.
+    def events_about(self, namespace: str, uid: str) -> Mapping[str, Event]:
+        """Return the newest Event about one object of a namespace by reason.
 
         Those of a CronJob about one of its Jobs are by reason and name of the Job: `SawCompletedJob dump-1`.
         """
-        return self.events.get(uid, {})
+        return self.events.get(EventSubject(namespace, uid), {})
 
 
 def _event_key(item: Event) -> str:

@@ -85,7 +85,8 @@ async def _fetch_events(cluster: Cluster, run: CronJobExecution) -> list[EventVi
     for selector in selectors:
         pages = cluster.pages_of(paths.events(run.namespace), Event, fieldSelector=selector)
         async for events, _ in pages:
-            views += [view for event in events if (view := _event_view(event)) is not None]
+            own = [event for event in events if event.involved_object.namespace == run.namespace]
+            views += [view for event in own if (view := _event_view(event)) is not None]
     return views
 
 

@@ -17,7 +17,7 @@ from kronkeep_daemon.history import History
 from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.kube.errors import InvalidObject, NotFoundInCluster
 from kronkeep_daemon.kube.log_follower import LogFollower
-from kronkeep_daemon.kube.objects import JsonObject, Pod
+from kronkeep_daemon.kube.objects import JsonObject, ObjectMeta, Pod
 
 POLL_SECONDS = 0.5  # between two looks for the next container, while a log is followed
 Events = list[EventView]
@@ -85,7 +85,7 @@ class RunReader:
                         yield chunk
 
     def _pods_by_age(self, run: CronJobExecution) -> list[Pod]:
-        pods = self._recorder(run).cache.pods_of(job_uid(run))
+        pods = self._recorder(run).cache.pods_of(run.namespace, job_uid(run))
         return sorted(pods, key=lambda pod: pod.metadata.creation_timestamp or "")
 
     def _live_log(
@@ -98,7 +98,7 @@ class RunReader:
             cluster=recorder.cluster,
             pod=pod,
             container=container,
-            is_over=partial(_is_over, recorder.cache, job_uid(run), pod.metadata.uid, container),
+            is_over=partial(_is_over, recorder.cache, job_uid(run), pod.metadata, container),
             clock=self._clock,
         ).lines()
 
@@ -119,9 +119,10 @@ def _container_names(pod: Pod) -> list[str]:
     return [c.name for c in (*(pod.spec.init_containers or ()), *(pod.spec.containers or ()))]
 
 
-def _is_over(cache: ClusterCache, uid: str, pod_uid: str, container: str) -> bool:
+def _is_over(cache: ClusterCache, uid: str, meta: ObjectMeta, container: str) -> bool:
     """Whether a container of a Job's pod has ended or its pod is deleted."""
-    pod = next((pod for pod in cache.pods_of(uid) if pod.metadata.uid == pod_uid), None)
+    pods = cache.pods_of(meta.namespace, uid)
+    pod = next((pod for pod in pods if pod.metadata.uid == meta.uid), None)
     if pod is None or not cache.pod_exists(pod) or pod.status.phase in ("Succeeded", "Failed"):
         return True
     return any(

@@ -88,6 +88,7 @@ class RunRecorder:
         self._touched: dict[str, None] = {}  # uids of Jobs, in the order in which they changed
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
+        self._unknown_owners: dict[str, str] = {}  # uid of a Job that waits -> uid of the CronJob it names
         # Deleted Jobs whose explaining Event is waited for; True once the wait is over.
         self._event_waits: dict[str, bool] = {}
         self.synced = asyncio.Event()
@@ -127,6 +128,8 @@ class RunRecorder:
                 if run.job is not None and job_uid(run) not in self.cache.jobs:
                     self._touch(job_uid(run))
         self.synced.set()
+        for waiting in self._unknown_owners:
+            self._touch(waiting)
         self._bus.publish(ActingChanged(self.cluster.id))
         self._wake.set()
 
@@ -146,6 +149,9 @@ class RunRecorder:
         self._wake.set()
 
     def _announce_cronjob(self, kind: ChangeKind, cronjob: CronJobObject) -> None:
+        for job, owner in self._unknown_owners.items():
+            if owner == cronjob.uid:
+                self._touch(job)
         self._bus.publish(CronJobChanged(kind, cronjob))
 
     async def _write_forever(self) -> None:
@@ -203,13 +209,16 @@ class RunRecorder:
         record_id, old = self._find_record(uid)
         job = self.cache.jobs.get(uid)
         new = old
-        if job is not None:
+        if job is not None and (old is not None or self._is_owner_local(job)):
+            namespace = job.metadata.namespace
+            pods = self.cache.pods_of(namespace, uid)
+            metas = [job.metadata, *(pod.metadata for pod in pods)]
             new = job_to_run.run_of_job(
                 cluster=self.cluster.id,
                 record_id=record_id,
                 job=job,
-                pods=self.cache.pods_of(uid),
-                events=self.cache.events,
+                pods=pods,
+                events={meta.uid: self.cache.events_about(namespace, meta.uid) for meta in metas},
                 old=old,
             )
         if new is not None and old is None:
@@ -220,6 +229,26 @@ class RunRecorder:
         if new is not None and new is not old:
             changes.put(old, new)
         return new
+
+    def _is_owner_local(self, job: Job) -> bool:
+        """Whether the CronJob that a Job names as its owner is, or was, in the Job's namespace.
+
+        Anybody may write any uid into the ownerReferences of a Job of theirs. An owner that neither the
+        cluster nor the history shows is believed once all CronJobs are listed; until then the Job waits.
+        """
+        owner = cronjob_owner_of(job)
+        uid = job.metadata.uid
+        self._unknown_owners.pop(uid, None)
+        if owner is None:
+            return False
+        known = self.cache.namespace_of_cronjob(owner.uid)
+        if known is None:
+            runs = self._history.executions.newest(limit=1, cronjob_id=owner.uid).items
+            known = runs[0].namespace if runs else None
+        if known is None and not self.synced.is_set():
+            self._unknown_owners[uid] = owner.uid
+            return False
+        return known in (None, job.metadata.namespace)
 
     def _find_record(self, uid: str) -> tuple[str, CronJobExecution | None]:
         """Return the id and the record of a Job's run, see `job_to_run.job_uid`."""
@@ -261,7 +290,7 @@ class RunRecorder:
             replaces=cronjob is not None and cronjob.spec.concurrency_policy == "Replace",
             has_newer=self._has_newer_job(run),
             cronjob_exists=cronjob is not None,
-            events=self.cache.events_about(run.cronjob_id),
+            events=self.cache.events_about(run.namespace, run.cronjob_id),
         )
 
     def _end_event_wait(self, uid: str) -> None:
@@ -273,6 +302,7 @@ class RunRecorder:
         return any(
             (owner := cronjob_owner_of(job)) is not None
             and owner.uid == run.cronjob_id
+            and job.metadata.namespace == run.namespace
             and (job.metadata.creation_timestamp or "") > f"{run.created_at:%Y-%m-%dT%H:%M:%SZ}"
             for job in self.cache.jobs.values()
         )
@@ -281,13 +311,11 @@ class RunRecorder:
         """Have the logs of ended containers copied; forget a deleted Job whose end is recorded."""
         job = self.cache.jobs.get(uid)
         deleted = uid in self.cache.deleted_jobs
-        if job is None or cronjob_owner_of(job) is None:
-            if deleted:
+        if job is None or record is None:
+            if deleted and uid not in self._unknown_owners:
                 self.cache.forget_job(uid)
             return
-        if record is None:
-            return
-        for pod in self.cache.pods_of(uid):
+        for pod in self.cache.pods_of(record.namespace, uid):
             if self.cache.pod_exists(pod):
                 self.log_collector.collect_logs(record.id, pod)
         if is_final(EXECUTION_TRANSITIONS, record.status):

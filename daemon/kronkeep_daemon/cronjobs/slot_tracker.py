@@ -136,7 +136,7 @@ class SlotTracker:
                 due=[slot for slot in slot_rules.due_slots(plan, tracked.settled, now) if slot not in ran],
                 since=since,
                 until=now,
-                events=self._cache.events_about(cronjob.uid),
+                events=self._cache.events_about(cronjob.namespace, cronjob.uid),
             )
             records += unwatched.records
             settled = unwatched.open[0] - timedelta(seconds=1) if unwatched.open else now
@@ -210,7 +210,7 @@ class SlotTracker:
 
     def _record(self, cronjob: CronJobObject, slot: datetime, outcome: SlotOutcome) -> CronJobExecution:
         """Return the record of a slot without a Job: missed, unless the cluster shows that it was started."""
-        events = self._cache.events_about(cronjob.uid)
+        events = self._cache.events_about(cronjob.namespace, cronjob.uid)
         if missed_runs.was_started(cronjob, slot, events):
             return missed_runs.build_started_record(cronjob, slot, events)
         return missed_runs.build_missed_record(cronjob, slot, outcome, events)

@@ -148,7 +148,7 @@ class JobStates:
     def _read_cached_pods(self) -> tuple[Pod, ...]:
         if self._cached is None:
             return ()
-        cached = self._cached.cache.pods_of(self._uid)
+        cached = self._cached.cache.pods_of(self._namespace, self._uid)
         return self._own(pods.pods_of_job(cached, self._namespace, self._uid))
 
     def _own(self, every_container: tuple[Pod, ...]) -> tuple[Pod, ...]:

@@ -151,7 +151,8 @@ async def _fetch_events(cluster: Cluster, namespace: str, uid: str) -> list[Even
     """Return the Events of one object, the one seen last at the end."""
     items, _ = await cluster.list(paths.events(namespace), fieldSelector=f"involvedObject.uid={uid}")
     events = [objects.convert_object(item, Event) for item in items]
-    return sorted(events, key=_last_seen)
+    own = [event for event in events if event.involved_object.namespace == namespace]
+    return sorted(own, key=_last_seen)
 
 
 def _last_seen(event: Event) -> str:

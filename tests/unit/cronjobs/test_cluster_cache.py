@@ -13,6 +13,7 @@ def job(uid: str, version: str = "1") -> Job:
 def pod(owner: str, version: str = "1") -> Pod:
     meta = {
         "name": f"{owner}-pod",
+        "namespace": "n",
         "uid": f"{owner}-pod",
         "resourceVersion": version,
         "ownerReferences": [{"kind": "Job", "uid": owner}],
@@ -21,7 +22,10 @@ def pod(owner: str, version: str = "1") -> Pod:
 
 
 def event(about: str) -> Event:
-    return convert_object({"involvedObject": {"uid": about}, "reason": "FailedMount"}, Event)
+    subject = {"uid": about, "namespace": "n"}
+    return convert_object(
+        {"metadata": {"namespace": "n"}, "involvedObject": subject, "reason": "FailedMount"}, Event
+    )
 
 
 def cache() -> ClusterCache:
@@ -67,7 +71,7 @@ def test_a_deleted_job_is_forgotten_when_its_last_subscriber_has_left() -> None:
             seen.forget_job("a")
         assert changed.is_set()
         assert seen.jobs["a"].metadata.resource_version == "2"
-        assert len(seen.pods_of("a")) == 1
+        assert len(seen.pods_of("n", "a")) == 1
     assert "a" not in seen.jobs
     assert "a" not in seen.deleted_jobs
-    assert seen.pods_of("a") == []
+    assert seen.pods_of("n", "a") == []

@@ -121,7 +121,7 @@ async def test_after_a_stop_events_prove_how_runs_ended(scene: Scene) -> None:
         message = f"Saw completed job: {name}, condition: {words}" if words else f"Created job {name}"
         event = {
             "metadata": {"name": f"e{minute}", "namespace": "shop", "uid": f"e{minute}"},
-            "involvedObject": {"kind": "CronJob", "name": "dump", "uid": UID},
+            "involvedObject": {"kind": "CronJob", "namespace": "shop", "name": "dump", "uid": UID},
             "reason": reason,
             "message": message,
             "lastTimestamp": stamp(slot(minute + 1)),
