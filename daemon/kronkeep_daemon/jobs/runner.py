@@ -27,7 +27,7 @@ from kronkeep_daemon.kube.errors import NotFoundInCluster
 from kronkeep_daemon.kube.objects import Condition, Job, JsonObject, Pod
 from kronkeep_daemon.settings import Settings
 
-SIDECAR_SECONDS = 10.0  # for Kubernetes to end a Job whose own containers have ended
+SIDECAR_SECONDS = 20.0  # for Kubernetes to end a Job whose own containers have ended
 GONE_SECONDS = 30.0  # for the pods of a deleted Job to go
 ABANDONED_SECONDS = 0.5  # between two questions whether the caller still waits
 
@@ -166,9 +166,9 @@ class JobRunner:
         """Return what keeps the Job's pod from starting; empty where nothing is known."""
         try:
             job = await self.fetch(namespace, name)
+            waiting_pods = await pods.fetch_pods(self.cluster, namespace, job.metadata.uid)
         except KronkeepError:
             return ""
-        waiting_pods = await pods.fetch_pods(self.cluster, namespace, job.metadata.uid)
         cause = await pods.explain_waiting(self.cluster, job, waiting_pods)
         return cause.message if cause is not None else ""
 

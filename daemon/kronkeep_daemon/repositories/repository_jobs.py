@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from kronkeep_common.errors import JobNotStarted, StorageFailed
+from kronkeep_common.errors import JobNotStarted, NameTaken, StorageFailed
 from kronkeep_common.models import BackupStorage
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
@@ -167,7 +167,7 @@ class RepositoryJobs:
         """Hold the repository of such a Job until it has ended; raise ClusterNotFound."""
         cluster = self._clusters.of(copy.cluster)
         async with self._queues.hold_exclusively(copy.holds):
-            with suppress(NotFoundInCluster):
+            with suppress(NotFoundInCluster, NameTaken, JobNotStarted):  # it works no more, or is not ours
                 await self._runners.on(cluster.id).wait(copy.namespace, copy.job)
             await self._copies.remove(cluster, copy.namespace, copy.job)
 
