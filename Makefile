@@ -52,7 +52,7 @@ imports: $(VENV)/.dev ## which package may import which (import-linter)
 .PHONY: pytest
 pytest: $(VENV)/.dev debian servers newer-restic ## the tests (ARGS="tests/unit -k schedule")
 	@systemd/require-debian kubernetes-client >&2 || echo "kronkeep: the tests continue without Debian's kubectl" >&2
-	@systemd/require-debian tmux strace >&2
+	@systemd/require-debian tmux strace faketime >&2
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not torture" $(ARGS)
 
 .PHONY: e2e

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -19,8 +20,8 @@ class Daemon:
     """One kronkeepd with its embedded cluster; a test may kill and start it as often as it likes.
 
     `state` is its state folder. `arguments` are added to its command line. `announcement` is what it writes
-    to its standard output once it is ready: the socket and the kubeconfig. With KRONKEEP_E2E_KUBECONFIG it
-    uses that cluster instead (see tests.external_cluster).
+    to its standard output once it is ready: the socket and the kubeconfig. `environment` is added to its own.
+    With KRONKEEP_E2E_KUBECONFIG it uses that cluster instead (see tests.external_cluster).
     """
 
     alive: ClassVar[set["Daemon"]] = set()
@@ -29,6 +30,7 @@ class Daemon:
         self.state = state
         self.log = state.parent / "kronkeepd.log"
         self.arguments: tuple[str, ...] = ()
+        self.environment: dict[str, str] = {}
         self.embedded = external_cluster.KUBECONFIG is None
         self._is_first_start = True
         self._process: subprocess.Popen[bytes] | None = None
@@ -81,6 +83,7 @@ class Daemon:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                env=os.environ | self.environment,
             )
 
     def _read_announcement(self) -> dict[str, Any]:
