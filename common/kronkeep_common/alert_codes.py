@@ -21,6 +21,7 @@ class AlertCode(StrEnum):
     BACKUP_FAILED = "BackupFailed", "The newest backup that ended made no snapshot."
     BACKUP_PARTIAL = "BackupPartial", "The newest backup that ended could not read everything."
     BACKUP_OVERDUE = "BackupOverdue", "The newest good backup is older than the policy allows (rpo_seconds)."
+    SNAPSHOT_MISSING = "SnapshotMissing", "The repository lacks snapshots that retention has not removed."
     DRILL_FAILED = "DrillFailed", "The newest drill that ended did not restore everything."
     DRILL_OVERDUE = "DrillOverdue", "A drill was due and was not started before its deadline."
     POLICY_INVALID = "PolicyInvalid", "The CronJob's backup policy cannot be read: nothing is backed up."

@@ -335,6 +335,13 @@ _RESTORES = {
         "The policy has no good backup that could be restored.", "Back up now; see why none is good."
     ),
     "SnapshotGone": ReasonText("The repository no longer has that snapshot.", "Choose another backup."),
+    "SnapshotMissing": ReasonText(
+        "Snapshots that are to stay are not in the repository, so nothing was forgotten.",
+        "Find out who removed them; see the backups that have snapshot_missing_at.",
+    ),
+    "ListingUnreadable": ReasonText(
+        "restic's list of the repository's snapshots could not be read.", "Try again."
+    ),
     "TargetFull": ReasonText("The target has no space left.", "Restore to a larger claim."),
     "TargetReadOnly": ReasonText("The target cannot be written.", "Choose a claim that may be written."),
     "ChangedMeanwhile": ReasonText(

@@ -122,6 +122,8 @@ class Reason(StrEnum):
     # Restores and drills.
     NO_BACKUP = "NoBackup"
     SNAPSHOT_GONE = "SnapshotGone"
+    SNAPSHOT_MISSING = "SnapshotMissing"
+    LISTING_UNREADABLE = "ListingUnreadable"
     TARGET_FULL = "TargetFull"
     TARGET_READ_ONLY = "TargetReadOnly"
     CHANGED_MEANWHILE = "ChangedMeanwhile"

@@ -67,6 +67,8 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     is 0 where that is not known. `ending` is the status that it will have once its post hooks have run.
     `manifest_files` is the number of files with a SHA-256 from backup time. `verified_by` is the restore (a
     drill or a verification) that last restored and compared all of it, at `verified_at`.
+    `snapshot_missing_at` is when the repository was first found to lack its snapshot, which retention had
+    not removed; empty again once the snapshot is back.
     """
 
     id: str
@@ -98,6 +100,7 @@ class BackupExecution(Record, frozen=True, kw_only=True):
     hooks: tuple[HookRun, ...] = ()
     ending: BackupStatus | None = None
     snapshot_removed_at: Moment | None = None
+    snapshot_missing_at: Moment | None = None
     manifest_files: int | None = None
     verified_at: Moment | None = None
     verified_by: str | None = None

@@ -141,6 +141,27 @@ def backup_overdue(facts: CronJobFacts) -> RuleResult | None:
     )
 
 
+def snapshot_missing(facts: CronJobFacts) -> RuleResult | None:
+    """The repository lacks snapshots that retention has not removed."""
+    missing = [backup for backup in facts.backups if backup.snapshot_missing_at is not None]
+    if not missing:
+        return None
+    newest = missing[0]
+    count = "The snapshot of a backup" if len(missing) == 1 else f"The snapshots of {len(missing)} backups"
+    verb = "is" if len(missing) == 1 else "are"
+    return RuleResult(
+        code=AlertCode.SNAPSHOT_MISSING,
+        severity="critical",
+        message=(
+            f"{count} {verb} no longer in the repository; the newest is {newest.id} "
+            f"of {_format_minute(newest.created_at)}."
+        ),
+        next_step="Find out who removed them (another tool, a volume that was rolled back), and back up now.",
+        since=min(each.snapshot_missing_at for each in missing if each.snapshot_missing_at is not None),
+        record_id=newest.id,
+    )
+
+
 def drill_failed(facts: CronJobFacts) -> RuleResult | None:
     """The newest drill that ended did not restore everything."""
     policy = facts.cronjob.policy
@@ -219,6 +240,7 @@ CRONJOB_RULES: tuple[Callable[[CronJobFacts], RuleResult | None], ...] = (
     backup_failed,
     backup_partial,
     backup_overdue,
+    snapshot_missing,
     drill_failed,
     drill_overdue,
     policy_invalid,

@@ -7,6 +7,7 @@ import msgspec
 
 from kronkeep_common.errors import BackupNotFound
 from kronkeep_common.models import BackupExecution, CronJobExecution, Progress
+from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.events import BackupChanged, Bus
@@ -15,6 +16,7 @@ from kronkeep_daemon.kube.clusters import Clusters
 from kronkeep_daemon.repositories.job_names import short_hash
 
 BACKUPS_PER_POLICY = 100_000
+GOOD_PER_PAGE = 10
 
 
 def backup_id_for(policy_id: str, cronjob_id: str, key: str) -> str:
@@ -52,6 +54,25 @@ class BackupRecords:
         await self.put(backup, changed)
         return changed
 
+    async def set_missing(self, backup_id: str, at: datetime | None) -> None:
+        """Record that the repository lacks the backup's snapshot since `at`, or (None) that it is there.
+
+        The time when it was first missing stays, and a snapshot that retention has removed is not missing.
+        """
+        backup = self.get(backup_id)
+        is_same = (backup.snapshot_missing_at is None) == (at is None)
+        if not is_same and backup.result is not None and backup.snapshot_removed_at is None:
+            await self.change(backup_id, snapshot_missing_at=at)
+
+    def contains(self, backup_id: str) -> bool:
+        """Return whether there is a record of that id."""
+        return backup_id in self._history.backups
+
+    def with_result_in(self, storage_id: str) -> Sequence[BackupExecution]:
+        """Return the backups that made a snapshot in the storage, newest first."""
+        backups = self._history.backups.newest(limit=BACKUPS_PER_POLICY, storage_id=storage_id).items
+        return [backup for backup in backups if backup.result is not None]
+
     def put_progress(self, backup_id: str, progress: Progress) -> None:
         """Store a backup's progress without waiting for the disk; the next commit includes it."""
         self._history.backups.put(msgspec.structs.replace(self.get(backup_id), progress=progress))
@@ -81,17 +102,37 @@ class BackupRecords:
         """Return the uids of the CronJobs that have backups of a policy."""
         return tuple(self._history.backups.values("cronjob_id", policy_id=policy_id))
 
+    def newest_good(self, cronjob_id: str, until: datetime | None = None) -> BackupExecution | None:
+        """Return the newest backup of a CronJob that succeeded and whose snapshot is not missing.
+
+        until: the time before which it was created.
+        """
+        cursor: str | None = None
+        while True:
+            page = self._history.backups.newest(
+                limit=GOOD_PER_PAGE,
+                cursor=cursor,
+                until=until,
+                cronjob_id=cronjob_id,
+                status=BackupStatus.SUCCEEDED,
+            )
+            good = next((backup for backup in page.items if backup.snapshot_missing_at is None), None)
+            if good is not None or page.next_cursor is None:
+                return good
+            cursor = page.next_cursor
+
     def newest(self, carrier: PolicyCarrier, until: datetime) -> BackupExecution | None:
         """Return the newest backup of a policy that was created before `until`, or None."""
         return next(iter(self._of(carrier, limit=1, cluster=carrier.cluster, until=until)), None)
 
     def with_snapshot(self, carrier: PolicyCarrier) -> Sequence[BackupExecution]:
-        """Return the backups of a policy whose snapshot still exists, newest first."""
+        """Return the backups of a policy whose snapshot is there, so far as is known, newest first."""
         return [
             backup
             for backup in self._of(carrier, limit=BACKUPS_PER_POLICY)
             if backup.result is not None
             and backup.snapshot_removed_at is None
+            and backup.snapshot_missing_at is None
             and self._clusters.same(backup.cluster, carrier.cluster)
         ]
 

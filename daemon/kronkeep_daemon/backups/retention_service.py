@@ -1,9 +1,11 @@
 """The retention service: forgets what no rule keeps, and prunes repositories on a schedule.
 
-`retention_rules` decides what goes. `restic forget` is given explicit snapshot ids; it is quick and frees no
-space, so it follows each backup that succeeded. `restic prune` frees the space and holds the repository
-exclusively for long, so it runs where something was forgotten, by the settings' `prune_schedule` or when a
-person asks.
+`retention_rules` decides what goes. Before each forget the repository's snapshots are listed and the records
+reconciled with them: where one that is to stay is not there, nothing is forgotten, as the plan was made from
+wrong records. `restic forget` is given explicit snapshot ids, which the list has shown with the tags of their
+backups; it is quick and frees no space, so it follows each backup that succeeded. `restic prune` frees the
+space and holds the repository for long, so it runs where something was forgotten, by the settings'
+`prune_schedule` or when a person asks.
 """
 
 import logging
@@ -26,16 +28,19 @@ from kronkeep_daemon.backups import policy_annotations, retention_rules
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
+from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.events import BackupChanged, Bus
 from kronkeep_daemon.kube.cluster_clock import CLOCK_NEXT_STEP
 from kronkeep_daemon.kube.objects import CronJobRef
+from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.repositories import repository as repositories
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.restic import forget, prune
+from kronkeep_daemon.restic.snapshots import ListedSnapshot
 from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.storages.service import StorageService
 from kronkeep_daemon.storages.upkeep import StorageUpkeep
@@ -62,6 +67,7 @@ class RetentionService:
         storages: StorageService,
         upkeep: StorageUpkeep,
         maintenance: RepositoryMaintenance,
+        reconciliation: SnapshotReconciliation,
         queues: RepositoryQueues,
         bus: Bus,
         clock: Clock,
@@ -75,6 +81,7 @@ class RetentionService:
         self._storages = storages
         self._upkeep = upkeep
         self._maintenance = maintenance
+        self._reconciliation = reconciliation
         self._queues = queues
         self._clock = clock
         self._settings = settings
@@ -199,9 +206,12 @@ class RetentionService:
     async def _carry_out(self, plan: RetentionPlan) -> None:
         """Forget the plan's removals, repository by repository."""
         removals = [self._records.get(verdict.backup_id) for verdict in plan.remove]
+        kept = [self._records.get(verdict.backup_id) for verdict in plan.keep]
+        kept_by_repository = {
+            repository.id: backups for repository, backups in self._group_by_repository(kept)
+        }
         for repository, backups in self._group_by_repository(removals):
-            for start in range(0, len(backups), IDS_PER_COMMAND):
-                await self._forget(repository, backups[start : start + IDS_PER_COMMAND])
+            await self._forget(repository, backups, kept_by_repository.get(repository.id, []))
 
     def _group_by_repository(
         self, backups: Iterable[BackupExecution]
@@ -213,24 +223,39 @@ class RetentionService:
             group.append(backup)
         return groups.values()
 
-    async def _forget(self, repository: Repository, backups: Sequence[BackupExecution]) -> None:
+    async def _forget(
+        self, repository: Repository, backups: Sequence[BackupExecution], kept: Sequence[BackupExecution]
+    ) -> None:
         """Forget the backups' snapshots by their ids; raises StorageFailed.
 
+        kept: the backups whose snapshots are to stay; where the repository lacks one, nothing is forgotten.
+
         The records are read again once the repository is free: a backup that was pinned, or whose snapshot
-        went, while this waited is left alone.
+        went, while this waited is left alone. The list and the forget are two Jobs: nothing else of kronkeep
+        works on the repository between them.
         """
         async with self._queues.hold_exclusively(repository.id):
+            snapshots = await self._reconciliation.list_and_apply(repository)
+            _require_present(kept, snapshots)
             for backup in backups:
                 self._require_trusted_time(backup.cluster)
             current = [self._records.get(backup.id) for backup in backups]
-            removals = [b for b in current if b.snapshot_removed_at is None and not b.pinned]
-            if not removals:
-                return
-            steps = [("forget", forget.argv(_snapshot_ids(removals)))]
-            await self._maintenance.run("forget", steps, repository, FORGET_SECONDS)
-            for backup in removals:
-                await self._records.change(backup.id, snapshot_removed_at=self._clock.now())
-            await self._index.record(repository, forgotten_at=self._clock.now())
+            removals = [
+                backup
+                for backup in current
+                if backup.snapshot_removed_at is None
+                and not backup.pinned
+                and reconciliation.has_snapshot_in(backup, snapshots)
+            ]
+            for start in range(0, len(removals), IDS_PER_COMMAND):
+                await self._forget_listed(repository, removals[start : start + IDS_PER_COMMAND])
+
+    async def _forget_listed(self, repository: Repository, backups: Sequence[BackupExecution]) -> None:
+        ids = [snapshot_id for backup in backups for snapshot_id in reconciliation.snapshot_ids(backup)]
+        await self._maintenance.run("forget", [("forget", forget.argv(ids))], repository, FORGET_SECONDS)
+        for backup in backups:
+            await self._records.change(backup.id, snapshot_removed_at=self._clock.now())
+        await self._index.record(repository, forgotten_at=self._clock.now())
 
     async def _run_by_schedule(self) -> None:
         await self._cronjobs.wait_until_one_synced()
@@ -269,8 +294,10 @@ def _key(carrier: PolicyCarrier) -> _PolicyKey:
     return (carrier.cluster, carrier.namespace, carrier.cronjob, carrier.policy.id)
 
 
-def _snapshot_ids(backups: Iterable[BackupExecution]) -> list[str]:
-    """Return every snapshot id of the backups; a backup with a dump has two."""
-    results = [backup.result for backup in backups if backup.result is not None]
-    pairs = [(result.snapshot_id, result.database_snapshot_id) for result in results]
-    return [snapshot_id for pair in pairs for snapshot_id in pair if snapshot_id]
+def _require_present(kept: Sequence[BackupExecution], snapshots: Sequence[ListedSnapshot]) -> None:
+    """Raise StorageFailed where the list lacks the snapshot of a backup that is to stay."""
+    missing = [backup.id for backup in kept if not reconciliation.has_snapshot_in(backup, snapshots)]
+    if missing:
+        reason = Reason.SNAPSHOT_MISSING
+        message = f"{reason.meaning} Missing are those of the backups {', '.join(missing[:5])}."
+        raise StorageFailed(message, next_step=reason.next_step, reason=reason)

@@ -56,16 +56,11 @@ class BackupService:
     def last_good_at(self, cronjob_id: str) -> datetime | None:
         """Return when the newest good backup of a CronJob ended; None where there is none.
 
-        One that is dated later than now, by a clock that was wrong, is not believed.
+        One whose snapshot is missing does not count, nor one dated later than now by a clock that was wrong.
         """
         now = self._clock.now()
-        good = self._history.backups.newest(
-            limit=1,
-            cronjob_id=cronjob_id,
-            status=BackupStatus.SUCCEEDED,
-            until=now + timedelta(seconds=1),
-        ).items
-        ended_at = good[0].ended_at if good else None
+        good = self._records.newest_good(cronjob_id, until=now + timedelta(seconds=1))
+        ended_at = good.ended_at if good else None
         return min(ended_at, now) if ended_at is not None else None
 
     def is_overdue(self, cronjob: CronJobObject, policy: BackupPolicy, last_good: datetime | None) -> bool:

@@ -13,6 +13,7 @@ from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
 from kronkeep_daemon.backups.policy_lookup import PolicyLookup
 from kronkeep_daemon.backups.retention_service import RetentionService
 from kronkeep_daemon.backups.service import BackupService
+from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.composition.foundation import Foundation
 from kronkeep_daemon.composition.repository_layer import RepositoryLayer
 from kronkeep_daemon.cronjobs import CronJobService
@@ -27,6 +28,7 @@ class BackupLayer(msgspec.Struct, frozen=True, kw_only=True):
     planner: BackupPlanner
     backups: BackupService
     retention: RetentionService
+    reconciliation: SnapshotReconciliation
     policy_faults: PolicyFaultReporter
 
 
@@ -48,6 +50,17 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
     backups = BackupService(
         cronjobs=cronjobs, records=records, planner=planner, history=base.history, clock=base.clock
     )
+    reconciliation = SnapshotReconciliation(
+        records=records,
+        index=repositories.index,
+        storages=repositories.storages,
+        maintenance=repositories.maintenance,
+        queues=repositories.queues,
+        leads=cronjobs.leads,
+        bus=base.bus,
+        clock=base.clock,
+        supervisor=base.supervisor,
+    )
     retention = RetentionService(
         cronjobs=cronjobs,
         policies=policies,
@@ -56,6 +69,7 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         storages=repositories.storages,
         upkeep=repositories.upkeep,
         maintenance=repositories.maintenance,
+        reconciliation=reconciliation,
         queues=repositories.queues,
         bus=base.bus,
         clock=base.clock,
@@ -72,6 +86,7 @@ def compose_backups(base: Foundation, cronjobs: CronJobService, repositories: Re
         planner=planner,
         backups=backups,
         retention=retention,
+        reconciliation=reconciliation,
         policy_faults=policy_faults,
     )
 

@@ -74,6 +74,7 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
         secrets=secrets,
         maintenance=maintenance,
         provisioner=provisioner,
+        queues=queues,
         history=base.history,
         bus=base.bus,
         clock=base.clock,

@@ -11,6 +11,7 @@ import msgspec
 
 from kronkeep_daemon.backups.planner import BackupPlanner
 from kronkeep_daemon.backups.policy_fault_reporter import PolicyFaultReporter
+from kronkeep_daemon.backups.snapshot_reconciliation import SnapshotReconciliation
 from kronkeep_daemon.composition.backup_layer import compose_backups
 from kronkeep_daemon.composition.cronjob_layer import compose_cronjobs
 from kronkeep_daemon.composition.foundation import Foundation
@@ -43,6 +44,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
     policy_faults: PolicyFaultReporter
     data_checks: DataChecks
     clocks: ClockMonitor
+    reconciliation: SnapshotReconciliation
 
     def start(self) -> None:
         """Start the background tasks of all services; interrupted work continues from its records."""
@@ -53,6 +55,7 @@ class Composition(msgspec.Struct, frozen=True, kw_only=True):
         services.storage_upkeep.start()
         self.backup_planner.start()
         services.retention.start()
+        self.reconciliation.start()
         self.policy_faults.start()
         self.data_checks.start()
         services.restores.start()
@@ -104,4 +107,5 @@ def compose(
         policy_faults=backups.policy_faults,
         data_checks=data_checks,
         clocks=ClockMonitor(connected, supervisor, partial(_repair_times, base)),
+        reconciliation=backups.reconciliation,
     )

@@ -139,10 +139,12 @@ def _ids_to_protect(backups: list[BackupExecution]) -> set[str]:
     policies_with_good: set[tuple[str, str]] = set()
     for backup in backups:
         policy = (backup.policy_id, backup.cronjob_id)
-        newest_good = backup.status is BackupStatus.SUCCEEDED and policy not in policies_with_good
+        is_missing = backup.snapshot_missing_at is not None
+        is_good = backup.status is BackupStatus.SUCCEEDED and not is_missing
+        newest_good = is_good and policy not in policies_with_good
         if newest_good:
             policies_with_good.add(policy)
-        has_snapshot = backup.result is not None and backup.snapshot_removed_at is None
+        has_snapshot = backup.result is not None and backup.snapshot_removed_at is None and not is_missing
         if newest_good or has_snapshot or not is_final(BACKUP_TRANSITIONS, backup.status):
             protected.add(backup.id)
     return protected

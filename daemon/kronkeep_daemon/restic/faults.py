@@ -69,6 +69,7 @@ _CONNECTION_TEXTS: tuple[tuple[str, Reason], ...] = (
 # Texts of restic in lower case; the first that the log contains decides.
 _RESTIC_TEXTS: tuple[tuple[str, Reason], ...] = (
     ("wrong password", Reason.WRONG_PASSWORD),
+    ("no matching id found", Reason.SNAPSHOT_GONE),
     ("repository is already locked", Reason.REPOSITORY_LOCKED),
     ("no space left on device", Reason.STORAGE_FULL),
     ("disk quota exceeded", Reason.STORAGE_FULL),

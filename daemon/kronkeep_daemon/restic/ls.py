@@ -35,6 +35,15 @@ def parse_entry(line: bytes) -> SnapshotFile | None:
         return None
 
 
+def is_snapshot(line: bytes) -> bool:
+    """Return whether a line describes the snapshot itself, which comes before its files.
+
+    restic before 0.16 ends with exit code 0 where the snapshot is not there, and does not print this line.
+    """
+    message = decode_or_none(line, JsonObject) if line.startswith(b"{") else None
+    return message is not None and "snapshot" in (message.get("struct_type"), message.get("message_type"))
+
+
 def _parse_time(text: object) -> datetime | None:
     """Return the time; None where a file claims one that no calendar has."""
     try:

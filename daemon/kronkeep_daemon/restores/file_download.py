@@ -88,6 +88,9 @@ class FileDownloads:
             sha256 = await self._read_sha256(cluster_id, pod)
             chunks = self._jobs.container_chunks(cluster_id, pod, "send")
             yield FileDownload(entry, sha256, _decode_and_check(chunks, entry.size, sha256))
+        except StorageFailed as fault:
+            await self._snapshots.record_if_gone(backup_id, fault)
+            raise
         finally:
             await self._jobs.remove(cluster_id, namespace, manifest["metadata"]["name"])
 

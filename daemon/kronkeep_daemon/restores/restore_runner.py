@@ -382,6 +382,8 @@ class RestoreRunner:
 
     async def _fail(self, restore_id: str, fault: Fault) -> None:
         restore = self._records.get(restore_id)
+        if fault.reason == Reason.SNAPSHOT_GONE and restore.backup_id is not None:
+            await self._backups.set_missing(restore.backup_id, self._clock.now())
         if restore.job is not None:
             await self._jobs.remove(cluster_id_of(restore), namespace_of(restore), restore.job)
         await self._records.end(

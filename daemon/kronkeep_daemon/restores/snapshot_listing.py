@@ -22,7 +22,7 @@ from kronkeep_common.errors import (
     StillReading,
     StorageFailed,
 )
-from kronkeep_common.models import BackupExecution, SnapshotFile, SnapshotFolder
+from kronkeep_common.models import BackupExecution, BackupResult, SnapshotFile, SnapshotFolder
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups.backup_records import BackupRecords
@@ -123,6 +123,11 @@ class SnapshotListings:
         if not await self._exists(backup):
             raise StillReading(f"The listing of backup {backup.id} could not be read this time.")
 
+    async def record_if_gone(self, backup_id: str, fault: KronkeepError) -> None:
+        """Record the backup's snapshot as missing where the fault is that the repository lacks it."""
+        if fault.details.get("reason") == Reason.SNAPSHOT_GONE:
+            await self._backups.set_missing(backup_id, self._clock.now())
+
     def read_entries(self, backup: BackupExecution) -> Iterator[SnapshotFile]:
         """Yield every entry of a listing that is ready. Reads a file: iterate in a thread."""
         return _read_entries(self._path(backup.id))
@@ -149,6 +154,7 @@ class SnapshotListings:
             await self._read(backup)
         except KronkeepError as fault:
             self._faults[backup.id] = fault
+            await self.record_if_gone(backup.id, fault)
 
     async def _read(self, backup: BackupExecution) -> None:
         path = self._path(backup.id)
@@ -157,15 +163,15 @@ class SnapshotListings:
             finished = await self._run_job(backup, writer)
             if (fault := storage_failure(finished)) is not None:
                 raise fault
+            writer.require_snapshots(len(snapshot_paths.split_by_snapshot(_result_of(backup), (), None)))
             await asyncio.to_thread(writer.publish)
         await asyncio.to_thread(_remove_oldest, path.parent)
 
     async def _run_job(self, backup: BackupExecution, writer: "ListingWriter") -> FinishedJob:
-        assert backup.result is not None
         repository = self.repository_of(backup)
         cluster_id, namespace = self._jobs.place_of(repository)
         name = f"kronkeep-files-{backup.id}"
-        shares = snapshot_paths.split_by_snapshot(backup.result, (), None)
+        shares = snapshot_paths.split_by_snapshot(_result_of(backup), (), None)
         manifest = build_repository_job(
             name=name,
             namespace=namespace,
@@ -185,6 +191,11 @@ class SnapshotListings:
                 await self._jobs.remove(cluster_id, namespace, name)
 
 
+def _result_of(backup: BackupExecution) -> BackupResult:
+    assert backup.result is not None
+    return backup.result
+
+
 class ListingWriter:
     """A listing being written; it gets its name once it is complete, so that no half of one is ever read."""
 
@@ -192,6 +203,7 @@ class ListingWriter:
         self._path = path
         self._part = path.with_name(path.name + ".part")
         self._count = 0
+        self._snapshots: set[str] = set()
 
     def __enter__(self) -> Self:
         self._file = gzip.open(self._part, "wb", 3)
@@ -201,8 +213,10 @@ class ListingWriter:
         self._file.close()
         self._part.unlink(missing_ok=True)
 
-    def add_line(self, _: str, line: bytes) -> None:
+    def add_line(self, container: str, line: bytes) -> None:
         """Take a line of `restic ls`; raise InvalidRequest for a snapshot with too many entries."""
+        if container not in self._snapshots and ls.is_snapshot(line):
+            self._snapshots.add(container)
         entry = ls.parse_entry(line)
         if entry is None:
             return
@@ -213,6 +227,12 @@ class ListingWriter:
                 next_step="Use restic itself: restic ls, restic restore.",
             )
         self._file.write(msgspec.json.encode(entry) + b"\n")
+
+    def require_snapshots(self, count: int) -> None:
+        """Raise StorageFailed where fewer containers than `count` have listed a snapshot."""
+        if len(self._snapshots) < count:
+            gone = Reason.SNAPSHOT_GONE
+            raise StorageFailed(gone.meaning, next_step=gone.next_step, reason=gone)
 
     def publish(self) -> None:
         """Give the file its name."""

@@ -15,18 +15,19 @@ from kronkeep_common.models import BackupStorage, StorageUsage
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import StorageStatus
 from kronkeep_daemon import storage_kinds
-from kronkeep_daemon.events import BackupChanged, Bus
+from kronkeep_daemon.events import BackupChanged, Bus, SnapshotsListed
 from kronkeep_daemon.history import History, Records
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.kube.lease import Leaderships
 from kronkeep_daemon.repositories.credential_copies import CredentialCopies
 from kronkeep_daemon.repositories.job_manifests import Steps
 from kronkeep_daemon.repositories.maintenance import RepositoryMaintenance
+from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.repositories.repository_creation import opening_steps
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
-from kronkeep_daemon.restic import check
+from kronkeep_daemon.restic import check, snapshots
 from kronkeep_daemon.settings import Settings, StorageSettings
 from kronkeep_daemon.storages import usage_growth, usage_measurement
 from kronkeep_daemon.storages.provisioner import StorageProvisioner
@@ -63,6 +64,7 @@ class StorageUpkeep:
         secrets: RepositorySecrets,
         maintenance: RepositoryMaintenance,
         provisioner: StorageProvisioner,
+        queues: RepositoryQueues,
         history: History,
         bus: Bus,
         clock: Clock,
@@ -83,6 +85,8 @@ class StorageUpkeep:
         self._clock = clock
         self._settings = settings
         self._supervisor = supervisor
+        self._bus = bus
+        self._queues = queues
         self._changed_at: dict[str, datetime] = {}
         self._tried_at: dict[str, datetime] = {}
         bus.subscribe(BackupChanged, self._note_change)
@@ -152,7 +156,7 @@ class StorageUpkeep:
         storage = self._storages.require_active(name)
         try:
             for repository in self._index.repositories_of(storage):
-                await self._run("check", [("check", check.argv())], repository)
+                await self._run("check", [("check", check.argv()), snapshots.step()], repository)
         except StorageFailed as fault:
             if is_damage(fault):
                 await self._update(name, checked_at=self._clock.now(), check_ok=False)
@@ -216,7 +220,9 @@ class StorageUpkeep:
         """Run a Job on the repository and record its result on the storage; raise StorageFailed."""
         name = repository.storage.id
         try:
-            job = await self._maintenance.run_exclusively(task, steps, repository, TIMEOUT_SECONDS[task])
+            async with self._queues.hold_exclusively(repository.id):
+                job = await self._maintenance.run(task, steps, repository, TIMEOUT_SECONDS[task])
+                self._publish_snapshots(job, repository)
         except StorageFailed as fault:
             await self._record_failure(name, fault)
             raise
@@ -224,6 +230,15 @@ class StorageUpkeep:
             name, reached_at=self._clock.now(), **cleared_fault(task, self._storages.get(name))
         )
         return job
+
+    def _publish_snapshots(self, job: FinishedJob, repository: Repository) -> None:
+        """Publish what the Job listed while the repository is still held, so that no archive ends between."""
+        container = job.container("snapshots")
+        if container is not None:
+            event = SnapshotsListed(
+                storage=repository.storage, repository_id=repository.id, log=container.log
+            )
+            self._bus.publish(event)
 
     async def _record_failure(self, name: str, fault: StorageFailed) -> None:
         if _is_inconclusive(fault):

@@ -105,6 +105,10 @@ RESULT = BackupResult(snapshot_id="s")
         (facts(backups=[backup(1, B.FAILED, reason="CronJobFailed"), backup(9, B.SUCCEEDED)]), []),
         (facts(backups=[backup(1, B.FAILED)], policy={}, policy_fault=None), [("BackupFailed", "critical")]),
         (facts(backups=[backup(1, B.PARTIAL, result=RESULT)]), [("BackupPartial", "warning")]),
+        (
+            facts(backups=[backup(9, B.SUCCEEDED, result=RESULT, snapshot_missing_at=ago(1))]),
+            [("SnapshotMissing", "critical")],
+        ),
         (facts(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(59)), []),
         (
             facts(policy={"rpo_seconds": 3600}, last_good_backup_at=ago(61), backup_overdue=True),

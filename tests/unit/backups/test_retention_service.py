@@ -71,6 +71,7 @@ async def test_retention_follows_the_success_of_a_backup_once(
         storages=nothing,
         upkeep=nothing,
         maintenance=nothing,
+        reconciliation=nothing,
         queues=nothing,
         bus=bus,
         clock=SystemClock(),

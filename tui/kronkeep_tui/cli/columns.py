@@ -118,6 +118,7 @@ COLUMNS: dict[str, tuple[OutputColumn, ...]] = {
         OutputColumn("AGE", "created_at", _age),
         OutputColumn("TOOK", "duration_seconds", duration),
         OutputColumn("SNAPSHOT", "result.snapshot_id"),
+        OutputColumn("MISSING", "snapshot_missing_at", _age),
         OutputColumn("READ", "result.bytes_read", size),
         OutputColumn("REASON", "reason"),
     ),

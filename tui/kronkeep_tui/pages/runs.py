@@ -118,6 +118,8 @@ def _snapshot(backup: BackupExecution, store: Store, now: datetime) -> list[Text
     if result is None:
         return []
     kept: Span = ("removed by retention", "warn") if backup.snapshot_removed_at else ("kept", "ok")
+    if backup.snapshot_missing_at is not None:
+        kept = ("missing from the repository", "bad")
     lines: list[Text] = [
         (
             ("snapshot ", "quiet"),

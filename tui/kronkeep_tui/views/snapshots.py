@@ -54,7 +54,7 @@ class SnapshotsView(TableView[BackupExecution]):
         return store.backups
 
     def row_of(self, record: BackupExecution, store: Store, now: datetime) -> TableRow:
-        shown, kind = state(record.status)
+        shown, kind = state(record.status) if record.snapshot_missing_at is None else ("missing", "bad")
         result = record.result
         cells = (
             shown,

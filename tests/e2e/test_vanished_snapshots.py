@@ -1,0 +1,120 @@
+"""Snapshots that go behind kronkeep's back, with real restic: nothing good is forgotten for them."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, backup_site
+from tests.waiting import eventually
+
+from kronkeep_common.client import Client
+from kronkeep_common.errors import KronkeepError
+from kronkeep_common.models import BackupExecution, BackupPolicySpec, ClaimSource, Retention, Source
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackupSite]:
+    with backup_site(tmp_path_factory.mktemp("vanished"), DEBIAN_RESTIC) as running:
+        yield running
+
+
+async def make_backups(site: BackupSite, client: Client, name: str, count: int) -> list[BackupExecution]:
+    """Make good backups of a claim, storage and CronJob of that name."""
+    source = await site.create_claim(name)
+    await site.create_cronjob(client, name, name, name, retention=Retention(keep_last=5))
+    backups = []
+    for number in range(count):
+        (source / "file").write_text(str(number))
+        backups.append(await site.back_up(client, name))
+    assert [backup.status for backup in backups] == ["succeeded"] * count
+    return backups
+
+
+async def forget(site: BackupSite, name: str, folder: Path, backup: BackupExecution) -> None:
+    """Remove the backup's snapshot as another tool would."""
+    assert backup.result is not None
+    password = await site.read_password(name)
+    await asyncio.to_thread(site.run_restic, folder, password, "forget", backup.result.snapshot_id)
+
+
+async def keep_one(client: Client, name: str) -> str:
+    """Let the policy keep one backup; return its id."""
+    policy = BackupPolicySpec(
+        storage_id=name,
+        source=Source(claims=(ClaimSource(claim=name),)),
+        retention=Retention(keep_last=1, min_good=1),
+    )
+    cronjob = await client.cronjobs.set_policy("default", name, policy)
+    assert cronjob.policy is not None
+    return cronjob.policy.id
+
+
+async def open_alerts(client: Client) -> set[tuple[str, str]]:
+    page = await client.alerts.list()
+    return {(alert.code, alert.cronjob or "") for alert in page.items if alert.status != "resolved"}
+
+
+async def test_the_last_real_snapshot_stays_when_the_newest_was_removed_by_another_tool(
+    site: BackupSite,
+) -> None:
+    folder = await site.create_storage("heavy")
+    async with site.client() as client:
+        oldest, newest = await make_backups(site, client, "heavy", 2)
+        await forget(site, "heavy", folder, newest)
+        policy_id = await keep_one(client, "heavy")
+        plan = await client.policies.retention(policy_id)
+        assert [verdict.backup_id for verdict in plan.keep] == [newest.id]
+        with pytest.raises(KronkeepError, match=newest.id):
+            await client.policies.apply_retention(policy_id)
+        assert oldest.result is not None
+        (left,) = await site.list_snapshots("heavy", folder)
+        assert left["short_id"] == oldest.result.snapshot_id
+        assert (await client.backups.get(newest.id)).snapshot_missing_at is not None
+        assert (await client.backups.get(oldest.id)).snapshot_removed_at is None
+        # From now on the rules see what is there.
+        plan = await client.policies.retention(policy_id)
+        assert ([v.backup_id for v in plan.keep], plan.remove) == ([oldest.id], ())
+        cronjob = await client.cronjobs.get("default", "heavy")
+        assert cronjob.last_good_backup_at == oldest.ended_at
+        await eventually(lambda: open_alerts(client), lambda alerts: ("SnapshotMissing", "heavy") in alerts)
+
+
+async def test_a_rolled_back_repository_is_noticed_by_a_measurement_and_so_is_its_return(
+    site: BackupSite, tmp_path: Path
+) -> None:
+    folder = await site.create_storage("rolled")
+    async with site.client() as client:
+        first, second = await make_backups(site, client, "rolled", 2)
+        await asyncio.to_thread(shutil.copytree, folder, tmp_path / "copy")
+        await forget(site, "rolled", folder, first)
+        await forget(site, "rolled", folder, second)
+        await client.storages.measure("rolled")
+        for backup in (first, second):
+            await eventually(
+                lambda backup=backup: client.backups.get(backup.id),
+                lambda b: b.snapshot_missing_at is not None,
+            )
+        assert (await client.cronjobs.get("default", "rolled")).last_good_backup_at is None
+        await asyncio.to_thread(shutil.rmtree, folder)
+        await asyncio.to_thread(shutil.copytree, tmp_path / "copy", folder)
+        await client.storages.check("rolled")
+        for backup in (first, second):
+            await eventually(
+                lambda backup=backup: client.backups.get(backup.id), lambda b: b.snapshot_missing_at is None
+            )
+        assert (await client.cronjobs.get("default", "rolled")).last_good_backup_at == second.ended_at
+
+
+@pytest.mark.parametrize("way", ["verify", "browse"])
+async def test_a_verify_or_a_look_into_a_vanished_snapshot_records_that_at_once(
+    site: BackupSite, way: str
+) -> None:
+    folder = await site.create_storage(way)
+    async with site.client() as client:
+        (backup,) = await make_backups(site, client, way, 1)
+        await forget(site, way, folder, backup)
+        with pytest.raises(KronkeepError):
+            await (client.backups.verify(backup.id) if way == "verify" else client.backups.files(backup.id))
+        await eventually(lambda: client.backups.get(backup.id), lambda b: b.snapshot_missing_at is not None)
