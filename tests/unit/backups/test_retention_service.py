@@ -109,6 +109,7 @@ async def test_nothing_is_forgotten_while_clocks_disagree() -> None:
         storages=nothing,
         upkeep=nothing,
         maintenance=nothing,
+        reconciliation=nothing,
         queues=nothing,
         bus=Bus(),
         clock=clock,
