@@ -10,10 +10,9 @@ from kronkeep_common.models import BackupResult, Progress
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
-from kronkeep_daemon.restic import exit_codes, faults, output, version
+from kronkeep_daemon.restic import exit_codes, faults, output, unreadable_files, version
 from kronkeep_daemon.restic.snapshots import SnapshotTags
-
-MOST_WARNINGS = 20
+from kronkeep_daemon.restic.unreadable_files import UnreadableFile
 
 
 class BackupOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,12 +90,15 @@ def judge(exit_code: int | None, log: bytes, restic_version: str) -> BackupOutco
     """
     used_version = version.parse_text(f"restic {restic_version}")
     result = parse_summary(log, restic_version)
-    warnings = parse_warnings(log)
+    unreadable = unreadable_files.parse(log)
+    warnings = unreadable_files.warnings_of(unreadable)
     meaning = exit_codes.meaning_of(exit_code, "backup", used_version)
     if meaning == "done":
         return _judge_done(result, warnings)
     if meaning == "incomplete":
-        return _judge_incomplete(result, warnings)
+        if unreadable and all(file.is_harmless for file in unreadable):
+            return _judge_done(result, warnings)
+        return _judge_incomplete(result, unreadable, warnings)
     return failure(faults.explain(exit_code, log, "backup", used_version), warnings)
 
 
@@ -142,14 +144,19 @@ def _judge_done(result: BackupResult | None, warnings: tuple[str, ...]) -> Backu
     )
 
 
-def _judge_incomplete(result: BackupResult | None, warnings: tuple[str, ...]) -> BackupOutcome:
+def _judge_incomplete(
+    result: BackupResult | None, unreadable: list[UnreadableFile], warnings: tuple[str, ...]
+) -> BackupOutcome:
     if result is None:
         return failure(faults.Fault.of(Reason.SOURCE_MISSING), warnings)
     return BackupOutcome(
         status=BackupStatus.PARTIAL,
         result=result,
         reason=Reason.INCOMPLETE,
-        message=f"{len(warnings) or 'Some'} files could not be read; the others are in the snapshot.",
+        message=(
+            f"{unreadable_files.summarize(unreadable) if unreadable else 'Some files'} could not be read; "
+            "the others are in the snapshot."
+        ),
         next_step=Reason.INCOMPLETE.next_step,
         warnings=warnings,
     )
@@ -225,16 +232,6 @@ def _result_of(summary: _BackupSummaryMessage, restic_version: str) -> BackupRes
         bytes_per_second=round(bytes_read / seconds) if seconds else None,
         restic_version=restic_version,
     )
-
-
-def parse_warnings(log: bytes) -> tuple[str, ...]:
-    """Return the `error` lines, whose shape differs by version; at most MOST_WARNINGS."""
-    warnings = []
-    for obj in output.parse_objects(log):
-        if obj.get("message_type") == "error":
-            error = output.error_text(obj) if isinstance(obj.get("error"), dict) else obj.get("error")
-            warnings.append(clean(f"{obj.get('item', '')}: {error}", output.LONGEST_MESSAGE))
-    return tuple(warnings[:MOST_WARNINGS])
 
 
 def add_results(files: BackupResult, dump: BackupResult) -> BackupResult:
