@@ -44,7 +44,9 @@ class AccessSettings(Request, frozen=True, kw_only=True):
 class AllowSettings(Request, frozen=True, kw_only=True):
     """Limits of what an admin may create.
 
-    namespaces: where CronJobs may be created; empty means everywhere.
+    namespaces: where CronJobs may be created and data restored to; empty or "*" means everywhere. CronJobs in
+        kronkeep's own namespace, which holds the storages' keys, and in those of Kubernetes (kube-*) only
+        where it is named here, beside "*" if need be.
     service_accounts: those that pods may name; none means only the default one.
     host_path: whether folders of the nodes may be mounted, and be storages.
     privileged: whether pods may reach out of their containers: privileged mode, added capabilities, the
@@ -55,6 +57,10 @@ class AllowSettings(Request, frozen=True, kw_only=True):
     service_accounts: tuple[str, ...] = ()
     host_path: bool = False
     privileged: bool = False
+
+    def permits_namespace(self, namespace: str) -> bool:
+        """Whether a namespace that is not reserved may be used."""
+        return not self.namespaces or not {"*", namespace}.isdisjoint(self.namespaces)
 
 
 class LimitSettings(Request, frozen=True, kw_only=True):

@@ -203,7 +203,8 @@ class CronJobService:
 
     def check_allowed(self, body: JsonObject) -> None:
         """Raise Denied for a CronJob that the settings do not allow."""
-        spec_limits.require_allowed(body, self._settings().allow)
+        settings = self._settings()
+        spec_limits.require_allowed(body, settings.allow, own_namespace=settings.namespace)
 
     async def create(
         self,

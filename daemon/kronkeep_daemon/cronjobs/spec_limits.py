@@ -16,11 +16,12 @@ _HOST_FIELDS = ("hostNetwork", "hostPID", "hostIPC")
 _CONTAINER_FIELDS = ("containers", "initContainers", "ephemeralContainers")
 
 
-def require_allowed(cronjob: JsonObject, allow: AllowSettings) -> None:
-    """Raise Denied with the first field of a batch/v1 CronJob that `allow` does not permit."""
-    namespace = cronjob["metadata"]["namespace"]
-    if allow.namespaces and namespace not in allow.namespaces:
-        raise Denied(f"Nothing may be created in namespace {clean(namespace, 63)}.", field="namespace")
+def require_allowed(cronjob: JsonObject, allow: AllowSettings, *, own_namespace: str) -> None:
+    """Raise Denied with the first field of a batch/v1 CronJob that `allow` does not permit.
+
+    own_namespace: kronkeep's; a pod there could mount the keys of every storage.
+    """
+    _require_allowed_namespace(cronjob["metadata"]["namespace"], allow, own_namespace)
     pod = _pod_spec(cronjob)
     account = pod.get("serviceAccountName") or pod.get("serviceAccount")
     if account and account not in allow.service_accounts:
@@ -29,6 +30,25 @@ def require_allowed(cronjob: JsonObject, allow: AllowSettings) -> None:
         raise Denied("Folders of the nodes may not be mounted (allow.host_path).", field="volumes")
     if not allow.privileged and (field := next(_iter_privileged_fields(pod), None)):
         raise Denied(f"{field} is not allowed here (allow.privileged).", field=field)
+
+
+def _require_allowed_namespace(namespace: str, allow: AllowSettings, own_namespace: str) -> None:
+    name = clean(namespace, 63)
+    if namespace in allow.namespaces:
+        return
+    if namespace == own_namespace or namespace.startswith("kube-"):
+        whose = "kronkeep itself" if namespace == own_namespace else "Kubernetes itself"
+        raise Denied(
+            f"The namespace {name} is reserved for {whose}.",
+            field="namespace",
+            next_step="Use another namespace, or name this one in allow.namespaces of the settings.",
+        )
+    if not allow.permits_namespace(namespace):
+        raise Denied(
+            f"Nothing may be created in namespace {name}.",
+            field="namespace",
+            next_step="Use another namespace, or name this one in allow.namespaces of the settings.",
+        )
 
 
 def _pod_spec(cronjob: JsonObject) -> JsonObject:

@@ -143,7 +143,7 @@ class RestorePlanner:
         allow = self._settings().allow
         storage = self._storages.get(backup.storage_id)
         self._storages.require_reachable(storage, cluster)
-        if allow.namespaces and namespace not in allow.namespaces:
+        if not allow.permits_namespace(namespace):
             raise Denied(
                 f"Nothing may be restored to the namespace {clean(namespace, 63)}.", field="namespace"
             )

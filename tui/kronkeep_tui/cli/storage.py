@@ -79,7 +79,8 @@ def _add_kind(parsers: Verbs, kind: StorageKind) -> None:
         action="append",
         default=[],
         metavar="NAMESPACE",
-        help="who may use it; may be repeated (default: all)",
+        help="who may use it; may be repeated (default: all); whoever may create pods in one of them can open"
+        " the repository",
     )
     parser.add_argument(
         "--capacity", metavar="SIZE", help="how much it may hold, such as 500G (binary units)"
