@@ -215,6 +215,10 @@ _REPOSITORIES = {
         "Check the storage; copy the repository's folder before anything else is done to it.",
     ),
     "RepositoryLocked": ReasonText("The repository is locked by somebody else.", "Wait until it is free."),
+    "WrongRepository": ReasonText(
+        "Another repository is in the place of the one that the storage was created with.",
+        "Put the right one back, or create a new storage for this one; nothing was written to it.",
+    ),
     "ConfigLost": ReasonText(
         "The storage's place holds the keys of a repository whose config is gone.",
         "Put its config back from a copy, or choose a place that is empty.",

@@ -91,6 +91,7 @@ class Reason(StrEnum):
     REPOSITORY_THERE = "RepositoryThere"
     REPOSITORY_DAMAGED = "RepositoryDamaged"
     REPOSITORY_LOCKED = "RepositoryLocked"
+    WRONG_REPOSITORY = "WrongRepository"
     CONFIG_LOST = "ConfigLost"
     WRONG_PASSWORD = "WrongPassword"  # noqa: S105
     PASSWORD_MISSING = "PasswordMissing"  # noqa: S105
@@ -166,6 +167,7 @@ class Reason(StrEnum):
 _LASTING = frozenset(
     {
         Reason.WRONG_PASSWORD,
+        Reason.WRONG_REPOSITORY,
         Reason.REPOSITORY_MISSING,
         Reason.REPOSITORY_DAMAGED,
         Reason.SOURCE_MISSING,

@@ -118,3 +118,25 @@ async def test_a_verify_or_a_look_into_a_vanished_snapshot_records_that_at_once(
         with pytest.raises(KronkeepError):
             await (client.backups.verify(backup.id) if way == "verify" else client.backups.files(backup.id))
         await eventually(lambda: client.backups.get(backup.id), lambda b: b.snapshot_missing_at is not None)
+
+
+async def test_another_repository_with_the_same_password_is_neither_written_nor_forgotten_from(
+    site: BackupSite, tmp_path: Path
+) -> None:
+    folder = await site.create_storage("other")
+    async with site.client() as client:
+        await make_backups(site, client, "other", 1)
+        await asyncio.to_thread(shutil.move, folder, tmp_path / "right")
+        password = await site.read_password("other")
+        await asyncio.to_thread(site.run_restic, folder, password, "init")
+        backup = await site.back_up(client, "other")
+        assert (backup.status, backup.reason) == ("failed", "WrongRepository")
+        with pytest.raises(KronkeepError, match="Another repository"):
+            await client.storages.test("other")
+        with pytest.raises(KronkeepError, match="Another repository"):
+            await client.storages.prune("other")
+        assert await site.list_snapshots("other", folder) == []
+        await asyncio.to_thread(shutil.rmtree, folder)
+        await asyncio.to_thread(shutil.move, tmp_path / "right", folder)
+        assert (await client.storages.test("other")).reason is None
+        assert (await site.back_up(client, "other")).status == "succeeded"

@@ -35,7 +35,12 @@ def hook_job_name(backup: BackupExecution, stage: str, position: int) -> str:
 
 
 def archive_job(
-    backup: BackupExecution, work: ArchiveWork, files: list[str], settings: ArchiveSettings
+    backup: BackupExecution,
+    work: ArchiveWork,
+    files: list[str],
+    settings: ArchiveSettings,
+    *,
+    repository_id: str = "",
 ) -> JsonObject:
     """Return the Job of an archive; its containers run one after the other.
 
@@ -44,6 +49,7 @@ def archive_job(
     have their dump beside them.
 
     files: the names of the configuration's files, which are in the Job's ConfigMap.
+    repository_id: the id that the repository must have; empty where it is not known.
     """
     name = archive_job_name(backup)
     dump = work.policy.include.database
@@ -51,7 +57,7 @@ def archive_job(
     steps = [("version", version.argv())]
     if paths:
         steps.append(("sources", probe_argv(paths)))
-    steps.append(("repository", cat.argv()))
+    steps.append(("repository", cat.argv(repository_id)))
     mounts = [*_claim_mounts(work.claims, read_only=True), *cronjob_configuration.mounts(files)]
     containers = build_containers(steps, work.repository, settings, mounts)
     volumes = _claim_volumes(work.claims)

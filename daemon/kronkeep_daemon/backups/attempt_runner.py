@@ -130,8 +130,10 @@ class AttemptRunner:
         if self._index.contains(repository):
             return
         mark = job_names.short_hash(repository.id, backup.id, str(backup.attempt))
-        await repository_creation.create_or_open(self._repository_jobs, repository, mark[:6], INIT_SECONDS)
-        await self._index.record(repository)
+        repository_id = await repository_creation.create_or_open(
+            self._repository_jobs, repository, mark[:6], INIT_SECONDS
+        )
+        await self._index.pin(repository, repository_id)
 
     async def _find_missed_result(self, before: BackupExecution, work: ArchiveWork) -> BackupOutcome | None:
         """Return the result of a Job that was removed unwatched; None where the archive must run."""
@@ -181,7 +183,13 @@ class AttemptRunner:
         files: dict[str, str] = {}
         if work.policy.include.configuration:
             files = await cronjob_configuration.read_configuration(work.cluster, work.cronjob)
-        manifest = archive_manifests.archive_job(backup, work, sorted(files), self._settings().archive)
+        manifest = archive_manifests.archive_job(
+            backup,
+            work,
+            sorted(files),
+            self._settings().archive,
+            repository_id=self._index.id_of(work.repository),
+        )
         archive_manifests.assign_to_backup(manifest, backup, work, node)
         try:
             if files:

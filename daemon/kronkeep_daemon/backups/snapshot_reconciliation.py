@@ -22,6 +22,7 @@ from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.reconciliation import RepositoryComparison
 from kronkeep_daemon.repositories.repository import Repository, repository_of_backup
 from kronkeep_daemon.repositories.repository_index import RepositoryIndex
+from kronkeep_daemon.restic import cat
 from kronkeep_daemon.restic import snapshots as restic_snapshots
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
 from kronkeep_daemon.storages.service import StorageService
@@ -73,7 +74,8 @@ class SnapshotReconciliation:
         """Do so while the caller holds the repository, and return the snapshots."""
         # Read before the list is made: an archive may end beside it, whose snapshot the list then lacks.
         backups = self._backups_in(repository)
-        steps = [restic_snapshots.step()]
+        identity = ("repository", cat.argv(self._index.id_of(repository)))
+        steps = [identity, restic_snapshots.step()]
         finished = await self._maintenance.run("list", steps, repository, LIST_SECONDS)
         container = finished.container("snapshots")
         snapshots = restic_snapshots.parse_list(container.log) if container else None

@@ -53,7 +53,7 @@ def compose_repositories(base: Foundation, cronjobs: CronJobService) -> Reposito
     stale_locks = StaleLocks(clusters=base.clusters, history=base.history, jobs=jobs, clock=base.clock)
     maintenance = RepositoryMaintenance(jobs=jobs, stale_locks=stale_locks, queues=queues)
     provisioner = StorageProvisioner(
-        jobs=jobs, secrets=secrets, queues=queues, clock=base.clock, settings=base.settings
+        jobs=jobs, index=index, secrets=secrets, queues=queues, clock=base.clock, settings=base.settings
     )
     storages = StorageService(
         clusters=base.clusters,

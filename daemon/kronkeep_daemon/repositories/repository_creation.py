@@ -18,13 +18,21 @@ from kronkeep_daemon.restic.faults import Fault
 MOST_ATTEMPTS = 8  # while Jobs are interrupted
 
 
-def opening_steps(repository: Repository) -> Steps:
-    """Return the steps that open the repository, after a connection test where the storage has one."""
-    return [*_connection_steps(repository), ("repository", cat.argv())]
+def opening_steps(repository: Repository, repository_id: str = "") -> Steps:
+    """Return the steps that open the repository, after a connection test where the storage has one.
+
+    repository_id: the id that it must have; empty where any repository will do.
+    """
+    return [*_connection_steps(repository), ("repository", cat.argv(repository_id))]
 
 
 def _creation_steps(repository: Repository) -> Steps:
-    return [*_connection_steps(repository), ("init", init.argv()), ("repository", keys.argv())]
+    return [
+        *_connection_steps(repository),
+        ("init", init.argv()),
+        ("repository", keys.argv()),
+        ("config", cat.argv()),
+    ]
 
 
 def _connection_steps(repository: Repository) -> Steps:
@@ -32,8 +40,8 @@ def _connection_steps(repository: Repository) -> Steps:
     return [("connect", list(argv))] if argv else []
 
 
-async def create_or_open(jobs: RepositoryJobs, repository: Repository, mark: str, seconds: float) -> None:
-    """Create the repository, or open the existing one, while the caller holds it.
+async def create_or_open(jobs: RepositoryJobs, repository: Repository, mark: str, seconds: float) -> str:
+    """Create the repository, or open the existing one, while the caller holds it; return its id.
 
     `mark` is six characters that identify this creation: a second call with the same ones continues with its
     Jobs. A Job has `seconds`; an interrupted one, as by the end of its node, is followed by another. Raises
@@ -50,14 +58,17 @@ async def create_or_open(jobs: RepositoryJobs, repository: Repository, mark: str
     raise StorageFailed("The storage's Jobs were interrupted again and again.", reason=Reason.INTERRUPTED)
 
 
-async def _try_once(jobs: RepositoryJobs, repository: Repository, name: str, seconds: float) -> None:
+async def _try_once(jobs: RepositoryJobs, repository: Repository, name: str, seconds: float) -> str:
     creation = await jobs.run(f"kronkeep-init-{name}", _creation_steps(repository), repository, seconds)
     failure = _creation_failure(creation)
+    config = creation.container("config")
     if failure is not None and _reason_of(failure) == Reason.REPOSITORY_THERE:
         opening = await jobs.run(f"kronkeep-open-{name}", opening_steps(repository), repository, seconds)
         failure = storage_failure(opening)
+        config = opening.container("repository")
     if failure is not None:
         raise failure
+    return cat.parse_id(config.log) if config is not None else ""
 
 
 def _creation_failure(job: FinishedJob) -> StorageFailed | None:

@@ -15,6 +15,7 @@ class RepositoryEntry(Record, frozen=True, kw_only=True):
     """A repository that exists.
 
     `cluster` (its id), `namespace` and `key` name the Secret of a policy's own key; empty without one.
+    `repository_id` is restic's own id of it, from its creation; another one in its place is not used.
     `forgotten_at` and `pruned_at` are the last `restic forget` and `restic prune`.
     """
 
@@ -26,6 +27,7 @@ class RepositoryEntry(Record, frozen=True, kw_only=True):
     namespace: str = ""
     key: SecretKeyRef | None = None
     encrypted: bool = True
+    repository_id: str = ""
     forgotten_at: datetime | None = None
     pruned_at: datetime | None = None
 
@@ -58,6 +60,17 @@ class RepositoryIndex:
         entry = self._entries.get(repository.id) or self._new_entry(repository)
         self._entries.put(msgspec.structs.replace(entry, **times))
         await self._history.commit()
+
+    async def pin(self, repository: Repository, repository_id: str) -> None:
+        """Record that the repository exists, and which id restic gave it."""
+        entry = self._entries.get(repository.id) or self._new_entry(repository)
+        self._entries.put(msgspec.structs.replace(entry, repository_id=repository_id))
+        await self._history.commit()
+
+    def id_of(self, repository: Repository) -> str:
+        """Return the id that restic gave the repository; empty where it is not known."""
+        entry = self._entries.get(repository.id)
+        return entry.repository_id if entry is not None else ""
 
     def _new_entry(self, repository: Repository) -> RepositoryEntry:
         key = repository.key

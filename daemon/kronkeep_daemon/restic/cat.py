@@ -3,9 +3,29 @@
 It takes a lock, which proves that the repository can be written.
 """
 
+import re
+
 from kronkeep_daemon.restic.command_line import PROBE_SECONDS, limit_time
 
+WRONG_REPOSITORY = "this is not the repository that was created here"
+_ID = re.compile(rb'"id":\s*"([0-9a-f]{64})"')
+# $0 is the id. Only `sh`, `printf`, `echo` and `case`, which busybox has as well.
+_COMPARE = (
+    'config=$("$@") || { code=$?; printf "%s\\n" "$config"; exit $code; }; printf "%s\\n" "$config"; '
+    f'case $config in *"\\"$0\\""*) ;; *) echo "{WRONG_REPOSITORY}"; exit 1;; esac'
+)
 
-def argv() -> list[str]:
-    """Open the repository, or say within PROBE_SECONDS why it cannot be opened."""
-    return limit_time(PROBE_SECONDS, ["restic", "cat", "config"])
+
+def argv(repository_id: str = "") -> list[str]:
+    """Open the repository, or say within PROBE_SECONDS why it cannot be opened.
+
+    repository_id: the id that it must have; empty where any repository will do.
+    """
+    command = limit_time(PROBE_SECONDS, ["restic", "cat", "config"])
+    return ["sh", "-c", _COMPARE, repository_id, *command] if repository_id else command
+
+
+def parse_id(log: bytes) -> str:
+    """Return the repository's id from its config; empty where the log has none."""
+    match = _ID.search(log)
+    return match[1].decode() if match else ""

@@ -8,7 +8,7 @@ with OpenSSH 9.2, rclone 1.60 and a server that speaks S3.
 from typing import NamedTuple
 
 from kronkeep_common.reasons import Reason
-from kronkeep_daemon.restic import exit_codes, file_owners, output
+from kronkeep_daemon.restic import cat, exit_codes, file_owners, output
 from kronkeep_daemon.restic.exit_codes import Meaning
 from kronkeep_daemon.restic.version import UNKNOWN, ResticVersion
 
@@ -68,6 +68,7 @@ _CONNECTION_TEXTS: tuple[tuple[str, Reason], ...] = (
 
 # Texts of restic in lower case; the first that the log contains decides.
 _RESTIC_TEXTS: tuple[tuple[str, Reason], ...] = (
+    (cat.WRONG_REPOSITORY, Reason.WRONG_REPOSITORY),
     ("wrong password", Reason.WRONG_PASSWORD),
     ("no matching id found", Reason.SNAPSHOT_GONE),
     ("repository is already locked", Reason.REPOSITORY_LOCKED),

@@ -13,6 +13,7 @@ from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.repositories import job_manifests, job_names, repository_creation
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.repositories.repository import Repository
+from kronkeep_daemon.repositories.repository_index import RepositoryIndex
 from kronkeep_daemon.repositories.repository_jobs import RepositoryJobs
 from kronkeep_daemon.repositories.repository_secrets import RepositorySecrets
 from kronkeep_daemon.settings import Settings
@@ -32,12 +33,14 @@ class StorageProvisioner:
         self,
         *,
         jobs: RepositoryJobs,
+        index: RepositoryIndex,
         secrets: RepositorySecrets,
         queues: RepositoryQueues,
         clock: Clock,
         settings: Callable[[], Settings],
     ) -> None:
         self._jobs = jobs
+        self._index = index
         self._secrets = secrets
         self._queues = queues
         self._clock = clock
@@ -104,6 +107,8 @@ class StorageProvisioner:
             storage.id, storage.created_at.isoformat(), storage.deadline_at.isoformat()
         )
         async with self._queues.hold_exclusively(storage.id):
-            await repository_creation.create_or_open(
-                self._jobs, Repository(storage=storage), attempt_id[:6], seconds
+            repository = Repository(storage=storage)
+            repository_id = await repository_creation.create_or_open(
+                self._jobs, repository, attempt_id[:6], seconds
             )
+            await self._index.pin(repository, repository_id)

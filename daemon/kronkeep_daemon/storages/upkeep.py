@@ -145,7 +145,7 @@ class StorageUpkeep:
             storage = await self._storages.save(storage, changed)
         await self._fetch_space(storage)
         repository = Repository(storage=storage)
-        await self._run("test", opening_steps(repository), repository)
+        await self._run("test", opening_steps(repository, self._index.id_of(repository)), repository)
         return self._storages.get(name)
 
     async def check(self, name: str) -> BackupStorage:
