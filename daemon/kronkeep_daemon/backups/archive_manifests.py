@@ -89,7 +89,7 @@ def copy_argv(program: str, target: str) -> list[str]:
 def _options(backup: BackupExecution, work: ArchiveWork, part: str) -> restic_backup.BackupOptions:
     run = backup.cronjob_execution_id or backup.id
     return restic_backup.BackupOptions(
-        host=work.repository.snapshot_host(backup.cluster),
+        host=work.repository.snapshot_host(backup),
         tags=SnapshotTags(policy=work.policy.id, run=run, backup=backup.id, part=part),
         compression=compression_of(backup, work.policy),
         force=backup.backup_type == "full",

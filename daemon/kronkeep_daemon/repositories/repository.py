@@ -50,13 +50,16 @@ class Repository(NamedTuple):
             access = access._replace(options=(*access.options, NO_PASSWORD))
         return access
 
-    def snapshot_host(self, cluster_id: str) -> str:
-        """Return restic's `--host` for archives that are made in that cluster.
+    def snapshot_host(self, backup: BackupExecution) -> str:
+        """Return restic's `--host` for the archives of the backup's CronJob.
 
-        It must not change, because restic takes the last snapshot of the same host and paths for the parent.
-        Other clusters than the storage's own may have equal paths, so theirs have hosts of their own.
+        restic takes the last snapshot of the same host and paths for the parent, whose unchanged files it
+        does not read again. Claims of one name in two namespaces have equal paths, so each CronJob has a host
+        of its own, which its archives share. A parent given by its id (`--parent`) would make restic fail
+        where somebody has removed that snapshot.
         """
-        return HOST if cluster_id == self.storage.cluster else f"{HOST}-{cluster_id[:8]}"
+        cluster = "" if backup.cluster == self.storage.cluster else f"-{backup.cluster[:8]}"
+        return f"{HOST}{cluster}.{backup.namespace}.{backup.cronjob}"
 
 
 def repository_of_policy(

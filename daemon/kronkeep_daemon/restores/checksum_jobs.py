@@ -150,7 +150,7 @@ class ChecksumJobs:
         repository = self._snapshots.repository_of(backup)
         paths = archive_manifests.source_paths(policy, claims, [])
         argv = restic_backup.dry_run_argv(
-            host=repository.snapshot_host(backup.cluster), parent=backup.result.snapshot_id, paths=paths
+            host=repository.snapshot_host(backup), parent=backup.result.snapshot_id, paths=paths
         )
         job = build_repository_job(
             name=f"kronkeep-manifest-{backup.id}",

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from tests.records import vault
 
@@ -73,3 +74,23 @@ def test_other_hooks_may_write_to_the_claims_and_know_no_password() -> None:
     (hook,) = job["spec"]["template"]["spec"]["containers"]
     assert hook["volumeMounts"] == [{"name": "claim-0", "mountPath": "/source/data"}]
     assert "secret" not in str(job)
+
+
+def test_claims_of_one_name_in_two_namespaces_are_not_each_others_parent() -> None:
+    repository = work().repository
+    backups = [
+        msgspec.structs.replace(BACKUP, namespace=namespace, cronjob=cronjob, cluster=cluster)
+        for namespace in ("n", "n2")
+        for cronjob in ("j", "j2")
+        for cluster in (repository.storage.cluster, "0123456789abcdef")
+    ]
+    assert len({repository.snapshot_host(backup) for backup in backups}) == len(backups)
+
+
+def test_the_archives_of_a_cronjob_have_one_host() -> None:
+    repository = work().repository
+    later = msgspec.structs.replace(BACKUP, id="other", cronjob_id="made-again", policy_id="p2")
+    assert repository.snapshot_host(later) == repository.snapshot_host(BACKUP)
+    job = archive_manifests.archive_job(later, work(), [], ArchiveSettings())
+    (command,) = [c["command"] for c in job["spec"]["template"]["spec"]["containers"]]
+    assert command[command.index("--host") + 1] == repository.snapshot_host(BACKUP)
