@@ -57,7 +57,7 @@ def rpo(cronjob: CronJob) -> Span:
 def verification_age(cronjob: CronJob, now: datetime) -> Span:
     """Return when a backup was last restored and compared."""
     at = cronjob.last_verified_at
-    return ("never", "quiet") if at is None else (age(at, now), "ok")
+    return ("never", "quiet") if at is None else (age(min(at, now), now), "ok")
 
 
 def _time_until_backup(cronjob: CronJob, now: datetime) -> Span:

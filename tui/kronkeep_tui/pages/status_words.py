@@ -177,7 +177,7 @@ def good_age(cronjob: CronJob, now: datetime) -> Span:
     if cronjob.last_good_backup_at is None:
         return "never", "bad" if cronjob.policy else "quiet"
     old = now - cronjob.last_good_backup_at
-    return age(cronjob.last_good_backup_at, now), "warn" if old > timedelta(hours=36) else ""
+    return age(min(cronjob.last_good_backup_at, now), now), "warn" if old > timedelta(hours=36) else ""
 
 
 def cause(message: str | None, step: str | None, width: int, kind: str) -> list[Text]:
