@@ -130,7 +130,11 @@ def backup_overdue(facts: CronJobFacts) -> RuleResult | None:
     if policy is None or policy.rpo_seconds is None or not facts.cronjob.backup_overdue:
         return None
     due = good + timedelta(seconds=policy.rpo_seconds) if good else None
-    last = f"The newest good backup is {age(min(good, facts.now), facts.now)} old" if good else "There is no good backup"
+    last = (
+        f"The newest good backup is {age(min(good, facts.now), facts.now)} old"
+        if good
+        else "There is no good backup"
+    )
     message = f"{last}; one is required every {duration(policy.rpo_seconds)}."
     return RuleResult(
         code=AlertCode.BACKUP_OVERDUE,
