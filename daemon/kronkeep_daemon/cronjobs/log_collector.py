@@ -36,6 +36,7 @@ FIRST_RETRY_SECONDS = 0.5
 LONGEST_COPY = 120.0  # seconds; a pod's grace period is 30 by default
 LAST_LINES = 5
 LINE_LENGTH = 300
+_LAST_LINE = " Its last line: "
 
 
 class _LogCopy(NamedTuple):
@@ -207,12 +208,20 @@ def last_lines(text: bytes) -> tuple[str, ...]:
 
 
 def with_log(run: CronJobExecution, saved: KeptLog) -> CronJobExecution:
-    """Return the run with a log that was saved; a message about its exit code gets the log's last line."""
+    """Return the run with a log that was saved, see `with_last_line`."""
     others = tuple(log for log in run.logs if (log.pod, log.container) != (saved.pod, saved.container))
+    return with_last_line(msgspec.structs.replace(run, logs=(*others, saved)))
+
+
+def with_last_line(run: CronJobExecution) -> CronJobExecution:
+    """Return the run whose message about an exit code has the last line of the container's newest log.
+
+    The log may be saved before the end is recorded or after it; both writers of the record call this.
+    """
     message = run.message or ""
-    last_line = saved.last_lines[-1] if saved.last_lines else ""
-    about_container = message.startswith(f"Container {saved.container} ended with exit code ")
-    lacks_last_line = " Its last line: " not in message
-    if last_line and run.reason == Reason.EXIT_CODE and about_container and lacks_last_line:
-        run = msgspec.structs.replace(run, message=f"{message} Its last line: {last_line}")
-    return msgspec.structs.replace(run, logs=(*others, saved))
+    if run.reason != Reason.EXIT_CODE or _LAST_LINE in message:
+        return run
+    for saved in reversed(run.logs):
+        if saved.last_lines and message.startswith(f"Container {saved.container} ended with exit code "):
+            return msgspec.structs.replace(run, message=f"{message}{_LAST_LINE}{saved.last_lines[-1]}")
+    return run

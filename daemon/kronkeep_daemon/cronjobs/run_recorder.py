@@ -227,6 +227,8 @@ class RunRecorder:
         if new is not None and deleted and not is_final(EXECUTION_TRANSITIONS, new.status):
             new = self._final_record(uid, new) or new
         if new is not None and new is not old:
+            new = log_collector.with_last_line(new)
+        if new is not None and new is not old and new != old:
             changes.put(old, new)
         return new
 

@@ -66,6 +66,7 @@ _STARTING = {
     "FailedCreatePodSandBox": (Reason.SANDBOX_FAILED, Reason.SANDBOX_FAILED.next_step),
     "FailedScheduling": (Reason.UNSCHEDULABLE, Reason.UNSCHEDULABLE.next_step),
 }
+_SHORTEST_REPEAT = 4  # characters; shorter ends are numbers and letters, not repeated words
 _CANNOT_START = ("ContainerCannotRun", "StartError", "ContainerCannotStart")
 _NOT_FOUND = re.compile(
     r'(secret|configmap|persistentvolumeclaim|serviceaccount)s? "[^"]{1,253}" not found|'
@@ -151,9 +152,14 @@ def failure_cause(pod: Pod) -> Cause | None:
 
 
 def deciding_container(pod: Pod) -> tuple[ContainerStatus, ContainerTerminated] | None:
-    """Return the container that decides how a pod ended: the first that failed, else the last that ended."""
+    """Return the container that decides how a pod ended: the first that failed, else the last that ended.
+
+    Never a native sidecar: the kubelet ends it by a signal once the pod's work is done.
+    """
     over: list[tuple[ContainerStatus, ContainerTerminated]] = []
     for entry in pod.container_statuses:
+        if entry.name in pod.sidecars:
+            continue
         for state in (entry.state, entry.last_state):
             if state is not None and state.terminated is not None:
                 over.append((entry, state.terminated))
@@ -208,4 +214,14 @@ def _cause(reason: Reason, message: str) -> Cause:
 
 
 def _clean_message(text: str) -> str:
-    return clean(text.strip(), LONGEST)
+    """Return a message of Kubernetes on one line, without an end that repeats what it has just said.
+
+    The kubelet and containerd nest errors: `configmap "app" not found. not found`.
+    """
+    text = text.strip()
+    for separator in (". ", ": ", "\n"):
+        head, _, tail = text.rpartition(separator)
+        tail = tail.rstrip(". ")
+        if (len(tail) >= _SHORTEST_REPEAT and head.endswith((f" {tail}", f": {tail}"))) or head == tail != "":
+            text = head
+    return clean(text, LONGEST)

@@ -97,7 +97,9 @@ def _pod_seen(pod: Pod) -> PodRecord:
         exit_code=end.exit_code if end else None,
         signal=end.signal if end else None,
         reason=clean(end.reason, 100) if end and end.reason else None,
-        restarts=sum(entry.restart_count for entry in pod.container_statuses),
+        restarts=sum(
+            entry.restart_count for entry in pod.container_statuses if entry.name not in pod.sidecars
+        ),
         cause=causes.failure_cause(pod),
     )
 

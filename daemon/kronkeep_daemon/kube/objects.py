@@ -301,6 +301,7 @@ class Container(_ApiStruct):
 
     name: str = ""
     resources: ContainerResources | None = None
+    restart_policy: str | None = None
 
 
 class PodSpec(_ApiStruct):
@@ -372,6 +373,12 @@ class Pod(_ApiStruct):
     def container_statuses(self) -> tuple[ContainerStatus, ...]:
         """The statuses of all containers, init containers first."""
         return (*(self.status.init_container_statuses or ()), *(self.status.container_statuses or ()))
+
+    @property
+    def sidecars(self) -> frozenset[str]:
+        """The names of its native sidecars: init containers that are restarted for ever (KEP-753)."""
+        init = self.spec.init_containers or ()
+        return frozenset(container.name for container in init if container.restart_policy == "Always")
 
 
 class InvolvedObject(_ApiStruct):
