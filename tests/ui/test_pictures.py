@@ -66,7 +66,7 @@ async def open_run(pilot: Pilot[Any], app: Any) -> None:
 
 async def open_history(pilot: Pilot[Any], app: Any) -> None:
     app.frame.go((Place("jobs"), Place("history", app.reader.store.cronjobs[0].id)))
-    await until(pilot, lambda: "NIGHTS" in screen(pilot))
+    await until(pilot, lambda: "DAYS" in screen(pilot))
 
 
 async def open_help(pilot: Pilot[Any], app: Any) -> None:

@@ -97,6 +97,6 @@ async def test_retention_of_a_storage_is_each_policy_s_and_leads_to_the_approval
         await pilot.press("j")
         await until(pilot, lambda: "There is no policy gone." in screen(pilot))
         await pilot.press("k", "enter")
-        await until(pilot, lambda: "retention of a" in screen(pilot) and "GOES  4" in screen(pilot))
+        await until(pilot, lambda: "retention of a" in screen(pilot) and "TO REMOVE  4" in screen(pilot))
         await pilot.press("escape", "escape")
         await until(pilot, lambda: "FULL IN" in screen(pilot))

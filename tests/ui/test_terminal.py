@@ -79,7 +79,7 @@ async def test_a_lost_daemon_keeps_the_data_and_says_why_and_what_to_do_in_full(
         assert (
             "→ Start it (systemctl start kronkeepd, or make demo) or name its socket with --socket." in whole
         )
-        assert "and at once with ctrl+r; what was read stays." in whole
+        assert "ctrl+r tries at once. What was read stays on the screen." in whole
         assert "pg-main-nightly" in whole
         await pilot.press("t")
         await until(pilot, lambda: "ctrl+r tries again." in " ".join(screen(pilot).split()))

@@ -126,7 +126,7 @@ def test_pages_are_drawn_at_any_width(width: int) -> None:
         assert put_side_by_side(lines, lines, width)
 
 
-def test_a_calendar_shows_gaps_and_missed_nights() -> None:
+def test_a_calendar_shows_gaps_and_missed_days() -> None:
     runs = [run for run in SCENE.runs if run.cronjob == "pg-main-nightly"]
     text = "\n".join(plain(line) for line in history.calendar([r for r in runs if r is not runs[3]], NOW))
     assert "x" in text

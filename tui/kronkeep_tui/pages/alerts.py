@@ -46,7 +46,7 @@ def detail(alert: Alert, now: datetime, width: int) -> list[Text]:
     ]
     lines += cause(alert.message, alert.next_step, width, "")
     if alert.acknowledged_at is not None:
-        who = f"{alert.acknowledged_by or 'somebody'} knows of it, {age(alert.acknowledged_at, now)} ago"
+        who = f"acknowledged by {alert.acknowledged_by or 'somebody'}, {age(alert.acknowledged_at, now)} ago"
         lines.append(((who, "quiet"),))
     return lines
 

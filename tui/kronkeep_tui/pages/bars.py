@@ -50,7 +50,7 @@ def _fresh(reader: "Reader", now: datetime) -> list[Span]:
     return [("live", "ok")]
 
 
-RETRY = "It is tried again by itself, and at once with ctrl+r; what was read stays."
+RETRY = "kronkeep keeps trying; ctrl+r tries at once. What was read stays on the screen."
 
 
 def trouble(reader: "Reader", width: int) -> list[Text]:
@@ -62,9 +62,7 @@ def trouble(reader: "Reader", width: int) -> list[Text]:
     watch = stale[0]
     more = f" {len(stale) - 1} more of the watches are not live." if len(stale) > 1 else ""
     why = f"The watch of {watch.name} is {watch.status}: {(watch.why or 'no reason is known').rstrip('.')}."
-    step = (
-        "What is shown may be old; kronkeepd tries again by itself. kronkeep doctor looks at the way there."
-    )
+    step = "What is shown may be old; kronkeepd tries again by itself. kronkeep doctor checks the connection."
     return cause(why + more, step, width, "warn")
 
 

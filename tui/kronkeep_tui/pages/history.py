@@ -1,4 +1,4 @@
-"""Content of a CronJob's history page: success, durations, sizes, nights, and two runs compared."""
+"""Content of a CronJob's history page: success, durations, sizes, bad days, and two runs compared."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -23,7 +23,7 @@ def figures(runs: Sequence[CronJobExecution]) -> list[Text]:
         return [(("no run has ended yet", "quiet"),)]
     well = sum(1 for run in ended if run.status == "succeeded")
     rate = 100 * well / len(ended)
-    words: list[Span] = [(f"{rate:.1f}%", rate_role(rate)), (f" of {len(ended)} runs went well", "")]
+    words: list[Span] = [(f"{rate:.1f}%", rate_role(rate)), (f" of {len(ended)} runs succeeded", "")]
     took = sorted(run.duration_seconds for run in ended if run.duration_seconds is not None)
     if len(took) >= 2:
         slow = quantiles(took, n=20)[-1]
@@ -60,7 +60,7 @@ def _bytes_read(store: Store, run: CronJobExecution) -> float | None:
 
 
 def page(cronjob: CronJob, store: Store, now: datetime, width: int, *, plain: bool = False) -> list[Text]:
-    """Return the page: runs over time at the left, nights at the right (`plain`: below), backups last."""
+    """Return the page: runs over time at the left, days at the right (`plain`: below), backups last."""
     runs = runs_of(store, cronjob.id)
     backups = backups_of(store, cronjob.id)
     weeks = max(4, min(WEEKS, (width // 3 - 5) // 2))
@@ -111,7 +111,7 @@ def _backups(backups: Sequence[BackupExecution], width: int) -> list[Text]:
     return [
         (),
         (("BACKUPS  ", "title"), *strip([b.status for b in reversed(backups[: width - 20])], 0)),
-        ((f"{len(well)} archives of {len(backups)}", ""), (f"   new data in all {size(added)}", "quiet")),
+        ((f"{len(well)} archives of {len(backups)}", ""), (f"   new data in total {size(added)}", "quiet")),
     ]
 
 
@@ -137,7 +137,7 @@ def calendar(runs: Sequence[CronJobExecution], now: datetime, weeks: int = 12) -
     monday = today - timedelta(days=today.weekday(), weeks=weeks - 1)
     first = min(days, default=today)
     lines: list[Text] = [
-        (("NIGHTS", "title"), ("  by week, UTC", "quiet")),
+        (("DAYS", "title"), ("  by week, UTC", "quiet")),
         ((Drawing(" " * 5 + _month_labels(monday, weeks), ""), "quiet"),),
     ]
     for weekday in range(7):
@@ -146,8 +146,8 @@ def calendar(runs: Sequence[CronJobExecution], now: datetime, weeks: int = 12) -
             day = monday + timedelta(days=weekday, weeks=week)
             cells.append(_day(days.get(day), first <= day <= today))
         lines.append(tuple(cells))
-    lines.append(((Drawing("well ", ""), "quiet"), *_weekly_rates(runs, monday, weeks)))
-    return [*lines, *_calendar_legend(_bad_nights(days, max(first, monday), today))]
+    lines.append(((Drawing("ok   ", ""), "quiet"), *_weekly_rates(runs, monday, weeks)))
+    return [*lines, *_calendar_legend(_bad_days(days, max(first, monday), today))]
 
 
 def _month_labels(monday: date, weeks: int) -> str:
@@ -178,20 +178,20 @@ def _weekly_rates(runs: Sequence[CronJobExecution], monday: date, weeks: int) ->
     return tuple(cells)
 
 
-def _bad_nights(days: Mapping[date, str], first: date, last: date) -> str:
+def _bad_days(days: Mapping[date, str], first: date, last: date) -> str:
     """Return the days with failures in words, the newest first."""
     every = (last - timedelta(days=ago) for ago in range((last - first).days + 1))
-    nights = [f"{day:%d %b} {days.get(day, 'no run')}" for day in every if days.get(day) != "succeeded"]
-    return ", ".join(nights) if nights else "each day went well"
+    bad_days = [f"{day:%d %b} {days.get(day, 'no run')}" for day in every if days.get(day) != "succeeded"]
+    return ", ".join(bad_days) if bad_days else "all succeeded"
 
 
-def _calendar_legend(nights: str) -> list[Text]:
-    """Return what the signs of the calendar mean; in plain mode return `nights` instead."""
+def _calendar_legend(bad_days: str) -> list[Text]:
+    """Return what the signs of the calendar mean; in plain mode return `bad_days` instead."""
     well, failed, missed = (
         ((Drawing(STRIP[status][0], ""), STRIP[status][1]), (Drawing(f" {words}  ", ""), "quiet"))
-        for status, words in (("succeeded", "well"), ("failed", "failed"), ("missed", "missed"))
+        for status, words in (("succeeded", "ok"), ("failed", "failed"), ("missed", "missed"))
     )
-    return [((Drawing("", nights), ""), *well, *failed), (*missed, (Drawing("- none", ""), "quiet"))]
+    return [((Drawing("", bad_days), ""), *well, *failed), (*missed, (Drawing("- none", ""), "quiet"))]
 
 
 def compare(one: CronJobExecution, two: CronJobExecution, store: Store, width: int) -> list[Text]:

@@ -34,7 +34,7 @@ def running(store: Store, now: datetime, width: int) -> list[Text]:
             words = _progress(backup, now, width)
             name = min(24, max(10, width // 3))
             lines.append((("backup ", "run"), (fit(backup.cronjob, name), ""), (" ", ""), (words, "quiet")))
-    return lines if len(lines) > 1 else [*lines, (("nothing runs now", "quiet"),)]
+    return lines if len(lines) > 1 else [*lines, (("nothing is running", "quiet"),)]
 
 
 def _progress(backup: BackupExecution, now: datetime, width: int) -> str:
@@ -150,7 +150,7 @@ def column(sections: Sequence[Section], store: Store, now: datetime, width: int)
 
 
 WELCOME = (
-    "It keeps every run of your CronJobs, with its cause and log, and makes the backup that belongs to it. "
+    "It records every run of your CronJobs, with its cause and log, and makes the backup that belongs to it. "
     "There is no CronJob here yet. The first one with its backup takes a minute:"
 )
 
@@ -159,8 +159,8 @@ def welcome(store: Store, width: int) -> list[Text]:
     """Return the first steps for an empty installation."""
     names = ", ".join(clean(name) for name in store.storages.order[:3])
     steps: tuple[tuple[str, str, str, str], ...] = (
-        ("1", "6 n", "makes a storage to keep backups in  ", names),
-        ("2", "2 n", "makes a CronJob together with its backup policy; f4 fills it in", ""),
+        ("1", "6 n", "creates a storage for backups  ", names),
+        ("2", "2 n", "creates a CronJob with its backup policy; f4 fills in the form", ""),
         ("3", "t", "runs it; its run, backup and snapshot are one record", ""),
         ("", "?", "shows the keys of each view, and : takes commands", ""),
     )

@@ -65,7 +65,7 @@ def restore_lines(restore: Restore, now: datetime, width: int) -> list[Text]:
             (f"  {restore.snapshot_id[:12]} → {target_words(restore.target)}", ""),
         ),
         _state_chain(restore),
-        ((f"begun {age(restore.created_at, now)} ago", "quiet"), (_took(restore), "")),
+        ((f"started {age(restore.created_at, now)} ago", "quiet"), (_took(restore), "")),
     ]
     if restore.ended_at is None:
         lines.append(((_progress_line(restore, now, width), "run"),))
@@ -75,7 +75,7 @@ def restore_lines(restore: Restore, now: datetime, width: int) -> list[Text]:
         words = "the manifest" if restore.verified_against == "manifest" else "restic's hashes"
         lines.append(((f"{count_words(restore.files_verified or 0, 'file')} compared with {words}", "ok"),))
     if restore.suspended:
-        lines.append((("the CronJob is suspended meanwhile", "warn"),))
+        lines.append((("the CronJob is suspended until the restore ends", "warn"),))
     for path in restore.include:
         lines.append((("only ", "quiet"), (path, "")))
     for warning in restore.warnings:
@@ -87,7 +87,7 @@ def _progress_line(restore: Restore, now: datetime, width: int) -> str:
     """Return the progress, which restic reports from version 0.16 on."""
     began = restore.started_at or restore.created_at
     if restore.progress is None:
-        return f"{duration((now - began).total_seconds())} so far; it has not said how far it is"
+        return f"{duration((now - began).total_seconds())} so far; restic has not reported its progress"
     return progress_words(restore.progress, began, now, max(10, min(40, width - 50)))
 
 

@@ -13,9 +13,9 @@ from kronkeep_tui.widgets.row_table import Column, TableRow
 WITH_SIZE = 100  # cells from which there is room for what a snapshot stored
 COLUMNS = (
     Column(title="CRONJOB", width=18, grow=3, letter="n"),
-    Column(title="GOES", width=5, right=True),
+    Column(title="REMOVE", width=7, right=True),
     Column(title="STORED", width=10, right=True),
-    Column(title="STAYS", width=6, right=True),
+    Column(title="KEEP", width=5, right=True),
     Column(title="WHEN", width=19, drop=1),
     Column(title="KEEPS", width=14, drop=2, grow=3),
 )
@@ -26,7 +26,7 @@ def row(cronjob: CronJob, plan: RetentionPlan | KronkeepError | None) -> TableRo
     name = f"{cronjob.namespace}/{cronjob.name}"
     rules = retention_words(cronjob.policy.retention) if cronjob.policy else "-"
     if not isinstance(plan, RetentionPlan):
-        return TableRow(cronjob.id, (name, "-", "-", "-", "asking" if plan is None else "not known", rules))
+        return TableRow(cronjob.id, (name, "-", "-", "-", "fetching" if plan is None else "not known", rules))
     goes = len(plan.remove)
     when = (
         ("waits for approval", "warn")
@@ -52,7 +52,7 @@ def detail(plan: RetentionPlan | KronkeepError | None, now: datetime, width: int
         return cause(plan.message, plan.next_step, width, "bad")
     goes = [line for verdict in plan.remove for line in _verdict_lines(verdict, now, width)]
     return [
-        *_stands(plan, width, "enter shows them, and a there approves them."),
+        *_stands(plan, width, "enter shows them; a approves them there."),
         *_unknown(plan, width),
         *goes,
     ]
@@ -72,10 +72,10 @@ def plan_lines(plan: RetentionPlan, cronjob: CronJob, now: datetime, width: int)
         *_stands(plan, width, "a approves exactly these removals, no others."),
         *_unknown(plan, width),
         (),
-        ((f"GOES  {len(plan.remove)}", "title"),),
+        ((f"TO REMOVE  {len(plan.remove)}", "title"),),
         *(line for verdict in plan.remove for line in _verdict_lines(verdict, now, width)),
         (),
-        ((f"STAYS  {len(plan.keep)}", "title"),),
+        ((f"TO KEEP  {len(plan.keep)}", "title"),),
     ]
     return [*lines, *(line for verdict in plan.keep for line in _verdict_lines(verdict, now, width))]
 
@@ -88,8 +88,8 @@ def _stands(plan: RetentionPlan, width: int, step: str) -> list[Text]:
     if plan.blocked_by is not None:
         return cause(plan.blocked_by, step, width, "warn")
     if plan.remove:
-        return cause("These go after the next backup; nobody need approve them.", None, width, "")
-    return cause("Nothing would go now.", None, width, "quiet")
+        return cause("These are removed after the next backup, without an approval.", None, width, "")
+    return cause("Nothing would be removed now.", None, width, "quiet")
 
 
 def _verdict_lines(verdict: SnapshotVerdict, now: datetime, width: int) -> list[Text]:

@@ -137,7 +137,11 @@ def _snapshot(backup: BackupExecution, store: Store, now: datetime) -> list[Text
 
 def _restore(restore: Restore, now: datetime) -> Text:
     target = restore.target
-    where = f"{target.namespace or restore.namespace}/{target.claim or target.kind}" if target else "nowhere"
+    where = (
+        f"{target.namespace or restore.namespace}/{target.claim or target.kind}"
+        if target
+        else "scratch space"
+    )
     return (
         (f"{restore.purpose} ", "quiet"),
         state(restore.status),

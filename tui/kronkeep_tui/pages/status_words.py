@@ -13,7 +13,7 @@ WORDS = {
     "running": "run",
     "succeeded": "ok",
     "failed": "FAIL",
-    "cancelled": "gone",
+    "cancelled": "stop",
     "missed": "MISS",
     "unknown": "?",
     "waiting": "wait",
@@ -37,7 +37,7 @@ ROLES = {
     "run": "run",
     "wait": "quiet",
     "susp": "quiet",
-    "gone": "quiet",
+    "stop": "quiet",
     "new": "quiet",
     "none": "quiet",
 }

@@ -29,7 +29,7 @@ class LogPane(ScrollableLines):
         self.times = True
         self.searched = ""
         self.found = -1
-        self.empty = "  No line yet."
+        self.empty = "  No lines yet."
 
     def add(self, lines: Iterable[str]) -> None:
         """Append cleaned lines and drop the oldest if there are too many."""
