@@ -42,7 +42,7 @@ class Navigation:
         self.go((*self.path, place))
 
     def replace(self, place: Place) -> None:
-        """Go to a place in the stead of the current one."""
+        """Go to a place instead of the current one."""
         self.go((*self.path[:-1], place))
 
     def leave(self) -> bool:

@@ -76,7 +76,7 @@ def shorten(data: str) -> str:
             shown = asked
         at = match.end()
         if match[2]:
-            if not match[2].endswith("H"):  # what erases does it in the ground that is set
+            if not match[2].endswith("H"):  # erasing fills with the current background colour
                 parts.append(style_change(shown, PLAIN))
                 shown = PLAIN
             parts.append(match[2])
@@ -99,8 +99,8 @@ def _overlay(under: TextStyle, look: TextStyle) -> TextStyle:
 def shortening_driver(driver: type[Driver]) -> type[Driver]:
     """Return a subclass of a driver that shortens what it writes."""
 
-    class Thrifty(driver):  # type: ignore[misc, valid-type]  # Textual chooses the driver when it runs
+    class ShorteningDriver(driver):  # type: ignore[misc, valid-type]  # Textual chooses the driver when it runs
         def write(self, data: str) -> None:
             super().write(shorten(data) if "\x1b[0m" in data else data)
 
-    return Thrifty
+    return ShorteningDriver

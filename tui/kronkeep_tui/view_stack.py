@@ -1,4 +1,4 @@
-"""The views that exist, of which one is displayed; those not seen for long are discarded."""
+"""The views that are kept: one is displayed, and of the others the most recently used stay."""
 
 from collections import OrderedDict
 from collections.abc import Collection

@@ -10,8 +10,8 @@ from kronkeep_daemon.repositories.job_manifests import (
     add_repository_access,
     build_containers,
     build_job,
-    guest_security_context,
     owner_reference,
+    policy_image_security_context,
 )
 from kronkeep_daemon.repositories.job_names import archive_job_name
 from kronkeep_daemon.restic import backup as restic_backup
@@ -213,7 +213,7 @@ def _hook_container(
         "env": [*environment, *_secret_variables(hook.env)],
         "volumeMounts": mounts,
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": guest_security_context(settings),
+        "securityContext": policy_image_security_context(settings),
     }
 
 

@@ -112,7 +112,7 @@ class BackupPlanner:
         On a cluster where another daemon acts, only backups that people asked this daemon for are moved.
         """
         now = self._clock.now()
-        for cronjob in self._cronjobs.led_objects():
+        for cronjob in self._cronjobs.cronjobs_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None and carrier.policy.enabled:
                 await self.plan_policy(cronjob, carrier, now)

@@ -57,7 +57,7 @@ class PolicyFaultReporter:
     async def report_faults(self) -> None:
         """Create the Events of faults that have none yet; the next pass tries again what failed."""
         reported: dict[str, str] = {}
-        for cronjob in self._cronjobs.led_objects():
+        for cronjob in self._cronjobs.cronjobs_led_here():
             fault = policy_annotations.read_policy(cronjob).fault
             if fault is None:
                 continue

@@ -131,7 +131,8 @@ class RetentionService:
         plan = self.preview(carrier)
         if plan.token != token:
             raise PreconditionFailed(
-                "What would go has changed since the preview.", next_step="Look at the preview again."
+                "The snapshots to remove have changed since the preview.",
+                next_step="Look at the preview again.",
             )
         return plan
 
@@ -274,7 +275,7 @@ class RetentionService:
 
     async def run_pass(self, slot: datetime) -> None:
         """Apply retention to each policy where that was not done since the slot, then prune what needs it."""
-        for cronjob in self._cronjobs.led_objects():
+        for cronjob in self._cronjobs.cronjobs_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
             if carrier is not None and self._applied_at.get(_key(carrier), self._started_at) < slot:
                 await self._apply_unless_blocked(carrier)

@@ -1,4 +1,4 @@
-"""Changes of the runs' records: this module alone writes them, and announces them once they are durable."""
+"""Changes of the runs' records: written here (the history's own repairs aside), announced once durable."""
 
 from kronkeep_common.models import CronJobExecution
 from kronkeep_daemon.events import Bus, ExecutionChanged

@@ -90,7 +90,7 @@ class CronJobService:
         """Return the ids of the clusters that have not been listed yet."""
         return frozenset(i for i, recorder in self.recorders.items() if not recorder.synced.is_set())
 
-    def led_objects(self) -> Iterator[CronJobObject]:
+    def cronjobs_led_here(self) -> Iterator[CronJobObject]:
         """Yield every CronJob of the clusters that are listed and on which this daemon acts now."""
         unknown = self.pending_clusters()
         return (

@@ -1,4 +1,4 @@
-"""Tracks every slot of one cluster's CronJobs: it ran, is late, was missed, or fell into a gap.
+"""Tracker of the slots of one cluster's CronJobs: judges each and records those that were missed.
 
 Slots are judged only while CronJobs and Jobs are watched live. The time up to which they were is kept in the
 history every half minute, so that after a stop, or a cut of more than a minute, the gap is known and
@@ -41,8 +41,8 @@ class _TrackedSlots(NamedTuple):
     """The slots of one CronJob: those up to `settled` are judged, the next ones from `next_look` on."""
 
     plan: SlotPlan
-    settled: datetime
-    next_look: datetime | None = None
+    judged_until: datetime
+    next_check_at: datetime | None = None
     standing: SlotStanding = SlotStanding()
 
 
@@ -130,17 +130,19 @@ class SlotTracker:
         for cronjob in list(self._cache.cronjobs.values()):
             tracked = self._tracked.get(cronjob.uid) or self._begin_tracking(cronjob, since)
             plan = self._plan(cronjob)
-            ran = self._slots_with_runs(cronjob.uid, tracked.settled)
+            ran = self._slots_with_runs(cronjob.uid, tracked.judged_until)
             unwatched = missed_runs.judge_unwatched(
                 cronjob=cronjob,
-                due=[slot for slot in slot_rules.due_slots(plan, tracked.settled, now) if slot not in ran],
+                due=[
+                    slot for slot in slot_rules.due_slots(plan, tracked.judged_until, now) if slot not in ran
+                ],
                 since=since,
                 until=now,
                 events=self._cache.events_about(cronjob.namespace, cronjob.uid),
             )
             records += unwatched.records
             settled = unwatched.open[0] - timedelta(seconds=1) if unwatched.open else now
-            self._tracked[cronjob.uid] = _TrackedSlots(plan=plan, settled=settled)
+            self._tracked[cronjob.uid] = _TrackedSlots(plan=plan, judged_until=settled)
         return records
 
     def _judge_all(self, since: datetime, now: datetime) -> list[CronJobExecution]:
@@ -152,8 +154,8 @@ class SlotTracker:
             plan = self._plan(cronjob)
             if tracked.plan != plan:
                 records += self._records_of_old_plan(cronjob, tracked)
-                tracked = _TrackedSlots(plan=plan, settled=now)
-            if tracked.next_look is None or now >= tracked.next_look:
+                tracked = _TrackedSlots(plan=plan, judged_until=now)
+            if tracked.next_check_at is None or now >= tracked.next_check_at:
                 tracked, more = self._judge(cronjob, tracked, now)
                 records += more
             self._tracked[cronjob.uid] = tracked
@@ -169,14 +171,14 @@ class SlotTracker:
         has_runs = bool(self._history.executions.newest(limit=1, cronjob_id=cronjob.uid).items)
         watched_before = has_runs or created >= self._watched_since
         start = before - timedelta(seconds=1) if before is not None and watched_before else since
-        return _TrackedSlots(plan=plan, settled=max(created, start, self._watched_since))
+        return _TrackedSlots(plan=plan, judged_until=max(created, start, self._watched_since))
 
     def _judge(
         self, cronjob: CronJobObject, tracked: _TrackedSlots, now: datetime
     ) -> tuple[_TrackedSlots, list[CronJobExecution]]:
         """Judge the slots that are due; slots that are still open are judged again at each update."""
         plan = tracked.plan
-        due = slot_rules.due_slots(plan, tracked.settled, now)
+        due = slot_rules.due_slots(plan, tracked.judged_until, now)
         runs: Sequence[CronJobExecution] = ()
         if due:
             limit = len(due) + EXTRA_RUNS
@@ -191,7 +193,7 @@ class SlotTracker:
         )
         records = [self._record(cronjob, slot, outcome) for slot, outcome in outcomes if outcome in MISSED]
         still_open = [(slot, outcome) for slot, outcome in outcomes if outcome not in MISSED]
-        settled = due[-1] if due else tracked.settled
+        settled = due[-1] if due else tracked.judged_until
         next_look = now + timedelta(days=1)
         if plan.schedule and not plan.suspended:
             next_look = plan.schedule.next(now) or next_look
@@ -199,7 +201,9 @@ class SlotTracker:
             settled = still_open[0][0] - timedelta(seconds=1)
             next_look = now
         standing = _standing_of(cronjob, still_open)
-        return _TrackedSlots(plan=plan, settled=settled, next_look=next_look, standing=standing), records
+        return _TrackedSlots(
+            plan=plan, judged_until=settled, next_check_at=next_look, standing=standing
+        ), records
 
     def _records_of_old_plan(self, cronjob: CronJobObject, tracked: _TrackedSlots) -> list[CronJobExecution]:
         """Return the record of the slot that was late when the plan changed: it cannot start any more."""

@@ -1,4 +1,4 @@
-"""Changes of CronJobs and watches for `/v1/events`; they belong to the clusters and are in no journal.
+"""Recomputation of CronJobs and watches for `/v1/events`: compared with what was sent before.
 
 The state of a CronJob follows from its object, its runs, backups and restores, and from the time: its next
 run moves on, its backup becomes overdue. So the CronJobs that an event names are computed again within PAUSE,
@@ -26,13 +26,13 @@ from kronkeep_daemon.kube.objects import CronJobRef
 
 CRONJOBS = "cronjobs"
 WATCHES = "watches"
-PAUSE = 0.25  # seconds between two computations, at least
-SHARE = 4  # times as long as a computation took is the pause after it, at least
-TICK = 1.0  # seconds
+MIN_PAUSE_SECONDS = 0.25  # seconds between two computations, at least
+REST_FACTOR = 4  # times as long as a computation took is the pause after it, at least
+TICK_SECONDS = 1.0  # seconds
 SWEEP = 5.0  # seconds
 IDLE = 60.0  # seconds
-SLICE = 16  # CronJobs computed between two turns of the event loop: about a millisecond
-REMOVED = 1000  # removed records that are remembered for those who resume
+CRONJOBS_PER_SLICE = 16  # CronJobs computed between two turns of the event loop: about a millisecond
+MOST_REMOVED = 1000  # removed records that are remembered for those who resume
 
 RecordKey = tuple[str, str]  # table, id
 Listener = Callable[[Change], None]
@@ -72,7 +72,7 @@ class LatestChanges:
         if self._present.pop(key, None) is None:
             return False
         self._removed[key] = change
-        if len(self._removed) > REMOVED:
+        if len(self._removed) > MOST_REMOVED:
             oldest = self._removed.pop(next(iter(self._removed)))
             self.start = max(self.start or 0, oldest.seq + 1)
         return True
@@ -168,11 +168,11 @@ class LiveChanges:
                 else:
                     await self._compute_touched()
             took = self._clock.monotonic() - began
-            await self._clock.sleep(max(PAUSE, SHARE * took))
+            await self._clock.sleep(max(MIN_PAUSE_SECONDS, REST_FACTOR * took))
 
     async def _wait_for_touch(self) -> None:
         try:
-            async with asyncio.timeout(TICK):
+            async with asyncio.timeout(TICK_SECONDS):
                 await self._wake.wait()
         except TimeoutError:
             return
@@ -227,7 +227,7 @@ class LiveChanges:
                 self._put(CRONJOBS, cronjob_id, cronjob)
             else:
                 self._remove(CRONJOBS, cronjob_id)
-            if number % SLICE == 0:
+            if number % CRONJOBS_PER_SLICE == 0:
                 await asyncio.sleep(0)
 
     def _put_watches(self, *, first: bool = False) -> None:

@@ -131,7 +131,7 @@ class JobRunner:
                 if state.ending is not None:
                     return await self._read_ended(states, state.ending)
                 if is_abandoned():
-                    raise NotFoundInCluster("The caller has gone before the Job's container started.")
+                    raise NotFoundInCluster("The client disconnected before the Job's container started.")
                 state = await states.next(ABANDONED_SECONDS)
 
     def container_chunks(self, pod: Pod, container: str) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""The copies of a password and credentials: for each Job on a repository a Secret that its pod mounts.
+"""Copies of a repository's password and credentials: a Secret for each Job, recorded, removed, swept.
 
 A copy is recorded before it is created, and its record is removed after it. So a daemon that was killed in
 between knows of it: `sweep` removes the copies whose Job has ended or is gone. This needs no right to list

@@ -244,7 +244,7 @@ def _security_context(settings: ArchiveSettings) -> JsonObject:
     return context | {"capabilities": {"drop": ["ALL"]}} if settings.run_as_user else context
 
 
-def guest_security_context(settings: ArchiveSettings) -> JsonObject:
+def policy_image_security_context(settings: ArchiveSettings) -> JsonObject:
     """Return the rights of a container that runs a policy's image: a hook, or the check of a drill.
 
     They are those of an archive's container, but for a root file system that can be written to. So a pod with

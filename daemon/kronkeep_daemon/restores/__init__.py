@@ -1,1 +1,1 @@
-"""Bringing back: browse a snapshot, download a file, restore, verify, drill."""
+"""Restores: browse a snapshot, download a file, restore, verify, drill."""

@@ -70,7 +70,7 @@ class Drills:
     async def record_due(self) -> list[Restore]:
         """Record and return the drills that are due now."""
         drills = []
-        for cronjob in self._cronjobs.led_objects():
+        for cronjob in self._cronjobs.cronjobs_led_here():
             carrier = policy_annotations.carrier_of(cronjob)
             policy = carrier.policy if carrier else None
             if carrier is None or policy is None or policy.drill is None or not policy.enabled:

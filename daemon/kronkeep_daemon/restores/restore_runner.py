@@ -30,7 +30,7 @@ from kronkeep_daemon.kube.objects import CronJobRef, JsonObject
 from kronkeep_daemon.repositories.job_manifests import (
     KEPT_SECONDS,
     build_repository_job,
-    guest_security_context,
+    policy_image_security_context,
 )
 from kronkeep_daemon.repositories.queue import RepositoryQueues
 from kronkeep_daemon.restic import restore as restic_restore
@@ -46,7 +46,7 @@ from kronkeep_daemon.settings import Settings
 
 log = logging.getLogger(__name__)
 MOST_LISTED_FILES = 200_000  # a selection with more is compared by restic alone
-SAFE_SECONDS = KEPT_SECONDS * 0.8  # so soon an ended Job cannot have been removed by its TTL
+SAFE_SECONDS = KEPT_SECONDS * 0.8  # an ended Job is not removed by its TTL before this
 CLEANUP_SECONDS = 3600
 ATTEMPTS = 3
 UNDECODABLE = "\N{REPLACEMENT CHARACTER}"  # restic's listing has it for names that are not UTF-8
@@ -142,7 +142,7 @@ class RestoreRunner:
         """Whether the Job ended and was removed while nobody watched."""
         start = restore.started_at or restore.created_at
         if (self._clock.now() - start).total_seconds() < SAFE_SECONDS:
-            return False  # it cannot have been removed by its TTL: it was not created yet at most
+            return False  # its TTL cannot have removed it: at worst it has not been created yet
         return not await self._jobs.exists(cluster_id_of(restore), namespace_of(restore), restore.job or "")
 
     # Before the restore: the CronJob is suspended where that was asked for, and the target is ready.
@@ -303,7 +303,7 @@ class RestoreRunner:
             mounts,
             with_checksums=with_checksums,
             check=check,
-            check_context=guest_security_context(self._settings().archive),
+            check_context=policy_image_security_context(self._settings().archive),
         )
 
     def _drill_check(self, restore: Restore) -> DrillCheck | None:

@@ -121,7 +121,7 @@ class SnapshotListings:
         if fault is not None:
             raise fault
         if not await self._exists(backup):
-            raise StillReading(f"The listing of backup {backup.id} could not be read this time.")
+            raise StillReading(f"The listing of backup {backup.id} could not be read; it is read again.")
 
     async def record_if_gone(self, backup_id: str, fault: KronkeepError) -> None:
         """Record the backup's snapshot as missing where the fault is that the repository lacks it."""

@@ -1,4 +1,4 @@
-"""Where the paths of a snapshot are in a pod and in the target of a restore; pure.
+"""Paths of a snapshot in the pod and in the target, and the restic calls that restore them; pure.
 
 An archive has its claims below /source/<claim>. restic writes a path of the snapshot below the folder that it
 is given. So the target's claims are mounted where those paths will be, and nothing has to be moved.

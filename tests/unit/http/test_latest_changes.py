@@ -55,11 +55,11 @@ def test_who_resumes_from_before_the_start_needs_a_snapshot() -> None:
 
 def test_a_removal_that_is_no_longer_remembered_moves_the_start() -> None:
     latest = from_seven()
-    for number in range(live_changes.REMOVED + 1):
+    for number in range(live_changes.MOST_REMOVED + 1):
         latest.put(put(6, str(number)))
         latest.remove(removal(100 + number, str(number)))
     assert latest.since(100) is None
-    assert len(latest.since(101) or ()) == live_changes.REMOVED
+    assert len(latest.since(101) or ()) == live_changes.MOST_REMOVED
 
 
 def selects_all(_: Change) -> bool:

@@ -12,7 +12,7 @@ from kronkeep_daemon.backups import archive_manifests
 from kronkeep_daemon.backups.archive_work import ArchiveWork
 from kronkeep_daemon.embedded.apiserver.pod_security import find_violations
 from kronkeep_daemon.kube.objects import CronJobObject, JsonObject
-from kronkeep_daemon.repositories.job_manifests import build_repository_job, guest_security_context
+from kronkeep_daemon.repositories.job_manifests import build_repository_job, policy_image_security_context
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restores import restore_manifests
 from kronkeep_daemon.settings import ArchiveSettings
@@ -63,7 +63,7 @@ def all_jobs(settings: ArchiveSettings) -> dict[str, JsonObject]:
             [],
             with_checksums=True,
             check=DrillCheck(image="busybox:1.36", command=("true",)),
-            check_context=guest_security_context(settings),
+            check_context=policy_image_security_context(settings),
         ),
         "download": restore_manifests.add_sending(repository_job("download"), "/target/f", "76"),
     }
