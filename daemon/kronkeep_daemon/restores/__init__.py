@@ -1,1 +1,1 @@
-"""Restores: browse a snapshot, download a file, restore, verify, drill."""
+"""Restores of snapshots: browse a snapshot, download a file, restore, verify, drill."""

@@ -139,7 +139,7 @@ async def test_nothing_is_computed_once_nobody_has_read_for_a_while(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_changes, "IDLE", 1.0)
-    for name in ("TICK", "PAUSE", "SWEEP"):
+    for name in ("TICK_SECONDS", "MIN_PAUSE_SECONDS", "SWEEP"):
         monkeypatch.setattr(live_changes, name, 0.01)
     seq = services.history.seq
     await services.live.ensure_started()
