@@ -2,7 +2,7 @@
 
 The state of a CronJob follows from its object, its runs, backups and restores, and from the time: its next
 run moves on, its backup becomes overdue. So the CronJobs that an event names are computed again soon,
-all of them every SWEEP, and the watches are read every TICK_SECONDS; whatever differs from before is a change.
+all of them every SWEEP, and the watches are read every TICK_SECONDS; what differs is a change.
 
 Such a change has no sequence of its own. It carries the sequence that the history had then, and a client that
 resumes after sequence N gets each record whose latest change carries N or more: all that a snapshot of N may
