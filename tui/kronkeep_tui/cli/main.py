@@ -108,12 +108,8 @@ def main(argv: list[str]) -> int:
 
         with ssh_tunnel.open_tunnel(options.host) as options.socket:
             return int(options.func(options))
-    except DaemonUnreachable as error:
-        return _report(error, EXIT_UNREACHABLE)
-    except InvalidRequest as error:
-        return _report(error, EXIT_INPUT)
     except KronkeepError as error:
-        return _report(error, EXIT_REFUSED)
+        return report_error(error)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # whoever read standard output is gone; Python must not write to it at its end
@@ -129,8 +125,11 @@ def _split_command(argv: list[str]) -> tuple[list[str], list[str]]:
     return argv[:separator], argv[separator + 1 :]
 
 
-def _report(error: KronkeepError, code: int) -> int:
+def report_error(error: KronkeepError) -> int:
+    """Write an error, what to do and its code to standard error; return the exit code for it."""
     sys.stderr.write(
         f"kronkeep: {clean(error.message, 2000)}\n{clean(error.next_step, 500)} [{error.code}]\n"
     )
-    return code
+    if isinstance(error, DaemonUnreachable):
+        return EXIT_UNREACHABLE
+    return EXIT_INPUT if isinstance(error, InvalidRequest) else EXIT_REFUSED
