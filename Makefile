@@ -18,7 +18,7 @@ help: ## print this list
 ## For users
 
 .PHONY: demo
-demo: $(VENV)/.runtime debian ## a cluster, a daemon and the terminal in a fresh folder (ARGS="--headless --for 180")
+demo: $(VENV)/.runtime debian images ## a cluster, a daemon and the terminal in a fresh folder (ARGS="--headless --for 180")
 	@$(BIN)/kronkeep demo $(ARGS)
 
 .PHONY: install
@@ -50,21 +50,21 @@ imports: $(VENV)/.dev ## which package may import which (import-linter)
 	@$(BIN)/lint-imports
 
 .PHONY: pytest
-pytest: $(VENV)/.dev debian servers newer-restic ## the tests (ARGS="tests/unit -k schedule")
+pytest: $(VENV)/.dev debian servers newer-restic images ## the tests (ARGS="tests/unit -k schedule")
 	@systemd/require-debian kubernetes-client >&2 || echo "kronkeep: the tests continue without Debian's kubectl" >&2
 	@systemd/require-debian tmux strace faketime >&2
 	@$(BIN)/pytest -n $(PYTEST_WORKERS) --dist worksteal -m "not torture" $(ARGS)
 
 .PHONY: e2e
-e2e: $(VENV)/.dev debian servers newer-restic ## the end-to-end tests on any cluster: KRONKEEP_E2E_KUBECONFIG=FILE
+e2e: $(VENV)/.dev debian servers newer-restic images ## the end-to-end tests on any cluster: KRONKEEP_E2E_KUBECONFIG=FILE
 	@$(BIN)/pytest -n 0 -m "not torture" tests/e2e $(ARGS)
 
 .PHONY: steady
-steady: $(VENV)/.dev debian servers newer-restic ## run the tests again and again beside two busy loops (ARGS="ui=20 all=5")
+steady: $(VENV)/.dev debian servers newer-restic images ## run the tests again and again beside two busy loops (ARGS="ui=20 all=5")
 	@tests/steady $(ARGS)
 
 .PHONY: torture
-torture: $(VENV)/.dev debian servers newer-restic ## long fault injection: kills, power cuts, full disks
+torture: $(VENV)/.dev debian servers newer-restic images ## long fault injection: kills, power cuts, full disks
 	@systemd/require-debian strace xfsprogs >&2
 	@$(BIN)/pytest -m torture --timeout 3600 $(ARGS)
 
@@ -97,6 +97,13 @@ locks: ## write the lock files (needs uv)
 	uv pip compile -q --generate-hashes --no-header --extra build --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
 	uv pip compile -q --generate-hashes --no-header --extra build --extra bench -c requirements.lock -o requirements-bench.lock pyproject.toml
 	printf 'moto[s3]>=5\nflask\nflask-cors\n' | uv pip compile -q --generate-hashes --no-header -o requirements-servers.lock -
+
+.PHONY: images
+images: $(VENV)/.runtime debian ## build the root file systems of the images that the embedded cluster runs
+	@restic=$(VENV)/images/restic/restic; \
+	if [ ! -d $$restic ] || { [ -x $(VENV)/restic/restic ] && [ ! -d $$restic:newer ]; } || \
+	  { command -v rclone >/dev/null && [ ! -e $$restic/usr/bin/rclone ]; }; then \
+	  $(BIN)/kronkeepd images --folder $(VENV)/images --newer-restic $(VENV)/restic/restic; fi
 
 .PHONY: debian
 debian: ## install restic, bubblewrap, openssl and busybox from Debian where they are missing

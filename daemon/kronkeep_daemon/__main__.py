@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     store_commands.add_parser(commands)
     _add_node_agent(commands)
     _add_cluster(commands)
+    _add_images(commands)
     return top
 
 
@@ -58,6 +60,13 @@ def _add_cluster(commands: "Commands") -> None:
     cluster.add_argument("--port", type=int, default=0)
     cluster.add_argument("--nodes", type=int, default=1, help="the number of nodes (default: 1)")
     cluster.set_defaults(func=_run_cluster)
+
+
+def _add_images(commands: "Commands") -> None:
+    images = commands.add_parser("images", help="build the images of the embedded cluster's nodes")
+    images.add_argument("--folder", type=Path, required=True, help="where to; one that exists is replaced")
+    images.add_argument("--newer-restic", type=Path, metavar="FILE", help="for restic/restic:newer")
+    images.set_defaults(func=_build_images)
 
 
 def _add_serve_options(top: argparse.ArgumentParser) -> None:
@@ -104,6 +113,14 @@ def _run_cluster(options: argparse.Namespace) -> int:
     from kronkeep_daemon.embedded import run_cluster
 
     asyncio.run(run_cluster(options.folder, options.port, options.nodes))
+    return 0
+
+
+def _build_images(options: argparse.Namespace) -> int:
+    from kronkeep_daemon.embedded.agent.image_folder import build_images
+
+    shutil.rmtree(options.folder, ignore_errors=True)
+    build_images(options.folder, options.newer_restic)
     return 0
 
 

@@ -31,6 +31,11 @@ from kronkeep_daemon.kube.errors import AlreadyExists
 DEBIAN_RESTIC = "/usr/bin/restic"
 NEWER_RESTIC = Path(sys.prefix) / "restic" / "restic"
 
+IMAGES = {DEBIAN_RESTIC: "restic/restic:0.14.0", str(NEWER_RESTIC): "restic/restic:newer"}
+MACHINE_IMAGE = (
+    "machine.invalid/tools"  # an image that no node has: its containers see this machine's programs
+)
+
 
 class BackupSite:
     """A daemon whose archives use the restic `program`; each test names its own storages and claims."""
@@ -145,7 +150,8 @@ async def wait_for_end(client: Client, backup_id: str, seconds: float = 90) -> B
 def backup_site(folder: Path, program: str, **archive: Any) -> Iterator[BackupSite]:
     """Start a daemon whose archives use the restic `program`."""
     config = folder / "kronkeepd.toml"
-    lines = [f"{key} = {json.dumps(value)}" for key, value in {"program": program, **archive}.items()]
+    image = {"image": IMAGES[program]} if program in IMAGES else {"image": MACHINE_IMAGE, "program": program}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in {**image, **archive}.items()]
     config.write_text("\n".join(["[archive]", *lines]))
     daemon = Daemon(folder / "s")
     daemon.arguments = ("--config", str(config))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster_proxy import daemon_behind_proxy
-from tests.e2e.backup_site import DEBIAN_RESTIC, BackupSite, shell, wait_for_end
+from tests.e2e.backup_site import DEBIAN_RESTIC, MACHINE_IMAGE, BackupSite, shell, wait_for_end
 from tests.waiting import eventually
 
 from kronkeep_common.client import Client
@@ -33,7 +33,9 @@ async def site(tmp_path: Path) -> AsyncIterator[BackupSite]:
         program.write_text(SLOW_PRUNE)
         Path(seen_by_pods).chmod(0o755)
         program.chmod(0o755)
-        async with daemon_behind_proxy(tmp_path, settings=f'[archive]\nprogram = "{program}"\n') as (
+        async with daemon_behind_proxy(
+            tmp_path, settings=f'[archive]\nimage = "{MACHINE_IMAGE}"\nprogram = "{program}"\n'
+        ) as (
             daemon,
             _,
             _,

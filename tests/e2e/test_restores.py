@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 import pytest
 from tests.daemon_process import Daemon
-from tests.e2e.restore_site import LONG_NAME, back_up, describe_folder, fill_claim, wait_until_ended
+from tests.e2e.restore_site import (
+    LONG_NAME,
+    SECOND_NS,
+    back_up,
+    describe_folder,
+    fill_claim,
+    wait_until_ended,
+)
 from tests.waiting import eventually
 
 from kronkeep_common import errors
@@ -127,7 +134,7 @@ async def test_a_snapshot_is_browsed_folder_by_folder(site: RestoreSite) -> None
 async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(site: RestoreSite) -> None:
     client = site.client
     backup = await back_up(client)
-    first = describe_folder(site.claim)
+    first = describe_folder(site.claim, folder_times_ns=SECOND_NS)
     (site.claim / "program").write_text("broken")
     (site.claim / "odd dir" / "a file").unlink()
     (site.claim / "mine").write_text("stays")
@@ -144,7 +151,7 @@ async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(site: Resto
         await client.backups.restore(backup.id, yes)
     done = await wait_until_ended(client, started)
     assert done.status == "completed", (done.reason, done.message)
-    after = describe_folder(site.claim)
+    after = describe_folder(site.claim, folder_times_ns=SECOND_NS)
     assert after.pop("mine")[-1] == b"stays"
     assert after == first
     job = await eventually(lambda: client.cronjobs.get("default", "job"), lambda c: not c.suspended)
@@ -158,7 +165,7 @@ async def test_in_place_is_confirmed_and_the_cronjob_rests_meanwhile(site: Resto
 async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(site: RestoreSite) -> None:
     (site.claim / "large").write_bytes(os.urandom(20_000_000))
     backup = await back_up(site.client)
-    first = describe_folder(site.claim)
+    first = describe_folder(site.claim, folder_times_ns=SECOND_NS)
     request = RestoreRequest(
         target=RestoreTarget(kind="in-place"), overwrite=True, suspend=True, confirm="job"
     )
@@ -181,7 +188,7 @@ async def test_killed_in_each_state_it_ends_true_and_the_cronjob_runs_again(site
             assert (done.status, done.reason) == ("completed", None), (state, done)
             await eventually(lambda: client.cronjobs.get("default", "job"), lambda c: not c.suspended)
             await eventually(functools.partial(client.restores.get, started.id), lambda r: not r.suspended)
-        assert describe_folder(site.claim) == first
+        assert describe_folder(site.claim, folder_times_ns=SECOND_NS) == first
     assert seen == ["pending", "preparing", "restoring", "verifying"]
 
 

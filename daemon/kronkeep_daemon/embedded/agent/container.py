@@ -5,9 +5,9 @@ CreateContainerConfigError, CreateContainerError, ErrImagePull, ImagePullBackOff
 restarts with restartPolicy OnFailure after 10 s, doubling to 5 min; terminationMessagePolicy
 FallbackToLogsOnError.
 
-Not implemented: images and what they set (entrypoint, user, working directory); restartPolicy Always, of a
+Not implemented: what images set (entrypoint, user, working directory); restartPolicy Always, of a
 pod or of an init container (sidecars); probes and lifecycle hooks; a message in terminationMessagePath;
-securityContext; resources. Images below `missing.invalid/` cannot be pulled.
+securityContext but readOnlyRootFilesystem; resources. Images below `missing.invalid/` cannot be pulled.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from kronkeep_daemon.embedded.agent.environment import (
     expand_references,
     resolve_environment,
 )
+from kronkeep_daemon.embedded.agent.image_folder import ImageFolder
 from kronkeep_daemon.embedded.agent.pod_api import PodApi
 from kronkeep_daemon.embedded.agent.pod_status import PodStatusWriter
 from kronkeep_daemon.embedded.agent.volumes import PodVolumes
@@ -70,6 +71,7 @@ class PodContext(msgspec.Struct, frozen=True, kw_only=True):
     api: PodApi
     status: PodStatusWriter
     volumes: PodVolumes
+    images: ImageFolder
     open_log: OpenLog
     clock: Clock
     stop: StopRequest
@@ -121,6 +123,7 @@ class ContainerRunner:
         output = self._context.open_log(self._context.pod, self._container["name"])
         command = sandbox.build_command(
             start.argv,
+            root=self._image_root(),
             mounts=self._context.volumes.mounts_of(self._container),
             working_folder=self._container.get("workingDir") or "/",
             hostname=start.environment["HOSTNAME"],
@@ -137,6 +140,14 @@ class ContainerRunner:
             code = NOT_STARTED
         await self._set_state({"terminated": self._build_end(code, started_at, process.tail)})
         return code
+
+    def _image_root(self) -> sandbox.ImageRoot | None:
+        """Return the root of the container's image; None where this node has no such image."""
+        folder = self._context.images.root_of(self._container["image"])
+        if folder is None:
+            return None
+        security = self._container.get("securityContext") or {}
+        return sandbox.ImageRoot(folder, read_only=bool(security.get("readOnlyRootFilesystem")))
 
     def _build_end(self, code: int, started_at: str, tail: bytes) -> JsonObject:
         end: JsonObject = {"exitCode": code, "reason": "Completed" if code == 0 else "Error"}

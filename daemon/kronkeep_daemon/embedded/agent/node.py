@@ -18,6 +18,7 @@ from kronkeep_common.clock import Clock, SystemClock
 from kronkeep_common.errors import KronkeepError
 from kronkeep_daemon.embedded.agent import sandbox
 from kronkeep_daemon.embedded.agent.container_process import LogWriter
+from kronkeep_daemon.embedded.agent.image_folder import ImageFolder, open_images
 from kronkeep_daemon.embedded.agent.log_pusher import LogPusher
 from kronkeep_daemon.embedded.agent.log_server import LogServer
 from kronkeep_daemon.embedded.agent.pod import PodRunner
@@ -40,7 +41,8 @@ EMBEDDED_VERSION = "+kronkeep"  # a part of the version of an embedded API serve
 class NodeAgent:
     """One node, which runs the pods that are bound to it.
 
-    `folder` holds claims, and the other volumes of pods while they run. Logs are stored in `logs` and served
+    `folder` holds claims, the other volumes of pods while they run, and images unless `make images` has built
+    them. Logs are stored in `logs` and served
     on `address`; without it they are pushed to the API server, which must be an embedded one.
     """
 
@@ -60,6 +62,7 @@ class NodeAgent:
         self._cluster = cluster
         self._name = name
         self._folder = folder
+        self._images = ImageFolder(None)
         self._clock = clock
         self._supervisor = supervisor
         self._runners: dict[str, PodRunner] = {}
@@ -70,6 +73,7 @@ class NodeAgent:
         """Register the node and start its tasks; raises ToolMissing without bubblewrap."""
         sandbox.find_bubblewrap()
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._images = await asyncio.to_thread(open_images, self._folder / "images")
         await self._register()
         watch = ListWatch(
             self._cluster,
@@ -153,7 +157,12 @@ class NodeAgent:
             self._ended.add(uid)
             return
         runner = PodRunner(
-            cluster=self._cluster, pod=pod, folder=self._folder, clock=self._clock, open_log=self._open_log
+            cluster=self._cluster,
+            pod=pod,
+            folder=self._folder,
+            images=self._images,
+            clock=self._clock,
+            open_log=self._open_log,
         )
         self._runners[uid] = runner
         self._start_task(f"pod {uid}", partial(self._run_pod, uid, runner))

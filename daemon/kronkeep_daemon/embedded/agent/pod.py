@@ -14,6 +14,7 @@ from pathlib import Path
 from kronkeep_common.clock import Clock
 from kronkeep_daemon.embedded.agent.container import ContainerRunner, OpenLog, PodContext, StopRequest
 from kronkeep_daemon.embedded.agent.environment import ConfigMissing
+from kronkeep_daemon.embedded.agent.image_folder import ImageFolder
 from kronkeep_daemon.embedded.agent.pod_api import PodApi
 from kronkeep_daemon.embedded.agent.pod_status import CONTAINERS, INIT_CONTAINERS, PodStatusWriter
 from kronkeep_daemon.embedded.agent.volumes import PodVolumes
@@ -32,7 +33,14 @@ class PodRunner:
     """
 
     def __init__(
-        self, *, cluster: Cluster, pod: JsonObject, folder: Path, clock: Clock, open_log: OpenLog
+        self,
+        *,
+        cluster: Cluster,
+        pod: JsonObject,
+        folder: Path,
+        images: ImageFolder,
+        clock: Clock,
+        open_log: OpenLog,
     ) -> None:
         self._pod = pod
         self._api = PodApi(cluster=cluster, pod=pod, clock=clock)
@@ -49,6 +57,7 @@ class PodRunner:
             api=self._api,
             status=self._status,
             volumes=self._volumes,
+            images=images,
             open_log=open_log,
             clock=clock,
             stop=self._stop,
