@@ -125,7 +125,7 @@ async def test_a_foreign_job_in_the_way_fails_the_backup_instead_of_leaving_it_r
     await cluster.close()
     backup = await ended(client, run.backup_id or "")
     assert (backup.status, backup.reason) == ("failed", "NameTaken"), backup  # type: ignore[attr-defined]
-    assert "is in the way" in backup.message  # type: ignore[attr-defined]
+    assert "was not created by this kronkeep" in backup.message  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
