@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kronkeep_common.clock import SystemClock
+from kronkeep_daemon.embedded.agent.image_folder import ImageFolder
 from kronkeep_daemon.embedded.agent.log_server import LogServer
 from kronkeep_daemon.embedded.agent.pod import PodRunner
 from kronkeep_daemon.kube.errors import NotFoundInCluster
@@ -28,6 +29,11 @@ async def test_a_pod_that_was_deleted_ends_without_an_error(tmp_path: Path, init
     }
     logs = LogServer(tmp_path, "127.0.0.1")
     runner = PodRunner(
-        cluster=cluster, pod=pod, folder=tmp_path, clock=SystemClock(), open_log=logs.open_writer
+        cluster=cluster,
+        pod=pod,
+        folder=tmp_path,
+        images=ImageFolder(None),
+        clock=SystemClock(),
+        open_log=logs.open_writer,
     )
     await runner.run()
