@@ -69,7 +69,7 @@ class OverviewView(TableView[Alert]):
         yield ScrollablePage(id="welcome")
 
     async def load(self) -> None:
-        """Read older runs until those of two weeks are there, PAGES pages at most."""
+        """Read older runs until those of two weeks are there, MOST_PAGES pages at most."""
         reader = self.context.reader
         begin = self.context.clock.now() - page.FORTNIGHT
         for _ in range(MOST_PAGES):
