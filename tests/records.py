@@ -1,12 +1,12 @@
-"""Storages that many tests use; keyword arguments change single fields."""
+"""Records that many tests use; keyword arguments change single fields."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from kronkeep_common.models import BackupStorage, SecretKeyRef, StorageUsage
-from kronkeep_common.states import StorageStatus
+from kronkeep_common.models import BackupExecution, BackupStorage, SecretKeyRef, StorageUsage
+from kronkeep_common.states import BackupStatus, StorageStatus
 
 VAULT = BackupStorage(
     id="vault",
@@ -16,6 +16,22 @@ VAULT = BackupStorage(
     status=StorageStatus.ACTIVE,
     created_at=datetime(2026, 1, 1, 12, tzinfo=UTC),
 )
+BACKUP = BackupExecution(
+    id="b",
+    cluster="c",
+    namespace="n",
+    cronjob="j",
+    cronjob_id="u",
+    policy_id="p",
+    storage_id="s",
+    status=BackupStatus.SUCCEEDED,
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+def make_backup(**fields: Any) -> BackupExecution:
+    """Return a backup that succeeded, without a snapshot, with these fields changed."""
+    return msgspec.structs.replace(BACKUP, **fields)
 
 
 def vault(**fields: Any) -> BackupStorage:

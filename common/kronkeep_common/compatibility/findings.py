@@ -42,18 +42,16 @@ def find_same_time(fires: FireTimes) -> Finding | None:
     """Count the backups that start in the same minute as a run."""
     minutes = {run // 60 for run in fires.runs}
     hits = [backup for backup in fires.backups if backup // 60 in minutes]
+    if not hits:
+        return None
     message = f"Run and backup start in the same minute, {len(hits)} times of {len(fires.backups)}."
-    return (
-        make_finding(
-            code="SameTime",
-            severity="conflict",
-            message=message,
-            hits=hits,
-            of=len(fires.backups),
-            zone=fires.cronjob,
-        )
-        if hits
-        else None
+    return make_finding(
+        code="SameTime",
+        severity="conflict",
+        message=message,
+        hits=hits,
+        of=len(fires.backups),
+        zone=fires.cronjob,
     )
 
 
@@ -63,18 +61,16 @@ def find_backup_before_run(fires: FireTimes) -> Finding | None:
     backups = _first_fire_of_each_day(fires, fires.backups)
     both = sorted(runs.keys() & backups.keys())
     hits = [backups[day] for day in both if minute_of(backups[day]) < minute_of(runs[day])]
+    if not hits:
+        return None
     message = f"The day's first backup comes before its first run, on {len(hits)} of {len(both)} days."
-    return (
-        make_finding(
-            code="BackupBeforeRun",
-            severity="conflict",
-            message=message,
-            hits=hits,
-            of=len(both),
-            zone=fires.cronjob,
-        )
-        if hits
-        else None
+    return make_finding(
+        code="BackupBeforeRun",
+        severity="conflict",
+        message=message,
+        hits=hits,
+        of=len(both),
+        zone=fires.cronjob,
     )
 
 
@@ -119,18 +115,16 @@ def find_nothing_new(fires: FireTimes) -> Finding | None:
         for (before, after), later in zip(pairwise(counts), fires.backups[1:], strict=True)
         if before == after
     ]
+    if not hits:
+        return None
     message = f"{len(hits)} of {len(fires.backups)} backups have no new run before them."
-    return (
-        make_finding(
-            code="NothingNew",
-            severity="warning",
-            message=message,
-            hits=hits,
-            of=len(fires.backups),
-            zone=fires.cronjob,
-        )
-        if hits
-        else None
+    return make_finding(
+        code="NothingNew",
+        severity="warning",
+        message=message,
+        hits=hits,
+        of=len(fires.backups),
+        zone=fires.cronjob,
     )
 
 
@@ -143,18 +137,16 @@ def find_run_not_archived(fires: FireTimes) -> Finding | None:
         for earlier, later in pairwise(judged)
         if bisect_left(backups, minute_of(earlier) + 60) == bisect_left(backups, minute_of(later))
     ]
+    if not hits:
+        return None
     message = f"{len(hits)} of {len(fires.runs)} runs are followed by another run before any backup."
-    return (
-        make_finding(
-            code="RunNotArchived",
-            severity="warning",
-            message=message,
-            hits=hits,
-            of=len(fires.runs),
-            zone=fires.cronjob,
-        )
-        if hits
-        else None
+    return make_finding(
+        code="RunNotArchived",
+        severity="warning",
+        message=message,
+        hits=hits,
+        of=len(fires.runs),
+        zone=fires.cronjob,
     )
 
 

@@ -1,13 +1,12 @@
 """The manifests of a backup's Jobs: the order of the containers, and what a hook's Job can reach."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
-from tests.records import vault
+from tests.records import make_backup, vault
 
-from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, DatabaseDump, Hook, Include
+from kronkeep_common.models import BackupPolicy, BackupResult, DatabaseDump, Hook, Include
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import archive_manifests
 from kronkeep_daemon.backups.archive_work import ArchiveWork
@@ -15,16 +14,10 @@ from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.settings import ArchiveSettings
 
-BACKUP = BackupExecution(
+BACKUP = make_backup(
     id="0123456789ab",
-    cluster="c",
-    namespace="n",
-    cronjob="j",
-    cronjob_id="u",
-    policy_id="p",
     storage_id="vault",
     status=BackupStatus.RUNNING,
-    created_at=datetime(2026, 1, 1, tzinfo=UTC),
     result=BackupResult(snapshot_id="0123abcd", database_snapshot_id="deadbeef"),
 )
 DUMP = DatabaseDump(image="postgres:17", command=("pg_dump",))

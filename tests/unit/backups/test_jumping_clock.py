@@ -9,6 +9,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.records import make_backup
 
 from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, Retention
 from kronkeep_common.states import BackupStatus
@@ -64,15 +65,9 @@ class Night:
     def back_up(self) -> None:
         number = len(self.backups) + self.forgotten + 1
         good = self.chance.random() < 0.7
-        backup = BackupExecution(
+        backup = make_backup(
             id=f"b{number}",
             sequence=number,
-            cluster="c",
-            namespace="n",
-            cronjob="j",
-            cronjob_id="u",
-            policy_id="p",
-            storage_id="s",
             status=BackupStatus.SUCCEEDED if good else BackupStatus.PARTIAL,
             created_at=self.clock.now(),
             ended_at=self.clock.now(),

@@ -4,21 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from tests.records import make_backup
 
-from kronkeep_common.models import BackupExecution, BackupPolicy, CronJobExecution
+from kronkeep_common.models import BackupPolicy, CronJobExecution
 from kronkeep_common.states import BackupStatus, ExecutionStatus, Trigger
 from kronkeep_daemon.backups import planning_rules
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 POLICY = BackupPolicy(id="p", storage_id="s", retries=1)
-BACKUP = BackupExecution(
-    id="b",
-    cluster="c",
-    namespace="n",
-    cronjob="j",
-    cronjob_id="u",
-    policy_id="p",
-    storage_id="s",
+BACKUP = make_backup(
     status=BackupStatus.WAITING,
     created_at=NOW - timedelta(days=7),
     deadline_at=NOW,

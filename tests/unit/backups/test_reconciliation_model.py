@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from tests.records import make_backup
 
 from kronkeep_common.models import BackupExecution, BackupResult, Retention
 from kronkeep_common.states import BackupStatus
@@ -46,14 +47,8 @@ class World:
         self.snapshots[snapshot_id] = ListedSnapshot(
             id=snapshot_id, tags=("policy=p", f"backup={backup_id}", "run=r")
         )
-        self.records[backup_id] = BackupExecution(
+        self.records[backup_id] = make_backup(
             id=backup_id,
-            cluster="c",
-            namespace="n",
-            cronjob="j",
-            cronjob_id="u",
-            policy_id="p",
-            storage_id="s",
             sequence=1 + max((record.sequence for record in self.records.values()), default=0),
             status=status,
             created_at=self.now,

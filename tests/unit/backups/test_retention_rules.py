@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.records import make_backup
 
 from kronkeep_common.models import BackupExecution, BackupResult, Retention
 from kronkeep_common.states import BackupStatus
@@ -16,14 +17,8 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 def backup(number: int, at: datetime, status: BackupStatus = BackupStatus.SUCCEEDED) -> BackupExecution:
-    return BackupExecution(
+    return make_backup(
         id=f"b{number}",
-        cluster="c",
-        namespace="n",
-        cronjob="j",
-        cronjob_id="u",
-        policy_id="p",
-        storage_id="s",
         sequence=number + 1,
         status=status,
         created_at=at,

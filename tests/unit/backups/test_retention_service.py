@@ -1,11 +1,11 @@
 """When retention is applied after a backup."""
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 import pytest
+from tests.records import make_backup
 
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import CronJobNotFound, NotAllowedNow
@@ -20,16 +20,8 @@ from kronkeep_daemon.settings import Settings
 from kronkeep_daemon.supervisor import Supervisor
 from kronkeep_daemon.testing import FakeClock, settle
 
-RUNNING = BackupExecution(
-    id="b",
-    cluster="c",
-    namespace="n",
-    cronjob="j",
-    cronjob_id="u",
-    policy_id="p",
-    storage_id="s",
+RUNNING = make_backup(
     status=BackupStatus.RUNNING,
-    created_at=datetime(2026, 1, 1, tzinfo=UTC),
 )
 SUCCEEDED = msgspec.structs.replace(RUNNING, status=BackupStatus.SUCCEEDED)
 

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.records import make_backup
 
 from kronkeep_common.models import Alert, BackupExecution, BackupResult, CronJobExecution
-from kronkeep_common.states import AlertStatus, BackupStatus, ExecutionStatus, Trigger
+from kronkeep_common.states import AlertStatus, ExecutionStatus, Trigger
 from kronkeep_daemon.history import History, time_repair
 from kronkeep_daemon.testing import FakeClock
 
@@ -23,16 +24,9 @@ async def history(tmp_path: Path) -> AsyncIterator[History]:
 
 
 def backup(number: int, created_at: datetime, ended_at: datetime) -> BackupExecution:
-    return BackupExecution(
+    return make_backup(
         id=f"b{number}",
         sequence=number,
-        cluster="c",
-        namespace="n",
-        cronjob="j",
-        cronjob_id="u",
-        policy_id="p",
-        storage_id="s",
-        status=BackupStatus.SUCCEEDED,
         created_at=created_at,
         ended_at=ended_at,
         result=BackupResult(snapshot_id=f"{number:08x}"),

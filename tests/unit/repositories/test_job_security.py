@@ -1,12 +1,11 @@
 """The pods of our Jobs: which Pod Security level they pass, and what the settings put on them."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.records import vault
+from tests.records import make_backup, vault
 
-from kronkeep_common.models import BackupExecution, BackupPolicy, BackupResult, DrillCheck, Hook
+from kronkeep_common.models import BackupPolicy, BackupResult, DrillCheck, Hook
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import archive_manifests
 from kronkeep_daemon.backups.archive_work import ArchiveWork
@@ -17,16 +16,10 @@ from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.restores import restore_manifests
 from kronkeep_daemon.settings import ArchiveSettings
 
-BACKUP = BackupExecution(
+BACKUP = make_backup(
     id="0123456789ab",
-    cluster="c",
-    namespace="n",
-    cronjob="j",
-    cronjob_id="u",
-    policy_id="p",
     storage_id="vault",
     status=BackupStatus.RUNNING,
-    created_at=datetime(2026, 1, 1, tzinfo=UTC),
     result=BackupResult(snapshot_id="0123abcd"),
 )
 WORK = ArchiveWork(

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.records import make_backup
 
 from kronkeep_common.models import BackupExecution, BackupResult
-from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.repositories import reconciliation
 from kronkeep_daemon.restic.snapshots import ListedSnapshot
 
@@ -19,15 +19,9 @@ def full_id(number: int) -> str:
 
 
 def backup(number: int, **fields: Any) -> BackupExecution:
-    body = BackupExecution(
+    body = make_backup(
         id=f"b{number}",
-        cluster="c",
-        namespace="n",
-        cronjob="j",
-        cronjob_id="u",
-        policy_id="p",
         storage_id="vault",
-        status=BackupStatus.SUCCEEDED,
         created_at=NOON,
         result=BackupResult(snapshot_id=full_id(number)[:8]),
     )

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.records import make_backup
 
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, Drill
-from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups.policy_annotations import PolicyCarrier
 from kronkeep_daemon.events import Bus
 from kronkeep_daemon.history import History
@@ -39,15 +39,8 @@ def test_the_newest_slot_since_the_last_one(now: datetime, slot: datetime | None
 
 
 def backup(number: int) -> BackupExecution:
-    return BackupExecution(
+    return make_backup(
         id=str(number),
-        cluster="c",
-        namespace="n",
-        cronjob="j",
-        cronjob_id="u",
-        policy_id="p",
-        storage_id="s",
-        status=BackupStatus.SUCCEEDED,
         created_at=SEEN - timedelta(days=number),
     )
 

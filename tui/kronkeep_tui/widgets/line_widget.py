@@ -103,10 +103,6 @@ class LineWidget(UnscrolledWidget):
         roles = self.roles
         return Strip([Segment(text, roles[role]) for text, role in self._drawn[y]], self.size.width)
 
-    def text_lines(self) -> list[str]:
-        """Return the drawn lines without roles."""
-        return ["".join(span[0] for span in line) for line in self._drawn]
-
 
 def _count_cells(text: Text) -> int:
     return sum(len(words) if words.isascii() else cell_len(words) for words, _ in text)

@@ -150,11 +150,6 @@ class RowTable(ScrollableLines):
             self.sync(*((before - top + 1, index - top + 1) if top == self.top else ()))
             self.post_message(self.CursorMoved(self))
 
-    def go_to(self, key: str) -> None:
-        """Move the cursor to the row with a key, if there is one."""
-        if (found := self._rows.find(key, self.cursor)) is not None:
-            self.go(found)
-
     def lay_out(self, size: Size) -> None:
         self._follow()
 
