@@ -2,7 +2,7 @@
 
 Each function names the member it uses, which Textual may change without notice, and why no public one serves.
 These classes change its behaviour by overriding public members: `line_widget.UnscrolledWidget` (its size
-asks for no second layout), `view_stack.Covered` (no repaint of what is covered) and the driver of `sgr_diff`.
+asks for no second layout), `view_cache.Covered` (no repaint of what is covered) and the driver of `sgr_diff`.
 """
 
 from textual.events import Event

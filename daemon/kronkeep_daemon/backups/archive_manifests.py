@@ -3,7 +3,7 @@
 from kronkeep_common import object_keys
 from kronkeep_common.models import BackupExecution, BackupPolicy, DatabaseDump, Hook, SecretKeyRef
 from kronkeep_daemon.backups import cronjob_configuration
-from kronkeep_daemon.backups.archive_work import ArchiveWork
+from kronkeep_daemon.backups.archive_inputs import ArchiveWork
 from kronkeep_daemon.jobs import node_placement
 from kronkeep_daemon.kube.objects import JsonObject
 from kronkeep_daemon.repositories.job_manifests import (

@@ -16,7 +16,7 @@ from kronkeep_common.models import BackupExecution, Cause
 from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import archive_outcome, hook_runner, planning_rules
-from kronkeep_daemon.backups.archive_work import ArchiveWork, ArchiveWorkResolver
+from kronkeep_daemon.backups.archive_inputs import ArchiveWork, ArchiveWorkResolver
 from kronkeep_daemon.backups.attempt_runner import LIST_SECONDS, AttemptRunner
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner

@@ -15,7 +15,7 @@ from kronkeep_daemon.backups import (
     cronjob_configuration,
     hook_runner,
 )
-from kronkeep_daemon.backups.archive_work import ArchiveWork
+from kronkeep_daemon.backups.archive_inputs import ArchiveWork
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.backups.hook_runner import HookRunner

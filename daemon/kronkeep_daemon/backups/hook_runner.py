@@ -18,7 +18,7 @@ from kronkeep_common.reasons import Reason
 from kronkeep_common.states import BackupStatus
 from kronkeep_common.text import clean
 from kronkeep_daemon.backups import archive_manifests
-from kronkeep_daemon.backups.archive_work import ArchiveWork
+from kronkeep_daemon.backups.archive_inputs import ArchiveWork
 from kronkeep_daemon.backups.backup_logs import BackupLogs
 from kronkeep_daemon.backups.backup_records import BackupRecords
 from kronkeep_daemon.jobs.outcome import FinishedJob

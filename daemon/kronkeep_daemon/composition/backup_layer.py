@@ -2,7 +2,7 @@
 
 import msgspec
 
-from kronkeep_daemon.backups.archive_work import ArchiveWorkResolver
+from kronkeep_daemon.backups.archive_inputs import ArchiveWorkResolver
 from kronkeep_daemon.backups.archiver import Archiver
 from kronkeep_daemon.backups.attempt_runner import AttemptRunner
 from kronkeep_daemon.backups.backup_logs import BackupLogs

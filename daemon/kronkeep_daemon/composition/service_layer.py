@@ -15,8 +15,8 @@ from kronkeep_daemon.cronjobs import CronJobService
 from kronkeep_daemon.cronjobs.run_reader import RunReader
 from kronkeep_daemon.cronjobs_with_backups import ExtendedCronJobService
 from kronkeep_daemon.doctor import Doctor
+from kronkeep_daemon.http.computed_changes import LiveChanges
 from kronkeep_daemon.http.idempotency import AnswerStore
-from kronkeep_daemon.http.live_changes import LiveChanges
 from kronkeep_daemon.http.metrics import RequestMetrics
 from kronkeep_daemon.http.operations import OperationService
 from kronkeep_daemon.http.services import Services

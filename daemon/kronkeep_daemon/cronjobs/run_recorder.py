@@ -17,10 +17,10 @@ from kronkeep_common.clock import Clock
 from kronkeep_common.errors import KronkeepError, ReadOnlyHistory
 from kronkeep_common.models import CronJobExecution, KeptLog
 from kronkeep_common.states import EXECUTION_TRANSITIONS, ExecutionStatus, Trigger, is_final
-from kronkeep_daemon.cronjobs import deleted_jobs, job_to_run, log_collector, missed_runs
+from kronkeep_daemon.cronjobs import deleted_job_rules, job_to_run, log_collector, missed_runs
 from kronkeep_daemon.cronjobs.cluster_cache import ChangeKind, ClusterCache
 from kronkeep_daemon.cronjobs.cluster_watch import ClusterWatches
-from kronkeep_daemon.cronjobs.deleted_jobs import DeletedJobFacts
+from kronkeep_daemon.cronjobs.deleted_job_rules import DeletedJobFacts
 from kronkeep_daemon.cronjobs.job_to_run import job_uid
 from kronkeep_daemon.cronjobs.log_collector import LogCollector
 from kronkeep_daemon.cronjobs.run_changes import RunChanges
@@ -273,7 +273,7 @@ class RunRecorder:
     def _final_record(self, uid: str, run: CronJobExecution) -> CronJobExecution | None:
         """Return the final record of a Job that was deleted; None while an Event may still explain it."""
         waited = self._event_waits.get(uid, False)
-        record = deleted_jobs.final_record(
+        record = deleted_job_rules.final_record(
             run, self._deletion_facts(uid, run), self._clock.now(), waited=waited
         )
         if record is not None:

@@ -8,8 +8,8 @@ from prometheus_client import generate_latest
 
 from kronkeep_common import api
 from kronkeep_daemon.http.access import Level
+from kronkeep_daemon.http.computed_changes import watch_views
 from kronkeep_daemon.http.list_pages import limit_of
-from kronkeep_daemon.http.live_changes import watch_views
 from kronkeep_daemon.http.route import JSON, TEXT, ApiCall, RouteTable
 
 routes = RouteTable()

@@ -14,7 +14,7 @@ from kronkeep_common.errors import JobNotStarted, KronkeepError, NameTaken
 from kronkeep_common.reasons import Reason
 from kronkeep_daemon.cronjobs.run_recorder import RunRecorder
 from kronkeep_daemon.jobs import logs, outcome, pods
-from kronkeep_daemon.jobs.job_states import CachedJobs, JobState, JobStates, follow_job
+from kronkeep_daemon.jobs.job_updates import CachedJobs, JobState, JobStates, follow_job
 from kronkeep_daemon.jobs.logs import LONG_LOG, JobLogs, LogLimit, OnLine
 from kronkeep_daemon.jobs.outcome import FinishedJob
 from kronkeep_daemon.jobs.owned_objects import OwnedObjects, TokenSource

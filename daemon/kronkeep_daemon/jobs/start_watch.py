@@ -11,7 +11,7 @@ from kronkeep_common.models import Cause
 from kronkeep_common.reasons import Reason
 from kronkeep_common.text import duration
 from kronkeep_daemon.jobs import pods
-from kronkeep_daemon.jobs.job_states import JobState
+from kronkeep_daemon.jobs.job_updates import JobState
 from kronkeep_daemon.kube.client import Cluster
 from kronkeep_daemon.kube.objects import Pod
 

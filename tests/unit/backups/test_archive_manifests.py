@@ -9,7 +9,7 @@ from tests.records import make_backup, vault
 from kronkeep_common.models import BackupPolicy, BackupResult, DatabaseDump, Hook, Include
 from kronkeep_common.states import BackupStatus
 from kronkeep_daemon.backups import archive_manifests
-from kronkeep_daemon.backups.archive_work import ArchiveWork
+from kronkeep_daemon.backups.archive_inputs import ArchiveWork
 from kronkeep_daemon.kube.objects import CronJobObject
 from kronkeep_daemon.repositories.repository import Repository
 from kronkeep_daemon.settings import ArchiveSettings

@@ -1,9 +1,9 @@
 """A client that resumes gets the latest change of each record; the queue of a slow reader stays small."""
 
 from kronkeep_daemon.history import Change
-from kronkeep_daemon.http import event_stream, live_changes
+from kronkeep_daemon.http import computed_changes, event_stream
+from kronkeep_daemon.http.computed_changes import LatestChanges
 from kronkeep_daemon.http.event_stream import StreamQueue
-from kronkeep_daemon.http.live_changes import LatestChanges
 
 
 def put(seq: int, record_id: str, body: bytes = b"{}", table: str = "cronjobs") -> Change:
@@ -55,11 +55,11 @@ def test_who_resumes_from_before_the_start_needs_a_snapshot() -> None:
 
 def test_a_removal_that_is_no_longer_remembered_moves_the_start() -> None:
     latest = from_seven()
-    for number in range(live_changes.MOST_REMOVED + 1):
+    for number in range(computed_changes.MOST_REMOVED + 1):
         latest.put(put(6, str(number)))
         latest.remove(removal(100 + number, str(number)))
     assert latest.since(100) is None
-    assert len(latest.since(101) or ()) == live_changes.MOST_REMOVED
+    assert len(latest.since(101) or ()) == computed_changes.MOST_REMOVED
 
 
 def selects_all(_: Change) -> bool:

@@ -7,7 +7,7 @@ from kronkeep_common import object_keys
 from kronkeep_common.clock import SystemClock
 from kronkeep_common.errors import ClusterUnreachable
 from kronkeep_daemon.cronjobs.cluster_cache import ClusterCache
-from kronkeep_daemon.jobs.job_states import CachedJobs
+from kronkeep_daemon.jobs.job_updates import CachedJobs
 from kronkeep_daemon.kube.errors import AlreadyExists, NotFoundInCluster
 from kronkeep_daemon.kube.objects import Job, JsonObject, Pod, convert_object
 

@@ -13,7 +13,7 @@ from kronkeep_common import api
 from kronkeep_common.client import Client
 from kronkeep_common.models import CronJob, CronJobCreate
 from kronkeep_daemon.history import Change
-from kronkeep_daemon.http import live_changes
+from kronkeep_daemon.http import computed_changes
 from kronkeep_daemon.http.services import Services
 from kronkeep_daemon.kube.objects import CronJobRef
 
@@ -138,9 +138,9 @@ async def test_a_sweep_finds_changes_without_an_event(services: Services) -> Non
 async def test_nothing_is_computed_once_nobody_has_read_for_a_while(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_changes, "IDLE", 1.0)
+    monkeypatch.setattr(computed_changes, "IDLE", 1.0)
     for name in ("TICK_SECONDS", "MIN_PAUSE_SECONDS", "SWEEP"):
-        monkeypatch.setattr(live_changes, name, 0.01)
+        monkeypatch.setattr(computed_changes, name, 0.01)
     seq = services.history.seq
     await services.live.ensure_started()
     running = asyncio.create_task(services.live.run())
